@@ -59,8 +59,7 @@ def time_import() -> float:
     """Seconds that `import mesascope.cruxes` adds to a fresh interpreter, best of seven."""
     program = "import time; t = time.perf_counter(); import mesascope.cruxes; print(time.perf_counter() - t)"
     runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        for _ in range(7)
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(7)
     ]
     return min(float(run.stdout) for run in runs)
 
@@ -72,8 +71,7 @@ def time_engine_import() -> float:
         "mesascope.cruxes.coherence; import scipy.optimize; print(time.perf_counter() - t)"
     )
     runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        for _ in range(7)
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(7)
     ]
     return min(float(run.stdout) for run in runs)
 
@@ -90,8 +88,7 @@ argument.check(), argument.answer("lister"), argument.answer("critic"), argument
 print(time.perf_counter() - t)
 """
     runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        for _ in range(7)
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(7)
     ]
     return min(float(run.stdout) for run in runs)
 
@@ -105,10 +102,7 @@ def time_bounds() -> float:
     claims = [Constraint("A", parse("A"), SURE, 0.6, 0.8)]
     for i in range(1, 14):
         event, before = parse(names[i]), parse(names[i - 1])
-        claims += [
-            Constraint(f"y{i}", event, before, 0.6, 0.8),
-            Constraint(f"n{i}", event, negate(before), 0.1, 0.3),
-        ]
+        claims += [Constraint(f"y{i}", event, before, 0.6, 0.8), Constraint(f"n{i}", event, negate(before), 0.1, 0.3)]
     claims.append(Constraint("far", parse("A & G -> N"), SURE, 0.2, 0.95))
     return best_time(lambda: Polytope(claims).bound(parse("N")), 3)
 
@@ -125,10 +119,7 @@ def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
     betas = [(20 * CHAIN[0], 20 * (1 - CHAIN[0]))]
     for i in range(1, 10):
         event, before = parse(names[i]), parse(names[i - 1])
-        claims += [
-            Constraint(f"y{i}", event, before, 0.0, 1.0),
-            Constraint(f"n{i}", event, negate(before), 0.0, 1.0),
-        ]
+        claims += [Constraint(f"y{i}", event, before, 0.0, 1.0), Constraint(f"n{i}", event, negate(before), 0.0, 1.0)]
         betas += [(20 * CHAIN[i], 20 * (1 - CHAIN[i])), (2.0, 18.0)]
     network = CredalNet(claims, ())
     means = []
@@ -216,11 +207,7 @@ def main() -> None:
             rows.append((f"asia, {name}", asia[name] * 1e3, None, "ms"))
             rows.append((f"times as fast as {name}", asia[name] / asia["mesascope"], least, "×"))
     if "--json" in sys.argv:
-        print(
-            json.dumps(
-                {label: {"value": value, "bar": bar, "unit": unit} for label, value, bar, unit in rows}
-            )
-        )
+        print(json.dumps({label: {"value": value, "bar": bar, "unit": unit} for label, value, bar, unit in rows}))
         return
     for label, value, bar, unit in rows:
         wanted = "" if bar is None else f"  ({'at least' if unit == '×' else 'under'} {bar:g})"

@@ -34,21 +34,8 @@ class Ours:
 
     def __init__(self) -> None:
         settings = {
-            **{
-                "updates": 10**9,
-                "steps": STEPS,
-                "environments": GAMES,
-                "threads": 1,
-                "batch": BATCH,
-                "ahead": 4,
-            },
-            **{
-                "discount": 0.99,
-                "rate": 2.5e-4,
-                "final_rate": 2.5e-4,
-                "target_every": 1000,
-                "replay": REPLAY,
-            },
+            **{"updates": 10**9, "steps": STEPS, "environments": GAMES, "threads": 1, "batch": BATCH, "ahead": 4},
+            **{"discount": 0.99, "rate": 2.5e-4, "final_rate": 2.5e-4, "target_every": 1000, "replay": REPLAY},
             **{"before": BEFORE, "explore": 1, "epsilon": 0.01, "seed": 0},
         }
         weights = create(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
@@ -76,17 +63,8 @@ class Theirs:
         told = {"features_extractor_class": extractor(), "net_arch": [], "normalize_images": False}
         self.model = DQN(
             *("CnnPolicy", vectorised()),
-            **{
-                "learning_rate": 2.5e-4,
-                "buffer_size": REPLAY,
-                "learning_starts": BEFORE,
-                "batch_size": BATCH,
-            },
-            **{
-                "train_freq": (1, "step"),
-                "gradient_steps": GAMES // STEPS,
-                "target_update_interval": 4 * 1000,
-            },
+            **{"learning_rate": 2.5e-4, "buffer_size": REPLAY, "learning_starts": BEFORE, "batch_size": BATCH},
+            **{"train_freq": (1, "step"), "gradient_steps": GAMES // STEPS, "target_update_interval": 4 * 1000},
             **{"exploration_fraction": 1e-9, "exploration_final_eps": 0.01, "policy_kwargs": told, "seed": 0},
         )
         self.begun = False
@@ -108,13 +86,7 @@ def extractor() -> Any:
         def __init__(self, space: Any) -> None:
             super().__init__(space, HIDDEN)
             (a, s, c), (b, t, d) = LAYERS
-            convolutions = [
-                nn.Conv2d(STACK, c, a, s),
-                nn.ReLU(),
-                nn.Conv2d(c, d, b, t),
-                nn.ReLU(),
-                nn.Flatten(),
-            ]
+            convolutions = [nn.Conv2d(STACK, c, a, s), nn.ReLU(), nn.Conv2d(c, d, b, t), nn.ReLU(), nn.Flatten()]
             flat = nn.Sequential(*convolutions)(torch.zeros(1, *space.shape)).shape[1]
             self.net = nn.Sequential(*convolutions, nn.Linear(flat, HIDDEN), nn.ReLU())
 
@@ -172,9 +144,7 @@ def vectorised() -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--updates", type=int, default=500, help="of each in each of three rounds")
-    parser.add_argument(
-        "--reached", default="", help="updates,cpu_seconds of ours at a training score of +15"
-    )
+    parser.add_argument("--reached", default="", help="updates,cpu_seconds of ours at a training score of +15")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
     sides = {"ours": Ours(), "stable-baselines3": Theirs()}
@@ -193,9 +163,7 @@ def main() -> None:
                     **{"updates_per_cpu_second": made / cpu, "steps_per_cpu_second": lived / cpu},
                 }
             )
-    found = {
-        n: {k: float(np.median([r[k] for r in rounds])) for k in rounds[0]} for n, rounds in took.items()
-    }
+    found = {n: {k: float(np.median([r[k] for r in rounds])) for k in rounds[0]} for n, rounds in took.items()}
     mine, other = (found[n]["updates_per_cpu_second"] for n in sides)
     out: dict[str, Any] = {
         **{"cores": os.cpu_count(), "load": os.getloadavg(), "median_of_rounds": found, "rounds": took},
@@ -210,9 +178,7 @@ def main() -> None:
         return
     for name, numbers in found.items():
         print(name.ljust(20), "  ".join(f"{k.replace('_', ' ')} {v:,.0f}" for k, v in numbers.items()))
-    print(
-        f"ours: {out['times_per_cpu_second']:.1f} times the updates per CPU second, {out['times']:.1f} per second"
-    )
+    print(f"ours: {out['times_per_cpu_second']:.1f} times the updates per CPU second, {out['times']:.1f} per second")
     for name, seconds in out.get("cpu_seconds_to_15", {}).items():
         print(f"{name}: {seconds:,.0f} CPU seconds to a training score of +15")
 

@@ -63,12 +63,7 @@ SUBJECTS = (
     Known("greedy", "epsilon_greedy", {"lapse": 0}, {"lapse": 0.01}),
     Known("epsilon_greedy", "epsilon_greedy", {"lapse": 0.1}, {"lapse": 0.02}),
     Known("rescorla_wagner", "rescorla_wagner", {"rate": 0.1, "beta": 5}, {"rate": 0.03, "beta": 1}),
-    Known(
-        "rescorla_wagner:rate=0.4,beta=3",
-        "rescorla_wagner",
-        {"rate": 0.4, "beta": 3},
-        {"rate": 0.05, "beta": 0.4},
-    ),
+    Known("rescorla_wagner:rate=0.4,beta=3", "rescorla_wagner", {"rate": 0.4, "beta": 3}, {"rate": 0.05, "beta": 0.4}),
     Known("ucb1", "ucb1", {"constant": 0.2}, {"constant": 0.05}),
     Known("ucb1:constant=0.7", "ucb1", {"constant": 0.7}, {"constant": 0.05}),
     Known("explore_then_commit", "explore_then_commit", {"pulls": 25}, {"pulls": 0}),
@@ -125,9 +120,7 @@ def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, R
     out = (known.procedure, *RELATED.get(known.procedure, ()))
     rest = [f for f in fitted if f.procedure.name not in out]
     return {
-        exact: Recovered(
-            known, _light(judge(lived, seen, fitted, exact)), _light(judge(lived, seen, rest, exact))
-        )
+        exact: Recovered(known, _light(judge(lived, seen, fitted, exact)), _light(judge(lived, seen, rest, exact)))
         for exact in (True, False)
     }
 
@@ -140,10 +133,7 @@ def _light(found: Comparison) -> Comparison:
 def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
     """docs/recovery.md."""
     by = {True: "by probabilities", False: "by choices"}
-    share = {
-        exact: np.mean([r.right for s in range(seeds) for r in recovered[exact, s]])
-        for exact in (True, False)
-    }
+    share = {exact: np.mean([r.right for s in range(seeds) for r in recovered[exact, s]]) for exact in (True, False)}
     out = [
         "# Recovery of procedures and settings by `acts_like`",
         "",
@@ -193,9 +183,7 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
         for name, true in known.settings.items():
             got = [recovered[True, s][i].fitted()[name] for s in range(seeds)]
             numbers = all(isinstance(g, int | float) and not isinstance(g, bool) for g in got)
-            told = (
-                f"{min(got):.4g} to {max(got):.4g}" if numbers else ", ".join(sorted({str(g) for g in got}))
-            )
+            told = f"{min(got):.4g} to {max(got):.4g}" if numbers else ", ".join(sorted({str(g) for g in got}))
             shown = f"{true:.4g}" if isinstance(true, float) else str(true)
             out.append(f"| {known.spec} | {name} | {shown} | {told} | ± {known.error.get(name, 0)} |")
     out += ["", *_confusion(recovered, seeds)]

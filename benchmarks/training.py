@@ -52,9 +52,7 @@ class Ours:
         told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
         told |= {"entropy": ENTROPY, "clip": CLIP}
         told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
-        self.improve = improve_on_lifetimes(
-            BANDIT, told, Partial(practice, span=scale(BANDIT), loss=clipped_loss)
-        )
+        self.improve = improve_on_lifetimes(BANDIT, told, Partial(practice, span=scale(BANDIT), loss=clipped_loss))
 
     def update(self) -> None:
         key = address(self.key, "update", self.number)
@@ -191,9 +189,7 @@ class Theirs:
         self.model._current_progress_remaining = left
         self.model.lr_schedule = lambda _: RATE * (1 / 30 + left * 29 / 30)
         self.model.ent_coef = ENTROPY * left
-        self.model.collect_rollouts(
-            self.model.env, self.callback, self.model.rollout_buffer, n_rollout_steps=TRIALS
-        )
+        self.model.collect_rollouts(self.model.env, self.callback, self.model.rollout_buffer, n_rollout_steps=TRIALS)
         self.model.train()
         self.number += 1
 
@@ -249,26 +245,15 @@ def main() -> int:
         import sb3_contrib
         import torch
     except ImportError as error:
-        print(
-            f"{error}. Their side needs two packages: pip install stable-baselines3 sb3-contrib",
-            file=sys.stderr,
-        )
+        print(f"{error}. Their side needs two packages: pip install stable-baselines3 sb3-contrib", file=sys.stderr)
         return 2
     told: dict[str, Any] = {"load": os.getloadavg()[0], "cores": os.cpu_count()}
-    told |= {
-        "versions": {
-            "jax": jax.__version__,
-            "torch": torch.__version__,
-            "sb3_contrib": sb3_contrib.__version__,
-        }
-    }
+    told |= {"versions": {"jax": jax.__version__, "torch": torch.__version__, "sb3_contrib": sb3_contrib.__version__}}
     for side in (Ours, Theirs, Usual):
         rates = {}
         for parallel in PARALLEL:
             rates[parallel] = speed(side(parallel))
-            print(
-                f"{side.__name__}: {rates[parallel]:,.0f} steps/s, {parallel} environments", file=sys.stderr
-            )
+            print(f"{side.__name__}: {rates[parallel]:,.0f} steps/s, {parallel} environments", file=sys.stderr)
         told[side.__name__.lower()] = rates
     told["ratio"] = max(told["ours"].values()) / max(told["theirs"].values())
     told["ratio to usual"] = max(told["ours"].values()) / max(told["usual"].values())
@@ -287,11 +272,7 @@ def main() -> int:
     print(f"best against best: {told['ratio']:.1f} times, as usual {told['ratio to usual']:.1f} times")
     for side in ("ours", "theirs") if not asked.quick else ():
         to = told[f"{side} to goal"]
-        when = (
-            f"in {to['seconds']:.0f} s"
-            if to["seconds"]
-            else f"not in {to['trained']:.0f} s ({to['reward']:.2f})"
-        )
+        when = f"in {to['seconds']:.0f} s" if to["seconds"] else f"not in {to['trained']:.0f} s ({to['reward']:.2f})"
         print(f"{side}: {GOAL} {when}")
     print(f"load {told['load']:.1f} before, {told['load after']:.1f} after, {told['cores']} cores")
     return 0

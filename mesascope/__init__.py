@@ -26,10 +26,7 @@ import sys
 
 if sys.argv[:1] == ["-m"] and "mesascope" in sys.orig_argv and not sys.flags.safe_path:
     # python -m puts the present folder first, and what lies there is not ours; a checkout of ours goes last
-    sys.path[:] = [
-        *sys.path[1:],
-        *(p for p in sys.path[:1] if p == os.path.dirname(os.path.dirname(__file__))),
-    ]
+    sys.path[:] = [*sys.path[1:], *(p for p in sys.path[:1] if p == os.path.dirname(os.path.dirname(__file__)))]
 
 import importlib
 from typing import Any

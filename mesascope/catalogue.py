@@ -103,9 +103,7 @@ def factory(kind: str, name: str) -> Callable[..., Any]:
     """The factory of one plug-in: its signature is its settings."""
     function = getattr(module(kind, name), KINDS[kind], None)
     if not callable(function):
-        raise MesascopeError(
-            f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...)."
-        )
+        raise MesascopeError(f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...).")
     return function
 
 
@@ -151,8 +149,7 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
         inspect.signature(maker).bind(*arguments, **keywords)
     except TypeError as error:
         raise MesascopeError(
-            f"The {label} cannot be made: {error}.",
-            f"Its settings are: {', '.join(settings(maker)) or 'none'}.",
+            f"The {label} cannot be made: {error}.", f"Its settings are: {', '.join(settings(maker)) or 'none'}."
         ) from None
     try:
         return maker(*arguments, **keywords)
@@ -241,9 +238,7 @@ def describe(kind: str) -> list[dict[str, Any]]:
         except MesascopeError as error:
             line, defaults = f"broken: {error.problem}", {}
         package = "" if name in _find_own(kind) else _find_package(kind, name)
-        rows.append(
-            {"kind": KINDS[kind], "name": name, "says": line, "settings": defaults, "package": package}
-        )
+        rows.append({"kind": KINDS[kind], "name": name, "says": line, "settings": defaults, "package": package})
     return rows
 
 

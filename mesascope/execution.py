@@ -27,9 +27,7 @@ PATIENCE = 5.0  # seconds that a process gets to save its state
 
 def cores() -> int:
     """The number of cores available to this process, at most four."""
-    return min(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST
-    )
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST)
 
 
 class Work(Protocol):
@@ -148,9 +146,7 @@ def _ignore_interrupts() -> Iterator[None]:
 
 def _run_saved(folder: Path, work: Work, *unit: Any) -> Any:
     """The result of one unit, read from its file if there is a valid one."""
-    description = " ".join(
-        f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit)
-    )
+    description = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"
     try:
         return json.loads(path.read_text())["answer"]

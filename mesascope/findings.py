@@ -77,9 +77,7 @@ class Finding:
 
     def __post_init__(self):
         if self.status not in ("measured", "does not apply", "failed"):
-            raise MesascopeError(
-                f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed."
-            )
+            raise MesascopeError(f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed.")
         if not self.unit:
             raise MesascopeError(f"The finding {self.metric!r} has no unit.", "Say what was resampled.")
         if self.status != "measured":
@@ -91,13 +89,9 @@ class Finding:
                 f"The finding {self.metric!r} has no estimate.", "Say that it does not apply, and why."
             )
         if self.n >= 3 and (self.low is None or self.high is None):
-            raise MesascopeError(
-                f"The finding {self.metric!r} has no interval.", "Let mesascope.stats make one."
-            )
+            raise MesascopeError(f"The finding {self.metric!r} has no interval.", "Let mesascope.stats make one.")
         if self.low is not None and self.high is not None and not self.low <= self.estimate <= self.high:
-            raise MesascopeError(
-                f"The interval of {self.metric!r} does not contain its estimate.", "Check the order."
-            )
+            raise MesascopeError(f"The interval of {self.metric!r} does not contain its estimate.", "Check the order.")
 
     @property
     def exactly(self) -> bool:
@@ -138,9 +132,7 @@ def from_json(data: Any) -> Finding:
     if formats.is_old(found, FINDING):
         data = formats.reword(data) | {"format": FINDING}
     elif found != FINDING:
-        raise MesascopeError(
-            f"This is not a {FINDING}: {found!r}.", "Name a findings.json that mesascope wrote."
-        )
+        raise MesascopeError(f"This is not a {FINDING}: {found!r}.", "Name a findings.json that mesascope wrote.")
     names = {f.name for f in dataclasses.fields(Finding)}
     odd = sorted(data.keys() - names)
     if odd:
@@ -148,9 +140,7 @@ def from_json(data: Any) -> Finding:
     try:
         return Finding(**data)
     except TypeError as error:
-        raise MesascopeError(
-            f"A finding is incomplete: {error}.", f"The fields are {sorted(names)}."
-        ) from None
+        raise MesascopeError(f"A finding is incomplete: {error}.", f"The fields are {sorted(names)}.") from None
 
 
 def read(folder: str | os.PathLike) -> list[Finding]:

@@ -43,9 +43,7 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
     half = stats.t.ppf((1 + confidence) / 2, np.maximum(n - 1, 1)) * error
     away = np.abs(centre - null)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(
-            error > 0, 2 * stats.t.sf(away / error, np.maximum(n - 1, 1)), np.where(away > 1e-12, 0.0, 1.0)
-        )
+        p = np.where(error > 0, 2 * stats.t.sf(away / error, np.maximum(n - 1, 1)), np.where(away > 1e-12, 0.0, 1.0))
     blank = np.where(enough, 0.0, np.nan)
     estimate = np.where(n > 0, centre, np.nan)
     return Interval(estimate, centre - half + blank, centre + half + blank, n, p + blank)
@@ -85,9 +83,7 @@ def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.nd
         return np.full(parts.shape[1], np.nan)
     mean = parts[:, valid].mean(1)
     step = 1e-5 * np.maximum(np.abs(mean), 1e-3)
-    slope = [
-        (function(mean + h) - function(mean - h)) / (2 * s) for h, s in zip(np.diag(step), step, strict=True)
-    ]
+    slope = [(function(mean + h) - function(mean - h)) / (2 * s) for h, s in zip(np.diag(step), step, strict=True)]
     return np.where(valid, function(mean) + np.asarray(slope) @ (parts - mean[:, None]), np.nan)
 
 

@@ -138,15 +138,12 @@ def check(trials: xr.Dataset) -> None:
         )
     if "action" not in trials or "feedback" not in trials:
         raise MesascopeError(
-            f"The trials contain {', '.join(map(str, trials)) or 'nothing'}.",
-            "They need action and feedback.",
+            f"The trials contain {', '.join(map(str, trials)) or 'nothing'}.", "They need action and feedback."
         )
     each = (*AXES, "step") if int(trials.attrs.get("steps", 1)) > 1 else AXES
     for name, axes in (("action", each), ("feedback", AXES), ("score", AXES)):
         if name in trials and trials[name].dims != axes:
-            raise MesascopeError(
-                f"{name} has axes {trials[name].dims}.", f"It needs the axes {axes}, in this order."
-            )
+            raise MesascopeError(f"{name} has axes {trials[name].dims}.", f"It needs the axes {axes}, in this order.")
     if each != AXES and ("n_steps" not in trials or trials.n_steps.dims != AXES):
         raise MesascopeError("Trials with steps do not say how many.", f"They need n_steps with axes {AXES}.")
     labels = trials.condition.values.tolist()
@@ -160,9 +157,7 @@ def check(trials: xr.Dataset) -> None:
             "They need to be floating-point numbers, NaN where missing, without log-probabilities.",
         )
     if not real and not np.issubdtype(action.dtype, np.integer):
-        raise MesascopeError(
-            f"Actions are {action.dtype}.", "They need to be whole numbers, -1 where missing."
-        )
+        raise MesascopeError(f"Actions are {action.dtype}.", "They need to be whole numbers, -1 where missing.")
     if "log_probs" in trials:
         choices = trials.sizes["choice"]
         if action.size and (action.max() >= choices or action.min() < -1):
@@ -186,9 +181,7 @@ def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
         attrs = {k: json.dumps(v) for k, v in trials.attrs.items()}
         packed[f"/{split}"] = trials.assign_attrs(attrs)
     zipped = {"zlib": True, "complevel": 1, "shuffle": True}
-    encoding = {
-        g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()
-    }
+    encoding = {g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()}
     with replacing(path) as part:
         xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
     return path

@@ -69,8 +69,7 @@ class Untraced(Family):
 
     def splits(self):
         return tuple(
-            dataclasses.replace(split, draw=functools.partial(self._drawn, split.name))
-            for split in self.inner.splits()
+            dataclasses.replace(split, draw=functools.partial(self._drawn, split.name)) for split in self.inner.splits()
         )
 
     def _drawn(self, split, key, n):
@@ -82,9 +81,7 @@ class Untraced(Family):
         return [Held(state)], percept
 
     def step(self, key, tasks, state, action):
-        assert isinstance(action, np.ndarray) and all(
-            isinstance(x, np.ndarray) for x in jax.tree.leaves(tasks)
-        )
+        assert isinstance(action, np.ndarray) and all(isinstance(x, np.ndarray) for x in jax.tree.leaves(tasks))
         (held,) = state
         new, percept, score = _stepped(self.inner, key, tasks, held.inside, action)
         over = action < 0  # who is idle stays as it was
@@ -177,14 +174,9 @@ class Tagged(Family):
     def step(self, key, tasks, state, action):
         trial, step = state["trial"], state["step"]
         feedback = 1.0 + 3 * trial + step + tasks["tag"]
-        over = (
-            step + 1
-            >= jnp.take_along_axis(tasks["ends"], jnp.minimum(trial, self.horizon - 1)[:, None], 1)[:, 0]
-        )
+        over = step + 1 >= jnp.take_along_axis(tasks["ends"], jnp.minimum(trial, self.horizon - 1)[:, None], 1)[:, 0]
         trial, step = jnp.where(over, trial + 1, trial), jnp.where(over, 0, step + 1)
-        percept = next_percept((trial + step)[:, None].astype(jnp.float32), action, feedback, trial)._replace(
-            step=step
-        )
+        percept = next_percept((trial + step)[:, None].astype(jnp.float32), action, feedback, trial)._replace(step=step)
         return {"trial": trial, "step": step}, percept, feedback + action
 
     def idle(self, state):

@@ -50,9 +50,7 @@ def test_drift_moves_by_its_standard_deviation_and_stays_between_nought_and_one(
     assert np.diff(path, axis=1)[:, 0][inner].std() == pytest.approx(0.05, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    ("prior", "levels"), [("dependent_easy", (0.1, 0.9)), ("dependent_hard", (0.4, 0.6))]
-)
+@pytest.mark.parametrize(("prior", "levels"), [("dependent_easy", (0.1, 0.9)), ("dependent_hard", (0.4, 0.6))])
 def test_dependent_arms_one_and_the_others(prior, levels):
     got = means(make(f"arms=3,trials=4,prior={prior}"), "fresh")[:, 0]
     ordered = np.sort(got, axis=1)

@@ -10,9 +10,7 @@ FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
 
 def live(subject, *labels, n=64, split="fresh", family=FAMILY):
     subject = catalogue.make("subjects", subject, family) if isinstance(subject, str) else subject
-    return rollout(
-        subject, family, split, n, seed=4, conditions=[catalogue.make("conditions", c) for c in labels]
-    )
+    return rollout(subject, family, split, n, seed=4, conditions=[catalogue.make("conditions", c) for c in labels])
 
 
 def acts(lived, label):
@@ -172,12 +170,7 @@ def test_a_looped_subject_lives_the_same_trials_as_a_compiled_one():
             probs = jax.nn.one_hot(jnp.where(percept.first, 0, moved), 3)
             return carry, choose(key, jnp.log(probs))
 
-    labels = [
-        "intact",
-        "feedback_shuffled:older_than=1,replicate=0",
-        "carry_reset",
-        "percept_exchanged_once:action=1",
-    ]
+    labels = ["intact", "feedback_shuffled:older_than=1,replicate=0", "carry_reset", "percept_exchanged_once:action=1"]
     one, other = live(Reflex(), *labels), live(wrap(reflex, FAMILY), *labels)
     assert (one.action.values == other.action.values).all()
     assert np.array_equal(one.feedback.values, other.feedback.values, equal_nan=True)

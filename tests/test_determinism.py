@@ -42,9 +42,7 @@ def looped(percept, state, rng):
     """Stays after a win, else draws; counts its wins in the state."""
     won, n = percept["feedback"] > 0, len(percept["action"])
     wins = np.zeros(n) if state is None else state["wins"]
-    return np.where(won & (wins < 5), np.maximum(percept["action"], 0), rng.integers(0, 5, n)), {
-        "wins": wins + won
-    }
+    return np.where(won & (wins < 5), np.maximum(percept["action"], 0), rng.integers(0, 5, n)), {"wins": wins + won}
 
 
 def subject(name, family):
@@ -71,8 +69,7 @@ def labelled(*labels):
 def test_more_blocks_change_no_trial_of_the_earlier_ones(name, family):
     conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
     lived = {
-        n: rollout(subject(name, family), family, "fresh", n, 5, conditions=conditions)
-        for n in (64, 128, 256, 1024)
+        n: rollout(subject(name, family), family, "fresh", n, 5, conditions=conditions) for n in (64, 128, 256, 1024)
     }
     for n in (64, 128, 256):
         equal(lived[n], lived[1024].isel(lifetime=slice(n)))
@@ -83,17 +80,14 @@ def test_more_blocks_change_no_trial_of_the_earlier_ones(name, family):
 def test_blocks_that_are_lived_together_live_as_alone(family):
     conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
     alone, many = (
-        rollout(subject("thompson", family), family, "fresh", 150, 5, conditions=conditions, together=n)
-        for n in (1, 2)
+        rollout(subject("thompson", family), family, "fresh", 150, 5, conditions=conditions, together=n) for n in (1, 2)
     )
     equal(alone, many)
 
 
 def test_more_blocks_of_a_looped_function_change_no_trial(family):
     conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
-    few, more = (
-        rollout(subject("looped", family), family, "fresh", n, 5, conditions=conditions) for n in (64, 128)
-    )
+    few, more = (rollout(subject("looped", family), family, "fresh", n, 5, conditions=conditions) for n in (64, 128))
     equal(few, more.isel(lifetime=slice(64)))
 
 
@@ -110,13 +104,7 @@ def test_a_padded_block_agrees_with_a_whole_one(name, n, family):
 def test_more_conditions_change_no_other_trial(name, family):
     one = subject(name, family)
     few = rollout(one, family, "fresh", 70, 4, conditions=labelled("intact", "carry_reset"))
-    labels = [
-        "feedback_shuffled:older_than=4",
-        "carry_reset",
-        "carry_exchanged_once",
-        "intact",
-        "carry_frozen:at=3",
-    ]
+    labels = ["feedback_shuffled:older_than=4", "carry_reset", "carry_exchanged_once", "intact", "carry_frozen:at=3"]
     more = rollout(one, family, "fresh", 70, 4, conditions=labelled(*labels))
     assert more.condition.values.tolist()[1:4:2] == ["carry_reset", "intact"]
     for label in ("intact", "carry_reset"):
@@ -159,9 +147,7 @@ def test_splits_share_their_draws(family):
         np.testing.assert_array_equal(means[split][:, :half], fresh[:, :half])
         np.testing.assert_array_equal(np.sort(means[split][:, half]), np.sort(fresh[:, half]))
         assert (means[split][:, half] != fresh[:, half]).any(-1).all()
-    acts = {
-        split: trials.action.values[0] for split, trials in lived.items()
-    }  # of the same draws, whatever is paid
+    acts = {split: trials.action.values[0] for split, trials in lived.items()}  # of the same draws, whatever is paid
     for split in acts:
         np.testing.assert_array_equal(acts[split][:, :11], acts["fresh"])
     np.testing.assert_array_equal(lived["inverted:feedback"].feedback, 1 - lived["fresh"].feedback)

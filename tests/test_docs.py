@@ -20,9 +20,7 @@ from mesascope.cli.main import run
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = {
-    p.name: p.read_text(encoding="utf-8") for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-}
+PAGES = {p.name: p.read_text(encoding="utf-8") for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
 CONSOLE = {
     match.group(1): match.group(2)
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -98,9 +96,7 @@ def test_commands_of_the_docs_exist(page, line):
     if verb == "examine" and family is not None:
         for subject in given["subjects"]:
             name = subject.partition(":")[0]
-            if name in catalogue.names("subjects") and not {"path=", "factory="} & set(
-                re.findall(r"\w+=", subject)
-            ):
+            if name in catalogue.names("subjects") and not {"path=", "factory="} & set(re.findall(r"\w+=", subject)):
                 open_subject(subject, family)
     if verb == "train":
         name, settings = catalogue.parse_spec(given["recipe"])

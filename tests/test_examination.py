@@ -63,11 +63,7 @@ def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     """The axis search reads nothing without its conditions on the splits on which something changes."""
     splits = ["fresh", "revalued:worth", "revalued:map"]
     found = examine(
-        "value_iteration",
-        "tree_choice:depth=2,trials=12",
-        splits=splits,
-        metrics="performance",
-        lifetimes=128,
+        "value_iteration", "tree_choice:depth=2,trials=12", splits=splits, metrics="performance", lifetimes=128
     )
     ticks = ["intact", "thinking:ticks=2", "thinking:ticks=4", "thinking:ticks=8"]
     assert all(found.trials[split].condition.values.tolist() == ticks for split in splits[1:])

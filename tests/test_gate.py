@@ -86,9 +86,7 @@ def test_our_own_code_is_known_for_ours_wherever_it_lies():
 
 
 def test_nobody_else_opens_the_gate():
-    opened = {
-        f for f, text in sources().items() if "gate.allow(" in text or "gate.allow_from_python(" in text
-    }
+    opened = {f for f, text in sources().items() if "gate.allow(" in text or "gate.allow_from_python(" in text}
     assert opened == OPENED
 
 
@@ -130,8 +128,7 @@ LEARNERS = ("torch_module:factory=evil:f", "function :path=evil:f", "function:pa
 
 
 @pytest.mark.parametrize(
-    "setting",
-    ["vary=env=evil:X-v0", "tasks=evil:f", "shifted=env=evil:X-v0", *(f"learner={x}" for x in LEARNERS)],
+    "setting", ["vary=env=evil:X-v0", "tasks=evil:f", "shifted=env=evil:X-v0", *(f"learner={x}" for x in LEARNERS)]
 )
 def test_code_that_an_attribute_names_does_not_run(shut, setting):
     if "torch_module" in setting:
@@ -236,10 +233,7 @@ def test_a_folder_s_modules_do_not_stand_in_for_packages(tmp_path):
     entry.parent.mkdir()
     entry.write_text("from mesascope.cli.main import main\nif __name__ == '__main__':\n    main()\n")
     more = ["--family", SMALL, "--lifetimes", "8", "--splits", "fresh", "--metrics", "performance"]
-    for told in (
-        [str(entry), "examine", "mine:f", *more, "--out", "o"],
-        ["-m", "mesascope", "measure", "nothing.csv"],
-    ):
+    for told in ([str(entry), "examine", "mine:f", *more, "--out", "o"], ["-m", "mesascope", "measure", "nothing.csv"]):
         asked = [sys.executable, *told]
         done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == (2 if "measure" in told else 0), done.stderr

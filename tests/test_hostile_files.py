@@ -141,13 +141,7 @@ def weights(value, change=lambda data: data, packed=zipfile.ZIP_STORED, **named)
 
 def tensor(count, offset, size, stride, kind=b"FloatStorage"):
     """The pickle of a state dict with one tensor."""
-    kept = (
-        b"(X\x07\x00\x00\x00storagectorch\n"
-        + kind
-        + b"\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"
-        + count
-        + b"tQ"
-    )
+    kept = b"(X\x07\x00\x00\x00storagectorch\n" + kind + b"\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu" + count + b"tQ"
     return (
         b"\x80\x02}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n("
         + kept + offset + b"(" + size + b"t(" + stride + b"t\x89NtRs."
@@ -347,13 +341,7 @@ def test_a_folder_of_transformers_that_asks_for_more_than_it_holds(bounded):
     tokens = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, unk_token="a"))
     tokens.save("tokenizer.json")
     Path("tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    told = {
-        "model_type": "gpt2",
-        "n_embd": 1 << 16,
-        "n_layer": 4000,
-        "n_head": 1,
-        "architectures": ["GPT2LMHeadModel"],
-    }
+    told = {"model_type": "gpt2", "n_embd": 1 << 16, "n_layer": 4000, "n_head": 1, "architectures": ["GPT2LMHeadModel"]}
     Path("config.json").write_text(json.dumps(told))
     Path("model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
     assert "more weights than its" in refused(transformers.load, ".")

@@ -84,9 +84,7 @@ def test_real_actions_are_lived_recorded_and_measured(tmp_path):
     assert found["exploration"].status == "does not apply" and "real numbers" in found["exploration"].reason
     told = found["dependence_on_carry: a fresh carry"]
     moved = np.minimum(
-        abs(lived.action[0] - lived.action.sel(condition="carry_exchanged_once:fresh=1"))
-        / lived.action[0].std(),
-        1,
+        abs(lived.action[0] - lived.action.sel(condition="carry_exchanged_once:fresh=1")) / lived.action[0].std(), 1
     )
     assert told.estimate == pytest.approx(float(moved[:, 1:].mean()), abs=1e-5)
     assert "dependence_on_percept: last action exchanged" not in found
@@ -94,14 +92,7 @@ def test_real_actions_are_lived_recorded_and_measured(tmp_path):
 
 def test_what_exchanges_the_last_action_does_not_apply_to_real_ones():
     with pytest.raises(MesascopeError, match="real numbers"):
-        rollout(
-            Climber("climber", 0.7),
-            AIM,
-            "fresh",
-            7,
-            3,
-            conditions=labelled(["percept_exchanged_once:action=1"]),
-        )
+        rollout(Climber("climber", 0.7), AIM, "fresh", 7, 3, conditions=labelled(["percept_exchanged_once:action=1"]))
 
 
 def test_real_actions_are_replayed_as_they_were():
@@ -150,9 +141,7 @@ def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit, monkeypatch):
     subject = wrap(counting, bandit)
     once = ("carry_exchanged_once:fresh=0", "carry_rebuilt_once:of=0", "percept_swapped_once")
     asked.clear()
-    lived = rollout(
-        subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:at=5", *once])
-    )
+    lived = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:at=5", *once]))
     assert len(asked) == 11 * (1 + 1 + len(once))
     for label in once:
         alone = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled([label])).sel(condition=label)
@@ -161,12 +150,8 @@ def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit, monkeypatch):
     assert (lived.action.sel(condition=once[0]) != lived.action.sel(condition="intact")).any()
     monkeypatch.setattr(type(subject), "in_turn", True)
     asked.clear()
-    apart = rollout(
-        subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:at=5", *once])
-    )
-    assert len(asked) == 11 * (
-        1 + 1 + 2 * len(once)
-    )  # each has a life of its own, and the disturbed responses
+    apart = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:at=5", *once]))
+    assert len(asked) == 11 * (1 + 1 + 2 * len(once))  # each has a life of its own, and the disturbed responses
     for name in ("action", "feedback", "score", "partner"):
         np.testing.assert_array_equal(lived[name], apart[name], err_msg=name)
 
@@ -195,9 +180,7 @@ class Ledger(Scripted):
     def respond(self, key, carry, percept):
         at = jnp.floor(percept.feedback).astype(jnp.int32) - 1  # Tagged says when it paid
         carry = jnp.where(
-            (jnp.arange(self.ticks) == at[:, None]) & ~percept.first[:, None],
-            percept.feedback[:, None],
-            carry,
+            (jnp.arange(self.ticks) == at[:, None]) & ~percept.first[:, None], percept.feedback[:, None], carry
         )
         odds = jnp.stack([jnp.sin(carry.sum(-1)), jnp.cos(carry.sum(-1)), jnp.sin(2 + percept.step)], -1)
         return carry, choose(key, jax.nn.log_softmax(5 * odds))
@@ -219,9 +202,7 @@ class Fixed(Scripted):
     def respond(self, key, carry, percept):
         paid = jnp.where(percept.action >= 0, percept.feedback - 0.4, 0.0)[:, None]
         carry = 0.9 * carry + paid * jax.nn.one_hot(percept.action, 3)
-        return carry, Response(
-            (carry + 0.01 * jnp.arange(3)).argmax(-1).astype(jnp.int32), jax.nn.log_softmax(carry)
-        )
+        return carry, Response((carry + 0.01 * jnp.arange(3)).argmax(-1).astype(jnp.int32), jax.nn.log_softmax(carry))
 
 
 class Sure(Aim):
@@ -239,12 +220,7 @@ class Sure(Aim):
 
     def latents(self, tasks, split):
         tasks = np.asarray(tasks)
-        return {
-            "chance": tasks.mean(-1),
-            "best": tasks.max(-1),
-            "worst": tasks.min(-1),
-            "fixed": tasks.mean(-1),
-        }
+        return {"chance": tasks.mean(-1), "best": tasks.max(-1), "worst": tasks.min(-1), "fixed": tasks.mean(-1)}
 
 
 def test_steps_that_nobody_lives_change_nothing():
@@ -252,9 +228,7 @@ def test_steps_that_nobody_lives_change_nothing():
     plain = Sure("sure", 3, 11)
     padded = Rounds(plain, "padded", 3, 11, 3, (1,) * 11)
     labels = [c for c in CONDITIONS if "masked" not in c]
-    one, other = (
-        rollout(Fixed("fixed"), f, "fresh", 71, 3, conditions=labelled(labels)) for f in (plain, padded)
-    )
+    one, other = (rollout(Fixed("fixed"), f, "fresh", 71, 3, conditions=labelled(labels)) for f in (plain, padded))
     assert (other.n_steps == 1).all() and other.attrs["steps"] == 3
     assert (other.action[..., 1:] == -1).all() and other.log_probs[..., 1:, :].isnull().all()
     np.testing.assert_array_equal(other.action[..., 0], one.action)
@@ -267,17 +241,9 @@ def test_rounds_of_trials_are_the_trials_in_rounds():
     plain = catalogue.make("families", "bernoulli_bandit:arms=3,trials=12")
     rounds = Rounds(plain, "rounds", 3, 4, 3, (0,) * 4)
     subject = catalogue.make("subjects", "thompson", plain)
-    labels = (
-        "percept_exchanged_once:action=0",
-        "percept_exchanged_once:action=1",
-        "carry_exchanged_once:fresh=1",
-    )
-    one = rollout(
-        subject, plain, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:at=6"])
-    )
-    other = rollout(
-        subject, rounds, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:at=2"])
-    )
+    labels = ("percept_exchanged_once:action=0", "percept_exchanged_once:action=1", "carry_exchanged_once:fresh=1")
+    one = rollout(subject, plain, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:at=6"]))
+    other = rollout(subject, rounds, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:at=2"]))
     np.testing.assert_array_equal(other.action.values.reshape(one.action.shape), one.action)
     for name in ("score", "feedback"):
         total = one[name].values.reshape(*other.score.shape, 3).sum(-1)
@@ -301,9 +267,7 @@ EVERY = (
 
 @pytest.fixture(scope="module")
 def tagged():
-    return rollout(
-        Ledger("ledger", 15), TAGGED, "fresh", 71, 3, conditions=labelled(EVERY), record=["ledger"]
-    )
+    return rollout(Ledger("ledger", 15), TAGGED, "fresh", 71, 3, conditions=labelled(EVERY), record=["ledger"])
 
 
 def test_an_untraced_family_with_steps_is_lived_as_the_same_one_compiled(tagged):
@@ -336,12 +300,8 @@ def test_idle_lifetimes_stand_still(tagged):
     flat = paid.reshape(71, 15)
     before = np.arange(15) < np.arange(15).reshape(5, 3)[..., None]
     expected = np.where(before, flat[:, None, None, :], 0)
-    np.testing.assert_allclose(
-        np.where(there[..., None], seen, 0), np.where(there[..., None], expected, 0), rtol=1e-6
-    )
-    np.testing.assert_array_equal(
-        replay(Ledger("ledger", 15), tagged).action[there], intact.action.values[there]
-    )
+    np.testing.assert_allclose(np.where(there[..., None], seen, 0), np.where(there[..., None], expected, 0), rtol=1e-6)
+    np.testing.assert_array_equal(replay(Ledger("ledger", 15), tagged).action[there], intact.action.values[there])
 
 
 @pytest.mark.parametrize("w", [0, 1, 2])

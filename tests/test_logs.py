@@ -53,9 +53,7 @@ def test_a_frame_becomes_trials_that_keep_the_conventions():
     assert data.action.dims == ("condition", "lifetime", "trial")
     assert data.condition.values.tolist() == ["intact"]
     assert data.participant.values.tolist() == [0, 1]
-    kept = {
-        k: data.attrs[k] for k in ("family", "split", "subject", "trained_on", "choices", "unit", "payoff")
-    }
+    kept = {k: data.attrs[k] for k in ("family", "split", "subject", "trained_on", "choices", "unit", "payoff")}
     assert kept == {
         "family": "log",
         "split": "logged",
@@ -111,9 +109,7 @@ WAYS = {
     "spaces.csv": CSV.replace(",", " , "),
     "lines.jsonl": FRAME.to_json(orient="records", lines=True),
     "lines.ndjson": "\n" + FRAME.to_json(orient="records", lines=True) + "\n\n",
-    "texts.jsonl": "\n".join(
-        json.dumps({k: str(v) for k, v in row.items()}) for row in FRAME.to_dict("records")
-    ),
+    "texts.jsonl": "\n".join(json.dumps({k: str(v) for k, v in row.items()}) for row in FRAME.to_dict("records")),
 }
 
 
@@ -337,9 +333,7 @@ def test_arm_means_give_score_chance_and_best():
 
 
 def test_numbers_in_the_names_of_arms_settle_where_codes_start():
-    frame = pd.DataFrame(
-        {"choice": [1, 2, 1], "reward": [0, 1, 0], "mean_0": 0.7, "mean_1": 0.1, "mean_2": 0.2}
-    )
+    frame = pd.DataFrame({"choice": [1, 2, 1], "reward": [0, 1, 0], "mean_0": 0.7, "mean_1": 0.1, "mean_2": 0.2})
     data, _ = read_log(frame)
     assert data.action.values[0, 0].tolist() == [1, 2, 1]
     np.testing.assert_allclose(data.score.values[0, 0], [0.1, 0.2, 0.1], rtol=1e-6)
@@ -372,9 +366,7 @@ def test_probabilities_of_the_choices():
 
 
 def test_what_was_not_read_is_listed_and_escaped():
-    data, notes = read_log(
-        FRAME.assign(**{"rt": 0.5, "<script>alert(1)</script>": 1, "a\x1b[31mred\u202e": 2})
-    )
+    data, notes = read_log(FRAME.assign(**{"rt": 0.5, "<script>alert(1)</script>": 1, "a\x1b[31mred\u202e": 2}))
     same(data)
     said(notes, "not read", "'rt'", "'<script>alert(1)</script>'", r"\x1b[31m", r"\u202e")
     assert "\x1b" not in str(notes) + str(data.attrs)

@@ -16,9 +16,7 @@ from mesascope.logs.columns import ALIASES, NUMBERED, normalise_name
 from mesascope.logs.sets import import_set
 
 TEXT = (Path(__file__).parents[1] / "docs" / "logs.md").read_text(encoding="utf-8")
-COMMANDS = [
-    (found[1], found[2]) for found in re.finditer(r"```console\n\$ (.*?)\n(.*?)```", TEXT, re.S) if found[1]
-]
+COMMANDS = [(found[1], found[2]) for found in re.finditer(r"```console\n\$ (.*?)\n(.*?)```", TEXT, re.S) if found[1]]
 
 
 @pytest.fixture

@@ -53,9 +53,7 @@ def test_names_of_participants_change_nothing(lives, order):
     two, other = read_log(framed(lives, name=lambda i: f"Subject {i + 7}"))
     assert one.identical(two)
     assert notes == other
-    three, _ = read_log(
-        framed(lives, name=lambda i: f"x{order[i]}")
-    )  # another order of ids, the same lifetimes
+    three, _ = read_log(framed(lives, name=lambda i: f"x{order[i]}"))  # another order of ids, the same lifetimes
     back = np.argsort(np.argsort(order[: len(lives)]))
     np.testing.assert_array_equal(three.action.values[:, back], one.action.values)
     np.testing.assert_array_equal(three.feedback.values[:, back], one.feedback.values)

@@ -82,9 +82,7 @@ def test_what_is_lacking_is_said(tmp_path, monkeypatch, capsys):
         import_set("cpm:bandit_small", tmp_path)
     monkeypatch.undo()
     carried(tmp_path / "site", monkeypatch)
-    with pytest.raises(
-        MesascopeError, match=r"hbayesdm 9\.8 does not contain common/extdata/ts_exampleData\.txt"
-    ):
+    with pytest.raises(MesascopeError, match=r"hbayesdm 9\.8 does not contain common/extdata/ts_exampleData\.txt"):
         import_set("hbayesdm:ts", tmp_path)
     assert run(["data", "import", "hbayesdm:ts"]) == 2
     assert "Traceback" not in capsys.readouterr().err
@@ -109,11 +107,7 @@ def test_no_row_of_theirs_is_here(tmp_path):
     for source in sets():
         rows = [line for line in held(source, tmp_path).read_text().splitlines()[1:] if len(line) > 20]
         long = set(rows[:50])
-        for path in [
-            *root.glob("mesascope/logs/*"),
-            *root.glob("docs/*.md"),
-            *root.glob("tests/test_logs*.py"),
-        ]:
+        for path in [*root.glob("mesascope/logs/*"), *root.glob("docs/*.md"), *root.glob("tests/test_logs*.py")]:
             if path.is_file():
                 assert not long & set(path.read_text(encoding="utf-8").splitlines()), path
 
@@ -129,9 +123,7 @@ def test_two_step_choices_of_people(tmp_path):
         for a, s, r in zip(frame.level1_choice, frame.level2_choice, frame.reward, strict=True)
     ]
     after = frame.groupby("subjID").level1_choice.shift(-1)
-    as_published = (
-        (after == frame.level1_choice).groupby(frame.cell).mean()
-    )  # a last trial counts as a switch
+    as_published = (after == frame.level1_choice).groupby(frame.cell).mean()  # a last trial counts as a switch
     known = frame[after.notna()]
     proper = (after[after.notna()] == known.level1_choice).groupby(known.cell).mean()
     told = {k.partition("after ")[2]: f for k, f in asked(log, "stay_probabilities:end=switch").items()}
@@ -149,14 +141,7 @@ def test_two_step_choices_of_people(tmp_path):
 @pytest.mark.parametrize(("source", "people"), [("hbayesdm:bandit2arm", 20), ("hbayesdm:bandit4arm", 10)])
 def test_bandits_of_people_give_findings(source, people, tmp_path):
     log, notes = read_log(held(source, tmp_path))
-    lacking = (
-        "performance",
-        "regret",
-        "locate_or_learn",
-        "share_of_reference",
-        "benefit",
-        "stay_probabilities",
-    )
+    lacking = ("performance", "regret", "locate_or_learn", "share_of_reference", "benefit", "stay_probabilities")
     found = asked(log, "stay_by_feedback", "adaptation", "exploration", *lacking)
     for metric in lacking:
         assert found.pop(metric).status == "does not apply"

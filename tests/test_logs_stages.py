@@ -63,13 +63,7 @@ def test_states_and_transitions_as_columns():
     rarely = bare.assign(rare=[1 - c for c in flat])
     often = bare.assign(transition=[2 - c for c in flat])  # 1 and 2, of which 1 is the more frequent
     planets = bare.assign(planet=["earth" if c < 3 else "moon" for c in FRAME.level2_choice])
-    for frame, columns in (
-        (words, {}),
-        (flags, {}),
-        (rarely, {}),
-        (often, {}),
-        (planets, {"state": "planet"}),
-    ):
+    for frame, columns in ((words, {}), (flags, {}), (rarely, {}), (often, {}), (planets, {"state": "planet"})):
         data, notes = read_log(frame, columns=columns)
         np.testing.assert_array_equal(data.transition.values[0], COMMON, err_msg=str(notes))
     said(read_log(often)[1], "the more frequent")
@@ -114,9 +108,7 @@ def test_counterbalanced_maps_are_noticed():
         usual = rng.random(60) < 0.8
         state = np.where(usual, first - 1, 2 - first) if who else np.where(usual, 2 - first, first - 1)
         parts.append(
-            pd.DataFrame(
-                {"subject": who, "choice1": first, "choice2": 2 * state + 1, "reward": rng.integers(0, 2, 60)}
-            )
+            pd.DataFrame({"subject": who, "choice1": first, "choice2": 2 * state + 1, "reward": rng.integers(0, 2, 60)})
         )
     said(read_log(pd.concat(parts))[1], "For 1 participant", "counterbalanced")
 

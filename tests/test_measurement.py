@@ -101,10 +101,7 @@ WRONG = {
 
 def metric(name, values, **given):
     def measured(trials, references, replay):
-        return [
-            Reading(values(trials["logged"]), "logged", "first", **given),
-            Reading(good(trials["logged"])),
-        ]
+        return [Reading(values(trials["logged"]), "logged", "first", **given), Reading(good(trials["logged"]))]
 
     return Metric(name, "How much?", measured, {})
 

@@ -32,10 +32,7 @@ def split(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
             "feedback": (axes, np.zeros(score.shape)),
             "score": (axes, score),
             "log_probs": ((*axes, "choice"), logs),
-            **{
-                k: (axes[1:], np.full((N, T), v))
-                for k, v in (("best", 1.0), ("chance", 0.0), ("worst", -1.0))
-            },
+            **{k: (axes[1:], np.full((N, T), v)) for k, v in (("best", 1.0), ("chance", 0.0), ("worst", -1.0))},
         },
         coords={"condition": labels},
         attrs={"split": name, "changes": None},
@@ -45,9 +42,7 @@ def split(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
 def subject(intact=0.8, shuffled=0.1, kept=1.0, seen=None, **more):
     gains = {c: (intact if "feedback" not in c else shuffled) for c in conditions(T)}
     out = {"fresh": split("fresh", gains, **more)}
-    out |= {
-        r: split(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in SPLITS[1:]
-    }
+    out |= {r: split(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in SPLITS[1:]}
     if seen is not None:
         out["seen"] = split("seen", {"intact": seen}, seed=2)
     return out
@@ -97,10 +92,7 @@ def test_a_reason_claims_nothing_that_was_not_run():
     assert "it had no bank of tasks to locate them in" in placed.reason
     assert "kinds of changed split" not in placed.reason and "bank, each beside" not in placed.reason
     references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.1, seen=0.9)}
-    assert (
-        "those of its bank, each beside its reference"
-        in place(subject(seen=0.8), references, "bank:4@0").reason
-    )
+    assert "those of its bank, each beside its reference" in place(subject(seen=0.8), references, "bank:4@0").reason
     unknown = place(subject(), REFERENCES, "unknown")
     assert "is open" in unknown.reason and "as far as picking" not in unknown.reason
 
@@ -180,9 +172,7 @@ def test_a_benefit_at_its_bar_is_undetermined_with_the_lifetimes_that_would_sett
 
 
 def test_the_constants_act():
-    strict = place(
-        subject(intact=0.3, shuffled=0.2, spread=0.0), REFERENCES, "unlimited", Rule(smallest_benefit=0.2)
-    )
+    strict = place(subject(intact=0.3, shuffled=0.2, spread=0.0), REFERENCES, "unlimited", Rule(smallest_benefit=0.2))
     assert strict.level == "tracking" and strict.rule.smallest_benefit == 0.2
 
 

@@ -66,9 +66,7 @@ def die(how):
 
 
 def test_what_would_end_a_process_is_told_of_with_its_line():
-    with pytest.raises(
-        MesascopeError, match=r"test_processes\.py, line \d+, would have ended the run: SystemExit: 0"
-    ):
+    with pytest.raises(MesascopeError, match=r"test_processes\.py, line \d+, would have ended the run: SystemExit: 0"):
         list(spread(leave, [(0,), (0,)], 2))
 
 
@@ -132,11 +130,7 @@ def test_ctrl_c_ends_all_at_once_and_without_their_tracebacks(tmp_path):
     script = tmp_path / "long.py"
     script.write_text(LONG)
     parent = subprocess.Popen(
-        [sys.executable, str(script)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert parent.stdout is not None
     parent.stdout.readline()
@@ -160,9 +154,7 @@ def test_a_parent_that_is_killed_leaves_nobody_behind(tmp_path):
     with parent.stdout as told:
         told.readline()
     deadline = time.time() + 30
-    while (
-        len(begun := _children(parent.pid)) < 3 and time.time() < deadline
-    ):  # two workers, one resource tracker
+    while len(begun := _children(parent.pid)) < 3 and time.time() < deadline:  # two workers, one resource tracker
         time.sleep(0.1)
     assert len(begun) >= 2
     parent.send_signal(signal.SIGKILL)

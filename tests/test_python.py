@@ -13,30 +13,8 @@ from mesascope.agents.networks import recurrent
 
 HOME = "bernoulli_bandit:arms=3,trials=20"
 PUBLIC = {
-    *(
-        "examine",
-        "Examination",
-        "rollout",
-        "replay",
-        "measure",
-        "place",
-        "Placement",
-        "Rule",
-        "Finding",
-        "open_run",
-    ),
-    *(
-        "Family",
-        "FamilyEnv",
-        "Percept",
-        "observe",
-        "Subject",
-        "Response",
-        "Condition",
-        "Metric",
-        "read_log",
-        "make",
-    ),
+    *("examine", "Examination", "rollout", "replay", "measure", "place", "Placement", "Rule", "Finding", "open_run"),
+    *("Family", "FamilyEnv", "Percept", "observe", "Subject", "Response", "Condition", "Metric", "read_log", "make"),
     *("wrap", "plot", "write_report", "MesascopeError"),
 }
 
@@ -56,8 +34,7 @@ def test_the_public_names_are_these_and_each_says_what_it_is():
         assert getattr(mesascope, name).__doc__, name
     shown = mesascope.__doc__
     assert all(
-        word in shown
-        for word in ("examine", "rollout", "measure", "place", "make", "open_run", "docs/python.md")
+        word in shown for word in ("examine", "rollout", "measure", "place", "make", "open_run", "docs/python.md")
     )
 
 
@@ -104,18 +81,14 @@ def test_an_examination_has_a_table_figures_and_a_page(found, tmp_path):
     assert "acquiring" in repr(found) and mesascope.place(found).lowest == found.placement.lowest
     with pytest.raises(MesascopeError, match=r"no figure 'curve'.*adaptation"):
         found.plot("curve")
-    with pytest.raises(
-        MesascopeError, match=r"no finding on 'fresh' called 'benfit'. Did you mean 'benefit'"
-    ):
+    with pytest.raises(MesascopeError, match=r"no finding on 'fresh' called 'benfit'. Did you mean 'benefit'"):
         found.finding("benfit")
 
 
 def test_a_run_that_was_written_is_opened(tmp_path):
     from mesascope.examination import runs
 
-    both = mesascope.examine(
-        {"mine": act, "theirs": "greedy"}, HOME, splits="fresh", metrics="benefit", lifetimes=64
-    )
+    both = mesascope.examine({"mine": act, "theirs": "greedy"}, HOME, splits="fresh", metrics="benefit", lifetimes=64)
     assert [e.subject for e in both] == ["mine", "theirs"]
     runs.write(both, tmp_path, "a test")
     again = mesascope.open_run(tmp_path)
@@ -131,11 +104,7 @@ def test_subjects_of_one_name_are_told_apart_and_can_be_named():
         return act
 
     one, two, three = mesascope.examine(
-        [act, other(), "thompson:name=slow,discount=0.9"],
-        HOME,
-        splits="fresh",
-        metrics="exploration",
-        lifetimes=64,
+        [act, other(), "thompson:name=slow,discount=0.9"], HOME, splits="fresh", metrics="exploration", lifetimes=64
     )
     assert [one.subject, two.subject, three.subject] == ["act", "act-2", "slow"]
     assert (two.trials["fresh"].action == 1).all()
@@ -144,11 +113,7 @@ def test_subjects_of_one_name_are_told_apart_and_can_be_named():
 def test_files_are_opened_by_make_and_missing_ones_named(tmp_path):
     from mesascope.agents.networks import network_files
 
-    path = next(
-        iter(
-            __import__("pathlib").Path(network_files.__file__).parent.glob("shipped/*unlimited*.safetensors")
-        )
-    )
+    path = next(iter(__import__("pathlib").Path(network_files.__file__).parent.glob("shipped/*unlimited*.safetensors")))
     subject = mesascope.make("subjects", str(path))
     assert recurrent.family_of(str(path)) and subject.name
     for missing in ("gone.safetensors", "gone.pt", "gone.onnx", str(tmp_path / "gone.zip")):

@@ -70,9 +70,7 @@ def imports(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (
-                (f"{'.' * node.level}{node.module or ''}.{alias.name}", node.lineno) for alias in node.names
-            )
+            yield from ((f"{'.' * node.level}{node.module or ''}.{alias.name}", node.lineno) for alias in node.names)
 
 
 def wrongs(root):
@@ -103,16 +101,11 @@ def wrongs(root):
                 yield f"{where}, which stands above it"
             if other.startswith(("questions/", "worlds/")) and METRIC.search((root / other).read_text()):
                 yield f"{where}, a metric that somebody may delete"
-            if (
-                target.rpartition(".")[2].startswith("_")
-                and target.rpartition(".")[0] != name.rpartition(".")[0]
-            ):
+            if target.rpartition(".")[2].startswith("_") and target.rpartition(".")[0] != name.rpartition(".")[0]:
                 yield f"{where}, which that folder keeps to itself"
         graph[name] = above
         if any(fnmatch.fnmatch(place, p) for p in WITHOUT_JAX):
-            heavy = [
-                f"{place}:{n}" for t, n in imports(tree) if t.split(".")[0] in ("jax", "equinox", "optax")
-            ]
+            heavy = [f"{place}:{n}" for t, n in imports(tree) if t.split(".")[0] in ("jax", "equinox", "optax")]
             yield from (f"{where} imports JAX" for where in heavy)
     try:
         TopologicalSorter(graph).prepare()
@@ -128,11 +121,7 @@ PLANTED = {
     "upwards": ("conditions/odd.py", "from mesascope.examination import runs", "stands above it"),
     "in a circle": ("keys.py", "from mesascope.trials import few", "import one another"),
     "a private module": ("worlds/odd.py", "from mesascope.worlds.any._odd import x", "keeps to itself"),
-    "a metric in a rule": (
-        "questions/odd.py",
-        "import mesascope.worlds.any.metrics.m",
-        "stands above it",
-    ),
+    "a metric in a rule": ("questions/odd.py", "import mesascope.worlds.any.metrics.m", "stands above it"),
     "a metric in a rule beside it": (
         "questions/odd.py",
         "from mesascope.questions.spectrum.benefit import metric",
@@ -172,9 +161,7 @@ def test_no_two_files_claim_one_name(kind):
 
 def python(code):
     """What a fresh interpreter prints."""
-    asked = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert asked.stderr == ""
     return asked.stdout
 
@@ -186,8 +173,7 @@ def test_importing_costs_nothing():
 
 
 @pytest.mark.parametrize(
-    "module",
-    ["questions.spectrum.placement", "reporting.page", "cruxes", "examination.measurement", "runs_without"],
+    "module", ["questions.spectrum.placement", "reporting.page", "cruxes", "examination.measurement", "runs_without"]
 )
 def test_reports_and_crux_models_load_no_jax(module):
     if module == "runs_without":
@@ -239,9 +225,6 @@ def test_help_answers_at_once():
 
 def test_the_package_runs_as_the_command():
     asked = subprocess.run(
-        [sys.executable, "-m", "mesascope", "list", "metrics", "--json"],
-        capture_output=True,
-        text=True,
-        timeout=120,
+        [sys.executable, "-m", "mesascope", "list", "metrics", "--json"], capture_output=True, text=True, timeout=120
     )
     assert asked.returncode == 0 and "benefit" in asked.stdout

@@ -32,11 +32,7 @@ def test_every_scripted_subject_has_its_truth():
     there = {name: catalogue.module("subjects", name) for name in catalogue.names("subjects")}
     adapters = {"function", *(name for name, module in there.items() if hasattr(module, "opens"))}
     others = {n for n, m in there.items() if getattr(m, "TRIED", "").partition(":")[0] in HELD_ELSEWHERE}
-    others |= {
-        "last_answer",
-        "worth_locator",
-        "transformers",
-    }  # tests/subjects/test_lm_*.py, test_two_step.py
+    others |= {"last_answer", "worth_locator", "transformers"}  # tests/subjects/test_lm_*.py, test_two_step.py
     assert named | set(told["refused"]) | adapters | others == set(there)
     assert {c.level for c in validation.cases()} == set(LADDER)
 

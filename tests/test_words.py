@@ -20,12 +20,7 @@ PHRASES = {
     r"\btold=|\bthe probe\b|\bprobes\b": "observes, metric",
     r"\b(?:this|that|each|every|one) ring\b|\brings\b": "split",
 }
-PAGES = [
-    ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "SECURITY.md",
-]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 FILES = sorted((ROOT / "mesascope").rglob("*.py"))
 
 
@@ -104,8 +99,4 @@ def test_what_is_banned_is_found():
         "'oftener': say more often, most often",
     ]
     assert banned("There is no subject `that is no name`; it is no longer there.") == []
-    assert [n for n, _ in bound(ast.parse("def _told(put): lived = 1")) if n in NAMES] == [
-        "told",
-        "put",
-        "lived",
-    ]
+    assert [n for n, _ in bound(ast.parse("def _told(put): lived = 1")) if n in NAMES] == ["told", "put", "lived"]

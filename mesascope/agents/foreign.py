@@ -40,9 +40,7 @@ class Foreign(NamedSubject):
         return _draw_response(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
 
 
-def _draw_response(
-    key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float
-) -> Response:
+def _draw_response(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float) -> Response:
     """Draws actions from 'logits', from 'probabilities', or ε-greedily from 'values'."""
     count = scores.shape[-1]
     if not np.isfinite(scores).all():
@@ -55,9 +53,7 @@ def _draw_response(
         return _choose(key, stated.astype(np.float32))
     if gives == "probabilities" and stochastic:
         if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
-            raise MesascopeError(
-                "The network's probabilities do not sum to 1.", "Set gives=logits or gives=values."
-            )
+            raise MesascopeError("The network's probabilities do not sum to 1.", "Set gives=logits or gives=values.")
         chances = np.clip(scores, 0, None)
     else:
         best = np.arange(count) == scores.argmax(-1)[:, None]

@@ -50,8 +50,7 @@ class Function(NamedSubject):
             ) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise MesascopeError(
-                f"{self.name} returned {type(answer).__name__}, not a pair.",
-                "Return (action or probabilities, state).",
+                f"{self.name} returned {type(answer).__name__}, not a pair.", "Return (action or probabilities, state)."
             )
         response = _read_response(self.name, answer[0], n, self.choices, rng)
         return _check_state(self.name, answer[1], n), response
@@ -126,9 +125,7 @@ def _copy_state(name: str, state: Any) -> Any:
         ) from error
 
 
-def wrap(
-    function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown"
-) -> Function:
+def wrap(function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown") -> Function:
     """A function f(percept, state, rng) as a subject of a family."""
     name = name or getattr(function, "__name__", type(function).__name__)
     return Function(name=name, trained_on=trained_on, function=function, choices=family.choices)

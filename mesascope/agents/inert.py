@@ -136,9 +136,7 @@ def read(data: bytes, label: str) -> Any:
     try:
         return _load(data, _Reader)
     except ValueError as error:
-        raise MesascopeError(
-            f"{label} is not a valid pickle: {error}.", "Copy or save the file again."
-        ) from None
+        raise MesascopeError(f"{label} is not a valid pickle: {error}.", "Copy or save the file again.") from None
 
 
 def _load(data: bytes, kind: Any, after: int = 0) -> Any:

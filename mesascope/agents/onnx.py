@@ -199,9 +199,7 @@ def subject(
         )
     scores = _find_port(path, "output", logits, outputs) if logits else giving[0]
     watch = make_observer(family, observes, None if 0 in sees.rest else sees.width)
-    sees = sees._replace(
-        shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape))
-    )
+    sees = sees._replace(shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape)))
     ports = (sees, *taking, *([starts] if starts else []))
     results = _measure_outputs(session, path, ports, [scores, *after], watch.width)
     for port, out in zip(taking, results[1:], strict=True):
@@ -241,9 +239,7 @@ def _read_port(path: str, tensor: Any, role: str) -> Port:
     free = [i for i, size in enumerate(shape) if not size]
     axis = free[0] if free else (1 if len(shape) == 3 else 0)
     if not shape:
-        raise MesascopeError(
-            f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it an axis of the batch."
-        )
+        raise MesascopeError(f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it an axis of the batch.")
     return Port(tensor.name, shape, TYPES[tensor.type], axis)
 
 
@@ -253,9 +249,7 @@ def _find_port(path: str, role: str, name: str, ports: dict[str, Port]) -> Port:
     return ports[name]
 
 
-def _next_states(
-    path: str, typed: str, taking: list[Port], outputs: dict[str, Port], logits: str
-) -> list[Port]:
+def _next_states(path: str, typed: str, taking: list[Port], outputs: dict[str, Port], logits: str) -> list[Port]:
     """For each input of the state, the output with its next value.
 
     Raises:
@@ -265,9 +259,7 @@ def _next_states(
     unknown = sorted(pairs.keys() - {p.name for p in taking})
     if unknown:
         valid_names = ", ".join(p.name for p in taking) or "none"
-        raise MesascopeError(
-            f"{path!r} has no input of a state {unknown[0]!r}.", f"There are: {valid_names}."
-        )
+        raise MesascopeError(f"{path!r} has no input of a state {unknown[0]!r}.", f"There are: {valid_names}.")
     candidates = [o for o in outputs.values() if o.name != logits]
     free = candidates[1:] if not logits and len(candidates) > 1 else candidates if logits else []
     result, lacking = [], []
@@ -307,9 +299,7 @@ def _measure_outputs(
     result = []
     for port, *seen in zip(outputs, *shapes, strict=True):
         if any(len(s) != len(seen[0]) for s in seen):
-            raise MesascopeError(
-                f"The output {port.name!r} of {path!r} changes its rank.", "Export it again."
-            )
+            raise MesascopeError(f"The output {port.name!r} of {path!r} changes its rank.", "Export it again.")
         moved = [i for i, axis in enumerate(zip(*seen, strict=True)) if axis == sizes]
         if not moved or (not fixed and len(moved) != 1):
             raise MesascopeError(

@@ -27,9 +27,7 @@ def read(path: str) -> Any:
     onnx = require("onnx", "onnx")
     with ONNX.reading(path):
         if (size := os.path.getsize(path)) > LARGEST:
-            raise MesascopeError(
-                f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep weights beside it."
-            )
+            raise MesascopeError(f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep weights beside it.")
         model = onnx.load_model_from_string(Path(path).read_bytes())
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise ONNX.broken(path, "it contains no graph")
@@ -44,9 +42,7 @@ def weights(path: str, model: Any) -> dict[str, str]:
     numpy_helper = require("onnx.numpy_helper", "onnx")
     folder = str(Path(path).resolve().parent)
     try:
-        arrays = {
-            t.name or f"constant {i}": numpy_helper.to_array(t, folder) for i, t in enumerate(tensors(model))
-        }
+        arrays = {t.name or f"constant {i}": numpy_helper.to_array(t, folder) for i, t in enumerate(tensors(model))}
     except Exception as error:
         raise ONNX.broken(path, f"a weight cannot be read: {error}") from None
     return {name: digest(value) for name, value in sorted(arrays.items()) if value.dtype.kind in "fiubc"}

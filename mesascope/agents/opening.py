@@ -42,8 +42,7 @@ def open_family(family: Family | str) -> Family:
         return catalogue.make("families", family)
     if not isinstance(family, Family):
         raise MesascopeError(
-            f"{type(family).__name__} is not a family.",
-            "Give a Family, or a name such as 'bernoulli_bandit:arms=5'.",
+            f"{type(family).__name__} is not a family.", "Give a Family, or a name such as 'bernoulli_bandit:arms=5'."
         )
     return family
 
@@ -68,9 +67,7 @@ def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Su
 def rename(subject: Subject, name: str) -> Subject:
     """The same subject with another name for the reports."""
     if not name or not name.isprintable():
-        raise MesascopeError(
-            f"{name!r} cannot be the name of a subject.", "Give a name of printable characters."
-        )
+        raise MesascopeError(f"{name!r} cannot be the name of a subject.", "Give a name of printable characters.")
     renamed = copy.copy(subject)
     object.__setattr__(renamed, "name", name)
     return renamed
@@ -100,9 +97,7 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
         return opened if called is None else rename(opened, called)
     if Path(spec).is_file():
         name = find_adapter(spec)
-        return catalogue.make(
-            "subjects", name, family, path=spec, **catalogue.trust_setting("subjects", name, trust)
-        )
+        return catalogue.make("subjects", name, family, path=spec, **catalogue.trust_setting("subjects", name, trust))
     _refuse_missing(spec)
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
@@ -113,9 +108,7 @@ def _refuse_missing(spec: str) -> None:
     """Raises `MesascopeError` if a text can only name a file and there is no such file."""
     named = os.sep in spec or (Path(spec).suffix and ":" not in spec and "=" not in spec)
     if named and not Path(spec).is_file():
-        raise MesascopeError(
-            f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
-        )
+        raise MesascopeError(f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory.")
 
 
 def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
@@ -148,9 +141,7 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
                 return spec
         else:
             _refuse_missing(path)
-    raise MesascopeError(
-        "No subject names its family.", "Add for example --family bernoulli_bandit:arms=5,trials=100."
-    )
+    raise MesascopeError("No subject names its family.", "Add for example --family bernoulli_bandit:arms=5,trials=100.")
 
 
 def find_adapter(path: str) -> str:

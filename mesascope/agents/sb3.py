@@ -99,9 +99,7 @@ class SB3(TorchSubject):
     def untrained(self, seed: int) -> Self:
         """A policy of the same shape as training starts from."""
         spaces = (self.module.observation_space, self.module.action_space)
-        return dataclasses.replace(
-            self, module=_sb3_zip.untrained_policy(self.archive, spaces, self.trust, seed)
-        )
+        return dataclasses.replace(self, module=_sb3_zip.untrained_policy(self.archive, spaces, self.trust, seed))
 
 
 def subject(
@@ -219,14 +217,11 @@ def _refuse_actions(path: str, space: Any, family: Family) -> None:
         has = f"{family.choices} actions"
     if not fits:
         raise MesascopeError(
-            f"{path!r} acts in {space}, {family.name} has {has}.",
-            "Run it on the family that it was trained on.",
+            f"{path!r} acts in {space}, {family.name} has {has}.", "Run it on the family that it was trained on."
         )
 
 
-def _find_statistics(
-    archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]
-) -> tuple[Statistics | None, str]:
+def _find_statistics(archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]) -> tuple[Statistics | None, str]:
     """The statistics to use and their file; warns if it uses a file beside the zip."""
     if normalize not in ("", NONE):
         return _normalising.read(normalize, shape), normalize

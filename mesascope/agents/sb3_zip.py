@@ -142,25 +142,19 @@ def policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust:
     kind, settings = _find_class(archive, trust), _read_settings(archive, trust)
     weights = _torch.load(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    excess = ZIP.broken(
-        archive.path, f"its settings ask for more weights than the {found:,} that it contains"
-    )
+    excess = ZIP.broken(archive.path, f"its settings ask for more weights than the {found:,} that it contains")
     try:
         with _torch.limit_parameters(2 * found, excess), _torch.fork_seed(0):
             network = _build(kind, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
-        raise ZIP.broken(
-            archive.path, f"its policy cannot be built: {type(error).__name__}: {error}"
-        ) from error
+        raise ZIP.broken(archive.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
     _torch.load_weights(network, weights, f"The member policy.pth of {archive.path!r}")
     return _torch.freeze(network)
 
 
-def untrained_policy(
-    archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int
-) -> Any:
+def untrained_policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
     """A policy of the same shape as training starts from."""
     with _torch.fork_seed(seed):
         return _torch.freeze(_build(_find_class(archive, trust), spaces, _read_settings(archive, trust)))
@@ -182,9 +176,7 @@ def _find_class(archive: Zip, trust: bool) -> Any:
         base = require("stable_baselines3.common.policies", "sb3").BasePolicy
         if isinstance(found, type) and issubclass(found, base):
             return found
-    return _unpickle_trusted(
-        archive, "policy_class", trust, ".".join(origin) if origin else "a class of its own"
-    )
+    return _unpickle_trusted(archive, "policy_class", trust, ".".join(origin) if origin else "a class of its own")
 
 
 def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:

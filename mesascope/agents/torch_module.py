@@ -56,9 +56,7 @@ class TorchModule(TorchSubject):
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
         groups = [rows for which in (True, False) if len(rows := np.flatnonzero(begun == which))]
         with _torch.no_grad_seeded(_torch.seed_of(key)):
-            parts = [
-                self._call(x[rows], {k: np.asarray(v)[rows] for k, v in carry.items()}) for rows in groups
-            ]
+            parts = [self._call(x[rows], {k: np.asarray(v)[rows] for k, v in carry.items()}) for rows in groups]
         back = np.argsort(np.concatenate(groups))
         scores, after = jax.tree.map(lambda *p: np.concatenate(p)[back], *parts)
         return after, self.choose(key, scores, self.gives)
@@ -91,9 +89,7 @@ def initial_state(module: Any, n: int) -> Any:
     return make(n) if callable(make) else None
 
 
-def call_module(
-    module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool
-) -> tuple[np.ndarray, Any]:
+def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool) -> tuple[np.ndarray, Any]:
     """Calls a module on x [N, F]: scores [N, K] and its next state.
 
     Raises:
@@ -155,15 +151,10 @@ def wrap(
     paths, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
     every = [path for path, _ in module.named_modules() if path]
     with _torch.no_grad_seeded(0), run_hooked(module, every) as hooked:
-        runs = [
-            call_module(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent)
-            for n in SIZES
-        ]
+        runs = [call_module(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent) for n in SIZES]
     small, large = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
     if recurrent and not small:
-        raise MesascopeError(
-            f"{type(module).__name__} takes a state and returned none.", "Return (logits, state)."
-        )
+        raise MesascopeError(f"{type(module).__name__} takes a state and returned none.", "Return (logits, state).")
     count = runs[0][0].shape[1]
     if count != (family.choices or 1):
         raise MesascopeError(
@@ -240,9 +231,7 @@ def subject(
     if weights is not None:
         _torch.load_weights(module, weights, repr(path))
     parts = "" if observes == ALL else observes
-    name = name_with_settings(
-        "torch_module", factory=factory, path=path, observes=parts, stochastic=stochastic
-    )
+    name = name_with_settings("torch_module", factory=factory, path=path, observes=parts, stochastic=stochastic)
     return wrap(
         module,
         family,

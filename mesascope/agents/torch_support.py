@@ -93,9 +93,7 @@ class TorchSubject(Foreign):
     def taps(self, carry: Any) -> dict[str, Any]:
         """Its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
         state = {k: carry[k] for leaf in self.state for k in leaf.names}
-        return state | {
-            k: np.array(carry[SEEN + k]) for k in self.seen
-        }  # copies, which the subject does not read
+        return state | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies, which the subject does not read
 
     def fingerprint(self) -> dict[str, str]:
         """Name → hash of every parameter and buffer."""
@@ -178,9 +176,7 @@ def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
     for pattern in filter(None, patterns.split("+")):
         fitting = fnmatch.filter(paths, pattern)
         if not fitting:
-            raise MesascopeError(
-                f"hooks={pattern!r} matches no submodule.", f"There are: {', '.join(paths[:40])}."
-            )
+            raise MesascopeError(f"hooks={pattern!r} matches no submodule.", f"There are: {', '.join(paths[:40])}.")
         result += fitting
     return tuple(dict.fromkeys(result))
 
@@ -242,9 +238,7 @@ def state_layout(
                 "Use one row per lifetime, or set layout to time or batch_time if it takes sequences.",
             )
         rest = tuple(x for j, x in enumerate(a.shape) if j != moved[0])
-        same = [
-            name for name, x in named if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())
-        ]
+        same = [name for name, x in named if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
         name = max(same, key=lambda k: k.endswith((".h", ".c"))) if same else f"state.{i}"
         used = {x for leaf in layout for x in leaf.names}
         name = name if name not in used and f"{name}_l0" not in used else f"state.{i}"
@@ -260,9 +254,7 @@ def opens(path: str | os.PathLike) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            at_start = (
-                min((x.header_offset for x in members), default=1) == 0
-            )  # not a zip inside a broken file
+            at_start = min((x.header_offset for x in members), default=1) == 0  # not a zip inside a broken file
             return at_start and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in members)
     except (OSError, zipfile.BadZipFile, ValueError):
         return False
@@ -318,9 +310,7 @@ def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
 
 def load_weights(module: Any, weights: Any, label: str) -> None:
     """Loads a state dict into a module; names and shapes of all weights must match."""
-    if not isinstance(weights, dict) or not all(
-        isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()
-    ):
+    if not isinstance(weights, dict) or not all(isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()):
         raise MesascopeError(f"{label} is not a state dict.", "Save torch.save(module.state_dict(), path).")
     infinite = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
     if infinite:

@@ -19,8 +19,7 @@ app = typer.Typer(
 
 @app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
 def import_(
-    source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")],
-    as_json: Json = False,
+    source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")], as_json: Json = False
 ) -> None:
     """Copy a log from an installed package to your cache, and print its licence."""
     from mesascope.logs.sets import import_set

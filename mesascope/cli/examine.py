@@ -7,15 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mesascope.cli.options import Json, Lifetimes, Metrics, Out, Seed, app
-from mesascope.cli.output import (
-    command,
-    keep_compiled,
-    notify,
-    show_progress,
-    split_commas,
-    write,
-    write_json,
-)
+from mesascope.cli.output import command, keep_compiled, notify, show_progress, split_commas, write, write_json
 from mesascope.guards.secrecy import redact
 
 DEMO = (  # three bundled networks and five scripted subjects
@@ -34,23 +26,19 @@ def demo(out: Out = None, as_json: Json = False) -> None:
 
 
 @app.command(
-    "examine",
-    epilog="Example: mesascope examine thompson locator --family bernoulli_bandit:arms=5,trials=100,bank=4",
+    "examine", epilog="Example: mesascope examine thompson locator --family bernoulli_bandit:arms=5,trials=100,bank=4"
 )
 def examine_(
     subjects: Annotated[
         list[str],
-        typer.Argument(
-            help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…"
-        ),
+        typer.Argument(help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…"),
     ],
     family: Annotated[str, typer.Option(help="Name with settings; by default the checkpoint's own.")] = "",
     trained_on: Annotated[
         str, typer.Option(help="unlimited, bank:M@seed or unknown; by default the subject's own value.")
     ] = "",
     splits: Annotated[
-        list[str] | None,
-        typer.Option(help="Comma-separated or repeated; by default all splits of the family."),
+        list[str] | None, typer.Option(help="Comma-separated or repeated; by default all splits of the family.")
     ] = None,
     metrics: Metrics = None,
     lifetimes: Lifetimes = 512,
@@ -71,13 +59,9 @@ def examine_(
     _examine(subjects, family, out, as_json, **options)
 
 
-@app.command(
-    "measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome"
-)
+@app.command("measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome")
 def measure_(
-    trials: Annotated[
-        Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")
-    ],
+    trials: Annotated[Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     columns: Annotated[
         list[str] | None,
         typer.Option(help="Your names for ours, comma-separated or repeated: action=key,participant=who."),
@@ -105,9 +89,7 @@ def measure_(
 @app.command("report", epilog="Example: mesascope report demo --out report.html")
 def report_(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="DIR")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write the page of a run again, from its folder."""

@@ -39,9 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     return code
 
 
-def _show_warning(
-    message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
-) -> None:
+def _show_warning(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
     """Prints a warning of ours as a notice, and any other as Python does."""
     if issubclass(category, MesascopeWarning):
         notify(f"mesascope: {message}")

@@ -13,12 +13,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
-]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
 Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
 Metrics = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
 Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every split.", min=3, max=1_000_000)]

@@ -38,9 +38,7 @@ def write(item: Any) -> None:
 
 def escape_controls(text: str) -> str:
     """The text with its lines kept; terminal control characters become �."""
-    return "".join(
-        "\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text
-    )
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text)
 
 
 def notify(text: str) -> None:
@@ -65,10 +63,7 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
 
     console = Console(stderr=True)
     if console.is_terminal:
-        percent, doing = (
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.description}", markup=False),
-        )
+        percent, doing = (TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}", markup=False))
         columns = (BarColumn(), percent, TimeElapsedColumn(), TimeRemainingColumn(), doing)
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("", total=1.0)
@@ -85,11 +80,7 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
             return
         last = now
         progress_made = share - first
-        remaining = (
-            f", about {(now - start) * (1 - share) / progress_made:.0f} s left"
-            if progress_made > 0.02
-            else ""
-        )
+        remaining = f", about {(now - start) * (1 - share) / progress_made:.0f} s left" if progress_made > 0.02 else ""
         sys.stderr.write(f"{share:4.0%} {escape_controls(doing)}{remaining}\n")
 
     yield tell

@@ -11,10 +11,7 @@ from mesascope.cli.output import keep_compiled, write, write_json
 @app.command("list", epilog="Example: mesascope list metrics")
 def list_(
     kind: Annotated[
-        str,
-        typer.Argument(
-            help="families, subjects, conditions, metrics, recipes, axes or studies; by default all."
-        ),
+        str, typer.Argument(help="families, subjects, conditions, metrics, recipes, axes or studies; by default all.")
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -37,14 +34,9 @@ def list_(
 @app.command("check", epilog="Example: mesascope check metrics/benefit")
 def check_(
     plugin: Annotated[
-        str,
-        typer.Argument(
-            help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory."
-        ),
+        str, typer.Argument(help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory.")
     ],
-    family: Annotated[
-        str, typer.Option(help="The family to try it on; by default TRIED in its module.")
-    ] = "",
+    family: Annotated[str, typer.Option(help="The family to try it on; by default TRIED in its module.")] = "",
     as_json: Json = False,
 ) -> None:
     """Check whether a plug-in keeps its contract; exit 1 if it does not."""

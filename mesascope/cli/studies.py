@@ -11,18 +11,13 @@ from mesascope.cli.output import keep_compiled, show_progress, write, write_json
 
 
 @app.command(
-    "train",
-    epilog="Example: mesascope train ppo_recurrent --family bernoulli_bandit:arms=5,trials=100 --out net",
+    "train", epilog="Example: mesascope train ppo_recurrent --family bernoulli_bandit:arms=5,trials=100 --out net"
 )
 def train_(
     recipe: Annotated[str, typer.Argument(help="Name with settings, as ppo_recurrent:width=32.")],
-    family: Annotated[
-        str, typer.Option(help="Name with settings; if it has a bank, training uses the bank's tasks.")
-    ],
+    family: Annotated[str, typer.Option(help="Name with settings; if it has a bank, training uses the bank's tasks.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
-    seeds: Annotated[
-        int, typer.Option(help="How many networks; seeds count up from the recipe's seed.", min=1)
-    ] = 1,
+    seeds: Annotated[int, typer.Option(help="How many networks; seeds count up from the recipe's seed.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
     """Train subjects with a recipe; a stopped run continues from its last checkpoint."""
@@ -72,9 +67,7 @@ def validate_(
     quick: Annotated[bool, typer.Option("--quick", help="Three seeds, no coverage study of 2,000.")] = False,
     seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
     first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
-    lifetimes: Annotated[
-        int, typer.Option(help="Per split and run; 0 for 320, with --quick 128.", min=0)
-    ] = 0,
+    lifetimes: Annotated[int, typer.Option(help="Per split and run; 0 for 320, with --quick 128.", min=0)] = 0,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:

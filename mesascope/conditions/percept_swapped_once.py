@@ -13,9 +13,7 @@ class PerceptSwappedOnce(Condition):
     def apply(self, carry, percept, shadow, context):
         """Takes the partner's observation, last action and feedback; the trial, step and carry stay."""
         other = take(percept, context.partner)
-        swapped = percept._replace(
-            observation=other.observation, action=other.action, feedback=other.feedback
-        )
+        swapped = percept._replace(observation=other.observation, action=other.action, feedback=other.feedback)
         return carry, select(percept.first, percept, swapped), shadow
 
 

@@ -167,9 +167,7 @@ def select(mask: Any, yes: Any, no: Any) -> Any:
     def pick(a, b):
         xp = np if isinstance(a, np.ndarray) else jnp
         flags = xp.asarray(mask)
-        return xp.where(
-            flags.reshape(flags.shape + (1,) * (a.ndim - flags.ndim)) if flags.ndim else flags, a, b
-        )
+        return xp.where(flags.reshape(flags.shape + (1,) * (a.ndim - flags.ndim)) if flags.ndim else flags, a, b)
 
     return jax.tree.map(pick, yes, no)
 

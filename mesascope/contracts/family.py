@@ -74,8 +74,7 @@ class Family(eqx.Module):
     def best(self, tasks: Any) -> Array:
         """[N, T] the expected pay-off of the best act; required unless the family defines `latents`."""
         raise MesascopeError(
-            f"{self.name} does not say what the best act pays.",
-            "Define best(tasks), or latents(tasks, split).",
+            f"{self.name} does not say what the best act pays.", "Define best(tasks), or latents(tasks, split)."
         )
 
     def splits(self) -> tuple[Split, ...]:
@@ -179,9 +178,7 @@ class Family(eqx.Module):
             )
         trials = self.split(split).trials
         means = np.asarray(_score_every_action(self, tasks, trials))
-        others = _score_every_action(
-            self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials
-        )
+        others = _score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
         blind = np.asarray(others).mean(0).argmax(-1)  # [T]
         return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
 
@@ -251,9 +248,7 @@ def reference_roles(
     learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
 ) -> dict[str, str]:
     """References by role; `against` is the setting that turns the first three against the pay-off, '' if none."""
-    first = {
-        k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v
-    }
+    first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
     other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items() if against}
     return {**first, **({"strongest": strongest} if strongest else {}), **other}
 
@@ -346,9 +341,7 @@ def _score_every_action(family: Family, tasks: Any, trials: int) -> jax.Array:
 
     def trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
         def pay(action: jax.Array) -> tuple[Any, jax.Array]:
-            after, _, score = family.step(
-                address(key, t), tasks, state, jnp.full_like(percept.action, action)
-            )
+            after, _, score = family.step(address(key, t), tasks, state, jnp.full_like(percept.action, action))
             return after, score
 
         after, scores = jax.vmap(pay)(jnp.arange(family.choices))

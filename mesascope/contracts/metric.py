@@ -144,9 +144,7 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
         raise DoesNotApply(f"the split {split!r} was not run")
     label = catalogue.make("conditions", spell_out(condition, selected.sizes["trial"])).label
     if label not in selected.condition.values:
-        raise DoesNotApply(
-            f"the condition {label!r} was not run on {selected.attrs.get('family', 'this family')}"
-        )
+        raise DoesNotApply(f"the condition {label!r} was not run on {selected.attrs.get('family', 'this family')}")
     return selected.sel(condition=label)
 
 

@@ -59,9 +59,7 @@ def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
     The settings of a bank appear together, and only if there is a bank.
     """
     defaults = inspect.signature(factory).parameters
-    visible = {
-        k: v for k, v in settings.items() if k not in ("bank", "bank_seed") and v != defaults[k].default
-    }
+    visible = {k: v for k, v in settings.items() if k not in ("bank", "bank_seed") and v != defaults[k].default}
     visible |= {k: settings[k] for k in ("bank", "bank_seed") if settings.get("bank")}
     text = ",".join(f"{k}={v}" for k, v in visible.items())
     return factory.__module__.rpartition(".")[2] + (f":{text}" if text else "")

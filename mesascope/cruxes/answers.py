@@ -121,9 +121,7 @@ def solve(
     sample = draw(network, betas, event, condition, draws, seed=seed)
     if sample is None:
         return _classify(answer, notes)
-    notes.append(
-        f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown"
-    )
+    notes.append(f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown")
     if sample.vertices:
         ends = "; ".join(sample.vertices)
         notes.append(f"without a distribution, so at the ends of their intervals in every draw: {ends}")

@@ -90,9 +90,7 @@ class Argument:
             if claim.kind in NUMERIC and claim.by == (person,) and claim.used:
                 for label, wording in claim.wordings.items():
                     if label in self.conventions.wordings:
-                        claim = replace(
-                            claim, event=wording.event, given=wording.condition, value=wording.value
-                        )
+                        claim = replace(claim, event=wording.event, given=wording.condition, value=wording.value)
                 assert claim.event is not None
                 if self.refusal(person, claim.event) is None:
                     claims.append(claim)
@@ -133,9 +131,7 @@ class Argument:
                 place = f"{self.name}: line {claim.line}: claim {claim.id!r}"
                 low, high = self.value_of(claim).span(mode)
                 constraints.append(Constraint(claim.id, claim.event, claim.given, low, high, place))
-        rules = [
-            Rule(b, self.content.bridges[b].rule) for b in self.bridges_for(person) if b not in leave_out
-        ]
+        rules = [Rule(b, self.content.bridges[b].rule) for b in self.bridges_for(person) if b not in leave_out]
         return Polytope(constraints, rules)
 
     # questions
@@ -202,9 +198,7 @@ class Argument:
         for label in self.wordings_of(person, answer.claims):
             argument = self.read(wordings=(*self.conventions.wordings, label))
             try:
-                others[label] = argument.answer(
-                    person, event, condition, engine, draws, seed=seed, wordings=False
-                )
+                others[label] = argument.answer(person, event, condition, engine, draws, seed=seed, wordings=False)
             except MesascopeError as error:
                 others[label] = replace(empty, assumptions=(str(error),))
         return replace(answer, wordings=others)
@@ -212,10 +206,7 @@ class Argument:
     def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
         """Labels of the wordings of some claims that the conventions do not choose."""
         labels = (
-            label
-            for c in claims
-            for label in self.content.claims[c].wordings
-            if label not in self.conventions.wordings
+            label for c in claims for label in self.content.claims[c].wordings if label not in self.conventions.wordings
         )
         return tuple(dict.fromkeys(labels))
 

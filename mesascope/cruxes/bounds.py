@@ -92,9 +92,7 @@ class Polytope:
         self.constraints, self.rules = tuple(constraints), tuple(rules)
         self.items = (*self.constraints, *self.rules)
 
-    def bound(
-        self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None
-    ) -> Bounds:
+    def bound(self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
         """The least and greatest P(event | condition): sharp bounds without any independence.
 
         Args:
@@ -255,14 +253,9 @@ class Polytope:
         ids = [item.id for item in self.items]
         listed = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
         place = self.constraints[0].place if self.constraints else ""
-        head = (
-            f"{place}: With {len(ids) - 1} more ({listed}) it connects"
-            if place
-            else "These statements connect"
-        )
+        head = f"{place}: With {len(ids) - 1} more ({listed}) it connects" if place else "These statements connect"
         return MesascopeError(
-            f"{head} {amount}; at most {most} are possible.",
-            "Remove atoms or bridges, or ask with --engine net.",
+            f"{head} {amount}; at most {most} are possible.", "Remove atoms or bridges, or ask with --engine net."
         )
 
     def sides(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -281,9 +274,7 @@ class Polytope:
 
 def _make_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
     items = list(items)
-    return Polytope(
-        [x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)]
-    )
+    return Polytope([x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)])
 
 
 def _minimise(cost: np.ndarray, matrix: np.ndarray, equal: np.ndarray, base: np.ndarray):
@@ -296,13 +287,9 @@ def _minimise(cost: np.ndarray, matrix: np.ndarray, equal: np.ndarray, base: np.
     right, limits = np.eye(len(rows))[0], np.zeros(len(matrix))
     result = linprog(cost, matrix, limits, rows, right, bounds=(0, None), method="highs", options=_TIGHT)
     if result.status == 1:
-        raise MesascopeError(
-            "The linear program did not finish in 4 seconds.", "Remove statements or bridges."
-        )
+        raise MesascopeError("The linear program did not finish in 4 seconds.", "Remove statements or bridges.")
     if result.status not in (0, 2):
-        raise MesascopeError(
-            f"The linear program failed: {result.message}", "Avoid values very close to 0 or 1."
-        )
+        raise MesascopeError(f"The linear program failed: {result.message}", "Avoid values very close to 0 or 1.")
     return result if result.status == 0 else None
 
 

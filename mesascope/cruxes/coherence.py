@@ -153,9 +153,7 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         if claim.by == (person,) and claim.wordings:
             ways = ", or ".join(map(repr, claim.wordings))
             message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {ways}."
-            yield _make_issue(
-                claim, "ambiguous", message, "Every answer that uses it is repeated under each reading."
-            )
+            yield _make_issue(claim, "ambiguous", message, "Every answer that uses it is repeated under each reading.")
     query = argument.content.query
     if query and not clashes and person in query.compare:
         with suppress(MesascopeError):
@@ -177,20 +175,13 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
             yield Issue("scope", (one, other), (), message, fix)
     conditions = {p: query.given.get(p, SURE) for p in query.compare}
     if len({str(c) for c in conditions.values()}) > 1:
-        questions = ", ".join(
-            f"{p} unconditionally" if c == SURE else f"{p} given {c}" for p, c in conditions.items()
-        )
+        questions = ", ".join(f"{p} unconditionally" if c == SURE else f"{p} given {c}" for p, c in conditions.items())
         message = f"The target {query.target} is compared under different conditions: {questions}."
         fix = "Do not subtract one from the other without a claim on the condition."
         yield Issue("presupposition", tuple(conditions), (), message, fix)
     claims = [(person, claim) for person in query.compare for claim in argument.numeric_claims(person)]
     for (one, claim), (other, rival) in permutations(claims, 2):
-        if (
-            one == other
-            or claim.given == SURE
-            or not _overlap(claim, rival)
-            or same(claim.given, rival.given)
-        ):
+        if one == other or claim.given == SURE or not _overlap(claim, rival) or same(claim.given, rival.given):
             continue
         rival_condition = "unconditional" if rival.given == SURE else f"given {rival.given}"
         message = f"{claim.id} is given {claim.given}; {rival.id} is {rival_condition}."
@@ -215,9 +206,7 @@ def _check_fractions(argument: Argument) -> Iterator[Issue]:
             yield Issue("incoherent", (person,), ids, message, f"Lower them by {least - 1:.4g} in total.")
         else:
             message = f"{', '.join(ids)} are shares of a population, not chances."
-            yield Issue(
-                "fraction", (person,), ids, message, "They cannot be parts of a chain of probabilities."
-            )
+            yield Issue("fraction", (person,), ids, message, "They cannot be parts of a chain of probabilities.")
 
 
 def _check_words(argument: Argument) -> Iterator[Issue]:
@@ -256,15 +245,8 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
             message = f"{claim.phrase!r} stands for {len(claim.events)} events: {events}."
             yield _make_issue(claim, "ambiguous", message, "Ask about each event separately.")
         elif claim.kind == "objection":
-            yield _make_issue(
-                claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Name the event instead."
-            )
-        elif (
-            claim.kind in NUMERIC
-            and claim.used
-            and claim.event
-            and argument.refusal(claim.by[0], claim.event)
-        ):
+            yield _make_issue(claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Name the event instead.")
+        elif claim.kind in NUMERIC and claim.used and claim.event and argument.refusal(claim.by[0], claim.event):
             message = f"{claim.id} answers a question that {claim.by[0]} declines."
             yield _make_issue(claim, "refused", message, "It is left out; withdraw the refusal to use it.")
 

@@ -52,19 +52,14 @@ def answer(
     target: Target = None,
     condition: Condition = None,
     engine: Engine = "lp",
-    draws: Annotated[
-        int, typer.Option(min=1, max=10_000_000, help="For --engine sample: number of draws.")
-    ] = 100_000,
+    draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample: number of draws.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="For --engine sample: random seed.")] = 0,
 ) -> Output:
     """Answer a question from each person's claims, as bounds without independence (or by another engine).
 
     Example: mesascope crux answer --person lister --engine net
     """
-    answers = [
-        argument.answer(p, target, condition, engine, draws, seed=seed)
-        for p in choose_people(argument, person)
-    ]
+    answers = [argument.answer(p, target, condition, engine, draws, seed=seed) for p in choose_people(argument, person)]
     lines = [line for a in answers for line in texts.tell_answer(a)]
     return Output(answers, lines, failed=any(a.status == "incoherent" for a in answers))
 
@@ -73,12 +68,8 @@ def answer(
 @on_argument
 def translate(
     argument: Argument,
-    event: Annotated[
-        str | None, typer.Option("--event", help="An event or definition of any vocabulary.")
-    ] = None,
-    to: Annotated[
-        list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")
-    ] = None,
+    event: Annotated[str | None, typer.Option("--event", help="An event or definition of any vocabulary.")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")] = None,
     condition: Condition = None,
     engine: Engine = "lp",
 ) -> Output:
@@ -88,12 +79,8 @@ def translate(
     """
     events = [event] if event else list(argument.content.definitions)
     if not events:
-        raise MesascopeError(
-            f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'."
-        )
-    answers = [
-        argument.translate(e, p, condition, engine) for e in events for p in choose_people(argument, to)
-    ]
+        raise MesascopeError(f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
+    answers = [argument.translate(e, p, condition, engine) for e in events for p in choose_people(argument, to)]
     written = argument.content.written
     lines = [f"{name} is defined as {written[name]}" for name in events if name in written]
     return Output(answers, lines + [line for a in answers for line in texts.tell_answer(a)])
@@ -109,9 +96,7 @@ def gap(
     ] = None,
     scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
     method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
-    group: Annotated[
-        list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")
-    ] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")] = None,
 ) -> Output:
     """Split the difference between two people into shares that add up, under every cut of the file.
 
@@ -137,8 +122,7 @@ def voi(
         bool, typer.Option("--claims", help="Rank the person's own numbers instead, by Sobol shares.")
     ] = False,
     cost: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="With --claims: the cost of acting; adds EVPI and EVPPI."),
+        float | None, typer.Option(min=0, max=1, help="With --claims: the cost of acting; adds EVPI and EVPPI.")
     ] = None,
 ) -> Output:
     """Rank cruxes by how much learning them would change each person's belief: the value of information.
@@ -150,12 +134,8 @@ def voi(
     for name in choose_people(argument, person):
         lines.append(f"{name}:")
         if not claims:
-            results[name] = argument.voi(
-                name, crux, target, condition, base=read_base(base), form=form, engine=engine
-            )
-            unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[
-                form
-            ]
+            results[name] = argument.voi(name, crux, target, condition, base=read_base(base), form=form, engine=engine)
+            unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[form]
             lines += texts.tell_values(results[name], unit, "value of information")
             continue
         try:
@@ -166,9 +146,7 @@ def voi(
             continue
         results[name] = {"claims": weights, "evpi": evpi, "assumptions": notes}
         rows = [["claim", "first order", "total", "EVPPI"]]
-        rows += [
-            [w.claim, texts.number(w.first), texts.number(w.total), texts.number(w.partial)] for w in weights
-        ]
+        rows += [[w.claim, texts.number(w.first), texts.number(w.total), texts.number(w.partial)] for w in weights]
         lines += texts.align(rows) + (
             [f"  EVPI at cost {texts.number(cost)}: {texts.number(evpi)}"] if cost is not None else []
         )
@@ -211,18 +189,13 @@ def update(
     item: Annotated[
         str | None,
         typer.Option(
-            "--evidence",
-            help="An evidence item or open question; by default all single observations and questions.",
+            "--evidence", help="An evidence item or open question; by default all single observations and questions."
         ),
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="For evidence that counts: how many.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="For evidence that counts: out of how many.")] = None,
-    against: Annotated[
-        bool, typer.Option("--against", help="The evidence was observed not to hold.")
-    ] = False,
-    to: Annotated[
-        str | None, typer.Option(help="For a question: the new belief that it supposes, '60%'.")
-    ] = None,
+    against: Annotated[bool, typer.Option("--against", help="The evidence was observed not to hold.")] = False,
+    to: Annotated[str | None, typer.Option(help="For a question: the new belief that it supposes, '60%'.")] = None,
     findings: Findings = None,
 ) -> Output:
     """Update each person on an observation, using only the person's own likelihood ratios.
@@ -233,15 +206,10 @@ def update(
         tallies = argument.update_from(findings)
         return Output(tallies, texts.tell_tallies(tallies))
     content = argument.content
-    items = (
-        [item]
-        if item
-        else [e.id for e in content.evidence.values() if not e.counts] + list(content.questions)
-    )
+    items = [item] if item else [e.id for e in content.evidence.values() if not e.counts] + list(content.questions)
     if not items:
         raise MesascopeError(
-            f"{argument.name} has neither a single observation nor a question.",
-            "Name an item: --evidence NAME.",
+            f"{argument.name} has neither a single observation nor a question.", "Name an item: --evidence NAME."
         )
     results = {name: argument.update(name, k, n, not against, to=to) for name in items}
     lines = []
@@ -261,8 +229,7 @@ def pool(
     method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
     weights: Annotated[str | None, typer.Option(help="One per person, '2,1'.")] = None,
     factor: Annotated[
-        float | None,
-        typer.Option(min=0, max=100, help="For extremised; by default set by the number of people."),
+        float | None, typer.Option(min=0, max=100, help="For extremised; by default set by the number of people.")
     ] = None,
     base_rate: Annotated[float, typer.Option(help="For extremised: the base rate.")] = 0.5,
     engine: Engine = "lp",

@@ -58,9 +58,7 @@ class CredalNet:
         for number, c in enumerate(constraints):
             condition = literals(c.condition)
             if condition is None:
-                raise MesascopeError(
-                    f"The condition of {c.id!r}, {c.condition}, is not a conjunction.", _USE_LP
-                )
+                raise MesascopeError(f"The condition of {c.id!r}, {c.condition}, is not a conjunction.", _USE_LP)
             atom, sign = self._find_head(number, condition, constraints)
             rows.setdefault(atom, []).append((condition, sign, number))
         for rule in rules:
@@ -105,9 +103,7 @@ class CredalNet:
                 condition[joined] = event[joined]
                 self.ratios[number] = i, first[joined] == event[joined]
                 return atom, event[atom]
-        raise MesascopeError(
-            f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP
-        )
+        raise MesascopeError(f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP)
 
     def _define(self, rule: Rule, rows: dict) -> None:
         head, body = rule.event.parts if rule.event.operator == "<->" else (SURE, SURE)
@@ -199,9 +195,7 @@ class CredalNet:
 
 def _divide(value: np.ndarray, divisor: np.ndarray, name: str) -> np.ndarray:
     if np.any(divisor <= 0) or np.any(value > divisor + 1e-12):
-        raise MesascopeError(
-            f"{name!r} gives a conjunction a higher chance than one of its parts has.", _USE_LP
-        )
+        raise MesascopeError(f"{name!r} gives a conjunction a higher chance than one of its parts has.", _USE_LP)
     return np.minimum(value / divisor, 1.0)
 
 

@@ -22,9 +22,7 @@ def put_on_scale(values: np.ndarray, scale: str) -> np.ndarray:
     if scale == "prob":
         return values
     if np.any(values <= 0) or (scale == "logodds" and np.any(values >= 1)):
-        raise MesascopeError(
-            f"The scale {scale!r} has no value for a probability of 0 or 1.", "Use --scale prob."
-        )
+        raise MesascopeError(f"The scale {scale!r} has no value for a probability of 0 or 1.", "Use --scale prob.")
     return np.log(values) if scale == "log" else np.log(values) - np.log1p(-values)
 
 
@@ -37,9 +35,7 @@ def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The value of every coalition, [2^n]: if bit i of the index is set, parameter i is B's."""
     n = len(a)
     if n > MOST_PLAYERS:
-        raise MesascopeError(
-            f"{n} parts are too many for exact shares; at most {MOST_PLAYERS}.", "Merge some parts."
-        )
+        raise MesascopeError(f"{n} parts are too many for exact shares; at most {MOST_PLAYERS}.", "Merge some parts.")
     masks = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     return np.asarray(game(np.where(masks, b, a)), dtype=float)
 
@@ -75,9 +71,7 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
     """
     n = int(np.log2(len(values)))
     if sorted(i for g in groups for i in g) != list(range(n)):
-        raise MesascopeError(
-            "The groups do not contain every part exactly once.", "List each part in one group."
-        )
+        raise MesascopeError("The groups do not contain every part exactly once.", "List each part in one group.")
     shares = np.zeros(n)
     bits = [sum(1 << i for i in group) for group in groups]
     m = len(groups)

@@ -48,9 +48,7 @@ def require_possible(condition: Event) -> None:
     if atoms and len(atoms) <= 16:
         possible = bool(condition.holds(enumerate_worlds(atoms)).any())
         require(
-            possible,
-            f"The condition {str(condition)[:80]!r} is impossible.",
-            "Condition on something that can happen.",
+            possible, f"The condition {str(condition)[:80]!r} is impossible.", "Condition on something that can happen."
         )
 
 
@@ -84,9 +82,7 @@ def read_questions(names: Names) -> dict[str, claims.Question]:
             key = fields.text("id", needed=True)
             require(key not in questions, f"There are two questions {key!r}.", "Give each its own id.")
             require(
-                not fields.flag("answered"),
-                "This question is marked as answered.",
-                "Write the answer in [claims].",
+                not fields.flag("answered"), "This question is marked as answered.", "Write the answer in [claims]."
             )
             questions[key] = claims.Question(
                 key,
@@ -109,12 +105,7 @@ def read_bridge(names: Names, key: str, table: object) -> claims.Bridge:
         names.pick_person(name)
     groups = fields.groups("independent", "atom", names.atoms, '[["S", "G"]]')
     return claims.Bridge(
-        key,
-        people,
-        names.event(fields, "rule"),
-        fields.flag("optional"),
-        groups,
-        names.source.line("bridges", key),
+        key, people, names.event(fields, "rule"), fields.flag("optional"), groups, names.source.line("bridges", key)
     )
 
 
@@ -174,9 +165,7 @@ def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table
     for name in fields.texts("bridges"):
         pick_named("bridge", name, bridges)
     return claims.Bottom(
-        fields.texts("bridges"),
-        fields.flag("reflective"),
-        fields.choice("at", ("low", "middle", "high"), "middle"),
+        fields.texts("bridges"), fields.flag("reflective"), fields.choice("at", ("low", "middle", "high"), "middle")
     )
 
 
@@ -202,9 +191,7 @@ def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
     hypotheses = {}
     for person, both in fields.nested("hypotheses").items():
         inner = Fields(both, ("if_true", "if_false"))
-        hypotheses[names.pick_person(person)] = tuple(
-            _read_beta(inner, side) for side in ("if_true", "if_false")
-        )
+        hypotheses[names.pick_person(person)] = tuple(_read_beta(inner, side) for side in ("if_true", "if_false"))
     stated = {person: str(x) for person, x in fields.nested("lr").items()}
     return claims.Evidence(
         key,
@@ -219,13 +206,9 @@ def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
     )
 
 
-def read_measure(
-    names: Names, evidence: dict[str, claims.Evidence], key: str, table: object
-) -> claims.Measure:
+def read_measure(names: Names, evidence: dict[str, claims.Evidence], key: str, table: object) -> claims.Measure:
     """One rule that turns findings into k of n for an evidence item."""
-    fields = Fields(
-        table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed")
-    )
+    fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
     feeds = fields.text("feeds", needed=True)
     pick_named("evidence", feeds, evidence)
     placement, metric = fields.text("placement"), fields.text("metric")
@@ -258,8 +241,6 @@ def _read_beta(fields: Fields, key: str) -> tuple[float, float]:
         and len(value) == 2
         and all(isinstance(x, int | float) and not isinstance(x, bool) and 0 < x < 1e9 for x in value)
     )
-    require(
-        good, f"{key!r} is {describe(value)}, not two positive numbers.", f"Write {key} = [8, 2], a Beta."
-    )
+    require(good, f"{key!r} is {describe(value)}, not two positive numbers.", f"Write {key} = [8, 2], a Beta.")
     assert isinstance(value, list)
     return float(value[0]), float(value[1])

@@ -38,9 +38,7 @@ def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
     from scipy.special import betaln
 
     (a1, b1), (a0, b0) = if_true, if_false
-    return float(
-        np.exp(betaln(a1 + k, b1 + n - k) - betaln(a1, b1) - betaln(a0 + k, b0 + n - k) + betaln(a0, b0))
-    )
+    return float(np.exp(betaln(a1 + k, b1 + n - k) - betaln(a1, b1) - betaln(a0 + k, b0 + n - k) + betaln(a0, b0)))
 
 
 def require_count(k: int, n: int) -> None:
@@ -48,9 +46,7 @@ def require_count(k: int, n: int) -> None:
     if n > MOST_COUNTED:
         raise MesascopeError("The number n is too large.", f"n is at most {MOST_COUNTED}.")
     if not (0 <= k <= n and n >= 1):
-        raise MesascopeError(
-            f"{k} of {n} is not a possible count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10."
-        )
+        raise MesascopeError(f"{k} of {n} is not a possible count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10.")
 
 
 def carry_over(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
@@ -113,17 +109,12 @@ def update_people(
         raise MesascopeError(f"{item!r} is evidence, not a question.", "Leave --to out.")
     evidence = argument.content.evidence[item]
     if evidence.counts and (k is None or n is None):
-        raise MesascopeError(
-            f"{item!r} counts, so k and n are needed.", "Use --k 7 --n 10, or --findings DIR."
-        )
+        raise MesascopeError(f"{item!r} counts, so k and n are needed.", "Use --k 7 --n 10, or --findings DIR.")
     if not evidence.counts and k is not None:
         raise MesascopeError(f"{item!r} is a single observation.", "Leave --k and --n out.")
     if k is not None and n is not None:
         require_count(k, n)
-    return [
-        _update_person(argument, evidence, person, k, n, observed=observed)
-        for person in argument.content.people
-    ]
+    return [_update_person(argument, evidence, person, k, n, observed=observed) for person in argument.content.people]
 
 
 def ratio_for(
@@ -174,9 +165,7 @@ def _update_person(
     return replace(update, status="moved", posterior=posterior, target=target, reason=reason)
 
 
-def _update_target(
-    argument: Argument, person: str, about: Event, ratio: Interval
-) -> tuple[Interval, Interval] | None:
+def _update_target(argument: Argument, person: str, about: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
     if argument.content.query is None:
         return None
     target, condition = argument.default_question(person, None, None)
@@ -184,11 +173,7 @@ def _update_target(
     if not polytope.part(target.atoms() | condition.atoms()).atoms & about.atoms():
         return None
     before = polytope.bound(target, condition).span
-    spans = [
-        bounds.span
-        for bounds in (polytope.bound(target, condition, (about, r)) for r in ratio)
-        if bounds.span
-    ]
+    spans = [bounds.span for bounds in (polytope.bound(target, condition, (about, r)) for r in ratio) if bounds.span]
     if before is None or not spans:
         return None
     return before, (min(low for low, _ in spans), max(high for _, high in spans))
@@ -207,9 +192,7 @@ def _answer_question(argument: Argument, question: Question, to: str | None) -> 
     update = Update(person, str(about), "asked")
     if missing:
         unstated = " and no ".join(missing)
-        return replace(
-            update, reason=f"{head}: {person} states no {unstated}; without them any answer is possible"
-        )
+        return replace(update, reason=f"{head}: {person} states no {unstated}; without them any answer is possible")
     if to is None:
         return replace(update, reason=f"{head}: the new P({via}) is needed: --to 60%")
     now = polytope.bound(via).span

@@ -30,9 +30,7 @@ def _draw_text(
 
 def _draw_rectangle(x: float, y: float, width: float, height: float, fill: str, **others: object) -> str:
     attributes = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in others.items())
-    return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{attributes}/>'
-    )
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{attributes}/>'
 
 
 def _wrap_svg(width: float, height: float, body: Sequence[str], title: str) -> str:

@@ -150,13 +150,7 @@ class _Side:
 
 
 def _split_gap(
-    people: tuple[str, str],
-    cut: Cut,
-    sides: list[_Side],
-    scale: str,
-    method: str,
-    *,
-    groups: Sequence[Sequence[str]],
+    people: tuple[str, str], cut: Cut, sides: list[_Side], scale: str, method: str, *, groups: Sequence[Sequence[str]]
 ) -> Gap:
     chosen = groups or cut.groups
     a, b = (side.numbers(cut) for side in sides)

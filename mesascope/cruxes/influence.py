@@ -76,8 +76,7 @@ def find_triads(
                 return Triads(np.array([points]), "net")
             if engine == "net":
                 raise MesascopeError(
-                    f"{person}'s network does not determine the triad of {crux} and {target}.",
-                    "Ask with --engine lp.",
+                    f"{person}'s network does not determine the triad of {crux} and {target}.", "Ask with --engine lp."
                 )
         except MesascopeError:
             if engine == "net":
@@ -85,9 +84,7 @@ def find_triads(
     polytope = argument.polytope(person)
     corners = polytope.explore([join(target, crux), join(target, Event("!", (crux,))), crux], condition)
     if not len(corners):
-        raise MesascopeError(
-            f"{person}'s claims give {target} given {condition} no value.", "See `crux check`."
-        )
+        raise MesascopeError(f"{person}'s claims give {target} given {condition} no value.", "See `crux check`.")
     rng = np.random.default_rng(7)
     mixes = rng.dirichlet(np.full(len(corners), 0.3), 2000) @ corners
     cells = np.concatenate([corners, mixes])
@@ -104,25 +101,18 @@ def _measure_information(triads: Triads, base: float, form: str) -> tuple[float,
     return float(values.min()), float(values.max()), float(information.measure_entropy(pu, base).max())
 
 
-def default_cruxes(
-    argument: Argument, person: str, target: Event, condition: Event = SURE
-) -> dict[str, Event]:
+def default_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE) -> dict[str, Event]:
     """The atoms and definitions that a person's statements connect with a target, without the target itself and
     the atoms of the condition.
     """
     part = argument.polytope(person).part(join(target, condition).atoms())
-    names: dict[str, Event] = {
-        n: argument.event(n) for n in (*argument.content.atoms, *argument.content.definitions)
-    }
+    names: dict[str, Event] = {n: argument.event(n) for n in (*argument.content.atoms, *argument.content.definitions)}
     settled = literals(condition) or {}
     claimed = {a for item in part.items for a in item.atoms}
     return {
         n: e
         for n, e in names.items()
-        if e.atoms() <= claimed
-        and not same(e, target)
-        and n not in settled
-        and argument.refusal(person, e) is None
+        if e.atoms() <= claimed and not same(e, target) and n not in settled and argument.refusal(person, e) is None
     }
 
 
@@ -171,15 +161,11 @@ def rank_cruxes(
     return sorted(values, key=lambda v: -(v.high or 0.0))
 
 
-def _value_states(
-    argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float
-) -> Value:
+def _value_states(argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float) -> Value:
     states = [argument.event(part) for part in crux.split(";")]
     worlds = enumerate_worlds(sorted(join(*states).atoms()))
     if np.any(sum(s.holds(worlds).astype(int) for s in states) != 1):
-        raise MesascopeError(
-            f"The states {crux!r} overlap or leave a case out.", "Example: 'T & C; T & !C; !T'."
-        )
+        raise MesascopeError(f"The states {crux!r} overlap or leave a case out.", "Example: 'T & C; T & !C; !T'.")
     if any(argument.refusal(person, s) for s in states):
         return Value(crux, (person,), triads=(None,), engine="net", reason="declined")
     chances, targets = [], []
@@ -188,8 +174,7 @@ def _value_states(
         belief = argument.answer(person, target, join(condition, state), engine="net", wordings=False).point
         if weight is None or (belief is None and weight > 0):
             raise MesascopeError(
-                f"{person}'s network does not determine {state} as a crux of {target}.",
-                "Choose other states.",
+                f"{person}'s network does not determine {state} as a crux of {target}.", "Choose other states."
             )
         chances.append(weight)
         targets.append(0.0 if belief is None else belief)
@@ -237,9 +222,7 @@ def compare_crux(
             reason = f"declined by {declined[0]}"
             values.append(Value(name, people, triads=(None, None), engine=engine, reason=reason))
             continue
-        triads = [
-            find_triads(argument, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)
-        ]
+        triads = [find_triads(argument, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)]
         values.append(_discriminate(name, people, triads, base, weights, form=form))
     return sorted(values, key=lambda v: -(v.high if v.high is not None else -np.inf))
 

@@ -121,8 +121,7 @@ def mean_odds(a: float, b: float) -> float:
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
     if yes + no == 0:
         raise MesascopeError(
-            "One person gives the crux 0 and the other 1, so there is no common weight.",
-            "Use --weights mean.",
+            "One person gives the crux 0 and the other 1, so there is no common weight.", "Use --weights mean."
         )
     return float(yes / (yes + no))
 
@@ -150,9 +149,7 @@ def value_discrimination(
     g = mean_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
     if (na is None or nb is None) and g < 1:
-        raise MesascopeError(
-            "One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux."
-        )
+        raise MesascopeError("One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux.")
     return float(value_discriminations(np.array([a]), np.array([b]), base, weights, form)[0])
 
 

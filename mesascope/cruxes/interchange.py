@@ -104,9 +104,7 @@ def read_bif(text: str) -> Net:
         if block["name"]:
             name, labels = _split_words(block["name"])[0], _split_words(block["states"])
             if name in states or len(labels) < 2 or len(set(labels)) != len(labels):
-                raise _make_error(
-                    f"variable {name[:60]!r} is repeated, or does not have two different states"
-                )
+                raise _make_error(f"variable {name[:60]!r} is repeated, or does not have two different states")
             states[name] = labels
         elif block["of"] is not None:
             node, *above = _split_words(block["of"]) or [""]
@@ -218,8 +216,7 @@ def read_triads(text: str) -> list[Row]:
     reader = csv.DictReader(io.StringIO(text))
     if not reader.fieldnames or any(c not in reader.fieldnames for c in COLUMNS if c != "Camp"):
         raise MesascopeError(
-            f"The CSV has the columns {list(reader.fieldnames or [])!r:.120}.",
-            f"Needed: {', '.join(COLUMNS)}.",
+            f"The CSV has the columns {list(reader.fieldnames or [])!r:.120}.", f"Needed: {', '.join(COLUMNS)}."
         )
     rows = []
     try:

@@ -119,13 +119,10 @@ def parse(text: str) -> Event:
     Returns an `Event` whose `str` parses to the same event; malformed text raises `MesascopeError`.
     """
     if not isinstance(text, str):
-        raise MesascopeError(
-            f"An event is a string, not {type(text).__name__}.", 'Quote it: event = "T & C".'
-        )
+        raise MesascopeError(f"An event is a string, not {type(text).__name__}.", 'Quote it: event = "T & C".')
     if len(text) > LONGEST:
         raise MesascopeError(
-            f"An event of {len(text)} characters is too long.",
-            f"Shorten it with [defs]; at most {LONGEST} characters.",
+            f"An event of {len(text)} characters is too long.", f"Shorten it with [defs]; at most {LONGEST} characters."
         )
     return _require_small(_Parser(text).parse_event())
 
@@ -149,8 +146,7 @@ class _Parser:
     def make_error(self, expected: str) -> MesascopeError:
         found = repr(self.tokens[self.at]) if self.at < len(self.tokens) else "the end"
         return MesascopeError(
-            f"In the event {self.text[:80]!r}, {expected} was expected, not {found}.",
-            "Example: P & !(T | C) -> X.",
+            f"In the event {self.text[:80]!r}, {expected} was expected, not {found}.", "Example: P & !(T | C) -> X."
         )
 
     def accept(self, token: str) -> bool:
@@ -180,8 +176,7 @@ class _Parser:
         self.depth += 1
         if self.depth > DEEPEST:
             raise MesascopeError(
-                f"The event {self.text[:40]!r}… is nested more than {DEEPEST} deep.",
-                "Define parts of it in [defs].",
+                f"The event {self.text[:40]!r}… is nested more than {DEEPEST} deep.", "Define parts of it in [defs]."
             )
         if self.accept("!"):
             event = Event("!", (self.parse_unary(),))

@@ -55,9 +55,7 @@ class _Loader:
             origin = top.text("source")
         self.names.atoms = self.read_texts("atoms")
         with at("atoms"):
-            require(
-                bool(self.names.atoms), "There are no atoms.", 'Write [atoms] and P = "the meaning of P".'
-            )
+            require(bool(self.names.atoms), "There are no atoms.", 'Write [atoms] and P = "the meaning of P".')
         self.names.definitions, written = self.read_definitions()
         self.read_people()
         groups = self.read_texts("groups")
@@ -129,9 +127,7 @@ class _Loader:
         names: dict[str, str] = {}
         for key, value in self.source.table("people").items():
             with self.source.at("people", key):
-                require(
-                    key != "unknown", "'unknown' stands for an unidentified speaker.", "Choose another id."
-                )
+                require(key != "unknown", "'unknown' stands for an unidentified speaker.", "Choose another id.")
                 fields = Fields(value, ("name", "attribution", "scope"))
                 name = fields.text("name", needed=True)
                 if name in names:
@@ -143,9 +139,7 @@ class _Loader:
                 line = self.source.line("people", key)
                 self.names.people[key] = Person(key, name, attribution, fields.texts("scope"), line)
         with self.source.at("people"):
-            require(
-                bool(self.names.people), "There are no people.", 'Write [people] and ann = { name = "Ann" }.'
-            )
+            require(bool(self.names.people), "There are no people.", 'Write [people] and ann = { name = "Ann" }.')
 
     def read_claim(self, key: str, table: object) -> Claim:
         fields = Fields(table, CLAIM_FIELDS)
@@ -161,10 +155,7 @@ class _Loader:
         common |= {name: fields.text(name) for name in texts}
         if kind in NUMERIC:
             require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
-            event, condition = (
-                self.names.event(fields, "event"),
-                self.names.event(fields, "given", needed=False),
-            )
+            event, condition = (self.names.event(fields, "event"), self.names.event(fields, "given", needed=False))
             entries.require_possible(condition)
             wordings = {}
             for label, change in fields.nested("readings").items():
@@ -191,16 +182,10 @@ class _Loader:
                 **common,
             )
         if kind == "fraction":
-            require(
-                bool(common["of"]),
-                "The field 'of' is missing.",
-                'Describe the share: of = "researchers who …".',
-            )
+            require(bool(common["of"]), "The field 'of' is missing.", 'Describe the share: of = "researchers who …".')
             return Claim(value=self.read_claim_value(fields, "value"), **common)
         for unused in ("value", "given", "reflective", "readings"):
-            require(
-                unused not in fields.table, f"A claim of kind {kind!r} has no field {unused!r}.", "Remove it."
-            )
+            require(unused not in fields.table, f"A claim of kind {kind!r} has no field {unused!r}.", "Remove it.")
         names, definitions = {*self.names.atoms, *self.names.definitions}, self.names.definitions
         events = tuple(require_known(parse(e), names).expand(definitions) for e in fields.texts("events"))
         event = self.names.event(fields, "event") if "event" in fields.table else None

@@ -65,9 +65,7 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
     file = path / "findings.json" if path.is_dir() else path
     try:
         if file.stat().st_size > LARGEST:
-            raise MesascopeError(
-                f"{str(file)!r} is larger than 50 MB.", "Name a folder with one findings.json."
-            )
+            raise MesascopeError(f"{str(file)!r} is larger than 50 MB.", "Name a folder with one findings.json.")
         data = json.loads(file.read_bytes())
     except OSError as error:
         raise MesascopeError(
@@ -94,21 +92,17 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
         findings = subject.get("findings") if isinstance(subject, dict) else None
         if not isinstance(findings, list) or not all(isinstance(f, dict) for f in findings):
             raise MesascopeError(
-                f"A subject in {str(file)!r} has no list of findings.",
-                "Write it again with `mesascope examine --out`.",
+                f"A subject in {str(file)!r} has no list of findings.", "Write it again with `mesascope examine --out`."
             )
         for finding in findings:
             if finding.get("format") not in (FORMAT, OLD_FORMAT):
                 raise MesascopeError(
-                    f"A finding in {str(file)!r} has the format {finding.get('format')!r:.60}.",
-                    f"Expected {FORMAT!r}.",
+                    f"A finding in {str(file)!r} has the format {finding.get('format')!r:.60}.", f"Expected {FORMAT!r}."
                 )
     return subjects
 
 
-def count(
-    measure: Measure, subjects: list[dict[str, Any]]
-) -> tuple[int | None, int | None, tuple[Unit, ...]]:
+def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None, int | None, tuple[Unit, ...]]:
     """k and n by one measure's rule, and the verdict on each unit.
 
     Args:
@@ -122,9 +116,7 @@ def count(
     verdicts: dict[str, list[tuple[str, str]]] = {}
     for subject in subjects:
         name = str(subject.get("subject", "?"))
-        prints = {
-            str(f["fingerprint"]) for f in subject["findings"] if f.get("fingerprint", UNKNOWN) != UNKNOWN
-        }
+        prints = {str(f["fingerprint"]) for f in subject["findings"] if f.get("fingerprint", UNKNOWN) != UNKNOWN}
         key = min(prints) if measure.counts == "fingerprint" and len(prints) == 1 else name
         verdicts.setdefault(key, []).append(_judge(measure, subject))
     units = []
@@ -133,11 +125,7 @@ def count(
         verdict = distinct.pop() if len(distinct) == 1 else "undetermined"
         units.append(Unit(key, verdict, "; ".join(dict.fromkeys(r for _, r in several))))
     k = sum(u.verdict == "observed" for u in units)
-    n = (
-        len(units)
-        if measure.undetermined == "count as not"
-        else sum(u.verdict != "undetermined" for u in units)
-    )
+    n = len(units) if measure.undetermined == "count as not" else sum(u.verdict != "undetermined" for u in units)
     return (k, n, tuple(units)) if n else (None, None, tuple(units))
 
 
@@ -164,9 +152,7 @@ def _judge(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
             reasons.append(str(finding.get("status", "no status")))
             continue
         reasons.append(f"{measure.metric} in [{low:.3g}, {high:.3g}]")
-        verdicts.add(
-            "observed" if low > measure.above else "not observed" if high < measure.above else "undetermined"
-        )
+        verdicts.add("observed" if low > measure.above else "not observed" if high < measure.above else "undetermined")
     return (verdicts.pop() if len(verdicts) == 1 else "undetermined"), "; ".join(reasons)
 
 

@@ -46,10 +46,7 @@ class Net:
         self.sizes = tuple(len(self.states[name]) for name in self.order)
         self.batch: tuple[int, ...] = ()
         for name in self.order:
-            table, expected = (
-                self.tables[name],
-                tuple(len(self.states[p]) for p in (*self.parents[name], name)),
-            )
+            table, expected = (self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name)))
             if table.shape[: len(expected)] != expected or table.ndim > len(expected) + 1:
                 raise MesascopeError(
                     f"The table of {name!r} has shape {table.shape}; its parents require {expected}.",
@@ -60,9 +57,7 @@ class Net:
                 or table.min() < 0
                 or np.abs(table.sum(len(expected) - 1) - 1).max() > 1e-6
             ):
-                raise MesascopeError(
-                    f"The table of {name!r} does not sum to one.", "Give each row a total of 1."
-                )
+                raise MesascopeError(f"The table of {name!r} does not sum to one.", "Give each row a total of 1.")
             if table.ndim > len(expected):
                 self.batch = table.shape[-1:]
 
@@ -83,9 +78,7 @@ class Net:
     def joint(self) -> np.ndarray:
         """P(all nodes), one axis per node in `order` (and the batch axis last); sums to one."""
         if np.prod(self.sizes, dtype=float) > LARGEST_JOINT:
-            raise MesascopeError(
-                "The joint table would have more than a million entries.", "Ask for marginals."
-            )
+            raise MesascopeError("The joint table would have more than a million entries.", "Ask for marginals.")
         product = self._views[0]
         for view in self._views[1:]:
             product = product * view
@@ -156,9 +149,7 @@ class Net:
         for name, weights in likelihood.items():
             weights = np.asarray(weights, dtype=float)
             if weights.shape[:1] != (len(self.states[name]),) or weights.min() < 0:
-                raise MesascopeError(
-                    f"The likelihood of {name!r} needs one weight per state.", "Weights are >= 0."
-                )
+                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Weights are >= 0.")
             factors.append(self._slice((name,), weights, observed, nodes))
         hidden = needed - set(nodes) - set(observed)
         while hidden:
@@ -190,9 +181,7 @@ class Net:
         around = {v for f in factors if name in f[0] for v in f[0]}
         return float(np.prod([len(self.states[v]) for v in around], dtype=float))
 
-    def _multiply(
-        self, factors: Sequence[tuple[tuple[str, ...], np.ndarray]], keep: tuple[str, ...]
-    ) -> np.ndarray:
+    def _multiply(self, factors: Sequence[tuple[tuple[str, ...], np.ndarray]], keep: tuple[str, ...]) -> np.ndarray:
         names = list(dict.fromkeys(v for f in factors for v in f[0]))
         if np.prod([len(self.states[v]) for v in names], dtype=float) > LARGEST_FACTOR or len(names) > 40:
             raise MesascopeError("This network is too densely connected for exact inference.", "Remove arcs.")

@@ -21,27 +21,18 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 Mode = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
 Words = Annotated[str, typer.Option("--words", help="Scale for bare words: union, ipcc or icd.")]
 Width = Annotated[float, typer.Option("--plus-minus", help="Half-width of '~p' read as a set.")]
-Reflect = Annotated[
-    bool, typer.Option("--reflective", help="Read the values expected on reflection, if stated.")
-]
+Reflect = Annotated[bool, typer.Option("--reflective", help="Read the values expected on reflection, if stated.")]
 With = Annotated[list[str] | None, typer.Option("--with", help="Switch on an optional bridge; repeatable.")]
-Worded = Annotated[
-    list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")
-]
-Person = Annotated[
-    list[str] | None, typer.Option("--person", help="A person; repeatable. By default the file's pair.")
-]
+Worded = Annotated[list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")]
+Person = Annotated[list[str] | None, typer.Option("--person", help="A person; repeatable. By default the file's pair.")]
 Target = Annotated[str | None, typer.Option("--target", help="An event; by default the file's query.")]
 Condition = Annotated[str | None, typer.Option("--given", help="A condition; '' for none.")]
 Engine = Annotated[str, typer.Option("--engine", help="lp, net, credal or sample.")]
 CruxEngine = Annotated[str, typer.Option("--engine", help="auto, net or lp.")]
 Findings = Annotated[
-    Path | None,
-    typer.Option("--findings", help="A folder with findings.json, read by the file's rules."),
+    Path | None, typer.Option("--findings", help="A folder with findings.json, read by the file's rules.")
 ]
-Between = Annotated[
-    str | None, typer.Option("--between", help="Two people, 'ann,bob'; by default the file's pair.")
-]
+Between = Annotated[str | None, typer.Option("--between", help="Two people, 'ann,bob'; by default the file's pair.")]
 Base = Annotated[str, typer.Option("--base", help="Base of the logarithm: 10 (dits), 2 (bits) or e (nats).")]
 
 
@@ -122,9 +113,7 @@ def read_pair(between: str | None) -> tuple[str | None, str | None]:
         return None, None
     names = [name.strip() for name in between.split(",")]
     if len(names) != 2 or not all(names):
-        raise MesascopeError(
-            f"--between needs two people, not {between!r}.", "Example: --between lister,critic."
-        )
+        raise MesascopeError(f"--between needs two people, not {between!r}.", "Example: --between lister,critic.")
     return names[0], names[1]
 
 

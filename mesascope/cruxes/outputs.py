@@ -50,9 +50,7 @@ def report(
 @on_argument
 def export(
     argument: Argument,
-    form: Annotated[
-        str, typer.Option("--format", help="bif (one person's network) or csv (triads).")
-    ] = "csv",
+    form: Annotated[str, typer.Option("--format", help="bif (one person's network) or csv (triads).")] = "csv",
     person: Annotated[str | None, typer.Option(help="For bif: the person.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
 ) -> Output:
@@ -84,24 +82,17 @@ def import_file(
     if file.suffix.lower() == ".csv":
         result: Any = value_triads(read_triads(text), read_base(base))
         rows = [["crux", "people", "value of", "", f"log base {base}"]]
-        rows += [
-            [v["crux"], " / ".join(v["people"]), v["kind"], v["note"], number(v["value"])] for v in result
-        ]
+        rows += [[v["crux"], " / ".join(v["people"]), v["kind"], v["note"], number(v["value"])] for v in result]
         lines = align(rows, "")
     elif file.suffix.lower() == ".bif":
         net = read_bif(text)
-        result = {
-            name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.marginals().items()
-        }
+        result = {name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.marginals().items()}
         lines = align(
-            [[n, ", ".join(f"{s} {number(p)}" for s, p in states.items())] for n, states in result.items()],
-            "",
+            [[n, ", ".join(f"{s} {number(p)}" for s, p in states.items())] for n, states in result.items()], ""
         )
     else:
         raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
     if as_json:
-        typer.echo(
-            json.dumps({"command": "import", "file": file.name, "result": to_plain(result)}, allow_nan=False)
-        )
+        typer.echo(json.dumps({"command": "import", "file": file.name, "result": to_plain(result)}, allow_nan=False))
         return
     typer.echo("\n".join(lines))

@@ -103,9 +103,7 @@ def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[s
     return [(title, drawing) for title, drawing in drawings if drawing]
 
 
-def _draw_argument(
-    argument: Argument, colours: dict[str, str], target: frozenset[str], chosen: set[str]
-) -> str:
+def _draw_argument(argument: Argument, colours: dict[str, str], target: frozenset[str], chosen: set[str]) -> str:
     content = argument.content
     lines: dict[str, list[tuple[str, str]]] = {}
     arrows: dict[tuple[str, str], bool] = {}
@@ -118,9 +116,7 @@ def _draw_argument(
             stated = argument.value_of(claim).stated
             if head is not None and len(head) == 1:
                 ((atom, sign),) = head.items()
-                lines.setdefault(atom, []).append(
-                    (f"{person}: {'' if sign else 'not, '}{stated}", colours[person])
-                )
+                lines.setdefault(atom, []).append((f"{person}: {'' if sign else 'not, '}{stated}", colours[person]))
             else:
                 atom = claim.id
                 line = (f"{person}: {stated}", colours[person])

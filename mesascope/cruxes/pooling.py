@@ -11,9 +11,7 @@ from mesascope.errors import MesascopeError, pick_named
 METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
 
-def _prepare(
-    p: Sequence[float] | np.ndarray, weights: Sequence[float] | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _prepare(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(p, dtype=float)
     w = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights, dtype=float)
     if w.shape != (len(values),) or not (w.min() >= 0 and 0 < w.sum() < np.inf):
@@ -63,9 +61,7 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
         base: the base rate, strictly between 0 and 1.
     """
     if not 0 < base < 1:
-        raise MesascopeError(
-            f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5."
-        )
+        raise MesascopeError(f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
     middle = pool_log(p)
     if not 0 < middle < 1:
         return middle
@@ -123,9 +119,7 @@ def pool_people(
     A person who refuses the question, whose claims do not bound it, or who has no number is left out.
     """
     pick_named("pooling method", method, METHODS)
-    people = list(people) or list(
-        argument.content.query.compare if argument.content.query else argument.content.people
-    )
+    people = list(people) or list(argument.content.query.compare if argument.content.query else argument.content.people)
     members: dict[str, tuple[float, float]] = {}
     excluded: dict[str, str] = {}
     conditions, warnings = set(), []
@@ -146,12 +140,8 @@ def pool_people(
     if len(scopes) > 1:
         warnings.append("the members speak under different scopes")
     if weights is not None and len(weights) != len(people):
-        raise MesascopeError(
-            f"There are {len(weights)} weights for {len(people)} people.", "Give one per person."
-        )
-    member_weights = (
-        None if weights is None else [w for w, p in zip(weights, people, strict=True) if p in members]
-    )
+        raise MesascopeError(f"There are {len(weights)} weights for {len(people)} people.", "Give one per person.")
+    member_weights = None if weights is None else [w for w, p in zip(weights, people, strict=True) if p in members]
     if method in ("gmo", "extremised") and member_weights is not None:
         raise MesascopeError(f"The method {method!r} does not use weights.", "Use --method log.")
     ends: list[float | None] = [None, None]
@@ -161,11 +151,7 @@ def pool_people(
             values = [m[i] for m in members.values()]
             ends[i] = _pool(values, method, member_weights, factor, base)
             if method != "linear":
-                vetoes += [
-                    f"{p} at the {('lower', 'upper')[i]} end"
-                    for p, m in members.items()
-                    if m[i] in (0.0, 1.0)
-                ]
+                vetoes += [f"{p} at the {('lower', 'upper')[i]} end" for p, m in members.items() if m[i] in (0.0, 1.0)]
     if any(e is not None and np.isnan(e) for e in ends):
         ends = [None, None]
         warnings.append("one member's answer is 0 and another's is 1, so there is no pool")
@@ -173,9 +159,7 @@ def pool_people(
     return Pool(event, method, ends[0], ends[1], members, excluded, tuple(vetoes), tuple(warnings), engine)
 
 
-def _pool(
-    values: list[float], method: str, weights: list[float] | None, factor: float | None, base: float
-) -> float:
+def _pool(values: list[float], method: str, weights: list[float] | None, factor: float | None, base: float) -> float:
     if method == "linear":
         return pool_linear(values, weights)
     if method == "geometric":

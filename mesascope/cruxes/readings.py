@@ -117,9 +117,7 @@ def read_value(
     Returns a `Reading` with 0 <= low <= high <= 1; any other value raises `MesascopeError`.
     """
     if not isinstance(stated, str):
-        raise MesascopeError(
-            f"The value {stated!r} is not quoted text.", 'Quote the original words: value = "~85%".'
-        )
+        raise MesascopeError(f"The value {stated!r} is not quoted text.", 'Quote the original words: value = "~85%".')
     text = _require_short(stated).strip()
     match = _SHAPE.fullmatch(text)
     if not match:
@@ -128,21 +126,15 @@ def read_value(
     percent = bool(per1 or per2)
     numbers = [float(x) / (100 if percent else 1) for x in (first, second) if x is not None]
     if any(not 0 <= x <= 1 for x in numbers):
-        raise MesascopeError(
-            f"The value {stated!r} lies outside 0 to 1.", "Write percentages with %, at most 100%."
-        )
+        raise MesascopeError(f"The value {stated!r} lies outside 0 to 1.", "Write percentages with %, at most 100%.")
     if mass is not None and not 0 < mass < 1:
         raise MesascopeError(f"The mass {mass} must lie between 0 and 1.", "Example: mass = 0.9.")
     if len(numbers) == 2:
         if sign:
-            raise MesascopeError(
-                f"The value {stated!r} has both a bound and a range.", "Write one of the two."
-            )
+            raise MesascopeError(f"The value {stated!r} has both a bound and a range.", "Write one of the two.")
         low, high = numbers
         if low > high:
-            raise MesascopeError(
-                f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}."
-            )
+            raise MesascopeError(f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}.")
         weight = (mass or MASS) if (about or mass) else None
         rule = f"the interval [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else "")
         return Reading(stated, "range", low, high, None, weight, rule)
@@ -170,11 +162,7 @@ def _read_word(text: str, words: str) -> Reading:
         raise unknown("number or probability word", text[:60], UNION)
     low, high = (SCALES | {"union": UNION})[words].get(key, UNION[key])
     standard = any(key in scale for scale in SCALES.values())
-    union = (
-        "the union of IPCC AR4 and ICD-203"
-        if standard
-        else "set by this tool, since no standard has the word"
-    )
+    union = "the union of IPCC AR4 and ICD-203" if standard else "set by this tool, since no standard has the word"
     source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
     if not has_word(words, text):
         source = f"read by 'union', since {words} does not have the word"
@@ -215,9 +203,7 @@ def read_ratio(stated: object) -> tuple[float, float]:
 
 def _require_short(stated: str) -> str:
     if len(stated) > LONGEST:
-        raise MesascopeError(
-            f"The value {stated[:20]!r}… has {len(stated)} characters.", f"At most {LONGEST}."
-        )
+        raise MesascopeError(f"The value {stated[:20]!r}… has {len(stated)} characters.", f"At most {LONGEST}.")
     return stated
 
 
@@ -263,17 +249,13 @@ def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]
         if k is None:
             return np.inf
         a, b = mean * k, (1 - mean) * k
-        return -float(
-            betaln(a, b) - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b)
-        )
+        return -float(betaln(a, b) - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b))
 
     means = low + (high - low) * np.linspace(0.02, 0.98, 25)
     costs = [cost(m) for m in means]
     best = int(np.argmin(costs))
     if not np.isfinite(costs[best]):
-        raise MesascopeError(
-            f"No Beta has {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set."
-        )
+        raise MesascopeError(f"No Beta has {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set.")
     around = means[max(best - 1, 0)], means[min(best + 1, len(means) - 1)]
     result = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9 * (high - low)})
     mean = float(result.x)  # type: ignore[union-attr]

@@ -59,8 +59,7 @@ def draw(
     sets = [int(i) for i in np.flatnonzero(moves) if betas[int(i)] is None and spans[i, 1] > spans[i, 0]]
     if len(sets) > 10:
         raise MesascopeError(
-            f"{len(sets)} numbers have no distribution; sampling allows at most 10.",
-            "Ask with --engine credal.",
+            f"{len(sets)} numbers have no distribution; sampling allows at most 10.", "Ask with --engine credal."
         )
     rng = np.random.default_rng(seed)
     lows, highs = [], []

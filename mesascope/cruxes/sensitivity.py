@@ -11,10 +11,7 @@ from mesascope.errors import MesascopeError
 
 
 def share_variance(
-    function: Callable[[np.ndarray], np.ndarray],
-    betas: Sequence[tuple[float, float]],
-    n: int = 2**12,
-    seed: int = 0,
+    function: Callable[[np.ndarray], np.ndarray], betas: Sequence[tuple[float, float]], n: int = 2**12, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """First-order and total Sobol shares of a function of independent Betas, by scipy's estimator.
 

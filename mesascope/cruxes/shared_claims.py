@@ -104,9 +104,7 @@ def explain_shared(
     and claims of one person only) is one more player, so the shares always add up to the gap.
     """
     if method != "shapley":
-        raise MesascopeError(
-            f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts]."
-        )
+        raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")
     questions = [argument.default_question(p, target, None) for p in (one, other)]
     models = [argument.polytope(p) for p in (one, other)]
     relevant = [m.part(join(*q).atoms()) for m, q in zip(models, questions, strict=True)]
@@ -155,10 +153,7 @@ def explain_shared(
         parts.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
     rest = ("rest", "rest")
     parts.append(make_part(REST, questions[0][0], (None, None), rest, shares[-1], total=total))
-    notes = [
-        "each bottom line is the middle of its bounds",
-        "claims are shared if event and condition are the same",
-    ]
+    notes = ["each bottom line is the middle of its bounds", "claims are shared if event and condition are the same"]
     for a, b in pairs:
         if a.low != a.high or b.low != b.high:
             notes.append(f"{a.id} is [{a.low:.4g}, {a.high:.4g}], {b.id} is [{b.low:.4g}, {b.high:.4g}]")

@@ -16,14 +16,7 @@ from mesascope.errors import MesascopeError, pick_named, require, unknown
 
 LARGEST = 1_000_000
 MOST_ENTRIES = 400
-_KINDS = {
-    dict: "a table",
-    list: "a list",
-    str: "text",
-    bool: "a yes/no value",
-    int: "a number",
-    float: "a number",
-}
+_KINDS = {dict: "a table", list: "a list", str: "text", bool: "a yes/no value", int: "a number", float: "a number"}
 _BOM = b"\xef\xbb\xbf"
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -39,16 +32,13 @@ def read_text(path: str | Path) -> str:
         data = path.read_bytes().removeprefix(_BOM)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise MesascopeError(
-            f"{str(path)!r} cannot be read: {reason}.", "Name an existing TOML file."
-        ) from None
+        raise MesascopeError(f"{str(path)!r} cannot be read: {reason}.", "Name an existing TOML file.") from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise MesascopeError(
-            f"{path.name}: line {line}: not UTF-8 text: the byte 0x{data[error.start]:02x}.",
-            "Save it as UTF-8.",
+            f"{path.name}: line {line}: not UTF-8 text: the byte 0x{data[error.start]:02x}.", "Save it as UTF-8."
         ) from None
 
 
@@ -63,9 +53,7 @@ class Source:
     def __init__(self, text: str, name: str):
         self.name, self._lines = name, Lines(text)
         if self._lines.dotted:
-            raise self._make_error(
-                self._lines.dotted, f"a name of more than {MOST_PARTS} parts", "Shorten it."
-            )
+            raise self._make_error(self._lines.dotted, f"a name of more than {MOST_PARTS} parts", "Shorten it.")
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -157,9 +145,7 @@ class Fields:
     """
 
     def __init__(self, table: object, allowed: Iterable[str]):
-        require(
-            isinstance(table, dict), f"This is {describe(table)}, not a table.", "Write { field = value, … }."
-        )
+        require(isinstance(table, dict), f"This is {describe(table)}, not a table.", "Write { field = value, … }.")
         assert isinstance(table, dict)
         self.table: dict[str, Any] = table
         allowed = set(allowed)
@@ -183,11 +169,7 @@ class Fields:
         value = self.require_field(key, f'Add {key} = "…".')
         self._require_kind(isinstance(value, str), key, "text", '"…"')
         require(value.isprintable(), f"The field {key!r} has control characters.", "Remove them.")
-        require(
-            len(value) <= 2000,
-            f"The field {key!r} has {len(value)} characters.",
-            "At most 2000 are possible.",
-        )
+        require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000 are possible.")
         require(not needed or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
         return value
 
@@ -225,9 +207,7 @@ class Fields:
         _require_few(value, f"The field {key!r} has {len(value)} entries.")
         return value
 
-    def groups(
-        self, key: str, kind: str, valid_names: Collection[str], example: str
-    ) -> tuple[tuple[str, ...], ...]:
+    def groups(self, key: str, kind: str, valid_names: Collection[str], example: str) -> tuple[tuple[str, ...], ...]:
         """A list of lists of valid names; empty if it is missing."""
         value = self.table.get(key, [])
         good = isinstance(value, list) and all(isinstance(group, list) for group in value)
@@ -239,9 +219,7 @@ class Fields:
         """A table inside the table, whose fields may have any name."""
         return Fields(self.nested(key), self.nested(key))
 
-    def event(
-        self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True
-    ) -> Event:
+    def event(self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True) -> Event:
         """An event with definitions expanded; the sure event if it is missing and not needed."""
         if key not in self.table and not needed:
             return SURE

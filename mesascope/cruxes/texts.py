@@ -58,8 +58,7 @@ def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     return [
         indent
         + "  ".join(
-            cell.ljust(w) if i < len(row) - 1 else cell
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(w) if i < len(row) - 1 else cell for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
@@ -100,9 +99,7 @@ def tell_question(event: str, condition: str) -> str:
 
 def tell_answer(answer: Answer) -> list[str]:
     """One answer: the number, its claims and assumptions, and every other wording."""
-    head = (
-        f"{answer.person}: {tell_question(answer.event, answer.given)} = {interval(answer.low, answer.high)}"
-    )
+    head = f"{answer.person}: {tell_question(answer.event, answer.given)} = {interval(answer.low, answer.high)}"
     lines = [f"{head}  ({answer.status}: {STATUSES[answer.status]})"]
     if answer.point is not None and 0 < answer.point < 1:
         lines.append(f"  log-odds {float(log_odds(answer.point)):+.3f} nats")
@@ -132,8 +129,7 @@ def tell_gap(report: GapReport) -> list[str]:
         one, other = gap.people
         question = tell_question(gap.target, gap.given)
         lines.append(
-            f"{question}: {one} {number(gap.ends[0])}, {other} {number(gap.ends[1])}; "
-            f"by {gap.cut!r}: {gap.text}"
+            f"{question}: {one} {number(gap.ends[0])}, {other} {number(gap.ends[1])}; by {gap.cut!r}: {gap.text}"
         )
         rows = [["part", one, other, "share", "of the gap", "where the numbers come from"]]
         for part in gap.parts:
@@ -141,9 +137,7 @@ def tell_gap(report: GapReport) -> list[str]:
             span = f" ({part.span[0]:.1%} to {part.span[1]:.1%})" if part.span else ""
             ends, share, sources = map(number, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
             rows.append([part.name, *ends, share, fraction + span, sources])
-        rows.append(
-            ["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"]
-        )
+        rows.append(["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"])
         lines += align(rows)
         if gap.remainder:
             lines.append(
@@ -181,9 +175,7 @@ def tell_updates(updates: Iterable[Update]) -> list[str]:
         if u.ratio:
             text += f", likelihood ratio {interval(*u.ratio)}"
         if u.shift:
-            text += f", log-odds {u.shift[0]:+.3f}" + (
-                f" to {u.shift[1]:+.3f}" if u.shift[1] != u.shift[0] else ""
-            )
+            text += f", log-odds {u.shift[0]:+.3f}" + (f" to {u.shift[1]:+.3f}" if u.shift[1] != u.shift[0] else "")
         lines.append(text + (f". {u.reason}" if u.reason else ""))
         if u.target:
             lines.append(f"    and the target: {interval(*u.target[0])} → {interval(*u.target[1])}")

@@ -90,9 +90,7 @@ class Bench:
     def expect(self, subjects: int) -> None:
         """Sets the amount of work to come, in blocks of lifetimes."""
         splits = self._list_splits(self.family)
-        extra = sum(
-            len(self._conditions_on(self.family, split)) - 1 for split in splits if kind(split) != "fresh"
-        )
+        extra = sum(len(self._conditions_on(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
     def home(self, trained_on: str) -> Family:
@@ -115,11 +113,7 @@ class Bench:
         """A subject's trials on every split, under the conditions of that split."""
         return {
             split: self._roll(
-                subject,
-                family,
-                split,
-                self._conditions_on(family, split),
-                self._compiled_kinds(family, split),
+                subject, family, split, self._conditions_on(family, split), self._compiled_kinds(family, split)
             )
             for split in self.splits(family)
         }
@@ -174,25 +168,12 @@ class Bench:
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
     def _roll(
-        self,
-        subject: Subject,
-        family: Family,
-        split: str,
-        conditions: Sequence[Condition],
-        kinds: Sequence[Condition],
+        self, subject: Subject, family: Family, split: str, conditions: Sequence[Condition], kinds: Sequence[Condition]
     ) -> xr.Dataset:
         """One rollout, from memory or from the folder if it ran before."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
-        inputs = [
-            subject.name,
-            self.essence(subject),
-            home_name,
-            home.code(),
-            split,
-            self.lifetimes,
-            self.seed,
-        ]
+        inputs = [subject.name, self.essence(subject), home_name, home.code(), split, self.lifetimes, self.seed]
         inputs += [c.label for c in conditions] + [_hash_package()]
         digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         if digest in self.rollouts:
@@ -257,9 +238,7 @@ def save_rollout(rollout: xr.Dataset, path: Path) -> None:
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
     labels = np.asarray(rollout.condition.values.tolist(), np.str_)
     with replacing(path) as part, part.open("wb") as file:
-        np.savez(
-            file, allow_pickle=False, **arrays, **{LABELS: labels, METADATA: np.asarray(json.dumps(metadata))}
-        )
+        np.savez(file, allow_pickle=False, **arrays, **{LABELS: labels, METADATA: np.asarray(json.dumps(metadata))})
 
 
 def load_rollout(path: Path) -> xr.Dataset:

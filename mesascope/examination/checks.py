@@ -33,9 +33,7 @@ from mesascope.rollouts.rollouts import BLOCK, rollout
 
 # the default families of the check; a plug-in's file may define its own TRIED, and a recipe's file settings, SMALL
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
-TRIED_LONGER = (
-    "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
-)
+TRIED_LONGER = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
 LATENTS = ("chance", "best", "worst", "fixed")
 
 
@@ -68,9 +66,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
                 problems += _check_family(spec)
             else:
                 default = TRIED_LONGER if kind == "metrics" else TRIED
-                tried = family or getattr(
-                    catalogue.module(kind, catalogue.parse_spec(spec)[0]), "TRIED", default
-                )
+                tried = family or getattr(catalogue.module(kind, catalogue.parse_spec(spec)[0]), "TRIED", default)
                 problems += TESTS[kind](spec, _open_family(tried, kind))
     except MesascopeError as error:
         problems.append(str(error))
@@ -238,13 +234,7 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
         yield leak.problem
 
 
-SUBJECT_CONDITIONS = (
-    "intact",
-    "feedback_shuffled",
-    "carry_reset",
-    "carry_swapped:at=6",
-    "carry_exchanged_once",
-)
+SUBJECT_CONDITIONS = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:at=6", "carry_exchanged_once")
 
 
 def _check_condition(spec: str, family: Family) -> Iterator[str]:
@@ -302,9 +292,7 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
     if skipped and not applied:
         message = f"{metric.name} applies to none of the controls on {family.name}: {skipped[0]}."
         warnings.warn(
-            f"{message} What it expects was not tested; name another --family.",
-            MesascopeWarning,
-            stacklevel=2,
+            f"{message} What it expects was not tested; name another --family.", MesascopeWarning, stacklevel=2
         )
 
 

@@ -130,9 +130,7 @@ def examine(
         An `Examination`; a list of them, in order, if `subjects` is a list or a mapping.
     """
     several = isinstance(subjects, list | tuple | Mapping)
-    specs = (
-        (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if several else [subjects]
-    )
+    specs = (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if several else [subjects]
     gate.allow_from_python(family, *specs)
     base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
@@ -163,32 +161,22 @@ def examine(
     with ThreadPoolExecutor(1) as pool:  # controls are measured while the next subject is compiled
         for role, control in controls.items():
             if trials := bench.live(control, unbanked):
-                expected, references = (
-                    [p for p in metric_list if role in p.expects],
-                    bench.references(unbanked),
-                )
+                expected, references = ([p for p in metric_list if role in p.expects], bench.references(unbanked))
                 waiting[role] = pool.submit(answer, expected, trials, references, Replays(control))
-        placements: list[Any] = [
-            bench.place(subject, trained_on or subject.trained_on, rule) for subject in group
-        ]
+        placements: list[Any] = [bench.place(subject, trained_on or subject.trained_on, rule) for subject in group]
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
     for i, subject in enumerate(group):
         floor, reason = subject.drift()
         if reason:
             raise MesascopeError(
-                f"{subject.name} changed since the start: {reason}.",
-                "Examine it again while it stays the same.",
+                f"{subject.name} changed since the start: {reason}.", "Examine it again while it stays the same."
             )
         if floor:
-            with_floor = {
-                split: trials.assign_attrs(floor=floor) for split, trials in placements[i][0].items()
-            }
+            with_floor = {split: trials.assign_attrs(floor=floor) for split, trials in placements[i][0].items()}
             placements[i] = (with_floor, *placements[i][1:])
     results = []
     for subject, home, (trials, references, placement) in zip(group, homes, placements, strict=True):
         training = trained_on or subject.trained_on
         findings = answer(metric_list, trials, references, Replays(subject), by_role)
-        results.append(
-            Examination(subject.name, home.name, training, trials, references, findings, placement)
-        )
+        results.append(Examination(subject.name, home.name, training, trials, references, findings, placement))
     return results if several else results[0]

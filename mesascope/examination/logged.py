@@ -90,9 +90,7 @@ def place(
             "Give the result of `examine` or `rollout`, or use `measure`.",
         )
     placements = [
-        put_on_spectrum(
-            subject.trials, references or subject.references, trained_on or subject.trained_on, rule
-        )
+        put_on_spectrum(subject.trials, references or subject.references, trained_on or subject.trained_on, rule)
         for subject in subjects
     ]
     return placements[0] if len(placements) == 1 else placements
@@ -123,9 +121,7 @@ def _read_subjects(source: Any) -> list[SubjectTrials] | None:
     if isinstance(source, xr.Dataset) and "condition" in source.dims:
         source = {str(source.attrs.get("split", "fresh")): source}
     if isinstance(source, Mapping) and all(isinstance(one, xr.Dataset) for one in source.values()):
-        return [
-            SubjectTrials(source, {}, str(next(iter(source.values())).attrs.get("trained_on", "unknown")))
-        ]
+        return [SubjectTrials(source, {}, str(next(iter(source.values())).attrs.get("trained_on", "unknown")))]
     if not isinstance(source, str | os.PathLike):
         return None
     path = Path(source)
@@ -147,10 +143,7 @@ def _examine_trials(
         placement = put_on_spectrum(trials, references, trained_on)
     except MesascopeError:
         placement = None
-    findings, identity = (
-        answer(metrics, trials, references, Replays()),
-        (str(attrs["subject"]), str(attrs["family"])),
-    )
+    findings, identity = (answer(metrics, trials, references, Replays()), (str(attrs["subject"]), str(attrs["family"])))
     return Examination(*identity, trained_on, trials, references, findings, placement)
 
 
@@ -177,9 +170,7 @@ def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
     for name, trials in groups.items():
         split, *prefix = reversed(name.split(" "))
         subject, role = (
-            (prefix[-1], " ".join(reversed(prefix[:-1])))
-            if prefix
-            else (str(trials.attrs.get("subject")), "")
+            (prefix[-1], " ".join(reversed(prefix[:-1]))) if prefix else (str(trials.attrs.get("subject")), "")
         )
         splits, references = subjects.setdefault(subject, ({}, {}))
         (references.setdefault(role, {}) if role else splits)[split] = trials

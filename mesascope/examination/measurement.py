@@ -46,9 +46,7 @@ def answer(
                 readings = _ask(metric, trials, references or {}, replay)
                 findings += [_make_finding(metric, reading, trials) for reading in readings]
         except DoesNotApply as reason:
-            findings.append(
-                _make_blank(metric, first, "does not apply", str(reason) or "the metric does not say why")
-            )
+            findings.append(_make_blank(metric, first, "does not apply", str(reason) or "the metric does not say why"))
         except Exception as error:  # an error in one plug-in must not lose the other findings
             message = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
             findings.append(_make_blank(metric, first, "failed", message))
@@ -61,9 +59,7 @@ def answer(
             for f in found
             if (f.metric, f.split) == (finding.metric, finding.split)
         }
-        results.append(
-            dataclasses.replace(finding, holm=None if np.isnan(p) else float(p), controls=controls_here)
-        )
+        results.append(dataclasses.replace(finding, holm=None if np.isnan(p) else float(p), controls=controls_here))
     return results
 
 

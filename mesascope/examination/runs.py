@@ -90,8 +90,7 @@ def prepare(folder: str | os.PathLike, command: str = "") -> Path:
         probe.unlink()
     except OSError as error:
         raise MesascopeError(
-            f"{str(folder)!r} cannot be the folder of a run: {error.strerror}.",
-            "Name another folder with --out.",
+            f"{str(folder)!r} cannot be the folder of a run: {error.strerror}.", "Name another folder with --out."
         ) from None
     if command and not (folder / "findings.json").exists():
         write_text(folder / "command.txt", command + "\n")
@@ -123,8 +122,7 @@ def write(
 
     for i, examination in enumerate(examinations):
         references = {
-            role: add_groups(f"s{i} {role}", splits, shared)
-            for role, splits in examination.references.items()
+            role: add_groups(f"s{i} {role}", splits, shared) for role, splits in examination.references.items()
         }
         index.append({"trials": add_groups(f"s{i}", examination.trials, {}), "references": references})
     trials.save(groups, folder / "trials.nc")
@@ -150,8 +148,7 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
     folder = Path(folder)
     if not (folder / "findings.json").is_file():
         raise MesascopeError(
-            f"There is no findings.json in {str(folder)!r}.",
-            "Name the folder that examine, measure or demo wrote.",
+            f"There is no findings.json in {str(folder)!r}.", "Name the folder that examine, measure or demo wrote."
         )
     try:
         subject_rows = limits.parse_json((folder / "findings.json").read_text())["subjects"]
@@ -166,9 +163,7 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             identity = (row["subject"], row["family"], row["trained_on"])
             datasets, findings = read_splits(entry["trials"]), [from_json(f) for f in row["findings"]]
             references = {role: read_splits(splits) for role, splits in entry["references"].items()}
-            examinations.append(
-                Examination(*identity, datasets, references, findings, _placement(row["placement"]))
-            )
+            examinations.append(Examination(*identity, datasets, references, findings, _placement(row["placement"])))
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(

@@ -175,12 +175,7 @@ def _variable_size(variable: Any) -> int:
     plan, count = variable.id.get_create_plist(), math.prod(variable.shape or ())
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-    if (
-        variable.is_virtual
-        or variable.external
-        or not allowed.issuperset(filters)
-        or len(set(filters)) < len(filters)
-    ):
+    if variable.is_virtual or variable.external or not allowed.issuperset(filters) or len(set(filters)) < len(filters):
         raise ValueError(f"{variable.name!r} is kept in another file, or packed in a way that is not read")
     if _is_variable_text(variable.dtype):
         if count > STRINGS:

@@ -28,9 +28,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     pieces = [piece for secret in secrets for piece in secret.split()]
     parts = {p[i : i + LEAST] for p in pieces for i in range(max(len(p) - LEAST, 0) + 1)}
     if parts:
-        text = re.sub(
-            r"\S+", lambda word: GONE if any(_reveals(word[0], p) for p in parts) else word[0], text
-        )
+        text = re.sub(r"\S+", lambda word: GONE if any(_reveals(word[0], p) for p in parts) else word[0], text)
     text = _HEADER.sub(rf"\1 {GONE}", _MASKED.sub(GONE, text))
     return _SETTING.sub(_mask_setting, _QUERY.sub(r"\1", _USER.sub(r"\1", text)))
 

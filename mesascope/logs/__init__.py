@@ -61,21 +61,15 @@ def read_log(
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
             check(source)
-            return renumber_participants(source), [
-                "The data set already held trials, and was taken as it is."
-            ]
+            return renumber_participants(source), ["The data set already held trials, and was taken as it is."]
         source = _tabulate(source, columns)
     table = open_table(source)
     roles = resolve(table, columns)
     life, owners, place, place_notes = _find_places(table, roles)
-    chosen, offered, unread, offered_notes = read_offered(
-        table, roles, None if choices is None else int(choices)
-    )
+    chosen, offered, unread, offered_notes = read_offered(table, roles, None if choices is None else int(choices))
     feedback, feedback_notes = read_feedback(table, roles, chosen.action, life, place)
     latents, unused_payoffs, payoff_notes = read_latents(table, roles, chosen, feedback, life, place=place)
-    stages, unused_stages, stage_notes = read_stages(
-        table, roles, chosen, None if owners is None else owners[life]
-    )
+    stages, unused_stages, stage_notes = read_stages(table, roles, chosen, None if owners is None else owners[life])
     unread |= unused_payoffs | unused_stages
     trials = _fill_grid(chosen.action, {"feedback": feedback, **latents, **offered, **stages}, life, place)
     if owners is not None:
@@ -137,9 +131,7 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
                 "Give both the same axes, or choose one value with .sel or .isel.",
             )
     if not dims:
-        raise MesascopeError(
-            "The action has no axes, so it is one trial.", "Give it the axes lifetime and trial."
-        )
+        raise MesascopeError("The action has no axes, so it is one trial.", "Give it the axes lifetime and trial.")
     variables = [n for n in data.variables if set(data[n].dims) <= set(dims)]
     return data[variables].to_dataframe(dim_order=list(dims)).reset_index()
 
@@ -152,9 +144,7 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     for column in parts:
         codes, names = labels(table, column)
         remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
-        table.refuse(
-            codes < 0, column, "{place} is empty ({rows}), so it is not known whose trial it is.", remedy
-        )
+        table.refuse(codes < 0, column, "{place} is empty ({rows}), so it is not known whose trial it is.", remedy)
         outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
             person = codes
@@ -167,9 +157,7 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
             f"{list_names(parts)}.",
             f"Name the columns that stay the same within a lifetime: {spell_role('lifetime')}.",
         )
-    definition = (
-        " × ".join(quote(c) for c in parts) if parts else "the whole log, for no column tells them apart"
-    )
+    definition = " × ".join(quote(c) for c in parts) if parts else "the whole log, for no column tells them apart"
     if "lifetime" in roles.of and "participant" in roles.of:
         definition += f"; where the task runs on across them, type {spell_role('lifetime', '')}"
     notes = [f"A lifetime is {definition}."]
@@ -201,13 +189,7 @@ def _rank(life: np.ndarray, key: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 
 def _place_by_number(
-    table: Table,
-    column: str,
-    life: np.ndarray,
-    groups: list[np.ndarray | None],
-    size: np.ndarray,
-    *,
-    parts: list[str],
+    table: Table, column: str, life: np.ndarray, groups: list[np.ndarray | None], size: np.ndarray, *, parts: list[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Per row its position by trial number, where gaps stay gaps; and notes."""
     notes: list[str] = []
@@ -246,9 +228,7 @@ def _place_by_number(
             notes.append("Trial numbers run on from one lifetime to the next: each starts at its first.")
     place = place - start[life]
     if int(place.max()) + 1 > 3 * int(size.max()) + 10:
-        notes.append(
-            f"Numbers of trials leap, up to {int(number.max()):,}: their order counts, without gaps."
-        )
+        notes.append(f"Numbers of trials leap, up to {int(number.max()):,}: their order counts, without gaps.")
         return _rank(life, number, size), notes
     gaps = int((high - start + 1 - size).sum())
     if gaps:
@@ -263,9 +243,7 @@ def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
     return bool((near.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[near].all())
 
 
-def _fill_grid(
-    action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray
-) -> xr.Dataset:
+def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray) -> xr.Dataset:
     """Arranges rows as trials [N, T]; positions without a row are missing."""
     shape = (int(life.max()) + 1, int(place.max()) + 1)
     grid = np.full(shape, -1, np.int16)
@@ -288,13 +266,9 @@ def _describe_amount(trials: xr.Dataset) -> list[str]:
     """Notes on the number of lifetimes and trials, and a warning if there are too few."""
     present = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
-    spread = (
-        f"{present.min():,} to {present.max():,}" if present.min() < present.max() else f"{present.max():,}"
-    )
+    spread = f"{present.min():,} to {present.max():,}" if present.min() < present.max() else f"{present.max():,}"
     amount = f"{spread} trials with a choice, padded to {length:,}"
-    notes = [
-        f"{count_noun(n, 'lifetime')} of {amount if present.min() < length else count_noun(length, 'trial')}."
-    ]
+    notes = [f"{count_noun(n, 'lifetime')} of {amount if present.min() < length else count_noun(length, 'trial')}."]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:

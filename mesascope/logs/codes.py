@@ -90,9 +90,7 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         missing, base = _find_missing_codes(number, choices, locate, text)
         codes_used = np.unique(number[~missing])
         _check_number(len(codes_used), choices, column)
-        new, k, numbering_notes = _number_codes(
-            number, codes_used, base, missing, choices, arms=_read_arms(roles)
-        )
+        new, k, numbering_notes = _number_codes(number, codes_used, base, missing, choices, arms=_read_arms(roles))
         notes += numbering_notes
     if missing.any():
         pairs = zip(np.array(text)[missing], seen[missing], strict=True)
@@ -127,9 +125,7 @@ def _read_missed(table: Table, roles: Roles) -> np.ndarray:
         return np.zeros(len(table.frame), bool)
     flag = numbers(table, column, "missed")
     remedy = f"Write 1 where a trial was missed, or type {spell_role('missed', '')} to leave the column out."
-    table.refuse(
-        ~np.isin(flag, (0, 1)) & ~np.isnan(flag), column, "{place} holds {cell}; a flag is 0 or 1.", remedy
-    )
+    table.refuse(~np.isin(flag, (0, 1)) & ~np.isnan(flag), column, "{place} holds {cell}; a flag is 0 or 1.", remedy)
     return flag == 1
 
 

@@ -97,9 +97,7 @@ def parse_roles(text: str) -> dict[str, str] | None:
     for pair in filter(None, (part.strip() for part in text.split(","))):
         role, equals, column = pair.partition("=")
         if not equals:
-            raise MesascopeError(
-                f"{pair!r} in --columns is not a pair.", "Type --columns action=NAME,feedback=NAME."
-            )
+            raise MesascopeError(f"{pair!r} in --columns is not a pair.", "Type --columns action=NAME,feedback=NAME.")
         if role in roles:
             raise MesascopeError(
                 f"{role!r} is given twice in --columns.", f"Give it once; join several columns: {role}=A+B."
@@ -146,9 +144,7 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     for role, prefix in NUMBERED.items():
         if role in roles.of or role in unused:
             continue
-        found = sorted(
-            (int(m[1]), c) for c in free if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c)))
-        )
+        found = sorted((int(m[1]), c) for c in free if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c))))
         named = {c: m[1] for c in free if (m := re.fullmatch(r"(?i)p_action_(.+)", c))}
         if role == "probabilities" and not found and len(named) > 1:
             roles.of[role], roles.suffixes[role] = list(named), list(named.values())
@@ -173,8 +169,7 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
         return set()
     if not isinstance(columns, Mapping):
         raise MesascopeError(
-            f"columns is a {type(columns).__name__}.",
-            "It maps roles to columns, such as {'action': 'my_column'}.",
+            f"columns is a {type(columns).__name__}.", "It maps roles to columns, such as {'action': 'my_column'}."
         )
     unused: set[str] = set()
     claimed: dict[str, str] = {}
@@ -189,11 +184,7 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
         if requested is None or (isinstance(requested, str) and not requested):
             unused.add(role)
             continue
-        names = (
-            [requested]
-            if isinstance(requested, str) or not isinstance(requested, Sequence)
-            else list(requested)
-        )
+        names = [requested] if isinstance(requested, str) or not isinstance(requested, Sequence) else list(requested)
         names = [str(n) for n in names]
         if len(names) == 1 and names[0] not in header and "+" in names[0]:
             names = [n.strip() for n in names[0].split("+")]
@@ -213,9 +204,7 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
                 )
             claimed[column] = role
         if len(names) > 1 and role not in SEVERAL:
-            raise MesascopeError(
-                f"The role {role} has {len(names)} columns: {list_names(names)}.", "Name one."
-            )
+            raise MesascopeError(f"The role {role} has {len(names)} columns: {list_names(names)}.", "Name one.")
         if len(names) == 1 and role in (*NUMBERED, "offered"):
             raise MesascopeError(
                 f"The role {role} has one column, {quote(names[0])}.",
@@ -238,9 +227,7 @@ def _complete(roles: Roles, header: Sequence[str], name: str, unused: set[str]) 
     if "feedback" in roles.of:
         spare = [roles.of.pop(r)[0] for r in ("gain", "loss") if r in roles.of]
         if spare:
-            roles.notes.append(
-                f"{list_names(spare)} not read: {quote(roles.of['feedback'][0])} is the feedback."
-            )
+            roles.notes.append(f"{list_names(spare)} not read: {quote(roles.of['feedback'][0])} is the feedback.")
     elif "gain" in roles.of or "loss" in roles.of:
         words = {"gain": "", "loss": "less the size of "}
         parts = [f"{word}{quote(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
@@ -313,9 +300,7 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
     remedy = f"Correct or empty these cells, or name another column: {spell_role(role)}."
     table.refuse(bad, column, f"{{place}} holds {{cell}}, which is not a number ({cells_}).", remedy)
     remedy = "Empty the cell if the value is not known."
-    table.refuse(
-        np.abs(result) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy
-    )
+    table.refuse(np.abs(result) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy)
     return result
 
 

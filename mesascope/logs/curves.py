@@ -30,9 +30,7 @@ MOST = 5_000_000  # problems of one point times points
 LARGEST = 10**9
 
 
-def read_curves(
-    source: Any, columns: Mapping[str, Any] | None = None
-) -> tuple[list[xr.Dataset], list[str]] | None:
+def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[list[xr.Dataset], list[str]] | None:
     """Curves as lifetimes of one trial each, and notes; None if the table does not contain curves.
 
     Args:
@@ -66,16 +64,10 @@ def read_curves(
         )
     at, counts = _read_integers(table, steps, 0), _read_integers(table, n, 1)
     share, notes_on_shares = _count_solved(table, success, counts)
-    owner, names = (
-        labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
-    )
-    table.refuse(
-        owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out."
-    )
+    owner, names = labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
+    table.refuse(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
     if more := len(at) - len({*zip(at.tolist(), owner.tolist(), strict=True)}):
-        notes_on_shares.append(
-            f"{count_noun(more, 'row')} with steps that its curve has already: pooled with those."
-        )
+        notes_on_shares.append(f"{count_noun(more, 'row')} with steps that its curve has already: pooled with those.")
     notes = [
         f"{count_noun(len(at), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
@@ -118,9 +110,7 @@ def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.nda
             "Give shares, or counts in every row.",
         )
     reading = "counts" if count else "shares; solved are the share times n, rounded"
-    return np.round(values if count else values * counts).astype(np.int64), [
-        f"{quote(column)} holds {reading}."
-    ]
+    return np.round(values if count else values * counts).astype(np.int64), [f"{quote(column)} holds {reading}."]
 
 
 def _make_curve(at: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:

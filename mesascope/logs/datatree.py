@@ -34,9 +34,7 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
     if "participant" in intact.coords:
         intact = intact.reset_coords("participant")
     intact = intact.drop_vars("partner", errors="ignore")
-    intact = intact.assign_coords(
-        {d: np.arange(intact.sizes[d]) for d in intact.dims if d not in intact.coords}
-    )
+    intact = intact.assign_coords({d: np.arange(intact.sizes[d]) for d in intact.dims if d not in intact.coords})
     intact.attrs = {
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "creation_library": "mesascope",

@@ -51,9 +51,7 @@ def read_feedback(
             f"Name the column of the feedback: {spell_role('feedback')}.",
         )
     if bare:
-        notes.append(
-            f"Trials with a choice and no feedback: {bare:,}; the choice stays, the feedback is missing."
-        )
+        notes.append(f"Trials with a choice and no feedback: {bare:,}; the choice stays, the feedback is missing.")
         never = [a for a in np.unique(action[present]) if np.isnan(value[action == a]).all()]
         if never:
             those = ", ".join(f"choice {a} (counted from 0)" for a in never)
@@ -64,9 +62,7 @@ def read_feedback(
     order = np.lexsort((place, life))
     step = np.diff(value[order])[np.diff(life[order]) == 0]
     if len(np.unique(seen)) > 10 and len(step) > 10 and not (step < 0).any():
-        notes.append(
-            "The feedback never falls within a lifetime: if it is a running total, log each trial's own."
-        )
+        notes.append("The feedback never falls within a lifetime: if it is a running total, log each trial's own.")
     return value, notes
 
 

@@ -78,8 +78,7 @@ def _find_file(source: str) -> Path:
             return path
     if found is None:
         raise MesascopeError(
-            f"{source} is part of {entry['distribution']} ({entry['licence']}), which is not installed.",
-            install,
+            f"{source} is part of {entry['distribution']} ({entry['licence']}), which is not installed.", install
         )
     raise MesascopeError(
         f"The installed {entry['distribution']} {version(entry['distribution'])} does not contain {entry['file']}.",

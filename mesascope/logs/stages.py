@@ -49,18 +49,14 @@ def read_stages(
                 variables["second_state"] = np.where(
                     variables["second_action"] < 0, -1, variables["second_action"] // 2
                 )
-                stage_notes.append(
-                    "Choices of the second stage are two to a state, in the order of their codes."
-                )
+                stage_notes.append("Choices of the second stage are two to a state, in the order of their codes.")
         if "state" in used:
             variables["second_state"], names = labels(table, roles.of["state"][0])
             stage_notes.append(f"States of the second stage: {list_names(names)}.")
         if "transition" in used:
             variables["transition"] = _read_transition(table, roles, stage_notes)
         elif "second_state" in variables:
-            variables["transition"] = _infer_transition(
-                chosen, variables["second_state"], owners, stage_notes
-            )
+            variables["transition"] = _infer_transition(chosen, variables["second_state"], owners, stage_notes)
         elif used:
             raise MesascopeError(
                 f"{list_names([roles.of[r][0] for r in used])} does not say which state the first choice led to.",
@@ -118,9 +114,7 @@ def _read_transition(table: Table, roles: Roles, notes: list[str]) -> np.ndarray
     return coded[codes]
 
 
-def _infer_transition(
-    chosen: Choices, state: np.ndarray, owners: np.ndarray | None, notes: list[str]
-) -> np.ndarray:
+def _infer_transition(chosen: Choices, state: np.ndarray, owners: np.ndarray | None, notes: list[str]) -> np.ndarray:
     """Per row 1 if its state is the one that follows its first choice more often, else 0; -1 if missing.
 
     Raises:

@@ -149,9 +149,7 @@ def _read_start(path: Path) -> bytes:
                 f"Name one file in it; the logs in it that can be read: {list_names(logs)}.",
             )
         if not path.is_file():
-            raise MesascopeError(
-                f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {READABLE}."
-            )
+            raise MesascopeError(f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {READABLE}.")
         with path.open("rb") as file:
             start = file.read(SAMPLE)
     except (OSError, ValueError) as error:
@@ -160,9 +158,7 @@ def _read_start(path: Path) -> bytes:
             "Check its name and your right to read it.",
         ) from None
     if not start.strip():
-        raise MesascopeError(
-            f"{quote(path.name)} is empty.", "A log needs a line of column names and rows under it."
-        )
+        raise MesascopeError(f"{quote(path.name)} is empty.", "A log needs a line of column names and rows under it.")
     return start
 
 
@@ -201,9 +197,7 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
     while skip < len(lines) and (not lines[skip].strip() or lines[skip].startswith(("#", "sep="))):
         skip += 1
     if skip == len(lines):
-        raise MesascopeError(
-            f"{quote(path.name)} contains only comments.", "Put the column names above the rows."
-        )
+        raise MesascopeError(f"{quote(path.name)} contains only comments.", "Put the column names above the rows.")
     first = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     best: tuple[int, str, list[list[str]], int] = (0, first, [], 0)
     for mark in (first, *(m for m in SEPARATORS if m != first)):
@@ -270,9 +264,7 @@ def _read_separated(path: Path, start: bytes) -> Table:
                 "Give every line the columns of the first one, and quote cells that contain the separator.",
             ) from None
     else:  # latin-1 decodes every byte, so the text began as another encoding and is not valid in it
-        raise MesascopeError(
-            f"{quote(path.name)} begins as {codec} and is not valid {codec}.", "Save it as UTF-8."
-        )
+        raise MesascopeError(f"{quote(path.name)} begins as {codec} and is not valid {codec}.", "Save it as UTF-8.")
     if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
         blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~blank]

@@ -65,9 +65,7 @@ def recipe(
     return train("a2c_recurrent", family, settings, update, out, progress=progress)
 
 
-def surrogate(
-    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
-) -> jax.Array:
+def surrogate(network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /) -> jax.Array:
     """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
     terms = loss_terms(network, features, batch)
     gain = mean(terms.log_prob * terms.advantage, batch.mask)

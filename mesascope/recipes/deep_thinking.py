@@ -85,25 +85,14 @@ def recipe(
     if not isinstance(family, ShowsFields):
         raise MesascopeError(f"{family.name} does not give fields to train on.", "Train on maze.")
     if family.bank:
-        raise MesascopeError(
-            f"{family.name} has a bank; this recipe draws fresh problems.", "Leave the bank out."
-        )
+        raise MesascopeError(f"{family.name} has a bank; this recipe draws fresh problems.", "Leave the bank out.")
     if ticks % window:
         raise MesascopeError(f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.field_shape(family)
-    key, data = (
-        jax.random.key(seed),
-        as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate),
-    )
+    key, data = (jax.random.key(seed), as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate))
     choices = int(family.choices or 0)
     weights = networks.create(address(key, "weights"), width, layers, planes, choices)
-    metadata = {
-        "format": networks.FORMAT,
-        "width": width,
-        "layers": layers,
-        "planes": planes,
-        "choices": choices,
-    }
+    metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
     compiled: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
     initial = _begin(key, family, weights, problems, ticks // window)
 
@@ -118,9 +107,7 @@ def recipe(
         solved = _check_solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
         return solved.astype(float).tolist()
 
-    run = Run(
-        "deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights))
-    )
+    run = Run("deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
     return run_rounds(run, lambda: initial, play, out, progress=progress, judge=evaluate)
 
 
@@ -163,10 +150,7 @@ def update(
     many, parts = len(age), 1 if feed_forward else ticks // window
     over = age >= parts
     swap = over & jax.random.bernoulli(address(own, "swap"), data["swaps"], (many,)) & (not feed_forward)
-    fresh, moved = (
-        family.problems(address(own, "fresh"), many),
-        family.move_goal(address(own, "moved"), problems),
-    )
+    fresh, moved = (family.problems(address(own, "fresh"), many), family.move_goal(address(own, "moved"), problems))
     problems = _select(over & ~swap, fresh, _select(swap, moved, problems))
     activations = jnp.where((over & ~swap)[:, None, None, None], 0.0, activations)
     age = jnp.where(over, 0, age)
@@ -218,9 +202,7 @@ def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, fee
     problems = family.problems(key, TESTED)
     pictures = family.pictures(problems)
     start = zero_state(weights, pictures)
-    activations = (
-        run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
-    )
+    activations = run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
     ways = family.ways(problems)
     moves = logits(weights, activations).argmax(-1)
     right = jnp.take_along_axis(ways, moves[..., None], -1)[..., 0] | ~ways.any(-1)

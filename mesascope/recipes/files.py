@@ -96,9 +96,7 @@ def prepare(out: str | os.PathLike) -> Path:
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MesascopeError(
-            f"{str(out)!r} cannot be a folder: {error.strerror}.", "Name another --out."
-        ) from None
+        raise MesascopeError(f"{str(out)!r} cannot be a folder: {error.strerror}.", "Name another --out.") from None
     return Path(out)
 
 
@@ -138,9 +136,7 @@ def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
             raise ValueError("its arrays have other shapes")
         done, steps, turns = (int(metadata[name]) for name in ("done", "steps", "round"))
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-        raise MesascopeError(
-            f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
-        ) from None
+        raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew.") from None
     state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in saved]), rest)
     return Checkpoint(state, done, steps, turns, ())
 
@@ -176,7 +172,5 @@ def check_finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
     """
     arrays = {k: np.asarray(v) for k, v in tensors.items()}
     if not all(np.isfinite(x).all() for x in arrays.values()):
-        raise MesascopeError(
-            "The training diverged: weights are not finite.", "Lower the rate, or change the seed."
-        )
+        raise MesascopeError("The training diverged: weights are not finite.", "Lower the rate, or change the seed.")
     return arrays

@@ -167,14 +167,7 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollou
 
 @eqx.filter_jit
 def update(
-    key: jax.Array,
-    number: jax.Array,
-    network: Recurrent,
-    state: Any,
-    family: Family,
-    *,
-    plan: Plan,
-    lifetimes: int,
+    key: jax.Array, number: jax.Array, network: Recurrent, state: Any, family: Family, *, plan: Plan, lifetimes: int
 ) -> tuple[Recurrent, Any, jax.Array]:
     """Improves the network's predictions on one batch, by one step of Adam.
 

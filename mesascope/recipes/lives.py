@@ -85,18 +85,14 @@ def scale(family: Family) -> Scale:
     latents = family.latents(_draw(family, jax.random.key(0), ENOUGH), trained_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
-        raise MesascopeError(
-            f"In {family.name} the best pays no more than chance.", "Train on another family."
-        )
+        raise MesascopeError(f"In {family.name} the best pays no more than chance.", "Train on another family.")
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 
 def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> TaskBatch:
     """Draws a batch of training tasks."""
     tasks = _draw(family, key, lifetimes)
-    return TaskBatch(
-        tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32)
-    )
+    return TaskBatch(tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32))
 
 
 @eqx.filter_jit
@@ -105,13 +101,7 @@ def _draw(family: Family, key: jax.Array, n: int) -> Any:
 
 
 def live(
-    key: jax.Array,
-    network: Recurrent,
-    family: Family,
-    tasks: Any,
-    teacher: Subject | None = None,
-    *,
-    led: int = 0,
+    key: jax.Array, network: Recurrent, family: Family, tasks: Any, teacher: Subject | None = None, *, led: int = 0
 ) -> Lifetimes:
     """Runs one lifetime per task from fresh activations.
 
@@ -140,9 +130,7 @@ def live(
         before, idle = life, None if idle is None else idle & (t % steps > 0)
         state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
-        record = Lifetimes(
-            encoded, action, log_prob, network.worth(features), score, family.target(percept), lesson
-        )
+        record = Lifetimes(encoded, action, log_prob, network.worth(features), score, family.target(percept), lesson)
         after = (state, percept, carry, teacher_carry)
         if idle is None:
             return after, record
@@ -159,9 +147,7 @@ def live(
     if lives.mask is None:
         return lives
     order = jnp.argsort(~lives.mask, axis=0, stable=True)
-    return jax.tree.map(
-        lambda x: jnp.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), 0), lives
-    )
+    return jax.tree.map(lambda x: jnp.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), 0), lives)
 
 
 def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:

@@ -110,9 +110,7 @@ def loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> Terms:
     return Terms(log_prob, advantage, error, mean_entropy(log_probs, batch.mask))
 
 
-def clipped_loss(
-    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
-) -> jax.Array:
+def clipped_loss(network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /) -> jax.Array:
     """The clipped surrogate, the critic's squared error and the entropy bonus."""
     terms = loss_terms(network, features, batch)
     ratio = jnp.exp(terms.log_prob - batch.log_prob)

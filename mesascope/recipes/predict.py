@@ -73,9 +73,7 @@ def recipe(
             f"{family.name} does not show what should have been predicted.",
             "Train on a family that does, such as beta_bernoulli, or by another recipe.",
         )
-    return train(
-        "predict", family, settings, improve_on_lifetimes(family, settings, lesson), out, progress=progress
-    )
+    return train("predict", family, settings, improve_on_lifetimes(family, settings, lesson), out, progress=progress)
 
 
 def shows_target(family: Family) -> bool:

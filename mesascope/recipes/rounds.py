@@ -149,9 +149,7 @@ def _truncate(curve: Path, done: int) -> None:
     Raises:
         MesascopeError: the file is not the curve of a training.
     """
-    head, *lines = (curve.read_text(errors="replace") if curve.exists() else "").splitlines(
-        keepends=True
-    ) or [""]
+    head, *lines = (curve.read_text(errors="replace") if curve.exists() else "").splitlines(keepends=True) or [""]
     if not HEAD.startswith(head):
         raise MesascopeError(
             f"{str(curve)!r} is not the curve of a training and would be overwritten.", "Name another --out."
@@ -166,12 +164,7 @@ def _truncate(curve: Path, done: int) -> None:
 def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
     """Writes the network with its scores and all that is needed to repeat it; no times, so that bytes repeat too."""
     metadata, tensors = run.contents(checkpoint.state)
-    metadata = {
-        **files.identity(run),
-        **metadata,
-        "trained_on": run.family.bank or "unlimited",
-        **files.origin(run),
-    }
+    metadata = {**files.identity(run), **metadata, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
     tensors = files.check_finite(tensors)
     if judge:
         scores = judge(checkpoint.state)

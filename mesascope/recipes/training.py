@@ -52,9 +52,7 @@ def train(
         raise MesascopeError(f"{str(out)!r} is a file.", "Name a folder with --out.")
     first = int(settings.pop("seed", 0))
     if not 0 <= first <= LAST - seeds:
-        raise MesascopeError(
-            f"seed={first} is out of range.", f"Give a whole number from 0 to {LAST - seeds}."
-        )
+        raise MesascopeError(f"seed={first} is out of range.", f"Give a whole number from 0 to {LAST - seeds}.")
     folders = [out if seeds == 1 else out / f"seed-{first + i}" for i in range(seeds)]
     shares, lock = [0.0] * seeds, threading.Lock()
     compiled, stopped = threading.Event(), threading.Event()

@@ -148,9 +148,7 @@ def improve_on_lifetimes(family: Family, settings: dict[str, Any], lesson: Lesso
 
     def improve(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /):
         task_batch = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
-        return update(
-            key, network, memory, Batch(address(key, "lives"), number, family, task_batch, plan), lesson
-        )
+        return update(key, network, memory, Batch(address(key, "lives"), number, family, task_batch, plan), lesson)
 
     return improve
 

@@ -48,9 +48,7 @@ def condition_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on fresh tasks under every condition."""
     by_subject = [(e.subject, conditions.disturbed(e)) for e in examinations]
     cells = [(name, {d.condition: _cell(d) for d in rows}) for name, rows in by_subject if rows]
-    return _grid(
-        cells, conditions.order([d for _, rows in by_subject for d in rows]), condition, examinations
-    )
+    return _grid(cells, conditions.order([d for _, rows in by_subject for d in rows]), condition, examinations)
 
 
 def _cell(one: splits.Gain | conditions.Disturbed) -> Cell:

@@ -32,11 +32,7 @@ def describe_ends(examination: Examination) -> str:
     placement = examination.placement
     if placement is None:
         return "not placed"
-    return (
-        placement.lowest
-        if placement.lowest == placement.highest
-        else f"{placement.lowest} … {placement.highest}"
-    )
+    return placement.lowest if placement.lowest == placement.highest else f"{placement.lowest} … {placement.highest}"
 
 
 def log_trials(examination: Examination) -> xr.Dataset | None:
@@ -56,7 +52,5 @@ def explain_level(examination: Examination) -> str:
     if examination.placement is not None:
         return examination.placement.reason
     if log_trials(examination) is not None:
-        return (
-            "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
-        )
+        return "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
     return "the fresh split was not run, and a placement needs it."

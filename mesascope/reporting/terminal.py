@@ -45,9 +45,7 @@ def _describe(examination: Examination) -> list[RenderableType]:
         head.append(f"  {describe_ends(examination)}", style="not bold")
     gained = headlines(examination)["gain"]
     if gained:
-        head.append(
-            f"; gain {format_finding(gained)} over {gained.n} {visible_text(gained.unit)}s", style="not bold"
-        )
+        head.append(f"; gain {format_finding(gained)} over {gained.n} {visible_text(gained.unit)}s", style="not bold")
     lines = (
         [explain_level(examination)]
         if examination.placement

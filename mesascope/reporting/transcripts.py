@@ -31,14 +31,8 @@ def _format(transcript: dict[str, Any]) -> dict[str, Any]:
             answer["asked"].splitlines()[-1] if answer["asked"] else "",
             answer["said"],
             answer["how"],
-            "–"
-            if answer["probabilities"] is None
-            else ", ".join(f"{p:.3f}" for p in answer["probabilities"]),
+            "–" if answer["probabilities"] is None else ", ".join(f"{p:.3f}" for p in answer["probabilities"]),
         )
         for answer in transcript["answers"]
     ]
-    return {
-        "sent": str(transcript["sent"]).split("\n"),
-        "labels": ", ".join(transcript["labels"]),
-        "rows": rows,
-    }
+    return {"sent": str(transcript["sent"]).split("\n"), "labels": ", ".join(transcript["labels"]), "rows": rows}

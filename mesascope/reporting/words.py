@@ -113,22 +113,16 @@ def describe_findings(examination: Examination) -> list[str]:
         )
     if rise := find_measured(examination, "adaptation"):
         quantity = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
-        change = (
-            f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {format_number(abs(rise.estimate or 0))}"
-        )
+        change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {format_number(abs(rise.estimate or 0))}"
         change = "changed no more than chance explains" if _null(rise) else change
         sentences.append(f"From the first tenth of a lifetime to its last quarter its {quantity} {change}.")
     shuffled, reset = (headlines(examination)[k] for k in ("shuffling", "reset"))
     if gain and shuffled:
         older = shuffled.settings.get("older_than", "a few")
         change = _change(gain, shuffled)
-        sentences.append(
-            f"When feedback older than {older} trials came from other lifetimes, its gain {change}."
-        )
+        sentences.append(f"When feedback older than {older} trials came from other lifetimes, its gain {change}.")
     if gain and reset:
-        sentences.append(
-            f"When its carry was made fresh before every trial, its gain {_change(gain, reset)}."
-        )
+        sentences.append(f"When its carry was made fresh before every trial, its gain {_change(gain, reset)}.")
     percept = find_measured(examination, "dependence_on_percept: feedback flipped")
     carry = find_measured(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
@@ -159,7 +153,5 @@ def _change(before: Finding, lost: Finding) -> str:
     if lost.exactly and drop == 0:
         return f"stayed exactly what it was, {format_number(start)}"
     if _null(lost):
-        return (
-            f"went from {format_number(start)} to {format_number(start - drop)}, no more than chance explains"
-        )
+        return f"went from {format_number(start)} to {format_number(start - drop)}, no more than chance explains"
     return f"{'fell' if drop > 0 else 'rose'} from {format_number(start)} to {format_number(start - drop)}"

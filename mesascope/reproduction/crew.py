@@ -10,10 +10,7 @@ from mesascope.reproduction.work import Unit, Workshop, fill_seed
 
 
 def run_in_processes(
-    shop: Workshop,
-    part: Callable[[Sequence[int], Path], None],
-    workers: int,
-    progress: Callable[[float, str], None],
+    shop: Workshop, part: Callable[[Sequence[int], Path], None], workers: int, progress: Callable[[float, str], None]
 ) -> None:
     """Runs the unfinished units of a study; afterwards its workshop finds all results in the folder.
 

@@ -111,9 +111,7 @@ def _lines(ax, panel, numbers: Numbers, axes) -> None:
             ax.plot(xs, [t["ours"] for t in summaries], **line, markersize=5, linewidth=1.4, label=label)
             for x, summary in zip(xs, summaries, strict=True):
                 if summary["low"] is not None and not summary["rate"]:
-                    ax.plot(
-                        [x] * 2, [summary["low"], summary["high"]], color=colour, linewidth=0.9, alpha=0.6
-                    )
+                    ax.plot([x] * 2, [summary["low"], summary["high"]], color=colour, linewidth=0.9, alpha=0.6)
                 seeds = [s for s in summary["by_seed"] if s is not None]
                 ax.plot([x] * len(seeds), seeds, ".", color=colour, markersize=3, alpha=0.6)
             style_of += 1
@@ -121,9 +119,7 @@ def _lines(ax, panel, numbers: Numbers, axes) -> None:
     values = [s for summary in all_summaries if summary for s in summary["by_seed"] if s is not None]
     if values:
         margin = 0.15 * (max(values) - min(values) or 1.0)
-        ax.set_ylim(
-            min(values) - margin, max(values) + margin
-        )  # a wide interval of few seeds must not hide the rest
+        ax.set_ylim(min(values) - margin, max(values) + margin)  # a wide interval of few seeds must not hide the rest
     _ticks(ax, panel, axes, places)
     ax.legend(loc="best")
 
@@ -183,9 +179,7 @@ def _bars(ax, panel, numbers: Numbers, axes) -> None:
     if len(panel["quantities"]) > 1:
         from matplotlib.patches import Patch
 
-        patches = [
-            Patch(color=c, alpha=0.55, label=q) for c, q in zip(itertools.cycle(COLOURS), panel["quantities"])
-        ]
+        patches = [Patch(color=c, alpha=0.55, label=q) for c, q in zip(itertools.cycle(COLOURS), panel["quantities"])]
         ax.legend(handles=patches, loc="upper right", bbox_to_anchor=(1.0, -0.08))
     ax.set_yticks([j + 0.4 - height / 2 for j in range(len(names))], names)
     ax.invert_yaxis()

@@ -40,9 +40,7 @@ def document(study: Study, values: Values, trusted: bool = False) -> dict[str, A
         "plan": study.digest,
         "commit": origin["commit"],
         "versions": origin["versions"],
-        "rows": [
-            row(entry, numbers) for entry in study.rows if (entry["quantity"], entry["subject"]) in numbers
-        ],
+        "rows": [row(entry, numbers) for entry in study.rows if (entry["quantity"], entry["subject"]) in numbers],
         "expects": [expectation(entry, numbers) for entry in study.expects],
         "values": [
             {"quantity": quantity, "subject": subject, **summarized}
@@ -106,15 +104,11 @@ def row(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[st
         reach = 1.96 * math.hypot(planned["published_error"], own_error)
         against = f"published ± {reach:.2g}"
         within = abs(ours - planned["published"]) <= reach
-    reported = {
-        k: measured[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")
-    }
+    reported = {k: measured[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")}
     return {**planned, **reported, "within": within, "against": against}
 
 
-def expectation(
-    planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> dict[str, Any]:
+def expectation(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """Whether an expectation was met.
 
     Returns:
@@ -124,9 +118,7 @@ def expectation(
         the study did not run it or no seed gave a number.
     """
     result = {**planned, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
-    value, than = (
-        numbers.get(tuple(s)) if isinstance(s, list) else s for s in (planned["value"], planned["than"])
-    )
+    value, than = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (planned["value"], planned["than"]))
     if value is None or than is None:
         return {**result, "why": "not run"}
     is_pair = isinstance(than, Mapping)  # `than` is another quantity
@@ -135,11 +127,7 @@ def expectation(
     n, seeds = int(mean_interval.n[0]), len(ours)
     if not n:
         return {**result, "why": value["why"]}
-    mean, low, high = (
-        float(mean_interval.estimate[0]),
-        float(mean_interval.low[0]),
-        float(mean_interval.high[0]),
-    )
+    mean, low, high = (float(mean_interval.estimate[0]), float(mean_interval.low[0]), float(mean_interval.high[0]))
     if value["rate"] and is_pair and than["rate"]:
         low = high = math.nan
     elif value["rate"] and not isinstance(than, Mapping) and n >= 3:
@@ -198,11 +186,7 @@ def format_ours(entry: Mapping[str, Any]) -> str:
         return f"{round(entry['ours'] * entry['n'])} of {entry['n']}{levels}"
     if levels:
         return levels.strip(" ()")
-    spread = (
-        f" [{format_number(entry['low'])}, {format_number(entry['high'])}]"
-        if entry["low"] is not None
-        else ""
-    )
+    spread = f" [{format_number(entry['low'])}, {format_number(entry['high'])}]" if entry["low"] is not None else ""
     return f"{format_number(entry['ours'])}{spread}"
 
 

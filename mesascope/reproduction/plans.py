@@ -23,10 +23,7 @@ PLAN = (
 SUBJECT = ("recipe", "subject", "family", "trained_on")
 KINDS = ("measure", "placed", "metric", "axis")
 MEASURED = (*KINDS, "label", "split", "family", "lifetimes", "of")
-ROW = (
-    *("quantity", "subject", "published", "published_error", "source"),
-    *("exact", "exact_source", "tolerance"),
-)
+ROW = (*("quantity", "subject", "published", "published_error", "source"), *("exact", "exact_source", "tolerance"))
 PANEL = ("draw", "title", "of", "quantities", "x")
 DRAWINGS = ("lines", "curves", "rungs", "bars", "matrix")
 EXPECTED = ("says", "value", "than", "sign", "smallest", "largest")
@@ -261,8 +258,7 @@ def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         if type(lifetimes) is not int or lifetimes < 3:
             raise MesascopeError(
-                f"lifetimes={lifetimes!r} in {where} is not a whole number from 3.",
-                "Give a whole number from 3.",
+                f"lifetimes={lifetimes!r} in {where} is not a whole number from 3.", "Give a whole number from 3."
             )
         of = grid.names(tables.text_list(entry, "of", grid.where))
         for name in of:
@@ -295,11 +291,7 @@ def _read_panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[di
         tables.check_keys(panel, PANEL, f"[[panels]] of {grid.where}")
         pick_named("way to draw", str(panel.get("draw")), DRAWINGS)
         groups = [
-            {
-                "label": _name_line(t),
-                "axis": (list(grid.placeholders(t)) or [""])[-1],
-                "names": grid.names([t]),
-            }
+            {"label": _name_line(t), "axis": (list(grid.placeholders(t)) or [""])[-1], "names": grid.names([t])}
             for t in tables.text_list(panel, "of", grid.where)
         ]
         templates = tables.text_list(panel, "quantities", grid.where)
@@ -330,9 +322,7 @@ def _read_expects(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dic
             raise MesascopeError(f"{text!r} in {where} has no sign.", "Give '+', '-' or '0'.")
         size = "largest" if sign == "0" else "smallest"
         if not isinstance(row.get(size), int | float) or row[size] < 0:
-            raise MesascopeError(
-                f"{text!r} in {where} has no {size} size.", f"Give {size} = a number from 0."
-            )
+            raise MesascopeError(f"{text!r} in {where} has no {size} size.", f"Give {size} = a number from 0.")
         value, than = row.get("value"), row.get("than", 0.0)
         pair = isinstance(value, list) and len(value) == 2
         if not pair or not (isinstance(than, int | float) or (isinstance(than, list) and len(than) == 2)):

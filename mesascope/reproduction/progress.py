@@ -25,11 +25,7 @@ class Message:
     """
 
     def __init__(
-        self,
-        plan: list[Unit],
-        seconds: dict[str, float],
-        progress: Callable[[float, str], None],
-        in_order: bool = True,
+        self, plan: list[Unit], seconds: dict[str, float], progress: Callable[[float, str], None], in_order: bool = True
     ):
         self.plan, self.seconds, self.progress, self.in_order = plan, seconds, progress, in_order
         self.shares, self.most = [0.0] * len(plan), 0.0

@@ -123,9 +123,7 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
         return SHIPPED
     module = gate.run_file(own_file, f"mesascope_study_{study.name}")
     definitions = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
-    own_measures: dict[str, Any] = {
-        k: v for k, v in definitions.items() if callable(v) and not k.startswith("_")
-    }
+    own_measures: dict[str, Any] = {k: v for k, v in definitions.items() if callable(v) and not k.startswith("_")}
     return {**SHIPPED, **own_measures}
 
 
@@ -143,6 +141,4 @@ def _list_code_runners() -> set[str]:
 
 
 def _untrusted_error(reason: str) -> MesascopeError:
-    return MesascopeError(
-        f"The study does not ship with mesascope, and {reason}.", "Read it, then add --trust."
-    )
+    return MesascopeError(f"The study does not ship with mesascope, and {reason}.", "Read it, then add --trust.")

@@ -13,9 +13,7 @@ def text_list(table: Mapping[str, Any], key: str, where: str) -> list[str]:
     """A list of texts; raises an error if it is missing or empty."""
     texts = table.get(key)
     if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
-        raise MesascopeError(
-            f"A panel or quantity of {where} has no list {key!r}.", f'Write {key} = ["NAME"].'
-        )
+        raise MesascopeError(f"A panel or quantity of {where} has no list {key!r}.", f'Write {key} = ["NAME"].')
     return texts
 
 
@@ -24,9 +22,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(limits.read(path, limits.SETTINGS).decode())
     except FileNotFoundError:
-        raise MesascopeError(
-            f"There is no {str(path)!r}.", "A study has plan.toml and expects.toml."
-        ) from None
+        raise MesascopeError(f"There is no {str(path)!r}.", "A study has plan.toml and expects.toml.") from None
     except (ValueError, RecursionError) as error:
         raise MesascopeError(f"{str(path)!r} is not TOML: {error}.", "Correct it there.") from None
 

@@ -130,9 +130,7 @@ class Workshop:
         self.plan = units(study)
         saved = read(out / "seconds.json")
         if (other := saved.get("study", study.name)) != study.name:
-            raise MesascopeError(
-                f"{str(out)!r} is the folder of the study {other!r}.", "Name another with --out."
-            )
+            raise MesascopeError(f"{str(out)!r} is the folder of the study {other!r}.", "Name another with --out.")
         self.seconds = read_seconds(out / clock)
         code = (".py", ".safetensors")
         self.code = [
@@ -248,13 +246,7 @@ class Workshop:
         requested = [r for r in family_banked.split_names if r in splits or split_kind(r) in read_on]
         beyond = axes.conditions_read(family) if axes_by_spec else {}
         bench = Bench(
-            family,
-            labels,
-            requested,
-            unit.lifetimes,
-            unit.first_seed,
-            rollouts=self.reference_rollouts,
-            beyond=beyond,
+            family, labels, requested, unit.lifetimes, unit.first_seed, rollouts=self.reference_rollouts, beyond=beyond
         )
         home, placement = bench.home(trained_on), None
         if placed:
@@ -262,9 +254,7 @@ class Workshop:
         else:
             trials = bench.live(subject, home)
             references = bench.references(home) if metrics else {}
-        findings = {
-            spec: measure_with([p], trials, references, Replays(subject)) for spec, p in metrics.items()
-        }
+        findings = {spec: measure_with([p], trials, references, Replays(subject)) for spec, p in metrics.items()}
         values = {}
         for q in unit.quantities:
             if q.kind == "metric":
@@ -322,9 +312,7 @@ def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
         return Value(float(LADDER.index(rung)), n=lifetimes, text=rung)
     if spec in RATES:
         passed = LADDER.index(placement.lowest) >= LADDER.index("acquiring")
-        return Value(
-            float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level
-        )
+        return Value(float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level)
     number = placement.numbers.get(spec)
     if number is None:
         reason = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
@@ -342,9 +330,7 @@ def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, life
 
 def _pick_finding(findings: list[Any], q: Quantity) -> Value:
     """The value of the finding that a quantity selects."""
-    matching = [
-        f for f in findings if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")
-    ]
+    matching = [f for f in findings if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")]
     if not matching and all(f.status != "measured" for f in findings):
         return Value(None, why=findings[0].reason if findings else "it gave no reading")
     if not matching:

@@ -37,14 +37,9 @@ class FamilyEnv(gymnasium.Env):
             self.action_space = gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32)
             action_bounds = [(-np.inf, np.inf)]
         else:
-            self.action_space, action_bounds = (
-                gymnasium.spaces.Discrete(family.choices),
-                [(0, 1)] * family.choices,
-            )
+            self.action_space, action_bounds = (gymnasium.spaces.Discrete(family.choices), [(0, 1)] * family.choices)
         observation_bounds = [(-np.inf, np.inf)] * self.observe.shown
-        bounds = np.asarray(
-            [*observation_bounds, *action_bounds, (-np.inf, np.inf), (0, 1), (0, 1)], np.float32
-        )
+        bounds = np.asarray([*observation_bounds, *action_bounds, (-np.inf, np.inf), (0, 1), (0, 1)], np.float32)
         self.observation_space = gymnasium.spaces.Box(*bounds.T)
         self.message = ""
 
@@ -93,9 +88,7 @@ def _begin(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
     return tasks, *family.begin(address(key, "begin"), tasks)
 
 
-def _step(
-    family: Family, key: Any, tick: Any, tasks: Any, state: Any, *, action: Any
-) -> tuple[Any, Percept, Any]:
+def _step(family: Family, key: Any, tick: Any, tasks: Any, state: Any, *, action: Any) -> tuple[Any, Percept, Any]:
     return family.step(address(key, "pay", tick), tasks, state, action)
 
 

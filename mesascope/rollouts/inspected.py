@@ -87,14 +87,11 @@ def read_eval(path: str) -> xr.Dataset:
                 limits.zip_members(archive, limits.file_size(path))
         log = read_eval_log(str(path))
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
-        raise MesascopeError(
-            f"{path!r} is not an .eval log: {error}.", "Name a log that inspect wrote."
-        ) from None
+        raise MesascopeError(f"{path!r} is not an .eval log: {error}.", "Name a log that inspect wrote.") from None
     saved = [sample.store[KEPT] for sample in log.samples or [] if KEPT in sample.store]
     if not saved:
         raise MesascopeError(
-            f"{path!r} contains no lifetimes of mesascope's tasks.",
-            "Run: inspect eval mesascope/word_labels --model …",
+            f"{path!r} contains no lifetimes of mesascope's tasks.", "Run: inspect eval mesascope/word_labels --model …"
         )
     records = [limits.parse_json(record) if isinstance(record, str) else record for record in saved]
     records.sort(key=lambda record: record["number"])

@@ -66,9 +66,7 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
     if responses.log_probs is not None:
         order = np.roll(np.arange(BLOCK), 7)
         reordered = Percept(*(field[:, order] for field in block))
-        _refuse_different(
-            subject, "the order of its lifetimes", key, block, responses, reordered, np.argsort(order)
-        )
+        _refuse_different(subject, "the order of its lifetimes", key, block, responses, reordered, np.argsort(order))
 
 
 def _two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
@@ -147,20 +145,13 @@ def _equal_carries(one: Any, other: Any) -> bool:
     (first, kind), (second, another) = jax.tree.flatten(one), jax.tree.flatten(other)
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=False)]
     return kind == another and all(
-        a.shape == b.shape
-        and (a.dtype.kind not in "fiub" or np.allclose(a, b, TOLERANCE, TOLERANCE, equal_nan=True))
+        a.shape == b.shape and (a.dtype.kind not in "fiub" or np.allclose(a, b, TOLERANCE, TOLERANCE, equal_nan=True))
         for a, b in pairs
     )
 
 
 def _refuse_different(
-    subject: Subject,
-    cause: str,
-    key: jax.Array,
-    one: Percept,
-    alone: Response,
-    two: Percept,
-    rows_there: np.ndarray,
+    subject: Subject, cause: str, key: jax.Array, one: Percept, alone: Response, two: Percept, rows_there: np.ndarray
 ) -> None:
     """Raises an error if lifetimes act differently in another block.
 
@@ -178,16 +169,12 @@ def _refuse_different(
         return jax.tree.map(lambda x: np.asarray(x)[rows], force(subject, block, key))
 
     rows = slice(len(rows_there))
-    difference = _describe_difference(
-        jax.tree.map(lambda x: np.asarray(x)[rows], alone), respond(two, key, rows_there)
-    )
+    difference = _describe_difference(jax.tree.map(lambda x: np.asarray(x)[rows], alone), respond(two, key, rows_there))
     if not difference:
         return
     if not subject.traceable:
         keys = [address(key, "apart", i) for i in range(2 * LIVES)]
-        responses = [
-            respond(*((one, k, rows) if i < LIVES else (two, k, rows_there))) for i, k in enumerate(keys)
-        ]
+        responses = [respond(*((one, k, rows) if i < LIVES else (two, k, rows_there))) for i, k in enumerate(keys)]
         if _same_distribution(jax.tree.map(lambda *parts: np.stack(parts), *responses)):
             return
     _refuse(subject, cause, difference)

@@ -115,9 +115,7 @@ def lendable(record: Record) -> Outcomes:
     if record.paid is None:
         return Outcomes(record.feedback, record.observation)
     feedback, observation = np.asarray(record.paid), record.observation
-    observation = (
-        np.zeros((*feedback.shape, 0), np.float32) if observation is None else np.asarray(observation)
-    )
+    observation = np.zeros((*feedback.shape, 0), np.float32) if observation is None else np.asarray(observation)
     return Outcomes(feedback.reshape(-1, feedback.shape[-1]), np.concatenate(list(observation)))
 
 
@@ -206,10 +204,7 @@ class Setting:
 
 def select_idle(idle: Any, before: Life, after: Life) -> Life:
     """The lifetimes after a step; those that are idle [N] stay as they were before."""
-    chosen = {
-        name: select(idle, getattr(before, name), getattr(after, name))
-        for name in ("state", "percept", "carry")
-    }
+    chosen = {name: select(idle, getattr(before, name), getattr(after, name)) for name in ("state", "percept", "carry")}
     return after._replace(**chosen)
 
 

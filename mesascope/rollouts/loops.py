@@ -18,9 +18,7 @@ from mesascope.rollouts.lives import BLOCK, Disturbed, Life, Past, Record, Setti
 from mesascope.trials import kept_steps
 
 
-def run_looped(
-    subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, record, whole: bool
-) -> list[Record]:
+def run_looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, record, whole: bool) -> list[Record]:
     """One block of lifetimes under one condition, or under several that share its lifetimes: NumPy arrays of each.
 
     Conditions that leave the lifetimes undisturbed share them, so that nothing runs twice.
@@ -63,9 +61,7 @@ def run_looped(
             if intact_answer and type(condition) is Intact:
                 shadows, answers = [*shadows, life.shadow[i]], [*answers, intact_answer]
                 continue
-            context = setting.context(
-                t, s, partners[i][t], past if looks_back else lives.present_only(present)
-            )
+            context = setting.context(t, s, partners[i][t], past if looks_back else lives.present_only(present))
             carry, percept, shadow = condition.apply(life.carry, life.percept, life.shadow[i], context)
             answers = [*answers, subject.respond(keys("act", now), carry, percept)]
             shadows = [*shadows, shadow]

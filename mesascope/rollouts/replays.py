@@ -60,9 +60,7 @@ class Replays:
         if procedure not in ("itself", "untrained"):
             return catalogue.make("subjects", procedure, self.home(trials))
         if self.itself is None:
-            raise MesascopeError(
-                "The subject itself is not available, only its trials.", "Examine it to ask this."
-            )
+            raise MesascopeError("The subject itself is not available, only its trials.", "Examine it to ask this.")
         if procedure == "itself":
             return self.itself
         twin = self.itself.untrained(int(trials.attrs.get("seed") or 0))
@@ -82,9 +80,7 @@ class Replays:
         values = subject.taps(subject.fresh(2))
         names = tuple(k for k, v in values.items() if np.size(v) and k not in subject.recorded)
         if not names:
-            raise MesascopeError(
-                f"{subject.name} shows no activations.", "Give the subject a method taps(carry)."
-            )
+            raise MesascopeError(f"{subject.name} shows no activations.", "Give the subject a method taps(carry).")
         return names
 
     def home(self, trials: xr.Dataset) -> Family:
@@ -146,9 +142,7 @@ def replay(
 def percepts_by_trial(trials: xr.Dataset) -> Percept:
     """The percept before each trial of one condition, for trials without steps: fields with axes T, N."""
     action, feedback = acts(trials), np.nan_to_num(trials.feedback.values)
-    observation = (
-        trials.observation.values if "observation" in trials else np.zeros((*action.shape, 0), np.float32)
-    )
+    observation = trials.observation.values if "observation" in trials else np.zeros((*action.shape, 0), np.float32)
     return percepts(action, feedback, observation)
 
 
@@ -190,9 +184,7 @@ def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) 
     last_feedback = np.concatenate([np.zeros((n, 1), np.float32), feedback[:, :-1]], 1).T
     index = np.repeat(np.arange(length, dtype=np.int32)[:, None], n, 1)
     observations = np.moveaxis(observation, 0, 1).astype(np.float32)
-    return Percept(
-        observations, last_action, last_feedback.astype(np.float32), index, np.zeros_like(index), index == 0
-    )
+    return Percept(observations, last_action, last_feedback.astype(np.float32), index, np.zeros_like(index), index == 0)
 
 
 def force(procedure: Subject, past: Percept, key: jax.Array) -> Response:

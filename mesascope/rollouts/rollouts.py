@@ -119,22 +119,12 @@ def rollout(
     def run_jobs(run_split: str, jobs: Sequence[Job]) -> list[Record]:
         missing = [job.place for job in jobs if (run_split, job.place) not in tasks]
         new_tasks = _draw_several(banked if run_split == "seen" else home, run_split, missing, seed)
-        tasks.update(
-            {(run_split, place): block_tasks for place, block_tasks in zip(missing, new_tasks, strict=True)}
-        )
+        tasks.update({(run_split, place): block_tasks for place, block_tasks in zip(missing, new_tasks, strict=True)})
         unit_tasks = [tasks[run_split, job.place] for job in jobs]
         actor = _Still() if jobs[0].place[0] == "lent" and family.full_feedback else stripped_subject
         trials = family.split(run_split).trials  # a family without its bank has no split 'seen'
         unit_records = _run_unit(
-            actor,
-            home,
-            run_split,
-            unit_tasks,
-            seed,
-            jobs=jobs,
-            examples=examples,
-            record=recorded,
-            trials=trials,
+            actor, home, run_split, unit_tasks, seed, jobs=jobs, examples=examples, record=recorded, trials=trials
         )
         done(len(jobs))
         return unit_records
@@ -215,11 +205,7 @@ def strip_names(module: Any) -> Any:
     def read_fields(m: Any) -> list[Any]:
         return [getattr(m, f) for f in fields]
 
-    return (
-        eqx.tree_at(read_fields, module, [None] * len(fields), is_leaf=lambda x: x is None)
-        if fields
-        else module
-    )
+    return eqx.tree_at(read_fields, module, [None] * len(fields), is_leaf=lambda x: x is None) if fields else module
 
 
 def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
@@ -235,9 +221,7 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
         )
 
 
-def _spread(
-    threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]
-) -> list[list[Record]]:
+def _spread(threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]) -> list[list[Record]]:
     """Runs units on several threads: two if lifetimes are compiled, one if they are looped."""
     if threads < 2 or len(units) < 2:
         return [work(u) for u in units]
@@ -329,9 +313,7 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
     )
 
 
-def watch_block(
-    subject: Subject, family: Family, split: str, place: Place, seed: int, *, ticks: int
-) -> Percept:
+def watch_block(subject: Subject, family: Family, split: str, place: Place, seed: int, *, ticks: int) -> Percept:
     """The percepts at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
     tasks, limit = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
     return watch(subject, family, tasks, _make_keys(seed, place), min(ticks, limit))

@@ -13,17 +13,7 @@ from mesascope.contracts.condition import RECENT
 from mesascope.contracts.subject import Response
 from mesascope.keys import address
 from mesascope.rollouts import compiling
-from mesascope.rollouts.lives import (
-    BLOCK,
-    Life,
-    Past,
-    Record,
-    Setting,
-    Step,
-    blank_idle,
-    present_only,
-    select_idle,
-)
+from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, Step, blank_idle, present_only, select_idle
 from mesascope.trials import kept_steps
 
 
@@ -36,9 +26,7 @@ class Block(NamedTuple):
     partners: Any
 
 
-def run_scanned(
-    subject, family, blocks: Sequence[Block], condition, examples, *, trials: int, record
-) -> list[Record]:
+def run_scanned(subject, family, blocks: Sequence[Block], condition, examples, *, trials: int, record) -> list[Record]:
     """Blocks of one condition in one call, as NumPy arrays.
 
     Args:
@@ -52,12 +40,7 @@ def run_scanned(
     """
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
-    scan_options: Any = {
-        "kinds": jax.tree.map(_as_number, kinds),
-        "which": which,
-        "trials": trials,
-        "record": record,
-    }
+    scan_options: Any = {"kinds": jax.tree.map(_as_number, kinds), "which": which, "trials": trials, "record": record}
     if len(blocks) == 1:
         return [jax.device_get(_scan_block(subject, family, blocks[0], **scan_options))]
     stacked = jax.tree.map(_stack, *blocks)
@@ -120,9 +103,7 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
 
     def trial(life: Life, xs):
         t, partner = xs
-        recent = jax.tree.map(
-            lambda old, new: jnp.concatenate([new[None], old[:-1]]), life.recent, life.percept
-        )
+        recent = jax.tree.map(lambda old, new: jnp.concatenate([new[None], old[:-1]]), life.recent, life.percept)
         context = setting.context(t, 0, partner, lambda i: Past(jax.tree.map(lambda x: x[i], recent)))
         after, result = live(life._replace(recent=recent), context, t, t)
         observation = life.percept.observation
@@ -148,23 +129,16 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
             context = setting.context(t, s, partner, past if looks_back else present_only(present))
             after, result = live(life._replace(recent=recent), context, t, now)
             if idle is not None:
-                after, result = (
-                    select_idle(idle, life, after),
-                    blank_idle(idle, family.choices is None, result),
-                )
+                after, result = (select_idle(idle, life, after), blank_idle(idle, family.choices is None, result))
                 last = jnp.where(idle, last, now)
             awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
             return (after, last), (result, life.percept.observation, awake)
 
-        state_and_last, (result, observations, awake) = jax.lax.scan(
-            step, state_and_last, jnp.arange(family.steps)
-        )
+        state_and_last, (result, observations, awake) = jax.lax.scan(step, state_and_last, jnp.arange(family.steps))
         single_steps = (result.action, result.log_probs, result.taps)
         action, log_probs, taps = jax.tree.map(lambda x: x[kept_rows], single_steps)
         sums = result.paid.sum(0), result.score.sum(0)
-        return state_and_last, Record(
-            action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid
-        )
+        return state_and_last, Record(action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid)
 
     if family.steps == 1:
         recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)

@@ -34,9 +34,7 @@ class Case(NamedTuple):
 def truth_lines(path: Path, quick: bool) -> list[dict[str, Any]]:
     """The subjects in a truth file, with its defaults; with quick only the lines of the short validation."""
     truth = tomllib.loads(path.read_text())
-    rows = [
-        {"name": name, "subject": name, **truth["defaults"], **row} for name, row in truth["subjects"].items()
-    ]
+    rows = [{"name": name, "subject": name, **truth["defaults"], **row} for name, row in truth["subjects"].items()]
     return [row for row in rows if not quick or row.get("quick", True)]
 
 
@@ -53,17 +51,11 @@ def cases(axis: str, quick: bool = False) -> list[Case]:
     path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
         return []
-    rows = (
-        row
-        for row in truth_lines(path, quick)
-        if not row.get("needs") or importlib.util.find_spec(row["needs"])
-    )
+    rows = (row for row in truth_lines(path, quick) if not row.get("needs") or importlib.util.find_spec(row["needs"]))
     return [Case(**parse_line(Case, row if row.get("control") else row | {"never": ()})) for row in rows]
 
 
-def list_calls(
-    seeds: int, first: int, lifetimes: int, quick: bool = False, only: str | None = None
-) -> list[tuple]:
+def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only: str | None = None) -> list[tuple]:
     """The calls that read every scripted subject of every axis in several runs.
 
     Args:
@@ -81,9 +73,7 @@ def list_calls(
     ]
 
 
-def count_readings(
-    units: list[tuple], answers: list[dict[str, int]], seeds: int
-) -> dict[str, dict[str, Any]]:
+def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> dict[str, dict[str, Any]]:
     """Summarises the answers of the calls.
 
     Returns:
@@ -108,11 +98,7 @@ def count_readings(
         ]
         if false:
             missed.append(f"{name}: {false} runs of controls had a reading that a control must never have")
-        result |= {
-            "right": sum(r["right"] for r in rows) / len(rows),
-            "runs": seeds * len(rows),
-            "missed": missed,
-        }
+        result |= {"right": sum(r["right"] for r in rows) / len(rows), "runs": seeds * len(rows), "missed": missed}
     return results
 
 
@@ -130,8 +116,7 @@ def read_cases(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     conditions = reader.conditions_for(family)
     n = lifetimes * case.times
     trials = {
-        split: rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False)
-        for split in splits
+        split: rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False) for split in splits
     }
     verdict = reader.read(trials, family)
     return "none" if verdict is None else verdict.reading

@@ -109,9 +109,7 @@ def validate(
         `holds` (none was missed).
     """
     if 0 < lifetimes < 3:
-        raise MesascopeError(
-            f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default."
-        )
+        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (128 if quick else 320)
     case_list = cases(quick=quick)
@@ -256,9 +254,7 @@ def _measure_coverage(
     shuffled = [catalogue.make("conditions", label) for label in labels]
     subject, parts, rule = open_subject(name, family), [], Rule()
     for j in range(studies * max(sizes) // chunk + 1):
-        trials = rollout(
-            subject, family, "fresh", chunk, first + j, conditions=shuffled, log_probs=False, together=16
-        )
+        trials = rollout(subject, family, "fresh", chunk, first + j, conditions=shuffled, log_probs=False, together=16)
         intact, possible = gain(trials)
         shuffle = f"feedback_shuffled:older_than={rule.older_than}"
         parts.append(np.stack([intact, gains(trials, shuffle)[0], possible]))
@@ -267,9 +263,7 @@ def _measure_coverage(
     coverage, above = [], None
     for n in sizes:
         rows = pool[:, : studies * n].reshape(3, studies, n)
-        values = np.stack(
-            [ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(studies)]
-        )
+        values = np.stack([ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(studies)])
         intervals = interval(values)
         covered = (intervals.low <= truth) & (truth <= intervals.high)
         row = {"study": f"{name}, {STUDIES[name]}", "n": n, "studies": studies}
@@ -294,9 +288,7 @@ def missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
         missed.append(f"{results['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
     least = BOUNDS["right"] - (0.02 if quick else 0.0)
     if results["right"] < least:
-        missed.append(
-            f"{results['right']:.1%} of the runs that demand a reading are right, the bound is {least:.0%}"
-        )
+        missed.append(f"{results['right']:.1%} of the runs that demand a reading are right, the bound is {least:.0%}")
     low, high = BOUNDS["coverage"]
     for c in results["coverage"]:
         if not low <= c["covered"] <= high:

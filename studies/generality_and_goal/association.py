@@ -36,9 +36,7 @@ def associations(found: dict[str, Any]) -> Iterator[tuple[str, str, list[float]]
             taus = []
             for seed in range(found["seeds"]):
                 general = np.asarray(column(measure, rho, seed))
-                proxy, intended = (
-                    np.asarray(column(f"{g} return", rho, seed)) for g in ("proxy", "intended")
-                )
+                proxy, intended = (np.asarray(column(f"{g} return", rho, seed)) for g in ("proxy", "intended"))
                 held = np.isfinite(general)
                 ordered = len(set(general[held])) > 1
                 goal = proxy[held] - intended[held]

@@ -12,12 +12,7 @@ from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
 LOOKS = 4  # percepts, the present one among them: what the deep Q-network has before it
-SWAPPED = (
-    "intact",
-    "percept_swapped_once",
-    "carry_exchanged_once:fresh=0",
-    f"carry_rebuilt_once:of={LOOKS - 1}",
-)
+SWAPPED = ("intact", "percept_swapped_once", "carry_exchanged_once:fresh=0", f"carry_rebuilt_once:of={LOOKS - 1}")
 HIDDEN = tuple(f"{what}_hidden:once=1{before}" for before in ("", ",before=3") for what in ("ball", "patch"))
 
 

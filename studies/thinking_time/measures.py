@@ -26,9 +26,7 @@ from mesascope.worlds.mazes import mazes
 
 MOST = 128  # ticks of a curve
 BATCH = 256  # problems at a time
-MADE: dict[
-    tuple, Any
-] = {}  # what was computed for one network and one size, for all numbers that are read from it
+MADE: dict[tuple, Any] = {}  # what was computed for one network and one size, for all numbers that are read from it
 
 
 def solved(lived: Rollouts, ticks: int = 24) -> np.ndarray:
@@ -114,9 +112,7 @@ def _plans(network: ThinkingNetwork, held: jax.Array) -> jax.Array:
     return logits(network.weights, held).argmax(-1)
 
 
-def _curve(
-    network: ThinkingNetwork, held: jax.Array, problem: mazes.Problem, read: Any, ticks: int
-) -> jax.Array:
+def _curve(network: ThinkingNetwork, held: jax.Array, problem: mazes.Problem, read: Any, ticks: int) -> jax.Array:
     """[ticks, …] what `read` gives of what is held after every tick."""
     pictures = mazes.planes(problem)
     if not network.recurrent:
@@ -178,17 +174,13 @@ def _followed(key: jax.Array, family: Any, network: ThinkingNetwork, thought: in
     asked = ~(was & now).any(-1) & now.any(-1) & was[jnp.arange(BATCH), act]
 
     def read(held):
-        return jnp.where(
-            asked, now[jnp.arange(BATCH), _at(_plans(network, held), start)].astype(float), jnp.nan
-        )
+        return jnp.where(asked, now[jnp.arange(BATCH), _at(_plans(network, held), start)].astype(float), jnp.nan)
 
     return _curve(network, held, new, read, MOST)
 
 
 @compiled
-def _overwritten(
-    key: jax.Array, family: Any, network: ThinkingNetwork, radius: int, thought: int
-) -> jax.Array:
+def _overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, radius: int, thought: int) -> jax.Array:
     """[ticks, N] whether the act is the other plan's; NaN where nothing is asked."""
     if not network.recurrent:
         raise DoesNotApply("it carries nothing")

@@ -19,9 +19,7 @@ def main() -> None:
     for path in sys.argv[1:]:
         subject = resolve(f"recurrent:path={path}", family)
         for split in ("fresh", "revalued:worth", "revalued:map"):
-            lived = rollout(
-                subject, family, split, 512, 77, conditions=[intact, *conditions], log_probs=False
-            )
+            lived = rollout(subject, family, split, 512, 77, conditions=[intact, *conditions], log_probs=False)
             action, now = lived.action.values, family.horizon // 2
             told = [
                 f"{n} ticks {(action[0] != other).mean():.2f}, at the trial half-way "

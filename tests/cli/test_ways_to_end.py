@@ -34,21 +34,9 @@ def made(family):
 SCRIPTS = {
     "exit in a function": (ACT.format(imports="sys", does="sys.exit()"), "line 5", "SystemExit"),
     "exit 0 in a function": (ACT.format(imports="sys", does="sys.exit(0)"), "line 5", "SystemExit: 0"),
-    "exit 3 in a function": (
-        ACT.format(imports="sys", does="raise SystemExit(3)"),
-        "line 5",
-        "SystemExit: 3",
-    ),
-    "quit as typed": (
-        ACT.format(imports="sys", does="quit('no licence')"),
-        "line 5",
-        "SystemExit: no licence",
-    ),
-    "exit in the factory": (
-        "import sys\n\n\ndef made(family):\n    sys.exit(0)\n",
-        "line 5",
-        "SystemExit: 0",
-    ),
+    "exit 3 in a function": (ACT.format(imports="sys", does="raise SystemExit(3)"), "line 5", "SystemExit: 3"),
+    "quit as typed": (ACT.format(imports="sys", does="quit('no licence')"), "line 5", "SystemExit: no licence"),
+    "exit in the factory": ("import sys\n\n\ndef made(family):\n    sys.exit(0)\n", "line 5", "SystemExit: 0"),
     "a script": ("import sys\n\nprint(end='')\nsys.exit()\n", "line 4", "SystemExit"),
     "a script that reads arguments": (
         "import argparse\n\nasked = argparse.ArgumentParser()\nasked.add_argument('net')\nasked.parse_args([])\n",
@@ -60,18 +48,10 @@ SCRIPTS = {
         "line 6",
         "Stop: done",
     ),
-    "cancelled": (
-        ACT.format(imports="asyncio", does="raise asyncio.CancelledError"),
-        "line 5",
-        "CancelledError",
-    ),
+    "cancelled": (ACT.format(imports="asyncio", does="raise asyncio.CancelledError"), "line 5", "CancelledError"),
     "typer's exit": (WHOLE.format(does="raise typer.Exit(0)"), "line 10", "Exit: 0"),
     "typer's abort": (WHOLE.format(does="raise typer.Abort"), "line 10", "Abort"),
-    "a pipe to a process that died": (
-        WHOLE.format(does="raise BrokenPipeError(32, 'gone')"),
-        "line 10",
-        "gone",
-    ),
+    "a pipe to a process that died": (WHOLE.format(does="raise BrokenPipeError(32, 'gone')"), "line 10", "gone"),
 }
 
 

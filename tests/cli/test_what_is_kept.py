@@ -16,9 +16,7 @@ from mesascope import rollout
 from mesascope.cli.main import run
 
 HERE = Path(__file__).parent
-LOOKED_AT = (
-    2 + 4 + 4
-)  # calls per trial before the run proper: two lives, four forced along them, two asked for again
+LOOKED_AT = 2 + 4 + 4  # calls per trial before the run proper: two lives, four forced along them, two asked for again
 OPTIONS = [
     "--family",
     "bernoulli_bandit:arms=3,trials=12",
@@ -81,25 +79,12 @@ def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
 def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch, capsys):
     run_folder, hangs = tmp_path / "run", tmp_path / "hangs"
     arguments = ["examine", "uniform", "agents_under_test:hangs", *OPTIONS, "--out", str(run_folder)]
-    heard = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # it may be ignored here
-    )
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # it may be ignored here
     code = heard + "import sys; from mesascope.cli.main import main; main()"
-    asked = [
-        sys.executable,
-        "-P",
-        "-c",
-        code,
-        *arguments,
-    ]  # -P: as the installed command, which adds no folder
+    asked = [sys.executable, "-P", "-c", code, *arguments]  # -P: as the installed command, which adds no folder
     environment = {**os.environ, "HANG": str(hangs), "HANG_AFTER": str(12 * LOOKED_AT)}
     with subprocess.Popen(
-        asked,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=HERE,
+        asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=HERE
     ) as process:
         try:
             for _ in range(4000):
@@ -129,19 +114,11 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
 def test_measure_reads_a_log_with_the_metrics_that_are_named(tmp_path, capsys):
     rows = [f"{i},{t},{(i + t) % 3},{(i * t) % 2}" for i in range(4) for t in range(11)]
     (tmp_path / "log.csv").write_text("participant,trial,choice,reward\n" + "\n".join(rows) + "\n")
-    named = [
-        "--metrics",
-        "stay_by_feedback",
-        "--metrics",
-        "acts_like",
-    ]  # commas: tests/contract/test_outside.py
+    named = ["--metrics", "stay_by_feedback", "--metrics", "acts_like"]  # commas: tests/contract/test_outside.py
     named += ["--columns", "action=choice", "--columns", "feedback=reward,trial=trial"]
     assert run(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert {f["metric"].split(":")[0] for f in told["subjects"][0]["findings"]} == {
-        "stay_by_feedback",
-        "acts_like",
-    }
+    assert {f["metric"].split(":")[0] for f in told["subjects"][0]["findings"]} == {"stay_by_feedback", "acts_like"}
     kept = tmp_path / "few" / "rollouts" / "of_a_stopped_run.npz"
     kept.parent.mkdir()
     kept.write_bytes(b"")

@@ -53,12 +53,7 @@ def test_list_shows_each_with_its_settings(capsys):
     rows = {(row["kind"], row["name"]): row for row in json.loads(capsys.readouterr().out)}
     for kind, name in SOUND.items():
         assert rows[catalogue.KINDS[kind], name]["says"].endswith((".", "?"))
-    assert rows["family", "lucky_lever"]["settings"] == {
-        "choices": 4,
-        "trials": 20,
-        "bank": 0,
-        "bank_seed": 0,
-    }
+    assert rows["family", "lucky_lever"]["settings"] == {"choices": 4, "trials": 20, "bank": 0, "bank_seed": 0}
     assert run(["list"]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in SOUND.values())

@@ -87,15 +87,9 @@ CLAIMS = {
 }
 FILES = {
     "nobody's claim": ("line 14: claim 'bad'", HEAD + 'bad = { event = "A", value = "50%" }\n'),
-    "a stranger's claim": (
-        "line 14: claim 'bad'",
-        HEAD + 'bad = { by = "eve", event = "A", value = "50%" }\n',
-    ),
+    "a stranger's claim": ("line 14: claim 'bad'", HEAD + 'bad = { by = "eve", event = "A", value = "50%" }\n'),
     "claim is text": ("line 14: claim 'bad'", HEAD + 'bad = "A is 50%"\n'),
-    "claim name with spaces": (
-        "line 14: claim 'a b'",
-        HEAD + '"a b" = { by = "ann", event = "A", value = "50%" }\n',
-    ),
+    "claim name with spaces": ("line 14: claim 'a b'", HEAD + '"a b" = { by = "ann", event = "A", value = "50%" }\n'),
     "claim twice": ("line 14: claim 'a1'", HEAD + 'a1 = { by = "ann", event = "B", value = "50%" }\n'),
     "person twice": ("line 12: person 'ann'", HEAD.replace("[claims]", 'ann = { name = "Other" }\n[claims]')),
     "two people of one name": ("line 11: person 'bob'", HEAD.replace('"Bob"', '"Ann"')),
@@ -126,28 +120,18 @@ FILES = {
         "line 8: definition 'p'",
         HEAD.replace('both = "A & B"', 'p = "q | A"\nq = "r"\nr = "p & B"'),
     ),
-    "definition of itself": (
-        "line 8: definition 'both'",
-        HEAD.replace('both = "A & B"', 'both = "both & B"'),
-    ),
+    "definition of itself": ("line 8: definition 'both'", HEAD.replace('both = "A & B"', 'both = "both & B"')),
     "definitions that explode": (
         "line 19: definition 'd11'",
         HEAD.replace(
-            'both = "A & B"',
-            'd0 = "A & B"\n' + "\n".join(f'd{i} = "d{i - 1} & d{i - 1}"' for i in range(1, 30)),
+            'both = "A & B"', 'd0 = "A & B"\n' + "\n".join(f'd{i} = "d{i - 1} & d{i - 1}"' for i in range(1, 30))
         ),
     ),
     "target unknown": ("line 2: query", HEAD.replace('target = "X"', 'target = "Y"')),
     "comparing a stranger": ("line 2: query", HEAD.replace('"ann", "bob"', '"ann", "eve"')),
-    "impossible question": (
-        "line 2: query",
-        HEAD.replace('"bob"] }', '"bob"], given = { ann = "A & !A" } }'),
-    ),
+    "impossible question": ("line 2: query", HEAD.replace('"bob"] }', '"bob"], given = { ann = "A & !A" } }')),
     "bridge for nobody": ("line 15: bridge 'b'", HEAD + '[bridges]\nb = { rule = "X <-> A" }\n'),
-    "bridge is a claim": (
-        "line 15: bridge 'a1'",
-        HEAD + '[bridges]\na1 = { for = "ann", rule = "X <-> A" }\n',
-    ),
+    "bridge is a claim": ("line 15: bridge 'a1'", HEAD + '[bridges]\na1 = { for = "ann", rule = "X <-> A" }\n'),
     "bridge without a rule": ("line 15: bridge 'b'", HEAD + '[bridges]\nb = { for = "ann" }\n'),
     "refusal of nothing": ("line 14: refusal 1", HEAD + '[[refusals]]\nby = "bob"\nreason = "no"\n'),
     "refusal of an unknown claim": (
@@ -164,19 +148,10 @@ FILES = {
         "line 14: question 1",
         HEAD + '[[questions]]\nby = "ann"\nto = "bob"\nabout = "A"\nvia = "B"\n',
     ),
-    "evidence of a stranger": (
-        "line 15: evidence 'e'",
-        HEAD + '[evidence]\ne = { about = "A", lr = { eve = "3" } }\n',
-    ),
+    "evidence of a stranger": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { about = "A", lr = { eve = "3" } }\n'),
     "evidence about nothing": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { lr = { ann = "3" } }\n'),
-    "ratio of zero": (
-        "line 15: evidence 'e'",
-        HEAD + '[evidence]\ne = { about = "A", lr = { ann = "0" } }\n',
-    ),
-    "ratio reversed": (
-        "line 15: evidence 'e'",
-        HEAD + '[evidence]\ne = { about = "A", lr = { ann = "5-2" } }\n',
-    ),
+    "ratio of zero": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { about = "A", lr = { ann = "0" } }\n'),
+    "ratio reversed": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { about = "A", lr = { ann = "5-2" } }\n'),
     "ratio in odd words": (
         "line 15: evidence 'e'",
         HEAD + '[evidence]\ne = { about = "A", lr = { ann = "quite some" } }\n',
@@ -187,8 +162,7 @@ FILES = {
     ),
     "negative Beta": (
         "line 15: evidence 'e'",
-        HEAD
-        + '[evidence]\ne = { about = "A", hypotheses = { ann = { if_true = [-1, 2], if_false = [2, 2] } } }\n',
+        HEAD + '[evidence]\ne = { about = "A", hypotheses = { ann = { if_true = [-1, 2], if_false = [2, 2] } } }\n',
     ),
     "measure of nothing": (
         "line 15: measure 'm'",
@@ -215,10 +189,7 @@ FILES = {
         "line 15: cut 's'",
         HEAD + '[cuts]\ns = { target = "X", parts = { a = "A" }, assume = { ann = { a = "<10%" } } }\n',
     ),
-    "filing under no cut": (
-        "line 15: filing 'f'",
-        HEAD + '[filings]\nf = { cut = "zz", options = { } }\n',
-    ),
+    "filing under no cut": ("line 15: filing 'f'", HEAD + '[filings]\nf = { cut = "zz", options = { } }\n'),
     "bottom of a stranger": ("line 15: bottom 'eve'", HEAD + '[bottom]\neve = { at = "low" }\n'),
     "bottom at the top": ("line 15: bottom 'ann'", HEAD + '[bottom]\nann = { at = "top" }\n'),
     "a table broken off": ("line 16: claim 'bad'", HEAD + '[claims.bad]\nby = "ann"\nevent = \n'),
@@ -229,14 +200,8 @@ FILES = {
     "stops in a name": ("line 14: claim 'bad'", HEAD + "bad"),
     "unquoted words": ("line 14: claim 'bad'", HEAD + "bad = { by = ann }\n"),
     "comma at the end": ("line 14: claim 'bad'", HEAD + 'bad = { by = "ann", }\n'),
-    "half a character": (
-        "line 14: claim 'bad'",
-        HEAD + 'bad = { by = "ann", event = "A", value = "\\uD800" }\n',
-    ),
-    "control character in a claim's name": (
-        "line 14: claim 'b\\x07d'",
-        HEAD + '"b\\u0007d" = { by = "ann" }\n',
-    ),
+    "half a character": ("line 14: claim 'bad'", HEAD + 'bad = { by = "ann", event = "A", value = "\\uD800" }\n'),
+    "control character in a claim's name": ("line 14: claim 'b\\x07d'", HEAD + '"b\\u0007d" = { by = "ann" }\n'),
     "turned writing": ("line 14: claim 'b\\u202ed'", HEAD + '"b\u202ed" = { by = "ann" }\n'),
     "separators that are no lines": (
         "line 15: claim 'bad'",
@@ -264,24 +229,15 @@ FILES = {
         "line 15: evidence 'e'",
         HEAD + '[evidence]\ne = { about = "A", lr = { ann = 0x' + "F" * 1000 + " } }\n",
     ),
-    "ratio below zero": (
-        "line 15: evidence 'e'",
-        HEAD + '[evidence]\ne = { about = "A", lr = { ann = -3 } }\n',
-    ),
+    "ratio below zero": ("line 15: evidence 'e'", HEAD + '[evidence]\ne = { about = "A", lr = { ann = -3 } }\n'),
     "too many atoms": ("line 3: [atoms]", HEAD.replace("[atoms]", "[atoms]\n" + many("a{} = 'x'"))),
     "too many definitions": ("line 7: [defs]", HEAD.replace("[defs]", "[defs]\n" + many("d{} = 'A'"))),
     "too many people": (
         "line 9: [people]",
         HEAD.replace("[people]", "[people]\n" + many("p{0} = {{ name = 'p{0}' }}")),
     ),
-    "too many claims": (
-        "line 12: [claims]",
-        HEAD + many("c{} = {{ by = 'ann', event = 'A', value = '30%' }}"),
-    ),
-    "too many refusals": (
-        "line 14: [refusals]",
-        HEAD + many("[[refusals]]\nby = 'bob'\nof = ['a1']\nreason = 'n{}'"),
-    ),
+    "too many claims": ("line 12: [claims]", HEAD + many("c{} = {{ by = 'ann', event = 'A', value = '30%' }}")),
+    "too many refusals": ("line 14: [refusals]", HEAD + many("[[refusals]]\nby = 'bob'\nof = ['a1']\nreason = 'n{}'")),
     "compared with everybody": ("line 2: query", HEAD.replace('"ann", "bob"', '"ann", ' * 500 + '"bob"')),
     "a long chain": (
         "line 14: claim 'bad'",
@@ -297,9 +253,7 @@ FILES = {
     ),
     "definitions inside each other": (
         "line 11: definition 'd3'",
-        HEAD.replace(
-            'both = "A & B"', 'd0 = "A"\n' + "\n".join(f'd{i} = "{NOT}d{i - 1}"' for i in range(1, 40))
-        ),
+        HEAD.replace('both = "A & B"', 'd0 = "A"\n' + "\n".join(f'd{i} = "{NOT}d{i - 1}"' for i in range(1, 40))),
     ),
     "a value of spaces": (
         "line 14: claim 'bad'",

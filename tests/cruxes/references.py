@@ -61,9 +61,7 @@ def share_by_orders(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return shares / factorial(n)
 
 
-def share_variance_product(
-    mean: Sequence[float], sd: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray, float]:
+def share_variance_product(mean: Sequence[float], sd: Sequence[float]) -> tuple[np.ndarray, np.ndarray, float]:
     """First-order and total Sobol shares of a product of independent factors, exactly.
 
     Args:
@@ -111,9 +109,7 @@ def value_discrimination_states(
     g = np.sqrt(wa * wb)
     g = g / g.sum()
     kept = g > 0
-    return float(
-        measure_skl(float(pa @ wa), float(pb @ wb), base) - g[kept] @ measure_skl(pa[kept], pb[kept], base)
-    )
+    return float(measure_skl(float(pa @ wa), float(pb @ wb), base) - g[kept] @ measure_skl(pa[kept], pb[kept], base))
 
 
 def fit_beta_equal_tail(low: float, high: float, mass: float = MASS) -> tuple[float, float]:

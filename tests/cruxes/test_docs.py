@@ -29,9 +29,7 @@ def blocks() -> list[tuple[str, str]]:
 
 
 def write_files(folder: Path) -> None:
-    for name, body in re.findall(
-        r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S
-    ):
+    for name, body in re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(body, encoding="utf-8")
 

@@ -126,9 +126,7 @@ def test_findings_are_counted_by_the_rule(tmp_path):
     (ann,) = [u for u in tally.updates if u.person == "ann"]
     assert ann.ratio[0] == pytest.approx(evidence.weigh_count(3, 4, (8, 2), (2, 8)))
     assert (metric.k, metric.n, metric.updates) == (4, 5, ())  # mixed: a single observation has no ratio
-    strict = COUNTED.replace(
-        'placement = "acquiring",', 'placement = "acquiring", undetermined = "count as not",'
-    )
+    strict = COUNTED.replace('placement = "acquiring",', 'placement = "acquiring", undetermined = "count as not",')
     assert small(strict).update_from(tmp_path)[0].n == 5
 
 
@@ -171,11 +169,7 @@ def run_folder(tmp_path_factory):
     from mesascope.examination.examination import examine
 
     found = examine(
-        ["greedy"],
-        "bernoulli_bandit:arms=2,trials=7",
-        splits="fresh",
-        metrics="dependence_on_carry",
-        lifetimes=16,
+        ["greedy"], "bernoulli_bandit:arms=2,trials=7", splits="fresh", metrics="dependence_on_carry", lifetimes=16
     )
     return runs.write(found, tmp_path_factory.mktemp("run"), "a test")
 
@@ -211,15 +205,7 @@ def test_a_real_run_by_the_command(run_folder, tmp_path):
     assert "    and the target: 0.15 → 0.2812\n" in result.stdout
     assert "cy: asked, P(A) (now [0, 1]). the file gives cy no likelihood ratio for seen" in result.stdout
     page = CliRunner().invoke(
-        app,
-        [
-            "report",
-            str(tmp_path / "own.toml"),
-            "--findings",
-            str(run_folder),
-            "--out",
-            str(tmp_path / "p.html"),
-        ],
+        app, ["report", str(tmp_path / "own.toml"), "--findings", str(run_folder), "--out", str(tmp_path / "p.html")]
     )
     assert page.exit_code == 0, page.exception
     assert "seen (1 of 1), ann" in (tmp_path / "p.html").read_text()

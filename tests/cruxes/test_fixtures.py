@@ -14,12 +14,7 @@ from mesascope.cruxes.language import parse
 from mesascope.cruxes.readings import fit_beta
 
 from .fixtures import CARLSMITH, SUPERFORECASTERS, claim
-from .references import (
-    fit_beta_equal_tail,
-    share_by_orders,
-    share_variance_product,
-    value_discrimination_states,
-)
+from .references import fit_beta_equal_tail, share_by_orders, share_variance_product, value_discrimination_states
 
 
 def test_4_1_carlsmith():
@@ -58,9 +53,7 @@ def test_4_2_shapley_by_the_slow_derivation():
 
 def test_4_2_logs_of_a_product_are_the_logs_of_its_factors():
     np.testing.assert_allclose(
-        decompose(product, CARLSMITH, SUPERFORECASTERS, scale="log"),
-        np.log(SUPERFORECASTERS / CARLSMITH),
-        atol=1e-12,
+        decompose(product, CARLSMITH, SUPERFORECASTERS, scale="log"), np.log(SUPERFORECASTERS / CARLSMITH), atol=1e-12
     )
     np.testing.assert_allclose(
         share_lmdi(CARLSMITH, SUPERFORECASTERS).sum(), SUPERFORECASTERS.prod() - CARLSMITH.prod(), atol=1e-14
@@ -136,9 +129,7 @@ AGG = [0.1] * 5 + [0.2] * 5 + [0.4] * 5 + [0.5] * 2 + [0.8, 0.9, 1.0]
 def test_4_7_aggutils():
     assert pooling.pool_linear(AGG) == pytest.approx(0.36, abs=1e-12)
     others = [p for p in AGG if p < 1]
-    replaced = np.where(
-        np.array(AGG) == 1, np.quantile(others, 0.95), AGG
-    )  # aggutils nudges a 1, with q = .05
+    replaced = np.where(np.array(AGG) == 1, np.quantile(others, 0.95), AGG)  # aggutils nudges a 1, with q = .05
     assert pooling.pool_log(replaced) == pytest.approx(0.3217874378, abs=5e-11)
     assert pooling.pool_extremised(replaced) == pytest.approx(0.2226478471, abs=5e-11)
     assert pooling.pool_log(AGG) == 1  # we report a veto and nudge nothing

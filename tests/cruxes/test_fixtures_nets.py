@@ -80,17 +80,11 @@ def test_4_5_coin_bag_and_die():
     bag = np.array([[0, 1, 0, 0], [0.25] * 4])  # heads: only six-sided dice
     roll = np.array([[1 / n if face < n else 0.0 for face in range(20)] for n in sides])
     net = Net(
-        {
-            "coin": ["heads", "tails"],
-            "die": [f"d{n}" for n in sides],
-            "roll": [str(i + 1) for i in range(20)],
-        },
+        {"coin": ["heads", "tails"], "die": [f"d{n}" for n in sides], "roll": [str(i + 1) for i in range(20)]},
         {"die": ["coin"], "roll": ["die"]},
         {"coin": np.array([0.5, 0.5]), "die": bag, "roll": roll},
     )
-    assert net.marginals()["roll"][5] == pytest.approx(
-        0.5 / 6 + 0.5 * (1 / 6 + 1 / 10 + 1 / 20) / 4, abs=1e-15
-    )
+    assert net.marginals()["roll"][5] == pytest.approx(0.5 / 6 + 0.5 * (1 / 6 + 1 / 10 + 1 / 20) / 4, abs=1e-15)
     assert net.marginals()["roll"][5] == pytest.approx(0.1229166666, abs=1e-10)
     assert net.ask("coin", {"roll": "11"}) == pytest.approx([0, 1])
 

@@ -39,10 +39,7 @@ def random_net(rng: np.random.Generator) -> Net:
 
 def enumerate_joint(net: Net) -> dict[tuple[int, ...], float]:
     place = {name: i for i, name in enumerate(net.order)}
-    tables = [
-        (tuple(place[x] for x in (*net.parents[n], n)), dict(np.ndenumerate(net.tables[n])))
-        for n in net.order
-    ]
+    tables = [(tuple(place[x] for x in (*net.parents[n], n)), dict(np.ndenumerate(net.tables[n]))) for n in net.order]
     return {
         world: math.prod(float(table[tuple(world[i] for i in where)]) for where, table in tables)
         for world in itertools.product(*(range(s) for s in net.sizes))
@@ -61,11 +58,7 @@ def test_exact_engine_against_enumeration_on_200_random_nets():
         net = random_net(rng)
         joint, evidence = enumerate_joint(net), pick_evidence(net, rng)
         place = {name: i for i, name in enumerate(net.order)}
-        kept = {
-            w: p
-            for w, p in joint.items()
-            if all(net.states[n][w[place[n]]] == s for n, s in evidence.items())
-        }
+        kept = {w: p for w, p in joint.items() if all(net.states[n][w[place[n]]] == s for n, s in evidence.items())}
         total, marginals = sum(kept.values()), net.marginals()
         for name in net.order:
             slow = np.zeros(len(net.states[name]))
@@ -98,9 +91,7 @@ def test_exact_engine_against_pyagrum_on_200_random_nets():
                 bn.addArc(parent, name)
         for name in net.order:
             for row in itertools.product(*(range(len(net.states[p])) for p in net.parents[name])):
-                bn.cpt(name)[dict(zip(net.parents[name], map(int, row), strict=True))] = net.tables[name][
-                    row
-                ].tolist()
+                bn.cpt(name)[dict(zip(net.parents[name], map(int, row), strict=True))] = net.tables[name][row].tolist()
         evidence = pick_evidence(net, rng)
         engine = gum.LazyPropagation(bn)
         engine.setEvidence(evidence)
@@ -129,9 +120,7 @@ def test_bif_out_and_in_and_read_by_pyagrum(tmp_path):
         (tmp_path / "net.bif").write_text(text)
         engine = gum.LazyPropagation(gum.loadBN(str(tmp_path / "net.bif")))
         for name, value in net.marginals().items():
-            np.testing.assert_allclose(
-                engine.posterior(name).toarray(), value, atol=2e-7
-            )  # its reader is float32
+            np.testing.assert_allclose(engine.posterior(name).toarray(), value, atol=2e-7)  # its reader is float32
 
 
 def random_claims(rng: np.random.Generator) -> list[Constraint]:
@@ -143,15 +132,11 @@ def random_claims(rng: np.random.Generator) -> list[Constraint]:
         for row in itertools.product((False, True), repeat=len(above)):
             if above and rng.random() < 0.15:
                 continue
-            given = join(
-                *(Event("atom", name=p) if v else parse(f"!{p}") for p, v in zip(above, row, strict=True))
-            )
+            given = join(*(Event("atom", name=p) if v else parse(f"!{p}") for p, v in zip(above, row, strict=True)))
             middle, half = rng.uniform(0.05, 0.95), rng.choice([0, 0.02, 0.2])
             sign = "!" if rng.random() < 0.3 else ""
             claims.append(
-                Constraint(
-                    f"{name}{row}", parse(sign + name), given, max(0, middle - half), min(1, middle + half)
-                )
+                Constraint(f"{name}{row}", parse(sign + name), given, max(0, middle - half), min(1, middle + half))
             )
     return claims
 
@@ -163,11 +148,7 @@ def test_bounds_contain_the_credal_range_which_contains_the_point_on_200_random_
         claims = random_claims(rng)
         atoms = sorted({a for c in claims for a in c.atoms})
         event = Event("atom", name=str(rng.choice(atoms)))
-        given = (
-            SURE
-            if rng.random() < 0.6
-            else parse(("!" if rng.random() < 0.5 else "") + str(rng.choice(atoms)))
-        )
+        given = SURE if rng.random() < 0.6 else parse(("!" if rng.random() < 0.5 else "") + str(rng.choice(atoms)))
         polytope = Polytope(claims)
         wide = solve("ann", polytope, event, given, "lp")
         credal = solve("ann", polytope, event, given, "credal")
@@ -230,16 +211,12 @@ def test_chain_propagation_against_vertices():
 
 
 def test_one_way_sensitivity_is_a_ratio_of_lines():
-    network = CredalNet(
-        [claim("A", "A", 0.3), claim("y", "B", 0.8, given="A"), claim("n", "B", 0.1, given="!A")], ()
-    )
+    network = CredalNet([claim("A", "A", 0.3), claim("y", "B", 0.8, given="A"), claim("n", "B", 0.1, given="!A")], ())
     theta = np.array([0.3, 0.8, 0.1])
     a, b, c, d = trace_one_way(network, 1, theta, parse("A"), parse("B"))
     for t in (0.05, 0.4, 0.93):
         moved = np.array([0.3, t, 0.1])[:, None]
-        assert (a * t + b) / (c * t + d) == pytest.approx(
-            network.evaluate(moved, parse("A"), parse("B"))[0], abs=1e-14
-        )
+        assert (a * t + b) / (c * t + d) == pytest.approx(network.evaluate(moved, parse("A"), parse("B"))[0], abs=1e-14)
 
 
 def test_bounds_against_a_fine_search_over_joints():
@@ -249,9 +226,7 @@ def test_bounds_against_a_fine_search_over_joints():
     joints = rng.dirichlet(np.full(4, 0.5), 400_000)
     a, b = joints @ worlds["A"], joints @ worlds["B"]
     both = joints @ (worlds["A"] & worlds["B"])
-    good = (
-        (a >= 0.5) & (a <= 0.7) & (both / np.maximum(b, 1e-12) >= 0.2) & (both / np.maximum(b, 1e-12) <= 0.4)
-    )
+    good = (a >= 0.5) & (a <= 0.7) & (both / np.maximum(b, 1e-12) >= 0.2) & (both / np.maximum(b, 1e-12) <= 0.4)
     found = Polytope([claim("a", "A", 0.5, 0.7), claim("ab", "A", 0.2, 0.4, given="B")]).bound(parse("B"))
     assert found.low - 1e-9 <= b[good].min()
     assert b[good].max() <= found.high + 1e-9

@@ -94,10 +94,7 @@ def test_negating_a_claim_changes_nothing(polytope, event):
 def test_renaming_atoms_changes_nothing(polytope, event, names):
     new = dict(zip("ABC", names, strict=True))
     renamed = Polytope(
-        [
-            Constraint(c.id, c.event.rename(new), c.condition.rename(new), c.low, c.high)
-            for c in polytope.constraints
-        ]
+        [Constraint(c.id, c.event.rename(new), c.condition.rename(new), c.low, c.high) for c in polytope.constraints]
     )
     one, other = polytope.bound(event), renamed.bound(event.rename(new))
     assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=2e-6)
@@ -174,9 +171,7 @@ def test_evidence_on_an_event_agrees_with_odds_times_ratio(polytope, event, rati
     prior = polytope.bound(event)
     assume(prior.low is not None)
     tilted = polytope.bound(event, SURE, (event, ratio))
-    assert (tilted.low, tilted.high) == pytest.approx(
-        update_set((prior.low, prior.high), (ratio, ratio)), abs=1e-6
-    )
+    assert (tilted.low, tilted.high) == pytest.approx(update_set((prior.low, prior.high), (ratio, ratio)), abs=1e-6)
 
 
 numbers = st.lists(chance, min_size=2, max_size=5)
@@ -229,16 +224,12 @@ def test_log_pool_commutes_with_a_common_ratio_and_linear_with_marginals(p, rati
     p = np.array(p)
     tilted = p * ratio / (1 - p + p * ratio)
     pooled = pooling.pool_log(p)
-    assert pooling.pool_log(tilted) == pytest.approx(
-        pooled * ratio / (1 - pooled + pooled * ratio), abs=1e-12
-    )
+    assert pooling.pool_log(tilted) == pytest.approx(pooled * ratio / (1 - pooled + pooled * ratio), abs=1e-12)
     assert pooling.pool_linear(p) + pooling.pool_linear(1 - p) == pytest.approx(1, abs=1e-12)
     assert pooling.pool_log(p) == pytest.approx(1 - pooling.pool_log(1 - p), abs=1e-12)
     if np.ptp(p) > 0.2 and not 0.8 < ratio < 1.25:
         linear = pooling.pool_linear(p)
-        assert pooling.pool_linear(tilted) != pytest.approx(
-            linear * ratio / (1 - linear + linear * ratio), abs=1e-9
-        )
+        assert pooling.pool_linear(tilted) != pytest.approx(linear * ratio / (1 - linear + linear * ratio), abs=1e-9)
         assert pooling.pool_geometric(p) + pooling.pool_geometric(1 - p) < 1
 
 
@@ -265,9 +256,7 @@ def test_discrimination_is_symmetric_and_at_most_the_disagreement(a1, a0, ac, b1
 
 
 def test_certain_forecasts_keep_their_value():
-    assert information.value_information(0.2, 1.0, 0.2) == pytest.approx(
-        information.measure_entropy(0.2), abs=1e-15
-    )
+    assert information.value_information(0.2, 1.0, 0.2) == pytest.approx(information.measure_entropy(0.2), abs=1e-15)
     assert information.value_information(0.3, 0.3, 0.0) == 0
     assert information.value_discrimination((0.0, 0.0, 0.3), (0.0, 0.0, 0.6)) == 0
 

@@ -68,9 +68,7 @@ class Exact:
         return self.weights @ betaincc(*self.c, np.minimum((1 - x) / self.rest, 1))
 
     def value(self, what):
-        return (
-            self.mean if what == "mean" else brentq(lambda x: self.below(x) - what, 0.9, 0.9999, xtol=1e-11)
-        )
+        return self.mean if what == "mean" else brentq(lambda x: self.below(x) - what, 0.9, 0.9999, xtol=1e-11)
 
     def error(self, what, draws):
         """The standard error of a sampled mean or quantile, √(p(1-p)/n) over the density there."""
@@ -103,10 +101,7 @@ def test_4_11_second_order_as_printed(what):
     "betas",
     [
         [fit_beta_equal_tail(*ends) for ends in ENDS],
-        [
-            (p * k, (1 - p) * k)
-            for p, k in zip((0.85, 0.1, 0.9, 0.5, 0.15), (137, 97, 97, 270, 137), strict=True)
-        ],
+        [(p * k, (1 - p) * k) for p, k in zip((0.85, 0.1, 0.9, 0.5, 0.15), (137, 97, 97, 270, 137), strict=True)],
         [*MAX_ENTROPY[:3], 0.5, MAX_ENTROPY[4]],
     ],
     ids=["equal tails", "mean at the centre", "S a point"],
@@ -125,11 +120,7 @@ def test_4_11_second_order_as_drawn():
 
 @pytest.mark.parametrize(
     ("changes", "bounds"),
-    [
-        ({}, (0, 0.30)),
-        ({"reflective": True}, (0, 0.21)),
-        ({"reflective": True, "bridges": ["b3"]}, (0.10, 0.21)),
-    ],
+    [({}, (0, 0.30)), ({"reflective": True}, (0, 0.21)), ({"reflective": True, "bridges": ["b3"]}, (0.10, 0.21))],
 )
 def test_4_11_thread_critic(changes, bounds):
     answer = cruxes.default().read(**changes).answer("critic")

@@ -37,10 +37,7 @@ TWICE = {
     "greedy:ties=first,each_first=true": ("epsilon_greedy", {"ties": "first", "each_first": True}),
     "rescorla_wagner:rate=.3,beta=4": ("rescorla_wagner", {"rate": 0.3, "beta": 4, "initial": 0.5}),
     "ucb1:constant=.4": ("ucb1", {"constant": 0.4, "growing": True, "each_first": False}),
-    "ucb1:constant=.4,growing=false,each_first=true": (
-        "ucb1",
-        {"constant": 0.4, "growing": False, "each_first": True},
-    ),
+    "ucb1:constant=.4,growing=false,each_first=true": ("ucb1", {"constant": 0.4, "growing": False, "each_first": True}),
     "explore_then_commit:pulls=5": ("explore_then_commit", {"pulls": 5}),
     "delayed_exploiter:start=4": ("delayed_exploiter", {"start": 4}),
     "satisficer:enough=.6": ("satisficer", {"enough": 0.6}),
@@ -65,9 +62,7 @@ TWICE = {
 def three():
     """Lifetimes of 11 trials with three arms, from a subject that visits every history."""
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11,bank=5")
-    return family, rollout(
-        catalogue.make("subjects", "epsilon_greedy:epsilon=0.5", family), family, "fresh", 64, 3
-    )
+    return family, rollout(catalogue.make("subjects", "epsilon_greedy:epsilon=0.5", family), family, "fresh", 64, 3)
 
 
 def lived_again(subject, lived):
@@ -164,9 +159,7 @@ def test_a_hash_is_told_from_chance_by_its_probabilities_alone(two):
 
 
 def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):
-    listed = [
-        p for p in SIMPLE if p.name in ("uniform", "sticky", "biased", "epsilon_greedy", "choice_trace")
-    ]
+    listed = [p for p in SIMPLE if p.name in ("uniform", "sticky", "biased", "epsilon_greedy", "choice_trace")]
     found = compare(two("uniform"), listed[::-1], 64)
     assert found.names()[0] == "uniform" and {"sticky", "biased", "epsilon_greedy"} <= set(found.names())
 
@@ -174,9 +167,7 @@ def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):
 def test_the_miss_is_the_divergence_from_the_subject(two):
     """A biased coin against the even one: log 2 minus its entropy."""
     lived = two("biased:ratio=3")
-    found = compare(
-        lived, [Procedure("uniform", lambda h: np.full(h.chosen.shape, 0.5, np.float32), lapse=False)], 96
-    )
+    found = compare(lived, [Procedure("uniform", lambda h: np.full(h.chosen.shape, 0.5, np.float32), lapse=False)], 96)
     assert found.miss.mean() == pytest.approx(np.log(2) + 0.75 * np.log(0.75) + 0.25 * np.log(0.25), abs=1e-5)
 
 

@@ -41,9 +41,7 @@ def test_windows_of_a_longer_life_are_averages_over_its_trials():
 def test_who_stops_taking_in_feedback_gains_nothing_more_beyond():
     """Of the choices after the horizon nothing changes: the same arm for good, so every window has the same regret."""
     splits = ("fresh", "horizon:longer")
-    told = ask(
-        "beyond_horizon", lived("explore_then_commit:pulls=9", "bernoulli_bandit:arms=3,trials=11", splits)
-    )
+    told = ask("beyond_horizon", lived("explore_then_commit:pulls=9", "bernoulli_bandit:arms=3,trials=11", splits))
     second, last = (told[f"regret per trial, trials {a} to {b}"].estimate for a, b in ((12, 22), (45, 55)))
     assert second == pytest.approx(last, abs=1e-6)
 
@@ -125,7 +123,5 @@ def test_a_fixed_rate_is_one_rate_and_other_families_are_not_asked():
     told = ask("effective_rate", trials)
     assert told["calm blocks"].estimate == pytest.approx(0.3, abs=5e-3)
     assert told["volatile less calm blocks"].estimate == pytest.approx(0, abs=5e-3)
-    (only,) = ask(
-        "effective_rate", lived("uniform", "bernoulli_bandit:arms=3,trials=11", ("fresh",), 7)
-    ).values()
+    (only,) = ask("effective_rate", lived("uniform", "bernoulli_bandit:arms=3,trials=11", ("fresh",), 7)).values()
     assert only.status == "does not apply"

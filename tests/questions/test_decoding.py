@@ -65,10 +65,7 @@ class Computed(Open):
         return {"means": means(carry.reshape(-1, self.choices, 2))}
 
 
-SUBJECTS = {
-    "open": lambda f: Open("open", f.choices, 8.0),
-    "computed": lambda f: Computed("computed", f.choices, 8.0),
-}
+SUBJECTS = {"open": lambda f: Open("open", f.choices, 8.0), "computed": lambda f: Computed("computed", f.choices, 8.0)}
 UNLIMITED, MEMORYLESS = "recurrent:path=unlimited", "recurrent:path=memoryless"
 
 

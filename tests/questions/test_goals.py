@@ -32,13 +32,7 @@ def trials(action, mark: Any = 2, best: Any = 0, split="apart:mark"):
     told = {"chance": means.mean(-1), "best": means.max(-1), "worst": means.min(-1), "fixed": means.mean(-1)}
     data |= {k: (axes[1:], v) for k, v in told.items()}
     data |= {k: ((*axes[1:], "choice"), v) for k, v in {"means": means, "marked": marked}.items()}
-    attrs = {
-        "format": "mesascope-trials/2",
-        "family": FAMILY,
-        "split": split,
-        "subject": "made up",
-        "seed": 0,
-    }
+    attrs = {"format": "mesascope-trials/2", "family": FAMILY, "split": split, "subject": "made up", "seed": 0}
     return xr.Dataset(data, coords={"condition": ["intact"]}, attrs=attrs)
 
 
@@ -77,9 +71,7 @@ def test_the_goal_that_drew_the_acts_explains_them_as_well_as_can_be():
     told = fit_goals(made, np.ones(n, bool))
     entropy = -(p * np.log(p)).sum()
     assert told.proxy.mean() == pytest.approx(-entropy, abs=0.03)
-    assert told.neither.mean() == pytest.approx(
-        -entropy, abs=0.03
-    )  # one act, always the same: no goal is needed
+    assert told.neither.mean() == pytest.approx(-entropy, abs=0.03)  # one act, always the same: no goal is needed
     assert told.intended.mean() == pytest.approx(-np.log(K), abs=0.03)
 
 
@@ -132,9 +124,7 @@ def test_returns_and_what_is_kept_of_them():
 
 
 def test_where_there_is_one_goal_it_does_not_apply():
-    plain = trials(np.zeros((3, T), int)).assign_attrs(
-        family="bernoulli_bandit:arms=3,trials=9", split="fresh"
-    )
+    plain = trials(np.zeros((3, T), int)).assign_attrs(family="bernoulli_bandit:arms=3,trials=9", split="fresh")
     for metric in ("goal_return", "goal_differs", "goal_explains"):
         (finding,) = answer([catalogue.make("metrics", metric)], {"fresh": plain}, replay=Replays())
         assert finding.status == "does not apply" and "one goal" in finding.reason

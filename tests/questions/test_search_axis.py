@@ -62,9 +62,7 @@ def test_ticks_that_break_a_subject_are_left_out():
     whole = {r: rollout(subject, family, r, 128, 5, conditions=asked, log_probs=False) for r in splits}
     draws, random = np.random.default_rng(3), {}
     for split, lived in whole.items():
-        more = xr.DataArray(
-            np.isin(lived.condition, ["thinking:ticks=4", "thinking:ticks=8"]), dims="condition"
-        )
+        more = xr.DataArray(np.isin(lived.condition, ["thinking:ticks=4", "thinking:ticks=8"]), dims="condition")
         drawn = xr.DataArray(draws.integers(0, 2, lived.action.shape), dims=lived.action.dims)
         random[split] = lived.assign(action=lived.action.where(~more, drawn)).assign_attrs(lived.attrs)
     for trials, broken in ((whole, []), (random, [4, 8])):

@@ -76,10 +76,7 @@ def test_counted_at_a_change_are_acts_that_were_right_and_now_are_wrong():
     assert follow_change(plan([0, 0, 0], [one, one, two], known), 2) == (0, 1)
     assert follow_change(plan([0, 1, 1], [one, one, two], known), 2) == (0, 0)  # was not right
     assert follow_change(plan([0, 0, 1], [one, one, one], known), 2) == (0, 0)  # nothing changed
-    assert follow_change(plan([0, 0, 1], [one, one, two], known, far=1), 2) == (
-        0,
-        0,
-    )  # the next step shows it
+    assert follow_change(plan([0, 0, 1], [one, one, two], known, far=1), 2) == (0, 0)  # the next step shows it
     assert follow_change(plan([0, 0, 1], [one, one, two], known), 2, farthest=1) == (0, 0)
 
 
@@ -121,9 +118,7 @@ def test_curves_that_others_logged(tmp_path):
     by_hand = 1.96 * np.sqrt(0.766 * 0.234 / 1000 + 0.811 * 0.189 / 1000)
     assert (gain.high - gain.low) / 2 == pytest.approx(by_hand, rel=0.01)
     flat = {f.metric.partition(": ")[2]: f for f in logs[1].answers if f.status == "measured"}
-    assert (
-        flat["8 steps"].n == 200 and flat["8 steps less 0"].estimate == 0 and flat["8 steps less 0"].p > 0.99
-    )
+    assert flat["8 steps"].n == 200 and flat["8 steps less 0"].estimate == 0 and flat["8 steps less 0"].p > 0.99
     assert not [f for e in logs for f in e.answers if f.status == "failed"]
     shown = page.render(logs, "mesascope measure curve.csv")
     assert "What was done, as logged" in shown and "8 steps less 0" in shown

@@ -110,9 +110,7 @@ def test_coefficients_are_those_of_least_squares():
     r, c = 2.0 * paid[:, :-1].ravel() - 1, 2.0 * common[:, :-1].ravel() - 1
     b = np.linalg.lstsq(np.stack([np.ones_like(r), r, c, r * c], 1), stay.astype(float), rcond=None)[0]
     for label, value in zip(
-        ("reward main effect", "transition main effect", "reward × transition interaction"),
-        b[1:],
-        strict=True,
+        ("reward main effect", "transition main effect", "reward × transition interaction"), b[1:], strict=True
     ):
         assert found[f"{label} (OLS coefficient)"].estimate == pytest.approx(value)
     assert found["MF index"].estimate == pytest.approx(4 * b[1])

@@ -20,10 +20,7 @@ from mesascope.worlds.two_step.two_steps import logistic, two_steps
 
 def trials(first, paid, common, **more) -> xr.Dataset:
     """Arrays [N, T] as the trials of a log."""
-    data = {
-        "action": (AXES, np.asarray(first, np.int16)[None]),
-        "feedback": (AXES, np.asarray(paid, float)[None]),
-    }
+    data = {"action": (AXES, np.asarray(first, np.int16)[None]), "feedback": (AXES, np.asarray(paid, float)[None])}
     data["transition"] = (AXES, np.asarray(common, np.int16)[None])
     attrs = {"format": FORMAT, "family": "log", "split": "logged", "subject": "made up", "choices": 2, **more}
     return xr.Dataset(data, coords={"condition": ["intact"]}, attrs=attrs)
@@ -80,9 +77,7 @@ def recovered(weight: float, studies: int) -> list[bool]:
     for i in range(studies):
         part = lived.isel(lifetime=slice(40 * i, 40 * (i + 1)))
         (found,) = answer([hybrid_weight.metric()], {"fresh": part})
-        out.append(
-            found.status == "measured" and abs(found.estimate - weight) <= 0.1 and not found.confirmatory
-        )
+        out.append(found.status == "measured" and abs(found.estimate - weight) <= 0.1 and not found.confirmatory)
         assert not out[-1] or max(found.high - found.estimate, found.estimate - found.low) < 0.1
     return out
 

@@ -70,9 +70,7 @@ def test_prediction_comes_near_the_bayes_mixture_and_not_below(tmp_path):
 @pytest.mark.parametrize("memory", ["transformer", "lru"])
 def test_every_memory_trains_on_a_bank_and_says_so(tmp_path, memory):
     banked = family(arms=3, trials=11, bank=2, bank_seed=9)
-    trained = recipe("ppo_recurrent")(
-        banked, tmp_path, memory=memory, **{**TINY["ppo_recurrent"], "updates": 1}
-    )
+    trained = recipe("ppo_recurrent")(banked, tmp_path, memory=memory, **{**TINY["ppo_recurrent"], "updates": 1})
     assert trained.trained_on == "bank:2@9"
     told = recurrent.about(trained.path)
     assert (told["memory"], told["trained_on"], told["family"]) == (memory, "bank:2@9", banked.name)
@@ -87,10 +85,7 @@ def test_the_scale_is_that_of_the_tasks_it_trains_on():
 
 
 def test_a_lifetime_at_chance_is_worth_minus_one_and_at_best_nothing():
-    key, network = (
-        jax.random.key(4),
-        recurrent.initialise(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"),
-    )
+    key, network = (jax.random.key(4), recurrent.initialise(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"))
     task_batch = draw_tasks(SMALL, key, 4096)
     lives = live(address(key, "lives"), network, SMALL, task_batch.tasks)
     gained = gains(lives, task_batch.best, scale(SMALL), 1.0, 1.0)  # an untrained critic says 0

@@ -33,9 +33,7 @@ def network(layers, ticks=1):
     weights = networks.create(jax.random.key(layers), 7, layers, mazes.PLANES, 4)
     noise = jax.random.normal(jax.random.key(9), weights.bias.shape)
     weights = weights._replace(bias=0.3 * noise, policy_bias=jnp.arange(4.0))
-    return networks.ThinkingNetwork(
-        "thinking_network", "unknown", weights, HOME, jnp.asarray(ticks), not layers, FIELD
-    )
+    return networks.ThinkingNetwork("thinking_network", "unknown", weights, HOME, jnp.asarray(ticks), not layers, FIELD)
 
 
 def slowly(weights, layer, held, pictures):
@@ -144,12 +142,7 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
         with pytest.raises(MesascopeError, match="not the curve of a training"):
             recipe(HOME, tmp_path, updates=2, **SMALL)
         assert curve.read_text() == theirs
-    for cut in (
-        "",
-        "updates,st",
-        "updates,steps,score,cpu_seconds\n1,6,.5",
-        "updates,steps,score,cpu_seconds\nx\n",
-    ):
+    for cut in ("", "updates,st", "updates,steps,score,cpu_seconds\n1,6,.5", "updates,steps,score,cpu_seconds\nx\n"):
         curve.write_text(cut)
         _rounds._truncate(curve, 4)
         assert not curve.exists() or curve.read_text() == "updates,steps,score,cpu_seconds\n"
@@ -189,18 +182,13 @@ def test_what_ships_says_how_it_was_made():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "reading"), [("maze_recurrent", "undetermined"), ("maze_goal_still", "control")]
-)
-def test_what_ships_solves_mazes_with_ticks_and_follows_at_once_only_where_the_goal_moved_in_training(
-    name, reading
-):
+@pytest.mark.parametrize(("name", "reading"), [("maze_recurrent", "undetermined"), ("maze_goal_still", "control")])
+def test_what_ships_solves_mazes_with_ticks_and_follows_at_once_only_where_the_goal_moved_in_training(name, reading):
     family = make("families", "maze:size=9")
     subject, axis = make("subjects", f"thinking_network:path={name}", family), make("axes", "search")
     splits = ("fresh", "revalued:worth", "revalued:map")
     lived = {
-        r: rollout(subject, family, r, 256, 0, conditions=axis.conditions_for(family), log_probs=False)
-        for r in splits
+        r: rollout(subject, family, r, 256, 0, conditions=axis.conditions_for(family), log_probs=False) for r in splits
     }
     verdict = axis.read(lived, family)
     assert verdict.reading == reading

@@ -72,9 +72,7 @@ def test_values_are_those_of_plain_loops():
     weights = jax.tree.map(lambda x: x + 0.1, q_network.create(jax.random.key(1), SIZES))
     frames = np.random.default_rng(2).integers(0, 256, (2, 33, 40, 4)).astype(np.uint8)
     x = (frames.astype(float) - 87) / 64
-    for kernel, bias, (size, stride, channels) in zip(
-        weights.kernels, weights.biases, q_network.LAYERS, strict=True
-    ):
+    for kernel, bias, (size, stride, channels) in zip(weights.kernels, weights.biases, q_network.LAYERS, strict=True):
         high, wide = ((n - size) // stride + 1 for n in x.shape[1:3])
         out = np.zeros((2, high, wide, channels))
         for i in range(high):
@@ -156,11 +154,7 @@ def test_what_ships_says_how_it_was_made_and_what_it_scored():
     beside = json.loads(path.with_suffix(".json").read_text())
     assert path.stat().st_size < 4_000_000 and {k: v for k, v in beside.items() if k != "curve"} == told
     scores = told["evaluation"]["scores"]
-    assert (
-        len(scores) == 100
-        and np.mean(scores) == pytest.approx(told["evaluation"]["mean"])
-        and np.mean(scores) >= 18
-    )
+    assert len(scores) == 100 and np.mean(scores) == pytest.approx(told["evaluation"]["mean"]) and np.mean(scores) >= 18
     assert beside["curve"][-1]["updates"] == told["settings"]["updates"]
 
 

@@ -14,10 +14,7 @@ SPLITS = ("seen", "fresh", "shifted:low", "horizon:longer")
 @pytest.fixture(scope="session")
 def examined() -> list[Examination]:
     """A learner, and the locator of a bank of three."""
-    return [
-        examine(learner, "thompson", "unlimited", SPLITS),
-        examine(locator, "locator", "bank:3@1", SPLITS),
-    ]
+    return [examine(learner, "thompson", "unlimited", SPLITS), examine(locator, "locator", "bank:3@1", SPLITS)]
 
 
 @pytest.fixture(scope="session")

@@ -92,13 +92,7 @@ def lived(policy: Policy, name: str, split: str, labels: list[str], seed: int = 
 
 def _latents(means: np.ndarray, split: str) -> dict[str, np.ndarray]:
     fixed = means[:, BANK.mean(0).argmax()] if split == "seen" else means.mean(-1)
-    return {
-        "means": means,
-        "chance": means.mean(-1),
-        "best": means.max(-1),
-        "worst": means.min(-1),
-        "fixed": fixed,
-    }
+    return {"means": means, "chance": means.mean(-1), "best": means.max(-1), "worst": means.min(-1), "fixed": fixed}
 
 
 def _life(policy: Policy, label: str, means, draws, pays, intact):
@@ -112,9 +106,7 @@ def _life(policy: Policy, label: str, means, draws, pays, intact):
     for t in range(trials):
         past, paid = (intact[0].copy(), intact[1].copy()) if once else (arm.copy(), won.copy())
         start = t - 1 if (kind == "carry_reset" and not told) or told.get("fresh") == 1 else 0
-        start = (
-            max(start, told["at"]) if kind == "carry_reset" and told and t >= told["at"] else max(start, 0)
-        )
+        start = max(start, told["at"]) if kind == "carry_reset" and told and t >= told["at"] else max(start, 0)
         if kind == "feedback_shuffled":
             old = max(t - told["older_than"], 0)
             paid[:, :old] = intact[1][other, :old]
@@ -139,22 +131,15 @@ def examined(policy: Policy, name: str, trained_on: str, splits: tuple[str, ...]
     """What the metrics and the rule find of one subject; no reference is drawn on more than it needs."""
     trials = {r: lived(policy, name, r, CONDITIONS if r == "fresh" else ["intact"]) for r in splits}
     trials = {r: d.assign_attrs(trained_on=trained_on) for r, d in trials.items()}
-    who = {
-        "learner": (learner, splits),
-        "locator": (locator, ("seen", "fresh")),
-        "strongest": (learner, ("fresh",)),
-    }
+    who = {"learner": (learner, splits), "locator": (locator, ("seen", "fresh")), "strongest": (learner, ("fresh",))}
     references = {
-        role: {r: lived(p, f"known {role}", r, ["intact"]) for r in on if r in splits}
-        for role, (p, on) in who.items()
+        role: {r: lived(p, f"known {role}", r, ["intact"]) for r in on if r in splits} for role, (p, on) in who.items()
     }
     metrics = [catalogue.make("metrics", p) for p in METRICS]
     idle = {r: lived(still, "still", r, CONDITIONS if r == "fresh" else ["intact"]) for r in splits}
     controls = {"still": answer(metrics, idle, references)}
     findings = answer(metrics, trials, references, None, controls)
-    return Examination(
-        name, FAMILY, trained_on, trials, references, findings, place(trials, references, trained_on)
-    )
+    return Examination(name, FAMILY, trained_on, trials, references, findings, place(trials, references, trained_on))
 
 
 def log(name: str = "people.csv", lifetimes: int = 7, trials: int = 11, seed: int = 0) -> Examination:

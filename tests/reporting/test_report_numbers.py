@@ -124,10 +124,7 @@ def test_sentences_say_what_was_seen(examined):
         find_measured(e, "cost_of_reset: every trial").estimate,
     )
     assert f"its gain fell from {before:.2f} to {before - lost:.2f}" in told
-    still = [
-        dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "benefit" else f
-        for f in e.answers
-    ]
+    still = [dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "benefit" else f for f in e.answers]
     assert "stayed exactly what it was" in " ".join(describe_findings(dataclasses.replace(e, answers=still)))
     assert "realised pay-off" in " ".join(describe_findings(log(lifetimes=8)))
 
@@ -135,20 +132,18 @@ def test_sentences_say_what_was_seen(examined):
 def test_words():
     assert visible_text("a\nb\x00\x1b[31m\ud800") == "a b\ufffd\ufffd[31m\ufffd"
     assert shorten("abcdefghij", 7) == "abcd…ij"
-    assert (
-        format_number(-0.001),
-        format_number(0.125),
-        format_number(None),
-        format_number(float("nan")),
-    ) == ("0.00", "0.12", "–", "–")
-    assert (
-        format_interval(-0.001, 1.0),
-        format_interval(None, None),
-        format_interval(float("nan"), float("nan")),
-    ) == ("[0.00, 1.00]", "", "")
+    assert (format_number(-0.001), format_number(0.125), format_number(None), format_number(float("nan"))) == (
+        "0.00",
+        "0.12",
+        "–",
+        "–",
+    )
+    assert (format_interval(-0.001, 1.0), format_interval(None, None), format_interval(float("nan"), float("nan"))) == (
+        "[0.00, 1.00]",
+        "",
+        "",
+    )
     assert condition("feedback_shuffled:older_than=4") == "feedback older than 4 trials from other lifetimes"
     assert condition("feedback_shuffled:older_than=0,replicate=1") == "all feedback from other lifetimes"
-    assert condition("carry_reset:at=50") == (
-        "carry made fresh once, at trial 50, and the percept of birth shown"
-    )
+    assert condition("carry_reset:at=50") == ("carry made fresh once, at trial 50, and the percept of birth shown")
     assert condition("my_own:x=1") == "my_own:x=1"

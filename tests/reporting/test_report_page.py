@@ -123,9 +123,7 @@ def test_no_text_of_a_user_acts(examined, tmp_path):
         trained_on=HOSTILE,
         placement=dataclasses.replace(examined[0].placement, reason=REASON),
         answers=[
-            dataclasses.replace(
-                f, reason=REASON, metric=f"{f.metric}{HOSTILE}", split=HOSTILE, question=HOSTILE
-            )
+            dataclasses.replace(f, reason=REASON, metric=f"{f.metric}{HOSTILE}", split=HOSTILE, question=HOSTILE)
             for f in examined[0].answers
         ],
     )

@@ -38,9 +38,7 @@ def test_shows_the_placement_within_80_columns(examined, logged):
 def test_text_of_users_does_not_act(examined):
     name = "[bold red]x[/] \x1b[2J\r\u202e"
     odd = dataclasses.replace(
-        examined[0],
-        subject=name,
-        placement=dataclasses.replace(examined[0].placement, reason="[link=x]y \x07"),
+        examined[0], subject=name, placement=dataclasses.replace(examined[0].placement, reason="[link=x]y \x07")
     )
     text = printed([odd, log("[/nothing]")])
     assert "[bold red]x[/]" in text

@@ -91,9 +91,7 @@ def test_results_are_of_the_plan_that_stands_and_younger_than_what_was_expected(
         pytest.skip("not committed yet")
     assert changed not in runs
     assert git("merge-base", "--is-ancestor", changed, runs[0]).returncode == 0
-    since = git(
-        "diff", runs[-1], "HEAD", "--", expects
-    ).stdout.splitlines()  # more may be expected of a later run
+    since = git("diff", runs[-1], "HEAD", "--", expects).stdout.splitlines()  # more may be expected of a later run
     assert not [line for line in since if line.startswith("-") and not line.startswith("---")]
 
 
@@ -103,15 +101,8 @@ def test_names_are_grids():
     assert names[:2] == ["network, M=1", "network, M=4"] and "network, M=unlimited" in names
     bank = next(c for c in study.cells if c.name == "locator, M=64")
     assert fill_seed(bank.family, 5).endswith("bank=64,bank_seed=5")
-    assert {q.split for q in study.quantities if q.name.startswith("share")} == {
-        "seen",
-        "fresh",
-        "shifted:low",
-    }
-    assert (
-        len(load("task_diversity", seeds=7).cells) == len(names)
-        and load("task_diversity", seeds=7).seeds == 7
-    )
+    assert {q.split for q in study.quantities if q.name.startswith("share")} == {"seen", "fresh", "shifted:low"}
+    assert len(load("task_diversity", seeds=7).cells) == len(names) and load("task_diversity", seeds=7).seeds == 7
 
 
 WRONG = {
@@ -120,12 +111,7 @@ WRONG = {
     "open brace": ('[subjects."{kept}"]', '[subjects."{kept"]', "'{kept'", "Close every brace"),
     "two kinds": ('subject = "{kept}"\nfamily', 'subject = "x"\nrecipe = "y"\nfamily', "or a subject", "two"),
     "no subject": ('of = ["{kept}"]', 'of = ["{kept}s"]', "no subject", "Did you mean"),
-    "panel": (
-        'quantities = ["total reward"]',
-        'quantities = ["total rewards"]',
-        "no quantity in a panel",
-        "Did",
-    ),
+    "panel": ('quantities = ["total reward"]', 'quantities = ["total rewards"]', "no quantity in a panel", "Did"),
     "no list": ('quantities = ["total reward"]', "", "no list 'quantities'", "Write quantities"),
     "no source": ('source = "nobody 1900"', "", "no source", "Name it"),
     "drawing": ('draw = "bars"', 'draw = "bras"', "no way to draw", "'bars'"),

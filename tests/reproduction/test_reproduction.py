@@ -89,11 +89,7 @@ def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path, worker
     out, _, study = whole
     there = next((out / "networks").iterdir())
     other = tmp_path / "networks" / there.name
-    train(
-        "ppo_recurrent:width=6,updates=1,lifetimes=10,minibatches=2",
-        "bernoulli_bandit:arms=3,trials=11",
-        other,
-    )
+    train("ppo_recurrent:width=6,updates=1,lifetimes=10,minibatches=2", "bernoulli_bandit:arms=3,trials=11", other)
     with pytest.raises(MesascopeError, match="is of another training"):
         reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path, workers=workers)
     assert {p.name for p in tmp_path.iterdir()} == {"networks"}  # nothing was done before
@@ -114,9 +110,7 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     assert shares == sorted(shares) and shares[0] >= 0.0 and shares[-1] <= 1.0
     assert any("update" in doing for _, doing in told)
     trained = max(share for share, doing in told if "update" in doing)
-    assert any(
-        share > trained for share, doing in told if "update" not in doing
-    )  # measuring is progress, too
+    assert any(share > trained for share, doing in told if "update" not in doing)  # measuring is progress, too
 
 
 OFTEN = "from mesascope.recipes import rounds\n\nrounds.EVERY = 0.0  # a checkpoint after every update\n"
@@ -144,9 +138,7 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bytes(often, tmp_path, worke
     here.mkdir()
     draw, killed = random.Random(7), 0
     for _ in range(40):
-        process = subprocess.Popen(
-            command(study, here, workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(command(study, here, workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if killed < KILLS:
             begun, seen = time.monotonic(), sum(1 for _ in here.rglob("*.json"))
             grown = draw.randrange(3)  # dies so many units later, at no moment of its own
@@ -176,9 +168,7 @@ def test_ctrl_c_says_how_to_go_on_and_what_is_done_is_kept(often, tmp_path):
     def finished():
         return {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in here.rglob("network.safetensors")}
 
-    process = subprocess.Popen(
-        command(study, here, 2), stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    process = subprocess.Popen(command(study, here, 2), stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         until = time.monotonic() + 240
         while process.poll() is None and time.monotonic() < until and not finished():
@@ -264,9 +254,7 @@ def test_a_mistake_in_code_of_others_is_theirs_in_every_process(tmp_path):
         .replace('["still"]', '["still", "other"]')
         .replace("[measured.mine]", '[subjects.other]\nsubject = "uniform"\n\n[measured.mine]')
     )
-    two = two.replace(
-        'subject = "uniform"', 'subject = "uniform"\nfamily = "bernoulli_bandit:arms=3,trials=11"'
-    )
+    two = two.replace('subject = "uniform"', 'subject = "uniform"\nfamily = "bernoulli_bandit:arms=3,trials=11"')
     study = small(tmp_path, two, "")
     (study / "measures.py").write_text("def mine(lived):\n    return [][0]\n")
     with pytest.raises(MesascopeError, match=r"measures\.py, line 2, raised IndexError") as raised:
@@ -319,9 +307,7 @@ def test_measures_agree_with_each_other_and_with_what_is_known():
     best = uniform.trials.best.values.sum(-1)
     plain, missed = measure("total_reward")(uniform)[0], measure("regret")(uniform)[0]
     assert plain + missed == pytest.approx(best, rel=1e-5)
-    assert measure("total_reward:best=8.25")(uniform)[0] + missed == pytest.approx(
-        np.full(70, 8.25), rel=1e-5
-    )
+    assert measure("total_reward:best=8.25")(uniform)[0] + missed == pytest.approx(np.full(70, 8.25), rel=1e-5)
     over = measure("gain_over_chance")(uniform)[0]
     whole, room = measure("share")(uniform)
     assert whole == pytest.approx(over, abs=1e-4) and room == pytest.approx(over + missed, abs=1e-4)

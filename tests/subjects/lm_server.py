@@ -88,12 +88,7 @@ def scholar(remembers, trust):
     return answer
 
 
-RESPONDERS = {
-    "first": first,
-    "parrot": parrot,
-    "learner": scholar(True, 0.9),
-    "recogniser": scholar(False, 1.0),
-}
+RESPONDERS = {"first": first, "parrot": parrot, "learner": scholar(True, 0.9), "recogniser": scholar(False, 1.0)}
 
 
 class Scripted(BaseHTTPRequestHandler):
@@ -129,19 +124,9 @@ class Scripted(BaseHTTPRequestHandler):
         chat = self.path.endswith("chat/completions")
         asked = body["messages"][0]["content"].rsplit("\n\n", 1)[0] if chat else body["prompt"]
         many = asked if isinstance(asked, list) else [asked]
-        out = [
-            self.choice(i, text, body, chat, fault)
-            for i, text in enumerate(many)
-            for _ in range(body.get("n", 1))
-        ]
+        out = [self.choice(i, text, body, chat, fault) for i, text in enumerate(many) for _ in range(body.get("n", 1))]
         form = "chat.completion" if chat else "text_completion"
-        whole = {
-            "id": "one",
-            "object": form,
-            "created": 0,
-            "model": body.get("model", "scripted"),
-            "choices": out,
-        }
+        whole = {"id": "one", "object": form, "created": 0, "model": body.get("model", "scripted"), "choices": out}
         return self.reply(200, json.dumps(whole).encode())
 
     def echo(self, fault):
@@ -151,11 +136,7 @@ class Scripted(BaseHTTPRequestHandler):
         parts = [sent, *decoded.split(":", 1)[1:], *re.findall("key=([^&]*)", self.path)]
         if fault == "echo":
             parts += [self.path, f"{how} {sent}", json.dumps(dict(self.headers)), repr(decoded)]
-        cut = {
-            "echo": str,
-            "echo start": lambda x: f"{x[:10]}...",
-            "echo masked": lambda x: f"{x[:3]}***{x[-4:]}",
-        }
+        cut = {"echo": str, "echo start": lambda x: f"{x[:10]}...", "echo masked": lambda x: f"{x[:3]}***{x[-4:]}"}
         return json.dumps({"error": "you sent " + " ".join(cut[fault](x) for x in parts)})[11:]
 
     def choice(self, index, text, body, chat, fault):

@@ -189,9 +189,7 @@ IMPURE = [seldom, once_global, python_random, remembered_elsewhere]
 PLACES = ["listed", "generated", "slots", "classes", "bytes_of", "tensors", "of_module"]
 
 
-@pytest.mark.parametrize(
-    "function", [*IMPURE, *PLACES], ids=lambda f: f if isinstance(f, str) else f.__name__
-)
+@pytest.mark.parametrize("function", [*IMPURE, *PLACES], ids=lambda f: f if isinstance(f, str) else f.__name__)
 def test_memory_that_is_not_in_the_carry_is_refused(function):
     subject = wrap(hidden(function) if isinstance(function, str) else function, FAMILY)
     causes = "calls for other lifetimes|an earlier block|changed while it ran"
@@ -231,16 +229,12 @@ def test_a_module_that_keeps_its_state_itself_is_refused():
             self.cell, self.h = torch.nn.GRUCell(6, K), None
 
         def forward(self, x):
-            if (
-                self.h is None or x[0, -1] == 0 or len(self.h) != len(x)
-            ):  # the trial: begun anew with every life
+            if self.h is None or x[0, -1] == 0 or len(self.h) != len(x):  # the trial: begun anew with every life
                 self.h = torch.zeros(len(x), K)
             self.h = self.cell(x, self.h)
             return 5 * self.h
 
-    with pytest.raises(
-        MesascopeError, match="calls for other lifetimes: asked the same again, a probability"
-    ):
+    with pytest.raises(MesascopeError, match="calls for other lifetimes: asked the same again, a probability"):
         refuse_leaks(module(Holding(), FAMILY), FAMILY)
 
 
@@ -313,9 +307,7 @@ def copies_a_neighbour(percept, state, rng):
     """One response in five is what the next lifetime did last."""
     state = counting(percept, state, rng)[1]
     sampled = rng.beta(state[..., 1] + 1, state[..., 0] + 1).argmax(1)
-    return np.where(
-        rng.random(len(sampled)) < 0.2, np.maximum(np.roll(percept["action"], 33), 0), sampled
-    ), state
+    return np.where(rng.random(len(sampled)) < 0.2, np.maximum(np.roll(percept["action"], 33), 0), sampled), state
 
 
 @pytest.mark.parametrize("function", [against_the_mean, by_rank, normalised, copies_a_neighbour])

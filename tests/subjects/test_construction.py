@@ -59,9 +59,7 @@ def test_probabilities(spec, tmp_path, monkeypatch):
 def test_actions_follow_the_probabilities():
     subject = make("biased:ratio=3", PLAIN)
     lives = live(subject, PLAIN, n=4000)
-    np.testing.assert_allclose(
-        np.bincount(lives.action.ravel()) / 44_000, np.array([9, 3, 1]) / 13, atol=0.01
-    )
+    np.testing.assert_allclose(np.bincount(lives.action.ravel()) / 44_000, np.array([9, 3, 1]) / 13, atol=0.01)
 
 
 LOPSIDED = (  # name an arm, break ties by the first, or need a family of their own
@@ -86,20 +84,10 @@ def test_names_of_arms_do_not_matter_to_a_locator():
     order = np.array([2, 0, 1])
     locator = make("locator", family(arms=3, trials=11, bank=5))
     turned = eqx.tree_at(lambda s: s.bank_means, locator, locator.bank_means[:, np.argsort(order)])
-    np.testing.assert_allclose(
-        forced(turned, order[acts], paid)[..., order], forced(locator, acts, paid), atol=2e-5
-    )
+    np.testing.assert_allclose(forced(turned, order[acts], paid)[..., order], forced(locator, acts, paid), atol=2e-5)
 
 
-COUNTING = (
-    "thompson",
-    "optimistic_thompson",
-    "gittins",
-    "gittins:discount=0",
-    "greedy",
-    "epsilon_greedy",
-    "ucb1",
-)
+COUNTING = ("thompson", "optimistic_thompson", "gittins", "gittins:discount=0", "greedy", "epsilon_greedy", "ucb1")
 
 
 @pytest.mark.parametrize("spec", [*COUNTING, "locator", "bayes_optimal"])
@@ -113,9 +101,7 @@ def test_equal_counts_give_equal_outputs(spec, tmp_path, monkeypatch):
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "spec", ["windowed", "rescorla_wagner", "thompson:discount=0.93", "change_point_thompson"]
-)
+@pytest.mark.parametrize("spec", ["windowed", "rescorla_wagner", "thompson:discount=0.93", "change_point_thompson"])
 def test_order_matters_to_what_forgets(spec):
     acts, paid = histories(trials=22)
     subject = make(spec, family(arms=3, trials=30))
@@ -237,9 +223,7 @@ def test_windowed_gives_nine_tenths_to_what_paid_most():
 
 
 def test_rescorla_wagner_by_hand():
-    got = forced(make("rescorla_wagner:rate=0.2,beta=8", PLAIN), np.array([[1], [1]]), np.array([[1], [0]]))[
-        :, 0
-    ]
+    got = forced(make("rescorla_wagner:rate=0.2,beta=8", PLAIN), np.array([[1], [1]]), np.array([[1], [0]]))[:, 0]
     values = np.array([[0.5, 0.5, 0.5], [0.5, 0.6, 0.5], [0.5, 0.48, 0.5]])
     expected = np.exp(8 * values) / np.exp(8 * values).sum(1, keepdims=True)
     np.testing.assert_allclose(got, expected, atol=1e-6)

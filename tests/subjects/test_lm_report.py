@@ -31,8 +31,7 @@ def test_examine_over_an_address(tmp_path, capsys):
     assert by_name["recognition_and_acquisition: recognition, accuracy"]["low"] > 0.4
     assert by_name["recognition_and_acquisition: acquisition, accuracy"]["estimate"] == 0
     assert (
-        by_name["unanswered: refused"]["estimate"] == 0
-        and by_name["wording: gain over wordings"]["unit"] == "wording"
+        by_name["unanswered: refused"]["estimate"] == 0 and by_name["wording: gain over wordings"]["unit"] == "wording"
     )
     assert all(f["fingerprint"] == "not available" for f in found["findings"])
     page = (out / "report.html").read_text()

@@ -75,9 +75,7 @@ def test_no_known_category_tells_the_labels_of_the_inexpressible_splits():
         if split.endswith("halves"):
             assert max(len(set(row)) for row in items.tolist()) == 6
         else:
-            first = np.asarray(
-                [[int(texts().items[i].split()[0]) > 4.5 for i in row] for row in items.tolist()]
-            )
+            first = np.asarray([[int(texts().items[i].split()[0]) > 4.5 for i in row] for row in items.tolist()])
             agreed = (first == right).mean(1)  # 'the first number is large' is no good rule
             assert 0.3 < np.abs(agreed - 0.5).mean() + 0.2 < 0.62
 
@@ -126,9 +124,7 @@ def test_scripted_answerers_are_placed_right(who, lowest, highest):
 
 
 def test_recognition_and_acquisition_are_apart():
-    asked = [
-        catalogue.make("metrics", p) for p in ("recognition_and_acquisition", "override_of_prior", "wording")
-    ]
+    asked = [catalogue.make("metrics", p) for p in ("recognition_and_acquisition", "override_of_prior", "wording")]
 
     def read(who, labels):
         family = catalogue.make("families", f"word_labels:labels={labels}")

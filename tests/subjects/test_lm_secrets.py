@@ -62,9 +62,7 @@ def test_what_a_server_repeats_in_its_error(address, always, key, tmp_path, monk
 
 
 @pytest.mark.parametrize("key", [KEY, "hunter", "AKIA0123456789", "LM_KEY_THAT_IS_NOT_SET"])
-@pytest.mark.parametrize(
-    "asked", ["openai_api:path=http://127.0.0.1:1/v1,key={}", "openai_api:key = {},path=http://h"]
-)
+@pytest.mark.parametrize("asked", ["openai_api:path=http://127.0.0.1:1/v1,key={}", "openai_api:key = {},path=http://h"])
 def test_a_key_that_names_no_variable_is_refused_and_not_repeated(key, asked, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(["examine", asked.format(key), "--family", "word_labels:trials=5"]) == 2
@@ -127,10 +125,7 @@ def test_the_command_repeats_what_is_no_secret(monkeypatch):
         "a@b.csv",
     ):
         assert command_line([kept]) == f"mesascope {kept}"
-    assert (
-        redact("Basic training of a Bearer token: 2 * 3 *** x")
-        == "Basic training of a Bearer token: 2 * 3 *** x"
-    )
+    assert redact("Basic training of a Bearer token: 2 * 3 *** x") == "Basic training of a Bearer token: 2 * 3 *** x"
 
 
 def test_a_short_password_blanks_no_other_word():
@@ -149,7 +144,5 @@ def test_a_whole_run_holds_no_secret(tmp_path, monkeypatch, capsys):
         assert {r["path"] for r in server.seen} == {"/v1/completions?api-key=t0k9"}
     told = capsys.readouterr()
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
-    assert {"command.txt", "findings.json", "report.html", "trials.nc", "asked.jsonl"} <= {
-        p.name for p in files
-    }
+    assert {"command.txt", "findings.json", "report.html", "trials.nc", "asked.jsonl"} <= {p.name for p in files}
     nothing_in(told.out, told.err, *(p.read_bytes().decode(errors="replace") for p in files))

@@ -97,12 +97,8 @@ def test_a_fault_that_passes_is_asked_again_or_is_a_missing_trial(family, fault)
     missing = lived.answered.values[0] == 4
     if fault == "shape":  # it was answered, so it is not asked again
         assert missing[:, 0].all() and not missing[:, 1:].any()
-        assert (lived.action.values[0][missing] == -1).all() and np.isnan(
-            lived.score.values[0][missing]
-        ).all()
-        assert (
-            "another form" in lived.transcript.values[0] or "no list of choices" in lived.transcript.values[0]
-        )
+        assert (lived.action.values[0][missing] == -1).all() and np.isnan(lived.score.values[0][missing]).all()
+        assert "another form" in lived.transcript.values[0] or "no list of choices" in lived.transcript.values[0]
     else:
         assert not missing.any() and len(server.seen) == 1 + 5 + 1
 
@@ -150,9 +146,7 @@ def test_an_interrupted_run_goes_on_without_asking_twice(family, tmp_path, monke
     seen = {json.dumps(b, sort_keys=True) for b in first}
     assert len(seen) == 100 and not seen & {json.dumps(b, sort_keys=True) for b in second}
     assert len(second) == 64 * 5 - 100 and (lived.answered.values == 0).all()
-    written = (
-        kept.read_text() + again.name + str(told.value) + json.dumps(lived.attrs) + lived.transcript.values[0]
-    )
+    written = kept.read_text() + again.name + str(told.value) + json.dumps(lived.attrs) + lived.transcript.values[0]
     written += command_line(["examine", bad, f"openai_api:path={bad},model=m"])
     assert not any(secret in written for secret in ("sekret", "pa55", "t0k", "user:", "Authorization"))
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600

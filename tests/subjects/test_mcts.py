@@ -31,9 +31,7 @@ def test_the_search_of_one_problem_goes_on_from_tick_to_tick():
     home = family()
     conditions = [catalogue.make("conditions", c) for c in ("intact", "thinking:ticks=8")]
     slow, fast = (catalogue.make("subjects", f"mcts:simulations={n}", home) for n in (8, 64))
-    by_ticks = rollout(slow, home, "fresh", 64, 3, conditions=conditions).action.sel(
-        condition="thinking:ticks=8"
-    )
+    by_ticks = rollout(slow, home, "fresh", 64, 3, conditions=conditions).action.sel(condition="thinking:ticks=8")
     at_once = rollout(fast, home, "fresh", 64, 3).action.sel(condition="intact")
     assert (by_ticks.values[:, 0] == at_once.values[:, 0]).mean() > 0.97
 

@@ -97,8 +97,7 @@ def test_a_transformer_by_hand():
                 looked = []
                 for i, own in enumerate(np.split(np.arange(W), heads)):
                     logits = [
-                        parts[t][0][own] @ parts[u][1][own] / np.sqrt(W / heads)
-                        + w[f"{layer}.distance"][i, t - u]
+                        parts[t][0][own] @ parts[u][1][own] / np.sqrt(W / heads) + w[f"{layer}.distance"][i, t - u]
                         for u in seen
                     ]
                     share = softmax(logits)
@@ -122,9 +121,7 @@ def test_linear_recurrent_units_by_the_sum_over_all_powers():
     w = weights("lru")
     got = network("lru").memory.unroll(XS)
     for n in (0, 5):
-        rows = [
-            gelu(np.asarray(x, np.float64) @ w["memory.entry"] + w["memory.entry_bias"]) for x in XS[:, n]
-        ]
+        rows = [gelu(np.asarray(x, np.float64) @ w["memory.entry"] + w["memory.entry_bias"]) for x in XS[:, n]]
         for layer in ("memory.layers.0", "memory.layers.1"):
             factor = np.exp(-np.exp(w[f"{layer}.rate"]) + 1j * np.exp(w[f"{layer}.turn"]))
             entering = [normed(h) @ w[f"{layer}.inward"] for h in rows]

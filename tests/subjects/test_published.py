@@ -103,9 +103,7 @@ def test_the_table_beside_the_paper(capsys):
         for (pulls, arms), paper in cells.items():
             tasks = family(arms=arms, trials=pulls)
             ours = total(live(make(spec, tasks), tasks, n=1_000, seed=2))
-            row.append(
-                f"{pulls:4d},{arms:2d}: {ours.mean():6.2f} ± {ours.std() / np.sqrt(1_000):.2f} ({paper})"
-            )
+            row.append(f"{pulls:4d},{arms:2d}: {ours.mean():6.2f} ± {ours.std() / np.sqrt(1_000):.2f} ({paper})")
         rows.append("  ".join(row))
     with capsys.disabled():
         print("\nTotal reward, ours ± standard error (the paper's)", *rows, sep="\n")
@@ -203,9 +201,7 @@ def test_normalised_performance(spec, settings, splits, n):
 
 @LIFETIMES
 @pytest.mark.parametrize("shift", ["other", "any"])
-@pytest.mark.parametrize(
-    ("split", "printed"), [("fresh", 0.54), ("shifted:low", 0.07), ("shifted:high", 0.48)]
-)
+@pytest.mark.parametrize(("split", "printed"), [("fresh", 0.54), ("shifted:low", 0.07), ("shifted:high", 0.48)])
 def test_win_stay_lose_shift_by_its_chain(split, printed, shift, n):
     """Against the exact distribution over arms, trial by trial; what was given for [.7, 1] shifts to any arm."""
     tasks = family()
@@ -272,10 +268,7 @@ def test_locator_and_learner_on_four_tasks(n):
         lives = over_banks("locator", 4, split, BANKS, n)
         ours = np.array([x.regret.mean() for x in lives])
         banks = [np.asarray(family(bank=4, bank_seed=seed).bank_means, float) for seed in range(BANKS)]
-        hand = [
-            by_hand(b, x.means[:, 0].astype(float), i)
-            for i, (b, x) in enumerate(zip(banks, lives, strict=True))
-        ]
+        hand = [by_hand(b, x.means[:, 0].astype(float), i) for i, (b, x) in enumerate(zip(banks, lives, strict=True))]
         assert ours.mean() == pytest.approx(np.mean(hand), rel=0.1)
         if split == "seen":
             assert abs(ours.mean() - 1.7) < ours.std()

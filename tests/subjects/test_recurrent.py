@@ -89,9 +89,7 @@ def by_hand(net: recurrent.Recurrent, memory: str) -> np.ndarray:
                 new = np.tanh(x @ i[:, gate[2]] + b[gate[2]] + forget * inner)
                 h = (1 - stay) * new + stay * h
             else:
-                i, f, o, g = np.split(
-                    x @ w["memory.inputs"] + h @ w["memory.recurrent"] + w["memory.bias"], 4
-                )
+                i, f, o, g = np.split(x @ w["memory.inputs"] + h @ w["memory.recurrent"] + w["memory.bias"], 4)
                 c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
                 h = sigmoid(o) * np.tanh(c)
             logits = h @ w["policy"] + w["policy_bias"]
@@ -177,18 +175,12 @@ BROKEN = {
     "header a list": (lambda: headed(b"[1, 2]"), "no readable safetensors header"),
     "header nested deep": (lambda: headed(b"[" * 100_000 + b"]" * 100_000), "no readable safetensors header"),
     "header not UTF-8": (lambda: headed(b'{"\xff\xfe": 1}'), "no readable safetensors header"),
-    "tensor without a shape": (
-        lambda: headed(b'{"policy": {"dtype": "F32"}}'),
-        "no readable safetensors header",
-    ),
+    "tensor without a shape": (lambda: headed(b'{"policy": {"dtype": "F32"}}'), "no readable safetensors header"),
     "tensor of infinite shape": (
         lambda: headed(b'{"policy": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 4]}}'),
         "no readable safetensors header",
     ),
-    "metadata a number": (
-        lambda: headed(b'{"__metadata__": {"mesascope": 7}}'),
-        "no readable safetensors header",
-    ),
+    "metadata a number": (lambda: headed(b'{"__metadata__": {"mesascope": 7}}'), "no readable safetensors header"),
     "metadata no JSON": (lambda: serialise(tensors(), {"mesascope": "{"}), "no readable safetensors header"),
     "metadata a list": (lambda: serialise(tensors(), {"mesascope": "[]"}), "no readable safetensors header"),
     "no metadata": (lambda: serialise(tensors()), "its format is None"),
@@ -218,10 +210,7 @@ BROKEN = {
     "a tensor in float64": (lambda: odd(policy=np.zeros((5, 3))), "its tensor 'policy' is ('F64', (5, 3))"),
     "a tensor of integers": (lambda: odd(policy=np.zeros((5, 3), np.int32)), "its tensor 'policy'"),
     "NaN": (lambda: odd(policy=np.full((5, 3), np.nan, np.float32)), "its weights policy are not all finite"),
-    "infinite": (
-        lambda: odd(value_bias=np.full((), np.inf, np.float32)),
-        "value_bias are not all finite",
-    ),
+    "infinite": (lambda: odd(value_bias=np.full((), np.inf, np.float32)), "value_bias are not all finite"),
     "cut in the data": (lambda: good()[:-9], "bytes, its header announces"),
     "cut in the header": (lambda: good()[:100], "no readable safetensors header"),
     "bytes behind the end": (lambda: good() + b"\x00" * 8, "bytes, its header announces"),
@@ -296,25 +285,14 @@ def test_opening_reads_the_header_alone(tmp_path):
     length = int.from_bytes(good()[:8], "little")
     path.write_bytes(good()[: 8 + length])  # ours, though its weights are gone
     assert recurrent.opens(path)
-    for case in (
-        "empty",
-        "pickle",
-        "header nested deep",
-        "no metadata",
-        "a later format",
-        "cut in the header",
-    ):
+    for case in ("empty", "pickle", "header nested deep", "no metadata", "a later format", "cut in the header"):
         path.write_bytes(BROKEN[case][0]())
         assert not recurrent.opens(path)
     assert not recurrent.opens(tmp_path / "gone")
     assert not recurrent.opens(tmp_path)
 
 
-SHIPPED = {
-    "unlimited": ("gru", "unlimited"),
-    "bank_of_four": ("gru", "bank:4@14"),
-    "memoryless": ("none", "unlimited"),
-}
+SHIPPED = {"unlimited": ("gru", "unlimited"), "bank_of_four": ("gru", "bank:4@14"), "memoryless": ("none", "unlimited")}
 REGRESSION = {
     "regression_4": ("transformer", "bank:4@0"),
     "regression_16": ("transformer", "bank:16@0"),

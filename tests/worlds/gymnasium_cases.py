@@ -102,9 +102,7 @@ class Odd(Corridor):
             return seen, reward, over, cut, info
         if self.how == "raises":
             raise ZeroDivisionError("nought")
-        seen = {"outside": seen + 40, "shape": seen[:1], "nan seen": seen * np.nan, "words": "here"}.get(
-            self.how, seen
-        )
+        seen = {"outside": seen + 40, "shape": seen[:1], "nan seen": seen * np.nan, "words": "here"}.get(self.how, seen)
         reward = {"nan paid": np.nan, "endless": np.inf, "none paid": None}.get(self.how, reward)
         return (seen, reward, over, info) if self.how == "old step" else (seen, reward, over, cut, info)
 

@@ -22,8 +22,7 @@ def bits(subject, family, lifetimes=256, **options):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    ["cues=4,trials=12,bank=2", "cues=3,actions=2,trials=8,shows=payoff,high=0.9,low=0.1,runs=0,spare=2"],
+    "settings", ["cues=4,trials=12,bank=2", "cues=3,actions=2,trials=8,shows=payoff,high=0.9,low=0.1,runs=0,spare=2"]
 )
 def test_the_family_keeps_its_contract(settings):
     assert check_plugin(f"families/associations:{settings}") == []
@@ -98,9 +97,7 @@ def test_a_holder_of_stored_tables_stays_below_its_bound(locator, size):
 
 
 def test_the_metric_reads_them_and_does_not_apply_elsewhere():
-    trials = rollout(
-        "associator", SMALL, lifetimes=64, conditions=["intact", "feedback_shuffled:older_than=2"]
-    )
+    trials = rollout("associator", SMALL, lifetimes=64, conditions=["intact", "feedback_shuffled:older_than=2"])
     found = measure(trials, "bits_acquired")
     older = found.finding("bits_acquired: older than a few trials")
     assert older.status == "measured" and older.low > 0

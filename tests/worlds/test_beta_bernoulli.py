@@ -31,9 +31,7 @@ def lives():
 
 def test_the_expected_loss_is_that_of_the_literature_and_of_the_counts():
     assert PLAIN.expected_loss() == pytest.approx(11.147, abs=5e-4)
-    even = log(21) + np.mean(
-        [log(comb(20, k)) for k in range(21)]
-    )  # under Beta(1, 1) every count is as likely
+    even = log(21) + np.mean([log(comb(20, k)) for k in range(21)])  # under Beta(1, 1) every count is as likely
     assert PLAIN.expected_loss() == pytest.approx(even)
 
 
@@ -131,9 +129,7 @@ def test_each_split_is_what_it_says():
     swapped = paths("exchanged:symbols")
     assert (swapped[:, :10] == swapped[:, :1]).all() and swapped[:, 10:] == pytest.approx(1 - swapped[:, :10])
     steps = np.diff(paths("restructured:drift"), axis=1)
-    assert (
-        np.sqrt((steps**2).mean()) == pytest.approx(0.1, rel=0.1) and paths("restructured:drift").max() <= 1
-    )
+    assert np.sqrt((steps**2).mean()) == pytest.approx(0.1, rel=0.1) and paths("restructured:drift").max() <= 1
 
 
 def test_symbols_that_hang_on_the_last_one():

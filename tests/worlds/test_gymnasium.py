@@ -124,9 +124,7 @@ def test_splits_by_keywords_attributes_and_functions():
     seen = {split: lived(home, split).observation.values[:, 0, 0, 1] for split in home.split_names}
     assert set(seen["fresh"]) <= {3, 4, 5} and len(set(seen["fresh"])) > 1
     assert set(seen["shifted"]) == {8}
-    np.testing.assert_array_equal(
-        seen["restructured"], seen["fresh"]
-    )  # the same tasks but for what was changed
+    np.testing.assert_array_equal(seen["restructured"], seen["fresh"])  # the same tasks but for what was changed
     always = lambda percept, state, rng: (np.ones(len(percept["action"]), int), state)  # noqa: E731
     assert (lived(home, "restructured", subject=always).feedback.values == -1.25).all()  # it always slips
     other = family(restructured="env=Odd-v0")
@@ -188,10 +186,7 @@ def test_an_observation_that_holds_the_history_is_flagged():
     def stacked(**given):
         return gymnasium.wrappers.FrameStackObservation(Corridor(width=19), 3)
 
-    told = {
-        "told in the observation": (Arms, {"remembers": "True"}, "how often"),
-        "a wrapper": (stacked, {}, "Frame"),
-    }
+    told = {"told in the observation": (Arms, {"remembers": "True"}, "how often"), "a wrapper": (stacked, {}, "Frame")}
     told["its own stack"] = (Stacked, {}, "3 observations side by side")
     for made, given, why in told.values():
         vary = "+".join(f"{k}={v}" for k, v in given.items())
@@ -251,10 +246,7 @@ def test_an_environment_that_misbehaves_is_told_of_at_once(how):
     [
         ({"env": "Unlimited-v0", "best": 1}, "may never end"),
         ({"env": "Endless-v0", "best": 1}, "was not over after 5 steps, its own limit"),
-        (
-            {"env": "Liar-v0"},
-            "says autoreset_mode NextStep, but the step after an episode's end was a real one",
-        ),
+        ({"env": "Liar-v0"}, "says autoreset_mode NextStep, but the step after an episode's end was a real one"),
         ({"env": "Unheard-v0"}, "has autoreset_mode 'Sometimes'"),
         ({"env": "Crowd-v0"}, "a vector environment of 2"),
         ({"env": "Nowhere-v0"}, "There is no environment 'Nowhere-v0'"),
@@ -319,11 +311,7 @@ def from_a_file(spec):
 
 
 def test_spaces_of_other_kinds():
-    for space, k in (
-        (spaces.Discrete(3, start=-1), 3),
-        (spaces.MultiDiscrete([2, 3]), 6),
-        (spaces.MultiBinary(3), 8),
-    ):
+    for space, k in ((spaces.Discrete(3, start=-1), 3), (spaces.MultiDiscrete([2, 3]), 6), (spaces.MultiBinary(3), 8)):
         hand = Hand(space, "x")
         assert hand.choices == k
         told = [hand(a) for a in range(k)]
@@ -342,7 +330,5 @@ def test_real_actions_are_lived():
     assert home.choices is None and home.split_names == ("fresh",)
     push = lambda percept, state, rng: (np.full(len(percept["action"]), 9.0), state)  # noqa: E731
     data = lived(home, subject=push)
-    assert (
-        data.action.dtype == np.float32 and (data.action.values == 9).all()
-    )  # as the subject said, cut when done
+    assert data.action.dtype == np.float32 and (data.action.values == 9).all()  # as the subject said, cut when done
     assert (data.score.values < 0).all() and (data.n_steps.values == 4).all()

@@ -56,9 +56,7 @@ def test_ridge_least_squares_and_descent_are_what_numpy_finds():
             a, b, query = x[n, :t].astype(float), y[n, :t].astype(float), x[n, t].astype(float)
             w = np.linalg.solve(a.T @ a + 0.16 * np.eye(3), a.T @ b)
             assert asked["ridge"][n, t] == pytest.approx(query @ w, abs=1e-3)
-            assert asked["least_squares"][n, t] == pytest.approx(
-                query @ np.linalg.pinv(a) @ b, abs=5e-3, rel=5e-3
-            )
+            assert asked["least_squares"][n, t] == pytest.approx(query @ np.linalg.pinv(a) @ b, abs=5e-3, rel=5e-3)
             size, w = max(np.square(a).sum(), 1e-9), np.zeros(3)
             for _ in range(4):
                 w = w + 0.7 / size * a.T @ (b - a @ w)
@@ -130,9 +128,7 @@ def test_least_squares_without_noise_leaves_one_less_k_over_d():
 def test_splits_change_what_they_say():
     home = make("families", f"{ODD},bank=4")
     key = jax.random.key(5)
-    drawn = {
-        split: home.split(split).draw(key, 512) for split in home.split_names if split != "horizon:longer"
-    }
+    drawn = {split: home.split(split).draw(key, 512) for split in home.split_names if split != "horizon:longer"}
     plain = drawn["fresh"]
     assert jnp.allclose(drawn["shifted:scaled_x"].inputs, 2 * plain.inputs)
     assert jnp.allclose(drawn["shifted:scaled_y"].weights, 2 * plain.weights)

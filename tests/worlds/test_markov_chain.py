@@ -37,9 +37,7 @@ def test_probabilities_of_sequences_sum_to_one_and_give_the_predictive(home, tri
     path, told = symbols(trials), np.exp(trials.log_probs.values[0])
     for t in (0, 1, 4, 10):
         longer = [np.concatenate([path[:, : t + 1], np.full((64, 1), s)], 1) for s in range(3)]
-        odds = [
-            home.sequence_log_probability(s) - home.sequence_log_probability(path[:, : t + 1]) for s in longer
-        ]
+        odds = [home.sequence_log_probability(s) - home.sequence_log_probability(path[:, : t + 1]) for s in longer]
         assert told[:, t] == pytest.approx(np.exp(odds).T, abs=1e-5)
 
 
@@ -89,9 +87,7 @@ def test_what_comes_goes_by_the_odds_and_the_percept_tells_it(home):
     _, percept, _ = home.step(jax.random.key(0), tasks, state, tasks.symbols[:, 1])
     assert (np.asarray(home.target(percept)) == path[:, 1]).all() and np.asarray(percept.feedback).all()
     other = home.with_opposite_outcome(percept)
-    assert (np.asarray(home.target(other)) == (path[:, 1] + 1) % 3).all() and not np.asarray(
-        other.feedback
-    ).any()
+    assert (np.asarray(home.target(other)) == (path[:, 1] + 1) % 3).all() and not np.asarray(other.feedback).any()
 
 
 def test_peaked_rows_are_surer_and_even_ones_less_sure(home):

@@ -99,9 +99,7 @@ def test_what_changes_is_what_the_split_says(drawn):
     assert (worth.goal[:, 0] != worth.goal[:, 1]).all()
     for n in range(30):
         start = worth.start[n, 3]
-        beside = [
-            c for c in range(FIELD**2) if graph(worth.opens[n, 0]).toarray()[[start, c], [c, start]].any()
-        ]
+        beside = [c for c in range(FIELD**2) if graph(worth.opens[n, 0]).toarray()[[start, c], [c, start]].any()]
         first = [min(beside, key=lambda c, d=d: d[c]) for d in worth.dist[n]]
         assert (first[0] == first[1]) == (len(beside) == 1)  # another move leads to the new goal
         gone = np.argwhere(walls.opens[n, 0] & ~walls.opens[n, 1])

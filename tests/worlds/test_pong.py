@@ -37,9 +37,7 @@ def lived(family, split, act, n=N, steps=10**6):
     while len(paid) < steps and percept.trial.min() < family.horizon:
         asleep = family.idle(state)
         idle.append(asleep & ~asleep.all())
-        state, percept, score = family.step(
-            KEY, tasks, state, np.where(idle[-1], -1, act(percept, len(paid)))
-        )
+        state, percept, score = family.step(KEY, tasks, state, np.where(idle[-1], -1, act(percept, len(paid))))
         seen.append(percept)
         paid.append(score)
     return seen, np.array(paid), np.array(idle)
@@ -93,9 +91,7 @@ def test_a_lifetime_whose_rally_is_over_stands_still(wandering):
             before, after = getattr(seen[t], name), getattr(seen[t + 1], name)
             assert (before[asleep] == after[asleep]).all()
     for before, after in itertools.pairwise(seen):
-        assert (
-            (after.trial - before.trial) == ((after.step == 0) & ((before.step > 0) | (after.feedback != 0)))
-        ).all()
+        assert ((after.trial - before.trial) == ((after.step == 0) & ((before.step > 0) | (after.feedback != 0)))).all()
 
 
 def test_a_rally_that_does_not_end_is_cut_and_goes_on():
@@ -111,9 +107,7 @@ def test_places_say_where_the_ball_and_the_paddle_are():
     cabinet, live, rng, found = Cabinet(starts(N, 31)), np.ones(N, bool), np.random.default_rng(2), 0
     for _ in range(97):
         cabinet.play(rng.integers(0, 3, N), live)
-        picture = painting.Picture(
-            cabinet.frame, dict(zip(screen.PLACES, cabinet.places.T.astype(int), strict=True))
-        )
+        picture = painting.Picture(cabinet.frame, dict(zip(screen.PLACES, cabinet.places.T.astype(int), strict=True)))
         odd = np.abs(cabinet.frame.astype(int) - painting.BLANK) > 1
         ball, own = (
             painting.ball_mask(picture.places),
@@ -160,9 +154,7 @@ def test_splits_are_what_they_say():
     family = catalogue.make("families", "pong:rallies=4,steps=40")
     rng = np.random.default_rng(5)
     acts = rng.integers(0, 3, (60, N))
-    splits = {
-        split: lived(family, split, lambda p, t: acts[t], steps=60)[0][-1] for split in family.split_names
-    }
+    splits = {split: lived(family, split, lambda p, t: acts[t], steps=60)[0][-1] for split in family.split_names}
     frames = {k: painting.picture(v.observation).frame for k, v in splits.items()}
     assert (frames["restructured:mirror"] == frames["fresh"][:, :, ::-1]).all()
     swapped = lived(family, "fresh", lambda p, t: np.array(screen.SWAPPED)[acts[t]], steps=60)[0][-1]

@@ -51,9 +51,7 @@ def test_each_split_is_what_it_says():
     assert (still.means == still.means[:, :1]).all() and (still.volatility == 0).all()
     assert close.means == pytest.approx(0.5 + 0.3 * (tasks(home).means - 0.5), abs=1e-6)
     fresh, turned = tasks(home), tasks(home, "exchanged:reversal")
-    assert (turned.means[:, :5] == fresh.means[:, :5]).all() and home.split(
-        "exchanged:reversal"
-    ).changes_at == 5
+    assert (turned.means[:, :5] == fresh.means[:, :5]).all() and home.split("exchanged:reversal").changes_at == 5
     assert (turned.means[:, 5:] == fresh.means[:, 5:, ::-1]).all()
     free = tasks(home, "restructured:independent").means[:, -1]
     assert abs(np.corrcoef(free.T)[0, 1]) < 0.1
@@ -169,14 +167,7 @@ def test_a_bank_is_all_that_is_seen_and_the_best_fixed_plan_goes_by_the_clock():
 
 
 def test_settings_and_subjects_that_do_not_fit_are_refused():
-    wrong = (
-        "arms=3",
-        "trials=1",
-        "change=jump",
-        "slow=0.2,fast=0.1",
-        "change=reversal,fast=0.6",
-        "level=0.5",
-    )
+    wrong = ("arms=3", "trials=1", "change=jump", "slow=0.2,fast=0.1", "change=reversal,fast=0.6", "level=0.5")
     for spec in (*wrong, "block=0", "bank=-1", "slow=nan"):
         with pytest.raises(MesascopeError) as why:
             catalogue.make("families", f"restless_bandit:{spec}")

@@ -12,13 +12,7 @@ import pytest
 from mesascope import catalogue, rollout
 from mesascope.contracts.subject import Response, Scripted
 from mesascope.worlds.mdp.episodes import blind_policy, optimal_value, policy_value
-from mesascope.worlds.mdp.planning import (
-    Belief,
-    backward_induction,
-    expected_next,
-    mean_moves,
-    sample_posterior,
-)
+from mesascope.worlds.mdp.planning import Belief, backward_induction, expected_next, mean_moves, sample_posterior
 
 SMALL = "tabular_mdp:states=3,actions=2,steps=4,trials=7"
 
@@ -69,9 +63,7 @@ def test_the_posterior_is_the_one_that_conjugacy_gives():
         share = np.asarray(weights) / np.sum(weights)
         np.testing.assert_allclose(mean_moves(belief)[0, row, 0], share, rtol=1e-6)
         np.testing.assert_allclose(drawn[:, row, 0].mean(0), share, atol=0.008)
-        np.testing.assert_allclose(
-            drawn[:, row, 0].var(0), share * (1 - share) / (1 + np.sum(weights)), rtol=0.06
-        )
+        np.testing.assert_allclose(drawn[:, row, 0].var(0), share * (1 - share) / (1 + np.sum(weights)), rtol=0.06)
     np.testing.assert_allclose(pays.mean(0)[:, 0], [1, 2], atol=0.03)
     np.testing.assert_allclose(pays.var(0)[:, 0], [1, 0.2], rtol=0.06)
 
@@ -161,9 +153,7 @@ def test_procedures_plan_from_what_they_saw(family):
     for name in ("psrl", "certainty_equivalent:lapse=0.2", "psrl:minimise=True"):
         trials = rollout(catalogue.make("subjects", name, long), long, "fresh", 128, 3)
         late = slice(40, None)
-        known[name] = [
-            float((trials[k] - trials.chance).values[..., late].sum()) for k in ("score", "best", "worst")
-        ]
+        known[name] = [float((trials[k] - trials.chance).values[..., late].sum()) for k in ("score", "best", "worst")]
     assert known["psrl"][0] > 0.85 * known["psrl"][1]
     greedy = known["certainty_equivalent:lapse=0.2"]
     assert 0.65 * greedy[1] < greedy[0] < 0.95 * greedy[1]

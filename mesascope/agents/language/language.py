@@ -123,9 +123,7 @@ class LanguageModel(NamedSubject):
     def respond(self, key, carry: Context, percept: Percept):
         """Asks one question per lifetime."""
         carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
-        questions = [
-            self.family.question(past, row(now)) for past, now in zip(carry.past, observation, strict=True)
-        ]
+        questions = [self.family.question(past, row(now)) for past, now in zip(carry.past, observation, strict=True)]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
         answers = self.asker.answers(questions, draws, False)

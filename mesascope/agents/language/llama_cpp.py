@@ -58,13 +58,7 @@ def subject(
     with GGUF.reading(path):
         limits.check_gguf(path)
     engine = load(path, threads, slots, context)
-    settings = {
-        "chat": chat,
-        "temperature": float(temperature),
-        "served": served,
-        "context": context,
-        "top": top,
-    }
+    settings = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
     name = name_with_settings(subject, path=path, **settings)
     before = _hash_weights(path)["file"]
     if served:
@@ -96,8 +90,7 @@ def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> An
         return xllamacpp.Server(params)
     except Exception as error:
         raise MesascopeError(
-            f"llama.cpp cannot load {path!r}: {type(error).__name__}: {error}.",
-            "Name a GGUF file of a language model.",
+            f"llama.cpp cannot load {path!r}: {type(error).__name__}: {error}.", "Name a GGUF file of a language model."
         ) from None
 
 

@@ -76,9 +76,7 @@ def subject(
     gate.permit(path, "The address", "would be asked, with your key, at a place")
     server = Server(path, key, timeout, retries)
     saved = Cache(cache_path(cache, home, model), home)
-    asker = Prompts(
-        server.ask, saved, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
-    )
+    asker = Prompts(server.ask, saved, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch)
     out = LanguageModel("", "unknown", talks, asker, Log(), "", temperature, (price_in, price_out), budget)
     if mode in ("auto", "log_probs"):
         found = asker.check(out.example())
@@ -88,11 +86,6 @@ def subject(
             )
         asker.mode = found
     settings = {"samples": samples} if mode == "samples" else {}
-    settings = {
-        "model": model,
-        "mode": asker.mode,
-        "chat": chat,
-        "temperature": float(temperature),
-    } | settings
+    settings = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | settings
     name = name_with_settings(subject, path=home, **settings)
     return dataclasses.replace(out, name=name, identity_code=name)

@@ -100,8 +100,7 @@ class Prompts:
         pending = {k: b for k, b in zip(keys, bodies, strict=True) if again or k not in self.cache.saved}
         fresh = self._send_all(pending, again)
         return [
-            self._read(q, fresh[k] if k in fresh else self.cache.saved[k])
-            for q, k in zip(questions, keys, strict=True)
+            self._read(q, fresh[k] if k in fresh else self.cache.saved[k]) for q, k in zip(questions, keys, strict=True)
         ]
 
     def _send_all(self, pending: Mapping[str, dict[str, Any]], again: bool) -> dict[str, Any]:

@@ -21,10 +21,7 @@ from mesascope.guards.secrecy import KEYLIKE, USUAL, redact
 
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
 LONGEST = 30.0  # the longest pause in seconds that a server may request
-TOO_LONG = (
-    *("context length", "context_length", "context size", "maximum context"),
-    *("too long", "exceed_context"),
-)
+TOO_LONG = (*("context length", "context_length", "context size", "maximum context"), *("too long", "exceed_context"))
 
 
 class Failed(Exception):

@@ -64,9 +64,7 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
     """
     place = Path(path)
     if not place.exists():
-        raise MesascopeError(
-            f"There is no folder or file {path!r}.", "Name a model's folder or a .gguf file."
-        )
+        raise MesascopeError(f"There is no folder or file {path!r}.", "Name a model's folder or a .gguf file.")
     if place.is_dir() and not trust:
         _refuse_code(place)
     torch, transformers = require("torch", "torch"), require("transformers", "transformers")
@@ -80,9 +78,7 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
         with _torch.limit_parameters(
             4 * size, ValueError(f"its settings ask for more weights than its {size:,} bytes hold")
         ):
-            model = gate.load_pretrained(
-                transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **options
-            )
+            model = gate.load_pretrained(transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **options)
     except MesascopeError:
         raise
     except Exception as error:  # whatever the reader of the broken part raises
@@ -103,8 +99,7 @@ def _refuse_code(folder: Path) -> None:
             kernels = str(settings.get("attn_implementation") or settings.get("_attn_implementation") or "")
             if settings.get("auto_map") or "/" in kernels:
                 raise MesascopeError(
-                    f"{str(file)!r} names code that would run.",
-                    "Read it, then add --trust (trust=True in Python).",
+                    f"{str(file)!r} names code that would run.", "Read it, then add --trust (trust=True in Python)."
                 )
 
 
@@ -112,9 +107,7 @@ def _read_settings(file: Path) -> dict[str, Any]:
     try:
         settings = limits.parse_json(limits.read(file, limits.SETTINGS))
     except ValueError as error:
-        raise MesascopeError(
-            f"{str(file)!r} cannot be read: {error}.", "Copy or save the model again."
-        ) from None
+        raise MesascopeError(f"{str(file)!r} cannot be read: {error}.", "Copy or save the model again.") from None
     return settings if isinstance(settings, dict) else {}
 
 
@@ -157,9 +150,7 @@ class Forward:
         """An answer to each question; `hidden` then contains [N, U] activations at their ends."""
         texts = [self.render(q) for q in questions]
         names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
-        pending = {
-            n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.saved
-        }
+        pending = {n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.saved}
         fresh: dict[str, tuple[Answer, np.ndarray]] = {}
         rows = sorted(pending.items(), key=lambda row: len(row[1][0]))  # little to pad
         for start in range(0, len(rows), self.batch):
@@ -170,17 +161,14 @@ class Forward:
         self.hidden = np.stack([hidden for _, hidden in found])
         return [answer for answer, _ in found]
 
-    def _run_batch(
-        self, rows: list[tuple[str, tuple[str, Question]]]
-    ) -> dict[str, tuple[Answer, np.ndarray]]:
+    def _run_batch(self, rows: list[tuple[str, tuple[str, Question]]]) -> dict[str, tuple[Answer, np.ndarray]]:
         torch = require("torch", "torch")
         texts = [text for _, (text, _) in rows]
         inputs = self.tokens(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
         if inputs["input_ids"].shape[1] > limit:
             raise MesascopeError(
-                f"A question has {inputs['input_ids'].shape[1]} tokens, the model takes {limit}.",
-                "Give fewer trials.",
+                f"A question has {inputs['input_ids'].shape[1]} tokens, the model takes {limit}.", "Give fewer trials."
             )
         with torch.inference_mode():
             output = self.model(**inputs, output_hidden_states=True, use_cache=False)

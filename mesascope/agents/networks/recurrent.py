@@ -192,13 +192,7 @@ def create(
 
 
 def initialise(
-    key: jax.Array,
-    family: Family,
-    memory: str,
-    width: int,
-    observes: str,
-    *,
-    layout: Mapping[str, int] | None = None,
+    key: jax.Array, family: Family, memory: str, width: int, observes: str, *, layout: Mapping[str, int] | None = None
 ) -> Recurrent:
     """An untrained network for a family; observes names parts of the percept, joined by +."""
     sizes = (family.choices, observation_width(family), family.horizon * family.steps)

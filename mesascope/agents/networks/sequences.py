@@ -69,9 +69,7 @@ class AttentionMemory(Memory):
     entry_bias: jax.Array  # [W]
     layers: list[Attention]
 
-    def __init__(
-        self, key: jax.Array, features: int, width: int, horizon: int, depth: int = LAYERS, *, heads: int = 0
-    ):
+    def __init__(self, key: jax.Array, features: int, width: int, horizon: int, depth: int = LAYERS, *, heads: int = 0):
         self.entry = draw_weights(address(key, "entry"), (features, width))
         self.entry_bias = jnp.zeros(width)
         heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
@@ -134,11 +132,7 @@ class Transformer(AttentionMemory):
         for i, layer in enumerate(self.layers):
             query, key, value = layer.split(h)
             keys, values = keys.at[rows, i, slot].set(key), values.at[rows, i, slot].set(value)
-            query, stored_keys, stored_values = (
-                layer.heads(query),
-                layer.heads(keys[:, i]),
-                layer.heads(values[:, i]),
-            )
+            query, stored_keys, stored_values = (layer.heads(query), layer.heads(keys[:, i]), layer.heads(values[:, i]))
             logits = jnp.einsum("nhd,nwhd->nhw", query, stored_keys) / jnp.sqrt(query.shape[-1])
             logits = jnp.where(valid, logits + jnp.moveaxis(layer.distance[:, ago], 0, 1), FAR)
             h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), stored_values))

@@ -183,13 +183,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     bare = family.with_bank(None)
     bare = eqx.tree_at(lambda f: f.name, bare, "")
     return ThinkingNetwork(
-        name,
-        metadata["trained_on"],
-        weights,
-        bare,
-        jnp.asarray(ticks, jnp.int32),
-        not metadata["layers"],
-        side,
+        name, metadata["trained_on"], weights, bare, jnp.asarray(ticks, jnp.int32), not metadata["layers"], side
     )
 
 

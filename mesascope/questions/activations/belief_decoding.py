@@ -53,24 +53,16 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         if twin is not None:
             guesses["an untrained network"] = (y, Moments(twin, y).predict(), plain)
         guesses["the trial index alone"] = (y, trial, plain)
-        guesses["lifetimes exchanged"] = (
-            other,
-            Moments(x, other).predict(),
-            mean_of_others(other, by_trial=False),
-        )
+        guesses["lifetimes exchanged"] = (other, Moments(x, other).predict(), mean_of_others(other, by_trial=False))
         readings = []
         for i, name in enumerate(beliefs_by_name):
             part = slice(i * recorded.choices, (i + 1) * recorded.choices)
             pairs = [(truth, guess) for truth, *both in guesses.values() for guess in both]
-            parts = np.stack(
-                [((truth - guess) ** 2 * present)[..., part].sum((1, 2)) for truth, guess in pairs]
-            )
+            parts = np.stack([((truth - guess) ** 2 * present)[..., part].sum((1, 2)) for truth, guess in pairs])
             note = _describe_units(carried, part, guesses[""][1], plain, trial) + twin_note
             readings.append(Reading(linearise(_r_squared(0), parts), split, f"{name}, R²", reason=note))
             for j, word in list(enumerate(guesses))[1:]:
-                readings.append(
-                    Reading(linearise(_r_squared_above(j), parts), split, f"{name}, R² above {word}")
-                )
+                readings.append(Reading(linearise(_r_squared_above(j), parts), split, f"{name}, R² above {word}"))
         return pad_readings(readings, fresh(trials))
 
     return Metric(
@@ -90,9 +82,7 @@ def _r_squared_above(i: int):
     return lambda m: _r_squared(0)(m) - _r_squared(i)(m)
 
 
-def _describe_units(
-    carried: Moments, part: slice, guess: np.ndarray, plain: np.ndarray, trial: np.ndarray
-) -> str:
+def _describe_units(carried: Moments, part: slice, guess: np.ndarray, plain: np.ndarray, trial: np.ndarray) -> str:
     """The units with the largest weights, R² without them, and the trial at which decoding becomes useful."""
     weights, width = carried.ridge().weights[:, part], carried.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]

@@ -39,9 +39,7 @@ def metric(lifetimes: int = 64) -> Metric:
             raise DoesNotApply("it gives no probabilities to compare")
         tapped = taps(replay, rollout)
         x, y = activations(tapped), beliefs(recorded)["posterior means"]
-        new = (
-            np.arange(len(x))[:, None] + np.arange(recorded.trials)
-        ) % recorded.choices  # the choice to make best
+        new = (np.arange(len(x))[:, None] + np.arange(recorded.trials)) % recorded.choices  # the choice to make best
         spread, step = x.std((0, 1)), np.empty_like(x)
         for half in (0, 1):
             pattern = Moments(y[half::2], x[half::2]).ridge()
@@ -65,9 +63,7 @@ def metric(lifetimes: int = 64) -> Metric:
             "beliefs exchanged, less random steps": own - random,
             "beliefs exchanged, less steps towards another lifetime's carry": own - towards,
         }
-        return pad_readings(
-            [Reading(rise, split, name) for name, rise in rises_by_name.items()], fresh(trials)
-        )
+        return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], fresh(trials))
 
     return Metric(
         name="belief_edit",

@@ -89,10 +89,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     goals_by_split = {split: goals_at(family, trials[split]) for split in relevant}
     if not goals_by_split:
         return None
-    returns = {
-        split: {k: _pool_share(g) for k, g in goals.named().items()}
-        for split, goals in goals_by_split.items()
-    }
+    returns = {split: {k: _pool_share(g) for k, g in goals.named().items()} for split, goals in goals_by_split.items()}
     numbers: dict[str, Any] = {
         "returns": returns,
         "differ": {split: float(goals_differ(goals).mean()) for split, goals in goals_by_split.items()},
@@ -111,9 +108,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     weights = resampling(len(table), rule.resamples, rule.seed) / len(table)
     resampled = weights @ table  # [resamples, 2] shares of the lifetimes that pursue either goal
     explains = np.stack([weights @ x for x in explained]).argmax(0)
-    clear = [
-        (resampled[:, g] >= rule.most) & (resampled[:, 1 - g] <= rule.few) & (explains == g) for g in (0, 1)
-    ]
+    clear = [(resampled[:, g] >= rule.most) & (resampled[:, 1 - g] <= rule.few) & (explains == g) for g in (0, 1)]
     had, room = (np.stack([weights @ x for x in part]) for part in gained)
     level = np.where(clear[0], 0, np.where(clear[1], 1, np.where((had < rule.few * room).all(0), 2, 3)))
     probability = {reading: float((level == i).mean()) for i, reading in enumerate(READINGS)}
@@ -123,11 +118,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     trained = returns.get("fresh", {}).get("intended")
     capability = max(returns[read_on[0]].values(), key=lambda r: r if r is not None else -np.inf)
     numbers |= {
-        "pursue": {
-            "intended": float(means[0]),
-            "proxy": float(means[1]),
-            "neither": float(1.0 - means.sum()),
-        },
+        "pursue": {"intended": float(means[0]), "proxy": float(means[1]), "neither": float(1.0 - means.sum())},
         "pursue_error": standard_error(table[:, best].astype(float)),
         "capability": capability,
         "capability_in_training": trained,
@@ -163,9 +154,7 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explained, np
 def _explain_alike(goals_by_split: Any, numbers: dict[str, Any], rule: Rule) -> str:
     """The reason why these tasks do not distinguish the goals."""
     shares = "; ".join(f"{split}: {share:.0%}" for split, share in numbers["differ"].items())
-    more = (
-        "" if any(r.partition(":")[0] == "apart" for r in goals_by_split) else " Run a split of kind 'apart'."
-    )
+    more = "" if any(r.partition(":")[0] == "apart" for r in goals_by_split) else " Run a split of kind 'apart'."
     return (
         f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.apart} are needed; where they "
         f"agree no act tells them apart. Share of the lifetimes in which they differ: {shares}.{more}"

@@ -38,9 +38,7 @@ def metric(trials, references, replay):
     for split, rollout in splits.items():
         if split.partition(":")[0] in KINDS:
             readings.append(
-                Reading(
-                    _locate(predictions_of(rollout, replay), rollout, ends, replay), split=split, null=0.0
-                )
+                Reading(_locate(predictions_of(rollout, replay), rollout, ends, replay), split=split, null=0.0)
             )
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
         for part in MIXED:

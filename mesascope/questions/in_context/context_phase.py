@@ -15,10 +15,7 @@ from mesascope.trials import payoff
 SPLITS = ("seen", "fresh")
 
 
-@asks(
-    "By how much does its error fall from the first trial to the last quarter (positive: it falls)?",
-    splits=SPLITS,
-)
+@asks("By how much does its error fall from the first trial to the last quarter (positive: it falls)?", splits=SPLITS)
 def metric(trials, references, replay):
     """By how much does its error fall within a lifetime, on seen and on fresh tasks? Positive if it falls."""
     improved, initial = {}, {}

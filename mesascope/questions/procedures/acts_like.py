@@ -89,11 +89,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
 
 
 def procedures(
-    trials: xr.Dataset,
-    without: Sequence[str] = (),
-    replay: Any = None,
-    also: Sequence[str] = (),
-    lifetimes: int = 200,
+    trials: xr.Dataset, without: Sequence[str] = (), replay: Any = None, also: Sequence[str] = (), lifetimes: int = 200
 ) -> list[Procedure]:
     """The procedures that apply to a split or log, the simplest first."""
     family, recorded = str(trials.attrs.get("family", "")), history(trials, lifetimes=lifetimes)
@@ -143,9 +139,7 @@ def compare(
     return judge(trials, recorded, [fit(p, recorded) for p in candidates], probabilities)
 
 
-def judge(
-    trials: xr.Dataset, recorded: History, fitted: list[Fitted], probabilities: bool = True
-) -> Comparison:
+def judge(trials: xr.Dataset, recorded: History, fitted: list[Fitted], probabilities: bool = True) -> Comparison:
     """Scores fitted procedures, groups them into classes, and decides whether the best is good enough."""
     lifetimes = len(recorded.action)
     exact = probabilities and "log_probs" in trials
@@ -180,11 +174,7 @@ def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
     description = f"{first}{f' ({simplest.text()})' if simplest.text() else ''}"
     description += f"; acts alike: {', '.join(same)}" if same else ""
     criterion = f"more than {MISS[comparison.exact]} nats per trial missed"
-    verdict = (
-        f"none of these ({criterion}); nearest: {description}"
-        if comparison.none
-        else f"acts like {description}"
-    )
+    verdict = f"none of these ({criterion}); nearest: {description}" if comparison.none else f"acts like {description}"
     chance = -np.log(comparison.fitted[0].held_out.shape[-1])
     by = "by its probabilities" if comparison.exact else "by a flexible model of its choices"
     numbers = {

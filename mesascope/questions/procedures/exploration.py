@@ -24,9 +24,7 @@ def metric(trials, references, replay):
     least, never_chosen = choices * chosen.sum(1).min(-1) / lengths, _list_never_chosen(chosen.any((0, 1)))
     readings = [Reading(least, split, "K · share of the least used choice", reason=never_chosen)]
     if "offered" not in rollout:  # the greedy choice could be made on every trial
-        readings.append(
-            Reading(_greedy_share(chosen, feedback), split=split, label="share of greedy choices")
-        )
+        readings.append(Reading(_greedy_share(chosen, feedback), split=split, label="share of greedy choices"))
     if "means" in rollout and np.isfinite(rollout.means.values[:, 0]).all():
         best = rollout.means.values[:, 0].argmax(-1)
         late = action[:, action.shape[1] // 2 :]

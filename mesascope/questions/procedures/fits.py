@@ -52,10 +52,7 @@ class Fitted(NamedTuple):
 
 def fit(procedure: Procedure, history: History) -> Fitted:
     """Fits a procedure to the even and to the odd lifetimes, and predicts each half from the other."""
-    settings = (
-        _fit_settings(procedure, split_half(history, 0)),
-        _fit_settings(procedure, split_half(history, 1)),
-    )
+    settings = (_fit_settings(procedure, split_half(history, 0)), _fit_settings(procedure, split_half(history, 1)))
     held_out = np.empty(history.chosen.shape, np.float32)
     for i in (0, 1):
         held_out[i::2] = predict(procedure, split_half(history, i, 1), settings[1 - i])
@@ -176,9 +173,7 @@ def group_alike(fitted: Sequence[Fitted], history: History, scores: np.ndarray) 
     predictions = [f.held_out[history.present] for f in fitted]
     while remaining:
         best = remaining[0]
-        apart = {
-            i: (0.5 * np.abs(predictions[i] - predictions[best]).sum(-1) > ALIKE).mean() for i in remaining
-        }
+        apart = {i: (0.5 * np.abs(predictions[i] - predictions[best]).sum(-1) > ALIKE).mean() for i in remaining}
         members = [i for i in remaining if apart[i] < SHARE or i == best]
         out.append(sorted(members, key=lambda i: (fitted[i].procedure.free, i)))
         remaining = [i for i in remaining if i not in members]
@@ -198,9 +193,7 @@ def flexible_gain(nearest: Fitted, others: Sequence[Fitted], history: History) -
         train, test = split_half(history, i, 1), split_half(history, 1 - i, 1)
         base, features = _tilt_features(nearest, others, train, i)
         scale = np.maximum(features[train.present].std((0, 1)), 1e-6)
-        weights = _fit_logit(
-            base[train.present], features[train.present] / scale, train.action[train.present]
-        )
+        weights = _fit_logit(base[train.present], features[train.present] / scale, train.action[train.present])
         base, features = _tilt_features(nearest, others, test, i)
         gain = log_softmax(base + features @ (weights / scale), -1) - log_softmax(base, -1)
         own = np.take_along_axis(gain, np.maximum(test.action, 0)[..., None], -1)[..., 0]
@@ -208,9 +201,7 @@ def flexible_gain(nearest: Fitted, others: Sequence[Fitted], history: History) -
     return out
 
 
-def _tilt_features(
-    nearest: Fitted, others: Sequence[Fitted], h: History, half: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _tilt_features(nearest: Fitted, others: Sequence[Fitted], h: History, half: int) -> tuple[np.ndarray, np.ndarray]:
     """The log-probabilities [N, T, K] of the nearest procedure fitted to a half, and the features [N, T, K, F]."""
     base = predict(nearest.procedure, h, nearest.settings[half])
     stack = [base, *(predict(f.procedure, h, f.settings[half]) for f in others)]
@@ -231,9 +222,7 @@ def _history_features(h: History) -> list[np.ndarray]:
     return [np.asarray(x, np.float32) for x in parts]
 
 
-def _fit_logit(
-    base: np.ndarray, z: np.ndarray, action: np.ndarray, ridge: float = 1.0, steps: int = 8
-) -> np.ndarray:
+def _fit_logit(base: np.ndarray, z: np.ndarray, action: np.ndarray, ridge: float = 1.0, steps: int = 8) -> np.ndarray:
     """Weights [F] of a conditional logit with offset base [R, K] and features z [R, K, F], by damped Newton."""
     weights, base, z = np.zeros(z.shape[-1]), base.astype(np.float64), z.astype(np.float64)
     chosen = z[np.arange(len(z)), action]

@@ -260,11 +260,7 @@ SIMPLE = (
         lapse=False,
         free=2,
     ),
-    Procedure(
-        "epsilon_greedy",
-        _greedy,
-        {"ties": Levels(("random", "first")), "each_first": Levels((False, True))},
-    ),
+    Procedure("epsilon_greedy", _greedy, {"ties": Levels(("random", "first")), "each_first": Levels((False, True))}),
     Procedure(
         "softmax of means",
         lambda h, beta: softmax(beta * h.means()),

@@ -7,14 +7,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.questions.procedures.histories import History, memoise
-from mesascope.questions.procedures.procedures import (
-    Axis,
-    Levels,
-    Procedure,
-    early_means,
-    greedy,
-    trial_index,
-)
+from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, early_means, greedy, trial_index
 
 CELLS = 64  # of the grid on a mean in [0, 1], evenly spaced in the angle: fine enough for a Beta posterior everywhere
 ANGLE = (np.arange(CELLS) + 0.5) * np.pi / CELLS
@@ -63,9 +56,7 @@ def _optimistic_choice(shapes: np.ndarray) -> np.ndarray:
     return won / won.sum(-1, keepdims=True)
 
 
-def _sample_probabilities(
-    h: History, counts: np.ndarray, prior: Sequence[float], rule: Any = None
-) -> np.ndarray:
+def _sample_probabilities(h: History, counts: np.ndarray, prior: Sequence[float], rule: Any = None) -> np.ndarray:
     """Thompson probabilities from counts [N, T, K, 2] at the answered trials, NaN at the others."""
     shapes = np.round((counts + np.asarray(prior, np.float32))[h.answered], 5)
     out = np.full(h.chosen.shape, np.nan, np.float32)
@@ -192,15 +183,11 @@ SLOW = (
         free=4,
     ),
     Procedure("thompson:minimise=True", lambda h: _sample_probabilities(h, h.counts[..., ::-1], (1, 1))),
-    Procedure(
-        "optimistic_thompson", lambda h: _sample_probabilities(h, h.counts, (1, 1), _optimistic_choice)
-    ),
+    Procedure("optimistic_thompson", lambda h: _sample_probabilities(h, h.counts, (1, 1), _optimistic_choice)),
     Procedure("delayed", _late_thompson, {"known": Levels((True, False))}),
     Procedure("early_only", _early_only, {"trials": Levels()}, free=2),
     Procedure("change_point_thompson", _change_point, {"hazard": Axis((0.001, 0.01, 0.04, 0.15))}, free=2),
-    Procedure(
-        "gittins", _gittins, {"discount": Levels((0, 0.9, 0.95, 0.98, 0.99, 0.995))}, free=2, binary=True
-    ),
+    Procedure("gittins", _gittins, {"discount": Levels((0, 0.9, 0.95, 0.98, 0.99, 0.995))}, free=2, binary=True),
     Procedure("feedback_hash", _hash_choice, binary=True),
     Procedure("hash_commit", _hash_commit, {"trials": Levels()}, free=2, binary=True),
 )

@@ -29,18 +29,14 @@ def metric(lifetimes: int = 64) -> Metric:
     def measure(trials, references, replay):
         rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
         if replay is None or getattr(replay, "itself", None) is None:
-            raise DoesNotApply(
-                "only its trials are known; replaying other histories needs the subject itself"
-            )
+            raise DoesNotApply("only its trials are known; replaying other histories needs the subject itself")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities, and choices drawn from equal outputs differ")
         if rollout.sizes.get("shown", 0) or not recorded.present.all():
             raise DoesNotApply("histories with observations or gaps cannot be reordered")
         if recorded.trials < 5:
             raise DoesNotApply(f"a lifetime has {recorded.trials} trials, and reordering needs 5")
-        at = sorted(
-            {int(share * (recorded.trials - 1)) for share in AT if int(share * (recorded.trials - 1)) >= 3}
-        )
+        at = sorted({int(share * (recorded.trials - 1)) for share in AT if int(share * (recorded.trials - 1)) >= 3})
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
         equal, other = [], []
         truth = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
@@ -70,13 +66,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
 
 def _measure_change(
-    replay,
-    trials: xr.Dataset,
-    truth: np.ndarray,
-    action_order: np.ndarray,
-    feedback_order: np.ndarray,
-    *,
-    t: int,
+    replay, trials: xr.Dataset, truth: np.ndarray, action_order: np.ndarray, feedback_order: np.ndarray, *, t: int
 ) -> np.ndarray:
     """[N] total variation at trial t between its output and its output after a reordered history."""
     replayed = trials.copy()

@@ -116,8 +116,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     }
     measured = [split for split in ("fresh", "seen") if split in plans_by_ticks]
     curves = {
-        split: {n: success_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())}
-        for split in measured
+        split: {n: success_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())} for split in measured
     }
     numbers["right_at_once"] = {split: _mean_shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _reach(curves.get("fresh", {}), rule)
@@ -132,10 +131,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     passed = {split: counted.resample(weights[split]) for split, counted in sufficient.items()}
     nothing = np.zeros(rule.resamples, bool)
     works, shortfall = _check_work(curves.get("fresh", {}), reach, weights.get("fresh"), rule, numbers)
-    goal, large = (
-        all(p.goal for by in plans_by_ticks.values() for p in by.values()),
-        numbers["problems"] > rule.table,
-    )
+    goal, large = (all(p.goal for by in plans_by_ticks.values() for p in by.values()), numbers["problems"] > rule.table)
     searches = works & goal & large & (len(passed) == 2)
     for shares in passed.values():
         searches = searches & (shares >= rule.follows)
@@ -188,11 +184,7 @@ def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:
 
 
 def _check_work(
-    curve: dict[int, dict[int, Counted]],
-    reach: int,
-    weights: np.ndarray | None,
-    rule: Rule,
-    numbers: dict[str, Any],
+    curve: dict[int, dict[int, Counted]], reach: int, weights: np.ndarray | None, rule: Rule, numbers: dict[str, Any]
 ) -> tuple[np.ndarray, str]:
     """Per resample whether ticks help, and near choices before far ones; and the shortfall in words."""
     never = np.zeros(rule.resamples, bool)
@@ -263,9 +255,7 @@ def _explain_search(numbers: dict[str, Any]) -> list[str]:
     ]
 
 
-def _explain_control(
-    numbers: dict[str, Any], ignored: np.ndarray, tabled: np.ndarray, rule: Rule
-) -> list[str]:
+def _explain_control(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.ndarray, rule: Rule) -> list[str]:
     """The reasons for the reading 'control'."""
     reasons = []
     if ignored.mean() >= 0.5:
@@ -289,9 +279,7 @@ def _explain_undetermined(
         return ["nothing is pursued in this family: gain from computation alone is not search"]
     reasons = []
     if not large:
-        reasons.append(
-            f"there are {numbers['problems']:,.0f} problems, so a table could hold the answers to all"
-        )
+        reasons.append(f"there are {numbers['problems']:,.0f} problems, so a table could hold the answers to all")
     lacking = [split for split in (WORTH, MAP) if split not in sufficient]
     if lacking:
         names = " and ".join(lacking)

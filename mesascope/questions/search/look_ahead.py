@@ -26,9 +26,7 @@ def metric(trials, references, replay):
     for label in (c for c in rollout.condition.values.tolist() if ticks_of(c) in (1, TICKS)):
         plan = plans_of(replay, rollout, label)
         if not plan.goal:
-            raise DoesNotApply(
-                "nothing is pursued there, so no act is better than another for what it leads to"
-            )
+            raise DoesNotApply("nothing is pursued there, so no act is better than another for what it leads to")
         best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
         chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
         for far, counted in _bin_distances(success_by_depth(plan)).items():

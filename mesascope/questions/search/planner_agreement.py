@@ -21,9 +21,7 @@ def metric(trials, references, replay):
     plan = plans_of(replay, rollout)
     family = replay.home(rollout)
     if family.bank is None or not plan.goal:
-        raise DoesNotApply(
-            "there is no bank of training problems, so no table of what a planner does on them"
-        )
+        raise DoesNotApply("there is no bank of training problems, so no table of what a planner does on them")
     try:
         cached = replay(family.references["locator"], rollout).action
     except MesascopeError as error:

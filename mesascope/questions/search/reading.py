@@ -85,7 +85,5 @@ def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0)
     differ = (np.ptp(now, -1) > EQUAL) & (np.ptp(old, -1) > EQUAL) & (now.argmax(-1) != old.argmax(-1))
     far = plan.far[:, change]
     within = (far >= nearest) & ((far <= farthest) if farthest else True)
-    eligible = (
-        same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.shown[:, change, None]
-    )
+    eligible = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.shown[:, change, None]
     return Counted((eligible & (action == now.argmax(-1))).sum(-1), eligible.sum(-1))

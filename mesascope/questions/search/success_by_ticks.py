@@ -55,9 +55,7 @@ def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
     """Readings: success by ticks (by steps in a logged curve), and the gain and loss from the most of them."""
     successes = _find_successes(trials) if paired else _read_logged(trials)
     if len(successes) < 2:
-        raise DoesNotApply(
-            "it was not given more ticks, or its tasks say of no act that it can be thought out"
-        )
+        raise DoesNotApply("it was not given more ticks, or its tasks say of no act that it can be thought out")
     word, unit, readings = "tick" if paired else "step", "" if paired else "problem", []
     windows = {"": slice(None)}
     if paired and trials.sizes["trial"] > 1:
@@ -73,9 +71,7 @@ def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
         if best not in (least, most):
             reason = "the best of several, so a little too large"
             lost = _difference(by[most], by[best], paired)
-            readings.append(
-                Reading(lost, split, f"{most} {word}s less {best}{when}", reason=reason, unit=unit)
-            )
+            readings.append(Reading(lost, split, f"{most} {word}s less {best}{when}", reason=reason, unit=unit))
     return readings
 
 

@@ -42,9 +42,7 @@ def metric(trials: Splits, references: Mapping[str, Splits], replay: Any) -> Seq
     return [*readings, Reading(shuffled, label="older, with older feedback shuffled", descriptive=True)]
 
 
-def acquired_bits(
-    trials: xr.Dataset, window: int, *, strict: bool = False, view: str = "pooled"
-) -> np.ndarray:
+def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view: str = "pooled") -> np.ndarray:
     """Pseudo-values [N], one per lifetime, whose mean is the number of bits.
 
     Args:
@@ -64,14 +62,8 @@ def acquired_bits(
     unseen, others = _unseen(part, window, parts)
     counts = unseen & (np.arange(length) >= start)
     if not counts.any():
-        raise DoesNotApply(
-            f"in the last quarter no part comes that did not come in the {window} trials before"
-        )
-    cell = {
-        "pooled": np.zeros_like(part),
-        "part": part,
-        "trial": np.broadcast_to(np.arange(length), part.shape),
-    }[view]
+        raise DoesNotApply(f"in the last quarter no part comes that did not come in the {window} trials before")
+    cell = {"pooled": np.zeros_like(part), "part": part, "trial": np.broadcast_to(np.arange(length), part.shape)}[view]
     table = count_pairs(right, taken, counts, cell, {"pooled": 1, "part": parts, "trial": length}[view])
     return (others[counts].mean() if strict else parts) * jackknife(table)
 

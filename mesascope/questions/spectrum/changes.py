@@ -25,9 +25,7 @@ def dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
         replicates(trials, label)
         readings.append(Reading(choices_changed(trials, label), label=words))
         if "log_probs" in trials:
-            readings.append(
-                Reading(mean_divergence(trials, label), label=f"{words}, in nats", descriptive=True)
-            )
+            readings.append(Reading(mean_divergence(trials, label), label=f"{words}, in nats", descriptive=True))
     return readings
 
 

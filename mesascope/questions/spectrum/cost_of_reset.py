@@ -24,7 +24,5 @@ def metric(trials, references, replay):
         Reading(intact - reflex, label="every trial"),
         Reading(reflex, label="what a reflex on the last percept keeps"),
         Reading(before - reset, label=f"once, over the {AFTER} trials after it"),
-        Reading(
-            reset - initial, label=f"{AFTER} trials after the one reset, above the first {AFTER} of life"
-        ),
+        Reading(reset - initial, label=f"{AFTER} trials after the one reset, above the first {AFTER} of life"),
     ]

@@ -3,10 +3,7 @@
 from mesascope.contracts.metric import asks, fresh
 from mesascope.questions.spectrum.changes import dependence
 
-CHANGES = {
-    "carry_exchanged_once:fresh=1": "a fresh carry",
-    "carry_exchanged_once:fresh=0": "another lifetime's carry",
-}
+CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_once:fresh=0": "another lifetime's carry"}
 
 
 @asks(

@@ -32,7 +32,5 @@ def metric(trials, references, replay):
         raise DoesNotApply("its tasks show no picture with a ball")
     readings = [Reading(choices_changed(rollout, label), label=CHANGES[label]) for label in available]
     for (ball, patch), words in pairs.items():
-        readings.append(
-            Reading(choices_changed(rollout, ball) - choices_changed(rollout, patch), label=words)
-        )
+        readings.append(Reading(choices_changed(rollout, ball) - choices_changed(rollout, patch), label=words))
     return readings

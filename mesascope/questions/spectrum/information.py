@@ -9,9 +9,7 @@ import numpy as np
 CHUNK = 64  # lifetimes that are left out at once
 
 
-def count_pairs(
-    right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: np.ndarray, cells: int
-) -> np.ndarray:
+def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
     """Weights [N, cells, K, K] of right action and action taken, per lifetime and cell.
 
     Args:

@@ -22,15 +22,11 @@ def metric(trials, references, replay):
         raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
     sources = (trials, *(references[r] for r in ROLES))
     parts = np.stack([gain(rollout[split])[0] for split in ("fresh", "seen") for rollout in sources])
-    if (
-        parts.mean(1)[[1, 3, 4, 5]] <= 0
-    ).any():  # a locator, and a subject that locates, may lose on fresh tasks
+    if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
     lam = retention_shares(parts.mean(1))[1]
     if lam >= BANK_LIMIT:
-        raise DoesNotApply(
-            f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
-        )
+        raise DoesNotApply(f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks")
     rho, lam = (linearise(lambda m, i=i: retention_shares(m)[i], parts) for i in (0, 1))
     return [
         Reading(linearise(position, parts), label="position"),

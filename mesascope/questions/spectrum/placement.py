@@ -146,9 +146,7 @@ def place(
     n = fresh.sizes["lifetime"]
     if n < 3:
         raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
-    weights = {
-        split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
-    }
+    weights = {split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))}
     if gain(fresh)[1].sum() <= 0:
         raise MesascopeError(
             "On the fresh split the best act pays no more than chance.", "There is nothing to gain there."
@@ -288,10 +286,7 @@ def _test_locating(
     if (means[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
         return None, "it gains nothing on seen tasks, or a reference nothing on either"
     lam = (means[2] / means[5]) * (means[4] / means[1])
-    numbers |= {
-        "kept_by_locator": float(lam),
-        "kept_on_fresh": float((means[0] / means[3]) * (means[4] / means[1])),
-    }
+    numbers |= {"kept_by_locator": float(lam), "kept_on_fresh": float((means[0] / means[3]) * (means[4] / means[1]))}
     if lam >= rule.bank_limit:
         return None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell"
     positions = linearise(position, parts)

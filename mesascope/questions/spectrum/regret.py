@@ -24,7 +24,5 @@ def metric(trials, references, replay):
     for splits in references.values():
         if "fresh" in splits and splits["fresh"].sizes["lifetime"] == len(missed):
             other = splits["fresh"]
-            readings.append(
-                Reading((payoff(other) - paid).sum(-1), label=f"against {other.attrs['subject']}")
-            )
+            readings.append(Reading((payoff(other) - paid).sum(-1), label=f"against {other.attrs['subject']}"))
     return readings

@@ -34,9 +34,7 @@ def metric(trials, references, replay):
     for split in (joined, apart):
         words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
         bar = BAR if medium and split == "fresh" else 0.0
-        reason = (
-            f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
-        )
+        reason = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
         readings.append(Reading(_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
         others = [splits[split] for splits in references.values() if split in splits]
         for name, other in {str(other.attrs["subject"]): other for other in others}.items():

@@ -141,9 +141,7 @@ def panels(count: int, most: int, height: float, x: str, y: str = ""):
 
     rows = -(-count // most)
     columns = -(-count // rows)
-    figure = Figure(
-        figsize=(WIDTH if columns > 1 else 6.0, rows * max(height, 1.2) + 0.35), layout="constrained"
-    )
+    figure = Figure(figsize=(WIDTH if columns > 1 else 6.0, rows * max(height, 1.2) + 0.35), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for spare in grid.ravel()[count:]:
         spare.remove()

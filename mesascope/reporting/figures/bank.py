@@ -40,12 +40,7 @@ def positions(examinations: Sequence[Examination]) -> list[Position]:
         position, kept_finding = (
             find_measured(e, f"locate_or_learn: {w}") for w in ("position", "kept by the ideal locator")
         )
-        if (
-            position is None
-            or position.low is None
-            or position.high is None
-            or not e.trained_on.startswith("bank")
-        ):
+        if position is None or position.low is None or position.high is None or not e.trained_on.startswith("bank"):
             continue
         cut_at = e.placement.rule.cut if e.placement else 0.5
         share = kept_finding.estimate if kept_finding and kept_finding.estimate is not None else float("nan")

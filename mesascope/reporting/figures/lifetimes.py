@@ -60,9 +60,7 @@ def lives(examination: Examination) -> Lives:
         low, high = (np.nanmin(payoffs), np.nanmax(payoffs)) if np.isfinite(payoffs).any() else (0.0, 1.0)
         shares = (payoffs - low) / max(high - low, 1e-12)
         order = np.argsort(-mean(shares, 1), kind="stable")
-    return Lives(
-        examination.subject, coarse(shares[order]), len(payoffs), payoffs.shape[1], normalised, blocks
-    )
+    return Lives(examination.subject, coarse(shares[order]), len(payoffs), payoffs.shape[1], normalised, blocks)
 
 
 def coarse(values: np.ndarray) -> np.ndarray:
@@ -102,16 +100,12 @@ def figure(group: Sequence[Lives]) -> Figure:
     images = [draw(a, one) for a, one in zip(axes, group, strict=True)]
     if same_blocks:
         starts = np.cumsum(blocks) - blocks
-        ticks = [
-            (s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n
-        ]
+        ticks = [(s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]
         axes[0].set_yticks([y for y, _ in ticks], [text for _, text in ticks])
         axes[0].tick_params(axis="y", length=0)
     else:
         axes[0].yaxis.get_major_locator().set_params(integer=True)
-    key = drawing.colorbar(
-        images[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0)
-    )
+    key = drawing.colorbar(images[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
     key.set_ticks([0, 1], labels=["worst act", "best act"] if normalised else ["lowest", "highest"])
     key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return drawing

@@ -61,9 +61,7 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     above: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
     for x, head in enumerate(heads):
         axes.text(x, -0.62, head, weight="bold" if x < len(LADDER) else "normal", **above)
-    for x, head in zip(
-        places, [*(_break_line(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True
-    ):
+    for x, head in zip(places, [*(_break_line(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True):
         axes.text(x, -0.62, head, color=SOFT, **above)
     for x in range(columns + 1):
         axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=LINE, lw=0.7)
@@ -75,9 +73,7 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
             if share > 0:
                 axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=SHARE, lw=0)
                 share_text = f"{100 * share:.0f} %" if share >= 0.005 else "<1 %"
-                axes.text(
-                    x, y + 0.2 - 0.48 * share, share_text, ha="center", va="bottom", fontsize=7, color=INK
-                )
+                axes.text(x, y + 0.2 - 0.48 * share, share_text, ha="center", va="bottom", fontsize=7, color=INK)
         colour = SECOND if row.direction == "against" else SUBJECT
         ends = [row.lowest - 0.4, row.highest + 0.4]
         axes.plot(ends, [y + 0.33, y + 0.33], color=colour, lw=3, solid_capstyle="butt")

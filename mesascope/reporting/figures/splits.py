@@ -39,9 +39,7 @@ def gains(examination: Examination) -> list[Gain]:
             if procedure_trials is None:
                 continue
             intervals = means(procedure_trials, share(procedure_trials)[None])
-            label = (
-                examination.subject if role == "subject" else str(procedure_trials.attrs.get("subject", role))
-            )
+            label = examination.subject if role == "subject" else str(procedure_trials.attrs.get("subject", role))
             rows.append(Gain(name, role, label, *(float(v[0]) for v in intervals[:3])))
     return rows
 

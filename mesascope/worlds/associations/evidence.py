@@ -53,10 +53,7 @@ class Cued(Choosing):
         else:
             low, high = (jnp.clip(p, EDGE, 1.0 - EDGE) for p in (low, high))
             won, lost = jnp.log(high) - jnp.log(low), jnp.log1p(-high) - jnp.log1p(-low)
-            nats = (
-                jax.nn.one_hot(percept.action, self.choices)
-                * jnp.where(percept.feedback > 0.5, won, lost)[:, None]
-            )
+            nats = jax.nn.one_hot(percept.action, self.choices) * jnp.where(percept.feedback > 0.5, won, lost)[:, None]
         return Evidence(percept.observation[:, self.slots : 2 * self.slots], nats)
 
 
@@ -66,9 +63,7 @@ def require_associations(family: Family) -> Associations:
     Raises:
         MesascopeError: another family.
     """
-    return require_family(
-        family, Associations, "shows no cues with one right action each", "Take associations."
-    )
+    return require_family(family, Associations, "shows no cues with one right action each", "Take associations.")
 
 
 def of_task(family: Family) -> tuple[int, int, str, jax.Array]:

@@ -28,9 +28,7 @@ def require_informative(family: Family) -> InformativeBandit:
     Raises:
         MesascopeError: the family has no informative arm.
     """
-    return require_family(
-        family, InformativeBandit, "has no informative arm", "Use --family informative_bandit."
-    )
+    return require_family(family, InformativeBandit, "has no informative arm", "Use --family informative_bandit.")
 
 
 def decode_arm(feedback: jax.Array, possible: jax.Array) -> jax.Array:

@@ -23,9 +23,7 @@ class Pulling(Configured):
         score = tasks.means[jnp.arange(len(action)), state, action]
         return (
             state + 1,
-            next_percept(
-                self.arm_observations(tasks), action, self.draw_feedback(key, tasks, score), state + 1
-            ),
+            next_percept(self.arm_observations(tasks), action, self.draw_feedback(key, tasks, score), state + 1),
             score,
         )
 

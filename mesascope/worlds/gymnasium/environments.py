@@ -46,9 +46,7 @@ class Lifetimes:
         """The first observation of the coming episode."""
         seed = int(self.tasks["seed"][i])
         if not self.home.same_seed:
-            seed = int(
-                np.random.default_rng([seed, int(self.life_seeds[i]), int(self.trial[i])]).integers(2**31 - 1)
-            )
+            seed = int(np.random.default_rng([seed, int(self.life_seeds[i]), int(self.trial[i])]).integers(2**31 - 1))
         return self.lanes[i].reset(seed, self.tasks["keywords"][i].get("options"))
 
     def step(self, action: np.ndarray) -> np.ndarray:
@@ -60,9 +58,7 @@ class Lifetimes:
             if (requested < 0) if k is not None else np.isnan(requested):
                 continue
             exchanged = k is not None and self.trial[i] >= self.tasks["exchanged"][i]
-            observation, self.paid[i], score[i], over = lane.step(
-                (requested + 1) % k if exchanged else requested
-            )
+            observation, self.paid[i], score[i], over = lane.step((requested + 1) % k if exchanged else requested)
             self.acted[i] = requested
             self.now[i] += 1
             if not over and self.now[i] >= most:
@@ -95,9 +91,7 @@ def _close(lanes: list[Lane]) -> None:
         lane.close()
 
 
-def make_lane(
-    env: Any, keywords: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str
-) -> Lane:
+def make_lane(env: Any, keywords: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str) -> Lane:
     """A lane with a new environment.
 
     Args:
@@ -122,9 +116,7 @@ def make_lane(
                 if isinstance(instance, gymnasium.Env):
                     instance = gymnasium.wrappers.TimeLimit(instance, most)
             elif vector:
-                instance = gate.make_environment(
-                    gymnasium.make_vec, chosen, {"num_envs": 1, **limits, **arguments}
-                )
+                instance = gate.make_environment(gymnasium.make_vec, chosen, {"num_envs": 1, **limits, **arguments})
             else:
                 options = {"disable_env_checker": True, **limits, **arguments}
                 instance = gate.make_environment(gymnasium.make, chosen, options)
@@ -146,8 +138,7 @@ def make_lane(
         if key.startswith("."):
             if not hasattr(inner, key[1:]):
                 raise MesascopeError(
-                    f"{name} has no attribute {key[1:]!r} to set.",
-                    "Without a dot it is a keyword of gymnasium.make.",
+                    f"{name} has no attribute {key[1:]!r} to set.", "Without a dot it is a keyword of gymnasium.make."
                 )
             gate.check_settings(value)
             setattr(inner, key[1:], value)

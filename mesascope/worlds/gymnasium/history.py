@@ -55,9 +55,7 @@ def _find_stack(runs: list[np.ndarray]) -> str:
                 continue
             shift = length // parts
             for newest_last in (True, False):
-                newer, older = zip(
-                    *(_split_stack(r, axis, shift, newest_last) for r in long_runs), strict=True
-                )
+                newer, older = zip(*(_split_stack(r, axis, shift, newest_last) for r in long_runs), strict=True)
                 changing = all(len({x.tobytes() for x in m}) > 2 for m in older)
                 if changing and all(np.array_equal(a, b) for a, b in zip(newer, older, strict=True)):
                     return f"{parts} observations side by side"

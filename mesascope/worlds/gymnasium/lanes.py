@@ -61,11 +61,7 @@ class Sight:
         Raises:
             MesascopeError: the observation is not in its space, or contains NaN.
         """
-        if (
-            self.bounds is not None
-            and isinstance(observation, np.ndarray)
-            and observation.shape == self.space.shape
-        ):
+        if self.bounds is not None and isinstance(observation, np.ndarray) and observation.shape == self.space.shape:
             values = observation.astype(np.float32)
             if not check_all and values.size > LARGE:
                 return values.reshape(self.shape)
@@ -234,11 +230,7 @@ class Lane:
         if self.mode is AutoresetMode.NEXT_STEP:
             _, reward, terminated, truncated, _ = self._call("step", np.asarray(act)[None])
             self.fake += 1
-            if (
-                self._parse_number(reward, "paid") != 0
-                or np.asarray(terminated).any()
-                or np.asarray(truncated).any()
-            ):
+            if self._parse_number(reward, "paid") != 0 or np.asarray(terminated).any() or np.asarray(truncated).any():
                 raise MesascopeError(
                     f"{self.name} says autoreset_mode NextStep, but the step after an episode's end was a real one.",
                     "Correct its metadata: a step that only resets pays 0 and ends no episode.",

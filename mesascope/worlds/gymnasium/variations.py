@@ -40,16 +40,13 @@ def parse_ranges(text: str, setting: str) -> dict[str, Range]:
         key, equals, value = part.partition("=")
         if not equals or not key or not value or key in ranges:
             raise MesascopeError(
-                f"{part!r} in {setting}={text!r} is not a keyword with values.",
-                f"Type e.g. {setting}={EXAMPLE}.",
+                f"{part!r} in {setting}={text!r} is not a keyword with values.", f"Type e.g. {setting}={EXAMPLE}."
             )
         low, dots, high = value.partition("..")
         ends = [_parse_literal(low), _parse_literal(high)] if dots else []
         if dots and all(isinstance(e, int | float) and not isinstance(e, bool) for e in ends):
             if not ends[0] <= ends[1]:
-                raise MesascopeError(
-                    f"{value} in {setting}={text!r} runs backwards.", f"Type {key}={high}..{low}."
-                )
+                raise MesascopeError(f"{value} in {setting}={text!r} runs backwards.", f"Type {key}={high}..{low}.")
             ranges[key] = Range((), *ends)
         else:
             ranges[key] = Range(tuple(_parse_literal(v) for v in value.split("/")))
@@ -89,9 +86,7 @@ def check_function(function: Any, name: str) -> Callable[[np.random.Generator, s
     return function
 
 
-def draw_task(
-    function: Callable[..., Any], name: str, rng: np.random.Generator, split: str
-) -> dict[str, Any]:
+def draw_task(function: Callable[..., Any], name: str, rng: np.random.Generator, split: str) -> dict[str, Any]:
     """The keywords of one task, from a user's function.
 
     Raises:
@@ -105,7 +100,6 @@ def draw_task(
         ) from error
     if not isinstance(keywords, Mapping) or not all(isinstance(k, str) for k in keywords):
         raise MesascopeError(
-            f"{name} returned {type(keywords).__name__} on {split!r}.",
-            "Return a dict of keywords for gymnasium.make.",
+            f"{name} returned {type(keywords).__name__} on {split!r}.", "Return a dict of keywords for gymnasium.make."
         )
     return gate.call_drawer(dict(keywords))

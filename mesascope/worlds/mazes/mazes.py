@@ -247,15 +247,10 @@ def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
             "Draw n cells on a side in 2n + 1 lines of 3n + 1 characters, as the family maze shows them.",
         )
     middle = [[rows[2 * r + 1][3 * c + 1] for c in range(size)] for r in range(size)]
-    places = {
-        sign: [r * size + c for r in range(size) for c in range(size) if middle[r][c] == sign]
-        for sign in "AG"
-    }
+    places = {sign: [r * size + c for r in range(size) for c in range(size) if middle[r][c] == sign] for sign in "AG"}
     if any(len(found) != 1 for found in places.values()):
         counts = ", ".join(f"{len(found)} times {sign}" for sign, found in places.items())
-        raise MesascopeError(
-            f"The drawing has {counts}.", "Draw one A, the subject's cell, and one G, the goal."
-        )
+        raise MesascopeError(f"The drawing has {counts}.", "Draw one A, the subject's cell, and one G, the goal.")
     opens = np.zeros((size, size, 2), bool)
     for r in range(size):
         for c in range(size):

@@ -47,9 +47,7 @@ def blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 
         for h in reversed(range(steps)):
             action_values = pays + np.einsum("msap,mp->msa", moves, later)
             summed = np.einsum("ms,msa->sa", occupancy[h], action_values)
-            policy[h] = np.where(
-                summed.max(-1) > summed[states, policy[h]] + 1e-9, summed.argmax(-1), policy[h]
-            )
+            policy[h] = np.where(summed.max(-1) > summed[states, policy[h]] + 1e-9, summed.argmax(-1), policy[h])
             later = action_values[:, states, policy[h]]
         value = later[:, 0].mean()
         if value <= before + 1e-9:

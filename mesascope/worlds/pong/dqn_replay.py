@@ -49,18 +49,12 @@ class Replay:
         games, steps = games[good, None], steps[good, None]
         stacked = (steps + np.arange(1 - self.stack, ahead + 1)) % self.length
         offset = np.minimum(np.arange(1 - self.stack, ahead + 1), 0)
-        frames = (
-            self.frames[games, stacked]
-            * (self.age[games, steps % self.length] + offset >= 0)[..., None, None]
-        )
+        frames = self.frames[games, stacked] * (self.age[games, steps % self.length] + offset >= 0)[..., None, None]
         following = (steps + np.arange(ahead)) % self.length
         over = np.cumsum(self.over[games, following], -1)
         counts = np.concatenate([np.ones((len(games), 1)), over[:, :-1] == 0], -1)
         paid = (self.reward[games, following] * counts * discount ** np.arange(ahead)).sum(-1)
         after = np.where(over[:, -1] > 0, 0.0, discount**ahead)
         return Batch(
-            frames,
-            self.action[games, steps % self.length][:, 0],
-            paid.astype(np.float32),
-            after.astype(np.float32),
+            frames, self.action[games, steps % self.length][:, 0], paid.astype(np.float32), after.astype(np.float32)
         )

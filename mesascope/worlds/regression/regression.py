@@ -57,10 +57,7 @@ class SpectralFilter(Scripted):
         """Adds the last pair, fits, and predicts at the coming input."""
         pair = last_pair(percept, self.dimension)
         added = Sums(
-            pair.x[:, :, None] * pair.x[:, None],
-            pair.x * pair.y[:, None],
-            pair.y,
-            pair.available.astype(float),
+            pair.x[:, :, None] * pair.x[:, None], pair.x * pair.y[:, None], pair.y, pair.available.astype(float)
         )
         carry = jax.tree.map(lambda old, new: self.discount * old + new, carry, added)
         values, axes = jnp.linalg.eigh(carry.gram)
@@ -125,9 +122,7 @@ def make_filter(
 ) -> SpectralFilter:
     """A procedure with these numbers, see `SpectralFilter`."""
     numbers = (penalty, steps, rate, correction, weight, level, discount)
-    return SpectralFilter(
-        require_regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in numbers)
-    )
+    return SpectralFilter(require_regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in numbers))
 
 
 def require_regression(family: Family) -> LinearRegression:

@@ -151,10 +151,7 @@ class Mixture(Scripted):
         reached = carry.options[rows, trial.place]
         target = jnp.where(self.greedy, reached.max(-1), reached[rows, trial.second])
         error = trial.paid - reached[rows, trial.second]
-        cached = (
-            move_towards(carry.first, first, target, self.rate)
-            + self.decay * self.rate * first * error[:, None]
-        )
+        cached = move_towards(carry.first, first, target, self.rate) + self.decay * self.rate * first * error[:, None]
         options = move_towards(carry.options, option, trial.paid, self.rate)
         counted = first[..., None] * place[:, None, :]
         learned = self.rate * first[..., None] * (place[:, None, :] - carry.transitions)

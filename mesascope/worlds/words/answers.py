@@ -55,6 +55,4 @@ def window_mean(values: np.ndarray, window: slice) -> np.ndarray:
     """[N] the mean over a window of trials, ignoring NaN."""
     selected = values[:, window]
     finite = np.isfinite(selected)
-    return np.where(
-        finite.any(1), np.where(finite, selected, 0.0).sum(1) / np.maximum(finite.sum(1), 1), np.nan
-    )
+    return np.where(finite.any(1), np.where(finite, selected, 0.0).sum(1) / np.maximum(finite.sum(1), 1), np.nan)

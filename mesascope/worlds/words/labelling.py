@@ -158,13 +158,7 @@ def require_labels(family: Family) -> WordLabels:
 
 
 def make_labeller(
-    trained_on: str,
-    remembers: bool,
-    trust: float,
-    keeps: float = 1.0,
-    *,
-    minimise: bool = False,
-    name: str = "",
+    trained_on: str, remembers: bool, trust: float, keeps: float = 1.0, *, minimise: bool = False, name: str = ""
 ) -> Labeller:
     """A labeller with these numbers."""
     numbers = as_arrays(remembers=remembers, trust=trust, keeps=keeps)

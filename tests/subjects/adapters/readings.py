@@ -38,11 +38,7 @@ def same(one, other, moved: float = 0.0) -> None:
     """The same level and direction, and numbers within each other's intervals; at most `moved` of the acts differ."""
     lived, placement, found = one
     twin, placed, known = other
-    assert (placement.level, placement.lowest, placement.highest) == (
-        placed.level,
-        placed.lowest,
-        placed.highest,
-    )
+    assert (placement.level, placement.lowest, placement.highest) == (placed.level, placed.lowest, placed.highest)
     assert placement.direction == placed.direction
     intact = [x.action.sel(condition="intact").values for x in (lived, twin)]
     assert (intact[0] != intact[1]).mean() <= moved
@@ -50,11 +46,7 @@ def same(one, other, moved: float = 0.0) -> None:
     for name, finding in found.items():
         assert finding.status == known[name].status, (name, finding.reason)
         if finding.status == "measured":
-            assert known[name].low - 1e-9 <= finding.estimate <= known[name].high + 1e-9, (
-                name,
-                finding,
-                known[name],
-            )
+            assert known[name].low - 1e-9 <= finding.estimate <= known[name].high + 1e-9, (name, finding, known[name])
 
 
 def chances(lived, condition: str = "intact") -> np.ndarray:

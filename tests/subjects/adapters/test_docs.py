@@ -59,9 +59,7 @@ def test_a_module_in_torch_and_its_export(tmp_path, monkeypatch):
     assert told["tap_gru.h"].shape == (1, 7, 20, 32)
     assert told["tap_head"].shape == (1, 7, 20, 2)
     for spec in specs:
-        assert (
-            rollout(open_subject(spec, FAMILY), FAMILY, lifetimes=7).action.values == told.action.values
-        ).all()
+        assert (rollout(open_subject(spec, FAMILY), FAMILY, lifetimes=7).action.values == told.action.values).all()
 
 
 def test_an_agent_trained_on_our_environment(tmp_path, monkeypatch):

@@ -117,18 +117,7 @@ def test_a_class_of_the_user_s_own_opens_with_trust(tmp_path, capsys):
     assert one.fingerprint() == resolve_plainly(model)
     with pytest.raises(MesascopeError, match="has no setting 'trust'"):
         open_subject(f"sb3:path={path},trust=true", SMALL)
-    told = [
-        "examine",
-        path,
-        "--family",
-        SMALL.name,
-        "--splits",
-        "fresh",
-        "--metrics",
-        "benefit",
-        "--lifetimes",
-        "64",
-    ]
+    told = ["examine", path, "--family", SMALL.name, "--splits", "fresh", "--metrics", "benefit", "--lifetimes", "64"]
     assert run([*told, "--out", str(tmp_path / "a")]) == 2
     assert "add --trust" in capsys.readouterr().err
     assert run([*told, "--out", str(tmp_path / "b"), "--trust", "--json"]) == 0
@@ -145,13 +134,7 @@ def test_broken_zips_say_what_is_wrong(plain, tmp_path):
     whole, path = plain.read_bytes(), tmp_path / "x.zip"
     spoilt = bytearray(whole)
     spoilt[len(whole) // 3] ^= 255
-    for content in (
-        whole[: len(whole) // 2],
-        whole[:-30],
-        b"",
-        b"PK\x05\x06" + b"\0" * 18,
-        bytes(spoilt[:-9]),
-    ):
+    for content in (whole[: len(whole) // 2], whole[:-30], b"", b"PK\x05\x06" + b"\0" * 18, bytes(spoilt[:-9])):
         path.write_bytes(content)
         if content[:4] != b"PK\x05\x06":
             assert find_adapter(str(path)) == "sb3"
@@ -171,9 +154,7 @@ def test_memory_is_bounded_by_the_file(plain, tmp_path):
     with pytest.raises(MesascopeError, match="its settings ask for more weights than the"):
         open_subject(agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs=wide), SMALL)
     with pytest.raises(MesascopeError, match="customised"):
-        open_subject(
-            agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs={"net_arch": [10**12]}), SMALL
-        )
+        open_subject(agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs={"net_arch": [10**12]}), SMALL)
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", "{}")
@@ -183,12 +164,7 @@ def test_memory_is_bounded_by_the_file(plain, tmp_path):
     kind = b"cnumpy\ndtype\n(S'f8'\nI0\nI1\ntR"
     huge = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
     huge += b"(I1\n(I99999999999\nt" + kind + b"I00\nS'x'\ntb."
-    space = (
-        b"cgymnasium.spaces.box\nBox\n)\x81}(S'low'\n"
-        + huge[:-1]
-        + b"S'high'\nI1\nS'_shape'\n(I6\ntu"
-        + b"b."
-    )
+    space = b"cgymnasium.spaces.box\nBox\n)\x81}(S'low'\n" + huge[:-1] + b"S'high'\nI1\nS'_shape'\n(I6\ntu" + b"b."
     entry = {":type:": "x", ":serialized:": base64.b64encode(space).decode()}
     with pytest.raises(MesascopeError, match="its bytes do not fill its shape"):
         open_subject(agents.rewritten(plain, tmp_path / "box.zip", observation_space=entry), SMALL)
@@ -209,9 +185,7 @@ def test_weights_that_do_not_fit_or_are_code(plain, trap, tmp_path):
         torch.save(value, out)
         return out.getvalue()
 
-    with pytest.raises(
-        MesascopeError, match=r"policy.pth.* contains more than weights, so reading it would run code"
-    ):
+    with pytest.raises(MesascopeError, match=r"policy.pth.* contains more than weights, so reading it would run code"):
         open_subject(with_weights(saved({"a": Trap(trap)})), SMALL)
     with pytest.raises(MesascopeError, match=r"policy.pth.* is not a valid file of weights"):
         open_subject(with_weights(saved({"a": torch.zeros(3)})[:200]), SMALL)
@@ -245,9 +219,7 @@ def test_a_state_dict_with_code_is_refused_and_a_factory_in_it_needs_trust(trap,
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"junk"):
         path.write_bytes(content)
-        with pytest.raises(
-            MesascopeError, match=r"is not a valid file of weights|contains more than weights"
-        ):
+        with pytest.raises(MesascopeError, match=r"is not a valid file of weights|contains more than weights"):
             open_subject(str(path), SMALL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch would have one export instead

@@ -20,9 +20,7 @@ BANDIT = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
 def percept(action, feedback, trial, n=7, shown=0):
     still = np.zeros(n, np.int32)
     first = still + trial == 0
-    return Percept(
-        np.full((n, shown), 0.5), still + action, still + np.float32(feedback), still + trial, still, first
-    )
+    return Percept(np.full((n, shown), 0.5), still + action, still + np.float32(feedback), still + trial, still, first)
 
 
 def test_the_encoding_is_the_one_of_our_environments():
@@ -86,15 +84,10 @@ def test_what_a_pickle_names_is_not_imported_and_not_called(tmp_path, monkeypatc
     assert not (tmp_path / "sprung").exists()
     held = _inert.read(pickle.dumps(OrderedDict(a=1, b=[2])), "it")
     assert held.items == [("a", 1), ("b", [2])]
-    assert _inert.find_reference(_inert.read(pickle.dumps(OrderedDict), "it")) == (
-        "collections",
-        "OrderedDict",
-    )
+    assert _inert.find_reference(_inert.read(pickle.dumps(OrderedDict), "it")) == ("collections", "OrderedDict")
 
 
-@pytest.mark.parametrize(
-    "value", [object(), {"a": 1}, np.array([object()]), np.array(["text"]), np.dtype("O")]
-)
+@pytest.mark.parametrize("value", [object(), {"a": 1}, np.array([object()]), np.array(["text"]), np.dtype("O")])
 def test_what_is_not_made_of_numbers_is_no_array(value):
     with pytest.raises((ValueError, TypeError)):
         _inert.to_array(_inert.read(pickle.dumps(value), "it"))
@@ -102,13 +95,7 @@ def test_what_is_not_made_of_numbers_is_no_array(value):
 
 def test_broken_pickles_are_errors():
     whole = pickle.dumps([np.arange(3), "text"])
-    for data in (
-        b"",
-        whole[:-1],
-        whole[:7],
-        b"\x80\x05\x95\xff\xff\xff\xff\xff\xff\xff\x7f.",
-        b"Nr\xff\xff\xff\x7f",
-    ):
+    for data in (b"", whole[:-1], whole[:7], b"\x80\x05\x95\xff\xff\xff\xff\xff\xff\xff\x7f.", b"Nr\xff\xff\xff\x7f"):
         with pytest.raises(MesascopeError, match="is not a valid pickle"):
             _inert.read(data, "it")
     with pytest.raises(MesascopeError, match="is not a valid pickle"):

@@ -123,8 +123,7 @@ def test_a_missing_output_is_named(tmp_path):
     path = tmp_path / "half.onnx"
     onnx.save(counting(both=False), path)
     with pytest.raises(
-        MesascopeError,
-        match="takes the state 'counts' and gives none back: outputs are missing; there are only logits",
+        MesascopeError, match="takes the state 'counts' and gives none back: outputs are missing; there are only logits"
     ):
         open_subject(str(path), SMALL)
     onnx.save(counting(), path)
@@ -158,14 +157,7 @@ def test_weights_beside_the_file_are_read_and_no_others(tmp_path):
     assert rollout(one, SMALL, lifetimes=7).action.shape == (1, 7, 11)
     (tmp_path / "in" / "beside.bin").write_bytes((2 * weights).tobytes())
     assert identify(open_subject(str(path), SMALL)) != before  # the file is the same, the weights are others
-    for place in (
-        "../outside.bin",
-        str(tmp_path / "outside.bin"),
-        "link.bin",
-        "a/../../outside.bin",
-        "..\\x",
-        "C:\\x",
-    ):
+    for place in ("../outside.bin", str(tmp_path / "outside.bin"), "link.bin", "a/../../outside.bin", "..\\x", "C:\\x"):
         path.write_bytes(external(counting(), place, length=72))
         with pytest.raises(MesascopeError, match="outside its folder"):
             open_subject(str(path), SMALL)
@@ -194,22 +186,12 @@ def test_operators_of_a_library_are_refused_wherever_they_stand(tmp_path):
         made = onnx.ModelProto.FromString(plain.SerializeToString())
         made.graph.node.insert(0, node)
         onnx.save(made, path)
-        with pytest.raises(
-            MesascopeError, match=r"needs operators of a library: .*Custom libraries are never loaded"
-        ):
+        with pytest.raises(MesascopeError, match=r"needs operators of a library: .*Custom libraries are never loaded"):
             open_subject(str(path), SMALL)
     own = helper.make_function(
-        "here",
-        "Run",
-        ["a"],
-        ["b"],
-        [helper.make_node("Identity", ["a"], ["b"])],
-        [helper.make_opsetid("", 18)],
+        "here", "Run", ["a"], ["b"], [helper.make_node("Identity", ["a"], ["b"])], [helper.make_opsetid("", 18)]
     )
-    nodes = [
-        helper.make_node("MatMul", ["obs", "w"], ["p"]),
-        helper.make_node("Run", ["p"], ["logits"], domain="here"),
-    ]
+    nodes = [helper.make_node("MatMul", ["obs", "w"], ["p"]), helper.make_node("Run", ["p"], ["logits"], domain="here")]
     weights = [("w", np.eye(6, 3, dtype=np.float32))]
     sound = model(nodes, [("obs", ["n", 6])], [("logits", ["n", 3])], weights, [own], (("", 18), ("here", 1)))
     onnx.save(sound, path)
@@ -229,9 +211,7 @@ def test_truncated_and_foreign_files_say_so(tmp_path):
 def test_a_feed_forward_file_of_other_inputs_is_explained(tmp_path):
     path = tmp_path / "net.onnx"
     nodes = [helper.make_node("MatMul", ["obs", "w"], ["logits"])]
-    onnx.save(
-        model(nodes, [("obs", ["n", 4])], [("logits", ["n", 3])], [("w", np.ones((4, 3), np.float32))]), path
-    )
+    onnx.save(model(nodes, [("obs", ["n", 4])], [("logits", ["n", 3])], [("w", np.ones((4, 3), np.float32))]), path)
     with pytest.raises(MesascopeError, match="takes 4 numbers"):
         open_subject(str(path), SMALL)
     one = catalogue.make("subjects", f"onnx:path={path},observes=action+feedback", FAMILY)

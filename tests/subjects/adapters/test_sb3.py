@@ -56,9 +56,7 @@ def trained(tmp_path_factory):
 def percept(n, trial, action, paid):
     still = np.zeros(n, np.int32)
     action = still + action if trial else still - 1
-    return Percept(
-        np.zeros((n, 0)), action, still + np.float32(paid), still + trial, still, still + trial == 0
-    )
+    return Percept(np.zeros((n, 0)), action, still + np.float32(paid), still + trial, still, still + trial == 0)
 
 
 def test_a_recurrent_agent_acts_on_our_family_as_on_our_environment(trained):
@@ -109,10 +107,7 @@ def test_episode_start_is_the_reset(trained):
 def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name):
     folder, made = trained
     model, path = made[name], str(folder / f"{name}.zip")
-    one, best = (
-        open_subject(path, SMALL),
-        catalogue.make("subjects", f"sb3:path={path},stochastic=false", SMALL),
-    )
+    one, best = (open_subject(path, SMALL), catalogue.make("subjects", f"sb3:path={path},stochastic=false", SMALL))
     assert type(one.module) is type(model.policy)
     assert find_adapter(path) == "sb3"
     lived = rollout(one, SMALL, lifetimes=7)
@@ -120,9 +115,7 @@ def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name)
     for t in range(1, 11):
         seen = one.observe(percept(7, t, action[:, t - 1], paid[:, t - 1]))
         greedy = model.predict(seen, deterministic=True)[0]
-        given = best.respond(
-            jax.random.key(0), best.fresh(7), percept(7, t, action[:, t - 1], paid[:, t - 1])
-        )[1]
+        given = best.respond(jax.random.key(0), best.fresh(7), percept(7, t, action[:, t - 1], paid[:, t - 1]))[1]
         assert (np.asarray(given.action) == greedy).all()
         if name in ("A2C", "PPO"):
             with torch.no_grad():
@@ -136,9 +129,7 @@ def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name)
     assert all(twin.fingerprint()[k] != v for k, v in one.fingerprint().items() if k.endswith("weight"))
 
 
-@pytest.mark.parametrize(
-    ("kind", "policy"), [(MaskablePPO, "MlpPolicy"), (TRPO, "MlpPolicy"), (ARS, "LinearPolicy")]
-)
+@pytest.mark.parametrize(("kind", "policy"), [(MaskablePPO, "MlpPolicy"), (TRPO, "MlpPolicy"), (ARS, "LinearPolicy")])
 def test_other_classes_open_too(tmp_path, kind, policy):
     model = kind(policy, FamilyEnv(SMALL), device="cpu", seed=0)
     model.save(tmp_path / "agent.zip")
@@ -281,9 +272,7 @@ def test_a_zip_of_an_old_version_opens_as_it_is(trained, tmp_path, monkeypatch):
         PPO.load(old, device="cpu")
     one, now = open_subject(old, SMALL), open_subject(str(folder / "PPO.zip"), SMALL)
     assert one.fingerprint() == now.fingerprint()
-    assert (
-        rollout(one, SMALL, lifetimes=7).action.values == rollout(now, SMALL, lifetimes=7).action.values
-    ).all()
+    assert (rollout(one, SMALL, lifetimes=7).action.values == rollout(now, SMALL, lifetimes=7).action.values).all()
 
 
 def test_observations_are_normalised_as_in_training(tmp_path):
@@ -292,9 +281,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
     model.learn(60)
     model.save(tmp_path / "agent.zip")
     path = str(tmp_path / "agent.zip")
-    with pytest.raises(
-        MesascopeError, match="was trained under VecNormalize, and its statistics are not beside it"
-    ):
+    with pytest.raises(MesascopeError, match="was trained under VecNormalize, and its statistics are not beside it"):
         open_subject(path, SMALL)
     env.save(str(tmp_path / "VecNormalize.pkl"))
     with pytest.warns(MesascopeWarning, match="There is a VecNormalize file beside"):

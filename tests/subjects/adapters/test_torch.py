@@ -101,9 +101,7 @@ def test_the_same_seed_gives_the_same_lives_and_global_draws_are_left_alone():
 
 def percept(n, trial=1, action=0, paid=1.0):
     still = np.zeros(n, np.int32)
-    return Percept(
-        np.zeros((n, 0)), still + action, still + np.float32(paid), still + trial, still, still > 0
-    )
+    return Percept(np.zeros((n, 0)), still + action, still + np.float32(paid), still + trial, still, still > 0)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "two layers", "cell", "dict"])
@@ -176,9 +174,7 @@ def test_hooks_show_what_submodules_gave_and_cannot_be_written_to():
     moved = write_taps(one, carry, {"gru.h": np.full((7, 3), 0.25, np.float32)})
     with torch.no_grad():
         after = net(torch.tensor(one.observe(seen)), torch.full((1, 7, 3), 0.25))[0]
-    assert np.allclose(
-        one.respond(jax.random.key(0), moved, seen)[1].log_probs, torch.log_softmax(after, 1), atol=1e-5
-    )
+    assert np.allclose(one.respond(jax.random.key(0), moved, seen)[1].log_probs, torch.log_softmax(after, 1), atol=1e-5)
     with pytest.raises(MesascopeError, match="cannot be written to"):
         write_taps(one, carry, {"head": np.zeros((7, 3), np.float32)})
     with pytest.raises(MesascopeError, match="There are: gru, head"):
@@ -230,9 +226,7 @@ def test_a_module_that_remembers_by_itself_is_refused():
 
 def test_the_untrained_twin_is_what_the_factory_makes(tmp_path):
     torch.save(agents.rescorla_wagner(agents.Recurrent()).state_dict(), tmp_path / "rw.pt")
-    one = catalogue.make(
-        "subjects", f"torch_module:factory={HERE}:Recurrent,path={tmp_path / 'rw.pt'}", SMALL
-    )
+    one = catalogue.make("subjects", f"torch_module:factory={HERE}:Recurrent,path={tmp_path / 'rw.pt'}", SMALL)
     twin, again = one.untrained(4), one.untrained(4)
     assert twin.fingerprint() == again.fingerprint() != one.fingerprint()
     assert one.untrained(5).fingerprint() != twin.fingerprint()
@@ -278,9 +272,7 @@ def test_mistakes_say_what_to_type(tmp_path):
             catalogue.make("subjects", spec, SMALL)
         assert told in str(error.value), error.value
     wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
-    with pytest.raises(
-        MesascopeError, match="gives 3 numbers, bernoulli_bandit:arms=4,trials=11 has 4 actions"
-    ):
+    with pytest.raises(MesascopeError, match="gives 3 numbers, bernoulli_bandit:arms=4,trials=11 has 4 actions"):
         wrap(gru(choices=3, features=7), wide)
     with pytest.raises(MesascopeError, match="no axis is the batch axis"):
         wrap(Sequences(), SMALL)

@@ -59,19 +59,13 @@ def files(tmp_path):
 
 
 def python(code, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
 
 def test_each_says_which_extra_it_needs_and_asks_for_it_late(files):
-    specs = {
-        f"sb3:path={files[0]}": "sb3",
-        f"torch_module:path={files[1]}": "torch",
-        f"onnx:path={files[2]}": "onnx",
-    }
+    specs = {f"sb3:path={files[0]}": "sb3", f"torch_module:path={files[1]}": "torch", f"onnx:path={files[2]}": "onnx"}
     out, err = python(ABSENT + ASKED, json.dumps(list(specs)), *files)
     told = json.loads(out)
     early = [name for name in told["early"] if name != "cloudpickle"]  # others look for that one
@@ -104,7 +98,5 @@ def test_trust_is_handed_over_and_never_typed():
             catalogue.make("subjects", spec, family)
     assert catalogue.trust_setting("subjects", "sb3", True) == {"trust": True}
     assert (
-        catalogue.trust_setting("subjects", "sb3", False)
-        == catalogue.trust_setting("subjects", "thompson", True)
-        == {}
+        catalogue.trust_setting("subjects", "sb3", False) == catalogue.trust_setting("subjects", "thompson", True) == {}
     )

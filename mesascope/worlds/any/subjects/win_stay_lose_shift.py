@@ -18,9 +18,7 @@ class WinStayLoseShift(Choosing):
         """Stays after a win; after a loss, picks uniformly among the other actions, or among all."""
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
         stay = jnp.where(paid_last(percept), 1.0, after_loss)
-        return carry, choose(
-            key, mix_lapse(stay_probabilities(percept.action, self.choices, stay), self.lapse)
-        )
+        return carry, choose(key, mix_lapse(stay_probabilities(percept.action, self.choices, stay), self.lapse))
 
 
 @keep_settings(lapse=(0, 1), shift=SHIFTS)

@@ -23,9 +23,7 @@ from mesascope.contracts.configured import (
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-DRIFT = (
-    0.2  # expected number of cues, per trial and over all cues, whose action changes on the drifting split
-)
+DRIFT = 0.2  # expected number of cues, per trial and over all cues, whose action changes on the drifting split
 
 
 class Tasks(NamedTuple):

@@ -32,9 +32,7 @@ class Associator(Cued):
         if self.encoding == "next":
             p = jnp.roll(p, 1, -1)
         elif self.encoding == "clock":
-            p = jnp.take_along_axis(
-                p, (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices, 1
-            )
+            p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices, 1)
         return carry, choose(key, mix_lapse(p, self.lapse))
 
 

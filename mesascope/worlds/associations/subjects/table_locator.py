@@ -42,7 +42,5 @@ def subject(family: Family, vote: bool = False, minimise: bool = False, lapse: f
     """
     task = of_task(family)
     tables = require_associations(family).bank_tables
-    bank, tables = require_bank(
-        family, tables, "has no bank of tables to locate one in", "Give it one: bank=4."
-    )
+    bank, tables = require_bank(family, tables, "has no bank of tables to locate one in", "Give it one: bank=4.")
     return TableLocator(*task, tables, vote, minimise, lapse, trained_on=bank)

@@ -27,9 +27,7 @@ class TailoredLocator(Cued):
 
     def fresh(self, n: int) -> Carry:
         table = (n, self.slots, self.choices)
-        return Carry(
-            jnp.zeros(table), jnp.zeros((n, self.window, *table[1:])), jnp.zeros((n, self.window, self.slots))
-        )
+        return Carry(jnp.zeros(table), jnp.zeros((n, self.window, *table[1:])), jnp.zeros((n, self.window, self.slots)))
 
     def respond(self, key, carry: Carry, percept: Percept):
         latest = self.evidence(percept)
@@ -59,7 +57,5 @@ def subject(family: Family, window: int = 4) -> TailoredLocator:
     """
     task = of_task(family)
     tables = require_associations(family).bank_tables
-    bank, tables = require_bank(
-        family, tables, "has no bank of tables to locate one in", "Give it one: bank=4."
-    )
+    bank, tables = require_bank(family, tables, "has no bank of tables to locate one in", "Give it one: bank=4.")
     return TailoredLocator(*task, tables, window, trained_on=bank)

@@ -51,9 +51,7 @@ class BernoulliBandit(Pulling):
         """Reference procedures by role; the strongest is the exact optimum if it can be computed."""
         exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
         best = "bayes_optimal" if exact else "gittins"
-        return reference_roles(
-            "thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true"
-        )
+        return reference_roles("thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true")
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured prior is one that is not used in training."""
@@ -170,17 +168,13 @@ def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | No
     try:
         shapes = tuple((float(a), float(b)) for a, b in (p.split("/") for p in prior[5:].split("+")))
     except ValueError:
-        raise MesascopeError(
-            f"The prior {prior!r} is not a list of shapes.", "Type e.g. beta:3/1+1/1."
-        ) from None
+        raise MesascopeError(f"The prior {prior!r} is not a list of shapes.", "Type e.g. beta:3/1+1/1.") from None
     if len(shapes) != arms:
         raise MesascopeError(
             f"The prior {prior!r} has {len(shapes)} arms, but the family has {arms}.", "Give one a/b per arm."
         )
     if not all(np.isfinite(v) and v > 0 for shape in shapes for v in shape):
-        raise MesascopeError(
-            f"The prior {prior!r} has a shape that is not positive.", "Give positive numbers."
-        )
+        raise MesascopeError(f"The prior {prior!r} has a shape that is not positive.", "Give positive numbers.")
     return shapes
 
 

@@ -164,13 +164,7 @@ def _draw_other(key: jax.Array, arm: jax.Array, arms: int) -> jax.Array:
     return (arm + jax.random.randint(key, arm.shape, 1, arms)) % arms
 
 
-@keep_settings(
-    arms=(2, 26),
-    trials=(2, 100_000),
-    high=(0.0, 1.0),
-    low=(0.0, 1.0),
-    rho=(0.0, 1.0),
-)
+@keep_settings(arms=(2, 26), trials=(2, 100_000), high=(0.0, 1.0), low=(0.0, 1.0), rho=(0.0, 1.0))
 def family(
     arms: int = 5,
     trials: int = 30,

@@ -150,7 +150,5 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
     check_range(0, targets, bank=bank)
     order = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), targets) if bank else None
     return InformativeBandit(
-        choices=targets + 1,
-        horizon=trials,
-        bank_targets=order[:bank] if order is not None else None,
+        choices=targets + 1, horizon=trials, bank_targets=order[:bank] if order is not None else None
     )

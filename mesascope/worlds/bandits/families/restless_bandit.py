@@ -169,8 +169,7 @@ def family(
     highest = 0.5 if change == "reversal" else 1.0
     if not 0 <= slow <= fast <= highest:
         raise MesascopeError(
-            f"slow={slow} and fast={fast} are not two rates in order.",
-            f"Give 0 <= slow <= fast <= {highest:g}.",
+            f"slow={slow} and fast={fast} are not two rates in order.", f"Give 0 <= slow <= fast <= {highest:g}."
         )
     if not 0.5 < level <= 1:
         raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")

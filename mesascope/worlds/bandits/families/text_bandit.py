@@ -91,9 +91,7 @@ class TextBandit(Configured):
 
     def latents(self, tasks: WordedTasks, split: str) -> dict[str, np.ndarray]:
         """The latents of the bandit, and the wording [N]."""
-        return self.bandit.latents(tasks.bandit, split) | {
-            "wording": np.asarray(tasks.observation)[:, WORDING]
-        }
+        return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.observation)[:, WORDING]}
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """The prompt: the history of pulls, raw or summarised, and the question which arm to pull next."""
@@ -101,14 +99,11 @@ class TextBandit(Configured):
         names = tuple(letters[int(i)] for i in now[FIRST:])
         pulled = [m for m in past if m.action >= 0]
         if self.history == "raw":
-            lines = tuple(
-                wording["won" if m.feedback > 0.5 else "lost"].format(name=names[m.action]) for m in pulled
-            )
+            lines = tuple(wording["won" if m.feedback > 0.5 else "lost"].format(name=names[m.action]) for m in pulled)
         else:
             wins = [[m.feedback > 0.5 for m in pulled if m.action == i] for i in range(len(names))]
             lines = tuple(
-                wording["summary"].format(name=n, times=len(w), paid=sum(w))
-                for n, w in zip(names, wins, strict=True)
+                wording["summary"].format(name=n, times=len(w), paid=sum(w)) for n, w in zip(names, wins, strict=True)
             )
         name_list = f"{', '.join(names[:-1])} and {names[-1]}"
         intro = wording["intro"].format(arms=len(names), names=name_list)
@@ -132,9 +127,5 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
     """
     check_range(-1, len(read_texts()["wordings"]) - 1, wording=wording)
     return TextBandit(
-        choices=arms,
-        horizon=trials,
-        history=history,
-        wording=wording,
-        bandit=bernoulli_bandit(arms, trials),
+        choices=arms, horizon=trials, history=history, wording=wording, bandit=bernoulli_bandit(arms, trials)
     )

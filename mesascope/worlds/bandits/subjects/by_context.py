@@ -19,9 +19,7 @@ class ByContext(ActionValues):
         """Pulls the marked arm, or the arm that is most likely the best one."""
         carry = carry + evidence(percept, self.payoffs, self.choices)
         even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
-        probabilities = jnp.where(
-            even, greedy_probabilities(percept.observation), greedy_probabilities(carry)
-        )
+        probabilities = jnp.where(even, greedy_probabilities(percept.observation), greedy_probabilities(carry))
         return carry, choose(key, mix_lapse(probabilities, 0.0))
 
 

@@ -23,9 +23,7 @@ class EpsilonGreedy(Counting):
 
 
 @keep_settings(epsilon=(0, 1), ties=TIES)
-def subject(
-    family: Family, epsilon: float = 0.1, ties: str = "random", each_first: bool = False
-) -> EpsilonGreedy:
+def subject(family: Family, epsilon: float = 0.1, ties: str = "random", each_first: bool = False) -> EpsilonGreedy:
     """Pulls the arm with the largest posterior mean under Beta(1, 1), and a random arm with a fixed probability.
 
     Args:

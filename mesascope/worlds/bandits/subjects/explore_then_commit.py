@@ -17,9 +17,7 @@ class ExploreThenCommit(CountingByTheClock):
         exploring = (carry.clock <= self.pulls)[:, None, None]  # the outcome belongs to the trial before
         counts = carry.counts + exploring * outcomes(percept, self.choices)
         turn = jax.nn.one_hot(carry.clock % self.choices, self.choices)
-        acts = jnp.where(
-            (carry.clock < self.pulls)[:, None], turn, greedy_probabilities(means(counts), "first")
-        )
+        acts = jnp.where((carry.clock < self.pulls)[:, None], turn, greedy_probabilities(means(counts), "first"))
         return Counted(counts, carry.clock + 1), choose(key, jnp.log(acts))
 
 

@@ -109,8 +109,7 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     depth = min(max(split.trials for split in family.splits()), DEEPEST)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [
-        finite_indices(horizon, a, b) if horizon else discounted_indices(discount, depth, a, b)
-        for a, b in priors
+        finite_indices(horizon, a, b) if horizon else discounted_indices(discount, depth, a, b) for a, b in priors
     ]
     a, b = zip(*shapes, strict=True)
     return Gittins(jnp.asarray(np.stack(tables)), a, b, horizon)

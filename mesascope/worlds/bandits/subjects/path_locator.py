@@ -30,14 +30,10 @@ class PathLocator(Scripted):
         paths = jnp.clip(self.bank_means, EDGE, 1.0 - EDGE)
         end = paths.shape[1] - 1
         rows = jnp.arange(len(paths))
-        pays = paths[
-            rows, jnp.clip(trial - 1, 0, end)[:, None], jnp.maximum(percept.action, 0)[:, None]
-        ]  # [N, M]
+        pays = paths[rows, jnp.clip(trial - 1, 0, end)[:, None], jnp.maximum(percept.action, 0)[:, None]]  # [N, M]
         won = percept.feedback[:, None]
         pulled = (percept.action >= 0)[:, None]
-        log_likelihood = log_likelihood + jnp.where(
-            pulled, won * jnp.log(pays) + (1.0 - won) * jnp.log1p(-pays), 0.0
-        )
+        log_likelihood = log_likelihood + jnp.where(pulled, won * jnp.log(pays) + (1.0 - won) * jnp.log1p(-pays), 0.0)
         now = jnp.moveaxis(paths, 0, 1)[jnp.minimum(trial, end)]  # [N, M, K]
         mean = (jax.nn.softmax(log_likelihood)[..., None] * now).sum(1)
         probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))

@@ -92,13 +92,7 @@ def prior_of(family: Family, a: float, b: float) -> jax.Array:
 
 
 @keep_settings
-def subject(
-    family: Family,
-    discount: float = 1.0,
-    a: float = 1.0,
-    b: float = 1.0,
-    minimise: bool = False,
-) -> Thompson:
+def subject(family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.0, minimise: bool = False) -> Thompson:
     """Samples each arm's mean from its Beta posterior and pulls the largest.
 
     Args:

@@ -56,17 +56,9 @@ class CoinGrid(Configured):
     length: int
     rho: jax.Array
 
-    controls: ClassVar = {
-        "learner": "coin_walker",
-        "lookalike": "coin_walker:goal=corner",
-        "still": "uniform",
-    }
+    controls: ClassVar = {"learner": "coin_walker", "lookalike": "coin_walker:goal=corner", "still": "uniform"}
     # the task is fully observed, so there is nothing to locate or to acquire
-    references: ClassVar = {
-        "learner": "coin_walker",
-        "discounting": "coin_walker",
-        "strongest": "coin_walker",
-    }
+    references: ClassVar = {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}
 
     @property
     def steps(self) -> int:
@@ -231,12 +223,7 @@ def random_walk(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 @keep_settings(size=(3, 32), trials=(2, 10_000), bank=(0, 1_000_000), steps=(0, LONGEST), rho=(0.0, 1.0))
 def family(
-    size: int = 7,
-    trials: int = 4,
-    steps: int = 0,
-    rho: float = 1.0,
-    bank: int = 0,
-    bank_seed: int = 0,
+    size: int = 7, trials: int = 4, steps: int = 0, rho: float = 1.0, bank: int = 0, bank_seed: int = 0
 ) -> CoinGrid:
     """An open grid with a coin that lies in one corner in a share of the levels; on one split it never lies there.
 

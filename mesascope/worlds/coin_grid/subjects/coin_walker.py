@@ -4,15 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse
-from mesascope.contracts.scripted import (
-    Family,
-    Percept,
-    Scripted,
-    as_arrays,
-    choose,
-    keep_settings,
-    require_family,
-)
+from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings, require_family
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 TRIED = "coin_grid:size=3,trials=12,bank=2"
@@ -28,9 +20,7 @@ class CoinWalker(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Moves one step nearer, by one of the shortest paths at random; stays at the goal."""
-        row, column, coin_row, coin_column = (
-            part.argmax(-1) for part in jnp.split(percept.observation, 4, axis=-1)
-        )
+        row, column, coin_row, coin_column = (part.argmax(-1) for part in jnp.split(percept.observation, 4, axis=-1))
         last, middle = jnp.full_like(row, self.size - 1), jnp.full_like(row, self.size // 2)
         coin_away = (coin_row != last) | (coin_column != last)
         to_coin, to_corner = jnp.stack([coin_row, coin_column]), jnp.stack([last, last])

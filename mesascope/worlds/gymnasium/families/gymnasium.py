@@ -23,13 +23,7 @@ from mesascope.guards.identity import hash_code
 from mesascope.keys import address
 from mesascope.worlds.gymnasium.environments import Lifetimes, make_lane, name_of, read_registry
 from mesascope.worlds.gymnasium.history import find_history
-from mesascope.worlds.gymnasium.variations import (
-    Range,
-    check_function,
-    draw_task,
-    find_function,
-    parse_ranges,
-)
+from mesascope.worlds.gymnasium.variations import Range, check_function, draw_task, find_function, parse_ranges
 
 RUNS_CODE = True  # module:Env-v0 imports the module
 MOST = 1_000_000  # the most steps of a lifetime
@@ -111,13 +105,9 @@ class Gymnasium(Configured):
         """The same family with another bank; no environment is made."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
-        return dataclasses.replace(
-            self, name=name_with_settings(family, **settings), settings=tuple(settings.items())
-        )
+        return dataclasses.replace(self, name=name_with_settings(family, **settings), settings=tuple(settings.items()))
 
-    def _draw_tasks(
-        self, split: str, key: jax.Array, n: int, exchanged_at: int | None = None
-    ) -> dict[str, np.ndarray]:
+    def _draw_tasks(self, split: str, key: jax.Array, n: int, exchanged_at: int | None = None) -> dict[str, np.ndarray]:
         """The seeds [N] and keywords [N] of environments, and the trial [N] from which actions are exchanged."""
         rows = np.arange(n)
         if split == "seen" and self.bank:
@@ -145,9 +135,7 @@ class Gymnasium(Configured):
         state = Lifetimes(self, tasks, life_seeds)
         return state, state.percept()
 
-    def step(
-        self, key: jax.Array, tasks: Any, state: Any, action: np.ndarray
-    ) -> tuple[Any, Percept, np.ndarray]:
+    def step(self, key: jax.Array, tasks: Any, state: Any, action: np.ndarray) -> tuple[Any, Percept, np.ndarray]:
         """One step of every lifetime, except those with action -1 (NaN if actions are real)."""
         score = state.step(np.asarray(action))
         return state, state.percept(), score
@@ -255,21 +243,15 @@ def family(
     check_range(0, 1_000_000, bank=bank)
     for label, value, options in (("seeds", seeds, ("", "same", "new")), ("carry", carry, ("kept", "reset"))):
         if value not in options:
-            raise MesascopeError(
-                f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, options))}."
-            )
+            raise MesascopeError(f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, options))}.")
     changes = {k: parse_ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
     varied = parse_ranges(vary, "vary")
-    gate.check_settings(
-        [env, *(each.listed for ranges in (varied, *changes.values()) for each in ranges.values())]
-    )
+    gate.check_settings([env, *(each.listed for ranges in (varied, *changes.values()) for each in ranges.values())])
     if ":" in learner and "=" not in learner:
         gate.permit(learner, "The learner")
         learner = f"function:path={learner}"
     function = (
-        find_function(tasks)
-        if isinstance(tasks, str) and tasks
-        else tasks and check_function(tasks, name_of(tasks))
+        find_function(tasks) if isinstance(tasks, str) and tasks else tasks and check_function(tasks, name_of(tasks))
     )
     own, threshold, vector = read_registry(env, vector)
     if not steps and not own:

@@ -83,8 +83,7 @@ class Maze(Configured):
         """Larger mazes, moves reversed half-way, mazes with loops, and the two changes that are shown."""
         split, half = self.varied, self.horizon // 2
         revalued = (
-            split(f"revalued:{change}", changes_at=half, counted=False, revalued=change)
-            for change in ("worth", "map")
+            split(f"revalued:{change}", changes_at=half, counted=False, revalued=change) for change in ("worth", "map")
         )
         return (
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
@@ -129,9 +128,7 @@ class Maze(Configured):
         if revalued == "map":
             later_opens = mazes.move_wall(address(key, "wall"), mazes.Problem(opens, goal), start[:, half])
         elif revalued == "worth":
-            later_goal = mazes.draw_other_goal(
-                address(key, "moved"), mazes.Problem(opens, goal), start[:, half]
-            )
+            later_goal = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(opens, goal), start[:, half])
             late = np.arange(self.horizon) >= half
             start = jnp.where(late & (start == later_goal[:, None]), (start + 1) % size**2, start)
         both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later_opens, later_goal))]
@@ -148,9 +145,7 @@ class Maze(Configured):
     def _frame(self, both: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
         """Tasks in pictures of F × F cells, from problems before and after the change in squares of side `size`."""
         framed = [
-            mazes.Problem(
-                mazes.frame_maze(p.opens, self.field), mazes.renumber_cell(p.goal, size, self.field)
-            )
+            mazes.Problem(mazes.frame_maze(p.opens, self.field), mazes.renumber_cell(p.goal, size, self.field))
             for p in both
         ]
         dist = jnp.stack([mazes.distances(p).reshape(len(start), -1) for p in framed], 1)
@@ -243,9 +238,7 @@ class Maze(Configured):
 
     def move_goal(self, key: jax.Array, problem: mazes.Problem) -> mazes.Problem:
         """The same mazes with the goal in another cell."""
-        return mazes.Problem(
-            problem.opens, mazes.draw_other_cell(key, problem.goal, problem.opens.shape[1] ** 2)
-        )
+        return mazes.Problem(problem.opens, mazes.draw_other_cell(key, problem.goal, problem.opens.shape[1] ** 2))
 
     pictures = staticmethod(mazes.planes)
     ways = staticmethod(mazes.right_moves)
@@ -348,14 +341,10 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
             f"Give an odd number from {SMALLEST} to {LARGEST}.",
         )
     if steps < 1:
-        raise MesascopeError(
-            f"steps={steps}: a walk needs at least one step.", f"Give a number from 1 to {LONGEST}."
-        )
+        raise MesascopeError(f"steps={steps}: a walk needs at least one step.", f"Give a number from 1 to {LONGEST}.")
     check_range(1, LONGEST, steps=steps)
     numbers = trials * steps * 4 * (size + MORE) ** 2
-    check_memory(
-        numbers, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze."
-    )
+    check_memory(numbers, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
     plain = Maze(size, length=steps, choices=4, horizon=trials)
     if not bank:
         return plain

@@ -55,13 +55,7 @@ class PrefixSums(Configured):
         )
 
     def draw(
-        self,
-        key: jax.Array,
-        n: int,
-        *,
-        ones: float = 0.5,
-        farther: bool = False,
-        flips_at: int | None = None,
+        self, key: jax.Array, n: int, *, ones: float = 0.5, farther: bool = False, flips_at: int | None = None
     ) -> Tasks:
         """Draws n tasks.
 
@@ -114,9 +108,7 @@ class PrefixSums(Configured):
         action = trials.action.sel(condition=label).values.astype(int)[..., None]
         visible = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.length, 1000) * self.length
-        return Plans(
-            action, values, np.full_like(values, np.nan), visible, place[..., None] + 1, size, goal=False
-        )
+        return Plans(action, values, np.full_like(values, np.nan), visible, place[..., None] + 1, size, goal=False)
 
     def text(self, action: int, feedback: float) -> str:
         """One answer in words."""
@@ -133,7 +125,5 @@ def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0
         bank: M, the number of training lifetimes; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    check_memory(
-        trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows."
-    )
+    check_memory(trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows.")
     return PrefixSums(length, choices=2, horizon=trials).with_fresh_bank(bank, bank_seed)

@@ -43,9 +43,7 @@ class MazePlanner(Scripted):
 
         start = jnp.asarray(1, jnp.int32), value, jnp.asarray(True)
         value = jax.lax.while_loop(lambda h: (h[0] < self.sweeps) & h[2], sweep, start)[1]
-        return (spread_wave(maze, value), maze.pictures), choose(
-            key, jnp.log(move_probabilities(maze, value))
-        )
+        return (spread_wave(maze, value), maze.pictures), choose(key, jnp.log(move_probabilities(maze, value)))
 
 
 @keep_settings(sweeps=(1, 4096))

@@ -27,9 +27,7 @@ class RunningSums(Scripted):
         row, place = percept.observation[:, :-1], percept.observation[:, -1].astype(jnp.int32)
         odd = (row * (jnp.arange(self.length) <= place[:, None])).sum(-1).astype(jnp.int32) % 2
         reached = (added > place)[:, None]
-        return (added, percept.observation), choose(
-            key, jnp.log(jnp.where(reached, jax.nn.one_hot(odd, 2), 0.5))
-        )
+        return (added, percept.observation), choose(key, jnp.log(jnp.where(reached, jax.nn.one_hot(odd, 2), 0.5)))
 
 
 @keep_settings(bits=(1, 512))

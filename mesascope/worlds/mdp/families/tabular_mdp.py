@@ -157,9 +157,7 @@ class TabularMDP(Configured):
         pays = pays[:, :1] if stationary else pays
         n, trials = pays.shape[:2]
         by_trial = np.repeat(moves, trials, 0), pays.reshape(n * trials, *pays.shape[2:])
-        values = {
-            p: optimal_value(*by_trial, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")
-        }
+        values = {p: optimal_value(*by_trial, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
         values["fixed"] = values["even"]
         if split == "seen":
             moves, pays = (np.asarray(x, float) for x in self.bank_tasks)
@@ -169,9 +167,7 @@ class TabularMDP(Configured):
         return {names.get(k, k): np.ascontiguousarray(np.broadcast_to(v, shape)) for k, v in values.items()}
 
 
-def _draw_processes(
-    key: jax.Array, shape: tuple[int, ...], concentration: float
-) -> tuple[jax.Array, jax.Array]:
+def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float) -> tuple[jax.Array, jax.Array]:
     """Transition probabilities [..., S, A, S'] and mean pay-offs [..., S, A]."""
     states = shape[-2]
     if concentration == 1.0:
@@ -193,9 +189,7 @@ def _drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
     return jnp.moveaxis(jnp.concatenate([pays[None], later]), 0, 1)
 
 
-@keep_settings(
-    states=(1, 1000), actions=(2, 1000), steps=(2, 10_000), trials=(2, 100_000), bank=(0, 1_000_000)
-)
+@keep_settings(states=(1, 1000), actions=(2, 1000), steps=(2, 10_000), trials=(2, 100_000), bank=(0, 1_000_000))
 def family(
     states: int = 10, actions: int = 5, steps: int = 10, trials: int = 10, bank: int = 0, bank_seed: int = 0
 ) -> TabularMDP:

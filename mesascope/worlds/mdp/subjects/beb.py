@@ -5,13 +5,7 @@ where n counts how often an action was taken in a state.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import (
-    Planner,
-    backward_induction,
-    expected_next,
-    mean_moves,
-    problem_shape,
-)
+from mesascope.worlds.mdp.planning import Planner, backward_induction, expected_next, mean_moves, problem_shape
 
 
 class BEB(Planner):

@@ -4,13 +4,7 @@ Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy if it has a l
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import (
-    Planner,
-    backward_induction,
-    expected_next,
-    mean_moves,
-    problem_shape,
-)
+from mesascope.worlds.mdp.planning import Planner, backward_induction, expected_next, mean_moves, problem_shape
 
 
 class CertaintyEquivalent(Planner):

@@ -92,9 +92,7 @@ def recipe(
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     positive = ("steps", "environments", "threads", "hidden", "batch", "ahead", "target_every")
     check(settings, **dict.fromkeys(positive, (1, MANY)), epsilon=(0.0, 1.0))
-    check(
-        settings, before=(environments * (STACK + ahead + 1), MANY), explore=(1, MANY), replay=(before, MANY)
-    )
+    check(settings, before=(environments * (STACK + ahead + 1), MANY), explore=(1, MANY), replay=(before, MANY))
     if not isinstance(family, ShowsFrames):
         raise MesascopeError(f"{family.name} shows no frames.", "Train on pong.")
     screen.ale()
@@ -173,9 +171,7 @@ def push_frame(stacks: np.ndarray, frame: np.ndarray, age: np.ndarray) -> np.nda
     return np.concatenate([stacks * (age > 0)[:, None, None, None], frame[:, None]], 1)[:, 1:]
 
 
-def act_epsilon_greedy(
-    rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float
-) -> np.ndarray:
+def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float) -> np.ndarray:
     """The best actions [E], each replaced by a random one with probability ε."""
     best = np.asarray(greedy(weights, stacks))
     chance = rng.random(len(best)) < epsilon

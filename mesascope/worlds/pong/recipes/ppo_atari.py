@@ -98,10 +98,7 @@ def recipe(
         MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(
-        settings | {"lifetimes": environments},
-        **dict.fromkeys(("environments", "stretch", "width"), (1, MANY)),
-    )
+    check(settings | {"lifetimes": environments}, **dict.fromkeys(("environments", "stretch", "width"), (1, MANY)))
     screen.refuse_others(family)
     screen.ale()
     network = initialise(address(jax.random.key(seed), "weights"), memory, width, family.choices)
@@ -163,13 +160,11 @@ def play_games(run: Run, static: Any, start: Checkpoint):
             percept = table.percept()
             carry, step = act(state.network, static, address(key, done), np.int32(t), carry, percept=percept)
             points, over = table.play(np.asarray(step[1]))
-            for store, x in zip(
-                (firsts, outputs, paid, ended), (percept.first, step, points, over), strict=True
-            ):
+            for store, x in zip((firsts, outputs, paid, ended), (percept.first, step, points, over), strict=True):
                 store.append(x)
-        last = act(
-            state.network, static, address(key, done), np.int32(s["stretch"]), carry, percept=table.percept()
-        )[1][3]
+        last = act(state.network, static, address(key, done), np.int32(s["stretch"]), carry, percept=table.percept())[
+            1
+        ][3]
         encoded, action, log_prob, critic = (np.stack([np.asarray(a[i]) for a in outputs]) for i in range(4))
         advantage = estimate_advantages(np.stack(paid), np.stack(ended), critic, np.asarray(last), s)
         carries = jax.tree.map(lambda x: x[None], before)

@@ -48,9 +48,7 @@ class CalibratingFollower(Scripted):
         unsure = (direction != 0) & (values.max(-1, keepdims=True) < LITTLE)
         # at a wall the wrong action has no effect, so it explores
         trying = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])
-        return Carry(effect, own), choose(
-            key, jnp.log(jnp.where(unsure, trying / trying.sum(), probabilities))
-        )
+        return Carry(effect, own), choose(key, jnp.log(jnp.where(unsure, trying / trying.sum(), probabilities)))
 
 
 def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> CalibratingFollower:

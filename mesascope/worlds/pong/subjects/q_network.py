@@ -38,9 +38,7 @@ class Sizes(NamedTuple):
 
 
 def _is_layer(value: Any) -> bool:
-    return (
-        isinstance(value, list) and len(value) == 3 and all(type(x) is int and 1 <= x <= MOST for x in value)
-    )
+    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 1 <= x <= MOST for x in value)
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:

@@ -134,9 +134,7 @@ class LinearRegression(Configured):
         if seen:
             task_weights = pick(address(key, "bank"), self.bank_weights, n)
         weights = path(key, jnp.repeat(task_weights[:, None], trials, 1))
-        return Tasks(
-            weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), cut)
-        )
+        return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), cut))
 
     def _skew(self, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] with a different spread in each direction."""
@@ -195,9 +193,7 @@ class LinearRegression(Configured):
             rng: a NumPy generator.
         """
         bank = np.asarray(self.bank_weights, float)
-        one, other = bank[
-            rng.permuted(np.tile(np.arange(len(bank)), (len(observation), 1)), axis=1)[:, [0, -1]].T
-        ]
+        one, other = bank[rng.permuted(np.tile(np.arange(len(bank)), (len(observation), 1)), axis=1)[:, [0, -1]].T]
         mixed = (1 - part) * one + part * other
         length = [np.linalg.norm(w, axis=-1, keepdims=True) for w in (one, other, mixed)]
         mixed = mixed * ((1 - part) * length[0] + part * length[1]) / np.maximum(length[2], 1e-9)

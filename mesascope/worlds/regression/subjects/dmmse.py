@@ -6,15 +6,7 @@ Raventós et al. (2023, arXiv 2306.15063, eq. 3): it is optimal on the training 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import (
-    Family,
-    Percept,
-    Response,
-    Scripted,
-    as_arrays,
-    keep_settings,
-    require_bank,
-)
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, require_regression
 

@@ -9,9 +9,7 @@ from mesascope.worlds.regression.regression import SpectralFilter, make_filter, 
 
 
 @keep_settings(penalty=(-1, 1e6), discount=(0.0, 1.0))
-def subject(
-    family: Family, penalty: float = -1.0, discount: float = 1.0, minimise: bool = False
-) -> SpectralFilter:
+def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimise: bool = False) -> SpectralFilter:
     """Ridge regression over the pairs seen: the posterior mean under the prior of the family.
 
     Args:

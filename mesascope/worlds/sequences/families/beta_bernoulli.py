@@ -207,9 +207,7 @@ def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
 
 
 @keep_settings(trials=(2, 100_000), bank=(0, 1_000_000))
-def family(
-    trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank_seed: int = 0
-) -> BetaBernoulli:
+def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank_seed: int = 0) -> BetaBernoulli:
     """Symbols 0 and 1 come with a hidden probability p ~ Beta(a, b); the action predicts the next one.
 
     Args:

@@ -129,9 +129,7 @@ class MarkovChain(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task and shows the first symbol; the hidden state is the trial index [N]."""
         first = jax.nn.one_hot(tasks.symbols[:, 0], self.choices)
-        return jnp.zeros(len(first), jnp.int32), first_percept(
-            jnp.concatenate([first, jnp.zeros_like(first)], -1)
-        )
+        return jnp.zeros(len(first), jnp.int32), first_percept(jnp.concatenate([first, jnp.zeros_like(first)], -1))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Shows the next symbol, which does not depend on the prediction."""
@@ -152,9 +150,7 @@ class MarkovChain(Configured):
         fixed = chance
         if split == "seen":
             likeliest = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)
-            fixed = np.take_along_axis(odds, likeliest[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[
-                ..., 0
-            ]
+            fixed = np.take_along_axis(odds, likeliest[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
         result = {"means": odds, "target": np.asarray(tasks.symbols)[:, 1:].astype(float)}
         return result | {"best": odds.max(-1), "chance": chance, "worst": odds.min(-1), "fixed": fixed}
 

@@ -29,18 +29,12 @@ class TransitionCounts(Choosing):
         weight = row(carry, last) + self.concentration
         weight = jnp.where(self.minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
-        return carry, choose(
-            key, jnp.log(jnp.where(self.greedy, greedy_probabilities(predictive), predictive))
-        )
+        return carry, choose(key, jnp.log(jnp.where(self.greedy, greedy_probabilities(predictive), predictive)))
 
 
 @keep_settings(concentration=(0, 1e6))
 def subject(
-    family: Family,
-    concentration: float = 0.0,
-    discount: float = 1.0,
-    greedy: bool = False,
-    minimise: bool = False,
+    family: Family, concentration: float = 0.0, discount: float = 1.0, greedy: bool = False, minimise: bool = False
 ) -> TransitionCounts:
     """Counts the transitions and predicts each symbol with its posterior probability.
 
@@ -55,6 +49,4 @@ def subject(
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     numbers = as_arrays(concentration=concentration or home.concentration, discount=discount)
-    return TransitionCounts(
-        home.choices, **numbers, greedy=jnp.asarray(greedy), minimise=jnp.asarray(minimise)
-    )
+    return TransitionCounts(home.choices, **numbers, greedy=jnp.asarray(greedy), minimise=jnp.asarray(minimise))

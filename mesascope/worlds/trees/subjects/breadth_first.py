@@ -31,9 +31,7 @@ class BreadthFirst(Scripted):
             return jnp.where((i < steps - 1)[:, None], sweep_values(tree, value), value)
 
         value = jax.lax.fori_loop(0, steps.max() - 1, look_farther, mean_leaf_value(tree))
-        return (steps, percept.observation), choose(
-            key, jnp.log(greedy_probabilities(child_values(tree, value)))
-        )
+        return (steps, percept.observation), choose(key, jnp.log(greedy_probabilities(child_values(tree, value))))
 
 
 @keep_settings(depth=(0, 8))

@@ -71,9 +71,7 @@ class TreeSearch(Scripted):
             def simulate(i, state):
                 unspent = start + i < self.budget
                 return jax.lax.cond(
-                    unspent.any(),
-                    lambda: select(unspent, body(start + i, (rng, state))[1], state),
-                    lambda: state,
+                    unspent.any(), lambda: select(unspent, body(start + i, (rng, state))[1], state), lambda: state
                 )
 
             return rng, jax.lax.fori_loop(0, self.simulations, simulate, state)
@@ -103,8 +101,7 @@ def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSear
     home = require_trees(family)
     if simulations > budget:
         raise MesascopeError(
-            f"simulations={simulations} at one tick are more than the budget={budget}.",
-            "Give a larger budget.",
+            f"simulations={simulations} at one tick are more than the budget={budget}.", "Give a larger budget."
         )
     require("mctx", "planning")
     return TreeSearch(1 + 3 * home.nodes, home.depth, simulations, budget)

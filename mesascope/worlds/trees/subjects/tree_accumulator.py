@@ -31,9 +31,7 @@ class TreeAccumulator(Scripted):
     def respond(self, key, carry: Evidence, percept: Percept):
         """Takes another noisy look at the right answer."""
         tree = read_tree(percept)
-        carry = add_noisy_look(
-            carry, percept, greedy_probabilities(child_values(tree, solve_values(tree, self.depth)))
-        )
+        carry = add_noisy_look(carry, percept, greedy_probabilities(child_values(tree, solve_values(tree, self.depth))))
         return carry, choose(key, jnp.log(act_probabilities(carry.drift)))
 
 

@@ -39,9 +39,7 @@ class TreeSuccessor(Scripted):
         end = jax.nn.one_hot(jnp.abs(tree.pays - percept.feedback[:, None]).argmin(-1), self.nodes)
         followed = jnp.where(ended[:, None], end, onwards)
         before = occupancy[rows, last, action]
-        occupancy = occupancy.at[rows, last, action].set(
-            jnp.where((walking | ended)[:, None], followed, before)
-        )
+        occupancy = occupancy.at[rows, last, action].set(jnp.where((walking | ended)[:, None], followed, before))
         expected = jnp.einsum("nae,ne->na", occupancy[rows, tree.node], tree.pays)
         values = jnp.where(occupancy[rows, tree.node].sum(-1) > 0, expected, self.hope)
         return (occupancy, tree.node), choose(key, mix_lapse(greedy_probabilities(values), self.lapse))

@@ -169,9 +169,7 @@ class TwoStep(Configured):
         uniform = jax.random.uniform(key, action.shape)
         if self.steps == 1:
             feedback = (uniform < worth[rows, reached, 0]).astype(jnp.float32)
-            return self._advance(
-                tasks, state, action, feedback, reached, ends=jnp.ones_like(common), score=score
-            )
+            return self._advance(tasks, state, action, feedback, reached, ends=jnp.ones_like(common), score=score)
         second = state.step == 1
         paid = worth[rows, state.place, action]
         feedback = (second & (uniform < paid)).astype(jnp.float32)

@@ -35,13 +35,9 @@ def metric(decay: float = 1.0) -> Metric:
         steps = two_steps(fresh_trials)
         weight, rate, beta = fit_weight(steps, decay)
         reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"
-        return [
-            Reading(weight[steps.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)
-        ]
+        return [Reading(weight[steps.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)]
 
-    question = (
-        "How much weight do planned values have against cached ones, in the hybrid model of its choices?"
-    )
+    question = "How much weight do planned values have against cached ones, in the hybrid model of its choices?"
     return make_metric(question, measure, decay=decay)
 
 
@@ -55,9 +51,7 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
     """
     units = int(steps.unit.max()) + 1
     if units < 3:
-        raise DoesNotApply(
-            f"w has no interval with {units} units of resampling; 40 lifetimes of 100 trials are enough"
-        )
+        raise DoesNotApply(f"w has no interval with {units} units of resampling; 40 lifetimes of 100 trials are enough")
     complete, y = steps.complete, (steps.first == 1).astype(float)
 
     def loss(rate: float) -> float:
@@ -76,9 +70,7 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
     # [N, T] first and second derivative of the log-odds by the rate
     by_rate = (shifted[0] - shifted[1]) @ weights / (2 * size)
     by_rate_twice = (shifted[0] + shifted[1] - 2 * values) @ weights / size**2
-    slope = np.concatenate(
-        [(residuals[..., None] * values).sum(1), (residuals * by_rate).sum(1)[:, None]], -1
-    )
+    slope = np.concatenate([(residuals[..., None] * values).sum(1), (residuals * by_rate).sum(1)[:, None]], -1)
     p = expit(values @ weights)
     variance = complete * p * (1 - p)
     mixed = (variance[..., None] * values * by_rate[..., None]).sum((0, 1))
@@ -95,9 +87,7 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
     w = planned / beta + (cached * influence[:, 0] - planned * influence[:, 1]) / beta**2
     half = float(student.ppf(0.975, units - 1) * w.std(ddof=1) / np.sqrt(units))
     if not half <= NEAR:
-        raise DoesNotApply(
-            f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{NEAR}"
-        )
+        raise DoesNotApply(f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{NEAR}")
     return w, rate, float(beta)
 
 

@@ -56,7 +56,6 @@ def subject(family: Family, lapse: float = 0.0) -> StateFilter:
     home = require_two_step(family)
     if home.version == "daw":
         raise MesascopeError(
-            f"{family.name} has no single good state, because its pay-offs drift.",
-            "Use version=2018 or version=2016.",
+            f"{family.name} has no single good state, because its pay-offs drift.", "Use version=2018 or version=2016."
         )
     return StateFilter(home.steps, home.payoffs, home.switch, jnp.asarray(lapse, jnp.float32))

@@ -19,6 +19,4 @@ def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial: floa
         beta: inverse temperature.
         initial: the initial values of the states.
     """
-    return make_mixture(
-        family, weight=1.0, rate=rate, beta=beta, initial=initial, counts=False, uses_map=False
-    )
+    return make_mixture(family, weight=1.0, rate=rate, beta=beta, initial=initial, counts=False, uses_map=False)

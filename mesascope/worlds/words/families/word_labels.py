@@ -163,9 +163,7 @@ class WordLabels(Configured):
         rows, none = jnp.arange(len(action)), action < 0
         score = jnp.where(none, jnp.nan, action == tasks.right[rows, state])
         feedback = jnp.where(none, jnp.nan, action == tasks.label[rows, state])
-        percept = next_percept(
-            self._observe(tasks, state + 1), action, feedback.astype(jnp.float32), state + 1
-        )
+        percept = next_percept(self._observe(tasks, state + 1), action, feedback.astype(jnp.float32), state + 1)
         return state + 1, percept, score.astype(jnp.float32)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
@@ -202,9 +200,7 @@ class WordLabels(Configured):
         wording = data.wordings[int(now[WORDING])]
         labels = tuple(data.labels[int(i)] for i in now[FIRST:])
         shots = tuple(
-            wording["shot"].format(
-                item=data.items[int(m.shown[LAST])], label=labels[int(m.shown[LAST_LABEL])]
-            )
+            wording["shot"].format(item=data.items[int(m.shown[LAST])], label=labels[int(m.shown[LAST_LABEL])])
             for m in past
         )
         query = wording["query"].format(item=data.items[int(now[ITEM])])
@@ -268,9 +264,7 @@ def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.A
     n, trials = shape
     eighth = jnp.pi / 4
     offset = jax.random.uniform(address(key, "tilt"), (n,), minval=0.3, maxval=0.7)
-    distance = distance_beyond_line(
-        eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset)
-    )
+    distance = distance_beyond_line(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset))
     order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MARGIN)
     index = jnp.argsort(order, -1)[:, jnp.arange(trials) % 60]
     right = jnp.take_along_axis(distance, index, 1) > 0

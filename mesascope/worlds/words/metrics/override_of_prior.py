@@ -3,14 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, fresh
-from mesascope.worlds.words.answers import (
-    CONDITIONS,
-    EMPTY,
-    EXCHANGED,
-    require_answers,
-    right_answers,
-    window_mean,
-)
+from mesascope.worlds.words.answers import CONDITIONS, EMPTY, EXCHANGED, require_answers, right_answers, window_mean
 
 
 @asks(

@@ -41,21 +41,16 @@ def metric(trials, references, replay):
         readings += [
             Reading(window_mean(recognised, late) - chance, label="recognition, calibrated accuracy"),
             Reading(
-                window_mean(intact, late) - window_mean(recognised, late),
-                label="acquisition, calibrated accuracy",
+                window_mean(intact, late) - window_mean(recognised, late), label="acquisition, calibrated accuracy"
             ),
             Reading(window_mean(log_odds[0], late), label="recognition, log-odds"),
-            Reading(
-                window_mean(log_odds[1], late) - window_mean(log_odds[0], late), label="acquisition, log-odds"
-            ),
+            Reading(window_mean(log_odds[1], late) - window_mean(log_odds[0], late), label="acquisition, log-odds"),
         ]
         before, after = recognised, intact
     for shots in (s for s in SHOTS if s < length):
         at = slice(shots, shots + 1)
         readings.append(Reading(window_mean(before, at) - chance, label=f"recognition, {shots} shots"))
-        readings.append(
-            Reading(window_mean(after, at) - window_mean(before, at), label=f"acquisition, {shots} shots")
-        )
+        readings.append(Reading(window_mean(after, at) - window_mean(before, at), label=f"acquisition, {shots} shots"))
     if length > 8:
         acquired = after - before
         rise = window_mean(acquired, slice(8, None)) - window_mean(acquired, slice(1, 5))

@@ -23,7 +23,5 @@ def metric(trials, references, replay):
     mass = selected.mass.sel(condition="intact").values.astype(float)
     if np.isfinite(mass).any():
         reason = f"asked again, a log-probability moved by at most {selected.attrs.get('floor', 0.0):.3f}"
-        readings.append(
-            Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=reason)
-        )
+        readings.append(Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=reason))
     return readings

@@ -20,14 +20,10 @@ def metric(trials, references, replay):
     values = ratio(*gain(selected))
     means = np.bincount(index, values) / count
     distance = np.abs(means - means.mean())[index]
-    spread = np.asarray(
-        [values[wordings == w].std(ddof=1) if (wordings == w).sum() > 1 else 0.0 for w in names]
-    )
+    spread = np.asarray([values[wordings == w].std(ddof=1) if (wordings == w).sum() > 1 else 0.0 for w in names])
     noise = float((np.sqrt(2 / np.pi) * spread / np.sqrt(count)).mean())
     reason = f"{count.min()} to {count.max()} lifetimes per wording"
     return [
         Reading(values, label="gain over wordings", unit="wording", reason=reason),
-        Reading(
-            distance, label="distance of a wording from the mean", unit="wording", null=noise, reason=reason
-        ),
+        Reading(distance, label="distance of a wording from the mean", unit="wording", null=noise, reason=reason),
     ]

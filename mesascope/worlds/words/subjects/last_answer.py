@@ -29,7 +29,5 @@ def subject(family: Family) -> LastAnswer:
         family: any family with percepts that show what was right.
     """
     if type(family).target is Family.target:
-        raise MesascopeError(
-            f"The percepts of {family.name} do not show what was right.", "Take --family word_labels."
-        )
+        raise MesascopeError(f"The percepts of {family.name} do not show what was right.", "Take --family word_labels.")
     return LastAnswer(family.with_bank(None))

@@ -70,11 +70,7 @@ class LuckyLever(Family):
         feedback = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
         trial = state + 1
         still = jnp.zeros_like(trial)
-        return (
-            trial,
-            Percept(jnp.zeros((len(action), 0)), action, feedback, trial, still, still.astype(bool)),
-            score,
-        )
+        return (trial, Percept(jnp.zeros((len(action), 0)), action, feedback, trial, still, still.astype(bool)), score)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Chance, best, worst and fixed [N, T]."""
@@ -98,7 +94,5 @@ def family(choices: int = 4, trials: int = 20, bank: int = 0, bank_seed: int = 0
             f"There are no {choices} levers with a bank of {bank}.", "Give 2 to 50, and fewer in the bank."
         )
     lucky = jax.random.permutation(jax.random.key(bank_seed), choices)[:bank] if bank else None
-    name = f"lucky_lever:choices={choices},trials={trials}" + (
-        f",bank={bank},bank_seed={bank_seed}" if bank else ""
-    )
+    name = f"lucky_lever:choices={choices},trials={trials}" + (f",bank={bank},bank_seed={bank_seed}" if bank else "")
     return LuckyLever(name, choices, trials, lucky)

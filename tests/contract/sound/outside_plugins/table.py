@@ -54,9 +54,7 @@ def subject(family: Family, path: str = "", stay: float = 0.8) -> Table:
         told = json.loads(Path(path).read_text())
         table, trained_on = np.asarray(told["table"]), told["trained_on"]
         if table.shape != (family.choices + 1, 2, family.choices):
-            raise MesascopeError(
-                f"The table in {path!r} has shape {table.shape}.", "Put it to its own family."
-            )
+            raise MesascopeError(f"The table in {path!r} has shape {table.shape}.", "Put it to its own family.")
     else:
         table = np.full((family.choices + 1, 2, family.choices), 1 / family.choices)
         for arm in range(family.choices):
