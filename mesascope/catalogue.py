@@ -43,6 +43,11 @@ LISTED = {**KINDS, "studies": "study"}
 BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")
 
 
+def plural(kind: str) -> str:
+    """A kind as `KINDS` has it, from its singular too; any other text as it is."""
+    return {one: several for several, one in LISTED.items()}.get(kind, kind)
+
+
 def names(kind: str) -> list[str]:
     """All plug-ins of a kind, or all studies, by name, without importing them."""
     if kind == "studies":

@@ -18,6 +18,7 @@ def list_(
     """List the available plug-ins and studies, with their settings."""
     from mesascope import catalogue
 
+    kind = catalogue.plural(kind)
     if kind and kind not in catalogue.LISTED:
         raise catalogue.unknown("kind of plug-in", kind, catalogue.LISTED)
     rows = [row for k in catalogue.LISTED if kind in ("", k) for row in catalogue.describe(k)]

@@ -27,7 +27,7 @@ class CarryReset(Condition):
 
 
 def condition(at: int = -1) -> CarryReset:
-    """The carry is reset to fresh, once or before every trial.
+    """The carry is reset before every trial, or once; then the subject also gets a lifetime's first percept.
 
     Args:
         at: the trial of the one reset, from 1; -1 for every trial.

@@ -34,6 +34,7 @@ from mesascope.rollouts.rollouts import BLOCK, rollout
 # the default families of the check; a plug-in's file may define its own TRIED, and a recipe's file settings, SMALL
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
 TRIED_LONGER = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
+PASSED = {"subjects": {"family", "trust"}, "recipes": {"family", "out", "progress"}}  # to a factory, by the caller
 LATENTS = ("chance", "best", "worst", "fixed")
 
 
@@ -60,6 +61,10 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
         if catalogue.summary_line(factory).endswith((".", "?"))
         else ["Its factory has no docstring of one sentence."]
     )
+    parameters = inspect.signature(factory).parameters
+    taken = {n for n in ("name", *catalogue.BOUND) if n in parameters} - PASSED.get(kind, set())
+    taken |= {"trust"} if "trust" in parameters and parameters["trust"].default is not False else set()
+    problems += [f"The setting {name!r} is reserved: give it another name." for name in sorted(taken)]
     try:
         with contain_exits():
             if kind == "families":
@@ -81,6 +86,7 @@ def _parse_name(name: str) -> tuple[str, str]:
         return "subjects", f"function:path={name}"
     head = catalogue.parse_spec(name)[0]
     kind, slash, rest = name.partition("/")
+    kind = catalogue.plural(kind)
     if slash and kind in catalogue.KINDS:
         catalogue.module(kind, catalogue.parse_spec(rest)[0])
         return kind, rest
@@ -249,6 +255,9 @@ def _check_condition(spec: str, family: Family) -> Iterator[str]:
         yield "With it in the run, the intact lifetimes change."
     if not (once == again).sel(condition=condition.label).all():
         yield "With the same seed it disturbs differently the second time."
+    if condition.label != "intact" and (once.sel(condition=condition.label) == once.sel(condition="intact")).all():
+        message = f"{condition.label} changes no action of {subject.name} on {family.name}."
+        warnings.warn(f"{message} Name a --family on which it matters.", MesascopeWarning, stacklevel=2)
 
 
 def _check_question(asker: Metric | Axis, name: str) -> Iterator[str]:
@@ -268,7 +277,7 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
     if not isinstance(metric.expects, Mapping):
         yield f"It expects {metric.expects!r}, not a sign per control, as {{'learner': '+', 'still': '0'}}."
         return
-    for role in dict.fromkeys(("learner", *metric.expects)):
+    for role in metric.expects:
         if role not in ("learner", "lookalike", "still"):
             yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
         elif metric.expects.get(role) not in ("+", "-", "0", "any"):
@@ -284,11 +293,12 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
             yield f"It gave no reading of the {role}."
         skipped += [finding.reason for finding in findings if finding.status == "does not apply"]
         applied |= any(finding.status == "measured" for finding in findings)
+        who = f"On the {role} ({control.name} on {family.name})"
         for finding in findings:
             if finding.status == "failed":
-                yield f"On the {role} it failed: {finding.reason}."
+                yield f"{who} it failed: {finding.reason}."
             elif finding.status == "measured" and not _has_sign(finding, metric.expects.get(role, "any")):
-                yield f"On the {role} {finding.metric} expects {metric.expects[role]!r} and measured {finding.text()}."
+                yield f"{who} {finding.metric} expects {metric.expects[role]!r} and measured {finding.text()}."
     if skipped and not applied:
         message = f"{metric.name} applies to none of the controls on {family.name}: {skipped[0]}."
         warnings.warn(

@@ -376,7 +376,12 @@ def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) ->
         )
     if highest == 5:
         if missing:
-            open_ends.append(f"no split of kind {', '.join(missing)} was run: add it to the splits")
+            compared = "efficiency" in numbers
+            open_ends.append(
+                f"no split of kind {', '.join(missing)} was run: add it to the splits"
+                if compared
+                else "the family names no learner to compare changed splits with: give it references"
+            )
         for kind in KINDS:
             splits = {r: v for r, v in numbers["retention"].items() if r.partition(":")[0] == kind}
             if splits and kind not in numbers["held"]:
