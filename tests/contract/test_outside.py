@@ -28,7 +28,7 @@ BROKEN = {
     "subjects/trusting": "The setting 'trust' is reserved",
     "conditions/unsteady": "With the same seed it disturbs differently the second time",
     "conditions/branching": "branching.py, line 10, raised TracerBoolConversionError: the code needs",
-    "metrics/contradicting": "On the still (uniform on bernoulli_bandit:arms=3,trials=40,bank=2,bank_seed=0) contradicting",
+    "metrics/contradicting": "On the still (uniform on bernoulli_bandit:arms=3,trials=40",
     "recipes/restless": "With the same seed it trains another network the second time",
 }
 FAMILY = "lucky_lever:choices=3,trials=12"
