@@ -161,7 +161,7 @@ LARGE, NONE, ONE = number(10**11), number(0), number(1)
         (tensor(ONE, NONE, LARGE, NONE), "and 1 numbers are there"),  # a step of 0
         (tensor(ONE, NONE, LARGE, ONE), "and 1 numbers are there"),
         (tensor(ONE, LARGE, ONE, ONE), "and 1 numbers are there"),
-        (tensor(LARGE, NONE, LARGE, ONE), "and 4 are there"),
+        (tensor(LARGE, NONE, LARGE, ONE), "and 4 are stored"),
         (tensor(number(-5), NONE, ONE, ONE), "are there"),
         (b"\x80\x02ctorch\nFloatTensor\n" + LARGE + b"\x85R.", "a FloatTensor, which is not read"),
         (b"\x80\x02cbuiltins\nbytearray\n" + LARGE + b"\x85R.", "a bytearray, which is not read"),

@@ -106,7 +106,7 @@ def test_a_function_may_act_in_real_numbers():
     lived = rollout(wrap(climber, AIM), AIM, "fresh", 64, 3, conditions=labelled(CONDITIONS[:4]))
     first, last = (-lived.score.sel(condition="intact")[:, i].mean() for i in (0, -1))
     assert last < 0.7 * first
-    with pytest.raises(MesascopeError, match="no number"):
+    with pytest.raises(MesascopeError, match="not a number"):
         rollout(wrap(lambda p, s, r: (np.full(64, np.nan), s), AIM), AIM, "fresh", 7)
 
 

@@ -134,9 +134,12 @@ def test_ctrl_c_ends_all_at_once_and_without_their_tracebacks(tmp_path):
     )
     assert parent.stdout is not None
     parent.stdout.readline()
+    deadline = time.time() + 30
+    while len(_children(parent.pid)) < 3 and time.time() < deadline:  # two workers, one resource tracker
+        time.sleep(0.1)
     time.sleep(1)
     os.killpg(parent.pid, signal.SIGINT)
-    _, told = parent.communicate(timeout=20)
+    _, told = parent.communicate(timeout=60)
     assert told.count("KeyboardInterrupt") == 1 and "SpawnProcess" not in told
 
 

@@ -57,12 +57,13 @@ class Examination:
         rows = [{name: getattr(finding, name) for name in COLUMNS} for finding in self.answers]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    def finding(self, metric: str, split: str = "fresh") -> Finding:
-        """One finding, by the metric's name and the split.
+    def finding(self, metric: str, split: str = "") -> Finding:
+        """One finding, by the metric's name and the split: by default 'fresh', or 'logged' for a log.
 
         Raises:
             MesascopeError: there is no such finding on that split.
         """
+        split = split or ("logged" if "logged" in self.trials else "fresh")
         on_split = {f.metric: f for f in self.answers if f.split == split}
         if metric not in on_split:
             raise unknown(f"finding on {split!r} called", metric, on_split)

@@ -37,7 +37,7 @@ def test_check_takes_a_function_of_ones_own(shown, capsys):
     assert run(["check", "my_counting_agents:counting"]) == 0
     assert "keeps its contract" in capsys.readouterr().out
     assert run(["check", "thompson:discount"]) == 2
-    assert "no setting" in capsys.readouterr().err
+    assert "is not a setting" in capsys.readouterr().err
     assert run(["check", "my_counting_agents:leaking"]) == 1
     assert "acts otherwise" in capsys.readouterr().out
 

@@ -82,7 +82,7 @@ def test_the_file_and_line_that_would_have_ended_it(name, examined, capsys):
 
 def test_ctrl_c_is_no_mistake(examined, capsys):
     assert examined(ACT.format(imports="sys", does="raise KeyboardInterrupt")) == 130
-    assert "to go on" in capsys.readouterr().err
+    assert "to continue" in capsys.readouterr().err
 
 
 def test_in_python_it_is_an_error_that_can_be_caught(capsys):

@@ -103,7 +103,7 @@ def test_values_are_those_of_every_path():
         ("prefix_sums:length=513", "length=513"),
         ("prefix_sums:length=512,trials=90000", "GiB for every block"),
         ("two_step:high=0.5,low=0.5", "no state pays more"),
-        ("cued_bandit:high=0.5,low=0.5", "no arm is worth more"),
+        ("cued_bandit:high=0.5,low=0.5", "no arm pays more"),
     ],
 )
 def test_impossible_tasks(settings, said):

@@ -162,7 +162,7 @@ def test_weights_beside_the_file_are_read_and_no_others(tmp_path):
         with pytest.raises(MesascopeError, match="outside its folder"):
             open_subject(str(path), SMALL)
     path.write_bytes(external(counting(), "gone.bin"))
-    with pytest.raises(MesascopeError, match=r"'gone.bin', which is not there"):
+    with pytest.raises(MesascopeError, match=r"'gone.bin', which does not exist"):
         open_subject(str(path), SMALL)
     path.write_bytes(external(counting(), "beside.bin", length=1 << 40))
     with pytest.raises(MesascopeError, match="ends beyond the 72 bytes"):
