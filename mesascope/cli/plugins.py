@@ -1,11 +1,13 @@
 """The commands list and check."""
 
+import warnings
 from typing import Annotated
 
 import typer
 
 from mesascope.cli.options import Json, app
 from mesascope.cli.output import keep_compiled, write, write_json
+from mesascope.errors import MesascopeWarning
 
 
 @app.command("list", epilog="Example: mesascope list metrics")
@@ -44,10 +46,14 @@ def check_(
     from mesascope.examination.checks import check_plugin
 
     keep_compiled(short=True)
-    problems = check_plugin(plugin, family or None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MesascopeWarning)
+        problems = check_plugin(plugin, family or None)
+    notes = [str(warning.message) for warning in caught if issubclass(warning.category, MesascopeWarning)]
     if as_json:
-        write_json({"plugin": plugin, "holds": not problems, "broken": problems})
+        write_json({"plugin": plugin, "holds": not problems, "broken": problems, "notes": notes})
     else:
-        write("\n".join(problems) if problems else f"{plugin} keeps its contract.")
+        but = ", as far as it was tried:" if notes else "."
+        write("\n".join([*(problems or [f"{plugin} keeps its contract{but}"]), *notes]))
     if problems:
         raise typer.Exit(1)

@@ -39,7 +39,7 @@ def test_check_takes_a_function_of_ones_own(shown, capsys):
     assert run(["check", "thompson:discount"]) == 2
     assert "is not a setting" in capsys.readouterr().err
     assert run(["check", "my_counting_agents:leaking"]) == 1
-    assert "acts otherwise" in capsys.readouterr().out
+    assert "acts differently" in capsys.readouterr().out
 
 
 def test_a_file_of_code_is_named_as_a_module(shown, capsys):

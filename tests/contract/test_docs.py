@@ -63,3 +63,9 @@ def test_a_plugin_is_tried_on_a_family_of_ones_own(command, status, told, capsys
     assert run(["check", *command]) == status
     said = capsys.readouterr()
     assert told in said.out + said.err
+
+
+def test_what_was_not_tried_is_said(capsys):
+    assert run(["check", "metrics/goal_return", "--family", "lucky_arm"]) == 0
+    told = capsys.readouterr().out
+    assert "keeps its contract, as far as it was tried:" in told and "applies to none of the controls" in told
