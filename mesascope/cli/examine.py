@@ -97,7 +97,7 @@ def report_(
     from mesascope.reporting import write_report
 
     examinations, command = runs.read_run(folder)
-    page = write_report(examinations, command, out or folder / "report.html")
+    page = write_report(examinations, out or folder / "report.html", command)
     write_json({"report": str(page)}) if as_json else write(f"{page}")
 
 
@@ -120,7 +120,7 @@ def _show(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
     from mesascope.examination import runs
     from mesascope.reporting import write_report
 
-    page = write_report(examinations, command(), folder / "report.html")
+    page = write_report(examinations, folder / "report.html", command())
     if as_json:
         write_json(runs.as_document(examinations))
         return

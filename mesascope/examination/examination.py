@@ -83,7 +83,7 @@ class Examination:
         """Writes the page of this examination as one self-contained HTML file."""
         from mesascope.reporting import write_report
 
-        return write_report([self], command, path)
+        return write_report([self], path, command)
 
     def __repr__(self) -> str:
         level = self.placement.text() if self.placement else "not placed"

@@ -11,13 +11,13 @@ from mesascope.reporting.hints import Examination, Figure, Group
 __all__ = ["plot", "summary", "write_report"]
 
 
-def write_report(examinations: Sequence[Examination], command: str, path: str | os.PathLike) -> Path:
+def write_report(examinations: Sequence[Examination], path: str | os.PathLike, command: str = "") -> Path:
     """Writes one self-contained HTML page; it appears complete or not at all.
 
     Args:
         examinations: one per subject, as `examine` returns or `runs.read_run` reads them.
-        command: the command that repeats the run.
         path: the file to write; its folder is created if missing.
+        command: the command that repeats the run, '' to leave it out.
 
     Returns:
         The path. The same examinations and command give the same bytes.

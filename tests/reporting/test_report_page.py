@@ -64,7 +64,7 @@ def pictures(text: str) -> list[ET.Element]:
 
 
 def report(examinations, tmp_path, command="mesascope examine thompson") -> str:
-    path = write_report(examinations, command, tmp_path / "deep" / "report.html")
+    path = write_report(examinations, tmp_path / "deep" / "report.html", command)
     assert path.stat().st_size < 1_000_000
     return path.read_text(encoding="utf-8")
 
