@@ -380,7 +380,7 @@ def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) ->
             open_ends.append(
                 f"no split of kind {', '.join(missing)} was run: add it to the splits"
                 if compared
-                else "the family names no learner to compare changed splits with: give it references"
+                else "the family has no reference learner to compare changed splits with: add one to its references"
             )
         for kind in KINDS:
             splits = {r: v for r, v in numbers["retention"].items() if r.partition(":")[0] == kind}
