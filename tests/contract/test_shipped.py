@@ -61,6 +61,7 @@ def test_subjects(name):
     assert check_plugin(f"subjects/{name}") == []
 
 
+@pytest.mark.filterwarnings("ignore:.* changes no action of")
 @pytest.mark.parametrize("name", shipped("conditions"))
 def test_conditions(name):
     installed(name)
