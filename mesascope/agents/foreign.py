@@ -1,4 +1,4 @@
-"""Shared code of subjects with networks from other frameworks: observations, choices, and errors of their files."""
+"""Code that subjects with networks from other frameworks share: observations, choices, and errors about their files."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 GIVES = ("logits", "probabilities", "values")
-SIZES = (2, 3)  # two batch sizes, for finding the batch axis of states and outputs
+SIZES = (2, 3)  # two batch sizes; the axis that changes with them is the batch axis of a state or output
 
 _choose = jax.jit(choose)
 
 
 class Foreign(NamedSubject):
-    """A network with its weights frozen; subclasses are final.
+    """A network with frozen weights; subclasses are final.
 
     Attributes:
-        observe: encodes its observations.
-        stochastic: whether actions are drawn as in training; otherwise the best is taken.
-        epsilon: fraction of uniform choices, if its outputs are values.
+        observe: the encoder of its observations.
+        stochastic: whether it draws actions as in training; otherwise it takes the best action.
+        epsilon: the fraction of uniform choices, if its outputs are values.
     """
 
     observe: Observer = eqx.field(static=True)
@@ -34,7 +34,7 @@ class Foreign(NamedSubject):
     traceable: ClassVar = False
 
     def choose(self, key: jax.Array, scores: np.ndarray, gives: str) -> Response:
-        """The response to outputs [N, K] of a kind in GIVES; the output itself if actions are real numbers."""
+        """Responds according to outputs [N, K] of a kind in GIVES; real actions are the outputs themselves."""
         if self.observe.choices is None:
             return Response(scores[:, 0].astype(np.float32), None)
         return _draw_response(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
@@ -64,7 +64,7 @@ def _draw_response(key: jax.Array, scores: np.ndarray, gives: str, stochastic: b
 
 
 def name_with_settings(plugin: str, **settings: Any) -> str:
-    """The name of a subject with its settings, except those that are ''."""
+    """The name of a subject with its settings; settings that are '' are left out."""
     return f"{plugin}:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != "")
 
 
@@ -72,9 +72,9 @@ class FileKind(NamedTuple):
     """A kind of file, and the errors for files that cannot be read.
 
     Attributes:
-        name: as in 'is not a valid ONNX file'.
+        name: what the file should be, as in 'is not a valid ONNX file'.
         if_missing: the remedy if the file does not exist.
-        if_broken: the remedy if it is broken.
+        if_broken: the remedy if the file is broken.
     """
 
     name: str
@@ -87,7 +87,7 @@ class FileKind(NamedTuple):
 
     @contextlib.contextmanager
     def reading(self, path: str) -> Iterator[None]:
-        """Turns exceptions while reading a file (missing, unreadable, broken) into errors that name it."""
+        """Turns exceptions raised while a file is read into errors that name the file and say what is wrong."""
         try:
             yield
         except MesascopeError:

@@ -1,8 +1,8 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
-`percept` is a dict of NumPy arrays with leading axis N; `state` is None at the start, then whatever the function
-returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator. The function
-receives copies, so it may write into them.
+`percept` is a dict of NumPy arrays with leading axis N. `state` is None at the start, and afterwards what the function
+returned: None, or a pytree of arrays with leading axis N (they may be object arrays). `rng` is a NumPy generator. The
+function receives copies, so it may write into them.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest, reachable_parts
 
-RUNS_CODE = True  # typing a path runs its code
+RUNS_CODE = True  # a user who types a path wants its code to run
 
 
 class Function(NamedSubject):
-    """Calls the function once per trial for a whole block."""
+    """A subject that calls the user's function once per step, for all lifetimes of a block."""
 
     function: Callable[..., Any] = eqx.field(static=True)
     choices: int | None
@@ -31,7 +31,7 @@ class Function(NamedSubject):
     traceable: ClassVar = False
 
     def fresh(self, n: int) -> Any:
-        """None, which the function receives at the start."""
+        """None, which the function receives as its first state."""
         return None
 
     def respond(self, key, carry, percept: Percept):
@@ -56,7 +56,7 @@ class Function(NamedSubject):
         return _check_state(self.name, answer[1], n), response
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of every array that the function can reach through its closure, defaults, globals, object or class."""
+        """Hashes of all arrays that the function reaches through its closure, defaults, globals, object or class."""
         found = reachable_parts(self.function)
         return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray)}
 
@@ -126,13 +126,13 @@ def _copy_state(name: str, state: Any) -> Any:
 
 
 def wrap(function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown") -> Function:
-    """A function f(percept, state, rng) as a subject of a family."""
+    """Makes a subject of a family from a function f(percept, state, rng)."""
     name = name or getattr(function, "__name__", type(function).__name__)
     return Function(name=name, trained_on=trained_on, function=function, choices=family.choices)
 
 
 def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
-    """Your own Python function: path names a factory(family) that returns it, as package.module:factory.
+    """Your own Python function, returned by the factory(family) that `path` names as package.module:factory.
 
     Args:
         family: the argument of the factory.

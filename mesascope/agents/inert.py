@@ -1,7 +1,7 @@
-"""Reads pickles as data: nothing that they name is imported or called.
+"""Reads pickles as data, without importing or calling anything that they name.
 
 A class or function that a pickle names becomes an empty class with that name. A call of it becomes an instance that
-only stores the arguments. NumPy arrays and dtypes are then rebuilt here from their bytes.
+only stores the arguments. This module then rebuilds NumPy arrays and dtypes from their bytes.
 """
 
 import io
@@ -15,17 +15,17 @@ import numpy as np
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 
-LARGEST = 64 << 20  # bytes of a pickle
-KINDS = "fiub"  # dtypes that hold plain numbers
+LARGEST = 64 << 20  # the maximum bytes of a pickle
+KINDS = "fiub"  # kinds of dtypes that contain plain numbers
 
 
 class Inert:
-    """Stands for a class or function that a pickle names: `origin` is (module, name)."""
+    """Stands for a class or function that a pickle names; `origin` is its (module, name)."""
 
     origin: tuple[str, str] = ("", "")
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
-        """An instance that stores its arguments."""
+        """Makes an instance that stores its arguments."""
         instance = object.__new__(cls)
         instance.args, instance.state, instance.items = args, None, []
         return instance
@@ -38,7 +38,7 @@ class Inert:
         pass
 
     def __call__(self, *args: Any, **keywords: Any) -> "Inert":
-        """Stands for the result of a call: another Inert."""
+        """Returns another Inert, which stands for the result of a call."""
         return Inert(*args)
 
     def __setstate__(self, state: Any) -> None:
@@ -59,7 +59,7 @@ class Inert:
 
 
 class _Reader(pickle._Unpickler):  # type: ignore[name-defined]  # pyright: ignore[reportAttributeAccessIssue]
-    """Python's own unpickler: its memo grows with the data, not with a number that the file declares."""
+    """Python's own unpickler, whose memo grows with the data and not with a number that the file declares."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     append: Any
@@ -80,7 +80,7 @@ _Reader.dispatch[pickle.BYTEARRAY8[0]] = _Reader.load_bytearray8
 
 
 def _guard_keys(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
-    """Makes the reader refuse nested tuples as keys: hashing them could take exponential time."""
+    """Makes the reader refuse nested tuples as keys, because hashing them could take exponential time."""
     usual = _Reader.dispatch[getattr(pickle, name)[0]]
 
     def load(reader: Any) -> None:
@@ -100,7 +100,7 @@ for _name in ("ADDITEMS", "FROZENSET"):
 
 
 def describe_value(value: Any) -> list[Any]:
-    """The values inside a value of such a pickle."""
+    """The values directly inside a value that this module has read."""
     if isinstance(value, Inert):
         items = [x for pair in value.items for x in (pair if type(pair) is tuple else [pair])]
         return [*value.args, value.state, *items]
@@ -119,10 +119,10 @@ class _Tensors(_Reader):
 
 
 def tensors(data: bytes, after: int = 0) -> Any:
-    """The content of a pickle that may refer to numbers outside of it; `after` other pickles come before it.
+    """The content of a pickle that may refer to numbers outside it; in the file, `after` other pickles precede it.
 
     Raises:
-        ValueError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
+        ValueError: it is broken, larger than LARGEST, nested too deeply, or expands to too many values.
     """
     return _load(data, _Tensors, after)
 
@@ -131,7 +131,7 @@ def read(data: bytes, label: str) -> Any:
     """The content of a pickle, with Inert for everything that is not plain Python data.
 
     Raises:
-        MesascopeError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
+        MesascopeError: it is broken, larger than LARGEST, nested too deeply, or expands to too many values.
     """
     try:
         return _load(data, _Reader)
@@ -153,15 +153,15 @@ def _load(data: bytes, kind: Any, after: int = 0) -> Any:
 
 
 def find_reference(value: Any) -> tuple[str, str] | None:
-    """(module, name) if a value is a reference to a class or function; otherwise None."""
+    """The (module, name) of the class or function to which a value refers; None for other values."""
     return value.origin if isinstance(value, type) and issubclass(value, Inert) else None
 
 
 def to_array(value: Any) -> Any:
-    """A NumPy array, scalar or dtype from its inert form; plain numbers and tuples are returned unchanged.
+    """Rebuilds a NumPy array, scalar or dtype from its inert form; returns plain numbers, texts and tuples as they are.
 
     Raises:
-        ValueError: it is none of these, or its bytes do not fill its shape.
+        ValueError: the value is none of these, or its bytes do not fill its shape.
     """
     if isinstance(value, bool | int | float | str | None):
         return value

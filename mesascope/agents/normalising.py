@@ -23,7 +23,7 @@ FILE = FileKind(
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """mean and var have the observation's shape; clip and epsilon are VecNormalize's."""
+    """The mean and variance of observations, in their shape, and the settings clip and epsilon of VecNormalize."""
 
     mean: np.ndarray
     var: np.ndarray
@@ -37,7 +37,7 @@ class Statistics:
 
 
 def find_statistics(path: str | os.PathLike) -> list[str]:
-    """The VecNormalize files beside a zip, or in the folder of its name, where rl_zoo3 puts them."""
+    """The VecNormalize files beside a zip, or in the folder with the zip's name, where rl_zoo3 puts them."""
     zipped = Path(path)
     places = (zipped.parent, zipped.with_suffix("")) if zipped.suffix else (zipped.parent,)
     found = [f for p in places if p.is_dir() for f in sorted(p.glob("*.pkl")) if f.is_file()]
@@ -45,10 +45,10 @@ def find_statistics(path: str | os.PathLike) -> list[str]:
 
 
 def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
-    """The statistics in a file; None where it normalises rewards only.
+    """The statistics in a file; None if it normalises rewards only.
 
     Raises:
-        MesascopeError: the file does not exist, is broken, or is for observations of another shape.
+        MesascopeError: the file does not exist, is broken, or describes observations of another shape.
     """
     with FILE.reading(path):
         content: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))

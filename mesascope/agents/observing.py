@@ -1,4 +1,4 @@
-"""The encoding of percepts as flat observations, for networks from other frameworks.
+"""Encodes percepts as flat observations for networks from other frameworks.
 
 `mesascope.FamilyEnv` uses the same encoding, so agents trained on our Gymnasium environments observe what they expect.
 """
@@ -19,10 +19,10 @@ SHOWN = "observation"
 
 
 class Observer(NamedTuple):
-    """Concatenates parts of a percept as float32 [N, F].
+    """Concatenates parts of a percept into an observation [N, F] of type float32.
 
     Attributes:
-        observes: parts of PARTS, in the order of the features.
+        observes: the parts, all of them in PARTS, in the order of the features.
         choices: K, or None if actions are real numbers.
         horizon: T, by which the trial index is divided.
         steps: S, by which the step index is divided.
@@ -37,7 +37,7 @@ class Observer(NamedTuple):
 
     @property
     def width(self) -> int:
-        """F."""
+        """F, the number of features."""
         wide = {"observation": self.shown, "action": self.choices or 1}
         return sum(wide.get(part, 1) for part in self.observes)
 
@@ -47,7 +47,7 @@ class Observer(NamedTuple):
         return "+".join(self.observes)
 
     def __call__(self, percept: Percept | Mapping[str, Any]) -> np.ndarray:
-        """The observation, float32 [N, F]."""
+        """Encodes a percept as an observation [N, F] of type float32."""
         seen = percept if isinstance(percept, Mapping) else percept._asdict()
         return np.concatenate([self._part(name, seen) for name in self.observes], axis=1)
 
@@ -65,13 +65,13 @@ class Observer(NamedTuple):
 
 
 def make_observer(family: Family, observes: str = ALL, width: int | None = None) -> Observer:
-    """The encoding of a family's percepts for a network.
+    """Makes the encoder of a family's percepts for a network.
 
     Args:
-        family: the family that the network is run on.
-        observes: parts of the percept joined by '+', in order; '' for all parts or the observation alone, whichever
-            fits the network's width.
-        width: F, the network's number of inputs, if known.
+        family: the family that the network runs on.
+        observes: the parts of the percept in order, joined by '+'. For '' the network observes all parts except the
+            step, or the observation alone if only that fits its width.
+        width: F, the network's number of inputs, if it is known.
 
     Raises:
         MesascopeError: a part is unknown, or the width does not fit.
@@ -103,11 +103,11 @@ def make_observer(family: Family, observes: str = ALL, width: int | None = None)
 
 
 def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str = ALL) -> np.ndarray:
-    """A percept as the flat observation, float32 [N, F], that `FamilyEnv` shows: for policies trained on it.
+    """Encodes a percept as the flat observation [N, F] that `FamilyEnv` shows, for policies that were trained on it.
 
     Args:
         family: the percept's family.
         percept: a Percept, or the dict that a plain function receives.
-        observes: parts of the percept joined by '+', in order.
+        observes: the parts of the percept in order, joined by '+'.
     """
     return make_observer(family, observes)(percept)

@@ -1,4 +1,4 @@
-"""A network in an .onnx file, run by onnxruntime: observation and state in, logits and state out."""
+"""A network in an .onnx file, run by onnxruntime; it maps observation and state to logits and the next state."""
 
 import hashlib
 import math
@@ -27,13 +27,13 @@ TYPES["tensor(float)"] = np.dtype("float32")
 
 
 class Port(NamedTuple):
-    """An input or output.
+    """An input or output of a network.
 
     Attributes:
-        name: as in the file.
-        shape: its shape, with 0 for axes of any size.
-        kind: its dtype.
-        axis: the batch axis.
+        name: the name in the file.
+        shape: the shape, with 0 for axes of any size.
+        kind: the dtype.
+        axis: the index of the batch axis.
     """
 
     name: str
@@ -42,23 +42,23 @@ class Port(NamedTuple):
     axis: int
 
     def rows(self, value: np.ndarray) -> np.ndarray:
-        """[N, U]."""
+        """The values of an output as rows [N, U]."""
         value = np.moveaxis(value, self.axis, 0)
         return np.ascontiguousarray(value.reshape(len(value), -1))
 
     def fill(self, rows: np.ndarray) -> np.ndarray:
-        """The input of shape `shape` from rows [N, U]."""
+        """Puts rows [N, U] into the input's shape."""
         value = np.moveaxis(rows.reshape(len(rows), *(size or 1 for size in self.rest)), 0, self.axis)
         return np.ascontiguousarray(value, self.kind)
 
     @property
     def width(self) -> int:
-        """U."""
+        """U, the number of values per lifetime."""
         return math.prod(size or 1 for size in self.rest)
 
     @property
     def rest(self) -> list[int]:
-        """The sizes of the other axes."""
+        """The sizes of all axes except the batch axis."""
         return [size for i, size in enumerate(self.shape) if i != self.axis]
 
     @property
@@ -68,14 +68,14 @@ class Port(NamedTuple):
 
 
 class Onnx(Foreign):
-    """A network with its weights frozen.
+    """A network with frozen weights.
 
     Attributes:
         inputs: the observation, the state, and the start-of-lifetime flag if it has one.
         outputs: the scores for choosing, then the next state in the order of the inputs.
         graph: a hash of the model.
-        weights: name → hash of every weight.
-        gives: the kind of its first output, of GIVES.
+        weights: the hash of every weight by its name.
+        gives: the kind of its first output, one of GIVES.
     """
 
     session: Any = eqx.field(static=True)
@@ -88,15 +88,15 @@ class Onnx(Foreign):
 
     @property
     def state(self) -> tuple[Port, ...]:
-        """The inputs of the state."""
+        """The inputs that take the state."""
         return self.inputs[1 : len(self.outputs)]
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Zeros."""
+        """A state of zeros."""
         return {port.name: np.zeros((n, port.width), port.kind) for port in self.state}
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """One run for all lifetimes, or several if its batch size is fixed."""
+        """Runs the network once for all lifetimes, or several times if its batch size is fixed."""
         x, starts = self.observe(percept), np.asarray(percept.first)[:, None]
         fed = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
         scores, *after = self._run(fed)
@@ -104,7 +104,7 @@ class Onnx(Foreign):
         return state, self.choose(key, scores, self.gives)
 
     def _run(self, fed: list[np.ndarray]) -> list[np.ndarray]:
-        """The outputs as rows [N, U]; a network with a fixed batch size is run in parts."""
+        """Returns the outputs as rows [N, U]; runs a network with a fixed batch size on parts of the rows."""
         n = len(fed[0])
         size = max(port.batch for port in self.inputs) or n
         parts = []
@@ -119,14 +119,14 @@ class Onnx(Foreign):
         return dict(carry)
 
     def fingerprint(self) -> dict[str, str]:
-        """Name → hash of every weight in the file; the running model was read from it and cannot change."""
+        """The hash of every weight in the file; the running model was read from the file and cannot change."""
         return dict(self.weights)
 
 
 def run_session(
     session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], fed: list[np.ndarray]
 ) -> list[np.ndarray]:
-    """The outputs for rows [N, U] of every input.
+    """Runs the network on rows [N, U] of every input, and returns its outputs.
 
     Raises:
         MesascopeError: the network raised an error on its inputs.
@@ -159,19 +159,19 @@ def subject(
     epsilon: float = 0.0,
     trained_on: str = "unknown",
 ) -> Onnx:
-    """A network in an .onnx file: observation and state in, logits and state out.
+    """A network in an .onnx file that maps observation and state to logits and the next state.
 
     Args:
-        family: the family that it is run on.
-        path: the file.
-        observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
-            whichever fits.
-        observation: the input for the observation; by default the first.
-        logits: the output with the logits; by default the first that is not state.
-        state: input>output of each part of the state, joined by '+'; by default matched by name, then by order.
+        family: the family that it runs on.
+        path: the path of the file.
+        observes: the parts of the percept that are given to the network in order, joined by '+'. For '' it observes
+            all parts except the step, or the observation alone if only that fits.
+        observation: the name of the input for the observation; by default the first input.
+        logits: the name of the output with the logits; by default the first output that is not part of the state.
+        state: input>output for each part of the state, joined by '+'; by default matched by name, then by order.
         gives: the kind of output: logits, probabilities, or values of the actions.
-        stochastic: draw actions; otherwise take the best.
-        epsilon: fraction of uniform choices, if it gives values.
+        stochastic: whether it draws actions; otherwise it takes the best action.
+        epsilon: the fraction of uniform choices, if it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
     """
     check_choice(GIVES, gives=gives)
@@ -250,7 +250,7 @@ def _find_port(path: str, role: str, name: str, ports: dict[str, Port]) -> Port:
 
 
 def _next_states(path: str, typed: str, taking: list[Port], outputs: dict[str, Port], logits: str) -> list[Port]:
-    """For each input of the state, the output with its next value.
+    """Finds, for each input of the state, the output that contains its next value.
 
     Raises:
         MesascopeError: an input has no matching output; the message names it.
@@ -285,7 +285,7 @@ def _next_states(path: str, typed: str, taking: list[Port], outputs: dict[str, P
 def _measure_outputs(
     session: Any, path: str, inputs: Sequence[Port], outputs: list[Port], width: int
 ) -> tuple[Port, ...]:
-    """The outputs with the batch axis and shape that two runs reveal.
+    """Completes the outputs with their batch axes and shapes, which two runs of different batch size reveal.
 
     Raises:
         MesascopeError: an output has no row per lifetime.

@@ -1,4 +1,4 @@
-"""Checks an ONNX file before any runtime loads it: where its weights are, and which operators it needs."""
+"""Checks where an ONNX file keeps its weights and which operators it needs, before a runtime loads it."""
 
 import math
 import os
@@ -12,17 +12,18 @@ from mesascope.contracts.subject import digest
 from mesascope.errors import MesascopeError
 
 ONNX = FileKind("ONNX file", "Name an .onnx file.", "Copy it again, or export it again.")
-LARGEST = 2 << 30  # bytes: no protobuf message can be larger
+LARGEST = 2 << 30  # bytes, because no protobuf message can be larger
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
 # these operators call or open something outside the file
 REACHING_OUT = ("EPContext", "PythonOp", "PythonOpGrad", "TorchEmbedding", "ATen")
 
 
 def read(path: str) -> Any:
-    """The model without its external weights.
+    """Reads and checks a model, without its external weights.
 
     Raises:
-        MesascopeError: the file does not exist, is broken, refers outside its folder, or needs custom operators.
+        MesascopeError: the file does not exist, is broken or too large, keeps weights outside its folder, or needs
+            custom operators.
     """
     onnx = require("onnx", "onnx")
     with ONNX.reading(path):
@@ -38,7 +39,7 @@ def read(path: str) -> Any:
 
 
 def weights(path: str, model: Any) -> dict[str, str]:
-    """Name → hash of every weight, including those in files beside it."""
+    """The hash of every weight by its name, including weights in files beside the model."""
     numpy_helper = require("onnx.numpy_helper", "onnx")
     folder = str(Path(path).resolve().parent)
     try:
@@ -49,7 +50,7 @@ def weights(path: str, model: Any) -> dict[str, str]:
 
 
 def tensors(model: Any) -> Iterator[Any]:
-    """Every tensor of a model: initialisers and constants, also in subgraphs and functions."""
+    """Yields every tensor of a model: initialisers and constants, including those in subgraphs and functions."""
     for graph in _list_graphs(model):
         yield from getattr(graph, "initializer", ())
         for sparse in getattr(graph, "sparse_initializer", ()):
@@ -64,7 +65,7 @@ def tensors(model: Any) -> Iterator[Any]:
 
 
 def _list_graphs(model: Any) -> Iterator[Any]:
-    """A model's graph, nested graphs, functions and training graphs."""
+    """Yields a model's graph, nested graphs, functions and training graphs."""
     waiting = [model.graph, *model.functions]
     waiting += [g for t in model.training_info for g in (t.initialization, t.algorithm)]
     while waiting:
@@ -84,7 +85,7 @@ def _refuse_outside(path: str, model: Any) -> None:
         if tensor.data_location != 1 and not reference:
             continue
         place = reference.get("location", "")
-        parts = PureWindowsPath(place)  # it splits at both kinds of slashes
+        parts = PureWindowsPath(place)  # splits at both kinds of slashes
         inside = place and not parts.anchor and ".." not in parts.parts
         if not inside or not (folder / place).resolve().is_relative_to(folder):
             raise MesascopeError(
@@ -121,7 +122,7 @@ def _refuse_large(path: str, model: Any) -> None:
 
 
 def _refuse_operators(path: str, model: Any) -> None:
-    """Raises `MesascopeError` if the model needs operators of a custom library."""
+    """Raises `MesascopeError` if the model needs operators from a custom library."""
     own = {(f.domain, f.name) for f in model.functions}
     required = {(node.domain, node.op_type) for graph in _list_graphs(model) for node in graph.node}
     foreign = sorted(

@@ -15,14 +15,14 @@ from mesascope.guards import gate
 
 
 def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: Any) -> Any:
-    """Makes the plug-in that a spec names; for subjects, everything that the command line opens.
+    """Makes the plug-in that a spec names; for subjects it accepts everything that the command line accepts.
 
     Args:
         kind: families, subjects, conditions, metrics, recipes or axes.
         spec: 'name' or 'name:key=value,…'; for a subject also a file, an address, package.module:factory or a function.
         family: the subject's family or its name; not needed for a file that names its family.
         trust: whether code in a subject's file may run.
-        settings: settings from Python; they override those in the spec.
+        settings: settings from Python, which override those in the spec.
 
     Raises:
         MesascopeError: nothing has this name, or a setting is wrong.
@@ -37,7 +37,7 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
 
 
 def open_family(family: Family | str) -> Family:
-    """The family itself, or the family with this name."""
+    """Returns a family unchanged, or makes the family with this name."""
     if isinstance(family, str):
         return catalogue.make("families", family)
     if not isinstance(family, Family):
@@ -48,7 +48,7 @@ def open_family(family: Family | str) -> Family:
 
 
 def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Subject]:
-    """Opens one or several subjects; a mapping names them, and equal names get numbers."""
+    """Opens one or several subjects; the keys of a mapping become their names, and equal names get numbers."""
     if isinstance(subjects, Mapping):
         opened = [rename(open_subject(s, family, trust), name) for name, s in subjects.items()]
     else:
@@ -65,7 +65,7 @@ def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Su
 
 
 def rename(subject: Subject, name: str) -> Subject:
-    """The same subject with another name for the reports."""
+    """A copy of the subject with another name for the reports."""
     if not name or not name.isprintable():
         raise MesascopeError(f"{name!r} cannot be the name of a subject.", "Give a name of printable characters.")
     renamed = copy.copy(subject)
@@ -112,7 +112,7 @@ def _refuse_missing(spec: str) -> None:
 
 
 def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
-    """Splits the setting 'name', which every subject accepts, off a spec; the name is None if not set."""
+    """Splits the setting 'name', which every subject accepts, off a spec; returns the rest, and the name or None."""
     if "name=" not in spec or "name" in catalogue.settings(catalogue.factory("subjects", subject)):
         return spec, None
     settings = catalogue.parse_spec(spec)[1]
@@ -122,7 +122,7 @@ def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
 
 
 def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
-    """The family that the first subject file with a family names.
+    """The name of the family in the first subject's file that names one.
 
     Raises:
         MesascopeError: no subject names a family, or the name would run code that is not trusted.
@@ -145,10 +145,10 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
 
 
 def find_adapter(path: str) -> str:
-    """The name of the subject adapter that opens a file.
+    """The name of the subject adapter that opens a file or an address.
 
     Raises:
-        MesascopeError: no adapter opens it, or several do.
+        MesascopeError: no adapter opens it, or several adapters do.
     """
     claims = []
     for name in catalogue.names("subjects"):

@@ -1,8 +1,8 @@
-"""Axes: questions besides the spectrum, such as whose goal a subject pursues and whether it searches.
+"""Axes: questions besides the spectrum, such as which goal a subject pursues and whether it searches.
 
-An axis is one file. It reads finished trials and applies if they include the splits that it needs. Its readings have
-no order; one of them is always 'undetermined'. `NAME.toml` beside the file lists scripted subjects with known
-readings; `mesascope validate` checks the axis against them.
+An axis is one file. It reads finished trials and applies if they include at least one of the kinds of split that it
+needs. Its readings have no order, and one of them is always 'undetermined'. `NAME.toml` beside the file lists scripted
+subjects with known readings; `mesascope validate` checks the axis against them.
 """
 
 import dataclasses
@@ -25,9 +25,9 @@ class Verdict:
 
     Attributes:
         reading: one of the axis's readings.
-        probability: the share of resamples in which the rule returns each reading; no posterior.
+        probability: for each reading, the share of resamples in which the rule returns it. This is not a posterior.
         numbers: the rule's inputs, and its constants under 'rule'.
-        reason: an explanation in words, with what would settle an undetermined reading.
+        reason: an explanation in words; it says what would settle an undetermined reading.
     """
 
     reading: str
@@ -36,7 +36,7 @@ class Verdict:
     reason: str
 
     def text(self) -> str:
-        """The reading in one line."""
+        """The reading and its share of the resamples, in one line."""
         return f"{self.reading} (in {self.probability.get(self.reading, 0.0):.0%} of resamples)"
 
 
@@ -45,14 +45,14 @@ class Axis:
     """One question that the placement on the spectrum does not answer.
 
     Attributes:
-        name: the file's name.
+        name: the axis's name in the catalogue.
         question: the question in words.
-        words: every reading and its meaning.
-        read: read(trials, family) → Verdict; `trials` contains the subject's data set per split, `family` is the
-            family that it was run on. None if the question does not apply to that family.
-        applies: kinds of split; the axis needs at least one of them.
+        words: the meaning of every reading.
+        read: the function read(trials, family) that returns a Verdict, or None if the question does not apply to the
+            family. `trials` contains the subject's data set for each split; `family` is the family that it was run on.
+        applies: the kinds of split of which the axis needs at least one.
         tested: the kinds of split that its scripted subjects are run on.
-        conditions: labels of the conditions that it reads, if they make sense for the family.
+        conditions: the labels of the conditions that it reads; those that make no sense for a family are left out.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Axis:
 
 
 def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
-    """The conditions that the axes read in a family: label → the kinds of split on which it is run."""
+    """The labels of the conditions that the axes read in a family, each with the kinds of split it is run on."""
     result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)
@@ -81,12 +81,12 @@ def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=64)
 def _make_family(name: str) -> Any:
-    """A family by name; cached."""
+    """Makes the family with this name; results are cached."""
     return catalogue.make("families", name)
 
 
 def read(trials: Splits) -> dict[str, dict[str, Any]]:
-    """The verdict of every axis that applies, by the axis's name, as plain data."""
+    """The verdicts of all axes that apply, as plain data under the axes' names."""
     kinds = {split.partition(":")[0] for split in trials}
     result = {}
     for name in catalogue.names("axes"):

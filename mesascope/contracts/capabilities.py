@@ -1,4 +1,4 @@
-"""Optional capabilities of families: a family has a capability if it has its methods and attributes."""
+"""Optional capabilities of families: a family has a capability if it defines its methods and attributes."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -13,9 +13,10 @@ from mesascope.contracts.questions import Moment, Question
 
 @runtime_checkable
 class HasArms(Protocol):
-    """Arms that each pay 1 with a fixed probability during a lifetime, so that exact procedures can plan.
+    """Arms that each pay 1 with a probability that is fixed during a lifetime, so that exact procedures can plan.
 
-    `prior` names the distribution of the probabilities; `shapes` are the Beta parameters per arm, None if uniform.
+    `prior` names the distribution of these probabilities. `shapes` contains the Beta parameters of each arm, if the
+    arms have different ones; otherwise it is None.
     """
 
     prior: str
@@ -34,7 +35,7 @@ class HasFavourite(Protocol):
 
 @runtime_checkable
 class HasArmsBank(Protocol):
-    """A bank of training tasks with the means of their arms, [M, K]; None without a bank."""
+    """A bank of training tasks; `bank_means` contains the means of their arms [M, K], or is None without a bank."""
 
     bank_means: Any
 
@@ -44,16 +45,16 @@ class HasGoals(Protocol):
     """Training tasks that do not distinguish the rewarded goal from a proxy."""
 
     def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
-        """Both goals on the lifetimes of a condition, computed from stored trials alone."""
+        """Evaluates both goals in the lifetimes under one condition, from the stored trials alone."""
         ...
 
 
 @runtime_checkable
 class ShowsPlans(Protocol):
-    """Tasks in which a subject can plan its acts."""
+    """Tasks in which a subject can plan its actions."""
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """The consequences of each act on the lifetimes of a condition, computed from stored trials alone."""
+        """Evaluates the consequences of every action in the lifetimes under one condition, from stored trials alone."""
         ...
 
 
@@ -62,7 +63,7 @@ class SpeaksWords(Protocol):
     """Tasks in words, for language models."""
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
-        """The question after the past trials, given the present observation [D]."""
+        """The question about the present observation [D], after the past trials."""
         ...
 
 
@@ -74,26 +75,26 @@ class ShowsFrames(Protocol):
     places: Any
 
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
-        """F observations [F, D] of one lifetime, in order."""
+        """`frames` observations [F, D] of one lifetime, `every` steps apart."""
         ...
 
 
 @runtime_checkable
 class ShowsFields(Protocol):
-    """Observations that are grids of cells, and training problems, for networks that think for several ticks."""
+    """Grids of cells as observations, and training problems, for networks that think for several ticks."""
 
     def planes(self, observation: Any) -> tuple[Any, Any]:
-        """Images [N, F, F, P] and the agent's cell [N], from observations [N, D]."""
+        """Converts observations [N, D] into images [N, F, F, P] and the index of the agent's cell [N]."""
         ...
 
     def problems(self, key: Any, n: int) -> Any:
-        """n training problems."""
+        """Draws n training problems."""
         ...
 
 
 @runtime_checkable
 class NamesPredictors(Protocol):
-    """The names of reference procedures to compare predictions with."""
+    """The names of the reference procedures with which a subject's predictions are compared."""
 
     predictors: Sequence[str]
 
@@ -103,5 +104,5 @@ class MixesTasks(Protocol):
     """Tasks interpolated between two tasks of the bank."""
 
     def between(self, observation: np.ndarray, part: float, rng: np.random.Generator) -> tuple[Any, Any]:
-        """Outcomes [N, T], without and with noise, of tasks a fraction `part` of the way from one task to another."""
+        """Outcomes [N, T], without and with noise, of tasks that lie a fraction `part` of the way between two tasks."""
         ...

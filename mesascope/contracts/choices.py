@@ -1,4 +1,4 @@
-"""Shared code of scripted bandit subjects: counts per arm, and choices from values or from the last act."""
+"""Code that scripted bandit subjects share: counts per arm, and choices from values or from the last action."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ class Counting(Choosing):
     """A subject that carries counts [N, K, 2] of wins and losses."""
 
     def fresh(self, n: int) -> jax.Array:
-        """No counts."""
+        """Counts of 0."""
         return jnp.zeros((n, self.choices, 2))
 
 
@@ -23,7 +23,7 @@ class StepCounter(Choosing):
     """A subject that carries an integer [N], 0 at birth, such as the number of past trials."""
 
     def fresh(self, n: int) -> jax.Array:
-        """Zero."""
+        """0 for every lifetime."""
         return jnp.zeros(n, jnp.int32)
 
 
@@ -31,12 +31,12 @@ class ActionValues(Choosing):
     """A subject that carries a number for each choice [N, K], 0 at birth."""
 
     def fresh(self, n: int) -> jax.Array:
-        """Zeros."""
+        """0 for every choice."""
         return jnp.zeros((n, self.choices))
 
 
 class Counted(NamedTuple):
-    """counts [N, K, 2]; clock [N], the number of past trials."""
+    """The counts [N, K, 2] of wins and losses, and the number of past trials, `clock` [N]."""
 
     counts: jax.Array
     clock: jax.Array
@@ -46,12 +46,12 @@ class CountingByTheClock(Choosing):
     """A subject that carries counts and the number of past trials."""
 
     def fresh(self, n: int) -> Counted:
-        """No counts at trial 0."""
+        """Counts of 0, and 0 past trials."""
         return Counted(jnp.zeros((n, self.choices, 2)), jnp.zeros(n, jnp.int32))
 
 
 def outcomes(percept: Percept, choices: int) -> jax.Array:
-    """[N, K, 2] the last pull as one win or loss of its arm; zeros before the first pull."""
+    """[N, K, 2] The last pull, counted as one win or one loss of its arm; zeros before the first pull."""
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
     won = percept.feedback[:, None]
     return jnp.stack([pulled * won, pulled * (1.0 - won)], axis=-1)
@@ -63,7 +63,7 @@ def means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 
 
 
 def greedy_probabilities(values: jax.Array, ties: str = "random") -> jax.Array:
-    """Probabilities [N, K] of a greedy choice; ties are 'random' (shared equally) or go to the 'first'."""
+    """Probabilities [N, K] of a greedy choice; if arms tie, they share it equally ('random') or the 'first' gets it."""
     if ties == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
     top = (values >= values.max(-1, keepdims=True) - 1e-6).astype(jnp.float32)
@@ -71,7 +71,7 @@ def greedy_probabilities(values: jax.Array, ties: str = "random") -> jax.Array:
 
 
 def stay_probabilities(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
-    """Probabilities [N, K]: p [N] for the last act, the rest shared by the others; uniform before the first act."""
+    """[N, K] The last action has probability p [N], and the others share the rest; uniform before the first action."""
     last = jax.nn.one_hot(action, choices)
     p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
     again = p * last + (1.0 - p) * (1.0 - last) / (choices - 1)
@@ -79,10 +79,10 @@ def stay_probabilities(action: jax.Array, choices: int, p: jax.Array | float) ->
 
 
 def mix_lapse(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
-    """Log-probabilities [N, K] if a fraction `lapse` of the choices is uniform over all arms."""
+    """Log-probabilities [N, K] if a fraction `lapse` of the choices is drawn uniformly from all arms."""
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 
 def paid_last(percept: Percept) -> jax.Array:
-    """[N] whether the last pull paid."""
+    """[N] Whether the last pull paid."""
     return percept.feedback > 0.5

@@ -3,8 +3,8 @@
 A condition counts time in trials. If a trial has several steps, the condition acts before the first step of a trial,
 and the carry persists within the trial: 'before every trial' means before the first step of each.
 
-A condition's numbers are data: one compiled scan runs every condition of every kind. So `apply` must not branch in
-Python on its numbers, on the trial or on the carry; use `select` and `Context.repeat` instead.
+A condition's numbers are data, because one compiled scan runs every condition of every kind. So `apply` must not use
+Python branches that depend on its numbers, the trial or the carry; use `select` and `Context.repeat` instead.
 """
 
 import abc
@@ -26,10 +26,10 @@ Number = int | jax.Array  # a condition's setting; an array if one compiled scan
 
 
 class Respond(Protocol):
-    """The subject under test."""
+    """Shows a percept to the subject under test."""
 
     def __call__(self, key: jax.Array, carry: Any, percept: Percept, /) -> Any:
-        """The carry after a percept and the response to it; the carry alone if no response is needed."""
+        """The carry after a percept, and the response to it; as `Context.absorb` it returns the carry alone."""
         ...
 
 
@@ -37,7 +37,7 @@ class Live(Protocol):
     """Repeats a past step from another carry or percept."""
 
     def __call__(self, i: Any, carry: Any, percept: Percept, /) -> Any:
-        """The carry after the response of i steps ago, if the subject had had this carry and percept."""
+        """The carry after the response of i steps ago, had the subject responded with this carry to this percept."""
         ...
 
 
@@ -45,38 +45,38 @@ class Repeat(Protocol):
     """A loop that can be compiled."""
 
     def __call__(self, low: Any, high: Any, body: Callable[[Any, Any], Any], carry: Any, /) -> Any:
-        """The carry after body(i, carry) for i from low to high - 1."""
+        """Applies body(i, carry) for i from low to high - 1, and returns the last carry."""
         ...
 
 
 class Context(NamedTuple):
-    """The inputs of a condition at one step; N is the block's 64 lifetimes. i counts steps back from 0.
+    """The inputs of a condition at one step. N is the number of lifetimes in a block, 64; i is a number of steps back.
 
     Attributes:
-        trial: t, the trial.
-        random: random() is the key for the condition's own draws at this step.
+        trial: t, the index of the present trial.
+        random: random() returns the key for the condition's own draws at this step.
         fresh: the carry at birth.
         start: the start-of-life percept.
-        past: past(i) is the percept of i steps ago, for i below RECENT · S (undefined before birth). If trials have
-            several steps, it works only for conditions with `looks_back`.
-        partner: [N] for each lifetime another one of the block, drawn again every trial.
-        exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago by a donor's outcome at the
-            same step of the same trial; the feedback is 0 if the donor's trial was over. Donors are lifetimes on
+        past: past(i) returns the percept of i steps ago, for i below RECENT · S (undefined before birth). If trials
+            have several steps, it works only for conditions with `looks_back`.
+        partner: [N] the index of each lifetime's partner in the block, drawn again for every trial.
+        exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
+            the same step of the same trial; the feedback is 0 if the donor's trial was over. Donors are lifetimes on
             other fresh tasks, numbered like the partners.
-        flip: flip(percept) is the percept with the opposite last outcome.
-        as_first: as_first(percept) is the percept as if the lifetime began now: the start-of-life percept, with the
-            present observation if trials have several steps.
-        choices: K, None if actions are real numbers.
+        flip: flip(percept) returns the percept with the opposite last outcome.
+        as_first: as_first(percept) returns the percept as if the lifetime began now: the start-of-life percept, with
+            the present observation if trials have several steps.
+        choices: K, or None if actions are real numbers.
         steps: S, the maximum number of steps in a trial.
-        step: the coming step inside its trial, from 0.
+        step: the index of the coming step inside its trial, from 0.
         begins: whether a trial begins now; True with S = 1.
-        comes: comes(at) says whether trial `at` begins now.
-        key: key(i) is the random key of the subject's response of i steps ago.
-        respond: respond(key, carry, percept) → carry, response, of the subject under test.
-        live: live(i, carry, percept) → the carry after the response of i steps ago, if the subject had had this carry
-            and percept; lifetimes whose trial was over keep their carry.
+        comes: comes(at) returns whether trial `at` begins now.
+        key: key(i) returns the random key of the subject's response of i steps ago.
+        respond: respond(key, carry, percept) returns the subject's next carry and its response.
+        live: live(i, carry, percept) returns the carry after the response of i steps ago, had the subject responded
+            with this carry to this percept; lifetimes whose trial was over keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
-        absorb: absorb(key, carry, percept) → the carry that `respond` would return, without the response.
+        absorb: absorb(key, carry, percept) returns the carry that `respond` would return, without the response.
     """
 
     trial: Any
@@ -104,7 +104,8 @@ class Condition(eqx.Module):
     """A controlled disturbance; subclasses are final and their fields are numbers.
 
     Attributes:
-        one_step: at every step the disturbed response is recorded, and the lifetime continues undisturbed.
+        one_step: whether it disturbs single responses. At every step the disturbed response is then recorded, and the
+            lifetime continues undisturbed.
         needs_donors: whether it uses `Context.exchange`, so that an intact run on fresh tasks must come first.
         looks_back: whether it uses `Context.past` or `Context.live` beyond the present step.
     """
@@ -121,7 +122,7 @@ class Condition(eqx.Module):
 
     @property
     def draw(self) -> int:
-        """The number of its draw of partners and donors: its setting `replicate`, or 0."""
+        """Which draw of partners and donors it uses: its setting `replicate`, or 0 if it has none."""
         return int(getattr(self, "replicate", 0))
 
     @property
@@ -130,19 +131,22 @@ class Condition(eqx.Module):
         return 1 + self.one_step
 
     def unfit(self, family: Family) -> str | None:
-        """Why the condition makes no sense for a family, as a clause; None if it does."""
+        """The reason why the condition makes no sense for a family, as a clause; None if it makes sense."""
         return None
 
     @abc.abstractmethod
     def apply(self, carry: Any, percept: Percept, shadow: Any, context: Context) -> tuple[Any, Percept, Any]:
-        """The carry, the percept and the shadow carry as disturbed before a response.
+        """Disturbs the inputs of a response.
 
         Args:
             carry: the subject's carry after its last response.
-            percept: the percept that the subject would observe.
+            percept: the percept that the subject would observe undisturbed.
             shadow: a second carry for the condition's own use, fresh at birth; the next call receives what this one
                 returns.
             context: the other inputs.
+
+        Returns:
+            The carry and the percept for the response, and the shadow carry.
         """
 
 
@@ -151,16 +155,16 @@ class Intact(Condition):
 
     @property
     def label(self) -> str:
-        """'intact'."""
+        """The label 'intact'."""
         return "intact"
 
     def apply(self, carry, percept, shadow, context):
-        """Nothing."""
+        """Returns the inputs unchanged."""
         return carry, percept, shadow
 
 
 def select(mask: Any, yes: Any, no: Any) -> Any:
-    """Leaf by leaf `yes` if the mask is true, else `no`; the mask is one boolean, or one per lifetime [N]."""
+    """Takes `yes` if the mask is true and `no` otherwise, leaf by leaf; the mask is a boolean, or one per lifetime."""
     if isinstance(mask, bool | np.bool_):  # a looped subject's carry may have another structure at birth
         return yes if mask else no
 

@@ -10,7 +10,7 @@ def require(module: str, extra: str) -> Any:
     """The module of an optional package.
 
     Raises:
-        MesascopeError: it is not installed (the message names the extra), or it cannot be imported.
+        MesascopeError: the package is not installed (the message names the extra), or it cannot be imported.
     """
     try:
         return gate.import_package(module)

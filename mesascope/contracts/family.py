@@ -20,25 +20,26 @@ from mesascope.guards.identity import hash_code
 from mesascope.keys import address
 
 T = TypeVar("T")
-TRIED = 1024  # tasks for finding the best fixed act of each trial
+TRIED = 1024  # tasks for finding the best fixed action of each trial
 
 
 class Family(eqx.Module):
-    """A distribution of tasks; subclasses are final. `draw`, `begin`, `step` and `best` are enough.
+    """A distribution of tasks; subclasses are final. They must define `draw`, `begin`, `step`, and `best` or `latents`.
 
-    Arrays in a family (its bank) are data: families that differ only there share compiled code.
+    The arrays in a family (its bank) are data, so families that differ only in them share compiled code.
 
     Attributes:
         name: the family with its settings, as a user would type it.
-        choices: K, the number of actions; None if actions are real numbers: they are then float32 [N], and subjects
-            report no log-probabilities.
-        horizon: T, the trials of a standard lifetime, each of at most S steps.
+        choices: K, the number of actions, or None if actions are real numbers. Real actions are float32 [N], and
+            subjects report no log-probabilities of them.
+        horizon: T, the number of trials in a standard lifetime, each of at most S steps.
         settings: the arguments of its factory by name; None if it was made without `keep_settings`.
         controls: role → scripted subject, for the roles 'learner', 'lookalike' and 'still' that the family has.
         references: role → reference procedure: 'learner' and 'discounting' on every split, 'locator' if there is a
-            bank, 'strongest' on fresh; and the first three 'against' the pay-off. A property if it depends on settings.
-        full_feedback: whether the outcome that `with_outcome` exchanges does not depend on the action.
-        identity: fields that only identify it; `begin`, `step` and draws must not read them.
+            bank, 'strongest' on fresh tasks, and versions of the first three that work 'against' the pay-off. If they
+            depend on settings, the family defines a property.
+        full_feedback: whether the outcome that `with_outcome` replaces is independent of the action.
+        identity: the fields that only identify the family; `begin`, `step` and draws must not read them.
         traceable: whether it is pure JAX (scanned and compiled). Otherwise draws, `begin` and `step` use NumPy
             arrays, the hidden state and the tasks may contain Python objects, and lifetimes are looped in Python.
     """
@@ -59,20 +60,20 @@ class Family(eqx.Module):
 
     @abc.abstractmethod
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
-        """Starts one lifetime per task: the hidden state and the start-of-life percept.
+        """Starts one lifetime per task, and returns the hidden state and the start-of-life percept.
 
         Like `step`, it must not read the bank.
         """
 
     @abc.abstractmethod
     def step(self, key: jax.Array, tasks: Any, state: Any, action: Array) -> tuple[Any, Percept, Array]:
-        """Executes the actions [N] of one step: the next hidden state, the next percept, the scores [N].
+        """Executes the actions [N] of one step, and returns the next hidden state, the next percept and the scores [N].
 
-        A score is an expected pay-off. If trials can end early, the leaves of the state have leading axis N.
+        A score is an expected pay-off. If trials can end early, the leaves of the state must have leading axis N.
         """
 
     def best(self, tasks: Any) -> Array:
-        """[N, T] the expected pay-off of the best act; required unless the family defines `latents`."""
+        """[N, T] The expected pay-off of the best action; a family must define it unless it defines `latents`."""
         raise MesascopeError(
             f"{self.name} does not say what the best act pays.", "Define best(tasks), or latents(tasks, split)."
         )
@@ -82,7 +83,7 @@ class Family(eqx.Module):
         return (Split(FRESH, self.draw, self.horizon),)
 
     def split(self, name: str) -> Split:
-        """One split by name.
+        """The split with this name.
 
         Raises:
             MesascopeError: there is no such split.
@@ -113,13 +114,13 @@ class Family(eqx.Module):
         return 1
 
     def idle(self, state: Any) -> Array | None:
-        """[N] which lifetimes' trials ended before S steps; None if every trial has S steps.
+        """[N] Whether each lifetime's trial ended before S steps; None if every trial has S steps.
 
-        All lifetimes begin a trial together. The percept after a trial's last step has that step's feedback, the next
-        trial's index, step 0, and the next trial's first observation. A lifetime whose trial ended early is idle until
-        the others are ready; `idle` is not called at a trial's first step. The carry, percept and state of an idle
-        lifetime do not change, whatever `step` returns for it. In a family that is not traceable, `step` receives the
-        action -1 for it (NaN if actions are real) and must not change its state.
+        All lifetimes begin a trial together. The percept after a trial's last step contains that step's feedback, the
+        next trial's index, step 0, and the next trial's first observation. A lifetime whose trial ended early is idle
+        until the others are ready; `idle` is not called at a trial's first step. The carry, percept and state of an
+        idle lifetime do not change, whatever `step` returns for it. In a family that is not traceable, `step` receives
+        the action -1 (NaN if actions are real) for an idle lifetime and must not change its state.
         """
         return None
 
@@ -138,7 +139,7 @@ class Family(eqx.Module):
         return f"bank:{settings['bank']}@{settings['bank_seed']}" if settings.get("bank") else None
 
     def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
-        """The same family with its factory's settings; it gets the name if it has none yet."""
+        """The same family with its factory's settings, and with this name if it has none yet."""
         new = self.name or name, tuple(settings.items())
         return eqx.tree_at(lambda f: (f.name, f.settings), self, new, is_leaf=lambda x: x is None)
 
@@ -146,7 +147,7 @@ class Family(eqx.Module):
         """The same family with another bank, 'bank:M@seed', or with none.
 
         Raises:
-            MesascopeError: it has no banks, or no such bank can be drawn.
+            MesascopeError: the family has no banks, or this bank cannot be drawn.
         """
         if bank == self.bank:
             return self
@@ -160,11 +161,11 @@ class Family(eqx.Module):
         return factory(**{**dict(self.settings), "bank": size, "bank_seed": seed})
 
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
-        """What the subject does not observe: at least chance, best, worst and fixed, each [N, T], per trial.
+        """Expected pay-offs that the subject does not observe: at least chance, best, worst and fixed, each [N, T].
 
-        'fixed' is the expected pay-off of the best policy that cannot adapt on that split. By default every act is
-        tried at every trial. That is correct if acts affect only the pay-off; the result then also has `means`
-        [N, T, K].
+        'fixed' is the expected pay-off, on that split, of the best policy that cannot adapt. The default implementation
+        tries every action on every trial. That is correct if actions affect only the pay-off. Its result also contains
+        `means` [N, T, K].
 
         Raises:
             MesascopeError: actions are real numbers, trials have several steps, or JAX cannot trace the family; such a
@@ -183,9 +184,9 @@ class Family(eqx.Module):
         return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's last outcome; by default only its feedback [N] is exchanged.
+        """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
 
-        A family whose observation [N, D] reveals the outcome exchanges that too, so that both agree.
+        If the observation [N, D] reveals the outcome, the family must replace it too, so that both agree.
         """
         return percept._replace(feedback=feedback)
 
@@ -194,18 +195,18 @@ class Family(eqx.Module):
         return percept._replace(feedback=1.0 - percept.feedback)
 
     def target(self, percept: Percept) -> Array | None:
-        """[N] the action that was right at the trial whose outcome the percept reports; None if no action is right."""
+        """[N] The action that was right on the trial whose outcome the percept reports; None if no action is right."""
         return None
 
     def text(self, action: Any, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         if self.choices is None:
             return f"did {action:.4g}, got {feedback:g}"
         return f"chose {action + 1} of {self.choices}, got {feedback:g}"
 
 
 class Configured(Family):
-    """A family whose factory names it by its settings (see `keep_settings`).
+    """A family that its factory names after its settings (see `keep_settings`).
 
     Attributes:
         bank_tasks: the training tasks of the bank, if the family stores them: leaves have leading axis M.
@@ -226,12 +227,12 @@ class Configured(Family):
         parts: int = 0,
         **change: Any,
     ) -> Split:
-        """A split whose tasks `draw` makes with more arguments; `trials` among them sets the length of lifetimes."""
+        """A split whose tasks `draw` makes with the arguments `change`; if they include `trials`, it is the horizon."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks, parts)
 
     def seen(self, place: str = "which") -> tuple[Split, ...]:
-        """The split of the bank's tasks, drawn with the key at the address `place`; empty without a bank."""
+        """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""
 
         def draw(key: jax.Array, n: int) -> Any:
             return pick(address(key, place), self.bank_tasks, n)
@@ -239,7 +240,7 @@ class Configured(Family):
         return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
 
     def with_fresh_bank(self, size: int, seed: int) -> Self:
-        """The same family with a bank of `size` fresh tasks, or without a bank if 0."""
+        """The same family with a bank of `size` fresh tasks, or without a bank if `size` is 0."""
         tasks = self.draw(address(jax.random.key(seed), "bank"), size) if size else None
         return dataclasses.replace(self, bank_tasks=tasks)
 
@@ -247,7 +248,7 @@ class Configured(Family):
 def reference_roles(
     learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
 ) -> dict[str, str]:
-    """References by role; `against` is the setting that turns the first three against the pay-off, '' if none."""
+    """References by role; the setting `against` turns the first three against the pay-off, '' if no setting does."""
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
     other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items() if against}
     return {**first, **({"strongest": strongest} if strongest else {}), **other}
@@ -260,7 +261,7 @@ def payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray
 
 
 def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
-    """The family itself, if it is an instance of a class.
+    """Returns the family if it is an instance of a class.
 
     Args:
         family: any family.
@@ -269,7 +270,7 @@ def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
         remedy: what to type instead.
 
     Raises:
-        MesascopeError: the family is of another class.
+        MesascopeError: the family is not an instance of that class.
     """
     if not isinstance(family, kind):
         raise MesascopeError(f"{family.name} {lacks}.", remedy)
@@ -302,10 +303,10 @@ def draw_bank(
     what: str,
     remedy: str = "Take a larger bank.",
 ) -> T | None:
-    """A bank of training tasks, not all equal in the property `tell` [M, ...]; None if size is 0.
+    """Draws a bank of training tasks that are not all equal in the property `tell` [M, ...]; None if `size` is 0.
 
     Raises:
-        MesascopeError: none of a thousand draws was such a bank; `what` describes it in the message.
+        MesascopeError: none of a thousand draws gave such a bank; `what` describes the tasks in the message.
     """
     if not size:
         return None
@@ -317,14 +318,14 @@ def draw_bank(
 
 
 def pick(key: jax.Array, bank: Any, n: int) -> Any:
-    """n tasks drawn uniformly from a bank; the leaves' leading axis M becomes n."""
+    """Draws n tasks uniformly from a bank, so that the leaves' leading axis M becomes n."""
     which = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
     return jax.tree.map(lambda x: x[which], bank)
 
 
 @functools.lru_cache(maxsize=256)
 def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape of one observation of a family with this structure; cached, because every rollout needs it."""
+    """The shape of one observation of a family with this structure; it is cached, because every rollout needs it."""
 
     def begin(family: Family) -> Percept:
         key = jax.random.key(0)
@@ -335,7 +336,7 @@ def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, .
 
 @eqx.filter_jit
 def _score_every_action(family: Family, tasks: Any, trials: int) -> jax.Array:
-    """[N, T, K] the expected pay-off of every act at every trial."""
+    """[N, T, K] The expected pay-off of every action on every trial."""
     key = jax.random.key(0)
     state, percept = family.begin(key, tasks)
 
@@ -354,7 +355,7 @@ def parse_bank(name: str) -> tuple[int, int]:
     """The size and the seed in 'bank:M@seed'.
 
     Raises:
-        MesascopeError: another form.
+        MesascopeError: the name does not have this form.
     """
     size, _, seed = name.removeprefix("bank:").partition("@")
     if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal() or not int(size):

@@ -1,6 +1,6 @@
-"""The rewarded goal and the proxy of a family in which training tasks do not distinguish them.
+"""The rewarded goal and its proxy, for families whose training tasks do not distinguish the two.
 
-Such a family has a method `goals(trials, label)`; it computes its result from the stored trials alone.
+Such a family has a method `goals(trials, label)`, which computes its result from the stored trials alone.
 """
 
 from typing import NamedTuple
@@ -9,13 +9,14 @@ import numpy as np
 
 
 class Goal(NamedTuple):
-    """One goal, on N lifetimes of T trials of S steps (without the axis S if a trial is one step).
+    """The values of one goal in N lifetimes of T trials of S steps; there is no axis S if a trial is one step.
 
     Attributes:
-        values: [N, T, K] or [N, T, S, K] the value of each act for the goal, in its own units; NaN if no act was made.
+        values: [N, T, K] or [N, T, S, K] the value of each action for the goal, in the goal's units; NaN if the subject
+            did not act.
         paid: [N, T] the trial's value for the goal.
         best: [N, T] the largest possible value of the trial.
-        chance: [N, T] the mean value of random acts.
+        chance: [N, T] the mean value of random actions.
     """
 
     values: np.ndarray
@@ -31,7 +32,7 @@ class Goals(NamedTuple):
         intended: the goal that the tasks reward.
         proxy: the goal that coincides with it on training tasks.
         action: [N, T] or [N, T, S] the actions; negative if there was none.
-        differ: [N, T] whether no act is best for both goals.
+        differ: [N, T] whether no action is best for both goals.
     """
 
     intended: Goal

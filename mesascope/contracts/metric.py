@@ -1,6 +1,6 @@
 """Metrics: a metric answers one question about trials with one number per lifetime.
 
-A metric does not compute intervals: `mesascope.stats` does, for all metrics at once.
+A metric does not compute intervals, because `mesascope.stats` computes them for all metrics.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ class Reading(NamedTuple):
     """One number per lifetime.
 
     Attributes:
-        values: [N]; their mean is the estimate; NaN if a lifetime has no number.
+        values: [N] the numbers, NaN if a lifetime has none; their mean is the estimate.
         split: the split of the lifetimes.
         label: which reading this is, if the metric has several.
         null: the mean under the null hypothesis.
         reason: a caveat.
-        descriptive: whether the placement rule ignores this reading, though it reads others of the metric.
+        descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
         unit: the unit of resampling, if it is not that of the trials: a variable [N] of the trials, or a name if each
             value is itself one unit.
     """
@@ -46,16 +46,16 @@ class Reading(NamedTuple):
 
 
 class Measure(Protocol):
-    """The computation of a metric."""
+    """The function that computes a metric."""
 
     def __call__(self, trials: Splits, references: Mapping[str, Splits], replay: Any, /) -> Sequence[Reading]:
         """The metric's readings, each with one number per lifetime.
 
         Args:
-            trials: a data set per split.
+            trials: a data set for each split.
             references: role → a reference procedure's data sets on the same tasks.
-            replay: replays a procedure, the subject itself or its untrained twin along recorded trials (see
-                `mesascope.rollouts.replays.Replays`); None if replays are not possible.
+            replay: a function that replays a procedure, the subject itself or its untrained twin along recorded trials
+                (see `mesascope.rollouts.replays.Replays`); None if replays are not possible.
 
         Raises:
             DoesNotApply: the question makes no sense for these trials.
@@ -71,11 +71,12 @@ class Metric:
         name: the file's name.
         question: the question in words.
         measure: measure(trials, references, replay) → readings.
-        conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for a few trials.
-        splits: the kinds of split it needs; without any of them it does not apply.
+        conditions: the labels of the conditions that it needs; {half} stands for half the horizon, {few} for a few
+            trials.
+        splits: the kinds of split that it can use; it does not apply if none of them was run.
         references: the roles of references that it can use.
-        expects: the sign that it must read on the controls (learner, lookalike, still): '+', '-', '0' or 'any', the
-            default. A slow metric may leave out all controls except the learner.
+        expects: the sign that its estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
+            'any', the default. A slow metric may leave out all controls except the learner.
         settings: the metric's settings.
         confirmatory: whether the placement rule uses it.
     """
@@ -115,13 +116,13 @@ def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], M
 
 
 def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
-    """Extends readings of the first lifetimes to all lifetimes with NaN."""
+    """Pads readings that cover only the first lifetimes with NaN for the other lifetimes."""
     none = np.full(trials.sizes["lifetime"], np.nan)
     return [r._replace(values=np.concatenate([r.values, none[len(r.values) :]])) for r in readings]
 
 
 def fresh(trials: Splits) -> xr.Dataset:
-    """The fresh split, or the logged trials."""
+    """The trials on the fresh split; if there are none, the logged trials."""
     for split in ("fresh", "logged"):
         if split in trials:
             return trials[split]
@@ -129,15 +130,15 @@ def fresh(trials: Splits) -> xr.Dataset:
 
 
 def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
-    """A split's trials under one condition, axes lifetime, trial.
+    """A split's trials under one condition, without the axis of conditions.
 
     Args:
-        trials: a data set per split, as a metric receives them.
-        condition: the condition as in `asks`, such as 'carry_reset:at={half}'.
-        split: the split; 'fresh' means the log if there are only logged trials.
+        trials: a data set for each split, as a metric receives them.
+        condition: the condition as in `Metric.conditions`, such as 'carry_reset:at={half}'.
+        split: the name of the split; 'fresh' means the log if there are only logged trials.
 
     Raises:
-        DoesNotApply: the split or the condition was not run; conditions that make no sense are not run.
+        DoesNotApply: the split or the condition was not run, for example because the condition makes no sense there.
     """
     selected = fresh(trials) if split == "fresh" else trials.get(split)
     if selected is None:
@@ -149,7 +150,7 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
 
 
 def require_choices(trials: xr.Dataset) -> xr.Dataset:
-    """The same trials, if each is one choice among K.
+    """Returns the trials if each of them is one choice among K actions.
 
     Raises:
         DoesNotApply: actions are real numbers, or trials have several steps.
@@ -194,7 +195,7 @@ def family_of(replay: Any, trials: xr.Dataset) -> Any:
 
 
 def taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.ndarray]:
-    """Every tap [N, T, U] of the subject itself, or of its untrained twin, along its recorded trials.
+    """Every tap [N, T, U] of the subject itself, or of its untrained twin, along the recorded trials.
 
     Raises:
         DoesNotApply: the subject is not available, has no taps, or has no untrained twin.

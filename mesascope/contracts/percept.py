@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-Array = Any  # of JAX in compiled code, of NumPy for looped subjects
+Array = Any  # a JAX array in compiled code, a NumPy array for looped subjects
 
 
 class Percept(NamedTuple):
@@ -13,10 +13,10 @@ class Percept(NamedTuple):
 
     Attributes:
         observation: [N, D] what the task shows; D may be 0, and there may be several axes instead of D.
-        action: [N] the last action, -1 before the first; for real actions a real number, 0 before the first.
-        feedback: [N] the noisy pay-off of the last action, 0 before the first.
-        trial: [N] index of the trial of the coming step, from 0.
-        step: [N] index of the coming step inside its trial, from 0.
+        action: [N] the last action. Before the first action it is -1, or 0 if actions are real numbers.
+        feedback: [N] the noisy pay-off of the last action, 0 before the first action.
+        trial: [N] the index of the coming step's trial, from 0.
+        step: [N] the index of the coming step inside its trial, from 0.
         first: [N] true at the first step of a lifetime.
     """
 
@@ -38,6 +38,6 @@ def first_percept(observation: jax.Array) -> Percept:
 def next_percept(
     observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
 ) -> Percept:
-    """The percept after an action: its feedback, the coming trial [N] and step [N] (None for the first step)."""
+    """The percept after an action, with its feedback and the index of the coming trial and step [N]; None is step 0."""
     still = jnp.zeros_like(trial)
     return Percept(observation, action, feedback, trial, still if step is None else step, still.astype(bool))

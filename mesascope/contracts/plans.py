@@ -1,6 +1,6 @@
 """What a planner would need to know about stored trials.
 
-A family in which acts can be planned has a method `plans(trials, label)`; it uses the stored trials alone.
+A family whose tasks allow planning has a method `plans(trials, label)`, which uses the stored trials alone.
 """
 
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from mesascope.errors import MesascopeError
 
 
 class Plans(NamedTuple):
-    """Plans on N lifetimes of T trials of S steps (the steps with a choice; 1 if a trial is one choice).
+    """The consequences of actions in N lifetimes of T trials with S choices each.
 
     Attributes:
         action: [N, T, S] the actions; negative if there was none.
-        values: [N, T, S, K] the best outcome that each act can lead to, given the latest information shown.
-        before: [N, T, S, K] the same from the same state, by what was true one trial earlier; NaN if undefined.
+        values: [N, T, S, K] the best outcome that each action can lead to, given the latest information shown.
+        before: [N, T, S, K] the values in the same state, given what was true one trial earlier; NaN if undefined.
         shown: [N, T] whether everything that the values depend on had been shown or announced by then.
-        far: [N, T, S] how many steps one must look ahead to distinguish the acts; 1 if the next state shows it.
-        cases: the number of different problems, so the size of a lookup table that would solve them.
-        goal: whether there is anything to pursue: whether outcomes differ in value.
+        far: [N, T, S] how many steps one must look ahead to distinguish the actions; 1 if the next state is enough.
+        cases: the number of different problems, which is the size of a lookup table that would solve them.
+        goal: whether outcomes differ in value, so that there is something to pursue.
     """
 
     action: np.ndarray
@@ -34,7 +34,7 @@ class Plans(NamedTuple):
 
 
 def observed(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
-    """[N, T, ...] the observations of the intact run.
+    """[N, T, ...] The observations of the intact run.
 
     Raises:
         MesascopeError: the observations were not stored.

@@ -14,8 +14,8 @@ class Moment(NamedTuple):
 
     Attributes:
         shown: [D] the observation in the percept.
-        action: the action, -1 without an answer.
-        feedback: its pay-off, NaN without an answer.
+        action: the action, or -1 if there was no answer.
+        feedback: the action's pay-off, or NaN if there was no answer.
     """
 
     shown: tuple[float, ...]
@@ -27,8 +27,8 @@ class Question(NamedTuple):
     """One question, word for word.
 
     Attributes:
-        intro: the introduction; may be empty.
-        past: one text for each trial in the context, or a summary of them.
+        intro: the introduction, which may be empty.
+        past: one text for each trial in the context, or one summary of all trials.
         asked: the line that the answer completes; the answer follows after one space.
         labels: the possible answers, in the order of the actions; no two begin alike.
         request: an instruction for chat models, which answer in turns instead of completing a text.

@@ -1,9 +1,9 @@
 """Recipes: how our own networks are trained. A recipe is a pure function of its settings and its seed.
 
 A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=silent)`. Its signature declares its
-settings; its docstring is one sentence. It writes `network.safetensors` into `out` and returns a summary. Called
-again after an interruption, it continues and ends with the same bytes. The two recipes of Atari games are an
-exception: the state of their emulators cannot be saved, so they restart their games.
+settings; its docstring is one sentence. It writes `network.safetensors` into `out` and returns a summary. If it is
+called again after an interruption, it continues and writes the same bytes as an uninterrupted run. The two recipes for
+Atari games are an exception: the state of their emulators cannot be saved, so they restart their games.
 """
 
 from pathlib import Path
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """The progress of a training.
+    """The progress of a training run.
 
     Attributes:
         done: the number of finished updates.
-        total: the number of all updates.
+        total: the total number of updates.
         seconds_left: the estimated time left, None before the second update.
-        score: mean expected pay-off of a trial in the last batch; noisy, so not a result to report.
+        score: the mean expected pay-off of a trial in the last batch; it is too noisy to report as a result.
     """
 
     done: int
@@ -30,11 +30,11 @@ class Trained(NamedTuple):
     """The summary that a recipe returns.
 
     Attributes:
-        path: the network's file.
+        path: the path of the network's file.
         family: the family with its settings.
-        trained_on: 'unlimited' or the bank.
-        updates: the number of all updates.
-        steps: the environment steps of this call.
+        trained_on: 'unlimited', or the name of the bank.
+        updates: the total number of updates.
+        steps: the number of environment steps in this call.
         seconds: the duration of this call, including compilation.
     """
 
@@ -47,4 +47,4 @@ class Trained(NamedTuple):
 
 
 def ignore_progress(progress: Progress) -> None:
-    """Shows nothing."""
+    """Accepts the progress and shows nothing."""

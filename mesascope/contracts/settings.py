@@ -1,4 +1,4 @@
-"""Settings that a factory's signature declares: names that include them, and checks of their values."""
+"""Settings that a factory's signature declares: naming plug-ins after them, and checking their values."""
 
 import functools
 import inspect
@@ -18,12 +18,12 @@ def keep_settings(factory: F, /) -> F: ...
 @overload
 def keep_settings(**allowed: Range) -> Callable[[F], F]: ...
 def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
-    """Decorates a factory: its plug-ins are named by their settings, and families also store all settings.
+    """Decorates a factory so that its families or subjects are named after their settings; families also store these.
 
     Args:
         factory: a factory of families or subjects.
-        allowed: by setting, the range (least, most) of a number or the allowed words of a text; other values raise
-            `MesascopeError`. Seeds of banks are always checked.
+        allowed: for each setting, the range (least, most) of a number, or the allowed words of a text. Other values
+            raise `MesascopeError`. Seeds of banks are always checked.
     """
     if factory is None:
         return functools.partial(_keep, allowed=allowed)
@@ -54,9 +54,9 @@ def _check(valid: Any, /, **setting: Any) -> None:
 
 
 def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
-    """The plug-in's name (its file's) with the settings that differ from the factory's defaults.
+    """The plug-in's name, which is that of its file, with the settings that differ from the factory's defaults.
 
-    The settings of a bank appear together, and only if there is a bank.
+    If there is a bank, both of its settings appear; otherwise neither does.
     """
     defaults = inspect.signature(factory).parameters
     visible = {k: v for k, v in settings.items() if k not in ("bank", "bank_seed") and v != defaults[k].default}
@@ -85,7 +85,7 @@ def check_choice(valid: tuple[str, ...], /, **values: str) -> None:
 
 
 def check_memory(numbers: int, label: str, remedy: str) -> None:
-    """Raises `MesascopeError` if a block's observations, `numbers` per lifetime, do not fit into memory."""
+    """Raises `MesascopeError` if a block's observations, `numbers` numbers per lifetime, exceed the memory limit."""
     size = 4 * 64 * numbers / 2**30
     if size > MOST_GIB:
         raise MesascopeError(

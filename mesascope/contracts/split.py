@@ -7,10 +7,10 @@ SEEN, FRESH = "seen", "fresh"
 
 
 class Draw(Protocol):
-    """Draws tasks."""
+    """The function that draws a split's tasks."""
 
     def __call__(self, key: Any, n: int, /) -> Any:
-        """n tasks, drawn by a JAX key: a pytree whose leaves have leading axis n."""
+        """Draws n tasks with a JAX key; returns a pytree whose leaves have leading axis n."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Split:
 
     Attributes:
         name: 'fresh', or a kind with a variant, such as 'shifted:low'.
-        draw: draws its tasks.
-        trials: T, the trials of a lifetime.
+        draw: the function that draws its tasks.
+        trials: T, the number of trials in a lifetime.
         changes_at: the trial at which the task changes within the lifetime; None if it does not.
         counted: whether the placement reads it; other splits are only reported.
         beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
         parts: how many independent parts its tasks have, each with its own right action (latents `part` and `right`); 0
-            if they have none. Bits that actions contain about the parts then add up.
+            if they have none. The bits of information that actions contain about independent parts add up.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Split:
 
     @property
     def kind(self) -> str:
-        """The split's kind: 'seen', 'fresh', 'shifted', 'exchanged', 'restructured'; others are never counted."""
+        """The split's kind: 'seen', 'fresh', 'shifted', 'exchanged', 'restructured', or one that is never counted."""
         return kind(self.name)
 
 

@@ -1,4 +1,4 @@
-"""Subjects: the agents and models under test, scripted subjects with known answers, reference procedures."""
+"""Subjects: the agents and models under test, scripted subjects with known answers, and reference procedures."""
 
 import abc
 import copy
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Response(NamedTuple):
-    """action [N]; log_probs [N, K] of all actions, or None if the subject does not report them."""
+    """The actions [N], and the log-probabilities [N, K] of all actions, or None if the subject does not report them."""
 
     action: Array
     log_probs: Array
@@ -31,11 +31,11 @@ class Subject(eqx.Module):
         name: the subject with its settings, as a user would type it.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
         traceable: whether it is pure JAX (scanned and compiled); otherwise it is looped in Python.
-        identity: fields that only identify it; `fresh`, `respond` and `taps` must not read them.
-        recorded: taps that every rollout records.
-        separate: whether each lifetime's response depends on its own row of the carry alone, by construction.
+        identity: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
+        recorded: the taps that every rollout records.
+        separate: whether, by construction, each lifetime's response depends on no other lifetime's row of the carry.
         in_turn: whether it is faster if the questions of one lifetime follow each other, because it caches their
-            common beginning; conditions that could share a lifetime are then run one after the other.
+            common beginning. Conditions that could share a lifetime are then run one after the other.
     """
 
     name: eqx.AbstractVar[str]
@@ -57,25 +57,25 @@ class Subject(eqx.Module):
 
     @abc.abstractmethod
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Observes a percept and acts: the next carry and the response."""
+        """Observes a percept and acts; returns the next carry and the response."""
 
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
-        """The carry after a percept without an act; override it if acting is expensive."""
+        """The carry after a percept, without a response; override it if responding is expensive."""
         return self.respond(key, carry, percept)[0]
 
     def announce(self, responses: int) -> str:
-        """The cost of so many responses in words, '' if they are free; raises `MesascopeError` if it is too high."""
+        """The cost of this many responses in words, '' if they are free; raises `MesascopeError` if it is too high."""
         return ""
 
     def drift(self) -> tuple[float, str]:
-        """How far its first answers differ from the same answers now, and the evidence that it has changed, or ''.
+        """How much its answers to the first questions change if they are asked again, and evidence of a change, or ''.
 
-        For subjects with hidden weights; the others have a fingerprint.
+        Only subjects with hidden weights need it, because the others have a fingerprint.
         """
         return 0.0, ""
 
     def annotate(self, trials: "xr.Dataset") -> "xr.Dataset":
-        """Its finished trials with additional variables of its own, such as its questions in words."""
+        """Adds the subject's own variables to its finished trials, such as its questions in words."""
         return trials
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
@@ -87,11 +87,11 @@ class Subject(eqx.Module):
         return None
 
     def code(self) -> str:
-        """A hash of everything that determines its acts: weights, settings and code."""
+        """A hash of everything that determines its actions: weights, settings and code."""
         return hash_code(self)
 
     def fingerprint(self) -> dict[str, str]:
-        """Path → hash of every weight; empty if the weights are hidden."""
+        """The hash of every weight by its path; empty if the weights are hidden."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(self, eqx.is_array))
         return {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
 
@@ -106,9 +106,9 @@ class NamedSubject(Subject):
 
 
 class Scripted(Subject):
-    """A subject written by hand: not trained, so by default without a bank to locate tasks in.
+    """A subject written by hand. It is not trained, so by default it has no bank in which to locate tasks.
 
-    Its factory (see `keep_settings`) names it; its carry is empty unless it defines `fresh`.
+    Its factory (see `keep_settings`) names it. Its carry is empty unless it defines `fresh`.
     """
 
     name: str = eqx.field(default_factory=str, kw_only=True)
@@ -121,12 +121,12 @@ class Scripted(Subject):
         return ()
 
     def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
-        """The same subject; named by its settings if it has no name yet."""
+        """The same subject, named after its settings if it has no name yet."""
         return self if self.name else eqx.tree_at(lambda s: s.name, self, name)
 
 
 class Choosing(Scripted):
-    """A scripted subject of K choices."""
+    """A scripted subject that chooses among K actions."""
 
     choices: int
 
@@ -142,7 +142,7 @@ def identify(subject: Subject) -> str:
 
 
 def copy_carry(carry: Any) -> Any:
-    """A deep copy of a carry; lifetimes that share an object each get their own copy."""
+    """A deep copy of a carry; if lifetimes share an object, each gets its own copy."""
 
     def copy_leaf(leaf: Any) -> np.ndarray:
         result = np.array(leaf)
@@ -156,7 +156,7 @@ def copy_carry(carry: Any) -> Any:
 def choose(key: jax.Array, log_probs: jax.Array) -> Response:
     """Draws one action per lifetime by inverting the distribution function.
 
-    Uses one uniform number per lifetime, so with the same key similar distributions mostly give the same action.
+    It uses one uniform number per lifetime, so with the same key similar distributions mostly give the same action.
     """
     total = jnp.cumsum(jnp.exp(log_probs), axis=-1)
     draw = jax.random.uniform(key, log_probs.shape[:1])[:, None] * total[:, -1:]

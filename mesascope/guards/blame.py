@@ -16,7 +16,7 @@ OURS = str(Path(__file__).parents[1])
 
 @contextlib.contextmanager
 def contain_exits() -> Iterator[None]:
-    """Runs other people's code: an attempt to end the process, such as sys.exit(), becomes an error; Ctrl-C passes.
+    """Turns other people's attempts to end the process, such as sys.exit(), into errors; Ctrl-C still ends it.
 
     Raises:
         MesascopeError: the code tried to end the process; the message names the file and line.
@@ -44,7 +44,7 @@ def exit_error(error: BaseException) -> MesascopeError:
 
 
 def plugin_error(error: BaseException) -> MesascopeError | None:
-    """The error to show for an exception from a user's module or another package's plug-in; None for ours."""
+    """The error to show for an exception from a user's module or another package's plug-in; None for others."""
     if not (place := locate_error(error)):
         return None
     remedy = "Fix it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows the whole traceback."

@@ -1,4 +1,4 @@
-"""The gate: every import, call, unpickling or network request that a text asks for must pass here.
+"""The gate: every import, call, unpickling or network request that a text could cause must pass through it.
 
 It rejects texts that only a file contains. It permits texts that the user typed, passed in Python or trusts,
 installed plug-ins, and the packages that our own code names.
@@ -33,7 +33,7 @@ def allow(*texts: Any) -> None:
 
 
 def allow_from_python(*texts: Any) -> None:
-    """The same, if the caller of the calling function is the user's own Python code."""
+    """Records texts as `allow` does, but only if the user's own Python code called the calling function."""
     frame: Any = sys._getframe(2)
     while frame.f_globals.get("__name__") == "contextlib":  # a decorator of the calling function
         frame = frame.f_back
@@ -47,11 +47,11 @@ def permit(name: str, label: str, does: str = "would import and run code") -> No
 
     Args:
         name: 'module:name', an address, or a file.
-        label: a description of it for the message.
-        does: what using it would do, for the message.
+        label: what the name stands for, for the message.
+        does: what using the name would do, for the message.
 
     Raises:
-        MesascopeError: only a file names it.
+        MesascopeError: only a file contains the name.
     """
     pattern = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
     if not any(pattern.search(text) for text in _TYPED):
@@ -61,15 +61,15 @@ def permit(name: str, label: str, does: str = "would import and run code") -> No
 
 
 def find_function(path: str, label: str, remedy: str) -> Any:
-    """The callable that 'package.module:name' names; the module may be in the current folder.
+    """Finds the callable that 'package.module:name' names; the module may be in the current folder.
 
     Args:
         path: the text, with or without '.py' after the module.
-        label: a description of it for messages.
+        label: what the callable is for, for messages.
         remedy: what to type instead.
 
     Raises:
-        MesascopeError: only a file names it, it cannot be imported, or the module has no such callable.
+        MesascopeError: only a file contains the text, the module cannot be imported, or it has no such callable.
     """
     permit(path, label)
     place, _, name = path.partition(":")
@@ -80,7 +80,7 @@ def find_function(path: str, label: str, remedy: str) -> Any:
 
 
 def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any:
-    """The result of the user's factory; if it raises, the error names the factory."""
+    """Calls the user's factory and returns its result; if the factory raises an exception, the error names it."""
     try:
         return factory(*arguments)
     except Exception as error:
@@ -108,7 +108,7 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
         keywords: the environment's settings.
 
     Raises:
-        MesascopeError: only a file names a module, or a setting that is more than a word or a number.
+        MesascopeError: only a file contains the module's name, or a setting that is more than words or a number.
     """
     check_settings([name, keywords])
     module, _, own = name.rpartition(":")
@@ -141,7 +141,7 @@ def _list_texts(value: Any) -> Iterator[str]:
 
 
 def call_drawer(result: Any) -> Any:
-    """Permits and returns the result of the user's own function."""
+    """Permits all texts in the result of the user's own function, and returns the result."""
     allow(*_list_texts(result))
     return result
 
@@ -168,19 +168,19 @@ def run_file(path: Path, name: str) -> ModuleType:
 
 
 def load_pickle(data: bytes, trusted: bool) -> Any:
-    """Unpickles data, which runs the code that the pickle names; only if trusted."""
+    """Unpickles data if the user trusts it, because unpickling runs the code that the pickle names."""
     if not trusted:
         raise ValueError("a pickle that is not trusted is only read as data")
     return import_package("cloudpickle").loads(data)
 
 
 def load_weights(source: Any) -> Any:
-    """Reads what torch.save wrote: only tensors and plain data."""
+    """Reads a file of torch.save, but only tensors and plain data."""
     return import_package("torch").load(source, map_location="cpu", weights_only=True)
 
 
 def load_pretrained(kind: Any, folder: str, trusted: bool, **options: Any) -> Any:
-    """A tokenizer or model of transformers from a folder; its own code runs only if trusted; nothing is downloaded."""
+    """Loads a tokenizer or model from a folder, without downloads; code in the folder runs only if it is trusted."""
     return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **options)
 
 
@@ -194,7 +194,7 @@ class _Own:
         self.folders: list[str] = []
 
     def watch(self) -> None:
-        """Adds the current folder."""
+        """Adds the current folder to the folders that are searched."""
         with contextlib.suppress(OSError):  # the folder was deleted
             self.folders = list(dict.fromkeys([os.getcwd(), *self.folders]))
         if self not in sys.meta_path:

@@ -1,4 +1,4 @@
-"""Identifies the code and data of a subject or a family, so that saved trials of others are never reused for it."""
+"""Identifies the code and data of a subject or a family, so that it never reuses the saved trials of another one."""
 
 import collections
 import contextlib
@@ -37,7 +37,7 @@ def digest(array: Any) -> str:
 
 
 def hash_code(value: Any) -> str:
-    """A hash of all code, numbers, texts and arrays reachable from a value; the same in every process."""
+    """A hash of all code, numbers, texts and arrays reachable from a value; it is the same in every process."""
     lines = []
     for path, x in reachable_parts(value):
         if isinstance(x, types.CodeType):
@@ -66,7 +66,7 @@ def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _to_array(value: Any) -> np.ndarray | None:
-    """A value as a NumPy array, if it is an array of any library; otherwise None."""
+    """Converts an array of any library to NumPy; None for values that are not arrays."""
     if isinstance(value, type) or not hasattr(value, "__array__"):
         return None
     with contextlib.suppress(Exception):  # whatever a foreign library raises
@@ -167,9 +167,9 @@ def _library(module: Any) -> str:
 
 
 def loaded_modules() -> dict[str, list[str]]:
-    """The user's modules and installed packages that are loaded: the file, and its hash or its size and time.
+    """The file of every loaded user module and installed package, and the file's hash or its size and time.
 
-    The state of a file is the one at the first call: later the file may differ from the loaded code.
+    A file's state is recorded at the first call, because the file may later differ from the loaded code.
     """
     result = {}
     for name, module in list(sys.modules.items()):
@@ -184,7 +184,7 @@ def loaded_modules() -> dict[str, list[str]]:
 
 
 def _file_state(name: str, path: Path) -> list[str]:
-    """A file with its hash or its size and time; empty for Python's modules, ours, and submodules of packages."""
+    """A file and its hash, or its size and time; empty for modules of Python or mesascope, and for submodules."""
     path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # it may lie in a .zip
     if HOME in path.parents or (PYTHON in path.parents and not _is_installed(path)):
         return []
@@ -199,6 +199,6 @@ def _is_installed(path: Path) -> bool:
 
 
 def is_unchanged(before: Mapping[str, list[str]]) -> bool:
-    """Whether every module that was loaded then is the same now; modules not loaded now are compared by file."""
+    """Whether no module in `before` has changed; for a module that is not loaded now, its file is compared."""
     now = loaded_modules()
     return all((now.get(k) or _file_state(k, Path(state[0]))) == state for k, state in before.items())

@@ -1,6 +1,7 @@
-"""Limits of size, depth and number: a file is measured before anything in it is unpacked or allocated.
+"""Limits of size, depth and number, which are checked before anything in a file is unpacked or allocated.
 
-Every function raises ValueError with the reason, a clause without a full stop that the caller puts into a sentence.
+A function that refuses a file raises ValueError. Its text is a clause without a full stop, which the caller puts into a
+sentence.
 """
 
 import itertools
@@ -38,14 +39,14 @@ def file_size(path: str | os.PathLike) -> int:
 
 
 def read(path: str | os.PathLike, most: int) -> bytes:
-    """The bytes of a file of at most `most` bytes."""
+    """Reads a file if it has at most `most` bytes."""
     if (found := file_size(path)) > most:
         raise ValueError(f"it has {found:,} bytes, and at most {most:,} are read")
     return Path(path).read_bytes()
 
 
 def check_ratio(declared: int, stored: int) -> None:
-    """Refuses content that would be much larger than its file."""
+    """Refuses content that would be much larger unpacked than its file is."""
     if declared > SLACK + RATIO * stored:
         raise ValueError(f"it would unpack to {declared:,} bytes from {stored:,}")
 
@@ -62,11 +63,11 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def check_nesting(value: Any, inside: Callable[[Any], list[Any]]) -> None:
-    """Refuses data that is nested too deeply, unrolls to too many values, or contains itself.
+    """Refuses data that is nested too deeply, expands to too many values, or contains itself.
 
     Args:
         value: plain data.
-        inside: a function that lists the values in a value.
+        inside: a function that lists the values directly inside a value.
     """
     measured: dict[int, tuple[int, int]] = {}
     open_: set[int] = set()
@@ -102,7 +103,7 @@ def zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipI
 
 
 def check_npz(path: str | os.PathLike) -> None:
-    """Checks the headers of an .npz."""
+    """Checks that no header in an .npz file declares more bytes than the file stores."""
     from numpy.lib import format as npy
 
     with zipfile.ZipFile(path) as archive:
@@ -150,7 +151,7 @@ def check_netcdf(path: str | os.PathLike) -> None:
 
 
 def _check_attributes(node: Any) -> None:
-    """Refuses attributes for which a small file could allocate much memory."""
+    """Refuses attributes that declare too many values or too large ones."""
     import h5py
 
     for name in node.attrs:
@@ -161,7 +162,7 @@ def _check_attributes(node: Any) -> None:
 
 
 def _is_variable_text(kind: Any) -> bool:
-    """Whether a type stands for texts of variable length."""
+    """Whether a type in an HDF5 file is text of variable length."""
     import h5py
 
     text = h5py.check_string_dtype(kind)
@@ -169,7 +170,7 @@ def _is_variable_text(kind: Any) -> bool:
 
 
 def _variable_size(variable: Any) -> int:
-    """The bytes that a variable needs in memory; refuses what is not read."""
+    """The bytes that a variable needs in memory; refuses variables that mesascope does not read."""
     import h5py
 
     plan, count = variable.id.get_create_plist(), math.prod(variable.shape or ())
@@ -218,7 +219,7 @@ def _check_chunks(variable: Any, chunk: int) -> None:
             raise ValueError(f"a chunk of {variable.name!r} unpacks to more than its {chunk:,} bytes")
 
 
-GGUF = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of numbers by their type
+GGUF = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of one number of each type
 TEXT, ARRAY = 8, 9
 TEXTS = "BYTE_ARRAY"  # parquet's name for values without a fixed length
 
@@ -266,7 +267,7 @@ def _skip(file: IO[bytes], length: int, size: int) -> None:
 
 
 def read_parquet(path: str | os.PathLike) -> Any:
-    """The rows of a parquet file as an Arrow table; the size of expanded dictionaries is checked first."""
+    """Reads a parquet file as an Arrow table; checks the size of dictionaries before it expands them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import compute as _compute

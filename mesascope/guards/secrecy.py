@@ -1,4 +1,4 @@
-"""Masks secrets in everything that is written or printed: passwords, keys, and headers with them."""
+"""Masks secrets in everything that is written or printed: passwords, keys, and headers that contain them."""
 
 import os
 import re
@@ -9,7 +9,7 @@ USUAL = "OPENAI_API_KEY"  # this variable's name may be typed even if it is not 
 NAMED = r"(?:x-)?(?:api[-_]?)?key|(?:\w+[-_])?token|secret|passw(?:or)?d"
 KEYLIKE = re.compile(r"key|token|secret|pass|sig|auth|cred|code", re.IGNORECASE)
 WORD = re.compile(r"[a-z_.]+|\d{1,9}")  # not a key
-LEAST = 6  # this many characters of a secret in a row are masked
+LEAST = 6  # a word with this many consecutive characters of a secret is masked
 
 _USER = re.compile(r"(\w://)(?:(?!, *\w+=)\S)*@")
 _QUERY = re.compile(r"(\w://[^\s?#,'\"]*)[?#][^\s,'\"]*")
@@ -19,11 +19,11 @@ _MASKED = re.compile(r"[\w-]+\*{3,}[\w-]*")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """A text that may be shown: without users, passwords and queries of addresses, keys and secrets in headers.
+    """The text with secrets removed: users, passwords and queries in addresses, keys, and secrets in headers.
 
     Args:
         text: a command, a message or a server's reply.
-        secrets: words that contain one of these, or six characters of it in a row, are masked too.
+        secrets: further secrets; a word is masked if it contains one of them, or six consecutive characters of one.
     """
     pieces = [piece for secret in secrets for piece in secret.split()]
     parts = {p[i : i + LEAST] for p in pieces for i in range(max(len(p) - LEAST, 0) + 1)}
