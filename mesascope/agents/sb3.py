@@ -31,13 +31,13 @@ opens = _sb3_zip.opens
 
 
 class SB3(TorchSubject):
-    """A policy with its weights frozen; `module` is the policy, `state` the layout of its recurrent state (h, c).
+    """A policy with frozen weights; `module` is the policy, and `state` is the layout of its recurrent state (h, c).
 
     Attributes:
-        archive: the zip that it was read from.
-        statistics: for normalising observations; None if they are not normalised.
-        episode: when episode_start is true: at the start of the lifetime, or of every trial.
-        stack: the number of observations that it receives at once; the older ones are carry.
+        archive: the zip from which it was read.
+        statistics: the statistics that normalise observations; None if they are not normalised.
+        episode: whether episode_start is true at the start of the 'lifetime' or of every 'trial'.
+        stack: the number of observations that it receives at once; the older ones are part of the carry.
         trust: whether the user's own classes may be unpickled.
     """
 
@@ -48,12 +48,12 @@ class SB3(TorchSubject):
     trust: bool
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Zeros, the policy's state when episode_start is true."""
+        """Zeros, which are also the policy's state when episode_start is true."""
         frames = {FRAMES: np.zeros((n, self.stack - 1, self.observe.width), np.float32)}
         return super().fresh(n) | (frames if self.stack > 1 else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """One call of the policy for all lifetimes."""
+        """Calls the policy once for all lifetimes."""
         x, frames = self.observe(percept), {}
         if self.stack > 1:
             x = np.concatenate([np.asarray(carry[FRAMES]), x[:, None]], axis=1)
@@ -64,7 +64,7 @@ class SB3(TorchSubject):
         return self.pack_carry(state, hooked, len(x)) | frames, self.choose(key, scores, gives)
 
     def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
-        """The policy's outputs for observations, their kind, and its next state."""
+        """Calls the policy on observations; returns its outputs, their kind, and its next state."""
         torch, policy = require("torch", "sb3"), self.module
         seen, _ = policy.obs_to_tensor(self._shape_observations(x))
         arguments = (seen, tuple(self.restore_state(carry)), torch.tensor(starts)) if self.state else (seen,)
@@ -87,7 +87,7 @@ class SB3(TorchSubject):
         return np.eye(self.observe.choices)[action.astype(int)], "probabilities", ()
 
     def _shape_observations(self, x: np.ndarray) -> np.ndarray:
-        """Observations [N, F] or [N, stack, F] in the shape of the policy's observation space."""
+        """Reshapes observations [N, F] or [N, stack, F] to the policy's observation space, and normalises them."""
         space, n = self.module.observation_space, len(x)
         if hasattr(space, "n") and not space.shape:
             return x[:, 0].astype(np.int64) if x.shape[1] == 1 else x.argmax(-1)
@@ -97,7 +97,7 @@ class SB3(TorchSubject):
         return self.statistics(x) if self.statistics else x.astype(space.dtype)
 
     def untrained(self, seed: int) -> Self:
-        """A policy of the same shape as training starts from."""
+        """A policy of the same shape, with weights as they are before training."""
         spaces = (self.module.observation_space, self.module.action_space)
         return dataclasses.replace(self, module=_sb3_zip.untrained_policy(self.archive, spaces, self.trust, seed))
 
@@ -119,16 +119,16 @@ def subject(
     """An agent of stable-baselines3 or sb3-contrib (PPO, A2C, DQN, QR-DQN, RecurrentPPO and others), from its zip.
 
     Args:
-        family: the family that it is run on.
-        path: the zip that model.save() wrote.
-        observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
-            whichever fits.
-        stochastic: draw actions as in training; otherwise take the best.
-        epsilon: fraction of uniform choices of a DQN; below 0 for the file's exploration_rate.
-        episode: lifetime or trial: when episode_start is true and a recurrent state is reset.
+        family: the family that it runs on.
+        path: the path of the zip that model.save() wrote.
+        observes: the parts of the percept that are given to the agent in order, joined by '+'. For '' it observes all
+            parts except the step, or the observation alone if only that fits.
+        stochastic: whether it draws actions as in training; otherwise it takes the best action.
+        epsilon: the fraction of uniform choices of a DQN; below 0 for the file's exploration_rate.
+        episode: lifetime or trial, at the start of which episode_start is true and a recurrent state is reset.
         normalize: a VecNormalize file; '' for the one beside the zip, none to leave it out.
         stack: how many observations it receives at once, as with VecFrameStack.
-        hooks: patterns of submodules whose outputs are taps, joined by '+', as in hooks=*.
+        hooks: patterns that select the submodules whose outputs are taps, joined by '+'; hooks=* selects all.
         trained_on: unlimited, bank:M@seed or unknown.
         trust: whether the user's own classes may be unpickled.
     """
@@ -174,7 +174,7 @@ def subject(
 
 
 def _attach_hooks(agent: SB3) -> SB3:
-    """The agent with only the hooks that fire when it acts, and their widths."""
+    """Returns the agent with the hooks that fire when it acts and with the widths of their taps."""
     n, stacked = 3, (agent.stack,) if agent.stack > 1 else ()
     x = np.zeros((n, *stacked, agent.observe.width), np.float32)
     with _torch.no_grad_seeded(0), run_hooked(agent.module, agent.hooks) as hooked:
@@ -183,7 +183,7 @@ def _attach_hooks(agent: SB3) -> SB3:
 
 
 def _state_layout(policy: Any) -> tuple[Leaf, ...]:
-    """The layout of the state (h, c), each [layers, N, H], of the actor's LSTM."""
+    """The layout of the state (h, c) of the actor's LSTM, each [layers, N, H]; empty without an LSTM."""
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape
@@ -222,7 +222,7 @@ def _refuse_actions(path: str, space: Any, family: Family) -> None:
 
 
 def _find_statistics(archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]) -> tuple[Statistics | None, str]:
-    """The statistics to use and their file; warns if it uses a file beside the zip."""
+    """The statistics to use and their file; warns the user about a file beside the zip, or if one is left out."""
     if normalize not in ("", NONE):
         return _normalising.read(normalize, shape), normalize
     found = [] if normalize else _normalising.find_statistics(archive.path)

@@ -1,9 +1,9 @@
-"""Reads a zip of stable-baselines3 or sb3-contrib as a frozen policy; its pickled parts are read as data.
+"""Reads a zip of stable-baselines3 or sb3-contrib as a frozen policy, and the pickles in it as data.
 
-The zip contains everything to build a policy: its weights (policy.pth, read with weights_only) and, in `data`, pickles
-of its class, settings and spaces. These name standard classes, except in customised agents. `inert` reads them without
-imports or calls, and this module looks the classes up. So zips of old versions open even if their pickles need a
-package that is not installed (gym).
+The zip contains everything that is needed to build a policy: its weights (policy.pth, read with weights_only) and, in
+`data`, pickles of its class, settings and spaces. These name standard classes, except in customised agents. `inert`
+reads them without imports or calls, and this module looks the classes up. So zips of old versions open even if their
+pickles need a package that is not installed (gym).
 """
 
 import base64
@@ -28,7 +28,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
 MEMBERS = {"data", "policy.pth"}
-TEXT = 32 << 20  # bytes of `data`
+TEXT = 32 << 20  # the maximum bytes of `data`
 POLICIES = re.compile(r"(stable_baselines3|sb3_contrib)(\.\w+)*\.policies")
 LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
@@ -43,14 +43,14 @@ ZIP = FileKind(
 
 
 class Zip(NamedTuple):
-    """The content of a zip, with pickles still encoded: `data`, and the bytes of the weights."""
+    """The content of a zip: its `data`, in which pickles are still encoded, and the bytes of the weights."""
 
     path: str
     data: dict[str, Any]
     weights: bytes
 
     def entry(self, name: str) -> Any:
-        """One entry of `data`; a pickle is read as inert data."""
+        """One entry of `data`; if it is a pickle, it is read as inert data."""
         value = self.data.get(name)
         if isinstance(value, dict) and ":serialized:" in value:
             return _inert.read(self.pickled(name), f"{self.path!r}, {name},")
@@ -65,7 +65,7 @@ class Zip(NamedTuple):
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is such a zip, by its members; true for a broken .zip, so that the error can say what is wrong."""
+    """Whether a file has the members of such a zip; also true for a broken .zip, so that `read` can say why."""
     try:
         with zipfile.ZipFile(path) as zipped:
             at_start = min((x.header_offset for x in zipped.infolist()), default=1) == 0
@@ -77,7 +77,7 @@ def opens(path: str | os.PathLike) -> bool:
 
 
 def read(path: str) -> Zip:
-    """Reads a zip with limited memory; nothing in it is run.
+    """Reads a zip with limited memory, without running anything in it.
 
     Raises:
         MesascopeError: the file does not exist, is truncated, or would unpack to far more than its size.
@@ -99,10 +99,10 @@ def read(path: str) -> Zip:
 
 
 def space(archive: Zip, name: str) -> gymnasium.Space:
-    """A space from its pickle, of any version of gym or gymnasium.
+    """Rebuilds a space from its pickle, which any version of gym or gymnasium may have written.
 
     Raises:
-        MesascopeError: it is not Box, Discrete, MultiDiscrete or MultiBinary.
+        MesascopeError: the space is not Box, Discrete, MultiDiscrete or MultiBinary.
     """
     value = archive.entry(name)
     origin = getattr(value, "origin", ("", ""))
@@ -134,10 +134,10 @@ def space(archive: Zip, name: str) -> gymnasium.Space:
 
 
 def policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
-    """The policy of a zip with its weights, frozen, on the CPU.
+    """The frozen policy of a zip with its weights, on the CPU.
 
     Raises:
-        MesascopeError: its class or settings are customised and not trusted, or the weights do not fit.
+        MesascopeError: its class or settings are customised and not trusted, or the weights do not fit the policy.
     """
     kind, settings = _find_class(archive, trust), _read_settings(archive, trust)
     weights = _torch.load(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
@@ -155,7 +155,7 @@ def policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust:
 
 
 def untrained_policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
-    """A policy of the same shape as training starts from."""
+    """A policy of the same shape, with weights as they are before training."""
     with _torch.fork_seed(seed):
         return _torch.freeze(_build(_find_class(archive, trust), spaces, _read_settings(archive, trust)))
 
@@ -169,7 +169,7 @@ def _build(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings:
 
 
 def _find_class(archive: Zip, trust: bool) -> Any:
-    """The policy's class, from the name in its pickle."""
+    """The policy's class, which its pickle names."""
     origin = _inert.find_reference(archive.entry("policy_class"))
     if origin and POLICIES.fullmatch(origin[0]):
         found = getattr(require(origin[0], "sb3"), origin[1], None)
@@ -197,11 +197,11 @@ def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
 
 
 class _Unknown(Exception):
-    """A setting that can only be made by running code."""
+    """A setting can only be made by running code; the text names it."""
 
 
 def _resolve(value: Any, depth: int = 0) -> Any:
-    """Plain data, with standard layers and feature extractors in place of their names."""
+    """Returns plain data in which the names of standard layers and feature extractors are replaced with the classes."""
     if isinstance(value, bool | float | str | None) or (isinstance(value, int) and abs(value) <= WIDEST):
         return value
     if depth < 8 and isinstance(value, list | tuple):
@@ -218,7 +218,7 @@ def _resolve(value: Any, depth: int = 0) -> Any:
 
 
 def _unpickle_trusted(archive: Zip, name: str, trust: bool, origin: str) -> Any:
-    """Unpickles a customised entry, if the user trusts the file."""
+    """Unpickles a customised entry if the user trusts the file; otherwise raises an error."""
     if not trust:
         raise MesascopeError(
             f"{archive.path!r} is customised: its {name} is {origin}, and unpickling it would run code from the file.",

@@ -15,17 +15,17 @@ BYTES = {
 }  # bytes of one number
 REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
 SMALL = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # need no new memory
-BEFORE = 3  # pickles before the tensors' one in files of torch before 1.6
+BEFORE = 3  # pickles that precede the pickle of the tensors in files of torch before 1.6
 
 
 def measure(source: Any) -> None:
     """Refuses a file whose tensors declare more numbers than it stores, or that stores them in an unknown way.
 
     Args:
-        source: the path, or the bytes in a BytesIO.
+        source: the path of the file, or its bytes in a BytesIO.
 
     Raises:
-        ValueError: why it is refused.
+        ValueError: the file is refused; the text says why.
     """
     inside = isinstance(source, io.BytesIO)
     stored = source.getbuffer().nbytes if inside else limits.file_size(source)

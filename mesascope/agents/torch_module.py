@@ -1,6 +1,6 @@
 """A PyTorch module as a subject: forward(x, state) → (logits, state), or forward(x) → logits.
 
-x [N, F] is the percept in the encoding of `observing`; the carry is the module's state, one row per lifetime.
+x [N, F] is the percept as `observing` encodes it. The carry is the module's state, with one row per lifetime.
 """
 
 import dataclasses
@@ -25,20 +25,20 @@ from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 
-RUNS_CODE = True  # typing a factory runs its code
+RUNS_CODE = True  # a user who types a factory wants its code to run
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
 
 opens = _torch.opens
 
 
 class TorchModule(TorchSubject):
-    """A module with its weights frozen.
+    """A module with frozen weights.
 
     Attributes:
-        layout: the layout of its input, of LAYOUTS.
-        gives: the kind of its first output, of GIVES.
-        structure: the pytree structure of its state; `state` describes the tensors.
-        again: makes the module with fresh weights.
+        layout: the layout of its input, one of LAYOUTS.
+        gives: the kind of its first output, one of GIVES.
+        structure: the pytree structure of its state; `state` describes the tensors in it.
+        again: a function that makes the module with fresh weights; None if there is none.
     """
 
     layout: str
@@ -47,11 +47,11 @@ class TorchModule(TorchSubject):
     again: Callable[[], Any] | None = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Rows of zeros, marked as not begun: the module is then called with its initial state."""
+        """Rows of zeros that are marked as not begun, so that the module is called with its initial state."""
         return super().fresh(n) | ({"begun": np.zeros(n, bool)} if self.state else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """One call of the module for all lifetimes, or two if only some have begun."""
+        """Calls the module once for all lifetimes, or twice if only some have begun."""
         x = self.observe(percept)
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
         groups = [rows for which in (True, False) if len(rows := np.flatnonzero(begun == which))]
@@ -62,7 +62,7 @@ class TorchModule(TorchSubject):
         return after, self.choose(key, scores, self.gives)
 
     def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Scores and the next carry of lifetimes that have either all begun or all not."""
+        """The scores and the next carry of lifetimes of which either all or none have begun."""
         if self.state and carry["begun"].all():
             state = self.structure.unflatten(self.restore_state(carry))
         else:
@@ -73,7 +73,7 @@ class TorchModule(TorchSubject):
         return scores, after | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
     def untrained(self, seed: int) -> Self | None:
-        """The module as its factory makes it, before weights are loaded; None if these are the same."""
+        """The subject with the weights that its factory sets; None if these are its present weights."""
         if self.again is None:
             return None
         with _torch.fork_seed(seed):
@@ -84,16 +84,16 @@ class TorchModule(TorchSubject):
 
 
 def initial_state(module: Any, n: int) -> Any:
-    """The state at birth: the module's initial_state(n) if it has that method, otherwise None."""
+    """The state at birth, initial_state(n) if the module has that method, otherwise None."""
     make = getattr(module, "initial_state", None)
     return make(n) if callable(make) else None
 
 
 def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool) -> tuple[np.ndarray, Any]:
-    """Calls a module on x [N, F]: scores [N, K] and its next state.
+    """Calls a module on x [N, F], and returns the scores [N, K] and its next state.
 
     Raises:
-        MesascopeError: it raised, or returned something else.
+        MesascopeError: the module raised an exception, or returned something else.
     """
     torch = require("torch", "torch")
     inputs = torch.tensor(x)
@@ -136,10 +136,11 @@ def wrap(
     trained_on: str = "unknown",
     again: Callable[[], Any] | None = None,
 ) -> TorchModule:
-    """A module in Python as a subject; see `subject` for the settings.
+    """Makes a subject from a module in Python; see `subject` for the settings.
 
     Args:
-        again: makes the module with fresh weights, for the untrained twin as a control for decoding.
+        again: a function that makes the module with fresh weights, for the untrained twin that is a control for
+            decoding.
     """
     torch = require("torch", "torch")
     if not isinstance(module, torch.nn.Module):
@@ -197,15 +198,15 @@ def subject(
     """A PyTorch module, recurrent or not, with weights from a state dict.
 
     Args:
-        family: the family that it is run on.
-        path: a state dict written by torch.save; '' for the weights that the factory sets.
-        factory: package.module:factory, called as factory(family) or factory(); returns the module.
-        observes: parts of the percept that it observes, joined by '+', in order.
-        layout: x is [N, F] (batch), [1, N, F] (time) or [N, 1, F] (batch_time).
+        family: the family that it runs on.
+        path: the path of a state dict that torch.save wrote; '' for the weights that the factory sets.
+        factory: package.module:factory; it is called as factory(family) or factory() and returns the module.
+        observes: the parts of the percept that are given to the module in order, joined by '+'.
+        layout: batch if x is [N, F], time if it is [1, N, F], or batch_time if it is [N, 1, F].
         gives: the kind of output: logits, probabilities, or values of the actions.
-        hooks: patterns of submodules to tap, joined by '+', such as hooks=*.
-        stochastic: draw actions; otherwise take the best.
-        epsilon: fraction of uniform choices, if it gives values.
+        hooks: patterns that select the submodules to tap, joined by '+'; hooks=* selects all.
+        stochastic: whether it draws actions; otherwise it takes the best action.
+        epsilon: the fraction of uniform choices, if it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
         trust: whether a factory that the file names may run.
     """

@@ -1,4 +1,4 @@
-"""Shared code of PyTorch subjects: safe loading, seeding, hooks, states of any layout, fingerprints."""
+"""Code that PyTorch subjects share: safe loading, seeding, hooks, states of any layout, and fingerprints."""
 
 import contextlib
 import fnmatch
@@ -22,8 +22,8 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest
 
-WIDEST = 1 << 16  # units of one tap
-SLACK = 1 << 20  # weights that a network may build without saving them
+WIDEST = 1 << 16  # the maximum units of one tap
+SLACK = 1 << 20  # how many weights a network may have beyond those in its file
 SEEN = "seen "  # prefix of hooked activations in a carry
 
 
@@ -31,8 +31,8 @@ class Leaf(NamedTuple):
     """One tensor of a module's state.
 
     Attributes:
-        names: the names of its taps: one, or one per layer if it is [L, N, H].
-        axis: the batch axis.
+        names: the names of its taps: one name, or one per layer if the tensor is [L, N, H].
+        axis: the index of the batch axis.
         shape: the sizes of the other axes.
         kind: its dtype in NumPy.
     """
@@ -43,13 +43,13 @@ class Leaf(NamedTuple):
     kind: Any
 
     def rows(self, tensor: Any) -> dict[str, np.ndarray]:
-        """Name → [N, U] from a tensor."""
+        """Splits a tensor into its taps: rows [N, U] by name."""
         value = np.moveaxis(tensor.detach().cpu().numpy(), self.axis, 0)
         parts = np.split(value, len(self.names), axis=1) if len(self.names) > 1 else [value]
         return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.names, parts, strict=True)}
 
     def tensor(self, carry: dict[str, Any]) -> Any:
-        """The tensor from a carry."""
+        """Restores the tensor from a carry."""
         torch = require("torch", "torch")
         value = np.concatenate([np.asarray(carry[k], self.kind) for k in self.names], axis=1)
         array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.axis)
@@ -57,13 +57,13 @@ class Leaf(NamedTuple):
 
 
 class TorchSubject(Foreign):
-    """A module with its weights frozen; subclasses are final.
+    """A module with frozen weights; subclasses are final.
 
     Attributes:
         module: the PyTorch module.
-        hooks: paths of submodules that are tapped.
+        hooks: the paths of the submodules whose outputs are taps.
         state: the layout of its state, empty for a feed-forward module.
-        seen: name → width of the taps of hooked submodules.
+        seen: the width of each tap of a hooked submodule, by name.
     """
 
     module: Any = eqx.field(static=True)
@@ -72,7 +72,7 @@ class TorchSubject(Foreign):
     seen: dict[str, int] = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Zeros."""
+        """A state of zeros, and zeros for the taps of hooked submodules."""
         carry: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
         for leaf in self.state:
             width = math.prod(leaf.shape) // len(leaf.names)
@@ -80,29 +80,29 @@ class TorchSubject(Foreign):
         return carry
 
     def restore_state(self, carry: dict[str, Any]) -> list[Any]:
-        """The tensors of its state from a carry."""
+        """Restores the tensors of its state from a carry."""
         return [leaf.tensor(carry) for leaf in self.state]
 
     def pack_carry(self, state: Sequence[Any], hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
-        """The carry: the tensors of a state and the hooked outputs."""
+        """Packs the tensors of a state and the outputs of hooked submodules into a carry."""
         found, carry = outputs(hooked, n), {}
         for leaf, tensor in zip(self.state, state, strict=True):
             carry |= leaf.rows(tensor)
         return carry | {SEEN + k: found[k] for k in self.seen}
 
     def taps(self, carry: Any) -> dict[str, Any]:
-        """Its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
+        """The parts of its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
         state = {k: carry[k] for leaf in self.state for k in leaf.names}
         return state | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies, which the subject does not read
 
     def fingerprint(self) -> dict[str, str]:
-        """Name → hash of every parameter and buffer."""
+        """The hash of every parameter and buffer by its name."""
         return fingerprint(self.module)
 
 
 @contextlib.contextmanager
 def fork_seed(seed: int) -> Iterator[Any]:
-    """Torch with a seed inside this context; the global random state is unchanged."""
+    """Seeds torch inside this context, and restores the global random state afterwards."""
     torch = require("torch", "torch")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -111,13 +111,13 @@ def fork_seed(seed: int) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def no_grad_seeded(seed: int) -> Iterator[Any]:
-    """The same without gradients."""
+    """Seeds torch as `fork_seed` does, and computes no gradients inside this context."""
     with fork_seed(seed) as torch, torch.inference_mode():
         yield torch
 
 
 def seed_of(key: jax.Array) -> int:
-    """A seed for torch from a key."""
+    """Makes a seed for torch from a JAX key."""
     return int(np.asarray(jax.random.key_data(key)).view(np.uint32)[-1])
 
 
@@ -130,7 +130,7 @@ def freeze(module: Any) -> Any:
 
 
 def fingerprint(module: Any) -> dict[str, str]:
-    """Name in the state dict → hash of every parameter and buffer."""
+    """The hash of every parameter and buffer by its name in the state dict."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
     return {name: digest(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
 
@@ -143,7 +143,7 @@ def _to_numpy(tensor: Any) -> np.ndarray:
 
 @contextlib.contextmanager
 def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Path → last output of submodules, collected by forward hooks inside this context."""
+    """Records the last output of each submodule by its path, with forward hooks, inside this context."""
     hooked: dict[str, Any] = {}
     parts = dict(module.named_modules())
 
@@ -151,7 +151,7 @@ def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
 
     def keep(path: str) -> Callable[..., None]:
         def hook(part: Any, _: Any, output: Any) -> None:
-            if isinstance(part, cells):  # in the form of the corresponding layer
+            if isinstance(part, cells):  # give the output the form that the corresponding layer returns
                 output = (output[0] if isinstance(output, tuple) else output, output)
             hooked[path] = output
 
@@ -215,17 +215,17 @@ def tap_widths(hooked: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[st
 
 
 def tap_names(name: str, count: int) -> tuple[str, ...]:
-    """The names of a state's taps: one, or one per layer."""
+    """The names of a state's taps: one name, or one per layer if there are several layers."""
     return (name,) if count == 1 else tuple(f"{name}_l{k}" for k in range(count))
 
 
 def state_layout(
     small: list[Any], large: list[Any], sizes: tuple[int, int], hooked: dict[str, Any]
 ) -> tuple[Leaf, ...]:
-    """The layout of a state, found by two runs with different batch sizes; parts are named after their submodules.
+    """Finds the layout of a state from two runs with different batch sizes, and names parts after their submodules.
 
     Raises:
-        MesascopeError: a part has no batch axis.
+        MesascopeError: a part of the state has no batch axis.
     """
     layout = []
     named = [pair for path, output in hooked.items() for pair in label_tensors(path, output)]
@@ -248,7 +248,7 @@ def state_layout(
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file looks like one of torch.save, by its name or its members."""
+    """Whether a file's name or members are those of a file that torch.save wrote."""
     if Path(path).suffix.lower() in (".pt", ".pth", ".ckpt"):
         return True
     try:
@@ -261,7 +261,7 @@ def opens(path: str | os.PathLike) -> bool:
 
 
 def load(source: Any, label: str) -> Any:
-    """Reads what torch.save wrote, only tensors and plain data: weights_only=True.
+    """Reads only tensors and plain data (weights_only=True) from a file that torch.save wrote.
 
     Raises:
         MesascopeError: the file is broken, or reading it would run code.
@@ -309,7 +309,7 @@ def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
 
 
 def load_weights(module: Any, weights: Any, label: str) -> None:
-    """Loads a state dict into a module; names and shapes of all weights must match."""
+    """Loads a state dict into a module; the names and shapes of all weights must match the module's."""
     if not isinstance(weights, dict) or not all(isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()):
         raise MesascopeError(f"{label} is not a state dict.", "Save torch.save(module.state_dict(), path).")
     infinite = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
