@@ -44,12 +44,12 @@ BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")
 
 
 def plural(kind: str) -> str:
-    """A kind as `KINDS` has it, from its singular too; any other text as it is."""
+    """The plural of a kind, from its singular or its plural; returns any other text unchanged."""
     return {one: several for several, one in LISTED.items()}.get(kind, kind)
 
 
 def names(kind: str) -> list[str]:
-    """All plug-ins of a kind, or all studies, by name, without importing them."""
+    """The names of all plug-ins of a kind, or of all studies, found without importing any of them."""
     if kind == "studies":
         return sorted(p.parent.name for p in STUDIES.glob("*/plan.toml"))
     return sorted({*_find_own(kind), *(e.name for e in _find_outside(kind, tuple(sys.path)))})
@@ -57,13 +57,13 @@ def names(kind: str) -> list[str]:
 
 @functools.cache
 def _find_outside(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """The entry points of other packages; cached per search path, because reading them takes milliseconds."""
+    """The entry points of other packages; they are cached per search path, because reading them takes milliseconds."""
     return tuple(entry_points(group=f"mesascope.{kind}"))
 
 
 @functools.cache
 def _find_own(kind: str) -> dict[str, str]:
-    """Name → module of every file here that defines the factory of a kind; an axis is named after its folder."""
+    """The module of every file here that defines a kind's factory, by the file's name; for axes, the folder's name."""
     defines = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
     files = [file for place in PLACES[kind] for file in sorted(ROOT.glob(place))]
     return {
@@ -77,7 +77,7 @@ def _find_own(kind: str) -> dict[str, str]:
 
 @contain_exits()
 def module(kind: str, name: str) -> ModuleType:
-    """The module of one plug-in.
+    """Imports and returns the module of one plug-in.
 
     Raises:
         MesascopeError: the name does not exist (the message lists the nearest ones), or the import fails.
@@ -105,7 +105,7 @@ def module(kind: str, name: str) -> ModuleType:
 
 
 def factory(kind: str, name: str) -> Callable[..., Any]:
-    """The factory of one plug-in: its signature is its settings."""
+    """The factory of one plug-in; the factory's signature declares the settings."""
     function = getattr(module(kind, name), KINDS[kind], None)
     if not callable(function):
         raise MesascopeError(f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...).")
@@ -121,7 +121,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     """Splits 'name:k=v,k=v' into the name and its settings, both as text.
 
     Raises:
-        MesascopeError: a setting without '='.
+        MesascopeError: a setting has no '=', or is set twice.
     """
     name, _, rest = spec.partition(":")
     settings: dict[str, str] = {}
@@ -143,8 +143,8 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     Args:
         kind: families, subjects, conditions, metrics or recipes.
         spec: 'name' or 'name:key=value,…'.
-        arguments: the factory's first arguments, e.g. the family for a subject.
-        preset: settings from Python; they override those in the spec.
+        arguments: the factory's first arguments, such as the family for a subject.
+        preset: settings from Python, which override those in the spec.
     """
     gate.allow_from_python(spec, *preset.values())
     name, texts = parse_spec(spec)
@@ -168,14 +168,14 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
 
 
 def as_list(value: Any) -> list[Any] | None:
-    """A single value as a list of one; a list or tuple as a list; None as None."""
+    """Turns a single value into a list of one, and a list or tuple into a list; None stays None."""
     if value is None:
         return None
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def open_all(kind: str, requested: Any = None) -> list[Any]:
-    """Plug-ins of a kind from one or several names or objects; all of the kind by default."""
+    """Makes the plug-ins of a kind from one or several names or objects; by default all of the kind."""
     return [make(kind, one) if isinstance(one, str) else one for one in as_list(requested) or names(kind)]
 
 
@@ -183,7 +183,7 @@ def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dic
     """Converts settings from text to the types in the factory's signature.
 
     Raises:
-        MesascopeError: an unknown setting, or a value of another type.
+        MesascopeError: a setting is unknown, or its value is of another type.
     """
     parameters = settings(maker)
     try:
@@ -221,7 +221,7 @@ def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
 
 
 def trust_setting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
-    """{'trust': True} if the user trusts the file's code and the factory has that setting; otherwise {}."""
+    """The setting {'trust': True} if the user trusts the file's code and the factory accepts it; otherwise {}."""
     takes_trust = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
     return {"trust": True} if takes_trust else {}
 
@@ -232,7 +232,7 @@ def summary_line(maker: Callable[..., Any]) -> str:
 
 
 def describe(kind: str) -> list[dict[str, Any]]:
-    """Every plug-in of a kind, or every study: kind, name, summary, settings with their defaults, package."""
+    """Lists the plug-ins of a kind, or the studies: kind, name, summary, settings with their defaults, and package."""
     if kind == "studies":
         return [_describe_study(name) for name in names(kind)]
     rows = []
@@ -253,7 +253,7 @@ def _find_package(kind: str, name: str) -> str:
 
 
 def _describe_study(name: str) -> dict[str, Any]:
-    """A study's question, its number of seeds and its minutes."""
+    """Lists a study's question, number of seeds and duration in minutes."""
     try:
         plan = tomllib.loads((STUDIES / name / "plan.toml").read_text(encoding="utf-8"))
         summary, settings = str(plan.get("says", "")), {k: plan.get(k) for k in ("seeds", "minutes")}
@@ -263,7 +263,7 @@ def _describe_study(name: str) -> dict[str, Any]:
 
 
 def _to_json(default: Any) -> Any:
-    """A setting's default as a JSON value; None if it has no default."""
+    """A setting's default as a JSON value; None if the setting has no default."""
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)

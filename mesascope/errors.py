@@ -1,4 +1,4 @@
-"""The exception for users' mistakes: it says what is wrong, what exists and what to type."""
+"""The exception for users' mistakes, which says what is wrong, what exists and what to type."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may end wi
 
 
 class MesascopeError(Exception):
-    """A user's mistake or a broken contract; secrets in its text are masked.
+    """A user's mistake or a plug-in's broken contract; it masks secrets in its text.
 
     Args:
         problem: what is wrong, in one sentence.
@@ -30,7 +30,7 @@ class MesascopeWarning(UserWarning):
 
 
 def describe(error: BaseException) -> str:
-    """An exception's type and the first paragraph of its message; a remedy if JAX could not trace the code."""
+    """An exception's type and its message's first paragraph, or a remedy if JAX could not trace the code."""
     name = type(error).__name__
     if name.startswith("Tracer") or name == "ConcretizationTypeError":
         return (
@@ -44,7 +44,7 @@ MANY = 150  # above this number, a message does not list the names
 
 
 def unknown(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
-    """The error for a name that does not exist; it lists the nearest names and all names."""
+    """The error for a name that does not exist; it lists the most similar names, and all names if they are few."""
     options = sorted(options)
     close = difflib.get_close_matches(name, options, n=3)
     guess = f"Did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
@@ -55,7 +55,7 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
 
 
 def pick_named(kind: str, name: str, options: Collection[str]) -> str:
-    """The name itself if it is among the options; otherwise raises an error with the nearest ones."""
+    """Returns the name if it is one of the options; otherwise raises an error that lists similar ones."""
     if name not in options:
         raise unknown(kind, name, options)
     return name

@@ -1,4 +1,4 @@
-"""Runs many units of the same work on several processes."""
+"""Runs many units of the same work in several processes."""
 
 import contextlib
 import functools
@@ -22,7 +22,7 @@ from mesascope.files import replacing
 from mesascope.guards.blame import contain_exits
 
 MOST = 4  # each process compiles its own code and keeps its trials in memory
-PATIENCE = 5.0  # seconds that a process gets to save its state
+PATIENCE = 5.0  # the seconds that a process has to save its state
 
 
 def cores() -> int:
@@ -31,12 +31,12 @@ def cores() -> int:
 
 
 class Work(Protocol):
-    """A module-level function that does one unit; several workers pickle it, its arguments and its results."""
+    """A module-level function that processes one unit; with several workers, its arguments and results are pickled."""
 
     __qualname__: str
 
     def __call__(self, *unit: Any, **settings: Any) -> Any:
-        """The result of one unit."""
+        """Computes the result of one unit."""
         ...
 
 
@@ -45,9 +45,9 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
 
     Args:
         work: the function.
-        units: its arguments; put the units that take longest first.
-        workers: the number of processes, 0 for one per core; with 1 everything runs in this process.
-        kept: a folder in which each result is saved as soon as it is finished; a later call reads it from there.
+        units: the function's arguments for each unit; put the units that take longest first.
+        workers: the number of processes, or 0 for one per core; with 1 everything runs in this process.
+        kept: a folder in which each result is saved as soon as it is finished, and from which a later call reads it.
             Results must then be plain data.
     """
     workers = workers or cores()
@@ -102,7 +102,7 @@ class Warned(NamedTuple):
 
 @contain_exits()
 def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
-    """The result of one unit and its warnings; SIGTERM acts like Ctrl-C, so that the unit can save its state."""
+    """Computes the result of one unit and collects its warnings; SIGTERM acts like Ctrl-C, so that it can save."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -145,7 +145,7 @@ def _ignore_interrupts() -> Iterator[None]:
 
 
 def _run_saved(folder: Path, work: Work, *unit: Any) -> Any:
-    """The result of one unit, read from its file if there is a valid one."""
+    """Reads the result of one unit from its file; if there is no valid file, computes and saves the result."""
     description = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"
     try:
@@ -153,14 +153,14 @@ def _run_saved(folder: Path, work: Work, *unit: Any) -> Any:
     except (OSError, ValueError, KeyError, TypeError):
         answer = work(*unit)
     with contextlib.suppress(OSError):  # a result that cannot be saved is computed again
-        folder.mkdir(parents=True, exist_ok=True)  # another run that finished may have removed it
+        folder.mkdir(parents=True, exist_ok=True)  # another run may have removed it when it finished
         with replacing(path, os.getpid()) as part:
             part.write_text(json.dumps({"asked": description, "answer": answer}))
     return answer
 
 
 def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without: Path | None = None) -> str:
-    """A hash of all code and settings in a folder, so that results of other code are not reused.
+    """A hash of all code and settings in a folder, so that results from other code are not reused.
 
     Args:
         folder: the folder; its subfolders are included.

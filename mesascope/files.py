@@ -20,7 +20,7 @@ def replacing(path: Path, mark: str | int = "part") -> Iterator[Path]:
 
     Args:
         path: the file to write; its folder must exist.
-        mark: part of the temporary file's name; other processes that write the same path need another one.
+        mark: part of the temporary file's name; processes that write the same path at once need different marks.
     """
     part = path.with_name(f".{path.name}.{mark}")
     yield part
@@ -28,6 +28,6 @@ def replacing(path: Path, mark: str | int = "part") -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text atomically."""
+    """Writes a text to a file atomically."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")

@@ -29,27 +29,27 @@ class Finding:
     """One measured answer.
 
     Attributes:
-        metric: the metric's name; a metric with several readings adds the reading's label after a colon.
+        metric: the metric's name; if the metric has several readings, followed by a colon and the reading's label.
         question: the metric's question in words.
         subject: the subject's name.
-        fingerprint: one hash over its weights, or 'not available'.
+        fingerprint: one hash of all the subject's weights, or 'not available'.
         family: the family with its settings.
-        split: which split.
+        split: the name of the split on which it was measured.
         settings: the metric's settings.
-        estimate: the number; None unless measured.
-        low: lower end of the interval; None with fewer than three units.
-        high: upper end.
-        confidence: of the interval.
-        n: units.
-        unit: what was resampled: lifetime, task, training seed, participant, wording.
+        estimate: the estimated number; None unless it was measured.
+        low: the lower end of the interval; None with fewer than three units.
+        high: the upper end of the interval; None with fewer than three units.
+        confidence: the confidence level of the interval.
+        n: the number of units.
+        unit: what was resampled: lifetime, task, training seed, participant or wording.
         null: the number under the null hypothesis.
         status: measured, does not apply, or failed.
-        reason: why it is not measured, or a caveat.
-        controls: the same finding for the learner, the lookalike and the still one: estimate, low, high by role.
-        p: two-sided p-value against the null.
-        holm: p adjusted over all findings of the subject (Holm).
-        confirmatory: whether the placement rule uses it; the others are descriptive.
-        made: provenance: commit, versions, key, time.
+        reason: the reason why it was not measured, or a caveat.
+        controls: the same finding for the learner, the lookalike and the still one: estimate, low and high by role.
+        p: the two-sided p-value against the null hypothesis.
+        holm: the p-value adjusted over all findings of the subject (Holm).
+        confirmatory: whether the placement rule uses it; other findings are descriptive.
+        made: the provenance: commit, versions, key and time.
     """
 
     metric: str
@@ -110,7 +110,7 @@ class Finding:
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n} {self.unit}s{small})"
 
     def _repr_html_(self) -> str:
-        """HTML for notebooks."""
+        """The finding as HTML, for notebooks."""
         import html
 
         return f"<b>{html.escape(self.metric)}</b> {html.escape(self.text())}<br><i>{html.escape(self.question)}</i>"
@@ -123,7 +123,7 @@ def to_json(finding: Finding) -> dict[str, Any]:
 
 
 def from_json(data: Any) -> Finding:
-    """The finding that plain data describe.
+    """Makes a finding from the plain data that describe it.
 
     Raises:
         MesascopeError: the data have another format, or a field is missing or invalid.
@@ -144,7 +144,7 @@ def from_json(data: Any) -> Finding:
 
 
 def read(folder: str | os.PathLike) -> list[Finding]:
-    """All findings of a run's folder, or of a findings.json.
+    """Reads all findings in a run's folder, or in a findings.json.
 
     Raises:
         MesascopeError: the folder does not exist, or mesascope did not write the file.
@@ -165,7 +165,7 @@ def read(folder: str | os.PathLike) -> list[Finding]:
 
 
 def provenance(seed: Any) -> dict[str, Any]:
-    """The provenance of a number: commit, versions, key, time."""
+    """The provenance of a number: commit, versions, key and time."""
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"commit": _find_commit(), "versions": _list_versions(), "key": seed, "when": when}
 

@@ -1,4 +1,4 @@
-"""The formats of the files that we write, and the words of their first versions."""
+"""The formats of the files that mesascope writes, and the words that their first versions used."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 FINDING = "mesascope-finding/2"
 TRIALS = "mesascope-trials/2"
 NETWORK = "mesascope-network/2"
-OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # of format 1 → ours
+OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # word of format 1 → present word
 
 
 def is_old(found: Any, current: str) -> bool:
@@ -16,10 +16,10 @@ def is_old(found: Any, current: str) -> bool:
 
 
 def reword(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table with the old words among its keys replaced by the current ones."""
+    """The table with the old words among its keys replaced with the current ones."""
     return {OLD_WORDS.get(key, key): value for key, value in table.items()}
 
 
 def reword_spec(spec: str) -> str:
-    """A spec with the old words among its settings replaced by the current ones."""
+    """The spec with the old words among its settings replaced with the current ones."""
     return re.sub(r"(?<=[:,])(\w+)(?==)", lambda key: OLD_WORDS.get(key[0], key[0]), spec)

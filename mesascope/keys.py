@@ -1,4 +1,4 @@
-"""Random keys addressed by names and numbers instead of being split in order."""
+"""Random keys that are addressed by names and numbers instead of being split in order."""
 
 import functools
 import zlib
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
-    """The key at an address: the same parts give the same key; other parts give an independent key.
+    """The key at an address; the same parts give the same key, and different parts give independent keys.
 
     Args:
         key: a JAX random key.
@@ -35,5 +35,5 @@ def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def random_orders(key: jax.Array, n: int, many: int) -> jax.Array:
-    """[n, many]: each row is an independent random permutation of 0 to many - 1."""
+    """[n, many] Independent random permutations of the numbers 0 to many - 1, one per row."""
     return jax.vmap(lambda k: jax.random.permutation(k, many))(jax.random.split(key, n))

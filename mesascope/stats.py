@@ -11,7 +11,7 @@ CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
-    """Per row: estimate, low, high, n (units that gave a number), p (two-sided, against the null)."""
+    """Intervals of many rows: estimate, low, high, n (units that gave a number) and p (two-sided, against the null)."""
 
     estimate: np.ndarray
     low: np.ndarray
@@ -24,9 +24,9 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
     """Student t intervals for the means of many rows; NaN entries are missing units.
 
     Args:
-        values: [P, N] one number per metric and unit.
-        null: [P] or one number: the null hypothesis for p.
-        confidence: the share of such intervals that hold the mean.
+        values: [P, N] the numbers of N units in P rows.
+        null: the mean under the null hypothesis, for p; [P] or one number for all rows.
+        confidence: the confidence level of the intervals.
 
     Returns:
         Rows with fewer than three units have no interval: low, high and p are NaN. Rows of equal numbers have an
@@ -50,32 +50,32 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
 
 
 def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The exact interval of a rate (Clopper and Pearson 1934): `hits` of `n` independent units."""
+    """The exact interval of a rate, for `hits` among `n` independent units (Clopper and Pearson 1934)."""
     bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
     return float(bounds.low), float(bounds.high)
 
 
 def standard_error(values: np.ndarray) -> float:
-    """The standard error of the mean of one row of numbers, without NaN entries."""
+    """The standard error of the mean of a row of numbers; NaN entries are left out."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     return float(stats.sem(values)) if len(values) > 1 else float("nan")
 
 
 def mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The mean along an axis without NaN entries; NaN if all entries are NaN."""
+    """The mean along an axis; NaN entries are left out, and the mean is NaN if all entries are."""
     valid = np.isfinite(values)
     count = valid.sum(axis)
     return np.where(count > 0, np.where(valid, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
-    """One number per unit whose mean is function(means) and whose spread gives its standard error (delta method).
+    """Numbers [N] whose mean is function(means) and whose spread gives the standard error of it (delta method).
 
     Args:
-        function: a smooth function of the means [M] of M parts, e.g. a ratio of sums.
-        parts: [M, N] per unit; units with a NaN part give NaN. Parts of splits that were drawn independently may
-            share a column: their covariance is 0 in expectation.
+        function: a smooth function of the means [M] of M parts, such as a ratio of sums.
+        parts: [M, N] the parts of each unit; a unit with a NaN part gives NaN. Parts from splits that were drawn
+            independently may share a column, because their covariance is 0 in expectation.
     """
     parts = np.asarray(parts, float)
     valid = np.isfinite(parts).all(0)
@@ -88,12 +88,12 @@ def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.nd
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Numbers per unit whose mean is Σ numerator / Σ denominator."""
+    """Numbers [N], one per unit, whose mean is Σ numerator / Σ denominator."""
     return linearise(lambda m: m[0] / m[1], np.stack([numerator, denominator]))
 
 
 def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """The mean [units] of values [N] within each unit, without NaN entries."""
+    """[units] The mean of the values [N] within each unit; NaN entries are left out."""
     names, index = np.unique(unit, return_inverse=True)
     valid = np.isfinite(values)
     count = np.bincount(index, valid, len(names))
@@ -103,7 +103,7 @@ def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
-    """[resamples, n] bootstrap counts: how often each unit is drawn; each row sums to n."""
+    """[resamples, n] Bootstrap counts, which say how often each unit is drawn; each row sums to n."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
     counts.flags.writeable = False
@@ -111,7 +111,7 @@ def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values (1979); NaN entries stay NaN and are not counted."""
+    """p-values adjusted with Holm's method (1979); NaN entries stay NaN and are not counted."""
     p = np.asarray(p, float)
     result, valid = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
     order = valid[np.argsort(p[valid], kind="stable")]

@@ -1,17 +1,17 @@
 """Trials: an xarray.Dataset with checked conventions.
 
-Axes: condition, lifetime, trial (and choice, unit). Variables:
-- action, feedback, score [C, N, T]: action is -1 and the others NaN if a trial is missing. For real actions the
-  attribute actions is 'real' and action is float32, NaN if missing.
-- log_probs [C, N, T, K] if the subject reports them: for the intact and the one-step conditions; NaN for the others.
-- partner [C, N, T]: the lifetime that lent its carry or feedback.
-- chance, best, worst, fixed [N, T]: hidden from the subject.
+The axes are condition, lifetime and trial (and choice, unit). The variables are:
+- action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
+  numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
+- log_probs [C, N, T, K], if the subject reports them: only for the intact and the one-step conditions, otherwise NaN.
+- partner [C, N, T]: the lifetime whose carry or feedback was used.
+- chance, best, worst, fixed [N, T]: expected pay-offs that the subject does not observe.
 
-If trials have several steps, the attribute steps is S, the maximum number, and there is an axis step. feedback and
-score are sums over the steps of a trial; n_steps [C, N, T] counts the steps that were run. action [C, N, T, S] and
-log_probs [C, N, T, S, K] describe single steps, -1 and NaN after the trial's end. Of more than 64 steps 64 are stored,
-and the attribute kept lists them. step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, if all
-steps are stored and the arrays are not too large; a lifetime can be replayed from them.
+If trials have several steps, there is an axis step, and the attribute steps is S, the maximum number. feedback and
+score are sums over the steps of a trial, and n_steps [C, N, T] counts the steps that were run. action [C, N, T, S] and
+log_probs [C, N, T, S, K] describe single steps; after the trial's end they are -1 and NaN. Of more than 64 steps only
+64 are stored, and the attribute kept lists them. If all steps are stored and the arrays are not too large,
+step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, so that lifetimes can be replayed.
 """
 
 import json
@@ -30,14 +30,14 @@ from mesascope.formats import TRIALS
 from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
-FEW = 4  # a reflex may depend on this many last trials; anything older must be in the carry
+FEW = 4  # a reflex may depend on this many of the last trials; anything older must be in the carry
 KEPT = 64  # steps of a trial whose actions are stored
 # above this many numbers per lifetime and condition, log-probabilities and observations are not stored
 LARGEST = 1 << 16
 
 
 def kept_steps(steps: int) -> np.ndarray:
-    """The steps whose actions are stored: all, or the first and 63 others, always the same random ones."""
+    """The steps whose actions are stored: all of them, or the first and 63 others, a fixed random choice."""
     if steps <= KEPT:
         return np.arange(steps)
     others = np.random.default_rng(0).choice(np.arange(1, steps), KEPT - 1, replace=False)
@@ -45,12 +45,12 @@ def kept_steps(steps: int) -> np.ndarray:
 
 
 def reflex_window(trials: int, most: int = FEW) -> int:
-    """How many last trials a reflex may depend on: four, or a fifth of a lifetime shorter than twenty trials."""
+    """How many of the last trials a reflex may depend on: four, or a fifth of a lifetime shorter than twenty."""
     return max(1, min(most, trials // 5))
 
 
 def spell_out(condition: str, trials: int) -> str:
-    """A condition's spec with {half}, {tenth} and {few} filled in for a given number of trials."""
+    """The condition's spec, with {half}, {tenth} and {few} replaced with their values for a number of trials."""
     return condition.format(half=trials // 2, tenth=trials // 10, few=reflex_window(trials))
 
 
@@ -63,19 +63,19 @@ def assemble(
     *,
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
-    """Joins records [condition][block] with axes T, N into one data set of `lifetimes` lifetimes."""
+    """Joins records [condition][block], each with axes T and N, into one data set with `lifetimes` lifetimes."""
 
     stepwise = records[0][0].steps is not None
 
     def stack(parts, lifetime=1):
-        """Joins the blocks of each condition along the lifetimes, which become the first axis."""
+        """Joins the blocks of each condition along the axis of lifetimes, which comes first within a condition."""
         moved = [[np.moveaxis(np.asarray(x), lifetime, 0) for x in row] for row in parts]
         return np.stack([np.concatenate(row)[:lifetimes] for row in moved])
 
     def join(name, lifetime=1):
         return stack([[getattr(r, name) for r in row] for row in records], lifetime)
 
-    lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of variables per step
+    lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of variables with a value per step
     action = join("action", lifetime)
     data: dict[str, Any] = {
         "action": (each, action.astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
@@ -84,10 +84,10 @@ def assemble(
         "partner": (AXES, join("partner").astype(np.int16)),
     }
     single = np.asarray(one_step)[:, None, None]
-    # a one-step condition leaves the lifetime undisturbed, so its pay-off is not the condition's
+    # a one-step condition leaves the lifetime undisturbed, so the pay-off does not belong to the condition
     for name in ("feedback", "score"):
         data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
-    # stored only if a metric compares responses, which shrinks the file to a fifth
+    # log-probabilities are stored only where a metric compares responses, which shrinks the file to a fifth
     if records[0][0].log_probs is not None:
         compared = single[:, 0, 0] | (np.asarray(labels) == "intact")
         log_probs = join("log_probs", lifetime)
@@ -129,7 +129,7 @@ def check(trials: xr.Dataset) -> None:
     """Checks that the data set follows the conventions.
 
     Raises:
-        MesascopeError: it does not; the message names the variable, what it contains and what it needs.
+        MesascopeError: the data set breaks a convention; the message says what is wrong and what is needed.
     """
     if trials.attrs.get("format") != TRIALS:
         raise MesascopeError(
@@ -228,20 +228,21 @@ def counted_trials(trials: xr.Dataset) -> slice:
 
 
 def payoff(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
-    """[N, T] the expected pay-off of each act; in a log without it, the realised pay-off."""
+    """[N, T] The expected pay-off of each action, or the realised pay-off in a log without expected pay-offs."""
     return trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
 
 
 def gain(
     trials: xr.Dataset, label: str = "intact", window: slice | None = None, against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Σ(score - chance) and Σ(best - chance) [N]: summed before they are divided.
+    """[N] Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.
 
     Args:
-        trials: one split.
-        label: the condition.
+        trials: the trials on one split.
+        label: the label of the condition.
         window: the trials to sum over; by default those that count.
-        against: Σ(chance - score) and Σ(chance - worst) instead, for a subject that works against the pay-off.
+        against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that works against the
+            pay-off.
     """
     window = counted_trials(trials) if window is None else window
     score, chance = payoff(trials, label)[:, window], trials.chance.values.astype(float)[:, window]

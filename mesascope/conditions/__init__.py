@@ -1,1 +1,1 @@
-"""What is disturbed, in any world: one file per condition."""
+"""Conditions that can disturb the lifetimes of any world, one file each."""

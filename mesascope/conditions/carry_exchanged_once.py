@@ -1,4 +1,4 @@
-"""For one response, at every trial in turn, the carry is replaced; the lifetime continues undisturbed."""
+"""Replaces the carry for one response, on every trial in turn, while the lifetime continues undisturbed."""
 
 from typing import ClassVar
 
@@ -7,22 +7,22 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryExchangedOnce(Condition):
-    """fresh: 1 for the carry at birth, 0 for another lifetime's at the same trial."""
+    """Replaces the carry for one response with the fresh one (fresh=1) or with another lifetime's on the same trial."""
 
     fresh: Number
 
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Replaces the carry by the fresh one or the partner's."""
+        """Replaces the carry with the fresh one or the partner's."""
         return select(self.fresh == 1, context.fresh, take(carry, context.partner)), percept, shadow
 
 
 def condition(fresh: int = 0) -> CarryExchangedOnce:
-    """For one response the carry is another lifetime's, or fresh.
+    """For one response the subject has another lifetime's carry, or a fresh one.
 
     Args:
-        fresh: 1 for the carry at birth, 0 for another lifetime's.
+        fresh: 1 for the carry at birth, 0 for another lifetime's carry.
     """
     check_range(0, 1, fresh=fresh)
     return CarryExchangedOnce(fresh)

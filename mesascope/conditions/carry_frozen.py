@@ -1,6 +1,7 @@
-"""From trial t on the carry stays as it was at t: nothing new is stored, and a clock in the carry stops too.
+"""Keeps the carry of trial t from then on, so that nothing new is stored and a clock in the carry stops.
 
-If trials have several steps, each trial begins with the carry of trial t, which changes until the trial is over.
+If trials have several steps, every later trial begins with the carry of trial t, which then changes until the trial is
+over.
 """
 
 from mesascope.contracts.condition import LAST, Condition, Number, select
@@ -8,7 +9,7 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryFrozen(Condition):
-    """at: the trial from which the carry stays."""
+    """Keeps the carry of the trial `at` from then on."""
 
     at: Number
 
@@ -20,7 +21,7 @@ class CarryFrozen(Condition):
 
 
 def condition(at: int = 10) -> CarryFrozen:
-    """From trial t on the carry stays as it was.
+    """From trial t on the carry stays as it was at the start of that trial.
 
     Args:
         at: the trial t.

@@ -1,6 +1,6 @@
-"""For one response, at every step in turn, the carry is rebuilt from a fresh one and the last percepts alone.
+"""Rebuilds the carry for one response, at every step in turn, from a fresh carry and the last percepts alone.
 
-The effect on the response measures what was carried for longer.
+The effect on the response measures what the subject carried for longer.
 """
 
 from typing import ClassVar
@@ -12,7 +12,7 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryRebuiltOnce(Condition):
-    """of: percepts before the present one from which the carry is rebuilt; 0 leaves a fresh one."""
+    """Rebuilds the carry from the last `of` percepts before the present one; with of=0 it is fresh."""
 
     of: Number
 
@@ -34,7 +34,7 @@ def condition(of: int = 4) -> CarryRebuiltOnce:
     """For one response the carry is rebuilt from a fresh one and the last percepts alone.
 
     Args:
-        of: how many percepts before the present one, from 0 to 8.
+        of: the number of percepts before the present one that it is rebuilt from, 0 to 8.
     """
     check_range(0, RECENT - 1, of=of)
     return CarryRebuiltOnce(of)

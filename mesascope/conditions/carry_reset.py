@@ -1,7 +1,7 @@
-"""The carry is reset to fresh: once, with the start-of-life percept, or before every trial, with the percept unchanged.
+"""Resets the carry: once, together with the percept, or before every trial, with the percept unchanged.
 
-A single reset with an unchanged percept would leak the last outcome. A reset before every trial leaves the reflex on
-the last percept.
+A single reset with an unchanged percept would leak the last outcome. After a reset before every trial, a subject can
+still react to the last percept.
 """
 
 from mesascope.contracts.condition import LAST, Condition, Number, select
@@ -9,17 +9,17 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryReset(Condition):
-    """at: the trial of the one reset; -1 for a reset before every trial."""
+    """Resets the carry at the trial `at`, or before every trial if it is -1."""
 
     at: Number
 
     @property
     def label(self) -> str:
-        """'carry_reset' for every trial, 'carry_reset:at=t' for once."""
+        """The label: 'carry_reset' for a reset before every trial, 'carry_reset:at=t' for a single one."""
         return "carry_reset" if self.at == -1 else f"carry_reset:at={self.at}"
 
     def apply(self, carry, percept, shadow, context):
-        """Resets the carry; at trial t also the percept."""
+        """Resets the carry; a single reset also replaces the percept with a lifetime's first one."""
         every = self.at == -1
         once = context.comes(self.at)
         anew = every | once if context.steps == 1 else (every & context.begins) | once
@@ -27,10 +27,10 @@ class CarryReset(Condition):
 
 
 def condition(at: int = -1) -> CarryReset:
-    """The carry is reset before every trial, or once; then the subject also gets a lifetime's first percept.
+    """The carry is reset before every trial, or only once, with the first percept of a lifetime.
 
     Args:
-        at: the trial of the one reset, from 1; -1 for every trial.
+        at: the trial of a single reset, at least 1; -1 for a reset before every trial.
     """
     check_range(-1, LAST, at=at)
     return CarryReset(at)

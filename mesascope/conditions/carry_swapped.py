@@ -1,21 +1,21 @@
-"""At trial t the carry is replaced by another lifetime's; the percept is unchanged, and the lifetime goes on."""
+"""Replaces the carry with another lifetime's at trial t; the percept is unchanged, and the lifetime continues."""
 
 from mesascope.contracts.condition import LAST, Condition, Number, select, take
 from mesascope.contracts.settings import check_range
 
 
 class CarrySwapped(Condition):
-    """at: the trial of the swap."""
+    """Replaces the carry with another lifetime's at the trial `at`."""
 
     at: Number
 
     def apply(self, carry, percept, shadow, context):
-        """Takes the partner's carry at trial t."""
+        """Replaces the carry with the partner's at trial t."""
         return select(context.comes(self.at), take(carry, context.partner), carry), percept, shadow
 
 
 def condition(at: int = 50) -> CarrySwapped:
-    """At trial t the carry is replaced by another lifetime's.
+    """At trial t the subject receives another lifetime's carry.
 
     Args:
         at: the trial t.

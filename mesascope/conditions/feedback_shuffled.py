@@ -1,11 +1,11 @@
-"""Feedback older than w trials comes from another lifetime; the last w percepts, the clock and the acts are unchanged.
+"""Takes feedback older than w trials from another lifetime; the last w percepts, clock and actions stay the same.
 
-A shadow carry receives the true actions with a donor's feedback up to trial t - w; then the last w percepts are
-replayed unchanged. Donors come from an intact run on fresh tasks: donors of the seen split would leak which arm is
-good on average.
+A shadow carry receives the true actions with a donor's feedback up to trial t - w; then the condition replays the last
+w percepts unchanged. Donors come from an intact run on fresh tasks, because donors from the seen split would leak which
+arm is good on average.
 
-If trials have several steps, whole trials are shuffled and replayed before the first step of trial t; the percepts of
-trial t itself are unchanged. Steps after the end of a trial are skipped.
+If trials have several steps, the condition shuffles and replays whole trials before the first step of trial t; the
+percepts of trial t itself are unchanged. It skips steps after the end of a trial.
 """
 
 from typing import ClassVar
@@ -17,7 +17,7 @@ from mesascope.contracts.settings import check_range
 
 
 class FeedbackShuffled(Condition):
-    """older_than: w, the number of last trials with true feedback; replicate: which draw of donors."""
+    """Leaves the feedback of the last `older_than` trials true; `replicate` is the number of the draw of donors."""
 
     older_than: Number
     replicate: Number
@@ -47,7 +47,7 @@ class FeedbackShuffled(Condition):
         return select(w > 0, replayed, carry), select(w > 0, percept, plain), fed
 
     def _apply_to_trials(self, carry, percept, shadow, context):
-        """The same for trials of several steps: whole trials are absorbed and replayed before a trial's first step."""
+        """Does the same for trials of several steps: absorbs and replays whole trials before a trial's first step."""
         w, begins = self.older_than, context.begins
         newest, now = w * context.steps, context.trial * context.steps
         oldest = jnp.minimum(select(context.trial >= w, newest + context.steps, newest) - 1, now)
@@ -59,7 +59,7 @@ class FeedbackShuffled(Condition):
             after = context.live(back, ready, lent)
             return after, ready, select(back == newest, after, fed)
 
-        # from the oldest percept that is due to the last one; with w = 0 also the present one, for the next trial
+        # from the oldest percept not yet absorbed to the last one; with w = 0 also the present one, for the next trial
         count = jnp.asarray(begins, jnp.int32) * (oldest + jnp.asarray(w == 0, jnp.int32))
         after, before, fed = context.repeat(0, count, live, (shadow, shadow, shadow))
         plain = select(percept.first, percept, context.exchange(0, percept))
@@ -71,8 +71,8 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
     """Feedback older than w trials comes from other lifetimes.
 
     Args:
-        older_than: w, from 0 (all feedback) to 8.
-        replicate: which draw of donors.
+        older_than: w, from 0 (all feedback is shuffled) to 8.
+        replicate: the number of the draw of donors.
     """
     check_range(0, RECENT - 1, older_than=older_than)
     check_range(0, LAST, replicate=replicate)

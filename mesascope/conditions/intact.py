@@ -1,4 +1,4 @@
-"""Nothing is disturbed."""
+"""The condition that disturbs nothing."""
 
 from mesascope.contracts.condition import Intact
 

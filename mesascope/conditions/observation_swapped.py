@@ -1,16 +1,16 @@
-"""At every trial the observation is another lifetime's; does not apply if the task has no observations."""
+"""Replaces the observation with another lifetime's on every trial; it has no effect without observations."""
 
 from mesascope.contracts.condition import Condition, take
 
 
 class ObservationSwapped(Condition):
-    """No settings."""
+    """Replaces every observation; it has no settings."""
 
     def apply(self, carry, percept, shadow, context):
-        """Takes the partner's observation."""
+        """Replaces the observation with the partner's."""
         return carry, percept._replace(observation=take(percept.observation, context.partner)), shadow
 
 
 def condition() -> ObservationSwapped:
-    """At every trial the observation is another lifetime's."""
+    """On every trial the subject observes another lifetime's observation."""
     return ObservationSwapped()

@@ -1,4 +1,4 @@
-"""For one response, at every trial in turn, the last feedback or action is changed; the lifetime is undisturbed."""
+"""Changes the last feedback or action for one response, on every trial in turn; the lifetime is undisturbed."""
 
 from typing import ClassVar
 
@@ -10,18 +10,18 @@ from mesascope.contracts.settings import check_range
 
 
 class PerceptExchangedOnce(Condition):
-    """action: 1 to exchange the last action, 0 to flip the last feedback (within 0 and 1)."""
+    """Replaces the last action (action=1), or flips the last feedback (action=0), which is between 0 and 1."""
 
     action: Number
 
     one_step: ClassVar = True
 
     def unfit(self, family):
-        """The action can only be exchanged if actions are choices."""
+        """The action can only be replaced if actions are choices."""
         return "its actions are real numbers" if family.choices is None and self.action == 1 else None
 
     def apply(self, carry, percept, shadow, context):
-        """Flips the feedback, or replaces the action by another one."""
+        """Flips the feedback, or replaces the action with another one."""
         if context.choices is None:
             return carry, select(percept.first, percept, context.flip(percept)), shadow
         shift = jax.random.randint(context.random(), percept.action.shape, 1, context.choices)
@@ -31,10 +31,10 @@ class PerceptExchangedOnce(Condition):
 
 
 def condition(action: int = 0) -> PerceptExchangedOnce:
-    """For one response the last feedback is flipped, or the last action is replaced by another.
+    """For one response the last feedback is flipped, or the last action is replaced with another.
 
     Args:
-        action: 1 to exchange the action, 0 to flip the feedback.
+        action: 1 to replace the action, 0 to flip the feedback.
     """
     check_range(0, 1, action=action)
     return PerceptExchangedOnce(action)

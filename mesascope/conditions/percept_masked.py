@@ -1,4 +1,4 @@
-"""One part of the percept is set to 0: the feedback (descriptive only: a 0 looks like a loss) or the trial index."""
+"""Sets one part of the percept to 0: the trial index, or the feedback (descriptive only: 0 looks like a loss)."""
 
 import jax.numpy as jnp
 
@@ -7,12 +7,12 @@ from mesascope.contracts.settings import check_range
 
 
 class PerceptMasked(Condition):
-    """trial: 1 to hide the trial index, 0 to hide the feedback."""
+    """Hides the trial index (trial=1) or the feedback (trial=0)."""
 
     trial: Number
 
     def apply(self, carry, percept, shadow, context):
-        """Sets the part to zero."""
+        """Sets the hidden part to 0."""
         masked = percept._replace(
             feedback=select(self.trial == 1, percept.feedback, jnp.zeros_like(percept.feedback)),
             trial=select(self.trial == 1, jnp.zeros_like(percept.trial), percept.trial),

@@ -1,4 +1,4 @@
-"""For one response, at every step in turn, the percept is another lifetime's; the lifetime continues undisturbed."""
+"""Shows another lifetime's percept for one response, at every step in turn; the lifetime continues undisturbed."""
 
 from typing import ClassVar
 
@@ -6,17 +6,17 @@ from mesascope.contracts.condition import Condition, select, take
 
 
 class PerceptSwappedOnce(Condition):
-    """No settings."""
+    """Swaps the percept for one response; it has no settings."""
 
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Takes the partner's observation, last action and feedback; the trial, step and carry stay."""
+        """Shows the partner's observation, last action and feedback; the trial, step and carry stay the same."""
         other = take(percept, context.partner)
         swapped = percept._replace(observation=other.observation, action=other.action, feedback=other.feedback)
         return carry, select(percept.first, percept, swapped), shadow
 
 
 def condition() -> PerceptSwappedOnce:
-    """For one response the observation, last action and feedback are another lifetime's."""
+    """For one response the subject observes another lifetime's observation, last action and feedback."""
     return PerceptSwappedOnce()

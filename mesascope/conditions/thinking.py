@@ -1,8 +1,8 @@
-"""The subject responds several times to one observation, and the last response counts: time to think, no new facts.
+"""Lets the subject respond several times to one observation and counts the last response: time to think, no new facts.
 
-Only the first tick's percept contains the last act and outcome. Optionally, the first ticks show another lifetime's
-observation (so the problem changes while the subject thinks), or the last tick uses another lifetime's carry (so its
-thoughts are scrambled).
+Only the first tick's percept contains the last action and outcome. Optionally, the first ticks show another lifetime's
+observation (so the problem changes while the subject thinks), or the last tick uses another lifetime's carry (so the
+subject's thoughts are scrambled).
 """
 
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ MOST = 128
 
 
 class Thinking(Condition):
-    """ticks: responses to one observation; elsewhere: how many first ticks see a partner's; scrambled: 1 or 0."""
+    """Gives the subject several ticks for one observation; see `condition` for the settings."""
 
     ticks: Number
     elsewhere: Number
@@ -27,17 +27,17 @@ class Thinking(Condition):
 
     @property
     def label(self) -> str:
-        """'thinking:ticks=n', followed by settings that are not 0."""
+        """The label 'thinking:ticks=n', followed by the other settings that are not 0."""
         more = {"elsewhere": self.elsewhere, "scrambled": self.scrambled}
         return ",".join([f"thinking:ticks={self.ticks}", *(f"{k}={v}" for k, v in more.items() if v)])
 
     @property
     def asks(self) -> int:
-        """One response per tick."""
+        """The number of responses, one per tick."""
         return int(self.ticks)
 
     def unfit(self, family: Family) -> str | None:
-        """It needs a family with plans."""
+        """The condition makes sense only if the family can say what could be planned."""
         plain = "its tasks do not say what can be planned"
         return None if isinstance(family, ShowsPlans) else plain
 
@@ -55,7 +55,7 @@ class Thinking(Condition):
 
 
 def _silence(percept):
-    """The same observation without the last act and outcome."""
+    """The percept with the same observation, but without the last action and outcome."""
     xp = np if isinstance(percept.feedback, np.ndarray) else jnp
     none = xp.full_like(percept.action, -1 if percept.action.dtype.kind == "i" else 0)
     still = xp.zeros_like(percept.first)
@@ -63,12 +63,12 @@ def _silence(percept):
 
 
 def condition(ticks: int = 8, elsewhere: int = 0, scrambled: int = 0) -> Thinking:
-    """The subject has several ticks at every observation, and its last response counts.
+    """The subject has several ticks for every observation, and its last response counts.
 
     Args:
-        ticks: responses to one observation, including the last one; at most 128.
-        elsewhere: how many first ticks see another lifetime's observation.
-        scrambled: 1 if the last tick uses another lifetime's carry.
+        ticks: the number of responses to one observation, including the last one; at most 128.
+        elsewhere: the number of first ticks that show another lifetime's observation.
+        scrambled: 1 if the last tick uses another lifetime's carry, otherwise 0.
     """
     check_range(1, MOST, ticks=ticks)
     check_range(0, ticks - 1, elsewhere=elsewhere)

@@ -1,4 +1,4 @@
-"""Reads a model's choice among labels from both forms of OpenAI's replies.
+"""Reads a model's choice among labels from a reply in either of OpenAI's two forms.
 
 Log-probabilities are in `choices[i].logprobs.content[t].top_logprobs` (chat, and llama.cpp everywhere) or in
 `choices[i].logprobs.top_logprobs[t]` (completions).
@@ -25,14 +25,14 @@ REFUSAL = re.compile(
 
 
 class Answer(NamedTuple):
-    """One answer.
+    """A model's answer to one question.
 
     Attributes:
         code: ANSWERED, BOUNDED, REFUSED, UNPARSABLE or UNREACHED.
-        action: the label's index, -1 without a label.
-        log_probs: [K] over the labels alone, None if unknown.
+        action: the index of the label that the answer names, or -1 if it names none.
+        log_probs: [K] log-probabilities that are normalised over the labels, None if unknown.
         mass: the probability of all labels together, NaN if unknown.
-        text: the model's text, or why there is no answer.
+        text: the model's text, or the reason why there is no answer.
     """
 
     code: int
@@ -47,7 +47,7 @@ class WrongShape(Exception):
 
 
 def choices(reply: Any, many: int) -> list[Mapping[str, Any]]:
-    """The choices of a reply in the order of the questions.
+    """The choices in a reply, in the order of the questions.
 
     Raises:
         WrongShape: there is no list of choices, or their number is wrong.
@@ -61,10 +61,10 @@ def choices(reply: Any, many: int) -> list[Mapping[str, Any]]:
 
 
 def text_of(choice: Mapping[str, Any]) -> str:
-    """The text of a choice.
+    """The text of a choice in a reply.
 
     Raises:
-        WrongShape: it has none.
+        WrongShape: the choice has no text.
     """
     message = choice.get("message")
     text = message.get("content") if isinstance(message, Mapping) else choice.get("text")
@@ -77,7 +77,7 @@ def text_of(choice: Mapping[str, Any]) -> str:
 
 
 def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
-    """The likeliest first tokens with their log-probabilities, from either form; None if there are none."""
+    """The likeliest first tokens with their log-probabilities; None if the choice lists none."""
     logprobs = choice.get("logprobs")
     if not isinstance(logprobs, Mapping):
         return None
@@ -94,7 +94,7 @@ def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
 
 
 def is_prefix_of_label(token: str, label: str) -> bool:
-    """Whether a first token begins a label, but not a longer word."""
+    """Whether a first token is the beginning of a label and not of a longer word."""
     t, name = token.strip(), label
     if len(name) > 1:
         t, name = t.lower(), name.lower()
@@ -102,9 +102,9 @@ def is_prefix_of_label(token: str, label: str) -> bool:
 
 
 def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], text: str) -> Answer:
-    """The labels' probabilities from those of first tokens; a token that begins two labels counts for none.
+    """Sums the probabilities of the first tokens of each label; a token that begins two labels counts for neither.
 
-    A label that no listed token begins gets an upper bound: the probability of the least likely listed token.
+    A label that no listed token begins gets an upper bound, the probability of the least likely listed token.
     """
     mass = [0.0] * len(labels)
     for token, log_prob in tokens:
@@ -124,7 +124,7 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
 
 
 def parse_label(text: str, labels: Sequence[str]) -> Answer:
-    """The label that an answer names; a refusal, no label or several labels do not count as an answer."""
+    """Finds the label that a text names; a text that refuses, or names no label or several, is not an answer."""
     refused = REFUSAL.search(text)
     named = [i for i, label in enumerate(labels) if _names(text, label)]
     first = [i for i in named if re.match(rf"\W*{re.escape(labels[i])}\b", text, _flags(labels[i]))]
@@ -139,5 +139,5 @@ def _names(text: str, label: str) -> bool:
 
 
 def _flags(label: str) -> re.RegexFlag:
-    """Only single-letter labels are case-sensitive."""
+    """Flags for searching a label: only labels of one letter are case-sensitive."""
     return re.IGNORECASE if len(label) > 1 else re.RegexFlag(0)

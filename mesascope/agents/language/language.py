@@ -1,7 +1,7 @@
-"""A language model as a subject: its carry is its context, the list of past trials.
+"""A language model as a subject, whose carry is its context, the list of past trials.
 
-So a reset empties the context, a swap exchanges contexts, and shuffled feedback shuffles the outcomes in it. The
-family's `question` writes the questions; an `Asker` puts them to the model.
+So a reset empties the context, a swap gives it another lifetime's context, and shuffled feedback shuffles the outcomes
+in it. The family's `question` writes the questions, and an `Asker` asks the model.
 """
 
 import json
@@ -24,26 +24,26 @@ from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")
 REPEATED = 64  # questions of the first block that are repeated at the end
-STREAK = 256  # questions in a row without an answer that end a run
+STREAK = 256  # a run ends after this many consecutive questions without an answer
 
 
 class Asker(Protocol):
-    """Puts questions to a model."""
+    """Asks a model questions."""
 
     mode: str
     samples: int
-    hidden: np.ndarray | None  # [N, U] activations at the last questions; None if hidden
+    hidden: np.ndarray | None  # [N, U] activations at the last questions; None if they are not available
 
     def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
-        """An answer to each question; `draws` seed the samples, `again` ignores saved answers."""
+        """Returns an answer to each question; `draws` seed the samples, and `again` ignores saved answers."""
         ...
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of the weights; empty if they are hidden."""
+        """The hashes of the weights; empty if the weights are hidden."""
         ...
 
     def render(self, question: Question) -> str:
-        """The question as it is sent, word for word."""
+        """The question word for word as the model receives it."""
         ...
 
 
@@ -51,11 +51,11 @@ class Context(NamedTuple):
     """The carry of N lifetimes; only `past` affects the questions.
 
     Attributes:
-        past: [N] tuples of moments.
-        question: [N, 1] the number of the last question.
+        past: [N] the past trials of each lifetime, as a tuple of moments.
+        question: [N, 1] the index of the last question in the log.
         answered: [N, 1] the code of the last answer.
         mass: [N, 1] the probability of all labels together at the last question.
-        hidden: [N, U] activations at the last question, U = 0 if there are none.
+        hidden: [N, U] the activations at the last question; U is 0 if there are none.
     """
 
     past: np.ndarray
@@ -66,7 +66,7 @@ class Context(NamedTuple):
 
 
 class Log:
-    """The questions to one subject and its answers, in order, and the first questions."""
+    """The questions to one subject and its answers, in order; the first questions are also kept for `drift`."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[Question, Answer]] = []
@@ -76,15 +76,15 @@ class Log:
 
 
 class LanguageModel(NamedSubject):
-    """A language model that is asked once per trial.
+    """A language model that answers one question per trial.
 
     Attributes:
         family: the family that writes the questions.
-        asker: puts them to the model.
+        asker: the `Asker` that asks the model.
         log: the questions since the last finished rollout.
-        identity_code: identifies the model, so that saved rollouts of other models are not reused.
-        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
-        price: the price of a million tokens in and out.
+        identity_code: a text that identifies the model, so that saved rollouts of other models are not reused.
+        temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
+        price: the price of a million tokens sent, and of a million tokens received.
         budget: the maximum cost of a run.
     """
 
@@ -102,7 +102,7 @@ class LanguageModel(NamedSubject):
     in_turn: ClassVar = True
 
     def fresh(self, n: int) -> Context:
-        """An empty context."""
+        """An empty context for each lifetime."""
         past = np.empty(n, object)
         past[:] = [()] * n
         one = np.zeros((n, 1))
@@ -110,7 +110,7 @@ class LanguageModel(NamedSubject):
         return Context(past, one.astype(np.int32), one.astype(np.int8), one.astype(np.float32), hidden)
 
     def absorb(self, key, carry: Context, percept: Percept) -> Context:
-        """Adds the last trial to the context, without a question."""
+        """Adds the last trial to the context without asking a question."""
         observation, action, feedback, first = (
             np.asarray(x) for x in (percept.observation, percept.action, percept.feedback, percept.first)
         )
@@ -121,7 +121,7 @@ class LanguageModel(NamedSubject):
         return carry._replace(past=past)
 
     def respond(self, key, carry: Context, percept: Percept):
-        """Asks one question per lifetime."""
+        """Asks one question per lifetime, and returns the answers as actions."""
         carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
         questions = [self.family.question(past, row(now)) for past, now in zip(carry.past, observation, strict=True)]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
@@ -167,12 +167,12 @@ class LanguageModel(NamedSubject):
             )
 
     def taps(self, carry: Context) -> dict[str, Any]:
-        """The index of the question, the code of the answer, the labels' mass, and activations if there are any."""
+        """The question's index, the answer's code, the labels' total probability, and activations if there are any."""
         activations = {"asked": carry.question, "answered": carry.answered, "mass": carry.mass}
         return activations | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
 
     def annotate(self, trials: xr.Dataset) -> xr.Dataset:
-        """Trials with answered and mass [C, N, T] and, per condition, a transcript of the first lifetime."""
+        """Adds answered and mass [C, N, T] and, for each condition, a transcript of the first lifetime."""
         axes = ("condition", "lifetime", "trial")
         indices = trials.tap_asked.values[..., 0]
         transcripts = [self._transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
@@ -186,7 +186,7 @@ class LanguageModel(NamedSubject):
         return result.assign_attrs(elicited=self.asker.mode)
 
     def _transcript(self, rows: list[tuple[Question, Answer]]) -> str:
-        """The last question of a lifetime word for word, and every answer, as JSON."""
+        """The last question of a lifetime word for word, and all its answers, as JSON."""
         answers = [
             {
                 "asked": q.asked,
@@ -200,7 +200,7 @@ class LanguageModel(NamedSubject):
         return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of the weights, empty for a model behind an address."""
+        """The hashes of the weights; empty for a model behind an address."""
         return self.asker.fingerprint()
 
     def code(self) -> str:
@@ -214,7 +214,7 @@ class LanguageModel(NamedSubject):
             responses: the subject's responses over all conditions and splits.
 
         Raises:
-            MesascopeError: it costs more than the budget.
+            MesascopeError: the questions cost more than the budget.
         """
         length = len(self.asker.render(self.example())) / 4
         inward = responses * length
@@ -234,7 +234,7 @@ class LanguageModel(NamedSubject):
         return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 
     def example(self) -> Question:
-        """The question in the middle of a lifetime."""
+        """A question from the middle of a lifetime, to estimate the length of questions."""
         tasks = self.family.draw(jax.random.key(0), 1)
         state, percept = self.family.begin(jax.random.key(0), tasks)
         past = []
@@ -244,14 +244,14 @@ class LanguageModel(NamedSubject):
         return self.family.question(past, row(np.asarray(percept.observation)[0]))
 
     def drift(self, most: float = 0.25) -> tuple[float, str]:
-        """How far its answers to the first questions, repeated now, differ from those at the start.
+        """Asks the first questions again, and compares the answers with those at the start.
 
         Args:
-            most: the largest mean change of a probability that counts as the same model.
+            most: the largest mean change of a probability for which the model counts as unchanged.
 
         Returns:
-            The largest change of a label's log-probability (without these, the share of changed answers), and the
-            evidence that the model has changed, '' if there is none.
+            The largest change of a label's log-probability, or the share of changed answers if there are no
+            log-probabilities; and the evidence that the model has changed, '' if there is none.
         """
         if not self.log.first:
             return 0.0, ""
@@ -271,10 +271,10 @@ class LanguageModel(NamedSubject):
 
 
 def require_words(family: Family) -> Any:
-    """The family itself, if it has questions for language models.
+    """Returns the family if it has questions for language models.
 
     Raises:
-        MesascopeError: it has none.
+        MesascopeError: the family has no such questions.
     """
     if not isinstance(family, SpeaksWords):
         raise MesascopeError(

@@ -1,4 +1,4 @@
-"""A language model in a local GGUF file, run in this process by llama.cpp (xllamacpp), or served on 127.0.0.1."""
+"""A language model in a local GGUF file; llama.cpp (xllamacpp) runs it in this process or serves it on 127.0.0.1."""
 
 import dataclasses
 import functools
@@ -23,7 +23,7 @@ GGUF = FileKind("GGUF file", "Name a .gguf file.", "Copy or convert it again.")
 
 
 def opens(path: str) -> bool:
-    """Whether it is a GGUF file."""
+    """Whether a path ends in .gguf."""
     return Path(path).suffix == ".gguf"
 
 
@@ -39,17 +39,17 @@ def subject(
     context: int = 512,
     top: int = 200,
 ) -> LanguageModel:
-    """A language model in a GGUF file, by llama.cpp.
+    """A language model in a GGUF file, run by llama.cpp.
 
     Args:
-        family: one with words.
-        path: the GGUF file.
-        chat: ask in turns of a conversation instead of texts to be completed.
-        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
-        served: ask it over its own server on 127.0.0.1 instead of in this process.
+        family: a family with questions in words.
+        path: the path of the GGUF file.
+        chat: whether questions are turns of a conversation instead of texts to complete.
+        temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
+        served: whether the model is asked over its own server on 127.0.0.1 instead of in this process.
         threads: the number of llama.cpp's threads.
         slots: the number of cached contexts; a beginning shared with an earlier question is not computed again.
-        context: tokens per context.
+        context: the number of tokens in a context.
         top: how many first tokens are listed with their probabilities.
     """
     check_range(1, 1024, threads=threads, slots=slots, top=top)
@@ -73,7 +73,7 @@ def subject(
 
 
 def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> Any:
-    """llama.cpp's server with a model; its `listening_address` is on 127.0.0.1.
+    """Starts llama.cpp's server with a model; its `listening_address` is on 127.0.0.1.
 
     Raises:
         MesascopeError: xllamacpp is missing, or the file cannot be loaded.
@@ -95,7 +95,7 @@ def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> An
 
 
 def _make_sender(engine: Any) -> Any:
-    """A function that sends requests to llama.cpp in this process."""
+    """Makes a function that sends requests to llama.cpp in this process."""
 
     def send(place: str, body: Mapping[str, Any]) -> Any:
         handle = engine.handle_chat_completions if place.startswith("chat") else engine.handle_completions
@@ -112,7 +112,7 @@ def _make_sender(engine: Any) -> Any:
 
 
 def _shorten_error(message: str) -> str:
-    """A short text for an error of llama.cpp."""
+    """Shortens the message of an error of llama.cpp."""
     long = any(mark in message.lower() for mark in TOO_LONG)
     return "the context is too long for it" if long else f"llama.cpp said: {' '.join(message.split())[:200]}"
 

@@ -1,8 +1,8 @@
 """A language model behind an OpenAI-compatible address: OpenAI, vLLM, llama.cpp, Ollama, LM Studio and others.
 
-If the server reports log-probabilities of first tokens, the labels' probabilities are read from them; otherwise answers
-are sampled, or a single one is taken. The weights are hidden, so the first questions are repeated at the end and the
-answers compared.
+If the server reports log-probabilities of first tokens, the subject reads the labels' probabilities from them;
+otherwise it samples several answers or takes a single one. Because the weights are hidden, it asks the first questions
+again at the end and compares the answers.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from mesascope.guards.secrecy import USUAL
 
 
 def opens(path: str) -> bool:
-    """Whether it is the address of a server."""
+    """Whether a text is the address of a server."""
     return path.startswith(("http://", "https://"))
 
 
@@ -46,24 +46,24 @@ def subject(
     """A language model behind an OpenAI-compatible address.
 
     Args:
-        family: one with words.
-        path: the base address, as http://127.0.0.1:8080/v1.
-        model: its name at the server.
-        mode: log_probs, samples, answer, or auto: log_probs if the server reports them, otherwise answer.
-        chat: ask in turns of a conversation instead of texts to be completed.
-        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
-        samples: answers per question in the mode samples.
-        top: how many first tokens are listed with their probabilities; OpenAI gives at most 20, or 5
-            where texts are completed.
-        words: the maximum tokens of an answer that is read as text.
-        key: the environment variable that contains the key.
-        timeout: seconds that an answer may take.
+        family: a family with questions in words.
+        path: the base address, such as http://127.0.0.1:8080/v1.
+        model: the model's name on the server.
+        mode: log_probs, samples or answer; auto means log_probs if the server reports them, and otherwise answer.
+        chat: whether questions are turns of a conversation instead of texts to complete.
+        temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
+        samples: the number of answers per question in the mode samples.
+        top: how many first tokens are listed with their probabilities; OpenAI lists at most 20, or 5 if it completes
+            texts.
+        words: the maximum number of tokens in an answer that is read as text.
+        key: the name of the environment variable that contains the key.
+        timeout: the number of seconds that an answer may take.
         retries: how often a failed question is asked again.
         side: the number of parallel requests.
-        batch: texts per request, for servers that accept several.
-        cache: the file for saved answers; none for memory alone; by default in the user's cache folder.
+        batch: the number of texts per request, for servers that accept several.
+        cache: the file for saved answers, or none to keep them in memory only; '' for one in the user's cache folder.
         price_in: the price of a million tokens sent.
-        price_out: the price of a million tokens answered.
+        price_out: the price of a million tokens received.
         budget: the maximum cost of a run; required if there is a price.
     """
     check_choice((*MODES, "auto"), mode=mode)

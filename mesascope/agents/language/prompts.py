@@ -1,4 +1,4 @@
-"""Questions as requests of an OpenAI-compatible server, and its replies as answers."""
+"""Turns questions into requests to an OpenAI-compatible server, and its replies into answers."""
 
 import dataclasses
 import math
@@ -30,18 +30,18 @@ class Prompts:
     """Asks questions through a function that sends a request's body to a place such as 'chat/completions'.
 
     Attributes:
-        send: send(place, body) → the reply; raises `Failed` without a reply.
-        cache: saved answers.
-        model: the model's name at the server, '' to name none.
-        chat: whether questions are turns of a conversation instead of texts to be completed.
+        send: the function send(place, body) that returns the reply, or raises `Failed` if there is none.
+        cache: the saved answers.
+        model: the model's name on the server; '' sends no name.
+        chat: whether questions are turns of a conversation instead of texts to complete.
         mode: log_probs, samples or answer.
         top: how many first tokens are listed with their probabilities.
-        samples: answers per question in the mode samples.
-        words: the maximum tokens of an answer that is read as text.
+        samples: the number of answers per question in the mode samples.
+        words: the maximum number of tokens in an answer that is read as text.
         side: the number of parallel requests.
-        batch: texts per request, for completions.
-        weights: returns the fingerprint of the weights, {} if they are hidden.
-        engine: an object to keep alive as long as this one.
+        batch: the number of texts per request, for completions.
+        weights: a function that returns the fingerprint of the weights, {} if they are hidden.
+        engine: an object that must exist as long as this one.
     """
 
     hidden = None
@@ -67,20 +67,20 @@ class Prompts:
             self.batch = 1
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of the weights; empty if they are hidden."""
+        """The hashes of the weights; empty if the weights are hidden."""
         return self.weights()
 
     @property
     def place(self) -> str:
-        """Where requests go."""
+        """The end of the address to which requests go."""
         return "chat/completions" if self.chat else "completions"
 
     def render(self, question: Question) -> str:
-        """The question as it is sent."""
+        """The question as the server receives it."""
         return question.turn if self.chat else question.text
 
     def body(self, question: Question, draw: int) -> dict[str, Any]:
-        """The request for one question."""
+        """The body of the request for one question."""
         out: dict[str, Any] = {"model": self.model} if self.model else {}
         if self.chat:
             out["messages"] = [{"role": "user", "content": question.turn}]
@@ -94,7 +94,7 @@ class Prompts:
         return out | {"max_tokens": self.words, "temperature": 0}
 
     def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
-        """One answer per question; the same question is sent once."""
+        """Returns one answer per question; sends equal questions only once."""
         bodies = [self.body(q, d) for q, d in zip(questions, draws, strict=True)]
         keys = [self.cache.key(self.place, b) for b in bodies]
         pending = {k: b for k, b in zip(keys, bodies, strict=True) if again or k not in self.cache.saved}
@@ -104,7 +104,7 @@ class Prompts:
         ]
 
     def _send_all(self, pending: Mapping[str, dict[str, Any]], again: bool) -> dict[str, Any]:
-        """Key → reply, or the exception without one."""
+        """Sends all requests; returns, by key, each reply, or the exception if there was none."""
         rows = list(pending.items())
         groups = [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)]
 
@@ -133,7 +133,7 @@ class Prompts:
         return {k: v for part in parts for k, v in part.items()}
 
     def _read(self, question: Question, reply: Any) -> Answer:
-        """A reply as an answer."""
+        """Reads the answer to a question from a reply."""
         if isinstance(reply, Exception):
             return Answer(UNREACHED, -1, None, math.nan, str(reply))
         try:
@@ -154,10 +154,10 @@ class Prompts:
         return first._replace(log_probs=log_probs)
 
     def check(self, question: Question) -> str:
-        """The mode that the server supports, log_probs or answer; asks one question.
+        """Asks one question, and returns the mode that the server supports: log_probs or answer.
 
         Raises:
-            MesascopeError: it gives no usable answer at all.
+            MesascopeError: the server gives no usable answer at all.
         """
         body = dataclasses.replace(self, mode="log_probs").body(question, 0)
         try:
@@ -172,7 +172,7 @@ class Prompts:
 
 
 def _shorten(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """The saved part of a choice: its text and its listed first tokens."""
+    """The part of a choice that is saved: its text and its listed first tokens."""
     out: dict[str, Any] = {"text": text_of(choice)}
     if tokens := list_tokens(choice):
         out["logprobs"] = {"top_logprobs": [dict(tokens)]}

@@ -1,4 +1,4 @@
-"""Requests to a model server: addresses without secrets, answers saved on disk, retries, errors in words."""
+"""Requests to a model server: addresses without secrets, answers saved on disk, retries, and errors in words."""
 
 import base64
 import contextlib
@@ -32,7 +32,8 @@ def split_address(address: str) -> SplitResult:
     """The parts of an address.
 
     Raises:
-        MesascopeError: it is not an http address, or the end of its password is ambiguous; no part of it is repeated.
+        MesascopeError: it is not an http address, or the end of its password is ambiguous. The message does not repeat
+            any part of it.
     """
     try:
         parts = urlsplit(address)
@@ -53,7 +54,7 @@ def split_address(address: str) -> SplitResult:
 
 
 def plain_address(address: str) -> str:
-    """An address without user, password, query and fragment, which may be recorded."""
+    """The address without user, password, query and fragment, so that it may be recorded."""
     parts = split_address(address)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
@@ -61,7 +62,7 @@ def plain_address(address: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """The key in an environment variable, '' without a name.
+    """The key in an environment variable; '' if `name` is ''.
 
     Raises:
         MesascopeError: the variable is not set (the typed text may be the key, so it is not repeated), or its value
@@ -82,14 +83,14 @@ def key_of(name: str) -> str:
 
 
 class Cache:
-    """Answers by question, in memory and optionally in a file with one line each, readable only by the user.
+    """Answers by question, in memory and optionally in a file with one line per answer, which only the user can read.
 
     A line contains the address, the request's body and the answer, but no header.
     """
 
     def __init__(self, path: Path | None, home: str):
         self.path, self.home, self.saved, self.lock = path, home, {}, threading.Lock()
-        self.sent = 0  # questions that went out
+        self.sent = 0  # the number of questions that were sent
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +124,7 @@ class Cache:
 
 
 def cache_path(setting: str, home: str, model: str) -> Path | None:
-    """The file for saved answers: None for 'none', in the user's cache folder for '', otherwise the named file."""
+    """The file for saved answers: None for 'none', a file in the user's cache folder for '', or the named file."""
     if setting == "none":
         return None
     if setting:
@@ -134,14 +135,14 @@ def cache_path(setting: str, home: str, model: str) -> Path | None:
 
 
 class Server:
-    """A model server; the key is read from the environment and sent to this server only.
+    """A model server. It reads the key from the environment and sends it to this server only.
 
     Args:
-        address: its base address, such as http://127.0.0.1:8080/v1; user and password in it are used, never recorded.
+        address: the base address, such as http://127.0.0.1:8080/v1; its user and password are used but never recorded.
         key: the name of the environment variable that contains the key.
-        timeout: seconds that an answer may take.
+        timeout: the number of seconds that an answer may take.
         retries: how often a failed question is asked again.
-        wait: seconds before the first repetition, doubled each time.
+        wait: the number of seconds before the first retry; it doubles with every retry.
     """
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):

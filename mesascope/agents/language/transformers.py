@@ -1,4 +1,4 @@
-"""A local language model of Hugging Face transformers, with its activations: a folder of one, or a GGUF file."""
+"""A local language model in a folder of Hugging Face transformers or in a GGUF file, with its activations."""
 
 import dataclasses
 import math
@@ -34,12 +34,13 @@ def subject(
     """A local language model of Hugging Face transformers, with its activations.
 
     Args:
-        family: one with words.
+        family: a family with questions in words.
         path: a folder that save_pretrained wrote, or a GGUF file; nothing is downloaded.
-        chat: ask in turns of a conversation, in the model's own form, instead of texts to be completed.
-        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
-        layer: the layer of the tap 'hidden', at the end of the question; 0 the embedding, -1 the last.
-        batch: questions per forward pass; the batch size affects rounding.
+        chat: whether questions are turns of a conversation in the model's own form, instead of texts to complete.
+        temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
+        layer: the layer whose activations at the end of the question are the tap 'hidden'; 0 is the embedding, and -1
+            is the last layer.
+        batch: the number of questions per forward pass; it affects rounding.
         top: how many first tokens are searched for the labels.
         trust: whether code in the folder may run.
     """
@@ -57,7 +58,7 @@ def subject(
 
 
 def load(path: str, trust: bool = False) -> tuple[Any, Any]:
-    """The model and its tokenizer, in single precision on the CPU.
+    """Loads the model and its tokenizer, in single precision on the CPU.
 
     Raises:
         MesascopeError: a package or the model is missing, or the model has code that is not trusted.
@@ -92,7 +93,7 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
 
 
 def _refuse_code(folder: Path) -> None:
-    """Raises `MesascopeError` if a folder's settings name code: its own (auto_map), or kernels to download."""
+    """Raises `MesascopeError` if a folder's settings name code: the folder's own (auto_map), or kernels to download."""
     for file in sorted(folder.glob("*.json")):
         if file.name in ("config.json", "tokenizer_config.json", "processor_config.json"):
             settings = _read_settings(file)
@@ -113,17 +114,17 @@ def _read_settings(file: Path) -> dict[str, Any]:
 
 @dataclasses.dataclass(eq=False)
 class Forward:
-    """Answers by one forward pass per batch of questions.
+    """Answers each batch of questions with one forward pass.
 
     Attributes:
         model: the language model.
-        tokens: its tokenizer.
-        chat: whether questions are turns of a conversation instead of texts to be completed.
-        layer: the layer of `hidden`.
-        batch: questions per forward pass.
+        tokens: the model's tokenizer.
+        chat: whether questions are turns of a conversation instead of texts to complete.
+        layer: the layer whose activations are in `hidden`.
+        batch: the number of questions per forward pass.
         top: how many first tokens are searched for the labels.
-        saved: answers and activations of earlier questions.
-        hidden: [N, U] activations at the ends of the last questions.
+        saved: the answers and activations of earlier questions.
+        hidden: [N, U] the activations at the ends of the last questions.
     """
 
     mode: ClassVar = "log_probs"
@@ -147,12 +148,12 @@ class Forward:
         return self.tokens.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
     def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
-        """An answer to each question; `hidden` then contains [N, U] activations at their ends."""
+        """Returns an answer to each question, and sets `hidden` to the activations [N, U] at their ends."""
         texts = [self.render(q) for q in questions]
         names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
         pending = {n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.saved}
         fresh: dict[str, tuple[Answer, np.ndarray]] = {}
-        rows = sorted(pending.items(), key=lambda row: len(row[1][0]))  # little to pad
+        rows = sorted(pending.items(), key=lambda row: len(row[1][0]))  # similar lengths need little padding
         for start in range(0, len(rows), self.batch):
             fresh |= self._run_batch(rows[start : start + self.batch])
         if not again:
@@ -185,5 +186,5 @@ class Forward:
         return result
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of every parameter."""
+        """The hash of every parameter by its name."""
         return {name: digest(p.detach().numpy()) for name, p in self.model.named_parameters()}

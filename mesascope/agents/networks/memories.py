@@ -1,6 +1,6 @@
 """Memories of our recurrent networks: none, a GRU or an LSTM.
 
-`sequences` has the memories without gates: attention and linear recurrences.
+`sequences` defines the memories without gates: attention and linear recurrences.
 """
 
 import abc
@@ -15,28 +15,28 @@ from mesascope.keys import address
 
 
 class Memory(eqx.Module):
-    """Maps encoded percepts [N, F] to features [N, W]; constructed from (key, F, W, horizon T).
+    """Maps encoded percepts [N, F] to features [N, W]; its arguments are a key, F, W and the horizon T.
 
-    Subclasses are final and listed in `recurrent.MEMORIES`.
+    Subclasses are final, and `recurrent.MEMORIES` lists them.
     """
 
     @property
     def layout(self) -> dict[str, int]:
-        """Its other sizes, if it has layers: depth and heads."""
+        """The depth and the number of heads, if it has layers; otherwise empty."""
         return {}
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:
-        """The carry at birth, zeros: a pytree whose leaves have leading axis n."""
+        """The carry at birth, a pytree of zeros whose leaves have leading axis n."""
 
     @abc.abstractmethod
     def step(self, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
-        """One percept x [N, F]: the next carry and the features [N, W]."""
+        """Processes one percept x [N, F]; returns the next carry and the features [N, W]."""
 
     def unroll(self, xs: jax.Array) -> jax.Array:
-        """Features [T, N, W] of whole lifetimes xs [T, N, F] from birth, the same as step by step.
+        """Features [T, N, W] of whole lifetimes xs [T, N, F] from birth, equal to those that `step` would give.
 
-        For gradients only the carries are stored and the rest is recomputed, which halves the time.
+        For gradients it stores only the carries and computes the rest again, which halves the time.
         """
         step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
         return jax.lax.scan(step, self.fresh(xs.shape[1]), xs)[1]
@@ -57,24 +57,24 @@ class NoMemory(Memory):
         self.bias = jnp.zeros(width)
 
     def fresh(self, n: int) -> jax.Array:
-        """[n, 0]."""
+        """An empty carry [n, 0]."""
         return jnp.zeros((n, 0))
 
     def step(self, carry, x):
-        """The carry unchanged, and the hidden layer."""
+        """Returns the carry unchanged, and the hidden layer as features."""
         return carry, jnp.tanh(x @ self.weight + self.bias)
 
     def unroll(self, xs):
-        """All percepts at once."""
+        """Processes all percepts at once."""
         return jnp.tanh(xs @ self.weight + self.bias)
 
     def taps(self, carry):
-        """None."""
+        """An empty dict, because there is no carry."""
         return {}
 
 
 class GRU(Memory):
-    """A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078), the reset gate behind the matrix product."""
+    """A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078) whose reset gate follows the matrix product."""
 
     inputs: jax.Array  # [F, 3W]: reset, update, candidate
     recurrent: jax.Array  # [W, 3W]
@@ -88,11 +88,11 @@ class GRU(Memory):
         self.inner = jnp.zeros(width)
 
     def fresh(self, n: int) -> jax.Array:
-        """[n, W]."""
+        """A state of zeros [n, W]."""
         return jnp.zeros((n, len(self.inner)))
 
     def step(self, carry, x):
-        """The next state is carry and features."""
+        """Returns the next state, both as the carry and as features."""
         r, z, new = jnp.split(x @ self.inputs + self.bias, 3, -1)
         hr, hz, hn = jnp.split(carry @ self.recurrent, 3, -1)
         z = jax.nn.sigmoid(z + hz)
@@ -101,12 +101,12 @@ class GRU(Memory):
         return h, h
 
     def taps(self, carry):
-        """'core.h'."""
+        """The state, as 'core.h'."""
         return {"core.h": carry}
 
 
 class LSTM(Memory):
-    """Long short-term memory with forget gates (Gers et al. 2000), the forget bias starting at 1."""
+    """Long short-term memory with forget gates (Gers et al. 2000), whose forget bias is initially 1."""
 
     inputs: jax.Array  # [F, 4W]: input, forget, output, candidate
     recurrent: jax.Array  # [W, 4W]
@@ -118,23 +118,23 @@ class LSTM(Memory):
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """Output h and cell c, each [n, W]."""
+        """Zeros for the output h and the cell c, each [n, W]."""
         return jnp.zeros((n, len(self.recurrent))), jnp.zeros((n, len(self.recurrent)))
 
     def step(self, carry, x):
-        """The features are the output h."""
+        """Returns the next carry (h, c), and the output h as features."""
         i, f, o, g = jnp.split(x @ self.inputs + carry[0] @ self.recurrent + self.bias, 4, -1)
         c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
 
     def taps(self, carry):
-        """'core.h' and 'core.c'."""
+        """The output, as 'core.h', and the cell, as 'core.c'."""
         return {"core.h": carry[0], "core.c": carry[1]}
 
 
 def draw_weights(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """Normal weights of variance 1 over their inputs."""
+    """Draws normal weights with variance 1 divided by the number of inputs."""
     return jax.random.normal(key, shape) / np.sqrt(max(shape[0], 1))
 
 

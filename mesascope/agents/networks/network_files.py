@@ -17,22 +17,22 @@ from safetensors.numpy import load
 from mesascope import formats
 from mesascope.errors import MesascopeError
 
-HEADER = 1 << 20  # the most bytes of a header
+HEADER = 1 << 20  # the maximum bytes of a header
 NETWORKS = Path(__file__).parent / "shipped"
 
 
 def name_weights(network: Any) -> dict[str, Any]:
-    """Every weight of a pytree by its path, e.g. 'memory.inputs' or 'kernels.0'."""
+    """Every weight of a pytree under its path, such as 'memory.inputs' or 'kernels.0'."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(network, lambda x: hasattr(x, "dtype")))
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tuple[dict, dict, int]:
-    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's size in bytes.
+    """Reads the JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, and the size in bytes.
 
     Args:
-        path: the file.
-        kind: the kind of file for error messages; None for any of our networks.
+        path: the path of the file.
+        kind: the kind of file, for error messages; None for any of our networks.
 
     Raises:
         MesascopeError: the file does not exist, or its header is not a safetensors header.
@@ -60,13 +60,13 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
 
 @dataclasses.dataclass(frozen=True)
 class OurFiles:
-    """The network files of one format: recognises, lists, checks and reads them.
+    """Recognises, lists, checks and reads the network files of one format.
 
     Attributes:
         format: the format's name in the header.
-        called: what errors call such a network.
+        called: the name of such a network in error messages.
         wholes: the integers that a header must contain, each with its minimum and maximum.
-        find_fault: describes anything else that is wrong in a header; '' if nothing is.
+        find_fault: a function that describes anything else that is wrong in a header, and returns '' if nothing is.
     """
 
     format: str
@@ -75,7 +75,7 @@ class OurFiles:
     find_fault: Callable[[Mapping[str, Any]], str] = lambda metadata: ""
 
     def opens(self, path: str | os.PathLike) -> bool:
-        """Whether a file is such a network, by its header alone."""
+        """Whether a file's header is that of such a network."""
         try:
             return self._is_ours(read_header(path)[0].get("format"))
         except MesascopeError:
@@ -85,11 +85,11 @@ class OurFiles:
         return found == self.format or formats.is_old(found, self.format)
 
     def bundled(self) -> dict[str, Path]:
-        """Name → file of the networks that ship with mesascope."""
+        """The files of the networks that ship with mesascope, by name."""
         return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if self.opens(p)}
 
     def find(self, path: str | os.PathLike) -> Path:
-        """The file at a path, or the shipped network of that name; otherwise the path itself.
+        """The file at a path, or the shipped network with that name; the path itself if there is neither.
 
         Raises:
             MesascopeError: the path is empty.
@@ -127,7 +127,7 @@ class OurFiles:
         return metadata
 
     def filled(self, path: str | os.PathLike, empty: Any) -> Any:
-        """The pytree `empty` with its arrays (or their shapes) replaced by the file's tensors of the same paths.
+        """The pytree `empty` with its arrays (or their shapes) replaced with the file's tensors of the same paths.
 
         Raises:
             MesascopeError: the file has other tensors, is truncated, or has numbers that are not finite.
@@ -160,7 +160,7 @@ def _file_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> 
 
 
 def _remedy(kind: OurFiles | None) -> str:
-    """The remedy for a wrong file: it lists the shipped networks of the kind, or all."""
+    """The remedy for a wrong file, which lists the shipped networks of its kind, or all of them."""
     names = kind.bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
     ships = ", ".join(names) or "none"
     return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."

@@ -1,4 +1,4 @@
-"""Our recurrent networks: percept → memory → policy, with weights from one .safetensors file.
+"""Our recurrent networks, each a memory and a policy, with weights from one .safetensors file.
 
 A file contains the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
 observes, choices, observation, horizon, family, trained_on, and its provenance. Nothing in a file is ever run.
@@ -39,7 +39,7 @@ LAYERED = ("transformer", "linear_attention")  # memories with the settings dept
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
-    """What is wrong in a header about memory, choices and percept; '' if nothing is."""
+    """Describes what is wrong with a header's memory, choices or parts of the percept; '' if nothing is."""
     if not isinstance(metadata.get("memory"), str):
         return "its metadata has no text 'memory'"
     if metadata["trained_on"] not in ("unlimited", "unknown"):
@@ -61,17 +61,17 @@ opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OUR
 
 
 class Recurrent(NamedSubject):
-    """A trained network with its weights frozen.
+    """A trained network with frozen weights.
 
     Attributes:
         memory: the recurrent part.
-        policy: weights [W, K] of the action's logits, or [W, 1] of the action itself if actions are real.
-        policy_bias: [K], or [1].
-        value: weights [W] of the critic, used in training only.
-        value_bias: [].
-        observes: the parts of the percept that it observes, of OBSERVED.
-        choices: K, None if actions are real numbers.
-        horizon: the steps of a training lifetime, by which the trial index is divided.
+        policy: [W, K] the weights of the actions' logits, or [W, 1] those of the action itself if actions are real.
+        policy_bias: [K] the bias of the logits, or [1] that of a real action.
+        value: [W] the weights of the critic, which only training uses.
+        value_bias: [] the bias of the critic.
+        observes: the parts of the percept that the network observes, all of them in OBSERVED.
+        choices: K, or None if actions are real numbers.
+        horizon: the number of steps in a training lifetime, by which the trial index is divided.
     """
 
     memory: Memory
@@ -84,7 +84,7 @@ class Recurrent(NamedSubject):
     horizon: int
 
     def encode(self, percept: Percept) -> jax.Array:
-        """The observed parts of the percept as features [N, F]."""
+        """Encodes the observed parts of the percept as features [N, F]."""
         parts = {
             "action": percept.action[:, None]
             if self.choices is None
@@ -98,30 +98,30 @@ class Recurrent(NamedSubject):
         return jnp.concatenate([jnp.asarray(parts[k], jnp.float32) for k in self.observes], axis=-1)
 
     def fresh(self, n: int) -> Any:
-        """Zeros; of width 0 without memory."""
+        """A carry of zeros, of width 0 if there is no memory."""
         return self.memory.fresh(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept):
-        """Updates the memory, then draws an action from the policy, or returns a real action."""
+        """Updates the memory, then draws an action from the policy or computes a real action."""
         carry, features = self.memory.step(carry, self.encode(percept))
         if self.choices is None:
             return carry, Response(self.number(features), None)
         return carry, choose(key, self.log_probs(features))
 
     def number(self, features: jax.Array) -> jax.Array:
-        """The real action [...] from features [..., W]."""
+        """Computes the real action [...] from features [..., W]."""
         return (features @ self.policy + self.policy_bias)[..., 0]
 
     def log_probs(self, features: jax.Array) -> jax.Array:
-        """Log-probabilities [..., K] of the actions from features [..., W]."""
+        """Computes the log-probabilities [..., K] of the actions from features [..., W]."""
         return jax.nn.log_softmax(features @ self.policy + self.policy_bias)
 
     def worth(self, features: jax.Array) -> jax.Array:
-        """The critic's estimate [...] of the discounted return, for training."""
+        """The critic's estimate [...] of the discounted return, from features [..., W]; only training uses it."""
         return features @ self.value + self.value_bias
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Named activations [N, U] of its memory."""
+        """The memory's named activations [N, U]."""
         return self.memory.taps(carry)
 
     def untrained(self, seed: int) -> "Recurrent":
@@ -146,15 +146,15 @@ def create(
     *,
     layout: Mapping[str, int] | None = None,
 ) -> Recurrent:
-    """An untrained network.
+    """Makes an untrained network.
 
     Args:
-        key: of its weights.
+        key: the key for drawing its weights.
         memory: none, gru, lstm, transformer, linear_attention or lru.
-        width: W, units.
-        observes: parts of the percept, of OBSERVED.
-        sizes: choices K (None for real actions), observation D, horizon T.
-        layout: depth and heads of a memory with layers; by default its own.
+        width: W, the number of units.
+        observes: the parts of the percept that the network observes, all of them in OBSERVED.
+        sizes: the number of choices K (None for real actions), the observation's width D and the horizon T.
+        layout: the depth and the number of heads of a memory with layers; by default the memory's own.
     """
     if memory not in MEMORIES:
         raise unknown("memory", memory, MEMORIES)
@@ -194,7 +194,7 @@ def create(
 def initialise(
     key: jax.Array, family: Family, memory: str, width: int, observes: str, *, layout: Mapping[str, int] | None = None
 ) -> Recurrent:
-    """An untrained network for a family; observes names parts of the percept, joined by +."""
+    """Makes an untrained network for a family; `observes` lists parts of the percept, joined by '+'."""
     sizes = (family.choices, observation_width(family), family.horizon * family.steps)
     return create(key, memory, width, tuple(observes.split("+")), sizes, layout=layout)
 
@@ -210,8 +210,8 @@ def subject(family: Family, path: str = "") -> Recurrent:
     """One of our trained networks, read from its .safetensors file.
 
     Args:
-        family: the family that it is run on; it needs the network's number of choices.
-        path: the file, or the name of a network that ships.
+        family: the family that the network runs on; it must have as many choices as the network.
+        path: the path of the file, or the name of a network that ships with mesascope.
     """
     file = OURS.find(path)
     metadata = about(file)
@@ -231,7 +231,7 @@ def subject(family: Family, path: str = "") -> Recurrent:
 
 
 def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) -> Recurrent:
-    """The network in a file; every tensor is checked."""
+    """Reads the network in a file and checks every tensor."""
     sizes = (metadata["choices"], metadata["observation"], metadata["horizon"])
     try:
         settings = metadata["memory"], metadata["width"], tuple(metadata["observes"])
@@ -244,7 +244,7 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
 
 
 def _match_training(family: Family, metadata: dict[str, Any]) -> str:
-    """The network's `trained_on`, or 'unknown' if it is a bank of another family."""
+    """What the network was trained on, or 'unknown' if that is a bank of another family."""
     bank = metadata["trained_on"]
     if bank.startswith("bank:") and family.with_bank(bank).name != metadata["family"]:
         return "unknown"

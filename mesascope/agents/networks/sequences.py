@@ -1,6 +1,6 @@
 """Memories without gates: causal transformers over percepts, and a diagonal linear recurrence.
 
-All are stacks of residual layers. They process whole lifetimes at once in training and step by step in a rollout.
+All are stacks of residual layers. They process whole lifetimes at once in training, and step by step in a rollout.
 """
 
 import abc
@@ -14,15 +14,18 @@ import jax.numpy as jnp
 from mesascope.agents.networks.memories import Memory, draw_weights
 from mesascope.keys import address
 
-LAYERS = 2  # the default number
+LAYERS = 2  # the default number of layers
 LONGEST = 512  # the longest window of a transformer, in percepts
 FAR = -1e9  # logit of masked percepts
 
 
 class LookupMemory(NamedTuple):
-    """The carry of a transformer: keys and values of the last percepts in slots, and the number of percepts so far.
+    """The carry of a transformer, with one slot for each percept in the window.
 
-    keys and values [N, L, window, W]; seen [N].
+    Attributes:
+        keys: [N, L, window, W] the keys of the last percepts in each layer.
+        values: [N, L, window, W] the values of the last percepts in each layer.
+        seen: [N] the number of percepts so far.
     """
 
     keys: jax.Array
@@ -31,11 +34,11 @@ class LookupMemory(NamedTuple):
 
 
 class Attention(eqx.Module):
-    """One layer: causal attention with a bias by distance, then two dense layers, each after a layer norm."""
+    """One layer: causal attention with a bias for each distance, then two dense layers, each after a layer norm."""
 
     mixing: jax.Array  # [W, 3W]: query, key, value
     joining: jax.Array  # [W, W]
-    distance: jax.Array  # [heads, window] logit bias by distance; window 0 for no bias
+    distance: jax.Array  # [heads, window] logit bias for each distance; a window of 0 means no bias
     up: jax.Array  # [W, 2W]
     up_bias: jax.Array  # [2W]
     down: jax.Array  # [2W, W]
@@ -49,11 +52,11 @@ class Attention(eqx.Module):
         self.down = draw_weights(address(key, "down"), (2 * width, width)) / depth
 
     def split(self, h: jax.Array) -> list[jax.Array]:
-        """Query, key and value, each [..., W]."""
+        """Computes query, key and value, each [..., W], from h [..., W]."""
         return jnp.split(layer_norm(h) @ self.mixing, 3, -1)
 
     def heads(self, x: jax.Array) -> jax.Array:
-        """[..., W] as [..., heads, W / heads]."""
+        """Splits x [..., W] into heads [..., heads, W / heads]."""
         return x.reshape(*x.shape[:-1], len(self.distance), -1)
 
     def finish(self, h: jax.Array, attended: jax.Array) -> jax.Array:
@@ -63,7 +66,7 @@ class Attention(eqx.Module):
 
 
 class AttentionMemory(Memory):
-    """Shared code of both kinds of attention; subclasses are final."""
+    """Code that both kinds of attention share; subclasses are final."""
 
     entry: jax.Array  # [F, W]
     entry_bias: jax.Array  # [W]
@@ -79,14 +82,14 @@ class AttentionMemory(Memory):
     @staticmethod
     @abc.abstractmethod
     def lookback(horizon: int) -> int:
-        """The number of percepts that it distinguishes by distance."""
+        """The number of past percepts whose distances it distinguishes."""
 
     @abc.abstractmethod
     def weigh(self, layer: Attention, logits: jax.Array) -> jax.Array:
-        """Attention weights [N, heads, T, U] of percepts u at percept t, from logits (query times key)."""
+        """Attention weights [N, heads, T, U] from percept t to percept u, computed from logits (query times key)."""
 
     def unroll(self, xs):
-        """All trials at once."""
+        """Processes all percepts at once."""
         h = xs @ self.entry + self.entry_bias
         for layer in self.layers:
             query, key, value = (layer.heads(part) for part in layer.split(h))
@@ -96,15 +99,15 @@ class AttentionMemory(Memory):
 
     @property
     def layout(self) -> dict[str, int]:
-        """Layers, and heads of each."""
+        """The number of layers, and the number of heads in each."""
         return {"depth": len(self.layers), "heads": len(self.layers[0].distance)}
 
 
 class Transformer(AttentionMemory):
     """A causal transformer (Vaswani et al. 2017, arXiv 1706.03762) that attends to the last `window` percepts.
 
-    It has no position encoding but a bias by distance (Raffel et al. 2020, arXiv 1910.10683). The window is the
-    training horizon, so in training nothing is forgotten.
+    Instead of a position encoding it has a bias for each distance (Raffel et al. 2020, arXiv 1910.10683). The window is
+    the training horizon, but at most 512 percepts, so nothing is forgotten in shorter training lifetimes.
     """
 
     @staticmethod
@@ -118,12 +121,12 @@ class Transformer(AttentionMemory):
         return self.layers[0].distance.shape[1]
 
     def fresh(self, n: int) -> LookupMemory:
-        """Empty slots."""
+        """Slots of zeros, and 0 past percepts."""
         empty = jnp.zeros((n, len(self.layers), self.window, self.entry.shape[1]))
         return LookupMemory(empty, empty, jnp.zeros(n, jnp.int32))
 
     def step(self, carry: LookupMemory, x):
-        """Overwrites the oldest keys and values with the percept's, then attends to all valid slots."""
+        """Overwrites the oldest keys and values with those of the percept, then attends to all valid slots."""
         rows, slot = jnp.arange(len(x)), carry.seen % self.window
         ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
         valid = (ago <= carry.seen[:, None])[:, None]
@@ -139,21 +142,26 @@ class Transformer(AttentionMemory):
         return LookupMemory(keys, values, carry.seen + 1), layer_norm(h)
 
     def weigh(self, layer, logits):
-        """A softmax over the percepts in the window, with the bias by distance."""
+        """Applies a softmax over the percepts in the window, after adding the bias for each distance."""
         times = jnp.arange(logits.shape[-1])
         ago = times[:, None] - times  # [T, T]
         logits = logits + layer.distance[:, jnp.clip(ago, 0, self.window - 1)]
         return jax.nn.softmax(jnp.where((ago >= 0) & (ago < self.window), logits, FAR))
 
     def taps(self, carry: LookupMemory):
-        """Per layer the newest key and value, 'core.key0', 'core.value0' and so on."""
+        """The newest key and value of each layer, as 'core.key0', 'core.value0' and so on."""
         rows, slot = jnp.arange(len(carry.seen)), (carry.seen - 1) % self.window
         newest = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
         return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in newest.items()}
 
 
 class SumMemory(NamedTuple):
-    """The carry of linear attention: sums [N, L, heads, W / heads, W / heads] of keys times values; seen [N]."""
+    """The carry of linear attention.
+
+    Attributes:
+        sums: [N, L, heads, W / heads, W / heads] the sums of keys times values over all percepts so far.
+        seen: [N] the number of percepts so far.
+    """
 
     sums: jax.Array
     seen: jax.Array
@@ -162,17 +170,17 @@ class SumMemory(NamedTuple):
 class LinearAttention(AttentionMemory):
     """A transformer whose attention has no softmax (von Oswald et al. 2023, arXiv 2212.07677).
 
-    Its output is the mean of the values, weighted by query times key. So its carry consists of sums: it forgets
+    Its output is the mean of the values, weighted by query times key. Because its carry consists of sums, it forgets
     nothing and does not represent order.
     """
 
     @staticmethod
     def lookback(horizon: int) -> int:
-        """0: it does not distinguish percepts by distance."""
+        """0, because it does not distinguish distances."""
         return 0
 
     def fresh(self, n: int) -> SumMemory:
-        """Empty sums."""
+        """Sums of 0, and 0 past percepts."""
         width, layout = self.entry.shape[1], self.layout
         size = width // layout["heads"]
         sums = jnp.zeros((n, layout["depth"], layout["heads"], size, size))
@@ -191,12 +199,12 @@ class LinearAttention(AttentionMemory):
         return SumMemory(sums, seen), layer_norm(h)
 
     def weigh(self, layer, logits):
-        """The causal mean, without a softmax."""
+        """Averages over the present and earlier percepts, without a softmax."""
         count = logits.shape[-1]
         return logits * (jnp.tril(jnp.ones((count, count))) / jnp.arange(1, count + 1)[:, None])
 
     def taps(self, carry: SumMemory):
-        """Per layer its sums, 'core.sums0' and so on."""
+        """The sums of each layer, as 'core.sums0' and so on."""
         flat = carry.sums.reshape(*carry.sums.shape[:2], -1)
         return {f"core.sums{i}": flat[:, i] for i in range(len(self.layers))}
 
@@ -206,14 +214,14 @@ class Decay(eqx.Module):
 
     rate: jax.Array  # [W] log of -log |λ|
     turn: jax.Array  # [W] log of the angle of λ
-    inward: jax.Array  # [W, 2W] real and imaginary parts
+    inward: jax.Array  # [W, 2W] to the real and imaginary parts
     outward: jax.Array  # [2W, W]
     through: jax.Array  # [W] weight of the input itself
     gate: jax.Array  # [W, 2W]
     gate_bias: jax.Array  # [2W]
 
     def __init__(self, key: jax.Array, width: int, horizon: int):
-        longest = 1.0 / max(horizon, 2)  # the slowest unit forgets to 1 / e in a lifetime
+        longest = 1.0 / max(horizon, 2)  # the state of the slowest unit decays to 1 / e in a lifetime
         spread = jax.random.uniform(address(key, "rate"), (width,))
         self.rate = jnp.log(longest) * spread + jnp.log(0.7) * (1.0 - spread)
         self.turn = jnp.log(jnp.pi / 10 * jax.random.uniform(address(key, "turn"), (width,), minval=1e-3))
@@ -224,27 +232,27 @@ class Decay(eqx.Module):
         self.gate_bias = jnp.zeros(2 * width)
 
     def factor(self) -> tuple[jax.Array, jax.Array]:
-        """Real and imaginary part of λ, each [W]; |λ| is below 1 whatever the weights."""
+        """The real and imaginary parts of λ, each [W]; |λ| is below 1 for all weights."""
         size, angle = jnp.exp(-jnp.exp(self.rate)), jnp.exp(self.turn)
         return size * jnp.cos(angle), size * jnp.sin(angle)
 
     def enter(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The input to the state, scaled so that the state keeps its size: real and imaginary parts [..., W]."""
+        """The real and imaginary parts [..., W] of the state's input, scaled so that the state keeps its size."""
         norm = jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(self.rate)))
         real, imaginary = jnp.split(layer_norm(h) @ self.inward, 2, -1)
         return norm * real, norm * imaginary
 
     def leave(self, h: jax.Array, real: jax.Array, imaginary: jax.Array) -> jax.Array:
-        """The layer's output [..., W] from its input and its state."""
+        """Computes the layer's output [..., W] from its input and its state."""
         out = jnp.concatenate([real, imaginary], -1) @ self.outward + self.through * layer_norm(h)
         value, gate = jnp.split(jax.nn.gelu(out) @ self.gate + self.gate_bias, 2, -1)
         return h + value * jax.nn.sigmoid(gate)
 
 
 class LRU(Memory):
-    """Linear recurrent units (Orvieto et al. 2023, arXiv 2303.06349): h ← λ h + input, each unit by itself.
+    """Linear recurrent units (Orvieto et al. 2023, arXiv 2303.06349), each with its own recurrence h ← λ h + input.
 
-    The state is complex, stored as pairs of real numbers; the nonlinearities are in the layers between.
+    The state is complex and stored as pairs of real numbers. Nonlinearities occur only between the recurrences.
     """
 
     entry: jax.Array  # [F, W]
@@ -257,15 +265,15 @@ class LRU(Memory):
         self.layers = [Decay(address(key, "layer", i), width, horizon) for i in range(LAYERS)]
 
     def begin(self, x: jax.Array) -> jax.Array:
-        """Embeds percepts [..., F]; this layer can form the products of act and feedback that counting needs."""
+        """Embeds percepts [..., F]; this layer can form the products of action and feedback that counting needs."""
         return jax.nn.gelu(x @ self.entry + self.entry_bias)
 
     def fresh(self, n: int) -> jax.Array:
-        """[n, L, 2, W]: per layer the real and the imaginary parts."""
+        """A state of zeros [n, L, 2, W], with the real and the imaginary parts for each layer."""
         return jnp.zeros((n, LAYERS, 2, len(self.entry_bias)))
 
     def step(self, carry, x):
-        """One trial through all layers."""
+        """Processes one percept in all layers."""
         h, after = self.begin(x), []
         for i, layer in enumerate(self.layers):
             state = _rotate(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
@@ -274,7 +282,7 @@ class LRU(Memory):
         return jnp.stack(after, 1), layer_norm(h)
 
     def unroll(self, xs):
-        """Whole lifetimes layer by layer; only the recurrence itself is sequential."""
+        """Processes whole lifetimes layer by layer; only the recurrence itself is sequential."""
         h = self.begin(xs)
         for layer in self.layers:
             turn = functools.partial(_rotate, layer.factor())
@@ -284,23 +292,23 @@ class LRU(Memory):
         return layer_norm(h)
 
     def taps(self, carry):
-        """Per layer the state, real parts first, [N, 2W]: 'core.h0' and so on."""
+        """The state [N, 2W] of each layer, real parts first, as 'core.h0' and so on."""
         return {f"core.h{i}": carry[:, i].reshape(len(carry), -1) for i in range(LAYERS)}
 
 
 def layer_norm(x: jax.Array) -> jax.Array:
-    """Each row with mean 0 and variance 1 (layer norm without weights)."""
+    """Normalises each row to mean 0 and variance 1 (layer norm without weights)."""
     x = x - x.mean(-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6)
 
 
 def _rotate(factor, state, entering):
-    """λ h + input in real numbers."""
+    """Computes λ h + input from real and imaginary parts."""
     (a, b), (real, imaginary), (x, y) = factor, state, entering
     return a * real - b * imaginary + x, a * imaginary + b * real + y
 
 
 def _scan_step(turn, state, entering):
-    """A step of a scan that outputs its state."""
+    """One step of a scan that returns its state as the output, too."""
     after = turn(state, entering)
     return after, after

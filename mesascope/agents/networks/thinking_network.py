@@ -1,8 +1,8 @@
 """A network on grids of cells that can think before it acts, with weights from one .safetensors file.
 
-In one tick every cell combines its state with its neighbours' and with the problem's image (recall; Bansal et al. 2022,
-arXiv 2202.05826). A recurrent network uses the same weights at every tick and carries the cells' states, so it can run
-for any number of ticks. A feed-forward network has layers with separate weights and carries nothing.
+In each tick every cell combines its state with its neighbours' states and with the problem's image (recall; Bansal et
+al. 2022, arXiv 2202.05826). A recurrent network uses the same weights in every tick and carries the cells' states, so
+it can run for any number of ticks. A feed-forward network has layers with separate weights and carries nothing.
 """
 
 from typing import Any, NamedTuple, Self
@@ -29,13 +29,13 @@ opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OUR
 
 
 class Weights(NamedTuple):
-    """Of L layers, one where the network is recurrent, C channels, P pictures, K choices.
+    """The weights of L layers (one if the network is recurrent) with C channels, P images and K choices.
 
     Attributes:
         mix: [L, 5 C + 5 P, 2 C] from a cell and its four neighbours to gates and candidates.
-        bias: [L, 2 C].
-        policy: [C, K].
-        policy_bias: [K].
+        bias: [L, 2 C] the bias of gates and candidates.
+        policy: [C, K] from a cell's state to logits.
+        policy_bias: [K] the bias of the logits.
     """
 
     mix: jax.Array
@@ -45,7 +45,7 @@ class Weights(NamedTuple):
 
 
 def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
-    """Untrained weights; layers 0 for a recurrent network."""
+    """Draws untrained weights; `layers` is 0 for a recurrent network."""
     many, fan = max(layers, 1), 5 * (width + planes)
     mix = jax.random.normal(address(key, "mix"), (many, fan, 2 * width)) / jnp.sqrt(fan)
     bias = jnp.zeros((many, 2 * width))
@@ -54,21 +54,22 @@ def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -
 
 
 def gather_neighbours(values: jax.Array) -> jax.Array:
-    """[N, H, W, 5 C] the values [N, H, W, C] of each cell and its four neighbours; zeros beyond the edge."""
+    """[N, H, W, 5 C] The values [N, H, W, C] of each cell and its four neighbours; zeros beyond the edge."""
     wide = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
     parts = (values, wide[:, :-2, 1:-1], wide[:, 1:-1, 2:], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2])
     return jnp.concatenate(parts, -1)
 
 
 def tick(mix: jax.Array, bias: jax.Array, state: jax.Array, drive: jax.Array, inside: jax.Array) -> jax.Array:
-    """The cells' states one tick later.
+    """The cells' states [N, H, W, C] one tick later.
 
-    It uses shifts and one matrix product: a convolution inside a differentiated scan is many times slower on a CPU.
+    It uses shifts and one matrix product, because a convolution inside a differentiated scan is many times slower on a
+    CPU.
 
     Args:
         mix: [5 C + 5 P, 2 C] the weights of one layer.
-        bias: [2 C].
-        state: [N, H, W, C] before the tick, each number between -1 and 1.
+        bias: [2 C] the bias of that layer.
+        state: [N, H, W, C] the cells' states before the tick, each number between -1 and 1.
         drive: [N, H, W, 2 C] the contribution of the images, from `project_input`.
         inside: [N, H, W, 1] whether a cell belongs to the problem; the state of other cells is 0.
     """
@@ -79,13 +80,13 @@ def tick(mix: jax.Array, bias: jax.Array, state: jax.Array, drive: jax.Array, in
 
 
 def project_input(mix: jax.Array, pictures: jax.Array) -> jax.Array:
-    """[N, H, W, 2 C] the contribution of the images [N, H, W, P] to every tick."""
+    """[N, H, W, 2 C] The contribution of the images [N, H, W, P] to every tick."""
     width = mix.shape[-1] // 2
     return gather_neighbours(pictures) @ mix[5 * width :]
 
 
 def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
-    """The cells' states of a recurrent network after so many ticks at the same images."""
+    """The cells' states of a recurrent network after a number of ticks with the same images."""
     drive, inside = project_input(weights.mix[0], pictures), pictures[..., -1:]
 
     def once(_, state):
@@ -106,33 +107,33 @@ def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
 
 
 def zero_state(weights: Weights, pictures: jax.Array) -> jax.Array:
-    """[N, H, W, C] zeros."""
+    """A state of zeros [N, H, W, C]."""
     return jnp.zeros((*pictures.shape[:3], len(weights.policy)))
 
 
 def logits(weights: Weights, state: jax.Array) -> jax.Array:
-    """[N, H, W, K] logits of the moves from every cell: the plan for the whole grid."""
+    """[N, H, W, K] The logits of the moves from every cell, which are the plan for the whole grid."""
     return state @ weights.policy + weights.policy_bias
 
 
 class ThinkingNetwork(NamedSubject):
-    """A trained network of fields with its weights frozen.
+    """A trained network on grids of cells, with frozen weights.
 
-    It plans for all cells at once, independently of the agent's position; it acts by the plan for the agent's cell.
+    It plans for all cells at once, independently of the agent's position, and follows the plan for the agent's cell.
     """
 
     weights: Weights
     home: Family
-    ticks: jax.Array  # [] at every percept
+    ticks: jax.Array  # [] the number of ticks for every percept
     recurrent: bool = eqx.field(static=True)
     side: int = eqx.field(static=True)
 
     def fresh(self, n: int) -> Any:
-        """Zeros [N, F, F, C]; empty if it is feed-forward."""
+        """Zeros [N, F, F, C]; an empty carry if the network is feed-forward."""
         return jnp.zeros((n, self.side, self.side, len(self.weights.policy))) if self.recurrent else ()
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Thinks for its ticks at the observation, then acts by the plan for the agent's cell."""
+        """Thinks about the observation for its number of ticks, then follows the plan for the agent's cell."""
         pictures, cell = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
         carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
         state = carry if self.recurrent else run_layers(self.weights, pictures)
@@ -140,14 +141,14 @@ class ThinkingNetwork(NamedSubject):
         return carry, choose(key, jax.nn.log_softmax(logits(self.weights, flat)))
 
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
-        """Thinks, and does not act."""
+        """Thinks about the observation without acting."""
         if not self.recurrent:
             return carry
         pictures, _ = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
         return run_ticks(self.weights, carry, pictures, self.ticks)
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """The states of all cells."""
+        """The states of all cells, as 'field'; empty if the network is feed-forward."""
         return {"field": carry.reshape(len(carry), -1)} if self.recurrent else {}
 
     def untrained(self, seed: int) -> Self:
@@ -163,9 +164,10 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     """A network on grids that thinks for some ticks before it acts, read from its .safetensors file.
 
     Args:
-        family: the family that it is run on, of any size; its observations must be grids (maze).
-        path: the file, or the name of a network that ships.
-        ticks: ticks at every percept; the condition thinking adds more. A feed-forward network acts at once.
+        family: the family that the network runs on, of any size; its observations must be grids (maze).
+        path: the path of the file, or the name of a network that ships with mesascope.
+        ticks: the number of ticks for every percept; the condition thinking adds more. A feed-forward network acts at
+            once.
     """
     check_range(1, MOST, ticks=ticks)
     file = OURS.find(path)
@@ -188,10 +190,10 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
 
 
 def field_shape(family: Family) -> tuple[int, int]:
-    """The cells per side and the number of images P in a family's observations.
+    """The number of cells per side and the number of images P in a family's observations.
 
     Raises:
-        MesascopeError: its observations are not grids.
+        MesascopeError: the family's observations are not grids.
     """
     if not isinstance(family, ShowsFields) or family.choices is None:
         raise MesascopeError(f"{family.name} shows no fields.", "Take a family that does: maze.")
