@@ -22,6 +22,6 @@ def subject(family: Family, stay: float = 0.8) -> Sticky:
 
     Args:
         family: any family with discrete actions.
-        stay: the probability of the last action.
+        stay: the probability of repeating the last action.
     """
     return Sticky(family.choices, stay)

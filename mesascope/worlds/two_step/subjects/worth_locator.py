@@ -8,7 +8,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
-EDGE = 1e-3  # mean pay-offs are clipped this far from 0 and 1, so that no outcome is impossible
+EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class WorthLocator(Scripted):
