@@ -56,7 +56,7 @@ class Asker(Choosing):
         return Knowledge(none, none, jnp.zeros((n, self.choices - 1), bool))
 
     def respond(self, key, carry: Knowledge, percept: Percept):
-        """Pulls the informative arm until it names an arm, then that one; with doubts, tries others if it does not pay."""
+        """Pulls the informative arm, then the arm that it named; with doubts, tries others if that arm does not pay."""
         arms = jnp.arange(self.choices - 1)
         informative = percept.action == self.choices - 1
         pulled = (percept.action >= 0) & ~informative
@@ -76,7 +76,7 @@ class Asker(Choosing):
         return Knowledge(named, knowledge.paid, tried), choose(key, jnp.log(probabilities))
 
     def _doubt(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
-        """Records whether the pulled arm paid; forgets everything if that arm stopped paying or all arms have failed."""
+        """Records whether the pulled arm paid; forgets everything if it stopped paying or all arms have failed."""
         paid = pulled & (percept.feedback > ENOUGH)
         failed = pulled & ~paid
         pulled_arm = jax.nn.one_hot(percept.action, self.choices - 1, dtype=bool)

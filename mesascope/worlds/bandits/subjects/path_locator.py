@@ -25,7 +25,7 @@ class PathLocator(Scripted):
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods, then pulls the arm with the largest mean; after trial T it uses that trial's means."""
+        """Updates the likelihoods, then pulls the arm with the largest mean; after T trials it uses the last means."""
         log_likelihood, trial = carry
         paths = jnp.clip(self.bank_means, EDGE, 1.0 - EDGE)
         end = paths.shape[1] - 1

@@ -1,7 +1,7 @@
-"""The exact Bayes filter of the two-step task: it infers which state is good and makes that state's first choice.
+"""The exact Bayes filter of the two-step task: it infers which state is good and makes the first choice for it.
 
-It does not plan: its mapping from belief to choice is fixed for the transitions of training. Its stay probabilities
-still look like those of a planner (Akam et al. 2015). It ignores announcements.
+It does not plan, because its mapping from belief to choice is fixed and assumes the transitions of training. Its stay
+probabilities still look like those of a planner (Akam et al. 2015). It ignores announcements.
 """
 
 import jax
@@ -29,7 +29,7 @@ class StateFilter(Scripted):
         return jnp.full(n, 0.5), open_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the belief by the last pay-off, then makes the first choice of the more likely good state."""
+        """Updates the belief with the last pay-off, then chooses the state that is more likely to be good."""
         belief, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
         high, low = jnp.clip(self.payoffs, EDGE, 1.0 - EDGE)

@@ -23,7 +23,7 @@ class WorthLocator(Scripted):
         return jnp.zeros((n, len(self.bank_worth))), open_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods by the last pay-off, then chooses what pays most on average at this trial."""
+        """Updates the likelihoods with the last pay-off, then chooses what has the largest posterior mean now."""
         log_likelihood, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
         worth = jnp.clip(self.bank_worth, EDGE, 1.0 - EDGE)
