@@ -50,7 +50,7 @@ class Event:
         return _TRUTH[self.operator](first, self.parts[1].holds(worlds))
 
     def expand(self, definitions: Mapping[str, Event]) -> Event:
-        """The same event with every defined name replaced by its definition; an event that becomes too large is an error."""
+        """Replace every defined name in the event by its definition; an event that becomes too large is an error."""
 
         def substitute(event: Event) -> Event:
             if event.operator == "atom":

@@ -57,7 +57,8 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
     """Read subjects and their findings from findings.json.
 
     Args:
-        path: a folder with findings.json, or a file with {"subjects": [...]} or a list of findings in mesascope-finding/2 or /1.
+        path: a folder with findings.json, or a file with {"subjects": [...]} or with a list of findings. The findings
+            have the format mesascope-finding/2 or /1.
 
     Returns one dict per subject with 'subject', 'findings' and, if it was placed, 'placement'.
     """

@@ -115,8 +115,8 @@ class Net:
             evidence: observed states by node.
             likelihood: virtual evidence: for each node, the likelihood of every state.
 
-        Returns an array over the states of the nodes, in the order asked and with any batch axis last, that sums to one,
-        or `Undefined` if the evidence has probability below 1e-300 (in any draw of a batch).
+        Returns an array that sums to one, over the states of the nodes in the order asked, with any batch axis last;
+        or `Undefined` if the evidence has a probability below 1e-300 (in any draw of a batch).
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
