@@ -86,7 +86,7 @@ class Reading:
     rule: str
 
     def span(self, mode: str = "centre") -> tuple[float, float]:
-        """The interval that enters the model: the centre alone if the mode is 'centre' and it exists, else [low, high]."""
+        """The interval that enters the model: the centre, if the mode is 'centre' and it exists; else [low, high]."""
         if mode == "centre" and self.centre is not None:
             return self.centre, self.centre
         return self.low, self.high
@@ -226,8 +226,8 @@ def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
 def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]:
     """The Beta of greatest entropy with `mass` in [low, high], as PreliZ defines it.
 
-    For each mean in (low, high), the function solves for the concentration; then it chooses the mean. The result has
-    F(high) - F(low) = mass to 1e-9.
+    For each mean in (low, high), the function solves for the concentration; it then chooses the mean with the
+    greatest entropy. The result has F(high) - F(low) = mass to 1e-9.
     """
     from scipy.optimize import brentq, minimize_scalar
     from scipy.special import betainc, betaln, digamma

@@ -17,7 +17,8 @@ class Draws:
     """Second-order answers: one exact probability per draw.
 
     Args:
-        low, high: the least and greatest answer over the vertices in each draw, [draws]; equal if every entry has a distribution.
+        low, high: the least and greatest answer over the vertices in each draw, [draws]. They are equal if every entry
+            has a distribution.
         vertices: ids of the entries without a distribution, which take both ends of their intervals in each draw.
     """
 

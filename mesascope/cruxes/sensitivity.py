@@ -35,7 +35,10 @@ def share_variance(
 
 
 def value_perfect(outcomes: np.ndarray, cost: float) -> float:
-    """The value of perfect information (EVPI) for the choice between acting at cost c and bearing the risk Y: E max(-c, -Y) - max(-c, -E Y)."""
+    """The expected value of perfect information (EVPI) on the choice between acting at cost c and bearing risk Y.
+
+    It is E max(-c, -Y) - max(-c, -E Y).
+    """
     return max(0.0, float(np.maximum(-cost, -outcomes).mean() - max(-cost, -outcomes.mean())))
 
 

@@ -100,8 +100,8 @@ def explain_shared(
         scale: 'prob', 'log' or 'logodds'.
         method: only 'shapley'.
 
-    Each shared claim is a player of a Shapley game and has one person's value or the other's. The rest (vocabulary, bridges
-    and claims of one person only) is one more player, so the shares always add up to the gap.
+    Each shared claim is a player of a Shapley game, and has one person's value or the other's. The rest
+    (vocabulary, bridges and claims of one person only) is one more player, so the shares always add up to the gap.
     """
     if method != "shapley":
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")
