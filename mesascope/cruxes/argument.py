@@ -121,7 +121,7 @@ class Argument:
         )
 
     def polytope(self, person: str, leave_out: Iterable[str] = ()) -> Polytope:
-        """The distributions that agree with one person's claims and bridges, without the ids in `leave_out`."""
+        """The distributions that agree with one person's claims and bridges, except those in `leave_out`."""
         self.person(person)
         mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
         constraints = []

@@ -29,7 +29,7 @@ class Person:
     """A speaker.
 
     Args:
-        attribution: 'inferred' if the modeller read the claims from their words, 'endorsed' if they agreed.
+        attribution: 'inferred' if the modeller inferred the readings, 'endorsed' if the person endorsed them.
         scope: conditions on everything that the person says.
     """
 
@@ -120,7 +120,7 @@ class Evidence:
     """An observation that bears on an event.
 
     Args:
-        ratios: the likelihood-ratio interval of each person for whom the file states one, if the observation is made.
+        ratios: the likelihood-ratio intervals if the observation is made, for the people for whom the file states one.
         against: the same if the opposite is observed.
         hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of the Betas of the success rate if the event
             holds, and if it does not.

@@ -176,7 +176,7 @@ class CredalNet:
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
     def relevant(self, event: Event, condition: Event = SURE) -> np.ndarray:
-        """[entries] Whether each entry can change P(event | condition), as a test at five interior points finds."""
+        """[entries] Whether each entry can change P(event | condition); tested at five interior points."""
         spans, k = self.spans(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(k, dtype=bool)

@@ -34,7 +34,7 @@ class Value:
     """The value of learning a crux.
 
     Args:
-        crux: the crux.
+        crux: the crux, as an event or as its states.
         people: the person who learns the crux, or the two people who do.
         low, high: the ends of the value, in units of the base; equal if the claims determine the triad.
         most: the greatest possible value (the entropy of the target, or the present disagreement).

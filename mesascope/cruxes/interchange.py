@@ -19,9 +19,8 @@ from mesascope.errors import MesascopeError, pick_named
 COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
 _LARGEST = 20_000_000
 _WORD = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
-_CURLY, _ROUND = (
-    rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()")
-)  # the text inside curly and inside round brackets
+# the text inside curly and inside round brackets
+_CURLY, _ROUND = (rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()"))
 _BLOCK = re.compile(
     rf"\s*(?:network\b{_CURLY}\{{{_CURLY}\}}"
     rf"|variable\s+(?P<name>{_WORD.pattern})\s*\{{\s*type\s+discrete\b{_CURLY}\{{(?P<states>{_CURLY})\}}\s*;?\s*\}}"
@@ -172,7 +171,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
 
 @dataclass(frozen=True)
 class Row:
-    """One triad in the columns of the FRI: person, camp, crux, P(U), P(C) and P(U | C)."""
+    """One triad in the columns of the Forecasting Research Institute (FRI): person, camp, crux, P(U), P(C) and P(U | C)."""
 
     person: str
     camp: str
@@ -244,7 +243,7 @@ def read_triads(text: str) -> list[Row]:
 
 
 def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]:
-    """The value of information of every row, and the value of discrimination of every pair of people with one crux.
+    """The value of information of every row, and the value of discrimination of every two people who share a crux.
 
     Args:
         rows: see `read_triads`.
