@@ -171,7 +171,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
 
 @dataclass(frozen=True)
 class Row:
-    """One triad in the columns of the Forecasting Research Institute (FRI): person, camp, crux, P(U), P(C) and P(U | C)."""
+    """One triad as the Forecasting Research Institute (FRI) writes it: person, camp, crux, P(U), P(C) and P(U | C)."""
 
     person: str
     camp: str
