@@ -13,7 +13,7 @@ ANNOUNCED = 100.0  # an announced map counts as this many observed transitions
 
 
 class LastTrial(NamedTuple):
-    """The last completed trial, each field [N]; the other fields are meaningless unless it has just `ended`."""
+    """The trial that has just ended, each field [N]; if `ended` is false, the other fields are meaningless."""
 
     ended: jax.Array
     first: jax.Array
@@ -44,7 +44,7 @@ class OpenTrial(NamedTuple):
 
 
 def open_trial(n: int) -> OpenTrial:
-    """The trial in progress before the first choice."""
+    """The values of `OpenTrial` before the first choice of a lifetime."""
     zero = jnp.zeros(n, jnp.int32)
     return OpenTrial(zero, zero)
 
@@ -94,7 +94,7 @@ class Beliefs(NamedTuple):
 
 
 class Mixture(Scripted):
-    """Makes its first choice from a mixture of planned and cached values (Daw et al. 2011). Its settings are arrays.
+    """Makes its first choice from a mixture of planned and cached values (Daw et al. 2011).
 
     Attributes:
         shared: whether both options of a state share one value.

@@ -7,7 +7,7 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class Sticky(Choosing):
-    """Carries nothing: the percept contains the last action."""
+    """Carries nothing, because the percept contains the last action."""
 
     stay: float
 

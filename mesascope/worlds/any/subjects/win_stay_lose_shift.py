@@ -9,7 +9,7 @@ SHIFTS = ("other", "any")
 
 
 class WinStayLoseShift(Choosing):
-    """Carries nothing: the percept contains the last action and its feedback."""
+    """Carries nothing, because the percept contains the last action and its feedback."""
 
     lapse: float
     shift: str

@@ -142,7 +142,7 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
     """One arm pays 5 and the others 1; the last arm pays n / targets if the good arm is the n-th.
 
     Args:
-        targets: the number of arms that may be the target, without the informative arm.
+        targets: the number of arms that may be the target, excluding the informative arm.
         trials: T, at least 2.
         bank: M, the number of training tasks, all different; 0 for all of them.
         bank_seed: the seed that the bank is drawn from.

@@ -16,7 +16,7 @@ EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no
 
 
 class CueFilter(ActionValues):
-    """Carries the log-likelihood [N, K] of the outcomes if each arm were the best one. Its settings are arrays."""
+    """Carries the log-likelihood [N, K] of the outcomes if each arm were the best one."""
 
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array
@@ -32,7 +32,7 @@ class CueFilter(ActionValues):
 
 
 def evidence(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
-    """The log-likelihood ratio [N, K] of the last outcome: each arm is the best one, against it is another one."""
+    """The log ratio [N, K] of the last outcome's likelihoods if each arm is the best one and if it is not."""
     high, low = jnp.clip(payoffs, EDGE, 1.0 - EDGE)
     won = jnp.log(high) - jnp.log(low)
     lost = jnp.log1p(-high) - jnp.log1p(-low)

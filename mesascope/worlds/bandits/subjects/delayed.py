@@ -1,7 +1,7 @@
 """Thompson sampling with feedback that arrives one trial late; the subject may or may not know of the delay.
 
 It stores the last feedback and learns from the one before. If it knows of the delay, it assigns that feedback to the
-arm that earned it; otherwise it assigns it to the arm that it pulled next.
+arm that earned it, otherwise to the arm that it pulled next.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class Carry(NamedTuple):
 
 
 class Delayed(Choosing):
-    """See `subject` for the settings."""
+    """Thompson sampling with late feedback; see `subject` for the settings."""
 
     aware: bool  # whether it knows of the delay
 

@@ -23,7 +23,7 @@ class Belief(NamedTuple):
     """The belief about the means.
 
     Attributes:
-        mass: [N, 2, A, G] of each filtered arm's mean, if a slow (0) or a fast (1) block came first.
+        mass: [N, 2, A, G] the posterior of each filtered arm's mean if a slow (0) or a fast (1) block came first.
         weight: [N, 2] the probability of each of these two cases.
         trial: [N] the number of past trials.
     """
@@ -34,7 +34,7 @@ class Belief(NamedTuple):
 
 
 class DriftFilter(Choosing):
-    """Filters one arm if the two are coupled, otherwise every arm. The grid and the kernels are arrays."""
+    """Filters one arm if the two are coupled, otherwise every arm; see `subject` for the settings."""
 
     coupled: bool
     block: int

@@ -17,7 +17,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.errors import MesascopeError
 
 SURE = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs
-BEYOND = 100  # pulls past the table, after which the mean is taken as certain
+BEYOND = 100  # pulls past the table, after which the code treats the mean as certain
 DEEPEST = 600  # largest table; with more pulls the posterior mean replaces the index
 LONGEST = 200  # longest finite horizon
 

@@ -21,7 +21,7 @@ class Carry(NamedTuple):
 
 
 class HashCommit(Choosing):
-    """See `subject` for the settings."""
+    """Carries a hash of the early feedback; see `subject` for the settings."""
 
     trials: int
 

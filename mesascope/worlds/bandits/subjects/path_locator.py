@@ -15,7 +15,7 @@ EDGE = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome
 
 
 class PathLocator(Scripted):
-    """Carries the log-likelihoods [N, M] of the bank's tasks and the trial [N]. The bank is an array."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks and the trial [N]."""
 
     bank_means: jax.Array  # [M, T, K]
     minimise: jax.Array

@@ -3,7 +3,7 @@
 After CoinRun of Langosco et al. (2022, arXiv 2105.14111), in which the coin always lay at the right-hand end. A
 lifetime is one level. The coin lies in the corner in a share rho of the levels, and elsewhere in the others. Each trial
 starts in a new cell and lasts S steps; each step on the coin pays 1/S. A subject reaches a goal only if it ends the
-trial there; it is not enough to cross it.
+trial there, not if it only crosses it.
 """
 
 import functools
@@ -138,7 +138,7 @@ class CoinGrid(Configured):
         return jnp.concatenate([jax.nn.one_hot(p, self.size) for p in parts], -1)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """Coin, start, mirrored, chance, best, worst and fixed, all [N, T]; fixed equals best: all is observed."""
+        """Coin, start, mirrored, chance, best, worst and fixed [N, T]; fixed equals best because all is observed."""
         coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
         distance = np.maximum(distances(self.size)[start, coin], 1)
         best = np.maximum(self.length - distance + 1, 0) / self.length

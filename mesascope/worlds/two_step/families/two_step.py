@@ -62,7 +62,7 @@ class State(NamedTuple):
 
 
 class TwoStep(Configured):
-    """The two-step task; see `family` for the settings. Its numbers are arrays.
+    """The two-step task; see `family` for the settings. Its numbers are arrays, so all values share compiled code.
 
     An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
     versions with two steps), a flag for an announcement, and the announcement itself. Its first entry is 1 if choice 0

@@ -69,7 +69,7 @@ def metric(end: str = "out") -> Metric:
 
 
 def _count_stays(trials, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """Counts stays and trials by cell [units, 4]; adds each lifetime's unit [N] and a note on what is rewarded."""
+    """Counts stays and trials by cell [units, 4]; also returns each lifetime's unit [N] and a note on rewards."""
     _, first, paid, common, complete = read_steps(trials)
     index = index_units(trials)
     levels = np.unique(paid[complete])

@@ -10,7 +10,7 @@ TRIED = "two_step:trials=12,bank=2"
 
 
 class Habit(Scripted):
-    """Carries tendencies [N, K] and the running mean pay-off [N], but no values or states. Its settings are arrays."""
+    """Carries tendencies [N, K] and the running mean pay-off [N], but no values or states."""
 
     steps: int
     rate: jax.Array

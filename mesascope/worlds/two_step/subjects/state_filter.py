@@ -1,4 +1,4 @@
-"""The exact Bayes filter of the two-step task: it infers which state is good and makes the first choice for it.
+"""The exact Bayes filter of the two-step task: it infers which state is good and heads for it.
 
 It does not plan, because its mapping from belief to choice is fixed and assumes the transitions of training. Its stay
 probabilities still look like those of a planner (Akam et al. 2015). It ignores announcements.
@@ -17,7 +17,7 @@ EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no
 
 
 class StateFilter(Scripted):
-    """Carries the probability [N] that the second state is the good one. Its settings are arrays."""
+    """Carries the probability [N] that the second state is the good one."""
 
     steps: int
     payoffs: jax.Array
@@ -29,7 +29,7 @@ class StateFilter(Scripted):
         return jnp.full(n, 0.5), open_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the belief with the last pay-off, then chooses the state that is more likely to be good."""
+        """Updates the belief with the last pay-off, then heads for the state that is more likely to be good."""
         belief, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
         high, low = jnp.clip(self.payoffs, EDGE, 1.0 - EDGE)

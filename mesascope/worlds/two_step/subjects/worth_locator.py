@@ -12,7 +12,7 @@ EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no
 
 
 class WorthLocator(Scripted):
-    """Carries the log-likelihoods [N, M] of the bank's tasks. The bank is an array."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks."""
 
     steps: int
     usual: jax.Array
