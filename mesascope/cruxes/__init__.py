@@ -1,4 +1,4 @@
-"""The crux model: people's claims → readings → bounds or a network → answers → gaps, evidence, a page."""
+"""The crux model: what people's claims imply, where people differ, and how evidence should move their beliefs."""
 
 from importlib import import_module
 from typing import Any

@@ -1,4 +1,4 @@
-"""The answer to one question from one person's statements, with its engine, assumptions, claims and bridges."""
+"""Computes what one person's statements imply about one event, and records how the answer was computed."""
 
 from __future__ import annotations
 
@@ -34,15 +34,18 @@ class Answer(HasSpan):
     """What one person's statements imply about P(event | given).
 
     Args:
-        person, event, given: the question.
+        person: the person's name.
+        event, given: the question.
         status: one of `STATUSES`.
-        engine, reading: how the answer was computed.
-        low, high: the interval; None if refused, undefined or incoherent.
-        mean, quantiles: of the second-order distribution, with --engine sample.
+        engine: the engine that computed the answer.
+        reading: how stated values were read: 'centre', 'set' or 'beta'.
+        low, high: the ends of the interval; None if no interval could be computed.
+        mean: the interval of the mean over the draws; only from the engine 'sample'.
+        quantiles: the 5 % and 95 % quantiles over the draws; only from the engine 'sample'.
         assumptions: the assumptions behind the number, printed with it.
         claims: the person's claims behind the answer.
         bridges: the modeller's rules behind the answer.
-        wordings: the answer under each other wording of an ambiguous claim.
+        wordings: the answer under each alternative wording of an ambiguous claim, by label.
         refusal: the refusal, if this person declines the question.
     """
 
@@ -82,19 +85,20 @@ def solve(
     draws: int = 100_000,
     seed: int = 0,
 ) -> Answer:
-    """P(event | condition) from one person's statements by one engine.
+    """Compute P(event | condition) from one person's statements with one engine.
 
     Args:
         person: the person's name.
         polytope: the person's claims as constraints, and the bridges as rules.
         event, condition: the question.
-        engine: 'lp' (no independence), 'net' or 'credal' (independence as in a network), 'sample' (Betas).
-        reading: how the values in the polytope were read; recorded in the answer.
-        values: each claim's reading, whose Beta 'sample' draws from.
-        draws, seed: for 'sample'.
+        engine: 'lp' assumes no independence; 'net' and 'credal' assume the independence of a network; 'sample' also
+            draws the values from Betas.
+        reading: how the values in the polytope were read; the answer records it.
+        values: the reading of each claim, by id; 'sample' draws from the reading's Beta.
+        draws, seed: the number of draws and the random seed, for 'sample'.
 
-    Returns an `Answer`. Its interval under 'lp' contains the interval under 'credal', which contains the
-    interval under 'net' at the centres.
+    Returns an `Answer`. The interval from 'lp' contains the interval from 'credal'. The latter contains the
+    interval from 'net' if 'net' reads the same values at their centres.
     """
     pick_named("engine", engine, ENGINES)
     part = polytope.part(join(event, condition).atoms())
@@ -130,7 +134,7 @@ def solve(
 
 
 def _classify(answer: Answer, notes: Sequence[str]) -> Answer:
-    """The answer with its assumptions, and with the status that its interval implies."""
+    """Add the assumptions to an answer, and set the status that its interval implies."""
     answer = replace(answer, assumptions=tuple(notes))
     if answer.low is None or answer.high is None:
         return answer

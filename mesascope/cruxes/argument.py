@@ -31,12 +31,12 @@ def _read(text: str, name: str, conventions: Conventions) -> Content:
 
 
 class Argument:
-    """A crux file read under one set of conventions; it never changes.
+    """The content of a crux file, read under one set of conventions. An argument never changes.
 
     Args:
-        text: the TOML.
+        text: the file's TOML text.
         name: the file's name in messages.
-        conventions: how the file is read.
+        conventions: how to read the file; by default `Conventions()`.
     """
 
     def __init__(self, text: str, name: str = "crux file", conventions: Conventions | None = None):
@@ -44,7 +44,7 @@ class Argument:
         self.content: Content = _read(text, name, self.conventions)
 
     def read(self, **changes: Any) -> Argument:
-        """The same file read under other conventions; the arguments are fields of `Conventions`."""
+        """Read the same file under other conventions; the arguments are fields of `Conventions`."""
         for name in changes:
             pick_named("convention", name, Conventions.__dataclass_fields__)
         for name in ("bridges", "wordings"):
@@ -55,22 +55,22 @@ class Argument:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the file's text."""
+        """The first 16 hexadecimal digits of the SHA-256 hash of the file's text."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     # statements
 
     def person(self, name: str) -> str:
-        """The name, if the file has such a person; otherwise an error."""
+        """Return the name if the file has such a person; otherwise raise `MesascopeError`."""
         return pick_named("person", name, self.content.people)
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """The people whom the file's query compares; empty if there is no query."""
+        """The people whom the file's query compares; empty if the file has no query."""
         return self.content.query.compare if self.content.query else ()
 
     def pair(self, one: str | None, other: str | None) -> tuple[str, str]:
-        """Two people by name; by default the first two whom the file compares."""
+        """Return two people's names; if either is None, the first two people whom the file's query compares."""
         if one is None or other is None:
             if len(self.compared) < 2:
                 raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
@@ -78,13 +78,13 @@ class Argument:
         return self.person(one), self.person(other)
 
     def event(self, text: str | Event) -> Event:
-        """An event over this file's atoms, with definitions expanded."""
+        """Parse an event over this file's atoms, and expand the definitions in it."""
         event = parse(text) if isinstance(text, str) else text
         names = {*self.content.atoms, *self.content.definitions}
         return require_known(event, names).expand(self.content.definitions)
 
     def numeric_claims(self, person: str) -> tuple[Claim, ...]:
-        """The claims of one person that enter inference, in the chosen wording, without refused questions."""
+        """One person's claims that enter inference, in the chosen wording; claims on refused questions are left out."""
         claims = []
         for claim in self.content.claims.values():
             if claim.kind in NUMERIC and claim.by == (person,) and claim.used:
@@ -97,13 +97,13 @@ class Argument:
         return tuple(claims)
 
     def value_of(self, claim: Claim) -> Reading:
-        """The reading of a claim's value: the reflective one if it is chosen and stated."""
+        """The reading of a claim's value, or of its reflective value if that is chosen and stated."""
         value = claim.reflective if self.conventions.reflective and claim.reflective else claim.value
         assert value is not None
         return value
 
     def refusal(self, person: str, event: Event) -> Refusal | None:
-        """The refusal with which a person declines an event or its negation, under any condition."""
+        """The refusal that covers an event or its negation; None if the person declines neither."""
         for refusal in self.content.refusals:
             if refusal.by == person:
                 for name in refusal.of:
@@ -113,7 +113,7 @@ class Argument:
         return None
 
     def bridges_for(self, person: str) -> tuple[str, ...]:
-        """Ids of the modeller's bridges that apply to one person."""
+        """Ids of the modeller's bridges that apply to one person; optional bridges only if they are switched on."""
         return tuple(
             b.id
             for b in self.content.bridges.values()
@@ -121,7 +121,7 @@ class Argument:
         )
 
     def polytope(self, person: str, leave_out: Iterable[str] = ()) -> Polytope:
-        """One person's claims as constraints, and the bridges that apply as rules."""
+        """The distributions that agree with one person's claims and bridges, except those in `leave_out`."""
         self.person(person)
         mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
         constraints = []
@@ -139,7 +139,7 @@ class Argument:
     def default_question(
         self, person: str, target: str | Event | None, condition: str | Event | None
     ) -> tuple[Event, Event]:
-        """The target and condition asked of a person; by default those of the file's query."""
+        """The target and condition of a question to a person; by default those of the file's query."""
         if target is not None:
             return self.event(target), self.condition(condition)
         query = self.content.query
@@ -150,7 +150,7 @@ class Argument:
         return query.target, self.condition(condition)
 
     def condition(self, text: str | Event | None) -> Event:
-        """A condition as an event; None or an empty text is the sure event."""
+        """Parse a condition; None and the empty text mean the sure event."""
         return SURE if text is None or text == "" else self.event(text)
 
     def answer(
@@ -168,14 +168,14 @@ class Argument:
 
         Args:
             person: the person's name.
-            target: an event; by default the file's query.
-            condition: an event, or "" for none. By default none; without a target, the query's condition for
-                this person.
+            target: an event; by default the target of the file's query.
+            condition: an event, or "" for none. The default is none if a target is given; otherwise it is the
+                query's condition for this person.
             engine: 'lp', 'net', 'credal' or 'sample'.
-            draws, seed: for 'sample'.
-            wordings: whether to answer again under every other wording of this person's ambiguous claims.
+            draws, seed: the number of draws and the random seed, for 'sample'.
+            wordings: whether to answer again under every alternative wording of this person's ambiguous claims.
 
-        Returns an `Answer`; refused, undefined and incoherent are statuses, not errors.
+        Returns an `Answer`. If the answer is refused, undefined or incoherent, its status says so; no error is raised.
         """
         self.person(person)
         event, condition = self.default_question(person, target, condition)
@@ -204,7 +204,7 @@ class Argument:
         return replace(answer, wordings=others)
 
     def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
-        """Labels of the wordings of some claims that the conventions do not choose."""
+        """Labels of the claims' alternative wordings; labels that the conventions choose are left out."""
         labels = (
             label for c in claims for label in self.content.claims[c].wordings if label not in self.conventions.wordings
         )
@@ -216,7 +216,7 @@ class Argument:
         """What one person's claims imply about an event from another vocabulary.
 
         Args:
-            event: an event or definition.
+            event: an event, which may contain definitions.
             to: the person's name.
             condition: an event, or "" for none; by default the query's condition for this person.
             engine: see `answer`.
@@ -227,7 +227,7 @@ class Argument:
         return self.answer(to, event, condition, engine)
 
     def __getattr__(self, name: str) -> Any:
-        # These methods are defined in other modules, one topic each, and looked up by name.
+        # The methods in _VERBS are functions of other modules, one module per topic.
         if name not in _VERBS:
             raise AttributeError(f"Argument has no attribute {name!r}; it has {', '.join(sorted(_VERBS))}.")
         module, function = _VERBS[name]
@@ -235,7 +235,7 @@ class Argument:
 
 
 def _decides(one: Event, other: Event) -> bool:
-    """Whether one event is the other or its complement."""
+    """Whether an event is equivalent to another event or to its complement."""
     return same(one, other) or same(one, negate(other))
 
 
@@ -262,11 +262,11 @@ def load(path: str | Path, **conventions: Any) -> Argument:
         path: a TOML file of format mesascope-crux/1, at most 1 MB.
         conventions: fields of `Conventions`.
 
-    Returns an `Argument`; a mistake in the file raises `MesascopeError` with the entry and line.
+    Returns an `Argument`; a mistake in the file raises `MesascopeError`, which names the entry and line.
     """
     return Argument(read_text(path), Path(path).name).read(**conventions)
 
 
 def default(**conventions: Any) -> Argument:
-    """The shipped argument: the public thread of August 2020."""
+    """Load the argument that the package ships, a public thread of August 2020."""
     return Argument(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)

@@ -1,4 +1,4 @@
-"""Bounds without independence: linear programming over worlds (de Finetti, Nilsson, natural extension)."""
+"""Bounds that assume no independence, by linear programming over worlds (de Finetti, Nilsson, natural extension)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1
 
 @dataclass(frozen=True)
 class Constraint:
-    """P(event | condition) lies in [low, high].
+    """A claim that P(event | condition) lies in [low, high].
 
     Args:
-        place: file, line and name of the claim, for messages.
+        place: the file, line and name of the claim, for messages.
     """
 
     id: str
@@ -33,43 +33,43 @@ class Constraint:
 
     @property
     def atoms(self) -> frozenset[str]:
-        """Every atom in it."""
+        """The atoms of the event and of the condition."""
         return self.event.atoms() | self.condition.atoms()
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An event that happens in every allowed world."""
+    """An event that is certain; worlds in which it does not happen are excluded."""
 
     id: str
     event: Event
 
     @property
     def atoms(self) -> frozenset[str]:
-        """Every atom in it."""
+        """The atoms of the event."""
         return self.event.atoms()
 
 
 class HasSpan:
-    """A result with two ends, either of which may be None."""
+    """A result with the two ends of an interval, either of which may be None."""
 
     low: float | None
     high: float | None
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """Both ends, or None if there is no interval."""
+        """Both ends of the interval; None if either end is None."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Bounds(HasSpan):
-    """The result of a query for bounds.
+    """The bounds on a probability.
 
     Args:
         status: 'bounded', 'undefined' (the condition cannot happen) or 'incoherent' (the statements contradict
             each other).
-        low, high: the ends; None unless the status is 'bounded'.
+        low, high: the bounds; None unless the status is 'bounded'.
     """
 
     status: str
@@ -81,10 +81,10 @@ class Polytope:
     """All probability distributions that agree with some statements.
 
     Args:
-        constraints: statements with their intervals.
-        rules: events that are certain.
+        constraints: the statements with their intervals.
+        rules: the events that are certain.
 
-    Only the statements connected with a query through shared atoms enter its linear programs. Worlds that every
+    Only the statements connected to a query through shared atoms enter its linear programs. Worlds that every
     statement and the query treat alike are merged into one variable; this does not change the bounds.
     """
 
@@ -93,13 +93,13 @@ class Polytope:
         self.items = (*self.constraints, *self.rules)
 
     def bound(self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
-        """The least and greatest P(event | condition): sharp bounds without any independence.
+        """Find the least and greatest P(event | condition): sharp bounds that assume no independence.
 
         Args:
             event, condition: the question.
             evidence: an event, and the likelihood ratio of an observation that depends on this event alone.
 
-        The bounds are over the distributions in which P(condition) is above zero.
+        Only distributions with P(condition) above zero count.
         """
         about, ratio = evidence or (SURE, 1.0)
         part = self.part(join(event, condition, about).atoms())
@@ -119,15 +119,16 @@ class Polytope:
     def explore(
         self, events: Sequence[Event], condition: Event = SURE, directions: int = 24, seed: int = 0
     ) -> np.ndarray:
-        """Some vertices of the set of possible (P(e1 | condition), P(e2 | condition), …), [vertices, events].
+        """Find some vertices of the set of possible vectors (P(e1 | condition), P(e2 | condition), …).
 
         Args:
             events: the events e1, e2, ….
             condition: the condition.
-            directions: number of directions searched: both ways along each coordinate, then random ones.
-            seed: of the random directions.
+            directions: the number of directions to search, first both ways along each coordinate, then at random.
+            seed: the seed of the random directions.
 
-        Each row belongs to a distribution that agrees with the statements; no rows if there is none.
+        Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements; if there
+        is no such distribution, there are no rows.
         """
         part = self.part(join(condition, *events).atoms())
         columns, (base, *inside) = part.columns([condition, *(join(e, condition) for e in events)])
@@ -153,9 +154,9 @@ class Polytope:
         return _minimise(0 * ones, *self.matrix(columns), ones) is not None
 
     def repair(self) -> dict[str, float]:
-        """The change of each statement in the smallest repair (least L1 total, in joint probability).
+        """The change of each statement in the repair with the least total change (L1, in joint probability).
 
-        Empty if the statements agree already, or if the rules alone contradict each other.
+        The result is empty if the statements already agree, or if the rules alone contradict each other.
         """
         slacks: dict[str, float] = {}
         for part in self._components():
@@ -190,7 +191,7 @@ class Polytope:
         return tuple(item.id for item in core)
 
     def without(self, *ids: str) -> Polytope:
-        """The same statements without some of them."""
+        """The polytope without the statements and rules of these ids."""
         return _make_polytope(item for item in self.items if item.id not in ids)
 
     def _components(self) -> list[Polytope]:
@@ -205,7 +206,7 @@ class Polytope:
         return [_make_polytope(members) for _, members in groups]
 
     def part(self, atoms: frozenset[str]) -> Polytope:
-        """The statements connected with some atoms, directly or through shared atoms."""
+        """The polytope of only those statements connected to these atoms, directly or through shared atoms."""
         touched = [part for part in self._components() if part.atoms & atoms]
         inside = {id(item) for part in touched for item in part.items}
         merged = _make_polytope(item for item in self.items if id(item) in inside)
@@ -218,9 +219,10 @@ class Polytope:
         return frozenset().union(*(item.atoms for item in self.items))
 
     def columns(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Merged worlds, as codes [statements, n], and for each extra event whether it happens [n].
+        """The codes [statements, n] of n merged worlds, and for each given event an array [n], 1 where it happens.
 
-        A code is 0 outside the statement's condition, 1 inside it without the event, 2 with the event.
+        In a world, a statement's code is 0 if its condition fails, 1 if only the condition holds, and 2 if its event
+        holds too.
         """
         if len(self.atoms) > MOST_ATOMS:
             raise self._make_size_error(f"{len(self.atoms)} atoms", MOST_ATOMS)
@@ -266,7 +268,7 @@ class Polytope:
         return event - high * condition, low * condition - event
 
     def matrix(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The inequality rows (<= 0), and for intervals that are points the equality rows (= 0)."""
+        """The inequality rows (<= 0) of statements with intervals, and the equality rows (= 0) of those with points."""
         over, under = self.sides(codes)
         point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
         return np.concatenate([over[~point], under[~point]]), over[point]
@@ -278,7 +280,7 @@ def _make_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
 
 
 def _minimise(cost: np.ndarray, matrix: np.ndarray, equal: np.ndarray, base: np.ndarray):
-    """The least cost over x >= 0 with base·x = 1, equal·x = 0 and matrix·x <= 0; None if there is no such x."""
+    """Minimise cost·x over x >= 0 with base·x = 1, equal·x = 0 and matrix·x <= 0; None if no x satisfies them."""
     if not base.any():
         return None
     from scipy.optimize import linprog

@@ -1,4 +1,4 @@
-"""The entries of a crux file as frozen data: who states what, and what the modeller adds."""
+"""Frozen data classes for the entries of a crux file: what each person states, and what the modeller adds."""
 
 from dataclasses import dataclass, field
 
@@ -26,7 +26,12 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Person:
-    """A speaker: role, whether the readings are inferred or endorsed, and the scope of everything they say."""
+    """A speaker.
+
+    Args:
+        attribution: 'inferred' if the modeller inferred the readings, 'endorsed' if the person endorsed them.
+        scope: conditions on everything that the person says.
+    """
 
     id: str
     name: str
@@ -37,7 +42,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Wording:
-    """One reading of an ambiguous claim."""
+    """An alternative reading of an ambiguous claim."""
 
     event: Event
     condition: Event
@@ -46,9 +51,9 @@ class Wording:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of a person.
+    """A person's statement.
 
-    `event`, `given` and `value` are the default reading; `wordings` are the other readings by label.
+    `event`, `given` and `value` hold the default reading; `wordings` holds the other readings by label.
     Only kinds in `NUMERIC` enter inference. `written` is the event before definitions are expanded.
     """
 
@@ -76,7 +81,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A person declines the questions that the claims `of` answer; `instead` names a claim of their own."""
+    """A person's refusal of the questions that the claims in `of` answer; `instead` names a claim of their own."""
 
     by: str
     of: tuple[str, ...]
@@ -87,7 +92,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Bridge:
-    """A rule of the modeller that connects people's vocabulary with the target; it is never a claim of theirs."""
+    """A rule that the modeller adds to connect people's vocabulary to the target; it is never a person's claim."""
 
     id: str
     people: tuple[str, ...]
@@ -99,7 +104,7 @@ class Bridge:
 
 @dataclass(frozen=True)
 class Question:
-    """An open question: would a change of mind about `via` move `to` towards `about`?"""
+    """An open question: would a change of mind about `via` move the person `to` towards `about`?"""
 
     id: str
     by: str
@@ -115,11 +120,12 @@ class Evidence:
     """An observation that bears on an event.
 
     Args:
-        ratios: likelihood ratio intervals if it is observed, only for people for whom the file states one.
-        against: the same if it is observed not to hold.
-        hypotheses: per person ((a1, b1), (a0, b0)), Betas of the success rate if the event holds and if not.
+        ratios: the likelihood-ratio intervals if the observation is made, for the people for whom the file states one.
+        against: the same if the opposite is observed.
+        hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of the Betas of the success rate if the event
+            holds, and if it does not.
         stated: the ratios as written.
-        counts: whether it counts k of n.
+        counts: whether the observation is a count, k of n.
     """
 
     id: str
@@ -135,7 +141,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Measure:
-    """How findings become k of n for an evidence item.
+    """A rule that counts findings as k of n for an evidence item.
 
     A unit counts as observed if it is placed at the rung `placement` or above, or if the whole interval of
     `metric` is above `above`. `counts` says what one unit is.
@@ -155,7 +161,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Cut:
-    """A way to split the gap: the target is the product of the parts, or one minus the product."""
+    """A way to split the gap: the target's probability is the product of its parts', or one minus the product."""
 
     id: str
     text: str
@@ -171,7 +177,13 @@ class Cut:
 
 @dataclass(frozen=True)
 class Bottom:
-    """How a person's bottom line is read in a comparison: bridges, reflection, and the point of the interval."""
+    """How a comparison reads a person's bottom line.
+
+    Args:
+        bridges: ids of the optional bridges to switch on.
+        reflective: whether to use the values that the person expects on reflection.
+        at: the point of the interval to use: 'low', 'middle' or 'high'.
+    """
 
     bridges: tuple[str, ...] = ()
     reflective: bool = False
@@ -180,7 +192,7 @@ class Bottom:
 
 @dataclass(frozen=True)
 class Filing:
-    """A remark on where cruxes belong, checked against a cut under each assignment of its parts."""
+    """A remark on where the cruxes lie; each of its `options` names the parts of a cut that the remark may cover."""
 
     id: str
     text: str
@@ -201,15 +213,15 @@ class Query:
 
 @dataclass(frozen=True)
 class Conventions:
-    """How the file is read; every field is an option, and the output states it.
+    """How a crux file is read. Every field is a command-line option, and the output states its value.
 
     Args:
         reading: 'centre', 'set' or 'beta'.
-        words: scale for bare words: 'union', 'ipcc' or 'icd'.
-        plus_minus: half-width of '~p' read as a set.
+        words: the scale for bare words: 'union', 'ipcc' or 'icd'.
+        plus_minus: the half-width of the interval of '~p'.
         reflective: whether the value that a person expects on reflection replaces the present value.
-        bridges: optional bridges that are switched on.
-        wordings: labels of the alternative wordings that are chosen.
+        bridges: ids of the optional bridges to switch on.
+        wordings: labels of the alternative wordings to use.
     """
 
     reading: str = "centre"
@@ -220,7 +232,7 @@ class Conventions:
     wordings: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raise `MesascopeError` for an unknown reading or scale, or an unusable width."""
+        """Raise `MesascopeError` for an unknown reading or scale, or a half-width outside [0, 0.5]."""
         pick_named("reading", self.reading, MODES)
         pick_named("scale of words", self.words, WORDS)
         require(
@@ -232,7 +244,7 @@ class Conventions:
 
 @dataclass(frozen=True)
 class Content:
-    """All entries of one file."""
+    """All entries of one crux file."""
 
     title: str
     origin: str

@@ -1,4 +1,4 @@
-"""Checks of an argument: contradictions with their smallest repair, and warnings about its claims."""
+"""Checks an argument: finds contradictions and their smallest repair, and warns about the claims."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -30,13 +30,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing to know before believing a number.
+    """A contradiction or a warning that a reader should know before believing a number.
 
     Args:
         kind: one of `KINDS`; 'incoherent' is an error, every other kind is a warning.
         people, claims, bridges: the people, their claims and the modeller's bridges that are involved.
         says: the problem in one sentence.
-        fix: what would settle it.
+        fix: what would settle the problem.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Issue:
 
     @property
     def error(self) -> bool:
-        """Whether it makes the check fail."""
+        """Whether the issue makes the check fail."""
         return self.kind in ERRORS
 
 
@@ -57,7 +57,7 @@ class Clash:
     """Statements that contradict each other.
 
     Args:
-        claims, bridges: an irreducible subset: without any one of them the rest agree.
+        claims, bridges: an irreducible set; if any one of them is removed, the others agree.
         repair: the change of each claim in the smallest repair (L1, in joint probability) of all the claims.
         single: per claim, the interval of values that would settle the clash if only this claim changed.
     """
@@ -69,13 +69,13 @@ class Clash:
 
 
 def find_clashes(polytope: Polytope, most: int = 12) -> list[Clash]:
-    """Every clash, each an irreducible subset (Reiter's hitting-set search).
+    """Find the irreducible sets of statements that contradict each other, with Reiter's hitting-set search.
 
     Args:
         polytope: one person's statements.
         most: the largest number of clashes to find.
 
-    Returns [] if and only if the statements agree; no clash contains another.
+    Returns [] if and only if the statements agree. No clash contains another clash.
     """
     if polytope.feasible:
         return []
@@ -111,10 +111,10 @@ def _describe(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair
 
 
 def check_argument(argument: Argument) -> list[Issue]:
-    """Everything a reader should know before believing a number of this argument.
+    """List what a reader should know before believing a number of this argument.
 
     Args:
-        argument: the argument.
+        argument: the argument to check.
 
     Returns issues, errors first; only incoherence is an error.
     """

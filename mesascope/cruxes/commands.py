@@ -1,4 +1,4 @@
-"""The commands of `mesascope crux`; each calls a method of the argument."""
+"""The commands of `mesascope crux`; each command calls methods of the argument."""
 
 from typing import Annotated, Any
 

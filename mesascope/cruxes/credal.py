@@ -1,4 +1,4 @@
-"""Credal networks: one person's claims as a network with interval entries, and the range of a query over them."""
+"""Credal networks: one person's claims as a network whose entries are intervals, and the range of each answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INDEPENDENCE = "each atom is independent of its non-descendants given the atoms 
 
 @dataclass(frozen=True)
 class Entry:
-    """One uncertain number of a network: the id of its claim (or of the unstated row) and its interval."""
+    """One uncertain number of a network, with its interval and the id of its claim (or name of an unstated row)."""
 
     id: str
     low: float
@@ -32,27 +32,27 @@ class Entry:
 @dataclass(frozen=True)
 class _Node:
     parents: tuple[str, ...]
-    index: np.ndarray  # entry number per row of the table, -1 if a rule fixes the row
-    flip: np.ndarray  # whether the entry is the chance of 'no'
-    fixed: np.ndarray  # 0 or 1 for rows that a rule fixes
+    index: np.ndarray  # the entry number of each row of the table, -1 if a rule fixes the row
+    flip: np.ndarray  # whether the row's entry is the chance of 'no'
+    fixed: np.ndarray  # the value, 0 or 1, of each row that a rule fixes
 
 
 class CredalNet:
     """A person's claims as a Bayesian network; an entry that no claim states may be anything in [0, 1].
 
     Args:
-        constraints: claims. Each event is an atom, its negation, or a conjunction with another event that is
-            claimed under the same condition. Each condition is a conjunction of atoms and negations.
-        rules: bridges of the form `atom <-> event` for an atom without claims.
+        constraints: the claims. Each event is an atom, its negation, or a conjunction with an event that an earlier
+            claim states under the same condition. Each condition is a conjunction of atoms and negations.
+        rules: the bridges, of the form `atom <-> event` for an atom without claims.
 
-    Assumes that each atom is independent of its non-descendants given the atoms in its claims' conditions.
-    Claims that do not form a network raise `MesascopeError`, which points to the engine 'lp'.
+    The network assumes that each atom is independent of its non-descendants given the atoms in its claims' conditions.
+    Claims that do not form a network raise `MesascopeError`, which recommends the engine 'lp'.
     """
 
     def __init__(self, constraints: Sequence[Constraint], rules: Sequence[Rule]):
         self.entries = [Entry(c.id, c.low, c.high, True) for c in constraints]
         self.nodes: dict[str, _Node] = {}
-        # number of a stated conjunction -> number of the entry that divides it, and the sign
+        # number of a conjunction's entry -> number of the divisor's entry, and whether the two share the atom's sign
         self.ratios: dict[int, tuple[int, bool]] = {}
         rows: dict[str, list[tuple[dict[str, bool], bool, int]]] = {}
         for number, c in enumerate(constraints):
@@ -68,7 +68,7 @@ class CredalNet:
 
     @classmethod
     def about(cls, polytope: Polytope, *events: Event) -> CredalNet:
-        """The network of the statements connected with some events; it has every atom of the events."""
+        """Build the network of the statements connected to some events; it contains every atom of these events."""
         atoms = join(*events).atoms()
         part = polytope.part(atoms)
         network = cls(part.constraints, part.rules)
@@ -135,14 +135,14 @@ class CredalNet:
         self.nodes[atom] = _Node(parents, index, flip, np.zeros(shape, dtype=bool))
 
     def close(self, atoms: frozenset[str]) -> None:
-        """Add an unstated node for each of these atoms, and each parent, that has no claim."""
+        """Add an unstated node for each of these atoms and each parent, unless the atom already has a node."""
         for atom in sorted(atoms | {p for node in self.nodes.values() for p in node.parents}):
             if atom not in self.nodes:
                 number = np.array(self._add_unstated(atom))
                 self.nodes[atom] = _Node((), number, np.array(False), np.array(False))
 
     def net(self, theta: np.ndarray) -> Net:
-        """The network with the entries theta, [entries] or [entries, N draws]."""
+        """Build the network from entry values theta, [entries], or a batch of N networks from [entries, N]."""
         values = np.array(theta, dtype=float)
         for number, (base, sign) in self.ratios.items():
             whole_event = values[base] if sign else 1 - values[base]
@@ -158,9 +158,9 @@ class CredalNet:
         return Net({name: ("no", "yes") for name in self.nodes}, parents, tables)
 
     def evaluate(self, theta: np.ndarray, event: Event, condition: Event = SURE) -> np.ndarray:
-        """P(event | condition) for entries theta [entries, N]; nan in draws where the condition cannot happen.
+        """P(event | condition), [N], for N draws theta of the entry values, [entries, N].
 
-        Each draw is answered exactly, without further sampling.
+        Each answer is exact; it is nan if the condition cannot happen in that draw.
         """
         atoms = sorted(event.atoms() | condition.atoms())
         joint = self.net(theta).eliminate(tuple(atoms), {}, {})
@@ -172,11 +172,11 @@ class CredalNet:
         return np.where(total < VANISHING, np.nan, inside / np.where(total < VANISHING, 1.0, total))
 
     def spans(self) -> np.ndarray:
-        """The interval of every entry, [entries, 2]."""
+        """The lower and upper end of every entry, [entries, 2]."""
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
     def relevant(self, event: Event, condition: Event = SURE) -> np.ndarray:
-        """Which entries can change P(event | condition), tested at five interior points [entries]."""
+        """[entries] Whether each entry can change P(event | condition); tested at five interior points."""
         spans, k = self.spans(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(k, dtype=bool)
@@ -186,7 +186,7 @@ class CredalNet:
             both = np.repeat(base[:, None], 2 * k, axis=1)
             both[np.arange(k), 2 * np.arange(k)] = 0.25
             both[np.arange(k), 2 * np.arange(k) + 1] = 0.75
-            both[tied] = base[tied, None]  # a conjunction must not exceed its part
+            both[tied] = base[tied, None]  # because a conjunction must not exceed its part
             values = self.evaluate(both, event, condition)
             changes |= ~(np.abs(values[1::2] - values[::2]) < 1e-13)
         changes[tied] = True
@@ -208,12 +208,12 @@ def _require_narrow(name: str, parents: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The least and greatest value over the vertices.
+    """The least and greatest probability over the vertices of a credal network.
 
     Args:
-        low, high: the ends; None if the condition cannot happen at any vertex.
-        exact: True if all vertices were visited; False for an inner bound by coordinate ascent.
-        free: ids of the entries that change the query and are not points.
+        low, high: the least and greatest value; None if the condition cannot happen at any vertex.
+        exact: True if all vertices were visited; False if coordinate ascent found an inner bound.
+        free: ids of the entries that can change the answer and whose intervals are not points.
     """
 
     low: float | None
@@ -225,12 +225,13 @@ class Extremes:
 def find_extremes(
     network: CredalNet, event: Event, condition: Event = SURE, starts: int = 4, seed: int = 0
 ) -> Extremes:
-    """The range of P(event | condition) when every entry varies in its interval, independently of the others.
+    """The range of P(event | condition) as every entry varies within its interval, independently of the others.
 
     Args:
         network: a network with interval entries.
         event, condition: the question.
-        starts, seed: random vertices to climb from, used if more than 20 entries are free.
+        starts: the number of random vertices to climb from, if more than 20 entries are free.
+        seed: the seed of these vertices.
 
     P(event | condition) is a ratio of two multilinear functions. In each entry it is (aθ+b)/(cθ+d), which is
     monotone, so its extremes lie at vertices. With at most 20 free entries all 2^k vertices are visited, and

@@ -1,4 +1,4 @@
-"""A gap f(B) - f(A) split into shares: Shapley, Owen, one at a time, LMDI, or along a path."""
+"""Splits a gap f(B) - f(A) into shares: Shapley, Owen, one at a time, LMDI, or along a path."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import factorial
@@ -16,7 +16,7 @@ Game = Callable[[np.ndarray], np.ndarray]
 
 
 def put_on_scale(values: np.ndarray, scale: str) -> np.ndarray:
-    """Probabilities, their natural logs, or their natural log-odds."""
+    """Convert probabilities to a scale: unchanged ('prob'), natural logs ('log') or natural log-odds ('logodds')."""
     pick_named("scale", scale, SCALES)
     values = np.asarray(values, dtype=float)
     if scale == "prob":
@@ -32,7 +32,7 @@ def product(theta: np.ndarray) -> np.ndarray:
 
 
 def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The value of every coalition, [2^n]: if bit i of the index is set, parameter i is B's."""
+    """The value of every coalition, [2^n]; if bit i of the index is set, parameter i has B's value, otherwise A's."""
     n = len(a)
     if n > MOST_PLAYERS:
         raise MesascopeError(f"{n} parts are too many for exact shares; at most {MOST_PLAYERS}.", "Merge some parts.")
@@ -44,7 +44,7 @@ def share_shapley(values: np.ndarray) -> np.ndarray:
     """Shapley shares of a tabulated game (Shapley 1953).
 
     Args:
-        values: [2^n], see `tabulate_game`.
+        values: the value of every coalition, [2^n]; see `tabulate_game`.
 
     Returns [n] shares that sum to values[-1] - values[0].
     """
@@ -60,13 +60,13 @@ def share_shapley(values: np.ndarray) -> np.ndarray:
 
 
 def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
-    """Owen shares: Shapley over orders that keep each group together (Owen 1977).
+    """Owen shares: Shapley shares over only the orders that keep each group together (Owen 1977).
 
     Args:
-        values: [2^n].
+        values: the value of every coalition, [2^n]; see `tabulate_game`.
         groups: a partition of the n players.
 
-    Returns [n]; a group's total is the Shapley share of the group as one player, so it does not change if
+    Returns [n] shares. A group's total is the Shapley share of the group as one player, so it does not change if
     a member is split further.
     """
     n = int(np.log2(len(values)))
@@ -88,13 +88,16 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
 
 
 def _unite(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Every union of some disjoint coalitions, and how many coalitions are in it."""
+    """Yield every union of these disjoint coalitions, and the number of coalitions in the union."""
     for code in range(2 ** len(coalitions)):
         yield sum(bit for i, bit in enumerate(coalitions) if code >> i & 1), code.bit_count()
 
 
 def share_one_at_a_time(values: np.ndarray, back: bool = False) -> np.ndarray:
-    """The change when each parameter alone moves from A to B (with `back`, from B to A); need not add up."""
+    """The change in f as each parameter moves from A to B while the others stay at A (with `back`, at B), [n].
+
+    These changes need not add up to the gap.
+    """
     n = int(np.log2(len(values)))
     if back:
         return np.array([values[-1] - values[(2**n - 1) ^ (1 << i)] for i in range(n)])
@@ -119,8 +122,8 @@ def share_path(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) -> np.
 
     Args:
         game: any smooth function of the parameters.
-        a, b: [n].
-        steps: Gauss–Legendre nodes; derivatives by central differences.
+        a, b: the two people's parameters [n].
+        steps: the number of Gauss–Legendre nodes; the derivatives are central differences.
 
     Returns [n] shares that sum to f(B) - f(A) within 1e-6 for polynomials.
     """
@@ -144,12 +147,12 @@ def decompose(
     *,
     groups: Sequence[Sequence[int]] = (),
 ) -> np.ndarray:
-    """Shares of f(B) - f(A) by one method on one scale.
+    """Split f(B) - f(A) into shares with one method on one scale.
 
     Args:
-        game: f, whose values are probabilities; the scale is applied to its result.
+        game: f, whose values are probabilities; `decompose` converts them to the scale.
         a, b: the two people's parameters [n].
-        method: one of `METHODS`; 'lmdi' is for products on the scale 'prob'.
+        method: one of `METHODS`; 'lmdi' works only for products on the scale 'prob'.
         scale: 'prob', 'log' or 'logodds'.
         groups: a partition of the parameters, for 'owen'.
 

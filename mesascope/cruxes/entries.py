@@ -1,4 +1,4 @@
-"""Readers of the entries that refer to claims: refusals, questions, bridges, query, cuts, evidence, measures."""
+"""Reads the entries that refer to claims: refusals, questions, bridges, query, cuts, evidence and measures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 
 @dataclass
 class Names:
-    """The names defined by the entries read so far; filled in the order of the file's tables."""
+    """The names that the entries read so far define; the loader adds names as it reads each table."""
 
     source: Source
     atoms: dict[str, str] = field(default_factory=dict)
@@ -26,15 +26,15 @@ class Names:
     claims: dict[str, claims.Claim] = field(default_factory=dict)
 
     def pick_person(self, name: str) -> str:
-        """The name, if the file has such a person; otherwise an error."""
+        """Return the name if the file has such a person; otherwise raise `MesascopeError`."""
         return pick_named("person", name, self.people)
 
     def event(self, fields: Fields, key: str, needed: bool = True) -> Event:
-        """An event field over the atoms and definitions read so far, with definitions expanded."""
+        """Parse an event field over the atoms and definitions read so far, and expand the definitions."""
         return fields.event(key, self.atoms, self.definitions, needed)
 
     def read_each(self, table: str, read: Callable[[str, object], Any]) -> dict[str, Any]:
-        """Every entry of a table by its name; errors give the entry and its line."""
+        """Read every entry of a table, by name; an error names the entry and its line."""
         entries = {}
         for key, value in self.source.table(table).items():
             with self.source.at(table, key):
@@ -43,7 +43,7 @@ class Names:
 
 
 def require_possible(condition: Event) -> None:
-    """Raise `MesascopeError` if a condition of at most 16 atoms cannot happen."""
+    """Raise `MesascopeError` if a condition cannot happen; a condition of more than 16 atoms is not checked."""
     atoms = sorted(condition.atoms())
     if atoms and len(atoms) <= 16:
         possible = bool(condition.holds(enumerate_worlds(atoms)).any())
@@ -53,7 +53,7 @@ def require_possible(condition: Event) -> None:
 
 
 def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
-    """All refusals."""
+    """Read all refusals, and check that the person and claims exist."""
     refusals = []
     for i, table in enumerate(names.source.entries("refusals")):
         with names.source.at("refusals", str(i)):
@@ -74,7 +74,7 @@ def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
 
 
 def read_questions(names: Names) -> dict[str, claims.Question]:
-    """All open questions, by id."""
+    """Read all open questions, by id; a question marked as answered is an error."""
     questions: dict[str, claims.Question] = {}
     for i, table in enumerate(names.source.entries("questions")):
         with names.source.at("questions", str(i)):
@@ -97,7 +97,7 @@ def read_questions(names: Names) -> dict[str, claims.Question]:
 
 
 def read_bridge(names: Names, key: str, table: object) -> claims.Bridge:
-    """One bridge."""
+    """Read one bridge, whose id must not be the id of a claim."""
     require(key not in names.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
     fields = Fields(table, ("for", "rule", "optional", "independent"))
     people = fields.texts("for", needed='Name the person it is for: for = "ann".')
@@ -110,7 +110,7 @@ def read_bridge(names: Names, key: str, table: object) -> claims.Bridge:
 
 
 def read_query(names: Names) -> claims.Query | None:
-    """The query, if the file has one."""
+    """Read the query; None if the file has no query."""
     if "query" not in names.source.data:
         return None
     with names.source.at("query"):
@@ -124,7 +124,7 @@ def read_query(names: Names) -> claims.Query | None:
 
 
 def read_cut(names: Names, key: str, table: object) -> claims.Cut:
-    """One cut of the gap."""
+    """Read one cut of the gap, with its parts and what it assumes for each person."""
     fields = Fields(table, ("text", "target", "given", "form", "parts", "assume", "groups", "why"))
     pieces = fields.inner("parts")
     parts = {name: names.event(pieces, name) for name in pieces.table}
@@ -159,7 +159,7 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
 
 
 def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table: object) -> claims.Bottom:
-    """How one person's bottom line is read in a comparison."""
+    """Read how a comparison should read one person's bottom line."""
     names.pick_person(key)
     fields = Fields(table, ("bridges", "reflective", "at"))
     for name in fields.texts("bridges"):
@@ -170,7 +170,7 @@ def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table
 
 
 def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: object) -> claims.Filing:
-    """One remark, with the parts that may belong to it."""
+    """Read one remark, with the parts of a cut that it may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.text("cut", needed=True), fields.text("claim")
     pick_named("cut", cut, cuts)
@@ -184,7 +184,7 @@ def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: obje
 
 
 def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
-    """One evidence item."""
+    """Read one evidence item, with each person's likelihood ratios or hypotheses."""
     fields = Fields(table, ("text", "about", "lr", "lr_against", "hypotheses", "counts"))
     ratios = {names.pick_person(person): read_ratio(x) for person, x in fields.nested("lr").items()}
     against = {names.pick_person(person): read_ratio(x) for person, x in fields.nested("lr_against").items()}
@@ -207,7 +207,7 @@ def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
 
 
 def read_measure(names: Names, evidence: dict[str, claims.Evidence], key: str, table: object) -> claims.Measure:
-    """One rule that turns findings into k of n for an evidence item."""
+    """Read one rule that counts findings as k of n for an evidence item."""
     fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
     feeds = fields.text("feeds", needed=True)
     pick_named("evidence", feeds, evidence)

@@ -1,4 +1,4 @@
-"""Updates on evidence: each person moves only through likelihood ratios that the file gives for that person."""
+"""Updates beliefs on evidence, using only the likelihood ratios that the file gives for each person."""
 
 from dataclasses import dataclass, replace
 
@@ -15,11 +15,11 @@ MOST_COUNTED = 10**9
 
 
 def update_set(prior: Interval, ratio: Interval) -> Interval:
-    """Bayes' rule on intervals: the posterior odds are the prior odds times the ratio, end by end.
+    """Bayes' rule on intervals: at each end, the posterior odds are the prior odds times the ratio.
 
     Args:
-        prior: [l, u] in [0, 1].
-        ratio: [r, R], positive.
+        prior: the prior interval, within [0, 1].
+        ratio: the interval of the likelihood ratio, with positive ends.
 
     An end at 0 or 1 does not move, so [0, 1] stays [0, 1].
     """
@@ -28,11 +28,11 @@ def update_set(prior: Interval, ratio: Interval) -> Interval:
 
 
 def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
-    """The likelihood ratio of k of n under two hypotheses about the rate, each a Beta distribution (beta-binomial).
+    """The likelihood ratio of the count k of n under two Beta hypotheses about the rate (beta-binomial).
 
     Args:
-        k, n: 0 <= k <= n.
-        if_true, if_false: (a, b) of the Beta of the rate if the event holds, and if it does not.
+        k, n: the count, with 0 <= k <= n.
+        if_true, if_false: the parameters (a, b) of the Beta for the rate if the event holds, and if it does not.
     """
     require_count(k, n)
     from scipy.special import betaln
@@ -52,7 +52,8 @@ def require_count(k: int, n: int) -> None:
 def carry_over(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
     """Jeffrey's rule on intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
-    It is valid only if the evidence changes neither P(M|I) nor P(M|not I). The ends of P'(M) lie at ends of P'(I).
+    It is valid only if the evidence changes neither P(M|I) nor P(M|not I). P'(M) takes its least and greatest value
+    at the ends of P'(I).
     """
     low = min(if_yes[0] * p + if_no[0] * (1 - p) for p in via)
     return low, max(if_yes[1] * p + if_no[1] * (1 - p) for p in via)
@@ -64,10 +65,10 @@ class Update:
 
     Args:
         status: 'moved', 'cannot move', or 'asked' (only this person can state what is missing).
-        prior, posterior: intervals of P(about).
+        prior, posterior: the interval of P(about) before and after the update.
         ratio: the interval of the likelihood ratio.
-        shift: the interval of the change of the log-odds.
-        target: the query's target before and after, if the evidence changes it.
+        shift: the interval of the change in the log-odds.
+        target: the interval of the query's target before and after, if the evidence can change it.
         reason: why the belief cannot move, what to ask for, or a remark on the numbers.
     """
 
@@ -91,16 +92,16 @@ def update_people(
     *,
     to: str | None = None,
 ) -> list[Update]:
-    """The update of each person on an evidence item, or of one person on an open question.
+    """Update each person on an evidence item, or one person on an open question.
 
     Args:
         argument: the argument.
         item: the id of an evidence entry or of a question.
-        k, n: the count, for evidence that counts.
-        observed: False if the evidence was observed not to hold.
+        k, n: the count, for evidence that is a count.
+        observed: False if the opposite was observed.
         to: for a question, the new belief P'(via) as a value such as '60%'.
 
-    A person moves only through a ratio that the file gives for that person; there are no default ratios.
+    Only a ratio that the file gives for a person moves that person's belief; there are no default ratios.
     """
     if item in argument.content.questions:
         return [_answer_question(argument, argument.content.questions[item], to)]
@@ -120,7 +121,7 @@ def update_people(
 def ratio_for(
     evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
 ) -> tuple[Interval | None, str]:
-    """The likelihood ratio interval that the file gives for a person; or None, and what to ask for."""
+    """The likelihood-ratio interval that the file gives for a person; or None, with a text that says what to ask."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
             return None, (

@@ -1,4 +1,4 @@
-"""Drawings as inline SVG, from numbers that other modules compute; all text is escaped."""
+"""Draws inline SVG from numbers that other modules compute; all text is escaped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def _wrap_svg(width: float, height: float, body: Sequence[str], title: str) -> s
 
 @dataclass(frozen=True)
 class Bar:
-    """One interval in a drawing: label, ends, colour, and whether it is drawn small and pale."""
+    """One interval in a drawing: its label, ends and colour, and whether it is drawn small and pale."""
 
     label: str
     span: tuple[float, float]
@@ -51,7 +51,7 @@ class Bar:
 
 
 def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
-    """Intervals on one axis from 0 to 1, one row each; a point is drawn as a dot."""
+    """Draw intervals on an axis from 0 to 1, one interval per row; a very short interval becomes a dot."""
     width, span, row, top = 980, 440, 26, 30
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
@@ -75,11 +75,11 @@ def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
 def draw_waterfall(
     start: tuple[str, float], steps: Sequence[tuple[str, float, str]], end: tuple[str, float], title: str
 ) -> str:
-    """A waterfall chart from one number to another, in steps that add up.
+    """Draw a waterfall chart from one number to another, in steps that add up.
 
     Args:
-        start, end: label and value.
-        steps: label, signed change and note of each step.
+        start, end: the label and value of the first and the last column.
+        steps: the label, signed change and note of each step.
         title: a description of the drawing.
     """
     width, height, base, top, n = 980, 300, 240, 30, len(steps) + 2
@@ -124,15 +124,15 @@ class Box:
 
 
 def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, bool]], title: str) -> str:
-    """Boxes in columns from causes to the target.
+    """Draw boxes in columns, from the causes on the left to the target on the right.
 
     Args:
-        boxes: by name; kinds 'event', 'claim' (about several events) and 'target'.
-        arrows: from, to, and whether the arrow is the modeller's (dashed).
+        boxes: the boxes by name. Their kinds are 'event', 'claim' (about several events) and 'target'.
+        arrows: the start and end of each arrow, and whether to dash it because the modeller added it.
         title: a description of the drawing.
     """
     level = dict.fromkeys(boxes, 0)
-    for _ in boxes:  # longest path; len(boxes) rounds, so that a cycle ends
+    for _ in boxes:  # find the longest path to each box; the fixed number of rounds also ends a cycle
         for a, b, _ in arrows:
             if level[b] <= level[a] < len(boxes):
                 level[b] = min(level[a] + 1, len(boxes))

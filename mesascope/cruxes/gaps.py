@@ -1,4 +1,4 @@
-"""Where two people differ: their gap on a target, split into parts by a cut of the file or by shared claims."""
+"""Shows where two people differ: splits their gap on a target by a cut of the file or by shared claims."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +21,13 @@ ASSUMED = "assumed by the modeller"
 
 @dataclass(frozen=True)
 class GapReport:
-    """The gap under every cut of the file, with warnings if the largest part depends on the cut."""
+    """The gap under every cut of the file.
+
+    Args:
+        gaps: the split gap, once per cut.
+        warnings: whether the largest part depends on the cut, the scale or the method.
+        filings: (id of the remark, option, share of the gap that the option's parts have).
+    """
 
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...]
@@ -38,15 +44,15 @@ def explain_cuts(
     cut: str | None = None,
     groups: Sequence[Sequence[str]] = (),
 ) -> GapReport:
-    """The gap under every cut of the file; by shared claims if the file has no cuts.
+    """Split the gap under every cut of the file, or by shared claims if the file has no cuts.
 
     Args:
         argument: the argument.
         one, other: the two people; by default the file's pair.
         scale, method, groups: see `explain_gap`.
-        cut: only this cut.
+        cut: the only cut to use; by default all cuts.
 
-    Returns a `GapReport`; its warnings say if the largest part depends on the cut, the scale or the method.
+    Returns a `GapReport`, which warns if the largest part depends on the cut, the scale or the method.
     """
     names = [cut] if cut else list(argument.content.cuts) or [SHARED]
     people = argument.pair(one, other)
@@ -96,15 +102,15 @@ def explain_gap(
     cut: str | None = None,
     groups: Sequence[Sequence[str]] = (),
 ) -> Gap:
-    """The difference between two people, split into shares that add up.
+    """Split the difference between two people into shares that add up.
 
     Args:
         argument: the argument.
-        one, other: the gap leads from one to other; by default the file's pair.
+        one, other: the two people, by default the file's pair; the gap is the number of `other` minus that of `one`.
         target: an event, used for shared claims; a cut of the file has its own target.
         scale: 'prob' (of the target), 'log' (of the product of the parts) or 'logodds' (of the target).
         method: 'shapley', 'owen', 'oat', 'oat-back', 'lmdi' or 'path'.
-        cut: a cut of the file; by default the shared claims and one remainder.
+        cut: a cut of the file; by default the gap is split by shared claims, with one remainder.
         groups: names of parts to keep together, for 'owen'; by default the cut's own groups.
 
     Swapping the two people only changes the sign of every share, except with 'oat' and 'oat-back'.
@@ -124,7 +130,7 @@ def _find_cut(argument: Argument, name: str) -> Cut:
 
 @dataclass(frozen=True)
 class _Side:
-    """One person's numbers for the parts of a cut; the part assumed as "rest", if any, is None."""
+    """One person's numbers for the parts of a cut; the part that the cut assumes to be "rest", if any, is None."""
 
     person: str
     values: tuple[float | None, ...]
@@ -134,7 +140,7 @@ class _Side:
     at: str
 
     def numbers(self, cut: Cut, at: str | None = None) -> np.ndarray:
-        """All parts as numbers; the bottom line is read at its low end, middle or high end."""
+        """The numbers of all parts; the rest follows from the bottom line, read at its low end, middle or high end."""
         if self.bottom is None:
             return np.array(self.values, dtype=float)
         low, high = self.bottom
@@ -225,7 +231,7 @@ def _find_spans(
 
 
 def read_bottom(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
-    """A person's answer on a cut's target under the file's [bottom], and a note on how it is read."""
+    """Find a person's answer on a cut's target as the file's [bottom] reads it, and a note that says how."""
     bottom = argument.content.bottom.get(person, Bottom())
     view = argument.read(
         reflective=argument.conventions.reflective or bottom.reflective,

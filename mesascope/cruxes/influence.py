@@ -1,4 +1,4 @@
-"""How much a crux matters: to one person (value of information) and between two (value of discrimination)."""
+"""Measures how much a crux matters to one person (value of information) or between two (value of discrimination)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,12 @@ INNER = "a range found by search over distributions that agree with the claims: 
 
 @dataclass(frozen=True)
 class Triads:
-    """P(U), P(U | C) and P(C) of one person: one row if the claims determine them, many rows if not.
+    """One person's P(U), P(U | C) and P(C): one row if the claims determine these numbers, otherwise many rows.
 
     Args:
-        rows: [m, 3] of (pu, puc, pc).
-        engine: 'net' (one row, with independence as in a network) or 'lp' (no independence, a sample of the set).
+        rows: the triads (pu, puc, pc), [m, 3].
+        engine: 'net' (one row, under the independence of a network) or 'lp' (a sample of all triads that the claims
+            allow, without independence).
     """
 
     rows: np.ndarray
@@ -33,10 +34,11 @@ class Value:
     """The value of learning a crux.
 
     Args:
-        crux, people: what the value is about.
-        low, high: the ends, in units of the base; equal if the claims determine the triad.
+        crux: the crux, as an event or as its states.
+        people: the person who learns the crux, or the two people who do.
+        low, high: the ends of the value, in units of the base; equal if the claims determine the triad.
         most: the greatest possible value (the entropy of the target, or the present disagreement).
-        triads: per person (pu, puc, pc), or None if the claims do not determine it.
+        triads: each person's (pu, puc, pc), or None if the claims do not determine it.
         engine: the engine that found the triads.
         reason: why there is no value, or what limits it.
     """
@@ -54,12 +56,12 @@ class Value:
 def find_triads(
     argument: Argument, person: str, crux: Event, target: Event, condition: Event, *, engine: str = "auto"
 ) -> Triads:
-    """The triads (P(U), P(U | C), P(C)) that agree with a person's claims, all under one condition.
+    """Find triads (P(U), P(U | C), P(C)) that agree with a person's claims, all under one condition.
 
     Args:
         argument: the argument.
         person: the person's name.
-        crux, target, condition: events.
+        crux, target, condition: the events C and U, and the condition.
         engine: 'net', 'lp', or 'auto' ('net' if the claims form a network that determines all three).
     """
     if engine in ("auto", "net"):
@@ -102,8 +104,9 @@ def _measure_information(triads: Triads, base: float, form: str) -> tuple[float,
 
 
 def default_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE) -> dict[str, Event]:
-    """The atoms and definitions that a person's statements connect with a target, without the target itself and
-    the atoms of the condition.
+    """The atoms and definitions that a person's statements connect to a target.
+
+    The target, the atoms of the condition and the events that the person declines are left out.
     """
     part = argument.polytope(person).part(join(target, condition).atoms())
     names: dict[str, Event] = {n: argument.event(n) for n in (*argument.content.atoms, *argument.content.definitions)}
@@ -133,13 +136,13 @@ def rank_cruxes(
         argument: the argument.
         person: the person whose belief in the target would change.
         crux: an event, or the states of a crux separated by ';', which exclude each other and cover every case.
-            By default, every atom and definition connected with the target.
+            By default, every atom and definition connected to the target.
         target, condition: the question; by default the file's query.
         base: the base of the logarithm; 10 gives dits.
-        form: 'log', 'naive' or 'quadratic'.
-        engine: 'auto', 'net' or 'lp'.
+        form: 'log', 'naive' or 'quadratic'; see `value_information`.
+        engine: 'auto', 'net' or 'lp'; see `find_triads`.
 
-    If the claims do not determine the triad, `low` and `high` are an inner bound of the range.
+    If the claims do not determine the triad, `low` and `high` are an inner bound: the true range may be wider.
     """
     question = argument.default_question(person, target, condition)
     if crux is not None and ";" in crux:
@@ -201,7 +204,7 @@ def compare_crux(
         argument: the argument.
         one, other: the two people; by default the file's pair.
         crux, target, base, engine: see `rank_cruxes`.
-        weights: 'gmo' or 'mean'.
+        weights: 'gmo' or 'mean'; see `value_discrimination`.
         form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
 
     A negative value means that learning the crux is expected to drive the two people apart.

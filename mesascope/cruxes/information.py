@@ -1,4 +1,4 @@
-"""Value of information and value of discrimination of a crux, as the Forecasting Research Institute defines them.
+"""The value of information and of discrimination of a crux, as the Forecasting Research Institute defines them.
 
 Notation: pu = P(U), the target; pc = P(C), the crux; puc = P(U | C); pun = P(U | not C). 0·log 0 = 0.
 """
@@ -25,7 +25,7 @@ def measure_kl(p: float | np.ndarray, q: float | np.ndarray, base: float = 10.0)
 
 
 def measure_entropy(p: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """H(p) of a binary distribution."""
+    """The entropy H(p) of a binary distribution."""
     p = np.asarray(p, dtype=float)
     one = np.ones_like(p)
     return -_terms(p, one, base) - _terms(1 - p, one, base)
@@ -49,7 +49,7 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
 
 
 def find_complements(rows: np.ndarray, certain: float = 1.0) -> np.ndarray:
-    """P(U | not C) of every row (pu, puc, pc); P(U) if the crux is certain."""
+    """P(U | not C) of every row (pu, puc, pc); P(U) if P(C) is at least `certain`."""
     pu, puc, pc = rows.T
     return np.where(pc < certain, (pu - puc * pc) / np.where(pc < certain, 1 - pc, 1), pu).clip(0, 1)
 
@@ -67,14 +67,14 @@ def value_information(
     """The value of learning C for a belief in U.
 
     Args:
-        pu, puc, pc: the triad; with `stated`, arrays of the same shape are possible.
+        pu, puc, pc: the triad; if `stated` is given, they may be arrays of one shape.
         base: the base of the logarithm; 10 gives dits.
-        weight: another camp's P(C), used as the weight in place of pc.
-        stated: P(U | not C) as stated, even if it contradicts the triad (the 'updatable' form).
-        form: 'log' (mutual information, without weight and stated), 'naive' (mean absolute change) or
+        weight: another camp's P(C), used instead of pc to weight the two outcomes.
+        stated: P(U | not C) as the person states it, even if it contradicts the triad (the 'updatable' form).
+        form: 'log' (mutual information, if `weight` and `stated` are not given), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
-    Returns a number of at least 0; for 'log' at most the entropy of U, which it reaches if C is U.
+    Returns a number of at least 0. With 'log' it is at most the entropy of U, and equals this entropy if C is U.
     """
     changes = {
         "log": lambda q: measure_kl(q, pu, base),
@@ -100,7 +100,7 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
 
     Args:
         pu_given: P(U | state) per state.
-        pc: P(state), summing to one.
+        pc: P(state) per state; they sum to one.
     """
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
     if q.shape != w.shape or w.min() < 0 or abs(w.sum() - 1) > 1e-9:
@@ -117,7 +117,7 @@ def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0
 
 
 def mean_odds(a: float, b: float) -> float:
-    """The geometric mean of two odds, as a probability; complements give the complement."""
+    """The probability whose odds are the geometric mean of two odds; complements yield the complement."""
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
     if yes + no == 0:
         raise MesascopeError(
@@ -133,12 +133,12 @@ def value_discrimination(
     weights: str = "gmo",
     form: str = "log",
 ) -> float:
-    """How much learning C is expected to bring two people's beliefs in U together.
+    """How much closer learning C is expected to bring two people's beliefs in U.
 
     Args:
         a, b: each person's (pu, puc, pc).
         base: the base of the logarithm.
-        weights: 'gmo' (preferred) or 'mean' of the two P(C).
+        weights: the common P(C): the geometric mean of the two odds ('gmo', preferred) or the mean ('mean').
         form: 'log' (symmetric KL) or 'naive' (absolute difference).
 
     Returns at most the present disagreement. It is negative, and not clipped, if learning C is expected to drive
@@ -162,7 +162,7 @@ def value_discriminations(
         a, b: [m, 3], rows of (pu, puc, pc).
         base, weights, form: see `value_discrimination`.
 
-    nan also if one person is certain of the crux, or excludes what the other is certain of.
+    The value is also nan if one person is certain of the crux, or excludes what the other is certain of.
     """
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 

@@ -1,4 +1,4 @@
-"""Import and export: Bayesian networks as BIF, and triads as CSV with the columns of the FRI."""
+"""Imports and exports Bayesian networks as BIF, and triads as CSV with the Forecasting Research Institute's columns."""
 
 import csv
 import io
@@ -19,7 +19,8 @@ from mesascope.errors import MesascopeError, pick_named
 COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
 _LARGEST = 20_000_000
 _WORD = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
-_CURLY, _ROUND = (rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()"))  # the text inside such brackets
+# the text inside curly and inside round brackets
+_CURLY, _ROUND = (rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()"))
 _BLOCK = re.compile(
     rf"\s*(?:network\b{_CURLY}\{{{_CURLY}\}}"
     rf"|variable\s+(?P<name>{_WORD.pattern})\s*\{{\s*type\s+discrete\b{_CURLY}\{{(?P<states>{_CURLY})\}}\s*;?\s*\}}"
@@ -29,7 +30,7 @@ _LINE = re.compile(rf"\s*(?:(?P<kind>table|default)\b|\((?P<given>{_ROUND})\))(?
 
 
 def write_net(net: Net, name: str = "net") -> str:
-    """A network as BIF 0.15; `read_bif` restores the same tables bit for bit.
+    """Write a network as BIF 0.15; `read_bif` restores the same tables bit for bit.
 
     Args:
         net: the network, without a batch axis.
@@ -61,12 +62,12 @@ def _clean_name(name: str) -> str:
 
 
 def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
-    """A person's claims as a BIF network; an unstated entry becomes the middle (or an end) of [0, 1].
+    """Write a person's claims as a BIF network; for an unstated entry it writes the middle (or an end) of [0, 1].
 
     Args:
         argument: the argument.
         person: the person whose claims are written; they must form a network.
-        at: 'low', 'middle' or 'high' point of each entry's interval.
+        at: which point of each entry's interval to write: 'low', 'middle' or 'high'.
 
     Comments at the top name every entry that the person did not state, and the modeller's bridges.
     """
@@ -86,10 +87,10 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
 
 
 def read_bif(text: str) -> Net:
-    """The network in a BIF text.
+    """Read the network in a BIF text.
 
     Args:
-        text: BIF 0.15: network, variable and probability blocks; comments and properties are skipped.
+        text: BIF 0.15 with network, variable and probability blocks; comments and properties are skipped.
 
     Returns a `Net` in double precision; a row whose sum differs from 1 by up to 1e-4 is rescaled.
     """
@@ -125,7 +126,7 @@ def _make_error(problem: str) -> MesascopeError:
 
 
 def _match_each(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Consecutive matches of a pattern, until the end of the text."""
+    """Yield consecutive matches of a pattern to the end of the text; text that does not match is an error."""
     place, end = 0, len(text.rstrip())
     while place < end:
         match = part.match(text, place)
@@ -141,7 +142,7 @@ def _split_words(text: str) -> list[str]:
 
 
 def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[str]]) -> np.ndarray:
-    """P(node | parents) from the lines of a block; the last axis is the node's own states."""
+    """Read P(node | parents) from the lines of a block; the last axis has the node's own states."""
     label, shape = f"table of {node[:60]!r}", [len(states[n]) for n in names]
     if np.prod(shape, dtype=float) > 2**22:
         raise MesascopeError(f"The {label} is too large.", "Give it fewer parents.")
@@ -156,7 +157,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
         expected = flat if line["kind"] == "table" else shape[-1]
         if len(numbers) != expected:
             raise _make_error(f"{label} has a row of {len(numbers)} numbers; {expected} are needed")
-        if line["kind"] == "table":  # the node's states slowest, the last parent fastest
+        if line["kind"] == "table":  # the node's states vary slowest, the last parent's fastest
             table = np.moveaxis(numbers.reshape([shape[-1], *shape[:-1]]), 0, -1)
         elif line["kind"] == "default":
             table = np.where(np.isnan(table), numbers, table)
@@ -170,7 +171,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
 
 @dataclass(frozen=True)
 class Row:
-    """One triad in the columns of the FRI: person, camp, crux, P(U), P(C) and P(U | C)."""
+    """One triad as the Forecasting Research Institute (FRI) writes it: person, camp, crux, P(U), P(C) and P(U | C)."""
 
     person: str
     camp: str
@@ -186,13 +187,13 @@ class Row:
 
 
 def write_triads(argument: Argument, crux: str | None = None) -> str:
-    """Every person's triads for the file's target, as CSV with the columns person, Camp, ID, PU, Pc, PUc.
+    """Write every person's triads for the file's target as CSV with the columns person, Camp, ID, PU, Pc, PUc.
 
     Args:
         argument: the argument.
-        crux: only this one.
+        crux: the only crux to write; by default every candidate.
 
-    Only triads of single numbers are written: these columns cannot hold an interval.
+    Triads that contain an interval are left out, because these columns can only hold single numbers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -212,7 +213,7 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
 
 
 def read_triads(text: str) -> list[Row]:
-    """Triads from CSV with the columns of the FRI; an impossible or missing number raises an error with its line."""
+    """Read triads from CSV with the columns of the FRI; the error for a missing or impossible number names its line."""
     reader = csv.DictReader(io.StringIO(text))
     if not reader.fieldnames or any(c not in reader.fieldnames for c in COLUMNS if c != "Camp"):
         raise MesascopeError(
@@ -242,7 +243,7 @@ def read_triads(text: str) -> list[Row]:
 
 
 def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]:
-    """The value of information of every row, and the value of discrimination of every two people on one crux.
+    """The value of information of every row, and the value of discrimination of every two people who share a crux.
 
     Args:
         rows: see `read_triads`.

@@ -1,4 +1,4 @@
-"""The event language; operators from the tightest to the loosest: `!`, `&`, `|`, `->`, `<->`."""
+"""The event language, whose operators are, from the tightest to the loosest, `!`, `&`, `|`, `->` and `<->`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mesascope.errors import MesascopeError, pick_named
 
 LONGEST = 2000
 DEEPEST = 60
-TALLEST, LARGEST = 150, 5000  # of an event's tree, with definitions expanded
+TALLEST, LARGEST = 150, 5000  # the greatest height and size of an event's tree after its definitions are expanded
 _TOKEN = re.compile(r"\s*(?:(<->|->|[!&|()])|([A-Za-z_][A-Za-z0-9_]*))")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -24,7 +24,7 @@ class Event:
 
     Args:
         operator: "atom", "!", "&", "|", "->", "<->" or "sure" (the event that always happens).
-        parts: the events it joins.
+        parts: the events that the operator joins.
         name: the atom's name, for atoms only.
     """
 
@@ -33,13 +33,13 @@ class Event:
     name: str = ""
 
     def atoms(self) -> frozenset[str]:
-        """The names of its atoms."""
+        """The names of the event's atoms."""
         if self.operator == "atom":
             return frozenset((self.name,))
         return frozenset().union(*(part.atoms() for part in self.parts))
 
     def holds(self, worlds: Mapping[str, np.ndarray]) -> np.ndarray:
-        """In which worlds the event happens; `worlds` maps every atom to a boolean array of the same shape."""
+        """Whether the event happens in each world; `worlds` maps every atom to a boolean array of the same shape."""
         if self.operator == "atom":
             return worlds[self.name]
         if self.operator == "sure":
@@ -50,7 +50,7 @@ class Event:
         return _TRUTH[self.operator](first, self.parts[1].holds(worlds))
 
     def expand(self, definitions: Mapping[str, Event]) -> Event:
-        """The same event with every defined name replaced by its definition; an error if it becomes too large."""
+        """Replace every defined name in the event by its definition; an event that becomes too large is an error."""
 
         def substitute(event: Event) -> Event:
             if event.operator == "atom":
@@ -100,12 +100,12 @@ def _require_small(event: Event) -> Event:
 
 
 def negate(event: Event) -> Event:
-    """The complement; a double negation cancels."""
+    """The complement of an event; a double negation cancels."""
     return event.parts[0] if event.operator == "!" else Event("!", (event,))
 
 
 def join(*events: Event) -> Event:
-    """The conjunction of events; sure events are dropped, and the conjunction of none is the sure event."""
+    """The conjunction of events, without sure events; if no other event is left, the sure event."""
     parts = [event for event in events if event.operator != "sure"]
     return reduce(lambda first, second: Event("&", (first, second)), parts) if parts else SURE
 
@@ -162,7 +162,7 @@ class _Parser:
         return event
 
     def parse_binary(self, level: int = 0) -> Event:
-        """Events joined by the operator of one level; the parts of a level belong to tighter levels."""
+        """Parse events joined by the operator of one level; their own operators belong to tighter levels."""
         if level == len(_LOOSEST_FIRST):
             return self.parse_unary()
         operator, parts = _LOOSEST_FIRST[level], [self.parse_binary(level + 1)]
@@ -194,7 +194,7 @@ class _Parser:
 
 
 def require_known(event: Event, atoms: Iterable[str]) -> Event:
-    """The event, if all its atoms exist; otherwise an error with the nearest names."""
+    """Return the event if all its atoms exist; otherwise raise `MesascopeError` with the nearest names."""
     names = set(atoms)
     for name in sorted(event.atoms()):
         pick_named("atom or definition", name, names)
@@ -214,7 +214,7 @@ def enumerate_worlds(atoms: Iterable[str]) -> dict[str, np.ndarray]:
 
 
 def same(one: Event, other: Event) -> bool:
-    """Whether two events happen in the same worlds, by truth table for up to 16 atoms."""
+    """Whether two events happen in the same worlds; with more than 16 atoms, only whether they are written alike."""
     atoms = sorted(one.atoms() | other.atoms())
     if one.operator == other.operator == "sure":
         return True
@@ -225,7 +225,7 @@ def same(one: Event, other: Event) -> bool:
 
 
 def literals(event: Event) -> dict[str, bool] | None:
-    """The atoms and signs of a conjunction of literals; None for any other event."""
+    """The atoms of a conjunction of literals, each with its sign (False if negated); None for any other event."""
     if event.operator == "sure":
         return {}
     if event.operator == "atom":

@@ -1,4 +1,4 @@
-"""The line of every entry in a TOML text, found without parsing it, so that it works for broken files."""
+"""Finds the line of every entry in a TOML text without parsing the text, so that broken files work too."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ _FENCES = ('"""', "'''")
 _TEXT = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:'|$)|#.*")
 _DOTTED = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MOST_PARTS},}}")
 _DIGITS = re.compile(rf"(?<![0-9_])[0-9_]{{{MOST_DIGITS},}}")
-_DEEP = 4  # number of parts of a path to store
+_DEEP = 4  # the number of leading parts of a path to store
 ENTRIES = {
     "claims": "claim",
     "people": "person",
@@ -34,7 +34,7 @@ Path = tuple[str, ...]
 
 
 def name_entry(*path: str) -> str:
-    """An entry's name in messages: claim 'd1', refusal 2, [atoms] 'P', or [claims] for a whole table."""
+    """The name of an entry in messages: claim 'd1', refusal 2, [atoms] 'P', or [claims] for a whole table."""
     if not path:
         return "the file"
     table, *rest = (part[:80] for part in path)
@@ -47,7 +47,7 @@ def name_entry(*path: str) -> str:
 
 
 class Lines:
-    """The entries of a TOML text by line.
+    """Tells which entry each line of a TOML text belongs to, and where each entry starts.
 
     Args:
         text: the text, valid or not; lines end at a line feed, as in TOML.
@@ -91,7 +91,7 @@ class Lines:
         self._open = bool(quoted or depth)
 
     def start(self, *path: str) -> int:
-        """The line of an entry; if it is not found, the line of its table, or 1."""
+        """The line where an entry starts; if it is not found, the line where its table starts, or 1."""
         for n in range(len(path), 0, -1):
             if path[:n] in self._starts:
                 return self._starts[path[:n]]
@@ -102,7 +102,7 @@ class Lines:
         return name_entry(*self._owners[min(line, len(self._owners)) - 1][0])
 
     def end(self) -> int:
-        """The line to name if a text ends too early: that of the unclosed entry, or the last line."""
+        """The line to report if the text ends too early: the start of the unclosed entry, or the last line."""
         return self._owners[-1][1] if self._open else self._text.rstrip().count("\n") + 1
 
     def long_number(self) -> int:
@@ -126,7 +126,7 @@ def _unquote(part: str) -> str:
 
 
 def _empty_texts(line: str, quoted: str) -> tuple[str, str]:
-    """The quotes that are still open after a line, and the line with empty texts and without its comment."""
+    """The quotes still open after a line, and the line with its texts emptied and its comment removed."""
     bare, place = [], 0
     while True:
         if quoted:

@@ -1,4 +1,4 @@
-"""Reading a crux file into frozen entries; every error names the entry and its line."""
+"""Reads a crux file into frozen entries; every error names the entry and its line."""
 
 from dataclasses import fields
 from functools import partial
@@ -19,13 +19,13 @@ CLAIM_FIELDS |= {"within", "mass", "readings", "given_text", "direction", "of_gr
 
 
 def read_content(source: Source, conventions: Conventions) -> Content:
-    """All entries of a file, checked.
+    """Read and check all entries of a file.
 
     Args:
         source: the parsed TOML.
-        conventions: how values are read.
+        conventions: how to read values.
 
-    Returns its `Content`; the first mistake raises `MesascopeError` with the entry and line.
+    Returns the file's `Content`; the first mistake raises `MesascopeError`, which names the entry and line.
     """
     conventions.check()
     return _Loader(source, conventions).read_content()

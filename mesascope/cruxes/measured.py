@@ -1,4 +1,4 @@
-"""Findings of mesascope as evidence: the rules of a crux file count them as k of n."""
+"""Uses the findings of mesascope as evidence; the rules of a crux file count them as k of n."""
 
 import json
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from mesascope.cruxes.evidence import Update, update_people
 from mesascope.errors import MesascopeError, pick_named
 
 FORMAT = "mesascope-finding/2"
-OLD_FORMAT = "mesascope-finding/1"  # uses the key 'probe' for 'metric'
-UNKNOWN = "not available"  # the fingerprint in a finding of a subject without weights
+OLD_FORMAT = "mesascope-finding/1"  # this format has the key 'probe' instead of 'metric'
+UNKNOWN = "not available"  # the fingerprint of a subject without weights, in its findings
 LARGEST = 50_000_000
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One counted unit.
+    """One unit that a rule counts, with its verdict.
 
     Args:
-        name: the subject or its fingerprint.
+        name: the name of the subject, or its fingerprint.
         verdict: 'observed', 'not observed' or 'undetermined'.
         reason: the numbers behind the verdict.
     """
@@ -40,7 +40,7 @@ class Tally:
         measure, feeds: the ids of the measure and of its evidence item.
         k, n: the count; None if no unit counts.
         units: every unit with its verdict.
-        gap: the network measured and the network of the claim; always printed.
+        gap: a text that names the network measured and the network of the claim; it is always printed.
         updates: the update of each person on the evidence item.
     """
 
@@ -54,10 +54,11 @@ class Tally:
 
 
 def read_findings(path: str | Path) -> list[dict[str, Any]]:
-    """Subjects with their findings, from findings.json or its folder.
+    """Read subjects and their findings from findings.json.
 
     Args:
-        path: a folder, or a file with {"subjects": [...]} or a list of findings in mesascope-finding/2 or /1.
+        path: a folder with findings.json, or a file with {"subjects": [...]} or with a list of findings. The findings
+            have the format mesascope-finding/2 or /1.
 
     Returns one dict per subject with 'subject', 'findings' and, if it was placed, 'placement'.
     """
@@ -103,15 +104,15 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
 
 
 def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None, int | None, tuple[Unit, ...]]:
-    """k and n by one measure's rule, and the verdict on each unit.
+    """Count k and n under one measure's rule, and give the verdict on each unit.
 
     Args:
         measure: the rule.
         subjects: see `read_findings`.
 
     If the rule counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a
-    subject without a fingerprint counts by its name. A unit with different verdicts is undetermined. By the
-    rule, an undetermined unit is left out or counts as not observed.
+    subject without a fingerprint is identified by its name. A unit with different verdicts is undetermined. The
+    rule says whether an undetermined unit is left out or counts as not observed.
     """
     verdicts: dict[str, list[tuple[str, str]]] = {}
     for subject in subjects:
@@ -161,15 +162,15 @@ def _is_number(x: object) -> bool:
 
 
 def update_from_findings(argument: Argument, path: str | Path, measure: str | None = None) -> list[Tally]:
-    """Update each person on a folder of findings, by every measure of the file.
+    """Update each person on a folder of findings, with every measure of the file.
 
     Args:
         argument: the argument; its file contains the rules.
         path: see `read_findings`.
-        measure: only this rule.
+        measure: the id of the only measure to use; by default every measure.
 
     Returns a `Tally` per measure, with the gap between the network measured and the network of the claim.
-    Nobody moves without a ratio of their own.
+    Nobody's belief moves without a ratio that the file gives for that person.
     """
     measures = argument.content.measures
     if not measures:

@@ -1,4 +1,4 @@
-"""Exact inference in discrete networks: a dense joint table if it is small, otherwise elimination by einsum."""
+"""Exact inference in discrete networks, with a dense joint table if it is small, otherwise by elimination (einsum)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Net:
     """A Bayesian network.
 
     Args:
-        states: the state names of every node; nodes in any order.
-        parents: the parents of the nodes; a node without parents may be missing.
+        states: the state names of every node; the nodes may be in any order.
+        parents: the parents of every node; a node without parents may be missing.
         tables: P(node | parents), shape (states of each parent…, states of the node). An optional last axis [N]
             is a batch: N draws of the tables answer every question N times.
 
@@ -76,7 +76,7 @@ class Net:
         return views
 
     def joint(self) -> np.ndarray:
-        """P(all nodes), one axis per node in `order` (and the batch axis last); sums to one."""
+        """P(all nodes), with one axis per node in `order` and any batch axis last; it sums to one."""
         if np.prod(self.sizes, dtype=float) > LARGEST_JOINT:
             raise MesascopeError("The joint table would have more than a million entries.", "Ask for marginals.")
         product = self._views[0]
@@ -85,7 +85,7 @@ class Net:
         return product
 
     def marginals(self) -> dict[str, np.ndarray]:
-        """P(node) for every node, as arrays over its states (and the batch axis)."""
+        """P(node) for every node, as an array over the node's states, with any batch axis last."""
         total = np.prod(self.sizes, dtype=float)
         if total <= 4096 and not self.batch:
             flat = self.joint().reshape(-1) @ _make_indicators(self.sizes)
@@ -113,10 +113,10 @@ class Net:
         Args:
             nodes: one node, or several for their joint.
             evidence: observed states by node.
-            likelihood: virtual evidence: a weight per state of a node.
+            likelihood: virtual evidence: for each node, the likelihood of every state.
 
-        Returns an array over the states of the nodes in the order asked (batch axis last) that sums to one,
-        or `Undefined` if the evidence has probability below 1e-300 (in any draw of a batch).
+        Returns an array that sums to one, over the states of the nodes in the order asked, with any batch axis last;
+        or `Undefined` if the evidence has a probability below 1e-300 (in any draw of a batch).
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
@@ -135,9 +135,9 @@ class Net:
     def eliminate(
         self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """P(nodes, observed states), weighted by the likelihoods: an array over the states of the nodes."""
+        """P(nodes, observed states), weighted by the likelihoods, as an array over the states of the nodes."""
         needed, stack = set(), [*nodes, *observed, *likelihood]
-        while stack:  # other nodes sum to one: they are not ancestors of the question
+        while stack:  # find all ancestors of the question; the other nodes sum to one
             name = stack.pop()
             if name not in needed:
                 needed.add(name)

@@ -46,7 +46,7 @@ def open_argument(
     bridge: With = None,
     wording: Worded = None,
 ) -> Argument:
-    """The file, or by default the shipped thread, read under the chosen conventions."""
+    """Open the file, or by default the shipped thread, under the chosen conventions."""
     changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
     changes |= {"reflective": reflective, "bridges": bridge or (), "wordings": wording or ()}
     return load(file, **changes) if file else default(**changes)
@@ -59,7 +59,7 @@ class Output(NamedTuple):
         result: the data for --json.
         lines: the text without --json.
         failed: whether the command exits with 1.
-        bare: whether to leave out the last line, on how values were read.
+        bare: whether to leave out the last line, which says how values were read.
     """
 
     result: object
@@ -69,11 +69,11 @@ class Output(NamedTuple):
 
 
 def on_argument(verb: Callable[..., Output]) -> Callable[..., None]:
-    """A command made from a function: FILE, the function's options, those of `open_argument`, and --json.
+    """Make a command from a function; it takes FILE, --json, and the options of the function and `open_argument`.
 
     Args:
-        verb: a function whose first parameter is the argument. Its name is the command's name, its docstring the
-            help.
+        verb: a function whose first parameter is the argument. Its name becomes the command's name, and its
+            docstring becomes the help.
     """
     file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
     _, *own = inspect.signature(verb, eval_str=True).parameters.values()
@@ -101,14 +101,14 @@ def on_argument(verb: Callable[..., Output]) -> Callable[..., None]:
 
 
 def choose_people(argument: Argument, chosen: list[str] | None) -> list[str]:
-    """The people chosen; by default the people whom the query compares, or everybody."""
+    """The chosen people; by default those whom the query compares, or everybody if it compares nobody."""
     if chosen:
         return [argument.person(p) for p in chosen]
     return list(argument.compared or argument.content.people)
 
 
 def read_pair(between: str | None) -> tuple[str | None, str | None]:
-    """Two names from `ann,bob`; two None if the option is not used."""
+    """The two names in a text such as `ann,bob`; (None, None) if the option is not used."""
     if between is None:
         return None, None
     names = [name.strip() for name in between.split(",")]

@@ -1,4 +1,4 @@
-"""The commands that write and read files: the page, and other formats."""
+"""The commands that write and read files: the HTML page and other formats."""
 
 import json
 from pathlib import Path

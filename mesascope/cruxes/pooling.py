@@ -1,4 +1,4 @@
-"""Pooling several people's numbers: linear, logarithmic, geometric mean of odds, or extremised."""
+"""Pools several people's numbers: linear, logarithmic, geometric mean (of odds or probabilities), extremised."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ def _prepare(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None) -
 
 
 def pool_linear(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """Σ w·p, which commutes with marginalisation but not with a common likelihood ratio."""
+    """Σ w·p, which commutes with marginalisation but not with updates by a common likelihood ratio."""
     values, w = _prepare(p, weights)
     return float(w @ values)
 
 
 def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """∏p^w / (∏p^w + ∏(1-p)^w), which commutes with a common likelihood ratio (Genest 1984).
+    """∏p^w / (∏p^w + ∏(1-p)^w), which commutes with updates by a common likelihood ratio (Genest 1984).
 
     A single 0 (or 1) with positive weight is a veto: the pool is 0 (or 1). If both occur, it is nan.
     """
@@ -41,14 +41,14 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
 
 
 def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """The geometric mean of the probabilities; it and the same mean of the complements do not sum to one."""
+    """The geometric mean of the probabilities; it and the geometric mean of the complements need not sum to one."""
     values, w = _prepare(p, weights)
     with np.errstate(divide="ignore"):
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
 
 
 def extremising_factor(n: int) -> float:
-    """d = n(√(3n²-3n+1) - 2)/(n²-n-1) (Neyman and Roughgarden 2022): 1 for n = 1, towards √3 for large n."""
+    """d = n(√(3n²-3n+1) - 2)/(n²-n-1) (Neyman and Roughgarden 2022); 1 for n = 1, and about √3 for large n."""
     return n * (np.sqrt(3 * n**2 - 3 * n + 1) - 2) / (n**2 - n - 1)
 
 
@@ -76,8 +76,8 @@ class Pool:
 
     Args:
         low, high: the pooled ends; None if nobody has a number, or if one veto is 0 and another 1.
-        members: person -> interval.
-        excluded: person -> reason.
+        members: the interval of each person in the pool.
+        excluded: the reason why each other person is left out.
         vetoes: people whose 0 or 1 alone decides an end.
         warnings: what to know before using the pool.
     """
@@ -105,7 +105,7 @@ def pool_people(
     base: float = 0.5,
     engine: str = "lp",
 ) -> Pool:
-    """Pool several people's answers, end by end.
+    """Pool the lower ends of several people's answers, and their upper ends.
 
     Args:
         argument: the argument.
@@ -113,7 +113,7 @@ def pool_people(
         target, condition: the question; by default the file's query.
         method: 'linear', 'log', 'gmo', 'geometric' or 'extremised'.
         weights: one per person, for 'linear', 'log' and 'geometric'.
-        factor, base: for 'extremised'.
+        factor, base: for 'extremised'; see `pool_extremised`.
         engine: the engine that finds each answer.
 
     A person who refuses the question, whose claims do not bound it, or who has no number is left out.

@@ -1,4 +1,4 @@
-"""Reading stated numbers and words: '~85%', '<10%', '~1-20%', 'very unlikely', 'small amount'."""
+"""Reads stated numbers and words: '~85%', '<10%', '~1-20%', 'very unlikely', 'small amount'."""
 
 import re
 from dataclasses import dataclass
@@ -73,8 +73,8 @@ class Reading:
         shape: "exact" (85%), "about" (~85%), "range" (1-20%), "bound" (<10%) or "word".
         low, high: the interval, used under the reading "set" and, without a centre, under "centre".
         centre: the single number of "exact" and "about", otherwise None.
-        mass: the mass of a Beta in [low, high]; None if the value has no distribution.
-        rule: the convention, in words.
+        mass: the probability that the value's Beta gives to [low, high]; None if the value has no distribution.
+        rule: the convention that was applied, in words.
     """
 
     stated: str
@@ -86,7 +86,7 @@ class Reading:
     rule: str
 
     def span(self, mode: str = "centre") -> tuple[float, float]:
-        """The interval that enters the model under a mode: the centre as a point, if there is one."""
+        """The interval that enters the model: the centre, if the mode is 'centre' and it exists; else [low, high]."""
         if mode == "centre" and self.centre is not None:
             return self.centre, self.centre
         return self.low, self.high
@@ -110,9 +110,9 @@ def read_value(
     Args:
         stated: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85' or a word such as 'likely'.
         words: the scale for a bare word: 'union', 'ipcc' or 'icd'.
-        plus_minus: half the width of '~p'.
-        mass: mass of a Beta inside a range or '~p'; by default .90.
-        within: 'vacuous' (a bound has no distribution) or 'uniform' (it is uniform inside).
+        plus_minus: the half-width of the interval of '~p'.
+        mass: the probability that the Beta of a range or of '~p' gives to its interval; by default .90.
+        within: the distribution of a bound such as '<10%': none ('vacuous'), or uniform inside it ('uniform').
 
     Returns a `Reading` with 0 <= low <= high <= 1; any other value raises `MesascopeError`.
     """
@@ -170,7 +170,7 @@ def _read_word(text: str, words: str) -> Reading:
 
 
 def has_word(words: str, text: str) -> bool:
-    """Whether a scale ('union', 'ipcc' or 'icd') has a bare word; a missing word is read by the union."""
+    """Whether a scale ('union', 'ipcc' or 'icd') has a bare word; 'union' supplies the words that a scale lacks."""
     return " ".join(text.lower().split()) in (UNION if words == "union" else SCALES[words])
 
 
@@ -210,8 +210,8 @@ def _require_short(stated: str) -> str:
 def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
     """Whether a number agrees with the word stated with it, on each scale that has the word.
 
-    'fairly', 'quite', 'pretty' and 'rather' before a word are ignored. The number fits if its centre, or any
-    part of its interval without a centre, lies in the interval of the word.
+    'fairly', 'quite', 'pretty' and 'rather' before a word are ignored. A number fits if its centre lies in the
+    word's interval. A number without a centre fits if its interval overlaps the word's interval.
     """
     key = re.sub(r"^(fairly|quite|pretty|rather)\s+", "", " ".join(verbal.lower().split()))
     low, high = reading.span("centre")
@@ -226,8 +226,8 @@ def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
 def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]:
     """The Beta of greatest entropy with `mass` in [low, high], as PreliZ defines it.
 
-    For each mean in (low, high) the concentration is solved for; then the mean is chosen. The result satisfies
-    F(high) - F(low) = mass to 1e-9.
+    For each mean in (low, high), the function solves for the concentration; it then chooses the mean with the
+    greatest entropy. The result has F(high) - F(low) = mass to 1e-9.
     """
     from scipy.optimize import brentq, minimize_scalar
     from scipy.special import betainc, betaln, digamma

@@ -1,4 +1,4 @@
-"""Second-order answers: entries are drawn from Betas, and every draw is answered exactly."""
+"""Second-order answers: draws entries from Betas, and computes the exact answer for every draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ class Draws:
     """Second-order answers: one exact probability per draw.
 
     Args:
-        low, high: [draws], the ends over the vertices; equal if every entry has a distribution.
+        low, high: the least and greatest answer over the vertices in each draw, [draws]. They are equal if every entry
+            has a distribution.
         vertices: ids of the entries without a distribution, which take both ends of their intervals in each draw.
     """
 
@@ -30,7 +31,7 @@ class Draws:
         return float(self.low.mean()), float(self.high.mean())
 
     def quantiles(self) -> tuple[float, float]:
-        """5 % of the lower ends and 95 % of the upper ends."""
+        """The 5 % quantile of the lower ends, and the 95 % quantile of the upper ends."""
         return float(np.quantile(self.low, 0.05)), float(np.quantile(self.high, 0.95))
 
 
@@ -43,11 +44,11 @@ def draw(
     *,
     seed: int = 0,
 ) -> Draws | None:
-    """Draw entries independently and answer exactly in each draw.
+    """Draw entries independently, and compute the exact answer for each draw.
 
     Args:
         network: the network.
-        betas: per entry (a, b), or None if it has no distribution.
+        betas: the Beta parameters (a, b) of each entry, or None if the entry has no distribution.
         event, condition: the question.
         draws, seed: the number of draws and the random seed.
 

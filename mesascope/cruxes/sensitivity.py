@@ -1,4 +1,4 @@
-"""Which number matters most: Sobol shares of variance, and the value of perfect information on one number."""
+"""Finds which number matters most: Sobol shares of variance, and the value of knowing one number perfectly."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ def share_variance(
     """First-order and total Sobol shares of a function of independent Betas, by scipy's estimator.
 
     Args:
-        function: [inputs, draws] -> [draws].
-        betas: (a, b) per input.
+        function: the function, [inputs, draws] -> [draws].
+        betas: the Beta parameters (a, b) of each input.
         n: a power of two; the function is evaluated n·(inputs + 2) times.
-        seed: seed of the scrambling.
+        seed: the seed that scrambles the Sobol points.
     """
     if len(betas) == 1:  # a single input has all the variance
         return np.ones(1), np.ones(1)
@@ -35,13 +35,16 @@ def share_variance(
 
 
 def value_perfect(outcomes: np.ndarray, cost: float) -> float:
-    """EVPI of the choice between acting at cost c and bearing the risk Y: E max(-c, -Y) - max(-c, -E Y)."""
+    """The expected value of perfect information (EVPI) on the choice between acting at cost c and bearing risk Y.
+
+    It is E max(-c, -Y) - max(-c, -E Y).
+    """
     return max(0.0, float(np.maximum(-cost, -outcomes).mean() - max(-cost, -outcomes.mean())))
 
 
 @dataclass(frozen=True)
 class Weight:
-    """How much the uncertainty of one claim matters for the answer: Sobol shares, and EVPPI at a cost."""
+    """How much the uncertainty of one claim matters for the answer: Sobol shares, and EVPPI if a cost is given."""
 
     claim: str
     beta: tuple[float, float]
@@ -60,16 +63,16 @@ def rank_claims(
     n: int = 2**12,
     seed: int = 0,
 ) -> tuple[list[Weight], float | None, tuple[str, ...]]:
-    """Sobol shares of a person's own claims for the target under their network; with a cost, EVPPI and EVPI.
+    """Rank a person's own claims by their Sobol shares under the person's network; with a cost, add EVPPI and EVPI.
 
     Args:
-        argument: the argument; values are read as Betas.
+        argument: the argument, whose values this function reads as Betas.
         person, target, condition: the question; by default the file's query.
         cost: the cost of acting against the risk, which is the target.
-        n, seed: number and seed of the quasi-random points.
+        n, seed: the number and the seed of the quasi-random points.
 
-    Returns the claims, largest total share first; the EVPI; and the assumptions. Claims without a distribution
-    are fixed at the middle of their intervals, and the assumptions name them.
+    Returns the claims, with the largest total share first; the EVPI; and the assumptions. A claim without a
+    distribution is fixed at the middle of its interval, and the assumptions name it.
     """
     view = argument.read(reading="beta")
     question = view.default_question(person, target, condition)
@@ -106,7 +109,7 @@ def rank_claims(
         for k in range(len(free)):
             x = np.repeat(means[:, None], draws.shape[1], axis=1)
             x[k] = draws[k]
-            expected = evaluate(x)  # exact if the answer is linear in each other number
+            expected = evaluate(x)  # exact if the answer is linear in each of the other numbers
             partial[k] = max(0.0, float(np.maximum(-cost, -expected).mean() - max(-cost, -base)))
     notes = [INDEPENDENCE, "maximum-entropy Betas, independent of each other"]
     if fixed:

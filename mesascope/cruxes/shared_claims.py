@@ -1,4 +1,4 @@
-"""The gap between two people by the claims that both state, with one remainder for everything else."""
+"""Splits the gap between two people by the claims that both state, with one remainder for everything else."""
 
 from dataclasses import dataclass, replace
 
@@ -48,7 +48,7 @@ def make_part(
     total: float,
     span: tuple[float, float] | None = None,
 ) -> Part:
-    """A part with its fraction of the gap, if the gap is not zero."""
+    """Make a part, and compute its fraction of the gap unless the gap is zero."""
     fraction = float(share) / total if abs(total) > POINT else None
     return Part(name, str(event), values, sources, float(share), fraction, span)
 
@@ -58,7 +58,7 @@ class Gap:
     """The difference between two people, in parts.
 
     Args:
-        people: the gap leads from the first to the second.
+        people: the two people; the gap is the second person's number minus the first's.
         target, given: the question.
         cut, text, form, scale, method: how the gap was split.
         ends: each person's number on the target.
@@ -91,17 +91,17 @@ class Gap:
 def explain_shared(
     argument: Argument, one: str, other: str, target: str | Event | None, scale: str, *, method: str
 ) -> Gap:
-    """The gap by shared claims; a claim is shared if both people state the same event and condition.
+    """Split the gap by shared claims; a claim is shared if both people state the same event and condition.
 
     Args:
         argument: the argument.
-        one, other: the gap leads from one to other.
-        target: an event; by default the file's query.
+        one, other: the two people; the gap is the number of `other` minus that of `one`.
+        target: an event; by default the target of the file's query.
         scale: 'prob', 'log' or 'logodds'.
         method: only 'shapley'.
 
-    Each shared claim is a player, which takes one person's value or the other's. The rest (vocabulary, bridges
-    and claims of one person only) is one more player, so the shares always add up to the gap.
+    Each shared claim is a player of a Shapley game, and has one person's value or the other's. The rest
+    (vocabulary, bridges and claims of one person only) is one more player, so the shares always add up to the gap.
     """
     if method != "shapley":
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")

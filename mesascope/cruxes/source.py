@@ -22,7 +22,7 @@ _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file, at most 1 MB of UTF-8; anything else raises `MesascopeError`."""
+    """Read a text file of at most 1 MB in UTF-8; any other file raises `MesascopeError`."""
     path = Path(path)
     try:
         if path.is_dir():
@@ -46,7 +46,7 @@ class Source:
     """A parsed TOML text with the line of every entry.
 
     Args:
-        text: the TOML.
+        text: the file's TOML text.
         name: the file's name in messages.
     """
 
@@ -77,7 +77,7 @@ class Source:
         return MesascopeError(f"{self.name}: line {line}: {self._lines.name(line)}: {problem}.", remedy)
 
     def line(self, *path: str) -> int:
-        """The line of an entry; if it is not found, the line of its table, or 1."""
+        """The line where an entry starts; if it is not found, the line where its table starts, or 1."""
         return self._lines.start(*path)
 
     def place(self, *path: str) -> str:
@@ -96,7 +96,7 @@ class Source:
             raise MesascopeError(f"{self.place(*path)}: {problem}", remedy) from None
 
     def table(self, name: str) -> dict[str, Any]:
-        """A top-level table whose keys are names; empty if it is missing, an error if it is not a table."""
+        """A top-level table whose keys are names; empty if it is missing. Anything but a table is an error."""
         value = self.data.get(name, {})
         with self.at(name):
             require(isinstance(value, dict), f"This is {describe(value)}, not a table.", f"Write [{name}].")
@@ -111,7 +111,7 @@ class Source:
         return value
 
     def entries(self, name: str) -> list[dict[str, Any]]:
-        """A top-level array of tables; empty if it is missing."""
+        """A top-level array of tables; empty if the file does not have it."""
         value = self.data.get(name, [])
         with self.at(name):
             require(
@@ -128,11 +128,11 @@ def _require_few(value: Sized, problem: str) -> None:
 
 
 def describe(value: object) -> str:
-    """A short description of a value of the wrong kind."""
+    """Describe a value of the wrong kind by its type and the start of its text."""
     kind = _KINDS.get(type(value), type(value).__name__)
     try:
         return f"{kind} {reprlib.repr(value)[:40]}"
-    except ValueError:  # an integer of more digits than Python writes
+    except ValueError:  # Python refuses to print an integer of so many digits
         return kind
 
 
@@ -140,8 +140,8 @@ class Fields:
     """One table, read field by field; unknown fields, wrong types and missing required fields are errors.
 
     Args:
-        table: the table.
-        allowed: every field name it may have.
+        table: the table to read.
+        allowed: every field name that the table may have.
     """
 
     def __init__(self, table: object, allowed: Iterable[str]):
@@ -163,7 +163,7 @@ class Fields:
         return self.table[key]
 
     def text(self, key: str, needed: bool = False, default: str = "") -> str:
-        """A text field, without control characters."""
+        """A text field; `default` if it is missing. Control characters are an error."""
         if key not in self.table and not needed:
             return default
         value = self.require_field(key, f'Add {key} = "…".')
@@ -174,7 +174,7 @@ class Fields:
         return value
 
     def texts(self, key: str, needed: str = "") -> tuple[str, ...]:
-        """A list of texts, or a single text; empty if it is missing, or an error with the remedy `needed`."""
+        """A list of texts, or a single text; if it is missing, empty, or an error whose remedy is `needed`."""
         value = self.table.get(key, [])
         value = [value] if isinstance(value, str) else value
         good = isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value)
@@ -184,20 +184,20 @@ class Fields:
         return tuple(value)
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """A yes/no field."""
+        """A yes/no field; `default` if it is missing."""
         value = self.table.get(key, default)
         self._require_kind(isinstance(value, bool), key, "yes or no", f"true or {key} = false")
         return value
 
     def number(self, key: str, default: float) -> float:
-        """A finite number."""
+        """A finite number, below 1e12 in size; `default` if it is missing."""
         value = self.table.get(key, default)
         good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
         self._require_kind(good, key, "a usable number", "0.5")
         return float(value)
 
     def choice(self, key: str, options: Collection[str], default: str) -> str:
-        """A text field with one of several options."""
+        """A text field whose value must be one of the options; `default` if it is missing."""
         return pick_named(key, self.text(key, default=default), options)
 
     def nested(self, key: str) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Fields:
         return Fields(self.nested(key), self.nested(key))
 
     def event(self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True) -> Event:
-        """An event with definitions expanded; the sure event if it is missing and not needed."""
+        """Parse an event and expand its definitions; an optional event that is missing is the sure event."""
         if key not in self.table and not needed:
             return SURE
         text = self.require_field(key, f'Add {key} = "T & C".')

@@ -1,4 +1,4 @@
-"""Results as text for a terminal, and as plain data for JSON."""
+"""Writes results as text for a terminal, and as plain data for JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses, events and arrays as plain data; infinities as 'inf' and '-inf', nan as null."""
+    """Convert dataclasses, events and arrays to plain data; infinities become 'inf' and '-inf', nan becomes null."""
     if isinstance(value, Event):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
@@ -41,19 +41,19 @@ def to_plain(value: Any) -> Any:
 
 
 def number(x: float | None) -> str:
-    """A probability or share with four significant digits."""
+    """A probability or share as text, with four significant digits."""
     return "–" if x is None else f"{x:.4g}"
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """One number if the ends agree, otherwise [low, high]."""
+    """An interval as text: one number if the ends agree, otherwise [low, high]."""
     if low is None or high is None:
         return "–"
     return number((low + high) / 2) if high - low < 1e-7 else f"[{number(low)}, {number(high)}]"
 
 
 def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Rows of cells as lines with aligned columns; the last column is not padded."""
+    """Join rows of cells into lines with aligned columns; the last column is not padded."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     return [
         indent
@@ -65,7 +65,7 @@ def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
 
 
 def tell_conventions(c: Conventions) -> str:
-    """One line on how values were read."""
+    """One line that says how values were read."""
     parts = [f"reading: {c.reading}", f"bare words: {c.words}"]
     if c.reading != "centre":
         parts.append(f"~p is p ± {number(c.plus_minus)}")
@@ -123,7 +123,7 @@ def tell_answer(answer: Answer) -> list[str]:
 
 
 def tell_gap(report: GapReport) -> list[str]:
-    """Each cut as a table of its parts, then the warnings and filings."""
+    """Each cut as a table of its parts; then the warnings, and the share of the gap that each filing has."""
     lines = []
     for gap in report.gaps:
         one, other = gap.people
@@ -150,7 +150,7 @@ def tell_gap(report: GapReport) -> list[str]:
 
 
 def tell_values(values: Sequence[Value], unit: str, quantity: str) -> list[str]:
-    """Cruxes with their values; the largest upper end comes first."""
+    """A table of cruxes with their values; the largest upper end comes first."""
     rows = [["crux", quantity, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
         triads = [f"{number(t[0])}, {number(t[1])}, {number(t[2])}" if t else "a set" for t in v.triads]
@@ -162,7 +162,7 @@ def tell_values(values: Sequence[Value], unit: str, quantity: str) -> list[str]:
 
 
 def tell_updates(updates: Iterable[Update]) -> list[str]:
-    """Each person's belief before and after, or why it does not move."""
+    """Each person's belief before and after the evidence, or why the belief does not move."""
     lines = []
     for u in updates:
         if u.status == "asked":

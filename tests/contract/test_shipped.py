@@ -21,6 +21,7 @@ SAMPLE = [
     "uniform",
 ]
 SMALL = {
+    "associations": "cues=4,trials=12,bank=2",
     "coin_grid": "size=3,trials=12,bank=2",
     "gymnasium": "env=FrozenLake-v1,episodes=2,steps=4,best=1,chance=0,bank=2,learner=thompson",
     "informative_bandit": "targets=3,trials=12,bank=2",

@@ -267,7 +267,7 @@ def test_studies_are_listed(capsys):
     rows = json.loads(capsys.readouterr().out)
     assert [r["name"] for r in rows] == catalogue.names("studies")
     assert all(r["kind"] == "study" and r["settings"]["seeds"] >= 3 for r in rows)
-    assert run(["list", "study"]) == 2 and "studies" in capsys.readouterr().err
+    assert run(["list", "studie"]) == 2 and "studies" in capsys.readouterr().err
     assert run(["reproduce", "wang_bandit"]) == 2 and "'wang_bandits'" in capsys.readouterr().err
 
 

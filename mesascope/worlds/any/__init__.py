@@ -1,1 +1,1 @@
-"""Subjects that live in any world with a few choices."""
+"""Subjects that run in any world with discrete actions."""

@@ -1,1 +1,1 @@
-"""Cues, each with an action of its own that is right: tasks that hold many bits."""
+"""Tasks that contain many bits: each of several cues has its own right action."""

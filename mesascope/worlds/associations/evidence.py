@@ -1,4 +1,4 @@
-"""What a percept of an association task tells about the previous cue's right action."""
+"""Shared code of the association tasks' subjects, which infer the previous cue's right action from a percept."""
 
 from typing import NamedTuple
 
@@ -10,19 +10,24 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Choosing
 from mesascope.worlds.associations.families.associations import Associations
 
-TRIED = "associations:cues=4,trials=12,bank=2"  # what `mesascope check` tries the subjects on
-EDGE = 1e-4  # probabilities are kept this far from 0 and 1
+TRIED = "associations:cues=4,trials=12,bank=2"  # `mesascope check` tries the subjects on it
+EDGE = 1e-4  # probabilities are kept at least this far from 0 and 1
 
 
 class Evidence(NamedTuple):
-    """cue [N, S] one-hot, zero before the first trial; nats [N, K] log-likelihoods of the outcome by right action."""
+    """The evidence from one trial.
+
+    Attributes:
+        cue: [N, S] the previous cue, one-hot; zeros before the first trial ends.
+        nats: [N, K] the log-likelihood of the outcome if each action is the right one, up to a constant.
+    """
 
     cue: jax.Array
     nats: jax.Array
 
     @property
     def table(self) -> jax.Array:
-        """[N, S, K] the log-likelihood in the row of its cue, zero elsewhere."""
+        """[N, S, K] The log-likelihoods in the row of the previous cue; zeros elsewhere."""
         return self.cue[..., None] * self.nats[:, None]
 
 
@@ -30,9 +35,9 @@ class Cued(Choosing):
     """A scripted subject of association tasks.
 
     Attributes:
-        slots: S, the cues that the observation has room for.
-        shows: 'right' or 'payoff'.
-        pays: [2] what a wrong and the right action pay.
+        slots: S, the number of cues that the observation has room for.
+        shows: what the subject observes after a trial: 'right' (the right action) or 'payoff'.
+        pays: [2] the settings low and high of the family.
     """
 
     slots: int
@@ -40,11 +45,11 @@ class Cued(Choosing):
     pays: jax.Array
 
     def present(self, percept: Percept) -> jax.Array:
-        """[N, S] the cue that is shown now."""
+        """[N, S] The current cue, one-hot."""
         return percept.observation[:, : self.slots]
 
     def evidence(self, percept: Percept) -> Evidence:
-        """What the last trial told."""
+        """The evidence that the last trial gives about its cue's right action."""
         low, high = self.pays
         if self.shows == "right":
             shown = percept.observation[:, 2 * self.slots :]
@@ -58,19 +63,19 @@ class Cued(Choosing):
 
 
 def require_associations(family: Family) -> Associations:
-    """The family, if it is of association tasks.
+    """Returns the family if it has association tasks.
 
     Raises:
-        MesascopeError: another family.
+        MesascopeError: the family does not have association tasks.
     """
     return require_family(family, Associations, "shows no cues with one right action each", "Take associations.")
 
 
 def of_task(family: Family) -> tuple[int, int, str, jax.Array]:
-    """What every scripted subject of association tasks is made with: K, S, what is shown, and the pay-offs.
+    """The first arguments of every scripted subject of association tasks: K, S, `shows` and the pay-offs.
 
     Raises:
-        MesascopeError: another family.
+        MesascopeError: the family does not have association tasks.
     """
     task = require_associations(family)
     return task.choices, task.slots, task.shows, task.pays

@@ -1,4 +1,4 @@
-"""Shared code of the subjects of the informative bandit: they decode its number and remember the arm it named."""
+"""Shared code of the informative bandit's subjects, which decode the number and remember the arm that it named."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,16 @@ import jax.numpy as jnp
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, require_family
 from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 
-ENOUGH = (HIGH + LOW) / 2  # an arm that pays more is the target
+ENOUGH = (HIGH + LOW) / 2  # an arm that pays more than this is the target
 
 
 class Knowledge(NamedTuple):
-    """An asker's carry: named [N], the arm that the number named; paid [N], the arm that paid; tried [N, K - 1].
+    """An asker's carry.
 
-    Named and paid are -1 for no arm.
+    Attributes:
+        named: [N] the arm that the number named, -1 for none.
+        paid: [N] the arm that paid, -1 for none.
+        tried: [N, K - 1] whether each arm failed to pay since the number was last read.
     """
 
     named: jax.Array
@@ -23,7 +26,7 @@ class Knowledge(NamedTuple):
 
 
 def require_informative(family: Family) -> InformativeBandit:
-    """The family, checked to have an informative arm.
+    """Returns the family if it has an informative arm.
 
     Raises:
         MesascopeError: the family has no informative arm.
@@ -32,7 +35,7 @@ def require_informative(family: Family) -> InformativeBandit:
 
 
 def decode_arm(feedback: jax.Array, possible: jax.Array) -> jax.Array:
-    """The arm [N] named by the informative arm's pay-off: the nearest number among the possible arms [K - 1]."""
+    """The arm [N] that the informative arm's pay-off names: the possible arm with the nearest number."""
     number = (1.0 + jnp.arange(len(possible))) / len(possible)
     distance = jnp.abs(feedback[:, None] - number)
     return jnp.where(possible, distance, jnp.inf).argmin(-1).astype(jnp.int32)
@@ -41,19 +44,19 @@ def decode_arm(feedback: jax.Array, possible: jax.Array) -> jax.Array:
 class Asker(Choosing):
     """Pulls the informative arm first, then the arm that it named; see `asker` for the settings.
 
-    All fields but K are arrays, so askers and locators share compiled code.
+    All fields except K are arrays, so askers and locators share compiled code.
     """
 
     possible: jax.Array  # [K - 1] whether each arm may be the target
     doubts: jax.Array
 
     def fresh(self, n: int) -> Knowledge:
-        """No arm was named, paid or tried."""
+        """The carry before any arm was named or pulled."""
         none = jnp.full(n, -1, jnp.int32)
         return Knowledge(none, none, jnp.zeros((n, self.choices - 1), bool))
 
     def respond(self, key, carry: Knowledge, percept: Percept):
-        """Asks until an arm is named, then pulls that arm; with doubts, tries others if it does not pay."""
+        """Pulls the informative arm, then the arm that it named; with doubts, tries others if that arm does not pay."""
         arms = jnp.arange(self.choices - 1)
         informative = percept.action == self.choices - 1
         pulled = (percept.action >= 0) & ~informative
@@ -73,7 +76,7 @@ class Asker(Choosing):
         return Knowledge(named, knowledge.paid, tried), choose(key, jnp.log(probabilities))
 
     def _doubt(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
-        """Records whether the pulled arm paid; asks again if its arm stopped paying or no arm is left to try."""
+        """Records whether the pulled arm paid; forgets everything if it stopped paying or all arms have failed."""
         paid = pulled & (percept.feedback > ENOUGH)
         failed = pulled & ~paid
         pulled_arm = jax.nn.one_hot(percept.action, self.choices - 1, dtype=bool)

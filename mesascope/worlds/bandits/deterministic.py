@@ -1,4 +1,4 @@
-"""The exact optimum for deterministic pay-offs and equally likely tasks, by search over the tasks still possible."""
+"""The exact optimum for deterministic pay-offs and equally likely tasks, found by search over the possible tasks."""
 
 import functools
 
@@ -8,8 +8,8 @@ import numpy as np
 def optimum(tables: np.ndarray, barred: tuple[int, ...] = ()) -> float:
     """The expected total pay-off of the best adaptive policy that knows the list of tasks but not the current task.
 
-    Each observed pay-off rules out the tasks that would have paid something else. The value of each set of possible
-    tasks at each trial is computed once (Bellman's equation over sets of tasks).
+    Each observed pay-off rules out the tasks that would have paid something else. The search computes the value of
+    each set of possible tasks on each trial once (Bellman's equation over sets of tasks).
 
     Args:
         tables: [H, T, K] the pay-offs of H equally likely tasks.

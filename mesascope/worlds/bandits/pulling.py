@@ -32,10 +32,10 @@ class Pulling(Configured):
         return jnp.zeros((len(tasks.means), 0))
 
     def draw_feedback(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
-        """Samples feedback [N], 1 or 0, with expected value `score` [N]; inverts it if the task is inverted."""
+        """Samples feedback [N], 1 or 0, with expected value `score` [N]; inverts it if the task inverts feedback."""
         won = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
         return jnp.abs(won - tasks.inverted) if hasattr(tasks, "inverted") else won
 
     def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
+        """Describes one pull in words."""
         return f"pulled arm {LETTERS[action % 26]}, got {feedback:g}"

@@ -1,1 +1,1 @@
-"""A grid with a coin and a corner, which may come apart."""
+"""A grid with a coin that may lie in one corner or elsewhere."""

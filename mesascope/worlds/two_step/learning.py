@@ -1,4 +1,4 @@
-"""Shared code of the scripted subjects of the two-step task: they read percepts, learn and choose with it."""
+"""Shared code of the two-step task's scripted subjects: it reads percepts, learns and chooses."""
 
 from typing import Any, NamedTuple
 
@@ -9,11 +9,11 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, c
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT, REAL = (0, 1), (-1e4, 1e4)  # ranges of settings
-ANNOUNCED = 100.0  # an announcement of the map counts as this many observed transitions
+ANNOUNCED = 100.0  # an announced map counts as this many observed transitions
 
 
 class LastTrial(NamedTuple):
-    """The last whole trial, each [N]; ended is whether it has just ended, without which the rest is meaningless."""
+    """The trial that has just ended, each field [N]; if `ended` is false, the other fields are meaningless."""
 
     ended: jax.Array
     first: jax.Array
@@ -23,7 +23,13 @@ class LastTrial(NamedTuple):
 
 
 class Announcement(NamedTuple):
-    """An announcement: present [N]; leads [N], the common state of the first choice; pays [N, 2, 2] by option."""
+    """An announcement in each lifetime.
+
+    Attributes:
+        present: [N] whether there is one.
+        leads: [N] the state that first choice 0 commonly leads to.
+        pays: [N, 2, 2] the mean pay-off of each option of each state.
+    """
 
     present: jax.Array
     leads: jax.Array
@@ -38,13 +44,13 @@ class OpenTrial(NamedTuple):
 
 
 def open_trial(n: int) -> OpenTrial:
-    """The trial in progress before the first choice."""
+    """The values of `OpenTrial` before the first choice of a lifetime."""
     zero = jnp.zeros(n, jnp.int32)
     return OpenTrial(zero, zero)
 
 
 def read_last_trial(percept: Percept, trial: OpenTrial, steps: int) -> tuple[LastTrial, OpenTrial]:
-    """The last trial and the trial in progress, updated by a percept; an action of -1 updates neither."""
+    """Updates the last trial and the trial in progress with a percept; an action of -1 changes neither."""
     acted = percept.action >= 0
     action = jnp.maximum(percept.action, 0)
     place = percept.observation[:, :2].argmax(-1).astype(jnp.int32)
@@ -57,14 +63,14 @@ def read_last_trial(percept: Percept, trial: OpenTrial, steps: int) -> tuple[Las
 
 
 def read_announcement(percept: Percept) -> Announcement:
-    """The announcement in a percept."""
+    """Reads the announcement from a percept."""
     present = percept.observation[:, 2] > 0
     leads = (percept.observation[:, 3] < 0).astype(jnp.int32)
     return Announcement(present, leads, percept.observation[:, 4:8].reshape(-1, 2, 2))
 
 
 def move_towards(table: jax.Array, mask: Any, target: jax.Array, rate: Any) -> jax.Array:
-    """A table [N, …] with the entries in `mask` [N, …] moved by `rate` towards `target` [N]."""
+    """Moves the entries of a table [N, …] in `mask` [N, …] by the fraction `rate` towards `target` [N]."""
     target = target.reshape(target.shape + (1,) * (table.ndim - 1))
     return table + rate * mask * (target - table)
 
@@ -75,7 +81,7 @@ class Beliefs(NamedTuple):
     Attributes:
         first: [N, 2] cached values of the first choices.
         options: [N, 2, 2] values of the options of both states.
-        transitions: [N, 2, 2] how often it expects each first choice to lead to each state, up to a factor.
+        transitions: [N, 2, 2] the expected frequency of each state after each first choice, up to a factor.
         last: [N] the last first choice, -1 for none.
         trial: the trial in progress.
     """
@@ -88,7 +94,7 @@ class Beliefs(NamedTuple):
 
 
 class Mixture(Scripted):
-    """Makes its first choice by a mixture of planned and cached values (Daw et al. 2011). Its settings are arrays.
+    """Makes its first choice from a mixture of planned and cached values (Daw et al. 2011).
 
     Attributes:
         shared: whether both options of a state share one value.
@@ -98,10 +104,10 @@ class Mixture(Scripted):
         decay: λ, the part of the prediction error of the second stage that also updates the first choice.
         beta: the inverse temperature of both stages.
         stay: a bonus on the value of the last first choice.
-        initial: all initial values.
+        initial: the initial value of every first choice and option.
         counts: whether it counts transitions; otherwise it learns them at `rate`, as a successor representation does.
         uses_map: whether it uses an announced map; it always uses announced pay-offs.
-        greedy: whether the first choice learns from the better option of the state, not from the chosen one.
+        greedy: whether the first choice's value learns from the state's better option, not from the chosen one.
     """
 
     steps: int
@@ -118,7 +124,7 @@ class Mixture(Scripted):
     greedy: jax.Array
 
     def fresh(self, n: int) -> Beliefs:
-        """The initial values; transitions as in training, or uniform for a successor representation."""
+        """The initial beliefs: transitions are as in training, or uniform for a successor representation."""
         common = self.usual * jnp.eye(2) + (1.0 - self.usual) * (1.0 - jnp.eye(2))
         transitions = jnp.where(self.counts, 10.0 * common, 0.5)
         options = jnp.broadcast_to(self.initial, (n, 2, 2))
@@ -141,7 +147,7 @@ class Mixture(Scripted):
         return carry, choose(key, jax.nn.log_softmax(self.beta * values))
 
     def _learn(self, carry: Beliefs, trial: LastTrial) -> Beliefs:
-        """The beliefs after a trial."""
+        """Updates the beliefs with a completed trial."""
         ended = trial.ended.astype(jnp.float32)
         rows = jnp.arange(len(ended))
         first = jax.nn.one_hot(trial.first, 2) * ended[:, None]
@@ -160,7 +166,7 @@ class Mixture(Scripted):
         return Beliefs(cached, options, transitions, last, carry.trial)
 
     def _update_announced(self, carry: Beliefs, announcement: Announcement) -> Beliefs:
-        """The beliefs after an announcement."""
+        """Updates the beliefs with an announcement."""
         present = announcement.present[:, None, None]
         options = jnp.where(present, announcement.pays, carry.options)
         leads = jax.nn.one_hot(announcement.leads, 2)
@@ -180,7 +186,7 @@ def make_mixture(
     stay: float = 0.0,
     **numbers: float,
 ) -> Mixture:
-    """A mixture with these settings, see `Mixture`.
+    """Makes a `Mixture` for the family; the settings are described there.
 
     Raises:
         MesascopeError: the family is not the two-step task.
@@ -194,7 +200,7 @@ def make_mixture(
 
 
 def require_two_step(family: Family) -> TwoStep:
-    """The family, checked to be the two-step task.
+    """Returns the family if it is the two-step task.
 
     Raises:
         MesascopeError: the family is not the two-step task.

@@ -18,7 +18,7 @@ class Steps(NamedTuple):
         second: the choice in that state, 0 or 1; always 0 if there is no second choice.
         common: 1 for a common transition, 0 for a rare one.
         paid: the pay-off, from 0 to 1.
-        complete: whether all of the trial was recorded.
+        complete: whether the whole trial was recorded.
         unit: [N] the index of each lifetime's unit of resampling, from 0.
     """
 
@@ -55,7 +55,7 @@ class RecordedSteps(NamedTuple):
 
 
 def read_steps(trials: xr.Dataset) -> RecordedSteps:
-    """The recorded choices, pay-offs and transitions of one split or log.
+    """Reads the recorded choices, pay-offs and transitions of one split or log.
 
     Raises:
         DoesNotApply: the trials do not have two steps.
@@ -81,7 +81,7 @@ def index_units(trials: xr.Dataset) -> np.ndarray:
 
 
 def two_steps(trials: xr.Dataset) -> Steps:
-    """The trials of one split or log.
+    """Converts the trials of one split or log; sets missing entries to 0 and scales pay-offs to the range 0 to 1.
 
     Raises:
         DoesNotApply: the trials do not have two steps, have more than two first choices or fewer than two different
@@ -112,9 +112,12 @@ def two_steps(trials: xr.Dataset) -> Steps:
 
 
 def logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """The weights [F] that maximise the penalised likelihood of y [R], 0 or 1, given x [R, F]; the curvature [F, F].
+    """Fits a penalised logistic regression of y [R], 0 or 1, on x [R, F].
 
-    The penalty, ridge · |weights|² / 2 for all rows together, keeps weights finite if x determines y.
+    The penalty, ridge · |weights|² / 2 for all rows together, keeps the weights finite if x determines y.
+
+    Returns:
+        The weights [F], and the curvature [F, F] of the penalised negative log-likelihood there.
     """
     weights, eye = np.zeros(x.shape[1]), np.eye(x.shape[1])
 
@@ -139,7 +142,7 @@ def logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.ndarr
 
 
 def sum_by_unit(steps: Steps, rows: np.ndarray) -> np.ndarray:
-    """The sums [U, F] of rows [N, F] over the lifetimes of each unit."""
+    """Sums rows [N, F] over the lifetimes of each unit; the result is [U, F]."""
     sums = np.zeros((int(steps.unit.max()) + 1, rows.shape[-1]))
     np.add.at(sums, steps.unit, rows)
     return sums

@@ -12,7 +12,7 @@ class Biased(Choosing):
     ratio: float
 
     def respond(self, key, carry, percept: Percept):
-        """Makes each action `ratio` times as likely as the next."""
+        """Makes each action `ratio` times as likely as the next one."""
         log_probs = jax.nn.log_softmax(-jnp.log(self.ratio) * jnp.arange(self.choices))
         return carry, choose(key, jnp.tile(log_probs, (len(percept.action), 1)))
 
@@ -23,6 +23,6 @@ def subject(family: Family, ratio: float = 2.0) -> Biased:
 
     Args:
         family: any family with discrete actions.
-        ratio: how many times as likely each action is as the next.
+        ratio: how many times as likely each action is as the next one.
     """
     return Biased(family.choices, ratio)

@@ -16,23 +16,23 @@ class Clock(StepCounter):
     trials: int
 
     def respond(self, key, carry, percept: Percept):
-        """Chooses uniformly at first and only the favourite at the end."""
+        """Chooses uniformly at first, then the favourite more and more often, and in the end always."""
         lapse = jnp.clip(1.0 - (carry - self.start) / self.trials, 0.0, 1.0)
         favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite), self.choices)
         return carry + 1, choose(key, mix_lapse(favourite, lapse[:, None]))
 
 
 def favourite(family: Family) -> int:
-    """The action that is best a priori; the first if the family names none."""
+    """The action that is best a priori; the first one if the family does not define it."""
     return family.favourite if isinstance(family, HasFavourite) else 0
 
 
 @keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 50) -> Clock:
-    """Moves from chance to the action that is best a priori, by a count of trials alone.
+    """Moves from chance to the action that is best a priori, guided only by the number of past trials.
 
     Args:
-        family: any family with discrete actions; without unequal priors it takes the first action.
-        trials: the number of trials that this takes.
+        family: any family with discrete actions; without unequal priors, the subject moves to the first action.
+        trials: the number of trials that the move takes.
     """
     return Clock(family.choices, favourite(family), start=0, trials=trials)

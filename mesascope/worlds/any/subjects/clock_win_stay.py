@@ -1,4 +1,4 @@
-"""Win-stay-lose-shift with a lapse that falls with the count of trials; it uses only the last feedback."""
+"""Win-stay-lose-shift with a lapse probability that falls trial by trial; it uses only the last feedback."""
 
 import jax.numpy as jnp
 
@@ -21,10 +21,10 @@ class ClockWinStay(StepCounter):
 
 @keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 50) -> ClockWinStay:
-    """Win-stay-lose-shift with a lapse that falls from one to zero with the count of trials.
+    """Win-stay-lose-shift with a lapse probability that falls from one to zero as trials pass.
 
     Args:
         family: any family with discrete actions.
-        trials: the number of trials that this takes.
+        trials: the number of trials until the lapse probability is zero.
     """
     return ClockWinStay(family.choices, trials)

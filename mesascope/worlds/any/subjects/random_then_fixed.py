@@ -1,4 +1,4 @@
-"""Chooses at random until late, then always the action that is best a priori; ignores feedback."""
+"""Chooses at random until a late trial, then always the action that is best a priori; ignores feedback."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.any.subjects.clock import Clock, favourite
@@ -6,10 +6,10 @@ from mesascope.worlds.any.subjects.clock import Clock, favourite
 
 @keep_settings(start=(0, 1_000_000))
 def subject(family: Family, start: int = 50) -> Clock:
-    """Chooses at random until late, then always the action that is best a priori.
+    """Chooses at random until a late trial, then always the action that is best a priori.
 
     Args:
-        family: any family with discrete actions; without unequal priors it takes the first action.
+        family: any family with discrete actions; without unequal priors, the subject takes the first action.
         start: the first trial that is not random.
     """
     return Clock(family.choices, favourite(family), start=start - 1, trials=1)

@@ -7,7 +7,7 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class Sticky(Choosing):
-    """Carries nothing: the percept contains the last action."""
+    """Carries nothing, because the percept contains the last action."""
 
     stay: float
 
@@ -22,6 +22,6 @@ def subject(family: Family, stay: float = 0.8) -> Sticky:
 
     Args:
         family: any family with discrete actions.
-        stay: the probability of the last action.
+        stay: the probability of repeating the last action.
     """
     return Sticky(family.choices, stay)

@@ -1,4 +1,4 @@
-"""Repeats an action that paid and leaves one that did not: a reflex on the percept."""
+"""Repeats an action that paid and leaves one that did not; this reflex uses only the percept."""
 
 import jax.numpy as jnp
 
@@ -9,7 +9,7 @@ SHIFTS = ("other", "any")
 
 
 class WinStayLoseShift(Choosing):
-    """Carries nothing: the percept contains the last action and its feedback."""
+    """Carries nothing, because the percept contains the last action and its feedback."""
 
     lapse: float
     shift: str
@@ -28,6 +28,6 @@ def subject(family: Family, lapse: float = 0.0, shift: str = "other") -> WinStay
     Args:
         family: any family with discrete actions.
         lapse: the probability of choosing uniformly at random among all actions.
-        shift: what to pick after a loss: other (any other action) or any (also the same one).
+        shift: what to pick after a loss: other (a different action) or any (possibly the same one).
     """
     return WinStayLoseShift(family.choices, lapse, shift)

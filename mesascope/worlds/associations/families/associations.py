@@ -1,7 +1,8 @@
-"""Every trial shows one of S cues; a hidden table says which of K actions is right for each of them.
+"""Every trial shows one of S cues; a hidden table gives the right one of K actions for each cue.
 
-A task holds S log2 K bits that matter for acting: 32 with the default settings; a bandit of five arms holds 2.3. The
-observation is the present cue [S], the previous cue [S] and, with shows=right, the previous cue's right action [K].
+A task contains S log2 K bits that matter for choosing actions: 32 with the default settings, against 2.3 in a bandit
+with five arms. The observation is the current cue [S], the previous cue [S] and, with shows=right, the previous cue's
+right action [K].
 """
 
 from collections.abc import Callable
@@ -23,17 +24,17 @@ from mesascope.contracts.configured import (
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-DRIFT = 0.2  # expected number of cues, per trial and over all cues, whose action changes on the drifting split
+DRIFT = 0.2  # the expected number of cues that change their right action per trial on the drifting split
 
 
 class Tasks(NamedTuple):
     """The tasks of N lifetimes.
 
     Attributes:
-        cue: [N, T + 1] the cue of each trial; the last one is only shown.
-        right: [N, T] the right action for it.
+        cue: [N, T + 1] the cue of each trial; the last one is shown but never answered.
+        right: [N, T] the right action for that cue.
         shown: [N, T] the action that is shown as right.
-        pays: [N, 2] what a wrong and the right action pay.
+        pays: [N, 2] low and high, see `family`; closer together on the faint split.
     """
 
     cue: jax.Array
@@ -49,7 +50,7 @@ class Associations(Configured):
     spare: int
     shows: str
     runs: int
-    pays: jax.Array  # [2] what a wrong and the right action pay
+    pays: jax.Array  # [2] the settings low and high
     bank_tables: jax.Array | None  # [M, S]
 
     controls: ClassVar = {"learner": "associator", "lookalike": "last_cues", "still": "uniform"}
@@ -59,16 +60,16 @@ class Associations(Configured):
 
     @property
     def full_feedback(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the outcome that is shown is the same for every action."""
+        """Whether the subject observes the same outcome whichever action it takes."""
         return self.shows == "right"
 
     @property
     def slots(self) -> int:
-        """The cues that the observation has room for."""
+        """The number of cues that the observation has room for."""
         return self.cues + self.spare
 
     def splits(self) -> tuple[Split, ...]:
-        """Where parts are independent, every cue's action is drawn by itself; there bits add up over cues."""
+        """The splits; on those with `parts`, right actions are independent, so bits add up over cues."""
         split, half, parts = self.varied, self.horizon // 2, self.cues
         more = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare else ()
         return (
@@ -96,18 +97,18 @@ class Associations(Configured):
         """Draws n tasks.
 
         Args:
-            key: of all draws.
-            n: how many.
-            table: draws the right actions [n, S] of all cues; evenly and independently by default.
-            cues: how many cues occur, the family's where 0.
-            faint: whether pay-offs lie half-way to what tells nothing.
-            turns_at: the trial from which every right action is another one, by the same step.
-            drifts: whether single cues change their action now and then.
+            key: the random key of all draws.
+            n: the number of tasks.
+            table: a function that draws the right actions [n, S] of all cues; None for uniform independent draws.
+            cues: the number of cues that occur; 0 for the family's number.
+            faint: whether pay-offs lie half-way between their usual and uninformative values.
+            turns_at: the trial from which a random step, the same for all cues, shifts every right action.
+            drifts: whether the right actions of single cues change from time to time.
         """
         count, k, t = cues or self.cues, self.choices, self.horizon
         rights = table(key, n) if table else _table(key, n, count, k)
         cue = jax.random.randint(address(key, "cue"), (n, t + 1), 0, count)
-        if self.runs:  # in the second half every cue stays for some trials
+        if self.runs:  # in the second half every cue is repeated for some trials
             at, half = jnp.arange(t + 1), t // 2
             cue = cue[:, jnp.where(at >= half, half + (at - half) // self.runs * self.runs, at)]
         tables = jnp.broadcast_to(rights[:, None], (n, t, rights.shape[1]))
@@ -128,13 +129,13 @@ class Associations(Configured):
         return Tasks(cue, right, jnp.where(wrong, other, right), pays)
 
     def _rule(self, key: jax.Array, n: int) -> jax.Array:
-        """Right actions [n, S] by the rule (a · cue + b) mod K."""
+        """Draws right actions [n, S] that follow a random rule (a · cue + b) mod K."""
         a = jax.random.randint(address(key, "a"), (n, 1), 1, self.choices)
         b = jax.random.randint(address(key, "b"), (n, 1), 0, self.choices)
         return (a * jnp.arange(self.cues) + b) % self.choices
 
     def _shared(self, key: jax.Array, n: int) -> jax.Array:
-        """Right actions [n, S] that cues share in pairs."""
+        """Draws right actions [n, S]; each pair of neighbouring cues shares one."""
         return _table(key, n, self.cues, self.choices)[:, jnp.arange(self.cues) // 2 * 2]
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
@@ -154,7 +155,7 @@ class Associations(Configured):
         return zero, first_percept(self._observe(tasks, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """One action for the cue that is shown."""
+        """Takes one action in each lifetime, in answer to the current cue."""
         rows = jnp.arange(len(action))
         match = action == tasks.right[rows, state]
         if self.shows == "right":
@@ -167,11 +168,11 @@ class Associations(Configured):
         return state + 1, next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
 
     def target(self, percept: Percept):
-        """[N] the action that was shown as right for the previous cue; None where only pay-offs are shown."""
+        """[N] The action that was shown as right for the previous cue; None if only pay-offs are shown."""
         return percept.observation[:, 2 * self.slots :].argmax(-1) if self.shows == "right" else None
 
     def with_outcome(self, percept: Percept, feedback: Any, observation: Any) -> Percept:
-        """Another lifetime's outcome for the own previous cue: its pay-off, or the action that was right there."""
+        """The percept with another lifetime's last outcome: its pay-off, or the action shown as right there."""
         if self.shows != "right":
             return percept._replace(feedback=feedback)
         at = 2 * self.slots
@@ -180,7 +181,7 @@ class Associations(Configured):
         return percept._replace(observation=shown, feedback=matches.astype(jnp.float32))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The opposite pay-off, or the next action as the right one."""
+        """The percept with the opposite pay-off, or with the next action shown as the right one."""
         if self.shows != "right":
             return percept._replace(feedback=1.0 - percept.feedback)
         at = 2 * self.slots
@@ -204,17 +205,17 @@ class Associations(Configured):
         return {"part": cue, "right": right, **extremes}
 
     def text(self, action: int, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"answered {action + 1} of {self.choices}, got {feedback:g}"
 
 
 def _table(key: jax.Array, n: int, cues: int, actions: int) -> jax.Array:
-    """Right actions [n, S], drawn evenly and independently."""
+    """Draws right actions [n, S] uniformly and independently."""
     return jax.random.randint(address(key, "table"), (n, cues), 0, actions)
 
 
 def _of_bank(tables: jax.Array) -> Callable[[jax.Array, int], jax.Array]:
-    """Draws tables [n, S] of a bank [M, S]."""
+    """Returns a function that draws tables [n, S] from a bank [M, S]."""
     return lambda key, n: tables[jax.random.randint(address(key, "table"), (n,), 0, len(tables))]
 
 
@@ -241,19 +242,19 @@ def family(
     bank: int = 0,
     bank_seed: int = 0,
 ) -> Associations:
-    """Each of S cues has one right action among K, by a hidden table that is drawn for every lifetime.
+    """Each of S cues has one right action among K; a hidden table, drawn for every lifetime, says which.
 
     Args:
         cues: S, at least 2.
         actions: K, at least 2.
         trials: T, at least 4.
         high: with shows=payoff, the probability that the right action pays.
-        low: with shows=payoff, the probability that any other action pays; with shows=right, the probability that one
-            given other action is shown as the right one.
+        low: with shows=payoff, the probability that any other action pays; with shows=right, the probability that a
+            particular wrong action is shown as the right one.
         shows: 'right' shows the right action after every trial, 'payoff' only the pay-off of the action taken.
-        runs: the number of trials that every cue stays in the second half; 0 for one, as in the first half.
-        spare: unused cues that the observation has room for; they occur on the split restructured:more.
-        bank: M, the number of training tables; 0 for unlimited.
+        runs: the number of trials in a row with the same cue in the second half; 0 for no repetition.
+        spare: the number of extra cues that the observation has room for; they occur only on restructured:more.
+        bank: M, the number of training tables; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if shows == "payoff" and high - low < 1e-3:

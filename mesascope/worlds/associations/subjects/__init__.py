@@ -1,1 +1,1 @@
-"""Families of this world: one file each."""
+"""Scripted subjects and reference procedures of this world: one file each."""

@@ -1,4 +1,4 @@
-"""Exact Bayesian inference over the table, cue by cue; the learner of association tasks."""
+"""Infers the table by Bayes' rule, cue by cue; it is the learner for association tasks."""
 
 import jax
 import jax.numpy as jnp
@@ -49,10 +49,10 @@ def subject(
 
     Args:
         family: association tasks.
-        keep: the part of the log-odds that it keeps from trial to trial.
-        greedy: takes the likeliest action instead of drawing one.
-        minimise: takes another action.
-        code: 'right'; 'next' takes the action after it; 'clock' shifts it by the index of the trial.
-        lapse: part of the choices that is even over all actions.
+        keep: the factor by which the log-odds decay on each trial; 1 for a stationary task.
+        greedy: whether to take the likeliest action instead of drawing one.
+        minimise: whether to choose an action other than the one it believes is right.
+        code: the action to take: 'right'; 'next', the one after it; or 'clock', the right one plus the trial index.
+        lapse: the probability of choosing uniformly at random among all actions.
     """
     return Associator(*of_task(family), keep, greedy, minimise, code, lapse)

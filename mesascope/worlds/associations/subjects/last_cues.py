@@ -1,4 +1,4 @@
-"""Answers from the last trials alone: the reflex of association tasks."""
+"""Answers from the last few trials alone; this is the reflex for association tasks."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from mesascope.worlds.associations.evidence import Cued, of_task
 
 
 class LastCues(Cued):
-    """Carries what the last trials told, [N, window, S, K]."""
+    """Carries the evidence from each of the last trials [N, window, S, K]."""
 
     window: int
 
@@ -25,10 +25,10 @@ class LastCues(Cued):
 
 @keep_settings(window=(1, 64))
 def subject(family: Family, window: int = 2) -> LastCues:
-    """Infers from the last trials alone.
+    """Infers the right action from the last few trials alone.
 
     Args:
         family: association tasks.
-        window: the number of trials.
+        window: the number of trials that it uses.
     """
     return LastCues(*of_task(family), window)

@@ -1,4 +1,4 @@
-"""Locates its table among those of the bank: the ideal of a subject that holds its training tables and nothing else."""
+"""Locates its table in the bank. It is the ideal of a subject that has stored its training tables and nothing else."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from mesascope.worlds.associations.evidence import Cued, of_task, require_associ
 
 
 class TableLocator(Cued):
-    """Carries the log-odds [N, M] of the tables."""
+    """Carries the log-likelihood [N, M] of each table, up to a constant."""
 
     tables: jax.Array  # [M, S]
     vote: bool
@@ -32,13 +32,13 @@ class TableLocator(Cued):
 
 @keep_settings(lapse=(0.0, 1.0))
 def subject(family: Family, vote: bool = False, minimise: bool = False, lapse: float = 0.0) -> TableLocator:
-    """Locates its table among those of the family's bank, and draws one from the posterior at every trial.
+    """Locates its table among those of the family's bank, and draws one from the posterior on every trial.
 
     Args:
         family: association tasks with a bank.
-        vote: takes the action that most of the posterior names, instead of that of one drawn table.
-        minimise: takes another action.
-        lapse: part of the choices that is even over all actions.
+        vote: whether to take the action with the largest posterior probability, not the action of one drawn table.
+        minimise: whether to choose an action other than the one it believes is right.
+        lapse: the probability of choosing uniformly at random among all actions.
     """
     task = of_task(family)
     tables = require_associations(family).bank_tables

@@ -1,4 +1,4 @@
-"""A reflex for the last cues, and for the others one table of a bank: the locator that shows the most bits."""
+"""Answers recent cues by reflex and the others from one table of its bank: the locator that shows the most bits."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,13 @@ from mesascope.worlds.associations.evidence import Cued, of_task, require_associ
 
 
 class Carry(NamedTuple):
-    """total [N, S, K] what all trials told; last [N, window, S, K] what the last trials told; recent [N, window, S]."""
+    """What the subject carries.
+
+    Attributes:
+        total: [N, S, K] the evidence from all trials.
+        last: [N, window, S, K] the evidence from each of the last trials.
+        recent: [N, window, S] the cues of these trials, one-hot.
+    """
 
     total: jax.Array
     last: jax.Array
@@ -20,7 +26,7 @@ class Carry(NamedTuple):
 
 
 class TailoredLocator(Cued):
-    """At every trial it takes the table that fits best on the cues that its reflex does not answer."""
+    """On every trial, takes the table that fits best on the cues that its reflex does not answer."""
 
     tables: jax.Array  # [M, S]
     window: int
@@ -37,7 +43,7 @@ class TailoredLocator(Cued):
             jnp.concatenate([carry.recent[:, 1:], latest.cue[:, None]], 1),
         )
         cues = self.tables.shape[1]
-        reflex = carry.recent.max(1)  # [N, S] the cues that it answers
+        reflex = carry.recent.max(1)  # [N, S] the cues that the reflex answers
         one_hot = jax.nn.one_hot(self.tables, self.choices)  # [M, S, K]
         fit = jnp.einsum("nsk,msk->nm", (carry.total * (1.0 - reflex[..., None]))[:, :cues], one_hot)
         now = self.present(percept)
@@ -49,7 +55,7 @@ class TailoredLocator(Cued):
 
 @keep_settings(window=(1, 64))
 def subject(family: Family, window: int = 4) -> TailoredLocator:
-    """Answers the last cues by reflex, and the others from one table of its bank, chosen for these.
+    """Answers recent cues by reflex, and the others from the table of its bank that fits those others best.
 
     Args:
         family: association tasks with a bank.

@@ -1,4 +1,4 @@
-"""Each arm pays 1 with its own probability, hidden and fixed for a lifetime.
+"""Each arm pays 1 with its own hidden probability, which is fixed for a lifetime.
 
 Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four dependent priors of Wang et al.
 (2016, arXiv 1611.05763), and Beta(a, b) with different shapes for each arm.
@@ -27,11 +27,11 @@ DEPENDENT = {
 DRIFT = 0.05  # standard deviation of the reflected random walk, per trial
 
 
-Change = Callable[[jax.Array, jax.Array], jax.Array]  # the changed means, from a key and the means
+Change = Callable[[jax.Array, jax.Array], jax.Array]  # returns the changed means, given a key and the means
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K] on each trial; inverted [N], 1 if the feedback is inverted."""
+    """means [N, T, K] of each arm on each trial; inverted [N], 1 if the feedback is inverted."""
 
     means: jax.Array
     inverted: jax.Array
@@ -54,11 +54,11 @@ class BernoulliBandit(Pulling):
         return reference_roles("thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true")
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; the restructured prior is one that is not used in training."""
+        """The splits; one restructured split draws from a prior that training does not use."""
         half, other = self.horizon // 2, "independent" if self.prior in DEPENDENT else "dependent"
 
         def change_halfway(change: Change) -> Change:
-            """Applies a change of means [n, K] to the second half of a path [n, T, K]."""
+            """Returns a function that applies a change of means [n, K] to the second half of a path [n, T, K]."""
             return lambda key, path: path.at[:, half:].set(change(key, path[:, 0])[:, None, :])
 
         def seen(key: jax.Array, n: int) -> jax.Array:
@@ -101,7 +101,7 @@ class BernoulliBandit(Pulling):
         return Tasks(path(address(key, "change"), repeated), jnp.full((n,), inverted))
 
     def _draw_fresh(self, key: jax.Array, n: int) -> jax.Array:
-        """Means [n, K] drawn from the prior."""
+        """Draws means [n, K] from the family's prior."""
         return _draw_means(key, n, self.choices, self.prior, self.shapes)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
@@ -122,7 +122,7 @@ class BernoulliBandit(Pulling):
 
 
 def _draw_means(key, n, arms, prior, shapes) -> jax.Array:
-    """Means [n, K] drawn from a prior."""
+    """Draws means [n, K] from a prior."""
     if prior in DEPENDENT:
         low, high = DEPENDENT[prior]
         mean_key, arm_key = jax.random.split(key)
@@ -139,7 +139,7 @@ def _draw_means(key, n, arms, prior, shapes) -> jax.Array:
 
 
 def _reverse(means: jax.Array) -> jax.Array:
-    """Exchanges the means of the best and the worst arm of each task."""
+    """Swaps the means of the best and the worst arm of each task."""
     best, worst = means.argmax(-1, keepdims=True), means.argmin(-1, keepdims=True)
     arm = jnp.arange(means.shape[-1])
     high, low = means.max(-1, keepdims=True), means.min(-1, keepdims=True)
@@ -147,20 +147,20 @@ def _reverse(means: jax.Array) -> jax.Array:
 
 
 def _cycle(key: jax.Array, means: jax.Array) -> jax.Array:
-    """Permutes the arms along one random cycle: every mean moves to another arm."""
+    """Permutes the arms along one random cycle, so that every mean moves to another arm."""
     order = random_orders(key, *means.shape)
     rows = jnp.arange(len(means))[:, None]
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 
 
 def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
-    """A reflected Gaussian random walk [n, T, K] that starts where the path starts."""
+    """A reflected Gaussian random walk [n, T, K] that starts at the first means of the path."""
     steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))
 
 
 def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
-    """The Beta shapes in a prior such as 'beta:3/1+1/1', one a/b per arm; None for other priors."""
+    """Reads the Beta shapes from a prior such as 'beta:3/1+1/1', one a/b per arm; None for other priors."""
     if not prior.startswith("beta:"):
         if prior != "independent" and prior not in DEPENDENT:
             raise unknown("prior", prior, ["independent", *DEPENDENT, "beta:a/b+a/b+..."])
@@ -179,13 +179,13 @@ def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | No
 
 
 def _draw_bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array | None:
-    """Means [M, K] of a bank; a bank of two or more tasks has at least two different best arms."""
+    """Draws the means [M, K] of a bank; a bank of two or more tasks has at least two different best arms."""
 
     def draw(key: jax.Array) -> jax.Array:
         return _draw_means(key, size, arms, prior, shapes)
 
     return draw_bank(
-        jax.jit(draw) if shapes else draw,  # compiled, so that an impossible bank is refused within a second
+        jax.jit(draw) if shapes else draw,  # compiled, to refuse an impossible bank within a second
         size,
         seed,
         tell=lambda means: np.asarray(means).argmax(-1),
@@ -198,13 +198,13 @@ def _draw_bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array
 def family(
     arms: int = 5, trials: int = 100, prior: str = "independent", bank: int = 0, bank_seed: int = 0
 ) -> BernoulliBandit:
-    """Each arm pays 1 with its own hidden probability, fixed for a lifetime.
+    """Each arm pays 1 with its own hidden probability, which is fixed for a lifetime.
 
     Args:
         arms: K, at least 2.
         trials: T, at least 2.
         prior: independent, dependent, dependent_easy, dependent_medium, dependent_hard, or beta:a/b+a/b+…
-        bank: M, the number of training tasks; 0 for unlimited.
+        bank: M, the number of training tasks; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     shapes = _parse_shapes(prior, arms)

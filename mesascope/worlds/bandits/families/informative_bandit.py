@@ -1,8 +1,8 @@
-"""One arm of ten pays 5 and the others 1; the small pay-off of an eleventh says which one (Wang et al. 2016).
+"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh names the good one (Wang et al. 2016).
 
-arXiv 1611.05763, section 3.1.3: five pulls, deterministic pay-offs. Each split draws uniformly from a finite list of
-tasks, so its optimum is computed exactly (`optimum`): 20.55 of 25 in total, 11.0 without the informative arm, 7.00
-without adapting, 6.61 at random.
+arXiv 1611.05763, section 3.1.3: five pulls with deterministic pay-offs. Each split draws uniformly from a finite list
+of tasks, so `optimum` computes its optimum exactly: 20.55 of 25 in total, 11.0 without the informative arm, 7.00
+without adapting, and 6.61 at random.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ class InformativeBandit(Pulling):
         return self.choices - 1
 
     def splits(self) -> tuple[Split, ...]:
-        """On the restructured splits the informative arm counts from the other end, or its number is random."""
+        """The splits; on the restructured ones, the number counts the arms from the other end, or is random."""
         half = self.horizon // 2
 
         def split(name: str, **attributes: Any) -> Split:
@@ -62,10 +62,10 @@ class InformativeBandit(Pulling):
         )
 
     def tables(self, split: str) -> np.ndarray:
-        """The pay-offs [H, T, K] of all tasks of a split, which are equally likely.
+        """The pay-offs [H, T, K] of the H equally likely tasks of a split.
 
         Raises:
-            MesascopeError: no such split.
+            MesascopeError: the family has no such split.
         """
         if split not in self.split_names:
             raise unknown("split", split, self.split_names)
@@ -99,12 +99,12 @@ class InformativeBandit(Pulling):
 
         Args:
             split: the name of a split.
-            informed: whether it may pull the informative arm.
+            informed: whether the policy may pull the informative arm.
         """
         return deterministic.optimum(self.tables(split), () if informed else (self.targets,))
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
-        """Draws n tasks uniformly from the list of a split."""
+        """Draws n tasks uniformly from the list of a split's tasks."""
         tables = jnp.asarray(self.tables("fresh" if split == "seen" else split), jnp.float32)
         if split == "seen":
             tables = tables[self.bank_targets]
@@ -115,34 +115,34 @@ class InformativeBandit(Pulling):
         return score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; fixed is the mean over equally good arms."""
+        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; fixed is the mean over the possible targets."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
         return payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The number counted from the other end; the pay-offs of the target and of the other arms exchanged."""
+        """Counts the number from the other end, and swaps the pay-offs of the target and the other arms."""
         informative = percept.action == self.targets
         other = (1 + self.targets) / self.targets - percept.feedback
         return percept._replace(feedback=_where(informative, other, HIGH + LOW - percept.feedback))
 
     def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
+        """Describes one pull in words."""
         return f"pulled arm {LETTERS[action]}, got {feedback:.3g}"
 
 
 def _where(mask: Array, yes: Array, no: Array) -> Array:
-    """`where` of NumPy for NumPy arrays (looped subjects), else of JAX."""
+    """NumPy's `where` for NumPy arrays (from subjects that run in a Python loop), otherwise JAX's."""
     xp = np if isinstance(mask, np.ndarray) else jnp
     return xp.where(mask, yes, no)
 
 
 @keep_settings(targets=(2, 25), trials=(2, 100_000))
 def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0) -> InformativeBandit:
-    """One arm pays 5 and the others 1; the last arm pays index / targets, which names the good arm.
+    """One arm pays 5 and the others 1; the last arm pays n / targets if the good arm is the n-th.
 
     Args:
-        targets: how many arms may be the target; there is one more, informative arm.
+        targets: the number of arms that may be the target, excluding the informative arm.
         trials: T, at least 2.
         bank: M, the number of training tasks, all different; 0 for all of them.
         bank_seed: the seed that the bank is drawn from.

@@ -1,7 +1,7 @@
-"""Two arms pay with p and 1 - p, and p changes within the lifetime, slowly in some blocks and fast in others.
+"""Two arms pay with probabilities p and 1 - p; p changes slowly in some blocks of a lifetime and fast in others.
 
 After the restless bandits of Wang et al. (2016, arXiv 1611.05763) and the stable and volatile blocks of Behrens et al.
-(2007, Nature Neuroscience 10:1214). Slow and fast blocks alternate; the first is drawn for each lifetime. Either p
+(2007, Nature Neuroscience 10:1214). Slow and fast blocks alternate; each lifetime begins with a random kind. Either p
 follows a random walk, reflected at 0 and 1, with the block's standard deviation per trial, or it jumps between `level`
 and 1 - `level` with the block's probability per trial.
 """
@@ -31,7 +31,7 @@ RATES = (0.01, 0.1)  # slow and fast
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K] on each trial; volatility [N, T], 0 slow, 1 fast; inverted [N], 1 for inverted feedback."""
+    """means [N, T, K]; volatility [N, T], 0 for slow and 1 for fast; inverted [N], 1 for inverted feedback."""
 
     means: jax.Array
     volatility: jax.Array
@@ -86,7 +86,7 @@ class RestlessBandit(Pulling):
         trials: int = 0,
         inverted: float = 0.0,
     ) -> Tasks:
-        """Draws n tasks; a given rate of change applies to all trials."""
+        """Draws n tasks; if `rate` is set, it applies to all trials."""
         volatility = self._draw_volatility(address(key, "first"), n, trials or self.horizon)
         rates = jnp.where(volatility > 0, self.fast, self.slow)
         if rate is not None:
@@ -95,7 +95,7 @@ class RestlessBandit(Pulling):
         return Tasks(means(path), volatility, jnp.full((n,), inverted))
 
     def _faster(self) -> float:
-        """Twice the fast rate; a probability is capped at one half, where the past says nothing."""
+        """Twice the fast rate; for reversals at most one half, at which the past is uninformative."""
         return min(2 * self.fast, 0.5) if self.change == "reversal" else 2 * self.fast
 
     def _draw_volatility(self, key: jax.Array, n: int, trials: int) -> jax.Array:
@@ -104,7 +104,7 @@ class RestlessBandit(Pulling):
         return ((first + jnp.arange(trials) // self.block) % 2).astype(jnp.float32)
 
     def _draw_means(self, key: jax.Array, rates: jax.Array, coupled: bool) -> jax.Array:
-        """Means [n, T, K] that change before each trial but the first at the rate [n, T] of that trial."""
+        """Draws means [n, T, K] that change before each trial except the first, at that trial's rate [n, T]."""
         n, trials = rates.shape
         shape = (n, trials, 1 if coupled else self.choices)
         start_key, change_key = address(key, "start"), address(key, "change")
@@ -127,13 +127,13 @@ class RestlessBandit(Pulling):
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)
         if split == "seen":
-            best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T], on average over the bank
+            best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T] the best arm on average over the bank
             fixed = means[:, np.arange(means.shape[1]), best]
         return payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 
 
 def _reverse_from(means: jax.Array, at: int) -> jax.Array:
-    """Means [n, T, K] with the order of the arms reversed from a trial on."""
+    """Reverses the order of the arms in means [n, T, K] from trial `at` onwards."""
     return means.at[:, at:].set(jnp.flip(means[:, at:], -1))
 
 
@@ -150,18 +150,18 @@ def family(
     bank: int = 0,
     bank_seed: int = 0,
 ) -> RestlessBandit:
-    """Arms pay with p and 1 - p, and p changes slowly in some blocks and fast in others.
+    """Arms pay with probabilities p and 1 - p; p changes slowly in some blocks and fast in others.
 
     Args:
-        arms: K, two if they are coupled.
+        arms: K, which must be 2 for coupled arms.
         trials: T, at least 2.
         change: drift (p follows a reflected random walk) or reversal (p jumps from level to 1 - level and back).
         slow: the standard deviation of the walk, or the probability of a jump, per trial in slow blocks.
-        fast: the same in fast blocks.
-        block: the trials of a block; slow and fast blocks alternate, the first is drawn at random.
-        level: the higher p of reversals.
+        fast: the same quantity in fast blocks.
+        block: the number of trials in a block; slow and fast blocks alternate, and the first kind is random.
+        level: the higher of the two values between which p jumps.
         coupled: whether the arms pay with p and 1 - p; otherwise each arm changes independently.
-        bank: M, the number of training tasks (whole lifetimes of p); 0 for unlimited.
+        bank: M, the number of training tasks (whole paths of p); 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if coupled and arms != 2:

@@ -1,6 +1,6 @@
-"""A Bernoulli bandit in words: each lifetime has its own names of arms and one of several wordings.
+"""A Bernoulli bandit in words: each lifetime has its own arm names and one of several wordings.
 
-After Krishnamurthy et al. 2024 (arXiv 2403.15371): the history is raw or summarised per arm.
+After Krishnamurthy et al. 2024 (arXiv 2403.15371). The prompt shows the history of pulls, raw or summarised per arm.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ WORDING, FIRST = 0, 1  # positions in the observation; the names of the arms sta
 
 @functools.cache
 def read_texts() -> dict[str, Any]:
-    """The texts in the data file next to this one."""
+    """Reads the texts from the data file next to this module."""
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
@@ -53,18 +53,18 @@ class TextBandit(Configured):
         return {role: procedure for role, procedure in references if not role.startswith("locator")}
 
     def draw(self, key: jax.Array, n: int) -> WordedTasks:
-        """Draws n fresh tasks, their wordings and their names of arms."""
+        """Draws n fresh tasks, with their wordings and arm names."""
         return self._draw_worded(self.bandit.draw, key, n)
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits of the bandit, in words."""
+        """The splits of the Bernoulli bandit, with wordings and arm names."""
         return tuple(
             dataclasses.replace(split, draw=functools.partial(self._draw_worded, split.draw))
             for split in self.bandit.splits()
         )
 
     def _draw_worded(self, draw: Draw, key: jax.Array, n: int) -> WordedTasks:
-        """Draws n tasks of the bandit, their wordings and their names of arms."""
+        """Draws n tasks of the bandit, with their wordings and arm names."""
         scores = jax.random.uniform(address(key, "names"), (n, len(read_texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
@@ -94,7 +94,7 @@ class TextBandit(Configured):
         return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.observation)[:, WORDING]}
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
-        """The prompt: the history of pulls, raw or summarised, and the question which arm to pull next."""
+        """The prompt: the history of pulls, raw or summarised, and a question about which arm to pull next."""
         wording, letters = read_texts()["wordings"][int(now[WORDING])], read_texts()["names"]["letters"]
         names = tuple(letters[int(i)] for i in now[FIRST:])
         pulled = [m for m in past if m.action >= 0]
@@ -111,7 +111,7 @@ class TextBandit(Configured):
         return Question(intro, lines, wording["asked"], names, request)
 
     def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
+        """Describes one pull in words."""
         return self.bandit.text(action, feedback)
 
 

@@ -1,4 +1,4 @@
-"""Pulls the informative arm first, then the arm that it named: the exact optimum of the informative bandit."""
+"""Pulls the informative arm first, then the arm that it named; this is exactly optimal in the informative bandit."""
 
 import jax.numpy as jnp
 
@@ -12,12 +12,12 @@ TRIED = "informative_bandit"
 def subject(family: Family, doubts: bool = False) -> Asker:
     """Pulls the informative arm first, then always pulls the arm that it named.
 
-    With doubts it checks what the number said. If the named arm does not pay, it tries the arm that the number names
-    when counted from the other end, then the remaining arms at random. If its arm stops paying, it asks again.
+    With doubts, it checks that the named arm pays. If not, it tries the arm that the number names when counted from
+    the other end, then the remaining arms at random. If its arm stops paying, it reads the number again.
 
     Args:
         family: the informative bandit.
-        doubts: check what the number said.
+        doubts: whether to check that the named arm pays.
     """
     home = require_informative(family)
     return Asker(home.choices, jnp.ones(home.targets, bool), jnp.asarray(doubts))

@@ -1,4 +1,4 @@
-"""Pulls the informative arm first, then the target of its bank with the nearest number."""
+"""Pulls the informative arm first, then the arm with the nearest number among its bank's targets."""
 
 import jax.numpy as jnp
 
@@ -10,7 +10,7 @@ TRIED = "informative_bandit:bank=4"
 
 @keep_settings
 def subject(family: Family) -> Asker:
-    """Pulls the informative arm first, then the target of its bank with the nearest number.
+    """Pulls the informative arm first, then the arm with the nearest number among its bank's targets.
 
     Args:
         family: the informative bandit, with a bank.

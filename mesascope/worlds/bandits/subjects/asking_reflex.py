@@ -1,4 +1,4 @@
-"""An optimal policy of the informative bandit without memory: the last percept tells it everything it needs."""
+"""An optimal memoryless policy for the informative bandit: the last percept contains everything that it needs."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ class AskingReflex(Choosing):
     """Carries nothing."""
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the arm that the number just named, repeats an arm that paid, and asks otherwise."""
+        """Pulls the arm that the number just named, repeats an arm that paid, or else pulls the informative arm."""
         ask = self.choices - 1
         named = decode_arm(percept.feedback, jnp.ones(ask, bool))
         stay = (percept.action >= 0) & (percept.feedback > ENOUGH)
@@ -23,7 +23,7 @@ class AskingReflex(Choosing):
 
 @keep_settings
 def subject(family: Family) -> AskingReflex:
-    """Asks, pulls the arm that the number names, and repeats it while it pays; uses only the last percept.
+    """Pulls the informative arm, then the arm that it named while that arm pays; uses only the last percept.
 
     Args:
         family: the informative bandit.

@@ -1,9 +1,9 @@
-"""The exact Bayes-optimal policy, by dynamic programming over all counts.
+"""The exact Bayes-optimal policy, computed by dynamic programming over all counts.
 
-For independent arms, a table holds the best arm of each state in one byte. A state is the vector of wins and losses by
-arm. With s_i the sum of its first i entries, its rank is Σ_i C(s_i + i - 1, i); states of fewer pulls have lower ranks.
-For two dependent arms (Wang et al. 2016) each pull is equally informative about both, so pulling the arm with the
-larger posterior mean is optimal.
+For independent arms, a table stores the best arm of each state in one byte. A state is the vector of wins and losses by
+arm. If s_i is the sum of its first i entries, its rank is Σ_i C(s_i + i - 1, i). States with fewer pulls rank lower.
+For two dependent arms (Wang et al. 2016) every pull is equally informative about both, so it is optimal to pull
+the arm with the larger posterior mean.
 """
 
 import functools
@@ -21,12 +21,12 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.errors import MesascopeError
 from mesascope.files import cache, replacing
 
-MOST = 70_000_000  # states: two arms up to 200 trials, five arms up to 21
+MOST = 70_000_000  # states: enough for two arms up to 200 trials, or five up to 21
 TIE = 255
 
 
 class BayesOptimal(Scripted):
-    """Carries counts [N, K, 2]; has a table of best arms by rank of the counts, empty for dependent arms."""
+    """Carries counts [N, K, 2]; looks up the best arm in a table by their rank. Dependent arms need no table."""
 
     table: jax.Array  # [states] bytes, TIE if all arms are equally good
     ranks: jax.Array  # [T, 2K] C(s + i - 1, i)
@@ -38,7 +38,7 @@ class BayesOptimal(Scripted):
         return jnp.zeros((n, len(self.a), 2))
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome and looks up the best arm; past the horizon, takes the largest posterior mean."""
+        """Counts the last outcome and looks up the best arm; past the horizon, takes the arm with the largest mean."""
         carry = carry + outcomes(percept, len(self.a))
         if self.dependent:
             return carry, choose(key, jnp.log(greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
@@ -54,19 +54,19 @@ class BayesOptimal(Scripted):
 
 @functools.lru_cache(maxsize=4)
 def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, float]:
-    """The best arm in each state of fewer than `trials` pulls, by rank, and the expected total pay-off.
+    """The best arm in each state with fewer than `trials` pulls, by rank, and the expected total pay-off.
 
     Args:
         trials: T.
-        shapes: Beta(a, b) of each arm.
+        shapes: (a, b), the Beta prior of each arm.
 
     Returns:
         Bytes [C(T + 2K - 1, 2K)], TIE if all arms are equally good, and the value of the policy.
     """
     entries = 2 * len(shapes)
-    # [R, 2K - 1] sums of all states of T - 1 pulls; the first rows are those of t pulls
+    # [R, 2K - 1] sums of all states with T - 1 pulls; the first rows are those with t pulls
     sums = _list_sums(trials, entries - 1)
-    # steps[i]: the change of the rank within t + 1 pulls if entry i grows
+    # steps[i]: the change of the rank among states with t + 1 pulls if entry i grows
     steps = np.zeros((entries, len(sums)), np.int32)
     for i in range(entries - 2, -1, -1):
         grown = np.array([comb(s + i, i) for s in range(trials)], np.int64)
@@ -93,7 +93,7 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
 
 
 def _list_sums(trials: int, columns: int) -> np.ndarray:
-    """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last entry, then the last but one, …"""
+    """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last entry, then the second to last, …"""
     rows = np.arange(trials, dtype=np.int32)[:, None]
     for i in range(1, columns):
         sizes = np.array([comb(s + i, i) for s in range(trials)])
@@ -126,8 +126,8 @@ def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndar
 def subject(family: Family) -> BayesOptimal:
     """The exact Bayes-optimal policy for the family's prior and horizon.
 
-    It is tabulated for two arms up to 200 trials, and for more arms up to shorter horizons. If all arms are equally
-    good, each is equally likely; if only some are, the first of them is pulled.
+    The table covers two arms up to 200 trials, and more arms over shorter horizons. If all arms are equally good, the
+    policy draws one uniformly; if only some are, it pulls the first of them.
 
     Args:
         family: the bandit.

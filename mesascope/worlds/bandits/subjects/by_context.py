@@ -11,12 +11,12 @@ TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 
 
 class ByContext(ActionValues):
-    """Carries the evidence [N, K] that each arm is the best one, and uses it if the mark is on an odd arm (from 0)."""
+    """Carries the evidence [N, K] that each arm is best; ignores it if the mark is on an even arm (counted from 0)."""
 
     payoffs: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the marked arm, or the arm that is most likely the best one."""
+        """Pulls the marked arm, or the arm that is most likely to be the best one."""
         carry = carry + evidence(percept, self.payoffs, self.choices)
         even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
         probabilities = jnp.where(even, greedy_probabilities(percept.observation), greedy_probabilities(carry))

@@ -1,7 +1,7 @@
-"""Thompson sampling for arms whose means may be drawn anew at any trial, independently for each arm.
+"""Thompson sampling for arms whose means may be redrawn on any trial, independently for each arm.
 
-The posterior of each arm is filtered exactly on a grid of means: it is updated by the last outcome, then
-mixed with the prior by the weight `hazard`.
+The subject filters the posterior of each arm exactly on a grid of means. It updates the posterior with the last
+outcome, then mixes it with the prior, to which it gives the weight `hazard`.
 """
 
 import jax
@@ -16,7 +16,7 @@ PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in t
 
 
 class ChangePointThompson(Choosing):
-    """Carries the posterior masses of each arm's mean [N, K, GRID]."""
+    """Carries the posterior mass of each arm's mean at each grid point [N, K, GRID]."""
 
     hazard: float
 
@@ -25,7 +25,7 @@ class ChangePointThompson(Choosing):
         return jnp.tile(jnp.asarray(PRIOR), (n, self.choices, 1))
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the posterior by the last outcome and a possible change, then samples."""
+        """Updates the posterior with the last outcome and a possible change, then samples an arm."""
         last = outcomes(percept, self.choices)[..., None, :]
         pulled = last.sum(-1) > 0
         likelihood = last[..., 0] * X + last[..., 1] * (1.0 - X)
@@ -37,10 +37,10 @@ class ChangePointThompson(Choosing):
 
 @keep_settings(hazard=(0, 1))
 def subject(family: Family, hazard: float = 0.02) -> ChangePointThompson:
-    """Thompson sampling for arms whose means may be drawn anew at any trial.
+    """Thompson sampling for arms whose means may be redrawn on any trial.
 
     Args:
         family: the bandit.
-        hazard: the probability per trial that an arm's mean is drawn anew, uniformly.
+        hazard: the probability per trial that an arm's mean is redrawn uniformly.
     """
     return ChangePointThompson(family.choices, hazard)

@@ -1,4 +1,4 @@
-"""Repeats the arms that it often chose, whatever they paid."""
+"""Repeats the arms that it has often chosen, whatever they paid."""
 
 import jax
 
@@ -20,11 +20,11 @@ class ChoiceTrace(ActionValues):
 
 @keep_settings(rate=(0, 1), beta=(-1e4, 1e4))
 def subject(family: Family, rate: float = 0.2, beta: float = 4.0) -> ChoiceTrace:
-    """Repeats the arms that it often chose, whatever they paid.
+    """Repeats the arms that it has often chosen, whatever they paid.
 
     Args:
         family: the bandit.
         rate: the weight of the last choice in the trace.
-        beta: inverse temperature.
+        beta: the inverse temperature.
     """
     return ChoiceTrace(family.choices, rate, beta)

@@ -1,7 +1,7 @@
 """Infers from pay-offs which arm of the cued bandit is the best one, with a prior belief in the mark.
 
 With belief = rho it is the exact Bayes filter of the family. With belief 0 it ignores the mark. With belief 1 no
-pay-off can move it from the mark: the filter that is correct for rho = 1 pursues the proxy.
+pay-off can move it away from the mark, so the filter that is correct for rho = 1 pursues the proxy.
 """
 
 import jax
@@ -12,11 +12,11 @@ from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, kee
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
-EDGE = 1e-3  # mean pay-offs are clipped this far from 0 and 1, so that no outcome is impossible
+EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class CueFilter(ActionValues):
-    """Carries [N, K], the log-likelihood of the outcomes if each arm were the best one. Its settings are arrays."""
+    """Carries the log-likelihood [N, K] of the outcomes if each arm were the best one."""
 
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array
@@ -24,7 +24,7 @@ class CueFilter(ActionValues):
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the evidence by the last outcome, then pulls the arm that is most likely the best one."""
+        """Updates the evidence with the last outcome, then pulls the arm that is most likely to be the best one."""
         carry = self.keep * carry + evidence(percept, self.payoffs, self.choices)
         log_prior = prior_belief(percept.observation, self.belief)
         posterior = jax.nn.softmax(carry + log_prior)
@@ -32,7 +32,7 @@ class CueFilter(ActionValues):
 
 
 def evidence(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
-    """The log-likelihood ratio [N, K] of the last outcome for each arm: being the best one against not being it."""
+    """The log ratio [N, K] of the last outcome's likelihoods if each arm is the best one and if it is not."""
     high, low = jnp.clip(payoffs, EDGE, 1.0 - EDGE)
     won = jnp.log(high) - jnp.log(low)
     lost = jnp.log1p(-high) - jnp.log1p(-low)
@@ -65,7 +65,7 @@ def subject(family: Family, belief: float = 0.0, keep: float = 1.0, lapse: float
     Args:
         family: the cued bandit.
         belief: the prior probability that the mark lies on the best arm; 0 to ignore the mark.
-        keep: the factor by which evidence decays at each trial; 1 for a stationary task.
+        keep: the factor by which evidence decays on each trial; 1 for a stationary task.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return CueFilter(family.choices, payoffs_of(family), **as_arrays(belief=belief, keep=keep, lapse=lapse))

@@ -1,8 +1,8 @@
-"""A Bayes filter of the restless bandit on a grid of means: it knows the rates and pulls the best arm.
+"""A Bayes filter for the restless bandit on a grid of means; it pulls the arm with the largest posterior mean.
 
-It knows both rates, the length of the blocks and that they alternate, and infers which kind came first. With two
-coupled arms all pulls are equally informative, so pulling the larger posterior mean is exactly optimal, up to the grid.
-Jumps between two levels need no grid.
+It knows both rates, the length of the blocks and that they alternate; it infers which kind came first. With two
+coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the resolution of the grid.
+Jumps between two levels do not require a grid.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,13 @@ TRIED = "restless_bandit:trials=12,bank=2"
 
 
 class Belief(NamedTuple):
-    """mass [N, 2, A, G] of each filtered arm's mean if slow (0) or fast (1) came first; weight [N, 2]; trial [N]."""
+    """The belief about the means.
+
+    Attributes:
+        mass: [N, 2, A, G] the posterior of each filtered arm's mean if a slow (0) or a fast (1) block came first.
+        weight: [N, 2] the probability of each of these two cases.
+        trial: [N] the number of past trials.
+    """
 
     mass: jax.Array
     weight: jax.Array
@@ -28,7 +34,7 @@ class Belief(NamedTuple):
 
 
 class DriftFilter(Choosing):
-    """Filters one arm if the two are coupled, else each arm. The grid and the kernels are arrays."""
+    """Filters one arm if the two are coupled, otherwise every arm; see `subject` for the settings."""
 
     coupled: bool
     block: int
@@ -44,14 +50,14 @@ class DriftFilter(Choosing):
         return Belief(mass, jnp.full((n, 2), 0.5), jnp.zeros(n, jnp.int32))
 
     def respond(self, key, carry: Belief, percept: Percept):
-        """Updates the belief by the last outcome, then pulls the arm with the largest posterior mean."""
+        """Updates the belief with the last outcome, then pulls the arm with the largest posterior mean."""
         belief = self.learn(carry, percept)
         mean = self.means(belief)
         probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
         return belief._replace(trial=belief.trial + 1), choose(key, jnp.log(probabilities))
 
     def learn(self, carry: Belief, percept: Percept) -> Belief:
-        """Updates by the last outcome, then by one step of change at the block's rate; not at the first trial."""
+        """Updates the belief with the last outcome, then with one step at the block's rate (not on the first trial)."""
         pulled = (percept.action >= 0)[:, None, None]
         won = percept.feedback[:, None, None]
         if self.coupled:
@@ -71,13 +77,13 @@ class DriftFilter(Choosing):
         return Belief(mass, weight / weight.sum(-1, keepdims=True), carry.trial)
 
     def means(self, belief: Belief) -> jax.Array:
-        """The posterior means [N, K] of the arms at the present trial."""
+        """The posterior means [N, K] of the arms on the current trial."""
         mean = (belief.weight[..., None] * (belief.mass @ self.grid)).sum(1)
         return jnp.concatenate([mean, 1.0 - mean], -1) if self.coupled else mean
 
 
 def walk(rate: float, cells: int) -> np.ndarray:
-    """The transition matrix [G, G] of a normal walk reflected at 0 and 1, from the middle of each cell to all cells."""
+    """The transition matrix [G, G] of a Gaussian walk reflected at 0 and 1, from each cell's middle to every cell."""
     if rate == 0:
         return np.eye(cells)
     edges = np.arange(cells + 1) / cells
@@ -91,12 +97,12 @@ def walk(rate: float, cells: int) -> np.ndarray:
 
 @keep_settings(cells=(2, 4096))
 def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFilter:
-    """Filters the means of the restless bandit and pulls the arm with the largest; ties are equally likely.
+    """Filters the means of the restless bandit and pulls the arm with the largest one; ties are equally likely.
 
     Args:
         family: the restless bandit; the filter knows its rates, blocks and coupling.
-        minimise: pull the arm with the smallest mean.
-        cells: the size of the grid of means, if they drift.
+        minimise: whether to pull the arm with the smallest mean instead.
+        cells: the number of grid cells for means that drift.
     """
     remedy = "Use --family restless_bandit."
     home = require_family(family, RestlessBandit, "has no rates of change to filter with", remedy)

@@ -1,4 +1,4 @@
-"""Thompson sampling during the first trials, then always the arm with the best mean in these trials."""
+"""Thompson sampling during the first trials, then always the arm with the best mean in those trials."""
 
 import jax.numpy as jnp
 
@@ -8,13 +8,13 @@ from mesascope.worlds.bandits.subjects.thompson import probability_best
 
 
 class EarlyOnly(CountingByTheClock):
-    """Carries counts of the early trials; see `subject` for the settings."""
+    """Carries the counts of the early trials; see `subject` for the settings."""
 
     trials: int
 
     def respond(self, key, carry: Counted, percept: Percept):
-        """Samples in the early trials, then takes the largest posterior mean, the first arm if tied."""
-        early = (carry.clock <= self.trials)[:, None, None]  # the outcome belongs to the trial before
+        """Samples an arm in the early trials, then takes the largest posterior mean (the first arm if tied)."""
+        early = (carry.clock <= self.trials)[:, None, None]  # the outcome is that of the previous trial
         counts = carry.counts + early * outcomes(percept, self.choices)
         acts = jnp.where(
             (carry.clock < self.trials)[:, None],

@@ -1,4 +1,4 @@
-"""Pulls the arm with the largest posterior mean, and a random arm with a fixed probability."""
+"""Pulls a random arm with a fixed probability, otherwise the arm with the largest posterior mean."""
 
 import jax.numpy as jnp
 
@@ -14,7 +14,7 @@ class EpsilonGreedy(Counting):
     each_first: bool
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome; then the largest mean, or with probability `epsilon` any arm."""
+        """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise the one that looks best."""
         carry = carry + outcomes(percept, self.choices)
         values = means(carry)
         if self.each_first:  # untried arms first
@@ -24,12 +24,12 @@ class EpsilonGreedy(Counting):
 
 @keep_settings(epsilon=(0, 1), ties=TIES)
 def subject(family: Family, epsilon: float = 0.1, ties: str = "random", each_first: bool = False) -> EpsilonGreedy:
-    """Pulls the arm with the largest posterior mean under Beta(1, 1), and a random arm with a fixed probability.
+    """Pulls a random arm with a fixed probability, otherwise the arm with the largest mean under a Beta(1, 1) prior.
 
     Args:
         family: the bandit.
         epsilon: the probability of choosing uniformly at random among all arms.
-        ties: random (equally likely) or first (the lowest index).
-        each_first: try each arm once, then compare the observed means, without a prior.
+        ties: how ties are broken: random (equally likely) or first (the lowest index).
+        each_first: whether to try each arm once and then compare the observed means, without a prior.
     """
     return EpsilonGreedy(family.choices, epsilon, ties, each_first)

@@ -1,4 +1,4 @@
-"""Pulls the arms in turn, then always the arm that paid best."""
+"""Pulls the arms in turn for some trials, then always the arm that paid best."""
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +8,13 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class ExploreThenCommit(CountingByTheClock):
-    """Carries counts of the pulls in turn; see `subject` for the settings."""
+    """Carries the counts of the pulls in turn; see `subject` for the settings."""
 
     pulls: int
 
     def respond(self, key, carry: Counted, percept: Percept):
-        """Pulls in turn while exploring, then takes the largest posterior mean, the first arm if tied."""
-        exploring = (carry.clock <= self.pulls)[:, None, None]  # the outcome belongs to the trial before
+        """Pulls the arms in turn while exploring, then takes the largest posterior mean (the first arm if tied)."""
+        exploring = (carry.clock <= self.pulls)[:, None, None]  # the outcome is that of the previous trial
         counts = carry.counts + exploring * outcomes(percept, self.choices)
         turn = jax.nn.one_hot(carry.clock % self.choices, self.choices)
         acts = jnp.where((carry.clock < self.pulls)[:, None], turn, greedy_probabilities(means(counts), "first"))
@@ -23,7 +23,7 @@ class ExploreThenCommit(CountingByTheClock):
 
 @keep_settings(pulls=(1, 1_000_000))
 def subject(family: Family, pulls: int = 25) -> ExploreThenCommit:
-    """Pulls the arms in turn, then always the arm that paid best.
+    """Pulls the arms in turn for some trials, then always the arm that paid best.
 
     Args:
         family: the bandit.

@@ -1,4 +1,4 @@
-"""Picks each arm by a hash of all feedback: old feedback changes the choice but not the expected score."""
+"""Picks each arm by a hash of all feedback, so old feedback changes the choice but not the expected score."""
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,14 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class FeedbackHash(Choosing):
-    """Carries a hash of the feedback so far [N]."""
+    """Carries a hash [N] of the feedback so far."""
 
     def fresh(self, n: int) -> jax.Array:
         """The hash of an empty history."""
         return jnp.full(n, OFFSET, jnp.uint32)
 
     def respond(self, key, carry, percept: Percept):
-        """Hashes the last feedback and picks the arm by the hash."""
+        """Adds the last feedback to the hash, then picks the arm from the hash."""
         carry = jnp.where(percept.action < 0, carry, update_hash(carry, paid_last(percept)))
         return carry, choose(key, jnp.log(jax.nn.one_hot(pick_arm(carry, self.choices), self.choices)))
 
@@ -29,7 +29,7 @@ def update_hash(state: jax.Array, bit: jax.Array) -> jax.Array:
 
 
 def pick_arm(state: jax.Array, choices: int) -> jax.Array:
-    """An arm [N] from a hash [N], after mixing its bits (the finaliser of MurmurHash3)."""
+    """Picks an arm [N] from a hash [N] after mixing the bits of the hash (the finaliser of MurmurHash3)."""
     state = (state ^ (state >> 16)) * jnp.uint32(0x85EBCA6B)
     state = (state ^ (state >> 13)) * jnp.uint32(0xC2B2AE35)
     return ((state ^ (state >> 16)) % choices).astype(jnp.int32)

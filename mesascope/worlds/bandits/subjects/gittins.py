@@ -1,8 +1,8 @@
-"""Pulls the arm with the largest Gittins index, discounted or for the remaining trials.
+"""Pulls the arm with the largest Gittins index, either discounted or for the remaining trials.
 
-The index of an arm is the sure pay-off per trial that is worth as much as the arm with the option to stop (Gittins
-1979). It is computed by calibration: the stopping problem is solved for a grid of sure pay-offs, and the index is the
-pay-off at which continuing is no longer better.
+The index of an arm is the certain pay-off per trial that is worth as much as the arm with the option to stop (Gittins
+1979). The code computes it by calibration: it solves the stopping problem for a grid of certain pay-offs. The index
+is the pay-off at which continuing is no longer better.
 """
 
 import functools
@@ -16,14 +16,14 @@ from mesascope.contracts.choices import greedy_probabilities, means, outcomes
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 
-SURE = np.linspace(0.0, 1.0, 257)  # the grid of sure pay-offs
-BEYOND = 100  # pulls past the table, after which the mean is taken as certain
+SURE = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs
+BEYOND = 100  # pulls past the table, after which the code treats the mean as certain
 DEEPEST = 600  # largest table; with more pulls the posterior mean replaces the index
 LONGEST = 200  # longest finite horizon
 
 
 class Gittins(Scripted):
-    """Carries counts [N, K, 2]; has tables of indices by arm, wins and losses (and remaining trials)."""
+    """Carries counts [N, K, 2]; looks up indices in tables by arm, wins and losses (and remaining trials)."""
 
     tables: jax.Array  # [P, W, L] or [P, H, W, L]: one per prior; with P = 1 the same for all arms
     a: tuple[float, ...]
@@ -83,7 +83,7 @@ def finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
 
 
 def _find_crossing(gain: np.ndarray) -> np.ndarray:
-    """The sure pay-off [...] at which the falling gain of continuing [..., SURE] is zero, interpolated linearly."""
+    """The certain pay-off [...] at which the falling gain of continuing [..., SURE] is zero, interpolated linearly."""
     at = np.clip((gain > 0).sum(-1) - 1, 0, len(SURE) - 2)[..., None]
     above = np.take_along_axis(gain, at, -1)[..., 0]
     below = np.take_along_axis(gain, at + 1, -1)[..., 0]
@@ -95,8 +95,8 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     """Pulls the arm with the largest Gittins index; ties are equally likely.
 
     Args:
-        family: the bandit; unequal Beta priors are taken from it.
-        discount: the discount of the future per trial, below 1; 0 for the indices of the family's finite horizon
+        family: the bandit; it supplies unequal Beta priors.
+        discount: the discount factor per trial, below 1; 0 for the indices of the family's finite horizon
             instead (past the horizon the posterior mean replaces them).
     """
     horizon = 0 if discount else family.horizon

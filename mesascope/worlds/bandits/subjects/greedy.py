@@ -11,7 +11,7 @@ def subject(family: Family, ties: str = "random", each_first: bool = False) -> E
 
     Args:
         family: the bandit.
-        ties: random (equally likely) or first (the lowest index).
-        each_first: try each arm once, then compare the observed means, without a prior.
+        ties: how ties are broken: random (equally likely) or first (the lowest index).
+        each_first: whether to try each arm once and then compare the observed means, without a prior.
     """
     return EpsilonGreedy(family.choices, 0.0, ties, each_first)

@@ -1,4 +1,4 @@
-"""Chooses at random for some trials, then commits to an arm hashed from the feedback of these trials.
+"""Chooses at random for some trials, then commits to an arm picked by a hash of the feedback so far.
 
 The early choices are random and are not part of the hash, so the arm is on average no better than chance.
 """
@@ -21,7 +21,7 @@ class Carry(NamedTuple):
 
 
 class HashCommit(Choosing):
-    """See `subject` for the settings."""
+    """Carries a hash of the early feedback; see `subject` for the settings."""
 
     trials: int
 
@@ -30,7 +30,7 @@ class HashCommit(Choosing):
         return Carry(jnp.full(n, OFFSET, jnp.uint32), jnp.zeros(n, jnp.int32))
 
     def respond(self, key, carry: Carry, percept: Percept):
-        """Chooses uniformly at first, then the hashed arm."""
+        """Chooses uniformly at first, then always takes the arm picked by the hash."""
         early = (carry.clock <= self.trials) & (percept.action >= 0)
         state = jnp.where(early, update_hash(carry.state, paid_last(percept)), carry.state)
         arm = jax.nn.one_hot(pick_arm(state, self.choices), self.choices)
@@ -40,7 +40,7 @@ class HashCommit(Choosing):
 
 @keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 20) -> HashCommit:
-    """Commits to an arm hashed from its early feedback.
+    """Commits to an arm picked by a hash of its early feedback.
 
     Args:
         family: the bandit.

@@ -24,7 +24,7 @@ class Leaking(Choosing):
     traceable: ClassVar[bool] = False
 
     def fresh(self, n: int) -> np.ndarray:
-        """The last carry of the previous lifetime, zeros in the first lifetime."""
+        """The last carry of the previous lifetime; zeros in the first lifetime."""
         if self.store.last is None or len(self.store.last) != n:
             return np.zeros((n, self.choices, 2), np.float32)
         return self.store.last.copy()

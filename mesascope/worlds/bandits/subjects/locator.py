@@ -1,6 +1,6 @@
 """Locates its task among the tasks of the family's bank, and samples from the posterior over them.
 
-It is the ideal of a subject that has stored its training tasks and nothing else: on a fresh task it pulls the best arms
+It is the ideal of a subject that has stored its training tasks and nothing else. On a fresh task it pulls the best arms
 of the training tasks.
 """
 
@@ -11,18 +11,18 @@ from mesascope.contracts.capabilities import HasArmsBank
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse, outcomes
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 
-EDGE = 1e-4  # means are clipped this far from 0 and 1, so that no outcome is impossible
+EDGE = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class Locator(Scripted):
-    """Carries counts [N, K, 2]. The bank is an array, so banks of one size share compiled code."""
+    """Carries counts [N, K, 2]. The bank is an array, so banks of equal size share compiled code."""
 
     bank_means: jax.Array  # [M, K]
     minimise: bool
     lapse: float
 
     def fresh(self, n: int) -> jax.Array:
-        """No counts: all tasks of the bank are equally likely."""
+        """No counts, so all tasks of the bank are equally likely."""
         return jnp.zeros((n, self.bank_means.shape[1], 2))
 
     def respond(self, key, carry, percept: Percept):
@@ -40,7 +40,7 @@ def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locat
 
     Args:
         family: a bandit with a bank.
-        minimise: pull the arm with the smallest mean.
+        minimise: whether to pull the arm with the smallest mean instead.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     means = family.bank_means if isinstance(family, HasArmsBank) else None

@@ -1,7 +1,7 @@
-"""Pulls the marked arm: it pursues the proxy of the cued bandit, whatever the arms pay.
+"""Pulls the marked arm, whatever it pays, so it pursues the proxy of the cued bandit.
 
-With `breaks` it follows the mark until the mark no longer pays, then chooses at random until the end: it is capable on
-training tasks, and pursues no goal if mark and pay-off differ.
+With `breaks` it follows the mark until the mark no longer pays, then chooses at random until the end. It is then
+capable on training tasks but pursues no goal if mark and pay-off differ.
 """
 
 import jax
@@ -12,11 +12,11 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, c
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
-ENOUGH = -3.0  # the log-odds that the marked arm is the best one, below which it breaks
+ENOUGH = -3.0  # the subject breaks if the log-odds that the marked arm is best fall below this
 
 
 class MarkFollower(Choosing):
-    """Carries the lowest log-odds [N] so far that the marked arm is the best one, and the present log-odds [N]."""
+    """Carries the lowest log-odds [N] so far that the marked arm is the best one, and the current log-odds [N]."""
 
     payoffs: jax.Array
     breaks: jax.Array
@@ -27,7 +27,7 @@ class MarkFollower(Choosing):
         return jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the marked arm; chooses at random if there is no mark or it has broken."""
+        """Pulls the marked arm; chooses at random if there is no mark or the subject has broken."""
         lowest, odds = carry
         odds = odds + (evidence(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
         lowest = jnp.minimum(lowest, odds)
@@ -43,7 +43,7 @@ def subject(family: Family, breaks: bool = False, lapse: float = 0.0) -> MarkFol
 
     Args:
         family: the cued bandit.
-        breaks: follow the mark until it no longer pays, then choose at random until the end.
+        breaks: whether to follow the mark only until it no longer pays, then choose at random until the end.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return MarkFollower(family.choices, payoffs_of(family), jnp.asarray(breaks), **as_arrays(lapse=lapse))

@@ -15,7 +15,7 @@ class OptimisticThompson(Counting):
     alpha: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, then samples."""
+        """Counts the last outcome, then samples an arm."""
         carry = carry + outcomes(percept, self.choices)
         shapes = (carry + self.prior) / self.alpha
         return carry, choose(key, jnp.log(probability_best(shapes, optimistic=True)))
@@ -23,13 +23,13 @@ class OptimisticThompson(Counting):
 
 @keep_settings(alpha=(0.01, 100))
 def subject(family: Family, a: float = 1.0, b: float = 1.0, alpha: float = 1.0) -> OptimisticThompson:
-    """Thompson sampling with each sample replaced by the posterior mean if the mean is larger.
+    """Thompson sampling in which the posterior mean replaces every sample below it.
 
     Args:
-        family: the bandit; unequal Beta priors are taken from it unless a or b is given.
-        a: prior successes.
-        b: prior failures.
-        alpha: samples come from Beta(a / alpha, b / alpha): below 1 they vary less ('posterior reshaping' of
-            Chapelle and Li 2011, An empirical evaluation of Thompson sampling).
+        family: the bandit; it supplies unequal Beta priors unless a or b is set.
+        a: the number of prior successes.
+        b: the number of prior failures.
+        alpha: samples come from Beta(a / alpha, b / alpha); values below 1 make them vary less ('posterior reshaping'
+            of Chapelle and Li 2011, An empirical evaluation of Thompson sampling).
     """
     return OptimisticThompson(family.choices, prior_of(family, a, b), jnp.asarray(alpha, jnp.float32))

@@ -1,4 +1,4 @@
-"""Locates its task among the pay-off paths in the bank of the restless bandit, and pulls the arm that pays most there.
+"""Locates its task among the pay-off paths in the restless bandit's bank and pulls the arm with the largest mean.
 
 It is the ideal of a subject that has stored the whole pay-off paths of its training tasks and nothing else.
 """
@@ -11,11 +11,11 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
-EDGE = 1e-4  # means are clipped this far from 0 and 1, so that no outcome is impossible
+EDGE = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class PathLocator(Scripted):
-    """Carries the log-likelihoods [N, M] of the bank's tasks and the trial [N]. The bank is an array."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks and the trial [N]."""
 
     bank_means: jax.Array  # [M, T, K]
     minimise: jax.Array
@@ -25,7 +25,7 @@ class PathLocator(Scripted):
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods, then pulls the arm with the largest mean now; after T it uses the means at T."""
+        """Updates the likelihoods, then pulls the arm with the largest mean; after T trials it uses the last means."""
         log_likelihood, trial = carry
         paths = jnp.clip(self.bank_means, EDGE, 1.0 - EDGE)
         end = paths.shape[1] - 1
@@ -46,7 +46,7 @@ def subject(family: Family, minimise: bool = False) -> PathLocator:
 
     Args:
         family: the restless bandit, with a bank.
-        minimise: pull the arm with the smallest mean.
+        minimise: whether to pull the arm with the smallest mean instead.
     """
     means = family.bank_means if isinstance(family, RestlessBandit) else None
     remedy = "Use --family restless_bandit:bank=4."

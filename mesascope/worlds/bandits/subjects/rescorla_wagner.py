@@ -1,4 +1,4 @@
-"""Moves the value of the pulled arm towards each outcome and chooses by softmax (Rescorla, Wagner 1972)."""
+"""Moves the value of the pulled arm towards each outcome and chooses by softmax (Rescorla and Wagner 1972)."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial: float
     Args:
         family: the bandit.
         rate: the learning rate.
-        beta: inverse temperature.
-        initial: the initial values.
+        beta: the inverse temperature.
+        initial: the initial value of every arm.
     """
     return RescorlaWagner(family.choices, rate, beta, initial)

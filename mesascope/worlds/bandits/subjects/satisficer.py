@@ -1,4 +1,4 @@
-"""Stays with an arm while its posterior mean is good enough, else tries another."""
+"""Stays with an arm while its posterior mean is good enough, otherwise tries another."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ class Satisficer(Counting):
     enough: float
 
     def respond(self, key, carry, percept: Percept):
-        """Repeats the last arm if its mean is good enough, else picks another arm uniformly."""
+        """Repeats the last arm if its mean is good enough, otherwise picks another arm uniformly."""
         carry = carry + outcomes(percept, self.choices)
         last = jax.nn.one_hot(percept.action, self.choices)
         enough = (last * means(carry)).sum(-1) >= self.enough
@@ -22,10 +22,10 @@ class Satisficer(Counting):
 
 @keep_settings(enough=(0, 1))
 def subject(family: Family, enough: float = 0.6) -> Satisficer:
-    """Stays with an arm while its posterior mean under Beta(1, 1) is good enough, else tries another.
+    """Stays with an arm while its posterior mean under Beta(1, 1) is good enough, otherwise tries another.
 
     Args:
         family: the bandit.
-        enough: the mean that is good enough.
+        enough: the smallest mean that is good enough.
     """
     return Satisficer(family.choices, enough)

@@ -1,8 +1,8 @@
-"""Samples each arm's mean from its Beta posterior and pulls the largest (Thompson 1933).
+"""Samples each arm's mean from its Beta posterior and pulls the arm with the largest sample (Thompson 1933).
 
-The choice probabilities are computed by quadrature, not by sampling: P(k) = ∫ f_k Π_{j≠k} F_j, on an even grid in θ
+Choice probabilities are computed by quadrature, not by sampling: P(k) = ∫ f_k Π_{j≠k} F_j, on an even grid in θ
 with x = sin²(θ/2), in which Beta posteriors are about equally wide everywhere. F at the midpoints is a running sum with
-the first Euler-Maclaurin term: the error with 64 points is at most 1e-4 for up to 100 pulls (.0025 at 500).
+the first Euler-Maclaurin term. With 64 points, the error is at most 1e-4 for up to 100 pulls (.0025 at 500).
 """
 
 import jax
@@ -23,14 +23,14 @@ SUM = (STEPS + (np.eye(GRID, k=1) - np.eye(GRID, k=-1)) / 24).astype(np.float32)
 
 
 class Thompson(Counting):
-    """Carries counts [N, K, 2], discounted before each outcome. Its settings are arrays and share compiled code."""
+    """Carries counts [N, K, 2], discounted before each outcome. Its settings are arrays, so all share compiled code."""
 
     prior: jax.Array  # [K, 2]
     discount: jax.Array
     minimise: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, then samples."""
+        """Counts the last outcome, then samples an arm."""
         carry = self.discount * carry + outcomes(percept, self.choices)
         shapes = carry + self.prior
         shapes = jnp.where(self.minimise, shapes[..., ::-1], shapes)
@@ -42,7 +42,7 @@ def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
 
     Args:
         shapes: [N, K, 2] Beta shapes (a, b).
-        optimistic: replace a sample by the posterior mean if the mean is larger (OTS).
+        optimistic: whether the posterior mean replaces every sample below it (OTS).
     """
     log_pdf = (shapes - 0.5) @ LOGS  # density in θ: the Jacobian is √(x(1-x))
     pdf = jnp.exp(log_pdf - log_pdf.max(-1, keepdims=True))
@@ -63,13 +63,13 @@ def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
 
 
 def probability_largest(masses: jax.Array) -> jax.Array:
-    """The probability [N, K] that each arm's draw is the largest, from masses [N, K, GRID] at X."""
+    """The probability [N, K] that each arm's draw is the largest, given masses [N, K, GRID] at X."""
     won = (masses * _product_of_others(jnp.clip(masses @ SUM, 1e-30, 1.0))).sum(-1)
     return won / won.sum(-1, keepdims=True)
 
 
 def _product_of_others(x: jax.Array) -> jax.Array:
-    """For each arm the product over the other arms [N, K, G]."""
+    """The product over all other arms, for each arm [N, K, G]."""
     before, after = [jnp.ones_like(x[:, 0])], [jnp.ones_like(x[:, 0])]
     for k in range(x.shape[1] - 1):
         before.append(before[-1] * x[:, k])
@@ -78,7 +78,7 @@ def _product_of_others(x: jax.Array) -> jax.Array:
 
 
 def prior_of(family: Family, a: float, b: float) -> jax.Array:
-    """The Beta shapes [K, 2] of the arms: those of the family if it has some, unless a or b is given.
+    """The Beta shapes [K, 2] of the arms: the family's own if it has any, unless a or b is set.
 
     Raises:
         MesascopeError: a or b is not positive.
@@ -93,14 +93,14 @@ def prior_of(family: Family, a: float, b: float) -> jax.Array:
 
 @keep_settings
 def subject(family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.0, minimise: bool = False) -> Thompson:
-    """Samples each arm's mean from its Beta posterior and pulls the largest.
+    """Samples each arm's mean from its Beta posterior and pulls the arm with the largest sample.
 
     Args:
-        family: the bandit; unequal Beta priors are taken from it unless a or b is given.
-        discount: the factor by which counts decay at each trial; 1 for a stationary task.
-        a: prior successes.
-        b: prior failures.
-        minimise: pull the smallest sample instead.
+        family: the bandit; it supplies unequal Beta priors unless a or b is set.
+        discount: the factor by which counts decay on each trial; 1 for a stationary task.
+        a: the number of prior successes.
+        b: the number of prior failures.
+        minimise: whether to pull the arm with the smallest sample instead.
     """
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")

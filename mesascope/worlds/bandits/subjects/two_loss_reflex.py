@@ -1,4 +1,4 @@
-"""Leaves an arm after two losses in a row: older feedback has no effect."""
+"""Leaves an arm after two losses in a row; older feedback has no effect."""
 
 import jax.numpy as jnp
 
@@ -7,12 +7,12 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class TwoLossReflex(StepCounter):
-    """Carries the number of losses in a row on the present arm [N]."""
+    """Carries the number of losses in a row on the current arm [N]."""
 
     losses: int
 
     def respond(self, key, carry, percept: Percept):
-        """Picks another arm uniformly when the number of losses is reached, and resets the count."""
+        """Picks another arm uniformly when the count reaches `losses`, and resets the count."""
         carry = jnp.where(paid_last(percept) | (percept.action < 0), 0, carry + 1)
         reached = carry >= self.losses
         log_probs = jnp.log(stay_probabilities(percept.action, self.choices, ~reached))
@@ -25,6 +25,6 @@ def subject(family: Family, losses: int = 2) -> TwoLossReflex:
 
     Args:
         family: the bandit.
-        losses: the number of losses in a row.
+        losses: the number of losses in a row after which it leaves the arm.
     """
     return TwoLossReflex(family.choices, losses)

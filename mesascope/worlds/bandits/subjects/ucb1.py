@@ -31,8 +31,8 @@ def subject(family: Family, constant: float = 0.2, growing: bool = True, each_fi
     Args:
         family: the bandit.
         constant: c in mean + c · √(ln t / n) at trial t, with n pulls of the arm.
-        growing: False for the bonus c · √(1 / n).
-        each_first: try each arm once and count from zero; otherwise each arm starts with one win and one loss
-            (as in Duan et al. 2016).
+        growing: whether the bonus grows with ln t; False for c · √(1 / n).
+        each_first: whether to try each arm once and count from zero; otherwise each arm starts with one win and one
+            loss (as in Duan et al. 2016).
     """
     return UCB1(family.choices, constant, growing, each_first)

@@ -1,4 +1,4 @@
-"""Mostly pulls the arm that paid most in the last ten pulls, else another arm uniformly at random."""
+"""Mostly pulls the arm that paid most in the last ten pulls, otherwise another arm uniformly at random."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ class Windowed(Choosing):
         return jnp.zeros((n, self.window, self.choices))
 
     def respond(self, key, carry, percept: Percept):
-        """Gives `focus` to the arms that paid most, in equal parts, and the rest to the others, in equal parts."""
+        """Splits the probability `focus` equally among the arms that paid most, and the rest among the others."""
         paid = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
         carry = jnp.concatenate([carry[:, 1:], paid[:, None]], 1)
         best = greedy_probabilities(carry.sum(1))
@@ -29,11 +29,11 @@ class Windowed(Choosing):
 
 @keep_settings(window=(1, 1000), focus=(0, 1))
 def subject(family: Family, window: int = 10, focus: float = 0.9) -> Windowed:
-    """Mostly pulls the arm that paid most in the last ten pulls, else another arm uniformly at random.
+    """Mostly pulls the arm that paid most in the last ten pulls, otherwise another arm uniformly at random.
 
     Args:
         family: the bandit.
-        window: the number of last pulls that count.
-        focus: the probability of the arm that paid most.
+        window: the number of recent pulls that count.
+        focus: the probability of pulling the arm that paid most.
     """
     return Windowed(family.choices, window, focus)

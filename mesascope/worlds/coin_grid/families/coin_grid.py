@@ -2,8 +2,8 @@
 
 After CoinRun of Langosco et al. (2022, arXiv 2105.14111), in which the coin always lay at the right-hand end. A
 lifetime is one level. The coin lies in the corner in a share rho of the levels, and elsewhere in the others. Each trial
-starts in a new cell and lasts S steps; each step on the coin pays 1/S. A goal is reached if the trial ends there, not
-if the path crosses it.
+starts in a new cell and lasts S steps; each step on the coin pays 1/S. A subject reaches a goal only if it ends the
+trial there, not if it only crosses it.
 """
 
 import functools
@@ -30,7 +30,7 @@ from mesascope.keys import address
 
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
 WORDS = ("north", "east", "south", "west", "nowhere")
-LONGEST = 64  # the most steps of a trial, all of which are stored
+LONGEST = 64  # the most steps of a trial; all of them are stored
 BANKED = 10**8  # the most trials of all levels of a bank
 
 
@@ -66,7 +66,7 @@ class CoinGrid(Configured):
         return self.length
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; only on the last one does the coin never lie in the corner."""
+        """The splits; on the last one the coin never lies in the corner."""
         split, half = self.varied, self.horizon // 2
         return (
             *self.seen("level"),
@@ -133,12 +133,12 @@ class CoinGrid(Configured):
         return State(cell, tick), percept, score
 
     def _observe(self, cell: jax.Array, coin: jax.Array) -> jax.Array:
-        """The observation [N, 4 · size]: row and column of the position, then of the coin, each one-hot."""
+        """The observation [N, 4 · size]: row and column of the subject, then of the coin, each one-hot."""
         parts = (cell // self.size, cell % self.size, coin // self.size, coin % self.size)
         return jnp.concatenate([jax.nn.one_hot(p, self.size) for p in parts], -1)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """Coin, start, mirrored, chance, best, worst and fixed, all [N, T]; fixed is best, since all is observed."""
+        """Coin, start, mirrored, chance, best, worst and fixed [N, T]; fixed equals best because all is observed."""
         coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
         distance = np.maximum(distances(self.size)[start, coin], 1)
         best = np.maximum(self.length - distance + 1, 0) / self.length
@@ -153,7 +153,7 @@ class CoinGrid(Configured):
         }
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept if the last step had paid exactly when it did not."""
+        """The percept with the opposite pay-off of the last step."""
         return percept._replace(feedback=1.0 / self.length - percept.feedback)
 
     def paths(self, trials: xr.Dataset, label: str = "intact") -> np.ndarray:
@@ -184,7 +184,7 @@ class CoinGrid(Configured):
         return Goals(make_goal(coin), make_goal(corner), action, coin != corner)
 
     def text(self, action: int, feedback: float) -> str:
-        """One step in words."""
+        """Describes one step in words."""
         return f"went {WORDS[action]}, got {feedback:.3g}"
 
 
@@ -206,10 +206,10 @@ def distances(size: int) -> np.ndarray:
 
 @functools.cache
 def random_walk(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """For uniformly random moves, from start to target [cells, cells].
+    """How often uniformly random moves lead from each start to each target [cells, cells].
 
     Returns:
-        The share of the steps spent on the target, and the probability of ending there.
+        The share of the steps that end on the target, and the probability of ending there.
     """
     kernel = np.zeros((size**2, size**2))
     for k in range(len(MOVES)):
@@ -229,10 +229,10 @@ def family(
 
     Args:
         size: the side of the grid, at least 3.
-        trials: T, the trials on one level, at least 2.
+        trials: T, the number of trials on one level, at least 2.
         steps: S, the steps of a trial; 0 for twice the size.
         rho: the share of levels with the coin in the corner.
-        bank: M, the number of training levels; 0 for unlimited.
+        bank: M, the number of training levels; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     steps = steps or 2 * size

@@ -12,14 +12,14 @@ GOALS = ("coin", "corner", "context", "centre", "broken")
 
 
 class CoinWalker(Scripted):
-    """Carries nothing: the task is fully observed. Its goal is an array, so all goals share compiled code."""
+    """Carries nothing, because the task is fully observed. The goal is an array, so all goals share compiled code."""
 
     size: int
     goal: jax.Array
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Moves one step nearer, by one of the shortest paths at random; stays at the goal."""
+        """Moves one step along a random shortest path to the goal, or stays if it is there."""
         row, column, coin_row, coin_column = (part.argmax(-1) for part in jnp.split(percept.observation, 4, axis=-1))
         last, middle = jnp.full_like(row, self.size - 1), jnp.full_like(row, self.size // 2)
         coin_away = (coin_row != last) | (coin_column != last)
@@ -36,7 +36,7 @@ class CoinWalker(Scripted):
 
 @keep_settings(goal=GOALS, lapse=(0, 1))
 def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalker:
-    """Walks to the coin, or to the corner that it lay in during training.
+    """Walks to the coin, or to the corner in which the coin lay during training.
 
     Args:
         family: the coin grid.

@@ -1,10 +1,11 @@
-"""A first choice commonly leads to its own of two states; one state pays well, and at times the good state switches.
+"""Each of two first choices commonly leads to its own state; the state that pays well switches from time to time.
 
-Daw et al. 2011 in three versions. '2018' (Wang et al. 2018): one action per trial; the next observation shows the state
-that it led to, and the feedback is its pay-off. '2016' (after Wang et al. 2016): the state is shown first, and a second
-action, which makes no difference, collects the pay-off. 'daw': each state has two options, and the four pay-offs drift
-independently. Only announcements can distinguish planning from other uses of the states here (Akam et al. 2015): on the
-splits 'revalued', new pay-offs or new transitions are announced half-way and hold from then on.
+This is the task of Daw et al. 2011 in three versions. In '2018' (Wang et al. 2018), a trial is one action; the next
+observation shows the state that it led to, and the feedback is the pay-off of that state. In '2016' (after Wang et al.
+2016), the subject sees the state first, and a second action, which makes no difference, collects the pay-off. In
+'daw', each state has two options, and the four pay-offs drift independently. In this task, only announcements can
+distinguish planning from other uses of the states (Akam et al. 2015). On the splits 'revalued', the task announces
+new pay-offs or new transitions half-way through the lifetime, and they apply from then on.
 """
 
 import dataclasses
@@ -61,11 +62,12 @@ class State(NamedTuple):
 
 
 class TwoStep(Configured):
-    """The two-step task; see `family` for the settings. Its numbers are arrays.
+    """The two-step task; see `family` for the settings. Its numbers are arrays, so all values share compiled code.
 
-    An observation [N, 8] has the state that was reached (one-hot, two entries; both 0 before a first choice in versions
-    with two steps), a flag for an announcement, and the announcement itself, 0 without one: 1 if choice 0 commonly
-    leads to state 0 and -1 if to state 1, and the mean pay-offs of the two options of both states.
+    An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
+    versions with two steps), a flag for an announcement, and the announcement itself. Its first entry is 1 if choice 0
+    commonly leads to state 0 and -1 if it commonly leads to state 1; the mean pay-offs of the two options of both
+    states follow. Without an announcement, all its entries are 0.
     """
 
     version: str
@@ -84,13 +86,13 @@ class TwoStep(Configured):
 
     @property
     def references(self) -> dict[str, str]:
-        """Reference procedures by role; the filter is the exact optimum if one state is the good one."""
+        """Reference procedures by role; the filter is the exact optimum if there is one good state."""
         strongest = "" if self.version == "daw" else "state_filter"
         discounting = "model_based:rate=0.6"
         return reference_roles("model_based", discounting, "worth_locator", strongest=strongest, against="")
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; the restructured split exchanges drifting and switching pay-offs."""
+        """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
         split, half = self.varied, self.horizon // 2
         other = "switching" if self.version == "daw" else "drift"
         return (
@@ -121,9 +123,9 @@ class TwoStep(Configured):
             key: the random key of all draws.
             n: the number of tasks.
             seen: whether pay-offs come from the bank.
-            worth: changes the mean pay-offs [n, T, 2, 2].
-            drifts: whether pay-offs drift instead of switching; None for the rule of the version.
-            crossed_at: the trial from which the common transitions are exchanged.
+            worth: a function that changes the mean pay-offs [n, T, 2, 2].
+            drifts: whether pay-offs drift instead of switching; None for the version's default.
+            crossed_at: the trial from which the common transitions are swapped.
             revalued: what is announced half-way: worth, map, same (an announcement without a change) or '' for nothing.
         """
         shape, half = (n, self.horizon), self.horizon // 2
@@ -142,7 +144,7 @@ class TwoStep(Configured):
         return Tasks(worth(paid), jnp.broadcast_to(crossed, shape), common, announces)
 
     def _draw_switches(self, key: jax.Array, n: int, trials: int) -> jax.Array:
-        """Mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
+        """Draws mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
         start = jax.random.bernoulli(address(key, "start"), 0.5, (n, 1))
         moves = jax.random.uniform(address(key, "moves"), (n, trials)) < self.switch
         return self._assign_payoffs((start + jnp.cumsum(moves.at[:, 0].set(False), 1)) % 2)
@@ -159,7 +161,7 @@ class TwoStep(Configured):
         return State(zero, zero, zero), first_percept(self._observe(tasks, zero, jnp.full_like(zero, -1)))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """Takes the first choice, or the second choice in versions with two steps."""
+        """Applies the first choice of a trial, or the second one in versions with two steps."""
         rows = jnp.arange(len(action))
         worth, crossed, common = (x[rows, state.trial] for x in tasks[:3])
         reached = (action ^ crossed.astype(jnp.int32) ^ (~common).astype(jnp.int32)).astype(jnp.int32)
@@ -189,7 +191,7 @@ class TwoStep(Configured):
         return State(trial, step, place), next_percept(observation, action, feedback, trial, step), score
 
     def _observe(self, tasks: Tasks, trial: jax.Array, place: jax.Array, begins: Any = True) -> jax.Array:
-        """The observation [N, 8]: the state that was reached (-1 for none), and what is announced before a choice."""
+        """The observation [N, 8]: the state that was reached (`place`, -1 for none), and any announcement."""
         rows = jnp.arange(len(trial))
         announces = (tasks.announces[rows, trial] & begins).astype(jnp.float32)[:, None]
         leads = jnp.where(tasks.crossed[rows, trial], -1.0, 1.0)[:, None]
@@ -197,14 +199,14 @@ class TwoStep(Configured):
         return jnp.concatenate([jax.nn.one_hot(place, 2), announces, announces * leads, announces * pays], -1)
 
     def _first_values(self, crossed: Any, best: Any) -> Any:
-        """The value of each first choice [N, T, 2], given crossed [N, T] and the value of each state [N, T, 2]."""
+        """The value of each first choice [N, T, 2], given `crossed` [N, T] and the value of each state [N, T, 2]."""
         xp = jnp if isinstance(best, jax.Array) else np
         usual = self.usual if xp is jnp else float(self.usual)
         common = xp.where(crossed[..., None], best[..., ::-1], best)
         return usual * common + (1.0 - usual) * common[..., ::-1]
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The value of each first choice [N, T, K], common transitions, and chance, best, worst and fixed [N, T]."""
+        """The value of each first choice [N, T, K]; common transitions, chance, best, worst and fixed [N, T]."""
         worth, crossed = np.asarray(tasks.worth, float), np.asarray(tasks.crossed)
         means = self._first_values(crossed, worth.max(-1))
         average = worth.mean((-1, -2))
@@ -236,12 +238,12 @@ class TwoStep(Configured):
         return Plans(first[..., None], values, before, announced, np.full((*first.shape, 1), 2), 4, goal=True)
 
     def text(self, action: int, feedback: float) -> str:
-        """One choice in words."""
+        """Describes one choice in words."""
         return f"chose {'AB'[action]}, got {feedback:g}"
 
 
 def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
-    """Mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
+    """Draws mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
     start = jax.random.uniform(address(key, "start"), (n, 1, 2, 2), minval=LOW, maxval=HIGH)
     steps = WALK * jax.random.normal(address(key, "walk"), (n, trials, 2, 2))
     span = HIGH - LOW
@@ -266,7 +268,7 @@ def family(
     bank: int = 0,
     bank_seed: int = 0,
 ) -> TwoStep:
-    """A first choice commonly leads to its own of two states, and the good state switches at times.
+    """Each first choice commonly leads to its own state, and the good state switches from time to time.
 
     Args:
         version: 2018 (one action per trial), 2016 (a second action that makes no difference), daw (two options in each
@@ -277,7 +279,7 @@ def family(
         low: the mean pay-off of the other state.
         switch: the probability per trial that the good state switches.
         announced: the share of trials that announce the pay-offs of the states and the transitions.
-        bank: M, the number of training tasks (whole lifetimes of pay-offs); 0 for unlimited.
+        bank: M, the number of training tasks (whole paths of pay-offs); 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
     if high - low < 1e-3:

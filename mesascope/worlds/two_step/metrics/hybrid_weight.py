@@ -1,9 +1,9 @@
 """In the hybrid model of the two-step task (Daw et al. 2011), how much weight do planned values have?
 
-Log-odds of the first choice: β · (w · planned + (1 - w) · cached) values, and a constant for repeating. Planned values
-are the values of the states times counted transitions; cached values learn from the pay-off. Both learn at one rate,
-which is fitted. λ is a setting and is not fitted, because it can hardly be distinguished from w. The number describes
-choices in the terms of the model: a filter that does not plan has a weight too.
+The log-odds of the first choice are β · (w · planned + (1 - w) · cached) values, plus a constant for repeating. Planned
+values are the values of the states times counted transitions; cached values are learned from the pay-offs. Both are
+learned at the same rate, which the metric fits. λ is a setting and is not fitted, because it can hardly be
+distinguished from w. The number only describes choices in terms of the model: a filter that does not plan also has a w.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from mesascope.contracts.settings import check_range
 from mesascope.worlds.two_step.two_steps import Steps, logistic, sum_by_unit, two_steps
 
 NEAR = 0.1  # the largest half-width of the interval of w
-COUNTED = 10.0  # transitions that a subject is assumed to have counted before the first trial
+COUNTED = 10.0  # transitions that the model assumes were counted before the first trial
 RATES = (0.01, 0.99)
 
 
@@ -42,12 +42,13 @@ def metric(decay: float = 1.0) -> Metric:
 
 
 def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
-    """The weight w by unit [U], the learning rate and the inverse temperature.
+    """Fits the weight w of each unit [U], the learning rate and the inverse temperature.
 
     The mean of w is the estimate, and its spread over units gives the standard error.
 
     Raises:
-        DoesNotApply: the interval of w is wider than ±.1, or the choices depend on neither value.
+        DoesNotApply: there are fewer than three units, the interval of w is wider than ±.1, or the choices depend on
+            neither value.
     """
     units = int(steps.unit.max()) + 1
     if units < 3:
@@ -67,7 +68,7 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
     size = 1e-3
     shifted = [features(steps, rate + s, decay) for s in (size, -size)]
     residuals = complete * (y - expit(values @ weights))  # [N, T]
-    # [N, T] first and second derivative of the log-odds by the rate
+    # [N, T] first and second derivative of the log-odds with respect to the rate
     by_rate = (shifted[0] - shifted[1]) @ weights / (2 * size)
     by_rate_twice = (shifted[0] + shifted[1] - 2 * values) @ weights / size**2
     slope = np.concatenate([(residuals[..., None] * values).sum(1), (residuals * by_rate).sum(1)[:, None]], -1)
@@ -92,7 +93,7 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
 
 
 def features(steps: Steps, rate: float, decay: float) -> np.ndarray:
-    """The features [N, T, 3]: planned and cached value of choice 1 less that of choice 0, and the last choice as ±1."""
+    """The features [N, T, 3]: planned and cached value of choice 1 minus that of choice 0; the last choice as ±1."""
     n, length = steps.first.shape
     rows, usual = np.arange(n), float(steps.common[steps.complete].mean())
     common = usual * np.eye(2) + (1 - usual) * (1 - np.eye(2))

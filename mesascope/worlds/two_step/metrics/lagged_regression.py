@@ -1,7 +1,8 @@
 """How does the first choice of a two-step trial depend on the choices, rewards and transitions of earlier trials?
 
-A logistic regression of the first choice on earlier trials, lag by lag: on the choice, and on the choice times reward,
-times transition and times both (after Akam et al. 2015 and Miller et al. 2017). Reward, transition and choices are ±1.
+The metric fits a logistic regression of the first choice on earlier trials. The predictors at each lag are the choice,
+choice × reward, choice × transition and choice × reward × transition, with all three coded as ±1 (after Akam et al.
+2015 and Miller et al. 2017).
 Cached values produce the reward main effect; planners produce the interaction, and so do filters that do not plan.
 """
 
@@ -13,7 +14,7 @@ from mesascope.contracts.settings import check_range
 from mesascope.worlds.two_step.two_steps import Steps, logistic, sum_by_unit, two_steps
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")
-FEWEST = 10  # choices per weight
+FEWEST = 10  # the fewest choices per weight
 
 
 def metric(lags: int = 3) -> Metric:
@@ -40,12 +41,12 @@ def metric(lags: int = 3) -> Metric:
 
 
 def fit_lags(steps: Steps, lags: int) -> tuple[np.ndarray, Steps]:
-    """The weights by lag, effect and unit [lags, 4, U], and the trials.
+    """Fits the weights by lag, effect and unit [lags, 4, U]; also returns the trials.
 
     Means over units are the estimates, and the spread over units gives their standard errors.
 
     Raises:
-        DoesNotApply: too few choices.
+        DoesNotApply: there are too few choices for the number of weights.
     """
     chose, won, common = (np.where(x, 1.0, -1.0) for x in (steps.first == 1, steps.won, steps.common == 1))
     terms = np.stack([chose, chose * won, chose * common, chose * won * common], -1)

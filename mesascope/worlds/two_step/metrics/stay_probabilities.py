@@ -1,8 +1,9 @@
-"""After which outcomes of a two-step trial does it repeat its first choice?
+"""After which outcomes of a two-step trial does the subject repeat its first choice?
 
-After Daw et al. 2011; the indices are those of Wang et al. 2018. With 'rewarded' r and 'common' c as ±1, b1, b2 and b3
-of the saturated linear model stay = b0 + b1·r + b2·c + b3·r·c are a quarter of sums and differences of the four cells.
-No pattern of these numbers shows planning: an exact filter without any plan has the interaction (Akam et al. 2015).
+The analysis follows Daw et al. 2011; the indices are those of Wang et al. 2018. With 'rewarded' r and 'common' c coded
+as ±1, the saturated linear model is stay = b0 + b1·r + b2·c + b3·r·c. The coefficients b1, b2 and b3 are sums and
+differences of the four cells, divided by four. No pattern of these numbers shows planning, because an exact filter
+that does not plan also has the interaction (Akam et al. 2015).
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ def metric(end: str = "out") -> Metric:
     """After which outcomes of a two-step trial does it repeat its first choice?
 
     Args:
-        end: how the last trial of a lifetime counts, which has no next trial: 'out' leaves it out; 'switch' counts it
+        end: how to count the last trial of a lifetime, which has no next one: 'out' leaves it out; 'switch' counts it
             as a switch, as in tables that compare a column with itself shifted by one row.
     """
     if end not in ENDS:
@@ -68,7 +69,7 @@ def metric(end: str = "out") -> Metric:
 
 
 def _count_stays(trials, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """Stays and trials by cell [units, 4], the unit of each lifetime [N], and a note on what counts as rewarded."""
+    """Counts stays and trials by cell [units, 4]; also returns each lifetime's unit [N] and a note on rewards."""
     _, first, paid, common, complete = read_steps(trials)
     index = index_units(trials)
     levels = np.unique(paid[complete])

@@ -10,7 +10,7 @@ TRIED = "two_step:trials=12,bank=2"
 
 
 class Habit(Scripted):
-    """Carries tendencies [N, K] and the running mean pay-off [N], but no values or states. Its settings are arrays."""
+    """Carries tendencies [N, K] and the running mean pay-off [N], but no values or states."""
 
     steps: int
     rate: jax.Array
@@ -22,7 +22,7 @@ class Habit(Scripted):
         return jnp.zeros((n, 2)), jnp.full(n, 0.5), open_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Strengthens the last first choice by its pay-off less the running mean, then chooses by softmax."""
+        """Strengthens the previous first choice by its pay-off minus the running mean, then chooses by softmax."""
         tendency, mean, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
         ended = last.ended.astype(jnp.float32)

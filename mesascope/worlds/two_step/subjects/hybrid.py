@@ -17,15 +17,15 @@ def subject(
     stay: float = 0.0,
     initial: float = 0.5,
 ) -> Mixture:
-    """Chooses by planned values with weight w and cached values with weight 1 - w.
+    """Chooses from planned values, which have the weight w, and cached values, which have the weight 1 - w.
 
     Args:
         family: the two-step task.
         weight: w, the weight of the planned values.
         rate: the learning rate.
         decay: λ, the part of the prediction error of the second stage that also updates the first choice.
-        beta: inverse temperature.
+        beta: the inverse temperature.
         stay: a bonus on the value of the last first choice.
-        initial: the initial values.
+        initial: the initial value of every first choice and option.
     """
     return make_mixture(family, weight=weight, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial)

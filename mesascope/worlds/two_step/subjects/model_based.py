@@ -8,12 +8,12 @@ TRIED = "two_step:trials=12,bank=2"
 
 @keep_settings(rate=UNIT, beta=REAL, initial=REAL)
 def subject(family: Family, rate: float = 0.5, beta: float = 15.0, initial: float = 0.5) -> Mixture:
-    """Plans its first choice from the values of the states and the transitions; uses announcements of both.
+    """Plans its first choice from the values of the states and the transitions; uses announcements about both.
 
     Args:
         family: the two-step task.
         rate: the learning rate.
-        beta: inverse temperature.
+        beta: the inverse temperature.
         initial: the initial values of the states.
     """
     return make_mixture(family, weight=1.0, rate=rate, beta=beta, initial=initial)

@@ -1,4 +1,4 @@
-"""Caches the values of first choices by SARSA(λ) or Q(λ): it learns announced changes only through experience."""
+"""Caches the values of first choices by SARSA(λ) or Q(λ), so it learns announced changes only through experience."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.learning import REAL, UNIT, Mixture, make_mixture
@@ -22,11 +22,11 @@ def subject(
     Args:
         family: the two-step task.
         rate: the learning rate.
-        decay: λ; with 1 it is the Rescorla-Wagner rule on the first choices.
-        beta: inverse temperature.
+        decay: λ; 1 gives the Rescorla-Wagner rule for the first choices.
+        beta: the inverse temperature.
         stay: a bonus on the value of the last first choice.
-        initial: the initial values.
-        greedy: learn from the better option of a state, not from the chosen one.
+        initial: the initial value of every first choice and option.
+        greedy: whether to learn from the better option of a state, not from the chosen one.
     """
     return make_mixture(
         family, weight=0.0, greedy=greedy, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial

@@ -1,7 +1,7 @@
-"""The exact Bayes filter of the two-step task: it infers which state is good and makes that state's first choice.
+"""The exact Bayes filter of the two-step task: it infers which state is good and heads for it.
 
-It does not plan: its mapping from belief to choice is fixed for the transitions of training. Its stay probabilities
-still look like those of a planner (Akam et al. 2015). It ignores announcements.
+It does not plan, because its mapping from belief to choice is fixed and assumes the transitions of training. Its stay
+probabilities still look like those of a planner (Akam et al. 2015). It ignores announcements.
 """
 
 import jax
@@ -13,11 +13,11 @@ from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
-EDGE = 1e-3  # mean pay-offs are clipped this far from 0 and 1, so that no outcome is impossible
+EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class StateFilter(Scripted):
-    """Carries the probability [N] that the second state is the good one. Its settings are arrays."""
+    """Carries the probability [N] that the second state is the good one."""
 
     steps: int
     payoffs: jax.Array
@@ -29,7 +29,7 @@ class StateFilter(Scripted):
         return jnp.full(n, 0.5), open_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the belief by the last pay-off, then makes the first choice of the more likely good state."""
+        """Updates the belief with the last pay-off, then heads for the state that is more likely to be good."""
         belief, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
         high, low = jnp.clip(self.payoffs, EDGE, 1.0 - EDGE)

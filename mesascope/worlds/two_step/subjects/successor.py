@@ -16,7 +16,7 @@ def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial: floa
     Args:
         family: the two-step task.
         rate: the learning rate of pay-offs and of successors.
-        beta: inverse temperature.
+        beta: the inverse temperature.
         initial: the initial values of the states.
     """
     return make_mixture(family, weight=1.0, rate=rate, beta=beta, initial=initial, counts=False, uses_map=False)

@@ -8,11 +8,11 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
-EDGE = 1e-3  # mean pay-offs are clipped this far from 0 and 1, so that no outcome is impossible
+EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class WorthLocator(Scripted):
-    """Carries the log-likelihoods [N, M] of the bank's tasks. The bank is an array."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks."""
 
     steps: int
     usual: jax.Array
@@ -23,7 +23,7 @@ class WorthLocator(Scripted):
         return jnp.zeros((n, len(self.bank_worth))), open_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods by the last pay-off, then chooses what pays most on average at this trial."""
+        """Updates the likelihoods with the last pay-off, then chooses what has the largest posterior mean now."""
         log_likelihood, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
         worth = jnp.clip(self.bank_worth, EDGE, 1.0 - EDGE)

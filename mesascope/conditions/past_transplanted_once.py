@@ -1,0 +1,17 @@
+"""For one response the past before the last w percepts is another lifetime's of the same subject."""
+
+from mesascope.conditions.replaced_past import ReplacedPast
+from mesascope.contracts.condition import LAST, RECENT
+from mesascope.contracts.settings import check_range
+
+
+def condition(of: int = 4, replicate: int = 0) -> ReplacedPast:
+    """For one response the past before the last w percepts is another lifetime's of the same subject.
+
+    Args:
+        of: w, the present percept among them, from 1 to 8.
+        replicate: which draw of other lifetimes.
+    """
+    check_range(1, RECENT - 1, of=of)
+    check_range(0, LAST, replicate=replicate)
+    return ReplacedPast(of, 0, 1, replicate)

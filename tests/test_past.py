@@ -1,0 +1,108 @@
+"""Deleting and transplanting the older past leave exactly what they say in what a subject knows."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mesascope import make, rollout
+from mesascope.agents.opening import open_subject
+from mesascope.contracts.choices import outcomes
+from mesascope.contracts.condition import Intact
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
+
+HOME = make("families", "bernoulli_bandit:arms=3,trials=24")
+DELETED = [f"past_deleted_once:of={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)]
+TRANSPLANTED = ["past_transplanted_once:of=1,replicate=0", "past_transplanted_once:of=4,replicate=1"]
+
+
+class Counter(Scripted):
+    """Prefers arms by wins less losses; its log-probabilities tell its counts."""
+
+    choices: int
+
+    def fresh(self, n):
+        return jnp.zeros((n, self.choices))
+
+    def respond(self, key, carry, percept):
+        counts = outcomes(percept, self.choices)
+        carry = carry + counts[..., 0] - counts[..., 1]
+        return carry, choose(key, jnp.log(jnp.exp(0.3 * carry) / jnp.exp(0.3 * carry).sum(-1, keepdims=True)))
+
+
+def scores(trials):
+    """[N, T, K] wins less losses of each trial, one trial later: what the percept tells."""
+    action = trials.action.sel(condition="intact").values
+    paid = trials.feedback.sel(condition="intact").values
+    told = np.eye(3)[action] * np.where(paid > 0.5, 1, -1)[..., None]
+    return np.concatenate([np.zeros_like(told[:, :1]), told[:, :-1]], 1)
+
+
+def probabilities(counts):
+    odds = np.exp(0.3 * counts)
+    return odds / odds.sum(-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def trials():
+    subject = Counter(3, name="counter")
+    return rollout(subject, HOME, lifetimes=64, conditions=["intact", *DELETED, *TRANSPLANTED])
+
+
+@pytest.mark.parametrize("label", DELETED)
+def test_deletion_leaves_the_last_outcomes_alone(trials, label):
+    w, told = int(label.split("of=")[1][0]), scores(trials)
+    kept = np.stack([told[:, max(t - w + 1, 0) : t + 1].sum(1) for t in range(24)], 1)
+    seen = np.exp(trials.log_probs.sel(condition=label).values)
+    assert seen == pytest.approx(probabilities(kept), abs=1e-4)
+
+
+@pytest.mark.parametrize("label", TRANSPLANTED)
+def test_a_transplant_adds_what_the_partner_knew_w_trials_ago(trials, label):
+    w, told = int(label.split("of=")[1][0]), scores(trials)
+    partner = trials.partner.sel(condition=label).values
+    expected = []
+    for t in range(24):
+        recent, older = told[:, max(t - w + 1, 0) : t + 1].sum(1), told[:, : max(t - w + 1, 0)].sum(1)
+        expected.append(recent + (older[partner[:, t]] if t >= w else older))
+    seen = np.exp(trials.log_probs.sel(condition=label).values)
+    assert seen == pytest.approx(probabilities(np.stack(expected, 1)), abs=1e-4)
+    assert (partner != np.arange(64)[:, None]).all()
+
+
+def test_a_reflex_that_needs_no_older_past_acts_as_it_would():
+    lived = rollout("two_loss_reflex", HOME, lifetimes=64, conditions=["intact", DELETED[4], TRANSPLANTED[1]])
+    own = lived.action.sel(condition="intact").values
+    for label in (DELETED[4], TRANSPLANTED[1]):
+        assert (lived.action.sel(condition=label).values == own).mean() > 0.95  # its first arm may be older
+
+
+def test_a_life_under_deletion_is_that_of_a_subject_with_a_window():
+    lived = rollout(Counter(3, name="counter"), HOME, lifetimes=64, conditions=["intact", "past_deleted:of=2,birth=0"])
+    action = lived.action.sel(condition="past_deleted:of=2,birth=0").values
+    paid = lived.feedback.sel(condition="past_deleted:of=2,birth=0").values
+    assert not np.isnan(paid).any() and (action != lived.action.sel(condition="intact").values).any()
+    told = np.eye(3)[action] * np.where(paid > 0.5, 1, -1)[..., None]
+    late = probabilities(told[:, 10] + told[:, 11])  # what it knows before trial 12
+    share = np.array([late[action[:, 12] == a, a].sum() for a in range(3)]).sum() / 64
+    assert share == pytest.approx((late**2).sum(-1).mean(), abs=0.15)
+
+
+def test_a_looped_subject_runs_the_same_trials():
+    def act(percept, state, rng):
+        n = len(percept["action"])
+        state = np.zeros((n, 3)) if state is None else state
+        rows = np.flatnonzero(percept["action"] >= 0)
+        state[rows, percept["action"][rows]] += np.where(percept["feedback"][rows] > 0.5, 1, -1)
+        return state.argmax(1), state
+
+    labels = ["intact", DELETED[4], TRANSPLANTED[1], "past_deleted:of=2,birth=1"]
+    looped = rollout(open_subject(act, HOME), HOME, lifetimes=64, conditions=labels)
+    told = scores(looped)
+    kept = np.stack([told[:, max(t - 3, 0) : t + 1].sum(1) for t in range(24)], 1)
+    assert (looped.action.sel(condition=DELETED[4]).values == kept.argmax(-1)).all()
+
+
+def test_trials_of_several_steps_are_refused_in_words():
+    with pytest.raises(MesascopeError, match="several steps"):
+        rollout("uniform", "tree_choice:depth=2,trials=12", conditions=[Intact(), make("conditions", DELETED[0])])
