@@ -1,4 +1,4 @@
-"""For one response the subject knows its last w percepts alone."""
+"""Deletes everything before the last w percepts from the past, for one response."""
 
 from mesascope.conditions.replaced_past import ReplacedPast
 from mesascope.contracts.condition import RECENT
@@ -6,11 +6,11 @@ from mesascope.contracts.settings import check_range
 
 
 def condition(of: int = 4, birth: int = 1) -> ReplacedPast:
-    """For one response the subject knows its last w percepts alone.
+    """For one response the subject knows only its last w percepts.
 
     Args:
-        of: w, the present percept among them, from 1 to 8.
-        birth: 1 to show the percept before them as at a start of life, 0 to leave it out.
+        of: w, from 1 to 8, including the present percept.
+        birth: 1 to show the percept before these as the first one of a lifetime, 0 to leave it out.
     """
     check_range(1, RECENT - 1, of=of)
     check_range(0, 1, birth=birth)

@@ -1,8 +1,8 @@
-"""One response without the older past, or with another lifetime's past in its place.
+"""Deletes the older past before a response, or replaces it with another lifetime's past.
 
-The last w percepts, including the present one, are replayed unchanged. Before them comes a fresh carry, or the carry
-that another lifetime of the same subject had w trials ago. Percepts keep their trial, so a subject that reads the clock
-from the percept keeps it. A clock in the carry is lost by deletion and kept by transplanting.
+The condition replays the last w percepts, including the present one, unchanged. They follow a fresh carry, or the carry
+that another lifetime of the same subject had w trials ago. Percepts keep their trial index, so a subject that reads the
+clock from the percept keeps it. Deletion resets a clock in the carry; transplanting keeps it.
 """
 
 from typing import Any, ClassVar
@@ -15,14 +15,14 @@ SEVERAL_STEPS = "its trials have several steps, and the past is cut between tria
 
 
 class ReplacedPast(Condition):
-    """The older past is replaced before one response.
+    """Replaces the older past for one response.
 
     Attributes:
-        of: w, the number of last percepts that are kept.
+        of: w, the number of last percepts that are kept, including the present one.
         birth: 1 if the fresh carry first receives the percept of w trials ago without its outcome, as at the start of a
             lifetime.
-        transplanted: 1 for another lifetime's carry of w trials ago, 0 for a fresh one.
-        replicate: which draw of other lifetimes.
+        transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
+        replicate: the number of the draw of other lifetimes.
     """
 
     of: Number
@@ -35,18 +35,18 @@ class ReplacedPast(Condition):
 
     @property
     def label(self) -> str:
-        """past_transplanted_once:of=w,replicate=r or past_deleted_once:of=w,birth=b."""
+        """The label, past_transplanted_once:of=w,replicate=r or past_deleted_once:of=w,birth=b."""
         if self.transplanted == 1:
             return f"past_transplanted_once:of={self.of},replicate={self.replicate}"
         return f"past_deleted_once:of={self.of},birth={self.birth}"
 
     @property
     def draw(self) -> int:
-        """Replicates have other partners."""
+        """The number of the draw of partners, so that every replicate has its own partners."""
         return int(self.replicate)
 
     def unfit(self, family: Any) -> str | None:
-        """Trials of several steps are cut elsewhere."""
+        """The condition makes no sense if trials have several steps."""
         return SEVERAL_STEPS if family.steps > 1 else None
 
     def apply(self, carry, percept, shadow, context):
@@ -60,7 +60,7 @@ class ReplacedPast(Condition):
         return select(context.trial >= self.of, replaced, carry), percept, own
 
     def begin(self, old: Any, context: Any) -> Any:
-        """A fresh carry, after the percept of w trials ago without its outcome if `birth` is 1."""
+        """A fresh carry; if `birth` is 1, it has received the percept of w trials ago without its outcome."""
         first = context.as_first(old)._replace(trial=old.trial)
         return context.repeat(
             0,
@@ -70,7 +70,7 @@ class ReplacedPast(Condition):
         )
 
     def replay(self, before: Any, context: Any) -> Any:
-        """The carry after the last percepts but the present one."""
+        """Replays the last percepts except the present one, and returns the carry."""
         count = jnp.minimum(self.of - 1, context.trial)
         return context.repeat(
             0, count, lambda i, c: context.absorb(context.key(count - i), c, context.past(count - i)), before
@@ -78,11 +78,11 @@ class ReplacedPast(Condition):
 
 
 class DeletedPast(ReplacedPast):
-    """The same before every response, and the lifetime goes on under it: the subject knows only its last w trials."""
+    """Deletes the older past before every response, so that the subject always knows only w percepts."""
 
     one_step: ClassVar = False
 
     @property
     def label(self) -> str:
-        """past_deleted:of=w,birth=b."""
+        """The label, past_deleted:of=w,birth=b."""
         return f"past_deleted:of={self.of},birth={self.birth}"

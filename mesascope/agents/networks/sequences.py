@@ -34,7 +34,7 @@ class LookupMemory(NamedTuple):
 
 
 class Attention(eqx.Module):
-    """One layer: causal attention with a bias for each distance, then two dense layers, each after a layer norm."""
+    """One layer: causal attention with a bias for each distance, and two dense layers; both begin with a layer norm."""
 
     mixing: jax.Array  # [W, 3W]: query, key, value
     joining: jax.Array  # [W, W]
