@@ -102,7 +102,7 @@ class Warned(NamedTuple):
 
 @contain_exits()
 def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
-    """Computes the result of one unit and collects its warnings; SIGTERM acts like Ctrl-C, so that it can save."""
+    """Computes one unit's result and collects its warnings; SIGTERM acts like Ctrl-C, so that the unit can save."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with warnings.catch_warnings(record=True) as caught:

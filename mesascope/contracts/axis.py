@@ -70,7 +70,7 @@ class Axis:
 
 
 def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
-    """The labels of the conditions that the axes read in a family, each with the kinds of split it is run on."""
+    """The labels of the conditions that the axes read in a family, each with the kinds of split that need it."""
     result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)

@@ -124,7 +124,7 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
 
 
 def parse_label(text: str, labels: Sequence[str]) -> Answer:
-    """Finds the label that a text names; a text that refuses, or names no label or several, is not an answer."""
+    """Finds the label that a text begins with, or the only label that it names; a refusal does not count."""
     refused = REFUSAL.search(text)
     named = [i for i, label in enumerate(labels) if _names(text, label)]
     first = [i for i in named if re.match(rf"\W*{re.escape(labels[i])}\b", text, _flags(labels[i]))]
