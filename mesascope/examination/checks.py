@@ -38,7 +38,7 @@ TRIED_LONGER = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test
 PASSED = {
     "subjects": {"family", "trust"},
     "recipes": {"family", "out", "progress"},
-}  # arguments that the caller passes to a factory
+}  # arguments from the caller
 LATENTS = ("chance", "best", "worst", "fixed")
 
 
