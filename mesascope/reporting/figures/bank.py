@@ -21,7 +21,7 @@ class Position(NamedTuple):
         low: the lower end of its interval.
         high: the upper end.
         kept: the share of its gain that the ideal locator keeps on fresh tasks.
-        cut: the position at which the placement rule separates locating from acquiring.
+        cut: the position that separates a locator from a learner in the placement rule.
     """
 
     name: str
