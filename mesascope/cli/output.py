@@ -37,7 +37,7 @@ def write(item: Any) -> None:
 
 
 def escape_controls(text: str) -> str:
-    """Replaces terminal control characters in a text by �, except line breaks and tabs."""
+    """Replaces control characters in a text with �, except line breaks and tabs."""
     return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text)
 
 

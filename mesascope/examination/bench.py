@@ -211,7 +211,7 @@ class Bench:
         return trials
 
     def essence(self, subject: Subject) -> str:
-        """The identity that a subject had at the first call, whatever its own counters do later."""
+        """The identity that a subject had at the first call; later changes to its own counters do not affect it."""
         if id(subject) not in self.essences:
             self.essences[id(subject)] = subject, identify(subject)
         return self.essences[id(subject)][1]

@@ -38,7 +38,7 @@ class Examination:
         trials: by split, the subject's trials, with axes condition, lifetime, trial.
         references: by role and split, the trials of the reference procedures on the same tasks.
         answers: every metric's findings, as objects.
-        placement: its level on the spectrum; None if the fresh split did not run.
+        placement: the subject's level on the spectrum; None if the fresh split did not run.
         notes: what the reader of a log decided, in sentences.
     """
 
@@ -114,7 +114,7 @@ def examine(
 
     Args:
         subjects: a Subject, a function f(percept, state, rng), a file, or a name such as 'thompson'. For several
-            subjects, a list of these, or a mapping to these from the names that the reports show.
+            subjects, a list of these, or a mapping whose keys are the names that the reports show.
         family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'; by default
             the family that the first file among the subjects states.
         trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed' or 'unknown'.

@@ -24,7 +24,7 @@ from mesascope.rollouts.replays import Replays
 
 
 class SubjectTrials(NamedTuple):
-    """A subject's trials per split, its references' trials by role, and what it was trained on."""
+    """A subject's trials by split, its references' trials by role, and what it was trained on."""
 
     trials: Splits
     references: Mapping[str, Splits]
@@ -154,7 +154,7 @@ def open_run(folder: str | os.PathLike) -> Any:
         An `Examination`; a list of them for several subjects.
 
     Raises:
-        MesascopeError: no such folder, or a file in it is missing or not from mesascope.
+        MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.
     """
     examinations = read_run(folder)[0]
     return examinations[0] if len(examinations) == 1 else examinations

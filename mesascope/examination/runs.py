@@ -143,7 +143,7 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
     """Reads the examinations and the command that `write` wrote.
 
     Raises:
-        MesascopeError: no such folder, or a file in it is missing or not from mesascope.
+        MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.
     """
     folder = Path(folder)
     if not (folder / "findings.json").is_file():

@@ -1,4 +1,4 @@
-"""The numbers behind the pictures of splits and conditions, as rows and columns."""
+"""Computes the numbers behind the pictures of splits and conditions, as rows and columns."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Grid(NamedTuple):
 def split_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on every split, first of the subjects and then of the references."""
     gains = [g for e in examinations for g in splits.gains(e)]
-    rows: list[tuple[str, dict[str, Cell]]] = []  # in the end with the references last
+    rows: list[tuple[str, dict[str, Cell]]] = []  # the references are added last
     reference_cells: dict[str, list[dict[str, Cell]]] = {}
     for e in examinations:
         by_procedure: dict[tuple[str, str], dict[str, Cell]] = {}

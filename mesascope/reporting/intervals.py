@@ -1,4 +1,4 @@
-"""Computes intervals for the figures with the same units and function as for the findings."""
+"""Computes intervals for the figures, with the units and the function that findings use."""
 
 import numpy as np
 import xarray as xr

@@ -1,4 +1,4 @@
-"""Writes the reports' words: visible text, names of conditions and splits, numbers, and short sentences."""
+"""Puts values into words for the reports: names of conditions and splits, numbers, and short sentences."""
 
 import math
 import unicodedata

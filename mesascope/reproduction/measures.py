@@ -172,7 +172,7 @@ def measure(spec: str, measures: Mapping[str, Measure] = SHIPPED) -> Callable[[R
         measures: the known measures by name.
 
     Raises:
-        MesascopeError: no such measure or setting.
+        MesascopeError: there is no such measure or setting.
     """
     name, typed = catalogue.parse_spec(spec)
     function = measures[pick_named("measure", name, measures)]

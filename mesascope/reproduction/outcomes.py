@@ -86,7 +86,7 @@ def summary(study: Study, rate: bool, quantity: str, subject: str, values: Value
 
 
 def row(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """One line of the table.
+    """One row of the table, in which our number is compared with the exact or published value.
 
     Returns:
         The plan's entry, the numbers, and `within`. It says whether our number is within the plan's tolerance of the
@@ -109,7 +109,7 @@ def row(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[st
 
 
 def expectation(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """Whether an expectation was met.
+    """Compares the results with an expectation.
 
     Returns:
         The plan's entry with these results. `difference` is the mean of `value` minus `than`, paired by seed. Its

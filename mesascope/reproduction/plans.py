@@ -60,7 +60,7 @@ class Quantity:
         axes: the grid values in its name.
         kind: 'measure' (intact lifetimes), 'placed' (a placement), 'metric' (a finding) or 'axis' (a reading).
         spec: the measure, the placement's number, the metric or the axis, with settings.
-        label: which reading of a metric or an axis.
+        label: which reading of the metric or axis, if it has several.
         split: the split to measure on.
         family: the family to measure on, if it is not the subject's own.
         lifetimes: how many lifetimes each measurement has.

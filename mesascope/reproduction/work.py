@@ -115,7 +115,7 @@ class Workshop:
         out: the folder of the run.
         measures: the known measures by name.
         tell: called with a unit's place in the plan, the share of the unit that is done, and what is running.
-        clock: the name of the file of seconds in the folder; every parallel process has its own.
+        clock: the name of the file that records seconds; every parallel process has its own.
     """
 
     def __init__(

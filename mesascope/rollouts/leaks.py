@@ -103,9 +103,9 @@ def _describe_difference(one: Response, other: Response) -> str:
 
 
 def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Array) -> None:
-    """Raises an error if a request repeated after calls for other lifetimes gives another response.
+    """Raises an error if a subject responds differently when a request is repeated after other calls.
 
-    It also raises one if the subject writes into a carry or a percept.
+    The other calls are for other lifetimes. It also raises an error if the subject writes into a carry or a percept.
     """
     carry, length, cause = subject.fresh(BLOCK), len(one.action), "calls for other lifetimes"
     repeated = {*range(8), *np.linspace(0, length - 1, ASKED).astype(int).tolist()}

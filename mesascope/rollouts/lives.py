@@ -35,8 +35,8 @@ class Record(NamedTuple):
 
     Attributes:
         action: the actions at the kept steps; at idle steps -1, or NaN if actions are real.
-        feedback: the sum over the steps of a trial.
-        score: the sum of the expected pay-offs over the steps of a trial.
+        feedback: the feedback, summed over the steps of a trial.
+        score: the expected pay-off, summed over the steps of a trial.
         partner: the lifetime whose carry or outcome the condition may have used.
         log_probs: [..., K] the log-probabilities at the kept steps.
         observation: [..., D] the observation before every step; None if there are too many, or none are requested.
@@ -60,10 +60,10 @@ class Step(NamedTuple):
     """The record of one step: arrays with leading axis N.
 
     Attributes:
-        action: the action.
-        score: its expected pay-off.
-        paid: its feedback.
-        log_probs: [N, K] of all actions, or None.
+        action: the action of each lifetime.
+        score: the expected pay-off of the action.
+        paid: the feedback on the action.
+        log_probs: [N, K] the log-probabilities of all actions, or None.
         taps: [N, U] activations by name.
     """
 
@@ -152,7 +152,7 @@ class Setting:
     """The constants of a block, from which `context` makes a condition's context at every tick.
 
     Attributes:
-        family: the family.
+        family: the family of the tasks.
         fresh: the carry at birth.
         start: the first percept of each lifetime.
         donated: the donors' outcomes.

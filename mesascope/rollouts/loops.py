@@ -124,7 +124,7 @@ def _read_kept(subject: Any, carry: Any, response: Any, record: Any) -> tuple[An
 
 
 def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
-    """Joins the steps of a trial that ran into its record, padded to `steps`."""
+    """Makes the record of a trial from the steps that ran, padded to `steps`."""
     step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
     kept_rows, ran = kept_steps(steps), len(step.action)
 

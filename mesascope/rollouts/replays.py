@@ -116,7 +116,7 @@ def replay(
             Each response comes from the moved carry, but the lifetime continues from the carry that was not moved.
 
     Raises:
-        MesascopeError: the trials have steps that were not kept, or `label` is not 'intact'.
+        MesascopeError: the trials have several steps, and the single steps of this condition were not kept.
     """
     selected = trials.sel(condition=label)
     stepwise = int(trials.attrs.get("steps", 1)) > 1
@@ -152,7 +152,7 @@ def percepts_by_trial(trials: xr.Dataset) -> Percept:
 
 
 def percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
-    """The percept before each step of one condition, in fields with axes T·S, N; and [T·S, N] whether it is idle."""
+    """[T·S, N] The percept before each step of one condition, and whether each lifetime is idle at that step."""
     n, length, steps = trials.action.shape
     awake = (np.arange(steps) < trials.n_steps.values[..., None]).reshape(n, -1)
     ticks = np.arange(length * steps)

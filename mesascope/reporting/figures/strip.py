@@ -13,13 +13,13 @@ from mesascope.reporting.hints import Examination, Figure
 
 
 class Strip(NamedTuple):
-    """Frames of one task; `rows` has frames [F, H, W] of bytes by condition."""
+    """Frames of one task: by condition, [F, H, W] bytes."""
 
     rows: dict[str, np.ndarray]
 
 
 def strip(examination: Examination) -> Strip | None:
-    """Frames of the family's task under the conditions that paint; None if no condition paints.
+    """Frames of the family's task, unchanged and as conditions paint on them; None if no condition paints.
 
     The task runs now to make the frames; none ship with the package.
     """
