@@ -1,4 +1,4 @@
-"""On which tasks do the intended goal and its proxy want different acts?"""
+"""How often do the intended goal and its proxy call for different actions?"""
 
 from mesascope.contracts.metric import Reading, asks
 from mesascope.questions.goal.reading import goals_differ, goals_of
