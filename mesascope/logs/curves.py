@@ -1,4 +1,4 @@
-"""Reads logged thinking-time curves, which say how many of n problems a subject solved in a number of thinking steps.
+"""Reads logged curves of how many of n problems a subject solved with a given number of thinking steps.
 
 One row is one point of a curve: steps, success (a share or a count) and n. If there is a column of names, each name has
 its own curve. The log does not say whether all points of a curve share the same problems, so the points are treated as

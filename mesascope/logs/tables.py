@@ -93,7 +93,7 @@ def count_noun(number: int, noun: str) -> str:
 
 
 def list_names(names: Sequence[Any], most: int = 12) -> str:
-    """Joins escaped names to a list; of the names beyond the first `most` it gives only the number."""
+    """Lists escaped names; of the names beyond the first `most`, it gives only the number."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return (", ".join(quote(n) for n in names[:most]) or "none") + more
 
@@ -184,7 +184,7 @@ def _detect_encoding(start: bytes, name: str) -> tuple[str, str]:
 
 
 def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
-    """Column names, separator, number of lines before the rows, whether row names have no heading, and notes."""
+    """The column names, separator, number of lines before the rows, whether row names lack a heading, and notes."""
     complete = len(start) < SAMPLE
     text = codecs.getincrementaldecoder(codec)().decode(start, final=complete)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if complete else -1]

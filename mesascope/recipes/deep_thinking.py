@@ -193,7 +193,7 @@ def update(
 
 
 def _select(mask: jax.Array, one: Any, other: Any) -> Any:
-    """Takes, in every array, the problems for which the mask [N] is true from `one` and the rest from `other`."""
+    """Takes from `one`, in every array, the problems for which the mask [N] is true, and the rest from `other`."""
     return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), one, other)
 
 

@@ -43,7 +43,7 @@ class Plan(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """A batch of lifetimes [T, N]: percept and hidden state before each trial, percept after it, and its key."""
+    """A batch of lifetimes [T, N]: percept and hidden state before each trial, the percept after it, and its key."""
 
     before: Percept
     state: Any

@@ -1,4 +1,4 @@
-"""Runs batches of whole lifetimes, and computes how much better each action was than expected, for several recipes.
+"""Runs batches of whole lifetimes for the recipes, and computes how much better each action was than expected.
 
 Every update runs its lifetimes from fresh activations, each on a task of its own.
 """

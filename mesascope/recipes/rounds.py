@@ -1,4 +1,4 @@
-"""The training loop, which writes checkpoints, progress and the network's file, and with a judge a curve and scores.
+"""The training loop. It writes checkpoints and the network's file, and with a judge also a curve and scores.
 
 The state after a round is a function of the settings and of the state before it. So a training run that is interrupted
 and continues from its last checkpoint ends with the same bytes, if the checkpoint contains the whole state.
@@ -162,7 +162,7 @@ def _truncate(curve: Path, done: int) -> None:
 
 
 def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
-    """Writes the network with its scores and all that is needed to repeat it, without times, so that bytes repeat."""
+    """Writes the network, its scores and what is needed to reproduce it, but no times, so that the bytes repeat."""
     metadata, tensors = run.contents(checkpoint.state)
     metadata = {**files.identity(run), **metadata, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
     tensors = files.check_finite(tensors)

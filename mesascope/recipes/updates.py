@@ -134,12 +134,12 @@ class Lesson(Protocol):
     """Runs a batch of lifetimes and makes a training objective from it."""
 
     def __call__(self, network: recurrent.Recurrent, batch: Batch, /) -> Objective:
-        """The objective of a network on a batch."""
+        """Returns the objective of a network on a batch."""
         ...
 
 
 def improve_on_lifetimes(family: Family, settings: dict[str, Any], lesson: Lesson) -> Update:
-    """Makes an update that draws a batch of tasks and trains the network on lifetimes on them.
+    """Makes an update that draws a batch of tasks, runs a lifetime on each, and trains the network on the lifetimes.
 
     Args:
         family: the family of the tasks.

@@ -83,7 +83,7 @@ def _r_squared_above(i: int):
 
 
 def _describe_units(carried: Moments, part: slice, guess: np.ndarray, plain: np.ndarray, trial: np.ndarray) -> str:
-    """Describes the units with the largest weights, R² without them, and from which trial on decoding is useful."""
+    """Describes which units have the largest weights, R² without them, and from which trial on decoding is useful."""
     weights, width = carried.ridge().weights[:, part], carried.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]
     without = carried.predict(np.setdiff1d(np.arange(width), units)) if width > len(units) else plain

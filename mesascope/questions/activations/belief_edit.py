@@ -82,7 +82,7 @@ def exchange_beliefs(y: np.ndarray, new: np.ndarray) -> np.ndarray:
 
 
 def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Scales directions to the length of the steps, where the length is in standard deviations of the units."""
+    """Scales directions to the length of the steps. Lengths are in standard deviations of the units."""
     scale = np.where(spread > 1e-6, spread, np.inf)
     length, own = (np.linalg.norm(v / scale, axis=-1, keepdims=True) for v in (step, direction))
     return direction * length / np.maximum(own, 1e-12)
@@ -91,7 +91,7 @@ def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -
 def _respond_after_edit(
     replay: Any, trials: xr.Dataset, tapped: Mapping[str, np.ndarray], step: np.ndarray
 ) -> np.ndarray:
-    """[N, T, K] The subject's probabilities on every trial after the step is added to the carry before that trial."""
+    """[N, T, K] The subject's probabilities on each trial, given that the step is added to the carry before it."""
     push, start = {}, 0
     for name, value in tapped.items():
         width = int(np.prod(value.shape[2:]))

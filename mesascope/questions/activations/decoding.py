@@ -64,7 +64,7 @@ def folds(n: int) -> np.ndarray:
 
 
 def mean_of_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
-    """[N, T, B] For each lifetime, the mean target in the other folds: over all trials, or of each trial."""
+    """[N, T, B] The mean target in the other folds, for each lifetime, either over all trials or on each trial."""
     out, fold = np.empty_like(y), folds(len(y))
     for f in range(int(fold.max()) + 1):
         out[fold == f] = y[fold != f].mean(0 if by_trial else (0, 1))

@@ -147,7 +147,7 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explained, np
     gained = np.stack([gain_parts(goal, window, rows) for goal in goals.named().values()], 1)
     each = np.stack([share_of_optimum(goal, window)[rows] for goal in goals.named().values()], -1)
     pursued = np.nan_to_num(each, nan=-1.0) >= rule.pursued
-    pursued = pursued & ~pursued.all(-1, keepdims=True)  # both at once is neither
+    pursued = pursued & ~pursued.all(-1, keepdims=True)  # a lifetime that pursues both counts as neither
     none = np.zeros(0)
     return pursued, fit_goals(goals, rows) if rows.any() else Explained(none, none, none), gained
 

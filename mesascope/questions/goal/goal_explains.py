@@ -1,4 +1,4 @@
-"""If the goals differ, which of them explains its actions, or does neither?"""
+"""Which goal, if any, explains its actions in lifetimes in which the goals differ?"""
 
 import numpy as np
 

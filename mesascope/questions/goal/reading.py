@@ -1,4 +1,4 @@
-"""Measures for the goal metrics and the goal axis: shares of each goal's optimum, and which goal explains actions."""
+"""Shared by the goal metrics and the goal axis: shares of each goal's optimum, and which goal explains the actions."""
 
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
 
 
 def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
-    """The goals for the trials of one split, from the family that the trials name; metrics use it."""
+    """The goals for the trials of one split, according to the family that the trials name."""
     return goals_at(family_of(replay, trials), trials)
 
 
@@ -105,7 +105,7 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
 
 
 def _cross_validate(scores: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """[N] The scores, from scores [B, N] of B settings, of each half with the setting that is best on the other."""
+    """[N] The score of each lifetime with the setting that is best on the other half, from scores [B, N]."""
     result = np.empty(scores.shape[1])
     for fold in (half, ~half):
         best = int(scores[:, fold].mean(-1).argmax()) if fold.any() else 0

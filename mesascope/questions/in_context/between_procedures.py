@@ -1,4 +1,4 @@
-"""Where between those of the ideal locator and the learner do its predictions lie, also on mixtures of two bank tasks?
+"""Are its predictions closer to those of the ideal locator or of the learner, also on mixtures of two bank tasks?
 
 The position is the coefficient of its predictions on the line from the locator's (0) to the learner's (1), along its
 own lifetimes. For the mixtures, the metric mixes the weights of two bank tasks and redraws the outcomes of the seen
@@ -28,7 +28,7 @@ MIXED = (0.0, 0.25, 0.5)
 
 @asks("Where between the ideal locator's predictions (0) and the learner's (1) do its own lie?", splits=KINDS)
 def metric(trials, references, replay):
-    """Where between those of the ideal locator (0) and the learner (1) do its predictions lie?"""
+    """Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
     splits = splits_with_targets(trials)
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):

@@ -14,7 +14,7 @@ KINDS = ("seen", "fresh", "shifted")
 
 
 def splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
-    """The splits whose trials record the target that should be predicted.
+    """The splits whose trials record the target of prediction.
 
     Raises:
         DoesNotApply: no split records targets.
@@ -60,7 +60,7 @@ def flatten(predictions: np.ndarray) -> np.ndarray:
 
 
 def prediction_distance(one: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
-    """[N] The distance of predictions: squared, in units of the chance error, or total variation of probabilities."""
+    """[N] The distance of predictions: total variation for probabilities, else the squared error relative to chance."""
     if one.ndim == 3:
         return (0.5 * np.abs(one - other).sum(-1)).mean(-1)
     return ratio(np.square(one - other).sum(-1), possible_gain(trials).sum(-1))
@@ -72,7 +72,7 @@ def possible_gain(trials: xr.Dataset) -> np.ndarray:
 
 
 def procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
-    """Predictions along recorded lifetimes of those reference procedures of the family that apply, by name."""
+    """The predictions, along recorded lifetimes, of the family's reference procedures that apply, by name."""
     result, references = {}, family.references
     named = family.predictors if isinstance(family, NamesPredictors) else ()
     for name in dict.fromkeys((*named, references["learner"], references.get("locator", ""))):

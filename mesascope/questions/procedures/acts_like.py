@@ -26,8 +26,8 @@ MISS = {
     False: 0.01,
 }  # nats per trial, if the subject gives probabilities, and if only its choices are known
 LISTED = 6
-LONGEST = 600  # trials of a lifetime that are used
-NEAREST = 8  # procedures whose predictions the flexible model may use
+LONGEST = 600  # the largest number of trials of a lifetime that are used
+NEAREST = 8  # how many procedures' predictions the flexible model may use
 
 
 class Comparison(NamedTuple):
@@ -50,7 +50,7 @@ class Comparison(NamedTuple):
     exact: bool
 
     def names(self, place: int = 0) -> list[str]:
-        """Names of the procedures of a class, the simplest first."""
+        """The names of the procedures of a class; the simplest comes first."""
         return [self.fitted[i].procedure.name for i in self.classes[place]]
 
 
@@ -127,7 +127,7 @@ def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
 def compare(
     trials: xr.Dataset, candidates: Sequence[Procedure], lifetimes: int = 200, probabilities: bool = True
 ) -> Comparison:
-    """Fits every procedure and scores it on the held-out lifetimes.
+    """Fits every procedure and scores it on held-out lifetimes.
 
     Raises:
         DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
@@ -169,7 +169,7 @@ def judge(trials: xr.Dataset, recorded: History, fitted: list[Fitted], probabili
 
 
 def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
-    """Readings of the nearest procedure's score above chance, its shortfall, and the distances of the other classes."""
+    """Readings of the nearest procedure's score above chance, its shortfall, and how far other classes are behind."""
     best = int(np.argmax(comparison.scores.mean(1)))
     first, *same = comparison.names()
     simplest = comparison.fitted[comparison.classes[0][0]]

@@ -42,7 +42,7 @@ def _list_never_chosen(chosen: np.ndarray) -> str:
 
 
 def _greedy_share(chosen: np.ndarray, feedback: np.ndarray) -> np.ndarray:
-    """[N] Once every choice was tried, the share of trials with a choice of the highest mean feedback so far."""
+    """[N] The share of trials with the choice of highest mean feedback so far, after every choice has been tried."""
     paid = np.where(chosen, np.nan_to_num(feedback)[..., None], 0.0)
     count = np.cumsum(chosen, 1)[:, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):

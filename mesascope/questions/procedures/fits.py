@@ -36,7 +36,7 @@ class Fitted(NamedTuple):
         return ", ".join(f"{k} {v}" for k, v in self.summary().items())
 
     def summary(self) -> dict[str, Any]:
-        """Its settings: the mean of both halves for real numbers, and both values, if they differ, for others."""
+        """Its settings. Real numbers are averaged over the halves; for others that differ, both values are given."""
         first, second = self.settings
         out = {}
         for name, value in first.items():
@@ -61,7 +61,7 @@ def fit(procedure: Procedure, history: History) -> Fitted:
 
 @memoise
 def split_half(history: History, half: int, every: int = 0) -> History:
-    """One half of the lifetimes, cached with the history so that all procedures share its cached results.
+    """One half of the lifetimes, cached with the history so that all procedures share the results cached in it.
 
     Args:
         history: the history of all lifetimes.

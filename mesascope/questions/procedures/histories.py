@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def memoise(function: F) -> F:
-    """Caches the results of a function of a history and settings, in the history."""
+    """Wraps a function of a history and settings, so that its results are cached in the history."""
 
     @functools.wraps(function)
     def cached(history: History, *settings: Any, **named: Any) -> Any:
@@ -30,7 +30,7 @@ def memoise(function: F) -> F:
 
 
 def decayed_sums(x: np.ndarray, keep: float) -> np.ndarray:
-    """[N, T, …] Sums over the trials so far, where each trial multiplies the previous sum by `keep`."""
+    """[N, T, …] Sums over the trials so far; each trial first multiplies the previous sum by `keep`."""
     return np.asarray(lfilter([1.0], [1.0, -keep], x, axis=1), np.float32)
 
 
@@ -60,7 +60,7 @@ class History:
 
     @functools.cached_property
     def coarse(self) -> History:
-        """The same history, of which slow procedures predict a quarter as many trials."""
+        """The same history, except that slow procedures predict only a quarter as many trials."""
         return self.take(np.arange(len(self.action)), 4 * self.every)
 
     @property
@@ -91,7 +91,7 @@ class History:
 
     @staticmethod
     def before(x: np.ndarray) -> np.ndarray:
-        """Shifts values [N, T, …] by one trial, so that each trial gets those of the previous one; the first gets 0."""
+        """Shifts values [N, T, …] one trial later, so each trial has the value of the previous one; the first has 0."""
         return np.concatenate([np.zeros_like(x[:, :1]), x[:, :-1]], 1)
 
     @functools.cached_property
@@ -144,6 +144,6 @@ def history(trials: xr.Dataset, label: str = "intact", lifetimes: int | None = N
 
 
 def choices(trials: xr.Dataset) -> int:
-    """K, the number of choices that the data set states, or that the largest action in it implies."""
+    """K, the number of choices, which the data set states or its largest action implies."""
     count = trials.attrs.get("choices") or trials.sizes.get("choice") or trials.sizes.get("arm")
     return max(int(count or 0), int(trials.action.max()) + 1, 2)

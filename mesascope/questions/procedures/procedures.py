@@ -27,7 +27,7 @@ class Whole(Axis):
 
 
 class Act(Protocol):
-    """How a procedure chooses."""
+    """Computes the probabilities with which a procedure chooses."""
 
     def __call__(self, history: History, /, *args: Any, **settings: Any) -> np.ndarray:
         """[N, T, K] The probabilities of the choices on every trial; NaN on trials that a slow procedure skips.
@@ -81,14 +81,14 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 
 def repeat_last(h: History, stay: Any) -> np.ndarray:
-    """Repeats the last choice with probability `stay`, else draws another one uniformly; uniform on the first trial."""
+    """Repeats the last choice with probability `stay`, else draws another uniformly; the first choice is uniform."""
     stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
     p = stay * h.last + (1 - stay) * (1 - h.last) / (h.choices - 1)
     return np.where(h.last.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
 
 
 def uniform(h: History) -> np.ndarray:
-    """The same probability for every choice."""
+    """Gives every choice the same probability."""
     return np.full(h.chosen.shape, 1 / h.choices, np.float32)
 
 

@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import first_lifetimes
 from mesascope.stats import ratio
 
-AT = (0.25, 0.5, 0.95)  # of the horizon: the trials at which outputs are compared
+AT = (0.25, 0.5, 0.95)  # shares of the horizon: the trials on which outputs are compared
 
 
 def metric(lifetimes: int = 64) -> Metric:

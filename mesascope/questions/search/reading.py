@@ -30,7 +30,7 @@ class Counted(NamedTuple):
 
 
 def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
-    """The plans for the trials of one split, from the family that the trials name; metrics use it.
+    """The plans for the trials of one split, according to the family that the trials name.
 
     Raises:
         DoesNotApply: the family is not available or does not show plans, or the observations were not saved.
@@ -71,7 +71,7 @@ def success_by_depth(plan: Plans) -> dict[int, Counted]:
 
 
 def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> Counted:
-    """Counts the actions that follow a change, where the previous action was right before it and would now be wrong.
+    """Counts the actions that follow a change, of those whose predecessor was right before the change and is now wrong.
 
     Args:
         plan: the plans for the trials.

@@ -92,7 +92,7 @@ def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def _difference(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
-    """Numbers whose mean is the difference of the two means, and whose spread gives the standard error of it."""
+    """Numbers whose mean is the difference of the two means, and whose spread gives its standard error."""
     if paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]

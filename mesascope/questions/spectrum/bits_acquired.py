@@ -1,4 +1,4 @@
-"""How many bits about its hidden task, from feedback older than a few trials, do late actions contain?
+"""How many bits about its hidden task do its late actions contain from feedback older than a few trials?
 
 The family's tasks have S independent parts (latents `part` and `right`). The information between the right action and
 the action taken, summed over parts, is a lower bound on what the carry contains about the task, whatever goal the
@@ -26,7 +26,7 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
-    """How many bits about its hidden task, from feedback older than a few trials, do late actions contain?"""
+    """How many bits about its hidden task do its late actions contain from feedback older than a few trials?"""
     data = require_choices(fresh(trials))
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")

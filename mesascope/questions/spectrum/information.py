@@ -6,7 +6,7 @@ lifetimes (Quenouille 1956; Efron and Tibshirani 1993, chapter 11) needs one pas
 
 import numpy as np
 
-CHUNK = 64  # lifetimes that are left out at once
+CHUNK = 64  # for how many lifetimes a leave-one-out table is made at a time
 
 
 def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 ROLES = ("learner", "locator")
-BANK_LIMIT = 0.98  # from this share on that the ideal locator keeps on fresh tasks, the bank cannot tell
+BANK_LIMIT = 0.98  # the bank cannot tell if the ideal locator keeps at least this share on fresh tasks
 
 
 def retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
