@@ -1,1 +1,1 @@
-"""The command line: commands over the package, no logic."""
+"""The command line. Its commands call the package and contain no logic."""

@@ -1,4 +1,4 @@
-"""Tables for the terminal: plug-ins, the validation, a study."""
+"""Makes tables for the terminal: of plug-ins, of the validation and of a study."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from mesascope.cli.output import escape_controls
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """A table of texts from any source, with control characters escaped."""
+    """Makes a table of texts from any source, and replaces control characters in them."""
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for column in table.columns:
         column.overflow = "fold"
@@ -23,11 +23,11 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | N
 
 
 def plugins(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
-    """The plug-ins, kind by kind, as `mesascope list` prints them.
+    """Makes the tables of plug-ins, kind by kind, that `mesascope list` prints.
 
     Args:
         rows: the rows of `catalogue.describe`.
-        settings: whether to show the settings of each.
+        settings: whether to show the settings of each plug-in.
     """
     parts: list[Any] = []
     for kind, group in itertools.groupby(rows, key=lambda row: row["kind"]):
@@ -47,7 +47,7 @@ def plugins(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
 
 
 def validation(results: Mapping[str, Any]) -> Group:
-    """The confusion matrix, the shares and the coverage, as `mesascope validate` prints them."""
+    """Makes what `mesascope validate` prints: the confusion matrix, the shares and the coverage."""
     readings = sorted({r for row in results["confusion"].values() for r in row})
     matrix = _table(
         ("truth", *readings),
@@ -84,7 +84,7 @@ def validation(results: Mapping[str, Any]) -> Group:
 
 
 def outcome(results: Mapping[str, Any]) -> Group:
-    """A study's table and the outcomes of its expectations, as `mesascope reproduce` prints them."""
+    """Makes what `mesascope reproduce` prints: a study's table and the outcomes of its expectations."""
     from mesascope.reproduction import outcomes
 
     rows = _table(

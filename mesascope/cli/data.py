@@ -1,4 +1,4 @@
-"""The commands of `mesascope data`, for data sets of other packages and for logs; no logic."""
+"""The commands of `mesascope data`, for data sets of other packages and for logs."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,7 +71,7 @@ def export(
 
 
 def _short(path: str) -> str:
-    """The path with ~ for the user's home."""
+    """The path, with ~ in place of the user's home folder."""
     try:
         return f"~/{Path(path).relative_to(Path.home()).as_posix()}"
     except ValueError:

@@ -21,7 +21,7 @@ def demo(out: Out = None, as_json: Json = False) -> None:
     """Examine the bundled networks and scripted subjects side by side; write report.html."""
     from mesascope.agents.networks import recurrent
 
-    family = recurrent.family_of("bank_of_four")  # with the bank of the network bank_of_four
+    family = recurrent.family_of("bank_of_four")  # with the bank on which bank_of_four was trained
     _examine(DEMO, family, out or Path("demo"), as_json)
 
 
@@ -102,7 +102,7 @@ def report_(
 
 
 def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
-    """Examines, writes the folder and the page, prints."""
+    """Examines subjects, writes the run's folder and page, and prints the results."""
     from mesascope.agents.opening import default_family
     from mesascope.examination import runs
     from mesascope.examination.examination import examine
@@ -131,6 +131,6 @@ def _show(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
 
 
 def _slug(subjects: Sequence[str]) -> str:
-    """A folder name from the first subject."""
+    """Makes a folder's name from the first subject."""
     slug = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(redact(str(subjects[0]))).name)
     return slug.strip("._")[:60] or "run"

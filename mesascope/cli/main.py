@@ -1,4 +1,4 @@
-"""The command line: commands over the library, no logic. Only this folder prints."""
+"""The entry point of the command line. Commands call the library and contain no logic; only this folder prints."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ app.add_typer(data, name="data")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 called wrongly."""
+    """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 wrong input."""
     ARGUMENTS[:] = list(arguments)
     gate.allow(*arguments)
     try:
@@ -51,7 +51,7 @@ def _report_error(error: Any) -> int:
     """Prints what went wrong, whose error it is and what to do; returns the exit code."""
     from mesascope.guards.blame import exit_error, locate_error, plugin_error
 
-    # the parser turns a closed pipe into an exit
+    # the parser turns a closed pipe into an exit, whose context is the cause
     cause = error.__context__ if isinstance(error, SystemExit) else error
     if isinstance(cause, BrokenPipeError) and not locate_error(cause):
         return 0
@@ -61,7 +61,7 @@ def _report_error(error: Any) -> int:
     code = 2
     if isinstance(error, MesascopeError):
         problem, remedy = error.problem, error.remedy
-    elif hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the parser's
+    elif hasattr(error, "format_message") and hasattr(error, "exit_code"):  # an error from the parser
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
             return error.exit_code

@@ -1,4 +1,4 @@
-"""What the command line writes: documents and tables on standard output, the rest on standard error."""
+"""Writes documents and tables to standard output, and everything else to standard error."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 from mesascope.guards.secrecy import redact
 
-ARGUMENTS: list[str] = []  # of the current command
+ARGUMENTS: list[str] = []  # the arguments of the current command
 
 
 def command() -> str:
@@ -37,7 +37,7 @@ def write(item: Any) -> None:
 
 
 def escape_controls(text: str) -> str:
-    """The text with its lines kept; terminal control characters become �."""
+    """Replaces control characters in a text with �, except line breaks and tabs."""
     return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text)
 
 
@@ -57,7 +57,7 @@ def keep_compiled(short: bool = False) -> None:
 
 @contextmanager
 def show_progress() -> Iterator[Callable[[float, str], None]]:
-    """A bar on a terminal, a line every ten seconds elsewhere; all on standard error."""
+    """Shows progress on standard error: as a bar on a terminal, elsewhere as a line every ten seconds."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -70,7 +70,7 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
             yield lambda share, doing: bar.update(task, completed=share, description=escape_controls(doing))
         return
     start = last = time.monotonic()
-    first = None  # a continued run does not begin at 0
+    first = None  # the first share, because a continued run does not begin at 0
 
     def tell(share: float, doing: str) -> None:
         nonlocal last, first
@@ -87,5 +87,5 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
 
 
 def split_commas(texts: list[str] | None) -> list[str] | None:
-    """The parts of comma-separated texts, or None."""
+    """Splits comma-separated texts into their parts; returns None if there are none."""
     return [t.strip() for text in texts or () for t in text.split(",") if t.strip()] or None

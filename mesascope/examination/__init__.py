@@ -1,1 +1,1 @@
-"""Everything asked of a subject, once: the plan of rollouts, the measurement, the folder of a run."""
+"""Examines subjects: plans and runs rollouts, measures them, keeps a run's folder, and checks plug-ins."""

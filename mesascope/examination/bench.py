@@ -1,4 +1,4 @@
-"""The rollouts of one examination: each runs once, is shared by its users and kept in a folder."""
+"""Runs each rollout of an examination once, so that metrics and references share it, and keeps it in a folder."""
 
 import functools
 import hashlib
@@ -29,23 +29,23 @@ Progress = Callable[[float, str], None]
 LABELS = "labels of the conditions"
 METADATA = "dimensions, attributes and the code that was loaded"
 COMPARED = ("learner", "discounting")  # references that run on every split
-REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # splits of the other references
+REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # the splits on which the other references run
 
 
 class Bench:
-    """The rollouts of one examination: each runs once, is shared by its users and kept in a folder.
+    """The rollouts of one examination, each of which runs once and is kept in memory and in a folder.
 
     Args:
-        family: the family.
-        labels: of the conditions on fresh tasks.
+        family: the family to examine subjects on.
+        labels: the labels of the conditions that run on fresh tasks.
         splits: names of splits; by default all splits of the family.
-        lifetimes: N on every split.
-        seed: of the tasks and all draws.
+        lifetimes: the number of lifetimes on every split.
+        seed: the seed of the tasks and of all draws.
         out: a folder for finished rollouts.
-        progress: called with the share that is done and the current task.
-        rollouts: earlier rollouts by their digest; new ones are added.
-        beyond: labels of conditions that also run on splits of other kinds, with these kinds.
-        together: blocks per call of the compiled scan, for subjects with very cheap responses.
+        progress: called with the share of the work that is done, and with a text that says what is running.
+        rollouts: earlier rollouts by their digest; this object adds new ones.
+        beyond: by a condition's label, the kinds of split besides fresh on which it also runs.
+        together: blocks per call of the compiled scan, as in `rollout`.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Bench:
         self.requested, self.out, self.progress, self.together = splits, out, progress, together
         self.done, self.total, self.doing = 0, 1, ""
         self.rollouts = {} if rollouts is None else rollouts
-        self.tasks: dict[str, dict[Any, Any]] = {}  # by the family's name, with its bank
-        self.essences: dict[int, tuple[Subject, str]] = {}  # from before their first rollout
-        loaded_modules()  # hashes the files now: they may change while the run continues
+        self.tasks: dict[str, dict[Any, Any]] = {}  # by the name of the family, bank included
+        self.essences: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
+        loaded_modules()  # hashes the files now, because they may change during the run
         for split in splits or ():
             if split not in self._list_splits(family):
                 raise unknown("split", split, self._list_splits(family))
@@ -84,21 +84,21 @@ class Bench:
         return ["seen", *(r for r in family.split_names if r != "seen")]
 
     def splits(self, family: Family) -> list[str]:
-        """The requested splits of a family."""
+        """The splits of a family that the caller requested."""
         return [r for r in family.split_names if self.requested is None or r in self.requested]
 
     def expect(self, subjects: int) -> None:
-        """Sets the amount of work to come, in blocks of lifetimes."""
+        """Sets the expected amount of work for this number of subjects, in blocks of lifetimes."""
         splits = self._list_splits(self.family)
         extra = sum(len(self._conditions_on(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
     def home(self, trained_on: str) -> Family:
-        """The family, with the bank that a subject was trained on, if any."""
+        """The family, with the bank that a subject was trained on, if it has one."""
         return self.family if trained_on in ("unlimited", "unknown") else self.family.with_bank(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
-        """A subject's trials, the references on the same tasks, and its placement (None without the fresh split)."""
+        """Places a subject; returns its trials, the references' trials and the placement (None without fresh)."""
         family = self.home(trained_on)
         trials_by_split, references = self.live(subject, family), self.references(family)
         if "fresh" not in trials_by_split:
@@ -110,7 +110,7 @@ class Bench:
         return trials_by_split, references, placement
 
     def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
-        """A subject's trials on every split, under the conditions of that split."""
+        """Runs a subject on every split, under the conditions of that split, and returns its trials by split."""
         return {
             split: self._roll(
                 subject, family, split, self._conditions_on(family, split), self._compiled_kinds(family, split)
@@ -119,10 +119,10 @@ class Bench:
         }
 
     def _conditions_on(self, family: Family, split: str) -> list[Condition]:
-        """The conditions of a split.
+        """The conditions that run on a split.
 
-        Fresh tasks have all. A split beyond banks has the shuffled conditions of the placement. Conditions in `beyond`
-        run on their kinds of split. Every split has the intact condition.
+        All conditions run on fresh tasks. On a split beyond banks, the shuffled conditions of the placement run.
+        Conditions in `beyond` run on their kinds of split. The intact condition runs on every split.
         """
         if kind(split) == "fresh":
             return self.conditions
@@ -133,7 +133,7 @@ class Bench:
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c in chosen]
 
     def responses(self, family: Family) -> int:
-        """How many responses `live` requests from a subject, donors included."""
+        """How many responses `live` requests from a subject, including those as a donor."""
 
         def count(split: str) -> int:
             conditions = self._conditions_on(family, split)
@@ -143,7 +143,7 @@ class Bench:
         return sum(map(count, self.splits(family))) * self.blocks * BLOCK
 
     def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
-        """The reference procedures of a family on the same tasks, by role."""
+        """Runs a family's reference procedures on the same tasks, and returns their trials by role and split."""
         references: dict[str, dict[str, xr.Dataset]] = {}
         intact, without_bank = catalogue.make("conditions", "intact"), family.with_bank(None)
         for role in (*COMPARED, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
@@ -164,13 +164,13 @@ class Bench:
         return references
 
     def _compiled_kinds(self, family: Family, split: str) -> Sequence[Condition]:
-        """The kinds of condition in the compiled lifetimes of a split: intact alone if their length differs."""
+        """The kinds of condition to compile for a split: intact alone if its lifetimes have another length."""
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
     def _roll(
         self, subject: Subject, family: Family, split: str, conditions: Sequence[Condition], kinds: Sequence[Condition]
     ) -> xr.Dataset:
-        """One rollout, from memory or from the folder if it ran before."""
+        """Runs one rollout, or reads it from memory or from the folder if it ran before."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
         inputs = [subject.name, self.essence(subject), home_name, home.code(), split, self.lifetimes, self.seed]
@@ -211,7 +211,7 @@ class Bench:
         return trials
 
     def essence(self, subject: Subject) -> str:
-        """The identity of a subject at the first call; later changes of its own counters do not count."""
+        """The identity that a subject had at the first call; later changes to its own counters do not affect it."""
         if id(subject) not in self.essences:
             self.essences[id(subject)] = subject, identify(subject)
         return self.essences[id(subject)][1]
@@ -223,12 +223,12 @@ class Bench:
 
 @functools.cache
 def _hash_package() -> str:
-    """A hash of the package's code, so that rollouts of other code are not reused."""
+    """A hash of the package's code, so that rollouts made by other code are not used again."""
     return fingerprint(Path(mesascope.__file__).parent, (".py",))
 
 
 def save_rollout(rollout: xr.Dataset, path: Path) -> None:
-    """Keeps one split's trials until the run is complete: one plain .npz, twenty times faster than netCDF."""
+    """Saves one split's trials until the run is complete, as .npz, which is twenty times faster than netCDF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
         "dims": {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()},
@@ -242,7 +242,7 @@ def save_rollout(rollout: xr.Dataset, path: Path) -> None:
 
 
 def load_rollout(path: Path) -> xr.Dataset:
-    """Reads a file of `save_rollout`.
+    """Reads a file that `save_rollout` wrote.
 
     Raises:
         MesascopeError: the file is broken, or other code wrote it.

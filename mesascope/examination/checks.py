@@ -1,4 +1,4 @@
-"""Checks whether a plug-in keeps its contract; one sentence for each breach."""
+"""Checks whether a plug-in keeps its contract, and reports every breach in one sentence."""
 
 import contextlib
 import dataclasses
@@ -31,20 +31,25 @@ from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK, rollout
 
-# the default families of the check; a plug-in's file may define its own TRIED, and a recipe's file settings, SMALL
+# the families that the check uses by default; the file of a plug-in may define its own TRIED, and the file of a recipe
+# its own settings, SMALL
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
 TRIED_LONGER = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
-PASSED = {"subjects": {"family", "trust"}, "recipes": {"family", "out", "progress"}}  # to a factory, by the caller
+PASSED = {
+    "subjects": {"family", "trust"},
+    "recipes": {"family", "out", "progress"},
+}  # arguments from the caller
 LATENTS = ("chance", "best", "worst", "fixed")
 
 
 def check_plugin(name: str, family: str | None = None) -> list[str]:
-    """All breaches of a plug-in's contract; an empty list if it keeps the contract.
+    """Lists the ways in which a plug-in breaks its contract; the list is empty if it keeps the contract.
 
     Args:
-        name: 'kind/name', or a name that only one kind has, with settings if it needs some; or
-            package.module:factory for your own subject.
-        family: the family to try it on, as a user types it; by default TRIED in its module, or a small bandit.
+        name: 'kind/name', or the name alone if only one kind has it, with any settings that it needs. For your own
+            subject, package.module:factory.
+        family: the family to try the plug-in on, as a name with settings. The default is TRIED in the plug-in's
+            module, or else a small bandit.
 
     Raises:
         MesascopeError: there is no such plug-in, or it is a family and `family` is given.
@@ -120,7 +125,7 @@ def _check_family(spec: str) -> Iterator[str]:
         return
     if ("seen" in family.split_names) != (family.bank is not None):
         yield f"Its bank is {family.bank!r} and its splits are {family.split_names}: 'seen' goes with a bank."
-    with contextlib.suppress(MesascopeError):  # it has no banks, or none of this size
+    with contextlib.suppress(MesascopeError):  # the family has no banks, or none of this size
         if (named := family.with_bank("bank:2@1").bank) != "bank:2@1":
             yield f"With the bank 'bank:2@1' its bank is {named!r}."
     for roles in (family.controls, family.references):
@@ -155,7 +160,7 @@ def _check_split(family: Family, split: str) -> Iterator[str]:
         yield from _check_steps(family, split, tasks)
         return
     state, percept = family.begin(key, tasks)
-    no_action = 0 if family.choices is None else -1  # the last action before the first
+    no_action = 0 if family.choices is None else -1  # the last action in the first percept
     if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != no_action).any()):
         yield f"On {split} the start-of-life percept has first false or a last action."
 
@@ -176,7 +181,7 @@ def _check_split(family: Family, split: str) -> Iterator[str]:
 
 
 def _actions(family: Family, seed: int) -> np.ndarray:
-    """An action for every lifetime of a block."""
+    """Random actions, one for every lifetime of a block."""
     rng = np.random.default_rng(seed)
     if family.choices is None:
         return rng.standard_normal(BLOCK).astype(np.float32)
@@ -307,7 +312,7 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
 
 
 def _has_sign(finding: Any, expected: str) -> bool:
-    """Whether an estimate has the expected sign; an estimate at its null has sign 0."""
+    """Whether an estimate is above ('+'), below ('-') or at ('0') its null, as expected."""
     if expected == "any" or finding.low is None:
         return True
     above, below = finding.low > finding.null + 1e-9, finding.high < finding.null - 1e-9

@@ -1,4 +1,4 @@
-"""Runs every rollout that some metric needs once, then every metric, then the placement."""
+"""Runs every rollout that a metric needs once, places the subjects and applies every metric."""
 
 import dataclasses
 import os
@@ -29,17 +29,17 @@ from mesascope.rollouts.replays import Replays
 
 @dataclasses.dataclass(frozen=True)
 class Examination:
-    """What was found of one subject.
+    """The results of examining one subject.
 
     Attributes:
-        subject: its name.
-        family: the family with the subject's bank, as one would type it.
+        subject: the subject's name.
+        family: the family with the subject's bank, as a user would type it.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
-        trials: its data set per split, axes condition, lifetime, trial.
-        references: by role, the data sets of the reference procedures on the same tasks.
+        trials: by split, the subject's trials, with axes condition, lifetime, trial.
+        references: by role and split, the trials of the reference procedures on the same tasks.
         answers: every metric's findings, as objects.
-        placement: its level on the spectrum; None if the fresh split was not run.
-        notes: decisions made when a file was read.
+        placement: the subject's level on the spectrum; None if the fresh split did not run.
+        notes: what the reader of a log decided, in sentences.
     """
 
     subject: str
@@ -58,7 +58,7 @@ class Examination:
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
     def finding(self, metric: str, split: str = "") -> Finding:
-        """One finding, by the metric's name and the split: by default 'fresh', or 'logged' for a log.
+        """The finding of one metric on one split: by default 'fresh', or 'logged' for a log.
 
         Raises:
             MesascopeError: there is no such finding on that split.
@@ -70,7 +70,7 @@ class Examination:
         return on_split[metric]
 
     def plot(self, name: str = "adaptation") -> Any:
-        """A matplotlib Figure: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum' or another of the page's.
+        """Draws a figure of the page in matplotlib: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum', …
 
         Raises:
             MesascopeError: this examination has no data for that figure.
@@ -113,18 +113,18 @@ def examine(
     """Examines one or several subjects on the same tasks.
 
     Args:
-        subjects: a Subject, a function f(percept, state, rng), a file, or a name such as 'thompson'; for several a
-            list of these, or a mapping from names for the reports.
+        subjects: a Subject, a function f(percept, state, rng), a file, or a name such as 'thompson'. For several
+            subjects, a list of these, or a mapping whose keys are the names that the reports show.
         family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'; by default
             the family that the first file among the subjects states.
         trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed' or 'unknown'.
         splits: one or several; by default all splits of the family.
         metrics: one or several, by name or as objects; by default all.
-        lifetimes: N on every split.
-        seed: of the tasks and all draws.
+        lifetimes: the number of lifetimes on every split.
+        seed: the seed of the tasks and of all draws.
         out: a folder for finished rollouts; a stopped run continues from there.
         rule: the constants of the placement rule.
-        progress: called with the share that is done and the current task.
+        progress: called with the share of the work that is done, and with a text that says what is running.
         trust: whether code from a subject's file may run.
 
     Returns:
@@ -153,7 +153,7 @@ def examine(
                 "Add fresh to them, or a bank to the family.",
             )
         bench.essence(subject)
-        # refuses a faulty last subject before the first one runs
+        # refuses a faulty subject before any subject runs
         refuse_leaks(subject, home, seed, bench.kinds)
     unbanked = base.with_bank(None)
     controls = {role: open_subject(name, unbanked) for role, name in base.controls.items()}

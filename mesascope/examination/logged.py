@@ -24,7 +24,7 @@ from mesascope.rollouts.replays import Replays
 
 
 class SubjectTrials(NamedTuple):
-    """A subject's trials per split, its references' trials by role, and what it was trained on."""
+    """A subject's trials by split, its references' trials by role, and what it was trained on."""
 
     trials: Splits
     references: Mapping[str, Splits]
@@ -45,8 +45,8 @@ def measure(
         trials: a path or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine` wrote, the
             result of `rollout`, a mapping of such results by split, or an `Examination`.
         metrics: one or several, by name or as objects; by default all.
-        columns: your names for ours.
-        choices: how many choices there were, if not all occur.
+        columns: your columns by role, such as {'action': 'choice'}.
+        choices: the number of choices, if some of them do not occur in the log.
 
     Returns:
         An `Examination`; a list of them for several subjects.
@@ -69,7 +69,7 @@ def place(
     trained_on: str | None = None,
     rule: Rule | None = None,
 ) -> Any:
-    """Places a subject on the spectrum by its trials in one of our families.
+    """Places a subject on the spectrum from its trials in one of our families.
 
     Args:
         trials: an `Examination`, a folder that `examine` wrote, the result of `rollout` under the conditions of
@@ -99,7 +99,7 @@ def place(
 def _examine_log(
     metrics: Sequence[Metric], source: Any, columns: Mapping[str, Any] | None, choices: int | None
 ) -> list[Examination]:
-    """The examinations of a log of choices or of curves."""
+    """Reads and measures a log of choices or of curves, and returns its examinations."""
     if curves := read_curves(source, columns):
         logs, notes = curves
     else:
@@ -115,7 +115,7 @@ def _examine_log(
 
 
 def _read_subjects(source: Any) -> list[SubjectTrials] | None:
-    """Trials in our own families, subject by subject; None if the source is a log."""
+    """Reads trials in our own families, subject by subject; returns None if the source is a log."""
     if isinstance(source, Examination):
         return [SubjectTrials(source.trials, source.references, source.trained_on)]
     if isinstance(source, xr.Dataset) and "condition" in source.dims:
@@ -137,7 +137,7 @@ def _read_subjects(source: Any) -> list[SubjectTrials] | None:
 def _examine_trials(
     metrics: Sequence[Metric], trials: Splits, references: Mapping[str, Splits], trained_on: str
 ) -> Examination:
-    """The examination of a subject in our own families, from its trials alone."""
+    """Measures a subject from its trials in one of our families, and places it if the trials allow that."""
     attrs = next(iter(trials.values())).attrs
     try:
         placement = put_on_spectrum(trials, references, trained_on)
@@ -154,17 +154,17 @@ def open_run(folder: str | os.PathLike) -> Any:
         An `Examination`; a list of them for several subjects.
 
     Raises:
-        MesascopeError: no such folder, or a file in it is missing or not from mesascope.
+        MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.
     """
     examinations = read_run(folder)[0]
     return examinations[0] if len(examinations) == 1 else examinations
 
 
 def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
-    """The subjects in a file of trials without its run's folder.
+    """Groups the trials in a file by subject, for a file without its run's folder.
 
-    A run names its groups 's0 SPLIT' and 's0 ROLE SPLIT'. Subjects that share a reference find it with the first
-    subject. Any other group is a split of the subject in its attributes.
+    A run names its groups 's0 SPLIT' and 's0 ROLE SPLIT'. If subjects share a reference, only the first of them has a
+    group for it. Any other group is a split of the subject that its attributes name.
     """
     subjects: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for name, trials in groups.items():

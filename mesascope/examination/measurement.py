@@ -1,4 +1,4 @@
-"""Metric × trials × references → findings."""
+"""Applies metrics to a subject's trials and turns their readings into findings."""
 
 import dataclasses
 import hashlib
@@ -28,11 +28,11 @@ def answer(
     """Measures the trials of one subject with every metric.
 
     Args:
-        metrics: the metrics.
-        trials: the subject's data set per split.
-        references: by role, a reference procedure's data sets on the same tasks.
-        replay: forces a procedure along recorded trials; None if nothing can be replayed.
-        controls: by role, the findings of a control.
+        metrics: the metrics to apply.
+        trials: by split, the subject's trials.
+        references: by role and split, the trials of the reference procedures on the same tasks.
+        replay: replays a procedure along recorded trials, as `Replays` does; None if nothing can be replayed.
+        controls: by role, the findings of each control.
 
     Returns:
         The findings in the order of the metrics. A metric that does not apply or fails gives one finding that says so.
@@ -64,7 +64,7 @@ def answer(
 
 
 def _ask(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
-    """The readings of one metric, on the splits that it needs."""
+    """Asks one metric for its readings, and gives it only the splits that it needs."""
     needed = {r: d for r, d in trials.items() if r.partition(":")[0] in (*metric.splits, "fresh", "logged")}
     if not any(r.partition(":")[0] in (*metric.splits, "logged") for r in needed):
         raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
@@ -77,7 +77,7 @@ def _ask(metric: Metric, trials: Splits, references: Mapping[str, Splits], repla
 
 
 def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
-    """A reading with its interval."""
+    """Turns a reading into a finding with an interval."""
     split_trials = trials.get(reading.split, next(iter(trials.values())))
     values, lifetimes = np.asarray(reading.values, float), split_trials.sizes["lifetime"]
     if values.ndim != 1 or (len(values) != lifetimes and (not reading.unit or reading.unit in split_trials)):
@@ -135,7 +135,7 @@ def _summarize(finding: Finding) -> dict[str, Any]:
 
 
 def hash_fingerprint(fingerprint: Any) -> str:
-    """One hash over the hashes of all weights; 'not available' without weights."""
+    """One hash of the hashes of all weights; 'not available' if there are no weights."""
     if not fingerprint:
         return "not available"
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A run's folder: trials.nc, findings.json, findings.csv, and the command that repeats it."""
+"""Writes and reads a run's folder: trials.nc, findings.json, findings.csv, and the command that repeats the run."""
 
 import csv
 import dataclasses
@@ -24,7 +24,7 @@ from mesascope.questions.spectrum.placement import Placement, Rule
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command with these arguments, without keys and without the user, password and query of any address."""
+    """The command with these arguments. Leaves out keys, and the user, password and query of any address."""
     words = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
     return shlex.join(["mesascope", *map(redact, words)])
 
@@ -46,7 +46,7 @@ def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
 
 
 def unused_folder(folder: Path, command: str) -> Path:
-    """The folder, or the first of folder-2, folder-3, … without the results of another command.
+    """The first of folder, folder-2, folder-3, … that does not contain the results of another command.
 
     Args:
         folder: the default folder of the run.
@@ -72,15 +72,15 @@ def unused_folder(folder: Path, command: str) -> Path:
 
 
 def prepare(folder: str | os.PathLike, command: str = "") -> Path:
-    """The folder of a run, created if missing and tested to be writable before any rollout.
+    """Creates the folder of a run if it is missing, and tests before any rollout that it is writable.
 
     Args:
-        folder: created if missing.
-        command: the command that repeats the run, written unless a finished run is there; so a stopped run keeps its
-            folder.
+        folder: the folder of the run.
+        command: the command that repeats the run. It is written unless the folder contains a finished run, so that the
+            same command finds the folder of a stopped run again.
 
     Raises:
-        MesascopeError: it is a file or not writable.
+        MesascopeError: the folder is a file, or it is not writable.
     """
     folder = Path(folder)
     probe = folder / ".writable"
@@ -103,10 +103,10 @@ def write(
     """Writes a run; each file appears complete or not at all.
 
     Args:
-        examinations: what was found.
-        folder: created if missing.
+        examinations: the results of the run.
+        folder: the folder of the run, created if missing.
         command: the command that repeats the run.
-        rolled_out: whether the run made the rollouts in the folder, so that they are deleted; `measure` makes none.
+        rolled_out: whether this run wrote the rollouts in the folder, and so may delete them; `measure` writes none.
     """
     folder = prepare(folder)
     groups: dict[str, xr.Dataset] = {}
@@ -143,7 +143,7 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
     """Reads the examinations and the command that `write` wrote.
 
     Raises:
-        MesascopeError: no such folder, or a file in it is missing or not from mesascope.
+        MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.
     """
     folder = Path(folder)
     if not (folder / "findings.json").is_file():
@@ -178,5 +178,5 @@ def _placement(data: dict[str, Any] | None) -> Placement | None:
 
 
 def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet reads as a formula."""
+    """A cell's value, with a quotation mark if a spreadsheet would read it as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")) else value

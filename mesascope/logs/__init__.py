@@ -1,4 +1,4 @@
-"""Logs: recorded choices of people, animals or agents, read as trials.
+"""Reads logs, which are recorded choices of people, animals or agents, as trials.
 
     trials, notes = read_log("experiment.csv")
     trials, notes = read_log(frame, columns={"action": "key", "lifetime": ["session", "block"]})
@@ -30,28 +30,29 @@ REALISED, EXPECTED = "realised pay-off", "expected pay-off"
 def read_log(
     source: Any, columns: Mapping[str, Any] | None = None, choices: int | None = None
 ) -> tuple[xr.Dataset, list[str]]:
-    """A log as trials, with notes on how it was read.
+    """Reads a log as trials, and returns them with notes on how it was read.
 
     Args:
-        source: path of a .csv, .tsv, .txt, .jsonl or .parquet file, a pandas DataFrame with one row per
-            trial, or an xarray Dataset.
-        columns: role to column, for names that are not among `mesascope.logs.columns.ALIASES`; the roles are action,
-            feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means,
-            probabilities, offered (what was shown at the places that could be chosen), and for two-stage trials
-            second, state and transition. lifetime, means, probabilities and offered take several columns.
-            None or '' keeps a role empty.
-        choices: how many choices there were, if not all of them occur.
+        source: the path of a .csv, .tsv, .txt, .jsonl or .parquet file; or a pandas DataFrame with one row per trial;
+            or an xarray Dataset.
+        columns: a mapping of roles to columns, for names that are not among `mesascope.logs.columns.ALIASES`. The roles
+            are action, feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means,
+            probabilities, offered (the options at the places that could be chosen), and for two-stage trials second,
+            state and transition. The roles lifetime, means, probabilities and offered take several columns. None or ''
+            keeps a role empty.
+        choices: the number of choices, if not all of them occur.
 
     Returns:
-        Trials with one condition, 'intact', and N lifetimes of T trials: action [1, N, T] (-1 if missing) and
-        feedback [1, N, T] (NaN if missing). If the log has them: score [1, N, T], log_probs [1, N, T, K], chance,
-        best and worst [N, T], means [N, T, K], offered [N, T, K] (0 or 1). For two-stage trials, whose action is
-        the first choice: second_action, second_state and transition [1, N, T] (1 common, 0 rare, -1 missing).
-        The coordinate participant [N] counts from 0. And the notes, one sentence each; the attribute notes
-        contains them too.
+        The trials, with one condition, 'intact', and N lifetimes of T trials, and the notes, one sentence each. The
+        trials contain action [1, N, T] (-1 if missing) and feedback [1, N, T] (NaN if missing). If the log has them,
+        they also contain score [1, N, T], log_probs [1, N, T, K], chance, best and worst [N, T], means [N, T, K],
+        offered [N, T, K] (0 or 1), and the coordinate participant [N], counted from 0. Two-stage trials, whose action
+        is the first choice, contain second_action, second_state and transition [1, N, T] (1 common, 0 rare, -1
+        missing). The attribute notes contains the notes too.
 
     Raises:
-        MesascopeError: it names the row and the column, what is there, and what to type.
+        MesascopeError: the log cannot be read; the message names the row and the column, what is there, and what to
+            type.
     """
     is_integer = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
     if choices is not None and not (is_integer and 2 <= choices <= MOST_CHOICES):
@@ -108,7 +109,7 @@ def read_log(
 
 
 def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
-    """Trials with participants numbered from 0, in the order of their ids; the ids are dropped."""
+    """Numbers the participants of trials from 0, in the order of their ids, and drops the ids."""
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
@@ -117,7 +118,7 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
 
 
 def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
-    """A Dataset in another layout as a table with one row per trial."""
+    """Converts a Dataset in another layout to a table with one row per trial."""
     import pandas as pd
 
     names = [str(n) for n in dict.fromkeys([*data.variables, *data.dims])]
@@ -137,7 +138,7 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
 
 
 def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
-    """Per row its lifetime, per lifetime its participant, per row its position in the lifetime, and notes."""
+    """The lifetime of each row, the participant of each lifetime, each row's position in its lifetime, and notes."""
     parts = [c for role in ("participant", "lifetime") for c in roles.of.get(role, [])]
     life = np.zeros(len(table.frame), np.int64)
     person, outer = None, life
@@ -181,7 +182,7 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
 
 
 def _rank(life: np.ndarray, key: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Per row its rank by key within its lifetime."""
+    """The rank of each row's key within its lifetime."""
     order = np.lexsort((key, life))
     rank = np.empty(len(life), np.int64)
     rank[order] = np.arange(len(life)) - np.repeat(np.cumsum(size) - size, size)
@@ -191,7 +192,7 @@ def _rank(life: np.ndarray, key: np.ndarray, size: np.ndarray) -> np.ndarray:
 def _place_by_number(
     table: Table, column: str, life: np.ndarray, groups: list[np.ndarray | None], size: np.ndarray, *, parts: list[str]
 ) -> tuple[np.ndarray, list[str]]:
-    """Per row its position by trial number, where gaps stay gaps; and notes."""
+    """The position of each row according to its trial number, with gaps left as gaps; and notes."""
     notes: list[str] = []
     number = numbers(table, column, "trial", largest=2.0**53)
     remedy = f"Leave such rows out, or go by the order of the rows: {spell_role('trial', '')}."
@@ -244,7 +245,7 @@ def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
 
 
 def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray) -> xr.Dataset:
-    """Arranges rows as trials [N, T]; positions without a row are missing."""
+    """Arranges rows as trials [N, T]; positions without a row are missing trials."""
     shape = (int(life.max()) + 1, int(place.max()) + 1)
     grid = np.full(shape, -1, np.int16)
     grid[life, place] = action
@@ -263,7 +264,7 @@ def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndar
 
 
 def _describe_amount(trials: xr.Dataset) -> list[str]:
-    """Notes on the number of lifetimes and trials, and a warning if there are too few."""
+    """Notes on how many lifetimes and trials there are, with a warning if there are too few."""
     present = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = f"{present.min():,} to {present.max():,}" if present.min() < present.max() else f"{present.max():,}"

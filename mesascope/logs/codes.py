@@ -1,4 +1,4 @@
-"""Codes: the numbers or names of choices in a log, converted to choices counted from 0."""
+"""Converts the codes of choices in a log, which are numbers or names, to choices counted from 0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Choices:
     """The choices of a log.
 
     Args:
-        action: per row the choice, counted from 0, -1 if it is missing.
+        action: the choice of each row, counted from 0; -1 if it is missing.
         number: how many choices there are.
-        names: their names in the log; empty if they are numbers.
+        names: the names of the choices in the log; empty if the log gives numbers.
         notes: how the codes were read, one sentence each.
     """
 
@@ -30,16 +30,16 @@ class Choices:
 
 
 def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
-    """The column of the action as choices counted from 0.
+    """Reads the column of the action as choices counted from 0.
 
     Args:
         table: the log.
-        roles: which column plays which role.
-        choices: how many choices there were, if the user says so.
+        roles: the columns by role.
+        choices: the number of choices, if the user states it.
 
     Raises:
-        MesascopeError: fractions, negative or infinite choices, numbers among names, more than 200 choices, or only
-            one.
+        MesascopeError: choices are fractions, negative or infinite, numbers and names are mixed, or there are more than
+            200 choices or only one.
     """
     notes: list[str] = []
     column = roles.of["action"][0]
@@ -115,7 +115,7 @@ def _parse_number(text: str) -> float:
 
 
 def _is_sentinel(code: float) -> bool:
-    """Whether a code is -1, -9, -99, -999, …, which stand for missing values."""
+    """Whether a code is one of those that stand for missing values: -1, -9, -99, -999, …"""
     return bool(code == -1 or (code < 0 and np.isfinite(code) and set(f"{-code:.0f}") == {"9"}))
 
 
@@ -151,7 +151,7 @@ def _check_number(distinct: int, choices: int | None, column: str) -> None:
 def _find_missing_codes(
     number: np.ndarray, choices: int | None, locate: Callable[[np.ndarray], str], text: list[str]
 ) -> tuple[np.ndarray, float | None]:
-    """Which codes stand for missing trials; and the first choice's code if negative codes are choices, else None."""
+    """Which codes stand for missing trials, and the code of the first choice if negative codes are choices, or None."""
     if number.min() < 0 and (set(number) == {-1.0, 1.0} or len(set(number)) == choices):
         return np.zeros(len(number), bool), float(number.min())
     missing = np.array([_is_sentinel(x) for x in number])
@@ -183,7 +183,7 @@ def _number_codes(
     *,
     arms: np.ndarray | None,
 ) -> tuple[np.ndarray, int, list[str]]:
-    """The codes as choices counted from 0, how many choices there are, and notes on the numbering."""
+    """Converts codes to choices counted from 0; returns them with the number of choices and notes on the numbering."""
     low, high = int(codes_used.min()), int(codes_used.max())
     within = low in (0, 1) and base is None
     if arms is not None and within and np.isin(codes_used, arms).all():
@@ -202,7 +202,7 @@ def _number_codes(
 
 
 def _read_arms(roles: Roles) -> np.ndarray | None:
-    """The numbers in the names of the columns of means or probabilities."""
+    """The numbers in the names of the columns for means or probabilities, or None."""
     for role in ("means", "probabilities"):
         suffixes = roles.suffixes.get(role, [])
         if suffixes and all(s.isdecimal() for s in suffixes):

@@ -1,4 +1,4 @@
-"""Columns: the role of each column of a log, and its cells as numbers or as labels."""
+"""Finds the role of each column of a log, and reads its cells as numbers or labels."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from mesascope.errors import MesascopeError, unknown
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
-# Names are compared without case, blanks and punctuation: subjID, subj_id and "Subj ID" are one name.
+# Comparisons of names ignore case, blanks and punctuation, so subjID, subj_id and "Subj ID" are the same name.
 ALIASES: dict[str, tuple[str, ...]] = {
     "participant": (
         "subjid", "subj", "subject", "subjectid", "participant", "participantid", "ppt", "pptid", "pid",
@@ -45,13 +45,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "raretransition",
     ),
 }  # fmt: skip
-FIRST = (  # names of the action where trials have two stages
+FIRST = (  # names of the action if trials have two stages
     "choice1", "firstchoice", "level1choice", "stage1choice", "step1choice", "firststagechoice", "choicestage1",
     "choicelevel1", "action1", "firstaction", "response1", "firstresponse",
 )  # fmt: skip
-# what was shown at the places of a screen
+# names of the columns that say what was shown at the places of a screen
 SCREEN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
-NUMBERED: dict[str, str] = {  # a family of columns: the prefix, then a number from 0 or 1, or a choice's name
+NUMBERED: dict[str, str] = {  # numbered columns: the prefix, then a number counted from 0 or 1, or the name of a choice
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
 }
@@ -63,11 +63,11 @@ NOTHING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "na
 
 @dataclass
 class Roles:
-    """Which column has which role.
+    """The columns that have each role.
 
     Args:
-        of: role to columns, for the roles in use only.
-        suffixes: for probabilities and means, what follows the prefix in each column's name.
+        of: the columns of each role that is in use.
+        suffixes: what follows the prefix in each column's name, for probabilities and means.
         requested: the roles for which the user named columns.
         notes: how roles were assigned, one sentence each.
     """
@@ -78,17 +78,17 @@ class Roles:
     notes: list[str] = field(default_factory=list)
 
     def one(self, role: str) -> str | None:
-        """The column of a role that has at most one column, or None."""
+        """The column of a role that takes only one, or None if the role is not in use."""
         return self.of[role][0] if role in self.of else None
 
 
 def normalise_name(name: str) -> str:
-    """A name without case, blanks and punctuation."""
+    """The name in lower case, without blanks and punctuation."""
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 
 def parse_roles(text: str) -> dict[str, str] | None:
-    """Roles and columns from their text, such as 'action=key,lifetime=session+block'.
+    """Parses roles and columns from a text such as 'action=key,lifetime=session+block'.
 
     Raises:
         MesascopeError: a part has no '=', or a role occurs twice.
@@ -107,17 +107,17 @@ def parse_roles(text: str) -> dict[str, str] | None:
 
 
 def spell_role(role: str, name: str = "NAME") -> str:
-    """What to type to give a column a role."""
+    """Says what the user should type to give a column a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
 
 
 def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
-    """Assigns columns to roles: first as the user says, then by common names.
+    """Assigns columns to roles, first as the user asks, then from common names.
 
     Args:
         table: the log.
-        columns: role to column; several for lifetime, offered, probabilities and means, as a list or joined by '+';
-            None or '' if no column has that role.
+        columns: a mapping of roles to columns. Lifetime, offered, probabilities and means take several columns, as a
+            list or joined by '+'. None or '' keeps a role empty.
 
     Raises:
         MesascopeError: a role or column does not exist, a column has two roles, a role has two columns, or there is
@@ -216,7 +216,7 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
 
 
 def _complete(roles: Roles, header: Sequence[str], name: str, unused: set[str]) -> None:
-    """Decides what the feedback is, and raises MesascopeError for a log without action or feedback."""
+    """Decides which column is the feedback, and raises MesascopeError if the log has no action or no feedback."""
     if "action" not in roles.of:
         raise MesascopeError(
             f"{name} has no column with a common name for the action; its columns are {list_names(header, 30)}.",
@@ -246,7 +246,7 @@ def _complete(roles: Roles, header: Sequence[str], name: str, unused: set[str]) 
 
 
 def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
-    """A column as codes [rows] into its distinct values, and which of these values stand for an empty cell.
+    """Reads a column as codes [rows] into its distinct values, and says which values stand for an empty cell.
 
     Raises:
         MesascopeError: a cell contains a list or an object.
@@ -271,7 +271,7 @@ def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]
 
 
 def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.ndarray:
-    """A column as numbers [rows], NaN for empty cells.
+    """Reads a column as numbers [rows], with NaN for empty cells.
 
     Raises:
         MesascopeError: a cell is not a number, or is infinite or larger than `largest`.
@@ -305,7 +305,7 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
 
 
 def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
-    """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 for empty cells."""
+    """Reads a column as codes [rows] into its names in natural order ('p2' before 'p10'), with -1 for empty cells."""
     codes, values, blank = cells(table, column)
     is_integral = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
     text = [str(int(v) if integral else v).strip() for v, integral in zip(values, is_integral, strict=True)]
@@ -317,6 +317,6 @@ def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
 
 
 def natural_key(text: str) -> tuple[Any, ...]:
-    """The key that sorts names in natural order: 'p2' before 'p10'."""
+    """A sort key that puts names in natural order, such as 'p2' before 'p10'."""
     parts = enumerate(re.split(r"([0-9]+)", text))
     return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

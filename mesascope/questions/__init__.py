@@ -1,1 +1,1 @@
-"""What is asked of trials, and the rules that answer it: one folder per question."""
+"""The questions that are asked about trials, and the rules that answer them. Each question has its own folder."""

@@ -1,1 +1,1 @@
-"""How our networks are trained: one file per recipe."""
+"""The recipes that train our networks. Each recipe has its own file."""

@@ -1,7 +1,8 @@
-"""Advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783) over whole lifetimes, as Wang et al. (2016) used it.
+"""Advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783) over whole lifetimes.
 
-arXiv 1611.05763: an LSTM of 48 units that observes its last action, the last pay-off and the trial index. Every update
-runs a batch of lifetimes and takes one step on it. `gains` defines the training reward.
+By default it trains the network of Wang et al. (2016, arXiv 1611.05763), an LSTM with 48 units that observes its last
+action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step on it. `gains`
+defines the training reward.
 """
 
 import os
@@ -37,27 +38,28 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains an LSTM by advantage actor-critic; it observes its last action, the last pay-off and the trial index.
+    """Trains a network, by default an LSTM, by advantage actor-critic.
 
     Args:
-        family: what it is trained on: its bank if it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings continues.
+        family: the training family; training uses its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training run that began there with the same settings continues.
         memory: none, gru, lstm, transformer or lru.
-        width: units.
-        observes: parts of the percept, joined by +; without feedback the pay-off is not an input.
-        updates: batches in all, each one step of Adam.
-        lifetimes: in a batch.
-        rate: Adam's step size at the start, falling linearly.
-        final_rate: the same at the end.
-        entropy: weight of the policy's entropy at the start, falling linearly to 0.
-        critic: weight of the critic's squared error.
-        discount: of future reward, per step.
-        trace: λ of the generalised advantage estimate; 1 for the returns of the whole lifetime.
-        seed: of the weights, the tasks and all draws.
+        width: the number of units.
+        observes: the parts of the percept given to the network, joined by +; without feedback, it does not observe the
+            pay-off.
+        updates: the number of batches; each is one step of Adam.
+        lifetimes: the number of lifetimes in a batch.
+        rate: Adam's step size at the start; it falls linearly.
+        final_rate: Adam's step size at the end.
+        entropy: the weight of the policy's entropy at the start; it falls linearly to 0.
+        critic: the weight of the critic's squared error.
+        discount: the discount of future reward, per step.
+        trace: λ of the generalised advantage estimate; 1 uses the returns of the whole lifetime.
+        seed: the seed of the weights, the tasks and all random draws.
         progress: called after every update.
 
     Raises:
-        MesascopeError: a setting is out of range, or the folder holds another training.
+        MesascopeError: a setting is out of range, or the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
@@ -66,7 +68,7 @@ def recipe(
 
 
 def surrogate(network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /) -> jax.Array:
-    """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
+    """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""
     terms = loss_terms(network, features, batch)
     gain = mean(terms.log_prob * terms.advantage, batch.mask)
     return -gain + plan.critic * terms.error - entropy * terms.entropy

@@ -1,10 +1,10 @@
-"""A weight-tied convolutional network that is trained to iterate, and its feed-forward twin.
+"""Trains a weight-tied convolutional network to iterate, or its feed-forward twin.
 
-After Schwarzschild et al. (2021, arXiv 2106.04537), with recall and progressive training from intermediate states
-(Bansal et al. 2022, arXiv 2202.05826). A batch of problems and the network's activations persist from update to update.
-An update runs some more ticks and follows the gradient of the loss over those ticks alone. So the network learns to
-continue from any state, and not for a fixed number of ticks. When the ticks of a problem are used up, a fresh problem
-replaces it, or its goal moves and the activations stay.
+The method is that of Schwarzschild et al. (2021, arXiv 2106.04537), with recall and progressive training from
+intermediate states (Bansal et al. 2022, arXiv 2202.05826). A batch of problems and the network's activations persist
+from update to update. Each update runs a few more ticks and follows the gradient of the loss over those ticks alone. So
+the network learns to continue from any state, and not for a fixed number of ticks. When a problem has had all its
+ticks, a fresh problem replaces it, or its goal moves and the activations stay.
 """
 
 import os
@@ -30,11 +30,11 @@ from mesascope.rollouts.compiling import compile_loop
 TRIED = "maze:size=5,trials=12"
 SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
-TESTED = 256  # fresh problems on which the finished network is evaluated
+TESTED = 256  # how many fresh problems the finished network is evaluated on
 
 
 class State(NamedTuple):
-    """Weights and Adam's memory; problems, activations [N, H, W, C], and updates since each problem began [N]."""
+    """Weights, Adam's memory, problems, activations [N, H, W, C], and the updates since each problem began [N]."""
 
     weights: Weights
     memory: Any
@@ -59,25 +59,26 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a network to compute for as long as it takes, on the right moves at every cell.
+    """Trains a network to compute for as long as a problem needs, on the right moves in every cell.
 
     Args:
-        family: shows fields and gives problems to train on: maze, without a bank.
-        out: the folder for network.safetensors; a training begun there with the same settings continues.
-        updates: in all, each one step of Adam.
-        problems: in the batch.
-        width: C, channels.
-        layers: 0 for a recurrent network; else the number of layers of a feed-forward one, with separate weights.
-        ticks: per problem; then another problem replaces it, or its goal moves.
-        window: ticks per update, through which the gradient is taken.
+        family: a family that shows fields and gives problems to train on, such as maze, without a bank.
+        out: the folder for network.safetensors; a training run that began there with the same settings continues.
+        updates: the number of updates; each is one step of Adam.
+        problems: the number of problems in the batch.
+        width: C, the number of channels.
+        layers: 0 for a recurrent network; else the number of layers, with separate weights, of a feed-forward one.
+        ticks: the number of ticks for each problem; then another problem replaces it, or its goal moves.
+        window: the number of ticks in an update, through which the gradient is taken.
         swaps: the probability that, after these ticks, the goal moves and the activations stay; 0 for never.
-        rate: Adam's step size at the start, falling as a half cosine.
-        final_rate: the same at the end.
-        seed: of the weights, the problems and all draws.
-        progress: called now and then; its score is the share of cells with a right move.
+        rate: Adam's step size at the start; it falls as a half cosine.
+        final_rate: Adam's step size at the end.
+        seed: the seed of the weights, the problems and all random draws.
+        progress: called after every update; its score is the share of cells with a right move.
 
     Raises:
-        MesascopeError: a setting is out of range, the family shows no fields, or the folder holds another training.
+        MesascopeError: a setting is out of range, the family shows no fields, or the folder contains another training
+            run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
@@ -112,7 +113,7 @@ def recipe(
 
 
 def _begin(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:
-    """The state before the first update, with equally many problems at every age."""
+    """The state before the first update, in which the ages of the problems are spread evenly."""
     problems = family.problems(address(key, "first"), many)
     activations = zero_state(weights, family.pictures(problems))
     return State(weights, ADAM.init(weights), problems, activations, jnp.arange(many) % parts)
@@ -130,16 +131,16 @@ def update(
     window: int,
     feed_forward: bool,
 ) -> tuple[State, jax.Array]:
-    """Replaces finished problems, runs a window of ticks on all, and takes one step of Adam.
+    """Replaces finished problems, runs a window of ticks on all problems, and takes one step of Adam.
 
     Args:
-        key: of the training.
-        done: updates before this one.
-        state: before this update.
-        family: gives problems, pictures of them, and the right moves.
-        data: the settings that are numbers.
-        ticks: per problem.
-        window: ticks of this update.
+        key: the key of the training run.
+        done: the number of updates before this one.
+        state: the state before this update.
+        family: the family, which gives problems, pictures of them, and the right moves.
+        data: the settings that are data.
+        ticks: the number of ticks for each problem.
+        window: the number of ticks in this update.
         feed_forward: whether the network has layers instead of ticks.
 
     Returns:
@@ -176,7 +177,7 @@ def update(
         def think_once(activations, i):
             activations = tick(weights.mix[0], weights.bias[0], activations, inputs, inside)
             loss, right = cell_loss(activations)
-            late = (age * window + i + 1) / ticks  # early ticks can be right in few cells
+            late = (age * window + i + 1) / ticks  # after few ticks the network can be right in few cells only
             return activations, ((loss * late).sum(), right)
 
         after, (losses, right) = jax.lax.scan(think_once, before, jnp.arange(window))
@@ -192,13 +193,13 @@ def update(
 
 
 def _select(mask: jax.Array, one: Any, other: Any) -> Any:
-    """Selects, in every array, the problems of `one` where the mask [N] is true, else those of `other`."""
+    """Takes from `one`, in every array, the problems for which the mask [N] is true, and the rest from `other`."""
     return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), one, other)
 
 
 @compile_loop
 def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
-    """[TESTED] whether the moves on a fresh problem lead to the goal from every cell."""
+    """[TESTED] Whether the network makes a right move in every cell, for each fresh problem."""
     problems = family.problems(key, TESTED)
     pictures = family.pictures(problems)
     start = zero_state(weights, pictures)

@@ -1,4 +1,4 @@
-"""Optimisation, shared by the recipes: Adam on minibatches of lifetimes, and checks of the settings."""
+"""Optimisation for the recipes: Adam on minibatches of lifetimes, and checks of the settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mesascope.keys import address
 Number = float | jax.Array
 STEEPEST = 0.5  # the norm to which gradients are clipped
 MANY = float("inf")
-RANGES = {  # of settings that several recipes have
+RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, MANY)),
     **dict.fromkeys(("rate", "final_rate", "entropy", "critic", "clip"), (0.0, 10.0)),
     **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
@@ -26,17 +26,20 @@ ADAM = optax.chain(optax.clip_by_global_norm(STEEPEST), optax.scale_by_adam(eps=
 
 
 class Plan(NamedTuple):
-    """The settings of an update: integers decide what is compiled, the others are data; None if a recipe has none.
+    """The settings of an update.
+
+    The integers `epochs` and `minibatches` decide what is compiled; the other settings are data. A setting that a
+    recipe does not have is None.
 
     Attributes:
-        updates: in all.
+        updates: the number of updates in the training run.
         rate: Adam's step size before the first update; it falls linearly.
-        final_rate: the same at the end.
-        epochs: passes over a batch.
-        minibatches: parts of a batch, each one step of Adam.
-        entropy: weight of the policy's entropy before the first update; it falls linearly to 0.
-        critic: weight of the critic's squared error.
-        discount: of future reward, per step.
+        final_rate: Adam's step size at the end.
+        epochs: the number of passes over a batch.
+        minibatches: the number of parts of a batch; each is one step of Adam.
+        entropy: the weight of the policy's entropy before the first update; it falls linearly to 0.
+        critic: the weight of the critic's squared error.
+        discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: the probability ratio is clipped to 1 ± clip.
     """
@@ -54,7 +57,7 @@ class Plan(NamedTuple):
 
     @classmethod
     def of(cls, settings: dict[str, Any]) -> Plan:
-        """The plan in a recipe's settings."""
+        """Makes the plan from a recipe's settings."""
         data: Any = {k: v for k, v in settings.items() if k in cls._fields}
         counts = {k: data.pop(k) for k in ("epochs", "minibatches") if k in data}
         arrays: Any = as_arrays(**data)
@@ -65,7 +68,7 @@ class Loss(Protocol):
     """The loss that training minimises."""
 
     def __call__(self, network: Recurrent, batch: Any, /) -> jax.Array:
-        """The loss [] of a network on a part of the lifetimes of a batch."""
+        """The loss [] of a network on some of the lifetimes of a batch."""
         ...
 
 
@@ -75,28 +78,28 @@ def initial_moments(network: Recurrent) -> Any:
 
 
 def as_arrays(**settings: float) -> dict[str, jax.Array]:
-    """Settings as arrays: data, so that trainings that differ in them share compiled code."""
+    """Converts settings to arrays. They are then data, so training runs that differ in them share compiled code."""
     return {k: jnp.asarray(v, jnp.float32) for k, v in settings.items()}
 
 
 def linear_schedule(start: Number, end: Number, done: jax.Array, total: Number) -> jax.Array:
-    """A number that falls linearly from start before the first update towards end after the last."""
+    """A number that moves linearly from `start` before the first update to `end` after the last one."""
     return start + (end - start) * done / total
 
 
 def descend(
     key: jax.Array, network: Recurrent, memory: Any, batch: Any, *, loss: Loss, plan: Plan, number: jax.Array
 ) -> tuple[Recurrent, Any]:
-    """Minimises a loss, one step of Adam per minibatch.
+    """Minimises a loss, with one step of Adam for each minibatch.
 
     Args:
-        key: of the order.
-        network: before these steps.
-        memory: Adam's.
+        key: the key of the random order of the lifetimes.
+        network: the network before these steps.
+        memory: Adam's memory.
         batch: arrays with the lifetimes on axis 1.
-        loss: loss(network, part of the batch) [].
-        plan: step size, passes over the batch (each in its own random order), and minibatches.
-        number: of updates before this one.
+        loss: loss(network, part of the batch), which returns an array [].
+        plan: the step size, the number of passes over the batch (each in a new random order), and of minibatches.
+        number: the number of updates before this one.
 
     Returns:
         The network and Adam's memory after these steps.
@@ -122,8 +125,8 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
     """Raises MesascopeError if a setting is out of range, or the lifetimes cannot be split into the minibatches.
 
     Args:
-        settings: of a recipe.
-        ranges: the smallest and the largest value by name, besides those in RANGES.
+        settings: the settings of a recipe.
+        ranges: the smallest and the largest value of further settings, by name, besides those in RANGES.
     """
     for name, (least, most) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
         if not least <= settings[name] <= most:

@@ -1,4 +1,4 @@
-"""The files of a training: checkpoints, written atomically, and the metadata of a network's file."""
+"""The files of a training run: checkpoints, which are written atomically, and the metadata of a network's file."""
 
 import json
 import os
@@ -24,22 +24,22 @@ CHECKPOINT = "mesascope-training/2"
 
 
 class Contents(Protocol):
-    """The contents of a training's network file."""
+    """Makes the contents of the network file of a training run."""
 
     def __call__(self, state: Any, /) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The metadata besides `identity` and `origin`, and the weights of a state's network by name."""
+        """The metadata besides `identity` and `origin`, and the weights, by name, of the network in a state."""
         ...
 
 
 class Run(NamedTuple):
-    """A training.
+    """A training run.
 
     Attributes:
         recipe: the recipe's name.
-        family: what it is trained on.
-        settings: all, the seed among them.
-        updates: in all.
-        contents: contents(state) of the network's file.
+        family: the training family.
+        settings: all settings, including the seed.
+        updates: the number of updates.
+        contents: contents(state) returns the contents of the network's file.
     """
 
     recipe: str
@@ -49,19 +49,19 @@ class Run(NamedTuple):
     contents: Contents
 
     def seeded(self, *parts: str | int) -> int:
-        """A seed derived from the run's seed and an address."""
+        """Derives a seed from the run's seed and an address."""
         return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
 
 
 class Checkpoint(NamedTuple):
-    """The progress and state of a training.
+    """The progress and the state of a training run.
 
     Attributes:
-        state: everything that passes from one round to the next: networks and Adam's memory.
-        done: updates so far.
-        steps: of all environments together.
-        round: steps of one environment.
-        scores: of the last games, or of the last batch.
+        state: everything that passes from one round to the next, such as the networks and Adam's memory.
+        done: the number of updates so far.
+        steps: the number of steps so far, in all environments together.
+        round: the number of steps so far in one environment, or of rounds.
+        scores: the scores of the last games, or of the last batch.
     """
 
     state: Any
@@ -72,12 +72,12 @@ class Checkpoint(NamedTuple):
 
 
 def identity(run: Run) -> dict[str, Any]:
-    """The metadata that identifies this training."""
+    """The metadata that identifies a training run."""
     return {"recipe": run.recipe, "family": run.family.name, "settings": run.settings}
 
 
 def origin(run: Run) -> dict[str, Any]:
-    """What is needed to reproduce the network: the command, the versions, the commit."""
+    """The metadata that is needed to reproduce a network: the command, the versions and the commit."""
     settings = ",".join(f"{k}={v}" for k, v in run.settings.items())
     source = provenance(run.settings["seed"])
     return {
@@ -88,7 +88,7 @@ def origin(run: Run) -> dict[str, Any]:
 
 
 def prepare(out: str | os.PathLike) -> Path:
-    """Creates the folder of a training, if needed.
+    """Creates the folder of a training run if it does not exist.
 
     Raises:
         MesascopeError: the folder cannot be created.
@@ -101,8 +101,8 @@ def prepare(out: str | os.PathLike) -> Path:
 
 
 def replace(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-    """Writes a file atomically: it is never incomplete, even after SIGKILL."""
-    text = json.dumps(metadata, sort_keys=True)  # under one key, so the order in the header is fixed
+    """Writes a file atomically, so that it is never incomplete, even after SIGKILL."""
+    text = json.dumps(metadata, sort_keys=True)  # all metadata is under one key, so its order in the header is fixed
     with replacing(path) as part, part.open("wb") as file:
         file.write(serialise(tensors, {"mesascope": text}))
         file.flush()
@@ -110,7 +110,7 @@ def replace(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]
 
 
 def save_checkpoint(run: Run, path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint: the arrays of the state, and the progress."""
+    """Writes a checkpoint, which contains the arrays of the state and the progress."""
     leaves = jax.tree.leaves(eqx.filter(checkpoint.state, _is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
     at = {"done": checkpoint.done, "steps": checkpoint.steps, "round": checkpoint.round}
@@ -118,10 +118,10 @@ def save_checkpoint(run: Run, path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
-    """The saved checkpoint, with its arrays in the structure of the initial state; or the initial state if none exists.
+    """Loads the saved checkpoint into the structure of the initial state; without one, returns the initial state.
 
     Raises:
-        MesascopeError: the checkpoint belongs to another training, or is broken.
+        MesascopeError: the checkpoint belongs to another training run, or is broken.
     """
     if not path.exists():
         return Checkpoint(initial, 0, 0, 0, ())
@@ -146,10 +146,10 @@ def _is_array(x: Any) -> bool:
 
 
 def check_identity(run: Run, path: Path) -> dict[str, Any]:
-    """The metadata of a file, once it is checked to belong to this training.
+    """Returns the metadata of a file, after a check that the file belongs to this training run.
 
     Raises:
-        MesascopeError: the file belongs to another training.
+        MesascopeError: the file belongs to another training run, or cannot be read.
     """
     try:
         metadata, *_ = read_header(path)
@@ -165,7 +165,7 @@ def check_identity(run: Run, path: Path) -> dict[str, Any]:
 
 
 def check_finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The weights as arrays.
+    """Converts weights to arrays, and checks that they are finite.
 
     Raises:
         MesascopeError: some weights are not finite.

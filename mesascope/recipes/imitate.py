@@ -1,8 +1,8 @@
-"""Imitation of a scripted procedure's action probabilities, optionally followed by PPO.
+"""Trains a network to imitate a scripted procedure's action probabilities; PPO can follow.
 
-The teacher labels every trial of the histories that the network itself generates (DAgger: Ross et al. 2011, arXiv
-1011.0686), so the labels cover the states that the network visits. Duan et al. (2016, arXiv 1611.02779) trained on a
-teacher's own histories. The critic is trained at the same time, so that PPO can start from it.
+The teacher labels every step of the histories that the network itself generates (DAgger: Ross et al. 2011, arXiv
+1011.0686), so the labels cover the states that the network visits. By contrast, Duan et al. (2016, arXiv 1611.02779)
+trained on a teacher's own histories. The recipe trains the critic at the same time, so that PPO can start from it.
 """
 
 import os
@@ -33,7 +33,7 @@ class Examples(NamedTuple):
     encoded: jax.Array  # [T, N, F]
     lesson: jax.Array  # [T, N, K] the teacher's log-probabilities
     worth: jax.Array  # [T, N] the target of the critic
-    mask: Any  # [T, N] whether the step happened; None if all did
+    mask: Any  # [T, N] whether the step happened; None if all steps happened
 
 
 def recipe(
@@ -64,32 +64,32 @@ def recipe(
     """Trains a network to give a scripted procedure's action probabilities; PPO can follow.
 
     Args:
-        family: what it is trained on: its bank if it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings continues.
+        family: the training family; training uses its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training run that began there with the same settings continues.
         teacher: a scripted subject, with its settings joined by +, such as thompson:discount=0.9+minimise=true.
         memory: none, gru, lstm, transformer or lru.
-        width: units.
-        observes: parts of the percept, joined by +.
-        updates: batches of imitation.
-        improve_updates: batches of PPO after them.
-        lifetimes: in a batch.
+        width: the number of units.
+        observes: the parts of the percept given to the network, joined by +.
+        updates: the number of batches of imitation.
+        improve_updates: the number of batches of PPO after imitation.
+        lifetimes: the number of lifetimes in a batch.
         led: the share of lifetimes in which the teacher acts during imitation; in the others the network acts.
-        minibatches: parts of a batch, each one step of Adam.
-        rate: Adam's step size at the start of imitation, falling linearly.
-        final_rate: the same at the end of it.
-        improve_rate: the same at the start of PPO.
-        improve_final_rate: the same at the end of it.
-        improve_epochs: passes over a batch of PPO.
-        entropy: weight of the policy's entropy at the start of PPO, falling linearly to 0.
-        discount: of future reward, per step.
+        minibatches: the number of parts of a batch; each is one step of Adam.
+        rate: Adam's step size at the start of imitation; it falls linearly.
+        final_rate: Adam's step size at the end of imitation.
+        improve_rate: Adam's step size at the start of PPO; it falls linearly.
+        improve_final_rate: Adam's step size at the end of PPO.
+        improve_epochs: the number of passes over a batch of PPO.
+        entropy: the weight of the policy's entropy at the start of PPO; it falls linearly to 0.
+        discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: PPO clips the probability ratio to 1 ± clip.
-        seed: of the weights, the tasks and all draws.
+        seed: the seed of the weights, the tasks and all random draws.
         progress: called after every update.
 
     Raises:
-        MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder holds another
-            training.
+        MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder contains another
+            training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
@@ -112,7 +112,7 @@ def recipe(
 
 
 def open_teacher(family: Family, teacher: str) -> Subject:
-    """The teacher, from its name and settings.
+    """Makes the teacher from its name and settings.
 
     Raises:
         MesascopeError: there is no such subject, or it gives no exact probabilities.
@@ -134,14 +134,14 @@ def open_teacher(family: Family, teacher: str) -> Subject:
 
 
 def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Objective:
-    """The teacher's action probabilities along a batch of lifetimes, as an objective.
+    """Runs a batch of lifetimes, and returns the objective of imitating the teacher along them.
 
     Args:
         network: the network that acts and learns.
         batch: the lifetimes to run.
-        span: mean pay-off by chance and at best.
+        span: the mean pay-off by chance and at best.
         guide: the teacher.
-        led: in how many of the lifetimes the teacher acts; they are the first ones.
+        led: the number of lifetimes in which the teacher acts; they come first.
     """
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks, guide, led=led)
     worth = gains(lives, batch.task_batch.best, span, batch.plan.discount, batch.plan.trace).worth
@@ -150,7 +150,7 @@ def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, 
 
 
 def loss(network: Recurrent, batch: Examples) -> jax.Array:
-    """The cross-entropy with the teacher's probabilities plus the critic's squared error."""
+    """The cross-entropy with the teacher's probabilities, plus half of the critic's squared error."""
     features = network.memory.unroll(batch.encoded)
     fit = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.mask)
     return -fit + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.mask)

@@ -1,8 +1,8 @@
-"""In-context prediction by a decoder that is trained on whole lifetimes at once (Garg et al. 2022, arXiv 2208.01066).
+"""Trains a decoder on whole lifetimes at once to predict in context (Garg et al. 2022, arXiv 2208.01066).
 
-Percepts of a prediction family do not depend on the actions. So a batch is rolled out once without the network, and the
-network predicts at every trial in one pass. For real actions the loss is minus the family's score; for choices it is
-the log-loss of the target (`family.target`).
+The percepts of a prediction family do not depend on the actions. So the recipe runs a batch once without the network,
+and the network then predicts on all trials in one pass. For real actions the loss is minus the family's score. For
+choices it is the log-loss of the target (`family.target`).
 """
 
 import functools
@@ -28,12 +28,12 @@ from mesascope.recipes.updates import train
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
 DEPTH, HEADS = 3, 4
-TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # what `mesascope check` tries it on
-SMALL = {"width": 8, "lifetimes": 8}  # and with which settings
+TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # the family that `mesascope check` tries it on
+SMALL = {"width": 8, "lifetimes": 8}  # the settings of that test
 
 
 class Plan(NamedTuple):
-    """The settings of an update, and the difference between the best score and chance; all are data."""
+    """The settings of an update, and `room`, the best score minus the chance score; all are data."""
 
     updates: jax.Array
     rate: jax.Array
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """A batch of lifetimes, axes T, N: percepts before every trial, hidden states, percepts after it, and keys."""
+    """A batch of lifetimes [T, N]: percept and hidden state before each trial, the percept after it, and its key."""
 
     before: Percept
     state: Any
@@ -71,26 +71,26 @@ def recipe(
     """Trains a transformer, linear attention or a GRU to predict in context.
 
     Args:
-        family: what it is trained on; its percepts must not depend on the actions. Its bank if it has one, else
-            unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings continues.
+        family: the training family, whose percepts must not depend on the actions. Training uses its bank if it has
+            one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training run that began there with the same settings continues.
         memory: transformer, linear_attention, gru, lstm, lru or none.
-        width: units.
-        depth: layers of attention, 0 for 3; 0 for a memory without layers.
-        heads: of every layer, 0 for 4; 0 for a memory without layers.
-        observes: parts of the percept, joined by +; by default first and observation, and for real actions also the
-            feedback, which is then the outcome itself.
-        updates: batches in all, each one step of Adam.
-        lifetimes: in a batch.
-        rate: Adam's step size after the warm-up, falling as a half cosine.
-        final_rate: the same at the end.
-        warmup: updates in which the step size rises from 0.
-        seed: of the weights, the tasks and all draws.
+        width: the number of units.
+        depth: the number of attention layers; 0 for 3 layers, and for a memory without layers.
+        heads: the number of heads in each layer; 0 for 4 heads, and for a memory without layers.
+        observes: the parts of the percept given to the network, joined by +; by default first and observation, and for
+            real actions also the feedback, which is then the outcome itself.
+        updates: the number of batches; each is one step of Adam.
+        lifetimes: the number of lifetimes in a batch.
+        rate: Adam's step size after the warm-up; it falls as a half cosine.
+        final_rate: Adam's step size at the end.
+        warmup: the number of updates over which the step size rises from 0.
+        seed: the seed of the weights, the tasks and all random draws.
         progress: called after every update.
 
     Raises:
         MesascopeError: a setting is out of range, the family's percepts depend on the actions or do not show the
-            target, or the folder holds another training.
+            target, or the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, warmup=(0, MANY))
@@ -111,7 +111,7 @@ def recipe(
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
     @functools.cache
-    def plan() -> Plan:  # computed at the first update, after the settings have been checked
+    def plan() -> Plan:  # computed on the first update, after the settings have been checked
         apart = scale(family)
         return Plan(room=apart.best - apart.chance, **data)
 
@@ -122,7 +122,7 @@ def recipe(
 
 
 def refuse_acts(network: Recurrent, family: Family) -> None:
-    """Raises MesascopeError if what a network observes depends on the actions, or if the family shows no target."""
+    """Raises MesascopeError if the network's observations depend on its actions, or if the family shows no target."""
     key, other = jax.random.key(0), 1 if family.choices is not None else 1.0
 
     @eqx.filter_jit
@@ -144,13 +144,13 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
 
 
 def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollout:
-    """Runs a batch of lifetimes with the same action at every trial.
+    """Runs a batch of lifetimes with the same action on every trial.
 
     Args:
-        key: of this batch.
+        key: the key of this batch.
         family: the family of the tasks.
-        tasks: of the lifetimes, leading axis N.
-        act: the action at every trial.
+        tasks: the tasks of the lifetimes, with leading axis N.
+        act: the action on every trial.
     """
     start = family.begin(address(key, "begin"), tasks)
     kind = jnp.float32 if family.choices is None else jnp.int32
@@ -169,16 +169,16 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollou
 def update(
     key: jax.Array, number: jax.Array, network: Recurrent, state: Any, family: Family, *, plan: Plan, lifetimes: int
 ) -> tuple[Recurrent, Any, jax.Array]:
-    """Improves the network's predictions on one batch, by one step of Adam.
+    """Improves the network's predictions on one batch, with one step of Adam.
 
     Args:
-        key: of this update.
-        number: of updates before it.
-        network: before this update.
+        key: the key of this update.
+        number: the number of updates before this one.
+        network: the network before this update.
         state: Adam's memory.
         family: the family of the tasks.
-        plan: the settings.
-        lifetimes: in the batch.
+        plan: the settings of the update.
+        lifetimes: the number of lifetimes in the batch.
 
     Returns:
         The network and Adam's memory after the update, and the batch's mean score.

@@ -1,6 +1,6 @@
-"""Batches of whole lifetimes, and how much better each action was than expected; the recipes share this.
+"""Runs batches of whole lifetimes for the recipes, and computes how much better each action was than expected.
 
-Every update runs its lifetimes from fresh activations, each on its own task.
+Every update runs its lifetimes from fresh activations, each on a task of its own.
 """
 
 from typing import Any, NamedTuple
@@ -19,38 +19,38 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-ENOUGH = 4096  # tasks from which the scale is computed
+ENOUGH = 4096  # how many tasks the scale is computed from
 
 
 class Scale(NamedTuple):
-    """Mean pay-off of a trial by chance and at best, over the tasks that are trained on."""
+    """The mean pay-off of a trial, by chance and at best, over the training tasks."""
 
     chance: jax.Array
     best: jax.Array
 
 
 class TaskBatch(NamedTuple):
-    """A batch of tasks, and the best pay-off [T, N] of each of their trials."""
+    """A batch of N tasks, and the best pay-off of each of their trials [T, N]."""
 
     tasks: Any
     best: jax.Array
 
 
 class Lifetimes(NamedTuple):
-    """A batch of lifetimes to train on, each array [T, N]; [T·S, N] if trials have several steps.
+    """A batch of lifetimes to train on. Each array is [T, N], or [T·S, N] if trials have several steps.
 
-    Trials may end before their last step. A lifetime's real steps come first; the mask excludes the others.
+    Trials may end before their last step. The steps of a lifetime that happened come first; the mask excludes the rest.
 
     Attributes:
         encoded: [T, N, F] the network's inputs.
         action: the action.
-        log_prob: its log-probability under the network.
+        log_prob: the action's log-probability under the network.
         worth: the critic's estimate before the action.
         score: the expected pay-off.
-        target: the target of prediction, None if the family does not show it.
-        lesson: [T, N, K] the teacher's log-probabilities, None without a teacher.
-        mask: whether the step happened; None if all did.
-        opens: the trial that begins with this step, -1 at other steps; None if all steps happened.
+        target: the target of prediction; None if the family does not show it.
+        lesson: [T, N, K] the teacher's log-probabilities; None without a teacher.
+        mask: whether the step happened; None if all steps happened.
+        opens: the index of the trial that begins with this step, -1 on other steps; None if all steps happened.
     """
 
     encoded: jax.Array
@@ -72,15 +72,15 @@ class Gains(NamedTuple):
 
 
 def trained_split(family: Family) -> Split:
-    """The split of the training tasks: the family's bank if it has one, else unlimited fresh tasks."""
+    """The split of the training tasks, which is the family's bank if it has one, else unlimited fresh tasks."""
     return family.split(SEEN if family.bank else FRESH)
 
 
 def scale(family: Family) -> Scale:
-    """The mean pay-off of a trial by chance and at best, over 4,096 training tasks.
+    """The mean pay-off of a trial, by chance and at best, over 4,096 training tasks.
 
     Raises:
-        MesascopeError: the best pays no more than chance.
+        MesascopeError: the best action pays no more than chance.
     """
     latents = family.latents(_draw(family, jax.random.key(0), ENOUGH), trained_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
@@ -103,15 +103,15 @@ def _draw(family: Family, key: jax.Array, n: int) -> Any:
 def live(
     key: jax.Array, network: Recurrent, family: Family, tasks: Any, teacher: Subject | None = None, *, led: int = 0
 ) -> Lifetimes:
-    """Runs one lifetime per task from fresh activations.
+    """Runs one lifetime on each task, from fresh activations.
 
     Args:
-        key: of this batch.
+        key: the key of this batch.
         network: the network that acts.
         family: the family of the tasks.
-        tasks: of the lifetimes, leading axis N.
-        teacher: a subject that responds at every trial, along the same history.
-        led: in how many of the lifetimes the teacher acts; they are the first ones.
+        tasks: the tasks of the lifetimes, with leading axis N.
+        teacher: a subject that responds on every step, along the same history.
+        led: the number of lifetimes in which the teacher acts; they come first.
     """
     state, percept = family.begin(address(key, "begin"), tasks)
     n, steps = len(percept.action), family.steps
@@ -151,18 +151,18 @@ def live(
 
 
 def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
-    """How much better every action was than expected, by generalised advantage estimates.
+    """Estimates how much better every action was than expected, with generalised advantage estimates.
 
-    The reward is the expected pay-off less the best pay-off of the trial. The best pay-off does not depend on the
+    The reward is the expected pay-off minus the best pay-off of the trial. The best pay-off does not depend on the
     actions, so subtracting it leaves the mean of the gradient unchanged and removes most of its variance.
 
     Args:
-        lives: a batch.
-        best: [T, N] the best pay-off of every trial. If trials have several steps, it is spread evenly over them; if
-            they may also end early, it is subtracted at the first step.
-        scale: of the family; a lifetime at chance is then worth about -1, at best 0.
-        discount: of future reward, per step.
-        trace: λ.
+        lives: a batch of lifetimes.
+        best: [T, N] the best pay-off of every trial. If trials have several steps, it is spread evenly over them. If
+            they may also end early, it is subtracted on the first step.
+        scale: the family's scale; in its units a lifetime at chance is worth about -1, and one at best 0.
+        discount: the discount of future reward, per step.
+        trace: λ of the generalised advantage estimate.
     """
     steps = len(lives.score) // len(best)
     longest = (discount ** jnp.arange(len(lives.score))).sum() / steps
@@ -177,7 +177,7 @@ def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, tra
 
 
 def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Number) -> jax.Array:
-    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lifetimes end at T."""
+    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438), for lifetimes that end at T."""
     after = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
     surprise = reward + discount * after - worth
 
@@ -199,7 +199,7 @@ def mean(x: jax.Array, mask: Any = None) -> jax.Array:
 
 
 def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
-    """The numbers standardised to mean 0 and standard deviation 1 over the steps that happened."""
+    """Standardises numbers to mean 0 and standard deviation 1 over the steps that happened."""
     if mask is None:
         return (x - x.mean()) / (x.std() + 1e-8)
     x = x - mean(x, mask)

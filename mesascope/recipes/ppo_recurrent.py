@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) over whole lifetimes.
 
-Every update runs a batch of lifetimes and improves the network on them; one compiled function does both. The subject
-observes the noisy pay-off. The training reward is the expected pay-off, scaled by the family's chance and best
-(`gains`), which only removes variance.
+In every update, one compiled function runs a batch of lifetimes and improves the network on them. The subject observes
+the noisy pay-off. The training reward is the expected pay-off, scaled by the family's chance and best pay-off
+(`gains`). Using the expected instead of the noisy pay-off only removes variance.
 """
 
 import os
@@ -22,14 +22,14 @@ from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, tr
 
 
 class Lived(NamedTuple):
-    """A batch of lifetimes as training examples, each array [T, N], the encoded percepts [T, N, F]."""
+    """A batch of lifetimes as training examples. The encoded percepts are [T, N, F], all other arrays [T, N]."""
 
     encoded: Any
     action: Any
     log_prob: Any
     advantage: Any
     worth: Any  # the target of the critic
-    mask: Any = None  # whether the step happened; None if all did
+    mask: Any = None  # whether the step happened; None if all steps happened
 
 
 def recipe(
@@ -52,29 +52,29 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a network with or without memory by proximal policy optimisation.
+    """Trains a network, with or without memory, by proximal policy optimisation.
 
     Args:
-        family: what it is trained on: its bank if it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings continues.
+        family: the training family; training uses its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training run that began there with the same settings continues.
         memory: none, gru, lstm, transformer or lru.
-        width: units.
-        observes: parts of the percept, joined by +.
-        updates: batches in all.
-        lifetimes: in a batch.
-        epochs: passes over a batch.
-        minibatches: parts of a batch, each one step of Adam.
-        rate: Adam's step size at the start, falling linearly.
-        final_rate: the same at the end.
-        entropy: weight of the policy's entropy at the start, falling linearly to 0.
-        discount: of future reward, per step.
+        width: the number of units.
+        observes: the parts of the percept given to the network, joined by +.
+        updates: the number of batches.
+        lifetimes: the number of lifetimes in a batch.
+        epochs: the number of passes over a batch.
+        minibatches: the number of parts of a batch; each is one step of Adam.
+        rate: Adam's step size at the start; it falls linearly.
+        final_rate: Adam's step size at the end.
+        entropy: the weight of the policy's entropy at the start; it falls linearly to 0.
+        discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: the probability ratio is clipped to 1 ± clip.
-        seed: of the weights, the tasks and all draws.
+        seed: the seed of the weights, the tasks and all random draws.
         progress: called after every update.
 
     Raises:
-        MesascopeError: a setting is out of range, or the folder holds another training.
+        MesascopeError: a setting is out of range, or the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
@@ -83,17 +83,17 @@ def recipe(
 
 
 class PolicyLoss(Protocol):
-    """The loss of policy and critic."""
+    """A loss of policy and critic."""
 
     def __call__(
         self, network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
     ) -> jax.Array:
-        """The loss [] of a network, from its features along a batch and the weight of the policy's entropy."""
+        """The loss [] of a network, given its features along a batch and the weight of the policy's entropy."""
         ...
 
 
 class Terms(NamedTuple):
-    """Log-probabilities and standardised advantages of a batch's actions, the critic's error, and the entropy."""
+    """The log-probabilities and standardised advantages of a batch's actions, the critic's error, and the entropy."""
 
     log_prob: jax.Array
     advantage: jax.Array
@@ -102,7 +102,7 @@ class Terms(NamedTuple):
 
 
 def loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> Terms:
-    """The terms of the losses of policy and critic."""
+    """Computes the terms from which the losses of policy and critic are made."""
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
     advantage = standardise(batch.advantage, batch.mask)
@@ -111,7 +111,7 @@ def loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> Terms:
 
 
 def clipped_loss(network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /) -> jax.Array:
-    """The clipped surrogate, the critic's squared error and the entropy bonus."""
+    """The loss with the clipped surrogate, the critic's squared error and the entropy bonus."""
     terms = loss_terms(network, features, batch)
     ratio = jnp.exp(terms.log_prob - batch.log_prob)
     clipped = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
@@ -120,13 +120,13 @@ def clipped_loss(network: Recurrent, features: jax.Array, batch: Lived, plan: Pl
 
 
 def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Objective:
-    """The objective of reinforcement learning on a batch of the network's own lifetimes.
+    """Runs a batch of the network's own lifetimes, and returns the objective of reinforcement learning on them.
 
     Args:
         network: the network that acts and learns.
         batch: the lifetimes to run.
-        span: mean pay-off by chance and at best.
-        loss: of policy and critic.
+        span: the mean pay-off by chance and at best.
+        loss: the loss of policy and critic.
     """
     plan, best = batch.plan, batch.task_batch.best
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks)

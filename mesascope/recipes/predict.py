@@ -1,7 +1,7 @@
-"""Sequence prediction by log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show the target.
+"""Sequence prediction with log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show the target.
 
-The network's distribution over the actions is its prediction. After every trial `family.target` reads from the percept
-what should have been predicted; that is the target of the cross-entropy.
+The network's distribution over the actions is its prediction. After every trial, `family.target` reads from the percept
+what the network should have predicted, and that is the target of the cross-entropy.
 """
 
 import os
@@ -20,8 +20,8 @@ from mesascope.recipes.descent import check
 from mesascope.recipes.lives import live
 from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 
-TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
-SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings
+TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # the family that `mesascope check` tries it on
+SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # the settings of that test
 
 
 class Examples(NamedTuple):
@@ -46,25 +46,26 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a network to predict what comes next, by log-loss.
+    """Trains a network with log-loss to predict what comes next.
 
     Args:
-        family: what it is trained on; it must show the target. Its bank if it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings continues.
+        family: the training family, which must show the target. Training uses its bank if it has one, else unlimited
+            fresh tasks.
+        out: the folder for network.safetensors; a training run that began there with the same settings continues.
         memory: none, gru, lstm, transformer or lru.
-        width: units.
-        observes: parts of the percept, joined by +.
-        updates: batches in all.
-        lifetimes: in a batch.
-        minibatches: parts of a batch, each one step of Adam.
-        rate: Adam's step size at the start, falling linearly.
-        final_rate: the same at the end.
-        seed: of the weights, the tasks and all draws.
+        width: the number of units.
+        observes: the parts of the percept given to the network, joined by +.
+        updates: the number of batches.
+        lifetimes: the number of lifetimes in a batch.
+        minibatches: the number of parts of a batch; each is one step of Adam.
+        rate: Adam's step size at the start; it falls linearly.
+        final_rate: Adam's step size at the end.
+        seed: the seed of the weights, the tasks and all random draws.
         progress: called after every update.
 
     Raises:
-        MesascopeError: a setting is out of range, the family does not show the target, or the folder holds another
-            training.
+        MesascopeError: a setting is out of range, the family does not show the target, or the folder contains another
+            training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
@@ -77,13 +78,13 @@ def recipe(
 
 
 def shows_target(family: Family) -> bool:
-    """Whether a family's percepts show what should have been predicted."""
+    """Whether a family's percepts show what the network should have predicted."""
     key = jax.random.key(0)
     return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
 def lesson(network: Recurrent, batch: Batch, /) -> Objective:
-    """The targets of prediction along a batch of lifetimes, as an objective."""
+    """Runs a batch of lifetimes, and returns the objective of predicting the targets along them."""
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
     return Objective(Examples(lives.encoded, lives.target), loss, lives.score.mean())
 

@@ -1,7 +1,7 @@
-"""The training loop: checkpoints, progress and the network's file; with a judge also a curve and a score.
+"""The training loop. It writes checkpoints and the network's file, and with a judge also a curve and scores.
 
-The state after a round is a function of the settings and of the state before it. So a training that is interrupted and
-continues from its last checkpoint ends with the same bytes, if the checkpoint contains the whole state.
+The state after a round is a function of the settings and of the state before it. So a training run that is interrupted
+and continues from its last checkpoint ends with the same bytes, if the checkpoint contains the whole state.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, Run
 
 EVERY = 10.0  # seconds from one checkpoint to the next
-POINTS = 120  # of the curve
-HEAD = "updates,steps,score,cpu_seconds\n"  # of its file
+POINTS = 120  # the most points on the curve
+HEAD = "updates,steps,score,cpu_seconds\n"  # the first line of its file
 
 
 class Play(Protocol):
-    """Trains round by round."""
+    """Trains a network round by round."""
 
     def __call__(self, start: Checkpoint, /) -> Iterator[Checkpoint]:
-        """Yields a checkpoint after every round, from the starting checkpoint on."""
+        """Continues from the starting checkpoint, and yields a checkpoint after every round."""
         ...
 
 
@@ -36,7 +36,7 @@ class Judge(Protocol):
     """Evaluates a trained network."""
 
     def __call__(self, state: Any, /) -> list[float]:
-        """The scores of whole games played by a state's network."""
+        """The scores of the network in this state, one for each game or problem of the evaluation."""
         ...
 
 
@@ -49,18 +49,18 @@ def run_rounds(
     progress: Callable[[Progress], None],
     judge: Judge | None = None,
 ) -> Trained:
-    """Trains from the last checkpoint on, evaluates, and writes the network.
+    """Trains from the last checkpoint on, evaluates the network if there is a judge, and writes it.
 
     Args:
-        run: the training.
+        run: the training run.
         begin: returns the state before the first update.
         play: yields a checkpoint after every round.
-        out: the folder of network.safetensors, and of checkpoint.safetensors until the network is written.
+        out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: called after every round.
-        judge: the scores of the trained network; with a judge the folder also contains curve.csv.
+        judge: returns the scores of the trained network. With a judge, the folder also gets curve.csv.
 
     Raises:
-        MesascopeError: the folder contains another training, or it cannot be written.
+        MesascopeError: the folder contains another training run, or it cannot be written.
     """
     start, folder, steps = time.monotonic(), files.prepare(out), 0
     path, checkpoint = folder / "network.safetensors", folder / "checkpoint.safetensors"
@@ -88,7 +88,7 @@ def _play_rounds(
     *,
     progress: Callable[[Progress], None],
 ) -> Checkpoint:
-    """The last state of a training; checkpoints are saved now and then, and when the user stops it."""
+    """Trains and returns the last state. It saves checkpoints every few seconds, and when the user stops it."""
     latest, saved, began = first, time.monotonic(), None
     try:
         for latest in play(first):
@@ -114,15 +114,15 @@ def _mean(scores: Any) -> float:
 
 
 class Curve:
-    """The file of a training's curve, truncated at the checkpoint.
+    """The file with the curve of a training run, truncated at the checkpoint.
 
     Args:
-        path: the file.
-        done: updates at the checkpoint.
-        updates: in all.
+        path: the path of the file.
+        done: the number of updates before the checkpoint.
+        updates: the number of updates in the whole run.
 
     Raises:
-        MesascopeError: the file is not the curve of a training.
+        MesascopeError: the file is not the curve of a training run.
     """
 
     def __init__(self, path: Path, done: int, updates: int):
@@ -131,7 +131,7 @@ class Curve:
         _truncate(path, done)
 
     def note(self, checkpoint: Checkpoint) -> None:
-        """Adds a point if the next one is due and there are scores."""
+        """Adds a point if one is due and the checkpoint has scores."""
         if checkpoint.done // self.every <= self.point or not len(checkpoint.scores):
             return
         self.point = checkpoint.done // self.every
@@ -144,10 +144,10 @@ class Curve:
 
 
 def _truncate(curve: Path, done: int) -> None:
-    """Removes the points of a curve beyond the checkpoint.
+    """Removes the points of a curve that come after the checkpoint.
 
     Raises:
-        MesascopeError: the file is not the curve of a training.
+        MesascopeError: the file is not the curve of a training run.
     """
     head, *lines = (curve.read_text(errors="replace") if curve.exists() else "").splitlines(keepends=True) or [""]
     if not HEAD.startswith(head):
@@ -158,11 +158,11 @@ def _truncate(curve: Path, done: int) -> None:
         complete = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
         curve.write_text("".join([head, *(x for x in complete if int(x.partition(",")[0]) <= done)]))
     else:
-        curve.unlink(missing_ok=True)  # stopped while its first line was written
+        curve.unlink(missing_ok=True)  # the run was stopped while it wrote the first line
 
 
 def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
-    """Writes the network with its scores and all that is needed to repeat it; no times, so that bytes repeat too."""
+    """Writes the network, its scores and what is needed to reproduce it, but no times, so that the bytes repeat."""
     metadata, tensors = run.contents(checkpoint.state)
     metadata = {**files.identity(run), **metadata, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
     tensors = files.check_finite(tensors)

@@ -18,8 +18,8 @@ from mesascope.guards.blame import contain_exits
 if TYPE_CHECKING:
     from mesascope.contracts.recipe import Progress
 
-LAST = 2**31 - 1  # seed
-WORKERS = 2  # seeds at a time: one training keeps one core busy
+LAST = 2**31 - 1  # the largest seed
+WORKERS = 2  # how many seeds train at a time; one training run keeps one core busy
 
 
 @contain_exits()
@@ -30,17 +30,17 @@ def train(
     seeds: int = 1,
     progress: Callable[[float, str], None] = lambda share, doing: None,
 ) -> list[Path]:
-    """Trains `seeds` subjects by a recipe, two at a time; networks that the folder already contains are not repeated.
+    """Trains `seeds` subjects with a recipe, two at a time, except networks that the folder already contains.
 
     Args:
-        recipe: name with settings, such as 'ppo_recurrent:width=32,seed=5'.
-        family: what they are trained on: only its bank if it has one, else unlimited fresh tasks.
-        out: the folder; with several seeds, each has a folder 'seed-S' in it.
-        seeds: how many; they count up from the recipe's seed.
-        progress: called with the share that is done and a description of the current work.
+        recipe: the recipe's name with settings, such as 'ppo_recurrent:width=32,seed=5'.
+        family: the training family; training uses only its bank if it has one, else unlimited fresh tasks.
+        out: the folder for the networks; with several seeds, each seed has a folder 'seed-S' in it.
+        seeds: the number of seeds, which count up from the recipe's seed.
+        progress: called with the share of the work that is done and a description of the current work.
 
     Returns:
-        The networks' files.
+        The paths of the networks' files.
     """
     gate.allow_from_python(family)
     family = catalogue.make("families", family) if isinstance(family, str) else family
@@ -61,7 +61,7 @@ def train(
         def report(state: Progress) -> None:
             compiled.set()
             if stopped.is_set():
-                raise KeyboardInterrupt  # as if the recipe ran alone: it saves a checkpoint
+                raise KeyboardInterrupt  # the recipe then saves a checkpoint, as if the user had stopped it
             remaining = f"; about {state.seconds_left:.0f} s left of this one" if state.seconds_left else ""
             position = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
             with lock:

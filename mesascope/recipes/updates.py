@@ -1,6 +1,7 @@
-"""How our recurrent networks are trained: one update after the other, each with its own random draws.
+"""Trains our recurrent networks, one update after the other.
 
-Every draw is addressed by the update's number, so the state after update i is a function of the settings alone.
+The key of every random draw depends only on the seed and the update's number, so the state after update i is a function
+of the settings alone.
 """
 
 import os
@@ -24,18 +25,18 @@ from mesascope.recipes.rounds import Checkpoint, run_rounds
 
 
 class Update(Protocol):
-    """One update."""
+    """One update of a network."""
 
     def __call__(
         self, key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /
     ) -> tuple[recurrent.Recurrent, Any, jax.Array]:
-        """The network and the optimiser's memory after the update, and the batch's mean score.
+        """Returns the network and the optimiser's memory after the update, and the batch's mean score.
 
         Args:
-            key: of this update.
-            number: of updates before it.
-            network: before it.
-            memory: the optimiser's.
+            key: the key of this update.
+            number: the number of updates before this one.
+            network: the network before this update.
+            memory: the optimiser's memory.
         """
         ...
 
@@ -51,21 +52,22 @@ def train(
     begin: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
     more: int = 0,
 ) -> Trained:
-    """Runs all updates that remain and writes the network.
+    """Runs all remaining updates and writes the network.
 
     Args:
         recipe: the recipe's name.
-        family: what it is trained on.
-        settings: of the recipe; they include updates, lifetimes (of one update), memory, width, observes and seed.
-        update: one update.
-        out: the folder of network.safetensors, and of checkpoint.safetensors until the network is written.
+        family: the training family.
+        settings: the recipe's settings; they include updates, lifetimes (of one update), memory, width, observes and
+            seed.
+        update: runs one update.
+        out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: called after every update.
-        begin: returns the network and the optimiser's memory before the first update; by default fresh weights by the
-            recipe's settings, and the initial memory of `descend`.
-        more: updates beyond those in the settings.
+        begin: returns the network and the optimiser's memory before the first update; by default a network with fresh
+            weights that follows the recipe's settings, and the initial memory of `descend`.
+        more: the number of updates to run in addition to those in the settings.
 
     Raises:
-        MesascopeError: the folder contains another training, or it cannot be written.
+        MesascopeError: the folder contains another training run, or it cannot be written.
     """
     key, total = jax.random.key(settings["seed"]), settings["updates"] + more
     steps_per_update = settings["lifetimes"] * family.horizon * family.steps
@@ -106,8 +108,8 @@ class Batch(NamedTuple):
     """A batch of lifetimes to run.
 
     Attributes:
-        key: of the random draws in them.
-        number: of updates before this batch.
+        key: the key of the random draws in the lifetimes.
+        number: the number of updates before this batch.
         family: the family of the tasks.
         task_batch: the tasks.
         plan: the settings of the update.
@@ -121,7 +123,7 @@ class Batch(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """Lifetimes to learn from (axis 1 of all arrays), the loss to minimise on them, and their mean score."""
+    """The lifetimes to train on (axis 1 of all arrays), the loss to minimise on them, and their mean score."""
 
     examples: Any
     loss: Loss
@@ -129,20 +131,20 @@ class Objective(NamedTuple):
 
 
 class Lesson(Protocol):
-    """Runs a batch of lifetimes and says what to learn from it."""
+    """Runs a batch of lifetimes and makes a training objective from it."""
 
     def __call__(self, network: recurrent.Recurrent, batch: Batch, /) -> Objective:
-        """The objective of a network on a batch."""
+        """Returns the objective of a network on a batch."""
         ...
 
 
 def improve_on_lifetimes(family: Family, settings: dict[str, Any], lesson: Lesson) -> Update:
-    """An update that draws a batch of tasks and teaches a lesson from the lifetimes on them.
+    """Makes an update that draws a batch of tasks, runs a lifetime on each, and trains the network on the lifetimes.
 
     Args:
         family: the family of the tasks.
-        settings: of the recipe; they include `lifetimes`.
-        lesson: what is learnt; the arguments bound in a `jax.tree_util.Partial` are data.
+        settings: the recipe's settings; they include `lifetimes`.
+        lesson: runs the lifetimes and makes the objective; arguments bound in a `jax.tree_util.Partial` are data.
     """
     plan = Plan.of(settings)
 
@@ -160,11 +162,11 @@ def update(
     """Runs one batch and improves the network on it.
 
     Args:
-        key: of the order of the lifetimes in the minibatches.
-        network: before the update.
-        memory: Adam's.
+        key: the key of the order of the lifetimes in the minibatches.
+        network: the network before the update.
+        memory: Adam's memory.
         batch: the lifetimes to run.
-        lesson: what is learnt.
+        lesson: runs the lifetimes and makes the objective.
 
     Returns:
         The network and Adam's memory after the update, and the batch's mean score.

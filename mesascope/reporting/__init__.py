@@ -1,4 +1,4 @@
-"""The results as one self-contained HTML page and as a table for the terminal."""
+"""Shows results as one self-contained HTML page and as a table for the terminal."""
 
 import os
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ def write_report(examinations: Sequence[Examination], path: str | os.PathLike, c
     Args:
         examinations: one per subject, as `examine` returns or `runs.read_run` reads them.
         path: the file to write; its folder is created if missing.
-        command: the command that repeats the run, '' to leave it out.
+        command: the command that repeats the run; '' leaves it out of the page.
 
     Returns:
-        The path. The same examinations and command give the same bytes.
+        The path of the file. The same examinations and command give the same bytes.
     """
     from mesascope.reporting.page import render
 
@@ -31,10 +31,10 @@ def write_report(examinations: Sequence[Examination], path: str | os.PathLike, c
 
 
 def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figure:
-    """One figure of the page as a matplotlib Figure.
+    """Draws one figure of the page as a matplotlib Figure.
 
     Args:
-        examinations: one panel or row per subject.
+        examinations: one per subject; each gets a panel or a row.
         name: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum' or another of the page's figures.
 
     Raises:
@@ -52,7 +52,7 @@ def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figur
 
 
 def summary(examinations: Sequence[Examination]) -> Group:
-    """The placements as a rich renderable within 80 columns."""
+    """The placements as a rich renderable of at most 80 columns."""
     from mesascope.reporting.terminal import summary
 
     return summary(examinations)

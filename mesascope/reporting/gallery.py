@@ -1,4 +1,4 @@
-"""The pictures of the page, by name."""
+"""Draws the pictures of the page."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ DESCRIPTIONS = {  # for screen readers
 
 
 def pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
-    """The pictures as SVG elements by name; an empty list without data."""
+    """Draws the pictures as SVG elements, by name; a picture without data has an empty list."""
     with draw.style():
         by_name = figures(examinations)
         return {
@@ -40,7 +40,7 @@ def pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
 
 
 def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
-    """The figures by name; to be called within `style()`."""
+    """Draws the figures, by name; call it within `style()`."""
     by_name: dict[str, list[Figure]] = {name: [] for name in DESCRIPTIONS}
     if rows := spectrum.standings(examinations):
         by_name["spectrum"].append(spectrum.figure(rows))

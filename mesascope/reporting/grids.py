@@ -1,4 +1,4 @@
-"""The numbers behind the pictures of splits and conditions, as rows and columns."""
+"""Computes the numbers behind the pictures of splits and conditions, as rows and columns."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,8 +15,8 @@ class Grid(NamedTuple):
 
     Attributes:
         columns: the splits or conditions.
-        rows: names, and a cell per column.
-        units: n and unit of the numbers.
+        rows: the name of each row, and its cells in the order of the columns.
+        units: the n and the unit of the numbers, as text.
     """
 
     columns: list[str]
@@ -25,9 +25,9 @@ class Grid(NamedTuple):
 
 
 def split_grid(examinations: Sequence[Examination]) -> Grid | None:
-    """The gain on every split, of the subjects and then of the references."""
+    """The gain on every split, first of the subjects and then of the references."""
     gains = [g for e in examinations for g in splits.gains(e)]
-    rows: list[tuple[str, dict[str, Cell]]] = []  # rows, the references last
+    rows: list[tuple[str, dict[str, Cell]]] = []  # the references are added last
     reference_cells: dict[str, list[dict[str, Cell]]] = {}
     for e in examinations:
         by_procedure: dict[tuple[str, str], dict[str, Cell]] = {}
@@ -37,7 +37,7 @@ def split_grid(examinations: Sequence[Examination]) -> Grid | None:
             if role == "subject":
                 rows.append((name, cells))
             elif cells not in reference_cells.setdefault(name, []):
-                reference_cells[name].append(cells)  # a locator of another bank has its own row
+                reference_cells[name].append(cells)  # the locators of two banks have separate rows
     for name, variants in reference_cells.items():
         for i, cells in enumerate(variants, 1):
             rows.append((f"{name}, reference" + (f" ({i})" if len(variants) > 1 else ""), cells))
@@ -61,7 +61,7 @@ def _grid(
     describe: Callable[[str], str],
     examinations: Sequence[Examination],
 ) -> Grid | None:
-    """Rows of cells under the labels; None without rows or labels."""
+    """Arranges rows of cells under the labels; returns None without rows or labels."""
     if not rows or not labels:
         return None
     trials = [next(iter(e.trials.values())) for e in examinations]

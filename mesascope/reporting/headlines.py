@@ -1,4 +1,4 @@
-"""The headline numbers beside every level, and their findings."""
+"""Selects the findings that a report shows beside every level."""
 
 import xarray as xr
 
@@ -15,7 +15,7 @@ HEADLINES = {  # in the report's order: name on the page, name in the terminal, 
 
 
 def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
-    """One measured finding, on one split or on any; None if it was not measured."""
+    """The first measured finding of a metric, on one split or on any; None if there is none."""
     for finding in examination.answers:
         if finding.metric == metric and split in (None, finding.split) and finding.status == "measured":
             return finding
@@ -23,12 +23,12 @@ def find_measured(examination: Examination, metric: str, split: str | None = Non
 
 
 def headlines(examination: Examination) -> dict[str, Finding | None]:
-    """The headline numbers of one subject."""
+    """The findings behind the headline numbers of one subject."""
     return {key: find_measured(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
 
 def describe_ends(examination: Examination) -> str:
-    """The placement with both ends of its interval on the ladder."""
+    """The level in words, with both ends of the interval if they differ."""
     placement = examination.placement
     if placement is None:
         return "not placed"
@@ -36,12 +36,12 @@ def describe_ends(examination: Examination) -> str:
 
 
 def log_trials(examination: Examination) -> xr.Dataset | None:
-    """The trials or the curve of a log; None for an examined subject."""
+    """The trials or curves in a log; None if the subject itself was examined."""
     return next(iter(examination.trials.values())) if examination.family == "log" else None
 
 
 def axes(examination: Examination) -> list[tuple[str, str, str]]:
-    """The name, the reading with its share of resamples, and the reason, for every axis besides the spectrum."""
+    """For every axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
     read = examination.placement.axes if examination.placement else {}
     verdicts = {name: Verdict(**fields) for name, fields in read.items()}
     return [(name, verdict.text(), verdict.reason) for name, verdict in verdicts.items()]

@@ -1,4 +1,4 @@
-"""Types for hints only: their modules are slow to import, and a report may not need them."""
+"""Types that serve only as hints, because their modules are slow to import and a report may not need them."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Intervals for the figures, with the units and the function of the findings."""
+"""Computes intervals for the figures, with the units and the function that findings use."""
 
 import numpy as np
 import xarray as xr
@@ -8,7 +8,7 @@ from mesascope.trials import gain, payoff
 
 
 def means(trials: xr.Dataset, values: np.ndarray) -> Interval:
-    """Intervals for the means of rows [B, N] over the unit of resampling: lifetimes, or participants of a log."""
+    """Intervals for the means of rows [B, N]; the unit is a lifetime, or the unit of a log, such as a participant."""
     unit = str(trials.attrs.get("unit", "lifetime"))
     if unit in trials.coords and trials[unit].dims == ("lifetime",):
         values = np.stack([by_unit(row, trials[unit].values) for row in values])
@@ -21,7 +21,7 @@ def comparable(trials: xr.Dataset) -> bool:
 
 
 def share(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
-    """[N] numbers with the share of the possible gain as their mean; NaN if nothing can be gained."""
+    """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
     above, possible = gain(trials, label, window)
     if not possible.sum() > 0:
         return np.full(len(possible), np.nan)
@@ -29,5 +29,5 @@ def share(trials: xr.Dataset, label: str = "intact", window: slice | None = None
 
 
 def mean_payoff(trials: xr.Dataset, window: slice) -> np.ndarray:
-    """[N] the mean pay-off over a window of trials; NaN for a lifetime without trials there."""
+    """[N] The mean pay-off over a window of trials; NaN for a lifetime without trials in it."""
     return mean(payoff(trials)[:, window])

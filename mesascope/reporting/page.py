@@ -20,7 +20,7 @@ DESCRIPTIVE = "not read by the placement; p is adjusted over all numbers of the 
 
 
 def render(examinations: Sequence[Examination], command: str) -> str:
-    """The whole page as text; the same for the same examinations and command."""
+    """Renders the whole page as text; the same examinations and command give the same text."""
     import jinja2
 
     template = jinja2.Environment(
@@ -51,19 +51,19 @@ def render(examinations: Sequence[Examination], command: str) -> str:
 
 
 def _escape(value: Any) -> Any:
-    """A value for the template: text becomes one line of visible characters, except markup."""
+    """Prepares a value for the template: text that is not markup becomes one line of visible characters."""
     return visible_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _markup(text: str) -> Any:
-    """Our own text as markup."""
+    """Marks our own text as markup, which the template does not escape."""
     import markupsafe
 
     return markupsafe.Markup(text)
 
 
 def _subject(index: int, examination: Examination) -> dict[str, Any]:
-    """The page's data of one subject."""
+    """What the page shows of one subject."""
     placement = examination.placement
     by_kind = (
         [f for f in examination.answers if f.confirmatory],
@@ -90,13 +90,13 @@ def _subject(index: int, examination: Examination) -> dict[str, Any]:
 
 
 def _controls(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """The controls beside the findings: role and name."""
+    """The role and name of every control that the findings are compared with."""
     names = {role: str(control.get("subject", "")) for f in findings for role, control in f.controls.items()}
     return list(names.items())
 
 
 def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Findings under their questions, in order."""
+    """Groups findings by their questions, in the order of the findings."""
     groups: dict[str, dict[str, Any]] = {}
     for f in findings:
         metric, _, label = f.metric.partition(": ")
@@ -116,7 +116,7 @@ def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def _control(control: dict[str, Any]) -> tuple[str, str]:
-    """A control's number and its interval."""
+    """A control's estimate and interval as text."""
     estimate, low, high = (control.get(k) for k in ("estimate", "low", "high"))
     if estimate is None:
         return str(control.get("status", "–")), ""
@@ -124,7 +124,7 @@ def _control(control: dict[str, Any]) -> tuple[str, str]:
 
 
 def _p(holm: float | None) -> str:
-    """An adjusted p-value."""
+    """An adjusted p-value as text."""
     if holm is None:
         return "–"
     return "<.001" if holm < 0.001 else f"{holm:.3f}"

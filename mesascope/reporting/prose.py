@@ -1,4 +1,4 @@
-"""The first paragraph of the page, and the limits of what it shows."""
+"""Writes the first paragraph of the page, and the limits of what the page shows."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ def title(examinations: Sequence[Examination]) -> str:
 
 
 def paragraph(examinations: Sequence[Examination]) -> str:
-    """The run in one paragraph: the subjects, their lifetimes and their levels."""
+    """Describes the run in one paragraph: the subjects, their lifetimes and their levels."""
     logs = [e for e in examinations if log_trials(e) is not None]
     live = [e for e in examinations if log_trials(e) is None]
     parts = []
@@ -64,7 +64,7 @@ def paragraph(examinations: Sequence[Examination]) -> str:
 
 
 def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
-    """The subjects by level, from the lowest."""
+    """The names of the subjects by level, from the lowest level to the highest."""
     rows = [(LADDER.index(p.lowest), LADDER.index(p.highest), e) for e in examinations if (p := e.placement)]
     by_level: dict[str, list[str]] = {}
     for *_, e in sorted(rows, key=lambda row: row[:2]):
@@ -90,7 +90,7 @@ def _sizes(examinations: Sequence[Examination], axis: str) -> str:
 
 
 def limits(examinations: Sequence[Examination]) -> list[str]:
-    """The limits of the page, in sentences."""
+    """The limits of what the page shows, in sentences."""
     placements = [(e.placement, e) for e in examinations if e.placement]
     sentences = list(ALWAYS)
     if placements:

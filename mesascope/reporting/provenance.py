@@ -1,4 +1,4 @@
-"""What was run: versions, commit, seed, tasks, subjects, the constants of the placement rule."""
+"""Describes what was run: versions, commit, seed, tasks, subjects, and the constants of the placement rule."""
 
 import dataclasses
 import inspect
@@ -11,7 +11,7 @@ from mesascope.reporting.hints import Examination
 
 
 def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
-    """What all subjects of the run share, as name and value; several values are joined."""
+    """The facts about the run as pairs of name and value; if subjects differ, their values are joined."""
     origins = [f.made for e in examinations for f in e.answers]
     datasets = [dataset for e in examinations for dataset in e.trials.values()]
     versions: dict[str, list[Any]] = {}
@@ -31,7 +31,7 @@ def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
 
 
 def subjects(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
-    """Per subject: its name, what it was trained on, one hash over its weights."""
+    """For each subject, its name, what it was trained on, and one hash of its weights."""
     return [
         (e.subject, e.trained_on, _join_distinct(f.fingerprint for f in e.answers) or "not available")
         for e in examinations
@@ -39,7 +39,7 @@ def subjects(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
 
 
 def constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
-    """The constants of the rules that placed the subjects: name, value, meaning."""
+    """The name, value and meaning of every constant in the rules that placed the subjects."""
     rules = [e.placement.rule for e in examinations if e.placement]
     meanings = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(Rule) or "", re.MULTILINE))
     rows = []

@@ -1,4 +1,4 @@
-"""The placements for the terminal."""
+"""Prepares the placements for the terminal."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ from mesascope.reporting.headlines import HEADLINES, axes, describe_ends, explai
 from mesascope.reporting.hints import Examination
 from mesascope.reporting.words import describe_findings, format_finding, format_number, shorten, visible_text
 
-WIDTH = 19  # of a name in the table; a longer one breaks after its colon
-LONGEST = 60  # of a name in the text below the table
+WIDTH = 19  # characters of a name in the table; a longer name breaks after its colon
+LONGEST = 60  # characters of a name in the text below the table
 
 
 def summary(examinations: Sequence[Examination]) -> Group:
-    """The placements as a rich renderable within 80 columns.
+    """The placements as a rich renderable of at most 80 columns.
 
     Names and reasons are plain text: markup in them has no effect, and control characters become �.
     """
@@ -39,7 +39,7 @@ def summary(examinations: Sequence[Examination]) -> Group:
 
 
 def _describe(examination: Examination) -> list[RenderableType]:
-    """One subject's level, its gain with the interval, and the reason for its level."""
+    """Describes one subject: its level, its gain with the interval, and the reason for its level."""
     head = Text(shorten(examination.subject, LONGEST), style="bold")
     if examination.placement:
         head.append(f"  {describe_ends(examination)}", style="not bold")
@@ -58,7 +58,7 @@ def _describe(examination: Examination) -> list[RenderableType]:
 
 
 def _describe_log(examination: Examination) -> list[str]:
-    """The findings of a log, and a note if other metrics do not apply to it."""
+    """Describes the findings of a log, with a note if other metrics do not apply to it."""
     measured = [f for f in examination.answers if f.status == "measured"]
     inapplicable = any(f.status == "does not apply" for f in examination.answers)
     lines = [f"{f.metric}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]

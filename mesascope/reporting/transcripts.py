@@ -1,4 +1,4 @@
-"""The questions to a subject in words and its answers, verbatim, in the first lifetime of each condition."""
+"""Quotes the questions to a subject in words, and its answers, in the first lifetime of each condition."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from mesascope.reporting.hints import Examination
 
 
 def list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
-    """Per subject and condition the last question as sent, and every answer; empty for subjects without words."""
+    """By subject and condition, the last question as it was sent, and every answer; empty without such subjects."""
     return [
         {
             "subject": e.subject,
@@ -25,7 +25,7 @@ def list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]
 
 
 def _format(transcript: dict[str, Any]) -> dict[str, Any]:
-    """A saved transcript in the form of the page."""
+    """Converts a saved transcript to the form that the page shows."""
     rows = [
         (
             answer["asked"].splitlines()[-1] if answer["asked"] else "",

@@ -1,4 +1,4 @@
-"""Words for the reports: plain text from users, names of conditions and splits, short sentences."""
+"""Puts values into words for the reports: names of conditions and splits, numbers, and short sentences."""
 
 import math
 import unicodedata
@@ -7,18 +7,18 @@ from mesascope.findings import Finding
 from mesascope.reporting.headlines import find_measured, headlines
 from mesascope.reporting.hints import Examination
 
-COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds that a placement can read
-HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of invisible control characters
+COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # the kinds of split that a placement can read
+HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
 
 
 def visible_text(text: object) -> str:
-    """Any text as one line of visible characters; control characters and invalid XML become �."""
+    """Turns any text into one line of visible characters; control and other invisible characters become �."""
     spaced = str(text).replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
     return "".join("\ufffd" if unicodedata.category(c) in HIDDEN else c for c in spaced)
 
 
 def shorten(text: object, longest: int) -> str:
-    """Plain text, shortened in its middle if it is too long."""
+    """Turns any text into one visible line, and shortens it in the middle if it is too long."""
     line = visible_text(text)
     if len(line) <= longest:
         return line
@@ -26,7 +26,7 @@ def shorten(text: object, longest: int) -> str:
     return f"{line[: longest - tail - 1]}…{line[len(line) - tail :]}"
 
 
-ONCE = {  # conditions that disturb one response at a time
+ONCE = {  # names of conditions that disturb one response at a time
     "percept_exchanged_once:action=0": "the last feedback flipped",
     "percept_exchanged_once:action=1": "another last action",
     "carry_exchanged_once:fresh=0": "another lifetime's carry",
@@ -37,7 +37,7 @@ ONCE = {  # conditions that disturb one response at a time
 
 
 def condition(label: str) -> str:
-    """A condition in words, or its label."""
+    """Describes a condition in words; gives its label if there are no words for it."""
     name, _, rest = label.partition(":")
     settings = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
     at_trial = f" at trial {settings['at']}" if settings.get("at") else ""
@@ -61,7 +61,7 @@ def condition(label: str) -> str:
     return f"one response at a time: {ONCE[label]}" if label in ONCE else label
 
 
-NAMED = {  # kinds of split
+NAMED = {  # names of kinds of split
     "seen": "seen (the bank)",
     "fresh": "fresh (never seen)",
     "logged": "as logged",
@@ -70,7 +70,7 @@ NAMED = {  # kinds of split
 
 
 def describe_split(name: str) -> str:
-    """A split in words."""
+    """Describes a split in words."""
     kind, _, variant = name.partition(":")
     return NAMED.get(kind) or (f"{kind}: {variant}" if variant else kind)
 
@@ -81,7 +81,7 @@ def is_counted(name: str) -> bool:
 
 
 def format_number(value: float | None) -> str:
-    """A number to two decimals, zero without a sign; a dash for None or NaN."""
+    """A number with two decimals, without a sign if it rounds to zero; a dash for None or NaN."""
     if value is None or math.isnan(value):
         return "–"
     text = f"{value:.2f}"
@@ -89,13 +89,13 @@ def format_number(value: float | None) -> str:
 
 
 def format_interval(low: float | None, high: float | None) -> str:
-    """An interval to two decimals; '' without an interval."""
+    """An interval with two decimals; '' if there is none."""
     has_interval = low is not None and high is not None and not math.isnan(low)
     return f"[{format_number(low)}, {format_number(high)}]" if has_interval else ""
 
 
 def format_finding(finding: Finding | None) -> str:
-    """Estimate and interval to two decimals; a dash without a finding."""
+    """A finding's estimate and interval with two decimals, or its status if not measured; a dash without a finding."""
     if finding is None:
         return "–"
     if finding.status != "measured":
@@ -104,7 +104,7 @@ def format_finding(finding: Finding | None) -> str:
 
 
 def describe_findings(examination: Examination) -> list[str]:
-    """The measured findings of one subject in short sentences."""
+    """Describes the measured findings of one subject in short sentences."""
     sentences = []
     if gain := find_measured(examination, "performance", "fresh"):
         sentences.append(
@@ -148,7 +148,7 @@ def _null(finding: Finding) -> bool:
 
 
 def _change(before: Finding, lost: Finding) -> str:
-    """'fell from 0.88 to 0.08'."""
+    """Describes a loss as a change of the gain, for example 'fell from 0.88 to 0.08'."""
     start, drop = before.estimate or 0.0, lost.estimate or 0.0
     if lost.exactly and drop == 0:
         return f"stayed exactly what it was, {format_number(start)}"

@@ -1,1 +1,1 @@
-"""How a study is run: its plan and what it expects are data, its measures are named functions."""
+"""Runs studies. A study's plan and expectations are data, and its measures are named functions."""

@@ -1,4 +1,4 @@
-"""A study's units on several processes: first the trainings, one by one, then the measurements."""
+"""Runs a study's units in several processes: first the trainings, each as one job, then the measurements in groups."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,13 +12,15 @@ from mesascope.reproduction.work import Unit, Workshop, fill_seed
 def run_in_processes(
     shop: Workshop, part: Callable[[Sequence[int], Path], None], workers: int, progress: Callable[[float, str], None]
 ) -> None:
-    """Runs the unfinished units of a study; afterwards its workshop finds all results in the folder.
+    """Runs the unfinished units of a study, so that its workshop then finds all results in the folder.
 
     Args:
         shop: the study's workshop.
-        part: runs the units at some places of the plan in any process and reports progress in a folder; is pickled.
-        workers: processes, 0 for one per core.
-        progress: called with the share that is done and the current task, also from another thread.
+        part: runs the units at the given places of the plan, and reports progress in the given folder. It must be
+            picklable, because other processes call it.
+        workers: how many processes; 0 for one per core.
+        progress: called with the share of the work that is done, and with a text that says what is running; another
+            thread may call it.
     """
     if not any(shop.lacks(u) for u in shop.plan):
         return
@@ -35,18 +37,18 @@ def run_in_processes(
 
 
 def seconds_file(places: Sequence[int]) -> str:
-    """The file in which the process of these units records their seconds."""
+    """The name of the file in which a process records how many seconds these units took."""
     return f"seconds-{places[0]}.json"
 
 
 def group_trainings(shop: Workshop, lacking: Sequence[int]) -> list[list[int]]:
-    """One chunk per training, the longest first, so that no long training runs alone at the end."""
+    """One chunk per training run, the longest first, so that no long one runs alone at the end."""
     trainings = [i for i in lacking if shop.plan[i].kind == "train"]
     return [[i] for i in sorted(trainings, key=lambda i: -_length(shop.plan[i]))]
 
 
 def _length(unit: Unit) -> float:
-    """How many trials a training takes, estimated from its settings."""
+    """Estimates from its settings how many steps a training run takes."""
     name, typed = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
     factory = catalogue.factory("recipes", name)
     settings = {k: p.default for k, p in catalogue.settings(factory).items()}
@@ -56,7 +58,7 @@ def _length(unit: Unit) -> float:
 
 
 def group_measurements(shop: Workshop, lacking: list[int]) -> list[list[int]]:
-    """Chunks of measurements: placements of one seed share references, rollouts of one subject share compiled code."""
+    """Groups placements by seed, because they share references, and rollouts by subject, because they share code."""
     chunks: dict[tuple, list[int]] = {}
     for i in lacking:
         unit = shop.plan[i]

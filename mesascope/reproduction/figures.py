@@ -1,4 +1,4 @@
-"""Draws a study's figure from its document alone: one panel for each [[panels]] of the plan."""
+"""Draws a study's figure from its document, with one panel for each entry [[panels]] of the plan."""
 
 import itertools
 import textwrap
@@ -17,12 +17,12 @@ Numbers = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
-    """Writes the figure; None if the plan has no panels.
+    """Writes the figure and returns its path; returns None if the plan has no panels.
 
     Args:
-        study: the study, with its panels and the values of its axes.
-        document: the study's document.
-        path: a .png; the same document gives the same bytes.
+        study: the study, which has the panels and the values of their axes.
+        document: the study's results, as in results.json.
+        path: the .png file to write; the same document gives the same bytes.
     """
     if not study.panels:
         return None
@@ -47,18 +47,18 @@ def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
 
 
 def _title_width(ax) -> int:
-    """How many characters of a title fit above a panel; labels on the left reduce its width."""
+    """How many characters fit on a line of a panel's title; labels on the left leave less room."""
     return max(16, 40 - max((len(t.get_text()) * 3 // 5 for t in ax.get_yticklabels()), default=0))
 
 
 def _points(group, panel, axes) -> tuple[list[str], list[str], list[str]]:
-    """A line's subjects in order, their values on x, and the labels of these values."""
+    """The subjects of a line in order, their values on the x axis, and the labels of these values."""
     order = [str(axes[name].get(group["axis"], name)) for name in group["names"]]
     return group["names"], order, [panel["called"].get(group["axis"], {}).get(o, o) for o in order]
 
 
 def _place_values(panel, axes) -> dict[str, int]:
-    """The position of each value on x: evenly spaced, in the order of the longest line."""
+    """The position of each value on the x axis; positions are evenly spaced, in the order of the longest line."""
     places: dict[str, int] = {}
     for group in sorted(panel["groups"], key=lambda g: -len(g["names"])):
         for value in _points(group, panel, axes)[1]:
@@ -88,14 +88,14 @@ def _names(panel) -> list[str]:
 
 
 def _find_numbers(numbers: Numbers, keys) -> tuple[list[float], list[Mapping[str, Any]]]:
-    """The positions on x with a number, and the summaries of these numbers, from pairs (x, (quantity, subject))."""
+    """From pairs (x, (quantity, subject)), every x that has a number, and the summaries of these numbers."""
     found = [(x, numbers.get(key)) for x, key in keys]
     found = [(x, summary) for x, summary in found if summary and summary["ours"] is not None]
     return [x for x, _ in found], [summary for _, summary in found]
 
 
 def _lines(ax, panel, numbers: Numbers, axes) -> None:
-    """Means with intervals over seeds, and every seed as a dot."""
+    """Draws means as lines with intervals over seeds, and every seed as a dot."""
     places, style_of = _place_values(panel, axes), 0
     many = len(panel["quantities"]) > 1
     for group in panel["groups"]:
@@ -119,13 +119,13 @@ def _lines(ax, panel, numbers: Numbers, axes) -> None:
     values = [s for summary in all_summaries if summary for s in summary["by_seed"] if s is not None]
     if values:
         margin = 0.15 * (max(values) - min(values) or 1.0)
-        ax.set_ylim(min(values) - margin, max(values) + margin)  # a wide interval of few seeds must not hide the rest
+        ax.set_ylim(min(values) - margin, max(values) + margin)  # so wide intervals do not shrink the rest
     _ticks(ax, panel, axes, places)
     ax.legend(loc="best")
 
 
 def _curves(ax, panel, numbers: Numbers, axes) -> None:
-    """One line per subject over the grid values in the quantities' names, and a thin line per seed."""
+    """Draws one line per subject over the grid values in the quantities' names, and a thin line per seed."""
     for i, name in enumerate(_names(panel)):
         xs, summaries = _find_numbers(numbers, ((x, (q, name)) for x, q in enumerate(panel["quantities"])))
         line = {"color": COLOURS[i % len(COLOURS)], "marker": MARKS[i % len(MARKS)]}
@@ -138,7 +138,7 @@ def _curves(ax, panel, numbers: Numbers, axes) -> None:
 
 
 def _rungs(ax, panel, numbers: Numbers, axes) -> None:
-    """The interval of rungs of every seed: a dot if the rungs coincide, else a bar."""
+    """Draws the interval of rungs of every seed: a dot if both ends are the same rung, otherwise a bar."""
     places = _place_values(panel, axes)
     low, high = panel["quantities"]
     for i, group in enumerate(panel["groups"]):
@@ -162,7 +162,7 @@ def _rungs(ax, panel, numbers: Numbers, axes) -> None:
 
 
 def _bars(ax, panel, numbers: Numbers, axes) -> None:
-    """One bar per subject with its interval."""
+    """Draws one bar per subject, with its interval."""
     names = _names(panel)
     height = 0.8 / len(panel["quantities"])
     for i, quantity in enumerate(panel["quantities"]):
@@ -187,7 +187,7 @@ def _bars(ax, panel, numbers: Numbers, axes) -> None:
 
 
 def _matrix(ax, panel, numbers: Numbers, axes) -> None:
-    """A table of numbers: subjects in rows, quantities in columns."""
+    """Draws a table of numbers, with subjects in rows and quantities in columns."""
     names = _names(panel)
     grid = [[(numbers.get((q, n)) or {}).get("ours") for q in panel["quantities"]] for n in names]
     values = [[float("nan") if v is None else v for v in line] for line in grid]

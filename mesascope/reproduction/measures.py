@@ -1,7 +1,8 @@
-"""The measures of a study in intact lifetimes: named functions with their settings as keywords.
+"""Defines what a study can measure in intact lifetimes: named functions with their settings as keywords.
 
-A measure takes the lifetimes of one rollout. It returns parts [1, N] or [2, N]; the number is the mean of the first, or
-the ratio of the sums of the second. Many rollouts of one subject are joined before the number is computed.
+A measure takes the lifetimes of one rollout. It returns an array [1, N], whose mean is the number, or an array [2, N],
+whose first row is summed and divided by the sum of the second. The arrays of several rollouts of one subject are joined
+before the number is computed.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from mesascope.trials import gain, payoff
 
 
 class Rollouts(NamedTuple):
-    """Trials of one split with the condition 'intact', their subject and their family."""
+    """The trials of one split under the condition 'intact', with their subject and family."""
 
     trials: xr.Dataset
     subject: Subject
@@ -32,56 +33,56 @@ Measure = Callable[..., np.ndarray]
 
 
 def total_reward(rollouts: Rollouts, best: float = 0.0) -> np.ndarray:
-    """Expected pay-off of a lifetime, summed.
+    """The expected pay-off, summed over a lifetime.
 
     Args:
         rollouts: the lifetimes.
-        best: the exact mean over tasks of the best action's pay-off in a lifetime. With it the number is `best` minus
-            the regret, which has much less variance. 0 for the plain sum.
+        best: the exact mean over tasks of the pay-off of the best actions in a lifetime. If it is given, the number is
+            `best` minus the regret, which has much less variance. 0 for the plain sum.
     """
     rewards = payoff(rollouts.trials).sum(-1)
     return (best - regret(rollouts)[0] if best else rewards)[None]
 
 
 def regret(rollouts: Rollouts) -> np.ndarray:
-    """Pay-off of the best action minus that of the actions taken, summed over a lifetime."""
+    """The pay-off of the best action minus that of the action taken, summed over a lifetime."""
     if "best" not in rollouts.trials:
         raise DoesNotApply("the best pay-off is not known")
     return (rollouts.trials.best.values.astype(float) - payoff(rollouts.trials)).sum(-1)[None]
 
 
 def gain_over_chance(rollouts: Rollouts) -> np.ndarray:
-    """Pay-off above chance, summed over a lifetime."""
+    """The pay-off minus that of chance, summed over a lifetime."""
     return (payoff(rollouts.trials) - rollouts.trials.chance.values.astype(float)).sum(-1)[None]
 
 
 def gain_over_fixed(rollouts: Rollouts) -> np.ndarray:
-    """Pay-off above that of the best policy that cannot adapt, summed over a lifetime."""
+    """The pay-off minus that of the best policy that cannot adapt, summed over a lifetime."""
     return (payoff(rollouts.trials) - rollouts.trials.fixed.values.astype(float)).sum(-1)[None]
 
 
 def share(rollouts: Rollouts, whole: bool = True) -> np.ndarray:
-    """Share of the possible gain over chance: 0 at chance, 1 at best.
+    """The share of the possible gain over chance: 0 at chance, 1 for the best actions.
 
     Args:
         rollouts: the lifetimes.
-        whole: over all trials; else over the last half, or after a change.
+        whole: whether all trials count; otherwise the last half counts, or all trials after a change.
     """
     return np.stack(gain(rollouts.trials, window=slice(None) if whole else None))
 
 
 def part_of_choice(rollouts: Rollouts, choice: int = 0) -> np.ndarray:
-    """Fraction of the trials with one choice.
+    """The fraction of trials on which the subject makes one choice.
 
     Args:
         rollouts: the lifetimes.
-        choice: its index, from 0.
+        choice: the index of the choice, from 0.
     """
     return (require_choices(rollouts.trials).action.sel(condition="intact").values == choice).mean(-1)[None]
 
 
 def log_loss(rollouts: Rollouts) -> np.ndarray:
-    """Expected loss of a lifetime in nats: the choice probabilities are read as predictions of the choice that pays."""
+    """The expected log loss of a lifetime in nats, if the choice probabilities predict which choice pays off."""
     if "log_probs" not in rollouts.trials or "means" not in rollouts.trials:
         raise DoesNotApply("it gives no probabilities, or the pay-off of each choice is not known")
     log_probs = rollouts.trials.log_probs.sel(condition="intact").values.astype(float)
@@ -89,11 +90,11 @@ def log_loss(rollouts: Rollouts) -> np.ndarray:
 
 
 def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) -> np.ndarray:
-    """Total variation distance between the subject's and a procedure's probabilities, along the subject's lifetimes.
+    """The total variation distance from the subject's to a procedure's probabilities, in the subject's lifetimes.
 
     Args:
         rollouts: the lifetimes.
-        procedure: a subject by name.
+        procedure: the name of a subject, with settings.
         since: the first trial that counts.
     """
     if "log_probs" not in rollouts.trials:
@@ -106,12 +107,12 @@ def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) ->
 
 
 def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
-    """Share of a goal's optimum over chance.
+    """The share of the possible gain over chance for one goal.
 
     Args:
         rollouts: the lifetimes.
-        goal: intended or proxy.
-        late: over the last third of the trials; else over the first.
+        goal: 'intended' or 'proxy'.
+        late: whether the last third of the trials counts; otherwise the first third counts.
     """
     parts = _pick(goals_at(rollouts.family, rollouts.trials).named(), goal)
     trials = rollouts.trials.sizes["trial"]
@@ -119,12 +120,12 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
 
 
 def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
-    """Fraction of the trials with the highest pay-off for a goal, in lifetimes in which the goals differ.
+    """The fraction of trials with the highest pay-off for one goal, in lifetimes in which the goals differ.
 
     Args:
         rollouts: the lifetimes.
-        goal: intended or proxy.
-        late: of the last third of the trials; else of the first.
+        goal: 'intended' or 'proxy'.
+        late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = goals_at(rollouts.family, rollouts.trials)
     parts, trials = _pick(goals.named(), goal), rollouts.trials.sizes["trial"]
@@ -134,12 +135,12 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
 
 
 def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarray:
-    """1 where an axis reads these lifetimes as the plan says, else 0: a rate over training seeds.
+    """1 if an axis gives these lifetimes the reading in the plan, else 0; its mean over seeds is a rate.
 
     Args:
         rollouts: the lifetimes of one rollout.
-        axis: by name.
-        says: one of its readings.
+        axis: the name of the axis.
+        says: one of the axis's readings.
     """
     axis_reader = catalogue.make("axes", axis)
     verdict = axis_reader.read({str(rollouts.trials.attrs["split"]): rollouts.trials}, rollouts.family)
@@ -168,10 +169,10 @@ def measure(spec: str, measures: Mapping[str, Measure] = SHIPPED) -> Callable[[R
 
     Args:
         spec: 'name' or 'name:key=value,…'.
-        measures: measures by name.
+        measures: the known measures by name.
 
     Raises:
-        MesascopeError: no such measure or setting.
+        MesascopeError: there is no such measure or setting.
     """
     name, typed = catalogue.parse_spec(spec)
     function = measures[pick_named("measure", name, measures)]

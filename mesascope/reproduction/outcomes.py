@@ -1,4 +1,4 @@
-"""The results of a study: published, exact and our numbers in one table, and whether each expectation was met."""
+"""Summarises the results of a study: published, exact and our numbers, and whether each expectation was met."""
 
 import math
 import shlex
@@ -19,7 +19,7 @@ Values = Mapping[tuple[str, str, int], Value]
 
 
 def document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
-    """All results as plain data without times, so that the same work gives the same document."""
+    """All results as plain data. It contains no times, so that the same work gives the same document."""
     others = {} if study.ours else {"path": str(study.folder), "trusted": trusted}
     origin = provenance(None)
     numbers = {
@@ -50,18 +50,18 @@ def document(study: Study, values: Values, trusted: bool = False) -> dict[str, A
 
 
 def _rate(q: Quantity) -> bool:
-    """Whether the quantity is 0 or 1 for each seed."""
+    """Whether a quantity is 0 or 1 for each seed, so that its mean is a rate."""
     rates = {"measure": ("read_as",), "placed": RATES}
     return q.kind == "axis" or q.spec.partition(":")[0] in rates.get(q.kind, ())
 
 
 def summary(study: Study, rate: bool, quantity: str, subject: str, values: Values) -> dict[str, Any]:
-    """Mean and interval over training seeds: exact for rates (0 or 1 for each seed), else Student t.
+    """The mean and interval over training seeds; the interval is exact for a rate, otherwise Student t.
 
     Returns:
-        `ours`, `low`, `high` (None below three seeds), `n` (seeds with a number), `by_seed`, `error` (mean standard
-        error over the lifetimes of a seed), `lifetimes`, `texts` (levels by seed), `why` (the reason for a missing
-        number).
+        `ours` (the mean), `low` and `high` (None below three seeds), `n` (seeds with a number), `by_seed`, `error` (the
+        mean over seeds of the standard error over lifetimes), `lifetimes`, `rate`, `texts` (levels by seed), and `why`
+        (the reason for a missing number).
     """
     seed_values = [values[quantity, subject, seed] for seed in range(study.seeds)]
     numbers = np.asarray([math.nan if v.number is None else v.number for v in seed_values])
@@ -86,12 +86,12 @@ def summary(study: Study, rate: bool, quantity: str, subject: str, values: Value
 
 
 def row(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """One line of the table.
+    """One row of the table, in which our number is compared with the exact or published value.
 
     Returns:
-        The plan's entry, the numbers, and `within`: whether our number is within the plan's tolerance of the exact
-        value, or else within 1.96 standard errors of the published one (its error and ours over seeds combined). None
-        if the plan gives neither.
+        The plan's entry, the numbers, and `within`. It says whether our number is within the plan's tolerance of the
+        exact value, or else within 1.96 standard errors of the published value (its error and ours over seeds
+        combined). It is None if the plan gives neither.
     """
     measured = numbers[planned["quantity"], planned["subject"]]
     ours, within, against = measured["ours"], None, ""
@@ -109,13 +109,14 @@ def row(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[st
 
 
 def expectation(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """Whether an expectation was met.
+    """Compares the results with an expectation.
 
     Returns:
-        The plan's entry; `difference` (value minus than, paired by seed, mean) and its interval (Student t over seeds;
-        exact for a rate against a number, none for a rate against a rate); `met`: the mean has the sign and reaches the
-        smallest size ('0': stays within the largest); `clear`: the whole interval agrees with `met`. `met` is None if
-        the study did not run it or no seed gave a number.
+        The plan's entry with these results. `difference` is the mean of `value` minus `than`, paired by seed. Its
+        interval is Student t over seeds, exact for a rate against a number, and missing for a rate against a rate.
+        `met` says whether the mean has the expected sign and reaches the smallest size, or for '0' stays within the
+        largest. It is None if the study did not run the quantity or no seed gave a number. `clear` says whether the
+        whole interval agrees with `met`.
     """
     result = {**planned, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
     value, than = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (planned["value"], planned["than"]))
@@ -139,7 +140,7 @@ def expectation(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Ma
         return (x if planned["sign"] == "+" else -x) >= planned["size"] - CLOSE
 
     def within(ends: tuple[float, float]) -> bool:
-        """Whether any number in the interval is as expected."""
+        """Whether the interval contains a number that meets the expectation."""
         if planned["sign"] == "0":
             return ends[0] <= planned["size"] + CLOSE and ends[1] >= -planned["size"] - CLOSE
         return reached(ends[0]) or reached(ends[1])
@@ -159,7 +160,7 @@ def expectation(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Ma
 
 
 def verdict(entry: Mapping[str, Any]) -> str:
-    """An expectation's outcome in words."""
+    """Describes the outcome of an expectation in words."""
     if entry["met"] is None:
         return entry["why"]
     word = "met" if entry["met"] else "not met"
@@ -170,14 +171,14 @@ def verdict(entry: Mapping[str, Any]) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """A number for a table: two decimals from 10 on, else three."""
+    """A number for a table, with two decimals if it is 10 or more and otherwise with three."""
     if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) >= 9.995 else f"{value:.3f}"
 
 
 def format_ours(entry: Mapping[str, Any]) -> str:
-    """Our number with its interval, or its rate, or the reason why there is none."""
+    """Our number with its interval, or a rate as a count, or the reason why there is no number."""
     if entry["ours"] is None:
         return f"– ({entry['why'].partition(';')[0]})"
     levels = ", ".join(f"{text} ×{count}" for text, count in Counter(entry["texts"]).items())
@@ -191,12 +192,12 @@ def format_ours(entry: Mapping[str, Any]) -> str:
 
 
 def judge_row(entry: Mapping[str, Any]) -> str:
-    """Whether a row's number agrees, and with which reference; '' without a reference."""
+    """Whether our number in a row agrees with its reference, and which reference; '' without a reference."""
     return "" if entry["within"] is None else f"{'yes' if entry['within'] else 'no'} ({entry['against']})"
 
 
 def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """The published and the exact value as text for the table."""
+    """The published and the exact value as texts for the table."""
     published = ""
     if "published" in entry:
         error = f" ± {entry['published_error']:g}" if "published_error" in entry else ""
@@ -205,8 +206,8 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def label(document: Mapping[str, Any]) -> str:
-    """The kind of run, in one line."""
-    kind = ("seed of lifetimes", "seeds of lifetimes")  # without trained networks
+    """Describes in one line how many seeds ran, and what the intervals are."""
+    kind = ("seed of lifetimes", "seeds of lifetimes")  # of a study without trained networks
     if document.get("trained", True):
         kind = ("training seed", "training seeds")
     seeds = f"{document['seeds']} {kind[document['seeds'] > 1]}"
@@ -216,7 +217,7 @@ def label(document: Mapping[str, Any]) -> str:
 
 
 def table(document: Mapping[str, Any]) -> str:
-    """The results as Markdown."""
+    """The results as a Markdown page with two tables."""
     lines = [f"# {document['study']}", "", document["says"], "", f"{label(document)}.", ""]
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for entry in document["rows"]:
@@ -243,7 +244,7 @@ def table(document: Mapping[str, Any]) -> str:
 
 
 def format_expectation(entry: Mapping[str, Any]) -> Sequence[str]:
-    """An expectation's line: its text, its bound, the measured difference, the outcome."""
+    """The cells of an expectation: its text, its bound, the measured difference and the outcome."""
     bound = {"+": "at least ", "-": "at most −", "0": "within ± "}[entry["sign"]] + f"{entry['size']:g}"
     than = entry["than"]
     if not isinstance(than, list) and than:
@@ -255,7 +256,7 @@ def format_expectation(entry: Mapping[str, Any]) -> Sequence[str]:
 
 
 def command(document: Mapping[str, Any]) -> str:
-    """The command that makes this document again."""
+    """The command that produces this document again."""
     typed = shlex.quote(document.get("path") or document["study"])
     trusted = " --trust" if document.get("trusted") else ""
     quick = " --quick" if document["quick"] else ""

@@ -1,7 +1,7 @@
-"""Reads a study: plan.toml says what to run and show, expects.toml what was expected before the run.
+"""Reads a study: plan.toml says what to run and show, and expects.toml says what was expected before the run.
 
-Texts contain placeholders: `{M}` in a name stands for every value of M in [values], so one entry is a grid. [called]
-gives values a display name; [quick] replaces values.
+Texts may contain placeholders: `{M}` in a name stands for every value of M in [values], so that one entry is a grid.
+[called] gives values their display names, and [quick] replaces values.
 """
 
 import dataclasses
@@ -32,15 +32,15 @@ SEED = "{seed}"  # filled in at run time
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One subject of a study, run once per seed.
+    """One subject of a study, which runs once per seed.
 
     Attributes:
         name: the display name.
         axes: the grid values in its name.
         recipe: the recipe that trains it; '' for a scripted subject.
-        subject: name with settings; '' for a trained subject.
-        family: with settings; may contain {seed}, like subject and trained_on.
-        trained_on: overrides the subject's own value.
+        subject: the name of a scripted subject, with settings; '' for a trained subject.
+        family: the family with settings. Like subject and trained_on, it may contain {seed}.
+        trained_on: what the subject was trained on, if this overrides the subject's own value.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Quantity:
     Attributes:
         name: the display name.
         axes: the grid values in its name.
-        kind: 'measure' (of intact lifetimes), 'placed' (of a placement), 'metric' (a finding) or 'axis' (a reading).
+        kind: 'measure' (intact lifetimes), 'placed' (a placement), 'metric' (a finding) or 'axis' (a reading).
         spec: the measure, the placement's number, the metric or the axis, with settings.
-        label: one of the readings of a metric or an axis.
-        split: the split.
-        family: the family, if not the subject's own.
-        lifetimes: how many.
-        of: the subjects' names.
+        label: which reading of the metric or axis, if it has several.
+        split: the split to measure on.
+        family: the family to measure on, if it is not the subject's own.
+        lifetimes: how many lifetimes each measurement has.
+        of: the names of the subjects to measure.
     """
 
     name: str
@@ -83,20 +83,20 @@ class Study:
     """A study with its grid filled in.
 
     Attributes:
-        name: of its folder.
-        folder: its folder.
+        name: the name of its folder.
+        folder: the path of its folder.
         ours: whether it ships with the package.
         says: its question.
         source: the source of the question.
-        minutes: an upper limit on two idle cores.
+        minutes: an upper limit on how long it takes on two idle cores.
         seeds: how many training seeds.
         quick: whether this is the short form, which only shows that the study runs.
         cells: its subjects.
         quantities: the quantities to measure.
-        rows: of its table.
-        panels: of its figure.
-        expects: the expectations.
-        digest: a hash of both files.
+        rows: the rows of its table.
+        panels: the panels of its figure.
+        expects: its expectations.
+        digest: a hash of plan.toml and expects.toml.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Study:
 
 
 def find(name: str) -> Path:
-    """The folder of a study that ships, or a folder by its path.
+    """Finds the folder of a study, from the name of one that ships or from a path.
 
     Raises:
         MesascopeError: there is no such study.
@@ -137,7 +137,7 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
         seeds: how many training seeds; 0 for the plan's own.
 
     Raises:
-        MesascopeError: no such study, or a mistake in its files.
+        MesascopeError: there is no such study, or its files contain a mistake.
     """
     folder = find(name)
     plan, expects = tables.read_toml(folder / "plan.toml"), tables.read_toml(folder / "expects.toml")
@@ -170,30 +170,30 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
         expects=tuple(_read_expects(expects.get("expects", []), folder.name)),
         digest=hashlib.sha256(text).hexdigest()[:16],
     )
-    if not quick:  # the short form may lack subjects of rows and expectations
+    if not quick:  # in the short form, rows and expectations may lack their subjects
         _check_references(study)
     return study
 
 
 class Grid:
-    """The values of a plan, and texts filled in with them."""
+    """The values of a plan, which fill in the placeholders of texts."""
 
     def __init__(self, values: Mapping[str, Any], called: Mapping[str, Mapping[str, str]], where: str):
         self.values, self.called, self.where = values, called, where
 
     def points(self, template: str) -> Iterator[dict[str, Any]]:
-        """Every combination of the values that a text has placeholders for."""
+        """Every combination of values for the placeholders in a text."""
         names = list(dict.fromkeys(self.placeholders(template)))
         lists = [v if isinstance(v := self.values[n], list) else [v] for n in names]
         for point in itertools.product(*lists):
             yield dict(zip(names, point, strict=True))
 
     def show(self, template: str, point: Mapping[str, Any]) -> str:
-        """A template filled in for display."""
+        """Fills in a template for display, with the display names of the values."""
         return self._fill(template, {k: self.called.get(k, {}).get(str(v), v) for k, v in point.items()})
 
     def fill(self, template: Any, point: Mapping[str, Any]) -> str:
-        """A template filled in to be run; single values need not be in the point."""
+        """Fills in a template for a run; `point` may leave out values that are not lists."""
         single = {k: v for k, v in self.values.items() if not isinstance(v, list)}
         return self._fill(str(template), {**single, **point})
 
@@ -202,7 +202,7 @@ class Grid:
         return [self.show(t, p) for t in templates for p in self.points(t)]
 
     def placeholders(self, template: str) -> Iterator[str]:
-        """The values that a text has placeholders for, in order."""
+        """The names of the placeholders in a text, in order."""
         try:
             names = [n for _, n, _, _ in string.Formatter().parse(template) if n is not None]
         except ValueError as error:
@@ -222,7 +222,7 @@ class Grid:
 
 
 def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
-    """All subjects, in the order of the plan."""
+    """Reads all subjects, in the order of the plan."""
     cells: dict[str, Cell] = {}
     for template, entry in table.items():
         where = f"[subjects.{template!r}] of {grid.where}"
@@ -243,7 +243,7 @@ def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
 
 
 def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -> tuple[Quantity, ...]:
-    """All quantities, in the order of the plan."""
+    """Reads all quantities, in the order of the plan."""
     quantities: dict[str, Quantity] = {}
     for template, entry in table.items():
         where = f"[measured.{template!r}] of {grid.where}"
@@ -308,7 +308,7 @@ def _read_panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[di
 
 
 def _name_line(template: str) -> str:
-    """The name of a line in a figure: 'network' for 'network, M={M}'."""
+    """The name of a line in a figure, for example 'network' for 'network, M={M}'."""
     head = template.partition("{")[0]
     return head.rpartition(",")[0] or head.rstrip(" ,=") or template
 

@@ -1,4 +1,4 @@
-"""Reports the progress of a study, also across parallel processes."""
+"""Reports the progress of a study, which may run in several processes."""
 
 import contextlib
 import shutil
@@ -10,17 +10,18 @@ from pathlib import Path
 from mesascope.files import write_text
 from mesascope.reproduction.work import Unit
 
-GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # seconds, until one was measured
-OFTEN = 0.5  # seconds
+GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # in seconds, until one was measured
+OFTEN = 0.5  # in seconds
 
 
 class Message:
-    """Estimates progress from the time that each kind of unit took so far.
+    """Estimates progress from the time that units of each kind have taken so far.
 
     Args:
-        plan: the units.
-        seconds: measured seconds by 'kind name'; may grow.
-        progress: called with the share of the study that is done, which never falls, and the current task.
+        plan: the units of the study.
+        seconds: measured seconds by 'kind name'; the caller may add more.
+        progress: called with the share of the study that is done, which never falls, and with a text that says what is
+            running.
         in_order: whether units run one after the other, so that a report of one means that all earlier ones are done.
     """
 
@@ -61,7 +62,7 @@ class Relay:
 
 @contextlib.contextmanager
 def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
-    """Passes on the reports of a `Relay` from a thread; the folder exists only within this context."""
+    """Passes on the reports of every `Relay`, in a thread; the folder exists only within this context."""
     over = threading.Event()
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     folder.mkdir()
@@ -70,7 +71,7 @@ def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> I
         texts: dict[Path, str] = {}
         last = False
         while not last:
-            last = over.wait(OFTEN)  # then one last look
+            last = over.wait(OFTEN)  # then looks one last time
             for path in folder.glob("[0-9]*"):
                 text = path.read_text()
                 if texts.get(path) != text:

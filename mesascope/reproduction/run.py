@@ -1,4 +1,4 @@
-"""Runs a study from scratch: trains, measures, and writes published, exact and our numbers into one table."""
+"""Runs a study: trains, measures, and writes published, exact and our numbers into one table."""
 
 import functools
 import json
@@ -34,23 +34,24 @@ def reproduce(
     progress: Callable[[float, str], None] = lambda share, doing: None,
     workers: int = 1,
 ) -> dict[str, Any]:
-    """Runs a study; units that are finished in the folder are not repeated.
+    """Runs a study; does not repeat units that are finished in its folder.
 
     Args:
-        study: a study that ships, by name, or a folder with plan.toml and expects.toml.
-        quick: one seed and the plan's short values; labelled as quick, and not evidence.
+        study: the name of a study that ships, or a folder with plan.toml and expects.toml.
+        quick: whether to use one seed and the plan's short values. Such results are labelled quick, and not evidence.
         seeds: how many training seeds; 0 for the plan's own.
-        out: the folder; runs/reproduce/STUDY by default.
+        out: the folder of the run; by default runs/reproduce/STUDY.
         trust: whether code of a study that does not ship with mesascope may run.
-        progress: called with the share that is done and the current task; with several workers from another thread.
-        workers: parallel processes, 0 for one per core. With more than one, the calling module must be importable
-            without side effects.
+        progress: called with the share of the work that is done, and with a text that says what is running; if there
+            are several workers, another thread calls it.
+        workers: how many processes run in parallel; 0 for one per core. If there are several, the calling module must
+            be importable without side effects.
 
     Returns:
-        The document in results.json. The folder also has table.md, figure.png, and seconds.json with the times.
+        The document that results.json contains. The folder also has table.md, figure.png and seconds.json.
 
     Raises:
-        MesascopeError: no such study, a mistake in its files, or code in it that is not trusted.
+        MesascopeError: there is no such study, its files contain a mistake, or it contains code that is not trusted.
     """
     plan = load(study, quick, seeds)
     measures = known_measures(plan, trust)
@@ -59,7 +60,7 @@ def reproduce(
     message = Message(shop.plan, shop.seconds, progress)
     collect_seconds(shop)
     trained = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
-    shop.work(trained)  # refuses a network of another training before other work starts
+    shop.work(trained)  # refuses a network from another training run before other work starts
     if workers != 1:
         request = Request(study, quick, seeds, folder, trust, shop.code)
         run_in_processes(shop, functools.partial(_run_part, request), workers, progress)
@@ -90,7 +91,7 @@ def _run_part(request: Request, places: Sequence[int], relay_folder: Path) -> No
         if shop.code != request.code:
             raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
         shop.work(places)
-    except Exception as error:  # the parent process does not know where it was raised
+    except Exception as error:  # the parent process cannot tell where it was raised
         other_error = None if isinstance(error, MesascopeError) else plugin_error(error)
         if other_error is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise
@@ -98,12 +99,12 @@ def _run_part(request: Request, places: Sequence[int], relay_folder: Path) -> No
 
 
 def home(document: Mapping[str, Any]) -> Path:
-    """The default folder of a study."""
+    """The default folder for a study's run."""
     return Path("runs") / "reproduce" / (document["study"] + ("-quick" if document["quick"] else ""))
 
 
 def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
-    """The measures that ship and the study's own; refuses code of others without `trust`."""
+    """The measures that ship and the study's own; without `trust`, refuses code from elsewhere."""
     own_file = study.folder / "measures.py"
     texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
     texts += [t for q in study.quantities for t in (q.spec, q.family)]
@@ -128,13 +129,13 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
 
 
 def _list_code_runners() -> set[str]:
-    """Names of the subjects and families that run code from their settings."""
+    """The names of the subjects and families that run code given in their settings."""
     found = set()
     for kind in ("subjects", "families"):
         for name in catalogue.names(kind):
             try:
                 module = catalogue.module(kind, name)
-            except MesascopeError:  # a broken plug-in of another package runs nothing
+            except MesascopeError:  # a broken plug-in of another package cannot run anything
                 continue
             found |= {name} if getattr(module, "RUNS_CODE", False) else set()
     return found

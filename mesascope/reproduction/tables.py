@@ -1,4 +1,4 @@
-"""Reads the tables of a plan; every error says what to write."""
+"""Reads the tables of a plan; every error says what the user should write."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from mesascope.guards import limits
 
 
 def text_list(table: Mapping[str, Any], key: str, where: str) -> list[str]:
-    """A list of texts; raises an error if it is missing or empty."""
+    """Reads a list of texts; raises an error if it is missing or empty."""
     texts = table.get(key)
     if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
         raise MesascopeError(f"A panel or quantity of {where} has no list {key!r}.", f'Write {key} = ["NAME"].')
@@ -18,7 +18,7 @@ def text_list(table: Mapping[str, Any], key: str, where: str) -> list[str]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A file of a study."""
+    """Reads a TOML file of a study."""
     try:
         return tomllib.loads(limits.read(path, limits.SETTINGS).decode())
     except FileNotFoundError:
@@ -36,7 +36,7 @@ def check_keys(table: Any, keys: Sequence[str], where: str) -> None:
 
 
 def table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    """A table of the plan, empty if it is missing."""
+    """Reads a table of the plan; an absent table is empty."""
     entry = plan.get(key, {})
     if not isinstance(entry, Mapping):
         raise MesascopeError(f"{key} in {where} is not a table.", f"Write [{key}].")
@@ -44,7 +44,7 @@ def table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
 
 
 def number(plan: Mapping[str, Any], key: str, where: str) -> float:
-    """A number of the plan."""
+    """Reads a number of the plan; raises an error if there is none."""
     if not isinstance(plan.get(key), int | float):
         raise MesascopeError(f"{where} has no number {key!r}.", f"Write, for example, {key} = 3.")
     return plan[key]

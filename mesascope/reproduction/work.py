@@ -1,7 +1,7 @@
 """Trains and measures the subjects of a study, and keeps every finished unit in its folder.
 
-A unit of work is a training, an intact rollout of one subject, or its placement. A unit's key covers everything that
-affects its result, so a stopped study continues and ends with the same bytes.
+A unit of work is a training run, an intact rollout of one subject, or its placement. A unit's key covers everything
+that affects its result, so that a stopped study continues and ends with the same bytes.
 """
 
 import dataclasses
@@ -38,23 +38,23 @@ from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, ratio, standard_error
 
-CHUNK = 8192  # lifetimes of one rollout
+CHUNK = 8192  # the largest number of lifetimes in one rollout
 NUMBERS = ("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency")
 PLACED = (*NUMBERS, "share", "lowest", "highest", "locating", "acquiring", "undetermined")
-RATES = ("locating", "acquiring", "undetermined")  # 0 or 1 for each seed
+RATES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
 NETWORK = "network.safetensors"
 Progress = Callable[[float, str], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """One quantity of one subject and seed.
+    """The value of one quantity for one subject and seed.
 
     Attributes:
-        number: the number, or None.
+        number: the number, or None if there is none.
         error: its standard error over lifetimes, or None.
-        n: how many lifetimes.
-        text: a level in words.
+        n: the number of lifetimes behind it.
+        text: the level in words, if the number stands for one.
         why: the reason for a missing number.
     """
 
@@ -67,7 +67,7 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """One unit of work: its kind 'train', 'live' or 'place', its subject and seed, and its quantities."""
+    """One unit of work: its kind ('train', 'live' or 'place'), its subject, its seed and its quantities."""
 
     kind: str
     cell: Cell
@@ -79,12 +79,12 @@ class Unit:
 
     @property
     def first_seed(self) -> int:
-        """The first seed of its lifetimes."""
+        """The first of the seeds for its lifetimes."""
         return 10_000 * (self.seed + 1)
 
 
 def units(study: Study) -> list[Unit]:
-    """All units, seed by seed; a single process runs them in this order."""
+    """All units of a study, seed by seed, in the order in which a single process runs them."""
     unit_list = []
     for seed in range(study.seeds):
         for cell in study.cells:
@@ -103,19 +103,19 @@ def units(study: Study) -> list[Unit]:
 
 
 def fill_seed(text: str, seed: int) -> str:
-    """A text with the seed in its place."""
+    """Replaces the placeholder {seed} in a text."""
     return text.replace(SEED, str(seed))
 
 
 class Workshop:
-    """The folder of one study: networks, finished measurements, seconds.
+    """Does a study's work in its folder, which keeps networks, finished measurements and seconds.
 
     Args:
-        study: the study.
-        out: the folder.
-        measures: measures by name.
-        tell: called with a unit's place in the plan, the share of it that is done, and the current task.
-        clock: the file of seconds in the folder; parallel processes each have their own.
+        study: the study to run.
+        out: the folder of the run.
+        measures: the known measures by name.
+        tell: called with a unit's place in the plan, the share of the unit that is done, and what is running.
+        clock: the name of the file that records seconds; every parallel process has its own.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Workshop:
         self.seed = -1
 
     def work(self, places: Sequence[int] | None = None) -> dict[tuple[str, str, int], Value]:
-        """Runs the units at these places of the plan, by default all; the values by quantity, subject and seed."""
+        """Runs the units at these places of the plan (default: all); returns values by quantity, subject and seed."""
         values = {}
         for place in range(len(self.plan)) if places is None else places:
             unit = self.plan[place]
@@ -157,7 +157,7 @@ class Workshop:
         return values
 
     def lacks(self, unit: Unit) -> bool:
-        """Whether a unit is unfinished."""
+        """Whether the folder lacks a unit's result."""
         if unit.cell.recipe and not (self._network(unit) / NETWORK).is_file():
             return True
         return unit.kind != "train" and not _read_values(self._path(unit)[0])
@@ -170,7 +170,7 @@ class Workshop:
 
     def _train(self, unit: Unit, tell: Progress) -> None:
         folder = self._network(unit)
-        exists = (folder / NETWORK).is_file()  # the recipe then only checks that the network is its own
+        exists = (folder / NETWORK).is_file()  # if so, the recipe only checks that the network is its own
         recipe = fill_seed(unit.cell.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
@@ -179,13 +179,13 @@ class Workshop:
             self._record_seconds("train", folder.name, time.monotonic() - start)
 
     def _subject(self, unit: Unit, family: Family) -> Subject:
-        """The unit's subject, opened for a family."""
+        """Opens the unit's subject for a family."""
         if unit.cell.recipe:
             return open_subject(str(self._network(unit) / NETWORK), family)
         return open_subject(fill_seed(unit.cell.subject, unit.seed), family)
 
     def _path(self, unit: Unit) -> tuple[Path, list[Any]]:
-        """The file of a measurement, named by a hash of its inputs, and these inputs."""
+        """The file of a measurement, whose name is a hash of its inputs, and these inputs."""
         inputs: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.split, unit.lifetimes]
         inputs += [fill_seed(unit.cell.subject, unit.seed), fill_seed(unit.cell.trained_on, unit.seed)]
         network = (self._network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
@@ -196,11 +196,11 @@ class Workshop:
         return self.out / "measurements" / f"{name}.json", inputs
 
     def _measure_unit(self, unit: Unit, tell: Progress) -> dict[str, Value]:
-        """A unit's values, read from the folder if they are there."""
+        """Measures a unit's values, or reads them from the folder if it has them."""
         path, inputs = self._path(unit)
         if saved := _read_values(path):
             return saved
-        # not called for saved values, so that the estimate of the time left is right
+        # not called for saved values, which would spoil the estimate of the time left
         tell(0.0, f"{unit.cell.name}, seed {unit.seed}")
         start = time.monotonic()
         family = catalogue.make("families", unit.family)
@@ -214,7 +214,7 @@ class Workshop:
         return values
 
     def _live(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
-        """Values from intact lifetimes, in chunks of CHUNK."""
+        """Measures values in intact lifetimes, which run in chunks of CHUNK."""
         measures = {q.name: measure(q.spec, self.measures) for q in unit.quantities}
         parts: dict[str, list[np.ndarray]] = {}
         lacking: dict[str, str] = {}
@@ -229,7 +229,7 @@ class Workshop:
         return {n: Value(None, why=lacking[n]) if n in lacking else combine(parts[n]) for n in measures}
 
     def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
-        """Values from a placement, metrics and axes, on shared rollouts."""
+        """Reads values from a placement, metrics and axes, which share their rollouts."""
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
         axes_by_spec = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
@@ -292,7 +292,7 @@ class Workshop:
 
 
 def combine(parts: list[np.ndarray]) -> Value:
-    """A value from parts [1 or 2, N] of several rollouts: their mean, or their ratio of sums."""
+    """Joins arrays [1, N] or [2, N] of several rollouts into a value: the mean of one row, or the ratio of two sums."""
     joined = np.concatenate(parts, axis=1)
     if len(joined) == 2 and not abs(joined[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
@@ -304,7 +304,7 @@ def combine(parts: list[np.ndarray]) -> Value:
 
 
 def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
-    """A number of a placement: rungs are numbered from 0, inert, to 5, general."""
+    """Reads a number from a placement; rungs are numbered from 0 (inert) to 5 (general)."""
     pick_named("number of a placement", spec, PLACED)
     level = placement.text()
     if spec in ("lowest", "highest"):
@@ -329,7 +329,7 @@ def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, life
 
 
 def _pick_finding(findings: list[Any], q: Quantity) -> Value:
-    """The value of the finding that a quantity selects."""
+    """Takes the value of the finding that a quantity selects."""
     matching = [f for f in findings if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")]
     if not matching and all(f.status != "measured" for f in findings):
         return Value(None, why=findings[0].reason if findings else "it gave no reading")
@@ -345,7 +345,7 @@ def _pick_finding(findings: list[Any], q: Quantity) -> Value:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A JSON file of ours; empty if it is missing or broken, so that it is computed again."""
+    """Reads one of our JSON files; returns {} if it is missing or broken, so that its contents are computed again."""
     try:
         return _as_dict(limits.parse_json(path.read_text()))
     except (OSError, ValueError):
@@ -353,7 +353,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_seconds(path: Path) -> dict[str, float]:
-    """The seconds of every unit in a file."""
+    """Reads how many seconds each unit took."""
     units = _as_dict(read(path).get("units"))
     return {str(k): float(v) for k, v in units.items() if isinstance(v, (int, float))}
 
@@ -363,7 +363,7 @@ def _as_dict(value: Any) -> dict[str, Any]:
 
 
 def _read_values(path: Path) -> dict[str, Value]:
-    """The values of a finished measurement; empty if its file is missing or broken."""
+    """Reads the values of a finished measurement; returns {} if its file is missing or broken."""
     values = _as_dict(read(path).get("values"))
     try:
         saved = {name: Value(**fields) for name, fields in values.items()}

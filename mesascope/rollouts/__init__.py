@@ -1,1 +1,1 @@
-"""Family × subject × condition → trials."""
+"""Runs a subject on a family's tasks under conditions and records its trials."""

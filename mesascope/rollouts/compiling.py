@@ -1,7 +1,7 @@
-"""How hard the compiler optimises: a run spends more time on compilation than on lifetimes.
+"""Keeps the compiler's effort low, because a run spends more time on compilation than on lifetimes.
 
-At level 1 a scan compiles in four fifths of the default's time and runs as fast. At level 0 a draw of tasks compiles
-in less than half of the default's time, and it runs once per block.
+At level 1, a scan compiles in four fifths of the time that the default level takes, and runs as fast. At level 0, a
+draw of tasks compiles in less than half of that time. Its code may be slow, because it runs only once per block.
 """
 
 import os
@@ -33,10 +33,11 @@ def _compile_at(level: int, function: Callable) -> Any:
 
 
 def cache_compiled(short: bool = False) -> None:
-    """Keeps compiled code between runs in the user's cache folder, also for processes that this one starts.
+    """Keeps compiled code in the user's cache folder for later runs and for processes that this one starts.
 
-    A short run compiles for longer than it runs. It uses emitters that compile in two thirds of the time; their code
-    takes a quarter longer to run. An unknown flag would end the process, so only known versions receive it.
+    A short run spends more time on compilation than on lifetimes. It uses emitters that compile in two thirds of the
+    time, but whose code takes a quarter longer to run. An unknown flag would end the process, so this function sets
+    the flag only for known versions of jaxlib.
     """
     if short and version("jaxlib").startswith("0.10."):
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")

@@ -1,4 +1,4 @@
-"""Any of our families as a Gymnasium environment: one episode is one lifetime."""
+"""Wraps any of our families as a Gymnasium environment in which one episode is one lifetime."""
 
 from typing import Any
 
@@ -12,19 +12,20 @@ from mesascope.contracts.percept import Percept
 from mesascope.keys import address
 from mesascope.rollouts.compiling import compile_once
 
-WIDEST = 1e6  # bound of real actions: stable-baselines3 rejects a space without bounds
+WIDEST = 1e6  # bound on real actions, because stable-baselines3 rejects a space without bounds
 
 
 class FamilyEnv(gymnasium.Env):
-    """One lifetime per episode; a new task is drawn at every reset.
+    """A family as an environment: one episode is one lifetime, and every reset draws a new task.
 
-    The observation is a flat vector: the task's observation [D], the last action as one of K [K] (a real action as
-    itself), the last feedback, the trial as a fraction of the horizon, and 1 at the first step. The reward is the
-    feedback. `info` contains the score (the expected pay-off), chance and best of the trial.
+    The observation is one flat vector. It contains the task's observation [D], the last action in one-hot form [K] (a
+    real action as one number), the last feedback, the trial as a fraction of the horizon, and whether this is the first
+    step (1 or 0). The reward is the feedback. `info` contains the score (the expected pay-off) and the trial's expected
+    pay-offs at chance and at best.
 
     Args:
-        family: the family.
-        split: one of its splits; 'seen' draws from its bank.
+        family: the family to wrap.
+        split: the split to draw tasks from; 'seen' draws them from the family's bank.
     """
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012 (Gymnasium's own form)
@@ -44,7 +45,7 @@ class FamilyEnv(gymnasium.Env):
         self.message = ""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Draws a task and begins a lifetime."""
+        """Draws a task, begins a lifetime and returns its first observation and an empty `info`."""
         super().reset(seed=seed)
         number = int(self.np_random.integers(2**31 - 1))
         self.key = address(jax.random.key(number), "gymnasium")
@@ -55,7 +56,7 @@ class FamilyEnv(gymnasium.Env):
         return self._flat(percept), {}
 
     def step(self, action: Any):
-        """Takes one action."""
+        """Takes one action and returns the observation, the reward, whether the lifetime ended, False and `info`."""
         kind = np.int32 if self.family.choices else np.float32
         actions = np.asarray(action).reshape(-1)[:1].astype(kind)
         step, trial = _step_compiled if self.family.traceable else _step, self.tick // self.steps
@@ -70,11 +71,11 @@ class FamilyEnv(gymnasium.Env):
         return self._flat(percept), feedback, self.tick >= self.length * self.steps, False, info
 
     def render(self) -> str | None:
-        """The last trial in words."""
+        """The last action and its feedback in words; None unless the render mode is 'ansi'."""
         return self.message if self.render_mode == "ansi" else None
 
     def _idle(self) -> bool:
-        """Whether the lifetime ended its trial early."""
+        """Whether the lifetime is idle because its trial ended early."""
         mask = self.family.idle(self.state)
         return mask is not None and bool(np.asarray(mask)[0])
 
@@ -83,7 +84,7 @@ class FamilyEnv(gymnasium.Env):
 
 
 def _begin(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
-    """A task, the hidden state and the start-of-life percept of one lifetime."""
+    """Draws a task and returns it with its state and the first percept of the lifetime."""
     tasks = family.split(split).draw(address(key, "tasks"), 1)
     return tasks, *family.begin(address(key, "begin"), tasks)
 

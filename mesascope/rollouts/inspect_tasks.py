@@ -1,4 +1,6 @@
-"""Tasks for Inspect AI: inspect eval mesascope/word_labels --model openai-api/local/NAME -T labels=gold
+"""Defines tasks for Inspect AI.
+
+Example: inspect eval mesascope/word_labels --model openai-api/local/NAME -T labels=gold
 
 One sample is one lifetime. Every trial sends the whole context again. mesascope does not import this file.
 """
@@ -17,7 +19,7 @@ from mesascope.rollouts.inspected import KEPT, Lifetime
 
 @solver
 def play(family: str, split: str, seed: int):
-    """Runs one lifetime, trial by trial."""
+    """A solver that runs one lifetime, trial by trial."""
 
     async def solve(state: Any, generate: Any) -> Any:
         number = int(state.metadata["number"])
@@ -37,7 +39,7 @@ def play(family: str, split: str, seed: int):
 
 @scorer(metrics=[mean(), stderr()])
 def mean_score():
-    """The mean score of a lifetime's answered trials."""
+    """A scorer that gives the mean score of a lifetime's answered trials."""
 
     async def score(state: Any, target: Any) -> Score:
         scores = [trial["score"] for trial in state.store.get(KEPT)["trials"] if trial["score"] is not None]
@@ -47,7 +49,7 @@ def mean_score():
 
 
 def task_of(family: str, split: str, lifetimes: int, seed: int) -> Task:
-    """An Inspect task with the lifetimes of a family on one split as samples."""
+    """An Inspect task in which every sample is one lifetime of a family on one split."""
     samples = [
         Sample(id=i + 1, input=Lifetime(family, split, seed, i).ask().turn, metadata={"number": i})
         for i in range(lifetimes)
@@ -80,7 +82,7 @@ def text_bandit(
     lifetimes: int = 64,
     seed: int = 0,
 ) -> Task:
-    """A Bernoulli bandit in words."""
+    """The model plays a Bernoulli bandit that is described in words."""
     return task_of(
         f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}", split, lifetimes, seed
     )

@@ -1,6 +1,6 @@
-"""Our families as Inspect AI runs them, one lifetime per sample, and its .eval logs read back as trials.
+"""Lets Inspect AI run our families, one lifetime per sample, and reads its .eval logs as trials.
 
-A lifetime has the task and the draws of the lifetime with this number, split and seed in our own rollouts.
+A lifetime has the same task and draws as the lifetime with the same number, split and seed in our own rollouts.
 """
 
 import zipfile
@@ -23,17 +23,17 @@ from mesascope.rollouts.lives import BLOCK, Record
 from mesascope.rollouts.rollouts import attributes, draw_tasks
 from mesascope.trials import assemble
 
-KEPT = "mesascope"  # the key of the trials in a sample's store
+KEPT = "mesascope"  # the key under which a sample's store keeps the trials
 
 
 class Lifetime:
-    """One lifetime of a family that a caller steps from outside.
+    """One lifetime of a family, which the caller runs trial by trial.
 
     Args:
         family: the family with its settings, as a user types it.
-        split: one of its splits.
-        seed: of tasks and draws, as in a rollout.
-        number: the number of the lifetime, from 0.
+        split: the split to draw the task from.
+        seed: the seed of the task and of all draws, as in a rollout.
+        number: which lifetime this is, counted from 0.
     """
 
     def __init__(self, family: str, split: str, seed: int, number: int):
@@ -49,11 +49,11 @@ class Lifetime:
         return fold_address(self.seed, "lives", *self.place, *name)
 
     def ask(self) -> Question:
-        """The question of the coming trial."""
+        """The question for the next trial."""
         return self.family.question(self.past, row(np.asarray(self.percept.observation)[self.row]))
 
     def tell(self, text: str) -> Answer:
-        """Takes an answer in words and goes on to the next trial."""
+        """Reads an answer in words, takes that action and moves on to the next trial."""
         answer = parse_label(text, self.ask().labels)
         action = np.zeros(BLOCK, np.int32)
         action[self.row] = answer.action
@@ -70,10 +70,10 @@ class Lifetime:
 
 
 def read_eval(path: str) -> xr.Dataset:
-    """The trials in an .eval log of one of our tasks, in the form that a rollout gives.
+    """Reads the trials from the .eval log of one of our tasks, in the form that `rollout` returns.
 
     Raises:
-        MesascopeError: inspect-ai is missing, or the log is not of one of our tasks.
+        MesascopeError: inspect-ai is missing, or the log does not come from one of our tasks.
     """
     try:
         from inspect_ai.log import read_eval_log
@@ -99,7 +99,7 @@ def read_eval(path: str) -> xr.Dataset:
 
 
 def _assemble(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
-    """Trials from the records of lifetimes, by number; unfinished lifetimes end in missing trials."""
+    """Joins the records of lifetimes into trials; an unfinished lifetime ends in missing trials."""
     first = records[0]
     family: Family = catalogue.make("families", first["family"])
     split, seed, numbers = first["split"], int(first["seed"]), [int(record["number"]) for record in records]

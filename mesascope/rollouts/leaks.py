@@ -1,4 +1,4 @@
-"""Finds subjects with dependent lifetimes: memory outside the carry, or lifetimes that see each other."""
+"""Detects subjects whose lifetimes depend on each other or on memory outside the carry."""
 
 import contextlib
 import pickle
@@ -18,10 +18,10 @@ from mesascope.rollouts.lives import BLOCK
 from mesascope.rollouts.replays import act, force, percepts_by_trial
 from mesascope.rollouts.rollouts import rollout, strip_names, watch_block
 
-WITNESSED = 64  # steps to compare if trials have steps
-TOLERANCE = 1e-4  # of probabilities: batches in another order may round differently
-ASKED = 16  # trials, besides the first eight, at which a response is requested twice
-LIVES = 24  # lifetimes of either kind, if draws differ and distributions are compared
+WITNESSED = 64  # how many steps are compared if trials have several steps
+TOLERANCE = 1e-4  # for probabilities, because batches in another order may round differently
+ASKED = 16  # trials, besides the first eight, on which a response is requested twice
+LIVES = 24  # replays of each block if draws differ, so that their distributions are compared
 SHUFFLES = 4000
 LEVEL = 1e-3
 
@@ -29,19 +29,21 @@ LEVEL = 1e-3
 def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequence[Condition] = ()) -> None:
     """Raises an error if a subject's actions depend on other lifetimes or on earlier calls.
 
-    A looped subject must act the same after another block, and when it is asked again after calls for other lifetimes.
-    With other neighbours, all identical, and in another order, a lifetime must have equal probabilities, or equal
-    actions under equal keys. (The order is not tested without probabilities.) A looped subject's draws may differ
-    there, for example if a row uses another number of them; then whole lifetimes must have one distribution.
+    A looped subject must act the same after another block has run, and when the same request is repeated after calls
+    for other lifetimes. If a lifetime's neighbours are replaced, or the order of the block is changed, the lifetime
+    must keep its probabilities. A subject without probabilities must keep its actions with other neighbours; the order
+    is not tested. A looped subject's draws may differ, for example because a row uses another number of draws. Then its
+    whole lifetimes must have the same distribution in both blocks.
 
     Args:
         subject: the subject to test.
         family: the family to test it on.
-        seed: of the tasks and draws.
-        kinds: as in `rollout`; the kinds of the rollouts to come, to compile once.
+        seed: the seed of the tasks and draws.
+        kinds: as in `rollout`; give the kinds of later rollouts, so that the scan compiles only once.
 
     Raises:
-        MesascopeError: says on what the actions depend and by how much, or what the subject writes into.
+        MesascopeError: the actions depend on something else, or the subject writes into its inputs. The message says
+            which, and by how much the actions differ.
     """
     if subject.separate:
         return
@@ -70,8 +72,8 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
 
 
 def _two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
-    """The percepts in two blocks of lifetimes; only their first steps if trials have steps."""
-    if family.steps > 1:  # the start of a lifetime is enough; idle steps do as well
+    """The percepts of two blocks of lifetimes; only those of the first steps if trials have several steps."""
+    if family.steps > 1:  # the start of a lifetime is enough, and it may contain idle steps
         home = strip_names(family)
         one, two = (watch_block(subject, home, "fresh", (block,), seed, ticks=WITNESSED) for block in (0, 1))
         return one, two
@@ -101,7 +103,10 @@ def _describe_difference(one: Response, other: Response) -> str:
 
 
 def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Array) -> None:
-    """Requests each response twice with the same key, carry and percept, with calls for other lifetimes in between."""
+    """Raises an error if a subject responds differently when a request is repeated after other calls.
+
+    The other calls are for other lifetimes. It also raises an error if the subject writes into a carry or a percept.
+    """
     carry, length, cause = subject.fresh(BLOCK), len(one.action), "calls for other lifetimes"
     repeated = {*range(8), *np.linspace(0, length - 1, ASKED).astype(int).tolist()}
     for t in range(length):
@@ -132,16 +137,16 @@ def _at(block: Percept, t: int) -> Percept:
 
 
 def _hash_leaves(tree: Any) -> list[Any]:
-    """Hashes of the leaves of a tree, to detect writes; objects that cannot be pickled are left out."""
+    """Hashes the leaves of a tree, to detect writes; leaves out objects that cannot be pickled."""
     hashes = []
     for leaf in map(np.asarray, jax.tree.leaves(tree)):
-        with contextlib.suppress(Exception):  # raised by the objects
+        with contextlib.suppress(Exception):  # an object may raise anything when it is pickled
             hashes.append([pickle.dumps(x) for x in leaf.flat] if leaf.dtype == object else digest(leaf))
     return hashes
 
 
 def _equal_carries(one: Any, other: Any) -> bool:
-    """Whether two carries are equal up to rounding; the contents of objects are not compared."""
+    """Whether two carries are equal up to rounding; does not compare the contents of objects."""
     (first, kind), (second, another) = jax.tree.flatten(one), jax.tree.flatten(other)
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=False)]
     return kind == another and all(
@@ -158,8 +163,8 @@ def _refuse_different(
     Args:
         subject: the subject to test.
         cause: what differs between the blocks.
-        key: of the draws.
-        one: a block; its first lifetimes are compared.
+        key: the key of the draws.
+        one: a block, whose first lifetimes are compared.
         alone: the responses of that block.
         two: the other block.
         rows_there: the rows of the same lifetimes in the other block.
@@ -181,10 +186,10 @@ def _refuse_different(
 
 
 def _same_distribution(lives: Response) -> bool:
-    """Whether both halves of some lifetimes [R, N, T] have one distribution: a permutation test of their means.
+    """Whether two halves of replays [R, N, T] have the same distribution, by a permutation test of their means.
 
-    The test shuffles whole blocks of whole lifetimes. So neither memory in a carry nor a random generator that
-    lifetimes share counts as evidence.
+    The test shuffles whole blocks of whole lifetimes, so that neither memory in a carry nor a random generator that
+    lifetimes share makes the halves differ.
     """
     if lives.log_probs is not None:
         outcomes = np.exp(lives.log_probs)

@@ -1,7 +1,7 @@
 """The parts of a rollout: a block of lifetimes, its record, and what a condition may use while it runs.
 
-A lifetime is T trials of S steps, and step s of trial t is its tick t·S + s. Draws are addressed by tick, partners by
-trial. With S = 1 trial, step and tick are the same, and no array has an axis of steps.
+A lifetime has T trials of S steps, and step s of trial t is tick t·S + s. Every tick has its own draws, and every
+trial has its own partners. If S = 1, every trial is one tick, and no array has an axis of steps.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ BLOCK = 64
 
 
 class Keys(Protocol):
-    """The keys of a block."""
+    """A function that gives the random keys of a block."""
 
     def __call__(self, name: str, tick: Any, /) -> jax.Array:
         """The key for the purpose `name` ('act', 'pay', 'disturb') at a tick."""
@@ -31,18 +31,18 @@ class Keys(Protocol):
 
 
 class Record(NamedTuple):
-    """The record of one block: arrays with leading axes T, N; some with T, S, N if trials have steps.
+    """What one block recorded: arrays with leading axes T, N. If trials have several steps, some have axes T, S, N.
 
     Attributes:
-        action: of the kept steps; at idle steps -1, or NaN if actions are real.
-        feedback: the sum over the steps of a trial.
-        score: the sum of the expected pay-offs over the steps of a trial.
-        partner: whose carry or outcome may have been used.
-        log_probs: [..., K] of the kept steps.
-        observation: [..., D] before each step, of all steps; None if there are too many steps or none are requested.
-        taps: [..., U] of the kept steps.
-        steps: how many steps ran; None with S = 1.
-        paid: the feedback of all steps, 0 at idle ones; None with S = 1.
+        action: the actions at the kept steps; at idle steps -1, or NaN if actions are real.
+        feedback: the feedback, summed over the steps of a trial.
+        score: the expected pay-off, summed over the steps of a trial.
+        partner: the lifetime whose carry or outcome the condition may have used.
+        log_probs: [..., K] the log-probabilities at the kept steps.
+        observation: [..., D] the observation before every step; None if there are too many, or none are requested.
+        taps: [..., U] the activations at the kept steps, by name.
+        steps: how many steps ran; None if S = 1.
+        paid: the feedback at every step, 0 at idle ones; None if S = 1.
     """
 
     action: Any
@@ -60,10 +60,10 @@ class Step(NamedTuple):
     """The record of one step: arrays with leading axis N.
 
     Attributes:
-        action: the action.
-        score: its expected pay-off.
-        paid: its feedback.
-        log_probs: [N, K] of all actions, or None.
+        action: the action of each lifetime.
+        score: the expected pay-off of the action.
+        paid: the feedback on the action.
+        log_probs: [N, K] the log-probabilities of all actions, or None.
         taps: [N, U] activations by name.
     """
 
@@ -75,14 +75,19 @@ class Step(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """The donors' feedback [T·S, N] at every tick, 0 at an idle one, and observation [T·S, N, D] before it."""
+    """The outcomes that donors lend.
+
+    Attributes:
+        feedback: [T·S, N] the feedback at every tick, 0 at idle ones.
+        observation: [T·S, N, D] the observation before every tick.
+    """
 
     feedback: Any
     observation: Any
 
 
 class Disturbed(NamedTuple):
-    """A condition under which lifetimes run, its donors' outcomes, and the partners [T, N]."""
+    """A condition under which lifetimes run, with its donors' outcomes and [T, N] the partners."""
 
     condition: Condition
     donated: Outcomes
@@ -100,9 +105,12 @@ class Life(NamedTuple):
 
 
 class Past(NamedTuple):
-    """A past tick: the percept, which lifetimes were idle [N], and the last tick before it at which each was awake [N].
+    """A past tick.
 
-    The last two are None if lifetimes are never idle.
+    Attributes:
+        percept: the percept at that tick.
+        idle: [N] whether each lifetime was idle; None if lifetimes are never idle.
+        last: [N] the tick before it at which each lifetime was last awake; None if lifetimes are never idle.
     """
 
     percept: Percept
@@ -120,37 +128,37 @@ def lendable(record: Record) -> Outcomes:
 
 
 def lends_observations(family: Family) -> bool:
-    """Whether conditions use the donors' observations: they do if an observation shows the outcome."""
+    """Whether conditions use the donors' observations, which they do if an observation shows the outcome."""
     return type(family).with_outcome is not Family.with_outcome
 
 
 def keeps_observations(family: Family, trials: int) -> bool:
-    """Whether all observations of a lifetime of so many trials are kept."""
+    """Whether the record keeps every observation of a lifetime with this many trials."""
     size = trials * family.steps * math.prod(family.shown)
     return family.steps <= KEPT and size <= LARGEST
 
 
 def empty_outcomes(family: Family, trials: int) -> Outcomes:
-    """Outcomes of zeros, for lifetimes of so many trials without donors."""
+    """Zeros in place of donors' outcomes, for lifetimes with this many trials."""
     shape = (trials * family.steps, BLOCK)
     observation_shape = (*shape, *(family.shown if family.steps == 1 or lends_observations(family) else (0,)))
-    if not family.traceable:  # never read, and large if observations are pictures
+    if not family.traceable:  # never read, but large if observations are pictures
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), observation_shape))
     return Outcomes(np.zeros(shape, np.float32), np.zeros(observation_shape, np.float32))
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The constants of a block, from which a condition's context is made at every tick.
+    """The constants of a block, from which `context` makes a condition's context at every tick.
 
     Attributes:
-        family: the family.
+        family: the family of the tasks.
         fresh: the carry at birth.
-        start: the start-of-life percept.
+        start: the first percept of each lifetime.
         donated: the donors' outcomes.
-        keys: keys(name, tick).
-        subject: the subject, or its compiled or looped form.
-        repeat: as in `Context`.
+        keys: gives the key for a purpose at a tick.
+        subject: the subject, or its compiled form.
+        repeat: a loop over ticks, as in `Context`.
     """
 
     family: Family
@@ -203,13 +211,13 @@ class Setting:
 
 
 def select_idle(idle: Any, before: Life, after: Life) -> Life:
-    """The lifetimes after a step; those that are idle [N] stay as they were before."""
+    """The lifetimes after a step, in which the idle ones are as they were before; `idle` has shape [N]."""
     chosen = {name: select(idle, getattr(before, name), getattr(after, name)) for name in ("state", "percept", "carry")}
     return after._replace(**chosen)
 
 
 def blank_idle(idle: Any, real: bool, step: Step) -> Step:
-    """The record of a step with idle lifetimes [N] blanked."""
+    """The record of a step, in which the idle lifetimes are blanked; `idle` has shape [N]."""
     xp = np if isinstance(idle, np.ndarray) else jnp
 
     def blank(x):
@@ -224,12 +232,12 @@ def blank_idle(idle: Any, real: bool, step: Step) -> Step:
 
 
 def is_undisturbed(condition: Condition) -> bool:
-    """Whether the lifetime continues as if nothing had been disturbed."""
+    """Whether a lifetime under this condition continues as if nothing had been disturbed."""
     return type(condition) is Intact or bool(condition.one_step)
 
 
 def present_only(present: Past) -> Callable[[Any], Past]:
-    """A past of the present tick alone, for conditions that do not look back."""
+    """A function that gives the present tick alone, for conditions that do not look back."""
 
     def past(i: Any) -> Past:
         if isinstance(i, int) and i == 0:

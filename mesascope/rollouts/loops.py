@@ -1,4 +1,4 @@
-"""One block of lifetimes trial by trial in Python, for a subject or family that JAX cannot trace."""
+"""Runs a block of lifetimes trial by trial in Python, for a subject or family that JAX cannot trace."""
 
 import collections
 from collections.abc import Sequence
@@ -19,18 +19,21 @@ from mesascope.trials import kept_steps
 
 
 def run_looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, record, whole: bool) -> list[Record]:
-    """One block of lifetimes under one condition, or under several that share its lifetimes: NumPy arrays of each.
+    """Runs one block of lifetimes under one condition, or under several conditions that share the lifetimes.
 
     Conditions that leave the lifetimes undisturbed share them, so that nothing runs twice.
 
     Args:
-        subject: the subject.
-        family: the family.
+        subject: the subject to run.
+        family: the family of the tasks.
         tasks: the tasks of the block.
-        keys: keys(name, t) is a key of the block.
-        disturbed: one condition, or several that are intact or disturb one response at a time.
-        record: names of taps to keep.
-        whole: whether to keep every observation of trials with steps, for the intact condition.
+        keys: gives the block's key for a purpose at a tick.
+        disturbed: one condition, or several that are each intact or disturb one response at a time.
+        record: the names of the taps to keep.
+        whole: whether to keep every observation of the intact condition, if trials have several steps.
+
+    Returns:
+        One record per condition, in NumPy arrays.
     """
     subject, env = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
     state, start = env.begin(keys("begin"))
@@ -76,7 +79,7 @@ def run_looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, 
         if idle is None or not idle.any():
             return after, records
         records = [lives.blank_idle(idle, real, x) for x in records]
-        if not family.traceable:  # such a family keeps its idle lifetimes as they were
+        if not family.traceable:  # such a family itself keeps its idle lifetimes as they were
             lasting = lives.select_idle(idle, life._replace(state=()), after._replace(state=()))
             return lasting._replace(state=state), records
         return lives.select_idle(idle, life, after), records
@@ -121,7 +124,7 @@ def _read_kept(subject: Any, carry: Any, response: Any, record: Any) -> tuple[An
 
 
 def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
-    """A trial's record from the steps that ran, padded to `steps`."""
+    """Makes the record of a trial from the steps that ran, padded to `steps`."""
     step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
     kept_rows, ran = kept_steps(steps), len(step.action)
 
@@ -145,7 +148,7 @@ def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: A
 
 
 def watch(subject, family, tasks, keys, ticks: int) -> Percept:
-    """The percepts at the first ticks of an undisturbed block, with axes T·S, N."""
+    """The percepts at the first ticks of an undisturbed block, in fields with axes tick, N."""
     subject, env = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
     (state, percept), carry, percepts = env.begin(keys("begin")), subject.fresh(BLOCK), []
     for now in range(ticks):
@@ -161,7 +164,7 @@ def watch(subject, family, tasks, keys, ticks: int) -> Percept:
 
 
 class _World:
-    """A family with its tasks for a loop, in NumPy."""
+    """A family with its tasks; converts the arrays of a traceable family to NumPy."""
 
     def __init__(self, family: Family, tasks: Any):
         self.family, self.tasks = family, tasks
@@ -182,7 +185,7 @@ class _World:
 
 
 class _Compiled:
-    """A traceable subject, one response at a time."""
+    """A traceable subject whose single responses are compiled."""
 
     def __init__(self, subject: Subject):
         self.subject, self.fresh, self.taps = subject, subject.fresh, subject.taps

@@ -1,4 +1,4 @@
-"""Forces a procedure along recorded trials."""
+"""Shows recorded trials to a procedure and records how it would have responded."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,15 @@ from mesascope.rollouts.rollouts import strip_names
 
 
 class Replay(NamedTuple):
-    """action [N, T] that the procedure would have drawn; log_probs [N, T, K], or None; taps [N, T, U] by name.
+    """How a procedure would have responded.
 
-    If trials have several steps: [N, T, S], [N, T, S, K] and [N, T, S, U]. Values at steps that did not run are
-    meaningless.
+    Attributes:
+        action: [N, T] the actions that it would have drawn.
+        log_probs: [N, T, K] its log-probabilities, or None.
+        taps: [N, T, U] its activations by name.
+
+    If trials have several steps, the shapes are [N, T, S], [N, T, S, K] and [N, T, S, U]. Values at steps that did not
+    run are meaningless.
     """
 
     action: np.ndarray
@@ -37,7 +42,7 @@ class Replay(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Replays:
-    """Replays for the metrics of one examination: of any procedure, by name, and of the subject itself.
+    """Makes replays for the metrics of one examination, of any procedure by name and of the subject itself.
 
     Attributes:
         itself: the examined subject; None if only its trials are available.
@@ -46,7 +51,7 @@ class Replays:
     itself: Subject | None = None
 
     def __call__(self, procedure: Subject | str, trials: xr.Dataset, **options: Any) -> Replay:
-        """`replay` of a subject, a subject's name with settings, 'itself' or 'untrained' (its untrained twin).
+        """Replays a subject, given as an object, a name with settings, 'itself' or 'untrained' (its untrained twin).
 
         Raises:
             MesascopeError: the subject is not available, or it has no untrained twin.
@@ -74,7 +79,7 @@ class Replays:
         """The names of a subject's taps.
 
         Raises:
-            MesascopeError: it has no taps.
+            MesascopeError: the subject has no taps.
         """
         subject = self.find(procedure, trials)
         values = subject.taps(subject.fresh(2))
@@ -99,19 +104,19 @@ def replay(
     *,
     push: Mapping[str, np.ndarray] | None = None,
 ) -> Replay:
-    """What a procedure would do at every trial of recorded lifetimes, given the recorded past.
+    """What a procedure would do on every trial of recorded lifetimes, given the recorded past.
 
     Args:
-        procedure: a subject with the recorded number of choices.
+        procedure: a subject with as many choices as the trials have.
         trials: one split, or a log; missing trials are used as they are.
-        label: the condition of the trials to follow.
-        seed: of the procedure's draws; by default the seed of the trials.
-        record: names of the procedure's taps to keep, as they are when it acts.
-        push: by tap, the vector to add before every response [N, T, U]. Each response comes from the moved carry; the
-            lifetime continues from the carry that was not moved. [N, T, S, U] if trials have several steps.
+        label: the condition whose trials are replayed.
+        seed: the seed of the procedure's draws; by default the seed of the trials.
+        record: the names of the procedure's taps to keep; they are read after each response.
+        push: by tap, [N, T, U] the vectors to add before the responses ([N, T, S, U] if trials have several steps).
+            Each response comes from the moved carry, but the lifetime continues from the carry that was not moved.
 
     Raises:
-        MesascopeError: the trials have steps that were not kept, or `label` is not 'intact'.
+        MesascopeError: the trials have several steps, and the single steps of this condition were not kept.
     """
     selected = trials.sel(condition=label)
     stepwise = int(trials.attrs.get("steps", 1)) > 1
@@ -121,10 +126,10 @@ def replay(
             "Replay intact trials, in a family with shorter trials or smaller observations.",
         )
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
-    (n, *shape), parts = selected.action.shape, []  # shape: T, or T, S
+    (n, *shape), parts = selected.action.shape, []  # shape is (T,) or (T, S)
 
     def flatten(x: np.ndarray) -> np.ndarray:
-        """Activations [N, T, U] or [N, T, S, U] with axes T·S, N, U."""
+        """Reshapes activations [N, T, U] or [N, T, S, U] to [T·S, N, U]."""
         flat = x.reshape(len(x), -1, *x.shape[1 + len(shape) :])
         return np.moveaxis(flat, 0, 1).astype(np.float32)
 
@@ -140,18 +145,18 @@ def replay(
 
 
 def percepts_by_trial(trials: xr.Dataset) -> Percept:
-    """The percept before each trial of one condition, for trials without steps: fields with axes T, N."""
+    """The percept before each trial of one condition, in fields with axes T, N; every trial must have one step."""
     action, feedback = acts(trials), np.nan_to_num(trials.feedback.values)
     observation = trials.observation.values if "observation" in trials else np.zeros((*action.shape, 0), np.float32)
     return percepts(action, feedback, observation)
 
 
 def percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
-    """The percept before each step of one condition, fields with axes T·S, N, and the idle lifetimes [T·S, N]."""
+    """[T·S, N] The percept before each step of one condition, and whether each lifetime is idle at that step."""
     n, length, steps = trials.action.shape
     awake = (np.arange(steps) < trials.n_steps.values[..., None]).reshape(n, -1)
     ticks = np.arange(length * steps)
-    last = np.maximum.accumulate(np.where(awake, ticks, -1), 1)  # the last step that ran until then
+    last = np.maximum.accumulate(np.where(awake, ticks, -1), 1)  # the last step that had run by then
     last = np.concatenate([np.full((n, 1), -1), last[:, :-1]], 1)
     action, real = trials.action.values.reshape(n, -1), trials.attrs.get("actions") == "real"
     last_action = np.where(last < 0, 0 if real else -1, np.take_along_axis(action, np.maximum(last, 0), 1))
@@ -170,14 +175,14 @@ def percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
 
 
 def acts(trials: xr.Dataset) -> np.ndarray:
-    """[N, T] the actions as a subject sees them."""
+    """[N, T] The actions in the form that a subject observes."""
     if trials.attrs.get("actions") == "real":
         return np.nan_to_num(trials.action.values.astype(np.float32))
     return trials.action.values.astype(np.int32)
 
 
 def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) -> Percept:
-    """The percept before each trial: fields with axes T, N from records [N, T]."""
+    """The percept before each trial, in fields with axes T, N, from records [N, T]."""
     n, length = action.shape
     no_action = np.zeros((n, 1), np.float32) if action.dtype.kind == "f" else np.full((n, 1), -1, np.int32)
     last_action = np.concatenate([no_action, action[:, :-1]], 1).T
@@ -188,7 +193,7 @@ def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) 
 
 
 def force(procedure: Subject, past: Percept, key: jax.Array) -> Response:
-    """The responses of one block, with leading axes N, T, to percepts with axes T, N."""
+    """A procedure's responses to the percepts of one block; the percepts have axes T, N, the responses N, T."""
     return _force(procedure, past, key, {}, ())[0]
 
 
@@ -201,9 +206,10 @@ def _force(
     *,
     idle: np.ndarray | None = None,
 ) -> tuple[Response, dict[str, np.ndarray]]:
-    """The responses of one block from a carry with moved taps [T, N, U], and the recorded taps.
+    """A procedure's responses to the percepts of one block, and the recorded taps.
 
-    The carry of an idle lifetime [T, N] stays as it is.
+    Each response comes from a carry whose taps were moved by `pushes` [T, N, U]. The carry of a lifetime does not
+    change while it is idle; `idle` has shape [T, N].
     """
     if procedure.traceable:
         result = jax.device_get(_force_scanned(strip_names(procedure), past, key, pushes, record, idle=idle))
@@ -226,7 +232,7 @@ def act(key: jax.Array, t: Any) -> jax.Array:
 
 
 def _step_forced(procedure: Subject, key: jax.Array, carry: Any, now: Percept, push: Any, *, record: Any):
-    """One tick of a forced lifetime: the next carry, and the response and taps."""
+    """Replays one tick; returns the next carry, and the response with the taps."""
     after, response = procedure.respond(key, carry, now)
     taps = {k: v for k, v in procedure.taps(after).items() if k in record}
     if push:
@@ -236,10 +242,10 @@ def _step_forced(procedure: Subject, key: jax.Array, carry: Any, now: Percept, p
 
 
 def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
-    """A carry with other activations in place of some of its taps, which must be leaves of the carry.
+    """Returns a carry with new activations in some of its taps, which must be leaves of the carry.
 
     Raises:
-        MesascopeError: a tap is computed from the carry, so nothing can be written there.
+        MesascopeError: a tap is computed from the carry, so it cannot be replaced.
     """
     names = list(taps)
     try:

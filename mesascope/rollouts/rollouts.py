@@ -1,8 +1,8 @@
 """Runs a frozen subject on a family's tasks under conditions and returns trials.
 
-Lifetimes run in fixed blocks of 64; the last one is padded. Every block of every condition and split uses the same
-compiled scan, so adding conditions, splits or blocks changes no other trial and compiles nothing again. If JAX cannot
-trace the subject or the family, blocks are looped in Python.
+Lifetimes run in fixed blocks of 64; the last block is padded. Every block of every condition and split uses the same
+compiled scan, so more conditions, splits or blocks do not change other trials and need no new compilation. If JAX
+cannot trace the subject or the family, blocks run in a Python loop.
 """
 
 import dataclasses
@@ -37,11 +37,11 @@ from mesascope.rollouts.scans import Block, run_scanned
 from mesascope.trials import assemble
 
 WORKERS = 2
-Place = tuple[str | int, ...]  # the address of a block: its number, or ('lent', draw, number) of the donors'
+Place = tuple[str | int, ...]  # a block's address: (number,), or ('lent', draw, number) for donors
 
 
 class Job(NamedTuple):
-    """A block of lifetimes to run."""
+    """A block of lifetimes to run under a condition, with the outcomes that its donors lend."""
 
     place: Place
     condition: Condition
@@ -68,18 +68,18 @@ def rollout(
 
     Args:
         subject: the subject, as `examine` takes it; its fingerprint is compared before and after.
-        family: the family, or its text.
-        split: one of the family's splits.
-        lifetimes: N.
-        seed: of the tasks and of all draws; conditions share their draws, so contrasts are paired.
+        family: the family, or its name with settings.
+        split: the split to draw tasks from.
+        lifetimes: N, the number of lifetimes.
+        seed: the seed of the tasks and of all draws. Conditions share their draws, so contrasts are paired.
         conditions: the conditions, each once, as objects or texts such as 'carry_reset:at=5'.
         kinds: one example of every kind of condition in the compiled scan; by default the kinds of `conditions`. Give
-            the same kinds on every split to compile once.
-        record: names of the subject's taps to keep.
+            the same kinds on every split, so that the scan compiles only once.
+        record: the names of the subject's taps to keep.
         log_probs: whether to keep the log-probabilities.
-        done: called with the number of blocks each time some blocks are finished.
-        tasks: tasks of the same family and seed from earlier calls; the tasks drawn here are added.
-        together: blocks per call of the compiled scan. Many are faster if a response costs next to nothing.
+        done: called with a number of blocks whenever that many have finished.
+        tasks: tasks of the same family and seed from earlier calls; this call adds the tasks that it draws.
+        together: blocks per call of the compiled scan. More are faster if a response takes almost no computation.
 
     Returns:
         Trials with axes condition, lifetime, trial.
@@ -104,7 +104,7 @@ def rollout(
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct_kinds([*(kinds or ()), *conditions])
     home, banked = strip_names(family.with_bank(None)), strip_names(family)
-    # a looped subject runs as the caller's own object, so that changes to it are seen
+    # a looped subject runs as the caller's own object, so that changes to it are detected
     stripped_subject = strip_names(subject) if subject.traceable else subject
     no_outcomes, no_fresh_outcomes = (
         lives.empty_outcomes(family, family.split(name).trials) for name in (split, "fresh")
@@ -113,7 +113,7 @@ def rollout(
     tasks = {} if tasks is None else tasks
 
     def locate_donors(condition: Condition, block: int) -> Place:
-        """The place of the donors: each draw has tasks of its own, so that no donor shares a recipient's task."""
+        """The donors' block. Every draw of donors has its own tasks, so that none has the task of a recipient."""
         return ("lent", condition.draw, block)
 
     def run_jobs(run_split: str, jobs: Sequence[Job]) -> list[Record]:
@@ -164,7 +164,7 @@ def rollout(
 def attributes(
     family: Family, split: str, subject: str, trained_on: str, fingerprint: dict[str, str], *, seed: int
 ) -> dict[str, Any]:
-    """The attributes of trials: the family, the split and the subject."""
+    """The attributes of trials, which describe the family, the split and the subject."""
     split_data = family.split(split)
     return {
         "family": family.name,
@@ -183,23 +183,23 @@ def attributes(
 
 
 class _Still(Scripted):
-    """A donor for families in which the observation shows the outcome of every action, whatever the donor does."""
+    """A donor that takes the first choice, for families in which the lent outcome does not depend on the action."""
 
     name: str = "still"
 
     def respond(self, key, carry, percept):
-        """The first choice."""
+        """Takes the first choice."""
         return carry, Response(jnp.zeros_like(percept.action), None)
 
 
 def distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
-    """One example of every kind of condition, in the order of their names."""
+    """One example of every kind of condition, `Intact` included, sorted by the name of the class."""
     kinds = {type(c).__name__: c for c in (Intact(), *conditions)}
     return tuple(kinds[name] for name in sorted(kinds))
 
 
 def strip_names(module: Any) -> Any:
-    """A family or subject without its identity fields: modules that differ only in these share compiled code."""
+    """A family or subject without its identity fields; modules that differ only in these fields share compiled code."""
     fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity]
 
     def read_fields(m: Any) -> list[Any]:
@@ -222,10 +222,10 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
 
 
 def _spread(threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]) -> list[list[Record]]:
-    """Runs units on several threads: two if lifetimes are compiled, one if they are looped."""
+    """Runs units on several threads; the first unit runs alone."""
     if threads < 2 or len(units) < 2:
         return [work(u) for u in units]
-    head = work(units[0])  # compiles once, before the threads need the same code
+    head = work(units[0])  # compiles the code once, before several threads need it
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work, u) for u in units[1:]]
         try:
@@ -252,7 +252,7 @@ def _draws(family: Family, keys: jax.Array, split: str) -> Any:
 
 
 def _draw_several(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
-    """The tasks of several blocks."""
+    """Draws the tasks of several blocks, in one call if JAX can trace the family."""
     if len(places) < 2 or not family.traceable:
         return [draw_tasks(family, split, place, seed) for place in places]
     keys = jnp.stack([fold_address(seed, "tasks", *place) for place in places])
@@ -263,8 +263,9 @@ def _draw_several(family: Family, split: str, places: Sequence[Place], seed: int
 def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -> list[list[Job]]:
     """Groups jobs into units that run in one call.
 
-    Compiled: `together` blocks of one condition, and the remaining blocks one by one, so that no third size is
-    compiled. Looped: all conditions of a block that leave the lifetimes undisturbed, or each condition by itself.
+    A compiled unit has `together` blocks of one condition. The remaining blocks run one by one, so that no third size
+    is compiled. A looped unit has one block under all conditions that leave its lifetimes undisturbed, or under one
+    condition. With `apart`, every looped unit has one condition.
     """
     groups: dict[Any, list[Job]] = {}
     for job in jobs:
@@ -281,7 +282,7 @@ def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -
 
 
 def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, trials) -> list[Record]:
-    """Runs the jobs of one unit, each with its tasks; the records hold NumPy arrays."""
+    """Runs the jobs of one unit and returns one record per job, in NumPy arrays."""
     place, condition, _ = jobs[0]
     for job in jobs:
         if (length := len(job.donated.feedback) // family.steps) != trials:
@@ -292,7 +293,7 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
 
     def find_partners(job):
         if job.place[0] == "lent":
-            return np.zeros((trials, BLOCK), np.int32)  # not used
+            return np.zeros((trials, BLOCK), np.int32)  # donors do not use partners
         return _partners(seed, job.place, job.condition.draw, trials)
 
     keeps_observations = (
@@ -314,25 +315,25 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
 
 
 def watch_block(subject: Subject, family: Family, split: str, place: Place, seed: int, *, ticks: int) -> Percept:
-    """The percepts at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
+    """The percepts at the first ticks of a block, in fields with axes tick, N; the block runs in a Python loop."""
     tasks, limit = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
     return watch(subject, family, tasks, _make_keys(seed, place), min(ticks, limit))
 
 
 @functools.lru_cache(maxsize=1024)
 def _partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
-    """[T, N] one random cycle through the block for every trial, so that no lifetime is its own partner."""
+    """[T, N] The partners: on every trial a random cycle through the block, so that no lifetime is its own partner."""
     return _cycles(fold_address(seed, "lives", *place, "partners", draw), trials)
 
 
 def _make_keys(seed: int, place: Place) -> Keys:
-    """The keys of a looped block."""
+    """A function that gives the keys of a looped block."""
     return lambda name, *t: _fold_cached(seed, place, name, *map(int, t))
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def _fold_cached(seed: int, place: Place, name: str, *t: int) -> jax.Array:
-    """A key inside a block, computed once for all conditions."""
+    """A key of a block, computed once for all conditions."""
     return fold_address(seed, "lives", *place, name, *t)
 
 

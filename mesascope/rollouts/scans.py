@@ -1,4 +1,4 @@
-"""One block of lifetimes as one compiled scan, for subjects and families that JAX can trace."""
+"""Runs a block of lifetimes as one compiled scan, for subjects and families that JAX can trace."""
 
 import functools
 import operator
@@ -18,7 +18,7 @@ from mesascope.trials import kept_steps
 
 
 class Block(NamedTuple):
-    """The inputs of one block: its key, its tasks, the donors' outcomes, the partners [T, N]."""
+    """The inputs of one block: its key, its tasks, the donors' outcomes and [T, N] the partners."""
 
     key: Any
     tasks: Any
@@ -27,16 +27,19 @@ class Block(NamedTuple):
 
 
 def run_scanned(subject, family, blocks: Sequence[Block], condition, examples, *, trials: int, record) -> list[Record]:
-    """Blocks of one condition in one call, as NumPy arrays.
+    """Runs blocks under one condition in one call.
 
     Args:
-        subject: the subject.
-        family: the family.
+        subject: the subject to run.
+        family: the family of the tasks.
         blocks: the inputs of each block.
-        condition: the condition.
+        condition: the condition to run.
         examples: one condition of every kind in the compiled scan.
-        trials: T.
-        record: names of taps to keep.
+        trials: T, the number of trials.
+        record: the names of the taps to keep.
+
+    Returns:
+        One record per block, in NumPy arrays.
     """
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
@@ -53,25 +56,25 @@ def _stack(*x: Any) -> Any:
 
 
 def _as_number(x: Any) -> np.ndarray:
-    """A condition's number with the type that JAX gives it."""
+    """Casts a number in a condition to the type that JAX would give it."""
     x = np.asarray(x)
     return x.astype(np.int32 if x.dtype.kind == "i" else np.float32 if x.dtype.kind == "f" else x.dtype)
 
 
 @compiling.compile_loop
 def _scan_blocks(subject, family, blocks, **options) -> Record:
-    """Blocks of one condition, with a leading axis of blocks."""
+    """Runs blocks under one condition; all arrays have a leading axis of blocks."""
     return jax.vmap(lambda block: _scan(subject, family, block, **options))(blocks)
 
 
 @compiling.compile_loop
 def _scan_block(subject, family, block, **options) -> Record:
-    """One block."""
+    """Runs one block under one condition."""
     return _scan(subject, family, block, **options)
 
 
 def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Record:
-    """One block of one condition as one scan; the condition's kind and numbers are data."""
+    """Runs one block under one condition as one scan; the condition's kind and numbers are data."""
     key, tasks, donated, partners = block
     state, start = family.begin(address(key, "begin"), tasks)
     fresh = subject.fresh(BLOCK)
@@ -84,7 +87,7 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
     setting = Setting(family, fresh, start, donated, keys, subject, repeat)
 
     def live(life: Life, context, t, now):
-        """One step: the lifetimes after it, and the record of the disturbed response."""
+        """Runs one step; returns the lifetimes after it and the record of the disturbed response."""
 
         def disturb(kind):
             return lambda: kind.apply(life.carry, life.percept, life.shadow, context)

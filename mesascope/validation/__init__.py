@@ -1,1 +1,1 @@
-"""The instrument over subjects with a known answer."""
+"""Validates the instrument on subjects with a known answer."""

@@ -1,4 +1,4 @@
-"""Tests every axis on scripted subjects with a known reading; the truth is in a .toml file beside the axis."""
+"""Tests every axis on scripted subjects with known readings, which a .toml file beside the axis lists."""
 
 import importlib.util
 import tomllib
@@ -13,13 +13,14 @@ from mesascope.contracts import axis as axes
 from mesascope.contracts.split import kind
 from mesascope.rollouts.rollouts import rollout
 
-RIGHT = 0.95  # of the runs of every subject
+RIGHT = 0.95  # the least share of right runs for every subject
 
 
 class Case(NamedTuple):
-    """One line of an axis's truth; empty splits mean all splits that the axis is tested on.
+    """One line of an axis's truth.
 
-    `times` multiplies the lifetimes of a line with readings near a limit.
+    If `splits` is empty, the case uses all splits on which the axis is tested. `times` multiplies the lifetimes of a
+    case that is close to a limit.
     """
 
     name: str
@@ -32,21 +33,21 @@ class Case(NamedTuple):
 
 
 def truth_lines(path: Path, quick: bool) -> list[dict[str, Any]]:
-    """The subjects in a truth file, with its defaults; with quick only the lines of the short validation."""
+    """The lines of a truth file, filled in with its defaults; with `quick` only those of the short validation."""
     truth = tomllib.loads(path.read_text())
     rows = [{"name": name, "subject": name, **truth["defaults"], **row} for name, row in truth["subjects"].items()]
     return [row for row in rows if not quick or row.get("quick", True)]
 
 
 def parse_line(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
-    """The fields of a case in one line of a truth file."""
+    """The fields of a case that one line of a truth file gives."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in case._fields}
 
 
 def cases(axis: str, quick: bool = False) -> list[Case]:
-    """The lines of an axis's truth, with quick only those of the short validation; none without a truth file.
+    """The cases of an axis; with `quick` only those of the short validation. There are none without a truth file.
 
-    Lines that need a package which is not installed are left out.
+    Leaves out lines that need a package which is not installed.
     """
     path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
@@ -56,14 +57,14 @@ def cases(axis: str, quick: bool = False) -> list[Case]:
 
 
 def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only: str | None = None) -> list[tuple]:
-    """The calls that read every scripted subject of every axis in several runs.
+    """Lists the calls that read every scripted subject of every axis in several runs.
 
     Args:
-        seeds: runs per subject.
+        seeds: the number of runs per subject.
         first: the first seed.
-        lifetimes: per split and run.
-        quick: only the lines of the short validation.
-        only: one axis; None for all.
+        lifetimes: the number of lifetimes per split and run.
+        quick: whether to use only the lines of the short validation.
+        only: the name of one axis; None for all.
     """
     return [
         (_count_case, name, case, seeds, first, lifetimes)
@@ -77,8 +78,9 @@ def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int
     """Summarises the answers of the calls.
 
     Returns:
-        By axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (share of runs),
-        `false_positives` (runs of a control with a reading in its `never`), and the bounds that were `missed`.
+        For each axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (the share of
+        right runs), `false_positives` (how many runs of a control had a reading in its `never`), `runs`, and `missed`
+        (the bounds that the axis missed).
     """
     results: dict[str, dict[str, Any]] = {}
     for (_, name, case, *_), readings in zip(units, answers, strict=True):
@@ -103,7 +105,7 @@ def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int
 
 
 def _count_case(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
-    """How often each reading occurred."""
+    """How often an axis gave each reading to a subject."""
     return Counter(read_cases(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
 
 

@@ -1,7 +1,7 @@
-"""Runs the instrument over every scripted subject with a known answer.
+"""Runs the instrument on every scripted subject with a known answer.
 
-The truth was written before the placement rule, except for four labels in its header. The caller chooses the seeds of
-a full run; the seeds in docs/validity.md were used before.
+The truth was written before the placement rule, except for four labels, which its header names. The caller chooses the
+seeds of a full run; the seeds in docs/validity.md have been used before.
 """
 
 import collections
@@ -28,19 +28,19 @@ from mesascope.validation.axes import count_readings, list_calls, parse_line, tr
 
 TRUTH = Path(__file__).parent / "truth.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
-STUDIES = {  # contrasts with variance; the first three are null
+STUDIES = {  # studies of contrasts with variance; the first three have no benefit
     "two_loss_reflex": "no benefit",
     "feedback_hash": "no benefit",
     "hash_commit": "no benefit",
     "epsilon_greedy": "a benefit",
 }
-GROUP = 40  # cases that one process places in one run
-COMMITTED = 400  # runs of the subject that commits to an arm hashed from its feedback
+GROUP = 40  # the largest number of cases that one process places in one run
+COMMITTED = 400  # runs of the subject that commits to an arm, chosen by a hash of its feedback
 BOUNDS = {"right": 0.97, "wrong": 0.005, "committed": 1, "coverage": (0.935, 0.965)}
 
 
 class Reading(NamedTuple):
-    """The reading of one run: the level, the interval of rungs, and the direction."""
+    """What one run read: the level, the interval of rungs, and the direction."""
 
     level: str
     lowest: str
@@ -48,12 +48,12 @@ class Reading(NamedTuple):
     direction: str
 
     def text(self) -> str:
-        """The level, or the interval if it is undetermined."""
+        """The level, or the interval of rungs if the level is undetermined."""
         return self.level if self.level != "undetermined" else f"{self.lowest}–{self.highest}"
 
 
 class Case(NamedTuple):
-    """One line of the truth."""
+    """One line of the truth: a scripted subject, its family, and the reading that is right."""
 
     name: str
     subject: str
@@ -64,7 +64,7 @@ class Case(NamedTuple):
 
 
 def cases(path: Path = TRUTH, quick: bool = False) -> list[Case]:
-    """The lines of the truth; with quick only those of the short validation."""
+    """The cases of the truth; with `quick` only those of the short validation."""
     return [Case(**parse_line(Case, row)) for row in truth_lines(path, quick)]
 
 
@@ -89,24 +89,24 @@ def validate(
     """Places every scripted subject of the truth in several runs and counts the readings.
 
     Args:
-        quick: three seeds, and no studies of coverage and of chance benefits.
-        seeds: runs per subject; 0 for 20 (quick: 3).
+        quick: whether to use three seeds and to leave out the studies of coverage and of chance benefits.
+        seeds: the number of runs per subject; 0 for 20 (quick: 3).
         first: the first seed.
-        lifetimes: per split and run; 0 for 320 (quick: 128). Axes are read on 256 (quick: 128).
-        progress: called with the share that is done and the current task.
-        workers: parallel processes, 0 for one per core. With more than one, the calling module must be importable
-            without side effects.
-        folder: a folder of finished answers, from which a stopped run continues; see `results_folder`. The caller
-            removes it.
+        lifetimes: the number per split and run; 0 for 320 (quick: 128). Axes are read on 256 (quick: 128).
+        progress: called with the share of the work that is done, and with a text that says what is running.
+        workers: how many processes run in parallel; 0 for one per core. If there are several, the calling module must
+            be importable without side effects.
+        folder: a folder of finished answers, from which a stopped run continues (see `results_folder`). The caller
+            must delete it.
 
     Raises:
-        MesascopeError: fewer than three lifetimes.
+        MesascopeError: there are fewer than three lifetimes.
 
     Returns:
-        `confusion` {truth: {reading: count}}, the shares `right` (over the subjects that demand a reading),
-        `undetermined` and `wrong` (over all), `false_positives` (lowest end at 'locating' or above for a subject
-        that cannot acquire), `coverage`, `subjects`, the results of the `axes`, the bounds that were `missed`, and
-        `holds` (none was missed).
+        `confusion` {truth: {reading: count}}; the shares `right` (of the runs that demand a reading), `undetermined`
+        and `wrong` (of all runs); `false_positives` (how many runs of subjects that cannot acquire have their lowest
+        rung at 'locating' or above); `coverage`; `subjects`; the results of the `axes`; `missed` (the bounds that the
+        instrument missed); and `holds` (whether it missed none).
     """
     if 0 < lifetimes < 3:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
@@ -168,14 +168,14 @@ def validate(
 
 
 def results_folder(cache: Path, *settings: int) -> Path:
-    """The folder of finished answers for these settings and this version of the code."""
+    """The folder for finished answers with these settings and this version of the code."""
     return cache / "-".join([fingerprint(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
 
 def _collect(
     parts: dict[str, list[tuple]], progress: Progress, workers: int, folder: Path | None
 ) -> dict[str, list[Any]]:
-    """The answers of all units by part, computed by one pool of processes."""
+    """Computes the answers of all units in one pool of processes, and returns them by part."""
     units = [unit for part in parts.values() for unit in part]
     answers = spread(_run_unit, units, workers, folder)
     by_part: dict[str, list[Any]] = {}
@@ -189,21 +189,21 @@ def _collect(
 
 
 def _run_unit(work: Work, *unit: Any) -> Any:
-    """The answer of one unit."""
+    """Computes the answer of one unit."""
     return work(*unit)
 
 
 def _pair_placements(
     groups: list[tuple[list[Case], int]], placements: list[list[Sequence[str]]]
 ) -> Iterator[tuple[int, Case, Reading]]:
-    """Every case in every run, with its reading."""
+    """The seed, the case and the reading of every run."""
     for (group, seed), readings in zip(groups, placements, strict=True):
         for case, reading in zip(group, readings, strict=True):
             yield seed, case, Reading(*reading)
 
 
 def _group_cases(case_list: list[Case]) -> list[list[Case]]:
-    """Groups of cases that share tasks and reference procedures, of similar size."""
+    """Groups cases that share tasks and reference procedures, the largest groups first."""
     by_family: dict[str, list[Case]] = {}
     for case in case_list:
         by_family.setdefault(case.family, []).append(case)
@@ -212,11 +212,11 @@ def _group_cases(case_list: list[Case]) -> list[list[Case]]:
 
 
 def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
-    """The readings of cases that share a family in one run; the reference procedures run once."""
+    """Places cases that share a family in one run, so that the reference procedures run once; returns the readings."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     splits = [split.name for split in family.splits() if split.counted]
     blocks = -(-lifetimes // BLOCK)
-    # a remainder of blocks would need another compilation
+    # a remainder of blocks would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
     bench = Bench(family, conditions(family.horizon), splits, lifetimes, seed, together=together)
     readings = []
@@ -229,7 +229,7 @@ def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
 
 
 def check_refusals(path: Path = TRUTH) -> dict[str, str]:
-    """The reason for refusing each subject that must be refused; '' if it was not refused."""
+    """Why each subject that must be refused was refused; '' if it was not."""
     truth = tomllib.loads(path.read_text())
     family = catalogue.make("families", truth["defaults"]["family"])
     reasons = {}
@@ -245,9 +245,9 @@ def check_refusals(path: Path = TRUTH) -> dict[str, str]:
 def _measure_coverage(
     name: str, first: int, studies: int = 2000, sizes: tuple[int, ...] = (64, 256), chunk: int = 8192
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Coverage of one subject's intervals by size, and how many of the first studies of 256 show a benefit.
+    """Measures how often intervals of each size cover, and how many of the first studies of 256 show a benefit.
 
-    The true mean is taken over all lifetimes of all studies, 2,000 times as many as one study has.
+    The true mean comes from all lifetimes of all studies, which are 2,000 times as many as in one study.
     """
     family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
     labels = [c for c in conditions(family.horizon) if c.startswith(("intact", "feedback_shuffled"))]
@@ -276,7 +276,7 @@ def _measure_coverage(
 
 
 def missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
-    """The bounds that were missed, in words; with quick only the bounds that three seeds can test."""
+    """Describes the bounds that were missed; with `quick`, only bounds that three seeds can test."""
     missed = []
     if results["false_positives"]:
         missed.append(

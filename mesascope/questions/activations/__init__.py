@@ -1,1 +1,1 @@
-"""What activations contain, and whether behaviour uses it."""
+"""What activations contain, and whether the subject's behaviour uses it."""

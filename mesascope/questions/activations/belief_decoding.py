@@ -1,9 +1,9 @@
-"""How well can the posterior over each choice's pay-off be decoded from the carry, beyond controls?
+"""How well can the posterior over each choice's pay-off be decoded from the carry, compared with controls?
 
-Posterior means, posterior standard deviations and counts are decoded from the carry at every trial by ridge regression,
-fitted to other lifetimes (five folds). R² alone shows nothing: a random recurrent network echoes its inputs, and
-counts grow with time. So there are three controls: an untrained network of the same shape on the same inputs, the trial
-index alone, and the carry with the beliefs of another lifetime.
+On every trial, ridge regression decodes posterior means, posterior standard deviations and counts from the carry. The
+regression is fitted to other lifetimes (five folds). R² alone is not evidence, because a random recurrent network
+echoes its inputs and counts grow with time. So there are three controls: an untrained network of the same shape on the
+same inputs, the trial index alone, and the carry paired with the beliefs of another lifetime.
 """
 
 from typing import Any
@@ -24,10 +24,10 @@ from mesascope.stats import linearise
 
 
 def metric(lifetimes: int = LIFETIMES) -> Metric:
-    """Does its carry contain posterior means, spreads and counts, beyond an untrained network and the trial index?
+    """Does its carry contain more about posterior means, spreads and counts than the controls do?
 
     Args:
-        lifetimes: at most how many are used.
+        lifetimes: the largest number of lifetimes to use.
     """
     if lifetimes < 10:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 10.")
@@ -78,12 +78,12 @@ def _r_squared(i: int):
 
 
 def _r_squared_above(i: int):
-    """R² of the carry less that of the i-th control."""
+    """R² of the carry minus R² of the i-th control."""
     return lambda m: _r_squared(0)(m) - _r_squared(i)(m)
 
 
 def _describe_units(carried: Moments, part: slice, guess: np.ndarray, plain: np.ndarray, trial: np.ndarray) -> str:
-    """The units with the largest weights, R² without them, and the trial at which decoding becomes useful."""
+    """Describes which units have the largest weights, R² without them, and from which trial on decoding is useful."""
     weights, width = carried.ridge().weights[:, part], carried.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]
     without = carried.predict(np.setdiff1d(np.arange(width), units)) if width > len(units) else plain

@@ -1,10 +1,10 @@
 """Do its next choices follow a belief that is written into its carry?
 
-The causal counterpart of decoding. On one half of the lifetimes the carry is regressed on the posterior means, which
-gives the pattern of activity that goes with a belief (an encoding model; Haufe et al. 2014, NeuroImage 87:96). In the
-other half, before every trial in turn, the beliefs about the best choice and about another are exchanged: the carry is
-moved by the pattern of that difference, the subject responds, and the lifetime continues undisturbed. The controls are
-steps of the same length in a random direction, and towards another lifetime's carry.
+This is the causal counterpart of decoding. A regression of the carry on the posterior means, fitted to one half of the
+lifetimes, gives the pattern of activity that accompanies a belief (an encoding model; Haufe et al. 2014, NeuroImage
+87:96). In the other half, before each trial in turn, the metric swaps the beliefs about the best choice and about
+another one: it adds the pattern of that difference to the carry, the subject responds, and the lifetime continues
+undisturbed. The controls are steps of the same length in a random direction, and towards another lifetime's carry.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def metric(lifetimes: int = 64) -> Metric:
     """Do its next choices follow a belief that is written into its carry?
 
     Args:
-        lifetimes: at most how many are used.
+        lifetimes: the largest number of lifetimes to use.
     """
     if lifetimes < 6:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 6.")
@@ -74,7 +74,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
 
 def exchange_beliefs(y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """The change to beliefs [N, T, K] that exchanges the largest one and the one about the choice `new` [N, T]."""
+    """The change to beliefs [N, T, K] that swaps the largest one and the one about the choice `new` [N, T]."""
     choices = np.arange(y.shape[-1])
     mine, best = new[..., None] == choices, y.argmax(-1)[..., None] == choices
     gap = y.max(-1, keepdims=True) - np.take_along_axis(y, new[..., None], -1)
@@ -82,7 +82,7 @@ def exchange_beliefs(y: np.ndarray, new: np.ndarray) -> np.ndarray:
 
 
 def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Directions scaled to the length of the steps, measured in standard deviations of the units."""
+    """Scales directions to the length of the steps. Lengths are in standard deviations of the units."""
     scale = np.where(spread > 1e-6, spread, np.inf)
     length, own = (np.linalg.norm(v / scale, axis=-1, keepdims=True) for v in (step, direction))
     return direction * length / np.maximum(own, 1e-12)
@@ -91,7 +91,7 @@ def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -
 def _respond_after_edit(
     replay: Any, trials: xr.Dataset, tapped: Mapping[str, np.ndarray], step: np.ndarray
 ) -> np.ndarray:
-    """[N, T, K] probabilities at every trial when the carry before it is moved by the step."""
+    """[N, T, K] The subject's probabilities on each trial, given that the step is added to the carry before it."""
     push, start = {}, 0
     for name, value in tapped.items():
         width = int(np.prod(value.shape[2:]))

@@ -1,4 +1,4 @@
-"""Decodes beliefs from activations by ridge regression, cross-validated by lifetime; in NumPy."""
+"""Decodes beliefs from activations by ridge regression in NumPy, with cross-validation over lifetimes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -27,10 +27,10 @@ class Linear(NamedTuple):
 
 
 class Moments:
-    """Second moments per fold, from which a regression on any folds and units can be computed."""
+    """Second moments of each fold, from which a regression on any folds and units can be computed."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
-        """Sums the moments of activations x [N, T, U] and targets y [N, T, B]."""
+        """Computes the moments of activations x [N, T, U] and targets y [N, T, B]."""
         self.x, self.y, self.fold = x, y, folds(len(x))
         self.kinds = range(int(self.fold.max()) + 1)
         joined = np.concatenate([np.ones((*x.shape[:2], 1)), x, y], -1)
@@ -38,7 +38,7 @@ class Moments:
         self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
 
     def ridge(self, without: int = -1, units: np.ndarray | None = None) -> Linear:
-        """The ridge regression on all folds except `without`, on all units or on the given ones."""
+        """Fits the ridge regression to all folds except `without`, with all units or only the given ones."""
         sums = self.sums[[f for f in self.kinds if f != without]].sum(0)
         width, rows = self.x.shape[-1], sums[0, 0]
         mean = sums[0] / rows
@@ -51,7 +51,7 @@ class Moments:
         return Linear(weights, mean[units + 1], scale, mean[width + 1 :])
 
     def predict(self, units: np.ndarray | None = None) -> np.ndarray:
-        """Predictions [N, T, B] for every lifetime, by a regression fitted to the other folds."""
+        """Predictions [N, T, B] for every lifetime, from a regression fitted to the other folds."""
         out, x = np.empty_like(self.y), self.x if units is None else self.x[..., units]
         for f in self.kinds:
             out[self.fold == f] = self.ridge(f, units)(x[self.fold == f])
@@ -59,12 +59,12 @@ class Moments:
 
 
 def folds(n: int) -> np.ndarray:
-    """[n] the fold of each lifetime."""
+    """[n] The fold of each lifetime."""
     return np.arange(n) % min(FOLDS, n)
 
 
 def mean_of_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
-    """[N, T, B] the mean over the lifetimes of the other folds, over all trials or per trial."""
+    """[N, T, B] The mean target in the other folds, for each lifetime, either over all trials or on each trial."""
     out, fold = np.empty_like(y), folds(len(y))
     for f in range(int(fold.max()) + 1):
         out[fold == f] = y[fold != f].mean(0 if by_trial else (0, 1))
@@ -72,18 +72,18 @@ def mean_of_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
 
 
 def beliefs(h: History) -> dict[str, np.ndarray]:
-    """Beliefs about every choice before each trial [N, T, K]: posterior mean and sd under Beta(1, 1), and pulls."""
+    """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd under Beta(1, 1), and pulls."""
     pulls, means = h.counts.sum(-1), h.means()
     spread = np.sqrt(means * (1 - means) / (pulls + 3))
     return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
 
 
 def activations(taps: Mapping[str, np.ndarray]) -> np.ndarray:
-    """All taps concatenated along the units [N, T, U]."""
+    """[N, T, U] The activations of all taps, concatenated along the units."""
     return np.concatenate([np.asarray(v, np.float64).reshape(*v.shape[:2], -1) for v in taps.values()], -1)
 
 
 def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """The first lifetimes of a split under 'intact', as trials and as a history."""
+    """Returns the first lifetimes of a split, under the condition 'intact', as trials and as a history."""
     intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
     return intact, history(intact)

@@ -1,1 +1,1 @@
-"""Whose goal is pursued."""
+"""Whether the subject pursues the intended goal or a proxy of it."""

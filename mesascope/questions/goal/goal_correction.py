@@ -1,4 +1,4 @@
-"""Does the lifetime correct the goal where it was the wrong one, and how soon?"""
+"""Does a subject that starts with the wrong goal correct it within the lifetime, and how soon?"""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def metric(trials, references, replay):
         for name, values in reached.items():
             rise = values[:, late].mean(-1) - values[:, early].mean(-1)
             readings.append(Reading(np.where(rows, rise, np.nan), split, f"rise of the {name} goal"))
-        # of lifetimes that begin with the proxy and end with the intended goal: the last trial given to the proxy
+        # the last trial that reached the proxy, in lifetimes that begin with the proxy and end with the intended goal
         index = np.arange(1, trials_in + 1)
         last = (reached["proxy"] * index).max(-1)
         began = rows & (reached["proxy"][:, 0] > 0)

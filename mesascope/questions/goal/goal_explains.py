@@ -1,4 +1,4 @@
-"""Which goal explains its acts, or no goal, where the goals differ?"""
+"""Which goal, if any, explains its actions in lifetimes in which the goals differ?"""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from mesascope.questions.goal.reading import fit_goals, goals_differ, goals_of
     splits=("fresh", "apart"),
 )
 def metric(trials, references, replay):
-    """Which goal's soft-optimal policy explains its actions best, or neither, in held-out nats per action?"""
+    """How well does each goal's soft-optimal policy explain its actions, in held-out nats per action?"""
     readings = []
     for split, rollout in trials.items():
         goals = goals_of(replay, rollout)

@@ -1,4 +1,4 @@
-"""What share of each goal's optimum does it get, where the goals agree and where they differ?"""
+"""What share of each goal's optimum does it reach if the goals agree, and what share if they differ?"""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from mesascope.stats import linearise, ratio
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
-    """What share of each goal's optimum over chance does it get, and does it stay capable where the goals differ?"""
+    """What share of each goal's optimum over chance does it reach, and does it stay capable if the goals differ?"""
     goals_by_split = {split: goals_of(replay, rollout) for split, rollout in trials.items()}
     readings, shares = [], {}
     for split, goals in goals_by_split.items():
@@ -25,7 +25,7 @@ def metric(trials, references, replay):
     apart = [r for r in goals_by_split if r.partition(":")[0] == "apart"]
     trained = shares.get(("fresh", "intended"))
     if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
-        apart, trained = [], (np.zeros(0), np.zeros(0))  # nothing in training that could be kept
+        apart, trained = [], (np.zeros(0), np.zeros(0))  # it gained nothing in training that it could keep
     for split in apart:
         both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]
         best = max(both, key=lambda s: s[0].sum() / s[1].sum())

@@ -1,4 +1,4 @@
-"""Shares of each goal's optimum, and which goal explains the actions; the goal metrics and the goal axis use them."""
+"""Shared by the goal metrics and the goal axis: shares of each goal's optimum, and which goal explains the actions."""
 
 from typing import Any, NamedTuple
 
@@ -9,12 +9,12 @@ from mesascope.contracts.capabilities import HasGoals
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.contracts.metric import DoesNotApply, family_of
 
-STEEPNESS = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # β of the policies that are tried
-SMOOTH = 0.5  # added to every count of acts
+STEEPNESS = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # the values of β that are tried
+SMOOTH = 0.5  # added to the count of each action
 
 
 class Explained(NamedTuple):
-    """Held-out log-likelihood per action [N], in nats, under each goal and under no goal, of the actions that count."""
+    """Held-out log-likelihood [N] of the actions that count, in nats per action, under each goal and under no goal."""
 
     intended: np.ndarray
     proxy: np.ndarray
@@ -22,7 +22,7 @@ class Explained(NamedTuple):
 
 
 def goals_at(family: Any, trials: xr.Dataset) -> Goals:
-    """The goals on the trials of one split.
+    """The goals that the family gives for the trials of one split.
 
     Raises:
         DoesNotApply: the family has one goal only.
@@ -33,22 +33,22 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
 
 
 def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
-    """The goals on the trials of one split, for a metric: the family is the one that the trials name."""
+    """The goals for the trials of one split, according to the family that the trials name."""
     return goals_at(family_of(replay, trials), trials)
 
 
 def last_third(trials: int) -> slice:
-    """The trials that count: by then feedback could have corrected the goal."""
+    """The trials that count, because by then feedback could have corrected the goal."""
     return slice(trials - max(1, trials // 3), None)
 
 
 def first_third(trials: int) -> slice:
-    """As many trials at the start."""
+    """The first third of a lifetime's trials."""
     return slice(0, max(1, trials // 3))
 
 
 def gain_parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Σ(paid - chance) and Σ(best - chance) [N] in a window; trials that did not happen count in neither."""
+    """Σ(paid - chance) and Σ(best - chance) [N] in a window, without trials that did not happen."""
     paid, best, chance = (x[:, window].astype(float) for x in (goal.paid, goal.best, goal.chance))
     valid = np.isfinite(paid)
     gained, room = np.where(valid, paid - chance, 0.0).sum(-1), np.where(valid, best - chance, 0.0).sum(-1)
@@ -56,30 +56,30 @@ def gain_parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tup
 
 
 def share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
-    """[N] each lifetime's share of the possible gain over chance; NaN if nothing could be gained."""
+    """[N] Each lifetime's share of the possible gain over chance; NaN if nothing could be gained."""
     gained, room = gain_parts(goal, window)
     return np.where(room > 1e-9, gained / np.maximum(room, 1e-9), np.nan)
 
 
 def goals_differ(goals: Goals) -> np.ndarray:
-    """[N] whether the two goals call for different actions at every trial that counts."""
+    """[N] Whether the two goals call for different actions on every trial that counts."""
     return np.asarray(goals.differ[:, last_third(goals.differ.shape[1])].all(-1))
 
 
 def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
-    """How well each goal explains the actions in the last third of some lifetimes.
+    """Measures how well each goal explains the actions in the last third of some lifetimes.
 
-    Under a goal actions are drawn from its soft-optimal policy, exp(β · value) normalised over the actions; under no
-    goal from the frequencies of the actions. β and the frequencies are fitted to every second lifetime and scored on
-    the others, and the other way round.
+    Under a goal, actions are drawn from its soft-optimal policy, exp(β · value) normalised over the actions. Under no
+    goal, they are drawn from the frequencies of the actions. β and the frequencies are fitted to every second lifetime
+    and scored on the others, and then the other way round.
 
     Args:
-        goals: on one split.
-        rows: [N] which lifetimes.
+        goals: the goals on one split.
+        rows: [N] whether to use each lifetime.
     """
     window = last_third(goals.differ.shape[1])
     action = goals.action[rows][:, window]
-    action = action.reshape(len(action), -1)  # trials and steps in one
+    action = action.reshape(len(action), -1)  # trials and steps on one axis
     valid = action >= 0
     acts = np.maximum(action, 0)
     half = np.arange(len(action)) % 2 == 0
@@ -105,7 +105,7 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
 
 
 def _cross_validate(scores: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """[N] from scores [B, N]: each half is scored with the setting that is best on the other half."""
+    """[N] The score of each lifetime with the setting that is best on the other half, from scores [B, N]."""
     result = np.empty(scores.shape[1])
     for fold in (half, ~half):
         best = int(scores[:, fold].mean(-1).argmax()) if fold.any() else 0

@@ -1,1 +1,1 @@
-"""How predictions improve with context."""
+"""How a subject's predictions improve with context."""

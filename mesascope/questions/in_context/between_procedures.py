@@ -1,8 +1,9 @@
-"""Where between the ideal locator and the learner do its predictions lie, and between two tasks of its bank?
+"""Are its predictions closer to those of the ideal locator or of the learner, also on mixtures of two bank tasks?
 
 The position is the coefficient of its predictions on the line from the locator's (0) to the learner's (1), along its
-own lifetimes. Between two bank tasks the weights are mixed and the outcomes of the seen lifetimes are redrawn (Raventós
-et al. 2023, arXiv 2306.15063, section 3): a locator stays near one of the two tasks, a learner follows the mixture.
+own lifetimes. For the mixtures, the metric mixes the weights of two bank tasks and redraws the outcomes of the seen
+lifetimes (Raventós et al. 2023, arXiv 2306.15063, section 3). A locator stays near one of the two tasks, whereas a
+learner follows the mixture.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ MIXED = (0.0, 0.25, 0.5)
 
 @asks("Where between the ideal locator's predictions (0) and the learner's (1) do its own lie?", splits=KINDS)
 def metric(trials, references, replay):
-    """Where between the ideal locator (0) and the learner (1) do its predictions lie?"""
+    """Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
     splits = splits_with_targets(trials)
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):
@@ -53,14 +54,14 @@ def metric(trials, references, replay):
 
 
 def _locate(own: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
-    """[N] the position between locator and learner, a ratio of sums."""
+    """[N] The position between locator and learner, as a ratio of sums."""
     low, high = (predict_along(replay, name, trials) for name in ends)
     line = flatten(high - low)
     return ratio((flatten(own - low) * line).sum(-1), np.square(line).sum(-1))
 
 
 def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
-    """The seen lifetimes with outcomes of tasks that mix two tasks of the bank, in the proportion `part`."""
+    """The seen lifetimes with outcomes redrawn from tasks that mix two bank tasks in the proportion `part`."""
     intact = seen.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
     target, outcome = family.between(intact.observation.values[0], part, rng)

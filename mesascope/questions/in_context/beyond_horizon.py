@@ -1,4 +1,4 @@
-"""What happens when a lifetime goes on, from the trained horizon to five times that?"""
+"""How well does it do when a lifetime continues beyond the trained horizon, to up to five times that length?"""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mesascope.trials import gain, payoff
     references=("learner",),
 )
 def metric(trials, references, replay):
-    """What happens from the trained horizon to five times that, compared with the reference?"""
+    """How well does it do, compared with the reference, beyond the trained horizon, to up to five times its length?"""
     split = next((r for r in trials if r.startswith("horizon")), None)
     if split is None or "fresh" not in trials:
         raise DoesNotApply("no split with a longer horizon was run")

@@ -1,8 +1,8 @@
-"""Does it memorise, identify or acquire: does its error fall within a lifetime on seen tasks, and on fresh ones?
+"""Does it memorise, identify or acquire? The answer depends on whether its error falls on seen and on fresh tasks.
 
 Kirsch et al. (2022, arXiv 2212.04458) distinguish the phases of training by whether predictions improve within the
-sequence, on training tasks and on others. Improvement is the error at the first trial less the error at the end, in
-units of the error by chance: it is positive if the error falls.
+sequence, on training tasks and on others. Improvement is the error on the first trial minus the error at the end, in
+units of the chance error, so it is positive if the error falls.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ SPLITS = ("seen", "fresh")
 
 @asks("By how much does its error fall from the first trial to the last quarter (positive: it falls)?", splits=SPLITS)
 def metric(trials, references, replay):
-    """By how much does its error fall within a lifetime, on seen and on fresh tasks? Positive if it falls."""
+    """By how much does its error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}
     for split in SPLITS:
         rollout = splits_with_targets(trials).get(split)
@@ -34,11 +34,11 @@ def metric(trials, references, replay):
 
 
 def describe_phase(improved: dict[str, np.ndarray], initial: dict[str, np.ndarray]) -> str:
-    """The phase in words; an improvement counts if it exceeds two standard errors.
+    """Describes the phase in words. An improvement counts if it exceeds two standard errors.
 
     Args:
-        improved: per split, the fall of the error [N].
-        initial: per split, the error at the first trial [N].
+        improved: the fall of the error [N] on each split.
+        initial: the error on the first trial [N] on each split.
     """
 
     def rises(values: np.ndarray | None) -> bool:

@@ -12,7 +12,7 @@ from mesascope.questions.in_context.predictions import (
 
 @asks("How far are its predictions from a procedure's (1: as chance errs; or total variation)?", splits=KINDS)
 def metric(trials, references, replay):
-    """How far are its predictions from each procedure's? A match must hold on shifted inputs too."""
+    """How far are its predictions from those of each procedure? A match must also hold on shifted inputs."""
     rows, nearest = [], {}
     for split, rollout in splits_with_targets(trials).items():
         if split.partition(":")[0] not in KINDS:

@@ -1,4 +1,4 @@
-"""How large is its error after so many pairs or symbols, on every split?"""
+"""How large is its error after a given number of pairs or symbols, on every split?"""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mesascope.trials import payoff
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
 )
 def metric(trials, references, replay):
-    """What share of the error by chance is left after so many trials, on every split? Above 1: worse than chance."""
+    """What share of the chance error is left after a given number of trials? A share above 1 is worse than chance."""
     readings = []
     for split, rollout in splits_with_targets(trials).items():
         missed = rollout.best.values.astype(float) - payoff(rollout)
@@ -27,6 +27,6 @@ def metric(trials, references, replay):
 
 
 def context_lengths(trials: int) -> list[int]:
-    """The context lengths that are measured: none, powers of two, and all but the last trial."""
+    """The context lengths at which the error is measured: zero, powers of two, and all trials but the last."""
     powers = 2 ** np.arange(int(np.log2(max(trials - 1, 1))) + 1)
     return sorted({0, *powers.tolist(), trials - 1})

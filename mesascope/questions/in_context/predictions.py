@@ -1,4 +1,4 @@
-"""Predictions of the subject and of procedures along its lifetimes, for the metrics of in-context prediction."""
+"""Predictions of the subject and of procedures along the subject's lifetimes, for metrics of in-context prediction."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
     """The splits whose trials record the target of prediction.
 
     Raises:
-        DoesNotApply: no split does.
+        DoesNotApply: no split records targets.
     """
     splits = {split: rollout for split, rollout in trials.items() if "target" in rollout}
     if not splits:
@@ -26,7 +26,9 @@ def splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
 
 
 def predictions_of(trials: xr.Dataset, replay: Any) -> np.ndarray:
-    """Predictions of undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K], replayed if not recorded.
+    """The subject's predictions in undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K].
+
+    Probabilities that were not recorded are replayed if possible.
 
     Raises:
         DoesNotApply: the subject makes choices and gives no probabilities.
@@ -41,7 +43,7 @@ def predictions_of(trials: xr.Dataset, replay: Any) -> np.ndarray:
 
 
 def predict_along(replay: Any, procedure: str, trials: xr.Dataset) -> np.ndarray:
-    """Predictions of a procedure, or of the subject 'itself', along recorded lifetimes; see `predictions_of`.
+    """Predictions of a procedure, or of the subject ('itself'), along recorded lifetimes; see `predictions_of`.
 
     Raises:
         MesascopeError: the procedure does not apply, for example because it needs a bank.
@@ -53,30 +55,30 @@ def predict_along(replay: Any, procedure: str, trials: xr.Dataset) -> np.ndarray
 
 
 def flatten(predictions: np.ndarray) -> np.ndarray:
-    """Predictions as [N, all other axes]."""
+    """Reshapes predictions to [N, all other axes]."""
     return predictions.reshape(len(predictions), -1)
 
 
 def prediction_distance(one: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
-    """[N] the distance of predictions: squared, in units of the error by chance; for probabilities total variation."""
+    """[N] The distance of predictions: total variation for probabilities, else the squared error relative to chance."""
     if one.ndim == 3:
         return (0.5 * np.abs(one - other).sum(-1)).mean(-1)
     return ratio(np.square(one - other).sum(-1), possible_gain(trials).sum(-1))
 
 
 def possible_gain(trials: xr.Dataset) -> np.ndarray:
-    """[N, T] the gain of the best prediction over chance."""
+    """[N, T] The gain of the best prediction over chance."""
     return (trials.best - trials.chance).values.astype(float)
 
 
 def procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
-    """Predictions of the family's reference procedures that apply, along recorded lifetimes, by name."""
+    """The predictions, along recorded lifetimes, of the family's reference procedures that apply, by name."""
     result, references = {}, family.references
     named = family.predictors if isinstance(family, NamesPredictors) else ()
     for name in dict.fromkeys((*named, references["learner"], references.get("locator", ""))):
         if name:
             try:
                 result[name] = predict_along(replay, name, trials)
-            except MesascopeError:  # no bank to locate in
+            except MesascopeError:  # there is no bank to locate tasks in
                 continue
     return result

@@ -1,1 +1,1 @@
-"""Which procedure a subject acts like."""
+"""Which reference procedure a subject acts like."""

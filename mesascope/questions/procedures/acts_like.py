@@ -1,9 +1,9 @@
-"""Which reference procedure, with fitted parameters, predicts its choices best; or none of these?
+"""Which reference procedure, with fitted settings, predicts its choices best, or does none of them fit?
 
-Every procedure's settings (temperature, lapse, rates, bonus, prior, discount …) are fitted to one half of the
-lifetimes and its predictions are scored on the other half, both ways round. This two-fold cross-validation is the only
-penalty on the number of settings. If the subject gives probabilities, the score of a trial is the expected
-log-probability under them (no sampling noise), else the log-probability of the choice made.
+The settings of every procedure (temperature, lapse, rates, bonus, prior, discount …) are fitted to one half of the
+lifetimes, and its predictions are scored on the other half; then the halves are swapped. This two-fold
+cross-validation is the only penalty on the number of settings. If the subject gives probabilities, the score of a trial
+is the expected log-probability under them (without sampling noise), else the log-probability of the choice made.
 """
 
 import functools
@@ -21,21 +21,24 @@ from mesascope.questions.procedures.procedures import SIMPLE, Procedure
 from mesascope.questions.procedures.samplers import EXACT, EXACT_DEPENDENT, SLOW, ideal_locator
 from mesascope.stats import standard_error
 
-MISS = {True: 0.02, False: 0.01}  # nats per trial: by probabilities, by choices
+MISS = {
+    True: 0.02,
+    False: 0.01,
+}  # nats per trial, if the subject gives probabilities, and if only its choices are known
 LISTED = 6
-LONGEST = 600  # trials of a lifetime that are used
-NEAREST = 8  # procedures whose predictions the flexible model may use
+LONGEST = 600  # the largest number of trials of a lifetime that are used
+NEAREST = 8  # how many procedures' predictions the flexible model may use
 
 
 class Comparison(NamedTuple):
-    """Every procedure as fitted, and how they compare.
+    """Every fitted procedure, and how they compare.
 
     Attributes:
         fitted: the procedures, in the order of the list.
-        scores: [P, N] mean held-out log-probability per trial and lifetime, in nats.
-        classes: indices of procedures that act alike, best class first, the simplest of each first.
-        miss: [N] nats per trial by which the best procedure falls short.
-        none: whether it falls so short that the subject is none of these.
+        scores: [P, N] the mean held-out log-probability of a trial, in nats, for each procedure and lifetime.
+        classes: indices of procedures that act alike; the best class comes first, and the simplest member of each.
+        miss: [N] the nats per trial by which the best procedure falls short.
+        none: whether the best procedure falls so far short that the subject acts like none of them.
         exact: whether the subject gave probabilities.
     """
 
@@ -47,20 +50,19 @@ class Comparison(NamedTuple):
     exact: bool
 
     def names(self, place: int = 0) -> list[str]:
-        """Names of the procedures of a class, the simplest first."""
+        """The names of the procedures of a class; the simplest comes first."""
         return [self.fitted[i].procedure.name for i in self.classes[place]]
 
 
 def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities: bool = True) -> Metric:
-    """Which reference procedure predicts its choices best, or none of these?
+    """Which reference procedure predicts its choices best, or does none of them fit?
 
     Args:
-        lifetimes: at most how many are used; more tell closer procedures apart and take longer. 0 for 32 if the
-            subject gives probabilities, and for 200 if only its choices are known.
-        without: procedures left out of the list, joined by '+'.
-        also: further subjects by name and settings, of any package, joined by '+'; only a lapse is fitted to them, no
-            settings.
-        probabilities: compare with the subject's probabilities if it gives them, else with its choices alone.
+        lifetimes: the largest number of lifetimes to use. More lifetimes distinguish closer procedures and take longer.
+            0 stands for 32 if the subject gives probabilities, and for 200 if only its choices are known.
+        without: procedures to leave out of the list, joined by '+'.
+        also: further subjects of any package, by name and settings, joined by '+'; only a lapse is fitted for them.
+        probabilities: whether to compare with the subject's probabilities, if it gives them, and not with its choices.
     """
     if lifetimes != 0 and lifetimes < 4:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 4, or 0.")
@@ -91,7 +93,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
 def procedures(
     trials: xr.Dataset, without: Sequence[str] = (), replay: Any = None, also: Sequence[str] = (), lifetimes: int = 200
 ) -> list[Procedure]:
-    """The procedures that apply to a split or log, the simplest first."""
+    """The procedures that apply to a split or log; the simplest come first."""
     family, recorded = str(trials.attrs.get("family", "")), history(trials, lifetimes=lifetimes)
     candidates = [*SIMPLE, *SLOW]
     if recorded.choices == 2 and recorded.trials <= 100:
@@ -110,7 +112,7 @@ def procedures(
 
 
 def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
-    """A subject as a procedure without settings."""
+    """Makes a procedure without settings from a subject."""
 
     @functools.cache
     def replay_probabilities() -> np.ndarray:
@@ -125,10 +127,10 @@ def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
 def compare(
     trials: xr.Dataset, candidates: Sequence[Procedure], lifetimes: int = 200, probabilities: bool = True
 ) -> Comparison:
-    """Fits every procedure and scores it on the held-out lifetimes.
+    """Fits every procedure and scores it on held-out lifetimes.
 
     Raises:
-        DoesNotApply: fewer than four lifetimes, or lifetimes of one trial.
+        DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
     """
     recorded = history(trials.isel(trial=slice(LONGEST)), lifetimes=lifetimes)
     if len(recorded.action) < 4 or recorded.trials < 2:
@@ -167,7 +169,7 @@ def judge(trials: xr.Dataset, recorded: History, fitted: list[Fitted], probabili
 
 
 def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
-    """Readings: the nearest procedure's score above chance, its shortfall, and how far the other classes are behind."""
+    """Readings of the nearest procedure's score above chance, its shortfall, and how far other classes are behind."""
     best = int(np.argmax(comparison.scores.mean(1)))
     first, *same = comparison.names()
     simplest = comparison.fitted[comparison.classes[0][0]]

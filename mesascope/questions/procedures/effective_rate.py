@@ -1,9 +1,9 @@
-"""Does it learn faster in volatile blocks: which learning rate fits each kind of block?
+"""Is its learning rate higher in volatile blocks than in calm ones?
 
-A Rescorla-Wagner rule with one rate in calm and one in volatile blocks, and one inverse temperature, is fitted to all
-lifetimes by maximum likelihood (Behrens et al. 2007; Wang et al. 2016). The number of a lifetime is the estimate plus
-the lifetime's influence on it, so the spread of these numbers gives the robust ('sandwich') standard error. A subject
-with one fixed rate has equal rates.
+The metric fits a Rescorla-Wagner rule to all lifetimes by maximum likelihood, with one rate for calm blocks, one for
+volatile blocks, and one inverse temperature (Behrens et al. 2007; Wang et al. 2016). The number of each lifetime is the
+estimate plus the lifetime's influence on it, so the spread of these numbers gives the robust ('sandwich') standard
+error. A subject with one fixed rate has equal rates.
 """
 
 import numpy as np
@@ -17,10 +17,10 @@ from mesascope.questions.procedures.histories import History
 
 
 def metric(lifetimes: int = 128) -> Metric:
-    """Which learning rate fits its choices in calm and in volatile blocks?
+    """Which learning rates fit its choices in calm and in volatile blocks?
 
     Args:
-        lifetimes: at most how many are used.
+        lifetimes: the largest number of lifetimes to use.
     """
     if lifetimes < 3:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
@@ -53,9 +53,9 @@ def fit_rates(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.
     """Rates [2, N] in calm and volatile blocks (their means are the estimates), and the inverse temperature.
 
     Args:
-        h: the lifetimes.
-        volatile: [N, T].
-        target: [N, T, K] the subject's probability of every choice, or one at the choice it made.
+        h: the recorded lifetimes.
+        volatile: [N, T] whether the trial is in a volatile block.
+        target: [N, T, K] the subject's probability of every choice, or one for the choice that it made.
     """
 
     def likelihood(x: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ def fit_rates(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.
 
 
 def _log_likelihood(h: History, volatile: np.ndarray, target: np.ndarray, rates: np.ndarray, beta: float):
-    """[N] the mean log-likelihood per trial; the rate is that of the block in which the pay-off was received."""
+    """[N] The mean log-likelihood per trial. The rate is that of the block in which the subject got the pay-off."""
     rate = np.where(h.before(volatile), rates[1], rates[0])
     paid, value, total = h.before(h.paid), np.full(h.last[:, 0].shape, 0.5), np.zeros(len(h.action))
     for t in range(h.trials):

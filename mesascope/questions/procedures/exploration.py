@@ -1,6 +1,7 @@
-"""How does it explore: suffix failure, K times the least used choice, greedy choices?
+"""How does it explore?
 
-Krishnamurthy et al. 2024, arXiv 2403.15371, section 3: SuffFailFreq at t = T/2, K·MinFrac at T, GreedyFrac.
+The measures are suffix failures (SuffFailFreq at t = T/2), K times the share of the least used choice (K·MinFrac at T)
+and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv 2403.15371, section 3.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from mesascope.stats import mean
 
 @asks("How does it explore?")
 def metric(trials, references, replay):
-    """How does it explore: does it give up the best choice, neglect some, or act greedily?"""
+    """How does it explore: does it give up the best choice, neglect some choices, or act greedily?"""
     rollout = require_choices(fresh(trials))
     action = rollout.action.sel(condition="intact").values
     feedback = rollout.feedback.sel(condition="intact").values.astype(float)
@@ -34,14 +35,14 @@ def metric(trials, references, replay):
 
 
 def _list_never_chosen(chosen: np.ndarray) -> str:
-    """Names the choices [K] that no lifetime ever made; a training curve does not show them."""
+    """Names the choices [K] that the subject never made in any lifetime; a training curve does not show them."""
     if chosen.all():
         return ""
     return f"never made in any lifetime: {', '.join(map(str, np.flatnonzero(~chosen)))} of 0 to {len(chosen) - 1}"
 
 
 def _greedy_share(chosen: np.ndarray, feedback: np.ndarray) -> np.ndarray:
-    """[N] the share of trials with a choice of highest mean feedback so far, once every choice was tried."""
+    """[N] The share of trials with the choice of highest mean feedback so far, after every choice has been tried."""
     paid = np.where(chosen, np.nan_to_num(feedback)[..., None], 0.0)
     count = np.cumsum(chosen, 1)[:, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""Fits reference procedures to one half of the lifetimes and predicts the other half, both ways round."""
+"""Fits reference procedures to one half of the lifetimes and predicts the other half, for each half in turn."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -12,19 +12,19 @@ from mesascope.questions.procedures.histories import History, memoise
 from mesascope.questions.procedures.procedures import Axis, Procedure, Whole, levels, mix_lapse
 
 LEAST = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
-SOUGHT = 2000  # choice probabilities used to fit slow procedures; more if there are many
-MOST = (12, 36, 50)  # settings tried between the values of one, two and three axes
-ALIKE = 0.05  # total variation up to which two distributions count as the same
+SOUGHT = 2000  # how many choice probabilities are used to fit slow procedures; more if there are many
+MOST = (12, 36, 50)  # how many settings between the grid values are tried, for one, two and three axes
+ALIKE = 0.05  # the largest total variation at which two distributions count as the same
 SHARE = 0.01  # the share of visited histories on which two procedures of one class may differ
 
 
 class Fitted(NamedTuple):
-    """A procedure with the settings fitted to each half of the lifetimes: the even ones and the odd ones.
+    """A procedure, with the settings that were fitted to the even lifetimes and to the odd ones.
 
     Attributes:
-        procedure: what was fitted.
-        settings: per half that they were fitted to; 'lapse' is one of them if the procedure has a lapse.
-        held_out: [N, T, K] probabilities at every trial, with the settings fitted to the other half.
+        procedure: the procedure that was fitted.
+        settings: the settings fitted to each half; 'lapse' is one of them if the procedure has a lapse.
+        held_out: [N, T, K] the probabilities on every trial, with the settings fitted to the other half.
     """
 
     procedure: Procedure
@@ -36,7 +36,7 @@ class Fitted(NamedTuple):
         return ", ".join(f"{k} {v}" for k, v in self.summary().items())
 
     def summary(self) -> dict[str, Any]:
-        """Its settings: the mean of both halves for real numbers; for others both values, if they differ."""
+        """Its settings. Real numbers are averaged over the halves; for others that differ, both values are given."""
         first, second = self.settings
         out = {}
         for name, value in first.items():
@@ -51,7 +51,7 @@ class Fitted(NamedTuple):
 
 
 def fit(procedure: Procedure, history: History) -> Fitted:
-    """Fits a procedure to the even and to the odd lifetimes, and predicts each half from the other."""
+    """Fits a procedure to the even and to the odd lifetimes, and predicts each half from the fit to the other."""
     settings = (_fit_settings(procedure, split_half(history, 0)), _fit_settings(procedure, split_half(history, 1)))
     held_out = np.empty(history.chosen.shape, np.float32)
     for i in (0, 1):
@@ -61,12 +61,12 @@ def fit(procedure: Procedure, history: History) -> Fitted:
 
 @memoise
 def split_half(history: History, half: int, every: int = 0) -> History:
-    """One half of the lifetimes, cached with the history so that all procedures share what is computed.
+    """One half of the lifetimes, cached with the history so that all procedures share the results cached in it.
 
     Args:
-        history: of all lifetimes.
-        half: 0 for the even ones, 1 for the odd ones.
-        every: as in `History`; 0 to thin the trials for fitting (`SOUGHT`).
+        history: the history of all lifetimes.
+        half: 0 for the even lifetimes, 1 for the odd ones.
+        every: as in `History`; 0 thins the trials for fitting (see `SOUGHT`).
     """
     size = history.chosen.size / 2
     every = every or max(1, round(size / max(SOUGHT, size - 5 * SOUGHT)))
@@ -74,7 +74,7 @@ def split_half(history: History, half: int, every: int = 0) -> History:
 
 
 def predict(procedure: Procedure, history: History, settings: dict[str, Any]) -> np.ndarray:
-    """[N, T, K] probabilities under the settings, lapse included; 1/K if nothing was predicted."""
+    """[N, T, K] The probabilities under the settings, including the lapse; 1/K on trials without a prediction."""
     arguments = {k: v for k, v in settings.items() if k != "lapse"}
     p = procedure.act(history, **arguments).astype(np.float32)
     p = np.where(np.isfinite(p), p, np.float32(1 / history.choices))
@@ -94,7 +94,7 @@ def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
 
 
 def _score(procedure: Procedure, history: History, settings: dict[str, Any]) -> tuple[float, float]:
-    """The mean log-probability of the choices made, at the lapse that maximises it; and that lapse."""
+    """The mean log-probability of the choices made, with the lapse that maximises it, and that lapse."""
     p = procedure.act(history, **settings)
     p = np.take_along_axis(p, np.maximum(history.action, 0)[..., None], -1)[..., 0]
     p = p[history.present & np.isfinite(p)].astype(np.float64)
@@ -104,13 +104,13 @@ def _score(procedure: Procedure, history: History, settings: dict[str, Any]) -> 
 
 
 def grid(procedure: Procedure, history: History) -> Iterator[dict[str, Any]]:
-    """Every combination of the values on the first grid."""
+    """Yields every combination of values on the first grid."""
     axes = {k: levels(k, tuple(v), history) for k, v in (procedure.first or procedure.axes).items()}
     return (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
 
 
 def _lapse(p: np.ndarray, choices: int) -> float:
-    """The maximum-likelihood lapse, from the probabilities of the choices made, by bisection."""
+    """Finds the maximum-likelihood lapse by bisection, from the probabilities of the choices made."""
     low, high, off = LEAST, 1.0, 1 / choices - p
     if len(p) == 0:
         return 1.0
@@ -126,9 +126,9 @@ def _lapse(p: np.ndarray, choices: int) -> float:
 def _refine(
     procedure: Procedure, score: Callable[[dict[str, Any]], float], best: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Better settings between the grid values of all axes at once, by the simplex method of Nelder and Mead (1965).
+    """Looks for better settings between the grid values, with the simplex method of Nelder and Mead (1965).
 
-    It searches over positions on the axes; whole-numbered positions are the values of the grid.
+    It searches over the positions on all axes at once. Whole-numbered positions are the values of the grid.
     """
     axes = {k: v for k, v in procedure.axes.items() if isinstance(v, Axis)}
     if not axes:
@@ -159,15 +159,16 @@ def _refine(
 
 
 def group_alike(fitted: Sequence[Fitted], history: History, scores: np.ndarray) -> list[list[int]]:
-    """Groups procedures that act alike, best class first; in each the one with the fewest fitted numbers first.
+    """Groups procedures that act alike.
 
     Args:
-        fitted: the procedures.
+        fitted: the fitted procedures.
         history: the visited histories.
-        scores: [P] mean held-out scores.
+        scores: [P] the mean held-out scores.
 
     Returns:
-        Indices per class; members differ from the class's best one on less than SHARE of the visited histories.
+        The indices of each class, best class first; in each, the procedure with the fewest fitted numbers comes first.
+        Members differ from the best one of their class on less than SHARE of the visited histories.
     """
     remaining, out = list(np.argsort(-scores, kind="stable")), []
     predictions = [f.held_out[history.present] for f in fitted]
@@ -181,12 +182,12 @@ def group_alike(fitted: Sequence[Fitted], history: History, scores: np.ndarray) 
 
 
 def flexible_gain(nearest: Fitted, others: Sequence[Fitted], history: History) -> np.ndarray:
-    """[N, T] held-out gain in nats of a flexible model of the choices over the nearest procedure.
+    """[N, T] The held-out gain, in nats, of a flexible model of the choices over the nearest procedure.
 
-    The model multiplies the nearest procedure's odds by the exponential of a weighted sum of the other procedures'
-    predictions, the last choices and pay-offs, counts and means, and the trial index. Its weights are fitted to one
-    half (ridge-penalised) and scored on the other, so useless weights lower the score. If the procedure is the true
-    one, no function of the history helps and the expected gain is below 0.
+    The model multiplies the nearest procedure's odds by the exponential of a weighted sum of features: the other
+    procedures' predictions, the last choices and pay-offs, counts and means, and the trial index. Its weights are
+    fitted to one half (with a ridge penalty) and scored on the other, so useless weights lower the score. If the
+    procedure is the true one, no function of the history helps, and the expected gain is below 0.
     """
     out = np.zeros(history.action.shape)
     for i in (0, 1):
@@ -202,7 +203,7 @@ def flexible_gain(nearest: Fitted, others: Sequence[Fitted], history: History) -
 
 
 def _tilt_features(nearest: Fitted, others: Sequence[Fitted], h: History, half: int) -> tuple[np.ndarray, np.ndarray]:
-    """The log-probabilities [N, T, K] of the nearest procedure fitted to a half, and the features [N, T, K, F]."""
+    """The log-probabilities [N, T, K] of the nearest procedure as fitted to one half, and the features [N, T, K, F]."""
     base = predict(nearest.procedure, h, nearest.settings[half])
     stack = [base, *(predict(f.procedure, h, f.settings[half]) for f in others)]
     features = np.stack([*_history_features(h), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
@@ -210,7 +211,7 @@ def _tilt_features(nearest: Fitted, others: Sequence[Fitted], h: History, half: 
 
 
 def _history_features(h: History) -> list[np.ndarray]:
-    """Features [N, T, K] of the history that a choice may depend on, besides the procedures' predictions."""
+    """Features [N, T, K] of the history on which a choice may depend, besides the procedures' predictions."""
     late = np.broadcast_to(np.arange(h.trials)[None, :, None] / max(h.trials, 1), h.chosen.shape)
     won, before = h.won[..., None], h.before(h.last)
     pulls, means = h.counts.sum(-1), h.means()
@@ -223,7 +224,7 @@ def _history_features(h: History) -> list[np.ndarray]:
 
 
 def _fit_logit(base: np.ndarray, z: np.ndarray, action: np.ndarray, ridge: float = 1.0, steps: int = 8) -> np.ndarray:
-    """Weights [F] of a conditional logit with offset base [R, K] and features z [R, K, F], by damped Newton."""
+    """Fits weights [F] of a conditional logit with offset base [R, K] and features z [R, K, F], with damped Newton."""
     weights, base, z = np.zeros(z.shape[-1]), base.astype(np.float64), z.astype(np.float64)
     chosen = z[np.arange(len(z)), action]
 

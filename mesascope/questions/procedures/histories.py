@@ -1,4 +1,4 @@
-"""Recorded lifetimes as a procedure observes them before each trial; the metrics that fit procedures share them."""
+"""Recorded lifetimes as a procedure observes them before each trial, for the metrics that fit procedures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def memoise(function: F) -> F:
-    """The function of a history and settings, with its results cached in the history."""
+    """Wraps a function of a history and settings, so that its results are cached in the history."""
 
     @functools.wraps(function)
     def cached(history: History, *settings: Any, **named: Any) -> Any:
@@ -30,7 +30,7 @@ def memoise(function: F) -> F:
 
 
 def decayed_sums(x: np.ndarray, keep: float) -> np.ndarray:
-    """[N, T, …] sums over the trials so far, multiplied by `keep` at every trial."""
+    """[N, T, …] Sums over the trials so far; each trial first multiplies the previous sum by `keep`."""
     return np.asarray(lfilter([1.0], [1.0, -keep], x, axis=1), np.float32)
 
 
@@ -39,12 +39,12 @@ class History:
     """Actions and pay-offs of N lifetimes of T trials.
 
     Attributes:
-        action: [N, T], -1 where a trial is missing.
-        paid: [N, T] feedback scaled to [0, 1], 0 where missing.
-        choices: K.
-        every: slow procedures predict only each `every`-th trial; 1 for all.
-        lifetimes: [N] their indices in the data set.
-        memo: cached results (see `memoise`).
+        action: [N, T] the action; -1 if the trial is missing.
+        paid: [N, T] the feedback scaled to [0, 1]; 0 if it is missing.
+        choices: K, the number of choices.
+        every: slow procedures predict only every `every`-th trial; 1 for all trials.
+        lifetimes: [N] the indices of the lifetimes in the data set.
+        memo: the cached results (see `memoise`).
     """
 
     action: np.ndarray
@@ -60,7 +60,7 @@ class History:
 
     @functools.cached_property
     def coarse(self) -> History:
-        """The same history with a fourth of the trials answered by slow procedures."""
+        """The same history, except that slow procedures predict only a quarter as many trials."""
         return self.take(np.arange(len(self.action)), 4 * self.every)
 
     @property
@@ -70,7 +70,7 @@ class History:
 
     @functools.cached_property
     def present(self) -> np.ndarray:
-        """[N, T] whether the trial is present."""
+        """[N, T] Whether the trial is present."""
         return self.action >= 0
 
     @functools.cached_property
@@ -80,48 +80,48 @@ class History:
 
     @functools.cached_property
     def chosen(self) -> np.ndarray:
-        """[N, T, K] one at the choice made, else zero."""
+        """[N, T, K] One for the choice made, zero for the others."""
         return (self.action[..., None] == np.arange(self.choices)).astype(np.float32)
 
     @functools.cached_property
     def answered(self) -> np.ndarray:
-        """[N, T] whether slow procedures predict the trial."""
+        """[N, T] Whether slow procedures predict the trial."""
         rows = np.arange(len(self.action))[:, None] + np.arange(self.trials)
         return self.present & (rows % self.every == 0)
 
     @staticmethod
     def before(x: np.ndarray) -> np.ndarray:
-        """The values [N, T, …] shifted one trial later, with zeros at the first."""
+        """Shifts values [N, T, …] one trial later, so each trial has the value of the previous one; the first has 0."""
         return np.concatenate([np.zeros_like(x[:, :1]), x[:, :-1]], 1)
 
     @functools.cached_property
     def last(self) -> np.ndarray:
-        """[N, T, K] one at the previous choice; all zero at the first trial."""
+        """[N, T, K] One for the previous choice, zero for the others; all zero on the first trial."""
         return self.before(self.chosen)
 
     @functools.cached_property
     def won(self) -> np.ndarray:
-        """[N, T] whether the previous trial paid more than one half."""
+        """[N, T] Whether the previous trial paid more than one half."""
         return self.before(self.paid) > 0.5
 
     @functools.cached_property
     def outcomes(self) -> np.ndarray:
-        """[N, T, K, 2] what the previous trial added to the counts of wins and losses."""
+        """[N, T, K, 2] What the previous trial added to the counts of wins and losses."""
         paid = self.before(self.paid)[..., None]
         return np.stack([self.last * paid, self.last * (1 - paid)], -1)
 
     @functools.cached_property
     def counts(self) -> np.ndarray:
-        """[N, T, K, 2] wins and losses so far."""
+        """[N, T, K, 2] The counts of wins and losses so far."""
         return self.outcomes.cumsum(1)
 
     @memoise
     def decayed_counts(self, discount: float) -> np.ndarray:
-        """[N, T, K, 2] wins and losses so far, multiplied by the discount before each new outcome."""
+        """[N, T, K, 2] The counts of wins and losses so far, multiplied by the discount before each new outcome."""
         return self.counts if discount == 1 else decayed_sums(self.outcomes, discount)
 
     def means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
-        """[N, T, K] posterior means under Beta(a, b)."""
+        """[N, T, K] The posterior means under Beta(a, b)."""
         return (self.counts[..., 0] + a) / (self.counts.sum(-1) + a + b)
 
 
@@ -129,7 +129,7 @@ def history(trials: xr.Dataset, label: str = "intact", lifetimes: int | None = N
     """The history of the first lifetimes of a data set; feedback outside [0, 1] is rescaled to [0, 1].
 
     Raises:
-        DoesNotApply: actions are real numbers.
+        DoesNotApply: the actions are real numbers.
     """
     require_choices(trials)
     intact = trials.sel(condition=label)
@@ -144,6 +144,6 @@ def history(trials: xr.Dataset, label: str = "intact", lifetimes: int | None = N
 
 
 def choices(trials: xr.Dataset) -> int:
-    """K: as the data set says, else from the largest action that occurs."""
+    """K, the number of choices, which the data set states or its largest action implies."""
     count = trials.attrs.get("choices") or trials.sizes.get("choice") or trials.sizes.get("arm")
     return max(int(count or 0), int(trials.action.max()) + 1, 2)

@@ -1,7 +1,8 @@
-"""Reference procedures as probabilities of the choices along recorded lifetimes, in NumPy.
+"""Reference procedures in NumPy, which give the probabilities of the choices along recorded lifetimes.
 
-Each returns [N, T, K] from a history and its settings; every fitted setting has an axis of values. They are independent
-implementations of the scripted subjects of the same names (`tests/questions` compares the two).
+Each procedure computes probabilities [N, T, K] from a history and settings, and every fitted setting has an axis of
+values. They are implemented independently of the scripted subjects with the same names, and `tests/questions` compares
+the two.
 """
 
 import dataclasses
@@ -14,11 +15,11 @@ from mesascope.questions.procedures.histories import History, decayed_sums, memo
 
 
 class Levels(tuple):
-    """Values of a setting that are tried; empty if the history gives them: choices, or numbers of trials."""
+    """The values of a setting that fitting tries; empty if they depend on the history: choices or numbers of trials."""
 
 
 class Axis(tuple):
-    """Values of a setting in order; fitting goes on between them."""
+    """The values of a setting in order; fitting also tries values between them."""
 
 
 class Whole(Axis):
@@ -26,14 +27,14 @@ class Whole(Axis):
 
 
 class Act(Protocol):
-    """How a procedure chooses."""
+    """Computes the probabilities with which a procedure chooses."""
 
     def __call__(self, history: History, /, *args: Any, **settings: Any) -> np.ndarray:
-        """[N, T, K] probabilities of the choices at every trial; NaN at trials that a slow procedure skips.
+        """[N, T, K] The probabilities of the choices on every trial; NaN on trials that a slow procedure skips.
 
         Args:
             history: the recorded lifetimes.
-            args: none.
+            args: not used.
             settings: the fitted settings, by name.
         """
         ...
@@ -44,15 +45,15 @@ class Procedure:
     """A procedure whose settings are fitted.
 
     Attributes:
-        name: of the scripted subject, with the settings that are not fitted.
-        act: (history, **settings) → probabilities [N, T, K]; NaN at trials that a slow procedure skips.
-        axes: the settings fitted on a grid.
+        name: the name of the scripted subject, with the settings that are not fitted.
+        act: (history, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
+        axes: the settings that are fitted on a grid, with their values.
         fit: (history) → settings, if a formula gives them; then there is no grid.
         lapse: whether a share of the choices may be uniformly random.
-        free: how many numbers are fitted, the lapse included; among procedures that act alike, the one with the fewest
-            names the class.
-        binary: whether it needs pay-offs of 0 and 1.
-        first: for large and slow grids, the values tried first, on a fourth of the trials.
+        free: how many numbers are fitted, including the lapse. Of the procedures that act alike, the one with the
+            fewest gives the class its name.
+        binary: whether the procedure needs pay-offs of 0 and 1.
+        first: for large and slow grids, the values to try first, on a quarter of the trials.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Procedure:
 
 
 def greedy(values: np.ndarray, ties: str = "random") -> np.ndarray:
-    """Greedy probabilities; ties are split evenly, or go to the first of the best."""
+    """Greedy probabilities. Ties are split evenly, or go to the first of the best choices."""
     if ties == "first":
         return (values.argmax(-1)[..., None] == np.arange(values.shape[-1])).astype(np.float32)
     best = (values >= values.max(-1, keepdims=True) - 1e-6).astype(np.float32)
@@ -80,19 +81,19 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 
 def repeat_last(h: History, stay: Any) -> np.ndarray:
-    """Repeats the last choice with probability `stay`, else another one uniformly; uniform at the first trial."""
+    """Repeats the last choice with probability `stay`, else draws another uniformly; the first choice is uniform."""
     stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
     p = stay * h.last + (1 - stay) * (1 - h.last) / (h.choices - 1)
     return np.where(h.last.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
 
 
 def uniform(h: History) -> np.ndarray:
-    """The same probability for every choice."""
+    """Gives every choice the same probability."""
     return np.full(h.chosen.shape, 1 / h.choices, np.float32)
 
 
 def trial_index(h: History) -> np.ndarray:
-    """[1, T, 1] the index of the trial."""
+    """[1, T, 1] The index of the trial."""
     return np.arange(h.trials, dtype=np.float32)[None, :, None]
 
 
@@ -111,7 +112,7 @@ def _constant_shares(h: History, **share: float) -> np.ndarray:
 
 
 def _stay_rate(h: History, among: np.ndarray) -> float:
-    """How often the last choice was repeated, with half a count added on either side."""
+    """The share of trials that repeat the last choice, after half a count is added to repeats and to switches."""
     among = among & h.present & (h.last.sum(-1) > 0)
     return float(((h.chosen * h.last).sum(-1)[among].sum() + 0.5) / (among.sum() + 1))
 
@@ -121,13 +122,13 @@ def _always(h: History, arm: int) -> np.ndarray:
 
 
 def _ramp(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
-    """Moves linearly from uniform choice to one arm, over so many trials from `start`."""
+    """Moves linearly from uniform choice to one arm, over the given number of trials from `start` on."""
     return mix_lapse(_always(h, arm), np.clip(1 - (trial_index(h) - start) / trials, 0, 1))
 
 
 @memoise
 def _losses_full(h: History, losses: int) -> np.ndarray:
-    """[N, T] whether a run of so many losses has just ended; the count then starts again."""
+    """[N, T] Whether the last trial completed a run of this many losses, after which the count starts again."""
     full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
     started = h.last.sum(-1) > 0
     for t in range(h.trials):
@@ -143,7 +144,7 @@ def _trace(h: History, rate: float, beta: float) -> np.ndarray:
 
 @memoise
 def _best_of_late(h: History, window: int) -> np.ndarray:
-    """Greedy probabilities by the pay-off of each choice in the last `window` trials."""
+    """Greedy probabilities for the summed pay-off of each choice in the last `window` trials."""
     paid = h.outcomes[..., 0].cumsum(1)
     late = np.concatenate([np.zeros_like(paid[:, : min(window, h.trials)]), paid[:, :-window]], 1)
     return greedy(np.round(paid - late, 4))
@@ -172,7 +173,7 @@ def _ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.nd
 
 @memoise
 def _values(h: History, rate: float, initial: float) -> np.ndarray:
-    """[N, T, K] values of Rescorla and Wagner (1972)."""
+    """[N, T, K] The values under the rule of Rescorla and Wagner (1972)."""
     paid = h.before(h.paid)[..., None]
     out, value = np.empty_like(h.last), np.full_like(h.last[:, 0], initial)
     for t in range(h.trials):
@@ -186,14 +187,14 @@ def _rescorla_wagner(h: History, rate: float, beta: float, initial: float = 0.5)
 
 
 def _commit(h: History, pulls: int) -> np.ndarray:
-    """Tries the choices in turn, then makes the one that paid best."""
+    """Tries the choices in turn, then keeps to the one that paid best."""
     turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
     early = trial_index(h) < pulls
     return np.where(early, turn, greedy(early_means(h, pulls), "first"))
 
 
 def early_means(h: History, trials: int) -> np.ndarray:
-    """Posterior means from the first `trials` trials alone."""
+    """Posterior means given the first `trials` trials alone."""
     counts = h.counts[:, np.minimum(np.arange(h.trials), trials)]
     return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
 
@@ -207,7 +208,7 @@ def _satisficer(h: History, enough: float) -> np.ndarray:
 
 
 def levels(name: str, values: tuple, h: History) -> tuple:
-    """The values of a setting that are tried first."""
+    """The values of a setting that fitting tries first."""
     if values or name == "known":
         return values
     if name == "arm":

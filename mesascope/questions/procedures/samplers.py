@@ -1,4 +1,4 @@
-"""The slow reference procedures: those that sample, look up an index, or hash."""
+"""The slow reference procedures, which sample, look up an index, or hash."""
 
 from collections.abc import Sequence
 from math import comb
@@ -9,7 +9,7 @@ import numpy as np
 from mesascope.questions.procedures.histories import History, memoise
 from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, early_means, greedy, trial_index
 
-CELLS = 64  # of the grid on a mean in [0, 1], evenly spaced in the angle: fine enough for a Beta posterior everywhere
+CELLS = 64  # grid points for a mean in [0, 1], evenly spaced in the angle, so that any Beta posterior is resolved
 ANGLE = (np.arange(CELLS) + 0.5) * np.pi / CELLS
 MEAN = np.sin(ANGLE / 2) ** 2
 EDGES = np.sin(np.arange(CELLS + 1) * np.pi / CELLS / 2) ** 2
@@ -20,7 +20,7 @@ FLAT = (np.sin(ANGLE) / np.sin(ANGLE).sum()).astype(np.float32)
 
 
 def _masses(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probability masses […, CELLS] of Beta posteriors with shapes […, 2], and the cumulative masses below."""
+    """Probability masses […, CELLS] of Beta posteriors with shapes […, 2], and the cumulative mass below each cell."""
     packed = shapes[..., 0].astype(np.float32).astype(np.float64) * 2**24 + shapes[..., 1].astype(np.float32)
     _, first, index = np.unique(packed, return_index=True, return_inverse=True)
     log = (shapes.reshape(-1, 2)[first].astype(np.float32) - np.float32(0.5)) @ LOGS
@@ -31,7 +31,7 @@ def _masses(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _product_of_others(x: np.ndarray) -> np.ndarray:
-    """[R, K, CELLS] for each arm, the product over the other arms."""
+    """[R, K, CELLS] The product over the other arms, for each arm."""
     before, after = np.ones_like(x), np.ones_like(x)
     for k in range(1, x.shape[1]):
         before[:, k] = before[:, k - 1] * x[:, k - 1]
@@ -40,13 +40,13 @@ def _product_of_others(x: np.ndarray) -> np.ndarray:
 
 
 def probability_largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """[R, K] the probability that each arm's draw is the largest, from masses [R, K, CELLS]."""
+    """[R, K] The probability that each arm's draw is the largest, from masses [R, K, CELLS]."""
     won = (masses * _product_of_others(below)).sum(-1)
     return won / won.sum(-1, keepdims=True)
 
 
 def _optimistic_choice(shapes: np.ndarray) -> np.ndarray:
-    """[R, K] the same probability if draws below the posterior mean are raised to it (May et al. 2012)."""
+    """[R, K] The same probability if draws below the posterior mean are raised to it (May et al. 2012)."""
     (masses, below), mean = _masses(shapes), shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
     share = np.clip((EDGES[1:] - floor) / np.diff(EDGES), 0, 1)
@@ -57,7 +57,7 @@ def _optimistic_choice(shapes: np.ndarray) -> np.ndarray:
 
 
 def _sample_probabilities(h: History, counts: np.ndarray, prior: Sequence[float], rule: Any = None) -> np.ndarray:
-    """Thompson probabilities from counts [N, T, K, 2] at the answered trials, NaN at the others."""
+    """Thompson probabilities from counts [N, T, K, 2] on the answered trials; NaN on the others."""
     shapes = np.round((counts + np.asarray(prior, np.float32))[h.answered], 5)
     out = np.full(h.chosen.shape, np.nan, np.float32)
     out[h.answered] = rule(shapes) if rule else probability_largest(*_masses(shapes))
@@ -74,9 +74,9 @@ def _plain_thompson(h: History) -> np.ndarray:
 
 
 def _late_thompson(h: History, **settings: bool) -> np.ndarray:
-    """Thompson sampling on feedback that arrives one trial late.
+    """Thompson sampling with feedback that arrives one trial late.
 
-    With the setting 'known' the feedback is credited to the arm that earned it, else to the arm pulled since.
+    If the setting 'known' is true, it credits the feedback to the arm that earned it, else to the arm pulled after it.
     """
     paid = h.before(h.before(h.paid))[..., None]
     earned = h.before(h.last)
@@ -90,7 +90,7 @@ def _early_only(h: History, trials: int) -> np.ndarray:
 
 
 def _change_point(h: History, hazard: float) -> np.ndarray:
-    """Thompson sampling with the exact filter for means that may be redrawn at any trial."""
+    """Thompson sampling with the exact filter for means that may be redrawn on any trial."""
     out = np.full(h.chosen.shape, np.nan, np.float32)
     mass = np.tile(FLAT, (len(h.action), h.choices, 1))
     for t in range(h.trials):
@@ -128,16 +128,19 @@ def _bayes_optimal(h: History) -> np.ndarray:
 
 
 def _greedy_dependent(h: History) -> np.ndarray:
-    """The greedy choice between two arms whose means sum to one: each pull informs about both (Wang et al. 2016)."""
+    """The greedy choice between two arms whose means sum to one, so that each pull informs about both.
+
+    The arms are those of Wang et al. (2016).
+    """
     return greedy(h.counts[..., 0] + h.counts[..., ::-1, 1])
 
 
-OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)  # of the FNV-1a hash
+OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)  # constants of the FNV-1a hash
 
 
 @memoise
 def _hash_choice(h: History) -> np.ndarray:
-    """[N, T, K] one at the arm that a hash of the feedback so far selects."""
+    """[N, T, K] One for the arm that a hash of the feedback so far selects, zero for the others."""
     state, out = np.full(len(h.action), OFFSET), np.zeros_like(h.last)
     started = h.last.sum(-1) > 0
     for t in range(h.trials):
@@ -150,7 +153,7 @@ def _hash_choice(h: History) -> np.ndarray:
 
 
 def _hash_commit(h: History, trials: int) -> np.ndarray:
-    """Uniform at first, then the arm that a hash of the feedback of these first trials selects."""
+    """Uniform for the first `trials` trials, then the arm that a hash of their feedback selects."""
     choice = _hash_choice(h)[:, np.minimum(np.arange(h.trials), trials)]
     return np.where(trial_index(h) < trials, np.float32(1 / h.choices), choice)
 
@@ -164,7 +167,7 @@ def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
 
 
 def ideal_locator(means: np.ndarray) -> Procedure:
-    """The ideal subject that knows its training tasks [M, K] and nothing else."""
+    """The ideal locator, a procedure that knows the training tasks [M, K] and nothing else."""
     return Procedure("locator", memoise(lambda h: sample_from_bank(means, h)), binary=True)
 
 

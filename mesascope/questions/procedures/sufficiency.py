@@ -1,9 +1,9 @@
 """Is its behaviour a function of the counts: do histories with equal counts give equal outputs?
 
-In stationary tasks the wins and losses of each choice are a sufficient statistic. Each history up to a trial is
-replayed with its earlier trials in another order (the last trial and the trial index stay), and the outputs are
-compared in total variation. As a scale, only the choices are reordered and the pay-offs stay in place, which changes
-the counts.
+In stationary tasks the wins and losses of each choice are a sufficient statistic. The metric replays each history up to
+a trial with its earlier trials in another order (the last trial and the trial index stay), and compares the outputs in
+total variation. For a scale, it also reorders the choices alone and leaves the pay-offs in place, which changes the
+counts.
 """
 
 import numpy as np
@@ -14,14 +14,14 @@ from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import first_lifetimes
 from mesascope.stats import ratio
 
-AT = (0.25, 0.5, 0.95)  # of the horizon: the trials at which outputs are compared
+AT = (0.25, 0.5, 0.95)  # shares of the horizon: the trials on which outputs are compared
 
 
 def metric(lifetimes: int = 64) -> Metric:
-    """Do reorderings of its history that leave the counts equal leave its output equal?
+    """Does its output stay the same when its history is reordered and the counts stay the same?
 
     Args:
-        lifetimes: at most how many are used.
+        lifetimes: the largest number of lifetimes to use.
     """
     if lifetimes < 3:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
@@ -68,7 +68,7 @@ def metric(lifetimes: int = 64) -> Metric:
 def _measure_change(
     replay, trials: xr.Dataset, truth: np.ndarray, action_order: np.ndarray, feedback_order: np.ndarray, *, t: int
 ) -> np.ndarray:
-    """[N] total variation at trial t between its output and its output after a reordered history."""
+    """[N] The total variation on trial t between its output and its output after a reordered history."""
     replayed = trials.copy()
     for name, order in (("action", action_order), ("feedback", feedback_order)):
         values = trials[name].values

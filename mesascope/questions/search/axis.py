@@ -1,14 +1,14 @@
-"""Search or control: are its actions computed from candidates once a problem is shown, or were they settled beforehand?
+"""Does the subject compute its actions from candidates once it is shown a problem, or were they settled beforehand?
 
-The reading is 'search' only if all of these hold for the same subject; none of them is evidence alone:
+The reading is 'search' only if all of the following hold for the same subject. None of them is evidence on its own.
 
-- it solves problems at their first trial, more than one step ahead, and there are too many for a table;
-- it follows an announced change of worth and a change of transitions at once, without experience of it;
-- more ticks at the same observation help;
-- they help near choices before far ones, as step-by-step computation does (averaging noise helps both alike).
+- It solves problems on their first trial, more than one step ahead, and there are too many of them for a table.
+- It follows an announced change of worth, and a change of transitions, at once and without experience of it.
+- More ticks at the same observation help.
+- They help near choices before far ones, as step-by-step computation does (averaging noise helps both alike).
 
-Numbers of ticks that break a subject are left out: a subject trained with one tick may not work with more.
-The reading is 'control' if a change does not move actions that were right until then (cached values, successor
+The rule ignores numbers of ticks that break a subject, because a subject trained with one tick may not work with more.
+The reading is 'control' if a change does not alter actions that were right until then (cached values, successor
 representations, filters, habits), or if the subject solves its training problems and no others (tables).
 """
 
@@ -23,7 +23,7 @@ from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import Counted, follow_change, right_acts, success_by_depth, ticks_of
 from mesascope.stats import resampling
 
-TRIED = "tree_choice:depth=2,trials=12"  # what `mesascope check` tries it on
+TRIED = "tree_choice:depth=2,trials=12"  # the family that `mesascope check` tries it on
 WORDS = {
     "search": "its acts are worked out from what is shown: farther with more ticks, and anew when worth or map change",
     "control": "its acts were settled beforehand: what is newly shown does not reach them until it is lived through",
@@ -35,20 +35,21 @@ WORTH, MAP = "revalued:worth", "revalued:map"
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """The constants of the rule; printed with every verdict.
+    """The constants of the rule, which are printed with every verdict.
 
     Attributes:
-        solved: problems at a depth are solved if at least this share of actions is right.
-        lost: they are not solved if at most this share is right (chance is one half).
-        follows: a change is followed if at least this share of actions follows it.
-        ignores: a change is ignored if at most this share of actions follows it.
-        gain: the smallest gain in right actions that counts, from more ticks and of near over far choices; a loss of
-            this size from more ticks, before any change, means that the ticks break the subject.
-        table: how many problems a table may contain.
-        acts: the fewest actions from which a share is computed.
+        solved: the subject solves problems of a depth if at least this share of its actions is right.
+        lost: it does not solve them if at most this share is right (chance is one half).
+        follows: the subject follows a change if at least this share of its actions follows the change.
+        ignores: it ignores a change if at most this share of its actions follows the change.
+        gain: the smallest difference in the share of right actions that counts, between more ticks and fewer, and
+            between near choices and far ones. A loss of this size from more ticks, before any change, means that the
+            ticks break the subject.
+        table: the largest number of problems that a table may contain.
+        acts: the smallest number of actions from which a share is computed.
         share: the share of resamples in which a reading must hold.
-        resamples: bootstrap resamples of lifetimes.
-        seed: of the bootstrap.
+        resamples: how many times the bootstrap resamples the lifetimes.
+        seed: the seed of the bootstrap.
     """
 
     solved: float = 0.875
@@ -64,7 +65,7 @@ class Rule:
 
 
 def axis() -> Axis:
-    """The axis: are its actions computed once a problem is shown, or were they settled beforehand?"""
+    """The axis that asks whether the subject computes its actions once it is shown a problem."""
     return Axis(
         name="search",
         question="Are its acts worked out once a problem is shown, or were they settled beforehand?",
@@ -80,9 +81,9 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     """Decides whether a subject searches.
 
     Args:
-        trials: the subject's data set per split, with the conditions 'thinking:ticks=n' that were run.
+        trials: the subject's data set for each split, with the conditions 'thinking:ticks=n' that were run.
         family: the family of the tasks.
-        rule: the constants.
+        rule: the constants of the rule.
 
     Returns:
         The verdict, or None if the family does not show plans.
@@ -121,7 +122,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     numbers["right_at_once"] = {split: _mean_shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
-    # with the most ticks, more than one step ahead and within its reach
+    # actions that follow a change, with the most ticks, at depths above one step and within its reach
     follow: dict[str, Counted] = {}
     for split in [r for r in (WORTH, MAP) if r in plans_by_ticks]:
         most = plans_by_ticks[split][max(plans_by_ticks[split])]
@@ -153,18 +154,18 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
 
 
 def _mean_shares(curve: dict[int, dict[int, Counted]]) -> dict[str, dict[str, float | None]]:
-    """The shares of right actions by ticks and by depth."""
+    """The share of right actions for each number of ticks and each depth."""
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
 def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
-    """The plans of one split, by the number of ticks at each observation."""
+    """The plans of one split for each number of ticks per observation."""
     labels = trials.condition.values.tolist()
     return {ticks: family.plans(trials, label) for label in labels if (ticks := ticks_of(label))}
 
 
 def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
-    """The numbers of ticks with which actions are worse than with the fewest, on any split, before any change."""
+    """The numbers of ticks with which, on any split, actions before any change are worse than with the fewest ticks."""
     out = set()
     for split, by in plans_by_ticks.items():
         until = trials[split].attrs.get("changes")
@@ -177,7 +178,7 @@ def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule
 
 
 def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:
-    """The largest depth at which fresh problems are solved with the most ticks; 0 if none beyond the next step."""
+    """The largest depth beyond 1 at which the subject solves fresh problems with the most ticks; 0 if there is none."""
     last = curve[max(curve)] if curve else {}
     sufficient = {far: c for far, c in last.items() if far > 1 and c.total.sum() >= rule.acts}
     return max((far for far, c in sufficient.items() if (c.mean() or 0) >= rule.solved), default=0)
@@ -186,7 +187,7 @@ def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:
 def _check_work(
     curve: dict[int, dict[int, Counted]], reach: int, weights: np.ndarray | None, rule: Rule, numbers: dict[str, Any]
 ) -> tuple[np.ndarray, str]:
-    """Per resample whether ticks help, and near choices before far ones; and the shortfall in words."""
+    """Whether ticks help, and help near choices before far ones, in each resample; and the shortfall in words."""
     never = np.zeros(rule.resamples, bool)
     if weights is None or not reach:
         return never, "no fresh problem was solved at its first trial more than one step ahead"
@@ -212,7 +213,7 @@ def _check_work(
 
 
 def _estimate_lifetimes(numbers: dict[str, Any], gain: np.ndarray, order: np.ndarray, rule: Rule) -> str:
-    """Says how many lifetimes would show that ticks help in about nine of ten runs, if the estimates are right."""
+    """Says with how many lifetimes about nine of ten runs would show that ticks help, if the estimates are right."""
     short = max(float(np.nanstd(x) / max(np.nanmean(x) - rule.gain, 1e-9)) for x in (gain, order))
     needed = numbers["lifetimes"] * max((3 * short) ** 2, 1.0)
     many = "more than 100,000" if needed > 1e5 else f"about {2 ** int(np.ceil(np.log2(needed))):,}"
@@ -224,7 +225,7 @@ def _estimate_lifetimes(numbers: dict[str, Any], gain: np.ndarray, order: np.nda
 
 
 def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: Rule) -> np.ndarray:
-    """Per resample whether training problems are solved and others are not."""
+    """Whether, in each resample, the subject solves its training problems and not others."""
     never = np.zeros(rule.resamples, bool)
     if not {"seen", "fresh"} <= set(curves):
         return never

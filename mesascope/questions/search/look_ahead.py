@@ -1,7 +1,7 @@
-"""How far ahead does it choose well, on fully observed problems at their first trial?
+"""How far ahead does it choose well, on the first trial of fully observed problems?
 
-Actions at the first trial of a lifetime on fresh tasks, by how many steps ahead they differ in value. A map from
-problem to action, learnt in training, chooses well too; the axis `search` asks for more.
+The metric groups its actions on the first trial of fresh tasks by how many steps ahead they differ in value. A map from
+problem to action that was learnt in training also chooses well, so the axis `search` requires more.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.questions.search.reading import Counted, plans_of, success_by_depth, ticks_of
 from mesascope.stats import ratio
 
-EXACT = 8  # depths up to this have a bin each; beyond it 9 to 16, 17 to 32 and so on
+EXACT = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
 TICKS = 8
 
 
@@ -19,7 +19,7 @@ TICKS = 8
     conditions=("intact", f"thinking:ticks={TICKS}"),
 )
 def metric(trials, references, replay):
-    """How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?"""
+    """How often is its first action on fresh tasks a best one, for each depth that it must look ahead?"""
     if "fresh" not in trials:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
     rollout, readings = trials["fresh"], []
@@ -39,7 +39,7 @@ def metric(trials, references, replay):
 
 
 def _bin_distances(by_far: dict[int, Counted]) -> dict[str, Counted]:
-    """Counts grouped by 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
+    """Groups counts into 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
     bins: dict[str, Counted] = {}
     for far, counted in sorted(by_far.items()):
         low = 1 << (far - 1).bit_length() - 1 if far > EXACT else far

@@ -1,7 +1,7 @@
-"""Where a planner and a table of its actions on the training problems differ, which of the two does it follow?
+"""If a planner and a table of its actions on the training problems differ, which of the two does the subject follow?
 
-The first trial on fresh tasks is read: the problem is fully observed and there is no experience of it. On the training
-problems both act alike.
+The metric uses the first trial on fresh tasks, where the subject observes the whole problem and has no experience of
+it. On the training problems planner and table act alike.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from mesascope.stats import ratio
 
 @asks("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
 def metric(trials, references, replay):
-    """Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?"""
+    """If a planner and its cached clone differ on fresh tasks, how often does it act like the planner?"""
     rollout = trials.get("fresh")
     if rollout is None:
         raise DoesNotApply("there are no lifetimes on fresh tasks")

@@ -1,4 +1,4 @@
-"""Right actions by ticks, by depth and at a change; the metrics of search and the search axis use them."""
+"""Counts of right actions by ticks, by depth and at a change, for the search metrics and the search axis."""
 
 from typing import Any, NamedTuple
 
@@ -10,11 +10,11 @@ from mesascope.contracts.metric import DoesNotApply, family_of
 from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
 
-EQUAL = 1e-9  # values no farther apart than this are the same
+EQUAL = 1e-9  # values that differ by at most this count as equal
 
 
 class Counted(NamedTuple):
-    """Counts of actions per lifetime [N]: the right ones, and all that count."""
+    """Counts of actions in each lifetime [N]: the right ones, and all that count."""
 
     right: np.ndarray
     total: np.ndarray
@@ -24,13 +24,13 @@ class Counted(NamedTuple):
         return float(self.right.sum() / self.total.sum()) if self.total.sum() else None
 
     def resample(self, weights: np.ndarray) -> np.ndarray:
-        """[resamples] the share of right actions; NaN if no action counts."""
+        """[resamples] The share of right actions in each resample; NaN if no action counts."""
         total = weights @ self.total
         return np.where(total > 0, (weights @ self.right) / np.maximum(total, 1e-9), np.nan)
 
 
 def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
-    """The plans on the trials of one split, for a metric: the family is the one that the trials name.
+    """The plans for the trials of one split, according to the family that the trials name.
 
     Raises:
         DoesNotApply: the family is not available or does not show plans, or the observations were not saved.
@@ -45,7 +45,7 @@ def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
 
 
 def ticks_of(label: str) -> int:
-    """The ticks at each observation under a condition: 1 for 'intact', 0 for conditions other than 'thinking'."""
+    """The number of ticks per observation in a condition: 1 for 'intact', 0 for conditions other than 'thinking'."""
     if label == "intact":
         return 1
     head, _, number = label.partition("=")
@@ -53,14 +53,14 @@ def ticks_of(label: str) -> int:
 
 
 def right_acts(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
-    """[N, T, S] whether an action was a best one, and whether actions differed in value."""
+    """[N, T, S] Whether the action taken was a best one, and whether it counts because actions differed in value."""
     chosen = np.take_along_axis(plan.values, np.maximum(plan.action, 0)[..., None], -1)[..., 0]
     differ = np.ptp(plan.values, -1) > EQUAL
     return chosen >= plan.values.max(-1) - EQUAL, differ & (plan.action >= 0)
 
 
 def success_by_depth(plan: Plans) -> dict[int, Counted]:
-    """Counts of right actions by depth, at the first trial of fully observed problems."""
+    """Counts of right actions at each depth, on the first trial of fully observed problems."""
     right, eligible = right_acts(plan)
     eligible, far = eligible[:, 0] & plan.shown[:, 0, None], plan.far[:, 0]
     counts = {}
@@ -71,17 +71,17 @@ def success_by_depth(plan: Plans) -> dict[int, Counted]:
 
 
 def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> Counted:
-    """Counts of actions that follow a change, among those that were right before it and are now wrong.
+    """Counts the actions that follow a change, of those whose predecessor was right before the change and is now wrong.
 
     Args:
-        plan: of the trials.
+        plan: the plans for the trials.
         change: the trial at which the task changes.
         nearest: the smallest depth that counts.
         farthest: the largest depth that counts; 0 for any.
     """
     now, old, last = plan.values[:, change], plan.before[:, change], plan.values[:, change - 1]
     before, action = plan.action[:, change - 1], plan.action[:, change]
-    same = np.isclose(old, last).all(-1)  # the same place as one trial earlier
+    same = np.isclose(old, last).all(-1)  # the same state as one trial earlier
     differ = (np.ptp(now, -1) > EQUAL) & (np.ptp(old, -1) > EQUAL) & (now.argmax(-1) != old.argmax(-1))
     far = plan.far[:, change]
     within = (far >= nearest) & ((far <= farthest) if farthest else True)

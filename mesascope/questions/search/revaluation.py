@@ -1,9 +1,9 @@
 """Does the first action after a change follow it, without experience of the change?
 
-Half-way on the splits 'revalued' a new worth of outcomes, or a new map of where actions lead, is announced or shown.
-The actions that count were right before, are wrong now, and differ only more than one step ahead. Cached values follow
-neither change; a successor representation follows a new worth and not a new map. Following both is not evidence of
-search: a map from observation to action does so too.
+Half-way through lifetimes of the split 'revalued', the task announces or shows a new worth of outcomes, or a new map of
+where actions lead. The metric counts cases in which the previous action is now wrong and actions differ in value only
+more than one step ahead. Cached values follow neither change, and a successor representation follows a new worth but
+not a new map. Following both is not evidence of search, because a map from observation to action does so too.
 """
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks

@@ -1,7 +1,7 @@
-"""How often does it succeed, given more and more ticks at the same observation?
+"""How often does it succeed when it gets more ticks at the same observation?
 
-The curve of success over thinking time may rise or fall. A rise is a gain from computation, which is not search:
-running sums gain, and so does an answer whose noise averages out. The weaker of two networks can gain more.
+Success may rise or fall with thinking time. A rise is a gain from computation, which is not evidence of search: running
+sums gain, and so does an answer whose noise averages out. The weaker of two networks can gain more.
 """
 
 import numpy as np
@@ -17,10 +17,10 @@ CURVE = "curve"  # the split of logged curves: success against steps, with unpai
 
 
 def metric(ticks: str = "2+8") -> Metric:
-    """How often does it succeed, given more and more ticks at the same observation?
+    """How often does it succeed when it gets more ticks at the same observation?
 
     Args:
-        ticks: numbers of ticks, joined by +; one tick is always included.
+        ticks: the numbers of ticks, joined by +; one tick is always included.
     """
     counts = sorted(set(_parse_counts(ticks)))
 
@@ -52,14 +52,14 @@ def _parse_counts(ticks: str) -> list[int]:
 
 
 def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
-    """Readings: success by ticks (by steps in a logged curve), and the gain and loss from the most of them."""
+    """Readings of success by ticks (by steps in a logged curve), and of the gain or loss from the largest number."""
     successes = _find_successes(trials) if paired else _read_logged(trials)
     if len(successes) < 2:
         raise DoesNotApply("it was not given more ticks, or its tasks say of no act that it can be thought out")
     word, unit, readings = "tick" if paired else "step", "" if paired else "problem", []
     windows = {"": slice(None)}
     if paired and trials.sizes["trial"] > 1:
-        windows[", first trial"] = slice(0, 1)  # computation on a repeated problem goes on over trials
+        windows[", first trial"] = slice(0, 1)  # computation on a repeated problem continues from trial to trial
     for when, window in windows.items():
         by = {n: np.nanmean(x[:, window], -1) if paired else x[:, 0] for n, x in successes.items()}
         readings += [Reading(x, split, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in by.items()]
@@ -76,13 +76,13 @@ def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
 
 
 def _read_logged(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Per number of steps, rising: [N, 1] whether each problem was solved; NaN beyond the last problem."""
+    """Whether each problem was solved [N, 1], for each number of steps, fewest first; NaN beyond the last problem."""
     labels = sorted((int(c.partition("=")[2]), c) for c in trials.condition.values.tolist())
     return {n: trials.score.sel(condition=c).values.astype(float) for n, c in labels}
 
 
 def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Per number of ticks, rising: [N, T] whether each trial got the best score; NaN if the trial did not happen."""
+    """Whether each trial [N, T] got the best score, for each number of ticks, fewest first; NaN if it was not run."""
     labels = sorted((ticks_of(c), c) for c in trials.condition.values.tolist() if ticks_of(c))
     best, successes = trials.best.values.astype(float), {}
     for n, label in labels:
@@ -92,7 +92,7 @@ def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def _difference(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
-    """Numbers with the difference of both means as their mean, and with the spread that gives its standard error."""
+    """Numbers whose mean is the difference of the two means, and whose spread gives its standard error."""
     if paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]

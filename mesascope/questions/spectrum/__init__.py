@@ -1,1 +1,1 @@
-"""From just doing the task to acquiring it: what the carry contributes, how far back, and on which tasks."""
+"""Where a subject stands on the spectrum from just doing the task to acquiring it."""

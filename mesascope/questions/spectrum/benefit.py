@@ -1,4 +1,4 @@
-"""Does feedback older than w trials, held in the carry, change what it scores?"""
+"""Does feedback older than w trials, which only its carry can contain, change its score?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
@@ -12,7 +12,7 @@ from mesascope.trials import reflex_window
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """Does feedback older than a few trials, held in the carry, change what it scores?"""
+    """Does feedback older than a few trials, which only its carry can contain, change its score?"""
     rollout = fresh(trials)
     older = f"feedback_shuffled:older_than={reflex_window(rollout.sizes['trial'])}"
     intact, shuffled = (ratio(*gains(rollout, label)) for label in ("intact", older))

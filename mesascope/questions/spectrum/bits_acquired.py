@@ -1,10 +1,10 @@
-"""How many bits about its hidden task do late actions hold, older than a few trials?
+"""How many bits about its hidden task do its late actions contain from feedback older than a few trials?
 
 The family's tasks have S independent parts (latents `part` and `right`). The information between the right action and
-the action taken, summed over parts, is a lower bound of what the carry holds about the task, whatever goal the subject
-pursues. An action that goes by one of M stored tasks holds at most log2 M bits. 'Strict' keeps that bound for a subject
-that answers the parts of the last trials by reflex and chooses its stored task for the others. The values are
-pseudo-values of a jackknife over lifetimes.
+the action taken, summed over parts, is a lower bound on what the carry contains about the task, whatever goal the
+subject pursues. A subject that copies its actions from one of M stored tasks has at most log2 M bits. 'Strict' keeps
+that bound for a subject that answers the parts of the last trials by reflex and the others from its stored task. The
+values are pseudo-values of a jackknife over lifetimes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
-    """How many bits about its hidden task do late actions hold, older than a few trials?"""
+    """How many bits about its hidden task do its late actions contain from feedback older than a few trials?"""
     data = require_choices(fresh(trials))
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
@@ -46,10 +46,10 @@ def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view
     """Pseudo-values [N], one per lifetime, whose mean is the number of bits.
 
     Args:
-        trials: of one condition, axes lifetime, trial, with `part`, `right` and the attribute `parts`.
-        window: only trials count whose part did not come in so many trials before; 0 counts all.
-        strict: counts only the parts that did not come in the window, instead of scaling up to all.
-        view: 'pooled' is one table of right action and action taken; 'part' and 'trial' have a table for each.
+        trials: the trials of one condition, axes lifetime, trial, with `part`, `right` and the attribute `parts`.
+        window: a trial counts only if its part did not occur in this number of trials before it; 0 counts all.
+        strict: count only the parts that did not occur in the window, instead of scaling up to all parts.
+        view: 'pooled' for one table of right action and action taken; 'part' or 'trial' for a table of each.
     """
     part, right = (trials[name].values.astype(int) for name in ("part", "right"))
     length = part.shape[1]
@@ -69,7 +69,7 @@ def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view
 
 
 def _unseen(part: np.ndarray, window: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each trial's part [N, T] did not come in the trials before, and how many parts did not."""
+    """Whether each trial's part was absent from the window before it [N, T], and how many parts were absent [N, T]."""
     lifetimes, length = part.shape
     recent = np.zeros((lifetimes, length, parts), bool)
     for i in range(1, window + 1):

@@ -1,4 +1,4 @@
-"""How much a response differs from the undisturbed one; the metrics of dependence share this."""
+"""How much a response differs from the undisturbed one, for the metrics of dependence."""
 
 from collections.abc import Mapping
 
@@ -9,11 +9,11 @@ from mesascope.contracts.metric import Reading, replicates
 
 
 def dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
-    """Readings: the share of choices that changes under conditions that last for one response.
+    """Readings of the share of choices that changes under conditions that last for one response.
 
     Args:
-        trials: of one split.
-        changes: what each condition changes, in words, by the condition's label.
+        trials: the trials of one split.
+        changes: what each condition changes, in words; the keys are the conditions' labels.
 
     Raises:
         DoesNotApply: a condition was not run.
@@ -30,10 +30,10 @@ def dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
 
 
 def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
-    """[N] the share of choices changed, from the second trial on; total variation if there are probabilities.
+    """[N] The share of choices that changes, from the second trial on; total variation if there are probabilities.
 
-    Real actions: how far they move, in standard deviations of all undisturbed actions, at most 1.
-    Trials with several steps: from the second step on, over the steps that happened.
+    For real actions, it is how far they move, in standard deviations of all undisturbed actions and at most 1. If
+    trials have several steps, it covers the steps that happened, from the second one on.
     """
     if "log_probs" in trials:
         logs = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
@@ -48,7 +48,7 @@ def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
 
 
 def _mean(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
-    """[N] the mean of values [N, T] or [N, T, S] over all responses except the first."""
+    """[N] The mean of values [N, T] or [N, T, S] over all responses except the first."""
     if values.ndim == 2:
         return values[:, 1:].mean(-1)
     action = trials.action.sel(condition="intact").values
@@ -58,7 +58,7 @@ def _mean(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
 
 
 def mean_divergence(trials: xr.Dataset, label: str) -> np.ndarray:
-    """[N] mean Kullback-Leibler divergence KL(undisturbed ‖ disturbed), log-ratios capped at 20 nats."""
+    """[N] The mean Kullback-Leibler divergence KL(undisturbed ‖ disturbed), with log-ratios capped at 20 nats."""
     one, other = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
     with np.errstate(invalid="ignore"):
         terms = np.where(one > -np.inf, np.exp(one) * np.minimum(one - other, 20.0), 0.0)

@@ -1,9 +1,9 @@
-"""What does it lose when its carry is fresh before every trial, or once?"""
+"""What does it lose when its carry is reset before every trial, or once half-way?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 
-AFTER = 10  # trials looked at after the one reset
+AFTER = 10  # how many trials after the single reset are scored
 
 
 @asks(

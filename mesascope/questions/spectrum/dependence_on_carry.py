@@ -1,4 +1,4 @@
-"""What part of its choices changes when only the carry is exchanged, for one response?"""
+"""What share of its choices changes when only its carry is exchanged, for one response?"""
 
 from mesascope.contracts.metric import asks, fresh
 from mesascope.questions.spectrum.changes import dependence
@@ -13,5 +13,5 @@ CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_onc
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """What part of its choices changes when only the carry is exchanged, for one response?"""
+    """What share of its choices changes when only its carry is exchanged, for one response?"""
     return dependence(fresh(trials), CHANGES)

@@ -1,4 +1,4 @@
-"""What part of its choices changes when only the last percept is exchanged, for one response?"""
+"""What share of its choices changes when only the last percept is exchanged, for one response?"""
 
 from mesascope.contracts.metric import asks, fresh
 from mesascope.questions.spectrum.changes import dependence
@@ -16,5 +16,5 @@ CHANGES = {
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """What part of its choices changes when only the last percept is exchanged, for one response?"""
+    """What share of its choices changes when only the last percept is exchanged, for one response?"""
     return dependence(fresh(trials), CHANGES)

@@ -1,4 +1,4 @@
-"""Given another lifetime's carry for one response, does it act as that lifetime would, or as its own?"""
+"""When it gets another lifetime's carry for one response, does it act like that lifetime or like its own?"""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ LABEL = "carry_exchanged_once:fresh=0"
     expects={"learner": "+", "lookalike": "any", "still": "-"},
 )
 def metric(trials, references, replay):
-    """Given another lifetime's carry for one response, does it act as that lifetime would?"""
+    """When it gets another lifetime's carry for one response, does it act like that lifetime?"""
     rollout = fresh(trials)
     replicates(rollout, LABEL)
     own = rollout.action.sel(condition="intact").values

@@ -1,4 +1,4 @@
-"""Whether older feedback brings the gain on tasks that no bank of training tasks could contain."""
+"""Whether older feedback accounts for the gain on tasks that no bank of training tasks could contain."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,20 +16,20 @@ UNKNOWN = "its training tasks are unknown"
 def read_beyond_banks(
     trials: Mapping[str, xr.Dataset], weights: Mapping[str, np.ndarray], against: bool, rule: Any
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
-    """Reads the splits that no bank could contain, for a subject whose training tasks are unknown.
+    """Decides whether a subject whose training tasks are unknown acquires tasks that no bank could contain.
 
-    The subject acquires if, on every such split, both its gain and its loss from shuffling feedback older than a few
-    trials pass the bar of the benefit.
+    It does if, on every split of such tasks, its gain and its loss from shuffling feedback older than a few trials are
+    both above the smallest benefit.
 
     Args:
-        trials: the subject's data set per split.
-        weights: [resamples, N] of the lifetimes, per split.
+        trials: the subject's data set for each split.
+        weights: the weights of the lifetimes [resamples, N] for each split.
         against: whether the subject goes against the pay-off.
-        rule: the constants of the placement.
+        rule: the constants of the placement rule.
 
     Returns:
-        Per resample 0 if the subject acquires, else NaN; None if this cannot be decided. Then the reason why not, and
-        the numbers per split.
+        For each resample 0 if the subject acquires, else NaN, or None if this cannot be decided; the reason why it
+        cannot, or None; and the numbers for each split.
     """
     splits = [split for split, rollout in trials.items() if rollout.attrs.get("inexpressible")]
     numbers, passes, lacking = {}, [], []

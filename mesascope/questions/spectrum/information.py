@@ -1,23 +1,23 @@
-"""Mutual information between the right action and the action taken, without the bias of small samples.
+"""Mutual information between the right action and the action taken, corrected for the bias of small samples.
 
-Counts of one lifetime are sums over its trials, so leaving a lifetime out is a subtraction, and the jackknife over
-lifetimes (Quenouille 1956; Efron and Tibshirani 1993, chapter 11) costs one pass.
+The counts of a lifetime are sums over its trials. So a lifetime is left out by subtraction, and the jackknife over
+lifetimes (Quenouille 1956; Efron and Tibshirani 1993, chapter 11) needs one pass.
 """
 
 import numpy as np
 
-CHUNK = 64  # lifetimes that are left out at once
+CHUNK = 64  # for how many lifetimes a leave-one-out table is made at a time
 
 
 def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
-    """Weights [N, cells, K, K] of right action and action taken, per lifetime and cell.
+    """Counts pairs of right action and action taken [N, cells, K, K], for each lifetime and cell.
 
     Args:
         right: [N, T] the right action.
         taken: [N, T, K] the probability of each action, or one for the action taken.
         counts: [N, T] whether a trial counts.
-        cell: [N, T] the cell that a trial belongs to: the cue, or the trial; zeros for one table.
-        cells: how many cells there are.
+        cell: [N, T] the cell that a trial belongs to: its part, or its index; zeros for a single table.
+        cells: the number of cells.
     """
     lifetimes, _, choices = taken.shape
     table = np.zeros((lifetimes * cells * choices, choices))
@@ -27,7 +27,7 @@ def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: 
 
 
 def information(table: np.ndarray) -> np.ndarray:
-    """Mutual information [...] in bits of tables [..., cells, K, K], each cell weighted by its counts."""
+    """Mutual information [...], in bits, of tables [..., cells, K, K]; each cell is weighted by its counts."""
     total = table.sum((-1, -2))
     joint, marginals = _entropy_terms(table).sum((-1, -2)), (table.sum(-1), table.sum(-2))
     bits = joint + _entropy_terms(total) - sum(_entropy_terms(m).sum(-1) for m in marginals)
@@ -35,9 +35,9 @@ def information(table: np.ndarray) -> np.ndarray:
 
 
 def jackknife(table: np.ndarray) -> np.ndarray:
-    """Pseudo-values [N] of the information in weights [N, cells, K, K]: their mean is the estimate without its bias.
+    """Pseudo-values [N] of the information in counts [N, cells, K, K].
 
-    Their spread gives the standard error, as for numbers of independent lifetimes.
+    Their mean is the bias-corrected estimate, and their spread gives its standard error.
     """
     n, total = len(table), table.sum(0)
     without = np.concatenate([information(total - table[i : i + CHUNK]) for i in range(0, n, CHUNK)])

@@ -1,4 +1,4 @@
-"""What share of what could be gained over chance does it gain, on every split?"""
+"""What share of the possible gain over chance does it get, on every split?"""
 
 from mesascope.contracts.metric import Reading, asks, gains
 from mesascope.stats import ratio
@@ -9,7 +9,7 @@ from mesascope.stats import ratio
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon", "inverted"),
 )
 def metric(trials, references, replay):
-    """What share of what could be gained over chance does it gain in the trials that count?"""
+    """What share of the possible gain over chance does it get in the trials that count?"""
     return [
         Reading(ratio(*gains(rollout, "intact")), split=split)
         for split, rollout in trials.items()

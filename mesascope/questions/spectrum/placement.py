@@ -1,7 +1,7 @@
-"""Places a subject on the spectrum from 'just doing the task' to 'acquiring it', or 'undetermined' with a reason.
+"""Places a subject on the spectrum from 'just doing the task' to 'acquiring it', or says why that is undetermined.
 
-The ladder: inert, reactive, tracking, locating, acquiring, general. A placement is an interval on it: `lowest` is
-the highest rung whose own bar is passed, `highest` the lowest rung that few resamples exceed.
+The ladder has the rungs inert, reactive, tracking, locating, acquiring and general. A placement is an interval on it:
+`lowest` is the highest rung whose own bar is passed, and `highest` is the lowest rung that few resamples exceed.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from mesascope.trials import FEW, gain, reflex_window
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot tell
-REPLICATES = 4  # of the shuffled run; a single one has nearly twice the error
+REPLICATES = 4  # of the run with shuffled feedback; a single replicate has nearly twice the error
 KINDS = ("shifted", "exchanged", "restructured")
 WORDS = {
     "inert": "nothing in the lifetime changes what it does",
@@ -45,19 +45,21 @@ OPEN = {
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """The constants of the placement rule; printed with every placement.
+    """The constants of the placement rule, which are printed with every placement.
 
     Attributes:
-        older_than: w, the latest trials whose feedback is not shuffled; a fifth of a lifetime that is too short.
+        older_than: w, the number of latest trials whose feedback is not shuffled; a fifth of the lifetime if that is
+            less.
         smallest_benefit: the smallest benefit that counts, as a share of what could be gained.
         smallest_change: the smallest share of changed choices that counts.
-        errors: by how many standard errors the benefit must exceed its smallest size.
-        cut: the position that separates locator from learner.
+        errors: the number of standard errors by which the benefit must exceed the smallest benefit.
+        cut: the position that separates locators from learners.
         hold: the smallest retention that counts as holding.
         share: the share of resamples that must pass a bar.
-        bank_limit: the share that an ideal locator may keep on fresh tasks before the bank cannot tell.
-        resamples: bootstrap resamples of lifetimes.
-        seed: of the bootstrap.
+        bank_limit: if the ideal locator keeps at least this share on fresh tasks, the bank cannot distinguish locating
+            from acquiring.
+        resamples: how many times the bootstrap resamples the lifetimes.
+        seed: the seed of the bootstrap.
     """
 
     older_than: int = FEW
@@ -83,9 +85,9 @@ class Placement:
         direction: 'for' or 'against' the pay-off, 'none' below locating.
         probability: the share of resamples in which the rule returns each level; not a posterior.
         numbers: the numbers that the rule used.
-        reason: in words, with what would settle it.
-        axes: readings on other axes, by name: each a `mesascope.contracts.axis.Verdict` as plain data.
-        rule: the constants.
+        reason: the reason in words, and what would settle the placement if it is open.
+        axes: readings on other axes, by name; each is a `mesascope.contracts.axis.Verdict` as plain data.
+        rule: the constants of the rule.
     """
 
     level: str
@@ -128,11 +130,12 @@ def place(
     """Places a subject on the spectrum.
 
     Args:
-        trials: the subject's data set per split; 'fresh' with the conditions of the benefit and dependence metrics.
-        references: by role ('learner', 'discounting', 'locator'), each on the same tasks; for a subject that goes
-            against the pay-off also 'learner against' and 'locator against', if they were run.
+        trials: the subject's data set for each split; 'fresh' needs the conditions of the benefit and dependence
+            metrics.
+        references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'); for a
+            subject that goes against the pay-off also 'learner against' and 'locator against', if they were run.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
-        rule: the constants.
+        rule: the constants of the rule.
 
     Raises:
         MesascopeError: the fresh split or one of its conditions is missing.
@@ -215,10 +218,10 @@ def place(
 
 
 def _measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Shares of choices changed by the percept and by the carry, by two conditions each."""
+    """The shares of choices that change with the percept and with the carry, each under two conditions."""
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
         replicates(fresh, label)
-    ways = [f"percept_exchanged_once:action={i}" for i in (0, 1)]  # real actions have the first only
+    ways = [f"percept_exchanged_once:action={i}" for i in (0, 1)]  # real actions have only the first
     percept = [choices_changed(fresh, way) for way in ways if way in fresh.condition]
     carry = [choices_changed(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
     return percept, carry
@@ -226,7 +229,7 @@ def _measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.nd
 
 @dataclasses.dataclass
 class Gains:
-    """Gains per lifetime of the subject and of references, in one direction, and their resampled means."""
+    """The gains of the subject and its references in each lifetime, for or against the pay-off, with their weights."""
 
     trials: Splits
     references: Mapping[str, Splits]
@@ -239,7 +242,7 @@ class Gains:
         return [r for r in counted if r.partition(":")[0] == kind and self.best(r) is not None]
 
     def of(self, role: str | None, split: str, label: str = "intact") -> np.ndarray | None:
-        """The gain [N] of a reference, or of the subject if the role is None; None if it was not run."""
+        """The gain [N] of a reference, or of the subject if the role is None; None if the reference was not run."""
         if role is None:
             return gain(self.trials[split], label, against=self.against)[0]
         trials = self.reference(role, split)
@@ -248,13 +251,13 @@ class Gains:
         return gain(trials, label, against=self.against)[0]
 
     def reference(self, role: str, split: str) -> xr.Dataset | None:
-        """The trials of a reference on a split, in the subject's direction; None if it was not run."""
+        """The trials of a reference on a split, in the subject's direction; None if the reference was not run."""
         return self.references.get(f"{role} against" if self.against else role, {}).get(split)
 
     def best(self, split: str) -> np.ndarray | None:
-        """The gain of the reference that gains most on a split, restarted at the change or not.
+        """The gain of the reference that gains most on a split, whether restarted at the change or not.
 
-        None if no reference gains more than two standard errors: then there is nothing to compare with.
+        None if no reference gains more than two standard errors, because then there is nothing to compare with.
         """
         rows = []
         for role in ("learner", "discounting"):
@@ -267,7 +270,10 @@ class Gains:
 def _test_locating(
     gained: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]
 ) -> tuple[np.ndarray | None, str | None]:
-    """Per resample 1 if nearer to the locator, 0 if not, NaN if the bank cannot tell; or None, with the reason."""
+    """Says for each resample whether the subject is nearer to the locator (1) or not (0); NaN if the bank cannot tell.
+
+    The first value is None if this was not tested. The second is then the reason, or None for unlimited training tasks.
+    """
     if trained_on == "unlimited":
         return None, None
     if trained_on == "unknown":
@@ -299,7 +305,7 @@ def _test_locating(
 
 
 def _test_retention(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
-    """Per resample whether the gain holds on changed splits of every kind; and the kinds that were not run."""
+    """Whether, in each resample, the gain holds on changed splits of every kind; and the kinds that were not run."""
     learner = gained.of("learner", "fresh")
     numbers["retention"], numbers["held"] = {}, []
     retained = np.ones(len(next(iter(gained.weights.values()))), bool)
@@ -337,14 +343,14 @@ def _test_retention(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple
 
 
 def _count_needed(distance: float, error: float, n: int, errors: float = 1.645) -> int | None:
-    """How many lifetimes would bring a number clear of its bar; None if the distance is about zero."""
+    """How many lifetimes would separate a number from its bar; None if the distance is about zero."""
     if abs(distance) < 1e-3 or not np.isfinite(error):
         return None
     return int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64)
 
 
 def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) -> str:
-    """The placement in words, with what would settle it."""
+    """Explains the placement in words, and says what would settle it if it is open."""
     n, settled = numbers["lifetimes"], lowest == highest
     fresh = UNBANKED if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
     fresh = [fresh, WORDS["general"]][: lowest - 3]

@@ -3,14 +3,14 @@
 import numpy as np
 
 ROLES = ("learner", "locator")
-BANK_LIMIT = 0.98  # the share that an ideal locator may keep on fresh tasks before the bank cannot tell
+BANK_LIMIT = 0.98  # the bank cannot tell if the ideal locator keeps at least this share on fresh tasks
 
 
 def retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ρ and λ: the shares of their gain that subject and locator keep on fresh tasks, relative to the learner.
+    """ρ and λ, the shares of their gain that the subject and the locator keep on fresh tasks, relative to the learner.
 
     Args:
-        means: gains [6, …] of subject, learner and locator on fresh tasks, then on seen tasks.
+        means: the gains [6, …] of subject, learner and locator on fresh tasks, then on seen tasks.
     """
     subject, learner, locator, seen, seen_learner, seen_locator = means
     scale = seen_learner / learner
@@ -18,6 +18,6 @@ def retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def position(means: np.ndarray) -> np.ndarray:
-    """(ρ - λ) / (1 - λ) from gains [6, …] of subject, learner and locator on fresh, then on seen tasks."""
+    """The position (ρ - λ) / (1 - λ), from gains [6, …] as in `retention_shares`."""
     rho, lam = retention_shares(means)
     return (rho - lam) / (1 - lam)

@@ -22,7 +22,7 @@ def metric(trials, references, replay):
     stayed = action[:, 1:] == action[:, :-1]
     middle = np.nanmedian(np.unique(paid[valid])) if valid.any() else 0.0
     well, badly = valid & (paid > middle), valid & (paid <= middle)
-    if valid.any() and not well.any():  # two levels: the middle is between them
+    if valid.any() and not well.any():  # with two levels, the middle is between them
         well, badly = valid & (paid >= middle), valid & (paid < middle)
     after = [mean(np.where(mask, stayed, np.nan)) for mask in (well, badly)]
     return [Reading(after[0] - after[1], split=str(rollout.attrs["split"]))]

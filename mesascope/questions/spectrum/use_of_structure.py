@@ -1,9 +1,9 @@
-"""Does it use that arms depend on each other?
+"""Does it make use of the dependence between arms?
 
-Beating Thompson sampling on dependent arms shows nothing: the Bayes-optimal policy for independent arms does so too
-(regret 1.35 on the medium arms of Wang et al. 2016, where 1.00 is optimal and Thompson has 3.01). So the bar there is
-1.20. The reverse test is sharper: a policy that relies on a dependence loses on independent arms (about 2.8 instead of
-1.75).
+Beating Thompson sampling on dependent arms is not evidence, because the Bayes-optimal policy for independent arms does
+so too (regret 1.35 on the medium arms of Wang et al. 2016, where 1.00 is optimal and Thompson has 3.01). So the bar
+there is 1.20. The reverse test is sharper, because a policy that relies on a dependence loses on independent arms
+(about 2.8 instead of 1.75).
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ APART = "restructured:independent"
     references=("learner", "strongest"),
 )
 def metric(trials, references, replay):
-    """Does it use that arms depend on each other, tested on dependent and on independent arms?"""
+    """Does it make use of the dependence between arms? The test compares dependent with independent arms."""
     away = next((r for r in (APART, *JOINED) if r in trials), "")
     if not away or "fresh" not in trials:
         raise DoesNotApply("the family has no arms that depend on each other on one split and not on another")
@@ -50,5 +50,5 @@ def metric(trials, references, replay):
 
 
 def _regret(trials: xr.Dataset) -> np.ndarray:
-    """[N] the regret of each lifetime."""
+    """[N] The regret of each lifetime."""
     return np.nansum(trials.best.values - payoff(trials), -1)

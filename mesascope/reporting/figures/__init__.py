@@ -1,4 +1,4 @@
-"""The report's figures: each file computes its numbers and draws them onto axes."""
+"""The report's figures. Each file computes the numbers of a figure and draws them."""
 
 import base64
 import contextlib
@@ -11,9 +11,9 @@ from mesascope.reporting.hints import Axes, Figure
 from mesascope.reporting.words import shorten
 
 GAINED = "share of what could be gained (0 chance, 1 the best act every time)"
-WIDTH = 9.0  # inches of 72 units
-SCALE = 1.6  # pixels of the page to a unit of the picture, at most
-COLOURS = {  # ink by name; the page's style sheet may replace each, for a readable dark page
+WIDTH = 9.0  # in inches, each of which has 72 units
+SCALE = 1.6  # at most this many pixels of the page per unit of the picture
+COLOURS = {  # the colours by name; the page's style sheet may replace each, so that a dark page is readable
     "ink": "#1b1b1c",
     "soft": "#66666b",
     "line": "#dcdce0",
@@ -42,28 +42,28 @@ STYLE = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Gives all figures one style, whatever the user's own style; restores the user's style afterwards."""
+    """Gives all figures the same style, and restores the user's own style afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)  # pyright: ignore[reportCallIssue, reportArgumentType]
-        with warnings.catch_warnings():  # the reader's browser has its own fonts
+        with warnings.catch_warnings():  # fonts may be missing here, but not in the reader's browser
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
             yield
 
 
 def svg(figure: Figure, name: str, description: str) -> str:
-    """A figure as one SVG element for a page with several.
+    """Converts a figure to one SVG element that can stand on a page with others.
 
     Args:
-        figure: drawn within `style()`.
-        name: of the figure; keeps identifiers of several figures apart.
-        description: text for a screen reader.
+        figure: a figure that was drawn within `style()`.
+        name: the name of the figure, which makes its identifiers unique on the page.
+        description: the text for a screen reader.
 
     Returns:
-        The same text for the same figure: no dates, no random identifiers.
+        The SVG text, which is always the same for the same figure: it contains no dates or random identifiers.
     """
     import html
 
@@ -75,13 +75,13 @@ def svg(figure: Figure, name: str, description: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r"<[^>]*>", _tag, text)  # only tags change: '<' in text is escaped
+    text = re.sub(r"<[^>]*>", _tag, text)  # changes only tags, because '<' in text is escaped
     text = re.sub(r">\n\s*<", ">\n<", text)
     return _root(text, html.escape(description, quote=True))
 
 
 def _root(text: str, label: str) -> str:
-    """The root element with a label, and a maximum size instead of a fixed one."""
+    """Gives the root element a label, and a maximum size in place of its fixed size."""
     head, rest = text.split(">", 1)
     box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', head)
     widest = f' style="max-width: {SCALE * float(box.group(1)):.0f}px"' if box else ""
@@ -90,7 +90,7 @@ def _root(text: str, label: str) -> str:
 
 
 def _tag(match: re.Match[str]) -> str:
-    """One tag with colours that a style sheet can replace, and without unneeded identifiers."""
+    """Makes a tag's colours replaceable by a style sheet, and removes identifiers that nothing needs."""
     tag = match.group()
     if tag.startswith("<g id="):
         tag = "<g/>" if tag.endswith("/>") else "<g>"
@@ -103,7 +103,7 @@ def _tag(match: re.Match[str]) -> str:
 
 
 def _index_colours(match: re.Match[str]) -> str:
-    """The picture with a palette if it has at most 256 colours: half the size."""
+    """Gives the picture a palette if it has at most 256 colours, which halves its size."""
     import numpy as np
     from PIL import Image
 
@@ -119,7 +119,7 @@ def _index_colours(match: re.Match[str]) -> str:
 
 
 def label_rows(axes: Axes, count: int, title: str) -> None:
-    """Prepares a panel of rows: a line for each row, a line at zero, and a title."""
+    """Prepares a panel of rows, with a line for each row, a line at zero, and a title."""
     axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for y in range(count):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
@@ -128,14 +128,14 @@ def label_rows(axes: Axes, count: int, title: str) -> None:
 
 
 def panels(count: int, most: int, height: float, x: str, y: str = ""):
-    """A figure with a panel per subject, and the panels in order.
+    """Makes a figure with one panel per subject; returns the figure and its panels in order.
 
     Args:
-        count: how many panels.
-        most: panels in a row.
-        height: of a row in inches.
+        count: the number of panels.
+        most: the largest number of panels in a row.
+        height: the height of a row in inches.
         x: the label below all panels.
-        y: the label at their side.
+        y: the label beside all panels.
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Recognition and acquisition by the number of shots in the context; a figure per way of asking."""
+"""Draws recognition and acquisition by the number of shots in the context, in one figure per way of asking."""
 
 import re
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ class Growth(NamedTuple):
     """Recognition and acquisition by shots: rows of [shots, estimate, low, high].
 
     Attributes:
-        name: the subject's.
-        asked: log_probs, samples, answer, or '' for a subject without questions in words.
-        recognition: [S, 4].
-        acquisition: [S, 4].
+        name: the subject's name.
+        asked: 'log_probs', 'samples' or 'answer'; '' for a subject that is not asked in words.
+        recognition: [S, 4] the rows of recognition.
+        acquisition: [S, 4] the rows of acquisition.
     """
 
     name: str
@@ -56,7 +56,7 @@ def draw(axes: Axes, one: Growth) -> None:
 
 
 def figure(group: Sequence[Growth]) -> Figure:
-    """A panel per subject, all asked in the same way."""
+    """A figure with one panel per subject; all subjects were asked in the same way."""
     y = "accuracy above chance, and what true labels add"
     drawing, axes = panels(len(group), 3, 1.9 if len(group) > 1 else 2.6, "shots in the context", y)
     for a, one in zip(axes, group, strict=True):

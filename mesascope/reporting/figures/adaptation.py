@@ -1,4 +1,4 @@
-"""Pay-off over the trials of a lifetime, beside chance, reference procedures and the best act."""
+"""Draws the pay-off over the trials of a lifetime, beside chance, reference procedures and the best action."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, mean_payoff, means, share
 from mesascope.reporting.words import shorten
 
-BINS = 25  # at most, over a lifetime
-ROLES = ("learner", "strongest")  # references in the figure
+BINS = 25  # the largest number of bins in a lifetime
+ROLES = ("learner", "strongest")  # the references that the figure shows
 
 
 class Curve(NamedTuple):
@@ -22,10 +22,10 @@ class Curve(NamedTuple):
         role: 'subject', 'seen' (the subject on its training tasks), or a reference's role.
         name: the procedure's name.
         trial: [B] the middle of each bin, from 1.
-        estimate: [B].
-        low: [B], NaN where there are too few units.
-        high: [B].
-        normalised: whether 0 is chance and 1 the best act; else it is the realised or expected pay-off.
+        estimate: [B] the mean in each bin.
+        low: [B] the lower end of its interval; NaN if there are too few units.
+        high: [B] the upper end.
+        normalised: whether 0 is chance and 1 the best action; otherwise values are realised or expected pay-offs.
     """
 
     role: str
@@ -52,7 +52,7 @@ def curves(examination: Examination) -> list[Curve]:
 
 
 def curve(trials: xr.Dataset, role: str, name: str) -> Curve:
-    """One curve; if chance and best are known, a ratio of sums over lifetimes."""
+    """Computes one curve, which is a ratio of sums over lifetimes if chance and best are known."""
     length = trials.sizes["trial"]
     width = -(-length // BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
@@ -63,7 +63,7 @@ def curve(trials: xr.Dataset, role: str, name: str) -> Curve:
     return Curve(role, name, trial, intervals.estimate, intervals.low, intervals.high, normalised)
 
 
-LOOKS = {  # role: colour, line, width, label in the key
+LOOKS = {  # by role: colour, line, width, and label in the key
     "subject": (SUBJECT, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
     "seen": (SECOND, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
     "learner": (SOFT, "-", 0.9, None),
@@ -85,7 +85,7 @@ def draw(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
-    """A panel per subject; all of them normalised, or none."""
+    """A figure with one panel per subject; either all curves are normalised or none."""
     from matplotlib.lines import Line2D
 
     normalised = groups[0][0].normalised

@@ -1,4 +1,4 @@
-"""The position between the ideal locator of a bank and a procedure that does as well on any task."""
+"""Draws each subject's position between the ideal locator of its bank and a procedure that does as well on any task."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,16 +12,16 @@ LIMITS = (-0.5, 1.5)
 
 
 class Position(NamedTuple):
-    """One subject's position: 0 for the ideal locator of its bank, 1 for any learner.
+    """One subject's position, which is 0 for the ideal locator of its bank and 1 for any learner.
 
     Attributes:
-        name: the subject's.
+        name: the subject's name.
         bank: 'bank:M@seed'.
-        estimate: with its interval low and high.
-        low: lower end.
-        high: upper end.
+        estimate: the position.
+        low: the lower end of its interval.
+        high: the upper end.
         kept: the share of its gain that the ideal locator keeps on fresh tasks.
-        cut: the cut in the placement rule.
+        cut: the position that separates a locator from a learner in the placement rule.
     """
 
     name: str
@@ -50,7 +50,7 @@ def positions(examinations: Sequence[Examination]) -> list[Position]:
 
 
 def draw(axes: Axes, rows: Sequence[Position]) -> None:
-    """Draws a row per subject; an arrow marks a number outside the picture."""
+    """Draws one row per subject; an arrow marks a number outside the picture."""
     for x in (0, 1):
         axes.axvline(x, color=INK, lw=0.8, zorder=1)
     axes.axvline(rows[0].cut, color=SOFT, lw=0.8, ls=(0, (2, 2)), zorder=1)
@@ -73,7 +73,7 @@ def draw(axes: Axes, rows: Sequence[Position]) -> None:
 
 
 def figure(rows: Sequence[Position]) -> Figure:
-    """The whole picture."""
+    """The whole figure."""
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")

@@ -1,4 +1,4 @@
-"""The gain on fresh tasks under every condition of the run."""
+"""Draws the gain on fresh tasks under every condition of the run."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from mesascope.stats import ratio
 
 
 class Disturbed(NamedTuple):
-    """The share of what could be gained under one condition, over its replicates."""
+    """The share of the possible gain under one condition, over all its replicates."""
 
     condition: str
     estimate: float
@@ -24,7 +24,7 @@ class Disturbed(NamedTuple):
 
 
 def disturbed(examination: Examination) -> list[Disturbed]:
-    """The gain under every condition on fresh tasks; one-step conditions have no pay-off of their own."""
+    """The gain on fresh tasks under every condition except one-step conditions, which have no pay-off of their own."""
     trials = examination.trials.get("fresh")
     if trials is None or "score" not in trials or not comparable(trials):
         return []
@@ -36,7 +36,7 @@ def disturbed(examination: Examination) -> list[Disturbed]:
 
 
 def others(examination: Examination) -> list[Disturbed]:
-    """The disturbed gains without the conditions in the figure of the memory span."""
+    """The gains of `disturbed`, without the conditions that the figure of the memory span shows."""
     spans = re.compile(r"feedback_shuffled:older_than=[1-9]")
     return [d for d in disturbed(examination) if not spans.match(d.condition)]
 
@@ -54,7 +54,7 @@ def _rank(label: str) -> tuple[int, str, int]:
 
 
 def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: str) -> None:
-    """Draws one subject's panel: a row per condition, a line at its undisturbed gain."""
+    """Draws one subject's panel, with a row per condition and a line at the undisturbed gain."""
     label_rows(axes, len(labels), title)
     y = [labels.index(r.condition) for r in rows]
     axes.hlines(y, [r.low for r in rows], [r.high for r in rows], color=SUBJECT, lw=1.5)
@@ -67,7 +67,7 @@ def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: st
 
 
 def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figure:
-    """A panel per subject, rows shared."""
+    """A figure with one panel per subject; all panels have the same rows."""
     labels = order([r for rows in groups for r in rows])
     drawing, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAINED)
     for one, rows, name in zip(axes, groups, names, strict=True):

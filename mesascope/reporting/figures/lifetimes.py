@@ -1,4 +1,4 @@
-"""All lifetimes of a subject as one picture: a row per lifetime, sorted by the possible gain."""
+"""Draws all lifetimes of a subject as one picture, with one row per lifetime."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,21 +12,22 @@ from mesascope.reporting.words import shorten
 from mesascope.stats import mean
 from mesascope.trials import payoff
 
-MOST = (256, 120)  # rows and columns of the picture; longer ones are averaged
-LEVELS = 9  # colours, so that the page stays small
-NAMED = 10  # at most so many acts are named at the side
+MOST = (256, 120)  # rows and columns of the picture; neighbours are averaged if there are more
+LEVELS = 9  # the number of colours, which keeps the page small
+NAMED = 10  # at most this many actions are named at the side
 
 
 class Lives(NamedTuple):
     """The normalised pay-off of every lifetime on every trial.
 
     Attributes:
-        name: the subject's.
-        got: [rows, columns] from 0 to 1, NaN where missing.
+        name: the subject's name.
+        got: [rows, columns] the pay-off from 0 to 1; NaN if it is missing.
         lifetimes: the number of lifetimes.
-        trials: the length of the longest.
-        normalised: 1 is the best act of the trial and 0 the worst; else the realised pay-off in its range.
-        blocks: for each act, the number of lifetimes in which it is best; empty if that is not known.
+        trials: the length of the longest lifetime.
+        normalised: whether 1 is the best action of the trial and 0 the worst; otherwise the realised pay-off is scaled
+            to its range.
+        blocks: for each action, the number of lifetimes in which it is best; empty if that is not known.
     """
 
     name: str
@@ -40,7 +41,8 @@ class Lives(NamedTuple):
 def lives(examination: Examination) -> Lives:
     """The subject's lifetimes on fresh tasks, or in the log.
 
-    Rows are sorted by the task's best act, if the acts' means are known, and then by the possible gain.
+    Rows are sorted by the task's best action, if the actions' means are known, and then by the possible gain. If the
+    pay-offs cannot be normalised, rows are sorted by mean pay-off.
     """
     splits = examination.trials
     trials = splits[next((r for r in ("fresh", "logged") if r in splits), next(iter(splits)))]
@@ -64,7 +66,7 @@ def lives(examination: Examination) -> Lives:
 
 
 def coarse(values: np.ndarray) -> np.ndarray:
-    """The picture reduced to at most MOST rows and columns by averaging neighbours without missing ones."""
+    """Reduces a picture to at most MOST rows and columns by averaging neighbours, without those that are missing."""
     for axis, most in enumerate(MOST):
         width = -(-values.shape[axis] // most)
         starts = range(0, values.shape[axis], width)
@@ -89,7 +91,7 @@ def draw(axes: Axes, one: Lives):
 
 
 def figure(group: Sequence[Lives]) -> Figure:
-    """A picture per subject."""
+    """A figure with one picture per subject."""
     blocks, normalised = group[0].blocks, group[0].normalised
     same_blocks = blocks and all(one.blocks == blocks for one in group)
     order = "by the task's best act" if same_blocks else "most to gain on top"

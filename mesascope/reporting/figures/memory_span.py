@@ -1,4 +1,4 @@
-"""The gain when feedback older than w trials comes from other lifetimes, for several w."""
+"""Draws the gain when feedback older than w trials comes from other lifetimes, for several w."""
 
 import re
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from mesascope.stats import ratio
 
 
 class Span(NamedTuple):
-    """The gain for every w, and undisturbed.
+    """The gain for every w, and the undisturbed gain.
 
     Attributes:
-        name: the subject's.
+        name: the subject's name.
         older: [W] the values of w.
-        estimate: [W + 1] the last one undisturbed.
-        low: [W + 1].
-        high: [W + 1].
+        estimate: [W + 1] the gains; the last one is undisturbed.
+        low: [W + 1] the lower ends of the intervals.
+        high: [W + 1] the upper ends.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
 
 def span(examination: Examination) -> Span | None:
-    """The memory span on fresh tasks; None if these conditions were not run."""
+    """The memory span on fresh tasks; None if these conditions did not run."""
     trials = examination.trials.get("fresh")
     if trials is None or not comparable(trials):
         return None
@@ -48,7 +48,7 @@ def span(examination: Examination) -> Span | None:
 
 
 def draw(axes: Axes, one: Span, steps: Sequence[int]) -> None:
-    """Draws one subject's panel: w on an axis of equal steps, undisturbed at its end."""
+    """Draws one subject's panel, with evenly spaced w on the x axis and the undisturbed gain at its end."""
     x = np.array([*(steps.index(w) for w in one.older), len(steps)])
     axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
     axes.plot(x[:-1], one.estimate[:-1], color=SUBJECT, lw=1.2)
@@ -60,7 +60,7 @@ def draw(axes: Axes, one: Span, steps: Sequence[int]) -> None:
 
 
 def figure(group: Sequence[Span]) -> Figure:
-    """A panel per subject."""
+    """A figure with one panel per subject."""
     steps = sorted({w for one in group for w in one.older})
     x = "last trials whose feedback stays true (all: undisturbed)"
     drawing, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")

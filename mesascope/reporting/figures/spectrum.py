@@ -1,4 +1,4 @@
-"""Where every subject stands on the ladder: share of resamples per rung, and the rule's interval."""
+"""Draws where every subject stands on the ladder: the share of resamples per rung, and the rule's interval."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,18 +9,18 @@ from mesascope.reporting.headlines import HEADLINES, headlines
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import format_number, shorten
 
-WIDE = 10.5  # inches
-STEP = 1.2  # between the columns of numbers, in rungs
+WIDE = 10.5  # in inches
+STEP = 1.2  # the distance between columns of numbers, in rungs
 
 
 class Standing(NamedTuple):
     """One subject on the ladder.
 
     Attributes:
-        name: the subject's.
-        lowest: index of a rung.
-        highest: index of a rung.
-        direction: for, against or none.
+        name: the subject's name.
+        lowest: the index of the lowest rung.
+        highest: the index of the highest rung.
+        direction: 'for', 'against' or 'none'.
         shares: the share of resamples per rung.
         unclear: the share of resamples in which the bank does not separate locating from learning.
         numbers: the headline numbers as text.
@@ -53,7 +53,7 @@ def standings(examinations: Sequence[Examination]) -> list[Standing]:
 
 
 def draw(axes: Axes, rows: Sequence[Standing]) -> None:
-    """Draws a row per subject: bars for shares of resamples, the interval below, the numbers beside."""
+    """Draws a row per subject, with bars for shares of resamples, the interval below and the numbers beside."""
     unclear = any(r.unclear for r in rows)
     columns = len(LADDER) + unclear
     heads = [*LADDER, *(["bank does\nnot tell"] if unclear else [])]
@@ -87,13 +87,13 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
 
 
 def _break_line(head: str) -> str:
-    """A heading on two lines."""
+    """Breaks a heading into two lines."""
     words = head.split()
     return " ".join(words[: len(words) // 2]) + "\n" + " ".join(words[len(words) // 2 :])
 
 
 def figure(rows: Sequence[Standing]) -> Figure:
-    """The whole picture."""
+    """The whole figure."""
     from matplotlib.figure import Figure
 
     height = 0.55 * len(rows) + 0.45

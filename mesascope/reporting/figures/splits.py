@@ -1,4 +1,4 @@
-"""The gain on every split, beside the reference procedures on the same tasks."""
+"""Draws the gain on every split, beside the gains of the reference procedures on the same tasks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from mesascope.reporting.intervals import comparable, means, share
 from mesascope.reporting.words import describe_split, is_counted, shorten
 
 ROLES = ("learner", "discounting", "locator")
-MARKS = {  # role: colour, mark, size
+MARKS = {  # by role: colour, mark, size
     "subject": (SUBJECT, "o", 5),
     "learner": (SOFT, "|", 9),
     "discounting": (SOFT, "D", 4),
@@ -18,7 +18,7 @@ MARKS = {  # role: colour, mark, size
 
 
 class Gain(NamedTuple):
-    """The share of what could be gained, by one procedure on one split."""
+    """The share of the possible gain that one procedure gained on one split."""
 
     split: str
     role: str
@@ -29,7 +29,7 @@ class Gain(NamedTuple):
 
 
 def gains(examination: Examination) -> list[Gain]:
-    """The gains of the subject and the references on every split with something to gain."""
+    """The gains of the subject and the references on every split on which something can be gained."""
     rows = []
     for name, trials in examination.trials.items():
         if not comparable(trials):
@@ -51,7 +51,7 @@ def order(gains: Sequence[Gain]) -> list[str]:
 
 
 def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -> None:
-    """Draws one subject's panel: a row per split."""
+    """Draws one subject's panel, with one row per split."""
     label_rows(axes, len(splits), title)
     for role, (colour, mark, size) in MARKS.items():
         marked = [g for g in gains if g.role == role]
@@ -63,7 +63,7 @@ def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -
 
 
 def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
-    """A panel per subject, rows shared."""
+    """A figure with one panel per subject; all panels have the same rows."""
     from matplotlib.lines import Line2D
 
     splits = order([g for gains in groups for g in gains])

@@ -1,4 +1,4 @@
-"""Frames of the task: a row as they are, and a row for every condition that paints on them."""
+"""Draws frames of the task: one row without changes, and one row for every condition that paints on them."""
 
 import sys
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from mesascope.reporting.hints import Examination, Figure
 
 
 class Strip(NamedTuple):
-    """rows: frames [F, H, W] of bytes by condition."""
+    """Frames of one task: by condition, [F, H, W] bytes."""
 
     rows: dict[str, np.ndarray]
 
 
 def strip(examination: Examination) -> Strip | None:
-    """Frames of the family's task under the conditions that paint; None if no condition paints.
+    """Frames of the family's task, unchanged and as conditions paint on them; None if no condition paints.
 
-    The running task makes the frames now; none ship with the package.
+    The task runs now to make the frames; none ship with the package.
     """
-    if "jax" not in sys.modules:  # nothing ran in this process: the page shows saved results
+    if "jax" not in sys.modules:  # nothing ran in this process, because the page shows saved results
         return None
     labels = {str(c) for trials in examination.trials.values() for c in trials.condition.values.tolist()}
     try:
@@ -40,7 +40,7 @@ def strip(examination: Examination) -> Strip | None:
 
 
 def figure(strips: Sequence[Strip]) -> Figure:
-    """Every different strip, a row of frames per condition."""
+    """A figure of every different strip, with one row of frames per condition."""
     from matplotlib.figure import Figure
 
     rows = {name: frames for one in strips for name, frames in one.rows.items()}
