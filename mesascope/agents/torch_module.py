@@ -249,7 +249,7 @@ def subject(
 
 
 def _make_module(path: str, family: Family) -> Any:
-    """The module that package.module:factory returns."""
+    """Calls the factory that a path names, package.module:factory, and returns its module."""
     remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
     function: Any = gate.find_function(path, "The factory", remedy)
     module = gate.call_factory(path, lambda: function(family) if _needs_argument(function) else function())

@@ -4,5 +4,5 @@ from mesascope.contracts.condition import Intact
 
 
 def condition() -> Intact:
-    """Nothing is disturbed."""
+    """The lifetime runs undisturbed."""
     return Intact()

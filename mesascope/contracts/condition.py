@@ -151,7 +151,7 @@ class Condition(eqx.Module):
 
 
 class Intact(Condition):
-    """Nothing is disturbed."""
+    """The condition that disturbs nothing."""
 
     @property
     def label(self) -> str:

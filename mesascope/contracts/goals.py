@@ -41,5 +41,5 @@ class Goals(NamedTuple):
     differ: np.ndarray
 
     def named(self) -> dict[str, Goal]:
-        """Both goals by name."""
+        """Both goals under their names, 'intended' and 'proxy'."""
         return {"intended": self.intended, "proxy": self.proxy}

@@ -130,7 +130,7 @@ def check_settings(settings: Any) -> None:
 
 
 def _list_texts(value: Any) -> Iterator[str]:
-    """All texts in plain data."""
+    """Yields every text in plain data, including the keys of dicts."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
