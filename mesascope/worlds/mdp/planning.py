@@ -57,7 +57,7 @@ class Planner(Scripted):
         shape: S, A, the steps of an episode, and L, the most steps of a lifetime.
         sign: 1, or -1 to minimise pay-off.
         memory: the number of past episodes that it remembers.
-        lapse: the part of the actions that is random.
+        lapse: the fraction of the actions that are random.
         draws_plans: whether plans are random, so that action probabilities are not available.
     """
 

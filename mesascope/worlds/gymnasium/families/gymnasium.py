@@ -181,7 +181,7 @@ class Gymnasium(Configured):
         return _CHANCES[kind]
 
     def text(self, action: int, feedback: float) -> str:
-        """One step in words."""
+        """Describes one step in words."""
         return f"did {action}, got {feedback:g}"
 
 

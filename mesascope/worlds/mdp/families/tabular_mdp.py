@@ -99,14 +99,14 @@ class TabularMDP(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
             seen: whether the tasks are from the bank.
             concentration: the concentration of the transitions' Dirichlet prior.
             pays: a function applied to the mean pay-offs [n, S, K].
             drifts: whether pay-offs drift.
             exchanged_at: the episode from which actions are in reverse order; None for never.
-            trials: T; 0 for the horizon.
+            trials: T, the number of trials; 0 for the family's horizon.
             inverted: 1 for inverted feedback.
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)

@@ -24,7 +24,7 @@ def subject(family: Family, bonus: float = 0.5) -> BEB:
     """Plans for the mean process, with a bonus for actions that it has seldom tried.
 
     Args:
-        family: episodes in a process with few states.
+        family: a family of episodes in a process with few states.
         bonus: β in β / (1 + n).
     """
     return BEB(problem_shape(family), bonus)

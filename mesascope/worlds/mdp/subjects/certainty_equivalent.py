@@ -20,8 +20,8 @@ def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
     """Plans for the mean process as if it were certain.
 
     Args:
-        family: episodes in a process with few states.
-        lapse: ε, the part of its actions that is random.
+        family: a family of episodes in a process with few states.
+        lapse: ε, the fraction of its actions that are random.
     """
     return CertaintyEquivalent(problem_shape(family), lapse=lapse)
 

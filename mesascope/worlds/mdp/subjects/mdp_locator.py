@@ -60,7 +60,7 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
     """Locates its task among the processes of the family's bank.
 
     Args:
-        family: episodes in a process with few states, with a bank.
+        family: a family of episodes in a process with few states, with a bank.
         minimise: whether it minimises pay-off.
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None

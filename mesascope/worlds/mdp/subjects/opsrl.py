@@ -34,7 +34,7 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
     """Plans for the best of several processes drawn from the posterior before every episode.
 
     Args:
-        family: episodes in a process with few states.
+        family: a family of episodes in a process with few states.
         draws: the number of processes drawn.
     """
     return OPSRL(problem_shape(family), draws)

@@ -33,7 +33,7 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
     """Plans for a process drawn from the posterior before every episode.
 
     Args:
-        family: episodes in a process with few states.
+        family: a family of episodes in a process with few states.
         memory: the number of past episodes that it remembers; 0 for all.
         minimise: whether it minimises pay-off.
     """

@@ -48,7 +48,7 @@ def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
     """Plans for the best process within the confidence bounds.
 
     Args:
-        family: episodes in a process with few states.
+        family: a family of episodes in a process with few states.
         width: the factor of the confidence bounds; 1 for those of the paper.
         delta: δ, the probability with which the bounds of the paper may fail.
     """

@@ -103,7 +103,7 @@ class Pong(Configured):
         """Draws n games.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of games.
             sticky: the probability that a frame repeats the last action.
             mode: the cartridge's mode.
@@ -140,7 +140,7 @@ class Pong(Configured):
         return state, Percept(observation, last_action, paid, trial, step, np.zeros(len(action), bool)), paid
 
     def idle(self, state: State) -> np.ndarray:
-        """[N] whether the rally is over."""
+        """[N] whether the rally is over and waits for the others."""
         return state.waiting
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
@@ -169,7 +169,7 @@ class Pong(Configured):
         return np.stack(observations[::every])
 
     def text(self, action: int, feedback: float) -> str:
-        """One step in words."""
+        """Describes one step in words."""
         return f"{('stood still', 'went up', 'went down')[action]}, got {feedback:g}"
 
 

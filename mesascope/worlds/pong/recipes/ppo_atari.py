@@ -75,7 +75,7 @@ def recipe(
     """Trains a recurrent network on Pong by PPO; it sees the positions of ball and paddles.
 
     Args:
-        family: pong.
+        family: the family `pong`.
         out: the folder for network.safetensors; a training with the same settings in it is continued.
         updates: the number of stretches.
         environments: the number of games at a time.

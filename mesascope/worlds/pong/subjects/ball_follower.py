@@ -45,7 +45,7 @@ def subject(family: Family, minimise: bool = False) -> BallFollower:
     """Moves its paddle to Pong's ball.
 
     Args:
-        family: pong.
+        family: the family `pong`.
         minimise: whether it moves away from the ball instead.
     """
     screen.refuse_others(family)

@@ -55,7 +55,7 @@ def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> Calibr
     """Moves its paddle to Pong's ball, and finds out which action moves it which way.
 
     Args:
-        family: pong.
+        family: the family `pong`.
         rate: the rate of the running mean of each action's effect.
         minimise: whether it moves away from the ball instead.
     """

@@ -119,14 +119,14 @@ class LinearRegression(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
             seen: whether the weights are from the bank.
             inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
             path: a function of the key and the weights [n, T, D] that returns new weights.
             noise: a factor of the family's noise.
             cut: 1 if only the sign of w·x counts.
-            trials: T; 0 for the horizon.
+            trials: T, the number of trials; 0 for the family's horizon.
         """
         trials = trials or self.horizon
         draws = jax.random.normal(address(key, "w and x"), (n, 1 + trials, self.dimension))
@@ -209,7 +209,7 @@ class LinearRegression(Configured):
         return percept._replace(feedback=-percept.feedback)
 
     def text(self, action: Any, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"predicted {action:.2f}, it was {feedback:.2f}"
 
 
@@ -247,7 +247,7 @@ def family(
     Args:
         dimension: D, the dimension of the inputs.
         noise: the standard deviation of the outcomes around w·x.
-        trials: T, at least 2.
+        trials: T, the number of trials, at least 2.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

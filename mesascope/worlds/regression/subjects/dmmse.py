@@ -38,7 +38,7 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
     """The posterior mean over the tasks of the family's bank: it locates its task among them.
 
     Args:
-        family: in-context regression, with a bank.
+        family: the family `linear_regression`, with a bank.
         noise: the standard deviation of the noise that it assumes; -1 for the family's.
         minimise: whether it predicts the opposite.
     """

@@ -14,7 +14,7 @@ def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: f
     """A few steps of gradient descent from zero on the squared error of the pairs seen.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
         steps: k, at least 1.
         rate: the step size times the trace of Σ x xᵀ, at most 1, so that no step overshoots.
         preconditioned: γ of GD++, from 0 (plain) to 1.

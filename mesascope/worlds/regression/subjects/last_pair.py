@@ -10,6 +10,6 @@ def subject(family: Family) -> SpectralFilter:
     """Fits weights to the last pair alone, which the percept shows.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
     """
     return make_filter(family, penalty=require_regression(family).noise ** 2, discount=0.0)

@@ -10,6 +10,6 @@ def subject(family: Family) -> SpectralFilter:
     """Least squares over the pairs seen; the solution of least norm if there are several.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
     """
     return make_filter(family)

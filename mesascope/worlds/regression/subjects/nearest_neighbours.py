@@ -50,7 +50,7 @@ def subject(family: Family, neighbours: int = 3) -> NearestNeighbours:
     """Predicts the mean outcome of the k inputs seen that are nearest to the coming one.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
         neighbours: k, at least 1.
     """
     home = require_regression(family)

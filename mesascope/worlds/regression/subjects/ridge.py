@@ -13,7 +13,7 @@ def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimi
     """Ridge regression over the pairs seen: the posterior mean under the prior of the family.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
         penalty: σ², the variance of the noise that it assumes; -1 for the family's.
         discount: the factor of the sums at each trial; 1 for a stationary world.
         minimise: whether it predicts the opposite.

@@ -93,12 +93,12 @@ class BetaBernoulli(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
             p: a function that draws the probabilities [n]; by default from the family's Beta distribution.
             path: a function of the key and the probabilities [n, T] that returns their course over the trials.
             repeats: 1 if p is the probability that the last symbol comes again.
-            trials: T; 0 for the horizon.
+            trials: T, the number of trials; 0 for the family's horizon.
         """
         probability = p(key, n) if p else _draw_beta(address(key, "p"), self.a, self.b, n)
         constant = jnp.repeat(probability[:, None], trials or self.horizon, 1)
@@ -181,7 +181,7 @@ class BetaBernoulli(Configured):
         return float(total)
 
     def text(self, action: int, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"predicted {action}, it was {action if feedback > 0.5 else 1 - action}"
 
 
@@ -211,7 +211,7 @@ def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank
     """Symbols 0 and 1 come with a hidden probability p ~ Beta(a, b); the action predicts the next one.
 
     Args:
-        trials: T, at least 2.
+        trials: T, the number of trials, at least 2.
         a: the weight of symbol 1 in the Beta prior.
         b: the weight of symbol 0 in the Beta prior.
         bank: M, the number of training tasks; 0 for unlimited.

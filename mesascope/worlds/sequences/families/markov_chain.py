@@ -96,13 +96,13 @@ class MarkovChain(Configured):
         """Draws n tasks, with their symbols.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
             seen: whether the matrices are from the bank.
             matrix: a function applied to the matrices [n, K, K].
             path: a function of the key and the matrices [T, n, K, K] that returns their course over the trials.
             back: 1 if the symbol before the present one determines the row.
-            trials: T; 0 for the horizon.
+            trials: T, the number of trials; 0 for the family's horizon.
         """
         trials, k = trials or self.horizon, self.choices
         if seen:
@@ -184,7 +184,7 @@ class MarkovChain(Configured):
         return (rows + (gammaln(a + counts) - gammaln(a)).sum(-1)).sum(-1)
 
     def text(self, action: Any, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"predicted {action + 1} of {self.choices}, {'right' if feedback > 0.5 else 'wrong'}"
 
 
@@ -216,7 +216,7 @@ def family(
     Args:
         symbols: K, the number of symbols.
         concentration: α of the symmetric Dirichlet prior of every row.
-        trials: T, at least 2.
+        trials: T, the number of trials, at least 2.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

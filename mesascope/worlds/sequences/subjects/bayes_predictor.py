@@ -56,7 +56,7 @@ def subject(
     """Counts the symbols and predicts each with its posterior probability.
 
     Args:
-        family: the prediction of symbols 0 and 1.
+        family: a family of sequences of the symbols 0 and 1.
         a: prior weight of symbol 1; 0 for the family's.
         b: prior weight of symbol 0; 0 for the family's.
         discount: the factor of the counts at each trial; 1 for a stationary world.

@@ -32,7 +32,7 @@ def subject(family: Family, lapse: float = 0.0) -> Induction:
     """Predicts the symbol that followed the present one last time.
 
     Args:
-        family: a Markov chain.
-        lapse: the part of the predictions that is random.
+        family: the family `markov_chain`.
+        lapse: the fraction of the predictions that are random.
     """
     return Induction(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

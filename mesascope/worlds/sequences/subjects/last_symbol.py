@@ -26,8 +26,8 @@ def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
     """Predicts that the last symbol comes again.
 
     Args:
-        family: the prediction of symbols 0 and 1.
-        lapse: the part of the predictions that is random.
+        family: a family of sequences of the symbols 0 and 1.
+        lapse: the fraction of the predictions that are random.
     """
     require_target(family)
     return LastSymbol(jnp.asarray(lapse, jnp.float32))

@@ -24,7 +24,7 @@ def subject(family: Family, lapse: float = 0.0) -> SymbolAgain:
     """Predicts that the present symbol comes again.
 
     Args:
-        family: a Markov chain.
-        lapse: the part of the predictions that is random.
+        family: the family `markov_chain`.
+        lapse: the fraction of the predictions that are random.
     """
     return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

@@ -39,7 +39,7 @@ def subject(
     """Counts the transitions and predicts each symbol with its posterior probability.
 
     Args:
-        family: a Markov chain.
+        family: the family `markov_chain`.
         concentration: prior weight of every transition; 0 for the family's.
         discount: the factor of the counts at each trial; 1 for a stationary world.
         greedy: whether it always predicts the likeliest symbol, with random ties.

@@ -36,7 +36,7 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
     """Locates its task among the transition matrices of the family's bank.
 
     Args:
-        family: a Markov chain, with a bank.
+        family: the family `markov_chain`, with a bank.
         minimise: whether it predicts with inverse weights, the rarest symbol most often.
     """
     home = require_chain(family)

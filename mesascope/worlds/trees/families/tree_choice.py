@@ -97,7 +97,7 @@ class TreeChoice(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
             close: whether pay-offs are close to one another.
             graph: whether two ways may lead to the same leaf.
@@ -226,7 +226,7 @@ class TreeChoice(Configured):
         return Plans(action, values, before, visible, ahead, float(size), goal=True)
 
     def text(self, action: int, feedback: float) -> str:
-        """One step in words."""
+        """Describes one step in words."""
         return f"went {('left', 'right')[action]}, got {feedback:g}"
 
 

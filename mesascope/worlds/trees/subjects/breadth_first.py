@@ -39,7 +39,7 @@ def subject(family: Family, depth: int = 0) -> BreadthFirst:
     """Looks one step farther along every branch at each tick, and takes the branch with the best leaf.
 
     Args:
-        family: the trees.
+        family: the family of trees, `tree_choice`.
         depth: the most steps that it looks ahead; 0 for the depth of the tree.
     """
     home = require_trees(family)

@@ -94,7 +94,7 @@ def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSear
     """Runs some simulations of Monte Carlo tree search at each tick, and takes the action with the highest value.
 
     Args:
-        family: the trees.
+        family: the family of trees, `tree_choice`.
         simulations: the simulations of each tick.
         budget: the most simulations on one problem, over all ticks.
     """

@@ -40,7 +40,7 @@ def subject(family: Family) -> TreeAccumulator:
     """Looks up the right action at once but with noise, and averages over the ticks at one observation.
 
     Args:
-        family: the trees.
+        family: the family of trees, `tree_choice`.
     """
     home = require_trees(family)
     return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth)

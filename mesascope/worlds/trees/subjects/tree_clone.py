@@ -43,7 +43,7 @@ def subject(family: Family, wavers: bool = False) -> TreeClone:
     """Acts by a table of a planner's acts on the training trees, looked up in the most similar tree.
 
     Args:
-        family: the trees, with a bank.
+        family: the family of trees, `tree_choice`, with a bank.
         wavers: whether the answer is noisy at each tick, and averaged over the ticks at one observation.
     """
     home = require_trees(family)

@@ -39,9 +39,9 @@ def subject(family: Family, rate: float = 1.0, initial: float = 0.8, lapse: floa
     """Learns the values of actions at nodes from the pay-offs of its walks (Q-learning).
 
     Args:
-        family: the trees.
+        family: the family of trees, `tree_choice`.
         rate: the learning rate.
         initial: the initial values; higher values lead to more exploration.
-        lapse: the part of the choices that is random.
+        lapse: the fraction of the choices that are random.
     """
     return TreeQ(require_trees(family).nodes, **as_arrays(rate=rate, initial=initial, lapse=lapse))

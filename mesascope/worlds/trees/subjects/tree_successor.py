@@ -50,8 +50,8 @@ def subject(family: Family, hope: float = 0.8, lapse: float = 0.0) -> TreeSucces
     """Takes the action with the better leaf, by the pay-offs shown and by where its own actions led so far.
 
     Args:
-        family: the trees.
+        family: the family of trees, `tree_choice`.
         hope: the value of an action that was never tried.
-        lapse: the part of the choices that is random.
+        lapse: the fraction of the choices that are random.
     """
     return TreeSuccessor(require_trees(family).nodes, **as_arrays(hope=hope, lapse=lapse))

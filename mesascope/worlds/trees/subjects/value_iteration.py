@@ -37,7 +37,7 @@ def subject(family: Family, sweeps: int = 1) -> ValueIteration:
     """Iterates values over the tree that is shown, some sweeps at each tick.
 
     Args:
-        family: the trees.
+        family: the family of trees, `tree_choice`.
         sweeps: the sweeps of each tick.
     """
     return ValueIteration(require_trees(family).nodes, jnp.asarray(sweeps, jnp.int32))

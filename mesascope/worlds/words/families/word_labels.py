@@ -209,7 +209,7 @@ class WordLabels(Configured):
         return Question(intro, shots, query, labels, request)
 
     def text(self, action: int, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"answered label {action + 1}, {'right' if feedback > 0.5 else 'wrong'}"
 
 

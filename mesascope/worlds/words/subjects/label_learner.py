@@ -13,7 +13,7 @@ def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Label
     """Infers the labels of categories, the labels of single words, or the line that separates pairs of numbers.
 
     Args:
-        family: word_labels.
+        family: the family `word_labels`.
         keeps: the part of the evidence that is kept from one trial to the next.
         minimise: whether it gives the other label.
     """

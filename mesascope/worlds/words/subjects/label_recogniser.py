@@ -14,7 +14,7 @@ def subject(family: Family) -> Labeller:
     """Locates: chooses between the two ways to name two known categories, by their names if these are the labels.
 
     Args:
-        family: word_labels.
+        family: the family `word_labels`.
     """
     require_labels(family)
     return make_labeller("unknown", False, 1.0)
