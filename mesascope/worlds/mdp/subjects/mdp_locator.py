@@ -31,7 +31,7 @@ class Odds(NamedTuple):
 
 
 class MDPLocator(Scripted):
-    """Follows policies for tasks of its bank; the bank is stored as arrays, so that banks of one size share code."""
+    """Follows policies for tasks of its bank, which is stored as arrays so that equal sizes share compiled code."""
 
     moves: jax.Array  # [M, S, A, S'], logarithms
     pays: jax.Array  # [M, S, A]
