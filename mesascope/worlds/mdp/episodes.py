@@ -24,7 +24,7 @@ def blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 
     """[steps, S] a good policy that depends only on the step and the state, for M equally likely tasks.
 
     The best such policy is hard to find (Vlassis et al. 2012). This function starts from the best policy for the mean
-    task. It then optimises the policy at one step after another, each exactly, until its value no longer rises.
+    task. It then optimises the policy exactly at one step after another, until the value no longer rises.
 
     Args:
         moves: [M, S, A, S'] transition probabilities.

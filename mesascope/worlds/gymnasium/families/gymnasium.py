@@ -1,4 +1,4 @@
-"""Any Gymnasium environment, where a trial is one episode and a lifetime is several episodes.
+"""Any Gymnasium environment; a trial is one episode, and a lifetime is several episodes.
 
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
 user's function draws. Splits differ in the same ways. If actions are discrete, 'exchanged' permutes them half-way.
@@ -209,7 +209,7 @@ def family(
     bank: int = 0,
     bank_seed: int = 0,
 ) -> Gymnasium:
-    """Any Gymnasium environment, where a trial is one episode and a lifetime is several episodes.
+    """Any Gymnasium environment; a trial is one episode, and a lifetime is several episodes.
 
     Args:
         env: the environment's id, 'Env-v0', or 'module:Env-v0' if the module registers it. In Python it can also be a
