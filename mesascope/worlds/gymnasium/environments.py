@@ -1,4 +1,4 @@
-"""Gymnasium environments: their registry, making them as lanes, and a block of lifetimes in them."""
+"""Reads the registry of Gymnasium environments, makes lanes from them, and runs a block of lifetimes in the lanes."""
 
 import warnings
 import weakref
@@ -15,15 +15,15 @@ from mesascope.worlds.gymnasium.lanes import Lane
 
 
 class Lifetimes:
-    """A block of lifetimes: their lanes, trials [N], steps [N] and observations.
+    """A block of lifetimes, with their lanes, trials [N], steps [N] and observations.
 
-    It is changed in place, like Gymnasium's environments. `home` is the family.
+    It changes in place, like Gymnasium's environments. `home` is the family.
     """
 
     def __init__(self, home: Any, tasks: Mapping[str, np.ndarray], life_seeds: np.ndarray):
         self.home, self.tasks, self.life_seeds = home, tasks, life_seeds
         n = len(life_seeds)
-        # one environment for every lifetime, because it may keep state over episodes
+        # one environment for every lifetime, because an environment may keep state from one episode to the next
         self.lanes = [
             make_lane(home.env, keywords, home.most, home.limited, home.vector, score=home.score_key)
             for keywords in tasks["keywords"]
@@ -43,7 +43,7 @@ class Lifetimes:
         self.seen = np.stack([self._begin(i) for i in range(n)])
 
     def _begin(self, i: int) -> np.ndarray:
-        """The first observation of the coming episode."""
+        """Begins the next episode of lifetime i; returns its first observation."""
         seed = int(self.tasks["seed"][i])
         if not self.home.same_seed:
             seed = int(np.random.default_rng([seed, int(self.life_seeds[i]), int(self.trial[i])]).integers(2**31 - 1))
@@ -75,14 +75,14 @@ class Lifetimes:
         return score
 
     def percept(self) -> Percept:
-        """The percepts of all lifetimes."""
+        """Returns the percepts of all lifetimes."""
         begins = (self.now == 0) & ((self.trial == 0) | self.home.forgets)
         fields = (self.seen, self.acted, self.paid, self.trial, self.now, begins)
         return Percept(*(x.copy() for x in fields))
 
 
 def name_of(env: Any) -> str:
-    """A name as it is typed, or the module and name of a function."""
+    """The name as the user types it, or the module and name of a function."""
     return env if isinstance(env, str) else f"{env.__module__}:{env.__qualname__}"
 
 
@@ -92,14 +92,14 @@ def _close(lanes: list[Lane]) -> None:
 
 
 def make_lane(env: Any, keywords: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str) -> Lane:
-    """A lane with a new environment.
+    """Makes a lane with a new environment.
 
     Args:
         env: the environment's id, or a function that makes it.
-        keywords: the keywords of one task, with attributes ('.name') and 'options' among them.
-        most: the most steps of an episode.
-        limited: whether the environment has this limit itself.
-        vector: whether it is made as a vector environment.
+        keywords: the keywords of one task, which may include attributes ('.name') and 'options'.
+        most: the largest number of steps in an episode.
+        limited: whether the environment itself has this limit.
+        vector: whether to make a vector environment.
         score: the key of info with the expected pay-off; '' for the reward.
 
     Raises:
@@ -110,7 +110,7 @@ def make_lane(env: Any, keywords: Mapping[str, Any], most: int, limited: bool, v
     limits = {} if (limited and chosen == env) or callable(chosen) else {"max_episode_steps": most}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about newer versions and wrappers; the lane checks for itself
+            warnings.simplefilter("ignore")  # they are about newer versions and wrappers; the lane makes its own checks
             if callable(chosen):
                 instance = chosen(**arguments)
                 if isinstance(instance, gymnasium.Env):
@@ -146,7 +146,7 @@ def make_lane(env: Any, keywords: Mapping[str, Any], most: int, limited: bool, v
 
 
 def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
-    """The registered limit of steps (0 for none), the reward_threshold, and whether it is a vector environment.
+    """The registered limit of steps (0 if none), the reward_threshold, and whether to make a vector environment.
 
     Raises:
         MesascopeError: the id is not registered.

@@ -7,14 +7,15 @@ from gymnasium import wrappers
 
 from mesascope.worlds.gymnasium.lanes import Lane
 
-EPISODES, STEPS, WIDEST = 48, 24, 4096  # at most 48 episodes or 4 · 24 steps are played
+EPISODES, STEPS, WIDEST = 48, 24, 4096  # it plays at most 48 episodes, and no further episode after 4 · 24 steps
 
 
 def find_history(lane: Lane) -> str:
     """The evidence that observations contain the past; '' if there is none.
 
-    It looks for stacked frames (a wrapper, or observations that are the last one shifted along an axis) and for numbers
-    that follow a sum of pay-offs or of one action over the lifetime, across the ends of episodes.
+    It looks for stacked frames (a wrapper, or observations that are the last one shifted along an axis). It also looks
+    for numbers that follow the sum of pay-offs or the count of one action over the lifetime, across the ends of
+    episodes.
     """
     env: Any = lane.env
     while hasattr(env, "env"):
@@ -44,7 +45,7 @@ def find_history(lane: Lane) -> str:
 
 
 def _find_stack(runs: list[np.ndarray]) -> str:
-    """The evidence that each observation is the last one, shifted along its first or last axis by at most half."""
+    """The evidence that each observation is the last one shifted along its first or last axis; '' if there is none."""
     long_runs = [r for r in runs if len(r) > 4]
     if len(long_runs) < 2:
         return ""
@@ -70,7 +71,7 @@ def _split_stack(run: np.ndarray, axis: int, shift: int, newest_last: bool) -> t
 
 
 def _find_sum(sums: list[tuple[np.ndarray, float, np.ndarray]]) -> str:
-    """The running sum over the lifetime that a number in the observation follows, up to scale and offset; or ''."""
+    """Names the running sum that a number in the observation follows, up to scale and offset; '' if there is none."""
     seen = np.stack([s.ravel() for s, _, _ in sums]).astype(float)
     candidates = {"the pay-off so far": np.array([p for _, p, _ in sums])}
     candidates |= {

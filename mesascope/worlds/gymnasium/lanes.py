@@ -1,7 +1,7 @@
-"""Lanes: one Gymnasium environment per lifetime, checked at every step; also vector environments of one.
+"""Lanes, each of which runs one Gymnasium environment, or a vector environment of one, and checks every step.
 
-A lane returns real steps only. Vector environments reset themselves at or after the end of an episode; a lane reads
-which of the two, drops the fake step that may follow an episode, and counts fake steps.
+A lane returns real steps only. A vector environment resets itself either in the last step of an episode or in a fake
+step after it. The lane reads from the metadata which of the two applies, and drops and counts fake steps.
 """
 
 import math
@@ -51,7 +51,7 @@ class Sight:
                 self.bounds = (low - slack).astype(np.float32), (high + slack).astype(np.float32)
 
     def __call__(self, observation: Any, check_all: bool, when: Callable[[], str]) -> np.ndarray:
-        """One observation, checked against its space.
+        """Converts one observation, and checks it against its space.
 
         Args:
             observation: the environment's observation.
@@ -65,12 +65,12 @@ class Sight:
             values = observation.astype(np.float32)
             if not check_all and values.size > LARGE:
                 return values.reshape(self.shape)
-            if ((values >= self.bounds[0]) & (values <= self.bounds[1])).all():  # which NaN is not
+            if ((values >= self.bounds[0]) & (values <= self.bounds[1])).all():  # false for NaN
                 return values.reshape(self.shape)
         return self._check(observation, check_all, when)
 
     def _check(self, observation: Any, check_all: bool, when: Callable[[], str]) -> np.ndarray:
-        """The same for any space, with an error message for every violation."""
+        """Does the same for any space, and raises an error with a message for every violation."""
         box = isinstance(self.space, gymnasium.spaces.Box)
         value: Any
         try:
@@ -104,7 +104,7 @@ class Sight:
 
 
 class Hand:
-    """Converts actions of a subject into actions of the environment.
+    """Converts a subject's actions into actions of the environment.
 
     Attributes:
         choices: K, or None if an action is one real number.
@@ -142,11 +142,11 @@ class Hand:
 
 
 class Lane:
-    """One environment, one episode after the other.
+    """One environment, in which one episode follows another.
 
     Attributes:
         real: the number of real steps.
-        fake: the number of steps of a vector environment after the end of an episode, which only reset it.
+        fake: the number of fake steps, which only reset a vector environment after the end of an episode.
         ended: the number of finished episodes.
     """
 
@@ -179,7 +179,7 @@ class Lane:
         return self._observe(result[0])
 
     def step(self, action: Any) -> tuple[np.ndarray, float, float, bool]:
-        """One real step: the observation, the reward, the expected pay-off, and whether the episode is over.
+        """Takes one real step; returns the observation, reward, expected pay-off, and whether the episode is over.
 
         Raises:
             MesascopeError: the environment raised, violated its spaces, or paid something other than a number.
@@ -214,7 +214,7 @@ class Lane:
         return self._observe(observation), reward, score, over
 
     def random(self, rng: np.random.Generator) -> Any:
-        """An action of random play."""
+        """Draws an action at random."""
         if self.hand.choices is not None:
             return int(rng.integers(self.hand.choices))
         low, high = (float(np.ravel(x)[0]) for x in (self.hand.space.low, self.hand.space.high))  # pyright: ignore
@@ -237,7 +237,7 @@ class Lane:
                 )
 
     def check_resets(self) -> None:
-        """Checks that there was one fake step after every episode if the environment takes them, else none.
+        """Checks that one fake step followed every episode if the environment resets in fake steps, and else none.
 
         Raises:
             MesascopeError: the counts do not agree.

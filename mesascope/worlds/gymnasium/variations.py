@@ -1,4 +1,4 @@
-"""How tasks of a Gymnasium environment vary: by ranges as they are typed, or by a user's function."""
+"""Varies the tasks of a Gymnasium environment over ranges that the user types, or with the user's function."""
 
 import ast
 import inspect
@@ -14,14 +14,14 @@ EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
 
 
 class Range(NamedTuple):
-    """Values of one keyword: a list, or a uniform range, of whole numbers if both ends are whole."""
+    """The values of one keyword: a list, or a uniform range (of whole numbers if both ends are whole)."""
 
     listed: tuple[Any, ...] = ()
     low: float = 0
     high: float = 0
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """A random value."""
+        """Draws a value at random."""
         if self.listed:
             return self.listed[int(rng.integers(len(self.listed)))]
         if isinstance(self.low, int) and isinstance(self.high, int):
@@ -30,10 +30,10 @@ class Range(NamedTuple):
 
 
 def parse_ranges(text: str, setting: str) -> dict[str, Range]:
-    """The ranges of a text such as 'a=1..2+b=x/y', by keyword.
+    """Reads the range of each keyword from a text such as 'a=1..2+b=x/y'.
 
     Raises:
-        MesascopeError: a part has no '=', or a range runs backwards.
+        MesascopeError: a part is not a new keyword with values, or a range runs backwards.
     """
     ranges: dict[str, Range] = {}
     for part in filter(None, (p.strip() for p in text.split("+"))):
@@ -61,7 +61,7 @@ def _parse_literal(text: str) -> Any:
 
 
 def find_function(path: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
-    """The user's function 'module:function'.
+    """Finds the user's function, given as 'module:function'.
 
     Raises:
         MesascopeError: there is no such module or function, or only a file names it.
@@ -71,7 +71,7 @@ def find_function(path: str) -> Callable[[np.random.Generator, str], Mapping[str
 
 
 def check_function(function: Any, name: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
-    """The function, if it takes (rng, split).
+    """Returns the function if it takes (rng, split).
 
     Raises:
         MesascopeError: it is not a function, or takes other arguments.
@@ -87,7 +87,7 @@ def check_function(function: Any, name: str) -> Callable[[np.random.Generator, s
 
 
 def draw_task(function: Callable[..., Any], name: str, rng: np.random.Generator, split: str) -> dict[str, Any]:
-    """The keywords of one task, from a user's function.
+    """Draws the keywords of one task with the user's function.
 
     Raises:
         MesascopeError: the function raised, or did not return keywords.

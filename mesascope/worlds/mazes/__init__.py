@@ -1,1 +1,1 @@
-"""Mazes and prefix sums: problems that may take thought."""
+"""Mazes and prefix sums, two kinds of problem that may take several steps of computation."""

@@ -1,4 +1,4 @@
-"""Shared by scripted subjects of mazes: reading an observation, the wave from the goal, and the choice of a move."""
+"""Helpers of scripted subjects of mazes: they read observations, spread a wave from the goal, and choose moves."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from mesascope.worlds.mazes.mazes import FAR, neighbours, parse_observation, pla
 
 
 class ReadMaze(NamedTuple):
-    """A maze in an observation.
+    """What an observation shows of a maze.
 
     Attributes:
         open_moves: [N, F, F, 4] whether each move is possible.
@@ -29,7 +29,7 @@ class ReadMaze(NamedTuple):
 
 
 def read_maze(percept: Percept) -> ReadMaze:
-    """The maze in an observation."""
+    """Reads the maze from an observation."""
     problem, cell = parse_observation(percept.observation)
     layers = planes(problem)
     pictures = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
@@ -56,15 +56,15 @@ def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -
 
 
 def value_at(values: jax.Array, cell: jax.Array) -> jax.Array:
-    """[N, K] the values [N, F, F, K] at the cells [N]."""
+    """[N, K] the entries of values [N, F, F, K] at the cells [N]."""
     flat = values.reshape(len(values), -1, values.shape[-1])
     return flat[jnp.arange(len(flat)), cell]
 
 
 def require_mazes(family: Family) -> Maze:
-    """The family, if it shows mazes.
+    """Returns the family if it shows mazes.
 
     Raises:
-        MesascopeError: it shows none.
+        MesascopeError: the family does not show mazes.
     """
     return require_family(family, Maze, "shows no maze", "Take --family maze.")

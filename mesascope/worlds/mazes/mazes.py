@@ -1,7 +1,8 @@
-"""Mazes on a square of cells: growing them, distances to the goal, moving a wall or the goal, drawings.
+"""Grows mazes on a square of cells, measures distances to the goal, moves walls and goals, and draws mazes.
 
-Passages are opens [N, F, F, 2]: whether the way east, and the way south, is open from a cell. Cells are numbered row by
-row. Functions with loops are compiled on their own, so that callers outside compiled code share one compilation.
+The array opens [N, F, F, 2] holds the passages: whether the way east, and the way south, is open from each cell. Cells
+are numbered row by row. Functions with loops are compiled separately, so that callers outside compiled code share one
+compilation.
 """
 
 import functools
@@ -17,11 +18,11 @@ from mesascope.keys import address
 
 WORDS = ("north", "east", "south", "west")
 PLANES = 6  # open to the north, east, south and west; the goal; whether the cell belongs to the maze
-FAR = 1 << 14  # the distance of a cell that has no way to the goal
+FAR = 1 << 14  # the distance of a cell from which no way leads to the goal
 
 
 class Problem(NamedTuple):
-    """Passages opens [N, F, F, 2] and the cell of the goal [N]."""
+    """N mazes with their goals: the passages opens [N, F, F, 2], and goal [N], the cell of each goal."""
 
     opens: jax.Array
     goal: jax.Array
@@ -29,14 +30,14 @@ class Problem(NamedTuple):
 
 @functools.cache
 def edges(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The two cells [E] on either side of every inner wall; walls between east-west neighbours come first."""
+    """Two arrays [E], the cells on either side of each inner wall; walls between east-west neighbours come first."""
     cell = np.arange(size**2).reshape(size, size)
     east, south = (cell[:, :-1].ravel(), cell[:, 1:].ravel()), (cell[:-1].ravel(), cell[1:].ravel())
     return np.concatenate([east[0], south[0]]), np.concatenate([east[1], south[1]])
 
 
 def open_walls(open_edges: jax.Array, size: int) -> jax.Array:
-    """[n, size, size, 2] passages of a maze without the walls at open_edges [n, E]."""
+    """[n, size, size, 2] the passages after the walls marked in open_edges [n, E] are removed."""
     many, count = len(open_edges), size * (size - 1)
     east = open_edges[:, :count].reshape(many, size, size - 1)
     south = open_edges[:, count:].reshape(many, size - 1, size)
@@ -44,14 +45,14 @@ def open_walls(open_edges: jax.Array, size: int) -> jax.Array:
 
 
 def walls(opens: jax.Array) -> jax.Array:
-    """[n, E] which walls are gone: the inverse of `open_walls`."""
+    """[n, E] whether each wall is removed; this is the inverse of `open_walls`."""
     n = len(opens)
     return jnp.concatenate([opens[:, :, :-1, 0].reshape(n, -1), opens[:, :-1, :, 1].reshape(n, -1)], -1)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def grow_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
-    """[n, size, size, 2] perfect mazes: minimum spanning trees under uniform random weights (Prim's algorithm)."""
+    """[n, size, size, 2] perfect mazes, the minimum spanning trees under uniform random weights (Prim's algorithm)."""
     one, other = (jnp.asarray(e) for e in edges(size))
     weight = jax.random.uniform(key, (n, len(one)))
     inside = jnp.zeros((n, size**2), bool).at[:, 0].set(True)
@@ -100,13 +101,13 @@ def distances(problem: Problem) -> jax.Array:
 
 @jax.jit
 def right_moves(problem: Problem) -> jax.Array:
-    """[N, F, F, 4] whether each move leads one step nearer to the goal; no move does at the goal."""
+    """[N, F, F, 4] whether each move leads one step nearer to the goal; at the goal no move does."""
     far = distances(problem)
     return passable(problem.opens) & (neighbours(far, FAR) == far[..., None] - 1)
 
 
 def planes(problem: Problem) -> jax.Array:
-    """[N, F, F, PLANES] the maze as pictures of 0 and 1."""
+    """[N, F, F, PLANES] the maze as pictures of zeros and ones."""
     n, size = problem.opens.shape[:2]
     can = passable(problem.opens)
     goal = jax.nn.one_hot(problem.goal, size**2).reshape(n, size, size, 1)
@@ -114,7 +115,7 @@ def planes(problem: Problem) -> jax.Array:
 
 
 def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
-    """The problem in observations [N, 4 F²], and the subject's cell [N]."""
+    """Reads the problem and the subject's cell [N] from observations [N, 4 F²]."""
     east, south, goal, cell = jnp.split(jnp.asarray(observation), 4, axis=-1)
     field = math.isqrt(east.shape[-1])
     opens = jnp.stack([east, south], -1).reshape(-1, field, field, 2) > 0.5
@@ -122,27 +123,28 @@ def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
 
 
 def draw_other_cell(key: jax.Array, old: jax.Array, cells: int) -> jax.Array:
-    """[N] a uniform draw among the other cells."""
+    """[N] a cell other than the old one, drawn uniformly."""
     return (old + jax.random.randint(key, old.shape, 1, cells)) % cells
 
 
 @jax.jit
 def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
-    """[N] another goal that takes another first move from the start, if the start has several open ways."""
+    """[N] a new goal that requires a different first move from the start, if the start has several open ways."""
     n, size = problem.opens.shape[:2]
     right = right_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
     first = start + jnp.asarray([-size, 1, size, -1])[right]
     far, near = (distances(Problem(problem.opens, c)).reshape(n, -1) for c in (start, first))
     cell = jnp.arange(size**2)
-    draws = jax.random.uniform(key, far.shape) + (near > far)  # prefer goals that take another first step
+    draws = jax.random.uniform(key, far.shape) + (near > far)  # prefers goals that require a different first step
     return jnp.where((cell == start[:, None]) | (cell == problem.goal[:, None]), -1.0, draws).argmax(-1)
 
 
 @jax.jit
 def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
-    """[n, size, size, 2] passages after one wall has moved: it cuts the way from the start, and opens another way.
+    """[n, size, size, 2] the passages after one wall has moved, which blocks the way from the start and opens another.
 
-    If the way has two steps or more, the cut is not beside the start. In a perfect maze all cells stay connected.
+    If the way has two or more steps, the wall does not block it beside the start. In a perfect maze all cells stay
+    connected.
     """
     n, size = problem.opens.shape[:2]
     one, other = (jnp.asarray(e) for e in edges(size))
@@ -162,13 +164,13 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
 
 
 def open_loops(key: jax.Array, opens: jax.Array, share: float) -> jax.Array:
-    """The passages with a share of the remaining walls removed, so that there are several ways."""
+    """The passages after a random share of the remaining walls is removed, so that there are several ways."""
     open_edges = walls(opens)
     return open_walls(open_edges | jax.random.bernoulli(key, share, open_edges.shape), opens.shape[1])
 
 
 def frame_maze(opens: jax.Array, field: int) -> jax.Array:
-    """[n, field, field, 2] the maze in the upper left of a larger square."""
+    """[n, field, field, 2] the maze in the upper left corner of a larger square."""
     more = field - opens.shape[1]
     return jnp.pad(opens, ((0, 0), (0, more), (0, more), (0, 0)))
 
@@ -179,7 +181,7 @@ def renumber_cell(cell: Any, size: int, field: int) -> Any:
 
 
 def successor_cells(opens: np.ndarray) -> np.ndarray:
-    """[..., F², 4] the cell that each move leads to, from passages [..., F, F, 2]; a wall leaves the cell as it is."""
+    """[..., F², 4] the cell that each move leads to, given passages [..., F, F, 2]; a move into a wall goes nowhere."""
     size = opens.shape[-2]
     flat = opens.reshape(-1, size, size, 2)
     can = np.asarray(passable(jnp.asarray(flat))).reshape(*opens.shape[:-3], size**2, 4)
@@ -188,14 +190,14 @@ def successor_cells(opens: np.ndarray) -> np.ndarray:
 
 
 def distance_left(dist: np.ndarray, successors: np.ndarray, steps: int, way: Any) -> np.ndarray:
-    """[..., C] the distance to the goal that is left after S steps from each cell.
+    """[..., C] the distance to the goal that remains after S steps from each cell.
 
     Args:
-        dist: [..., C] steps to the goal.
+        dist: [..., C] the number of steps to the goal.
         successors: [..., C, 4] the cells that moves lead to.
-        steps: S.
-        way: the function over the moves of each step, such as the mean or the minimum; None for a policy that takes the
-            opposite of the best moves.
+        steps: S, the number of steps.
+        way: a function that combines the distances over the moves of each step, such as the mean or the minimum; None
+            for a policy that takes the opposite of the best moves.
     """
     value = dist.astype(float)
     flat = successors.reshape(*successors.shape[:-2], -1)
@@ -209,7 +211,7 @@ def distance_left(dist: np.ndarray, successors: np.ndarray, steps: int, way: Any
 
 @functools.cache
 def count_problems(size: int) -> float:
-    """The number of different problems: perfect mazes (Kirchhoff's theorem) times places of start and goal."""
+    """The number of different problems: perfect mazes (by Kirchhoff's theorem) times pairs of start and goal."""
     one, other = edges(size)
     laplace = np.zeros((size**2, size**2))
     np.add.at(laplace, (one, other), -1)
@@ -220,7 +222,7 @@ def count_problems(size: int) -> float:
 
 
 def draw_maze(opens: np.ndarray, goal: int, cell: int, size: int) -> str:
-    """A drawing of one maze in characters: A is the subject's cell, G the goal."""
+    """Draws one maze with characters; A marks the subject's cell, and G the goal."""
     rows = ["+" + "--+" * size]
     for r in range(size):
         line, under = "|", "+"
@@ -234,7 +236,7 @@ def draw_maze(opens: np.ndarray, goal: int, cell: int, size: int) -> str:
 
 
 def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
-    """Passages [size, size, 2], goal and start of a drawing.
+    """Reads the passages [size, size, 2], the goal and the start from a drawing.
 
     Raises:
         MesascopeError: the text is not a drawing of a maze, or there is no way from A to G.

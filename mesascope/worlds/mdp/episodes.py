@@ -1,4 +1,4 @@
-"""Exact values of finite Markov decision processes in episodes of fixed length, in NumPy."""
+"""Exact values of finite Markov decision processes with episodes of fixed length, computed in NumPy."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ def optimal_value(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str =
     """[N] the expected pay-off of an episode from state 0, by backward induction.
 
     Args:
-        moves: [N, S, A, S'] probabilities.
+        moves: [N, S, A, S'] transition probabilities.
         pays: [N, S, A] mean pay-offs.
-        steps: the steps of the episode.
+        steps: the number of steps in the episode.
         policy: 'best', 'worst', or 'even' (the uniform policy).
     """
     pick = {"best": np.max, "worst": np.min, "even": np.mean}[policy]
@@ -21,16 +21,16 @@ def optimal_value(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str =
 
 
 def blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
-    """[steps, S] a good policy for M equally likely tasks that may depend on the step and the state alone.
+    """[steps, S] a good policy that depends only on the step and the state, for M equally likely tasks.
 
-    The best such policy is hard to find (Vlassis et al. 2012). This one starts from the best policy of the mean task.
-    It then improves one step after another, each exactly, until nothing improves.
+    The best such policy is hard to find (Vlassis et al. 2012). This function starts from the best policy for the mean
+    task. It then optimises the policy exactly at one step after another, until the value no longer rises.
 
     Args:
         moves: [M, S, A, S'] transition probabilities.
         pays: [M, S, A] mean pay-offs.
-        steps: the steps of the episode.
-        sweeps: the most passes over all steps.
+        steps: the number of steps in the episode.
+        sweeps: the largest number of passes over all steps.
     """
     mean = moves.mean(0), pays.mean(0)
     later, policy = np.zeros(pays.shape[1]), np.zeros((steps, pays.shape[1]), int)

@@ -1,4 +1,4 @@
-"""Shared by subjects of tabular processes: a record of transitions and pay-offs, and a plan before every episode."""
+"""Helpers of subjects of tabular processes: they record transitions and pay-offs, and plan before every episode."""
 
 import abc
 from typing import Any, ClassVar, NamedTuple
@@ -17,11 +17,11 @@ PRIOR = 1.0  # prior mean of the mean pay-offs; the prior variance and the noise
 
 
 class Counts(NamedTuple):
-    """The record of all steps so far, and the plan.
+    """The record of all steps so far, and the plan for the episode.
 
     Attributes:
-        pair: [N, L] state · A + action of each step, -1 before it is taken.
-        reached: [N, L] the state that followed, -1 if it was not shown.
+        pair: [N, L] state · A + action of each step, or -1 for a step that is not yet taken.
+        reached: [N, L] the state that followed, or -1 if it was not shown.
         paid: [N, L] the pay-off of each step.
         place: [N] the state in which the last action was taken.
         plan: [N, steps, S] the planned action at each step and state of the episode.
@@ -38,10 +38,11 @@ class Belief(NamedTuple):
     """Sufficient statistics of the posterior.
 
     Attributes:
-        moves: [N, S, A, S'] counts of each transition, without the prior count of one.
-        mean: [N, S, A] posterior mean of the mean pay-off.
-        times: [N, S, A] counts of each state and action; the posterior variance is 1 / (1 + times).
-        seen: [N, L] index of each step's transition in the flattened `moves`; beyond its end if there is none.
+        moves: [N, S, A, S'] the count of each transition, without the prior count of one.
+        mean: [N, S, A] the posterior mean of the mean pay-off.
+        times: [N, S, A] the count of each action in each state; the posterior variance is 1 / (1 + times).
+        seen: [N, L] the index of each step's transition in the flattened `moves`, or one beyond its end if the step has
+            none.
     """
 
     moves: jax.Array
@@ -54,10 +55,10 @@ class Planner(Scripted):
     """Plans before every episode and then follows the plan; subclasses define `plan_episode`.
 
     Attributes:
-        shape: S, A, the steps of an episode, and L, the most steps of a lifetime.
+        shape: S, A, the number of steps in an episode, and L, the largest number of steps in a lifetime.
         sign: 1, or -1 to minimise pay-off.
         memory: the number of past episodes that it remembers.
-        lapse: the part of the actions that is random.
+        lapse: the fraction of the actions that are random.
         draws_plans: whether plans are random, so that action probabilities are not available.
     """
 
@@ -70,10 +71,10 @@ class Planner(Scripted):
 
     @abc.abstractmethod
     def plan_episode(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:
-        """[N, steps, S] the planned actions of an episode; the belief's pay-offs already have the sign."""
+        """[N, steps, S] the planned actions of an episode; the belief's pay-offs are already multiplied by `sign`."""
 
     def fresh(self, n: int) -> Counts:
-        """An empty record and no plan."""
+        """Returns an empty record without a plan."""
         states, _, steps, length = self.shape
         empty = jnp.full((n, length), -1, jnp.int32)
         plan = jnp.zeros((n, steps, states), jnp.int32)
@@ -115,17 +116,18 @@ class Planner(Scripted):
 
 
 def sum_by_place(n: int, size: int, places: jax.Array, values: jax.Array) -> jax.Array:
-    """[n, size] sums of values [n, L] by place [n, L]; places beyond the end are ignored."""
+    """[n, size] the sum at each place of the values [n, L] with places [n, L]; places beyond the end are ignored."""
     return jnp.zeros((n, size)).at[jnp.arange(n)[:, None], places].add(values, mode="drop")
 
 
 def backward_induction(pays: jax.Array, steps: int, expected: Any) -> jax.Array:
-    """[N, steps, S] the best policy of an episode by backward induction.
+    """[N, steps, S] the best policy for an episode, found by backward induction.
 
     Args:
         pays: [N, S, A] mean pay-offs.
-        steps: the steps of the episode.
-        expected: a function from the values of the next step [N, S] to their expectation after each action [N, S, A].
+        steps: the number of steps in the episode.
+        expected: a function that maps the values [N, S] at the next step to their expectation [N, S, A] after each
+            action.
     """
 
     def step(later, _):
@@ -137,21 +139,21 @@ def backward_induction(pays: jax.Array, steps: int, expected: Any) -> jax.Array:
 
 
 def expected_next(moves: jax.Array) -> Any:
-    """The argument `expected` of `backward_induction` under transitions [N, S, A, S']."""
+    """Makes the argument `expected` of `backward_induction` for transitions [N, S, A, S']."""
     return lambda later: jnp.einsum("nsap,np->nsa", moves, later)
 
 
 def mean_moves(belief: Belief) -> jax.Array:
-    """Posterior means of the transitions, under a flat Dirichlet."""
+    """[N, S, A, S'] the posterior means of the transition probabilities under a flat Dirichlet prior."""
     weights = 1.0 + belief.moves
     return weights / weights.sum(-1, keepdims=True)
 
 
 def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Array, jax.Array]:
-    """Draws from the posterior: transitions [draws, N, S, A, S'] and mean pay-offs [draws, N, S, A].
+    """Draws transitions [draws, N, S, A, S'] and mean pay-offs [draws, N, S, A] from the posterior.
 
-    The Dirichlet's weights are whole numbers, so each gamma variate is a sum of exponential variates: one for the prior
-    and one for every transition seen.
+    The parameters of the Dirichlet are whole numbers, so each gamma variate is a sum of exponential variates: one for
+    the prior and one for every transition seen.
     """
     n, size = len(belief.moves), belief.moves[0].size
 
@@ -166,10 +168,10 @@ def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Ar
 
 
 def problem_shape(family: Family) -> tuple[int, int, int, int]:
-    """S, A, the steps of an episode, and the steps of the longest lifetime.
+    """S, A, the number of steps in an episode, and the number in the longest lifetime.
 
     Raises:
-        MesascopeError: the observation is not a one-hot state, or trials have one step.
+        MesascopeError: the observation is not a one-hot state, or trials have only one step.
     """
     states = family.shown[0] if len(family.shown) == 1 else 0
     if family.steps < 2 or not states or family.choices is None:

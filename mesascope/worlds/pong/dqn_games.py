@@ -1,4 +1,4 @@
-"""Many games of Pong at once, in ale-py's vector environment."""
+"""Plays many games of Pong at once in ale-py's vector environment."""
 
 from collections import deque
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-LATELY = 20  # the number of last games with stored scores
+LATELY = 20  # the number of most recent games whose scores are stored
 
 
 class Games:
-    """E games; a game that is over is followed by the next, after one fake step that only resets it.
+    """E games at once; after a game is over, one fake step resets it and the next game begins.
 
     Attributes:
-        frame: [E, 33, 40] the present frames, in bytes.
+        frame: [E, 33, 40] the present frames, as bytes.
         shape: the shape of a frame.
-        scores: the scores of the last finished games, the oldest first.
+        scores: the scores of the most recently finished games, the oldest first.
     """
 
     shape = (screen.HEIGHT, screen.WIDTH)
@@ -44,15 +44,15 @@ class Games:
 
     @staticmethod
     def cut(screens: np.ndarray) -> np.ndarray:
-        """The frames [E, 33, 40] of screens [E, 1, 42, 40]."""
+        """Cuts frames [E, 33, 40] out of screens [E, 1, 42, 40]."""
         return screens[:, 0, screen.TOP : screen.TOP + screen.HEIGHT]
 
     def send(self, action: np.ndarray) -> None:
-        """Sends the actions [E], each 0, 1 or 2, and does not wait."""
+        """Sends the actions [E], each 0, 1 or 2, and does not wait for their results."""
         self.games.send(self.codes[action])
 
     def receive(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The results of the actions, all [E]: frame, reward, whether the game is over, whether the step was fake."""
+        """Waits for each game's frame, its reward, whether it is over, and whether the step was fake."""
         screens, reward, over, cut, _ = self.games.recv()
         fake, self.over = self.over, over | cut
         self.frame = self.cut(screens).copy()

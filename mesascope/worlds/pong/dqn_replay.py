@@ -1,4 +1,4 @@
-"""The replay memory of a deep Q-network: the last frames of every environment, each stored once."""
+"""The replay memory of a deep Q-network, which stores each of the last frames of every environment once."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ class Batch(NamedTuple):
     """A batch of B steps.
 
     Attributes:
-        frames: [B, stack + n, H, W] in bytes, black before the start of a game.
+        frames: [B, stack + n, H, W] the frames as bytes, black before the start of a game.
         action: [B] the action of the step.
-        reward: [B] the discounted sum over n steps, or up to the end of the game.
+        reward: [B] the discounted sum of rewards over n steps, or up to the end of the game.
         discount: [B] γⁿ, or 0 if the game has ended.
     """
 
@@ -22,26 +22,26 @@ class Batch(NamedTuple):
 
 
 class Replay:
-    """The last steps of E environments."""
+    """Stores the last steps of E environments."""
 
     def __init__(self, steps: int, environments: int, shape: tuple[int, int], stack: int) -> None:
         self.stack, self.length = stack, -(-steps // environments)
         self.frames = np.zeros((environments, self.length, *shape), np.uint8)
         self.action = np.zeros((environments, self.length), np.int32)
-        self.reward = np.zeros((environments, self.length), np.float32)  # of the action
-        self.over = np.zeros((environments, self.length), bool)  # the game, by the action
+        self.reward = np.zeros((environments, self.length), np.float32)  # the reward of the action
+        self.over = np.zeros((environments, self.length), bool)  # whether the action ended the game
         self.age = np.zeros((environments, self.length), np.int32)  # steps since the game's start
         self.added = 0
 
     def add(self, frame, action, reward, over, age) -> None:
-        """Stores one step of every environment, all [E]: the frame, the action on it, and the action's results."""
+        """Stores one step of every environment, [E] each: the frame, the action taken on it, and its results."""
         at = self.added % self.length
         self.frames[:, at], self.action[:, at], self.reward[:, at] = frame, action, reward
         self.over[:, at], self.age[:, at] = over, age
         self.added += 1
 
     def sample(self, rng: np.random.Generator, size: int, ahead: int, discount: float) -> Batch:
-        """Draws steps with the `ahead` steps that followed them, without fake steps (age below 0)."""
+        """Draws steps, none of them fake (age below 0), each with the `ahead` steps that followed."""
         oldest = max(0, self.added - self.length) + self.stack - 1
         games = rng.integers(0, len(self.frames), 2 * size)
         steps = rng.integers(oldest, self.added - ahead, 2 * size)

@@ -1,6 +1,6 @@
-"""Shared by conditions on Pong's picture: finding the ball and the paddles on it, and painting them over.
+"""Helpers of conditions on Pong's picture: they find the ball and the paddles in it, and paint over them.
 
-Positions come from the console's memory; an observation has them after the frame. A condition that hides something on
+Positions come from the console's memory, and follow the frame in an observation. A condition that hides something in
 the frame hides its position too.
 """
 
@@ -19,14 +19,14 @@ from mesascope.worlds.pong import pong_screen as screen
 FIELD, BORDER, PADDLE = 87, 236, 148  # brightness
 ROWS, COLUMNS = np.arange(screen.HEIGHT), np.arange(screen.WIDTH)
 OTHER, OWN = 4, 35  # columns of the paddles
-MOVES = 8  # the most pixels that a paddle moves between two screens
+MOVES = 8  # the largest number of pixels that a paddle moves between two screens
 BLANK = np.full((screen.HEIGHT, screen.WIDTH), FIELD, np.uint8)
 # the walls reach into the first and the last row
 BLANK[0], BLANK[-1] = round((4 * BORDER + FIELD) / 5), round((4 * FIELD + BORDER) / 5)
 
 
 class Picture(NamedTuple):
-    """frame [N, 33, 40] in bytes; places, the bytes [N] of the console's memory by name."""
+    """A picture: frame [N, 33, 40] as bytes, and places, the bytes [N] from the console's memory by name."""
 
     frame: Any
     places: dict[str, Any]
@@ -35,8 +35,8 @@ class Picture(NamedTuple):
 class OnPicture(Condition):
     """A condition on Pong's picture, for one response at a time (once=1) or for the whole lifetime (once=0).
 
-    With `before`, that many earlier percepts are painted too, and the carry is rebuilt from them alone. This is for one
-    response, and for subjects that carry a few frames and nothing else.
+    With `before`, it paints that many earlier percepts too, and rebuilds the carry from them alone. This works for one
+    response at a time, and suits only subjects that carry a few frames and nothing else.
     """
 
     once: int | jax.Array
@@ -58,11 +58,11 @@ class OnPicture(Condition):
         return super().label if self.before else super().label.replace(",before=0", "")
 
     def unfit(self, family: Family) -> str | None:
-        """The reason if the family does not show Pong's picture, else None."""
+        """The reason why the condition does not apply if the family does not show Pong's picture, else None."""
         return None if screen.shows_places(family) else "it shows no ball"
 
     def apply(self, carry, percept, shadow, context):
-        """Paints the picture; an observation of another size stays as it is."""
+        """Disturbs the picture, and leaves an observation of another size as it is."""
         if percept.observation.shape[-1] != screen.SHOWN:
             return carry, percept, shadow
 
@@ -84,18 +84,18 @@ class OnPicture(Condition):
         return np.asarray(self.paint(jax.random.key(0), picture(observations), None).frame)
 
     def paint(self, key: jax.Array, seen: Picture, context: Any) -> Picture:
-        """The disturbed picture."""
+        """Returns the disturbed picture; subclasses define it."""
         raise NotImplementedError
 
 
 def picture(observations: Any) -> Picture:
-    """The picture in observations [N, 1326]."""
+    """Reads the picture from observations [N, 1326]."""
     places = {name: observations[:, screen.SIZE + i].astype("int32") for i, name in enumerate(screen.PLACES)}
     return Picture(observations[:, : screen.SIZE].reshape(-1, screen.HEIGHT, screen.WIDTH), places)
 
 
 def observation(seen: Picture) -> Any:
-    """The observations [N, 1326] of a picture."""
+    """Turns a picture into observations [N, 1326]."""
     xp = np if isinstance(seen.frame, np.ndarray) else jnp
     bytes_ = xp.stack([seen.places[name] for name in screen.PLACES], -1)
     flat = seen.frame.reshape(len(seen.frame), -1)
@@ -110,7 +110,7 @@ def ball_mask(places: dict[str, Any]) -> Any:
 
 
 def _ball_cells(x: Any, y: Any) -> Any:
-    """[N, 33, 40] whether a ball touches each cell; the memory is 0 if there is no ball."""
+    """[N, 33, 40] whether a ball touches each cell; x and y are the bytes in the memory, 0 if there is no ball."""
     # the ball's top is at y - 14 or, on every other line, at y - 15
     first_column, first_row = x - screen.LEFT, y - 15
     visible = (x > 0) & (y > 0)
@@ -123,7 +123,7 @@ def check_settings(once: int, before: int) -> None:
     """Checks the two settings that the conditions share.
 
     Raises:
-        MesascopeError: a setting is out of range, or the two do not go together.
+        MesascopeError: a setting is out of range, or `before` is set while `once` is 0.
     """
     check_range(0, 1, once=once)
     check_range(0, RECENT - 1, before=before)
@@ -135,20 +135,20 @@ def check_settings(once: int, before: int) -> None:
 
 
 def paddle_mask(y: Any, column: int, above: int) -> Any:
-    """[N, 33, 40] the cells of a paddle with its top `above` pixels above y, now or one screen ago."""
+    """[N, 33, 40] the cells that a paddle with its top `above` pixels above y touches, now or one screen ago."""
     top = y - above - MOVES - screen.TOP * screen.TALL
     rows = _overlaps(ROWS, screen.TALL, top, screen.PADDLE + 2 * MOVES)
     return (y > 0)[:, None, None] & rows[:, :, None] & (column == COLUMNS)
 
 
 def _overlaps(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
-    """[N, cells] whether each cell has a pixel of [start, start + length)."""
+    """[N, cells] whether each cell contains a pixel in [start, start + length)."""
     start = start[:, None]
     return (cells * size < start + length) & (cells * size + size > start)
 
 
 def remove_ball(seen: Picture) -> Picture:
-    """The picture without the ball; a paddle under it stays."""
+    """The picture without the ball, but with any paddle under it."""
     xp = np if isinstance(seen.frame, np.ndarray) else jnp
     paddles = paddle_mask(seen.places["own y"], OWN, 14) | paddle_mask(seen.places["other y"], OTHER, 15)
     background = xp.where(paddles, xp.minimum(seen.frame, np.maximum(BLANK, PADDLE)), BLANK)

@@ -1,4 +1,4 @@
-"""Running emulators of Pong, one per lifetime, reused because loading one takes a tenth of a second."""
+"""Runs emulators of Pong, one per lifetime, and reuses them because loading one takes a tenth of a second."""
 
 import functools
 import weakref
@@ -16,10 +16,10 @@ class Start(NamedTuple):
 
     Attributes:
         seed: the seed of the sticky actions.
-        idle: idle frames.
+        idle: the number of idle frames before the game.
         sticky: the probability that a frame repeats the last action.
-        mode: the cartridge's mode.
-        difficulty: the cartridge's difficulty.
+        mode: the number of the cartridge's game.
+        difficulty: the position of the cartridge's difficulty switch.
     """
 
     seed: np.ndarray
@@ -30,16 +30,16 @@ class Start(NamedTuple):
 
 
 class Cabinet:
-    """N games; playing changes them in place.
+    """N games, which `play` changes in place.
 
     Attributes:
-        frame: [N, 33, 40] the present frames, in bytes.
-        places: [N, 6] the positions of ball and paddles in bytes, named by `PLACES`.
+        frame: [N, 33, 40] the present frames, as bytes.
+        places: [N, 6] the positions of ball and paddles as bytes, in the order of `PLACES`.
         over: [N] whether the game is over.
     """
 
     def __init__(self, start: Start, shown: bool = True) -> None:
-        """Begins a game for every start; without `shown` it skips the frames, which takes half the time."""
+        """Begins a game for every start; without `shown` it does not read the frames, which halves the time."""
         self.start, self.shown, n = start, shown, len(start.seed)
         self.emulators = [STOCK.pop() if STOCK else _load() for _ in range(n)]
         weakref.finalize(self, STOCK.extend, self.emulators)
@@ -52,7 +52,7 @@ class Cabinet:
             self.begin(i, int(start.idle[i]))
 
     def begin(self, i: int, idle: int) -> None:
-        """Begins a new game with this number of idle frames."""
+        """Begins a new game in emulator i, with `idle` idle frames first."""
         emulator = self.emulators[i]
         emulator.restoreState(_initial_state(int(self.start.mode[i]), int(self.start.difficulty[i])))
         for _ in range(idle - 1):
@@ -64,7 +64,7 @@ class Cabinet:
         self._show([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
 
     def play(self, action: np.ndarray, live: np.ndarray) -> np.ndarray:
-        """Plays one step of the live games [N]; returns their points [N]."""
+        """Plays one step of the games marked in live [N]; returns the points [N]."""
         paid, playing = np.zeros(len(action), np.float32), np.flatnonzero(live & ~self.over)
         screens, before = [], []
         for i in playing:
@@ -85,7 +85,7 @@ class Cabinet:
         return paid
 
     def screens(self) -> np.ndarray:
-        """The screens [N, 210, 160, 3] in colour, in bytes."""
+        """The screens [N, 210, 160, 3] in colour, as bytes."""
         return np.stack([e.getScreenRGB() for e in self.emulators])
 
     def _show(self, games: Any, screens: list[np.ndarray], before: list[np.ndarray]) -> None:

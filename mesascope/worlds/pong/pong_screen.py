@@ -1,4 +1,4 @@
-"""Pong's screen and memory: the pixels that are shown, their size, and the addresses of positions in the memory."""
+"""Describes Pong's screen and memory: the part that is shown, sizes in pixels, and the addresses of positions."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from mesascope.errors import MesascopeError
 SCREEN = (210, 160)  # pixels
 HEIGHT, WIDTH = 33, 40  # cells of a frame
 TALL, WIDE = 5, 4  # pixels of the screen in one cell
-TOP = 6  # rows of cells above the field, with the points
+TOP = 6  # rows of cells above the field, which show the points
 ACTIONS = (0, 3, 4)  # of the console: nothing, right (the paddle rises), left (it falls)
 SWAPPED = (0, 2, 1)  # the effect of each action when the controls are exchanged
 SKIP = 4  # frames of one step; the last two are shown as one, the brighter pixel of each pair
-NOOPS = 30  # the most idle frames before a training game
+NOOPS = 30  # the largest number of idle frames before a training game
 RAM = {"ball x": 49, "ball y": 54, "own y": 51, "other y": 50}  # addresses
 LEFT = 49  # the ball's x in the memory when the ball is at the left edge
 BALL = (4, 2)  # pixels, height and width
@@ -25,13 +25,13 @@ SHOWN = SIZE + len(PLACES)
 
 
 def ale() -> Any:
-    """The module ale_py, with its log messages off.
+    """Returns the module ale_py with its log messages turned off.
 
     Raises:
         MesascopeError: ale_py is not installed.
     """
     try:
-        import ale_py  # GPL: here and in the recipe alone
+        import ale_py  # GPL; only this function and the recipe import it
     except ImportError:
         raise MesascopeError(
             "Pong needs the Arcade Learning Environment.", "Install it: pip install 'mesascope[atari]'."
@@ -41,7 +41,7 @@ def ale() -> Any:
 
 
 def shrink(screens: np.ndarray) -> np.ndarray:
-    """Frames [N, 33, 40] in bytes from grey screens [N, 210, 160]: means of 5 by 4 pixels, without the points."""
+    """Shrinks grey screens [N, 210, 160] to frames [N, 33, 40] of bytes: means of 5 by 4 pixels, without the points."""
     rows = screens[:, TOP * TALL : (TOP + HEIGHT) * TALL].reshape(len(screens), HEIGHT, TALL, WIDTH * WIDE)
     tall = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, WIDE)
     sums = sum(tall[..., i] for i in range(WIDE))  # faster than summing over an axis of four
@@ -49,7 +49,7 @@ def shrink(screens: np.ndarray) -> np.ndarray:
 
 
 def mirror(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The bytes [N, 6] with left and right exchanged if the mask [N] is true; 0 means no ball and stays."""
+    """The bytes [N, 6], with left and right swapped if the mask [N] is true; 0 means no ball and stays 0."""
     x = np.array([name.startswith("ball x") for name in PLACES])
     other = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))
     return np.where(mask[:, None] & x, other, places).astype(np.uint8)
@@ -61,10 +61,10 @@ def shows_places(family: Any) -> bool:
 
 
 def refuse_others(family: Any) -> None:
-    """Refuses a family without the positions of ball and paddles.
+    """Refuses a family whose observations do not contain the positions of ball and paddles.
 
     Raises:
-        MesascopeError: the family's observations do not contain them.
+        MesascopeError: the observations do not contain them.
     """
     if not shows_places(family):
         raise MesascopeError(f"{family.name} does not show where a ball is.", "Take --family pong.")

@@ -1,7 +1,7 @@
-"""Shared by subjects of in-context regression: the pairs in percepts, and predictions that are linear in the outcomes.
+"""Helpers of subjects of in-context regression: they read pairs from percepts, and predict linearly in the outcomes.
 
-Every procedure that fits weights to squared errors is a filter on the eigenvalues λ of Σ x xᵀ: its weights are
-V f(λ) Vᵀ Σ x y. The procedures differ only in numbers, so they share compiled code.
+Every procedure here that reduces squared error is a filter f on the eigenvalues λ of Σ x xᵀ: its weights are
+V f(λ) Vᵀ Σ x y. The procedures differ only in their numbers, so they share compiled code.
 """
 
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, re
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 TRIED = "linear_regression:trials=12,bank=2"
-NOTHING = 1e-5  # an eigenvalue below this part of the largest counts as 0
+NOTHING = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
 
 
 class Sums(NamedTuple):
-    """Sums over the pairs: gram [N, D, D] Σ x xᵀ, cross [N, D] Σ x y, total [N] Σ y, and their count [N]."""
+    """Sums over the pairs: gram [N, D, D] is Σ x xᵀ, cross [N, D] Σ x y, total [N] Σ y, and count [N] their number."""
 
     gram: jax.Array
     cross: jax.Array
@@ -26,7 +26,7 @@ class Sums(NamedTuple):
 
 
 class SpectralFilter(Scripted):
-    """Predicts from sums over the pairs; all its numbers except D are data.
+    """Predicts from sums over the pairs; all its numbers except D are arrays.
 
     Attributes:
         dimension: D.
@@ -36,7 +36,7 @@ class SpectralFilter(Scripted):
         correction: γ of GD++, the preconditioning before the descent (von Oswald et al. 2023, arXiv 2212.07677).
         weight: the factor of the fitted prediction: 0 or 1, or -1 for its opposite.
         level: the factor of the mean outcome in the prediction.
-        discount: the factor of the sums at each trial.
+        discount: the factor by which the sums are multiplied on each trial.
     """
 
     dimension: int
@@ -49,12 +49,12 @@ class SpectralFilter(Scripted):
     discount: jax.Array
 
     def fresh(self, n: int) -> Sums:
-        """Sums of 0."""
+        """Returns sums of 0."""
         d = self.dimension
         return Sums(jnp.zeros((n, d, d)), jnp.zeros((n, d)), jnp.zeros(n), jnp.zeros(n))
 
     def respond(self, key, carry: Sums, percept: Percept):
-        """Adds the last pair, fits, and predicts at the coming input."""
+        """Adds the last pair to the sums, fits the weights, and predicts the outcome of the coming input."""
         pair = last_pair(percept, self.dimension)
         added = Sums(
             pair.x[:, :, None] * pair.x[:, None], pair.x * pair.y[:, None], pair.y, pair.available.astype(float)
@@ -68,7 +68,7 @@ class SpectralFilter(Scripted):
         return carry, Response(prediction, None)
 
     def filter(self, values: jax.Array) -> jax.Array:
-        """f(λ) [N, D] from the eigenvalues [N, D]; 0 where λ is 0."""
+        """[N, D] f(λ) for the eigenvalues [N, D]; 0 where λ is 0."""
         top = values.max(-1, keepdims=True)
         nonzero = values > jnp.maximum(NOTHING * top, 1e-12)
         eigenvalues = jnp.where(nonzero, values, 1.0)
@@ -85,8 +85,8 @@ class Pair(NamedTuple):
     """The last pair and the coming input.
 
     Attributes:
-        x: [N, D] the last input, zeros at the first trial.
-        y: [N] its outcome, 0 at the first trial.
+        x: [N, D] the last input, zeros on the first trial.
+        y: [N] its outcome, 0 on the first trial.
         available: [N] whether there was a pair.
         query: [N, D] the coming input.
     """
@@ -98,7 +98,7 @@ class Pair(NamedTuple):
 
 
 def last_pair(percept: Percept, dimension: int) -> Pair:
-    """The last pair and the coming input of a percept."""
+    """Reads the last pair and the coming input from a percept."""
     available = ~percept.first
     observation = percept.observation
     return Pair(
@@ -120,16 +120,16 @@ def make_filter(
     level: float = 0.0,
     discount: float = 1.0,
 ) -> SpectralFilter:
-    """A procedure with these numbers, see `SpectralFilter`."""
+    """Makes a procedure with these numbers; see `SpectralFilter`."""
     numbers = (penalty, steps, rate, correction, weight, level, discount)
     return SpectralFilter(require_regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in numbers))
 
 
 def require_regression(family: Family) -> LinearRegression:
-    """The family, if it is in-context regression.
+    """Returns the family if it is in-context regression.
 
     Raises:
-        MesascopeError: it is not.
+        MesascopeError: the family is of another kind.
     """
     remedy = "Take --family linear_regression."
     return require_family(family, LinearRegression, "has no inputs to regress on", remedy)

@@ -1,1 +1,1 @@
-"""Sequences of symbols to be predicted."""
+"""Sequences of symbols to predict."""

@@ -1,4 +1,4 @@
-"""Shared by subjects of Markov chains: the transition in a percept, and counts of transitions."""
+"""Helpers of subjects of Markov chains: they read the transition from a percept, and count transitions."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ TRIED = "markov_chain:symbols=3,trials=12,bank=2"
 
 
 class Transition(NamedTuple):
-    """before and now [N, K], one-hot symbols; before is all zero at the first trial."""
+    """Two one-hot symbols, before [N, K] and now [N, K]; before is all zero on the first trial."""
 
     before: jax.Array
     now: jax.Array
@@ -25,7 +25,7 @@ def last_transition(percept: Percept, choices: int) -> Transition:
 
 
 def count_transition(transition: Transition) -> jax.Array:
-    """[N, K, K] 1 at the transition, 0 elsewhere."""
+    """[N, K, K] a count of 1 for the transition, and of 0 for all others."""
     return transition.before[:, :, None] * transition.now[:, None, :]
 
 
@@ -35,9 +35,9 @@ def row(table: jax.Array, transition: Transition) -> jax.Array:
 
 
 def require_chain(family: Family) -> MarkovChain:
-    """The family, if it shows symbols of a Markov chain.
+    """Returns the family if it shows symbols of a Markov chain.
 
     Raises:
-        MesascopeError: it does not.
+        MesascopeError: the family does not show them.
     """
     return require_family(family, MarkovChain, "shows no Markov chain", "Take --family markov_chain.")

@@ -1,4 +1,4 @@
-"""Shared by scripted subjects of `tree_choice`: reading an observation, values of nodes, and noisy answers."""
+"""Helpers of scripted subjects of `tree_choice`: they read observations, compute values, and add noise to answers."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ NOISE = 1.5  # standard deviation of one noisy look at an answer; the signal is 
 
 
 class Tree(NamedTuple):
-    """A tree in an observation.
+    """What an observation shows of a tree.
 
     Attributes:
         node: [N] the present node.
@@ -31,7 +31,7 @@ class Tree(NamedTuple):
 
 
 def read_tree(percept: Percept) -> Tree:
-    """The tree in an observation."""
+    """Reads the tree from an observation."""
     arrays = percept.observation[:, 1:]
     first, second, pays = jnp.split(arrays, 3, axis=-1)
     child = jnp.stack([first, second], -1).astype(jnp.int32)
@@ -40,7 +40,7 @@ def read_tree(percept: Percept) -> Tree:
 
 
 def mean_leaf_value(tree: Tree) -> jax.Array:
-    """[N, M] the pay-offs of leaves, and the mean over all leaves at other nodes."""
+    """[N, M] the pay-off at each leaf, and the mean over all leaves at other nodes."""
     mean = (tree.pays * tree.ends).sum(-1) / jnp.maximum(tree.ends.sum(-1), 1)
     return jnp.where(tree.ends, tree.pays, mean[:, None])
 
@@ -63,16 +63,22 @@ def solve_values(tree: Tree, depth: int) -> jax.Array:
 
 
 def require_trees(family: Family) -> TreeChoice:
-    """The family, if it shows trees.
+    """Returns the family if it shows trees.
 
     Raises:
-        MesascopeError: it shows none.
+        MesascopeError: the family does not show trees.
     """
     return require_family(family, TreeChoice, "shows no tree", "Take --family tree_choice.")
 
 
 class Evidence(NamedTuple):
-    """drift [N], the evidence for the second action; ticks [N] at this observation [N, D]."""
+    """The evidence from noisy looks.
+
+    Attributes:
+        drift: [N] the evidence for the second action.
+        ticks: [N] the number of ticks so far at this observation.
+        observation: [N, D] the observation.
+    """
 
     drift: jax.Array
     ticks: jax.Array
@@ -80,12 +86,12 @@ class Evidence(NamedTuple):
 
 
 def no_evidence(n: int, size: int) -> Evidence:
-    """The evidence before any observation."""
+    """Returns the evidence before any observation."""
     return Evidence(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
 
 def add_noisy_look(evidence: Evidence, percept: Percept, answer: jax.Array) -> Evidence:
-    """The evidence after one more noisy look at the answer [N, 2], given as probabilities.
+    """The evidence after one more noisy look at the answer, which is given as probabilities [N, 2].
 
     The noise is a hash of the observation, the trial and the tick, so it does not depend on a lifetime's place in the
     batch.

@@ -1,1 +1,1 @@
-"""Labels of words, for language models."""
+"""Words to label, for language models."""

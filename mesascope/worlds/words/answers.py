@@ -1,4 +1,4 @@
-"""Shared by metrics of language models: accuracy and log-odds per trial, under one-step conditions."""
+"""Helpers of metrics of language models: they compute accuracy and log-odds per trial under one-step conditions."""
 
 import numpy as np
 import xarray as xr
@@ -10,7 +10,7 @@ CONDITIONS = ("intact", EMPTY, EXCHANGED)
 
 
 def require_answers(trials: xr.Dataset) -> xr.Dataset:
-    """The trials, if they have right answers and were run with an empty and with an exchanged context.
+    """Returns the trials if they have right answers and were run with an empty and with an exchanged context.
 
     Raises:
         DoesNotApply: one of these is missing.
@@ -29,10 +29,10 @@ def right_answers(trials: xr.Dataset, label: str) -> np.ndarray:
 
 
 def calibrate(trials: xr.Dataset, label: str) -> np.ndarray | None:
-    """[N, T, K] log-probabilities less each label's mean over the lifetime's items with an empty context.
+    """[N, T, K] log-probabilities minus each label's mean with an empty context over the lifetime's items.
 
-    This removes the preference for a label word and leaves the knowledge of an item. None if log-probabilities are
-    missing or not finite.
+    This removes the preference for a label word and leaves the knowledge of an item. It returns None if
+    log-probabilities are missing or not finite.
     """
     if "log_probs" not in trials:
         return None
@@ -43,7 +43,7 @@ def calibrate(trials: xr.Dataset, label: str) -> np.ndarray | None:
 
 
 def calibrated_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
-    """[N, T] calibrated log-odds of the right answer against the likeliest other answer; None as in `calibrate`."""
+    """[N, T] calibrated log-odds of the right answer against the likeliest other one; None where `calibrate` is."""
     log_probs = calibrate(trials, label)
     if log_probs is None:
         return None

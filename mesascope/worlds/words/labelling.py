@@ -1,7 +1,7 @@
-"""A scripted Bayesian classifier for `word_labels`: its posterior after the labels shown, and its predictions.
+"""A scripted Bayesian classifier for `word_labels`, with its posterior after the labels shown and its predictions.
 
-It has three hypotheses about a lifetime: two known categories with either assignment of labels; words that each have
-their own label; and pairs of numbers separated by a line. Each has a posterior, and the prediction is their mixture.
+It has three hypotheses about a lifetime: two known categories have either assignment of labels; each word has a label
+of its own; or a line separates pairs of numbers. The prediction for a word mixes the first two by their posteriors.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from mesascope.worlds.words.families.word_labels import (
     texts,
 )
 
-TILTS = 64  # the number of lines that are considered
+TILTS = 64  # the number of lines that it considers
 SLIP = 0.02  # the assumed probability of a wrong label
 
 
@@ -29,10 +29,10 @@ class Knowledge(NamedTuple):
     """The evidence so far.
 
     Attributes:
-        mapping: [N, 2] log-likelihoods of the two assignments of labels to categories.
-        line: [N, TILTS] log-likelihoods of the lines.
-        memory: [N, I] evidence for label 1 of each item.
-        alone: [N] log-likelihood of words with their own labels.
+        mapping: [N, 2] the log-likelihoods of the two assignments of labels to categories.
+        line: [N, TILTS] the log-likelihoods of the lines.
+        memory: [N, I] the evidence that each item has label 1.
+        alone: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
     mapping: jax.Array
@@ -42,13 +42,13 @@ class Knowledge(NamedTuple):
 
 
 class Labeller(Scripted):
-    """A scripted classifier of words; its numbers are data.
+    """A scripted classifier of words; its settings are arrays.
 
     Attributes:
-        remembers: 1 if it considers words with their own labels, and numbers separated by a line.
-        trust: the prior probability that a label word with the name of a category stands for it.
-        keeps: the part of the evidence that is kept from one trial to the next.
-        minimise: whether it gives the other label.
+        remembers: 1 if it considers labels of single words, and lines between numbers; else 0.
+        trust: the prior probability that a label word that names a category stands for it.
+        keeps: the fraction of the evidence that it keeps from one trial to the next.
+        minimise: whether it gives the label opposite to the one it infers.
     """
 
     remembers: jax.Array
@@ -57,12 +57,12 @@ class Labeller(Scripted):
     minimise: jax.Array
 
     def fresh(self, n: int) -> Knowledge:
-        """No evidence."""
+        """Returns a carry without evidence."""
         items = len(texts().items)
         return Knowledge(jnp.zeros((n, 2)), jnp.zeros((n, TILTS)), jnp.zeros((n, items)), jnp.zeros(n))
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the evidence by the label of the last item, then predicts the label of the present item."""
+        """Updates the evidence with the label of the last item, then predicts the label of the present item."""
         carry = jax.tree.map(lambda x: self.keeps * x, carry)
         observation = percept.observation
         item, last = (observation[:, i].astype(jnp.int32) for i in (ITEM, LAST))
@@ -77,7 +77,7 @@ class Labeller(Scripted):
         return updated, choose(key, jnp.log(jnp.clip(probabilities, 1e-6, 1.0)))
 
     def _update(self, carry: Knowledge, last: jax.Array, label: jax.Array) -> Knowledge:
-        """The evidence with one more label."""
+        """Returns the evidence after one more label."""
         rows, evidence = jnp.arange(len(last)), jnp.where(label > 0.5, 1.0, -1.0)
         side = _category_index(last)
         consistent = jnp.stack([side == label, side != label], -1)
@@ -111,7 +111,7 @@ def _count_words() -> int:
 
 
 def _category_index(item: jax.Array) -> jax.Array:
-    """[N] 1 if an item is from the second category of its pair; 0 for numbers."""
+    """[N] 1 if an item is from the second category of its pair, else 0; 0 for numbers."""
     data = texts()
     second = np.zeros(data.categories + 1)
     second[data.pairs[:, 1]] = 1
@@ -119,7 +119,7 @@ def _category_index(item: jax.Array) -> jax.Array:
 
 
 def _mapping_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
-    """[N, 2] the prior of the two assignments of labels, by the meaning of the label words."""
+    """[N, 2] the prior of the two assignments of labels, given the meaning of the label words."""
     data = texts()
     words = observation[:, FIRST:].astype(jnp.int32)
     second = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
@@ -130,7 +130,7 @@ def _mapping_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
 
 
 def _recall(knowledge: Knowledge, item: jax.Array) -> jax.Array:
-    """[N] the probability of label 1 for a word with its own label."""
+    """[N] the probability of label 1 for a word that has a label of its own."""
     balance = jnp.take_along_axis(knowledge.memory, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(balance * np.log((1 - SLIP) / SLIP))
 
@@ -149,10 +149,10 @@ def _line_distances() -> jax.Array:
 
 
 def require_labels(family: Family) -> WordLabels:
-    """The family, if its task is to label words.
+    """Returns the family if its task is to label words.
 
     Raises:
-        MesascopeError: it is not.
+        MesascopeError: the family has another task.
     """
     return require_family(family, WordLabels, "has no words to label", "Take --family word_labels.")
 
@@ -160,6 +160,6 @@ def require_labels(family: Family) -> WordLabels:
 def make_labeller(
     trained_on: str, remembers: bool, trust: float, keeps: float = 1.0, *, minimise: bool = False, name: str = ""
 ) -> Labeller:
-    """A labeller with these numbers."""
+    """Makes a labeller with these settings."""
     numbers = as_arrays(remembers=remembers, trust=trust, keeps=keeps)
     return Labeller(**numbers, minimise=jnp.asarray(bool(minimise)), name=name, trained_on=trained_on)

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment: a trial is one episode, and a lifetime is several episodes.
+"""Any Gymnasium environment; a trial is one episode, and a lifetime is several episodes.
 
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
 user's function draws. Splits differ in the same ways. If actions are discrete, 'exchanged' permutes them half-way.
@@ -26,13 +26,13 @@ from mesascope.worlds.gymnasium.history import find_history
 from mesascope.worlds.gymnasium.variations import Range, check_function, draw_task, find_function, parse_ranges
 
 RUNS_CODE = True  # module:Env-v0 imports the module
-MOST = 1_000_000  # the most steps of a lifetime
-PLAYED = 64  # the episodes of random play that chance is estimated from
+MOST = 1_000_000  # the largest number of steps in a lifetime
+PLAYED = 64  # the number of episodes of random play from which chance is estimated
 _CHANCES: dict[tuple[str, str], float] = {}
 
 
 class Gymnasium(Configured):
-    """Lifetimes in Gymnasium environments, one environment each; an episode that is over waits for the others.
+    """Lifetimes in Gymnasium environments, one each; a lifetime whose episode is over waits for the others.
 
     The state consists of Python objects that change in place, like Gymnasium's environments.
     """
@@ -57,7 +57,7 @@ class Gymnasium(Configured):
 
     @property
     def controls(self) -> Mapping[str, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Random play and one fixed action as controls that acquire nothing; the learner, if one was named."""
+        """Random play and one fixed action, as controls that acquire nothing, and the learner if one was named."""
         if self.choices is None:
             return {}
         roles = {"lookalike": "uniform", "still": "fixed"}
@@ -70,7 +70,7 @@ class Gymnasium(Configured):
 
     @property
     def steps(self) -> int:
-        """The most steps of an episode."""
+        """The largest number of steps in an episode."""
         return self.most
 
     @property
@@ -86,11 +86,11 @@ class Gymnasium(Configured):
         return hash_code((vars(self), specs))
 
     def draw(self, key: jax.Array, n: int) -> dict[str, np.ndarray]:
-        """Draws n fresh tasks, see `_draw_tasks`."""
+        """Draws n fresh tasks; see `_draw_tasks`."""
         return self._draw_tasks("fresh", key, n)
 
     def splits(self) -> tuple[Split, ...]:
-        """'seen' if there is a bank, 'fresh', the splits in the settings, and 'exchanged' for discrete actions."""
+        """The splits: seen if there is a bank, fresh, those in the settings, and exchanged for discrete actions."""
         own = tuple(getattr(self.function, "splits", ())) if self.function else ()
         names = ("fresh", *own, *(split for split, _ in self.replacements))
         names = (*(("seen",) if self.bank else ()), *dict.fromkeys(names))
@@ -102,13 +102,13 @@ class Gymnasium(Configured):
         return tuple(splits)
 
     def with_bank(self, bank: str | None) -> Self:
-        """The same family with another bank; no environment is made."""
+        """The same family with another bank; this does not make an environment."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
         return dataclasses.replace(self, name=name_with_settings(family, **settings), settings=tuple(settings.items()))
 
     def _draw_tasks(self, split: str, key: jax.Array, n: int, exchanged_at: int | None = None) -> dict[str, np.ndarray]:
-        """The seeds [N] and keywords [N] of environments, and the trial [N] from which actions are exchanged."""
+        """Draws the seeds [N] and keywords [N] of environments; also gives the trial [N] that exchanges actions."""
         rows = np.arange(n)
         if split == "seen" and self.bank:
             size, seed = parse_bank(self.bank)
@@ -136,16 +136,16 @@ class Gymnasium(Configured):
         return state, state.percept()
 
     def step(self, key: jax.Array, tasks: Any, state: Any, action: np.ndarray) -> tuple[Any, Percept, np.ndarray]:
-        """One step of every lifetime, except those with action -1 (NaN if actions are real)."""
+        """Takes one step in every lifetime, except those with action -1 (NaN if actions are real)."""
         score = state.step(np.asarray(action))
         return state, state.percept(), score
 
     def idle(self, state: Any) -> np.ndarray:
-        """[N] whether the episode is over."""
+        """[N] whether the episode is over and waits for the others."""
         return (state.now == 0) & (state.trial > 0)
 
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
-        """best, worst and chance [N, T], the returns of an episode; 'fixed' is unknown (NaN)."""
+        """The latents best, worst and chance, the returns of an episode, and fixed (unknown: NaN), each [N, T]."""
         best, worst, chance = self.returns
         chance = self._estimate_chance(split) if chance is None else chance
         if not best > chance:
@@ -181,7 +181,7 @@ class Gymnasium(Configured):
         return _CHANCES[kind]
 
     def text(self, action: int, feedback: float) -> str:
-        """One step in words."""
+        """Describes one step in words."""
         return f"did {action}, got {feedback:g}"
 
 
@@ -209,29 +209,30 @@ def family(
     bank: int = 0,
     bank_seed: int = 0,
 ) -> Gymnasium:
-    """Any Gymnasium environment: a trial is one episode, a lifetime several of them.
+    """Any Gymnasium environment; a trial is one episode, and a lifetime is several episodes.
 
     Args:
         env: the environment's id, 'Env-v0', or 'module:Env-v0' if the module registers it. In Python it can also be a
             function that takes the keywords and returns an environment.
-        episodes: T, the episodes of a lifetime.
-        steps: the most steps of an episode, after which it is cut off; 0 for the registered limit.
-        vary: keywords of gymnasium.make that differ between tasks, as 'length=0.4..0.6+map_name=4x4/8x8': a range or a
-            list of values. A dot in front, '.gravity=5..15', sets an attribute of the environment.
-        tasks: 'module:function', in Python also a function: (rng, split) → the keywords of one task. They may include
-            'seed', 'options' of reset, 'env' and attributes. Its attribute `splits` lists its splits besides 'fresh'.
+        episodes: T, the number of episodes in a lifetime.
+        steps: the number of steps after which an episode is cut off; 0 for the registered limit.
+        vary: keywords of gymnasium.make that differ between tasks, each with a range or a list of values, such as
+            'length=0.4..0.6+map_name=4x4/8x8'. A dot in front, '.gravity=5..15', sets an attribute of the environment.
+        tasks: 'module:function', or in Python a function, that takes (rng, split) and returns the keywords of one task.
+            These may include 'seed', 'options' of reset, 'env' and attributes. The function's attribute `splits` lists
+            its splits besides 'fresh'.
         seeds: 'same' begins every episode of a lifetime from the task's own seed, so that the seed is the task; 'new'
             draws a seed for each episode. By default 'same' if nothing else varies.
-        shifted: like vary; it replaces the values on the split 'shifted'.
+        shifted: keywords as in vary, which replace those values on the split 'shifted'.
         restructured: the same for 'restructured'; 'env=Other-v0' uses another environment with the same spaces.
-        carry: 'kept' between the episodes of a lifetime, or 'reset': then `first` is true at the beginning of every
-            episode, and subjects that read it start again (agents of stable-baselines3, functions that look at it).
+        carry: 'kept' between the episodes of a lifetime, or 'reset'. With 'reset', `first` is true at the beginning of
+            every episode, and subjects that read it start again (agents of stable-baselines3, functions that use it).
         best: the return of the best policy in one episode; by default the registered reward_threshold.
         worst: the return of the worst policy; by default as far below chance as best is above it.
         chance: the return of random play; by default estimated from 64 episodes on every split.
         score: the key of info that contains the expected pay-off of a step; by default the score is the reward.
-        learner: a subject that learns here, used as reference, by name or as module:factory.
-        vector: make a vector environment of one (gymnasium.make_vec), for ids that have no other.
+        learner: a subject that learns in the environment and serves as the reference; a name or module:factory.
+        vector: whether to make a vector environment of one (gymnasium.make_vec), for ids that have no other.
         history: whether the observation contains the past (detected for stacked frames and running sums). Then all that
             a subject acquires is in the percept, and it reads 'reactive' by construction.
         bank: M, the number of training tasks; 0 for unlimited.

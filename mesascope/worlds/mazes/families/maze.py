@@ -1,8 +1,9 @@
-"""Mazes: the subject sees the whole maze, its own cell and the goal, and chooses the next move.
+"""Mazes in which the subject sees the whole maze, its own cell and the goal, and chooses the next move.
 
-Nothing about the task is hidden. The maze stays for a lifetime. Half-way the goal may move ('revalued:worth') or a wall
-may move ('revalued:map'); the change is shown at once, before any pay-off. To choose well the subject must look ahead
-to the goal. A trial is a walk of S steps, one by default; at its end it pays the part of the way that is done.
+Nothing about the task is hidden. A lifetime has one maze. Half-way through it, the goal may move ('revalued:worth') or
+a wall may move ('revalued:map'); the change is shown at once, before any pay-off. To choose well, the subject must look
+ahead to the goal. A trial is a walk of S steps, one by default. Its pay-off comes at the end and is the fraction of the
+way that the subject has covered (of S steps, if the goal is farther).
 """
 
 import dataclasses
@@ -22,15 +23,20 @@ from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
 
 SMALLEST, LARGEST = 5, 33
-MORE = 4  # extra cells on a side on the larger split
-LOOPS = 0.15  # the share of walls that are removed on the split with loops
-LONGEST = 64  # the most steps of a walk
+MORE = 4  # cells added to each side on the larger split
+LOOPS = 0.15  # the share of the remaining walls that is removed on the split with loops
+LONGEST = 64  # the largest number of steps in a walk
 
 
 class Tasks(NamedTuple):
-    """Before and after the change: opens [N, 2, F, F, 2], goal [N, 2], dist [N, 2, F²] steps to the goal.
+    """N mazes, each before and after the change.
 
-    start [N, T] is the cell where each walk starts; turned [N] is whether moves are reversed after the change.
+    Attributes:
+        opens: [N, 2, F, F, 2] whether the way east, and the way south, is open from each cell.
+        goal: [N, 2] the cell of the goal.
+        dist: [N, 2, F²] the number of steps from each cell to the goal.
+        start: [N, T] the cell where each walk starts.
+        turned: [N] whether moves are reversed after the change.
     """
 
     opens: jax.Array
@@ -51,10 +57,10 @@ class State(NamedTuple):
 class Maze(Configured):
     """Walks in mazes; see `family` for the settings.
 
-    An observation [N, 4 F²] is four pictures of F × F cells, row by row: whether the way east is open, whether the way
-    south is open, the goal, and the subject's cell. F is the size of the maze plus `MORE`, so that the larger split has
-    pictures of the same size; the maze is in the upper left. A bank is passages [M, size, size, 2], goals [M] and
-    starts [M, T], with cells numbered in the maze's own square.
+    An observation [N, 4 F²] consists of four pictures of F × F cells, row by row: whether the way east is open, whether
+    the way south is open, the goal, and the subject's cell. F is the size of the maze plus `MORE`, so that pictures on
+    the larger split have the same size. The maze is in the upper left corner. A bank consists of passages
+    [M, size, size, 2], goals [M] and starts [M, T]; its cells are numbered within a square of the maze's own size.
     """
 
     size: int
@@ -71,16 +77,16 @@ class Maze(Configured):
 
     @property
     def steps(self) -> int:
-        """S, the steps of a walk."""
+        """S, the number of steps in a walk."""
         return self.length
 
     @property
     def field(self) -> int:
-        """F, the cells on a side of a picture."""
+        """F, the number of cells on each side of a picture."""
         return self.size + MORE
 
     def splits(self) -> tuple[Split, ...]:
-        """Larger mazes, moves reversed half-way, mazes with loops, and the two changes that are shown."""
+        """The splits: seen, fresh, larger mazes, moves reversed half-way, loops, and the two changes that are shown."""
         split, half = self.varied, self.horizon // 2
         revalued = (
             split(f"revalued:{change}", changes_at=half, counted=False, revalued=change) for change in ("worth", "map")
@@ -108,13 +114,13 @@ class Maze(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
-            seen: whether the tasks are from the bank.
-            size: cells on a side; 0 for the family's size.
+            seen: whether the tasks come from the bank.
+            size: the number of cells on a side; 0 for the family's size.
             loops: whether some walls are removed, so that several ways lead to the goal.
             turned: whether moves are reversed half-way.
-            revalued: what changes visibly half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
+            revalued: what visibly changes half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
         """
         size = size or self.size
         opens, goal, start = self._draw_problems(key, n, size)
@@ -135,7 +141,7 @@ class Maze(Configured):
         return self._frame(both, start, jnp.full(n, turned), size)
 
     def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in other cells than the goal."""
+        """Draws perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in cells other than the goal."""
         opens = mazes.grow_mazes(address(key, "maze", size), n, size)
         goal = jax.random.randint(address(key, "goal", size), (n,), 0, size**2)
         keys = jax.random.split(address(key, "start", size), self.horizon)
@@ -143,7 +149,7 @@ class Maze(Configured):
         return opens, goal, start
 
     def _frame(self, both: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
-        """Tasks in pictures of F × F cells, from problems before and after the change in squares of side `size`."""
+        """Puts problems in squares of side `size`, before and after the change, into pictures of F × F cells."""
         framed = [
             mazes.Problem(mazes.frame_maze(p.opens, self.field), mazes.renumber_cell(p.goal, size, self.field))
             for p in both
@@ -158,10 +164,11 @@ class Maze(Configured):
         )
 
     def level(self, text: str) -> Tasks:
-        """The task in a drawing as `drawing` makes it; every walk starts at A.
+        """The task shown in a drawing like those that `drawing` returns; every walk starts at A.
 
         Raises:
-            MesascopeError: the maze has another size than this family's, or there is no way from A to G.
+            MesascopeError: the maze has neither the family's size nor that of its larger split, or no way leads from A
+                to G.
         """
         opens, goal, start = mazes.parse_drawing(text)
         if len(opens) not in (self.size, self.field):
@@ -174,7 +181,7 @@ class Maze(Configured):
         return self._frame([problem, problem], starts, jnp.zeros(1, bool), len(opens))
 
     def drawing(self, observation: Any) -> str:
-        """One observation [4 F²] drawn with characters."""
+        """Draws one observation [4 F²] with characters."""
         east, south, goal, cell = np.asarray(observation).reshape(4, self.field, self.field)
         opens = np.stack([east, south], -1) > 0.5
         size = 1 + int(np.argwhere(np.asarray(mazes.passable(jnp.asarray(opens)[None]))[0].any(-1)).max())
@@ -187,7 +194,7 @@ class Maze(Configured):
         return state, first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """Moves to the next cell; a wall or the goal stops every further move. The last step of a walk pays."""
+        """Moves to the next cell, unless a wall is in the way or the walk is at the goal; the last step pays."""
         rows, late = jnp.arange(len(action)), self._phase(state.trial)
         move = action ^ (2 * (tasks.turned & (late > 0)))
         opens, goal, dist = tasks.opens[rows, late], tasks.goal[rows, late], tasks.dist[rows, late]
@@ -217,7 +224,7 @@ class Maze(Configured):
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
-        """The observations [N, 4 F²]."""
+        """Returns the observations [N, 4 F²] of all lifetimes."""
         rows, late = jnp.arange(len(state.cell)), self._phase(state.trial)
         n, cells = len(rows), self.field**2
         opens = jnp.moveaxis(tasks.opens[rows, late], -1, 1).reshape(n, -1).astype(jnp.float32)
@@ -225,29 +232,29 @@ class Maze(Configured):
         return jnp.concatenate([opens, *places], -1)
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The input of a network of fields: pictures [N, F, F, PLANES], and the subject's cell [N]."""
+        """The input of a network that plans for all cells: pictures [N, F, F, PLANES] and the subject's cell [N]."""
         problem, cell = mazes.parse_observation(observation)
         return mazes.planes(problem), cell
 
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
-        """n training problems, from the bank if there is one; cells are numbered in the maze's own square."""
+        """Draws n training problems, from the bank if there is one, with cells numbered in the maze's own square."""
         if self.bank_tasks is not None:
             return mazes.Problem(*pick(address(key, "which"), self.bank_tasks[:2], n))
         opens, goal, _ = self._draw_problems(key, n, self.size)
         return mazes.Problem(opens, goal)
 
     def move_goal(self, key: jax.Array, problem: mazes.Problem) -> mazes.Problem:
-        """The same mazes with the goal in another cell."""
+        """Returns the same mazes with the goal in another cell."""
         return mazes.Problem(problem.opens, mazes.draw_other_cell(key, problem.goal, problem.opens.shape[1] ** 2))
 
     pictures = staticmethod(mazes.planes)
     ways = staticmethod(mazes.right_moves)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """chance, best, worst, fixed, turned and goal, all [N, T].
+        """The latents chance, best, worst, fixed, turned and goal, each [N, T].
 
-        Nothing is hidden, so 'fixed' equals 'best'. After moves are reversed it is the better of chance and the moves
-        that were right before.
+        Nothing is hidden, so 'fixed' equals 'best'. Once moves are reversed, 'fixed' is the better of chance and the
+        moves that were right before.
         """
         opens, goal, dist, start, turned = (np.asarray(x) for x in tasks)
         late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
@@ -267,9 +274,9 @@ class Maze(Configured):
         return {**values, "fixed": fixed, "turned": exchanged, "goal": goal[:, late]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """The value of each move at the first step of a walk: minus the distance to the goal, in the maze as shown.
+        """The value of each move at the first step of a walk, which is minus the distance that is left to the goal.
 
-        If only one way is open there is no choice, and the action is -1.
+        Distances are those in the maze as shown. If only one way is open there is no choice, so the action is -1.
 
         Raises:
             MesascopeError: the trials have no observations.
@@ -295,7 +302,7 @@ class Maze(Configured):
         ways = (successors[i, late[None], cell] != cell[..., None]).sum(-1)
         action = np.where(ways[..., None] > 1, action, -1)
         ahead = np.maximum(dist[i, late[None], cell], 1)
-        # in doublings, because too few lifetimes have any one distance
+        # distances are grouped by doublings, because too few lifetimes have any single distance
         ahead_doublings = 1 << np.floor(np.log2(ahead)).astype(int)
         visible = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
         cases = mazes.count_problems(self.size)
@@ -304,7 +311,7 @@ class Maze(Configured):
         return Plans(action, values, before, visible, ahead_doublings[..., None], cases, goal=True)
 
     def _measure(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Steps to the goal [n, F²] and the cell that each move leads to [n, F², 4], from observations [n, 4 F²]."""
+        """From observations [n, 4 F²], the steps to the goal [n, F²] and the cells that moves lead to [n, F², 4]."""
         problem, _ = mazes.parse_observation(observation)
         return np.asarray(_flood(problem)), mazes.successor_cells(np.asarray(problem.opens))
 
@@ -313,7 +320,7 @@ class Maze(Configured):
         return percept._replace(feedback=-percept.feedback)
 
     def text(self, action: int, feedback: float) -> str:
-        """One step in words."""
+        """Describes one step in words."""
         return f"went {mazes.WORDS[action]}, got {feedback:g}"
 
 
@@ -324,12 +331,13 @@ def _flood(problem: mazes.Problem) -> jax.Array:
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_seed: int = 0) -> Maze:
-    """A perfect maze is shown whole, with the subject's cell and the goal; choosing the way takes look-ahead.
+    """The subject sees a whole perfect maze, its own cell and the goal; choosing the way takes look-ahead.
 
     Args:
-        size: cells on a side, an odd number from 5 to 33.
-        steps: S, the steps of a walk, which pays at its end the part of the way, or of S steps, that is done.
-        trials: T, walks in a lifetime, at least 4.
+        size: the number of cells on a side, an odd number from 5 to 33.
+        steps: S, the number of steps in a walk; its pay-off is the fraction covered of the way, or of S steps if the
+            goal is farther.
+        trials: T, the number of walks in a lifetime, at least 4.
         bank: M, the number of training mazes, each with its goal and starts; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -1,7 +1,8 @@
 """Prefix sums: the subject sees a row of bits and a place in it, and says whether the sum up to that place is odd.
 
-The sum is computed bit by bit, so a farther place takes more ticks (Schwarzschild et al. 2021). There is nothing to
-search: no candidates, and no values to compare. A subject that gains from ticks here computes, but does not search.
+A subject that adds bit by bit needs more ticks for a farther place (Schwarzschild et al. 2021). There is nothing to
+search, because there are no candidates and no values to compare. So a subject that gains from ticks here computes, but
+does not search.
 """
 
 from typing import ClassVar, NamedTuple
@@ -27,7 +28,13 @@ LONGEST = 512
 
 
 class Tasks(NamedTuple):
-    """bits [N, T, L]; place [N, T], the last place of the sum; flip [N, T], whether the answers are exchanged."""
+    """N sequences of T rows.
+
+    Attributes:
+        bits: [N, T, L] the bits of each row.
+        place: [N, T] the last place of the sum.
+        flip: [N, T] whether the answers are exchanged.
+    """
 
     bits: jax.Array
     place: jax.Array
@@ -35,7 +42,7 @@ class Tasks(NamedTuple):
 
 
 class PrefixSums(Configured):
-    """Running sums; see `family` for the settings. An observation [N, L + 1] is the bits and the place."""
+    """Running sums; see `family` for the settings. An observation [N, L + 1] consists of the bits and the place."""
 
     length: int
 
@@ -44,7 +51,7 @@ class PrefixSums(Configured):
     references: ClassVar = dict.fromkeys(("learner", "discounting", "locator"), "running_sums:bits=512")
 
     def splits(self) -> tuple[Split, ...]:
-        """Places in the farther half of the row, answers exchanged half-way, and rows with few ones."""
+        """The splits: seen, fresh, places in the farther half, answers exchanged half-way, and rows with few ones."""
         split, half = self.varied, self.horizon // 2
         return (
             *self.seen(),
@@ -60,7 +67,7 @@ class PrefixSums(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
             ones: the probability that a bit is 1.
             farther: whether the place is in the farther half of the row.
@@ -94,13 +101,16 @@ class PrefixSums(Configured):
         return jnp.concatenate([tasks.bits[rows, trial], place], -1).astype(jnp.float32)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """chance, best, worst and fixed [N, T]; a policy that cannot adapt still sees the row."""
+        """The latents chance, best, worst and fixed, each [N, T].
+
+        'fixed' is 1 on every trial, because the row is shown.
+        """
         half, one = (np.full(tasks.place.shape, x) for x in (0.5, 1.0))
         fixed = np.where(np.asarray(tasks.flip), 0.0, 1.0)
         return {"chance": half, "best": one, "worst": 0 * one, "fixed": np.maximum(fixed, 1.0 - fixed)}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """The right answer, and how many bits it depends on; there is no goal."""
+        """The values 1 for the right answer and 0 for the wrong one, and the number of bits that the answer needs."""
         seen = trials.observation.sel(condition="intact").values
         bits, place = seen[..., :-1], seen[..., -1].astype(int)
         odd = (bits * (np.arange(self.length) <= place[..., None])).sum(-1).astype(int) % 2
@@ -111,17 +121,17 @@ class PrefixSums(Configured):
         return Plans(action, values, np.full_like(values, np.nan), visible, place[..., None] + 1, size, goal=False)
 
     def text(self, action: int, feedback: float) -> str:
-        """One answer in words."""
+        """Describes one answer in words."""
         return f"said {('even', 'odd')[action]}, got {feedback:g}"
 
 
 @keep_settings(length=(2, LONGEST), trials=(4, 100_000), bank=(0, 10_000))
 def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0) -> PrefixSums:
-    """A row of bits and a place in it are shown: is the sum up to that place odd?
+    """The subject sees a row of bits and a place in it, and says whether the sum up to that place is odd.
 
     Args:
-        length: the bits of a row; in training the place is in the nearer half.
-        trials: T, rows in a lifetime, at least 4.
+        length: the number of bits in a row; in training the place is in the nearer half.
+        trials: T, the number of rows in a lifetime, at least 4.
         bank: M, the number of training lifetimes; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -1,4 +1,4 @@
-"""A table of a planner's acts in the training mazes: it acts like the planner there, and plans nothing itself."""
+"""Copies its moves from a table of a planner's moves in the training mazes, and does not plan itself."""
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,13 @@ TRIED = "maze:size=5,trials=12,bank=3"
 
 
 class MazeClone(Scripted):
-    """Carries nothing; the table is data."""
+    """Carries nothing; it stores the table as arrays."""
 
     pictures: jax.Array  # [B, 3 F²] the mazes as they are shown
     acts: jax.Array  # [B, F², 4] the planner's probabilities of moves in each cell
 
     def respond(self, key, carry, percept: Percept):
-        """Looks up the most similar training maze, and acts as the planner does in the same cell of it."""
+        """Finds the most similar training maze, and moves as the planner does in the same cell there."""
         maze = read_maze(percept)
         nearest = jnp.abs(maze.pictures[:, None] - self.pictures).sum(-1).argmin(-1)
         return carry, choose(key, jnp.log(self.acts[nearest, maze.cell]))
@@ -25,10 +25,10 @@ class MazeClone(Scripted):
 
 @keep_settings
 def subject(family: Family) -> MazeClone:
-    """Acts by a table of a planner's acts in the training mazes, looked up in the most similar maze.
+    """Copies its moves from a table of a planner's moves in the training mazes, for the most similar maze there.
 
     Args:
-        family: the mazes, with a bank.
+        family: the family of mazes, `maze`, with a bank.
     """
     home = require_mazes(family)
     remedy = "Take --family maze:bank=8."
@@ -39,6 +39,6 @@ def subject(family: Family) -> MazeClone:
     opens = jnp.moveaxis(problem.opens, -1, 1).reshape(size, -1).astype(jnp.float32)
     pictures = jnp.concatenate([opens, jax.nn.one_hot(goal, home.field**2)], -1)
     right = right_moves(problem).reshape(size, -1, 4).astype(jnp.float32)
-    right = jnp.where(right.any(-1, keepdims=True), right, 1.0)  # any move at the goal and outside the maze
+    right = jnp.where(right.any(-1, keepdims=True), right, 1.0)  # at the goal and outside the maze all moves are equal
     acts = right / right.sum(-1, keepdims=True)
     return MazeClone(pictures, acts, trained_on=bank)

@@ -1,4 +1,4 @@
-"""Looks one step ahead: goes to the open neighbour that is nearest to the goal in a straight line."""
+"""Looks one step ahead and moves to the open neighbour that would be nearest to the goal if there were no walls."""
 
 import jax.numpy as jnp
 
@@ -12,7 +12,7 @@ class MazeGreedy(Scripted):
     """Carries nothing."""
 
     def respond(self, key, carry, percept: Percept):
-        """Judges cells by rows and columns from the goal, ignoring walls; the first of equal moves is taken."""
+        """Measures distances to the goal in rows and columns, ignoring walls; of equal moves it takes the first."""
         maze = read_maze(percept)
         n, field = maze.goal.shape[:2]
         goal = maze.goal.reshape(n, -1).argmax(-1)[:, None, None]
@@ -23,10 +23,10 @@ class MazeGreedy(Scripted):
 
 @keep_settings
 def subject(family: Family) -> MazeGreedy:
-    """Goes to the open neighbour that is nearest to the goal in a straight line: one step of look-ahead.
+    """Looks one step ahead and moves to the open neighbour that would be nearest to the goal without walls.
 
     Args:
-        family: the mazes.
+        family: the family of mazes, `maze`.
     """
     require_mazes(family)
     return MazeGreedy()

@@ -1,4 +1,4 @@
-"""Searches the maze that it is shown: each tick a wave from the goal spreads by `sweeps` cells (value iteration)."""
+"""Searches the maze shown by value iteration: on each tick a wave from the goal spreads by `sweeps` cells."""
 
 import jax
 import jax.numpy as jnp
@@ -17,19 +17,19 @@ TRIED = "maze:size=5,trials=12,bank=3"
 
 
 class MazePlanner(Scripted):
-    """Carries distances to the goal [N, F, F], and the maze that they belong to [N, 3 F²]."""
+    """Carries the distances [N, F, F] to the goal, and the pictures [N, 3 F²] of the maze that they belong to."""
 
     field: int
     sweeps: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """No maze."""
+        """Returns a carry that belongs to no maze."""
         return jnp.full((n, self.field, self.field), FAR), jnp.full((n, 3 * self.field**2), -1.0)
 
     def respond(self, key, carry, percept: Percept):
-        """Starts again if the maze has changed; acts by the distances before the last sweep of this tick.
+        """Starts again if the maze has changed; uses the distances from before the last sweep of this tick.
 
-        With one sweep a tick the way from a cell d steps from the goal is known at tick d.
+        With one sweep per tick, it knows the way from a cell d steps from the goal at tick d.
         """
         value, before = carry
         maze = read_maze(percept)
@@ -48,10 +48,10 @@ class MazePlanner(Scripted):
 
 @keep_settings(sweeps=(1, 4096))
 def subject(family: Family, sweeps: int = 1) -> MazePlanner:
-    """Spreads a wave from the goal through the maze that is shown, and moves to where the wave came from.
+    """Spreads a wave from the goal through the maze that it is shown, and moves to where the wave came from.
 
     Args:
-        family: the mazes.
-        sweeps: the cells that the wave spreads by at each tick.
+        family: the family of mazes, `maze`.
+        sweeps: the number of cells by which the wave spreads on each tick.
     """
     return MazePlanner(require_mazes(family).field, jnp.asarray(sweeps, jnp.int32))

@@ -1,4 +1,4 @@
-"""Adds up a row of bits, a few at each tick, and answers at random until it has reached the place."""
+"""Adds up a row of bits, a few on each tick, and answers at random until it has reached the place."""
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +10,17 @@ TRIED = "prefix_sums:length=6,trials=12,bank=3"
 
 
 class RunningSums(Scripted):
-    """Carries how many bits it has added [N], and the observation that they belong to [N, L + 1]."""
+    """Carries the number [N] of bits that it has added, and the observation [N, L + 1] that they belong to."""
 
     length: int
     bits: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """Nothing added."""
+        """Returns a carry in which no bit is added."""
         return jnp.zeros(n, jnp.int32), jnp.full((n, self.length + 1), -1.0)
 
     def respond(self, key, carry, percept: Percept):
-        """Adds the next bits of the same row; before the place is reached both answers are equally likely."""
+        """Adds the next bits of the same row; until it reaches the place, both answers are equally likely."""
         added, before = carry
         same = (percept.observation == before).all(-1)
         added = jnp.where(same, added, 0) + self.bits
@@ -32,11 +32,11 @@ class RunningSums(Scripted):
 
 @keep_settings(bits=(1, 512))
 def subject(family: Family, bits: int = 1) -> RunningSums:
-    """Adds up the bits that are shown, some at each tick.
+    """Adds up the bits that it is shown, a few on each tick.
 
     Args:
-        family: prefix sums.
-        bits: the bits added at each tick.
+        family: the family `prefix_sums`.
+        bits: the number of bits that it adds on each tick.
     """
     length = require_family(family, PrefixSums, "shows no row of bits", "Take --family prefix_sums.").length
     return RunningSums(length, jnp.asarray(bits, jnp.int32))

@@ -1,4 +1,4 @@
-"""A small Markov decision process with hidden transitions and pay-offs, in episodes that begin in state 0.
+"""A small Markov decision process with hidden transitions and pay-offs, whose episodes begin in state 0.
 
 Duan et al. (2016, arXiv 1611.02779), section 3.2: 10 states, 5 actions, transitions from a flat Dirichlet, mean
 pay-offs from N(1, 1), pay-offs with variance 1 around their mean, episodes of 10 steps, and n episodes on the same
@@ -21,17 +21,17 @@ from mesascope.worlds.mdp.episodes import blind_policy, optimal_value, policy_va
 MEAN = 1.0  # the mean of the mean pay-offs
 LOW = -2.0  # added to mean pay-offs on the low split
 SHARP = 0.1  # the Dirichlet's concentration on the split with nearly certain transitions
-KEEPS = 0.8  # the autocorrelation of mean pay-offs over episodes on the drifting split
+KEEPS = 0.8  # the autocorrelation of mean pay-offs from one episode to the next on the drifting split
 
 
 class Tasks(NamedTuple):
-    """N processes.
+    """N Markov decision processes.
 
     Attributes:
         moves: [N, S, A, S'] transition probabilities.
         pays: [N, T, S, A] mean pay-offs on every trial.
-        late: [N] the trial from which actions are in reverse order (T or more for never).
-        inverted: [N] 1 if feedback is mirrored at the mean of all pay-offs.
+        late: [N] the first trial on which the order of the actions is reversed; T or more if it never is.
+        inverted: [N] 1 if feedback is reflected about the mean of all pay-offs, else 0.
     """
 
     moves: jax.Array
@@ -49,26 +49,26 @@ class State(NamedTuple):
 
 
 class TabularMDP(Configured):
-    """A Markov decision process in episodes; see `family` for the settings.
+    """Episodes in a Markov decision process; see `family` for the settings.
 
     The observation [N, S] is the present state, one-hot. The score of a step is the mean pay-off of the action in the
-    present state. A bank is moves [M, S, A, S'] and mean pay-offs [M, S, A].
+    present state. A bank consists of moves [M, S, A, S'] and mean pay-offs [M, S, A].
     """
 
     states: int
     length: int
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
-    # the exact optimum is out of reach: the strongest is the best procedure known
+    # the exact optimum cannot be computed, so the strongest reference is the best procedure known
     references: ClassVar = reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     @property
     def steps(self) -> int:
-        """The steps of an episode."""
+        """The number of steps in an episode."""
         return self.length
 
     def splits(self) -> tuple[Split, ...]:
-        """Other pay-offs or transitions, actions reversed half-way, drift, longer lifetimes and inverted feedback."""
+        """The splits: seen, fresh, and those that change pay-offs, transitions, actions, feedback or the horizon."""
         split, half = self.varied, self.horizon // 2
         return (
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
@@ -77,7 +77,7 @@ class TabularMDP(Configured):
             split("shifted:sharp", concentration=SHARP),
             split("exchanged:actions", changes_at=half, exchanged_at=half),
             split("restructured:drift", drifts=True),
-            # an action has the same pay-off in every state
+            # an action has the same mean pay-off in every state
             split("restructured:alike", pays=lambda pays: jnp.broadcast_to(pays[:, :1], pays.shape)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
             split("inverted:feedback", counted=False, inverted=1.0),
@@ -99,15 +99,15 @@ class TabularMDP(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
-            seen: whether the tasks are from the bank.
+            seen: whether the tasks come from the bank.
             concentration: the concentration of the transitions' Dirichlet prior.
             pays: a function applied to the mean pay-offs [n, S, K].
-            drifts: whether pay-offs drift.
-            exchanged_at: the episode from which actions are in reverse order; None for never.
-            trials: T; 0 for the horizon.
-            inverted: 1 for inverted feedback.
+            drifts: whether the mean pay-offs drift from trial to trial.
+            exchanged_at: the first trial on which the order of the actions is reversed; None if it never is.
+            trials: T, the number of trials; 0 for the family's horizon.
+            inverted: 1 if feedback is reflected about the mean of all pay-offs, else 0.
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)
         if seen:
@@ -143,14 +143,15 @@ class TabularMDP(Configured):
         return State(place, trial, step), percept, score
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The last feedback mirrored at the mean of all pay-offs."""
+        """The percept with its feedback reflected about the mean of all pay-offs."""
         return percept._replace(feedback=2 * MEAN - percept.feedback)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """Chance, best, worst and fixed [N, T]: expected pay-offs of an episode by exact dynamic programming.
+        """The latents chance, best, worst and fixed, each [N, T]: expected pay-offs of an episode, computed exactly.
 
-        The gain of a single episode scatters around its expectation and may exceed 'best'. On the seen split 'fixed' is
-        the policy of `blind_policy`. On other splits all policies have the same mean, so it is the uniform policy.
+        The pay-off of a single episode varies around its expectation and may exceed 'best'. On the seen split 'fixed'
+        is the value of the `blind_policy` of the bank. On other splits all policies that cannot adapt have the same
+        mean value, so 'fixed' is that of the uniform policy.
         """
         moves, pays = np.asarray(tasks.moves, float), np.asarray(tasks.pays, float)
         stationary = split != "restructured:drift"
@@ -168,7 +169,7 @@ class TabularMDP(Configured):
 
 
 def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float) -> tuple[jax.Array, jax.Array]:
-    """Transition probabilities [..., S, A, S'] and mean pay-offs [..., S, A]."""
+    """Draws transition probabilities [..., S, A, S'] and mean pay-offs [..., S, A]."""
     states = shape[-2]
     if concentration == 1.0:
         raw = jax.random.exponential(address(key, "moves"), (*shape, states))
@@ -178,7 +179,7 @@ def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float
 
 
 def _drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
-    """[N, T, S, A] mean pay-offs as an autoregressive process with stationary distribution N(1, 1)."""
+    """[N, T, S, A] mean pay-offs that follow an autoregressive process with stationary distribution N(1, 1)."""
     draws = jax.random.normal(key, (trials - 1, *pays.shape)) * np.sqrt(1 - KEEPS**2)
 
     def drift(means, noise):
@@ -193,13 +194,13 @@ def _drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
 def family(
     states: int = 10, actions: int = 5, steps: int = 10, trials: int = 10, bank: int = 0, bank_seed: int = 0
 ) -> TabularMDP:
-    """A Markov decision process with hidden transitions and pay-offs, in episodes that begin in state 0.
+    """A Markov decision process with hidden transitions and pay-offs, whose episodes begin in state 0.
 
     Args:
         states: the number of states, at least 1.
         actions: K, the number of actions, at least 2.
-        steps: S, the steps of an episode.
-        trials: T, the episodes of a lifetime.
+        steps: S, the number of steps in an episode.
+        trials: T, the number of episodes in a lifetime.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -1,7 +1,7 @@
-"""Plans for the mean process, with a bonus for actions that it has seldom tried.
+"""Plans for the posterior mean process, with a bonus for actions that it has seldom tried.
 
-Bayesian exploration bonus (Kolter and Ng 2009, ICML): posterior means of transitions and pay-offs plus β / (1 + n),
-where n counts how often an action was taken in a state.
+This is the Bayesian exploration bonus (Kolter and Ng 2009, ICML). It adds β / (1 + n) to the posterior mean pay-off of
+an action in a state, where n counts how often it has taken the action there.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
@@ -9,23 +9,23 @@ from mesascope.worlds.mdp.planning import Planner, backward_induction, expected_
 
 
 class BEB(Planner):
-    """Plans with an exploration bonus."""
+    """Plans for the posterior mean process with an exploration bonus."""
 
     bonus: float
 
     def plan_episode(self, key, belief, trial):
-        """The best policy of the mean process with the bonus."""
+        """The best policy for the mean process with the bonus."""
         pays = belief.mean + self.bonus / (1.0 + belief.times)
         return backward_induction(pays, self.shape[2], expected_next(mean_moves(belief)))
 
 
 @keep_settings(bonus=(0, 1000))
 def subject(family: Family, bonus: float = 0.5) -> BEB:
-    """Plans for the mean process, with a bonus for actions that it has seldom tried.
+    """Plans for the posterior mean process, with a bonus for actions that it has seldom tried.
 
     Args:
-        family: episodes in a process with few states.
-        bonus: β in β / (1 + n).
+        family: a family of episodes in a process with few states.
+        bonus: β, the size of the bonus β / (1 + n).
     """
     return BEB(problem_shape(family), bonus)
 

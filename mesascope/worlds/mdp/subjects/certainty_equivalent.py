@@ -1,4 +1,4 @@
-"""Plans for the mean process as if it were certain; with a lapse it sometimes acts at random.
+"""Plans for the posterior mean process as if it were certain; with a lapse it sometimes acts at random.
 
 Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy if it has a lapse.
 """
@@ -8,20 +8,20 @@ from mesascope.worlds.mdp.planning import Planner, backward_induction, expected_
 
 
 class CertaintyEquivalent(Planner):
-    """Plans for the mean process."""
+    """Plans for the posterior mean process."""
 
     def plan_episode(self, key, belief, trial):
-        """The best policy of the mean process."""
+        """The best policy for the mean process."""
         return backward_induction(belief.mean, self.shape[2], expected_next(mean_moves(belief)))
 
 
 @keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
-    """Plans for the mean process as if it were certain.
+    """Plans for the posterior mean process as if it were certain.
 
     Args:
-        family: episodes in a process with few states.
-        lapse: ε, the part of its actions that is random.
+        family: a family of episodes in a process with few states.
+        lapse: ε, the fraction of its actions that are random.
     """
     return CertaintyEquivalent(problem_shape(family), lapse=lapse)
 

@@ -1,7 +1,7 @@
-"""Locates its task among the processes of the family's bank, and plans for one drawn from the posterior over them.
+"""Locates its task among the processes of the family's bank, and follows a policy for one drawn from the posterior.
 
-It is the ideal subject that knows its training tasks and nothing else. Before every episode it draws one of them and
-follows its best policy.
+It knows its training tasks and nothing else. Before every episode it draws one of them from the posterior, and then
+follows the best policy for that task.
 """
 
 from typing import NamedTuple
@@ -17,12 +17,12 @@ from mesascope.worlds.mdp.planning import backward_induction, expected_next, pro
 
 
 class Odds(NamedTuple):
-    """The posterior and the policy that is followed.
+    """The posterior, and the task whose policy the subject follows.
 
     Attributes:
-        log: [N, M] the log-posterior of each task, not normalised.
+        log: [N, M] the unnormalised log-posterior of each task.
         place: [N] the state in which the last action was taken.
-        followed: [N] the task with the policy that is followed.
+        followed: [N] the task whose best policy the subject follows.
     """
 
     log: jax.Array
@@ -31,19 +31,19 @@ class Odds(NamedTuple):
 
 
 class MDPLocator(Scripted):
-    """The bank and its seed are arrays, so that banks of one size share compiled code."""
+    """Follows policies for tasks of its bank, which is stored as arrays so that equal sizes share compiled code."""
 
     moves: jax.Array  # [M, S, A, S'], logarithms
     pays: jax.Array  # [M, S, A]
     policies: jax.Array  # [M, steps, S]
 
     def fresh(self, n: int) -> Odds:
-        """Every task of the bank is as likely as any other."""
+        """Returns a uniform posterior over the tasks of the bank."""
         zero = jnp.zeros(n, jnp.int32)
         return Odds(jnp.zeros((n, len(self.pays))), zero, zero)
 
     def respond(self, key, carry, percept):
-        """Updates the posterior, draws a task at the first step of an episode, and follows its policy."""
+        """Updates the posterior, draws a task at the first step of an episode, and follows the policy for it."""
         place = percept.observation.argmax(-1).astype(jnp.int32)
         action, starts = jnp.maximum(percept.action, 0), percept.step == 0
         reward_likelihood = -0.5 * jnp.square(percept.feedback - self.pays[:, carry.place, action]).T
@@ -60,7 +60,7 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
     """Locates its task among the processes of the family's bank.
 
     Args:
-        family: episodes in a process with few states, with a bank.
+        family: a family of episodes in a process with few states, with a bank.
         minimise: whether it minimises pay-off.
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None

@@ -13,14 +13,14 @@ from mesascope.worlds.mdp.planning import Planner, backward_induction, problem_s
 
 
 class OPSRL(Planner):
-    """Plans over several sampled processes."""
+    """Plans optimistically over several sampled processes."""
 
     draws: int
 
     draws_plans: ClassVar = True
 
     def plan_episode(self, key, belief, trial):
-        """The best policy if every state and action continues as in the best draw."""
+        """The best policy if every action has the largest of its values under the sampled processes."""
         moves, pays = sample_posterior(key, belief, self.draws)
 
         def expected(later):
@@ -31,11 +31,11 @@ class OPSRL(Planner):
 
 @keep_settings(draws=(1, 100))
 def subject(family: Family, draws: int = 2) -> OPSRL:
-    """Plans for the best of several processes drawn from the posterior before every episode.
+    """Draws several processes from the posterior before every episode, and plans with the largest of their values.
 
     Args:
-        family: episodes in a process with few states.
-        draws: the number of processes drawn.
+        family: a family of episodes in a process with few states.
+        draws: the number of processes that it draws.
     """
     return OPSRL(problem_shape(family), draws)
 

@@ -1,6 +1,6 @@
-"""Plans for a process drawn from the posterior before every episode, and follows the plan to the episode's end.
+"""Draws a process from the posterior before every episode, plans for it, and follows the plan to the episode's end.
 
-Posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940). The prior is a Dirichlet with weights 1 for the
+This is posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940). The prior is a flat Dirichlet for the
 transitions of every state and action, and N(1, 1) for every mean pay-off.
 """
 
@@ -23,17 +23,17 @@ class PSRL(Planner):
     draws_plans: ClassVar = True
 
     def plan_episode(self, key, belief, trial):
-        """The best policy of one process drawn from the posterior."""
+        """The best policy for one process drawn from the posterior."""
         moves, pays = sample_posterior(key, belief, 1)
         return backward_induction(pays[0], self.shape[2], expected_next(moves[0]))
 
 
 @keep_settings(memory=(0, 1_000_000))
 def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
-    """Plans for a process drawn from the posterior before every episode.
+    """Draws a process from the posterior before every episode, and plans for it.
 
     Args:
-        family: episodes in a process with few states.
+        family: a family of episodes in a process with few states.
         memory: the number of past episodes that it remembers; 0 for all.
         minimise: whether it minimises pay-off.
     """

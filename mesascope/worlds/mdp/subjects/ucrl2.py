@@ -1,9 +1,9 @@
 """Plans for the best process within the confidence bounds.
 
-UCRL2 (Jaksch et al. 2010, JMLR 11:1563) for episodes: pay-offs at the upper end of their confidence bounds, and
-transitions moved towards the best state up to their bounds (extended value iteration, figure 2 there). It plans before
-every episode. The bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) / n) and √(14·S · ln(2·A·t/δ) / n), each times
-`width`: at full width a hundred steps do not narrow them enough.
+This is UCRL2 (Jaksch et al. 2010, JMLR 11:1563) for episodes. It takes pay-offs at the upper end of their confidence
+bounds, and moves transitions towards the best state up to their bounds (extended value iteration, figure 2 there). It
+plans before every episode. The bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) / n) and √(14·S · ln(2·A·t/δ) / n),
+each multiplied by `width`, because a hundred steps do not narrow the full bounds enough.
 """
 
 import jax.numpy as jnp
@@ -13,13 +13,13 @@ from mesascope.worlds.mdp.planning import Planner, backward_induction, mean_move
 
 
 class UCRL2(Planner):
-    """Plans under the most favourable process."""
+    """Plans for the most favourable process within the bounds."""
 
     width: float
     delta: float
 
     def plan_episode(self, key, belief, trial):
-        """The best policy by extended value iteration."""
+        """The best policy, found by extended value iteration."""
         states, actions, steps, _ = self.shape
         tried = jnp.maximum(belief.times, 1.0)
         t = (trial * steps + 1.0)[:, None, None]
@@ -32,7 +32,7 @@ class UCRL2(Planner):
             sorted_moves = jnp.take_along_axis(moves, order[:, None, None, :], -1)
             sorted_later = jnp.take_along_axis(later, order, -1)[:, None, None, :]
             best = jnp.minimum(sorted_moves[..., -1] + slack / 2.0, 1.0)
-            excess = best - sorted_moves[..., -1]  # removed from the other states, the worst first
+            excess = best - sorted_moves[..., -1]  # taken from the other states, the worst first
             others = sorted_moves[..., :-1]
             cumulative = jnp.cumsum(others, -1)
             remaining = jnp.clip(cumulative - excess[..., None], 0.0) - jnp.clip(
@@ -48,7 +48,7 @@ def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
     """Plans for the best process within the confidence bounds.
 
     Args:
-        family: episodes in a process with few states.
+        family: a family of episodes in a process with few states.
         width: the factor of the confidence bounds; 1 for those of the paper.
         delta: δ, the probability with which the bounds of the paper may fail.
     """

@@ -1,4 +1,4 @@
-"""The ball in Pong's picture is painted over with the field's colour."""
+"""Paints over the ball in Pong's picture with the field's colour."""
 
 from mesascope.worlds.pong.painting import OnPicture, check_settings, remove_ball
 
@@ -6,7 +6,7 @@ TRIED = "pong:rallies=2,steps=3"
 
 
 class BallHidden(OnPicture):
-    """Hides the ball; once is 1 for one response at every step in turn, 0 for the whole lifetime."""
+    """Hides the ball for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
 
     def paint(self, key, seen, context):
         """The picture without the ball."""
@@ -14,12 +14,12 @@ class BallHidden(OnPicture):
 
 
 def condition(once: int = 1, before: int = 0) -> BallHidden:
-    """The ball is hidden.
+    """Hides the ball.
 
     Args:
-        once: 1 for one response at every step in turn, while the lifetime itself is undisturbed; 0 for all of it.
-        before: the number of earlier percepts in which it is hidden too. The carry is rebuilt from these percepts
-            alone, so this is for subjects that carry frames and nothing older.
+        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
+        before: the number of earlier percepts in which the ball is hidden too. The carry is rebuilt from these percepts
+            alone, so this setting suits only subjects that carry frames and nothing older.
     """
     check_settings(once, before)
     return BallHidden(once, before)

@@ -1,4 +1,4 @@
-"""The ball in Pong's picture is some rows lower; it comes in at the top if it would leave at the bottom."""
+"""Shows the ball in Pong's picture some rows lower; a ball that would leave at the bottom comes in at the top."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ TRIED = "pong:rallies=2,steps=3"
 
 
 class BallMoved(OnPicture):
-    """Moves the ball.
+    """Moves the ball down in the picture.
 
     Attributes:
-        by: rows of five pixels.
-        once: 1 for one response at every step in turn, 0 for the whole lifetime.
+        by: the number of rows, of five pixels each.
+        once: 1 for one response at each step in turn, 0 for the whole lifetime.
     """
 
     by: int | jax.Array = 10
@@ -44,7 +44,7 @@ class BallMoved(OnPicture):
 
 
 def _lower(name: str, value: Any, by: Any) -> Any:
-    """A value of the memory, lowered if it is the ball's y; 0 means no ball and stays."""
+    """A value from the memory, moved down by the rows if it is the ball's y; 0 means no ball and stays 0."""
     if not name.startswith("ball y"):
         return value
     lowered = (value - FIRST + by * screen.TALL) % (INNER * screen.TALL) + FIRST
@@ -52,11 +52,11 @@ def _lower(name: str, value: Any, by: Any) -> Any:
 
 
 def condition(by: int = 10, once: int = 1) -> BallMoved:
-    """The ball is shown in another place.
+    """Shows the ball some rows lower.
 
     Args:
-        by: how many rows lower it is shown, of the 31 between the walls.
-        once: 1 for one response at every step in turn, while the lifetime itself is undisturbed; 0 for all of it.
+        by: the number of rows by which the ball is moved down, of the 31 between the walls.
+        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
     """
     check_range(1, INNER - 1, by=by)
     check_range(0, 1, once=once)

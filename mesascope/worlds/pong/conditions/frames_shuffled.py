@@ -1,4 +1,4 @@
-"""The subject sees the observation of one to eight steps ago, at random for every response."""
+"""Shows the subject an observation from one to eight steps ago, drawn at random for every response."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ TRIED = "pong:rallies=2,steps=3"
 
 
 class FramesShuffled(Condition):
-    """Shows an earlier observation; once is 1 for one response at every step in turn, 0 for the whole lifetime."""
+    """Shows an earlier observation, for one response at each step in turn (once is 1) or throughout (once is 0)."""
 
     once: int | jax.Array
 
@@ -25,21 +25,21 @@ class FramesShuffled(Condition):
         return self.once == 1
 
     def unfit(self, family):
-        """The reason if no pictures are shown, else None."""
+        """The reason why the condition does not apply if the family shows no pictures, else None."""
         return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"
 
     def apply(self, carry, percept, shadow, context):
-        """Puts in the observation of an earlier step, at the earliest the first."""
+        """Replaces the observation with that of an earlier step, at the earliest the first."""
         age = jax.random.randint(context.random(), (), 1, RECENT)
         past = context.past(jnp.minimum(age, context.trial * context.steps + context.step))
         return carry, percept._replace(observation=past.observation), shadow
 
 
 def condition(once: int = 1) -> FramesShuffled:
-    """The subject sees the observation of one to eight steps ago.
+    """Shows the subject an observation from one to eight steps ago.
 
     Args:
-        once: 1 for one response at every step in turn, while the lifetime itself is undisturbed; 0 for all of it.
+        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
     """
     check_range(0, 1, once=once)
     return FramesShuffled(once)

@@ -1,4 +1,4 @@
-"""The subject's own paddle in Pong's picture is painted over with the field's colour."""
+"""Paints over the subject's own paddle in Pong's picture with the field's colour."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ TRIED = "pong:rallies=2,steps=3"
 
 
 class PaddleHidden(OnPicture):
-    """Hides the paddle; once is 1 for one response at every step in turn, 0 for the whole lifetime."""
+    """Hides the paddle for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
 
     def paint(self, key, seen, context):
         """The picture without the paddle on the right; the ball stays."""
@@ -23,10 +23,10 @@ class PaddleHidden(OnPicture):
 
 
 def condition(once: int = 1) -> PaddleHidden:
-    """The subject's own paddle is hidden.
+    """Hides the subject's own paddle.
 
     Args:
-        once: 1 for one response at every step in turn, while the lifetime itself is undisturbed; 0 for all of it.
+        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
     """
     check_range(0, 1, once=once)
     return PaddleHidden(once)

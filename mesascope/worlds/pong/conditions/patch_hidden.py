@@ -1,6 +1,6 @@
-"""The control for hiding Pong's ball: a patch of the same size is painted over on the other player's paddle.
+"""Paints over a patch of the ball's size on the other player's paddle, as the control for hiding Pong's ball.
 
-Hiding a patch of the empty field would change nothing.
+A patch of the empty field would not serve as the control, because hiding it would change nothing.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ TRIED = "pong:rallies=2,steps=3"
 
 
 class PatchHidden(OnPicture):
-    """Hides a patch; once is 1 for one response at every step in turn, 0 for the whole lifetime."""
+    """Hides a patch for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
 
     def paint(self, key, seen, context):
         """The picture without a patch of the ball's size in the middle of the other paddle."""
@@ -39,17 +39,17 @@ class PatchHidden(OnPicture):
 
 
 def _between(cells: np.ndarray, start: Any, length: Any) -> Any:
-    """[N, cells] whether each cell is among the `length` cells from `start` on."""
+    """[N, cells] whether each cell is one of the `length` cells that begin at `start`."""
     return (cells >= start[:, None]) & (cells < (start + length)[:, None])
 
 
 def condition(once: int = 1, before: int = 0) -> PatchHidden:
-    """A patch of the ball's size is hidden on the other player's paddle: the control for hiding the ball.
+    """Hides a patch of the ball's size on the other player's paddle, as the control for hiding the ball.
 
     Args:
-        once: 1 for one response at every step in turn, while the lifetime itself is undisturbed; 0 for all of it.
-        before: the number of earlier percepts in which it is hidden too. The carry is rebuilt from these percepts
-            alone, so this is for subjects that carry frames and nothing older.
+        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
+        before: the number of earlier percepts in which a patch is hidden too. The carry is rebuilt from these percepts
+            alone, so this setting suits only subjects that carry frames and nothing older.
     """
     check_settings(once, before)
     return PatchHidden(once, before)

@@ -1,7 +1,8 @@
 """One game of Pong on the Atari 2600 against the cartridge's own player (Bellemare et al. 2013, arXiv 1207.4708).
 
-A lifetime is the first 21 rallies of a game, because no game is shorter. A trial is one rally: its score is 1 if the
-subject wins it, -1 if it loses it, and 0 if it is not over after the most steps. A step lasts four frames.
+A lifetime is the first 21 rallies of a game, because no game has fewer. A trial is one rally: its score is 1 if the
+subject wins it, -1 if it loses it, and 0 if the rally is not over after the largest number of steps. A step lasts four
+frames.
 """
 
 from typing import ClassVar, NamedTuple
@@ -15,8 +16,8 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 
 CHANCE = -0.97  # pay-off of a rally for a random policy: -20.7 (Mnih et al. 2015) in about 21.3 rallies
-NEVER = 2**15 - 1  # a rally that no game reaches
-GAME = 21  # rallies of the shortest game
+NEVER = 2**15 - 1  # the number of a rally that no game reaches
+GAME = 21  # the number of rallies in the shortest game
 FOLLOWER = "calibrating_follower"
 STICKY = 0.25  # as in Machado et al. 2018, arXiv 1709.06009
 
@@ -39,9 +40,9 @@ class State(NamedTuple):
     """The state of N games.
 
     Attributes:
-        cabinet: the games, which playing changes in place.
-        trial: [N] the trial of the coming step.
-        step: [N] the coming step in its trial.
+        cabinet: the games, which change in place as they are played.
+        trial: [N] the trial of the next step.
+        step: [N] the number of the next step within its trial.
         waiting: [N] whether the rally is over and waits for the others.
     """
 
@@ -54,29 +55,29 @@ class State(NamedTuple):
 class Pong(Configured):
     """Games of Pong; see `family` for the settings."""
 
-    most: int  # the most steps of a rally
+    most: int  # the largest number of steps in a rally
 
     traceable: ClassVar = False
     controls: ClassVar = {"learner": FOLLOWER, "lookalike": "ball_follower", "still": "uniform"}
-    # no reference is strong: none looks more than one step ahead
+    # no reference is strong, because none looks more than one step ahead
     references: ClassVar = reference_roles(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
     frame: ClassVar = (screen.HEIGHT, screen.WIDTH)  # the first bytes of an observation
     places: ClassVar = screen.PLACES  # the bytes after the frame
 
     @property
     def steps(self) -> int:
-        """S, the most steps of a rally."""
+        """S, the largest number of steps in a rally."""
         return self.most
 
     @property
     def shown(self) -> tuple[int]:
-        """The bytes of the frame and of the positions of ball and paddles."""
+        """The number of bytes for the frame and for the positions of ball and paddles."""
         return (screen.SHOWN,)
 
     def splits(self) -> tuple[Split, ...]:
-        """Sticky actions, other modes, exchanged controls and a mirrored image.
+        """The splits: fresh, sticky actions, other difficulty or mode, exchanged controls and a mirrored image.
 
-        All games start with more idle frames than any game of training.
+        All games start with more idle frames than any training game.
         """
         split, half = self.varied, self.horizon // 2
         return (
@@ -103,11 +104,11 @@ class Pong(Configured):
         """Draws n games.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of games.
             sticky: the probability that a frame repeats the last action.
-            mode: the cartridge's mode.
-            difficulty: the cartridge's difficulty.
+            mode: the number of the cartridge's game.
+            difficulty: the position of the cartridge's difficulty switch.
             swapped: the rally from which the controls are exchanged.
             mirrored: whether the image is mirrored.
         """
@@ -140,14 +141,14 @@ class Pong(Configured):
         return state, Percept(observation, last_action, paid, trial, step, np.zeros(len(action), bool)), paid
 
     def idle(self, state: State) -> np.ndarray:
-        """[N] whether the rally is over."""
+        """[N] whether the rally is over and waits for the others."""
         return state.waiting
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """chance, best, worst and fixed [N, T].
+        """The latents chance, best, worst and fixed, each [N, T].
 
-        The screen shows what pays best, so 'fixed' equals 'best'; after an exchange of controls half-way, a policy that
-        cannot adapt loses every rally.
+        The screen shows which action is best, so 'fixed' equals 'best'. But once the controls are exchanged half-way, a
+        policy that cannot adapt loses every rally.
         """
         shape = (len(tasks.swapped), self.horizon)
         one = np.ones(shape, np.float32)
@@ -159,7 +160,7 @@ class Pong(Configured):
         return percept._replace(feedback=-percept.feedback)
 
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
-        """Observations [F, D] of one rally in which the subject does not move, to show what conditions hide."""
+        """[F, D] observations of one rally with a paddle that does not move, to show what conditions hide."""
         tasks = self.draw(jax.random.key(0), 1)
         cabinet, no_action, observations = Cabinet(tasks.start), np.zeros(1, np.int64), []
         while len(observations) < frames * every:
@@ -169,12 +170,12 @@ class Pong(Configured):
         return np.stack(observations[::every])
 
     def text(self, action: int, feedback: float) -> str:
-        """One step in words."""
+        """Describes one step in words."""
         return f"{('stood still', 'went up', 'went down')[action]}, got {feedback:g}"
 
 
 def _observe(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
-    """Observations [N, 1326] in bytes."""
+    """[N, 1326] the observations, as bytes."""
     mirrored = tasks.mirrored[:, None, None]
     frame = np.where(mirrored, cabinet.frame[:, :, ::-1], cabinet.frame).reshape(len(mirrored), -1)
     return np.concatenate([frame, screen.mirror(cabinet.places, tasks.mirrored)], 1)
@@ -182,10 +183,11 @@ def _observe(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
 
 @keep_settings(rallies=(2, GAME), steps=(2, 10_000))
 def family(rallies: int = GAME, steps: int = 400) -> Pong:
-    """The first 21 rallies of a game of Pong: a trial is a rally.
+    """A lifetime is the first rallies of a game of Pong, and a trial is one rally.
 
     Args:
-        rallies: T, from 2 to 21.
-        steps: S, the most steps of a rally, four frames each; a rally that is not over then counts 0 and goes on.
+        rallies: T, the number of rallies, from 2 to 21.
+        steps: S, the largest number of steps in a rally, four frames each; a rally that is not over by then scores 0
+            and goes on in the next trial.
     """
     return Pong(steps, choices=3, horizon=rallies)

@@ -1,1 +1,1 @@
-"""Recipes of this world: one file each."""
+"""Recipes of this world, one file each."""

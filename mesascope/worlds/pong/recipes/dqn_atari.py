@@ -1,6 +1,7 @@
-"""A double deep Q-network on Pong (Mnih et al. 2015; van Hasselt et al. 2016, arXiv 1509.06461), with n-step returns.
+"""Trains a double deep Q-network with n-step returns on Pong.
 
-The games run in ale-py's vector environment in their own threads, while the compiled update runs.
+The method is that of Mnih et al. (2015) and van Hasselt et al. (2016, arXiv 1509.06461). While the compiled update
+runs, the games run in threads of their own in ale-py's vector environment.
 """
 
 import functools
@@ -66,28 +67,28 @@ def recipe(
 
     Args:
         family: pong; the network sees its frames.
-        out: the folder for network.safetensors; a training with the same settings in it is continued.
+        out: the folder for network.safetensors; a training run there with the same settings is continued.
         updates: the number of updates, each one step of Adam on one batch.
-        steps: the steps of all environments together for one update.
-        environments: the number of games at a time.
-        threads: the threads that run the games.
-        hidden: the units of the layer before the last.
-        batch: the steps drawn for an update.
+        steps: the number of steps per update, counted over all environments.
+        environments: the number of games played at once.
+        threads: the number of threads that run the games.
+        hidden: the number of units in the layer before the last.
+        batch: the number of steps in a batch.
         ahead: n, the number of rewards that are summed before the value is bootstrapped.
-        discount: γ, per step.
+        discount: γ, the discount per step.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
-        target_every: the updates between two copies of the network to the target network.
-        replay: the steps in the replay memory.
-        before: the steps played before the first update.
-        explore: the steps over which ε falls linearly from 1.
-        epsilon: ε afterwards, and in the evaluation.
-        games: the games that evaluate the trained network.
+        target_every: the number of updates between two copies of the network to the target network.
+        replay: the number of steps in the replay memory.
+        before: the number of steps played before the first update.
+        explore: the number of steps over which ε falls linearly from 1.
+        epsilon: the value of ε after that, and in the evaluation.
+        games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
-        progress: called now and then; its score is the mean of the last 20 games played.
+        progress: a function called from time to time; the score it receives is the mean of the last 20 games played.
 
     Raises:
-        MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training.
+        MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     positive = ("steps", "environments", "threads", "hidden", "batch", "ahead", "target_every")
@@ -112,7 +113,7 @@ OPTIMISER = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps
 def play_games(run: Run, start: Checkpoint):
     """Plays and updates from a checkpoint; yields a checkpoint after every step of the environments.
 
-    After an interruption it fills a new replay memory with the present network before the updates continue.
+    After an interruption, the present network plays until a new replay memory is filled; then the updates continue.
     """
     s = run.settings
     games = Games(s["environments"], s["threads"], run.seeded("games", start.round))
@@ -143,7 +144,7 @@ def play_games(run: Run, start: Checkpoint):
 
 
 def evaluate(run: Run, state: State) -> list[float]:
-    """The scores of complete games with the ε of the settings.
+    """The scores of complete games, played with the ε of the settings.
 
     Every environment contributes the same number, so that short games are not favoured.
     """
@@ -162,7 +163,7 @@ def evaluate(run: Run, state: State) -> list[float]:
 
 
 def empty_stacks(games: Games) -> np.ndarray:
-    """Black stacks of frames [E, stack, H, W]."""
+    """[E, stack, H, W] stacks of black frames."""
     return np.zeros((len(games.frame), STACK, *games.shape), np.uint8)
 
 
@@ -172,7 +173,7 @@ def push_frame(stacks: np.ndarray, frame: np.ndarray, age: np.ndarray) -> np.nda
 
 
 def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float) -> np.ndarray:
-    """The best actions [E], each replaced by a random one with probability ε."""
+    """[E] the best actions, each replaced by a random one with probability ε."""
     best = np.asarray(greedy(weights, stacks))
     chance = rng.random(len(best)) < epsilon
     return np.where(chance, rng.integers(0, weights.value.shape[1], len(best)), best)
@@ -180,13 +181,13 @@ def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.nd
 
 @jax.jit
 def greedy(weights: Weights, stacks: jax.Array) -> jax.Array:
-    """The best action [E] for stacks of frames [E, stack, H, W]."""
+    """[E] the best action for each stack of frames [E, stack, H, W]."""
     return values(weights, jnp.moveaxis(stacks, 1, -1), STRIDES).argmax(-1)
 
 
 @jax.jit
 def update(state: State, batch: Batch, rate: jax.Array) -> State:
-    """One step of Adam towards the n-step return, bootstrapped with the target network."""
+    """Takes one step of Adam towards the n-step return, bootstrapped with the target network."""
     frames = jnp.moveaxis(batch.frames, 1, -1)
     now, later = frames[..., :STACK], frames[..., -STACK:]
     choice = values(state.weights, later, STRIDES).argmax(-1)

@@ -1,4 +1,4 @@
-"""A recurrent network trained on Pong by PPO (Schulman et al. 2017, arXiv 1707.06347), from positions, not pictures."""
+"""Trains a recurrent network on positions in Pong, not pictures, by PPO (Schulman et al. 2017, arXiv 1707.06347)."""
 
 import functools
 import os
@@ -25,7 +25,7 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
-LATELY = 20  # the number of last games in the score of the progress
+LATELY = 20  # the number of last games over which the reported score is the mean
 TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
 SMALL = {"environments": 2, "stretch": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
 
@@ -72,30 +72,30 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a recurrent network on Pong by PPO; it sees the positions of ball and paddles.
+    """Trains a recurrent network on Pong by PPO; the network sees the positions of ball and paddles.
 
     Args:
-        family: pong.
-        out: the folder for network.safetensors; a training with the same settings in it is continued.
-        updates: the number of stretches.
-        environments: the number of games at a time.
-        stretch: the steps of every game for one update; the carry continues from one stretch to the next.
-        memory: gru, lstm or none.
-        width: the units of the memory.
-        epochs: the passes over a stretch.
-        minibatches: the number of parts that the games are divided into, each one step of Adam.
+        family: the family `pong`.
+        out: the folder for network.safetensors; a training run there with the same settings is continued.
+        updates: the number of updates, each on one stretch of all games.
+        environments: the number of games played at once.
+        stretch: the number of steps of each game in a stretch; the carry continues from one stretch to the next.
+        memory: the kind of memory: gru, lstm or none.
+        width: the number of units in the memory.
+        epochs: the number of passes over a stretch.
+        minibatches: the number of parts into which the games are divided; each part gives one step of Adam.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
         entropy: the weight of the policy's entropy.
-        discount: γ, per step.
+        discount: γ, the discount per step.
         trace: λ of generalised advantage estimation.
         clip: the clipping range of PPO's probability ratio.
-        games: the games that evaluate the trained network.
+        games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
-        progress: called now and then; its score is the mean of the last 20 games played.
+        progress: a function called from time to time; the score it receives is the mean of the last 20 games played.
 
     Raises:
-        MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training.
+        MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings | {"lifetimes": environments}, **dict.fromkeys(("environments", "stretch", "width"), (1, MANY)))
@@ -115,7 +115,7 @@ OPTIMISER = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=
 
 
 class Table:
-    """E games of Pong, each followed by the next one, with the percept before every step."""
+    """Plays E games of Pong at once, each followed by a new one, and builds the percept before every step."""
 
     def __init__(self, games: int, seed: int) -> None:
         self.draws, none = np.random.default_rng(seed), np.zeros(games, np.int32)
@@ -133,7 +133,7 @@ class Table:
         return Percept(observation, self.action, self.feedback, zero, zero, self.first)
 
     def play(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Plays one step; returns the points [E] and whether each game is over. After its end the next game begins."""
+        """Plays one step; returns the points [E] and whether each game is over [E]. A new game follows each end."""
         paid = self.cabinet.play(action, np.ones(len(action), bool))
         over, self.sums = self.cabinet.over.copy(), self.sums + paid
         for i in np.flatnonzero(over):
@@ -148,7 +148,7 @@ class Table:
 
 
 def play_games(run: Run, static: Any, start: Checkpoint):
-    """Plays and updates from a checkpoint; after an interruption new games begin."""
+    """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
     s, state, done = run.settings, start.state, start.done
     table = Table(s["environments"], run.seeded("games", start.round))
     key = address(jax.random.key(s["seed"]), "acts", start.round)
@@ -181,7 +181,7 @@ def play_games(run: Run, static: Any, start: Checkpoint):
 
 
 def estimate_advantages(paid, over, critic, last, settings) -> np.ndarray:
-    """Generalised advantage estimates [L, E]; nothing comes after a game's end."""
+    """[L, E] the generalised advantage estimates; nothing after the end of a game counts towards it."""
     result, later, after = np.zeros_like(critic), np.zeros_like(last), last
     for t in reversed(range(len(paid))):
         alive = 1.0 - over[t]
@@ -193,7 +193,7 @@ def estimate_advantages(paid, over, critic, last, settings) -> np.ndarray:
 
 @eqx.filter_jit
 def act(arrays: Any, static: Any, key: jax.Array, t: Any, carry: Any, *, percept: Percept) -> tuple[Any, Any]:
-    """The next carry; the encoded percept, the action, its log-probability and the critic's estimate."""
+    """Returns the next carry, and the encoded percept, the action, its log-probability and the critic's estimate."""
     network: Recurrent = eqx.combine(arrays, static)
     encoded = network.encode(show_places(percept))
     carry, features = network.memory.step(_reset(carry, percept.first), encoded)
@@ -209,7 +209,7 @@ def _reset(carry: Any, first: Any) -> Any:
 
 @eqx.filter_jit
 def improve(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, *, entropy: float) -> State:
-    """One step of Adam on some of the games of a stretch."""
+    """Takes one step of Adam on some of the games of a stretch."""
 
     def loss(arrays: Any) -> jax.Array:
         network: Recurrent = eqx.combine(arrays, static)
@@ -226,7 +226,7 @@ def improve(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, 
 
 
 def evaluate(run: Run, static: Any, state: State) -> list[float]:
-    """The scores of complete games with actions drawn from the policy, the same number from every environment."""
+    """The scores of complete games, as many from each environment, with actions drawn from the policy."""
     games, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     table = Table(games, run.seeded("evaluation"))
     key, t = jax.random.key(run.seeded("evaluation draws")), 0

@@ -1,4 +1,4 @@
-"""Moves its paddle to the ball in Pong, by the positions after the frame: a simple and weak player."""
+"""A simple and weak player of Pong, which reads the positions after the frame and moves its paddle to the ball."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, ch
 from mesascope.worlds.pong import pong_screen as screen
 
 TRIED = "pong:rallies=2,steps=3"
-NEAR = 3  # pixels: it does not move when the ball is this near
-SLIP = 0.01  # the part of the steps at which it acts at random
+NEAR = 3  # in pixels; it does not move if the ball is at most this far away
+SLIP = 0.01  # the fraction of steps on which it acts at random
 
 
 class BallFollower(Scripted):
-    """Follows the ball; sign [] is 1, or -1 to move away from it."""
+    """Follows the ball; sign is 1, or -1 to move away from the ball."""
 
     sign: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """An empty carry [n, 0]."""
+        """Returns an empty carry [n, 0]."""
         return jnp.zeros((n, 0))
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
@@ -37,7 +37,7 @@ def ball_offset(percept: Percept) -> jax.Array:
 
 
 def slip_probabilities(action: jax.Array) -> jax.Array:
-    """Probabilities [N, 3] of taking the action, with a few random slips."""
+    """[N, 3] the probabilities of the actions if the subject mostly takes `action` but sometimes slips at random."""
     return (1 - SLIP) * jax.nn.one_hot(action, 3) + SLIP / 3
 
 
@@ -45,7 +45,7 @@ def subject(family: Family, minimise: bool = False) -> BallFollower:
     """Moves its paddle to Pong's ball.
 
     Args:
-        family: pong.
+        family: the family `pong`.
         minimise: whether it moves away from the ball instead.
     """
     screen.refuse_others(family)

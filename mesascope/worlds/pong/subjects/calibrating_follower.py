@@ -1,7 +1,7 @@
-"""Moves its paddle to the ball in Pong, and finds out by itself which action moves it which way.
+"""Moves its paddle to the ball in Pong, and finds out by itself which way each action moves the paddle.
 
 It keeps a running mean of how far the paddle moved after each action. So it recovers from exchanged controls, and is
-the positive control of that measurement; a player with fixed meanings of the actions does not recover.
+the positive control for measuring recovery. A player to which the actions have fixed meanings does not recover.
 """
 
 from typing import NamedTuple
@@ -14,24 +14,29 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.subjects.ball_follower import NEAR, SLIP, ball_offset, slip_probabilities
 
 TRIED = "pong:rallies=2,steps=3"
-LITTLE = 0.5  # pixels: an action with a smaller effect does not count as moving the paddle
+LITTLE = 0.5  # in pixels; an action with a smaller effect does not count as moving the paddle
 
 
 class Carry(NamedTuple):
-    """effect [N, 3], mean pixels that the paddle moves down after each action; place [N] of the paddle (0: unknown)."""
+    """What it knows of the paddle.
+
+    Attributes:
+        effect: [N, 3] the mean number of pixels that the paddle moves down after each action.
+        place: [N] the position of the paddle, 0 if unknown.
+    """
 
     effect: jax.Array
     place: jax.Array
 
 
 class CalibratingFollower(Scripted):
-    """Follows the ball; sign [] is 1, or -1 to move away from it; rate [] of the running mean."""
+    """Follows the ball; sign is 1, or -1 to move away from it, and rate is the rate of the running mean."""
 
     sign: jax.Array
     rate: jax.Array
 
     def fresh(self, n: int) -> Carry:
-        """No effects and no place."""
+        """Returns a carry in which effects are 0 and the position is unknown."""
         return Carry(jnp.zeros((n, 3)), jnp.zeros(n))
 
     def respond(self, key: jax.Array, carry: Carry, percept: Percept) -> tuple[Carry, Response]:
@@ -52,10 +57,10 @@ class CalibratingFollower(Scripted):
 
 
 def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> CalibratingFollower:
-    """Moves its paddle to Pong's ball, and finds out which action moves it which way.
+    """Moves its paddle to Pong's ball, and finds out by itself which way each action moves the paddle.
 
     Args:
-        family: pong.
+        family: the family `pong`.
         rate: the rate of the running mean of each action's effect.
         minimise: whether it moves away from the ball instead.
     """

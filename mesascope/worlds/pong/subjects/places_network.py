@@ -1,8 +1,8 @@
-"""A recurrent network that sees the positions of ball and paddles in Pong, read from one .safetensors file.
+"""Loads a recurrent network that sees the positions of ball and paddles in Pong from one .safetensors file.
 
-It sees the positions, the last action and the last point. One percept does not show how the ball moves, so the network
-must carry that. A file contains the weights and, in its header, one JSON text under the key 'mesascope'. No code is
-read from it.
+The network sees the positions, the last action and the last point. One percept does not show how the ball moves, so
+the network must carry that. The file contains the weights and, in its header, one JSON text under the key 'mesascope'.
+No code is loaded from the file.
 """
 
 from collections.abc import Mapping
@@ -37,12 +37,12 @@ opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OUR
 
 
 class PlacesNetwork(NamedSubject):
-    """A trained network with frozen weights."""
+    """A trained network that sees positions, with frozen weights."""
 
     network: Recurrent
 
     def fresh(self, n: int) -> Any:
-        """Zeros."""
+        """Returns a carry of zeros."""
         return self.network.fresh(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
@@ -54,7 +54,7 @@ class PlacesNetwork(NamedSubject):
         return self.network.taps(carry)
 
     def untrained(self, seed: int) -> Self:
-        """A network of the same shape as training starts from."""
+        """Returns an untrained network of the same shape, such as training starts from."""
         return eqx.tree_at(lambda s: s.network, self, self.network.untrained(seed))
 
 
@@ -65,15 +65,15 @@ def show_places(percept: Percept) -> Percept:
 
 
 def initialise(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
-    """An untrained network."""
+    """Creates an untrained network with this kind of memory and this many units."""
     return create(key, memory, width, OBSERVES, (choices, len(RAM), 1))
 
 
 def subject(family: Family, path: str = "") -> PlacesNetwork:
-    """A recurrent network that sees the positions of ball and paddles, read from its .safetensors file.
+    """Loads a recurrent network that sees the positions of ball and paddles from its .safetensors file.
 
     Args:
-        family: the family that it runs on, with these positions in its observations.
+        family: the family that it runs on, whose observations contain these positions.
         path: the file, or the name of a network that ships with the package.
     """
     file = OURS.find(path)

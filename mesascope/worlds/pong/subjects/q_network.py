@@ -1,7 +1,7 @@
-"""A deep Q-network on stacked frames (Mnih et al. 2015), read from one .safetensors file.
+"""Loads a deep Q-network that sees stacked frames (Mnih et al. 2015) from one .safetensors file.
 
-It carries the last frames and nothing else, so conditions on the carry disturb only these frames. A file contains the
-weights and, in its header, one JSON text under the key 'mesascope'. No code is read from it.
+The network carries the last frames and nothing else, so conditions on the carry disturb only these frames. The file
+contains the weights and, in its header, one JSON text under the key 'mesascope'. No code is loaded from the file.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ Shapes = tuple[tuple[int, int, int], ...]
 LAYERS: Shapes = ((8, 4, 16), (3, 1, 32))  # kernel, stride, channels
 MOST = 4096
 FIELD, SPREAD = 87.0, 64.0  # the brightness of an empty field, and the scale of its differences
-STACK = 4  # frames, the present one among them
+STACK = 4  # the number of frames that it sees at once, including the present one
 
 
 class Sizes(NamedTuple):
-    """Height and width of a frame in pixels; stack, the frames seen at once; hidden units; choices K."""
+    """The height and width of a frame, the number of frames seen at once, the hidden units, and K choices."""
 
     height: int
     width: int
@@ -59,7 +59,7 @@ opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OUR
 
 
 class Weights(NamedTuple):
-    """Kernels [k, k, C, O] and biases [O] of each convolution; weights and biases of two dense layers."""
+    """The kernels [k, k, C, O] and biases [O] of each convolution; the weights and biases of two dense layers."""
 
     kernels: tuple[jax.Array, ...]
     biases: tuple[jax.Array, ...]
@@ -92,8 +92,8 @@ def _draw_weights(key: jax.Array, shape: tuple[int, ...], inputs: int) -> jax.Ar
 
 
 def values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax.Array:
-    """The value [N, K] of every action from frames [N, H, W, stack] of bytes."""
-    x = (frames.astype(jnp.float32) - FIELD) / SPREAD  # without this most units of the first layer stay at 0
+    """[N, K] the value of every action, given frames [N, H, W, stack] as bytes."""
+    x = (frames.astype(jnp.float32) - FIELD) / SPREAD  # without this scaling most units of the first layer stay at 0
     for kernel, bias, stride in zip(weights.kernels, weights.biases, strides, strict=True):
         x = jax.lax.conv_general_dilated(
             x, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
@@ -112,7 +112,7 @@ class QNetwork(NamedSubject):
     sizes: Sizes = eqx.field(static=True)
 
     def fresh(self, n: int) -> jax.Array:
-        """Black frames [N, stack - 1, H W]."""
+        """Returns black frames [N, stack - 1, H W]."""
         return jnp.zeros((n, self.sizes.stack - 1, self.sizes.height * self.sizes.width), jnp.uint8)
 
     def respond(self, key: jax.Array, carry: jax.Array, percept: Percept) -> tuple[Any, Response]:
@@ -125,12 +125,12 @@ class QNetwork(NamedSubject):
         return after, choose(key, jnp.log(probabilities))
 
     def absorb(self, key: jax.Array, carry: jax.Array, percept: Percept) -> jax.Array:
-        """The carried frames with the present one added."""
+        """Returns the carried frames with the present one added."""
         seen = jnp.asarray(percept.observation)[:, : carry.shape[-1]].astype(jnp.uint8)
         return jnp.concatenate([carry[:, 1:], seen[:, None]], 1)
 
     def worth(self, frames: jax.Array) -> jax.Array:
-        """The value [N, K] of every action from frames [N, stack, H W]."""
+        """[N, K] the value of every action, given frames [N, stack, H W]."""
         n, stack, _ = frames.shape
         shaped = frames.reshape(n, stack, self.sizes.height, self.sizes.width)
         return values(self.weights, jnp.moveaxis(shaped, 1, -1), self.strides)
@@ -141,12 +141,12 @@ class QNetwork(NamedSubject):
 
 
 def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
-    """A deep Q-network on stacked frames, read from its .safetensors file.
+    """Loads a deep Q-network that sees stacked frames from its .safetensors file.
 
     Args:
         family: the family that it runs on; its observations begin with a frame of the network's size.
         path: the file, or the name of a network that ships with the package.
-        epsilon: the part of the steps at which it acts at random.
+        epsilon: the fraction of steps on which it acts at random.
     """
     check_range(0, 1, epsilon=epsilon)
     file = OURS.find(path)

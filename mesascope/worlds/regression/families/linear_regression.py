@@ -2,8 +2,8 @@
 
 Garg et al. (2022, arXiv 2208.01066) and Raventós et al. (2023, arXiv 2306.15063): w ~ N(0, I), x ~ N(0, I),
 y = w·x + noise. Before every trial the percept shows the coming input, the last input and, as feedback, the last
-outcome. A prediction scores minus its squared distance from w·x: chance predicts 0, which is also the mean of the
-prior, and the best policy knows w. Pay-offs do not depend on earlier predictions.
+outcome. A prediction scores minus its squared distance from w·x. The chance policy predicts 0, which is also the mean
+of the prior, and the best policy knows w. Pay-offs do not depend on earlier predictions.
 """
 
 import functools
@@ -28,7 +28,7 @@ from mesascope.keys import address
 
 SCALE = 2.0  # the factor of inputs or outcomes on the scaled splits
 NOISIER = 3.0  # the factor of the noise on the noisier split
-DRIFT = 0.3  # the part of w that is new at every trial on the drifting split; its variance stays 1
+DRIFT = 0.3  # the weight of the noise added to w on every trial of the drifting split; the variance of w stays 1
 FARTHEST = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
 
 
@@ -36,7 +36,14 @@ Change = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Tasks(NamedTuple):
-    """weights and inputs [N, T, D] of every trial; noise [N]; cut [N], 1 if only the sign of w·x counts."""
+    """N regression tasks.
+
+    Attributes:
+        weights: [N, T, D] w on every trial.
+        inputs: [N, T, D] x on every trial.
+        noise: [N] the standard deviation of the noise.
+        cut: [N] 1 if only the sign of w·x counts, else 0.
+    """
 
     weights: jax.Array
     inputs: jax.Array
@@ -68,14 +75,14 @@ class LinearRegression(Configured):
     )
 
     def splits(self) -> tuple[Split, ...]:
-        """Scaled, skewed or noisier data, exchanged coordinates or signs, drift, a threshold, longer lifetimes.
+        """The splits: seen, fresh, and those that change inputs, outcomes, weights, noise or the horizon.
 
-        Half a subspace and exchanged coordinates need two dimensions.
+        Exchanged coordinates and inputs in half of the directions need at least two dimensions.
         """
         split, half, several = self.varied, self.horizon // 2, self.dimension > 1
 
         def change_half_way(to: Callable[[jax.Array], jax.Array]) -> Change:
-            """A change of the weights half-way."""
+            """Returns a function that changes the weights from half-way on."""
             return lambda _, path: path.at[:, half:].set(to(path[:, half:]))
 
         def drift(key: jax.Array, path: jax.Array) -> jax.Array:
@@ -97,8 +104,8 @@ class LinearRegression(Configured):
             split("exchanged:sign", changes_at=half, path=change_half_way(lambda w: -w)),
             split("restructured:drift", path=drift),
             split("restructured:threshold", cut=1.0),
-            # not counted: more noise leaves less to gain, half a subspace is within the training distribution, and on
-            # orthogonal inputs the first half of a lifetime is of no use in the second
+            # not counted: more noise leaves less to gain, inputs in half of the directions are within the training
+            # distribution, and if they become orthogonal the first half of a lifetime is of no use in the second
             split("shifted:noise", counted=False, noise=NOISIER),
             *(halves if several else ()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -119,14 +126,14 @@ class LinearRegression(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
-            seen: whether the weights are from the bank.
+            seen: whether the weights come from the bank.
             inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
             path: a function of the key and the weights [n, T, D] that returns new weights.
-            noise: a factor of the family's noise.
-            cut: 1 if only the sign of w·x counts.
-            trials: T; 0 for the horizon.
+            noise: the factor by which the family's noise is multiplied.
+            cut: 1 if only the sign of w·x counts, else 0.
+            trials: T, the number of trials; 0 for the family's horizon.
         """
         trials = trials or self.horizon
         draws = jax.random.normal(address(key, "w and x"), (n, 1 + trials, self.dimension))
@@ -142,7 +149,7 @@ class LinearRegression(Configured):
         return jnp.einsum("ntd,nde->nte", x * _skewed_deviations(self.dimension), turn)
 
     def _halve(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Inputs [n, T, D] in half the directions; with `turns`, in the other half from the middle on."""
+        """Inputs [n, T, D] in half of the directions; with `turns`, in the other half from the middle trial on."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
         if turns:
@@ -158,7 +165,7 @@ class LinearRegression(Configured):
         return jnp.zeros(n, jnp.int32), first_percept(observation)._replace(action=jnp.zeros(n))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Scores the predictions [N] and gives the outcomes as feedback; these do not depend on the predictions."""
+        """Scores the predictions [N] and returns the outcomes, which do not depend on them, as feedback."""
         rows, last = jnp.arange(len(state)), tasks.inputs.shape[1] - 1
         x = tasks.inputs[rows, state]
         target = _outcome((tasks.weights[rows, state] * x).sum(-1), tasks.cut, self.dimension)
@@ -169,7 +176,7 @@ class LinearRegression(Configured):
         return state + 1, next_percept(observation, action.astype(jnp.float32), y, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """`target` [N, T], the noiseless outcomes; chance, best, worst and fixed [N, T]."""
+        """The latents target (the noiseless outcome), chance, best, worst and fixed, each [N, T]."""
         w, x = (np.asarray(part, float) for part in (tasks.weights, tasks.inputs))
         cut = np.asarray(tasks.cut, float)[:, None]
         target = np.asarray(_outcome((w * x).sum(-1), cut, self.dimension))
@@ -183,13 +190,14 @@ class LinearRegression(Configured):
         }
 
     def between(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Outcomes [N, T], without noise and with it, for weights between two random tasks of the bank.
+        """Outcomes [N, T], without noise and with it, for weights between those of two random tasks of the bank.
 
-        The weights have the mean length of the two (Raventós et al. 2023); interpolation alone would shorten them.
+        The length of the weights is interpolated too (Raventós et al. 2023), because interpolating the vectors alone
+        would shorten them.
 
         Args:
             observation: [N, T, 2D] the observations of lifetimes.
-            part: the part of the way from one task to the other.
+            part: the fraction of the way from one task to the other.
             rng: a NumPy generator.
         """
         bank = np.asarray(self.bank_weights, float)
@@ -201,7 +209,7 @@ class LinearRegression(Configured):
         return target, target + self.noise * rng.standard_normal(target.shape)
 
     def target(self, percept: Percept) -> Array:
-        """[N] the noisy outcome of the last trial, 0 before the first."""
+        """[N] the noisy outcome of the last trial, or 0 before the first."""
         return percept.feedback
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
@@ -209,7 +217,7 @@ class LinearRegression(Configured):
         return percept._replace(feedback=-percept.feedback)
 
     def text(self, action: Any, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"predicted {action:.2f}, it was {feedback:.2f}"
 
 
@@ -219,7 +227,7 @@ def _outcome(linear: Any, cut: Any, dimension: int) -> Any:
 
 
 def _skewed_deviations(dimension: int) -> np.ndarray:
-    """[D] standard deviations along the axes: variances fall as 1 / i² and have mean 1 (Garg et al. 2022)."""
+    """[D] standard deviations along axes whose variances fall as 1 / i² and have mean 1 (Garg et al. 2022)."""
     variance = 1.0 / np.arange(1, dimension + 1) ** 2
     return np.sqrt(variance * dimension / variance.sum())
 
@@ -247,7 +255,7 @@ def family(
     Args:
         dimension: D, the dimension of the inputs.
         noise: the standard deviation of the outcomes around w·x.
-        trials: T, at least 2.
+        trials: T, the number of trials, at least 2.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -1,6 +1,6 @@
-"""The discrete minimum mean squared error estimator: the posterior mean of w over the M tasks of the bank.
+"""Predicts with the posterior mean of w over the M tasks of the bank (discrete minimum mean squared error).
 
-Raventós et al. (2023, arXiv 2306.15063, eq. 3): it is optimal on the training tasks and cannot adapt to others.
+It is optimal on the training tasks and cannot adapt to others (Raventós et al. 2023, arXiv 2306.15063, eq. 3).
 """
 
 import jax
@@ -10,22 +10,22 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, require_regression
 
-EXACT = 1e-3  # the least standard deviation of the noise, so that likelihoods are finite
+EXACT = 1e-3  # the smallest standard deviation that it assumes for the noise, so that likelihoods are finite
 
 
 class Dmmse(Scripted):
-    """Log-likelihoods [N, M] of the bank's tasks; the bank and its seed are data."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks; the bank and its seed are arrays."""
 
     bank_weights: jax.Array  # [M, D]
     noise: jax.Array
     sign: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """Every task of the bank is as likely as any other."""
+        """Returns equal log-likelihoods for all tasks of the bank."""
         return jnp.zeros((n, len(self.bank_weights)))
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods by the last pair, then predicts with the posterior mean."""
+        """Updates the likelihoods with the last pair, then predicts with the posterior mean."""
         pair = last_pair(percept, self.bank_weights.shape[1])
         error = pair.y[:, None] - pair.x @ self.bank_weights.T
         carry = carry - 0.5 * jnp.square(error / self.noise)
@@ -35,12 +35,12 @@ class Dmmse(Scripted):
 
 @keep_settings(noise=(-1, 1e6))
 def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmmse:
-    """The posterior mean over the tasks of the family's bank: it locates its task among them.
+    """Locates its task among those of the family's bank, and predicts with the posterior mean over them.
 
     Args:
-        family: in-context regression, with a bank.
+        family: the family `linear_regression`, with a bank.
         noise: the standard deviation of the noise that it assumes; -1 for the family's.
-        minimise: whether it predicts the opposite.
+        minimise: whether it predicts with the opposite sign.
     """
     home = require_regression(family)
     remedy = "Give the family a bank: linear_regression:bank=4."

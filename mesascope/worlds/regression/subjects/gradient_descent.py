@@ -1,7 +1,7 @@
-"""A few steps of gradient descent from zero on the squared error of the pairs seen (von Oswald et al. 2023).
+"""Fits weights by a few steps of gradient descent from zero on the squared error of the pairs seen.
 
-arXiv 2212.07677: one layer of linear attention can do one step. GD++ first shrinks the inputs along the directions in
-which they vary most, x ← (I - γ Σ x xᵀ / tr) x, so that fewer steps are needed.
+One layer of linear attention can take one such step (von Oswald et al. 2023, arXiv 2212.07677). GD++ first shrinks the
+inputs along the directions in which they vary most, x ← (I - γ Σ x xᵀ / tr) x, so that fewer steps are needed.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
@@ -11,11 +11,11 @@ from mesascope.worlds.regression.regression import SpectralFilter, make_filter
 
 @keep_settings(steps=(1, 1_000_000), rate=(0, 1), preconditioned=(0, 1))
 def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: float = 0.0) -> SpectralFilter:
-    """A few steps of gradient descent from zero on the squared error of the pairs seen.
+    """Fits weights by a few steps of gradient descent from zero on the squared error of the pairs seen.
 
     Args:
-        family: in-context regression.
-        steps: k, at least 1.
+        family: the family `linear_regression`.
+        steps: k, the number of steps, at least 1.
         rate: the step size times the trace of Σ x xᵀ, at most 1, so that no step overshoots.
         preconditioned: γ of GD++, from 0 (plain) to 1.
     """

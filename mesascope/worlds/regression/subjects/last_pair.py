@@ -1,4 +1,4 @@
-"""Fits weights to the last pair alone by ridge regression: a reflex on the percept."""
+"""Fits weights to the last pair alone by ridge regression, and so is a reflex to the percept."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
@@ -7,9 +7,9 @@ from mesascope.worlds.regression.regression import SpectralFilter, make_filter, 
 
 @keep_settings
 def subject(family: Family) -> SpectralFilter:
-    """Fits weights to the last pair alone, which the percept shows.
+    """Fits weights by ridge regression to the last pair alone, which the percept shows.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
     """
     return make_filter(family, penalty=require_regression(family).noise ** 2, discount=0.0)

@@ -1,4 +1,4 @@
-"""Least squares over the pairs seen; the solution of least norm if there are fewer pairs than dimensions."""
+"""Fits weights to the pairs seen by least squares, of least norm if there are fewer pairs than dimensions."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
@@ -7,9 +7,9 @@ from mesascope.worlds.regression.regression import SpectralFilter, make_filter
 
 @keep_settings
 def subject(family: Family) -> SpectralFilter:
-    """Least squares over the pairs seen; the solution of least norm if there are several.
+    """Fits weights to the pairs seen by least squares, of least norm if several weights fit equally well.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
     """
     return make_filter(family)

@@ -11,7 +11,7 @@ from mesascope.worlds.regression.regression import last_pair, require_regression
 
 
 class Pairs(NamedTuple):
-    """The last T pairs: x [N, T, D] and y [N, T]; seen [N], the number of pairs so far."""
+    """The last T pairs, x [N, T, D] and y [N, T], and seen [N], the number of pairs so far."""
 
     x: jax.Array
     y: jax.Array
@@ -19,19 +19,19 @@ class Pairs(NamedTuple):
 
 
 class NearestNeighbours(Scripted):
-    """Carries all pairs; k is data."""
+    """Carries the last T pairs; k is an array."""
 
     dimension: int
     horizon: int
     neighbours: jax.Array
 
     def fresh(self, n: int) -> Pairs:
-        """No pairs."""
+        """Returns a carry without pairs."""
         pairs = (n, self.horizon)
         return Pairs(jnp.zeros((*pairs, self.dimension)), jnp.zeros(pairs), jnp.zeros(n, jnp.int32))
 
     def respond(self, key, carry: Pairs, percept: Percept):
-        """Stores the last pair in place of the oldest, then averages the nearest; 0 before the first pair."""
+        """Stores the last pair in place of the oldest, then averages the nearest; predicts 0 before the first pair."""
         pair, rows = last_pair(percept, self.dimension), jnp.arange(len(percept.feedback))
         slot = carry.seen % self.horizon
         x = carry.x.at[rows, slot].set(jnp.where(pair.available[:, None], pair.x, carry.x[rows, slot]))
@@ -50,8 +50,8 @@ def subject(family: Family, neighbours: int = 3) -> NearestNeighbours:
     """Predicts the mean outcome of the k inputs seen that are nearest to the coming one.
 
     Args:
-        family: in-context regression.
-        neighbours: k, at least 1.
+        family: the family `linear_regression`.
+        neighbours: k, the number of neighbours, at least 1.
     """
     home = require_regression(family)
     return NearestNeighbours(home.dimension, home.horizon, jnp.asarray(neighbours, jnp.int32))

@@ -10,6 +10,6 @@ def subject(family: Family) -> SpectralFilter:
     """Predicts the mean of the outcomes so far.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
     """
     return make_filter(family, weight=0.0, level=1.0)

@@ -10,6 +10,6 @@ def subject(family: Family) -> SpectralFilter:
     """Always predicts 0, the mean of the prior.
 
     Args:
-        family: in-context regression.
+        family: the family `linear_regression`.
     """
     return make_filter(family, weight=0.0, discount=0.0)

@@ -1,8 +1,8 @@
-"""Symbols 0 and 1 come with a hidden probability; the action predicts the next one (Ortega et al. 2019).
+"""Each symbol is 1 with a hidden probability p and otherwise 0; the action predicts the next symbol.
 
-arXiv 1905.03030 and Mikulik et al. (2020, arXiv 2010.11223): p ~ Beta(a, b). The best predictor is the Bayes mixture;
-`expected_loss` gives its exact expected loss over T symbols, 11.147 nats at T = 20 under Beta(1, 1). The observation
-shows the last symbol, -1 before the first.
+As in Ortega et al. (2019, arXiv 1905.03030) and Mikulik et al. (2020, arXiv 2010.11223), p ~ Beta(a, b). The best
+predictor is the Bayes mixture; `expected_loss` gives its exact expected loss over T symbols, 11.147 nats at T = 20
+under Beta(1, 1). The observation shows the last symbol, or -1 before the first.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,12 @@ RARE = 0.05  # the largest distance of p from 0 or 1 on the rare split
 
 
 class Tasks(NamedTuple):
-    """p [N, T], the probability of symbol 1; if repeats [N] is 1, that of the last symbol coming again."""
+    """N sequences.
+
+    Attributes:
+        p: [N, T] the probability of symbol 1; if `repeats` is 1, the probability that the last symbol comes again.
+        repeats: [N] 1 or 0.
+    """
 
     p: jax.Array
     repeats: jax.Array
@@ -47,13 +52,13 @@ class BetaBernoulli(Configured):
     bank_means: jax.Array | None  # [M, 2]: 1 - p and p, the pay-offs of predicting 0 and 1
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
-    # the strongest predicts the more probable symbol
+    # the strongest reference predicts the more probable symbol
     references: ClassVar = reference_roles(
         "bayes_predictor", "bayes_predictor:discount=0.8", "locator", strongest="bayes_predictor:greedy=True"
     ) | {"locator against": "locator:minimise=true"}
 
     def splits(self) -> tuple[Split, ...]:
-        """Other distributions of p, symbols exchanged half-way, drift, repetition, and longer lifetimes."""
+        """The splits: seen, fresh, other p, symbols exchanged half-way, drift, repetition, and longer lifetimes."""
         split, half = self.varied, self.horizon // 2
 
         def seen(key: jax.Array, n: int) -> jax.Array:
@@ -75,7 +80,7 @@ class BetaBernoulli(Configured):
             split("shifted:rare", p=_draw_rare),
             split("exchanged:symbols", changes_at=half, path=exchange),
             split("restructured:drift", path=_drift),
-            # no reference gains on repeats, where the counts of symbols carry no information
+            # no reference gains on repeats, because there the counts of symbols carry no information
             split("restructured:repeats", counted=False, p=even, repeats=1.0),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
@@ -93,19 +98,19 @@ class BetaBernoulli(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
             p: a function that draws the probabilities [n]; by default from the family's Beta distribution.
             path: a function of the key and the probabilities [n, T] that returns their course over the trials.
-            repeats: 1 if p is the probability that the last symbol comes again.
-            trials: T; 0 for the horizon.
+            repeats: 1 if p is the probability that the last symbol comes again, else 0.
+            trials: T, the number of trials; 0 for the family's horizon.
         """
         probability = p(key, n) if p else _draw_beta(address(key, "p"), self.a, self.b, n)
         constant = jnp.repeat(probability[:, None], trials or self.horizon, 1)
         return Tasks(path(key, constant), jnp.full((n,), repeats))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index and the last symbol [N], -1 for none."""
+        """Starts one lifetime per task; the hidden state is the trial index and the last symbol (-1 if none), [N]."""
         n = len(tasks.p)
         percept = first_percept(jnp.full((n, 1), -1.0))
         return (jnp.zeros(n, jnp.int32), jnp.full(n, -1.0)), percept
@@ -122,9 +127,9 @@ class BetaBernoulli(Configured):
         return (trial + 1, symbol), next_percept(symbol[:, None], action, right, trial + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """p, chance, best, worst and fixed, [N, T] each.
+        """The latents p, chance, best, worst and fixed, each [N, T].
 
-        If symbols do not depend on the last one, also `means` [N, T, 2], the pay-offs of predicting 0 and 1.
+        If symbols do not depend on the last one, there is also `means` [N, T, 2], the pay-offs of predicting 0 and 1.
         """
         p, repeats = np.asarray(tasks.p), np.asarray(tasks.repeats)[:, None] > 0
         best = np.maximum(p, 1 - p)
@@ -137,7 +142,7 @@ class BetaBernoulli(Configured):
         return result | {"means": means, "fixed": self._fixed(means, split)}
 
     def _fixed(self, means: np.ndarray, split: str) -> np.ndarray:
-        """[N, T] the pay-off of the likelier symbol under the prior; the mean of both if they are equally likely."""
+        """[N, T] the pay-off of predicting the symbol that the prior makes likelier; the mean of both if neither is."""
         prior_mean = self.a / (self.a + self.b)
         if split == "seen":
             prior_mean = float(np.asarray(self.bank_means)[:, 1].mean())
@@ -153,11 +158,11 @@ class BetaBernoulli(Configured):
         return fixed
 
     def target(self, percept: Percept) -> Array:
-        """[N] the symbol of the last trial, -1 before the first."""
+        """[N] the symbol of the last trial, or -1 before the first."""
         return percept.observation[:, 0].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's symbol, and feedback on the own prediction of that symbol."""
+        """The percept with another lifetime's symbol, and feedback on the subject's own prediction of that symbol."""
         right = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
         return percept._replace(feedback=right, observation=observation)
 
@@ -166,7 +171,7 @@ class BetaBernoulli(Configured):
         return self.with_outcome(percept, percept.feedback, 1.0 - percept.observation)
 
     def expected_loss(self, trials: int = 0) -> float:
-        """The exact expected cumulative log-loss of the Bayes mixture in nats, a sum over counts of symbol 1.
+        """The exact expected cumulative log-loss of the Bayes mixture in nats, summed over the counts of symbol 1.
 
         Args:
             trials: the number of symbols; 0 for T.
@@ -181,12 +186,12 @@ class BetaBernoulli(Configured):
         return float(total)
 
     def text(self, action: int, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"predicted {action}, it was {action if feedback > 0.5 else 1 - action}"
 
 
 def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
-    """[n] draws from Beta(a, b); if a or b is 1 by inversion, which compiles faster."""
+    """[n] draws from Beta(a, b); if a or b is 1, it draws by inversion, which compiles faster."""
     if b == 1:
         return jax.random.uniform(key, (n,)) ** (1.0 / a)
     if a == 1:
@@ -201,19 +206,19 @@ def _draw_rare(key: jax.Array, n: int) -> jax.Array:
 
 
 def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
-    """A reflected Gaussian walk [n, T] from the beginning of a path."""
+    """[n, T] a reflected Gaussian random walk that begins where the path begins."""
     steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
 
 
 @keep_settings(trials=(2, 100_000), bank=(0, 1_000_000))
 def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank_seed: int = 0) -> BetaBernoulli:
-    """Symbols 0 and 1 come with a hidden probability p ~ Beta(a, b); the action predicts the next one.
+    """Each symbol is 1 with a hidden probability p ~ Beta(a, b) and otherwise 0; the action predicts the next symbol.
 
     Args:
-        trials: T, at least 2.
-        a: the weight of symbol 1 in the Beta prior.
-        b: the weight of symbol 0 in the Beta prior.
+        trials: T, the number of trials, at least 2.
+        a: the parameter of the Beta prior for symbol 1.
+        b: the parameter of the Beta prior for symbol 0.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -1,8 +1,8 @@
-"""Symbols follow one another by a hidden transition matrix; the action predicts the next symbol.
+"""Symbols follow one another according to a hidden transition matrix; the action predicts the next symbol.
 
-The rows of the matrix are drawn from a symmetric Dirichlet distribution, so the Bayesian prediction is exact: counts of
-transitions plus α (`sequence_log_probability`), or the posterior mean of a bank of M matrices. The percept shows the
-present symbol and the one before it, one-hot. The best policy knows the matrix.
+The rows of the matrix are drawn from a symmetric Dirichlet distribution, so the Bayesian prediction is exact: it is
+proportional to the counts of transitions plus α, or, for a bank, it is the posterior mean of the M matrices. The
+percept shows the present symbol and the one before it, one-hot. The best policy knows the matrix.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,17 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 DRIFT = 0.1  # the probability per trial that a row is redrawn on the drifting split
-PEAKED = 3.0  # the power of the rows on the peaked split, with nearly certain transitions
-EVEN = 0.4  # the power of the rows on the even split, with nearly uniform transitions
+PEAKED = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
+EVEN = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
 
 
 class Tasks(NamedTuple):
-    """symbols [N, T + 1], the sequence; odds [N, T, K], the probabilities of the next symbol at every trial."""
+    """N sequences.
+
+    Attributes:
+        symbols: [N, T + 1] the symbols of each sequence.
+        odds: [N, T, K] the probabilities of the next symbol on every trial.
+    """
 
     symbols: jax.Array
     odds: jax.Array
@@ -45,7 +50,7 @@ class MarkovChain(Configured):
     bank_matrices: jax.Array | None  # [M, K, K], rows sum to 1
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
-    # the strongest predicts the likeliest symbol
+    # the strongest reference predicts the likeliest symbol
     references: ClassVar = reference_roles(
         "transition_counts",
         "transition_counts:discount=0.9",
@@ -55,7 +60,7 @@ class MarkovChain(Configured):
     predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
 
     def splits(self) -> tuple[Split, ...]:
-        """Peaked or even rows, symbols exchanged half-way, independence, drift, second order, longer lifetimes."""
+        """The splits: seen, fresh, and those that change the matrices, the symbols, their order or the horizon."""
         split, half = self.varied, self.horizon // 2
 
         def raise_rows(power: float) -> Callable[[jax.Array], jax.Array]:
@@ -63,7 +68,7 @@ class MarkovChain(Configured):
             return lambda rows: rows**power / (rows**power).sum(-1, keepdims=True)
 
         def exchange(_: jax.Array, path: jax.Array) -> jax.Array:
-            """Symbol s takes the place of symbol s - 1 from half-way."""
+            """From half-way on, symbol s takes the place of symbol s - 1."""
             return path.at[half:].set(jnp.roll(path[half:], 1, (2, 3)))
 
         def drift(key: jax.Array, path: jax.Array) -> jax.Array:
@@ -77,7 +82,7 @@ class MarkovChain(Configured):
             split("exchanged:symbols", changes_at=half, path=exchange),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
             split("restructured:drift", path=drift),
-            # no reference gains: the symbol before the present one carries no information in training
+            # no reference gains, because in training the symbol before the present one carries no information
             split("restructured:second_order", counted=False, back=1),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
@@ -96,13 +101,13 @@ class MarkovChain(Configured):
         """Draws n tasks, with their symbols.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
-            seen: whether the matrices are from the bank.
+            seen: whether the matrices come from the bank.
             matrix: a function applied to the matrices [n, K, K].
             path: a function of the key and the matrices [T, n, K, K] that returns their course over the trials.
-            back: 1 if the symbol before the present one determines the row.
-            trials: T; 0 for the horizon.
+            back: 1 if the symbol before the present one determines the row, 0 if the present one does.
+            trials: T, the number of trials; 0 for the family's horizon.
         """
         trials, k = trials or self.horizon, self.choices
         if seen:
@@ -141,9 +146,10 @@ class MarkovChain(Configured):
         return state + 1, next_percept(jnp.concatenate(symbols, -1), action, right, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """`means` [N, T, K], the pay-off of each prediction; `target`, chance, best, worst and fixed, [N, T] each.
+        """The latents means [N, T, K], the pay-off of each prediction; target, chance, best, worst and fixed [N, T].
 
-        'fixed' predicts from the present symbol by the mean of the split's matrices, which is uniform off the bank.
+        'fixed' predicts from the present symbol with the mean of the split's matrices, which is uniform except on the
+        seen split.
         """
         odds = np.asarray(tasks.odds, float)
         chance = np.full(odds.shape[:2], 1.0 / self.choices)
@@ -155,13 +161,13 @@ class MarkovChain(Configured):
         return result | {"best": odds.max(-1), "chance": chance, "worst": odds.min(-1), "fixed": fixed}
 
     def target(self, percept: Percept) -> Array:
-        """[N] the symbol of the last trial, -1 before the first."""
+        """[N] the symbol of the last trial, or -1 before the first."""
         present = percept.observation[:, : self.choices].argmax(-1)
         available = percept.observation[:, self.choices :].any(-1)
         return (present + 1) * available - 1
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's transition, and feedback on the own prediction of it."""
+        """The percept with another lifetime's transition, and feedback on the subject's own prediction of it."""
         right = percept.action == observation[:, : self.choices].argmax(-1)
         return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
 
@@ -172,7 +178,7 @@ class MarkovChain(Configured):
         return self.with_outcome(percept, percept.feedback, xp.concatenate([xp.roll(now, 1, -1), before], -1))
 
     def sequence_log_probability(self, symbols: Any) -> np.ndarray:
-        """Log-probability [N] of each sequence [N, L] given its first symbol, under the Dirichlet prior.
+        """[N] the log-probability of each sequence of symbols [N, L] given its first, under the Dirichlet prior.
 
         Every row of counts follows a Dirichlet-multinomial distribution for an ordered sequence.
         """
@@ -184,12 +190,12 @@ class MarkovChain(Configured):
         return (rows + (gammaln(a + counts) - gammaln(a)).sum(-1)).sum(-1)
 
     def text(self, action: Any, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"predicted {action + 1} of {self.choices}, {'right' if feedback > 0.5 else 'wrong'}"
 
 
 def _draw_rows(key: jax.Array, concentration: float, shape: tuple[int, ...], choices: int) -> jax.Array:
-    """[…, K] draws from the symmetric Dirichlet distribution; α = 1 uses exponential variates and compiles faster."""
+    """[…, K] draws from the symmetric Dirichlet; if α is 1, it uses exponential variates, which compile faster."""
     if concentration == 1.0:
         sizes = jax.random.exponential(key, (*shape, choices))
         return sizes / sizes.sum(-1, keepdims=True)
@@ -202,7 +208,7 @@ def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> j
     new = _draw_rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
     redrawn = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
     since = jnp.where(redrawn, jnp.arange(trials)[:, None, None], -1)
-    since = jax.lax.cummax(since)  # [T, N, K] the trial of a row's last renewal, -1 before
+    since = jax.lax.cummax(since)  # [T, N, K] the trial on which a row was last redrawn, -1 if none
     current = jnp.take_along_axis(new, jnp.maximum(since, 0)[..., None], 0)
     return jnp.where(since[..., None] < 0, matrices, current)
 
@@ -211,12 +217,12 @@ def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> j
 def family(
     symbols: int = 4, concentration: float = 1.0, trials: int = 40, bank: int = 0, bank_seed: int = 0
 ) -> MarkovChain:
-    """Symbols follow one another by a hidden transition matrix; the action predicts the next one.
+    """Symbols follow one another according to a hidden transition matrix; the action predicts the next symbol.
 
     Args:
         symbols: K, the number of symbols.
         concentration: α of the symmetric Dirichlet prior of every row.
-        trials: T, at least 2.
+        trials: T, the number of trials, at least 2.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

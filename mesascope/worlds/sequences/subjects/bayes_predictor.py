@@ -11,7 +11,7 @@ TRIED = "beta_bernoulli:trials=12"
 
 
 class BayesPredictor(Scripted):
-    """Carries counts of the symbols [N, 2], which decay at each trial; its numbers are data."""
+    """Carries the counts [N, 2] of the symbols, which decay on each trial; its settings are arrays."""
 
     prior: jax.Array  # [2] b and a
     discount: jax.Array
@@ -19,7 +19,7 @@ class BayesPredictor(Scripted):
     minimise: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """Counts of 0."""
+        """Returns counts of 0."""
         return jnp.zeros((n, 2))
 
     def respond(self, key, carry, percept: Percept):
@@ -33,10 +33,10 @@ class BayesPredictor(Scripted):
 
 
 def require_target(family: Family) -> Family:
-    """The family, if its observation shows which action would have been right.
+    """Returns the family if its observation shows which action would have been right.
 
     Raises:
-        MesascopeError: it does not.
+        MesascopeError: the observation does not show this.
     """
     if type(family).target is Family.target:
         raise MesascopeError(f"{family.name} shows no symbol to predict.", "Take --family beta_bernoulli.")
@@ -56,11 +56,11 @@ def subject(
     """Counts the symbols and predicts each with its posterior probability.
 
     Args:
-        family: the prediction of symbols 0 and 1.
-        a: prior weight of symbol 1; 0 for the family's.
-        b: prior weight of symbol 0; 0 for the family's.
-        discount: the factor of the counts at each trial; 1 for a stationary world.
-        greedy: whether it always predicts the more probable symbol, with random ties.
+        family: a family of sequences of the symbols 0 and 1.
+        a: the parameter of the Beta prior for symbol 1; 0 for the family's.
+        b: the parameter of the Beta prior for symbol 0; 0 for the family's.
+        discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
+        greedy: whether it always predicts the more probable symbol and breaks ties at random.
         minimise: whether it predicts the other symbol instead.
     """
     home = require_target(family)

@@ -1,4 +1,4 @@
-"""Induction: predicts the symbol that followed the present one last time (Olsson et al. 2022, arXiv 2209.11895)."""
+"""Predicts the symbol that followed the present one last time (induction; Olsson et al. 2022, arXiv 2209.11895)."""
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +10,16 @@ from mesascope.worlds.sequences.transitions import count_transition, last_transi
 
 
 class Induction(Choosing):
-    """Carries the last successor of each symbol [N, K, K], one-hot rows, zero if there is none."""
+    """Carries the last successor of each symbol as one-hot rows [N, K, K], zeros for a symbol without successor."""
 
     lapse: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """No successors."""
+        """Returns a carry without successors."""
         return jnp.zeros((n, self.choices, self.choices))
 
     def respond(self, key, carry, percept: Percept):
-        """Records the last successor, then copies; it is uniform if the present symbol has no successor yet."""
+        """Records the last successor, then predicts that of the present symbol, or at random if there is none yet."""
         last = last_transition(percept, self.choices)
         carry = jnp.where(last.before[:, :, None] > 0, count_transition(last), carry)
         copied = row(carry, last)
@@ -32,7 +32,7 @@ def subject(family: Family, lapse: float = 0.0) -> Induction:
     """Predicts the symbol that followed the present one last time.
 
     Args:
-        family: a Markov chain.
-        lapse: the part of the predictions that is random.
+        family: the family `markov_chain`.
+        lapse: the fraction of the predictions that are random.
     """
     return Induction(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

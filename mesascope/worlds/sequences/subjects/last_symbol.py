@@ -1,4 +1,4 @@
-"""Predicts that the last symbol comes again: a reflex on the observation."""
+"""Predicts that the last symbol comes again, which is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,12 @@ TRIED = "beta_bernoulli:trials=12"
 
 
 class LastSymbol(Scripted):
-    """Nothing is carried: the last symbol is in the observation."""
+    """Carries nothing, because the last symbol is in the observation."""
 
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Predicts the last symbol again; at random before the first."""
+        """Predicts the last symbol again, or either symbol at random before the first."""
         last = jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
         return carry, choose(key, mix_lapse(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
 
@@ -26,8 +26,8 @@ def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
     """Predicts that the last symbol comes again.
 
     Args:
-        family: the prediction of symbols 0 and 1.
-        lapse: the part of the predictions that is random.
+        family: a family of sequences of the symbols 0 and 1.
+        lapse: the fraction of the predictions that are random.
     """
     require_target(family)
     return LastSymbol(jnp.asarray(lapse, jnp.float32))

@@ -1,4 +1,4 @@
-"""Predicts that the present symbol of a Markov chain comes again: a reflex on the observation."""
+"""Predicts that the present symbol of a Markov chain comes again, which is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from mesascope.worlds.sequences.transitions import last_transition, require_chai
 
 
 class SymbolAgain(Choosing):
-    """Nothing is carried: the present symbol is in the observation."""
+    """Carries nothing, because the present symbol is in the observation."""
 
     lapse: jax.Array
 
@@ -24,7 +24,7 @@ def subject(family: Family, lapse: float = 0.0) -> SymbolAgain:
     """Predicts that the present symbol comes again.
 
     Args:
-        family: a Markov chain.
-        lapse: the part of the predictions that is random.
+        family: the family `markov_chain`.
+        lapse: the fraction of the predictions that are random.
     """
     return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

@@ -11,7 +11,7 @@ from mesascope.worlds.sequences.transitions import count_transition, last_transi
 
 
 class TransitionCounts(Choosing):
-    """Carries counts [N, K, K], which decay at each trial; all its numbers except K are data."""
+    """Carries the counts [N, K, K] of transitions, which decay on each trial; all its settings except K are arrays."""
 
     concentration: jax.Array
     discount: jax.Array
@@ -19,7 +19,7 @@ class TransitionCounts(Choosing):
     minimise: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """Counts of 0."""
+        """Returns counts of 0."""
         return jnp.zeros((n, self.choices, self.choices))
 
     def respond(self, key, carry, percept: Percept):
@@ -39,11 +39,11 @@ def subject(
     """Counts the transitions and predicts each symbol with its posterior probability.
 
     Args:
-        family: a Markov chain.
-        concentration: prior weight of every transition; 0 for the family's.
-        discount: the factor of the counts at each trial; 1 for a stationary world.
-        greedy: whether it always predicts the likeliest symbol, with random ties.
-        minimise: whether it predicts with inverse weights, the rarest symbol most often.
+        family: the family `markov_chain`.
+        concentration: α of the Dirichlet prior; 0 for the family's.
+        discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
+        greedy: whether it always predicts the likeliest symbol and breaks ties at random.
+        minimise: whether it inverts the probabilities, and so predicts the rarest symbol most often.
     """
     home = require_chain(family)
     if not 0 < discount <= 1:

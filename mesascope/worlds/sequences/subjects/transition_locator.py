@@ -7,21 +7,21 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import last_transition, require_chain
 
-EDGE = 1e-6  # the least probability, so that no symbol is impossible
+EDGE = 1e-6  # the smallest probability, so that no symbol is impossible
 
 
 class TransitionLocator(Scripted):
-    """Log-likelihoods [N, M] of the bank's matrices; the bank and its seed are data."""
+    """Carries the log-likelihoods [N, M] of the bank's matrices; the bank and its seed are arrays."""
 
     bank_matrices: jax.Array  # [M, K, K]
     minimise: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """Every matrix of the bank is as likely as any other."""
+        """Returns equal log-likelihoods for all matrices of the bank."""
         return jnp.zeros((n, len(self.bank_matrices)))
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods by the last transition, then predicts with the posterior mean."""
+        """Updates the likelihoods with the last transition, then predicts with the posterior mean."""
         last = last_transition(percept, self.bank_matrices.shape[-1])
         odds = jnp.maximum(self.bank_matrices, EDGE)
         carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(odds), last.before, last.now)
@@ -36,8 +36,8 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
     """Locates its task among the transition matrices of the family's bank.
 
     Args:
-        family: a Markov chain, with a bank.
-        minimise: whether it predicts with inverse weights, the rarest symbol most often.
+        family: the family `markov_chain`, with a bank.
+        minimise: whether it inverts the probabilities, and so predicts the rarest symbol most often.
     """
     home = require_chain(family)
     remedy = "Give the family a bank: markov_chain:bank=4."

@@ -1,8 +1,8 @@
 """Binary trees: the subject sees the whole tree with the pay-offs of its leaves, and walks from the root to a leaf.
 
 Only leaves pay, so choosing well at the root takes as many steps of look-ahead as the tree is deep. Nothing about the
-task is hidden. The tree stays for a lifetime. Half-way the pay-offs may change ('revalued:worth') or the steps may lead
-to other nodes ('revalued:map'); the change is shown at once.
+task is hidden. A lifetime has one tree. Half-way through it, the pay-offs may change ('revalued:worth') or the steps
+may lead to other nodes ('revalued:map'); the change is shown at once.
 """
 
 import math
@@ -36,7 +36,7 @@ class Tasks(NamedTuple):
     Attributes:
         child: [N, 2, M, 2] the node that each action leads to; a leaf leads to itself.
         pays: [N, 2, M] the pay-offs of leaves, 0 at other nodes.
-        root: [N] the node of the root.
+        root: [N] the node that is the root.
     """
 
     child: jax.Array
@@ -55,8 +55,8 @@ class State(NamedTuple):
 class TreeChoice(Configured):
     """Walks down a tree; see `family` for the settings.
 
-    An observation [N, 1 + 3M] is the present node; the nodes that the first action leads to from every node; the same
-    for the second action; and the pay-off of every node.
+    An observation [N, 1 + 3M] consists of the present node; the nodes that the first action leads to from every node;
+    the same for the second action; and the pay-off of every node.
     """
 
     depth: int
@@ -69,7 +69,7 @@ class TreeChoice(Configured):
 
     @property
     def steps(self) -> int:
-        """The steps of a walk: the depth of the tree."""
+        """The number of steps in a walk, which is the depth of the tree."""
         return self.depth
 
     @property
@@ -78,7 +78,7 @@ class TreeChoice(Configured):
         return 2 ** (self.depth + 1) - 1
 
     def splits(self) -> tuple[Split, ...]:
-        """Pay-offs close together, actions exchanged half-way, shared leaves, and the three revalued splits."""
+        """The splits: seen, fresh, similar pay-offs, actions exchanged half-way, shared leaves, and three revalued."""
         split, half = self.varied, self.horizon // 2
         revalued = (
             split(f"revalued:{change}", changes_at=half, counted=False, later=change)
@@ -97,11 +97,11 @@ class TreeChoice(Configured):
         """Draws n tasks.
 
         Args:
-            key: the random key of all draws.
+            key: the random key for all draws.
             n: the number of tasks.
             close: whether pay-offs are close to one another.
             graph: whether two ways may lead to the same leaf.
-            later: what changes half-way: 'acts' (exchanged), 'worth', 'map', or anything else for nothing.
+            later: what changes half-way: 'acts' (the two are exchanged), 'worth' or 'map'; any other text for nothing.
         """
         slots = random_orders(address(key, "slots"), n, self.nodes)
         rank = self._draw_pays(address(key, "pays"), n)
@@ -125,7 +125,7 @@ class TreeChoice(Configured):
         return (random_orders(key, n, ends) + 1.0) / ends
 
     def _wire(self, slots: jax.Array) -> jax.Array:
-        """[n, M, 2] the node that each action leads to, in trees with nodes slots [n, M], level by level."""
+        """[n, M, 2] the node that each action leads to, in trees whose nodes, level by level, are slots [n, M]."""
         inner = 2**self.depth - 1
         index = jnp.arange(inner)
         children = jnp.stack([slots[:, 2 * index + 1], slots[:, 2 * index + 2]], -1)
@@ -139,7 +139,7 @@ class TreeChoice(Configured):
         return jnp.zeros(slots.shape).at[rows, slots[:, 2**self.depth - 1 :]].set(rank)
 
     def _shuffle_levels(self, key: jax.Array, slots: jax.Array) -> jax.Array:
-        """The nodes shuffled within each level: the same nodes with other steps between them."""
+        """[n, M] the nodes shuffled within each level, so that other steps lead from one to the next."""
         parts = []
         for level in range(self.depth + 1):
             nodes = slots[:, 2**level - 1 : 2 ** (level + 1) - 1]
@@ -148,7 +148,7 @@ class TreeChoice(Configured):
         return jnp.concatenate(parts, 1)
 
     def _share_leaves(self, key: jax.Array, slots: jax.Array, child: jax.Array) -> jax.Array:
-        """The steps with every last step led to a random leaf, so that leaves may be shared."""
+        """Makes every last step lead to a random leaf, so that leaves may be shared; returns the new steps."""
         first, inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
         pick = jax.random.randint(key, (len(slots), inner - first, 2), inner, self.nodes)
         rows = jnp.arange(len(slots))[:, None]
@@ -175,14 +175,14 @@ class TreeChoice(Configured):
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
-        """The observations [N, 1 + 3M]."""
+        """Returns the observations [N, 1 + 3M] of all lifetimes."""
         rows, phase = jnp.arange(len(state.trial)), self._phase(state.trial)
         child = tasks.child[rows, phase].astype(jnp.float32)
         node = state.node[:, None].astype(jnp.float32)
         return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.pays[rows, phase]], -1)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """chance, best, worst and fixed [N, T]; the tree is shown, so 'fixed' equals 'best'."""
+        """The latents chance, best, worst and fixed, each [N, T]; the tree is shown, so 'fixed' equals 'best'."""
         child, pays, root = (np.asarray(x) for x in tasks)
         late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
         rows = np.arange(len(root))
@@ -226,12 +226,12 @@ class TreeChoice(Configured):
         return Plans(action, values, before, visible, ahead, float(size), goal=True)
 
     def text(self, action: int, feedback: float) -> str:
-        """One step in words."""
+        """Describes one step in words."""
         return f"went {('left', 'right')[action]}, got {feedback:g}"
 
 
 def walk_value(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.ndarray:
-    """[…, M] the pay-off of a walk from each node, with way (mean, max or min) over the actions of each step."""
+    """[…, M] the pay-off of a walk from each node, if `way` (mean, max or min) is taken over the actions of a step."""
     value, ends = pays.astype(float), child[..., 0] == np.arange(child.shape[-2])
     flat = child.reshape(*child.shape[:-2], -1)
     for _ in range(depth):
@@ -242,11 +242,11 @@ def walk_value(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) -> TreeChoice:
-    """A tree is shown whole, with the pay-offs of its leaves; choosing well takes look-ahead to its full depth.
+    """The subject sees a whole tree with the pay-offs of its leaves; choosing well takes look-ahead to full depth.
 
     Args:
-        depth: the steps from the root to a leaf, at most 8.
-        trials: T, walks in a lifetime, at least 4.
+        depth: the number of steps from the root to a leaf, at most 8.
+        trials: T, the number of walks in a lifetime, at least 4.
         bank: the number of training trees; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """

@@ -1,4 +1,4 @@
-"""Searches the tree that it is shown: it looks one step farther along every branch at each tick."""
+"""Searches the tree that it is shown, looking one step farther along every branch on each tick."""
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,13 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
 
 class BreadthFirst(Scripted):
-    """Carries the depth that it has looked ahead to [N], and the observation that this belongs to [N, D]."""
+    """Carries the depth [N] to which it has looked ahead, and the observation [N, D] of the tree concerned."""
 
     size: int
     limit: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """No look-ahead, no observation."""
+        """Returns a carry without look-ahead or observation."""
         return jnp.zeros(n, jnp.int32), jnp.full((n, self.size), -1.0)
 
     def respond(self, key, carry, percept: Percept):
@@ -36,11 +36,11 @@ class BreadthFirst(Scripted):
 
 @keep_settings(depth=(0, 8))
 def subject(family: Family, depth: int = 0) -> BreadthFirst:
-    """Looks one step farther along every branch at each tick, and takes the branch with the best leaf.
+    """Looks one step farther along every branch on each tick, and takes the branch that looks best so far.
 
     Args:
-        family: the trees.
-        depth: the most steps that it looks ahead; 0 for the depth of the tree.
+        family: the family of trees, `tree_choice`.
+        depth: the largest number of steps that it looks ahead; 0 for the depth of the tree.
     """
     home = require_trees(family)
     return BreadthFirst(size=1 + 3 * home.nodes, limit=jnp.asarray(depth or home.depth, jnp.int32))

@@ -1,8 +1,8 @@
-"""Searches the tree that it is shown by Monte Carlo tree search, some simulations at each tick (extra 'planning').
+"""Searches the tree that it is shown by Monte Carlo tree search, with a few simulations per tick (extra 'planning').
 
 It is the Gumbel MuZero policy of mctx (Danihelka et al. 2022, 'Policy improvement by planning with Gumbel') without
-noise, with the true tree as model and a uniform prior. A node that is not expanded yet has the mean value of all
-leaves. The search of one problem continues from tick to tick.
+noise, with the true tree as its model and a uniform prior. The value of a node that is not yet expanded is the mean
+over all leaves. The search of one problem continues from tick to tick.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ class TreeSearch(Scripted):
     budget: int
 
     def fresh(self, n: int) -> tuple[Any, jax.Array, jax.Array]:
-        """An empty search tree."""
+        """Returns a carry with an empty search tree."""
         observation = jnp.full((n, self.size), -1.0)
         zero = jnp.zeros(n, jnp.int32)
         no_tree = read_tree(Percept(observation, zero, zero, zero, zero, zero))
@@ -38,7 +38,7 @@ class TreeSearch(Scripted):
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree), zero, observation
 
     def respond(self, key, carry, percept: Percept):
-        """Continues the search, or starts again if the observation changed; acts by the mean simulated values."""
+        """Continues the search, or starts again if the observation changed; takes the action of highest mean value."""
         before, spent, last_observation = carry
         same = (percept.observation == last_observation).all(-1)
         searched, values = self._search(read_tree(percept), before, spent, same)
@@ -91,12 +91,12 @@ class TreeSearch(Scripted):
 
 @keep_settings(simulations=(2, MOST), budget=(2, MOST))
 def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSearch:
-    """Runs some simulations of Monte Carlo tree search at each tick, and takes the action with the highest value.
+    """Runs a few simulations of Monte Carlo tree search per tick, and takes the action with the highest value.
 
     Args:
-        family: the trees.
-        simulations: the simulations of each tick.
-        budget: the most simulations on one problem, over all ticks.
+        family: the family of trees, `tree_choice`.
+        simulations: the number of simulations per tick.
+        budget: the largest number of simulations on one problem, over all ticks.
     """
     home = require_trees(family)
     if simulations > budget:

@@ -1,4 +1,4 @@
-"""A noisy map from problem to action: averaging its noise over ticks helps, but it does not search."""
+"""Maps a problem to an action with noise; it averages the noise over ticks, but does not search."""
 
 import jax.numpy as jnp
 
@@ -19,13 +19,13 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
 
 class TreeAccumulator(Scripted):
-    """Carries the evidence of its noisy looks."""
+    """Carries the evidence from its noisy looks."""
 
     size: int
     depth: int
 
     def fresh(self, n: int) -> Evidence:
-        """No evidence."""
+        """Returns a carry without evidence."""
         return no_evidence(n, self.size)
 
     def respond(self, key, carry: Evidence, percept: Percept):
@@ -37,10 +37,10 @@ class TreeAccumulator(Scripted):
 
 @keep_settings
 def subject(family: Family) -> TreeAccumulator:
-    """Looks up the right action at once but with noise, and averages over the ticks at one observation.
+    """Knows the right action at once but with noise, and averages over the ticks at one observation.
 
     Args:
-        family: the trees.
+        family: the family of trees, `tree_choice`.
     """
     home = require_trees(family)
     return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth)

@@ -1,4 +1,4 @@
-"""A table of a planner's acts on the training trees: it acts like the planner there, and plans nothing itself."""
+"""Copies its actions from a table of a planner's actions on the training trees, and does not plan itself."""
 
 import jax
 import jax.numpy as jnp
@@ -19,18 +19,18 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
 
 class TreeClone(Scripted):
-    """Carries the evidence of its noisy looks; the table is data."""
+    """Carries the evidence from its noisy looks; it stores the table as arrays."""
 
     trees: jax.Array  # [B, 3M] as they are shown
     acts: jax.Array  # [B, M, 2] the planner's probabilities at each node
     wavers: jax.Array
 
     def fresh(self, n: int) -> Evidence:
-        """No evidence."""
+        """Returns a carry without evidence."""
         return no_evidence(n, 1 + self.trees.shape[1])
 
     def respond(self, key, carry: Evidence, percept: Percept):
-        """Looks up the most similar training tree, and acts as the planner does at the same node of it."""
+        """Finds the most similar training tree, and acts as the planner does at the same node there."""
         arrays, node = percept.observation[:, 1:], percept.observation[:, 0].astype(jnp.int32)
         nearest = jnp.square(arrays[:, None] - self.trees).sum(-1).argmin(-1)
         answer = self.acts[nearest, node]
@@ -40,11 +40,11 @@ class TreeClone(Scripted):
 
 @keep_settings
 def subject(family: Family, wavers: bool = False) -> TreeClone:
-    """Acts by a table of a planner's acts on the training trees, looked up in the most similar tree.
+    """Copies its actions from a table of a planner's actions on the training trees, for the most similar tree there.
 
     Args:
-        family: the trees, with a bank.
-        wavers: whether the answer is noisy at each tick, and averaged over the ticks at one observation.
+        family: the family of trees, `tree_choice`, with a bank.
+        wavers: whether its answer is noisy on each tick, and averaged over the ticks at one observation.
     """
     home = require_trees(family)
     remedy = "Take --family tree_choice:bank=8."

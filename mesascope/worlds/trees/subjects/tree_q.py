@@ -1,4 +1,4 @@
-"""Q-learning: values of actions at nodes, learnt from the pay-offs of walks; it ignores the tree that is shown."""
+"""Learns the values of actions at nodes from the pay-offs of walks (Q-learning), and ignores the tree shown."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
 
 class TreeQ(Scripted):
-    """Carries values [N, M, 2] and the node of the last action [N]."""
+    """Carries the values [N, M, 2] of actions at nodes, and the node [N] of the last action."""
 
     nodes: int
     rate: jax.Array
@@ -19,7 +19,7 @@ class TreeQ(Scripted):
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """All actions have the initial value."""
+        """Returns a carry in which all actions have the initial value."""
         return jnp.broadcast_to(self.initial, (n, self.nodes, 2)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
@@ -39,9 +39,9 @@ def subject(family: Family, rate: float = 1.0, initial: float = 0.8, lapse: floa
     """Learns the values of actions at nodes from the pay-offs of its walks (Q-learning).
 
     Args:
-        family: the trees.
+        family: the family of trees, `tree_choice`.
         rate: the learning rate.
         initial: the initial values; higher values lead to more exploration.
-        lapse: the part of the choices that is random.
+        lapse: the fraction of the choices that are random.
     """
     return TreeQ(require_trees(family).nodes, **as_arrays(rate=rate, initial=initial, lapse=lapse))

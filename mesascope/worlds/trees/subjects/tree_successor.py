@@ -1,6 +1,6 @@
-"""A successor representation (Dayan 1993): where its actions led so far, times the pay-offs that the tree shows.
+"""Uses a successor representation (Dayan 1993): where its actions have led so far, times the pay-offs shown.
 
-It learns changed steps only by walking.
+Only walking teaches it that steps have changed.
 """
 
 import jax
@@ -14,18 +14,18 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
 
 class TreeSuccessor(Scripted):
-    """Carries the leaf that each action at each node led to [N, M, 2, M], and the node of the last action [N]."""
+    """Carries the leaf [N, M, 2, M] that each action at each node led to, and the node [N] of the last action."""
 
     nodes: int
     hope: jax.Array
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """No action has led anywhere."""
+        """Returns a carry in which no action has led anywhere."""
         return jnp.zeros((n, self.nodes, 2, self.nodes)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Records where the last action led, then takes the better action; the value of an untried one is `hope`."""
+        """Records where the last action led, then takes the better action; an untried one has the value `hope`."""
         occupancy, last = carry
         tree = read_tree(percept)
         rows, walking = jnp.arange(len(last)), (percept.action >= 0) & (percept.step > 0)
@@ -35,7 +35,7 @@ class TreeSuccessor(Scripted):
         node_values = jnp.where(occupancy.sum(-1) > 0, expected, self.hope)
         better = node_values[rows, tree.node].argmax(-1)
         onwards = occupancy[rows, tree.node, better]
-        # after a leaf the root is shown: the leaf is the one with the pay-off that was received
+        # after a leaf the root is shown, so the pay-off received identifies the leaf
         end = jax.nn.one_hot(jnp.abs(tree.pays - percept.feedback[:, None]).argmin(-1), self.nodes)
         followed = jnp.where(ended[:, None], end, onwards)
         before = occupancy[rows, last, action]
@@ -47,11 +47,11 @@ class TreeSuccessor(Scripted):
 
 @keep_settings(hope=(0, 1), lapse=(0, 1))
 def subject(family: Family, hope: float = 0.8, lapse: float = 0.0) -> TreeSuccessor:
-    """Takes the action with the better leaf, by the pay-offs shown and by where its own actions led so far.
+    """Takes the action that leads to the better leaf, given the pay-offs shown and where its actions have led so far.
 
     Args:
-        family: the trees.
-        hope: the value of an action that was never tried.
-        lapse: the part of the choices that is random.
+        family: the family of trees, `tree_choice`.
+        hope: the value of an action that it has never tried.
+        lapse: the fraction of the choices that are random.
     """
     return TreeSuccessor(require_trees(family).nodes, **as_arrays(hope=hope, lapse=lapse))

@@ -1,4 +1,4 @@
-"""Value iteration over the tree that it is shown, some sweeps at each tick."""
+"""Iterates values over the tree that it is shown, with a few sweeps per tick."""
 
 import jax
 import jax.numpy as jnp
@@ -11,17 +11,17 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
 
 class ValueIteration(Scripted):
-    """Carries values [N, M] and the tree that they belong to [N, 3M]."""
+    """Carries the values [N, M] of nodes, and the tree [N, 3M] that they belong to."""
 
     nodes: int
     sweeps: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """No tree."""
+        """Returns a carry that belongs to no tree."""
         return jnp.zeros((n, self.nodes)), jnp.full((n, 3 * self.nodes), -1.0)
 
     def respond(self, key, carry, percept: Percept):
-        """Starts again if the tree has changed; acts by the values before the last sweep of this tick."""
+        """Starts again if the tree has changed; uses the values from before the last sweep of this tick."""
         value, before = carry
         tree = read_tree(percept)
         same = (tree.arrays == before).all(-1)[:, None]
@@ -34,10 +34,10 @@ class ValueIteration(Scripted):
 
 @keep_settings(sweeps=(1, 64))
 def subject(family: Family, sweeps: int = 1) -> ValueIteration:
-    """Iterates values over the tree that is shown, some sweeps at each tick.
+    """Iterates values over the tree that it is shown, with a few sweeps per tick.
 
     Args:
-        family: the trees.
-        sweeps: the sweeps of each tick.
+        family: the family of trees, `tree_choice`.
+        sweeps: the number of sweeps per tick.
     """
     return ValueIteration(require_trees(family).nodes, jnp.asarray(sweeps, jnp.int32))

@@ -1,1 +1,1 @@
-"""Conditions of this world: one file each."""
+"""Conditions of this world, one file each."""

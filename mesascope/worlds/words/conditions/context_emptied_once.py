@@ -1,4 +1,4 @@
-"""For one response, at every trial in turn, the context is empty and only the present observation is shown."""
+"""Empties the context for one response, on each trial in turn, and shows only the present observation."""
 
 from typing import ClassVar
 
@@ -17,11 +17,11 @@ class ContextEmptiedOnce(Condition):
     one_step: ClassVar = True
 
     def unfit(self, family):
-        """The reason if the family has no words; other families have another condition with a fresh carry."""
+        """The reason if the family has no words; such families have another condition with a fresh carry."""
         return reason_without_words(family)
 
     def apply(self, carry, percept, shadow, context):
-        """A fresh carry, and the percept of a first trial."""
+        """Returns a fresh carry, and the percept as if on a first trial."""
         xp = np if isinstance(percept.first, np.ndarray) else jnp
         first_percept = percept._replace(
             action=context.start.action, feedback=context.start.feedback, first=xp.ones_like(percept.first)
@@ -30,5 +30,5 @@ class ContextEmptiedOnce(Condition):
 
 
 def condition() -> ContextEmptiedOnce:
-    """For one response the context is empty: the subject answers by prior knowledge alone."""
+    """Empties the context for one response, so that the subject answers from prior knowledge alone."""
     return ContextEmptiedOnce()

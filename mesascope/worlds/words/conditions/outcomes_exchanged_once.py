@@ -1,6 +1,7 @@
-"""For one response, at every trial in turn, all outcomes in the context are from other lifetimes.
+"""Exchanges all outcomes in the context for those of other lifetimes, for one response on each trial in turn.
 
-The lifetime itself is undisturbed. The remaining score measures recognition; the lost score was acquired from outcomes.
+The lifetime itself is undisturbed. The score that remains measures recognition; the score that is lost was acquired
+from outcomes.
 """
 
 from typing import ClassVar
@@ -15,7 +16,7 @@ TRIED = "word_labels:trials=12"
 
 
 class OutcomesExchangedOnce(Condition):
-    """Exchanges the outcomes for one response; replicate is the number of the donor draw."""
+    """Exchanges the outcomes for one response; replicate is the number of the draw of donors."""
 
     replicate: int | jax.Array
 
@@ -23,20 +24,20 @@ class OutcomesExchangedOnce(Condition):
     needs_donors: ClassVar = True
 
     def unfit(self, family):
-        """The reason if the family has no words; other families have another condition with shuffled feedback."""
+        """The reason if the family has no words; such families have another condition with shuffled feedback."""
         return reason_without_words(family)
 
     def apply(self, carry, percept, shadow, context):
-        """Responds with the shadow carry, which has exchanged outcomes only, and exchanges the last outcome too."""
+        """Uses the shadow carry, which has seen only exchanged outcomes, and exchanges the last outcome too."""
         exchanged = select(percept.first, percept, context.exchange(0, percept))
         return shadow, exchanged, context.absorb(context.key(0), shadow, exchanged)
 
 
 def condition(replicate: int = 0) -> OutcomesExchangedOnce:
-    """For one response all outcomes in the context are from other lifetimes.
+    """Exchanges all outcomes in the context for those of other lifetimes, for one response.
 
     Args:
-        replicate: the number of the donor draw.
+        replicate: the number of the draw of donors.
     """
     check_range(0, LAST, replicate=replicate)
     return OutcomesExchangedOnce(replicate)

@@ -1,4 +1,4 @@
-"""Words are classified with one of two labels; after every answer the right label is shown, as a shot in the context.
+"""The subject gives each word one of two labels; the right label is then shown, as a shot in the context.
 
 Gold, random and flipped labels separate what a model recognises from what it acquires from the shots (Min et al. 2022,
 arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). Choosing between the two ways to name two
@@ -30,9 +30,9 @@ from mesascope.keys import address
 
 LABELS = ("abstract", "gold", "random", "flipped")
 RARE = 0.15  # the probability of the rarer category on the rare split
-REPEATED = 6  # the words of one category that recur on the split of halves, half of them with each label
+REPEATED = 6  # the number of words of one category that recur on the split of halves, half of them with each label
 DIGITS = 10  # both numbers of a pair run from 0 to 9
-MARGIN = 0.5  # the least distance of a pair of numbers from the line that separates them
+MARGIN = 0.5  # the smallest distance of a pair of numbers from the line that separates them
 # indices into the observation; the label words start at FIRST
 ITEM, LAST, LAST_LABEL, WORDING, FIRST = range(5)
 
@@ -50,7 +50,7 @@ class Texts(NamedTuple):
 
 @functools.cache
 def texts() -> Texts:
-    """The texts in the TOML file of this family."""
+    """Reads the texts from the TOML file of this family."""
     file = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     names = list(file["categories"])
     words = [w for name in names for w in file["categories"][name]["words"].split()]
@@ -71,7 +71,7 @@ class Tasks(NamedTuple):
 
     Attributes:
         items: [N, T] the items.
-        right: [N, T] the action that scores.
+        right: [N, T] the action that scores 1.
         label: [N, T] the label that is shown, as an action.
         wording: [N] the wording of the question.
         words: [N, 2] the label words.
@@ -98,7 +98,7 @@ class WordLabels(Configured):
     full_feedback: ClassVar = True
 
     def splits(self) -> tuple[Split, ...]:
-        """A rare category, labels exchanged half-way, and partitions that do not follow categories.
+        """The splits: fresh, a rare category, labels exchanged half-way, and two partitions other than categories.
 
         On the restructured splits the label words never name a category.
         """
@@ -151,7 +151,7 @@ class WordLabels(Configured):
         return zero, first_percept(self._observe(tasks, zero))
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
-        """The observation [N, D] of a trial: the item, the last item and its label, the wording, the label words."""
+        """[N, D] the observation of a trial: the item, the last item and its label, the wording, the label words."""
         rows, last = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0)
         now = jnp.minimum(trial, self.horizon - 1)
         before = [jnp.where(trial > 0, x[rows, last], -1) for x in (tasks.items, tasks.label)]
@@ -167,7 +167,7 @@ class WordLabels(Configured):
         return state + 1, percept, score.astype(jnp.float32)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """right [N, T], the action that scores; wording [N]; chance, best, worst and fixed [N, T]."""
+        """The latents right [N, T], the action that scores 1; wording [N]; chance, best, worst and fixed [N, T]."""
         right = np.asarray(tasks.right, np.float32)
         informative = self.labels != "abstract" and not split.startswith(("restructured", "exchanged"))
         return {
@@ -180,11 +180,11 @@ class WordLabels(Configured):
         }
 
     def target(self, percept: Percept) -> Array:
-        """[N] the label that was shown last, -1 before the first."""
+        """[N] the label that was shown last, or -1 before the first."""
         return percept.observation[:, LAST_LABEL].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's label for the last item, and feedback on the own answer by this label."""
+        """The percept with another lifetime's label for the last item, and with feedback according to this label."""
         return _relabel(percept, observation[:, LAST_LABEL])
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
@@ -192,7 +192,7 @@ class WordLabels(Configured):
         return _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
-        """The question about the item in the observation now [D], after the past items with their labels.
+        """The question about the item in `now`, the present observation [D], after the past items with their labels.
 
         All labels are written with the label words of the present lifetime.
         """
@@ -209,7 +209,7 @@ class WordLabels(Configured):
         return Question(intro, shots, query, labels, request)
 
     def text(self, action: int, feedback: float) -> str:
-        """One trial in words."""
+        """Describes one trial in words."""
         return f"answered label {action + 1}, {'right' if feedback > 0.5 else 'wrong'}"
 
 
@@ -227,7 +227,7 @@ def _relabel(percept: Percept, label: Array) -> Percept:
 
 
 def _draw_without_return(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
-    """[n, length] indices into lists, each shuffled and read in order, again from its start after its end."""
+    """[n, length] indices into lists of this size, each shuffled once and then read in order, over and over."""
     order = jnp.argsort(jax.random.uniform(key, (n, size)), -1)
     return order[:, jnp.arange(length) % size]
 
@@ -239,7 +239,7 @@ def _draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
 
 
 def _draw_halves(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Items and right actions [n, T]: a few words of one category recur, half of them with each label."""
+    """Draws items and right actions [n, T]: a few words of one category recur, half of them with each label."""
     n, trials = shape
     data = texts()
     category = jax.random.randint(address(key, "category"), (n, 1), 0, data.categories)
@@ -250,16 +250,16 @@ def _draw_halves(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax
 
 
 def distance_beyond_line(angle: Array) -> Array:
-    """[…, 100] the signed distance of each pair of numbers from a line through their middle, at an angle […]."""
+    """[…, 100] the signed distance of each pair of numbers from a line through the middle of all, given angles […]."""
     places = jnp.arange(DIGITS) - (DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(places, places, indexing="ij"))
     return jnp.cos(angle)[..., None] * a + jnp.sin(angle)[..., None] * b
 
 
 def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Items and right actions [n, T]: pairs of numbers, separated by a line far from nameable rules.
+    """Draws items and right actions [n, T]: pairs of numbers, separated by a line unlike any rule that has a name.
 
-    Nameable rules are, for example, that the first number or the sum is larger.
+    Rules that have a name are, for example, that the first number is larger, or that the sum is large.
     """
     n, trials = shape
     eighth = jnp.pi / 4
@@ -273,13 +273,13 @@ def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.A
 
 @keep_settings(labels=LABELS, trials=(2, 1000))
 def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any:
-    """Words are classified with one of two labels, after 0 to T - 1 words with their labels.
+    """The subject gives a word one of two labels, after it has seen 0 to T - 1 words with their labels.
 
     Args:
-        labels: abstract (words without meaning), gold (the categories' names), random (the names, shown at random and
-            scored as gold), flipped (the names, exchanged).
-        trials: T, at least 2: one more than the shots before the last word.
-        wording: the number of the wording, from 0; -1 to draw one per lifetime.
+        labels: the label words: abstract (words without meaning), gold (the categories' names), random (the names,
+            shown at random but scored as for gold), flipped (the names, swapped).
+        trials: T, the number of words, at least 2; the last word comes after T - 1 shots.
+        wording: the number of the wording, counted from 0; -1 to draw one per lifetime.
     """
     check_range(-1, len(texts().wordings) - 1, wording=wording)
     return WordLabels(labels, wording, choices=2, horizon=trials)

@@ -1,1 +1,1 @@
-"""Metrics of this world: one file each."""
+"""Metrics of this world, one file each."""

@@ -1,4 +1,4 @@
-"""Do the labels shown override the answers by prior knowledge? (Wei et al. 2023, arXiv 2303.03846: flipped labels.)"""
+"""Do the labels shown override answers from prior knowledge? (Wei et al. 2023, arXiv 2303.03846: flipped labels.)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How much depends on the wording? Wordings are the unit of resampling, so the claim is about wordings of this kind."""
+"""How much does the gain depend on the wording? Wordings are resampled, so the claim is about wordings like these."""
 
 import numpy as np
 

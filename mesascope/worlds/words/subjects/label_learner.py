@@ -1,11 +1,11 @@
-"""Knows the categories, remembers the label of every word, and infers lines between numbers: an exact learner."""
+"""An exact learner that knows the categories, remembers the label of every word, and infers lines between numbers."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.contracts.settings import name_with_settings
 from mesascope.worlds.words.labelling import Labeller, make_labeller, require_labels
 
 TRIED = "word_labels"
-TRUST = 0.9  # the prior probability that a label word with the name of a category stands for it
+TRUST = 0.9  # the prior probability that a label word that names a category stands for it
 
 
 @keep_settings(keeps=(0, 1))
@@ -13,9 +13,9 @@ def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Label
     """Infers the labels of categories, the labels of single words, or the line that separates pairs of numbers.
 
     Args:
-        family: word_labels.
-        keeps: the part of the evidence that is kept from one trial to the next.
-        minimise: whether it gives the other label.
+        family: the family `word_labels`.
+        keeps: the fraction of the evidence that it keeps from one trial to the next.
+        minimise: whether it gives the label opposite to the one it infers.
     """
     require_labels(family)
     name = name_with_settings(subject, keeps=float(keeps), minimise=bool(minimise))

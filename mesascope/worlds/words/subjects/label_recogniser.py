@@ -1,6 +1,6 @@
 """Recognises the two categories and their labels; without categories it is at chance.
 
-It believes label words that name a category, whatever the labels shown: with flipped labels it is always wrong.
+It trusts label words that name a category, whatever labels are shown, so with flipped labels it is always wrong.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
@@ -11,10 +11,10 @@ TRIED = "word_labels"
 
 @keep_settings
 def subject(family: Family) -> Labeller:
-    """Locates: chooses between the two ways to name two known categories, by their names if these are the labels.
+    """Locates its task: it chooses between the two ways to label two known categories, by name if the labels name them.
 
     Args:
-        family: word_labels.
+        family: the family `word_labels`.
     """
     require_labels(family)
     return make_labeller("unknown", False, 1.0)

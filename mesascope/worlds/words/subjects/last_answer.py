@@ -1,4 +1,4 @@
-"""Repeats the answer that was right at the last trial."""
+"""Repeats the answer that was right on the last trial."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ TRIED = "beta_bernoulli:trials=12"
 
 
 class LastAnswer(Scripted):
-    """Carries nothing: the percept shows what was right; at the first trial it takes the first choice."""
+    """Carries nothing, because the percept shows what was right; on the first trial it takes the first choice."""
 
     family: Family
 
@@ -23,7 +23,7 @@ class LastAnswer(Scripted):
 
 @keep_settings
 def subject(family: Family) -> LastAnswer:
-    """Repeats the answer that was right at the last trial, whatever the question.
+    """Repeats the answer that was right on the last trial, whatever the question.
 
     Args:
         family: any family with percepts that show what was right.
