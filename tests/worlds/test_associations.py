@@ -21,10 +21,8 @@ def bits(subject, family, lifetimes=256, **options):
     return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 
 
-@pytest.mark.parametrize(
-    "settings", ["cues=4,trials=12,bank=2", "cues=3,actions=2,trials=8,shows=payoff,high=0.9,low=0.1,runs=0,spare=2"]
-)
-def test_the_family_keeps_its_contract(settings):
+def test_a_family_that_shows_pay_offs_keeps_its_contract():
+    settings = "cues=3,actions=2,trials=8,shows=payoff,high=0.9,low=0.1,runs=0,spare=2"
     assert check_plugin(f"families/associations:{settings}") == []
 
 
@@ -89,7 +87,7 @@ def test_learner_and_ciphers_hold_nearly_all_bits_and_reflexes_none_that_are_old
         assert abs(bits(reflex, STANDARD)[0]) < 0.1
 
 
-@pytest.mark.parametrize("size", [16, 256])
+@pytest.mark.parametrize("size", [64])
 @pytest.mark.parametrize("locator", ["table_locator", "table_locator:vote=True", "tailored_locator"])
 def test_a_holder_of_stored_tables_stays_below_its_bound(locator, size):
     strict, error = bits(locator, f"{STANDARD}:bank={size}", strict=True)
