@@ -39,7 +39,7 @@ class Ours:
             **{"before": BEFORE, "explore": 1, "epsilon": 0.01, "seed": 0},
         }
         weights = create(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
-        state = ours.State(weights, weights, ours.MOVED.init(weights))
+        state = ours.State(weights, weights, ours.OPTIMISER.init(weights))
         run = Run("dqn_atari", None, settings, 1, lambda state: ({}, {}))  # pyright: ignore[reportArgumentType]
         self.loop = ours.play_games(run, Checkpoint(state, 0, 0, 0, ()))
         self.done = self.steps = 0

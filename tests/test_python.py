@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import mesascope
-from mesascope import MesascopeError
+from mesascope import MesascopeError, make
 from mesascope.agents.networks import recurrent
+from mesascope.agents.opening import open_subjects
 
 HOME = "bernoulli_bandit:arms=3,trials=20"
 PUBLIC = {
@@ -107,6 +108,9 @@ def test_subjects_of_one_name_are_told_apart_and_can_be_named():
         [act, other(), "thompson:name=slow,discount=0.9"], HOME, splits="fresh", metrics="exploration", lifetimes=64
     )
     assert [one.subject, two.subject, three.subject] == ["act", "act-2", "slow"]
+    names = ["thompson", "thompson", "greedy:name=thompson-2"]
+    assert [s.name for s in open_subjects(names, make("families", HOME))] == ["thompson", "thompson-3", "thompson-2"]
+    assert make("subjects", "thompson", HOME, discount=0.9).name == "thompson:discount=0.9"
     assert (two.trials["fresh"].action == 1).all()
 
 
@@ -132,6 +136,7 @@ def test_files_are_opened_by_make_and_missing_ones_named(tmp_path):
         (lambda: mesascope.examine([], HOME), "There is no subject"),
         (lambda: mesascope.examine("thompson", HOME, splits="frsh"), "There is no split 'frsh'"),
         (lambda: mesascope.examine("thompson", HOME, metrics="benfit"), "There is no metric 'benfit'"),
+        (lambda: mesascope.examine(act), "No subject names its family"),
         (lambda: mesascope.examine("thompson"), "No subject names its family"),
         (lambda: mesascope.measure(3), "int"),
         (lambda: mesascope.place("nothing.csv"), "cannot be placed"),

@@ -1,6 +1,7 @@
 """Opens subjects from an object, a function, a name with settings, a file, or package.module:factory."""
 
 import copy
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,7 +33,8 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
         return catalogue.make(kind, spec, *family, **settings)
     home = open_family(*family) if family else open_family(default_family([spec], trust))
     if settings:
-        return catalogue.make(kind, spec, home, **settings)
+        trusted = catalogue.trust_setting(kind, catalogue.parse_spec(spec)[0], trust)
+        return catalogue.make(kind, spec, home, **trusted, **settings)
     return open_subject(spec, home, trust)
 
 
@@ -56,11 +58,12 @@ def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Su
         opened = [open_subject(s, family, trust) for s in several]
     if not opened:
         raise MesascopeError("There is no subject.", "Name one, such as 'thompson'.")
-    seen: dict[str, int] = {}
+    names = {one.name for one in opened}
     for i, one in enumerate(opened):
-        seen[one.name] = seen.get(one.name, 0) + 1
-        if seen[one.name] > 1:
-            opened[i] = rename(one, f"{one.name}-{seen[one.name]}")
+        if one.name in {other.name for other in opened[:i]}:
+            name = next(n for n in (f"{one.name}-{k}" for k in itertools.count(2)) if n not in names)
+            names.add(name)
+            opened[i] = rename(one, name)
     return opened
 
 
@@ -127,7 +130,7 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
     Raises:
         MesascopeError: no subject names a family, or the name would run code that is not trusted.
     """
-    for spec in map(str, subjects):
+    for spec in (os.fspath(one) for one in subjects if isinstance(one, str | os.PathLike)):
         name, settings = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
         path = settings.get("path", spec)
         if name or Path(path).is_file():

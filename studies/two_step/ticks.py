@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from mesascope import catalogue
-from mesascope.examination.examination import resolve
+from mesascope.agents.opening import open_subject
 from mesascope.rollouts.rollouts import rollout
 
 TICKS = (2, 8)
@@ -17,7 +17,7 @@ def main() -> None:
     conditions = [catalogue.make("conditions", f"thinking:ticks={n}") for n in TICKS]
     intact = catalogue.make("conditions", "intact")
     for path in sys.argv[1:]:
-        subject = resolve(f"recurrent:path={path}", family)
+        subject = open_subject(f"recurrent:path={path}", family)
         for split in ("fresh", "revalued:worth", "revalued:map"):
             lived = rollout(subject, family, split, 512, 77, conditions=[intact, *conditions], log_probs=False)
             action, now = lived.action.values, family.horizon // 2
