@@ -70,11 +70,28 @@ def test_a_transplant_adds_what_the_partner_knew_w_trials_ago(trials, label):
     assert (partner != np.arange(64)[:, None]).all()
 
 
-def test_a_reflex_that_needs_no_older_past_acts_as_it_would():
-    lived = rollout("two_loss_reflex", HOME, lifetimes=64, conditions=["intact", DELETED[4], TRANSPLANTED[1]])
+class LastTwo(Scripted):
+    """Prefers the arms that won in the last two trials."""
+
+    choices: int
+
+    def fresh(self, n):
+        return jnp.zeros((n, self.choices))
+
+    def respond(self, key, carry, percept):
+        counts = outcomes(percept, self.choices)
+        now = counts[..., 0] - counts[..., 1]
+        odds = jnp.exp(carry + now)
+        return now, choose(key, jnp.log(odds / odds.sum(-1, keepdims=True)))
+
+
+def test_a_reflex_that_needs_no_older_past_acts_exactly_as_it_would():
+    labels = ["intact", DELETED[2], DELETED[4], TRANSPLANTED[1]]
+    lived = rollout(LastTwo(3, name="last two"), HOME, lifetimes=64, conditions=labels)
     own = lived.action.sel(condition="intact").values
-    for label in (DELETED[4], TRANSPLANTED[1]):
-        assert (lived.action.sel(condition=label).values == own).mean() > 0.95  # its first arm may be older
+    assert all((lived.action.sel(condition=label).values == own).all() for label in labels)
+    one = rollout(LastTwo(3, name="last two"), HOME, lifetimes=64, conditions=["intact", DELETED[0]])
+    assert (one.action.sel(condition=DELETED[0]).values != own).any()  # of one percept it needs more
 
 
 def test_a_life_under_deletion_is_that_of_a_subject_with_a_window():

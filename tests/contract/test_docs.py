@@ -69,3 +69,6 @@ def test_what_was_not_tried_is_said(capsys):
     assert run(["check", "metrics/goal_return", "--family", "lucky_arm"]) == 0
     told = capsys.readouterr().out
     assert "keeps its contract, as far as it was tried:" in told and "applies to none of the controls" in told
+    assert run(["check", "condition/observation_swapped", "--family", "lucky_arm"]) in (0, 1)
+    told = capsys.readouterr().out
+    assert "observation_swapped" in told and ("changes no action of thompson" in told or "does not apply" in told)
