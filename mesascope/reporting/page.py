@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.findings import Finding
-from mesascope.questions.spectrum.placement import LADDER, WORDS
+from mesascope.questions.spectrum.explanation import describe_level
+from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.reporting import provenance
 from mesascope.reporting.gallery import pictures
 from mesascope.reporting.grids import condition_grid, split_grid
@@ -39,7 +40,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         measured=any(f for e in examinations for f in headlines(e).values()),
         figures={name: [_markup(one) for one in svgs] for name, svgs in pictures(examinations).items()},
         grids={"splits": split_grid(examinations), "conditions": condition_grid(examinations)},
-        ladder=[(rung, WORDS[rung]) for rung in LADDER],
+        ladder=[(rung, describe_level(rung)) for rung in LADDER],
         heads=[head for head, _, _ in HEADLINES.values()],
         limits=limits(examinations),
         facts=provenance.facts(examinations),

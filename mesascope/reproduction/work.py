@@ -30,7 +30,8 @@ from mesascope.examination.measurement import answer as measure_with
 from mesascope.execution import fingerprint
 from mesascope.files import write_text
 from mesascope.guards import limits
-from mesascope.questions.spectrum.placement import LADDER, Placement, conditions
+from mesascope.questions.spectrum import first_rule, placement as present_rule
+from mesascope.questions.spectrum.ladder import RUNGS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, measure
 from mesascope.reproduction.plans import SEED, Cell, Quantity, Study
@@ -39,7 +40,10 @@ from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, ratio, standard_error
 
 CHUNK = 8192  # the largest number of lifetimes in one rollout
-NUMBERS = ("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency")
+NUMBERS = (
+    *("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency"),
+    *("deletion", "transplant", "bits", "strict_bits", "gain_old", "span_half", "span_most"),
+)
 PLACED = (*NUMBERS, "share", "lowest", "highest", "locating", "acquiring", "undetermined")
 RATES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
 NETWORK = "network.safetensors"
@@ -233,7 +237,9 @@ class Workshop:
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
         axes_by_spec = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
-        labels = conditions(family.horizon) if placed else ("intact",)
+        first = self.study.rule == "benefit"
+        needed = first_rule.conditions(family.horizon) if first else present_rule.conditions(family)
+        labels = needed if placed else ("intact",)
         labels = [*labels, *(c for p in metrics.values() for c in p.conditions)]
         trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
         splits = {q.split for q in unit.quantities} | {"fresh"}
@@ -246,7 +252,14 @@ class Workshop:
         requested = [r for r in family_banked.split_names if r in splits or split_kind(r) in read_on]
         beyond = axes.conditions_read(family) if axes_by_spec else {}
         bench = Bench(
-            family, labels, requested, unit.lifetimes, unit.first_seed, rollouts=self.reference_rollouts, beyond=beyond
+            family,
+            labels,
+            requested,
+            unit.lifetimes,
+            unit.first_seed,
+            rollouts=self.reference_rollouts,
+            beyond=beyond,
+            placed_by=first_rule.place_by_benefit if first else present_rule.place,
         )
         home, placement = bench.home(trained_on), None
         if placed:
@@ -309,9 +322,9 @@ def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     level = placement.text()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
-        return Value(float(LADDER.index(rung)), n=lifetimes, text=rung)
+        return Value(float(RUNGS[rung]), n=lifetimes, text=rung)
     if spec in RATES:
-        passed = LADDER.index(placement.lowest) >= LADDER.index("acquiring")
+        passed = RUNGS[placement.lowest] >= RUNGS["acquiring"]
         return Value(float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level)
     number = placement.numbers.get(spec)
     if number is None:

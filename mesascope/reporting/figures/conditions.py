@@ -36,8 +36,8 @@ def disturbed(examination: Examination) -> list[Disturbed]:
 
 
 def others(examination: Examination) -> list[Disturbed]:
-    """The gains of `disturbed`, without the conditions that the figure of the memory span shows."""
-    spans = re.compile(r"feedback_shuffled:older_than=[1-9]")
+    """The gains of `disturbed`, without those that the figure of the memory span shows, and without single acts."""
+    spans = re.compile(r"past_deleted:|past_(deleted|transplanted)_once:")
     return [d for d in disturbed(examination) if not spans.match(d.condition)]
 
 
