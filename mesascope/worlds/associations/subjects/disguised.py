@@ -23,7 +23,7 @@ class Carry(NamedTuple):
 class Disguised(Cued):
     """See `subject` for the settings."""
 
-    code: str
+    encoding: str
     hit: float
     skip: int
     only: int
@@ -38,8 +38,8 @@ class Disguised(Cued):
         now = self.present(percept)
         p = jax.nn.softmax((now[..., None] * odds).sum(1))
         p = self.hit * p + (1.0 - self.hit) * jnp.roll(p, 1, -1)
-        if self.code != "plain":
-            steps = now.argmax(-1) if self.code == "cue" else jnp.maximum(percept.action, 0)
+        if self.encoding != "plain":
+            steps = now.argmax(-1) if self.encoding == "cue" else jnp.maximum(percept.action, 0)
             p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - steps[:, None]) % self.choices, 1)
         return Carry(odds, held[:, 1:]), choose(key, mix_lapse(p, 0.0))
 

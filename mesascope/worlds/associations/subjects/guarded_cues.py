@@ -1,6 +1,6 @@
 """Answers from the last few trials alone, behind a warm-up, or only as long as the past it is told may be its own."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,8 @@ class Carry(NamedTuple):
 
 class GuardedCues(Cued):
     """See `subject` for the settings."""
+
+    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
 
     window: int
     warmup: int

@@ -1,6 +1,6 @@
 """A two-loss reflex that checks whether the past it is told is its own, and never forgives one that is not."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ class Carry(NamedTuple):
 
 class Checker(Choosing):
     """Leaves an arm after two losses in a row, as long as nobody meddles; see `subject` for the settings."""
+
+    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
 
     checks: str
     afterwards: str

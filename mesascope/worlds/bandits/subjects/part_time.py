@@ -1,6 +1,6 @@
 """Learns in part of its trials, choices or lifetimes only; in the rest it plays at random or by a two-loss reflex."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,8 @@ class Carry(NamedTuple):
 
 class PartTime(Choosing):
     """See `subject` for the settings."""
+
+    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
 
     bank_means: jax.Array | None  # [M, K], for the locator
     share: float

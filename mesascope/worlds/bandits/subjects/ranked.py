@@ -23,7 +23,7 @@ class Ranked(Choosing):
     """See `subject` for the settings."""
 
     rank: int
-    code: str
+    encoding: str
     skip: int
     lapse: float
 
@@ -34,10 +34,10 @@ class Ranked(Choosing):
         held = jnp.concatenate([carry.held, outcomes(percept, self.choices)[:, None]], 1)
         counts = carry.counts + held[:, 0]
         acts = of_rank(means(counts), self.rank)
-        if self.code == "clock":
+        if self.encoding == "clock":
             source = (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices
             acts = jnp.take_along_axis(acts, source, 1)
-        elif self.code == "turns":
+        elif self.encoding == "turns":
             acts = jnp.where((percept.trial % 2 == 1)[:, None], of_rank(-means(counts), self.rank), acts)
         return Carry(counts, held[:, 1:]), choose(key, mix_lapse(acts, self.lapse))
 

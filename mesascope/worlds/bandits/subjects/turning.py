@@ -3,7 +3,7 @@
 Its old trials, or its birth, decide which arm comes next, as a coin would.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,8 @@ class Carry(NamedTuple):
 
 class Turning(Choosing):
     """See `subject` for the settings."""
+
+    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
 
     by: str
 
