@@ -10,7 +10,6 @@ checks whether the past fits gains less from it.
 Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`).
 """
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -102,29 +101,40 @@ def transplanted(
     return ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
 
 
-def bits_of_donor(trials: xr.Dataset, mask: np.ndarray) -> np.ndarray:
+def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) -> np.ndarray:
     """[U] Pseudo-values of the information, in bits per act, between a donor's best act and the act with its past.
 
-    Every trial has its own table, so that acts enciphered by the clock count too.
+    Only trials count on which the donor acted otherwise than the subject at the seam, and the subject's own act there
+    is given. So the information is 0 for a policy that depends on its last trials, and for one that checks its past.
+
+    Args:
+        trials: the trials of one split.
+        mask: [N, T] the trials that count.
+        by_trial: whether every trial has its own table, which finds acts enciphered by the clock.
 
     Raises:
-        DoesNotApply: no past was transplanted, or actions are real numbers.
+        DoesNotApply: no past was transplanted, actions are real numbers, or too few trials count.
     """
     if "transplant" not in trials.coords or trials.attrs.get("actions") == "real":
         raise DoesNotApply("no past was transplanted, or its actions are real numbers")
-    best = trials.donor_best.values.astype(int)
-    action = np.stack([trials.action.sel(condition=c).values.astype(int) for c in trials.transplant.values])
-    choices = int(max(best.max(), action.max())) + 1
-    units = _donors(trials, trials.transplant.values[0])[1]
+    best, own = trials.donor_best.values.astype(int), trials.action.sel(condition="intact").values.astype(int)
+    choices, units = int(max(best.max(), own.max())) + 1, len(_donors(trials, trials.transplant.values[0])[1])
     trial = np.flatnonzero(mask.any(0))
-    apart = len(units) * len(trial) * choices**2 <= LARGEST
-    table = np.zeros((len(units), len(trial) if apart else 1, choices, choices))
-    cell = np.zeros(mask.shape, int) + (np.searchsorted(trial, np.arange(mask.shape[1])) if apart else 0)
+    phase = np.searchsorted(trial, np.arange(mask.shape[1])) if by_trial else np.zeros(mask.shape[1], int)
+    cells = choices * (len(trial) if by_trial else 1)
+    if units * cells * choices**2 > LARGEST:
+        raise DoesNotApply("there are too many choices and trials")
+    table = np.zeros((units, cells, choices, choices))
     for i, label in enumerate(trials.transplant.values):
-        donor, _ = _donors(trials, label)
         strict = mask & (trials.donor_strict_room.values[i] != 0)
-        np.add.at(table, (donor[strict], cell[strict], best[i][strict], action[i][strict]), 1.0)
-    return jackknife(table[table.any((1, 2, 3))])
+        seam = np.roll(own, _read_window(str(label)), 1)
+        act = trials.action.sel(condition=label).values.astype(int)
+        cell = phase * choices + seam
+        np.add.at(table, (_donors(trials, label)[0][strict], cell[strict], best[i][strict], act[strict]), 1.0)
+    table = table[table.any((1, 2, 3))]
+    if len(table) < 3:
+        raise DoesNotApply("too few donors acted otherwise")
+    return jackknife(table)
 
 
 def life_curve(trials: xr.Dataset, window: slice | None = None) -> dict[int, np.ndarray]:
@@ -137,7 +147,7 @@ def life_curve(trials: xr.Dataset, window: slice | None = None) -> dict[int, np.
     intact = ratio(*gain(trials, "intact", mask))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
     for label in _labels(trials, "past_deleted"):
-        row, w = ratio(*gain(trials, label, mask)), int(_SETTING.search(label)[1])  # pyright: ignore
+        row, w = ratio(*gain(trials, label, mask)), _read_window(label)
         if w not in curve or sign * row.mean() > sign * curve[w].mean():
             curve[w] = row
     return curve
@@ -160,13 +170,15 @@ def span(shares: Sequence[float], spans: Sequence[int], part: float) -> float:
     return float("inf")
 
 
-_SETTING = re.compile(r":of=(\d+)")
-
-
 def _labels(trials: xr.Dataset, name: str, most: int = 1 << 30, least: int = 0) -> list[str]:
     """The labels of a condition that keep at least `least` and at most `most` trials."""
     found = [str(c) for c in trials.condition.values if str(c).startswith(f"{name}:")]
-    return [c for c in found if (m := _SETTING.search(c)) and least <= int(m[1]) <= most]
+    return [c for c in found if least <= _read_window(c) <= most]
+
+
+def _read_window(label: str) -> int:
+    """The setting `of` in the label of a condition."""
+    return int(label.partition(":of=")[2].partition(",")[0])
 
 
 def _donors(trials: xr.Dataset, label: str) -> tuple[np.ndarray, np.ndarray]:

@@ -339,7 +339,8 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
     else:
         try:
-            bits, bar = bits_of_donor(fresh, counted(fresh, window)), rule.smallest_bits
+            rows = [bits_of_donor(fresh, counted(fresh, window), by_trial) for by_trial in (False, True)]
+            bits, bar = max(rows, key=np.mean), rule.smallest_bits
         except DoesNotApply:
             return False
     numbers |= {"bits_shown": float(bits.mean()), "bits_shown_error": standard_error(bits), "bits_bar": float(bar)}
