@@ -18,6 +18,7 @@ from mesascope.questions.spectrum.information import count_pairs, jackknife
 from mesascope.questions.spectrum.parts import unseen_parts
 from mesascope.trials import reflex_window
 
+VIEWS = ("pooled", "part", "trial", "last")
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 
 
@@ -50,7 +51,8 @@ def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view
         trials: the trials of one condition, axes lifetime, trial, with `part`, `right` and the attribute `parts`.
         window: a trial counts only if its part did not occur in this number of trials before it; 0 counts all.
         strict: count only the parts that did not occur in the window, instead of scaling up to all parts.
-        view: 'pooled' for one table of right action and action taken; 'part' or 'trial' for a table of each.
+        view: 'pooled' for one table of right action and action taken; 'part', 'trial' or 'last' for a table of each
+            part, trial or last action, which finds acts enciphered by it.
     """
     part, right = (trials[name].values.astype(int) for name in ("part", "right"))
     length = part.shape[1]
@@ -64,6 +66,11 @@ def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view
     counts = unseen & (np.arange(length) >= start)
     if not counts.any():
         raise DoesNotApply(f"in the last quarter no part comes that did not come in the {window} trials before")
-    cell = {"pooled": np.zeros_like(part), "part": part, "trial": np.broadcast_to(np.arange(length), part.shape)}[view]
-    table = count_pairs(right, taken, counts, cell, {"pooled": 1, "part": parts, "trial": length}[view])
+    cell, cells = {
+        "pooled": (np.zeros_like(part), 1),
+        "part": (part, parts),
+        "trial": (np.broadcast_to(np.arange(length), part.shape), length),
+        "last": (np.roll(np.maximum(trials.action.values.astype(int), 0), 1, 1), choices),
+    }[view]
+    table = count_pairs(right, taken, counts, cell, cells)
     return (others[counts].mean() if strict else parts) * jackknife(table)

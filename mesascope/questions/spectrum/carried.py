@@ -102,10 +102,11 @@ def transplanted(
 
 
 def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) -> np.ndarray:
-    """[U] Pseudo-values of the information, in bits per act, between a donor's best act and the act with its past.
+    """[R, U] Pseudo-values of the information, in bits per act, between a donor's task and the act with its past.
 
-    Only trials count on which the donor acted otherwise than the subject at the seam, and the subject's own act there
-    is given. So the information is 0 for a policy that depends on its last trials, and for one that checks its past.
+    There is a row for each rank: what the act tells of the donor's best act, of its second best act, and so on. Only
+    trials count on which the donor acted otherwise than the subject at the seam, and the subject's own act there is
+    given. So the information is 0 for a policy that depends on its last trials, and for one that checks its past.
 
     Args:
         trials: the trials of one split.
@@ -117,24 +118,25 @@ def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) 
     """
     if "transplant" not in trials.coords or trials.attrs.get("actions") == "real":
         raise DoesNotApply("no past was transplanted, or its actions are real numbers")
-    best, own = trials.donor_best.values.astype(int), trials.action.sel(condition="intact").values.astype(int)
-    choices, units = int(max(best.max(), own.max())) + 1, len(_donors(trials, trials.transplant.values[0])[1])
+    ranks, own = trials.donor_ranks.values.astype(int), trials.action.sel(condition="intact").values.astype(int)
+    choices, units = int(max(ranks.max(), own.max())) + 1, len(_donors(trials, trials.transplant.values[0])[1])
     trial = np.flatnonzero(mask.any(0))
     phase = np.searchsorted(trial, np.arange(mask.shape[1])) if by_trial else np.zeros(mask.shape[1], int)
     cells = choices * (len(trial) if by_trial else 1)
     if units * cells * choices**2 > LARGEST:
         raise DoesNotApply("there are too many choices and trials")
-    table = np.zeros((units, cells, choices, choices))
+    table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(trials.transplant.values):
         strict = mask & (trials.donor_strict_room.values[i] != 0)
-        seam = np.roll(own, _read_window(str(label)), 1)
-        act = trials.action.sel(condition=label).values.astype(int)
-        cell = phase * choices + seam
-        np.add.at(table, (_donors(trials, label)[0][strict], cell[strict], best[i][strict], act[strict]), 1.0)
-    table = table[table.any((1, 2, 3))]
-    if len(table) < 3:
+        cell = (phase * choices + np.roll(own, _read_window(str(label)), 1))[strict]
+        act = trials.action.sel(condition=label).values.astype(int)[strict]
+        donor = _donors(trials, label)[0][strict]
+        for rank in range(len(table)):
+            np.add.at(table[rank], (donor, cell, ranks[i, ..., rank][strict], act), 1.0)
+    table = table[:, table[0].any((1, 2, 3))]
+    if table.shape[1] < 3:
         raise DoesNotApply("too few donors acted otherwise")
-    return jackknife(table)
+    return np.stack([jackknife(t) for t in table])
 
 
 def life_curve(trials: xr.Dataset, window: slice | None = None) -> dict[int, np.ndarray]:

@@ -17,7 +17,7 @@ from mesascope.contracts import axis as axes
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import first_rule
-from mesascope.questions.spectrum.bits_acquired import acquired_bits
+from mesascope.questions.spectrum.bits_acquired import VIEWS, acquired_bits
 from mesascope.questions.spectrum.carried import (
     Carried,
     bits_of_donor,
@@ -123,7 +123,7 @@ def place(
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
-    numbers |= _read_span(fresh, weights["fresh"])
+    numbers |= _read_span(fresh, weights["fresh"], passed.sign if passed.all else 1.0)
     located = _locate(trials, references, trained_on, rule, weights, against, window, numbers)
     doubt = _doubt(located, rule) if passed.all else ""
     if doubt:
@@ -138,8 +138,7 @@ def place(
     if not passed.all and passed.fits <= rule.strict_errors:
         level = below  # its acts may only show whether the past fits
     lowest, highest = _find_ends(level, below, passed, located, rule)
-    life = None if carried.life is None else (carried.life.mean(), standard_error(carried.life))
-    if not passed.all and passed.transplant and life and _exceeds(*life, passed.sign, rule):
+    if not passed.all and _is_held_in_acts(carried, passed, rule):
         highest = ACQUIRING  # what older trials told may lie in its own last acts
     other = not passed.all and _pursues_other_goal(fresh, window, rule, numbers)
     if other:
@@ -224,6 +223,14 @@ def _test(carried: Carried, rule: Rule) -> Passed:
     needed = _exceeds(deletion, standard_error(carried.deletion), float(np.sign(deletion)), rule)
     informed = shown and fits > rule.strict_errors
     return Passed(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
+
+
+def _is_held_in_acts(carried: Carried, passed: Passed, rule: Rule) -> bool:
+    """Whether lives that forget older trials lose by it, and acts show a donor's task: both more than nothing."""
+    numbers = (carried.life, carried.transplant)
+    if passed.fits <= rule.strict_errors or any(x is None for x in numbers):
+        return False
+    return all(passed.sign * x.mean() > rule.errors * standard_error(x) for x in numbers if x is not None)
 
 
 def _collect(carried: Carried, passed: Passed, fresh: xr.Dataset, window: int, gave_up: bool) -> dict[str, Any]:
@@ -335,11 +342,11 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         return False  # they go for the pay-off
     if "bits" in numbers:
         choices, parts = int(fresh.right.max()) + 1, int(fresh.attrs["parts"])
-        rows = [acquired_bits(fresh.sel(condition="intact"), window, view=view) for view in ("pooled", "trial")]
+        rows = [acquired_bits(fresh.sel(condition="intact"), window, view=view) for view in VIEWS]
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
     else:
         try:
-            rows = [bits_of_donor(fresh, counted(fresh, window), by_trial) for by_trial in (False, True)]
+            rows = [row for each in (False, True) for row in bits_of_donor(fresh, counted(fresh, window), each)]
             bits, bar = max(rows, key=np.mean), rule.smallest_bits
         except DoesNotApply:
             return False
@@ -347,11 +354,11 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
     return bool(bits.mean() - bar > rule.errors * standard_error(bits))
 
 
-def _read_span(fresh: xr.Dataset, weights: np.ndarray) -> dict[str, Any]:
+def _read_span(fresh: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
     """The gain of lives that know w trials, and how many trials they need for half and for 95 % of the intact gain."""
     curve = life_curve(fresh)
     intact, spans = curve.pop(0), sorted(curve)
-    if not spans or abs(intact.mean()) <= 2 * standard_error(intact):
+    if not spans or sign * intact.mean() <= 2 * standard_error(intact):
         return {}
     shares = [float(curve[w].mean() / intact.mean()) for w in spans]
     drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]
