@@ -93,9 +93,7 @@ def _own_worth(family: Family, tasks: Any, split: str, record: Record) -> np.nda
     return np.concatenate(parts)
 
 
-def _compare_block(
-    family: Family, tasks: Any, split: str, record: Record, intact: Record, seam: int
-) -> Transplant:
+def _compare_block(family: Family, tasks: Any, split: str, record: Record, intact: Record, seam: int) -> Transplant:
     """The worth of a block's acts with their donors' pasts.
 
     Args:

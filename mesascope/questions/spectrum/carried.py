@@ -104,14 +104,15 @@ def transplanted(
 def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) -> np.ndarray:
     """[R, U] Pseudo-values of the information, in bits per act, between a donor's task and the act with its past.
 
-    There is a row for each rank: what the act tells of the donor's best act, of its second best act, and so on. Only
-    trials count on which the donor acted otherwise than the subject at the seam, and the subject's own act there is
-    given. So the information is 0 for a policy that depends on its last trials, and for one that checks its past.
+    There is a row for each rank: what the act tells of the donor's best act, of its second best act, and so on. It is 0
+    for a policy that depends on its last trials. For one that checks its past to be 0 too, only trials count on which
+    the donor acted otherwise than the subject at the seam, and the subject's own act there is given.
 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
-        by_trial: whether every trial has its own table, which finds acts enciphered by the clock.
+        by_trial: whether every trial has its own table, which finds acts enciphered by the clock; then there are too few
+            counts to take the acts at the seam as given, and all trials count.
 
     Raises:
         DoesNotApply: no past was transplanted, actions are real numbers, or too few trials count.
@@ -122,13 +123,14 @@ def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) 
     choices, units = int(max(ranks.max(), own.max())) + 1, len(_donors(trials, trials.transplant.values[0])[1])
     trial = np.flatnonzero(mask.any(0))
     phase = np.searchsorted(trial, np.arange(mask.shape[1])) if by_trial else np.zeros(mask.shape[1], int)
-    cells = choices * (len(trial) if by_trial else 1)
+    cells = len(trial) if by_trial else choices
     if units * cells * choices**2 > LARGEST:
         raise DoesNotApply("there are too many choices and trials")
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(trials.transplant.values):
-        strict = mask & (trials.donor_strict_room.values[i] != 0)
-        cell = (phase * choices + np.roll(own, _read_window(str(label)), 1))[strict]
+        strict = mask if by_trial else mask & (trials.donor_strict_room.values[i] != 0)
+        seam = np.roll(own, _read_window(str(label)), 1)
+        cell = (np.broadcast_to(phase, seam.shape) if by_trial else seam)[strict]
         act = trials.action.sel(condition=label).values.astype(int)[strict]
         donor = _donors(trials, label)[0][strict]
         for rank in range(len(table)):

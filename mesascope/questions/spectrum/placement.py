@@ -308,7 +308,9 @@ def _locate(trials, references, trained_on, rule: Rule, weights, against, window
     if kind == "bank":
         return read_bank(Gains(trials, references, against, weights, older=window), trained_on, rule, numbers)
     if kind == "at-most":
-        return Located(None, f"its acts show at least {least:.1f} bits, and one of {size} tasks has {np.log2(int(size)):.1f}")
+        return Located(
+            None, f"its acts show at least {least:.1f} bits, and one of {size} tasks has {np.log2(int(size)):.1f}"
+        )
     beyond = [split for split, here in trials.items() if here.attrs.get("inexpressible")]
     if beyond and all(_gains_there(trials[split], rule) for split in beyond):
         return Located(np.zeros(resamples), None)
