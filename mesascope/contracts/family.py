@@ -192,8 +192,9 @@ class Family(eqx.Module):
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
 
-        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family whose observation asks a question must override it, so that
-        every task answers the question that is shown; if actions are real, it must override `best_actions` too.
+        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family
+        whose observation asks a question must override it, so that every task answers the question that is shown; if
+        actions are real, it must override `best_actions` too.
 
         Args:
             tasks: the M tasks.
@@ -218,8 +219,9 @@ class Family(eqx.Module):
             None if the family does not define `worth`.
         """
         shape = observation.shape[:2]
-        each = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
-        return np.argmax([np.broadcast_to(w, (*shape, w.shape[-1])) for w in each], 0) if each else None
+        worth = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
+        each = [w for w in worth if w is not None]
+        return np.argmax(each, 0) if each else None
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept with another lifetime's last outcome; the default replaces only the feedback [N].

@@ -30,7 +30,8 @@ from mesascope.examination.measurement import answer as measure_with
 from mesascope.execution import fingerprint
 from mesascope.files import write_text
 from mesascope.guards import limits
-from mesascope.questions.spectrum import first_rule, placement as present_rule
+from mesascope.questions.spectrum import first_rule
+from mesascope.questions.spectrum import placement as present_rule
 from mesascope.questions.spectrum.ladder import RUNGS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, measure

@@ -19,7 +19,6 @@ from mesascope.contracts.metric import gains
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench, Progress
 from mesascope.execution import Work, fingerprint, spread
-from mesascope.questions.spectrum.carried import measure_carried
 from mesascope.questions.spectrum.ladder import LADDER, Rule
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.leaks import refuse_leaks

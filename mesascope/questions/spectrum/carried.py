@@ -1,11 +1,13 @@
 """What a subject's acts carry from trials more than w back, by two disturbances of one response at a time.
 
-Deletion: what the next act loses if the older past is deleted. It shows that the past is needed. A clock in the carry is
-lost too. Transplant: what the next act is worth on the task of another lifetime whose older past it received, beyond
-what it is worth on other tasks. It shows that the past informs the act. A policy that depends on the last w trials, the
-clock and chance alone is independent of the donor, so the expected transplant is 0 for every such policy. The strict
-transplant counts only trials on which the donor and the subject acted differently at the seam, so that a subject that
-checks whether the past fits gains less from it.
+Deletion: what the next act loses if the older past is deleted. It shows that the past is needed. A clock in the carry
+is lost too.
+
+Transplant: what the next act is worth on the task of another lifetime whose older past it received, beyond what it is
+worth on other tasks. It shows that the past informs the act. A policy that depends on the last w trials, the clock and
+chance alone is independent of the donor, so the expected transplant is 0 for every such policy. The strict transplant
+counts only trials on which the donor and the subject acted differently at the seam, so that a subject that checks
+whether the past fits gains less from it.
 
 Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`).
 """
@@ -111,8 +113,8 @@ def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
-        by_trial: whether every trial has its own table, which finds acts enciphered by the clock; then there are too few
-            counts to take the acts at the seam as given, and all trials count.
+        by_trial: whether every trial has its own table, which finds acts enciphered by the clock. There are then too
+            few counts to take the acts at the seam as given, and all trials count.
 
     Raises:
         DoesNotApply: no past was transplanted, actions are real numbers, or too few trials count.

@@ -1,9 +1,9 @@
 """Places a subject on the spectrum from 'just doing the task' to 'acquiring it', or says why that is undetermined.
 
-The ladder has the rungs inert, reactive, tracking, locating and acquiring. A placement is an interval on it: `lowest` is
-the highest rung whose own bar is passed, and `highest` is the lowest rung that few resamples exceed. From locating on, the
-subject's acts must both need trials more than w back (deletion) and show the task that those trials told of (transplant),
-see `mesascope.questions.spectrum.carried`. docs/spectrum.md explains the rule.
+The ladder has the rungs inert, reactive, tracking, locating and acquiring. A placement is an interval on it: `lowest`
+is the highest rung whose own bar is passed, and `highest` is the lowest rung that few resamples exceed. From locating
+on, the subject's acts must both need trials more than w back (deletion) and show the task that those trials told of
+(transplant); see `mesascope.questions.spectrum.carried`. docs/spectrum.md explains the rule.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """How far it reaches: whether acts are told as much about other tasks, and about tasks that change within a lifetime.
 
-Retention on a split compares what acts show of a donor's task (the transplant) with the best reference there, relative to
-the same comparison on fresh tasks. 'far' needs at least the share `Rule.hold` on every split of another distribution or
-structure, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
+Retention on a split compares what acts show of a donor's task (the transplant) with the best reference there, relative
+to the same comparison on fresh tasks. 'far' needs at least the share `Rule.hold` on every split of another distribution
+or structure, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,8 @@ def read_reach(trials: Splits, references: Mapping[str, Splits], against: bool, 
 
     Args:
         trials: by split, the subject's trials.
-        references: by role and split, the references' trials; those that go 'against' the pay-off too, if they were run.
+        references: by role and split, the references' trials; with 'against' in the role for those that go against
+            the pay-off.
         against: whether the subject goes against the pay-off.
         rule: the constants of the rule.
     """
