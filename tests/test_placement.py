@@ -95,8 +95,8 @@ def test_numbers_are_those_of_the_prototype(placed):
 
 def test_a_wrong_bank_label_is_doubtful():
     """B8: the locator of one bank, said to be trained on another."""
-    held, family = (f"{BANDIT},bank=4,bank_seed={seed}" for seed in (3, 5))
-    subject = mesascope.make("subjects", "locator", mesascope.make("families", held))
+    bank, family = (f"{BANDIT},bank=4,bank_seed={seed}" for seed in (3, 5))
+    subject = mesascope.make("subjects", "locator", mesascope.make("families", bank))
     found = mesascope.examine(subject, family, trained_on="bank:4@5", metrics="deletion", lifetimes=256).placement
     assert found.level == "undetermined" and "label of its bank is doubtful" in found.reason, found
 
@@ -147,4 +147,4 @@ def test_what_is_missing_is_named():
 def test_the_constants_act():
     strict = Rule(smallest_benefit=0.9)
     found = mesascope.examine("thompson", BANDIT, metrics="performance", lifetimes=64, rule=strict, splits="fresh")
-    assert found.placement.level == "tracking" and found.placement.rule.smallest_benefit == 0.9
+    assert found.placement.lowest == "tracking" and found.placement.rule.smallest_benefit == 0.9

@@ -9,9 +9,9 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts.metric import DoesNotApply
-from mesascope.questions.spectrum.bits_acquired import acquired_bits
 from mesascope.questions.spectrum.carried import carried_benefit, measure_carried, read_span
 from mesascope.questions.spectrum.ladder import Rule
+from mesascope.questions.spectrum.parts import acquired_bits
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, resampling

@@ -17,7 +17,6 @@ from mesascope.contracts import axis as axes
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import first_rule
-from mesascope.questions.spectrum.bits_acquired import VIEWS, acquired_bits
 from mesascope.questions.spectrum.carried import (
     LIVES,
     Carried,
@@ -34,6 +33,7 @@ from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.explanation import explain
 from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, Located, read_bank
+from mesascope.questions.spectrum.parts import VIEWS, acquired_bits
 from mesascope.questions.spectrum.reach import read_reach
 from mesascope.stats import ratio, resampling, standard_error
 from mesascope.trials import gain, reflex_window

@@ -48,9 +48,9 @@ def read_reach(trials: Splits, references: Mapping[str, Splits], against: bool, 
     sign, suffix = (-1.0, " against") if against else (1.0, "")
     roles = {role: references.get(role + suffix, {}) for role in ("learner", "discounting")}
     own, learner = (_read(t.get("fresh"), rule, sign) for t in (trials, roles["learner"]))
-    retention, error, held = {}, {}, {"far": [], "flexible": []}
+    retention, error, shares_by_flag = {}, {}, {"far": [], "flexible": []}
     if own is None or learner is None or not _is_clear(own) or not _is_clear(learner):
-        return Reach(dict.fromkeys(held, "not run"), {}, {})
+        return Reach(dict.fromkeys(shares_by_flag, "not run"), {}, {})
     base = _draw(own, rule, 0) / _draw(learner, rule, 1)
     for split, here in trials.items():
         if split.partition(":")[0] not in KINDS or not here.attrs.get("counted", True):
@@ -67,9 +67,9 @@ def read_reach(trials: Splits, references: Mapping[str, Splits], against: bool, 
         kept = _draw(mine, rule, seed) / _draw(best, rule, seed + 1) / base
         retention[split] = float(mine.mean() / best.mean() / (own.mean() / learner.mean()))
         error[split] = float(np.std(kept))
-        held["flexible" if here.attrs.get("changing") else "far"].append((kept >= rule.hold).mean())
+        shares_by_flag["flexible" if here.attrs.get("changing") else "far"].append((kept >= rule.hold).mean())
     flags = {}
-    for flag, shares in held.items():
+    for flag, shares in shares_by_flag.items():
         least = min(shares, default=None)
         flags[flag] = "not run" if least is None else "open"
         if least is not None and not 1 - rule.share < least < rule.share:
