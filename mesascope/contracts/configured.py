@@ -1,7 +1,7 @@
 """Everything that a family's file needs, in one import: base class, splits, banks, percepts, settings."""
 
 from mesascope.contracts.family import Configured, draw_bank, payoff_latents, pick, reference_roles
-from mesascope.contracts.percept import Array, Percept, first_percept, next_percept
+from mesascope.contracts.percept import Array, Percept, exchange_earlier, first_percept, next_percept
 from mesascope.contracts.settings import check_memory, check_range, keep_settings, name_with_settings
 from mesascope.contracts.split import Draw, Split
 
@@ -14,6 +14,7 @@ __all__ = [
     "check_memory",
     "check_range",
     "draw_bank",
+    "exchange_earlier",
     "first_percept",
     "keep_settings",
     "name_with_settings",
