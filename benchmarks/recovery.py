@@ -92,6 +92,11 @@ SUBJECTS = (
 RELATED = {"thompson": (FITTED,), FITTED: ("thompson",)}  # left out together
 
 
+def pick(only: str) -> list[Known]:
+    """The subjects of the procedures whose names `only` joins by commas; all for ''."""
+    return [known for known in SUBJECTS if not only or known.procedure in only.split(",")]
+
+
 class Recovered(NamedTuple):
     """What was found of one simulated subject, with its procedure in the list and without."""
 
@@ -134,18 +139,19 @@ def _light(found: Comparison) -> Comparison:
     return found._replace(fitted=[f._replace(held_out=f.held_out[:0]) for f in found.fitted])
 
 
-def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
-    """docs/recovery.md."""
+def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: str = "") -> str:
+    """docs/recovery.md, or the same of some procedures only, whose names `only` joins by commas."""
+    subjects, chosen = pick(only), f" --only {only}" if only else ""
     by = {True: "by probabilities", False: "by choices"}
     share = {exact: np.mean([r.right for s in range(seeds) for r in recovered[exact, s]]) for exact in (True, False)}
     out = [
         "# Recovery of procedures and settings by `acts_like`",
         "",
-        f"Written by `python benchmarks/recovery.py --seeds {seeds}`. Each simulated subject plays `{FAMILY}` for "
-        f"{LIFETIMES} lifetimes on fresh tasks; {seeds} seeds. 'By choices' uses only what a log contains.",
+        f"Written by `python benchmarks/recovery.py --seeds {seeds}{chosen}`. Each simulated subject plays "
+        f"`{FAMILY}` for {LIFETIMES} lifetimes on fresh tasks; {seeds} seeds. 'By choices' uses only what a log contains.",
         "",
         f"The named class contains the true procedure in {share[True]:.1%} of "
-        f"{seeds * len(SUBJECTS)} runs by probabilities and in {share[False]:.1%} by choices.",
+        f"{seeds * len(subjects)} runs by probabilities and in {share[False]:.1%} by choices.",
         "",
         "The settings of a procedure are fitted to one half of the lifetimes and scored on the other half, in both "
         "directions, so no further penalty is needed. 'None of these' means that even the best procedure misses too "
@@ -162,7 +168,7 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
         "| left out, probabilities | left out, choices |",
         "|---|---|---|---|---|---|",
     ]
-    for i, known in enumerate(SUBJECTS):
+    for i, known in enumerate(subjects):
         right = {e: sum(recovered[e, s][i].right for s in range(seeds)) for e in by}
         first = recovered[True, 0][i]
         aside = []
@@ -183,7 +189,7 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
         "| subject | setting | true | found | allowed |",
         "|---|---|---|---|---|",
     ]
-    for i, known in enumerate(SUBJECTS):
+    for i, known in enumerate(subjects):
         for name, true in known.settings.items():
             got = [recovered[True, s][i].fitted()[name] for s in range(seeds)]
             numbers = all(isinstance(g, int | float) and not isinstance(g, bool) for g in got)
@@ -211,17 +217,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", default=str(Path(__file__).parents[1] / "docs" / "recovery.md"))
+    parser.add_argument("--only", default="", help="procedures, joined by commas; all by default")
     given = parser.parse_args()
     recovered: dict[tuple[bool, int], list[Recovered]] = {}
     for seed in range(given.seeds):
-        for known in SUBJECTS:
+        for known in pick(given.only):
             both = recover(known, seed + 1)
             for exact, one in both.items():
                 recovered.setdefault((exact, seed), []).append(one)
             told = [f"{r.name} ({r.found.miss.mean():.4f})" for r in both.values()]
             wrong = "" if all(r.right for r in both.values()) else "  NOT RIGHT"
             print(f"seed {seed}, {known.spec}: {' | '.join(told)}{wrong}", flush=True)
-    Path(given.out).write_text(page(recovered, given.seeds))
+    Path(given.out).write_text(page(recovered, given.seeds, given.only))
 
 
 if __name__ == "__main__":
