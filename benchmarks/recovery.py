@@ -148,7 +148,8 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: s
         "# Recovery of procedures and settings by `acts_like`",
         "",
         f"Written by `python benchmarks/recovery.py --seeds {seeds}{chosen}`. Each simulated subject plays "
-        f"`{FAMILY}` for {LIFETIMES} lifetimes on fresh tasks; {seeds} seeds. 'By choices' uses only what a log contains.",
+        f"`{FAMILY}` for {LIFETIMES} lifetimes on fresh tasks; {seeds} seeds. "
+        "'By choices' uses only what a log contains.",
         "",
         f"The named class contains the true procedure in {share[True]:.1%} of "
         f"{seeds * len(subjects)} runs by probabilities and in {share[False]:.1%} by choices.",

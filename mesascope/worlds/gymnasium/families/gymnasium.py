@@ -1,6 +1,7 @@
 """Any Gymnasium environment; a trial is one episode or one step, and a lifetime is one or several episodes.
 
-If a number in the observation tells the last reward, an exchange of the reward exchanges this number too.
+If every step is a trial and a number in the observation tells the last reward, an exchange of the reward exchanges
+this number too.
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
 user's function draws. Splits differ in the same ways. If actions are discrete, 'exchanged' permutes them half-way.
 """
@@ -327,7 +328,14 @@ def family(
             MesascopeWarning,
             stacklevel=2,
         )
-    told = find_reward(lane)
+    told = find_reward(lane) if by_steps else ()
+    if by_steps and not told:
+        warnings.warn(
+            f"The observation of {lane.name} does not tell the last reward. So an agent that reads the observation "
+            "alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
+            MesascopeWarning,
+            stacklevel=2,
+        )
     result = Gymnasium(
         name=name_with_settings(family, **settings),
         choices=lane.hand.choices,
