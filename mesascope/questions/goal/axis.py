@@ -154,7 +154,7 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explained, np
     pursued = (each >= rule.pursued) & (each[:, ::-1] < rule.few)  # a lifetime that pursues both counts as neither
     none = np.zeros(0)
     explained = fit_goals(goals, rows) if rows.any() else Explained(none, none, none)
-    return pursued, explained, gained, (each >= rule.few).all(-1)
+    return pursued, explained, gained, np.all(each >= rule.few, axis=-1, keepdims=True)[:, 0]
 
 
 def _explain_alike(goals_by_split: Any, numbers: dict[str, Any], rule: Rule) -> str:

@@ -63,6 +63,5 @@ def subject(
             are steps ahead, whatever these ticks show.
     """
     home = require_trees(family)
-    numbers = as_arrays(near=near, fade=fade)
-    flags = {"steady": jnp.asarray(steady), "waits": jnp.asarray(waits)}
-    return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth, **numbers, **flags)
+    numbers = as_arrays(near=near, fade=fade) | {"steady": jnp.asarray(steady), "waits": jnp.asarray(waits)}
+    return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth, **numbers)
