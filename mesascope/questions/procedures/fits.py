@@ -185,16 +185,16 @@ def _halve(score: Callable[[float], float], axis: Sequence[float], start: float)
     start = start or max(axis, key=score)
     at = axis.index(start)
     low, high = axis[max(at - 1, 0)], axis[min(at + 1, len(axis) - 1)]
-    known = {x: score(x) for x in (low, start, high)}
-    best = max(known, key=lambda x: known[x])
+    scores = {x: score(x) for x in (low, start, high)}
+    best = max(scores, key=lambda x: scores[x])
     for _ in range(HALVINGS):
-        values = sorted(known)
+        values = sorted(scores)
         i = values.index(best)
         near = values[max(i - 2, 0) : i + 3]  # two on either side, because steps may rise and fall by a few choices
         for middle in [round((a + b) / 2, 6) for a, b in itertools.pairwise(near)]:
-            known[middle] = known[middle] if middle in known else score(middle)
-        best = max(known, key=lambda x: known[x])
-        alike = [x for x, s in known.items() if s > known[best] - 1e-9]
+            scores[middle] = scores[middle] if middle in scores else score(middle)
+        best = max(scores, key=lambda x: scores[x])
+        alike = [x for x, s in scores.items() if s > scores[best] - 1e-9]
         best = min(alike, key=lambda x: abs(x - np.mean(alike)))
     return best
 

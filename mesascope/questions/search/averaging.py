@@ -32,10 +32,10 @@ def excess(shares: np.ndarray, ticks: Sequence[int], acts: int, ways: float) -> 
     Returns:
         [R] the root of the deviance of the best fit, in standard errors; 0 if a noisy subject explains the shares.
     """
-    known = np.maximum(np.nan_to_num(shares, nan=1 / ways), 1 / ways)[..., None]
+    seen = np.maximum(np.nan_to_num(shares, nan=1 / ways), 1 / ways)[..., None]
     fitted = expected_shares(tuple(ticks), round(max(ways, 1.5), 2))
-    ratio, opposite = known / fitted, (1 - known) / (1 - fitted)
-    misfit = 2 * min(acts, MOST_ACTS) * (xlogy(known, ratio) + xlogy(1 - known, opposite))  # [R, C, rates]
+    ratio, opposite = seen / fitted, (1 - seen) / (1 - fitted)
+    misfit = 2 * min(acts, MOST_ACTS) * (xlogy(seen, ratio) + xlogy(1 - seen, opposite))  # [R, C, rates]
     best = misfit[:, 0]
     for i in range(1, len(ticks)):
         best = np.minimum.accumulate(best, -1) + misfit[:, i]  # rates are in falling order

@@ -272,8 +272,8 @@ def _check_work(
         return works, f"whether ticks help that show another problem was not asked: run {ELSEWHERE}"
     if numbers["lost_elsewhere"] < rule.gain:
         return works, (
-            "it does as well if all ticks but the last show another problem, so what is done in them is no work on "
-            "the problem shown"
+            "it does as well if all ticks but the last show another problem, so what is done in them does not work "
+            "on the problem shown"
         )
     if numbers["works"] < rule.share:
         return works, (

@@ -89,7 +89,7 @@ def _find_sum(sums: list[tuple[np.ndarray, float, np.ndarray]]) -> str:
     return ""
 
 
-class Told(NamedTuple):
+class RewardPlace(NamedTuple):
     """A number in the observation that tells the last reward.
 
     Attributes:
@@ -103,7 +103,7 @@ class Told(NamedTuple):
     offset: float
 
 
-def find_reward(lane: Lane) -> tuple[Told, ...]:
+def find_reward(lane: Lane) -> tuple[RewardPlace, ...]:
     """The numbers in the observation that tell the last reward, up to scale and offset; empty if there are none.
 
     It compares observations after a step with the reward of this step, over a few episodes of random play. A number
@@ -130,5 +130,5 @@ def find_reward(lane: Lane) -> tuple[Told, ...]:
     offset = table.mean(0) - scale * rewards.mean()
     close = np.abs(table - rewards[:, None] * scale - offset).max(0) <= 1e-5 * np.maximum(np.abs(table).max(0), 1e-9)
     return tuple(
-        Told(int(i), float(scale[i]), float(offset[i])) for i in np.flatnonzero(close & (np.abs(scale) > 1e-9))
+        RewardPlace(int(i), float(scale[i]), float(offset[i])) for i in np.flatnonzero(close & (np.abs(scale) > 1e-9))
     )

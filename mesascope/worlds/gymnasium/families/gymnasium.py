@@ -24,7 +24,7 @@ from mesascope.guards import gate
 from mesascope.guards.identity import hash_code
 from mesascope.keys import address
 from mesascope.worlds.gymnasium.environments import Lifetimes, make_lane, name_of, read_registry
-from mesascope.worlds.gymnasium.history import Told, find_history, find_reward
+from mesascope.worlds.gymnasium.history import RewardPlace, find_history, find_reward
 from mesascope.worlds.gymnasium.variations import Range, check_function, draw_task, find_function, parse_ranges
 
 RUNS_CODE = True  # module:Env-v0 imports the module
@@ -54,7 +54,7 @@ class Gymnasium(Configured):
     history: bool
     size: tuple[int, ...]
     by_steps: bool
-    told: tuple[Told, ...] = eqx.field(static=True)
+    rewards: tuple[RewardPlace, ...] = eqx.field(static=True)
 
     identity: ClassVar = ("name",)  # the settings determine the tasks
     traceable: ClassVar[bool] = False
@@ -154,11 +154,11 @@ class Gymnasium(Configured):
         The first observation of an episode tells no reward, so it stays.
         """
         seen = percept.observation
-        if self.told:
+        if self.rewards:
             seen = seen.copy()
             flat, rows = seen.reshape(len(seen), -1), self._tells(percept)
-            for told in self.told:
-                flat[rows, told.index] = told.scale * np.asarray(feedback)[rows] + told.offset
+            for place in self.rewards:
+                flat[rows, place.index] = place.scale * np.asarray(feedback)[rows] + place.offset
         return percept._replace(feedback=feedback, observation=seen)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
@@ -328,8 +328,8 @@ def family(
             MesascopeWarning,
             stacklevel=2,
         )
-    told = find_reward(lane) if by_steps else ()
-    if by_steps and not told:
+    rewards = find_reward(lane) if by_steps else ()
+    if by_steps and not rewards:
         warnings.warn(
             f"The observation of {lane.name} does not tell the last reward. So an agent that reads the observation "
             "alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
@@ -355,7 +355,7 @@ def family(
         history=bool(settings["history"]),
         size=lane.sight.shape,
         by_steps=by_steps,
-        told=told,
+        rewards=rewards,
         settings=tuple(settings.items()),
     )
     lane.close()

@@ -63,5 +63,6 @@ def subject(
             are steps ahead, whatever these ticks show.
     """
     home = require_trees(family)
-    numbers = as_arrays(near=near, fade=fade) | {"steady": jnp.asarray(steady), "waits": jnp.asarray(waits)}
-    return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth, **numbers)
+    steadily, waiting = jnp.asarray(steady), jnp.asarray(waits)
+    numbers = as_arrays(near=near, fade=fade)
+    return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth, steady=steadily, waits=waiting, **numbers)
