@@ -230,7 +230,11 @@ class Family(eqx.Module):
         return percept._replace(feedback=feedback)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite last outcome; by default its feedback becomes 1 - feedback."""
+        """The percept with the opposite last outcome; by default its feedback becomes 1 - feedback.
+
+        If the observation also shows earlier events, such as the last cue, the family must exchange these too, on every
+        second trial (`exchange_earlier`). Otherwise a subject that copies them seems not to depend on its percept.
+        """
         return percept._replace(feedback=1.0 - percept.feedback)
 
     def target(self, percept: Percept) -> Array | None:

@@ -175,7 +175,16 @@ def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
 
 
 def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Σ(score - chance) and Σ(best - chance) [N] under a condition, averaged over its replicates."""
+    """Σ(score - chance) and Σ(best - chance) [N] under a condition, averaged over its replicates.
+
+    Raises:
+        DoesNotApply: the condition was not run, or it shuffles feedback of older trials and there is one trial only.
+    """
+    if prefix.startswith("feedback_shuffled") and trials.sizes["trial"] == 1:
+        raise DoesNotApply(
+            "a lifetime has one trial, so no feedback is older than a trial (if an episode of a Gymnasium environment "
+            "is a whole lifetime, set trial=step)"
+        )
     parts = [gain(trials, label, **window) for label in replicates(trials, prefix)]
     return np.mean([p[0] for p in parts], 0), parts[0][1]
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = Any  # a JAX array in compiled code, a NumPy array for looped subjects
 
@@ -26,6 +27,22 @@ class Percept(NamedTuple):
     trial: Array
     step: Array
     first: Array
+
+
+def exchange_earlier(percept: Percept, observation: Array) -> Percept:
+    """The percept with another observation on every second trial, from trial 1 on, and otherwise unchanged.
+
+    A family uses it to exchange what an observation shows of earlier trials besides the last outcome, such as the cue
+    or the symbol before it. On the other trials the outcome is exchanged alone, so that a subject which reads only how
+    the two relate depends on the percept too.
+
+    Args:
+        percept: the percept with the opposite outcome.
+        observation: [N, D] its observation, in which earlier events are exchanged too.
+    """
+    xp = np if isinstance(observation, np.ndarray) else jnp
+    odd = (percept.trial % 2 == 1).reshape(-1, *[1] * (observation.ndim - 1))
+    return percept._replace(observation=xp.where(odd, observation, percept.observation))
 
 
 def first_percept(observation: jax.Array) -> Percept:

@@ -1,6 +1,6 @@
 """Helpers of scripted subjects of `tree_choice`: they read observations, compute values, and add noise to answers."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -90,11 +90,20 @@ def no_evidence(n: int, size: int) -> Evidence:
     return Evidence(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
 
-def add_noisy_look(evidence: Evidence, percept: Percept, answer: jax.Array) -> Evidence:
-    """The evidence after one more noisy look at the answer, which is given as probabilities [N, 2].
+def add_noisy_look(
+    evidence: Evidence, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, steady: Any = False
+) -> Evidence:
+    """The evidence after one more noisy look at the answer.
 
     The noise is a hash of the observation, the trial and the tick, so it does not depend on a lifetime's place in the
     batch.
+
+    Args:
+        evidence: the evidence so far.
+        percept: what the subject observes.
+        answer: [N, 2] the answer as probabilities of the two actions.
+        signal: the size of what one look adds, one number or [N]; the standard deviation of its noise is `NOISE`.
+        steady: whether only the first look at an observation is noisy, so that later ones outweigh the noise sooner.
     """
     seen = percept.observation
     same = (seen == evidence.observation).all(-1)
@@ -102,7 +111,8 @@ def add_noisy_look(evidence: Evidence, percept: Percept, answer: jax.Array) -> E
     hashed = seen @ jnp.sin(1.0 + jnp.arange(seen.shape[-1])) + 0.7548 * percept.trial + 1.3247 * ticks
     uniform = jnp.mod(jnp.sin(12.9898 * hashed) * 43758.547, 1.0)
     noise = jax.scipy.special.ndtri(jnp.clip(uniform, 1e-4, 1.0 - 1e-4))
-    return Evidence(drift + answer[:, 1] - answer[:, 0] + NOISE * noise, ticks + 1, seen)
+    noise = jnp.where(steady & (ticks > 0), 0.0, NOISE * noise)
+    return Evidence(drift + signal * (answer[:, 1] - answer[:, 0]) + noise, ticks + 1, seen)
 
 
 def act_probabilities(drift: jax.Array) -> jax.Array:

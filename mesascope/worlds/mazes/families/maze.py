@@ -308,7 +308,8 @@ class Maze(Configured):
         cases = mazes.count_problems(self.size)
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
             cases = float(len(self.bank_tasks[1]))
-        return Plans(action, values, before, visible, ahead_doublings[..., None], cases, goal=True)
+        far = ahead_doublings[..., None]
+        return Plans(action, values, before, visible, far, cases, goal=True, ways=ways[..., None])
 
     def _measure(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """From observations [n, 4 F²], the steps to the goal [n, F²] and the cells that moves lead to [n, F², 4]."""

@@ -18,6 +18,7 @@ from mesascope.contracts.configured import (
     Array,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     keep_settings,
     name_with_settings,
@@ -235,8 +236,14 @@ class LinearRegression(Configured):
         return percept.feedback
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the sign of the outcome flipped."""
-        return percept._replace(feedback=-percept.feedback)
+        """The percept with the sign of the outcome flipped, and on odd trials with another last input.
+
+        The coordinates of the other input are those of the last one, moved by one place, with the other sign.
+        """
+        xp = np if isinstance(percept.observation, np.ndarray) else jnp
+        coming, last = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
+        opposite = percept._replace(feedback=-percept.feedback)
+        return exchange_earlier(opposite, xp.concatenate([coming, -xp.roll(last, 1, -1)], -1))
 
     def text(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""

@@ -17,6 +17,7 @@ from mesascope.contracts.configured import (
     Array,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     keep_settings,
     name_with_settings,
@@ -195,10 +196,12 @@ class MarkovChain(Configured):
         return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the next symbol in order in place of the present one."""
+        """The percept with the next symbol in order for the present one, and on odd trials for the earlier one."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
-        return self.with_outcome(percept, percept.feedback, xp.concatenate([xp.roll(now, 1, -1), before], -1))
+        now, earlier = xp.roll(now, 1, -1), xp.roll(before, 1, -1)
+        opposite = self.with_outcome(percept, percept.feedback, xp.concatenate([now, before], -1))
+        return exchange_earlier(opposite, xp.concatenate([now, earlier], -1))
 
     def sequence_log_probability(self, symbols: Any) -> np.ndarray:
         """[N] the log-probability of each sequence of symbols [N, L] given its first, under the Dirichlet prior.

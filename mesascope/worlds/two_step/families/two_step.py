@@ -21,6 +21,7 @@ from mesascope.contracts.configured import (
     Configured,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     keep_settings,
     name_with_settings,
@@ -237,6 +238,17 @@ class TwoStep(Configured):
         observation = observed(trials, self.name)
         announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
         return Plans(first[..., None], values, before, announced, np.full((*first.shape, 1), 2), 4, goal=True)
+
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
+        """The percept with the opposite pay-off, and on odd trials with the other state if the last one is shown.
+
+        Versions with two steps show at the first choice no state, and at the second the present one, which stays.
+        """
+        opposite, seen = percept._replace(feedback=1.0 - percept.feedback), percept.observation
+        if self.steps > 1:
+            return opposite
+        xp = np if isinstance(seen, np.ndarray) else jnp
+        return exchange_earlier(opposite, xp.concatenate([seen[:, 1::-1], seen[:, 2:]], -1))
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one choice in words."""

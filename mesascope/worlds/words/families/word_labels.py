@@ -20,6 +20,7 @@ from mesascope.contracts.configured import (
     Configured,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     next_percept,
     reference_roles,
@@ -193,8 +194,15 @@ class WordLabels(Configured):
         return _relabel(percept, observation[:, LAST_LABEL])
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the other label for the last item."""
-        return _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
+        """The percept with the other label for the last item, and on odd trials with the next item in its place."""
+        opposite = _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
+        seen = opposite.observation
+        following = (seen[:, LAST] + 1) % len(texts().items)
+        if isinstance(seen, np.ndarray):
+            seen = seen.copy()
+            seen[:, LAST] = following
+            return exchange_earlier(opposite, seen)
+        return exchange_earlier(opposite, seen.at[:, LAST].set(following))
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """The question about the item in `now`, the present observation [D], after the past items with their labels.
