@@ -130,7 +130,8 @@ def describe_findings(examination: Examination) -> list[str]:
         change = "changed no more than chance explains" if _null(rise) else change
         sentences.append(f"From the first tenth of a lifetime to its last quarter its {quantity} {change}.")
     heads = headlines(examination)
-    deleted, shown, reset = (heads[k] for k in ("deletion", "transplant", "reset"))
+    deleted, shown = heads["deletion"], heads["transplant"]
+    reset = find_measured(examination, "cost_of_reset: every trial", "fresh")
     if gain and deleted:
         change = _change(gain, deleted)
         sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
