@@ -195,8 +195,8 @@ def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dic
         if key not in parameters:
             error = unknown("setting", key, parameters)
             raise MesascopeError(f"The {label} has no setting {key!r}.", error.remedy)
-        usual = parameters[key].default
-        example = f"{key}={1 if usual is inspect.Parameter.empty else usual}"
+        default = parameters[key].default
+        example = f"{key}={1 if default is inspect.Parameter.empty else default}"
         result[key] = _parse_value(hints.get(key, str), text, example, f"{key}={text!r} of the {label}")
     return result
 

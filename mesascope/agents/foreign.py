@@ -49,8 +49,8 @@ def _draw_response(key: jax.Array, scores: np.ndarray, gives: str, stochastic: b
         )
     if gives == "logits" and stochastic:
         top = scores - scores.max(-1, keepdims=True)
-        stated = top - np.log(np.exp(top).sum(-1, keepdims=True))
-        return _choose(key, stated.astype(np.float32))
+        log_probs = top - np.log(np.exp(top).sum(-1, keepdims=True))
+        return _choose(key, log_probs.astype(np.float32))
     if gives == "probabilities" and stochastic:
         if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
             raise MesascopeError("The network's probabilities do not sum to 1.", "Set gives=logits or gives=values.")
@@ -98,5 +98,5 @@ class FileKind(NamedTuple):
             raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.if_missing) from None
         except Exception as error:  # whatever the reader of the broken part raises
             kind, message = type(error).__name__, str(error).strip()
-            plain = message and isinstance(error, ValueError)
-            raise self.broken(path, message if plain else f"{kind}: {message or 'no message'}") from None
+            is_value_error = message and isinstance(error, ValueError)
+            raise self.broken(path, message if is_value_error else f"{kind}: {message or 'no message'}") from None

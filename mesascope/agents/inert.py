@@ -81,13 +81,13 @@ _Reader.dispatch[pickle.BYTEARRAY8[0]] = _Reader.load_bytearray8
 
 def _guard_keys(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
     """Makes the reader refuse nested tuples as keys, because hashing them could take exponential time."""
-    usual = _Reader.dispatch[getattr(pickle, name)[0]]
+    standard_load = _Reader.dispatch[getattr(pickle, name)[0]]
 
     def load(reader: Any) -> None:
         for key in keys(reader.stack):
             if isinstance(key, tuple | frozenset) and any(isinstance(x, tuple | frozenset) for x in key):
                 raise pickle.UnpicklingError("a key of it is nested")
-        usual(reader)
+        standard_load(reader)
 
     _Reader.dispatch[getattr(pickle, name)[0]] = load
 
@@ -118,13 +118,13 @@ class _Tensors(_Reader):
         return Stored(*pid) if isinstance(pid, tuple) else super().persistent_load(pid)
 
 
-def tensors(data: bytes, after: int = 0) -> Any:
-    """The content of a pickle that may refer to numbers outside it; in the file, `after` other pickles precede it.
+def read_tensors(data: bytes, skip: int = 0) -> Any:
+    """The content of a pickle that may refer to numbers outside it; in the file, `skip` other pickles precede it.
 
     Raises:
         ValueError: it is broken, larger than LARGEST, nested too deeply, or expands to too many values.
     """
-    return _load(data, _Tensors, after)
+    return _load(data, _Tensors, skip)
 
 
 def read(data: bytes, label: str) -> Any:
@@ -139,12 +139,12 @@ def read(data: bytes, label: str) -> Any:
         raise MesascopeError(f"{label} is not a valid pickle: {error}.", "Copy or save the file again.") from None
 
 
-def _load(data: bytes, kind: Any, after: int = 0) -> Any:
+def _load(data: bytes, kind: Any, skip: int = 0) -> Any:
     if len(data) > LARGEST:
         raise ValueError(f"it has {len(data):,} bytes")
     file, found = io.BytesIO(data), None
     try:
-        for _ in range(after + 1):
+        for _ in range(skip + 1):
             found = kind(file).load()
     except Exception as error:  # whatever the reader of the broken part raises
         raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from None

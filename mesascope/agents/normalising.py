@@ -30,10 +30,10 @@ class Statistics:
     clip: float
     epsilon: float
 
-    def __call__(self, seen: np.ndarray) -> np.ndarray:
+    def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Normalises observations [N, ...] as in training."""
-        moved = (seen - self.mean) / np.sqrt(self.var + self.epsilon)
-        return np.clip(moved, -self.clip, self.clip).astype(np.float32)
+        normalised = (observations - self.mean) / np.sqrt(self.var + self.epsilon)
+        return np.clip(normalised, -self.clip, self.clip).astype(np.float32)
 
 
 def find_statistics(path: str | os.PathLike) -> list[str]:

@@ -28,7 +28,7 @@ def import_(
     if as_json:
         write_json(result)
         return
-    path = _short(result["path"])
+    path = _shorten(result["path"])
     write(f"{result['source']}: {result['says']}")
     write(
         f"Copied from {result['distribution']} {result['version']}, whose licence, {result['licence']}, "
@@ -40,9 +40,9 @@ def import_(
 @app.command("list", epilog="Example: mesascope data list")
 def list_(as_json: Json = False) -> None:
     """List the logs that can be copied, with their packages and licences."""
-    from mesascope.logs.sets import sets
+    from mesascope.logs.sets import list_sets
 
-    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in sets().items()]
+    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in list_sets().items()]
     if as_json:
         write_json(rows)
         return
@@ -70,7 +70,7 @@ def export(
     write_json({"path": str(path)}) if as_json else write(f"{path}")
 
 
-def _short(path: str) -> str:
+def _shorten(path: str) -> str:
     """The path, with ~ in place of the user's home folder."""
     try:
         return f"~/{Path(path).relative_to(Path.home()).as_posix()}"

@@ -109,7 +109,7 @@ def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bo
 
     keep_compiled(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects, bool(options.get("trust")))
-    out = runs.prepare(out or runs.unused_folder(Path("runs") / _slug(subjects), command()), command())
+    out = runs.prepare(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command()), command())
     with show_progress() as progress:
         examinations = examine(list(subjects), family, out=out, progress=progress, **options)
     _show(examinations, runs.write(examinations, out, command()), as_json)
@@ -124,13 +124,13 @@ def _show(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
     if as_json:
         write_json(runs.as_document(examinations))
         return
-    from mesascope.reporting.terminal import summary
+    from mesascope.reporting.terminal import summarise
 
-    write(summary(examinations))
+    write(summarise(examinations))
     write(f"The report: {page}")
 
 
-def _slug(subjects: Sequence[str]) -> str:
+def _make_slug(subjects: Sequence[str]) -> str:
     """Makes a folder's name from the first subject."""
     slug = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(redact(str(subjects[0]))).name)
     return slug.strip("._")[:60] or "run"

@@ -48,7 +48,7 @@ def reproduce_(
     as_json: Json = False,
 ) -> None:
     """Run a study: published, exact and our values in one table; a stopped run continues."""
-    from mesascope.reproduction.run import home, reproduce
+    from mesascope.reproduction.run import choose_folder, reproduce
 
     keep_compiled()
     with show_progress() as progress:
@@ -56,10 +56,10 @@ def reproduce_(
     if as_json:
         write_json(results)
         return
-    from mesascope.cli.console import outcome
+    from mesascope.cli.console import make_study_tables
 
-    write(outcome(results))
-    write(f"The table and the figure: {out or home(results)}")
+    write(make_study_tables(results))
+    write(f"The table and the figure: {out or choose_folder(results)}")
 
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
@@ -72,7 +72,7 @@ def validate_(
     as_json: Json = False,
 ) -> None:
     """Run the instrument over every scripted subject with a known answer; exit 1 if it misses its bounds."""
-    from mesascope.cli.console import validation
+    from mesascope.cli.console import make_validation_tables
     from mesascope.files import cache
     from mesascope.validation.ladder import results_folder, validate
 
@@ -80,7 +80,7 @@ def validate_(
     folder = results_folder(cache("validation"), quick, seeds, first, lifetimes)
     with show_progress() as progress:
         results = validate(quick, seeds, first, lifetimes, progress, workers=workers, folder=folder)
-    write_json(results) if as_json else write(validation(results))
+    write_json(results) if as_json else write(make_validation_tables(results))
     shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:
         raise typer.Exit(1)

@@ -179,9 +179,9 @@ class Family(eqx.Module):
             )
         trials = self.split(split).trials
         means = np.asarray(_score_every_action(self, tasks, trials))
-        others = _score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
-        blind = np.asarray(others).mean(0).argmax(-1)  # [T]
-        return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
+        values = _score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
+        return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
@@ -319,8 +319,8 @@ def draw_bank(
 
 def pick(key: jax.Array, bank: Any, n: int) -> Any:
     """Draws n tasks uniformly from a bank, so that the leaves' leading axis M becomes n."""
-    which = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
-    return jax.tree.map(lambda x: x[which], bank)
+    indices = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
+    return jax.tree.map(lambda x: x[indices], bank)
 
 
 @functools.lru_cache(maxsize=256)

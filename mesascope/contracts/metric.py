@@ -140,13 +140,13 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     Raises:
         DoesNotApply: the split or the condition was not run, for example because the condition makes no sense there.
     """
-    selected = fresh(trials) if split == "fresh" else trials.get(split)
-    if selected is None:
+    split_trials = fresh(trials) if split == "fresh" else trials.get(split)
+    if split_trials is None:
         raise DoesNotApply(f"the split {split!r} was not run")
-    label = catalogue.make("conditions", spell_out(condition, selected.sizes["trial"])).label
-    if label not in selected.condition.values:
-        raise DoesNotApply(f"the condition {label!r} was not run on {selected.attrs.get('family', 'this family')}")
-    return selected.sel(condition=label)
+    label = catalogue.make("conditions", spell_out(condition, split_trials.sizes["trial"])).label
+    if label not in split_trials.condition.values:
+        raise DoesNotApply(f"the condition {label!r} was not run on {split_trials.attrs.get('family', 'this family')}")
+    return split_trials.sel(condition=label)
 
 
 def require_choices(trials: xr.Dataset) -> xr.Dataset:

@@ -13,7 +13,7 @@ from typing import Any
 from mesascope.cruxes.answers import Answer, solve
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.claims import NUMERIC, Claim, Content, Conventions, Refusal
-from mesascope.cruxes.language import SURE, Event, negate, parse, require_known, same
+from mesascope.cruxes.language import SURE, Event, match, negate, parse, require_known
 from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
@@ -107,8 +107,8 @@ class Argument:
         for refusal in self.content.refusals:
             if refusal.by == person:
                 for name in refusal.of:
-                    refused = self.content.claims[name].event
-                    if refused is not None and _decides(refused, event):
+                    refused_event = self.content.claims[name].event
+                    if refused_event is not None and _decides(refused_event, event):
                         return refusal
         return None
 
@@ -179,17 +179,17 @@ class Argument:
         """
         self.person(person)
         event, condition = self.default_question(person, target, condition)
-        empty = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
+        no_answer = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
         refusal = self.refusal(person, event)
         if refusal is not None:
-            return replace(empty, status="refused", refusal=refusal)
+            return replace(no_answer, status="refused", refusal=refusal)
         claims, reading = self.numeric_claims(person), self.conventions.reading
         polytope, values = self.polytope(person), {c.id: self.value_of(c) for c in claims}
         answer = solve(
             person, polytope, event, condition, engine, reading=reading, values=values, draws=draws, seed=seed
         )
         if answer.status == "implied" and any(
-            same(c.given, condition) and c.event is not None and _decides(c.event, event) for c in claims
+            match(c.given, condition) and c.event is not None and _decides(c.event, event) for c in claims
         ):
             answer = replace(answer, status="stated")
         if not wordings:
@@ -200,7 +200,7 @@ class Argument:
             try:
                 others[label] = argument.answer(person, event, condition, engine, draws, seed=seed, wordings=False)
             except MesascopeError as error:
-                others[label] = replace(empty, assumptions=(str(error),))
+                others[label] = replace(no_answer, assumptions=(str(error),))
         return replace(answer, wordings=others)
 
     def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ class Argument:
 
 def _decides(one: Event, other: Event) -> bool:
     """Whether an event is equivalent to another event or to its complement."""
-    return same(one, other) or same(one, negate(other))
+    return match(one, other) or match(one, negate(other))
 
 
 _VERBS = {

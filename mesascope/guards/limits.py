@@ -38,10 +38,10 @@ def file_size(path: str | os.PathLike) -> int:
     return status.st_size
 
 
-def read(path: str | os.PathLike, most: int) -> bytes:
-    """Reads a file if it has at most `most` bytes."""
-    if (found := file_size(path)) > most:
-        raise ValueError(f"it has {found:,} bytes, and at most {most:,} are read")
+def read(path: str | os.PathLike, largest: int) -> bytes:
+    """Reads a file if it has at most `largest` bytes."""
+    if (found := file_size(path)) > largest:
+        raise ValueError(f"it has {found:,} bytes, and at most {largest:,} are read")
     return Path(path).read_bytes()
 
 
@@ -62,44 +62,44 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def check_nesting(value: Any, inside: Callable[[Any], list[Any]]) -> None:
+def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
     """Refuses data that is nested too deeply, expands to too many values, or contains itself.
 
     Args:
         value: plain data.
-        inside: a function that lists the values directly inside a value.
+        list_parts: a function that lists the values directly inside a value.
     """
     measured: dict[int, tuple[int, int]] = {}
     open_: set[int] = set()
-    waiting = [(value, False)]
-    while waiting:
-        current, finished = waiting.pop()
-        if id(current) in measured:
+    queue = [(value, False)]
+    while queue:
+        item, finished = queue.pop()
+        if id(item) in measured:
             continue
-        parts = inside(current)
+        parts = list_parts(item)
         if not finished:
-            if id(current) in open_:
+            if id(item) in open_:
                 raise ValueError("it contains itself")
-            open_.add(id(current))
-            waiting.append((current, True))
-            waiting += [(x, False) for x in parts]
+            open_.add(id(item))
+            queue.append((item, True))
+            queue += [(x, False) for x in parts]
             continue
-        open_.discard(id(current))
-        below = [measured[id(x)] for x in parts]
-        nodes, depth = 1 + sum(n for n, _ in below), 1 + max((d for _, d in below), default=0)
+        open_.discard(id(item))
+        part_depths = [measured[id(x)] for x in parts]
+        nodes, depth = 1 + sum(n for n, _ in part_depths), 1 + max((d for _, d in part_depths), default=0)
         if nodes > NODES or depth > DEEP:
             raise ValueError("it is nested too deeply, or unrolls to too much")
-        measured[id(current)] = (nodes, depth)
+        measured[id(item)] = (nodes, depth)
 
 
 def zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
     """The members of a zip by name, after checks of names and sizes."""
     members = archive.infolist()
-    named = {x.filename: x for x in members}
-    if len(named) < len(members):
+    by_name = {x.filename: x for x in members}
+    if len(by_name) < len(members):
         raise ValueError("two of its members have one name")
     check_ratio(sum(x.file_size for x in members), stored)
-    return named
+    return by_name
 
 
 def check_npz(path: str | os.PathLike) -> None:
@@ -125,15 +125,15 @@ def check_netcdf(path: str | os.PathLike) -> None:
     """Checks the groups, variables and attributes of a netCDF 4 file."""
     import h5py
 
-    stored, seen, objects, total = file_size(path), set(), 0, 0
+    stored, visited, objects, total = file_size(path), set(), 0, 0
     with h5py.File(path, "r") as file:
-        waiting: list[tuple[Any, int]] = [(file, 0)]
-        while waiting:
-            group, depth = waiting.pop()
+        queue: list[tuple[Any, int]] = [(file, 0)]
+        while queue:
+            group, depth = queue.pop()
             place = h5py.h5o.get_info(group.id).addr  # pyright: ignore[reportAttributeAccessIssue]
-            if place in seen or depth > GROUPS:
+            if place in visited or depth > GROUPS:
                 raise ValueError("its groups are nested too deeply, or in a circle")
-            seen.add(place)
+            visited.add(place)
             objects += len(group)
             if objects > OBJECTS:
                 raise ValueError(f"it contains more than {OBJECTS:,} variables")
@@ -144,9 +144,9 @@ def check_netcdf(path: str | os.PathLike) -> None:
                 node = group[name]
                 _check_attributes(node)
                 if isinstance(node, h5py.Group):
-                    waiting.append((node, depth + 1))
+                    queue.append((node, depth + 1))
                 elif isinstance(node, h5py.Dataset):
-                    total += _variable_size(node)
+                    total += _measure_variable(node)
                     check_ratio(total, stored)
 
 
@@ -156,8 +156,8 @@ def _check_attributes(node: Any) -> None:
 
     for name in node.attrs:
         attribute = node.attrs.get_id(name)
-        most = DEEP if h5py.check_vlen_dtype(attribute.dtype) or _is_variable_text(attribute.dtype) else NODES
-        if math.prod(attribute.shape or ()) > most or attribute.dtype.itemsize > SLACK:
+        largest = DEEP if h5py.check_vlen_dtype(attribute.dtype) or _is_variable_text(attribute.dtype) else NODES
+        if math.prod(attribute.shape or ()) > largest or attribute.dtype.itemsize > SLACK:
             raise ValueError(f"its attribute {name!r} is too large")
 
 
@@ -169,7 +169,7 @@ def _is_variable_text(kind: Any) -> bool:
     return text is not None and text.length is None
 
 
-def _variable_size(variable: Any) -> int:
+def _measure_variable(variable: Any) -> int:
     """The bytes that a variable needs in memory; refuses variables that mesascope does not read."""
     import h5py
 
@@ -181,7 +181,7 @@ def _variable_size(variable: Any) -> int:
     if _is_variable_text(variable.dtype):
         if count > STRINGS:
             raise ValueError(f"{variable.name!r} contains {count:,} texts")
-        return _text_size(variable)
+        return _measure_texts(variable)
     if variable.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(variable.dtype):
         raise ValueError(f"{variable.name!r} contains {variable.dtype}")
     chunk = math.prod(variable.chunks or ()) * variable.dtype.itemsize
@@ -192,7 +192,7 @@ def _variable_size(variable: Any) -> int:
     return max(count * variable.dtype.itemsize, chunk)
 
 
-def _text_size(variable: Any) -> int:
+def _measure_texts(variable: Any) -> int:
     """The total bytes of a variable's texts."""
     total = 0
     for place in itertools.product(*map(range, variable.shape)):
@@ -212,9 +212,9 @@ def _check_chunks(variable: Any, chunk: int) -> None:
 
     variable.id.chunk_iter(look)
     for offset in offsets:
-        _, packed = variable.id.read_direct_chunk(offset)
+        _, chunk_bytes = variable.id.read_direct_chunk(offset)
         unzip = zlib.decompressobj()
-        unzip.decompress(packed, chunk)
+        unzip.decompress(chunk_bytes, chunk)
         if unzip.decompress(unzip.unconsumed_tail, 1):
             raise ValueError(f"a chunk of {variable.name!r} unpacks to more than its {chunk:,} bytes")
 
@@ -290,6 +290,6 @@ def read_parquet(path: str | os.PathLike) -> Any:
         column = table.column(i)
         if pa.types.is_dictionary(column.type) and name in names:
             lengths = (pc.take(pc.binary_length(c.dictionary), c.indices) for c in column.chunks)
-            check_ratio(sum(pc.sum(each).as_py() or 0 for each in lengths), file_size(path))
+            check_ratio(sum(pc.sum(column_lengths).as_py() or 0 for column_lengths in lengths), file_size(path))
             table = table.set_column(i, name, column.cast(column.type.value_type))
     return table

@@ -18,7 +18,7 @@ import xarray as xr
 from mesascope.errors import MesascopeError
 from mesascope.formats import TRIALS
 from mesascope.logs.codes import MOST_CHOICES
-from mesascope.logs.columns import Roles, labels, natural_key, numbers, resolve, spell_role
+from mesascope.logs.columns import Roles, make_sort_key, read_labels, read_numbers, resolve, spell_role
 from mesascope.logs.payoffs import read_feedback, read_latents
 from mesascope.logs.stages import read_offered, read_stages
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
@@ -67,21 +67,21 @@ def read_log(
     table = open_table(source)
     roles = resolve(table, columns)
     life, owners, place, place_notes = _find_places(table, roles)
-    chosen, offered, unread, offered_notes = read_offered(table, roles, None if choices is None else int(choices))
+    chosen, offered, skipped, offered_notes = read_offered(table, roles, None if choices is None else int(choices))
     feedback, feedback_notes = read_feedback(table, roles, chosen.action, life, place)
     latents, unused_payoffs, payoff_notes = read_latents(table, roles, chosen, feedback, life, place=place)
     stages, unused_stages, stage_notes = read_stages(table, roles, chosen, None if owners is None else owners[life])
-    unread |= unused_payoffs | unused_stages
+    skipped |= unused_payoffs | unused_stages
     trials = _fill_grid(chosen.action, {"feedback": feedback, **latents, **offered, **stages}, life, place)
     if owners is not None:
         trials = trials.assign_coords(participant=("lifetime", owners))
-    used = {role: names for role, names in roles.of.items() if role not in unread}
-    spare = [str(c) for c in table.frame.columns if not any(c in names for names in used.values())]
+    roles_used = {role: names for role, names in roles.of.items() if role not in skipped}
+    unread_columns = [str(c) for c in table.frame.columns if not any(c in names for names in roles_used.values())]
     notes = [
         f"{count_noun(len(table.frame), 'row')} of {table.name}.",
         *table.notes,
-        f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(used.items()))}.",
-        *(f"Columns that were not read: {list_names(spare)}." for _ in spare[:1]),
+        f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(roles_used.items()))}.",
+        *(f"Columns that were not read: {list_names(unread_columns)}." for _ in unread_columns[:1]),
         *roles.notes,
         *place_notes,
         *_describe_amount(trials),
@@ -113,7 +113,7 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
-    place = {name: i for i, name in enumerate(sorted(set(ids), key=natural_key))}
+    place = {name: i for i, name in enumerate(sorted(set(ids), key=make_sort_key))}
     return trials.assign_coords(participant=("lifetime", np.array([place[i] for i in ids])))
 
 
@@ -123,9 +123,9 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
 
     names = [str(n) for n in dict.fromkeys([*data.variables, *data.dims])]
     roles = resolve(Table(pd.DataFrame(columns=names), "the Dataset", "row", 0), columns)
-    used = [c for role in roles.of.values() for c in role]
+    role_columns = [c for role in roles.of.values() for c in role]
     dims = data[roles.of["action"][0]].dims
-    for name in used:
+    for name in role_columns:
         if name in data.variables and not set(data[name].dims) <= set(dims):
             raise MesascopeError(
                 f"{quote(name)} has the axes {list_names(data[name].dims)}, the action has {list_names(dims)}.",
@@ -141,12 +141,12 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     """The lifetime of each row, the participant of each lifetime, each row's position in its lifetime, and notes."""
     parts = [c for role in ("participant", "lifetime") for c in roles.of.get(role, [])]
     life = np.zeros(len(table.frame), np.int64)
-    person, outer = None, life
+    person, group = None, life
     for column in parts:
-        codes, names = labels(table, column)
+        codes, names = read_labels(table, column)
         remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
         table.refuse(codes < 0, column, "{place} is empty ({rows}), so it is not known whose trial it is.", remedy)
-        outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
+        group, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
             person = codes
     n = int(life.max()) + 1
@@ -171,7 +171,7 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
         place = _rank(life, np.arange(len(life)), size)
         place_notes = ["No column numbers the trials: within a lifetime the order of the rows counts."]
     else:
-        place, place_notes = _place_by_number(table, column, life, [outer[first], owners], size, parts=parts)
+        place, place_notes = _place_by_number(table, column, life, [group[first], owners], size, parts=parts)
     if n * (int(place.max()) + 1) > max(20 * len(life), 50_000_000):
         raise MesascopeError(
             f"There are {n:,} lifetimes, most of {int(np.median(size)):,} trials and one of "
@@ -194,30 +194,30 @@ def _place_by_number(
 ) -> tuple[np.ndarray, list[str]]:
     """The position of each row according to its trial number, with gaps left as gaps; and notes."""
     notes: list[str] = []
-    number = numbers(table, column, "trial", largest=2.0**53)
+    number = read_numbers(table, column, "trial", largest=2.0**53)
     remedy = f"Leave such rows out, or go by the order of the rows: {spell_role('trial', '')}."
-    for bad, fault in (
+    for is_bad, fault in (
         (np.isnan(number), "is empty, so the trial has no position"),
         (number != np.round(number), "is not a whole number"),
         (number < 0, "is a negative trial number"),
     ):
-        table.refuse(bad, column, f"{{place}}: {{cell}} {fault} ({{rows}}).", remedy)
+        table.refuse(is_bad, column, f"{{place}}: {{cell}} {fault} ({{rows}}).", remedy)
     number = number.astype(np.int64)
     step = int(np.gcd.reduce(number - number.min()))
     if step > 1:
         notes.append(f"Trials are numbered in steps of {step:,}.")
     order = np.lexsort((number, life))
-    same = (np.diff(life[order]) == 0) & (np.diff(number[order]) == 0)
-    if same.any():
-        at = int(np.flatnonzero(same)[0])
-        one, two = sorted((int(order[at]), int(order[at + 1])))
+    is_repeat = (np.diff(life[order]) == 0) & (np.diff(number[order]) == 0)
+    if is_repeat.any():
+        at = int(np.flatnonzero(is_repeat)[0])
+        first_row, second_row = sorted((int(order[at]), int(order[at + 1])))
         owner = f"by {list_names(parts)} they" if parts else "no column names a participant, so they"
-        unread = [str(c) for c in table.frame.columns if c != column and c not in parts]
+        unread_columns = [str(c) for c in table.frame.columns if c != column and c not in parts]
         raise MesascopeError(
-            f"{table.place(two, column)}: trial {number[two]} is there already, in {table.row(one)}; "
-            f"{owner} are one lifetime ({count_noun(int(same.sum()), 'such row')}).",
+            f"{table.place(second_row, column)}: trial {number[second_row]} is there already, in {table.row(first_row)}; "
+            f"{owner} are one lifetime ({count_noun(int(is_repeat.sum()), 'such row')}).",
             f"Leave one out, or name the columns that tell lifetimes apart, {spell_role('lifetime')}; "
-            f"the others are {list_names(unread)}.",
+            f"the others are {list_names(unread_columns)}.",
         )
     ends = np.cumsum(size) - 1
     place = (number - number.min()) // max(step, 1)
@@ -240,8 +240,8 @@ def _place_by_number(
 def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
     """Whether the ranges within every group are disjoint, and some group has several ranges."""
     order = np.lexsort((low, group))
-    near = np.diff(group[order]) == 0
-    return bool((near.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[near].all())
+    same_group = np.diff(group[order]) == 0
+    return bool((same_group.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[same_group].all())
 
 
 def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray) -> xr.Dataset:
@@ -265,11 +265,11 @@ def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndar
 
 def _describe_amount(trials: xr.Dataset) -> list[str]:
     """Notes on how many lifetimes and trials there are, with a warning if there are too few."""
-    present = (trials.action.values[0] >= 0).sum(-1)
+    made = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
-    spread = f"{present.min():,} to {present.max():,}" if present.min() < present.max() else f"{present.max():,}"
+    spread = f"{made.min():,} to {made.max():,}" if made.min() < made.max() else f"{made.max():,}"
     amount = f"{spread} trials with a choice, padded to {length:,}"
-    notes = [f"{count_noun(n, 'lifetime')} of {amount if present.min() < length else count_noun(length, 'trial')}."]
+    notes = [f"{count_noun(n, 'lifetime')} of {amount if made.min() < length else count_noun(length, 'trial')}."]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:

@@ -126,7 +126,7 @@ def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
     if not path.exists():
         return Checkpoint(initial, 0, 0, 0, ())
     metadata = check_identity(run, path)
-    arrays, rest = eqx.partition(initial, _is_array)
+    arrays, static = eqx.partition(initial, _is_array)
     leaves, structure = jax.tree.flatten(arrays)
     try:
         tensors = load(path.read_bytes())
@@ -137,7 +137,7 @@ def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
         done, steps, turns = (int(metadata[name]) for name in ("done", "steps", "round"))
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew.") from None
-    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in saved]), rest)
+    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in saved]), static)
     return Checkpoint(state, done, steps, turns, ())
 
 

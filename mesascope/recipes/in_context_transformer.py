@@ -23,7 +23,7 @@ from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.recipes.descent import MANY, as_arrays, check
-from mesascope.recipes.lives import scale, trained_split
+from mesascope.recipes.lives import find_scale, find_split
 from mesascope.recipes.updates import train
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
@@ -112,8 +112,8 @@ def recipe(
 
     @functools.cache
     def plan() -> Plan:  # computed on the first update, after the settings have been checked
-        apart = scale(family)
-        return Plan(room=apart.best - apart.chance, **data)
+        gain_scale = find_scale(family)
+        return Plan(room=gain_scale.best - gain_scale.chance, **data)
 
     def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
         return update(key, number, network, memory, family, plan=plan(), lifetimes=lifetimes)
@@ -153,14 +153,14 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollou
         act: the action on every trial.
     """
     start = family.begin(address(key, "begin"), tasks)
-    kind = jnp.float32 if family.choices is None else jnp.int32
-    acts = jnp.full(start[1].action.shape, act, kind)
+    dtype = jnp.float32 if family.choices is None else jnp.int32
+    acts = jnp.full(start[1].action.shape, act, dtype)
 
     def run_trial(life, t):
         state, percept = life
-        own = address(key, "pay", t)
-        later, after, _ = family.step(own, tasks, state, acts)
-        return (later, after), Rollout(percept, state, after, own)
+        trial_key = address(key, "pay", t)
+        next_state, after, _ = family.step(trial_key, tasks, state, acts)
+        return (next_state, after), Rollout(percept, state, after, trial_key)
 
     return jax.lax.scan(run_trial, start, jnp.arange(family.horizon))[1]
 
@@ -183,20 +183,20 @@ def update(
     Returns:
         The network and Adam's memory after the update, and the batch's mean score.
     """
-    tasks = trained_split(family).draw(address(key, "tasks"), lifetimes)
+    tasks = find_split(family).draw(address(key, "tasks"), lifetimes)
     rollout = roll_out(address(key, "lives"), family, tasks)
-    arrays, still = eqx.partition(network, eqx.is_array)
+    arrays, static = eqx.partition(network, eqx.is_array)
 
     def objective(arrays):
-        return loss(eqx.combine(arrays, still), family, tasks, rollout, plan.room)
+        return loss(eqx.combine(arrays, static), family, tasks, rollout, plan.room)
 
     slope, score = jax.grad(objective, has_aux=True)(arrays)
     change, state = ADAM.update(slope, state)
-    rising = jnp.minimum((number + 1) / jnp.maximum(plan.warmup, 1), 1.0)
+    warmup_factor = jnp.minimum((number + 1) / jnp.maximum(plan.warmup, 1), 1.0)
     past = jnp.maximum(number - plan.warmup, 0) / jnp.maximum(plan.updates - plan.warmup, 1)
     size = plan.final_rate + (plan.rate - plan.final_rate) * 0.5 * (1 + jnp.cos(jnp.pi * past))
-    arrays = jax.tree.map(lambda a, c: a - rising * size * c, arrays, change)
-    return eqx.combine(arrays, still), state, score
+    arrays = jax.tree.map(lambda a, c: a - warmup_factor * size * c, arrays, change)
+    return eqx.combine(arrays, static), state, score
 
 
 def loss(

@@ -74,7 +74,7 @@ def recipe(
             f"{family.name} does not show what should have been predicted.",
             "Train on a family that does, such as beta_bernoulli, or by another recipe.",
         )
-    return train("predict", family, settings, improve_on_lifetimes(family, settings, lesson), out, progress=progress)
+    return train("predict", family, settings, improve_on_lifetimes(family, settings, learn), out, progress=progress)
 
 
 def shows_target(family: Family) -> bool:
@@ -83,7 +83,7 @@ def shows_target(family: Family) -> bool:
     return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
-def lesson(network: Recurrent, batch: Batch, /) -> Objective:
+def learn(network: Recurrent, batch: Batch, /) -> Objective:
     """Runs a batch of lifetimes, and returns the objective of predicting the targets along them."""
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
     return Objective(Examples(lives.encoded, lives.target), loss, lives.score.mean())

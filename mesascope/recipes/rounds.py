@@ -155,8 +155,8 @@ def _truncate(curve: Path, done: int) -> None:
             f"{str(curve)!r} is not the curve of a training and would be overwritten.", "Name another --out."
         )
     if head == HEAD:
-        complete = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
-        curve.write_text("".join([head, *(x for x in complete if int(x.partition(",")[0]) <= done)]))
+        points = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
+        curve.write_text("".join([head, *(x for x in points if int(x.partition(",")[0]) <= done)]))
     else:
         curve.unlink(missing_ok=True)  # the run was stopped while it wrote the first line
 

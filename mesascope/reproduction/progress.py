@@ -36,11 +36,11 @@ class Message:
         if self.in_order:
             self.shares[:place] = [1.0] * place
         self.shares[place] = share
-        per = {}
-        for kind, guess in GUESS.items():
-            measured = [s for k, s in dict(self.seconds).items() if k.startswith(f"{kind} ")] or [guess]
-            per[kind] = sum(measured) / len(measured)
-        cost = [per[u.kind] for u in self.plan]
+        seconds_per_unit = {}
+        for kind, default in GUESS.items():
+            measured = [s for k, s in dict(self.seconds).items() if k.startswith(f"{kind} ")] or [default]
+            seconds_per_unit[kind] = sum(measured) / len(measured)
+        cost = [seconds_per_unit[u.kind] for u in self.plan]
         done = sum(c * s for c, s in zip(cost, self.shares, strict=True))
         self.most = max(self.most, min(done / sum(cost), 1.0))  # the estimated costs change
         self.progress(self.most, doing)
@@ -63,7 +63,7 @@ class Relay:
 @contextlib.contextmanager
 def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
     """Passes on the reports of every `Relay`, in a thread; the folder exists only within this context."""
-    over = threading.Event()
+    finished = threading.Event()
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     folder.mkdir()
 
@@ -71,7 +71,7 @@ def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> I
         texts: dict[Path, str] = {}
         last = False
         while not last:
-            last = over.wait(OFTEN)  # then looks one last time
+            last = finished.wait(OFTEN)  # then looks one last time
             for path in folder.glob("[0-9]*"):
                 text = path.read_text()
                 if texts.get(path) != text:
@@ -84,6 +84,6 @@ def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> I
     try:
         yield
     finally:
-        over.set()
+        finished.set()
         thread.join()
         shutil.rmtree(folder, ignore_errors=True)

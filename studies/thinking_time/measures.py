@@ -12,11 +12,11 @@ import numpy as np
 
 from mesascope.agents.networks.thinking_network import (
     ThinkingNetwork,
-    logits,
+    find_logits,
+    make_state,
     project_input,
     run_layers,
-    tick,
-    zero_state,
+    run_tick,
 )
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.keys import fold_address
@@ -109,19 +109,19 @@ def _over(lived: Rollouts, name: str, read: Callable[..., Any]) -> np.ndarray:
 
 def _plans(network: ThinkingNetwork, held: jax.Array) -> jax.Array:
     """[N, F, F] the move of the plan at every cell."""
-    return logits(network.weights, held).argmax(-1)
+    return find_logits(network.weights, held).argmax(-1)
 
 
 def _curve(network: ThinkingNetwork, held: jax.Array, problem: mazes.Problem, read: Any, ticks: int) -> jax.Array:
     """[ticks, …] what `read` gives of what is held after every tick."""
-    pictures = mazes.planes(problem)
+    pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return read(run_layers(network.weights, pictures))[None]
     mix, bias = network.weights.mix[0], network.weights.bias[0]
     given, inside = project_input(mix, pictures), pictures[..., -1:]
 
     def once(held, _):
-        held = tick(mix, bias, held, given, inside)
+        held = run_tick(mix, bias, held, given, inside)
         return held, read(held)
 
     return jax.lax.scan(once, held, None, length=ticks)[1]
@@ -129,13 +129,13 @@ def _curve(network: ThinkingNetwork, held: jax.Array, problem: mazes.Problem, re
 
 def _thought(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.Array:
     """What is held after so many ticks from nothing."""
-    pictures = mazes.planes(problem)
+    pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return run_layers(network.weights, pictures)
     mix, bias = network.weights.mix[0], network.weights.bias[0]
     given, inside = project_input(mix, pictures), pictures[..., -1:]
-    start = zero_state(network.weights, pictures)
-    return jax.lax.fori_loop(0, ticks, lambda _, held: tick(mix, bias, held, given, inside), start)
+    start = make_state(network.weights, pictures)
+    return jax.lax.fori_loop(0, ticks, lambda _, held: run_tick(mix, bias, held, given, inside), start)
 
 
 def _at(values: jax.Array, cell: jax.Array) -> jax.Array:
@@ -149,8 +149,8 @@ def _solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: bool =
     """[ticks, N] whether the plan leads from the start to the goal; or the part of the cells where it is right."""
     opens, goal, starts = family._drawn(key, BATCH, family.size)
     problem, start = mazes.Problem(opens, goal), starts[:, 0]
-    ways, far = mazes.right_moves(problem), mazes.distances(problem)
-    back = mazes.distances(mazes.Problem(opens, start))
+    ways, far = mazes.find_right_moves(problem), mazes.measure_distances(problem)
+    back = mazes.measure_distances(mazes.Problem(opens, start))
     between = far + back == _at(far, start)[:, None, None]  # on the way, of which a perfect maze has one
 
     def read(held):
@@ -159,7 +159,7 @@ def _solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: bool =
             return (right & (far > 0)).sum((1, 2)) / (far > 0).sum((1, 2))
         return (right | ~between | (far == 0)).all((1, 2))
 
-    return _curve(network, zero_state(network.weights, mazes.planes(problem)), problem, read, MOST)
+    return _curve(network, make_state(network.weights, mazes.draw_planes(problem)), problem, read, MOST)
 
 
 @compiled
@@ -168,7 +168,7 @@ def _followed(key: jax.Array, family: Any, network: ThinkingNetwork, thought: in
     opens, goal, starts = family._drawn(key, BATCH, family.size)
     old, start = mazes.Problem(opens, goal), starts[:, 0]
     new = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), old, start))
-    was, now = (_at(mazes.right_moves(p), start) for p in (old, new))
+    was, now = (_at(mazes.find_right_moves(p), start) for p in (old, new))
     held = _thought(network, old, thought)
     act = _at(_plans(network, held), start)
     asked = ~(was & now).any(-1) & now.any(-1) & was[jnp.arange(BATCH), act]
@@ -192,13 +192,13 @@ def _overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, radius: 
     away = jnp.abs(row - (start // size)[:, None, None]) + jnp.abs(column - (start % size)[:, None, None])
     beyond = away > radius
     held, other = (_thought(network, p, thought) for p in (one, two))
-    was, now = (_at(mazes.right_moves(p), start) for p in (one, two))
+    was, now = (_at(mazes.find_right_moves(p), start) for p in (one, two))
     each = jnp.arange(BATCH)
-    back = mazes.distances(mazes.Problem(opens, start))
+    back = mazes.measure_distances(mazes.Problem(opens, start))
     asked = ~(was & now).any(-1) & was[each, _at(_plans(network, held), start)]
     asked &= now.any(-1) & now[each, _at(_plans(network, other), start)]
     for problem in (one, two):  # the way to each goal is out of the radius after r + 1 steps
-        far = mazes.distances(problem)
+        far = mazes.measure_distances(problem)
         way = far + back == _at(far, start)[:, None, None]
         asked &= (way & beyond & (back == radius + 1)).any((1, 2))
     mixed = jnp.where(beyond[..., None], other, held)

@@ -11,7 +11,7 @@ import pytest
 
 from mesascope import cruxes
 from mesascope.cruxes.language import parse
-from mesascope.cruxes.texts import tell_answer
+from mesascope.cruxes.texts import describe_answer
 from mesascope.errors import MesascopeError
 
 from .fixtures import small
@@ -73,10 +73,10 @@ def test_a_bridge_is_never_printed_as_a_claim():
         for answer in (argument.answer(person, "X"), argument.translate("fix_cheap", to=person)):
             assert not bridges & set(answer.claims)
             assert set(answer.claims) <= {c.id for c in argument.content.claims.values() if person in c.by}
-            for line in tell_answer(answer):
+            for line in describe_answer(answer):
                 if line.strip().startswith("claims of"):
                     assert not bridges & set(line.replace(",", " ").split())
-    assert any("bridges of the modeller: b1" in line for line in tell_answer(argument.answer("lister")))
+    assert any("bridges of the modeller: b1" in line for line in describe_answer(argument.answer("lister")))
     with pytest.raises(MesascopeError, match="never a claim"):
         small('a1 = { for = "ann", rule = "X <-> A" }\n')
 

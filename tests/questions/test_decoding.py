@@ -15,7 +15,7 @@ from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.questions.activations.belief_edit import exchange_beliefs
-from mesascope.questions.activations.decoding import Moments, beliefs, first_lifetimes
+from mesascope.questions.activations.decoding import Moments, find_beliefs, first_lifetimes
 from mesascope.rollouts.replays import Replays, replay
 from mesascope.rollouts.rollouts import rollout
 
@@ -97,7 +97,7 @@ def test_beliefs_are_the_moments_of_a_beta(found):
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
     lived = rollout(catalogue.make("subjects", "uniform", family), family, "fresh", 7, 1)
     seen = first_lifetimes(lived, 7)[1]
-    told = beliefs(seen)
+    told = find_beliefs(seen)
     posterior = stats.beta(1 + seen.counts[3, 9, 1, 0], 1 + seen.counts[3, 9, 1, 1])
     assert told["posterior means"][3, 9, 1] == pytest.approx(posterior.mean(), abs=1e-6)
     assert told["posterior standard deviations"][3, 9, 1] == pytest.approx(posterior.std(), abs=1e-6)

@@ -101,8 +101,8 @@ def test_a_network_plans_alike_in_a_field_of_any_size(seen):
     framed = mazes.Problem(mazes.frame_maze(problem.opens, 14), mazes.renumber_cell(problem.goal, FIELD, 14))
     held = []
     for p in (problem, framed):
-        pictures = mazes.planes(p)
-        start = networks.zero_state(subject.weights, pictures)
+        pictures = mazes.draw_planes(p)
+        start = networks.make_state(subject.weights, pictures)
         held.append(np.asarray(networks.run_ticks(subject.weights, start, pictures, 5)))
     assert held[1][:, :5, :5] == pytest.approx(held[0][:, :5, :5], abs=1e-6)
     assert (held[1][:, 5:] == 0).all() and (held[0][:, :, 5:] == 0).all()
@@ -163,7 +163,7 @@ def test_what_it_refuses(tmp_path):
     with pytest.raises(MesascopeError, match="ticks=0"):
         make("subjects", "thinking_network:path=x,ticks=0", HOME)
     with pytest.raises(MesascopeError, match="shows no fields"):
-        networks.field_shape(make("families", "bernoulli_bandit"))
+        networks.find_shape(make("families", "bernoulli_bandit"))
 
 
 SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layered": (17, 0.5)}

@@ -82,7 +82,7 @@ def test_values_are_those_of_plain_loops():
         x = np.maximum(out, 0)
     x = np.maximum(x.reshape(2, -1) @ np.asarray(weights.hidden, float) + np.asarray(weights.hidden_bias), 0)
     x = x @ np.asarray(weights.value, float) + np.asarray(weights.value_bias)
-    got = q_network.values(weights, jnp.asarray(frames), tuple(s for _, s, _ in q_network.LAYERS))
+    got = q_network.find_values(weights, jnp.asarray(frames), tuple(s for _, s, _ in q_network.LAYERS))
     assert np.allclose(got, x, rtol=1e-4)
 
 

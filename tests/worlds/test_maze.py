@@ -44,8 +44,8 @@ def known(observation):
     problem, here = mazes.parse_observation(observation)
     rows, n = jnp.arange(len(here)), len(here)
     return (
-        mazes.right_moves(problem).reshape(n, -1, 4)[rows, here],
-        mazes.passable(problem.opens).reshape(n, -1, 4)[rows, here],
+        mazes.find_right_moves(problem).reshape(n, -1, 4)[rows, here],
+        mazes.find_open_moves(problem.opens).reshape(n, -1, 4)[rows, here],
         here,
     )
 
@@ -120,7 +120,7 @@ def test_what_walks_bring_is_counted_over_every_walk():
         told = home.latents(jax.tree.map(jnp.asarray, tasks), split)
         for n, t in itertools.product(range(4), (1, 3)):
             phase = int(t >= 2)
-            can = np.asarray(mazes.passable(jnp.asarray(tasks.opens[n, phase])[None]))[0].reshape(-1, 4)
+            can = np.asarray(mazes.find_open_moves(jnp.asarray(tasks.opens[n, phase])[None]))[0].reshape(-1, 4)
             first = tasks.dist[n, phase, tasks.start[n, t]]
             paid = []
             for acts in itertools.product(range(4), repeat=3):

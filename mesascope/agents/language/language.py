@@ -105,9 +105,9 @@ class LanguageModel(NamedSubject):
         """An empty context for each lifetime."""
         past = np.empty(n, object)
         past[:] = [()] * n
-        one = np.zeros((n, 1))
+        zeros = np.zeros((n, 1))
         hidden = np.zeros((n, self.log.units), np.float32)
-        return Context(past, one.astype(np.int32), one.astype(np.int8), one.astype(np.float32), hidden)
+        return Context(past, zeros.astype(np.int32), zeros.astype(np.int8), zeros.astype(np.float32), hidden)
 
     def absorb(self, key, carry: Context, percept: Percept) -> Context:
         """Adds the last trial to the context without asking a question."""
@@ -123,7 +123,7 @@ class LanguageModel(NamedSubject):
     def respond(self, key, carry: Context, percept: Percept):
         """Asks one question per lifetime, and returns the answers as actions."""
         carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
-        questions = [self.family.question(past, row(now)) for past, now in zip(carry.past, observation, strict=True)]
+        questions = [self.family.question(past, row(obs)) for past, obs in zip(carry.past, observation, strict=True)]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
         answers = self.asker.answers(questions, draws, False)
@@ -144,13 +144,13 @@ class LanguageModel(NamedSubject):
         if self.asker.mode == "answer":
             return Response(action, None)
         even = (-float(np.log(choices)),) * choices
-        stated = np.asarray([even if a.log_probs is None else a.log_probs for a in answers], np.float32)
+        log_probs = np.asarray([even if a.log_probs is None else a.log_probs for a in answers], np.float32)
         if self.asker.mode == "log_probs" and self.temperature > 0:
-            scaled = stated / self.temperature
+            scaled = log_probs / self.temperature
             scaled -= np.log(np.exp(scaled).sum(-1, keepdims=True))
             sampled = np.asarray(choose(key, jnp.asarray(scaled)).action)
-            action, stated = np.where(action < 0, -1, sampled).astype(np.int32), scaled
-        return Response(action, stated)
+            action, log_probs = np.where(action < 0, -1, sampled).astype(np.int32), scaled
+        return Response(action, log_probs)
 
     def _note(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
         """Logs questions and answers; raises an error if too many questions in a row have no answer."""
@@ -217,13 +217,13 @@ class LanguageModel(NamedSubject):
             MesascopeError: the questions cost more than the budget.
         """
         length = len(self.asker.render(self.example())) / 4
-        inward = responses * length
-        outward = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
+        tokens_in = responses * length
+        tokens_out = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
         summary = (
             f"{self.name}: at most {responses:,} questions of about {length:.0f} tokens, "
-            f"{inward / 1e6:.2f} million tokens in and {outward / 1e6:.2f} million out"
+            f"{tokens_in / 1e6:.2f} million tokens in and {tokens_out / 1e6:.2f} million out"
         )
-        cost = (inward * self.price[0] + outward * self.price[1]) / 1e6
+        cost = (tokens_in * self.price[0] + tokens_out * self.price[1]) / 1e6
         if not any(self.price):
             return f"{summary}; no price was given."
         if cost > self.budget:
@@ -243,11 +243,11 @@ class LanguageModel(NamedSubject):
             past.append(Moment(row(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
         return self.family.question(past, row(np.asarray(percept.observation)[0]))
 
-    def drift(self, most: float = 0.25) -> tuple[float, str]:
+    def drift(self, threshold: float = 0.25) -> tuple[float, str]:
         """Asks the first questions again, and compares the answers with those at the start.
 
         Args:
-            most: the largest mean change of a probability for which the model counts as unchanged.
+            threshold: the largest mean change of a probability for which the model counts as unchanged.
 
         Returns:
             The largest change of a label's log-probability, or the share of changed answers if there are no
@@ -256,18 +256,18 @@ class LanguageModel(NamedSubject):
         if not self.log.first:
             return 0.0, ""
         questions, draws, before = (list(x) for x in zip(*self.log.first, strict=True))
-        after = self.asker.answers(questions, draws, True)
-        pairs = [(a, b) for a, b in zip(before, after, strict=True) if UNREACHED not in (a.code, b.code)]
+        new_answers = self.asker.answers(questions, draws, True)
+        pairs = [(a, b) for a, b in zip(before, new_answers, strict=True) if UNREACHED not in (a.code, b.code)]
         if not pairs:
             return 0.0, ""
-        stated = [(a.log_probs, b.log_probs) for a, b in pairs if a.log_probs and b.log_probs]
-        if stated:
-            first, second = (np.asarray(x) for x in zip(*stated, strict=True))
+        log_prob_pairs = [(a.log_probs, b.log_probs) for a, b in pairs if a.log_probs and b.log_probs]
+        if log_prob_pairs:
+            first, second = (np.asarray(x) for x in zip(*log_prob_pairs, strict=True))
             floor, mean = np.abs(first - second).max(), np.abs(np.exp(first) - np.exp(second)).mean()
         else:
             floor = mean = np.mean([a.action != b.action for a, b in pairs])
         reason = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
-        return float(floor), reason if mean > most else ""
+        return float(floor), reason if mean > threshold else ""
 
 
 def require_words(family: Family) -> Any:

@@ -37,10 +37,10 @@ def split_address(address: str) -> SplitResult:
     """
     try:
         parts = urlsplit(address)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        valid = False
-    if not valid:
+        is_valid = False
+    if not is_valid:
         raise MesascopeError(
             "The address of a model server begins with http:// or https:// and names a host.",
             "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23.",
@@ -53,7 +53,7 @@ def split_address(address: str) -> SplitResult:
     return parts
 
 
-def plain_address(address: str) -> str:
+def strip_address(address: str) -> str:
     """The address without user, password, query and fragment, so that it may be recorded."""
     parts = split_address(address)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -61,7 +61,7 @@ def plain_address(address: str) -> str:
     return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))
 
 
-def key_of(name: str) -> str:
+def read_key(name: str) -> str:
     """The key in an environment variable; '' if `name` is ''.
 
     Raises:
@@ -146,14 +146,14 @@ class Server:
     """
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
-        self.home, parts, token = plain_address(address), split_address(address), key_of(key)
+        self.home, parts, token = strip_address(address), split_address(address), read_key(key)
         httpx = require("httpx", "lm")
         for chatty in ("httpx", "httpcore"):  # they would log the query and the server's headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
+        credentials = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
         query_keys = [value for name, value in parse_qsl(parts.query) if KEYLIKE.search(name)]
-        secrets = {token, password or user, parts.password or "", basic, *query_keys, *map(quote, query_keys)}
+        secrets = {token, password or user, parts.password or "", credentials, *query_keys, *map(quote, query_keys)}
         self.secrets = secrets - {""}
         self.http, self.retries, self.wait = httpx, retries, wait
         self.query = parts.query

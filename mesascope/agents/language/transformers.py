@@ -152,13 +152,13 @@ class Forward:
         texts = [self.render(q) for q in questions]
         names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
         pending = {n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.saved}
-        fresh: dict[str, tuple[Answer, np.ndarray]] = {}
+        new_answers: dict[str, tuple[Answer, np.ndarray]] = {}
         rows = sorted(pending.items(), key=lambda row: len(row[1][0]))  # similar lengths need little padding
         for start in range(0, len(rows), self.batch):
-            fresh |= self._run_batch(rows[start : start + self.batch])
+            new_answers |= self._run_batch(rows[start : start + self.batch])
         if not again:
-            self.saved |= fresh
-        found = [fresh[n] if n in fresh else self.saved[n] for n in names]
+            self.saved |= new_answers
+        found = [new_answers[n] if n in new_answers else self.saved[n] for n in names]
         self.hidden = np.stack([hidden for _, hidden in found])
         return [answer for answer, _ in found]
 
@@ -177,12 +177,12 @@ class Forward:
             hidden = output.hidden_states[self.layer][:, -1].float().numpy()
         result = {}
         for i, (name, (_, question)) in enumerate(rows):
-            listed = [
+            token_lists = [
                 (self.tokens.decode([int(t)]), float(p))
                 for t, p in zip(likeliest.indices[i], likeliest.values[i], strict=True)
                 if math.isfinite(float(p))
             ]
-            result[name] = (weigh_labels(listed, question.labels, listed[0][0]), hidden[i])
+            result[name] = (weigh_labels(token_lists, question.labels, token_lists[0][0]), hidden[i])
         return result
 
     def fingerprint(self) -> dict[str, str]:

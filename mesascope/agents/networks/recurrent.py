@@ -133,8 +133,8 @@ class Recurrent(NamedSubject):
             key, layout = jax.random.key(seed), self.memory.layout
             return create(key, kind, len(self.policy), self.observes, sizes, layout=layout)
 
-        mine, blind = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
-        return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(mine, blind, strict=True)))
+        trained, fresh = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
+        return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(trained, fresh, strict=True)))
 
 
 def create(
@@ -195,11 +195,11 @@ def initialise(
     key: jax.Array, family: Family, memory: str, width: int, observes: str, *, layout: Mapping[str, int] | None = None
 ) -> Recurrent:
     """Makes an untrained network for a family; `observes` lists parts of the percept, joined by '+'."""
-    sizes = (family.choices, observation_width(family), family.horizon * family.steps)
+    sizes = (family.choices, find_width(family), family.horizon * family.steps)
     return create(key, memory, width, tuple(observes.split("+")), sizes, layout=layout)
 
 
-def observation_width(family: Family) -> int:
+def find_width(family: Family) -> int:
     """D, the width of a family's observations."""
     key = jax.random.key(0)
     percept = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1))[1])
@@ -221,7 +221,7 @@ def subject(family: Family, path: str = "") -> Recurrent:
             f"{str(path)!r} {_name_actions(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
             f"Run it on its own family, {metadata['family']}, or to one with {network.choices or 'real'} choices.",
         )
-    width = observation_width(family)
+    width = find_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
         raise MesascopeError(
             f"{str(path)!r} observes {metadata['observation']} numbers, {family.name} shows {width}.",
@@ -236,10 +236,10 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
     try:
         settings = metadata["memory"], metadata["width"], tuple(metadata["observes"])
         layout = {k: metadata[k] for k in ("depth", "heads") if k in metadata}
-        empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
+        template = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
     except MesascopeError as error:
         raise OURS.broken(path, error.problem.rstrip(".")) from None
-    network = OURS.filled(path, empty)
+    network = OURS.filled(path, template)
     return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, metadata["trained_on"]))
 
 

@@ -8,7 +8,7 @@ units of the chance error, so it is positive if the error falls.
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks
-from mesascope.questions.in_context.predictions import possible_gain, splits_with_targets
+from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import ratio, standard_error
 from mesascope.trials import payoff
 
@@ -20,10 +20,10 @@ def metric(trials, references, replay):
     """By how much does its error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}
     for split in SPLITS:
-        rollout = splits_with_targets(trials).get(split)
+        rollout = list_splits(trials).get(split)
         if rollout is None:
             continue
-        missed, size = rollout.best.values.astype(float) - payoff(rollout), possible_gain(rollout)
+        missed, size = rollout.best.values.astype(float) - payoff(rollout), find_possible_gain(rollout)
         last = slice(-max(rollout.sizes["trial"] // 4, 1), None)
         end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
         initial[split] = ratio(missed[:, 0], size[:, 0])

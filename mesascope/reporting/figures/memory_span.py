@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mesascope.contracts.metric import gains
-from mesascope.reporting.figures import INK, SUBJECT, panels
+from mesascope.reporting.figures import INK, SUBJECT, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import comparable, means
+from mesascope.reporting.intervals import can_normalise, means
 from mesascope.reporting.words import shorten
 from mesascope.stats import ratio
 
@@ -32,10 +32,10 @@ class Span(NamedTuple):
     high: np.ndarray
 
 
-def span(examination: Examination) -> Span | None:
+def find_span(examination: Examination) -> Span | None:
     """The memory span on fresh tasks; None if these conditions did not run."""
     trials = examination.trials.get("fresh")
-    if trials is None or not comparable(trials):
+    if trials is None or not can_normalise(trials):
         return None
     labels = [str(c) for c in trials.condition.values]
     matches = (re.match(r"feedback_shuffled:older_than=(\d+)(?:,|$)", c) for c in labels)
@@ -63,7 +63,7 @@ def figure(group: Sequence[Span]) -> Figure:
     """A figure with one panel per subject."""
     steps = sorted({w for one in group for w in one.older})
     x = "last trials whose feedback stays true (all: undisturbed)"
-    drawing, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
+    drawing, axes = make_panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
     for a, one in zip(axes, group, strict=True):
         draw(a, one, steps)
     axes[0].set_xticks(range(len(steps) + 1), [*(str(w) for w in steps), "all"])

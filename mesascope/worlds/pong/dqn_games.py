@@ -21,7 +21,7 @@ class Games:
     shape = (screen.HEIGHT, screen.WIDTH)
 
     def __init__(self, games: int, threads: int, seed: int, lately: int = LATELY) -> None:
-        screen.ale()
+        screen.load_ale()
         from ale_py.vector_env import AtariVectorEnv
 
         self.games = AtariVectorEnv(
@@ -53,8 +53,8 @@ class Games:
 
     def receive(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Waits for each game's frame, its reward, whether it is over, and whether the step was fake."""
-        screens, reward, over, cut, _ = self.games.recv()
-        fake, self.over = self.over, over | cut
+        screens, reward, is_over, cut, _ = self.games.recv()
+        fake, self.over = self.over, is_over | cut
         self.frame = self.cut(screens).copy()
         self.sums = np.where(fake, 0.0, self.sums) + np.where(fake, 0, reward)
         self.scores.extend(self.sums[self.over].tolist())

@@ -54,7 +54,7 @@ class Cabinet:
     def begin(self, i: int, idle: int) -> None:
         """Begins a new game in emulator i, with `idle` idle frames first."""
         emulator = self.emulators[i]
-        emulator.restoreState(_initial_state(int(self.start.mode[i]), int(self.start.difficulty[i])))
+        emulator.restoreState(_load_start(int(self.start.mode[i]), int(self.start.difficulty[i])))
         for _ in range(idle - 1):
             emulator.act(0)
         before, memory = emulator.getScreenGrayscale(), emulator.getRAM()
@@ -98,7 +98,7 @@ class Cabinet:
 
 def _load() -> Any:
     """A new emulator without sticky actions."""
-    ale = screen.ale()
+    ale = screen.load_ale()
     emulator = ale.ALEInterface()
     emulator.setInt("random_seed", 0)
     emulator.setFloat("repeat_action_probability", 0.0)
@@ -107,7 +107,7 @@ def _load() -> Any:
 
 
 @functools.cache
-def _initial_state(mode: int, difficulty: int) -> Any:
+def _load_start(mode: int, difficulty: int) -> Any:
     """The console's state at the beginning of a game."""
     emulator = _load()
     emulator.setMode(mode)

@@ -24,7 +24,7 @@ SIZE = HEIGHT * WIDTH
 SHOWN = SIZE + len(PLACES)
 
 
-def ale() -> Any:
+def load_ale() -> Any:
     """Returns the module ale_py with its log messages turned off.
 
     Raises:
@@ -43,16 +43,16 @@ def ale() -> Any:
 def shrink(screens: np.ndarray) -> np.ndarray:
     """Shrinks grey screens [N, 210, 160] to frames [N, 33, 40] of bytes: means of 5 by 4 pixels, without the points."""
     rows = screens[:, TOP * TALL : (TOP + HEIGHT) * TALL].reshape(len(screens), HEIGHT, TALL, WIDTH * WIDE)
-    tall = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, WIDE)
-    sums = sum(tall[..., i] for i in range(WIDE))  # faster than summing over an axis of four
+    row_sums = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, WIDE)
+    sums = sum(row_sums[..., i] for i in range(WIDE))  # faster than summing over an axis of four
     return np.rint(sums / (TALL * WIDE)).astype(np.uint8)
 
 
 def mirror(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The bytes [N, 6], with left and right swapped if the mask [N] is true; 0 means no ball and stays 0."""
     x = np.array([name.startswith("ball x") for name in PLACES])
-    other = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))
-    return np.where(mask[:, None] & x, other, places).astype(np.uint8)
+    mirrored = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))
+    return np.where(mask[:, None] & x, mirrored, places).astype(np.uint8)
 
 
 def shows_places(family: Any) -> bool:

@@ -19,7 +19,7 @@ class Transition(NamedTuple):
     now: jax.Array
 
 
-def last_transition(percept: Percept, choices: int) -> Transition:
+def read_transition(percept: Percept, choices: int) -> Transition:
     """The last transition that a percept shows."""
     return Transition(percept.observation[:, choices:], percept.observation[:, :choices])
 

@@ -56,9 +56,9 @@ def read_last_trial(percept: Percept, trial: OpenTrial, steps: int) -> tuple[Las
     place = percept.observation[:, :2].argmax(-1).astype(jnp.int32)
     if steps == 1:
         return LastTrial(acted, action, place, jnp.zeros_like(action), percept.feedback), trial
-    amid = acted & (percept.step == 1)
+    is_inside = acted & (percept.step == 1)
     ended = acted & (percept.step == 0)
-    trial = OpenTrial(jnp.where(amid, action, trial.first), jnp.where(amid, place, trial.place))
+    trial = OpenTrial(jnp.where(is_inside, action, trial.first), jnp.where(is_inside, place, trial.place))
     return LastTrial(ended, trial.first, trial.place, action, percept.feedback), trial
 
 

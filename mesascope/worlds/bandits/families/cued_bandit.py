@@ -106,8 +106,8 @@ class CuedBandit(Pulling):
         mark = jnp.where(agree, best, _draw_other(address(key, "mark"), best, arms))
         path = jnp.repeat(arm_means[:, None, :], trials, axis=1)
         if moves_at is not None:
-            moved = self._means_from(_draw_other(address(key, "change"), best, arms))
-            path = path.at[:, moves_at:].set(moved[:, None, :])
+            moved_means = self._means_from(_draw_other(address(key, "change"), best, arms))
+            path = path.at[:, moves_at:].set(moved_means[:, None, :])
         return Tasks(path, mark if marked else jnp.full_like(mark, -1))
 
     def _means_from(self, best: jax.Array) -> jax.Array:
@@ -129,8 +129,8 @@ class CuedBandit(Pulling):
         top = prior >= prior.max(-1, keepdims=True) - 1e-9
         fixed = (means * (top / top.sum(-1, keepdims=True))[:, None]).sum(-1)
         if split == "exchanged:best" and not top.all():  # in the second half another arm is best
-            late = (means * (~top / (~top).sum(-1, keepdims=True))[:, None]).sum(-1)
-            fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late, fixed)
+            late_best = (means * (~top / (~top).sum(-1, keepdims=True))[:, None]).sum(-1)
+            fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late_best, fixed)
         return payoff_latents(means, fixed) | {"marked": marked}
 
     def _prior(self, marked: np.ndarray, split: str) -> np.ndarray:

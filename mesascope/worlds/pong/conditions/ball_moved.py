@@ -34,12 +34,12 @@ class BallMoved(OnPicture):
     def paint(self, key, seen, context):
         """The picture with the ball in its new place."""
         xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        bare = remove_ball(seen)
-        ball = seen.frame.astype(np.int16) - bare.frame.astype(np.int16)
+        background = remove_ball(seen)
+        ball = seen.frame.astype(np.int16) - background.frame.astype(np.int16)
         rows = xp.roll(ball[:, 1:-1], self.by, axis=1)
-        rows = bare.frame[:, 1:-1].astype(np.int16) + rows
+        rows = background.frame[:, 1:-1].astype(np.int16) + rows
         middle = xp.clip(rows, 0, 255).astype(seen.frame.dtype)
-        frame = xp.concatenate([bare.frame[:, :1], middle, bare.frame[:, -1:]], 1)
+        frame = xp.concatenate([background.frame[:, :1], middle, background.frame[:, -1:]], 1)
         return Picture(frame, {k: _lower(k, v, self.by) for k, v in seen.places.items()})
 
 

@@ -152,8 +152,8 @@ class Pong(Configured):
         """
         shape = (len(tasks.swapped), self.horizon)
         one = np.ones(shape, np.float32)
-        late = np.arange(self.horizon) >= (self.split(split).changes_at or self.horizon)
-        return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(late, -one, one)}
+        after_change = np.arange(self.horizon) >= (self.split(split).changes_at or self.horizon)
+        return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(after_change, -one, one)}
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept as if the other player had won the point."""

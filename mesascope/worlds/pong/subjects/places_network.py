@@ -83,8 +83,8 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
             f"{str(path)!r} needs the positions of ball and paddles; {family.name} does not show them.",
             f"Run it on its own family, {metadata['family']}.",
         )
-    empty = eqx.filter_eval_shape(
+    template = eqx.filter_eval_shape(
         lambda: initialise(jax.random.key(0), metadata["memory"], metadata["width"], metadata["choices"])
     )
-    network = OURS.filled(file, empty)
+    network = OURS.filled(file, template)
     return PlacesNetwork(f"places_network:path={path}", metadata["trained_on"], network)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import last_pair, require_regression
+from mesascope.worlds.regression.regression import read_last_pair, require_regression
 
 EXACT = 1e-3  # the smallest standard deviation that it assumes for the noise, so that likelihoods are finite
 
@@ -26,7 +26,7 @@ class Dmmse(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods with the last pair, then predicts with the posterior mean."""
-        pair = last_pair(percept, self.bank_weights.shape[1])
+        pair = read_last_pair(percept, self.bank_weights.shape[1])
         error = pair.y[:, None] - pair.x @ self.bank_weights.T
         carry = carry - 0.5 * jnp.square(error / self.noise)
         mean = jax.nn.softmax(carry) @ self.bank_weights

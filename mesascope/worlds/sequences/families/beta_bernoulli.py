@@ -106,8 +106,8 @@ class BetaBernoulli(Configured):
             trials: T, the number of trials; 0 for the family's horizon.
         """
         probability = p(key, n) if p else _draw_beta(address(key, "p"), self.a, self.b, n)
-        constant = jnp.repeat(probability[:, None], trials or self.horizon, 1)
-        return Tasks(path(key, constant), jnp.full((n,), repeats))
+        probabilities = jnp.repeat(probability[:, None], trials or self.horizon, 1)
+        return Tasks(path(key, probabilities), jnp.full((n,), repeats))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state is the trial index and the last symbol (-1 if none), [N]."""
@@ -201,8 +201,8 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     """[n] probabilities near 0 or 1."""
-    near = RARE * jax.random.uniform(address(key, "p"), (n,))
-    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - near, near)
+    small = RARE * jax.random.uniform(address(key, "p"), (n,))
+    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - small, small)
 
 
 def _drift(key: jax.Array, path: jax.Array) -> jax.Array:

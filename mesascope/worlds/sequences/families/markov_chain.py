@@ -174,8 +174,8 @@ class MarkovChain(Configured):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the next symbol in order in place of the present one."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
-        now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
-        return self.with_outcome(percept, percept.feedback, xp.concatenate([xp.roll(now, 1, -1), before], -1))
+        present, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
+        return self.with_outcome(percept, percept.feedback, xp.concatenate([xp.roll(present, 1, -1), before], -1))
 
     def sequence_log_probability(self, symbols: Any) -> np.ndarray:
         """[N] the log-probability of each sequence of symbols [N, L] given its first, under the Dirichlet prior.
@@ -184,8 +184,8 @@ class MarkovChain(Configured):
         """
         symbols, k, a = np.asarray(symbols), self.choices, self.concentration
         counts = np.zeros((len(symbols), k, k))
-        for now, then in zip(symbols.T[:-1], symbols.T[1:], strict=True):
-            counts[np.arange(len(symbols)), now, then] += 1
+        for present, following in zip(symbols.T[:-1], symbols.T[1:], strict=True):
+            counts[np.arange(len(symbols)), present, following] += 1
         rows = gammaln(k * a) - gammaln(k * a + counts.sum(-1))
         return (rows + (gammaln(a + counts) - gammaln(a)).sum(-1)).sum(-1)
 
@@ -205,12 +205,12 @@ def _draw_rows(key: jax.Array, concentration: float, shape: tuple[int, ...], cho
 def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> jax.Array:
     """Matrices [T, N, K, K] with rows redrawn at random trials."""
     trials, *_, k = matrices.shape
-    new = _draw_rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
-    redrawn = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
-    since = jnp.where(redrawn, jnp.arange(trials)[:, None, None], -1)
+    new_rows = _draw_rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
+    is_redrawn = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
+    since = jnp.where(is_redrawn, jnp.arange(trials)[:, None, None], -1)
     since = jax.lax.cummax(since)  # [T, N, K] the trial on which a row was last redrawn, -1 if none
-    current = jnp.take_along_axis(new, jnp.maximum(since, 0)[..., None], 0)
-    return jnp.where(since[..., None] < 0, matrices, current)
+    rows = jnp.take_along_axis(new_rows, jnp.maximum(since, 0)[..., None], 0)
+    return jnp.where(since[..., None] < 0, matrices, rows)
 
 
 @keep_settings(symbols=(2, 256), trials=(2, 10_000), bank=(0, 1_000_000))

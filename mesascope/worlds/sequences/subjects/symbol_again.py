@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import last_transition, require_chain
+from mesascope.worlds.sequences.transitions import read_transition, require_chain
 
 
 class SymbolAgain(Choosing):
@@ -16,7 +16,7 @@ class SymbolAgain(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Predicts the present symbol."""
-        return carry, choose(key, mix_lapse(last_transition(percept, self.choices).now, self.lapse))
+        return carry, choose(key, mix_lapse(read_transition(percept, self.choices).now, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

@@ -8,11 +8,11 @@ from mesascope.worlds.trees.trees import (
     Evidence,
     act_probabilities,
     add_noisy_look,
-    child_values,
-    no_evidence,
+    make_evidence,
     read_tree,
     require_trees,
     solve_values,
+    value_moves,
 )
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
@@ -26,12 +26,12 @@ class TreeAccumulator(Scripted):
 
     def fresh(self, n: int) -> Evidence:
         """Returns a carry without evidence."""
-        return no_evidence(n, self.size)
+        return make_evidence(n, self.size)
 
     def respond(self, key, carry: Evidence, percept: Percept):
         """Takes another noisy look at the right answer."""
         tree = read_tree(percept)
-        carry = add_noisy_look(carry, percept, greedy_probabilities(child_values(tree, solve_values(tree, self.depth))))
+        carry = add_noisy_look(carry, percept, greedy_probabilities(value_moves(tree, solve_values(tree, self.depth))))
         return carry, choose(key, jnp.log(act_probabilities(carry.drift)))
 
 

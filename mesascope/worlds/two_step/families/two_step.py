@@ -136,9 +136,9 @@ class TwoStep(Configured):
         crossed = jnp.arange(self.horizon) >= (self.horizon if crossed_at is None else crossed_at)
         announces = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
         if revalued:
-            good = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
+            good_state = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
             changed = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
-            paid = self._assign_payoffs(jnp.broadcast_to(good, shape) ^ changed)
+            paid = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ changed)
             announces = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
         common = jax.random.bernoulli(address(key, "common"), self.usual, shape)
         return Tasks(worth(paid), jnp.broadcast_to(crossed, shape), common, announces)
@@ -149,9 +149,9 @@ class TwoStep(Configured):
         moves = jax.random.uniform(address(key, "moves"), (n, trials)) < self.switch
         return self._assign_payoffs((start + jnp.cumsum(moves.at[:, 0].set(False), 1)) % 2)
 
-    def _assign_payoffs(self, good: jax.Array) -> jax.Array:
+    def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
         """The mean pay-offs [n, T, 2, 2], given the good state [n, T]; in 'daw' only its first option pays well."""
-        is_good = jnp.arange(2) == good[..., None]
+        is_good = jnp.arange(2) == good_state[..., None]
         options = jnp.asarray([True, self.version != "daw"])
         return jnp.where(is_good[..., None] & options, self.payoffs[0], self.payoffs[1])
 
@@ -184,9 +184,9 @@ class TwoStep(Configured):
         """The next state, the next percept and the score."""
         trial = state.trial + ends
         step = jnp.where(ends, 0, state.step + 1)
-        visible = place if self.steps == 1 else jnp.where(ends, -1, place)
+        shown = place if self.steps == 1 else jnp.where(ends, -1, place)
         observation = self._observe(
-            tasks, jnp.minimum(trial, self.horizon - 1), visible, (step == 0) & (trial < self.horizon)
+            tasks, jnp.minimum(trial, self.horizon - 1), shown, (step == 0) & (trial < self.horizon)
         )
         return State(trial, step, place), next_percept(observation, action, feedback, trial, step), score
 
@@ -217,8 +217,8 @@ class TwoStep(Configured):
             fixed_worth = np.take_along_axis(
                 worth, np.broadcast_to(option[None, ..., None], (*worth.shape[:3], 1)), -1
             )[..., 0]
-            usual = np.take_along_axis(bank, option[..., None], -1)[..., 0]
-            first = self._first_values(np.zeros(len(usual), bool), usual).argmax(-1)
+            mean_worth = np.take_along_axis(bank, option[..., None], -1)[..., 0]
+            first = self._first_values(np.zeros(len(mean_worth), bool), mean_worth).argmax(-1)
             fixed = self._first_values(crossed, fixed_worth)[:, np.arange(self.horizon), first]
         return payoff_latents(means, fixed) | {
             "transition": np.asarray(tasks.common, np.float32),
@@ -295,7 +295,7 @@ def family(
         )
     settings = {"version": version, "trials": trials, "common": 0.0 if usual == COMMON[version] else usual}
     settings |= {"high": high, "low": low, "switch": switch, "announced": announced}
-    plain = TwoStep(
+    result = TwoStep(
         name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
         choices=2,
         horizon=trials,
@@ -307,10 +307,10 @@ def family(
         bank_worth=None,
     )
     worth = draw_bank(
-        lambda key: plain.draw(key, bank).worth,
+        lambda key: result.draw(key, bank).worth,
         bank,
         bank_seed,
         tell=lambda worth: np.asarray(worth).max(-1).mean(1).argmax(-1),  # the better state on average
         what="with two different better states",
     )
-    return dataclasses.replace(plain, bank_worth=worth)
+    return dataclasses.replace(result, bank_worth=worth)

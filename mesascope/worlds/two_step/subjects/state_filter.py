@@ -34,10 +34,10 @@ class StateFilter(Scripted):
         last, trial = read_last_trial(percept, trial, self.steps)
         high, low = jnp.clip(self.payoffs, EDGE, 1.0 - EDGE)
         paid = last.paid > 0.5
-        good, bad = jnp.where(paid, high, 1.0 - high), jnp.where(paid, low, 1.0 - low)
+        likelihood_good, likelihood_bad = jnp.where(paid, high, 1.0 - high), jnp.where(paid, low, 1.0 - low)
         at_second = last.place == 1
-        second = belief * jnp.where(at_second, good, bad)
-        first = (1.0 - belief) * jnp.where(at_second, bad, good)
+        second = belief * jnp.where(at_second, likelihood_good, likelihood_bad)
+        first = (1.0 - belief) * jnp.where(at_second, likelihood_bad, likelihood_good)
         posterior = second / (second + first)
         posterior = posterior * (1.0 - self.switch) + (1.0 - posterior) * self.switch
         belief = jnp.where(last.ended, posterior, belief)
