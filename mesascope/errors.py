@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from mesascope.guards.secrecy import redact
 
-TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may end with its own full stop
+TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may already end with a full stop
 
 
 class MesascopeError(Exception):
@@ -40,7 +40,7 @@ def describe(error: BaseException) -> str:
     return f"{name}: {str(error).partition(chr(10) * 2)[0]}".removesuffix(": ")
 
 
-MANY = 150  # above this number, a message does not list the names
+MANY = 150  # a message lists at most this many names
 
 
 def unknown(kind: str, name: str, options: Iterable[str]) -> MesascopeError:

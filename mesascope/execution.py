@@ -69,7 +69,7 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
         _end_processes([p for p in multiprocessing.active_children() if p not in before])
         if isinstance(error, BrokenProcessPool):
             raise MesascopeError(
-                "A worker process was killed from outside, perhaps because memory ran out.",
+                "Another program killed a worker process, perhaps because memory ran out.",
                 "Run the command again with fewer --workers.",
             ) from None
         raise

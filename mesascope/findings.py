@@ -17,7 +17,7 @@ from mesascope.errors import MesascopeError
 from mesascope.formats import FINDING
 from mesascope.guards import limits
 
-COLUMNS = (  # of a table of findings
+COLUMNS = (  # the columns of a table of findings
     *("subject", "family", "split", "metric", "estimate", "low", "high", "confidence", "n", "unit", "null"),
     *("status", "reason", "confirmatory", "p", "holm", "question"),
 )

@@ -13,7 +13,7 @@ from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 GIVES = ("logits", "probabilities", "values")
-SIZES = (2, 3)  # two batch sizes; the axis that changes with them is the batch axis of a state or output
+SIZES = (2, 3)  # two batch sizes: in a state or output, the axis that changes with them is the batch axis
 
 _choose = jax.jit(choose)
 
@@ -34,7 +34,7 @@ class Foreign(NamedSubject):
     traceable: ClassVar = False
 
     def choose(self, key: jax.Array, scores: np.ndarray, gives: str) -> Response:
-        """Responds according to outputs [N, K] of a kind in GIVES; real actions are the outputs themselves."""
+        """Chooses actions from outputs [N, K] of a kind in GIVES; real actions are the outputs themselves."""
         if self.observe.choices is None:
             return Response(scores[:, 0].astype(np.float32), None)
         return _draw_response(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
@@ -96,7 +96,7 @@ class FileKind(NamedTuple):
             raise MesascopeError(f"There is no file {path!r}.", self.if_missing) from None
         except OSError as error:
             raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.if_missing) from None
-        except Exception as error:  # whatever the reader of the broken part raises
+        except Exception as error:  # a reader may raise anything on a broken file
             kind, message = type(error).__name__, str(error).strip()
             is_value_error = message and isinstance(error, ValueError)
             raise self.broken(path, message if is_value_error else f"{kind}: {message or 'no message'}") from None

@@ -45,8 +45,8 @@ class Function(NamedSubject):
         except Exception as error:
             raise MesascopeError(
                 f"{self.name} raised {type(error).__name__}: {error}.",
-                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(copied['trial'][0])}, state "
-                f"{'None' if carry is None else 'as it returned it'}; percept contains {', '.join(copied)}.",
+                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(copied['trial'][0])} and "
+                f"{'no state' if carry is None else 'its last state'}; percept contains {', '.join(copied)}.",
             ) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise MesascopeError(
@@ -118,7 +118,7 @@ def _check_state(name: str, state: Any, n: int) -> Any:
 def _copy_state(name: str, state: Any) -> Any:
     try:
         return copy_carry(state)
-    except Exception as error:  # whatever an object raises
+    except Exception as error:  # copying an object may raise anything
         raise MesascopeError(
             f"An object in the state of {name} cannot be copied: {type(error).__name__}: {error}.",
             "Put only changing data into the state; keep locks, files, generators and networks in the function itself.",
@@ -132,7 +132,7 @@ def wrap(function: Callable[..., Any], family: Family, name: str = "", trained_o
 
 
 def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
-    """Your own Python function, returned by the factory(family) that `path` names as package.module:factory.
+    """Your own Python function, which the factory that `path` names returns.
 
     Args:
         family: the argument of the factory.

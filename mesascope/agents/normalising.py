@@ -61,7 +61,7 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
         clip, epsilon = (float(_inert.to_array(content.state[k])) for k in ("clip_obs", "epsilon"))
     if mean.shape != shape or var.shape != shape:
         raise MesascopeError(
-            f"{path!r} is for observations of shape {mean.shape}, the agent's are {shape}.",
+            f"{path!r} is for observations of shape {mean.shape}; the agent's have shape {shape}.",
             f"Name its own file with normalize=FILE, or add normalize={NONE}.",
         )
     if not (np.isfinite(mean).all() and (var >= 0).all() and np.isfinite(var).all() and clip > 0):

@@ -194,7 +194,7 @@ def subject(
     other_outputs = [o for o in outputs.values() if o not in state_outputs]
     if not other_outputs:
         raise MesascopeError(
-            f"{path!r} gives no logits: its outputs are {', '.join(outputs)}, all of them state.",
+            f"{path!r} gives no logits; its outputs are {', '.join(outputs)}, all of them state.",
             "Export the logits as an output too.",
         )
     scores = _find_port(path, "output", logits, outputs) if logits else other_outputs[0]
@@ -239,7 +239,7 @@ def _read_port(path: str, tensor: Any, role: str) -> Port:
     free_axes = [i for i, size in enumerate(shape) if not size]
     axis = free_axes[0] if free_axes else (1 if len(shape) == 3 else 0)
     if not shape:
-        raise MesascopeError(f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it an axis of the batch.")
+        raise MesascopeError(f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it a batch axis.")
     return Port(tensor.name, shape, TYPES[tensor.type], axis)
 
 
@@ -259,7 +259,7 @@ def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[
     unknown_names = sorted(pairs.keys() - {p.name for p in state_inputs})
     if unknown_names:
         valid_names = ", ".join(p.name for p in state_inputs) or "none"
-        raise MesascopeError(f"{path!r} has no input of a state {unknown_names[0]!r}.", f"There are: {valid_names}.")
+        raise MesascopeError(f"{path!r} has no state input {unknown_names[0]!r}.", f"There are: {valid_names}.")
     candidates = [o for o in outputs.values() if o.name != logits]
     unpaired = candidates[1:] if not logits and len(candidates) > 1 else candidates if logits else []
     result, unmatched = [], []
@@ -275,8 +275,8 @@ def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[
             unmatched.append(port.name)
     if unmatched:
         raise MesascopeError(
-            f"{path!r} takes the state {', '.join(map(repr, unmatched))} and gives none back: "
-            f"outputs are missing; there are only {', '.join(outputs)}.",
+            f"{path!r} takes the state {', '.join(map(repr, unmatched))} but does not return it: "
+            f"its only outputs are {', '.join(outputs)}.",
             "Export the next state as an output too, or pair them with state=input>output.",
         )
     return result
@@ -299,11 +299,11 @@ def _measure_outputs(
     result = []
     for port, *seen in zip(outputs, *shapes, strict=True):
         if any(len(s) != len(seen[0]) for s in seen):
-            raise MesascopeError(f"The output {port.name!r} of {path!r} changes its rank.", "Export it again.")
+            raise MesascopeError(f"The output {port.name!r} of {path!r} has no fixed rank.", "Export it again.")
         batch_axes = [i for i, axis in enumerate(zip(*seen, strict=True)) if axis == sizes]
         if not batch_axes or (not fixed and len(batch_axes) != 1):
             raise MesascopeError(
-                f"The output {port.name!r} of {path!r} has shape {seen[0]} for {sizes[0]} lifetimes: no row for each.",
+                f"The output {port.name!r} of {path!r} has shape {seen[0]} for {sizes[0]} lifetimes, not one row each.",
                 "Export it with a free batch axis.",
             )
         axis = port.axis if port.axis in batch_axes else batch_axes[0]

@@ -28,7 +28,7 @@ def read(path: str) -> Any:
     onnx = require("onnx", "onnx")
     with ONNX.reading(path):
         if (size := os.path.getsize(path)) > LARGEST:
-            raise MesascopeError(f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep weights beside it.")
+            raise MesascopeError(f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep the weights beside it.")
         model = onnx.load_model_from_string(Path(path).read_bytes())
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise ONNX.broken(path, "it contains no graph")
@@ -90,8 +90,8 @@ def _refuse_outside(path: str, model: Any) -> None:
         is_inside = place and not parts.anchor and ".." not in parts.parts
         if not is_inside or not (folder / place).resolve().is_relative_to(folder):
             raise MesascopeError(
-                f"{path!r} stores the weight {tensor.name!r} outside its folder, in {place!r}; that is not read.",
-                "Move that file beside it and export with a bare file name, or keep the weights inside.",
+                f"{path!r} stores the weight {tensor.name!r} outside its folder, in {place!r}; that file is not read.",
+                "Move that file beside it and export with a bare file name, or keep the weights in the model.",
             )
         if not (folder / place).is_file():
             raise MesascopeError(
@@ -102,7 +102,7 @@ def _refuse_outside(path: str, model: Any) -> None:
         try:
             offset, length = int(reference.get("offset", 0)), int(reference.get("length", 0))
         except ValueError:
-            raise ONNX.broken(path, f"the weight {tensor.name!r} is at no number") from None
+            raise ONNX.broken(path, f"the weight {tensor.name!r} has a position that is not a number") from None
         if offset < 0 or length < 0 or offset + length > size:
             raise ONNX.broken(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
 
@@ -119,7 +119,7 @@ def _refuse_large(path: str, model: Any) -> None:
     shapes += [t.dims for t in list_tensors(model)]
     largest_size = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
     if largest_size > LARGEST // 8:
-        raise ONNX.broken(path, f"it would make {largest_size:,} numbers at once")
+        raise ONNX.broken(path, f"it would allocate {largest_size:,} numbers at once")
 
 
 def _refuse_operators(path: str, model: Any) -> None:
@@ -133,6 +133,6 @@ def _refuse_operators(path: str, model: Any) -> None:
     )
     if foreign:
         raise MesascopeError(
-            f"{path!r} needs operators of a library: {', '.join(foreign[:8])}. Custom libraries are never loaded.",
+            f"{path!r} needs custom operators: {', '.join(foreign[:8])}. Custom libraries are never loaded.",
             "Export it with standard operators only.",
         )

@@ -234,7 +234,7 @@ def _find_statistics(archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ..
     statistics = _normalising.read(found[0], shape) if found else None
     if found:
         message = f"There is a VecNormalize file beside {archive.path!r}: {found[0]!r} normalises the observations; "
-        message += f"normalize={NONE} leaves that out."
+        message += f"normalize={NONE} leaves it out."
     elif "gae_lambda" not in archive.data or archive.data.get("_last_original_obs") is None:
         return None, normalize
     elif not normalize:

@@ -94,7 +94,7 @@ def read(path: str) -> Zip:
                 raise ZIP.broken(path, f"its data has {zipped.getinfo('data').file_size:,} bytes")
             data, weights = limits.parse_json(zipped.read("data")), zipped.read("policy.pth")
     if not isinstance(data, dict):
-        raise ZIP.broken(path, "its data is not JSON object")
+        raise ZIP.broken(path, "its data is not a JSON object")
     return Zip(path, data, weights)
 
 
@@ -176,7 +176,7 @@ def _find_class(archive: Zip, trust: bool) -> Any:
         base = require("stable_baselines3.common.policies", "sb3").BasePolicy
         if isinstance(found, type) and issubclass(found, base):
             return found
-    return _unpickle_trusted(archive, "policy_class", trust, ".".join(origin) if origin else "a class of its own")
+    return _unpickle_trusted(archive, "policy_class", trust, ".".join(origin) if origin else "a custom class")
 
 
 def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
     content = archive.entry("policy_kwargs")
     try:
         if not isinstance(content, dict | None):
-            raise _Unknown("settings of its own")
+            raise _Unknown("not a dictionary")
         result = {str(k): _resolve(v) for k, v in (content or {}).items() if k not in UNUSED}
     except _Unknown as unknown:
         unpickled = dict(_unpickle_trusted(archive, "policy_kwargs", trust, str(unknown)))
@@ -197,7 +197,7 @@ def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
 
 
 class _Unknown(Exception):
-    """A setting can only be made by running code; the text names it."""
+    """Raised for a setting that can only be made by running code; its text names the setting."""
 
 
 def _resolve(value: Any, depth: int = 0) -> Any:
@@ -233,5 +233,5 @@ def _unpickle_trusted(archive: Zip, name: str, trust: bool, origin: str) -> Any:
     except Exception as error:
         raise MesascopeError(
             f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}.",
-            "Put the modules that it was made with on PYTHONPATH.",
+            "Put the modules with which it was made on PYTHONPATH.",
         ) from error

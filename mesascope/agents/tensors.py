@@ -45,7 +45,7 @@ def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
     if any(name.endswith("/constants.pkl") for name in members):
         return  # TorchScript, which is refused elsewhere
     if any(x.compress_type != zipfile.ZIP_STORED for x in members.values()):
-        raise ValueError("a member of it is packed")
+        raise ValueError("one of its members is compressed")
     limits.check_array(sum(x.file_size for x in members.values()), stored, "what it contains")
     for name in members:
         if name.endswith("data.pkl"):
@@ -73,10 +73,10 @@ def _check_tensors(content: Any, sizes: dict[str, int], default_size: int) -> No
 def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], default_size: int) -> None:
     storage, offset, shape, strides = arguments[:4]
     if not isinstance(storage, _inert.Stored):
-        raise ValueError("a tensor of it has no numbers")
+        raise ValueError("one of its tensors has no numbers")
     _, kind, key, _, count = storage.args[:5]
     width = BYTES[(_inert.find_reference(kind) or ("", ""))[1]]
     limits.check_array(count * width, sizes.get(str(key), default_size), f"tensor {key}")
     size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if min(*shape, *strides, offset, count, 0) < 0 or size > count or (size and last >= count):
-        raise ValueError(f"a tensor of shape {tuple(shape)} is announced, and {count:,} numbers are there")
+        raise ValueError(f"a tensor of shape {tuple(shape)} is announced, but only {count:,} numbers are stored")

@@ -108,7 +108,7 @@ def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: 
         ) from error
     if recurrent and not (isinstance(outputs, tuple) and len(outputs) >= 2):
         raise MesascopeError(
-            f"The module {type(module).__name__} takes a state and gave back {type(outputs).__name__}.",
+            f"The module {type(module).__name__} takes a state, but returned {type(outputs).__name__}.",
             "Return (logits, state).",
         )
     first = outputs[0] if isinstance(outputs, tuple | list) else outputs
@@ -155,7 +155,7 @@ def wrap(
         runs = [call_module(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent) for n in SIZES]
     small, large = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
     if recurrent and not small:
-        raise MesascopeError(f"{type(module).__name__} takes a state and returned none.", "Return (logits, state).")
+        raise MesascopeError(f"{type(module).__name__} takes a state, but returned none.", "Return (logits, state).")
     count = runs[0][0].shape[1]
     if count != (family.choices or 1):
         raise MesascopeError(

@@ -279,7 +279,7 @@ def load(source: Any, label: str) -> Any:
             f"{label} contains more than weights, so reading it would run code{': ' * bool(message)}{message}.",
             "Save only the weights: torch.save(module.state_dict(), path).",
         ) from None
-    except Exception as error:  # whatever the reader of the broken part raises
+    except Exception as error:  # a reader may raise anything on a broken file
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         message = f"{label} is not a valid file of weights: {first}."
         if "TorchScript" in str(error):

@@ -54,8 +54,8 @@ def list_(as_json: Json = False) -> None:
 def export(
     log: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
-    columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
-    choices: Annotated[int, typer.Option(help="Number of choices, if not all occur; 0 to count them.")] = 0,
+    columns: Annotated[str, typer.Option(help="Your column names for our roles: action=key,participant=who.")] = "",
+    choices: Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Write a log in the schema of ArviZ: groups observed_data and constant_data. ArviZ is not needed."""

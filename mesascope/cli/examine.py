@@ -33,7 +33,7 @@ def examine_(
         list[str],
         typer.Argument(help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…"),
     ],
-    family: Annotated[str, typer.Option(help="Name with settings; by default the checkpoint's own.")] = "",
+    family: Annotated[str, typer.Option(help="Family with settings; by default that of the network's file.")] = "",
     trained_on: Annotated[
         str, typer.Option(help="unlimited, bank:M@seed or unknown; by default the subject's own value.")
     ] = "",
@@ -64,9 +64,9 @@ def measure_(
     trials: Annotated[Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     columns: Annotated[
         list[str] | None,
-        typer.Option(help="Your names for ours, comma-separated or repeated: action=key,participant=who."),
+        typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),
     ] = None,
-    choices: Annotated[int, typer.Option(help="Number of choices, if not all occur; 0 to count them.")] = 0,
+    choices: Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")] = 0,
     metrics: Metrics = None,
     out: Out = None,
     as_json: Json = False,

@@ -75,7 +75,7 @@ class Family(eqx.Module):
     def best(self, tasks: Any) -> Array:
         """[N, T] The expected pay-off of the best action; a family must define it unless it defines `latents`."""
         raise MesascopeError(
-            f"{self.name} does not say what the best act pays.", "Define best(tasks), or latents(tasks, split)."
+            f"{self.name} does not say what the best action pays.", "Define best(tasks), or latents(tasks, split)."
         )
 
     def splits(self) -> tuple[Split, ...]:

@@ -1,7 +1,7 @@
 """Limits of size, depth and number, which are checked before anything in a file is unpacked or allocated.
 
-A function that refuses a file raises ValueError. Its text is a clause without a full stop, which the caller puts into a
-sentence.
+A function that refuses a file raises ValueError. The text of the error is a clause without a full stop, which the
+caller puts into a sentence.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 SLACK = 64 << 20  # bytes that any file may unpack to
-RATIO = 200  # beyond that, a file may unpack to this many times its size
+RATIO = 200  # a larger file may unpack to this many times its size
 SETTINGS = 16 << 20  # bytes of a file of settings
 PARTS = 5_000_000  # values in one JSON document
 DEEP = 64  # levels of plain data
@@ -41,7 +41,7 @@ def file_size(path: str | os.PathLike) -> int:
 def read(path: str | os.PathLike, largest: int) -> bytes:
     """Reads a file if it has at most `largest` bytes."""
     if (found := file_size(path)) > largest:
-        raise ValueError(f"it has {found:,} bytes, and at most {largest:,} are read")
+        raise ValueError(f"it has {found:,} bytes; at most {largest:,} are read")
     return Path(path).read_bytes()
 
 
@@ -88,7 +88,7 @@ def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
         part_depths = [measured[id(x)] for x in parts]
         nodes, depth = 1 + sum(n for n, _ in part_depths), 1 + max((d for _, d in part_depths), default=0)
         if nodes > NODES or depth > DEEP:
-            raise ValueError("it is nested too deeply, or unrolls to too much")
+            raise ValueError("it is nested too deeply, or expands to too many values")
         measured[id(item)] = (nodes, depth)
 
 
@@ -97,7 +97,7 @@ def zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipI
     members = archive.infolist()
     by_name = {x.filename: x for x in members}
     if len(by_name) < len(members):
-        raise ValueError("two of its members have one name")
+        raise ValueError("two of its members have the same name")
     check_ratio(sum(x.file_size for x in members), stored)
     return by_name
 
@@ -118,7 +118,7 @@ def check_npz(path: str | os.PathLike) -> None:
 def check_array(declared: int, stored: int, name: str) -> None:
     """Refuses an array that declares more bytes than are stored."""
     if declared > stored:
-        raise ValueError(f"{name!r} declares {declared:,} bytes, and {stored:,} are stored")
+        raise ValueError(f"{name!r} declares {declared:,} bytes, but {stored:,} are stored")
 
 
 def check_netcdf(path: str | os.PathLike) -> None:
@@ -132,7 +132,7 @@ def check_netcdf(path: str | os.PathLike) -> None:
             group, depth = queue.pop()
             place = h5py.h5o.get_info(group.id).addr  # pyright: ignore[reportAttributeAccessIssue]
             if place in visited or depth > GROUPS:
-                raise ValueError("its groups are nested too deeply, or in a circle")
+                raise ValueError("its groups are nested too deeply, or contain themselves")
             visited.add(place)
             objects += len(group)
             if objects > OBJECTS:
@@ -140,7 +140,7 @@ def check_netcdf(path: str | os.PathLike) -> None:
             _check_attributes(group)
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    raise ValueError(f"{name!r} leads to another place or file")
+                    raise ValueError(f"{name!r} is a link to another place or file")
                 node = group[name]
                 _check_attributes(node)
                 if isinstance(node, h5py.Group):
@@ -177,7 +177,7 @@ def _measure_variable(variable: Any) -> int:
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
     if variable.is_virtual or variable.external or not allowed.issuperset(filters) or len(set(filters)) < len(filters):
-        raise ValueError(f"{variable.name!r} is kept in another file, or packed in a way that is not read")
+        raise ValueError(f"{variable.name!r} is stored in another file, or compressed in a way that is not supported")
     if _is_variable_text(variable.dtype):
         if count > STRINGS:
             raise ValueError(f"{variable.name!r} contains {count:,} texts")

@@ -62,7 +62,7 @@ def read_log(
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
             check(source)
-            return renumber_participants(source), ["The data set already held trials, and was taken as it is."]
+            return renumber_participants(source), ["The data set already contains trials and was not converted."]
         source = _tabulate(source, columns)
     table = open_table(source)
     roles = resolve(table, columns)
@@ -128,7 +128,7 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
     for name in role_columns:
         if name in data.variables and not set(data[name].dims) <= set(dims):
             raise MesascopeError(
-                f"{quote(name)} has the axes {list_names(data[name].dims)}, the action has {list_names(dims)}.",
+                f"{quote(name)} has the axes {list_names(data[name].dims)}; the action has {list_names(dims)}.",
                 "Give both the same axes, or choose one value with .sel or .isel.",
             )
     if not dims:
@@ -145,7 +145,7 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     for column in parts:
         codes, names = read_labels(table, column)
         remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
-        table.refuse(codes < 0, column, "{place} is empty ({rows}), so it is not known whose trial it is.", remedy)
+        table.refuse(codes < 0, column, "{place} is empty ({rows}), so the trial belongs to no known lifetime.", remedy)
         group, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
             person = codes
@@ -154,13 +154,13 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     owners = None if person is None else person[first]
     if size.max() == 1:
         raise MesascopeError(
-            f"Each of the {n:,} lifetimes has one trial, so nothing can change within one; a lifetime is "
+            f"Each of the {n:,} lifetimes has one trial, so nothing can change within a lifetime. A lifetime is "
             f"{list_names(parts)}.",
             f"Name the columns that stay the same within a lifetime: {spell_role('lifetime')}.",
         )
-    definition = " × ".join(quote(c) for c in parts) if parts else "the whole log, for no column tells them apart"
+    definition = " × ".join(quote(c) for c in parts) if parts else "the whole log, because no column divides it"
     if "lifetime" in roles.of and "participant" in roles.of:
-        definition += f"; where the task runs on across them, type {spell_role('lifetime', '')}"
+        definition += f"; if the task continues across them, type {spell_role('lifetime', '')}"
     notes = [f"A lifetime is {definition}."]
     if owners is not None:
         number = len(np.unique(owners))
@@ -169,14 +169,14 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     column = roles.one("trial")
     if column is None:
         place = _rank(life, np.arange(len(life)), size)
-        place_notes = ["No column numbers the trials: within a lifetime the order of the rows counts."]
+        place_notes = ["No column numbers the trials, so trials follow the order of the rows."]
     else:
         place, place_notes = _place_by_number(table, column, life, [group[first], owners], size, parts=parts)
     if n * (int(place.max()) + 1) > max(20 * len(life), 50_000_000):
         raise MesascopeError(
-            f"There are {n:,} lifetimes, most of {int(np.median(size)):,} trials and one of "
-            f"{int(place.max()) + 1:,}; padded to one length they do not fit.",
-            f"Name the columns that tell lifetimes apart: {spell_role('lifetime')}.",
+            f"There are {n:,} lifetimes. Half of them have at most {int(np.median(size)):,} trials, but one has "
+            f"{int(place.max()) + 1:,}, so padded to one length they do not fit into memory.",
+            f"Name the columns that distinguish lifetimes: {spell_role('lifetime')}.",
         )
     return life, owners, place, [*notes, *place_notes]
 
@@ -195,7 +195,7 @@ def _place_by_number(
     """The position of each row according to its trial number, with gaps left as gaps; and notes."""
     notes: list[str] = []
     number = read_numbers(table, column, "trial", largest=2.0**53)
-    remedy = f"Leave such rows out, or go by the order of the rows: {spell_role('trial', '')}."
+    remedy = f"Leave out such rows, or use the order of the rows: {spell_role('trial', '')}."
     for is_bad, fault in (
         (np.isnan(number), "is empty, so the trial has no position"),
         (number != np.round(number), "is not a whole number"),
@@ -211,12 +211,12 @@ def _place_by_number(
     if is_repeat.any():
         at = int(np.flatnonzero(is_repeat)[0])
         first_row, second_row = sorted((int(order[at]), int(order[at + 1])))
-        owner = f"by {list_names(parts)} they" if parts else "no column names a participant, so they"
+        owner = f"by {list_names(parts)}, both rows" if parts else "no column names a participant, so both rows"
         unread_columns = [str(c) for c in table.frame.columns if c != column and c not in parts]
         raise MesascopeError(
-            f"{table.place(second_row, column)}: trial {number[second_row]} is there already, in {table.row(first_row)}; "
-            f"{owner} are one lifetime ({count_noun(int(is_repeat.sum()), 'such row')}).",
-            f"Leave one out, or name the columns that tell lifetimes apart, {spell_role('lifetime')}; "
+            f"{table.place(second_row, column)}: trial {number[second_row]} also occurs in {table.row(first_row)}; "
+            f"{owner} belong to one lifetime ({count_noun(int(is_repeat.sum()), 'such row')}).",
+            f"Leave one out, or name the columns that distinguish lifetimes, {spell_role('lifetime')}; "
             f"the others are {list_names(unread_columns)}.",
         )
     ends = np.cumsum(size) - 1
@@ -226,14 +226,14 @@ def _place_by_number(
     if any(_are_disjoint(low, high, g) for g in (np.zeros(len(size)), *groups) if g is not None):
         start = low
         if len(size) > 1:
-            notes.append("Trial numbers run on from one lifetime to the next: each starts at its first.")
+            notes.append("Trial numbers continue from one lifetime to the next: each is counted from its first.")
     place = place - start[life]
     if int(place.max()) + 1 > 3 * int(size.max()) + 10:
-        notes.append(f"Numbers of trials leap, up to {int(number.max()):,}: their order counts, without gaps.")
+        notes.append(f"Trial numbers have large gaps, up to {int(number.max()):,}: only their order is used.")
         return _rank(life, number, size), notes
     gaps = int((high - start + 1 - size).sum())
     if gaps:
-        notes.append(f"Numbers of trials without a row: {gaps:,}; these trials are missing.")
+        notes.append(f"Trial numbers without a row: {gaps:,}; these trials are missing.")
     return place, notes
 
 
@@ -273,5 +273,5 @@ def _describe_amount(trials: xr.Dataset) -> list[str]:
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:
-        notes.append(f"Of {unit} there are fewer than three ({units}): no interval and no claim.")
+        notes.append(f"There are fewer than three {unit} ({units}), so there are no intervals and no claims.")
     return notes

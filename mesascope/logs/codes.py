@@ -7,7 +7,7 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.logs.columns import Roles, read_cells, read_numbers, spell_role
-from mesascope.logs.tables import Table, count_noun, quote
+from mesascope.logs.tables import Table, quote
 
 MOST_CHOICES = 200
 
@@ -49,7 +49,7 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
     codes_present = np.unique(codes[~missed & ~is_empty])
     if not len(codes_present):
         raise MesascopeError(
-            f"Column {quote(column)} holds no choice: all {len(codes):,} cells are empty or flagged.",
+            f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed.",
             f"Name the column of the choices: {spell_role('action')}.",
         )
     text = [str(values[i]).strip() for i in codes_present]
@@ -66,13 +66,13 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         if odd.any():
             minority = odd if odd.sum() < is_name.sum() else is_name
             raise MesascopeError(
-                f"{locate(minority)} holds {quote(text[int(np.flatnonzero(minority)[0])])}, and other cells hold "
+                f"{locate(minority)} holds {quote(text[int(np.flatnonzero(minority)[0])])}, but other cells contain "
                 f"{'names' if minority is odd else 'numbers'}.",
                 "Write all choices as numbers or all as names, and leave missing ones empty.",
             )
         names = sorted({t for t, n in zip(text, is_name, strict=True) if n}, key=lambda t: (t.casefold(), t))
         if len({t.casefold() for t in names}) < len(names):
-            notes.append("Some names of choices differ only in upper and lower case, and count as different.")
+            notes.append("Some names of choices differ only in upper and lower case; they count as different choices.")
         index, k = {t: i for i, t in enumerate(names)}, max(len(names), choices or 0)
         new = np.array([index.get(t, -1) for t in text])
         _check_number(len(names), choices, column)
@@ -100,10 +100,10 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
     mapped[codes_present] = np.where(is_code, -1, new)
     action = np.where(missed, -1, mapped[codes]).astype(np.int16)
     if (is_empty & ~missed).any():
-        notes.append(f"Without a choice: {count_noun(int((is_empty & ~missed).sum()), 'row')}, missing trials.")
+        notes.append(f"Rows without a choice: {int((is_empty & ~missed).sum()):,}; these trials are missing.")
     if missed.any():
-        flag, rows = quote(roles.of["missed"][0]), count_noun(int(missed.sum()), "row")
-        notes.append(f"Flagged by {flag}: {rows}, missing trials.")
+        flag, rows = quote(roles.of["missed"][0]), f"{int(missed.sum()):,}"
+        notes.append(f"Rows flagged by {flag}: {rows}; these trials are missing.")
     return Choices(action, k, tuple(names), tuple(notes))
 
 
@@ -133,18 +133,18 @@ def _check_number(n_distinct: int, choices: int | None, column: str) -> None:
     """Raises MesascopeError if there are too many distinct choices, or only one."""
     if n_distinct > MOST_CHOICES:
         raise MesascopeError(
-            f"Column {quote(column)} holds {n_distinct:,} different choices; there can be {MOST_CHOICES}.",
+            f"Column {quote(column)} holds {n_distinct:,} different choices; at most {MOST_CHOICES} are possible.",
             f"Name the column of the choices: {spell_role('action')}.",
         )
     if choices is not None and n_distinct > choices:
         raise MesascopeError(
-            f"Column {quote(column)} holds {n_distinct} different choices, and choices is {choices}.",
+            f"Column {quote(column)} holds {n_distinct} different choices, but choices={choices}.",
             "Leave choices out, or empty the cells of trials without a choice.",
         )
     if n_distinct < 2 and choices is None:
         raise MesascopeError(
             f"Column {quote(column)} holds the same choice on every trial that has one.",
-            f"Say how many there were with choices=2, or name another column: {spell_role('action')}.",
+            f"Give the number of choices, such as choices=2, or name another column: {spell_role('action')}.",
         )
 
 
@@ -164,11 +164,11 @@ def _find_missing_codes(
     if is_negative.any():
         raise MesascopeError(
             f"{locate(is_negative)} holds {quote(text[int(np.flatnonzero(is_negative)[0])])}, a negative choice.",
-            "Number choices from 0 or 1 and leave missing ones empty, or say their number with choices=.",
+            "Number choices from 0 or 1 and leave missing ones empty, or give their number with choices=.",
         )
     if is_missing_code.all():
         raise MesascopeError(
-            f"{locate(is_missing_code)} holds {quote(text[0])}, and all choices are such codes for missing trials.",
+            f"{locate(is_missing_code)} holds {quote(text[0])}; all its cells are such codes for missing trials.",
             f"Name another column: {spell_role('action')}.",
         )
     return is_missing_code, None
@@ -197,7 +197,7 @@ def _number_codes(
     never_chosen = sorted(set(range(low, low + k)) - set(codes_used.astype(int)))
     notes = [f"Choices run from {low} to {low + k - 1} ({low}-based): {k} choices."]
     if never_chosen:
-        notes.append(f"Choices that never occur, and count as choices: {', '.join(map(str, never_chosen[:20]))}.")
+        notes.append(f"Choices that never occur, but count as choices: {', '.join(map(str, never_chosen[:20]))}.")
     return np.where(is_missing, -1, number - low).astype(np.int64), k, notes
 
 

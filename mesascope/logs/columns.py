@@ -97,7 +97,7 @@ def parse_roles(text: str) -> dict[str, str] | None:
     for pair in filter(None, (part.strip() for part in text.split(","))):
         role, equals, column = pair.partition("=")
         if not equals:
-            raise MesascopeError(f"{pair!r} in --columns is not a pair.", "Type --columns action=NAME,feedback=NAME.")
+            raise MesascopeError(f"{pair!r} in --columns has no '='.", "Type --columns action=NAME,feedback=NAME.")
         if role in roles:
             raise MesascopeError(
                 f"{role!r} is given twice in --columns.", f"Give it once; join several columns: {role}=A+B."
@@ -134,7 +134,7 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
             continue
         if len(found) > 1 and role not in SEVERAL:
             if role in DOUBTFUL:
-                roles.notes.append(f"{list_names(found)} could each be {role}: none of them was read.")
+                roles.notes.append(f"{list_names(found)} could each be the {role}, so none of them was read.")
                 continue
             raise MesascopeError(
                 f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}.",

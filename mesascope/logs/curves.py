@@ -60,7 +60,7 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
         return None
     if n is None:
         raise MesascopeError(
-            f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), and no number of problems.",
+            f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), but no number of problems.",
             "Add a column n; or, if it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
         )
     at, counts = _read_integers(table, steps, 0), _read_integers(table, n, 1)
@@ -68,11 +68,11 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     owner, names = read_labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
     table.refuse(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
     if more := len(at) - len({*zip(at.tolist(), owner.tolist(), strict=True)}):
-        notes_on_shares.append(f"{count_noun(more, 'row')} with steps that its curve has already: pooled with those.")
+        notes_on_shares.append(f"{count_noun(more, 'row')} with steps that the curve already has; they are pooled.")
     notes = [
         f"{count_noun(len(at), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
-        "Points are treated as independent samples: whether they share problems is not known.",
+        "Points are treated as independent samples, because the log does not say whether they share problems.",
     ]
     rows = [(str(names[i]), owner == i) for i in np.unique(owner)]
     return [_make_curve(at[mask], share[mask], counts[mask], name, table.name) for name, mask in rows], notes
@@ -98,8 +98,8 @@ def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.nda
     is_integer = not is_bad.any() and bool((values == np.round(values)).all())
     if is_integer and values.max() == 1 and counts.max() > 1 and name not in (*SHARES, *COUNTS):
         raise MesascopeError(
-            f"{quote(column)} of {table.name} holds 0 and 1 alone: all and none of the problems, or one and none?",
-            "Call the column success_rate for shares, successes for counts.",
+            f"{quote(column)} of {table.name} contains only 0 and 1, which could be shares or counts.",
+            "Call the column success_rate if it contains shares, or successes if it contains counts.",
         )
     count = name in COUNTS or (is_integer and bool((values > 1).any()) and name not in SHARES)
     is_bad |= values > (counts if count else 1)
@@ -110,7 +110,7 @@ def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.nda
             f"count up to {int(counts[row]):,}.",
             "Give shares, or counts in every row.",
         )
-    reading = "counts" if count else "shares; solved are the share times n, rounded"
+    reading = "counts" if count else "shares; the number solved is the share times n, rounded"
     return np.round(values if count else values * counts).astype(np.int64), [f"{quote(column)} holds {reading}."]
 
 
@@ -120,8 +120,8 @@ def _make_curve(at: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: st
     hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, counts))
     if n.max() * len(points) > MOST:
         raise MesascopeError(
-            f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, too many to hold.",
-            "Give a smaller n in proportion: the intervals then are too wide, not too narrow.",
+            f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, which do not fit into memory.",
+            "Divide every n by the same factor; the intervals are then too wide, never too narrow.",
         )
     place = np.arange(n.max())
     score = np.where(place < n[:, None], (place < hits[:, None]).astype(np.float32), np.nan)[..., None]

@@ -36,7 +36,7 @@ def read_feedback(
         if is_outlier.any():
             codes = ", ".join(f"{code:g}" for code in np.unique(value[is_outlier]))
             count = count_noun(int(is_outlier.sum()), "trial")
-            notes.append(f"Feedback far outside the rest, so missing: {codes} ({count}).")
+            notes.append(f"Feedback far outside the usual range, read as missing: {codes} ({count}).")
             value = np.where(is_outlier, np.nan, value)
     else:
         parts = [read_numbers(table, c, "gain") for c in roles.of.get("gain", [])]
@@ -47,22 +47,22 @@ def read_feedback(
     if n_without == has_choice.sum():
         columns = [c for role in ("feedback", "gain", "loss") for c in roles.of.get(role, [])]
         raise MesascopeError(
-            f"{list_names(columns)} holds no feedback on any trial that has a choice.",
+            f"{list_names(columns)} contains no feedback on any trial that has a choice.",
             f"Name the column of the feedback: {spell_role('feedback')}.",
         )
     if n_without:
-        notes.append(f"Trials with a choice and no feedback: {n_without:,}; the choice stays, the feedback is missing.")
+        notes.append(f"Trials with a choice and no feedback: {n_without:,}; only their feedback is missing.")
         lacking = [a for a in np.unique(action[has_choice]) if np.isnan(value[action == a]).all()]
         if lacking:
             listing = ", ".join(f"choice {a} (counted from 0)" for a in lacking)
-            notes.append(f"Never with feedback: {listing}. If that is a missing trial, empty these cells.")
+            notes.append(f"Choices without any feedback: {listing}. If they are missing trials, empty their cells.")
     values = value[~np.isnan(value)]
     if np.ptp(values) == 0:
-        notes.append(f"The feedback is {values[0]:g} on every trial: nothing can be acquired from it.")
+        notes.append(f"The feedback is {values[0]:g} on every trial, so nothing can be acquired from it.")
     order = np.lexsort((place, life))
     step = np.diff(value[order])[np.diff(life[order]) == 0]
     if len(np.unique(values)) > 10 and len(step) > 10 and not (step < 0).any():
-        notes.append("The feedback never falls within a lifetime: if it is a running total, log each trial's own.")
+        notes.append("The feedback never falls within a lifetime; if it is a running total, log each trial's feedback.")
     return value, notes
 
 
@@ -158,6 +158,6 @@ def read_latents(
     if "log_probs" in latents:
         columns = list_names(roles.of["probabilities"])
         notes.append(f"{columns}: the probabilities with which the choices were made.")
-    realised = "The log holds no expected pay-offs: findings use the feedback, the realised pay-off."
+    realised = "The log contains no expected pay-offs, so findings use the feedback (the realised pay-off)."
     notes.append("Scores are expected pay-offs, as logged." if "score" in latents else realised)
     return latents, skipped, notes

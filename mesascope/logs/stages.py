@@ -49,7 +49,7 @@ def read_stages(
                 variables["second_state"] = np.where(
                     variables["second_action"] < 0, -1, variables["second_action"] // 2
                 )
-                stage_notes.append("Choices of the second stage are two to a state, in the order of their codes.")
+                stage_notes.append("Each state has two choices of the second stage, in the order of their codes.")
         if "state" in stage_roles:
             variables["second_state"], names = read_labels(table, roles.of["state"][0])
             stage_notes.append(f"States of the second stage: {list_names(names)}.")
@@ -59,7 +59,7 @@ def read_stages(
             variables["transition"] = _infer_transition(chosen, variables["second_state"], owners, stage_notes)
         elif stage_roles:
             raise MesascopeError(
-                f"{list_names([roles.of[r][0] for r in stage_roles])} does not say which state the first choice led to.",
+                f"{list_names([roles.of[r][0] for r in stage_roles])} does not show where the first choice led.",
                 f"Name the column that does: {spell_role('state')} or {spell_role('transition')}.",
             )
     except MesascopeError as error:
@@ -72,10 +72,10 @@ def read_stages(
     variables = {name: np.where(has_choice, rows, -1).astype(np.int16) for name, rows in variables.items()}
     transitions = variables["transition"][variables["transition"] >= 0]
     if not len(transitions):
-        return {}, set(stage_roles), ["No trial has a transition: the second stage is not read."]
+        return {}, set(stage_roles), ["No trial has a transition, so the second stage was not read."]
     notes = [
-        "Trials have two stages: the action is the first choice, the feedback is that of the second; metrics of "
-        "single choices read the first.",
+        "Trials have two stages: the action is the first choice, and the feedback is that of the second. Metrics of "
+        "single choices read the first choice.",
         *stage_notes,
         f"Common transitions: {transitions.mean():.3f} of {count_noun(len(transitions), 'trial')}.",
     ]
@@ -103,11 +103,11 @@ def _read_transition(table: Table, roles: Roles, notes: list[str]) -> np.ndarray
         meaning = {high: upper, low: 1 - upper}
         notes.append(
             f"In {quote(column)}, {quote(high if upper else low)} is a common transition"
-            f"{'' if is_named else ', because it is the more frequent'}."
+            f"{'' if is_named else ', because it is more frequent'}."
         )
     else:
         raise MesascopeError(
-            f"Column {quote(column)} holds {list_names(entries)}, which do not say common or rare.",
+            f"Column {quote(column)} holds {list_names(entries)}, which do not mean common or rare.",
             f"Write common and rare, or leave it out: {spell_role('transition', '')}.",
         )
     coded = np.array([-1 if n else meaning.get(t, -1) for t, n in zip(text, is_empty, strict=True)])
@@ -130,13 +130,13 @@ def _infer_transition(chosen: Choices, state: np.ndarray, owners: np.ndarray | N
         raise MesascopeError(
             f"The log does not show which transition is common: after the {chosen.number} first choices the states "
             f"followed {'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
-            f"Name a column that says it: {spell_role('transition')}.",
+            f"Name a column that shows it: {spell_role('transition')}.",
         )
     examples = [
         f"choice {a} → state {common_state[a]} ({int(count[a].max()):,} of {int(count[a].sum()):,})"
         for a in range(min(chosen.number, 6))
     ]
-    rule = "A transition is common where the state is the one that followed the first choice more often"
+    rule = "A transition is common if its state is the one that followed the first choice more often"
     notes.append(f"{rule}: {', '.join(examples)}.")
     common = np.where(is_valid, state == common_state[np.maximum(chosen.action, 0)], -1).astype(np.int64)
     if owners is not None:
@@ -145,8 +145,8 @@ def _infer_transition(chosen: Choices, state: np.ndarray, owners: np.ndarray | N
         n_reversed = int(((totals > 20) & (hits < 0.4 * totals)).sum())
         if n_reversed:
             notes.append(
-                f"For {count_noun(n_reversed, 'participant')} the other state followed more often: where the map was "
-                f"counterbalanced, name a column that says it: {spell_role('transition')}."
+                f"For {count_noun(n_reversed, 'participant')} the common transition is the rarer one. If states were "
+                f"counterbalanced, name a column that shows which is common: {spell_role('transition')}."
             )
     return common
 
@@ -176,7 +176,7 @@ def read_offered(
         places = read_choices(table, roles, None)
         if places.number != len(columns):
             raise MesascopeError(
-                f"The role offered has {len(columns)} columns for {places.number} places.",
+                f"The role offered has {len(columns)} columns, but there are {places.number} places.",
                 f"Name one column per place, in their order: {spell_role('offered', 'LEFT+RIGHT')}.",
             )
         return _read_choices_offered(table, columns, places, choices)
@@ -197,8 +197,8 @@ def _read_choices_offered(table: Table, columns: list[str], places: Choices, cho
     names = sorted(names, key=int) if integral else sorted(names)
     if not 2 <= len(names) <= MOST_CHOICES or len(names) > (choices or MOST_CHOICES):
         raise MesascopeError(
-            f"{list_names(columns)} hold {count_noun(len(names), 'different thing')}.",
-            f"There can be 2 to {choices or MOST_CHOICES}: {spell_role('offered', '')} reads places as the choices.",
+            f"{list_names(columns)} contain {count_noun(len(names), 'different option')}.",
+            f"Give 2 to {choices or MOST_CHOICES} options, or read places as choices: {spell_role('offered', '')}.",
         )
     index = pd.Index(names)
     indices = [np.r_[index.get_indexer(pd.Index(found)), -1][codes] for codes, found in parts]
@@ -209,7 +209,7 @@ def _read_choices_offered(table: Table, columns: list[str], places: Choices, cho
     if is_empty.any():
         row = int(np.flatnonzero(is_empty)[0])
         raise MesascopeError(
-            f"{table.place(row, columns[places.action[row]])} is empty, and was chosen "
+            f"{table.place(row, columns[places.action[row]])} is empty, but that place was chosen "
             f"({count_noun(int(is_empty.sum()), 'such row')}).",
             f"Fill it in, or read the places as the choices: {spell_role('offered', '')}.",
         )
@@ -218,9 +218,9 @@ def _read_choices_offered(table: Table, columns: list[str], places: Choices, cho
     for column in options_shown.T:
         offered[rows[column >= 0], column[column >= 0]] = 1
     order = ", ".join(f"{quote(n)} = {i}" for i, n in enumerate(names[:20]))
-    notes = (f"The choice is what stood at the place that was chosen, of {list_names(columns)}: {order}.",)
+    notes = (f"The choice is the option at the place that was chosen, from {list_names(columns)}: {order}.",)
     chosen = Choices(action.astype(np.int16), k, () if integral else tuple(names), places.notes)
     if offered.all():
         return chosen, {}, set(), notes
-    note = f"Not every choice could be made on every trial: {len(columns)} of {k} were offered."
+    note = f"Not every choice could be made on every trial: {len(columns)} of {k} were offered at a time."
     return chosen, {"offered": offered}, set(), (*notes, note)

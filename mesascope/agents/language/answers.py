@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 ANSWERED, BOUNDED, REFUSED, UNPARSABLE, UNREACHED = range(5)
 SAYS = {
     ANSWERED: "answered",
-    BOUNDED: "answered, a label below those that were listed",
+    BOUNDED: "answered with a label that was not listed",
     REFUSED: "refused",
-    UNPARSABLE: "named none or several of the labels",
-    UNREACHED: "no answer came",
+    UNPARSABLE: "named no label, or several",
+    UNREACHED: "did not answer",
 }
 REFUSAL = re.compile(
     r"\b(i'?m sorry|i am sorry|i apologi[sz]e|i can(?:no|')t|i cannot|i won'?t|i'?m unable|i am unable|i'?m not able"

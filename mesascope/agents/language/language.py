@@ -72,7 +72,7 @@ class Log:
         self.rows: list[tuple[Question, Answer]] = []
         self.first: list[tuple[Question, int, Answer]] = []
         self.streak = 0
-        self.units = 0  # length of the activations
+        self.units = 0  # the number of activations
 
 
 class LanguageModel(NamedSubject):
@@ -163,7 +163,7 @@ class LanguageModel(NamedSubject):
         if log.streak >= STREAK:
             raise MesascopeError(
                 f"{log.streak} questions in a row to {self.name} got no answer: {answers[-1].text}.",
-                "Run the same command again later: what was answered is kept and not asked again.",
+                "Run the same command again later: answers are saved, so no question is asked twice.",
             )
 
     def taps(self, carry: Context) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class LanguageModel(NamedSubject):
         if cost > self.budget:
             raise MesascopeError(
                 f"{summary}, about {cost:.2f} at the prices given.",
-                f"Give budget={np.ceil(100 * cost) / 100:g} or more to go on, or fewer lifetimes, splits or metrics.",
+                f"Give budget={np.ceil(100 * cost) / 100:g} or more, or reduce the lifetimes, splits or metrics.",
             )
         return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 

@@ -73,7 +73,7 @@ def subject(
     check_range(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
     home = strip_address(path)
     talks = require_words(family)
-    gate.permit(path, "The address", "would be asked, with your key, at a place")
+    gate.permit(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
     store = Cache(cache_path(cache, home, model), home)
     asker = Prompts(server.ask, store, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch)

@@ -72,7 +72,7 @@ class Prompts:
 
     @property
     def place(self) -> str:
-        """The end of the address to which requests go."""
+        """The path to which requests go, below the server's address."""
         return "chat/completions" if self.chat else "completions"
 
     def render(self, question: Question) -> str:
@@ -145,7 +145,7 @@ class Prompts:
                 return weigh_labels(tokens, question.labels, read_text(entries[0]))
             found = [parse_label(read_text(c), question.labels) for c in entries]
         except WrongShape as error:
-            return Answer(UNREACHED, -1, None, math.nan, f"its answer is of another form: {error}")
+            return Answer(UNREACHED, -1, None, math.nan, f"its answer has another form: {error}")
         first = next((a for a in found if a.action >= 0), found[0])
         if self.mode == "answer":
             return first
@@ -166,7 +166,7 @@ class Prompts:
         except (Failed, WrongShape) as error:
             raise MesascopeError(
                 f"The model server gives no usable answer: {error}.",
-                "Check its address, its model and whether it speaks the form that chat= says.",
+                "Check its address, its model, and whether it accepts the kind of request that chat= selects.",
             ) from None
         return "log_probs" if list_tokens(choice) else "answer"
 

@@ -71,13 +71,13 @@ def read_key(name: str) -> str:
     if name and name != USUAL and name not in os.environ:
         raise MesascopeError(
             "The value of key= is not the name of an environment variable that is set.",
-            "Put the key into an environment variable, and let key= name that one.",
+            "Put the key into an environment variable, and type the variable's name after key=.",
         )
     value = os.environ.get(name, "").strip() if name else ""
     if not (value.isascii() and value.isprintable()):
         raise MesascopeError(
-            f"The key in the environment variable {name} contains a character that no header can carry.",
-            "Put it there again, on one line.",
+            f"The key in the environment variable {name} contains a character that an HTTP header cannot contain.",
+            "Set the variable again, on one line.",
         )
     return value
 
@@ -148,7 +148,7 @@ class Server:
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
         self.home, parts, token = strip_address(address), split_address(address), read_key(key)
         httpx = require("httpx", "lm")
-        for chatty in ("httpx", "httpcore"):  # they would log the query and the server's headers
+        for chatty in ("httpx", "httpcore"):  # these loggers would write the query and the server's headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
@@ -197,7 +197,7 @@ class Server:
                 if reply.status_code not in AGAIN:
                     raise self._status_error(reply)
                 reason = f"it said {reply.status_code}"
-                with contextlib.suppress(TypeError, ValueError):  # without a valid waiting time
+                with contextlib.suppress(TypeError, ValueError):  # the reply gives no valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
         if reason == "refused":
             raise MesascopeError(

@@ -77,12 +77,12 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
             limits.check_gguf(path)
         tokens = gate.load_pretrained(transformers.AutoTokenizer, home, trust, padding_side="left", **options)
         with _torch.limit_parameters(
-            4 * size, ValueError(f"its settings ask for more weights than its {size:,} bytes hold")
+            4 * size, ValueError(f"its settings ask for more weights than fit in its {size:,} bytes")
         ):
             model = gate.load_pretrained(transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **options)
     except MesascopeError:
         raise
-    except Exception as error:  # whatever the reader of the broken part raises
+    except Exception as error:  # a reader may raise anything on a broken file
         raise MesascopeError(
             f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}.",
             "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files.",

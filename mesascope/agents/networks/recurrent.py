@@ -162,7 +162,7 @@ def create(
     layout = dict(layout or {})
     if layout and memory not in LAYERED:
         raise MesascopeError(
-            f"The memory {memory} has no depth and heads.", f"Leave them out, or take {' or '.join(LAYERED)}."
+            f"The memory {memory} has neither depth nor heads.", f"Leave them out, or take {' or '.join(LAYERED)}."
         )
     depth, heads = layout.get("depth", 1), layout.get("heads", 1)
     check_range(1, DEEPEST, depth=depth)
@@ -218,13 +218,13 @@ def subject(family: Family, path: str = "") -> Recurrent:
     network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
         raise MesascopeError(
-            f"{str(path)!r} {_name_actions(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
-            f"Run it on its own family, {metadata['family']}, or to one with {network.choices or 'real'} choices.",
+            f"{str(path)!r} {_name_actions(network.choices)}; {family.name} has {family.choices or 'real'} actions.",
+            f"Run it on its own family, {metadata['family']}, or on one with {network.choices or 'real'} actions.",
         )
     width = find_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
         raise MesascopeError(
-            f"{str(path)!r} observes {metadata['observation']} numbers, {family.name} shows {width}.",
+            f"{str(path)!r} observes {metadata['observation']} numbers; {family.name} shows {width}.",
             f"Run it on its own family, {metadata['family']}.",
         )
     return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))

@@ -196,7 +196,7 @@ def find_shape(family: Family) -> tuple[int, int]:
         MesascopeError: the family's observations are not grids.
     """
     if not isinstance(family, ShowsFields) or family.choices is None:
-        raise MesascopeError(f"{family.name} shows no fields.", "Take a family that does: maze.")
+        raise MesascopeError(f"{family.name} shows no grids of cells.", "Take a family that does: maze.")
     observation = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
     pictures = jax.eval_shape(lambda x: family.planes(x)[0], observation)
     return pictures.shape[1], pictures.shape[-1]
