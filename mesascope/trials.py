@@ -3,6 +3,9 @@
 The axes are condition, lifetime and trial (and choice, unit). The variables are:
 - action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
   numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
+- score under a one-step condition: what the disturbed act is worth on the subject's own task, NaN if not judged.
+- donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room, donor_best [transplant, N, T]: what acts with a
+  donor's past are worth on the donor's task, see `mesascope.rollouts.worth`; `transplant` lists the conditions.
 - log_probs [C, N, T, K], if the subject reports them: only for the intact and the one-step conditions, otherwise NaN.
 - partner [C, N, T]: the lifetime whose carry or feedback was used.
 - chance, best, worst, fixed [N, T]: expected pay-offs that the subject does not observe.
@@ -31,6 +34,7 @@ from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
 FEW = 4  # a reflex may depend on this many of the last trials; anything older must be in the carry
+BLOCK = 64  # lifetimes run in blocks of this size, and a lifetime's partners are in its block
 KEPT = 64  # steps of a trial whose actions are stored
 # above this many numbers per lifetime and condition, log-probabilities and observations are not stored
 LARGEST = 1 << 16
@@ -62,6 +66,7 @@ def assemble(
     lifetimes: int,
     *,
     attrs: Mapping[str, Any],
+    transplants: Mapping[str, Sequence[Any]] | None = None,
 ) -> xr.Dataset:
     """Joins records [condition][block], each with axes T and N, into one data set with `lifetimes` lifetimes."""
 
@@ -85,8 +90,7 @@ def assemble(
     }
     single = np.asarray(one_step)[:, None, None]
     # a one-step condition leaves the lifetime undisturbed, so the pay-off does not belong to the condition
-    for name in ("feedback", "score"):
-        data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
+    data["feedback"] = (AXES, np.where(single, np.float32(np.nan), data["feedback"][1]))
     # log-probabilities are stored only where a metric compares responses, which shrinks the file to a fifth
     if records[0][0].log_probs is not None:
         compared = single[:, 0, 0] | (np.asarray(labels) == "intact")
@@ -104,7 +108,13 @@ def assemble(
         data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), activations)
     for name, value in latents.items():
         data[name] = (("lifetime", "trial", "choice")[: value.ndim], np.asarray(value, np.float32))
-    trials = xr.Dataset(data, coords={"condition": list(labels)}, attrs={"format": TRIALS, **attrs})
+    coords = {"condition": list(labels)}
+    if transplants:
+        coords["transplant"] = list(transplants)
+        for name in next(iter(transplants.values()))[0]._fields:
+            values = [np.concatenate([getattr(b, name) for b in row])[:lifetimes] for row in transplants.values()]
+            data[f"donor_{name}"] = (("transplant", *AXES[1:]), np.stack(values).astype(np.float32))
+    trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS, **attrs})
     check(trials)
     return trials
 
@@ -233,19 +243,22 @@ def payoff(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
 
 
 def gain(
-    trials: xr.Dataset, label: str = "intact", window: slice | None = None, against: bool = False
+    trials: xr.Dataset, label: str = "intact", window: slice | np.ndarray | None = None, against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """[N] Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.
 
     Args:
         trials: the trials on one split.
         label: the label of the condition.
-        window: the trials to sum over; by default those that count.
+        window: the trials to sum over, a slice or a mask [N, T]; by default those that count.
         against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that works against the
             pay-off.
     """
     window = counted_trials(trials) if window is None else window
-    score, chance = payoff(trials, label)[:, window], trials.chance.values.astype(float)[:, window]
-    end = trials["worst" if against else "best"].values.astype(float)[:, window]
+    mask = isinstance(window, np.ndarray)
+    chosen = slice(None) if mask else window
+    score, chance = payoff(trials, label)[:, chosen], trials.chance.values.astype(float)[:, chosen]
+    end = trials["worst" if against else "best"].values.astype(float)[:, chosen]
     gained, room = (chance - score, chance - end) if against else (score - chance, end - chance)
-    return np.nansum(gained, -1), np.where(np.isfinite(score), room, 0.0).sum(-1)
+    counts = np.isfinite(score) & (window if mask else True)
+    return np.where(counts, gained, 0.0).sum(-1), np.where(counts, room, 0.0).sum(-1)

@@ -34,7 +34,7 @@ def condition(of: int = 4) -> CarryRebuiltOnce:
     """For one response the carry is rebuilt from a fresh one and the last percepts alone.
 
     Args:
-        of: the number of percepts before the present one that it is rebuilt from, 0 to 8.
+        of: the number of percepts before the present one that it is rebuilt from, 0 to 16.
     """
     check_range(0, RECENT - 1, of=of)
     return CarryRebuiltOnce(of)

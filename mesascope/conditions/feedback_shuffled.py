@@ -71,7 +71,7 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
     """Feedback older than w trials comes from other lifetimes.
 
     Args:
-        older_than: w, from 0 (all feedback is shuffled) to 8.
+        older_than: w, from 0 (all feedback is shuffled) to 16.
         replicate: the number of the draw of donors.
     """
     check_range(0, RECENT - 1, older_than=older_than)

@@ -9,7 +9,7 @@ def condition(of: int = 4, birth: int = 1) -> ReplacedPast:
     """For one response the subject knows only its last w percepts.
 
     Args:
-        of: w, from 1 to 8, including the present percept.
+        of: w, from 1 to 16, including the present percept.
         birth: 1 to show the percept before these as the first one of a lifetime, 0 to leave it out.
     """
     check_range(1, RECENT - 1, of=of)

@@ -9,7 +9,7 @@ def condition(of: int = 4, replicate: int = 0) -> ReplacedPast:
     """For one response the past before the last w percepts is that of another lifetime of the same subject.
 
     Args:
-        of: w, from 1 to 8, including the present percept.
+        of: w, from 1 to 16, including the present percept.
         replicate: the number of the draw of other lifetimes.
     """
     check_range(1, RECENT - 1, of=of)

@@ -32,6 +32,7 @@ class ReplacedPast(Condition):
 
     one_step: ClassVar = True
     looks_back: ClassVar = True
+    judged: ClassVar = True
 
     @property
     def label(self) -> str:
@@ -44,6 +45,11 @@ class ReplacedPast(Condition):
     def draw(self) -> int:
         """The number of the draw of partners, so that every replicate has its own partners."""
         return int(self.replicate)
+
+    @property
+    def seam(self) -> int | None:
+        """w if another lifetime's carry replaced the subject's own, else None."""
+        return int(self.of) if self.transplanted == 1 else None
 
     def unfit(self, family: Any) -> str | None:
         """The condition makes no sense if trials have several steps."""
@@ -81,6 +87,13 @@ class DeletedPast(ReplacedPast):
     """Deletes the older past before every response, so that the subject always knows only w percepts."""
 
     one_step: ClassVar = False
+    judged: ClassVar = False
+
+    def unfit(self, family: Any) -> str | None:
+        """The condition makes no sense if trials have several steps, or if a lifetime has no more than w trials."""
+        if self.of >= family.horizon:
+            return f"a lifetime has {family.horizon} trials, and it knows as many"
+        return super().unfit(family)
 
     @property
     def label(self) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 
-RECENT = 9  # percepts that a condition can read: the present one and eight before it
+RECENT = 17  # percepts that a condition can read: the present one and sixteen before it
 LAST = 2**31 - 1  # the largest trial that a condition can name
 Number = int | jax.Array  # a condition's setting; an array if one compiled scan runs several conditions
 
@@ -108,11 +108,13 @@ class Condition(eqx.Module):
             lifetime continues undisturbed.
         needs_donors: whether it uses `Context.exchange`, so that an intact run on fresh tasks must come first.
         looks_back: whether it uses `Context.past` or `Context.live` beyond the present step.
+        judged: whether the trials say what its responses would have been worth; only if it is one-step.
     """
 
     one_step: ClassVar[bool] = False
     needs_donors: ClassVar[bool] = False
     looks_back: ClassVar[bool] = False
+    judged: ClassVar[bool] = False
 
     @property
     def label(self) -> str:
@@ -124,6 +126,11 @@ class Condition(eqx.Module):
     def draw(self) -> int:
         """Which draw of partners and donors it uses: its setting `replicate`, or 0 if it has none."""
         return int(getattr(self, "replicate", 0))
+
+    @property
+    def seam(self) -> int | None:
+        """How many trials ago its partner's carry took the place of the subject's own; None if it never does."""
+        return None
 
     @property
     def asks(self) -> int:

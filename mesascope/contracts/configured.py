@@ -1,6 +1,7 @@
 """Everything that a family's file needs, in one import: base class, splits, banks, percepts, settings."""
 
-from mesascope.contracts.family import Configured, draw_bank, payoff_latents, pick, reference_roles
+from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
+from mesascope.contracts.payoffs import payoff_latents, take_choice
 from mesascope.contracts.percept import Array, Percept, first_percept, next_percept
 from mesascope.contracts.settings import check_memory, check_range, keep_settings, name_with_settings
 from mesascope.contracts.split import Draw, Split
@@ -21,4 +22,5 @@ __all__ = [
     "payoff_latents",
     "pick",
     "reference_roles",
+    "take_choice",
 ]

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.payoffs import payoff_latents, take_choice
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, unknown
@@ -183,6 +184,43 @@ class Family(eqx.Module):
         best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
         return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
+    @property
+    def judges(self) -> bool:
+        """Whether `worth` can say what single actions pay, so that actions with another past can be judged."""
+        return self.steps == 1 and self.choices is not None and self.traceable
+
+    def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
+        """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
+
+        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family whose observation asks a question must override it, so that
+        every task answers the question that is shown; if actions are real, it must override `best_actions` too.
+
+        Args:
+            tasks: the M tasks.
+            split: the split that they belong to.
+            observation: [N, T, D] what N subjects observe before each trial.
+            action: [N, T] the action of each subject, or [N, T, M] one action per task.
+
+        Returns:
+            None if the family cannot say, as when trials have several steps.
+        """
+        if not self.judges:
+            return None
+        latents = self.latents(tasks, split)
+        if "means" not in latents:
+            return None
+        return take_choice(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
+
+    def best_actions(self, tasks: Any, split: str, observation: np.ndarray) -> np.ndarray | None:
+        """The best action [N, T, M] on each of M tasks, to subjects with these observations [N, T, D].
+
+        Returns:
+            None if the family does not define `worth`.
+        """
+        shape = observation.shape[:2]
+        each = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
+        return np.argmax([np.broadcast_to(w, (*shape, w.shape[-1])) for w in each], 0) if each else None
+
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
 
@@ -225,11 +263,13 @@ class Configured(Family):
         counted: bool = True,
         beyond_banks: bool = False,
         parts: int = 0,
+        drifting: bool = False,
         **change: Any,
     ) -> Split:
         """A split whose tasks `draw` makes with the arguments `change`; if they include `trials`, it is the horizon."""
         draw = functools.partial(self.draw, **change) if change else self.draw
-        return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks, parts)
+        trials = change.get("trials", self.horizon)
+        return Split(name, draw, trials, changes_at, counted, beyond_banks, parts, drifting)
 
     def seen(self, place: str = "which") -> tuple[Split, ...]:
         """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""
@@ -252,12 +292,6 @@ def reference_roles(
     first = {k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v}
     other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items() if against}
     return {**first, **({"strongest": strongest} if strongest else {}), **other}
-
-
-def payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
-    """The result of `latents` for mean pay-offs [N, T, K] and the pay-off [N, T] of the best fixed policy."""
-    extremes = {"best": means.max(-1), "worst": means.min(-1)}
-    return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed}
 
 
 def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:

@@ -35,6 +35,12 @@ class Split:
     counted: bool = True
     beyond_banks: bool = False
     parts: int = 0
+    drifts: bool = False
+
+    @property
+    def changing(self) -> bool:
+        """Whether the task changes within the lifetime, at one trial or bit by bit."""
+        return self.drifts or self.changes_at is not None
 
     @property
     def kind(self) -> str:

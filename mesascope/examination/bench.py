@@ -22,7 +22,8 @@ from mesascope.execution import fingerprint
 from mesascope.files import replacing
 from mesascope.guards import limits
 from mesascope.guards.identity import is_unchanged, loaded_modules
-from mesascope.questions.spectrum.placement import Rule, conditions, place
+from mesascope.questions.spectrum import first_rule
+from mesascope.questions.spectrum.placement import Placement, Rule, conditions_beyond, place
 from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
@@ -46,6 +47,7 @@ class Bench:
         rollouts: earlier rollouts by their digest; this object adds new ones.
         beyond: by a condition's label, the kinds of split besides fresh on which it also runs.
         together: blocks per call of the compiled scan, as in `rollout`.
+        placed_by: places a subject from its trials, the references' trials, its training tasks and the rule.
     """
 
     def __init__(
@@ -61,7 +63,9 @@ class Bench:
         rollouts: dict[str, xr.Dataset] | None = None,
         beyond: Mapping[str, Sequence[str]] | None = None,
         together: int = 1,
+        placed_by: Callable[..., Placement] = place,
     ):
+        self.place_trials = placed_by
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
         self.requested, self.out, self.progress, self.together = splits, out, progress, together
         self.done, self.total, self.doing = 0, 1, ""
@@ -95,7 +99,7 @@ class Bench:
 
     def home(self, trained_on: str) -> Family:
         """The family, with the bank that a subject was trained on, if it has one."""
-        return self.family if trained_on in ("unlimited", "unknown") else self.family.with_bank(trained_on)
+        return self.family.with_bank(trained_on) if trained_on.startswith("bank:") else self.family
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
         """Places a subject; returns its trials, the references' trials and the placement (None without fresh)."""
@@ -103,10 +107,10 @@ class Bench:
         trials_by_split, references = self.live(subject, family), self.references(family)
         if "fresh" not in trials_by_split:
             return trials_by_split, references, None
-        placement = place(trials_by_split, references, trained_on, rule)
+        placement = self.place_trials(trials_by_split, references, trained_on, rule)
         if placement.direction == "against":
             references |= self.references(family, " against")
-            placement = place(trials_by_split, references, trained_on, rule)
+            placement = self.place_trials(trials_by_split, references, trained_on, rule)
         return trials_by_split, references, placement
 
     def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
@@ -121,16 +125,18 @@ class Bench:
     def _conditions_on(self, family: Family, split: str) -> list[Condition]:
         """The conditions that run on a split.
 
-        All conditions run on fresh tasks. On a split beyond banks, the shuffled conditions of the placement run.
-        Conditions in `beyond` run on their kinds of split. The intact condition runs on every split.
+        All conditions run on fresh tasks. On another split, the conditions run that `conditions_beyond` names, those in
+        `beyond` for its kind, and the intact condition. On a split beyond banks, shuffled conditions run too.
         """
         if kind(split) == "fresh":
             return self.conditions
-        beyond_banks = {s.name for s in family.splits() if s.beyond_banks}
-        shuffled = set(conditions(family.horizon)) if split in beyond_banks else set()
-        chosen = [c for c in self.conditions if c.needs_donors and not c.one_step and c.label in shuffled]
-        chosen += [c for c in self.conditions if kind(split) in self.beyond.get(c.label, ())]
-        return [c for c in self.conditions if type(c).__name__ == "Intact" or c in chosen]
+        here = next((s for s in family.splits() if s.name == split), None)  # without its bank it has no split 'seen'
+        comparable = here is None or (here.counted and here.trials == family.horizon)
+        labels = set(conditions_beyond(family)) if comparable else set()
+        if here is not None and here.beyond_banks:
+            labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}
+        labels |= {label for label, kinds in self.beyond.items() if kind(split) in kinds}
+        return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
 
     def responses(self, family: Family) -> int:
         """How many responses `live` requests from a subject, including those as a donor."""
@@ -155,6 +161,9 @@ class Bench:
                 if kind(split) not in REFERRED.get(role, (kind(split),)):
                     continue
                 conditions, change = [intact], family.split(split).changes_at
+                if role in COMPARED:
+                    shown = self._conditions_on(family, split) if split != "fresh" else self.conditions
+                    conditions += [c for c in shown if c.label in conditions_beyond(family)]
                 if change and role == "learner":
                     conditions.append(catalogue.make("conditions", f"carry_reset:at={change}"))
                 kinds = self._compiled_kinds(family, split) if role in COMPARED else (intact,)

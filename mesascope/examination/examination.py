@@ -136,7 +136,7 @@ def examine(
     base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
     metric_list, splits = open_all("metrics", metrics), as_list(splits)
-    labels = [*conditions(base.horizon, rule), *(c for p in metric_list for c in p.conditions)]
+    labels = [*conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
     bench_settings: dict[str, Any] = {
         "out": Path(out) if out else None,
         "progress": progress,

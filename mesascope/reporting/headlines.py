@@ -9,7 +9,8 @@ from mesascope.reporting.hints import Examination
 HEADLINES = {  # in the report's order: name on the page, name in the terminal, finding on fresh tasks
     "gain": ("gain on fresh tasks", "gain", "performance"),
     "reset": ("lost by reset", "lost by\nreset", "cost_of_reset: every trial"),
-    "shuffling": ("lost by shuffling", "lost by\nshuffling", "benefit"),
+    "deletion": ("lost by deletion", "lost by\ndeletion", "deletion"),
+    "transplant": ("shown by transplant", "shown by\ntransplant", "transplant"),
     "reference": ("share of the reference", "share of\nref.", "share_of_reference"),
 }
 

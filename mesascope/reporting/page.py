@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.findings import Finding
-from mesascope.questions.spectrum.placement import LADDER, WORDS
+from mesascope.questions.spectrum.explanation import describe_level
+from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.reporting import provenance
 from mesascope.reporting.gallery import draw_pictures
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
@@ -32,14 +33,14 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         finalize=_escape,
     ).get_template("page.html")
     return template.render(
-        css=_mark_safe((HERE / "page.css").read_text(encoding="utf-8")),
-        subjects=[_describe_subject(i, e) for i, e in enumerate(examinations)],
-        title=write_title(examinations),
-        paragraph=write_paragraph(examinations),
-        measured=any(f for e in examinations for f in pick_headlines(e).values()),
-        figures={name: [_mark_safe(one) for one in svgs] for name, svgs in draw_pictures(examinations).items()},
-        grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
-        ladder=[(rung, WORDS[rung]) for rung in LADDER],
+        css=_markup((HERE / "page.css").read_text(encoding="utf-8")),
+        subjects=[_subject(i, e) for i, e in enumerate(examinations)],
+        title=title(examinations),
+        paragraph=paragraph(examinations),
+        measured=any(f for e in examinations for f in headlines(e).values()),
+        figures={name: [_markup(one) for one in svgs] for name, svgs in pictures(examinations).items()},
+        grids={"splits": split_grid(examinations), "conditions": condition_grid(examinations)},
+        ladder=[(rung, describe_level(rung)) for rung in LADDER],
         heads=[head for head, _, _ in HEADLINES.values()],
         limits=list_limits(examinations),
         facts=provenance.list_facts(examinations),

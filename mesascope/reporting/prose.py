@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mesascope.questions.spectrum.placement import LADDER
+from mesascope.questions.spectrum.ladder import RUNGS
 from mesascope.reporting.headlines import describe_ends, log_trials
 from mesascope.reporting.hints import Examination
 
@@ -65,7 +65,7 @@ def write_paragraph(examinations: Sequence[Examination]) -> str:
 
 def _list_levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     """The names of the subjects by level, from the lowest level to the highest."""
-    rows = [(LADDER.index(p.lowest), LADDER.index(p.highest), e) for e in examinations if (p := e.placement)]
+    rows = [(RUNGS[p.lowest], RUNGS[p.highest], e) for e in examinations if (p := e.placement)]
     by_level: dict[str, list[str]] = {}
     for *_, e in sorted(rows, key=lambda row: row[:2]):
         by_level.setdefault(describe_ends(e), []).append(e.subject)
@@ -97,7 +97,7 @@ def list_limits(examinations: Sequence[Examination]) -> list[str]:
         sentences += PLACED
         if not any(p.axes for p, _ in placements):
             sentences.append(AXES)
-    if any(e.trained_on == "unlimited" and LADDER.index(p.highest) > 2 for p, e in placements):
+    if any(e.trained_on == "unlimited" and RUNGS[p.highest] > RUNGS["tracking"] for p, e in placements):
         sentences.append(UNBANKED)
     if any(log_trials(e) is not None for e in examinations):
         sentences.append(LOGGED)

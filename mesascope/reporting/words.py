@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from collections.abc import Mapping
 
 from mesascope.findings import Finding
 from mesascope.reporting.headlines import find_measured, pick_headlines
@@ -29,6 +30,7 @@ def shorten(text: object, max_length: int) -> str:
 ONCE = {  # names of conditions that disturb one response at a time
     "percept_exchanged_once:action=0": "the last feedback flipped",
     "percept_exchanged_once:action=1": "another last action",
+    "percept_swapped_once": "another lifetime's percept",
     "carry_exchanged_once:fresh=0": "another lifetime's carry",
     "carry_exchanged_once:fresh=1": "a fresh carry",
     "context_emptied_once": "an empty context",
@@ -45,8 +47,10 @@ def describe_condition(label: str) -> str:
         return "undisturbed"
     if name == "feedback_shuffled" and "older_than" in settings:
         older = settings["older_than"]
-        feedback = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
-        return f"{feedback} from other lifetimes"
+        which = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
+        return f"{which} from other lifetimes"
+    if name.startswith("past_") and "of" in settings:
+        return _describe_past(name, settings)
     if name == "carry_reset":
         reset_once = f"carry made fresh once,{at_trial}, and the percept of birth shown"
         return reset_once if at_trial else "carry made fresh before every trial"
@@ -59,6 +63,15 @@ def describe_condition(label: str) -> str:
     if name == "percept_masked":
         return f"percept masked: {rest}" if rest else "percept masked"
     return f"one response at a time: {ONCE[label]}" if label in ONCE else label
+
+
+def _describe_past(name: str, settings: Mapping[str, str]) -> str:
+    """Describes a condition that deletes the older past or replaces it."""
+    last = f"its last {settings['of']} trial{'s' * (settings['of'] != '1')}"
+    birth = "" if settings.get("birth", "1") == "1" else ", without the percept of birth"
+    if name == "past_transplanted_once":
+        return f"one response at a time: another lifetime's past before {last}"
+    return f"{'' if name == 'past_deleted' else 'one response at a time: '}it knows {last} only{birth}"
 
 
 NAMED = {  # names of kinds of split
@@ -116,11 +129,20 @@ def describe_findings(examination: Examination) -> list[str]:
         change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {format_number(abs(rise.estimate or 0))}"
         change = "changed no more than chance explains" if _contains_null(rise) else change
         sentences.append(f"From the first tenth of a lifetime to its last quarter its {quantity} {change}.")
-    shuffled, reset = (pick_headlines(examination)[k] for k in ("shuffling", "reset"))
-    if gain and shuffled:
-        older = shuffled.settings.get("older_than", "a few")
+    heads = headlines(examination)
+    deleted, shown, reset = (heads[k] for k in ("deletion", "transplant", "reset"))
+    if gain and deleted:
+        change = _change(gain, deleted)
+        sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
+    if shown:
+        sentences.append(
+            f"With another lifetime's older past, its acts were worth {format_finding(shown)} of that lifetime's best act "
+            "there, beyond what they are worth on other tasks."
+        )
+    shuffled = find_measured(examination, "benefit", "fresh")
+    if gain and shuffled and not deleted:
         change = _change(gain, shuffled)
-        sentences.append(f"When feedback older than {older} trials came from other lifetimes, its gain {change}.")
+        sentences.append(f"When feedback older than a few trials came from other lifetimes, its gain {change}.")
     if gain and reset:
         sentences.append(f"When its carry was made fresh before every trial, its gain {_change(gain, reset)}.")
     percept = find_measured(examination, "dependence_on_percept: feedback flipped")

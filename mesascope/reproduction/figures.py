@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.files import replacing
-from mesascope.questions.spectrum.placement import LADDER
-from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, apply_style
+from mesascope.questions.spectrum.ladder import FIRST_LADDER
+from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, style
 from mesascope.reproduction.plans import Study
 
 COLOURS = (SUBJECT, SECOND, THIRD, "#cc79a7", "#56b4e9", "#b58900", SOFT, INK)
@@ -155,9 +155,9 @@ def _draw_rungs(ax, panel, numbers: Numbers, axes) -> None:
                 ax.plot([x, x], [a, b], color=colour, linewidth=2.2, alpha=0.75)
                 ax.plot([x], [a], MARKS[i % len(MARKS)], color=colour, markersize=3.5)
         ax.plot([], [], color=colour, marker=MARKS[i % len(MARKS)], linewidth=2.2, label=group["label"])
-    ax.set_yticks(range(len(LADDER)), LADDER)
-    ax.set_ylim(-0.4, len(LADDER) - 0.4)
-    _set_ticks(ax, panel, axes, places)
+    ax.set_yticks(range(len(FIRST_LADDER)), FIRST_LADDER)
+    ax.set_ylim(-0.4, len(FIRST_LADDER) - 0.4)
+    _ticks(ax, panel, axes, places)
     ax.legend(loc="lower right")
 
 

@@ -17,10 +17,11 @@ from mesascope.errors import MesascopeError, pick_named, unknown
 from mesascope.reproduction import tables
 
 PLAN = (
-    *("says", "source", "minutes", "seeds", "values", "quick", "called"),
+    *("says", "source", "minutes", "seeds", "rule", "values", "quick", "called"),
     *("subjects", "measured", "rows", "panels"),
 )
 SUBJECT = ("recipe", "subject", "family", "trained_on")
+RULES = ("benefit", "carried")  # the first placement rule, for plans that name none, and the present one
 KINDS = ("measure", "placed", "metric", "axis")
 MEASURED = (*KINDS, "label", "split", "family", "lifetimes", "of")
 ROW = (*("quantity", "subject", "published", "published_error", "source"), *("exact", "exact_source", "tolerance"))
@@ -97,6 +98,7 @@ class Study:
         panels: the panels of its figure.
         expects: its expectations.
         digest: a hash of plan.toml and expects.toml.
+        rule: the placement rule, 'benefit' (the first one) or 'carried'.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Study:
     panels: tuple[dict[str, Any], ...]
     expects: tuple[dict[str, Any], ...]
     digest: str
+    rule: str = RULES[0]
 
 
 def find(name: str) -> Path:
@@ -169,6 +172,7 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
         panels=tuple(_read_panels(plan.get("panels", []), grid)),
         expects=tuple(_read_expects(expects.get("expects", []), folder.name)),
         digest=hashlib.sha256(text).hexdigest()[:16],
+        rule=pick_named(f"placement rule in {where}", str(plan.get("rule", RULES[0])), RULES),
     )
     if not quick:  # in the short form, rows and expectations may lack their subjects
         _check_references(study)

@@ -30,7 +30,8 @@ from mesascope.examination.measurement import answer as measure_with
 from mesascope.execution import fingerprint
 from mesascope.files import write_text
 from mesascope.guards import limits
-from mesascope.questions.spectrum.placement import LADDER, Placement, conditions
+from mesascope.questions.spectrum import first_rule, placement as present_rule
+from mesascope.questions.spectrum.ladder import RUNGS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, measure
 from mesascope.reproduction.plans import SEED, Cell, Quantity, Study
@@ -39,7 +40,10 @@ from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, ratio, standard_error
 
 CHUNK = 8192  # the largest number of lifetimes in one rollout
-NUMBERS = ("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency")
+NUMBERS = (
+    *("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency"),
+    *("deletion", "transplant", "bits", "strict_bits", "gain_old", "span_half", "span_most"),
+)
 PLACED = (*NUMBERS, "share", "lowest", "highest", "locating", "acquiring", "undetermined")
 RATES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
 NETWORK = "network.safetensors"
@@ -232,8 +236,10 @@ class Workshop:
         """Reads values from a placement, metrics and axes, which share their rollouts."""
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
         axes_by_spec = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
-        needs_placement = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
-        labels = conditions(family.horizon) if needs_placement else ("intact",)
+        placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
+        first = self.study.rule == "benefit"
+        needed = first_rule.conditions(family.horizon) if first else present_rule.conditions(family)
+        labels = needed if placed else ("intact",)
         labels = [*labels, *(c for p in metrics.values() for c in p.conditions)]
         trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
         splits = {q.split for q in unit.quantities} | {"fresh"}
@@ -246,7 +252,14 @@ class Workshop:
         wanted = [r for r in family_banked.split_names if r in splits or split_kind(r) in read_on]
         extra = axes.conditions_read(family) if axes_by_spec else {}
         bench = Bench(
-            family, labels, wanted, unit.lifetimes, unit.first_seed, rollouts=self.reference_rollouts, beyond=extra
+            family,
+            labels,
+            requested,
+            unit.lifetimes,
+            unit.first_seed,
+            rollouts=self.reference_rollouts,
+            beyond=beyond,
+            placed_by=first_rule.place_by_benefit if first else present_rule.place,
         )
         home, placement = bench.home(trained_on), None
         if needs_placement:
@@ -309,10 +322,10 @@ def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     level = placement.text()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
-        return Value(float(LADDER.index(rung)), n=lifetimes, text=rung)
+        return Value(float(RUNGS[rung]), n=lifetimes, text=rung)
     if spec in RATES:
-        is_acquiring = LADDER.index(placement.lowest) >= LADDER.index("acquiring")
-        return Value(float(is_acquiring if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level)
+        passed = RUNGS[placement.lowest] >= RUNGS["acquiring"]
+        return Value(float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level)
     number = placement.numbers.get(spec)
     if number is None:
         reason = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")

@@ -17,9 +17,7 @@ from mesascope.contracts.condition import Condition, Context, Intact, Repeat, se
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
-from mesascope.trials import KEPT, LARGEST
-
-BLOCK = 64
+from mesascope.trials import BLOCK, KEPT, LARGEST
 
 
 class Keys(Protocol):

@@ -34,6 +34,7 @@ from mesascope.rollouts.compiling import compile_once
 from mesascope.rollouts.lives import BLOCK, Disturbed, Keys, Outcomes, Record
 from mesascope.rollouts.loops import run_looped, watch
 from mesascope.rollouts.scans import Block, run_scanned
+from mesascope.rollouts.worth import judge
 from mesascope.trials import assemble
 
 WORKERS = 2
@@ -150,6 +151,8 @@ def rollout(
     latents = [family.latents(tasks[split, (b,)], split) for b in blocks]
     if not log_probs:
         records = {k: r._replace(log_probs=None) for k, r in records.items()}
+    chances = [x["chance"] for x in latents]
+    records, transplants = judge(family, split, conditions, records, [tasks[split, (b,)] for b in blocks], chances)
     trials = assemble(
         [[records[label, (b,)] for b in blocks] for label in labels],
         {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]},
@@ -157,6 +160,7 @@ def rollout(
         [c.one_step for c in conditions],
         lifetimes,
         attrs=attributes(family, split, subject.name, subject.trained_on, before, seed=seed),
+        transplants=transplants,
     )
     return subject.annotate(trials)
 
@@ -179,6 +183,7 @@ def attributes(
         **({"steps": family.steps} if family.steps > 1 else {}),
         **({"inexpressible": True} if split_data.beyond_banks else {}),
         **({"parts": split_data.parts} if split_data.parts else {}),
+        **({"changing": True} if split_data.changing else {}),
     }
 
 

@@ -19,7 +19,9 @@ from mesascope.contracts.metric import gains
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench, Progress
 from mesascope.execution import Work, fingerprint, spread
-from mesascope.questions.spectrum.placement import LADDER, Rule, conditions
+from mesascope.questions.spectrum.carried import measure_carried
+from mesascope.questions.spectrum.ladder import LADDER, Rule
+from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK, rollout
 from mesascope.stats import interval, ratio, standard_error
@@ -218,7 +220,7 @@ def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     blocks = -(-lifetimes // BLOCK)
     # a remainder of blocks would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
-    bench = Bench(family, conditions(family.horizon), splits, lifetimes, seed, together=together)
+    bench = Bench(family, conditions(family), splits, lifetimes, seed, together=together)
     readings = []
     for case in group:
         subject = open_subject(case.subject, family)

@@ -1,4 +1,7 @@
-"""Does feedback older than w trials, which only its carry can contain, change its score?"""
+"""How much does its score change if feedback older than a few trials comes from other lifetimes?
+
+A subject may answer a past that it could not have lived with worse choices, so this can be harm: see `deletion`.
+"""
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
@@ -6,13 +9,12 @@ from mesascope.trials import reflex_window
 
 
 @asks(
-    "By how much of what could be gained does feedback older than a few trials raise the score?",
-    conditions=("intact", *(f"feedback_shuffled:older_than={{few}},replicate={r}" for r in range(4))),
+    "How much of what could be gained is lost if feedback older than a few trials is other lifetimes'?",
+    conditions=("intact", "feedback_shuffled:older_than={few},replicate=0"),
     expects={"learner": "+", "lookalike": "0", "still": "0"},
-    confirmatory=True,
 )
 def metric(trials, references, replay):
-    """Does feedback older than a few trials, which only its carry can contain, change its score?"""
+    """How much does its score change if feedback older than a few trials comes from other lifetimes?"""
     rollout = fresh(trials)
     older = f"feedback_shuffled:older_than={reflex_window(rollout.sizes['trial'])}"
     intact, shuffled = (ratio(*gains(rollout, label)) for label in ("intact", older))

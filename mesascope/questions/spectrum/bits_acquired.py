@@ -15,6 +15,7 @@ import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Reading, Splits, asks, fresh, require_choices, under
 from mesascope.questions.spectrum.information import count_pairs, jackknife
+from mesascope.questions.spectrum.parts import unseen_parts
 from mesascope.trials import reflex_window
 
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
@@ -59,19 +60,10 @@ def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view
         taken = np.exp(np.nan_to_num(trials.log_probs.values, nan=-np.inf))
     else:
         taken = np.eye(choices)[np.maximum(trials.action.values.astype(int), 0)]
-    unseen, others = _unseen(part, window, parts)
+    unseen, others = unseen_parts(part, window, parts)
     counts = unseen & (np.arange(length) >= start)
     if not counts.any():
         raise DoesNotApply(f"in the last quarter no part comes that did not come in the {window} trials before")
     cell = {"pooled": np.zeros_like(part), "part": part, "trial": np.broadcast_to(np.arange(length), part.shape)}[view]
     table = count_pairs(right, taken, counts, cell, {"pooled": 1, "part": parts, "trial": length}[view])
     return (others[counts].mean() if strict else parts) * jackknife(table)
-
-
-def _unseen(part: np.ndarray, window: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each trial's part was absent from the window before it [N, T], and how many parts were absent [N, T]."""
-    lifetimes, length = part.shape
-    recent = np.zeros((lifetimes, length, parts), bool)
-    for i in range(1, window + 1):
-        np.put_along_axis(recent[:, i:], part[:, :-i, None], True, 2)
-    return ~np.take_along_axis(recent, part[..., None], 2)[..., 0], parts - recent.sum(-1)

@@ -29,6 +29,20 @@ def dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
     return readings
 
 
+def measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The shares of choices that change with the percept and with the carry, under each condition that was run.
+
+    Raises:
+        DoesNotApply: a condition was not run.
+    """
+    for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
+        replicates(fresh, label)
+    # real actions have only the first
+    ways = ("percept_exchanged_once:action=0", "percept_exchanged_once:action=1", "percept_swapped_once")
+    percept = [choices_changed(fresh, way) for way in ways if way in fresh.condition]
+    return percept, [choices_changed(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
+
+
 def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] The share of choices that changes, from the second trial on; total variation if there are probabilities.
 

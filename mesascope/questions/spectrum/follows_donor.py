@@ -4,6 +4,7 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, replicates
 from mesascope.stats import mean
+from mesascope.trials import BLOCK
 
 LABEL = "carry_exchanged_once:fresh=0"
 
@@ -22,7 +23,7 @@ def metric(trials, references, replay):
         raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")
     swapped = rollout.action.sel(condition=LABEL).values
     partner = rollout.partner.sel(condition=LABEL).values
-    blocks = np.arange(len(own))[:, None] // 64 * 64
+    blocks = np.arange(len(own))[:, None] // BLOCK * BLOCK
     donors = blocks + partner
     if own.ndim == 3:  # trials with several steps: all steps of a trial share a donor
         donors = np.repeat(donors[..., None], own.shape[-1], -1)

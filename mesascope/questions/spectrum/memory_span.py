@@ -1,18 +1,19 @@
-"""What is left of its score when feedback older than w trials comes from other lifetimes, for several w?"""
+"""What share of what could be gained does it gain in a life in which it knows only its last w trials, for several w?"""
 
-from mesascope.contracts.metric import Reading, asks, fresh, gains
-from mesascope.stats import ratio
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
+from mesascope.questions.spectrum.carried import life_curve
 
-SPANS = (0, 1, 2, 4, 8)
+SPANS = (1, 2, 4, 8, 16)
 
 
 @asks(
-    "What share of what could be gained is left when feedback older than w trials is another lifetime's?",
-    conditions=tuple(f"feedback_shuffled:older_than={w},replicate={r}" for w in SPANS for r in range(4)),
+    "What share of what could be gained is gained by a life that knows its last w trials only?",
+    conditions=tuple(f"past_deleted:of={w},birth={b}" for w in SPANS for b in (0, 1)),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """What is left of its score when feedback older than w trials comes from other lifetimes?"""
-    rollout = fresh(trials)
-    shares = {w: ratio(*gains(rollout, f"feedback_shuffled:older_than={w}")) for w in SPANS}
-    return [Reading(share, label=f"older than {w}") for w, share in shares.items()]
+    """What share of what could be gained does it gain if it knows only its last w trials?"""
+    curve = life_curve(fresh(trials))
+    if len(curve) < 2:
+        raise DoesNotApply("the condition 'past_deleted' was not run")
+    return [Reading(curve[w], label=f"knows {w}") for w in sorted(curve) if w]

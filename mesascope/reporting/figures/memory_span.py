@@ -1,17 +1,15 @@
-"""Draws the gain when feedback older than w trials comes from other lifetimes, for several w."""
+"""Draws the gain of a life that knows only its last w trials, for several w."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from mesascope.contracts.metric import gains
-from mesascope.reporting.figures import INK, SUBJECT, make_panels
+from mesascope.questions.spectrum.carried import life_curve
+from mesascope.reporting.figures import INK, SUBJECT, panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise, means
 from mesascope.reporting.words import shorten
-from mesascope.stats import ratio
 
 
 class Span(NamedTuple):
@@ -37,13 +35,12 @@ def find_span(examination: Examination) -> Span | None:
     trials = examination.trials.get("fresh")
     if trials is None or not can_normalise(trials):
         return None
-    labels = [str(c) for c in trials.condition.values]
-    matches = (re.match(r"feedback_shuffled:older_than=(\d+)(?:,|$)", c) for c in labels)
-    older = tuple(sorted({int(m.group(1)) for m in matches if m}))
-    if not older or "intact" not in labels:
+    curve = life_curve(trials)
+    intact = curve.pop(0)
+    if not curve:
         return None
-    span_labels = (*(f"feedback_shuffled:older_than={w}" for w in older), "intact")
-    intervals = means(trials, np.stack([ratio(*gains(trials, c)) for c in span_labels]))
+    older = tuple(sorted(curve))
+    intervals = means(trials, np.stack([*(curve[w] for w in older), intact]))
     return Span(examination.subject, older, intervals.estimate, intervals.low, intervals.high)
 
 
@@ -62,8 +59,8 @@ def draw(axes: Axes, one: Span, steps: Sequence[int]) -> None:
 def figure(group: Sequence[Span]) -> Figure:
     """A figure with one panel per subject."""
     steps = sorted({w for one in group for w in one.older})
-    x = "last trials whose feedback stays true (all: undisturbed)"
-    drawing, axes = make_panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
+    x = "last trials that it knows (all: undisturbed)"
+    drawing, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
     for a, one in zip(axes, group, strict=True):
         draw(a, one, steps)
     axes[0].set_xticks(range(len(steps) + 1), [*(str(w) for w in steps), "all"])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from mesascope.questions.spectrum.placement import LADDER
+from mesascope.questions.spectrum.ladder import FIRST_LADDER, LADDER, RUNGS
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
 from mesascope.reporting.headlines import HEADLINES, pick_headlines
 from mesascope.reporting.hints import Axes, Examination, Figure
@@ -40,10 +40,10 @@ def find_standings(examinations: Sequence[Examination]) -> list[Standing]:
     return [
         Standing(
             e.subject,
-            LADDER.index(e.placement.lowest),
-            LADDER.index(e.placement.highest),
+            RUNGS[e.placement.lowest],
+            RUNGS[e.placement.highest],
             e.placement.direction,
-            tuple(e.placement.probability.get(rung, 0.0) for rung in LADDER),
+            tuple(e.placement.probability.get(rung, 0.0) for rung in FIRST_LADDER),
             e.placement.probability.get("undetermined", 0.0),
             tuple(format_number(f.estimate if f else None) for f in pick_headlines(e).values()),
         )
@@ -54,13 +54,14 @@ def find_standings(examinations: Sequence[Examination]) -> list[Standing]:
 
 def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     """Draws a row per subject, with bars for shares of resamples, the interval below and the numbers beside."""
-    is_unclear = any(r.unclear for r in rows)
-    columns = len(LADDER) + is_unclear
-    heads = [*LADDER, *(["bank does\nnot tell"] if is_unclear else [])]
+    unclear = any(r.unclear for r in rows)
+    rungs = FIRST_LADDER if any(r.highest == RUNGS["general"] for r in rows) else LADDER  # 'general' in older runs only
+    columns = len(rungs) + unclear
+    heads = [*rungs, *(["bank does\nnot tell"] if unclear else [])]
     places = [columns + 0.35 + STEP * i for i in range(len(HEADLINES) + 1)]
     heading_style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
     for x, head in enumerate(heads):
-        axes.text(x, -0.62, head, weight="bold" if x < len(LADDER) else "normal", **heading_style)
+        axes.text(x, -0.62, head, weight="bold" if x < len(rungs) else "normal", **above)
     for x, head in zip(places, [*(_break_line(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True):
         axes.text(x, -0.62, head, color=SOFT, **heading_style)
     for x in range(columns + 1):
@@ -68,7 +69,7 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     for y, row in enumerate(rows):
         axes.plot([-0.5, places[-1] + 0.5], [y + 0.5, y + 0.5], color=LINE, lw=0.7)
         axes.text(-0.62, y, shorten(row.name, 24), ha="right", va="center", color=INK)
-        shares = [*row.shares, *([row.unclear] if is_unclear else [])]
+        shares = [*row.shares[: len(rungs)], *([row.unclear] if unclear else [])]
         for x, share in enumerate(shares):
             if share > 0:
                 axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=SHARE, lw=0)

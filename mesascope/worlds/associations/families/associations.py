@@ -35,12 +35,14 @@ class Tasks(NamedTuple):
         right: [N, T] the right action for that cue.
         shown: [N, T] the action that is shown as right.
         pays: [N, 2] low and high, see `family`; closer together on the faint split.
+        tables: [N, T, S] the right actions of all cues on each trial.
     """
 
     cue: jax.Array
     right: jax.Array
     shown: jax.Array
     pays: jax.Array
+    tables: jax.Array
 
 
 class Associations(Configured):
@@ -80,7 +82,7 @@ class Associations(Configured):
             split("restructured:rule", table=self._rule),
             split("restructured:shared", table=self._shared),
             *more,
-            split("restructured:drift", counted=False, parts=parts, drifts=True),
+            split("restructured:drift", counted=False, parts=parts, drifting=True, drifts=True),
         )
 
     def draw(
@@ -126,7 +128,7 @@ class Associations(Configured):
             pays = 0.5 * pays + 0.5 * even
         wrong = jax.random.uniform(address(key, "wrong"), (n, t)) < pays[:, :1] * (k - 1)
         other = (right + jax.random.randint(address(key, "other"), (n, t), 1, k)) % k
-        return Tasks(cue, right, jnp.where(wrong, other, right), pays)
+        return Tasks(cue, right, jnp.where(wrong, other, right), pays, tables)
 
     def _rule(self, key: jax.Array, n: int) -> jax.Array:
         """Draws right actions [n, S] that follow a random rule (a · cue + b) mod K."""
@@ -167,6 +169,30 @@ class Associations(Configured):
             feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
         return state + 1, next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
 
+    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """What actions pay beyond chance on M tasks [N, T, M], in answer to the cues that N subjects observe."""
+        right = self.best_actions(tasks, split, observation)
+        low, high = self._payoffs(tasks)
+        matches = right == (action[..., None] if action.ndim == 2 else action)
+        return (high - low) * (matches - 1.0 / self.choices)
+
+    def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
+        """The right action [N, T, M] on each of M tasks for the cues in the observations [N, T, D]."""
+        cue = observation[..., : self.slots].argmax(-1)
+        tables = np.moveaxis(np.asarray(tasks.tables), 0, -1)  # [T, S, M]
+        return tables[np.arange(cue.shape[1]), cue]
+
+    def _payoffs(self, tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
+        """The expected pay-offs [M] of a wrong action and of the right one."""
+        low, high = np.asarray(tasks.pays, float).T
+        return (low, 1.0 - low * (self.choices - 1)) if self.shows == "right" else (low, high)
+
+    def as_first(self, percept: Percept, start: Percept) -> Percept:
+        """The percept as if the lifetime began now: the present cue, with nothing before it."""
+        xp = np if isinstance(percept.observation, np.ndarray) else jnp
+        cue, rest = percept.observation[:, : self.slots], percept.observation[:, self.slots :]
+        return start._replace(observation=xp.concatenate([cue, xp.zeros_like(rest)], -1))
+
     def target(self, percept: Percept):
         """[N] The action that was shown as right for the previous cue; None if only pay-offs are shown."""
         return percept.observation[:, 2 * self.slots :].argmax(-1) if self.shows == "right" else None
@@ -191,9 +217,7 @@ class Associations(Configured):
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """part [N, T], the cue; right [N, T], its right action; and chance, best, worst and fixed [N, T]."""
         right, cue, k = np.asarray(tasks.right), np.asarray(tasks.cue)[:, :-1], self.choices
-        low, high = np.asarray(tasks.pays, float).T[..., None]
-        if self.shows == "right":
-            high = 1.0 - low * (k - 1)
+        low, high = (x[:, None] for x in self._payoffs(tasks))
         flat = np.ones(right.shape)
         chance = (high + (k - 1) * low) / k * flat
         fixed = chance

@@ -76,7 +76,7 @@ class TabularMDP(Configured):
             split("shifted:low", pays=lambda pays: pays + LOW),
             split("shifted:sharp", concentration=SHARP),
             split("exchanged:actions", changes_at=half, exchanged_at=half),
-            split("restructured:drift", drifts=True),
+            split("restructured:drift", drifts=True, drifting=True),
             # an action has the same mean pay-off in every state
             split("restructured:alike", pays=lambda pays: jnp.broadcast_to(pays[:, :1], pays.shape)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),

@@ -102,7 +102,7 @@ class LinearRegression(Configured):
             split("shifted:skewed", inputs=self._skew),
             *((coordinates,) if has_several_axes else ()),
             split("exchanged:sign", changes_at=half, path=change_half_way(lambda w: -w)),
-            split("restructured:drift", path=drift),
+            split("restructured:drift", path=drift, drifting=True),
             split("restructured:threshold", cut=1.0),
             # not counted: more noise leaves less to gain, inputs in half of the directions are within the training
             # distribution, and if they become orthogonal the first half of a lifetime is of no use in the second
@@ -207,6 +207,28 @@ class LinearRegression(Configured):
         mixture = mixture * ((1 - part) * length[0] + part * length[1]) / np.maximum(length[2], 1e-9)
         target = (observation[..., : self.dimension] * mixture[:, None]).sum(-1)
         return target, target + self.noise * rng.standard_normal(target.shape)
+
+    @property
+    def judges(self) -> bool:
+        """True, although its actions are real."""
+        return True
+
+    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """How much nearer predictions are than 0 to the outcomes on M tasks of the inputs observed: [N, T, M]."""
+        action = np.clip(action[..., None] if action.ndim == 2 else action, -FARTHEST, FARTHEST)
+        outcome = self.best_actions(tasks, split, observation)
+        return np.square(outcome) - np.square(action - outcome)
+
+    def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
+        """The noiseless outcomes [N, T, M] on M tasks of the inputs in the observations [N, T, 2D]."""
+        linear = np.einsum("ntd,mtd->ntm", observation[..., : self.dimension], np.asarray(tasks.weights))
+        return np.asarray(_outcome(linear, np.asarray(tasks.cut), self.dimension))
+
+    def as_first(self, percept: Percept, start: Percept) -> Percept:
+        """The percept as if the lifetime began now: the present input, with no pair before it."""
+        xp = np if isinstance(percept.observation, np.ndarray) else jnp
+        now, before = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
+        return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
 
     def target(self, percept: Percept) -> Array:
         """[N] the noisy outcome of the last trial, or 0 before the first."""

@@ -79,7 +79,7 @@ class BetaBernoulli(Configured):
             split("shifted:high", p=high),
             split("shifted:rare", p=_draw_rare),
             split("exchanged:symbols", changes_at=half, path=exchange),
-            split("restructured:drift", path=_drift),
+            split("restructured:drift", path=_drift, drifting=True),
             # no reference gains on repeats, because there the counts of symbols carry no information
             split("restructured:repeats", counted=False, p=even, repeats=1.0),
             split("horizon:longer", counted=False, trials=5 * self.horizon),

@@ -21,11 +21,13 @@ from mesascope.contracts.configured import (
     keep_settings,
     name_with_settings,
     next_percept,
+    take_choice,
 )
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
+LARGEST = 1 << 16  # above this many probabilities per lifetime, tasks do not keep their matrices
 DRIFT = 0.1  # the probability per trial that a row is redrawn on the drifting split
 PEAKED = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
 EVEN = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
@@ -37,10 +39,14 @@ class Tasks(NamedTuple):
     Attributes:
         symbols: [N, T + 1] the symbols of each sequence.
         odds: [N, T, K] the probabilities of the next symbol on every trial.
+        matrices: [N, T, K, K] the probabilities after every symbol on every trial; [N, T, 0, K] if they are too many.
+        back: [N] 1 if the symbol before the present one decides the row, else 0.
     """
 
     symbols: jax.Array
     odds: jax.Array
+    matrices: jax.Array
+    back: jax.Array
 
 
 class MarkovChain(Configured):
@@ -81,7 +87,7 @@ class MarkovChain(Configured):
             split("shifted:even", matrix=raise_rows(EVEN)),
             split("exchanged:symbols", changes_at=half, path=exchange),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
-            split("restructured:drift", path=drift),
+            split("restructured:drift", path=drift, drifting=True),
             # no reference gains, because in training the symbol before the present one carries no information
             split("restructured:second_order", counted=False, back=1),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -129,7 +135,8 @@ class MarkovChain(Configured):
 
         symbols, odds = jax.lax.scan(step, (start[:, 0], start[:, 1]), (draws, matrices))[1]
         shown_symbols = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
-        return Tasks(shown_symbols, jnp.moveaxis(odds, 0, 1))
+        kept = matrices if matrices[:, 0].size <= LARGEST else matrices[:, :, :0]
+        return Tasks(shown_symbols, jnp.moveaxis(odds, 0, 1), jnp.moveaxis(kept, 0, 1), jnp.full((n,), back))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task and shows the first symbol; the hidden state is the trial index [N]."""
@@ -159,6 +166,22 @@ class MarkovChain(Configured):
             fixed = np.take_along_axis(odds, likeliest[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
         result = {"means": odds, "target": np.asarray(tasks.symbols)[:, 1:].astype(float)}
         return result | {"best": odds.max(-1), "chance": chance, "worst": odds.min(-1), "fixed": fixed}
+
+    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):
+        """What predictions pay beyond chance on M tasks [N, T, M], after the symbols that N subjects observe."""
+        k = self.choices
+        now, before = (observation[..., i : i + k].argmax(-1) for i in (0, k))
+        matrices = np.moveaxis(np.asarray(tasks.matrices), 0, -1)  # [T, K, K, M]
+        if not matrices.shape[1]:
+            return None
+        row = np.where(np.asarray(tasks.back).any(), before, now)
+        return take_choice(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
+
+    def as_first(self, percept: Percept, start: Percept) -> Percept:
+        """The percept as if the lifetime began now: the present symbol, with none before it."""
+        xp = np if isinstance(percept.observation, np.ndarray) else jnp
+        now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
+        return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
 
     def target(self, percept: Percept) -> Array:
         """[N] the symbol of the last trial, or -1 before the first."""

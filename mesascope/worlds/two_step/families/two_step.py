@@ -26,7 +26,8 @@ from mesascope.contracts.configured import (
     name_with_settings,
     next_percept,
 )
-from mesascope.contracts.family import draw_bank, payoff_latents, pick, reference_roles
+from mesascope.contracts.family import draw_bank, pick, reference_roles
+from mesascope.contracts.payoffs import payoff_latents
 from mesascope.contracts.plans import Plans, observed
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -100,7 +101,7 @@ class TwoStep(Configured):
             split("fresh"),
             split("shifted:close", worth=lambda worth: 0.5 + 0.5 * (worth - 0.5)),
             split("exchanged:map", changes_at=half, crossed_at=half),
-            split(f"restructured:{other}", drifts=other == "drift"),
+            split(f"restructured:{other}", drifts=other == "drift", drifting=other == "drift"),
             split("revalued:worth", changes_at=half, counted=False, revalued="worth"),
             split("revalued:map", changes_at=half, counted=False, revalued="map", crossed_at=half),
             split("revalued:same", changes_at=half, counted=False, revalued="same"),

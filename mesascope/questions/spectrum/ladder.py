@@ -1,0 +1,97 @@
+"""The ladder of levels, the constants of the placement rule, and a placement."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from mesascope.questions.spectrum.position import BANK_LIMIT
+from mesascope.trials import FEW
+
+LADDER = ("inert", "reactive", "tracking", "locating", "acquiring")
+FIRST_LADDER = (*LADDER, "general")  # of the first rule, under which older studies were placed
+RUNGS: Mapping[str, int] = {level: i for i, level in enumerate(FIRST_LADDER)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """The constants of the placement rule, which are printed with every placement.
+
+    Attributes:
+        older_than: w; trials more than w back are older. It is a fifth of the lifetime if that is less.
+        smallest_benefit: the smallest benefit that counts, as a share of what could be gained.
+        smallest_change: the smallest share of changed choices that counts.
+        errors: the number of standard errors by which a benefit must exceed the smallest benefit.
+        smallest_strict: the smallest strict transplant that counts.
+        strict_errors: the number of standard errors by which the strict transplant must exceed it.
+        smallest_bits: the smallest information about a donor's task, in bits per act, that counts.
+        cut: the position that separates locators from learners.
+        hold: the smallest retention that counts as holding.
+        share: the share of resamples that must pass a bar.
+        bank_limit: if the ideal locator keeps at least this share on fresh tasks, the bank cannot distinguish locating
+            from acquiring.
+        short_of_locator: the share of the ideal locator's gain on seen tasks below which the bank's label is doubtful.
+        beyond_learner: the position above which the bank's label is doubtful.
+        resamples: how many times the bootstrap resamples the lifetimes.
+        seed: the seed of the bootstrap.
+    """
+
+    older_than: int = FEW
+    smallest_benefit: float = 0.05
+    smallest_change: float = 0.05
+    errors: float = 3.09
+    smallest_strict: float = 0.02
+    strict_errors: float = 1.645
+    smallest_bits: float = 0.1
+    cut: float = 0.5
+    hold: float = 0.5
+    share: float = 0.95
+    bank_limit: float = BANK_LIMIT
+    short_of_locator: float = 0.8
+    beyond_learner: float = 1.2
+    resamples: int = 1000
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where a subject stands on the spectrum.
+
+    Attributes:
+        level: the rung if lowest and highest coincide, else 'undetermined'.
+        lowest: the highest rung whose own bar is passed.
+        highest: the lowest rung that at most 5 % of resamples exceed.
+        direction: 'for' or 'against' the pay-off, 'other' for another goal, 'none' below locating.
+        probability: the share of resamples in which the rule returns each level; not a posterior.
+        numbers: the numbers that the rule used.
+        reason: the reason in words, and what would settle the placement if it is open.
+        axes: readings on other axes, by name; each is a `mesascope.contracts.axis.Verdict` as plain data.
+        rule: the constants of the rule.
+        flags: 'far' (on other distributions of tasks too) and 'flexible' (after the task changes too): 'yes', 'no',
+            'open', or 'not run'. Empty below acquiring.
+        span: how many of its last trials its acts need, in words; '' if that was not measured.
+    """
+
+    level: str
+    lowest: str
+    highest: str
+    direction: str
+    probability: dict[str, float]
+    numbers: dict[str, Any]
+    reason: str
+    axes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    rule: Rule = dataclasses.field(default_factory=Rule)
+    flags: dict[str, str] = dataclasses.field(default_factory=dict)
+    span: str = ""
+
+    def text(self) -> str:
+        """The placement in one line."""
+        if self.lowest != self.highest:
+            return f"undetermined: {self.lowest}, perhaps {self.highest}"
+        share = f"in {self.probability[self.level]:.0%} of resamples"
+        return f"{self.level} ({f'{self.span}; ' if self.span else ''}{share})"
+
+    def _repr_html_(self) -> str:
+        """The placement as HTML, for notebooks."""
+        import html
+
+        return f"<b>{html.escape(self.text())}</b><br>{html.escape(self.reason)}"

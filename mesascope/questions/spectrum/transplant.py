@@ -1,0 +1,25 @@
+"""What does its next act show of another lifetime's task, if its older past is that lifetime's?"""
+
+from mesascope.contracts.metric import Reading, asks, fresh
+from mesascope.questions.spectrum.carried import measure_carried
+from mesascope.questions.spectrum.deletion import TRANSPLANTS, VERSIONS
+from mesascope.trials import reflex_window
+
+
+@asks(
+    "With another lifetime's older past, what share of that lifetime's best act is its next act worth there?",
+    conditions=("intact", *VERSIONS, *TRANSPLANTS),
+    expects={"learner": "+", "lookalike": "0", "still": "0"},
+    confirmatory=True,
+)
+def metric(trials, references, replay):
+    """What does its next act show of another lifetime's task, if its older past is that lifetime's?
+
+    The strict reading counts only trials on which that lifetime and the subject acted differently a few trials ago.
+    """
+    rollout = fresh(trials)
+    carried = measure_carried(rollout, reflex_window(rollout.sizes["trial"]))
+    readings = [Reading(carried.transplant, unit="donor")]
+    if len(carried.strict[0]):
+        readings.append(Reading(carried.strict[0], label="strict", unit="donor"))
+    return readings

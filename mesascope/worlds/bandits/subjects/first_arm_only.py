@@ -1,0 +1,40 @@
+"""Takes in what the first arm pays and nothing else: keeps that arm if it is good enough, otherwise pulls any other."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.choices import mix_lapse, outcomes
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+
+
+class FirstArmOnly(Choosing):
+    """Carries the wins and losses of the first arm [N, 2]."""
+
+    enough: float
+    pulls: int
+    lapse: float
+
+    def fresh(self, n: int) -> jax.Array:
+        return jnp.zeros((n, 2))
+
+    def respond(self, key, carry, percept: Percept):
+        """Tries the first arm some times, then stays with it or pulls the others uniformly."""
+        carry = carry + outcomes(percept, self.choices)[:, 0]
+        tried = carry.sum(-1)
+        keeps = (tried < self.pulls) | (carry[:, 0] >= self.enough * tried - 1e-6)
+        first = jnp.arange(self.choices) == 0
+        acts = jnp.where(keeps[:, None], first, ~first / (self.choices - 1.0))
+        return carry, choose(key, mix_lapse(acts, self.lapse))
+
+
+@keep_settings(enough=(0.0, 1.0), pulls=(1, 1_000_000), lapse=(0.0, 1.0))
+def subject(family: Family, enough: float = 0.6, pulls: int = 8, lapse: float = 0.1) -> FirstArmOnly:
+    """Keeps the first arm if its mean so far is good enough, otherwise pulls any other arm.
+
+    Args:
+        family: the bandit.
+        enough: the smallest mean that is good enough.
+        pulls: the number of pulls of the first arm before it decides.
+        lapse: the probability of choosing uniformly at random among all arms.
+    """
+    return FirstArmOnly(family.choices, enough, pulls, lapse)

@@ -1,0 +1,38 @@
+"""Knows one task for each arm, in which that arm pays well and the others badly, and draws one of these tasks."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.choices import Counting, mix_lapse, outcomes
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.errors import MesascopeError
+
+
+class Prototypes(Counting):
+    """Carries counts [N, K, 2] of wins and losses."""
+
+    high: float
+    low: float
+    lapse: float
+
+    def respond(self, key, carry, percept: Percept):
+        """Draws a prototype from the posterior over all of them and pulls its good arm."""
+        carry = carry + outcomes(percept, self.choices)
+        won = jnp.log(self.high) - jnp.log(self.low)
+        lost = jnp.log1p(-self.high) - jnp.log1p(-self.low)
+        return carry, choose(key, mix_lapse(jax.nn.softmax(carry[..., 0] * won + carry[..., 1] * lost), self.lapse))
+
+
+@keep_settings(high=(0.001, 0.999), low=(0.001, 0.999), lapse=(0.0, 1.0))
+def subject(family: Family, high: float = 0.8, low: float = 0.4, lapse: float = 0.0) -> Prototypes:
+    """Draws one of K prototypes, in each of which one arm pays well and the others do not.
+
+    Args:
+        family: the bandit.
+        high: what the good arm of a prototype pays.
+        low: what its other arms pay.
+        lapse: the probability of choosing uniformly at random among all arms.
+    """
+    if high <= low:
+        raise MesascopeError(f"high={high} is not above low={low}.", "Give e.g. high=0.8,low=0.4.")
+    return Prototypes(family.choices, high, low, lapse)

@@ -1,0 +1,35 @@
+"""The linear automaton of Tsetlin (1961): wins drive it deeper into an arm, losses out of it; it counts no pulls."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.choices import paid_last, stay_probabilities
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+
+
+class Tsetlin(Choosing):
+    """Carries how deep it is in the current arm [N], from 1 to `depth`."""
+
+    depth: int
+
+    def fresh(self, n: int) -> jax.Array:
+        return jnp.ones(n, jnp.int32)
+
+    def respond(self, key, carry, percept: Percept):
+        """One step in after a win, one step out after a loss; at 0 it takes another arm at random."""
+        moved = jnp.where(paid_last(percept), jnp.minimum(carry + 1, self.depth), carry - 1)
+        carry = jnp.where(percept.action < 0, carry, moved)
+        leaves = carry <= 0
+        acts = stay_probabilities(percept.action, self.choices, ~leaves)
+        return jnp.where(leaves, 1, carry), choose(key, jnp.log(acts))
+
+
+@keep_settings(depth=(1, 1000))
+def subject(family: Family, depth: int = 8) -> Tsetlin:
+    """Leaves an arm once its losses there outnumber its wins, of which it remembers a few.
+
+    Args:
+        family: the bandit.
+        depth: the largest surplus of wins that it remembers.
+    """
+    return Tsetlin(family.choices, depth)
