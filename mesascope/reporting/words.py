@@ -47,8 +47,8 @@ def describe_condition(label: str) -> str:
         return "undisturbed"
     if name == "feedback_shuffled" and "older_than" in settings:
         older = settings["older_than"]
-        which = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
-        return f"{which} from other lifetimes"
+        feedback = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
+        return f"{feedback} from other lifetimes"
     if name.startswith("past_") and "of" in settings:
         return _describe_past(name, settings)
     if name == "carry_reset":
@@ -129,7 +129,7 @@ def describe_findings(examination: Examination) -> list[str]:
         change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {format_number(abs(rise.estimate or 0))}"
         change = "changed no more than chance explains" if _contains_null(rise) else change
         sentences.append(f"From the first tenth of a lifetime to its last quarter its {quantity} {change}.")
-    heads = headlines(examination)
+    heads = pick_headlines(examination)
     deleted, shown, reset = (heads[k] for k in ("deletion", "transplant", "reset"))
     if gain and deleted:
         change = _change(gain, deleted)

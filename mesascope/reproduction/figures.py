@@ -8,7 +8,7 @@ from typing import Any
 
 from mesascope.files import replacing
 from mesascope.questions.spectrum.ladder import FIRST_LADDER
-from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, style
+from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, apply_style
 from mesascope.reproduction.plans import Study
 
 COLOURS = (SUBJECT, SECOND, THIRD, "#cc79a7", "#56b4e9", "#b58900", SOFT, INK)
@@ -157,7 +157,7 @@ def _draw_rungs(ax, panel, numbers: Numbers, axes) -> None:
         ax.plot([], [], color=colour, marker=MARKS[i % len(MARKS)], linewidth=2.2, label=group["label"])
     ax.set_yticks(range(len(FIRST_LADDER)), FIRST_LADDER)
     ax.set_ylim(-0.4, len(FIRST_LADDER) - 0.4)
-    _ticks(ax, panel, axes, places)
+    _set_ticks(ax, panel, axes, places)
     ax.legend(loc="lower right")
 
 

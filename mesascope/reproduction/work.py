@@ -30,7 +30,8 @@ from mesascope.examination.measurement import answer as measure_with
 from mesascope.execution import fingerprint
 from mesascope.files import write_text
 from mesascope.guards import limits
-from mesascope.questions.spectrum import first_rule, placement as present_rule
+from mesascope.questions.spectrum import first_rule
+from mesascope.questions.spectrum import placement as present_rule
 from mesascope.questions.spectrum.ladder import RUNGS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, measure
@@ -236,10 +237,10 @@ class Workshop:
         """Reads values from a placement, metrics and axes, which share their rollouts."""
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
         axes_by_spec = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
-        placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
+        needs_placement = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
         first = self.study.rule == "benefit"
         needed = first_rule.conditions(family.horizon) if first else present_rule.conditions(family)
-        labels = needed if placed else ("intact",)
+        labels = needed if needs_placement else ("intact",)
         labels = [*labels, *(c for p in metrics.values() for c in p.conditions)]
         trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
         splits = {q.split for q in unit.quantities} | {"fresh"}
@@ -254,11 +255,11 @@ class Workshop:
         bench = Bench(
             family,
             labels,
-            requested,
+            wanted,
             unit.lifetimes,
             unit.first_seed,
             rollouts=self.reference_rollouts,
-            beyond=beyond,
+            beyond=extra,
             placed_by=first_rule.place_by_benefit if first else present_rule.place,
         )
         home, placement = bench.home(trained_on), None

@@ -35,10 +35,10 @@ def find_disturbed(examination: Examination) -> list[Disturbed]:
     return sorted(rows, key=lambda r: _rank(r.condition))
 
 
-def others(examination: Examination) -> list[Disturbed]:
+def select_others(examination: Examination) -> list[Disturbed]:
     """The gains of `disturbed`, without those that the figure of the memory span shows, and without single acts."""
     spans = re.compile(r"past_deleted:|past_(deleted|transplanted)_once:")
-    return [d for d in disturbed(examination) if not spans.match(d.condition)]
+    return [d for d in find_disturbed(examination) if not spans.match(d.condition)]
 
 
 def order(rows: Sequence[Disturbed]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mesascope.questions.spectrum.carried import life_curve
-from mesascope.reporting.figures import INK, SUBJECT, panels
+from mesascope.reporting.figures import INK, SUBJECT, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise, means
 from mesascope.reporting.words import shorten
@@ -60,7 +60,7 @@ def figure(group: Sequence[Span]) -> Figure:
     """A figure with one panel per subject."""
     steps = sorted({w for one in group for w in one.older})
     x = "last trials that it knows (all: undisturbed)"
-    drawing, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
+    drawing, axes = make_panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
     for a, one in zip(axes, group, strict=True):
         draw(a, one, steps)
     axes[0].set_xticks(range(len(steps) + 1), [*(str(w) for w in steps), "all"])

@@ -54,14 +54,14 @@ def find_standings(examinations: Sequence[Examination]) -> list[Standing]:
 
 def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     """Draws a row per subject, with bars for shares of resamples, the interval below and the numbers beside."""
-    unclear = any(r.unclear for r in rows)
+    is_unclear = any(r.unclear for r in rows)
     rungs = FIRST_LADDER if any(r.highest == RUNGS["general"] for r in rows) else LADDER  # 'general' in older runs only
-    columns = len(rungs) + unclear
-    heads = [*rungs, *(["bank does\nnot tell"] if unclear else [])]
+    columns = len(rungs) + is_unclear
+    heads = [*rungs, *(["bank does\nnot tell"] if is_unclear else [])]
     places = [columns + 0.35 + STEP * i for i in range(len(HEADLINES) + 1)]
     heading_style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
     for x, head in enumerate(heads):
-        axes.text(x, -0.62, head, weight="bold" if x < len(rungs) else "normal", **above)
+        axes.text(x, -0.62, head, weight="bold" if x < len(rungs) else "normal", **heading_style)
     for x, head in zip(places, [*(_break_line(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True):
         axes.text(x, -0.62, head, color=SOFT, **heading_style)
     for x in range(columns + 1):
@@ -69,7 +69,7 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     for y, row in enumerate(rows):
         axes.plot([-0.5, places[-1] + 0.5], [y + 0.5, y + 0.5], color=LINE, lw=0.7)
         axes.text(-0.62, y, shorten(row.name, 24), ha="right", va="center", color=INK)
-        shares = [*row.shares[: len(rungs)], *([row.unclear] if unclear else [])]
+        shares = [*row.shares[: len(rungs)], *([row.unclear] if is_unclear else [])]
         for x, share in enumerate(shares):
             if share > 0:
                 axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=SHARE, lw=0)

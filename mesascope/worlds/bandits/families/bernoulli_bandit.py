@@ -74,7 +74,7 @@ class BernoulliBandit(Pulling):
             split("shifted:low", scale=0.3),
             split("shifted:high", scale=0.3, least=0.7),
             split("exchanged:reversal", changes_at=half, path=reversal),
-            split(f"restructured:{other}", means=restructured),
+            split(f"restructured:{other_prior}", means=restructured),
             split("restructured:drift", path=_drift, drifting=True),
             # not counted: less sensitive than a reversal (Gittins retains .46 here and .30 after a reversal)
             split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),

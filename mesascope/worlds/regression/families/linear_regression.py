@@ -222,7 +222,7 @@ class LinearRegression(Configured):
     def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
         """The noiseless outcomes [N, T, M] on M tasks of the inputs in the observations [N, T, 2D]."""
         linear = np.einsum("ntd,mtd->ntm", observation[..., : self.dimension], np.asarray(tasks.weights))
-        return np.asarray(_outcome(linear, np.asarray(tasks.cut), self.dimension))
+        return np.asarray(_find_outcome(linear, np.asarray(tasks.cut), self.dimension))
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
         """The percept as if the lifetime began now: the present input, with no pair before it."""
