@@ -16,10 +16,10 @@ ERRORS = ("incoherent",)
 KINDS = {
     "incoherent": "statements that contradict each other",
     "scope": "claims under different scopes are compared",
-    "presupposition": "one person takes for granted what the other doubts",
+    "presupposition": "one person presupposes what the other doubts",
     "ambiguous": "several readings",
     "refused": "a question that is declined",
-    "unstated": "no claim is about the target",
+    "unstated": "no claim bounds the target",
     "impossible_given": "a condition that cannot happen, so the claim does not apply",
     "word": "a number and its word disagree, or a scale lacks a word",
     "fraction": "shares, not chances",
@@ -141,13 +141,13 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         alone = [f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items()]
         fix = " — ".join(fixes + (["; or ".join(alone)] if alone else [])) or "Change one of the bridges."
         names = ", ".join((*clash.claims, *clash.bridges))
-        message = f"{names} contradict each other, and no smaller part of them does."
+        message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
     for claim in [] if clashes else argument.numeric_claims(person):
         chance = polytope.bound(claim.given).span if claim.given != SURE else None
         if chance and chance[1] <= 1e-9:
             message = f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude."
-            fix, bridges = "Leave it: it is satisfied whatever its value.", argument.bridges_for(person)
+            fix, bridges = "Leave it as it is; any value satisfies it.", argument.bridges_for(person)
             yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)
     for claim in argument.content.claims.values():
         if claim.by == (person,) and claim.wordings:
@@ -225,7 +225,7 @@ def _check_words(argument: Argument) -> Iterator[Issue]:
         if misfits:
             message = f"{claim.id} says {claim.verbal!r} and {value.stated}, which does not fit {_join_names(misfits)}"
             message += f" (it fits {_join_names(matches)})." if matches else "."
-            yield _make_issue(claim, "word", message, "The number wins.")
+            yield _make_issue(claim, "word", message, "The number is used, not the word.")
 
 
 def _check_conversation(argument: Argument) -> Iterator[Issue]:
@@ -248,7 +248,7 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
             yield _make_issue(claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Name the event instead.")
         elif claim.kind in NUMERIC and claim.used and claim.event and argument.refusal(claim.by[0], claim.event):
             message = f"{claim.id} answers a question that {claim.by[0]} declines."
-            yield _make_issue(claim, "refused", message, "It is left out; withdraw the refusal to use it.")
+            yield _make_issue(claim, "refused", message, "The claim is left out; to use it, withdraw the refusal.")
 
 
 def _join_names(items: Sequence[str]) -> str:

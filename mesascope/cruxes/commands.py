@@ -68,7 +68,7 @@ def answer(
 @on_argument
 def translate(
     argument: Argument,
-    event: Annotated[str | None, typer.Option("--event", help="An event or definition of any vocabulary.")] = None,
+    event: Annotated[str | None, typer.Option("--event", help="An event or definition from any vocabulary.")] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")] = None,
     condition: Condition = None,
     engine: Engine = "lp",
@@ -192,13 +192,13 @@ def update(
             "--evidence", help="An evidence item or open question; by default all single observations and questions."
         ),
     ] = None,
-    k: Annotated[int | None, typer.Option("--k", help="For evidence that counts: how many.")] = None,
-    n: Annotated[int | None, typer.Option("--n", help="For evidence that counts: out of how many.")] = None,
+    k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
     against: Annotated[bool, typer.Option("--against", help="The evidence was observed not to hold.")] = False,
-    to: Annotated[str | None, typer.Option(help="For a question: the new belief that it supposes, '60%'.")] = None,
+    to: Annotated[str | None, typer.Option(help="For a question: the new belief that it supposes, such as '60%'.")] = None,
     findings: Findings = None,
 ) -> Output:
-    """Update each person on an observation, using only the person's own likelihood ratios.
+    """Update each person on an observation, with only that person's own likelihood ratios.
 
     Example: mesascope crux update --evidence e3
     """
@@ -227,14 +227,14 @@ def pool(
     target: Target = None,
     condition: Condition = None,
     method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
-    weights: Annotated[str | None, typer.Option(help="One per person, '2,1'.")] = None,
+    weights: Annotated[str | None, typer.Option(help="One weight per person, such as '2,1'.")] = None,
     factor: Annotated[
-        float | None, typer.Option(min=0, max=100, help="For extremised; by default set by the number of people.")
+        float | None, typer.Option(min=0, max=100, help="The factor for extremised; by default it depends on the number of people.")
     ] = None,
-    base_rate: Annotated[float, typer.Option(help="For extremised: the base rate.")] = 0.5,
+    base_rate: Annotated[float, typer.Option(help="The base rate for extremised.")] = 0.5,
     engine: Engine = "lp",
 ) -> Output:
-    """Pool several people's answers, end by end; a person who refuses or states nothing is left out.
+    """Pool several people's answers, end by end; people who refuse or state nothing are left out.
 
     Example: mesascope crux pool --method linear
     """

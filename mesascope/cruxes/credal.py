@@ -21,7 +21,7 @@ INDEPENDENCE = "each atom is independent of its non-descendants given the atoms 
 
 @dataclass(frozen=True)
 class Entry:
-    """One uncertain number of a network, with its interval and the id of its claim (or name of an unstated row)."""
+    """One uncertain number of a network, with its interval and the id of its claim (or the name of an unstated row)."""
 
     id: str
     low: float
@@ -195,7 +195,7 @@ class CredalNet:
 
 def _divide(value: np.ndarray, divisor: np.ndarray, name: str) -> np.ndarray:
     if np.any(divisor <= 0) or np.any(value > divisor + 1e-12):
-        raise MesascopeError(f"{name!r} gives a conjunction a higher chance than one of its parts has.", _USE_LP)
+        raise MesascopeError(f"{name!r} gives a conjunction a higher chance than one of its parts.", _USE_LP)
     return np.minimum(value / divisor, 1.0)
 
 

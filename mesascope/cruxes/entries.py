@@ -80,7 +80,7 @@ def read_questions(names: Names) -> dict[str, claims.Question]:
         with names.source.at("questions", str(i)):
             fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
             key = fields.text("id", required=True)
-            require(key not in questions, f"There are two questions {key!r}.", "Give each its own id.")
+            require(key not in questions, f"There are two questions {key!r}.", "Give each question its own id.")
             require(
                 not fields.flag("answered"), "This question is marked as answered.", "Write the answer in [claims]."
             )
@@ -129,7 +129,7 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
     pieces = fields.inner("parts")
     parts = {name: names.event(pieces, name) for name in pieces.table}
     require(bool(parts), "The field 'parts' is missing.", 'Write parts = { a = "T", b = "C & L" }.')
-    require(len(parts) <= 15, f"There are {len(parts)} parts.", "At most 15 are possible; merge some.")
+    require(len(parts) <= 15, f"There are {len(parts)} parts.", "At most 15 are possible; merge some of them.")
     assume: dict[str, dict[str, str]] = {}
     for person, values in fields.nested("assume").items():
         names.pick_person(person)

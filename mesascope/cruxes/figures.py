@@ -42,7 +42,7 @@ def _wrap_svg(width: float, height: float, body: Sequence[str], title: str) -> s
 
 @dataclass(frozen=True)
 class Bar:
-    """One interval in a drawing: its label, ends and colour, and whether it is drawn small and pale."""
+    """One interval in a drawing: its label, its ends, its colour, and whether it is drawn small and pale."""
 
     label: str
     span: tuple[float, float]
@@ -132,7 +132,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         title: a description of the drawing.
     """
     level = dict.fromkeys(boxes, 0)
-    for _ in boxes:  # find the longest path to each box; the fixed number of rounds also ends a cycle
+    for _ in boxes:  # find the longest path to each box; a fixed number of rounds ends even if there is a cycle
         for a, b, _ in arrows:
             if level[b] <= level[a] < len(boxes):
                 level[b] = min(level[a] + 1, len(boxes))

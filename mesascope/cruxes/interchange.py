@@ -132,7 +132,7 @@ def _match_each(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
         match = part.match(text, place)
         if not match:
             rest = " ".join(text[place : place + 60].split())
-            raise _make_error(f"text has {rest[:40]!r}, which is not a complete part of a network")
+            raise _make_error(f"text has {rest[:40]!r}, which is not a complete block")
         yield match
         place = match.end()
 

@@ -57,7 +57,7 @@ class Net:
                 or table.min() < 0
                 or np.abs(table.sum(len(expected_shape) - 1) - 1).max() > 1e-6
             ):
-                raise MesascopeError(f"The table of {name!r} does not sum to one.", "Give each row a total of 1.")
+                raise MesascopeError(f"The table of {name!r} does not sum to one.", "Make each row sum to 1.")
             if table.ndim > len(expected_shape):
                 self.batch = table.shape[-1:]
 
@@ -149,7 +149,7 @@ class Net:
         for name, weights in likelihood.items():
             weights = np.asarray(weights, dtype=float)
             if weights.shape[:1] != (len(self.states[name]),) or weights.min() < 0:
-                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Weights are >= 0.")
+                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Give one weight of at least 0 per state.")
             factors.append(self._slice((name,), weights, observed, nodes))
         hidden_nodes = needed_nodes - set(nodes) - set(observed)
         while hidden_nodes:

@@ -128,7 +128,7 @@ def pool_people(
         if answer.status == "refused" and answer.refusal:
             excluded[person] = f"declines the question: {answer.refusal.reason}"
         elif answer.status == "unstated":
-            excluded[person] = "states nothing on it: [0, 1]"
+            excluded[person] = "states nothing about it: [0, 1]"
         elif answer.low is None or answer.high is None:
             excluded[person] = f"has no number: {answer.status}"
         else:

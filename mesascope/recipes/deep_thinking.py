@@ -30,7 +30,7 @@ from mesascope.rollouts.compiling import compile_loop
 TRIED = "maze:size=5,trials=12"
 SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
-TESTED = 256  # how many fresh problems the finished network is evaluated on
+TESTED = 256  # the number of fresh problems for evaluating the trained network
 
 
 class State(NamedTuple):
@@ -59,10 +59,10 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a network to compute for as long as a problem needs, on the right moves in every cell.
+    """Trains a network to think for as long as a problem needs, with the right move in every cell as the target.
 
     Args:
-        family: a family that shows fields and gives problems to train on, such as maze, without a bank.
+        family: a family that shows grids of cells and gives training problems, such as maze, without a bank.
         out: the folder for network.safetensors; a training run that began there with the same settings continues.
         updates: the number of updates; each is one step of Adam.
         problems: the number of problems in the batch.
@@ -77,16 +77,16 @@ def recipe(
         progress: called after every update; its score is the share of cells with a right move.
 
     Raises:
-        MesascopeError: a setting is out of range, the family shows no fields, or the folder contains another training
+        MesascopeError: a setting is out of range, the family shows no grids, or the folder contains another training
             run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
     check(settings, ticks=(window, 4096))
     if not isinstance(family, ShowsFields):
-        raise MesascopeError(f"{family.name} does not give fields to train on.", "Train on maze.")
+        raise MesascopeError(f"{family.name} does not give grids to train on.", "Train on maze.")
     if family.bank:
-        raise MesascopeError(f"{family.name} has a bank; this recipe draws fresh problems.", "Leave the bank out.")
+        raise MesascopeError(f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
     if ticks % window:
         raise MesascopeError(f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.find_shape(family)
@@ -177,7 +177,7 @@ def update(
         def think_once(activations, i):
             activations = run_tick(weights.mix[0], weights.bias[0], activations, inputs, inside)
             loss, right = cell_loss(activations)
-            weight = (age * window + i + 1) / ticks  # after few ticks the network can be right in few cells only
+            weight = (age * window + i + 1) / ticks  # after a few ticks, the network can be right in only a few cells
             return activations, ((loss * weight).sum(), right)
 
         last_state, (losses, right) = jax.lax.scan(think_once, before, jnp.arange(window))

@@ -29,7 +29,7 @@ from mesascope.recipes.updates import train
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
 DEPTH, HEADS = 3, 4
 TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # the family that `mesascope check` tries it on
-SMALL = {"width": 8, "lifetimes": 8}  # the settings of that test
+SMALL = {"width": 8, "lifetimes": 8}  # the settings for that check
 
 
 class Plan(NamedTuple):
@@ -102,7 +102,7 @@ def recipe(
     data = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
     key = jax.random.key(seed)
     if not family.traceable:
-        raise MesascopeError(f"{family.name} is not written in JAX.", "Train on linear_regression, say.")
+        raise MesascopeError(f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
     def begin() -> tuple[Recurrent, Any]:
         shape = {k: v for k, v in layout.items() if v or memory in LAYERED}
@@ -133,12 +133,12 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
     (one, target), (two, _) = encode_batch(0 * other), encode_batch(other)
     if not np.array_equal(one, two):
         raise MesascopeError(
-            f"In {family.name} what {'+'.join(network.observes)} shows depends on the acts.",
-            "Leave parts out of observes, or train by the recipe predict, which runs every lifetime.",
+            f"In {family.name}, {'+'.join(network.observes)} depends on the actions.",
+            "Leave parts out of observes, or use the recipe predict, which runs every lifetime.",
         )
     if target is None:
         raise MesascopeError(
-            f"{family.name} does not show what should have been predicted.",
+            f"{family.name} does not show what the network should have predicted.",
             "Train on a family that does, such as linear_regression or markov_chain.",
         )
 

@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-ENOUGH = 4096  # how many tasks the scale is computed from
+ENOUGH = 4096  # the number of tasks from which the scale is computed
 
 
 class Scale(NamedTuple):
@@ -85,7 +85,7 @@ def find_scale(family: Family) -> Scale:
     latents = family.latents(_draw(family, jax.random.key(0), ENOUGH), find_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
-        raise MesascopeError(f"In {family.name} the best pays no more than chance.", "Train on another family.")
+        raise MesascopeError(f"In {family.name} the best action pays no more than chance.", "Train on another family.")
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 

@@ -20,8 +20,8 @@ from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, Run
 
 EVERY = 10.0  # seconds from one checkpoint to the next
-POINTS = 120  # the most points on the curve
-HEAD = "updates,steps,score,cpu_seconds\n"  # the first line of its file
+POINTS = 120  # the largest number of points on the curve
+HEAD = "updates,steps,score,cpu_seconds\n"  # the first line of the curve's file
 
 
 class Play(Protocol):
@@ -49,7 +49,7 @@ def run_rounds(
     progress: Callable[[Progress], None],
     judge: Judge | None = None,
 ) -> Trained:
-    """Trains from the last checkpoint on, evaluates the network if there is a judge, and writes it.
+    """Trains from the last checkpoint, evaluates the network if there is a judge, and writes it.
 
     Args:
         run: the training run.
@@ -152,7 +152,7 @@ def _truncate(curve: Path, done: int) -> None:
     head, *lines = (curve.read_text(errors="replace") if curve.exists() else "").splitlines(keepends=True) or [""]
     if not HEAD.startswith(head):
         raise MesascopeError(
-            f"{str(curve)!r} is not the curve of a training and would be overwritten.", "Name another --out."
+            f"{str(curve)!r} is not the curve of a training run, and would be overwritten.", "Name another --out."
         )
     if head == HEAD:
         points = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
@@ -162,7 +162,7 @@ def _truncate(curve: Path, done: int) -> None:
 
 
 def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
-    """Writes the network, its scores and what is needed to reproduce it, but no times, so that the bytes repeat."""
+    """Writes the network, its scores and what is needed to reproduce it, but no times, so that equal runs write equal bytes."""
     metadata, tensors = run.contents(checkpoint.state)
     metadata = {**files.identity(run), **metadata, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
     tensors = files.check_finite(tensors)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mesascope.contracts.recipe import Progress
 
 LAST = 2**31 - 1  # the largest seed
-WORKERS = 2  # how many seeds train at a time; one training run keeps one core busy
+WORKERS = 2  # how many training runs happen at once; each keeps one core busy
 
 
 @contain_exits()

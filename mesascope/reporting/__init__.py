@@ -12,7 +12,7 @@ __all__ = ["plot", "summary", "write_report"]
 
 
 def write_report(examinations: Sequence[Examination], path: str | os.PathLike, command: str = "") -> Path:
-    """Writes one self-contained HTML page; it appears complete or not at all.
+    """Writes one self-contained HTML page, which is never incomplete.
 
     Args:
         examinations: one per subject, as `examine` returns or `runs.read_run` reads them.

@@ -7,7 +7,7 @@ from mesascope.reporting.headlines import describe_ends, log_trials
 from mesascope.reporting.hints import Examination
 
 ALWAYS: tuple[str, ...] = (
-    "The intervals come from resampling the units of n, mostly lifetimes of one set of weights. "
+    "The intervals come from resampling the units that n counts, which are mostly lifetimes of one set of weights. "
     "They say nothing about another training run of the same recipe.",
     "All numbers apply to this family and its splits. Other tasks need their own run.",
     "The page shows what a subject does, not how it computes it: "

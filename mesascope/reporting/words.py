@@ -52,7 +52,7 @@ def describe_condition(label: str) -> str:
     if name.startswith("past_") and "of" in settings:
         return _describe_past(name, settings)
     if name == "carry_reset":
-        reset_once = f"carry made fresh once,{at_trial}, and the percept of birth shown"
+        reset_once = f"carry made fresh once,{at_trial}, and the start-of-life percept shown"
         return reset_once if at_trial else "carry made fresh before every trial"
     if name == "carry_frozen" and at_trial:
         return f"carry kept as it was{at_trial}"
@@ -121,7 +121,7 @@ def describe_findings(examination: Examination) -> list[str]:
     sentences = []
     if gain := find_measured(examination, "performance", "fresh"):
         sentences.append(
-            f"On fresh tasks it gained {format_number(gain.estimate)} of what the best act would gain over chance"
+            f"On fresh tasks it gained {format_number(gain.estimate)} of what the best action would gain over chance"
             f"{', which is no more than chance explains' if _contains_null(gain) else ''}."
         )
     if rise := find_measured(examination, "adaptation"):
@@ -136,7 +136,7 @@ def describe_findings(examination: Examination) -> list[str]:
         sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
     if shown:
         sentences.append(
-            f"With another lifetime's older past, its acts were worth {format_finding(shown)} of that lifetime's best act "
+            f"With another lifetime's older past, its acts were worth {format_finding(shown)} of that lifetime's best action "
             "there, beyond what they are worth on other tasks."
         )
     shuffled = find_measured(examination, "benefit", "fresh")

@@ -40,7 +40,7 @@ def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
             KINDS[panel["draw"]](ax, panel, numbers, axes)
             ax.set_title(textwrap.fill(panel["title"], _fit_title(ax)))
         if document["quick"]:
-            figure.suptitle("QUICK: one seed, short trainings; settles nothing", color=SECOND)
+            figure.suptitle("QUICK: one seed and short training runs, which settle nothing", color=SECOND)
         with replacing(path) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path

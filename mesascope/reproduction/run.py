@@ -89,7 +89,7 @@ def _run_part(request: Request, places: Sequence[int], relay_folder: Path) -> No
     try:
         shop = Workshop(plan, request.folder, measures, Relay(relay_folder), name_seconds(places))
         if shop.code != request.code:
-            raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
+            raise MesascopeError("The code was changed while the study ran.", "Run the command again.")
         shop.work(places)
     except Exception as error:  # the parent process cannot tell where it was raised
         other_error = None if isinstance(error, MesascopeError) else make_plugin_error(error)

@@ -338,7 +338,7 @@ def read_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, li
     """1 if an axis gives a subject this reading, else 0."""
     pick_named(f"reading of the axis {axis.name!r}", reading, axis.words)
     if verdict is None:
-        return Value(None, why=f"the axis {axis.name!r} does not arise there")
+        return Value(None, why=f"the axis {axis.name!r} does not apply there")
     return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.text())
 
 

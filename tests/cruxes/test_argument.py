@@ -22,7 +22,7 @@ def test_silence_is_everything_and_no_error():
     answer = argument.answer("cy", "X")
     assert (answer.status, answer.low, answer.high) == ("unstated", 0.0, 1.0)
     assert cruxes.default().answer("author", "X").status == "unstated"
-    assert argument.pool(["ann", "cy"], "X").excluded == {"cy": "states nothing on it: [0, 1]"}
+    assert argument.pool(["ann", "cy"], "X").excluded == {"cy": "states nothing about it: [0, 1]"}
     (moved,) = [u for u in cruxes.default().update("e2") if u.person == "author"]
     assert (moved.status, moved.posterior) == ("cannot move", (0.0, 1.0))
 

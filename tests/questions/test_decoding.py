@@ -118,14 +118,14 @@ def test_counts_in_the_open_are_decoded_whole(found):
     told = found("belief_decoding", "open")
     assert told["counts, R²"].estimate > 0.999 and "no untrained twin" in told["counts, R²"].reason
     assert not any("untrained" in name for name in told)
-    assert abs(told["counts, R²"].estimate - told["counts, R² above lifetimes exchanged"].estimate) < 0.35
+    assert abs(told["counts, R²"].estimate - told["counts, R² above another lifetime's beliefs"].estimate) < 0.35
 
 
 def test_writing_beliefs_moves_the_unlimited_network_and_no_other_step_does(found):
     told = found("belief_edit", UNLIMITED)
-    written, aside = told["beliefs exchanged"], told["random steps of the same length"]
+    written, aside = told["edited beliefs"], told["random steps of the same length"]
     assert written.low > 0.5 and aside.high < 0.1
-    assert told["beliefs exchanged, less steps towards another lifetime's carry"].low > 0.3
+    assert told["edited beliefs, less steps towards another lifetime's carry"].low > 0.3
 
 
 @pytest.mark.parametrize("metric", ["belief_decoding", "belief_edit"])

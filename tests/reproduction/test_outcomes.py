@@ -126,6 +126,6 @@ def test_an_axis_counts_as_its_reading_says_and_not_where_it_does_not_arise():
     assert [read_verdict(axis, r, read, 7).number for r in ("search", "control", "undetermined")] == [0, 1, 0]
     assert "100%" in read_verdict(axis, "control", read, 7).text
     nothing = read_verdict(axis, "search", None, 7)
-    assert nothing.number is None and "does not arise" in nothing.why
+    assert nothing.number is None and "does not apply" in nothing.why
     with pytest.raises(MesascopeError, match="Did you mean 'search'"):
         read_verdict(axis, "serch", read, 7)

@@ -138,7 +138,7 @@ def test_recognition_and_acquisition_are_apart():
     assert told["recognition, 0 shots"].estimate == 0.5  # the names themselves are known
     assert told["gain over wordings"].unit == "wording" and told["gain over wordings"].n == 8
     flipped = read("label_learner", "flipped")
-    assert flipped["recognition, 0 shots"].estimate == -0.5 and flipped["right by what was told"].low > 0.5
+    assert flipped["recognition, 0 shots"].estimate == -0.5 and flipped["right because of the true labels"].low > 0.5
 
 
 def test_labels_are_read_from_tokens_and_from_texts():

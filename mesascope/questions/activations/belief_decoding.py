@@ -35,7 +35,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
     def measure(trials, references, replay):
         rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
         if len(recorded.action) < 10:
-            raise DoesNotApply(f"there are {len(recorded.action)} lifetimes, and decoding needs 10")
+            raise DoesNotApply(f"there are {len(recorded.action)} lifetimes, but decoding needs 10")
         if not recorded.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         x, twin, twin_note = join_taps(taps(replay, rollout)), None, ""
@@ -53,7 +53,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         if twin is not None:
             guesses["an untrained network"] = (y, Moments(twin, y).predict(), mean_guess)
         guesses["the trial index alone"] = (y, trial, mean_guess)
-        guesses["lifetimes exchanged"] = (swap, Moments(x, swap).predict(), average_others(swap, by_trial=False))
+        guesses["another lifetime's beliefs"] = (swap, Moments(x, swap).predict(), average_others(swap, by_trial=False))
         readings = []
         for i, name in enumerate(beliefs_by_name):
             part = slice(i * recorded.choices, (i + 1) * recorded.choices)
@@ -67,7 +67,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
 
     return Metric(
         name="belief_decoding",
-        question="How much of what it should believe of each choice (R²) can be read from its carry, beyond controls?",
+        question="How well can its carry decode what it should believe about each choice (R²), compared with controls?",
         measure=measure,
         settings={"lifetimes": lifetimes},
     )
@@ -99,5 +99,5 @@ def _describe_units(carried: Moments, part: slice, guess: np.ndarray, mean_guess
     remaining = 1 - squared_error(reduced) / squared_error(mean_guess)
     text = f"largest weights: units {', '.join(map(str, units))}; without them {remaining:.2f}"
     if threshold and len(useful):
-        text += f"; half of what it adds to the trial index is there at trial {useful[0] + 1}"
+        text += f"; it reaches half of its gain over the trial index at trial {useful[0] + 1}"
     return text

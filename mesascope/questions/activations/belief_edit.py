@@ -32,7 +32,7 @@ def metric(lifetimes: int = 64) -> Metric:
         rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
         if len(recorded.action) < 6 or recorded.trials < 3:
             size = f"{len(recorded.action)} lifetimes of {recorded.trials} trials"
-            raise DoesNotApply(f"there are {size}, and it needs 6 of 3")
+            raise DoesNotApply(f"there are {size}, but it needs 6 of 3")
         if not recorded.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         if "log_probs" not in rollout:
@@ -57,17 +57,17 @@ def metric(lifetimes: int = 64) -> Metric:
             rises.append(np.where(is_scored, rise, 0).sum(-1) / np.maximum(is_scored.sum(-1), 1))
         own_rise, random, towards = rises
         rises_by_name = {
-            "beliefs exchanged": own_rise,
+            "edited beliefs": own_rise,
             "random steps of the same length": random,
             "steps of the same length towards another lifetime's carry": towards,
-            "beliefs exchanged, less random steps": own_rise - random,
-            "beliefs exchanged, less steps towards another lifetime's carry": own_rise - towards,
+            "edited beliefs minus random steps": own_rise - random,
+            "edited beliefs minus steps towards another lifetime's carry": own_rise - towards,
         }
         return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], fresh(trials))
 
     return Metric(
         name="belief_edit",
-        question="By how much does the probability of a choice rise when its carry is made to hold it for the best?",
+        question="By how much does a choice become more probable if its carry is edited to rate that choice best?",
         measure=measure,
         settings={"lifetimes": lifetimes},
     )

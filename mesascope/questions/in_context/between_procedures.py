@@ -26,7 +26,7 @@ from mesascope.stats import ratio
 MIXED = (0.0, 0.25, 0.5)
 
 
-@asks("Where between the ideal locator's predictions (0) and the learner's (1) do its own lie?", splits=KINDS)
+@asks("Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?", splits=KINDS)
 def metric(trials, references, replay):
     """Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
     splits = list_splits(trials)
@@ -61,7 +61,7 @@ def _locate(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[str, st
 
 
 def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
-    """The seen lifetimes with outcomes redrawn from tasks that mix two bank tasks in the proportion `part`."""
+    """The seen lifetimes, with new outcomes from mixtures of two bank tasks in the proportion `part`."""
     intact = seen.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
     target, outcome = family.between(intact.observation.values[0], part, rng)

@@ -10,7 +10,7 @@ from mesascope.questions.in_context.predictions import (
 )
 
 
-@asks("How far are its predictions from a procedure's (1: as chance errs; or total variation)?", splits=KINDS)
+@asks("How far are its predictions from those of each procedure (in units of the chance error, or as total variation)?", splits=KINDS)
 def metric(trials, references, replay):
     """How far are its predictions from those of each procedure? A match must also hold on shifted inputs."""
     rows, nearest = [], {}

@@ -9,7 +9,7 @@ from mesascope.trials import payoff
 
 
 @asks(
-    "What part of chance's error is left after so many trials seen (0 at best, 1 by chance)?",
+    "What share of the chance error is left after a given number of trials (0 at best, 1 by chance)?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
 )
 def metric(trials, references, replay):

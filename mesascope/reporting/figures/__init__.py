@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from mesascope.reporting.hints import Axes, Figure
 from mesascope.reporting.words import shorten
 
-GAINED = "share of what could be gained (0 chance, 1 the best act every time)"
+GAINED = "share of what could be gained (0 chance, 1 the best action every time)"
 WIDTH = 9.0  # in inches, each of which has 72 units
 SCALE = 1.6  # at most this many pixels of the page per unit of the picture
-COLOURS = {  # the colours by name; the page's style sheet may replace each, so that a dark page is readable
+COLOURS = {  # the colours by name; the page's style sheet may replace them, so that a dark page is readable
     "ink": "#1b1b1c",
     "soft": "#66666b",
     "line": "#dcdce0",

@@ -89,7 +89,7 @@ def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     from matplotlib.lines import Line2D
 
     normalised = groups[0][0].normalised
-    y = "share of what could be gained\n(0 chance, 1 the best act every time)"
+    y = "share of what could be gained\n(0 chance, 1 the best action every time)"
     y = y if normalised else "realised pay-off"
     drawing, axes = make_panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
     for one, curves in zip(axes, groups, strict=True):

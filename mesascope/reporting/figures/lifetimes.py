@@ -66,7 +66,7 @@ def find_lives(examination: Examination) -> Lives:
 
 
 def coarsen(values: np.ndarray) -> np.ndarray:
-    """Reduces a picture to at most MOST rows and columns by averaging neighbours, without those that are missing."""
+    """Reduces a picture to at most MOST rows and columns by averaging neighbours, and ignores missing ones."""
     for axis, limit in enumerate(MOST):
         width = -(-values.shape[axis] // limit)
         starts = range(0, values.shape[axis], width)
@@ -94,7 +94,7 @@ def figure(group: Sequence[Lives]) -> Figure:
     """A figure with one picture per subject."""
     blocks, normalised = group[0].blocks, group[0].normalised
     same_blocks = blocks and all(one.blocks == blocks for one in group)
-    order = "by the task's best act" if same_blocks else "most to gain on top"
+    order = "by the task's best action" if same_blocks else "most to gain on top"
     y = f"lifetimes, {order if normalised else 'highest pay-off on top'}"
     drawing, axes = make_panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
     if not same_blocks:
@@ -108,6 +108,6 @@ def figure(group: Sequence[Lives]) -> Figure:
     else:
         axes[0].yaxis.get_major_locator().set_params(integer=True)
     key = drawing.colorbar(images[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
-    key.set_ticks([0, 1], labels=["worst act", "best act"] if normalised else ["lowest", "highest"])
+    key.set_ticks([0, 1], labels=["worst action", "best action"] if normalised else ["lowest", "highest"])
     key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return drawing

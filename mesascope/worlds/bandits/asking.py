@@ -1,4 +1,4 @@
-"""Shared code of the informative bandit's subjects, which decode the number and remember the arm that it named."""
+"""Shared code of the informative bandit's subjects, which decode the number and remember the arm that it names."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Helpers of scripted subjects of mazes: they read observations, spread a wave from the goal, and choose moves."""
+"""Helpers of scripted subjects of mazes, which read observations, spread a wave from the goal, and choose moves."""
 
 from typing import NamedTuple
 

@@ -175,6 +175,6 @@ def find_shape(family: Family) -> tuple[int, int, int, int]:
     """
     states = family.shown[0] if len(family.shown) == 1 else 0
     if family.steps < 2 or not states or family.choices is None:
-        raise MesascopeError(f"{family.name} has no states to plan through.", "Give a family of episodes: tabular_mdp.")
+        raise MesascopeError(f"{family.name} has no states to plan with.", "Give a family of episodes: tabular_mdp.")
     longest = max(split.trials for split in family.splits())
     return states, family.choices, family.steps, longest * family.steps

@@ -67,4 +67,4 @@ def refuse_others(family: Any) -> None:
         MesascopeError: the observations do not contain them.
     """
     if not shows_places(family):
-        raise MesascopeError(f"{family.name} does not show where a ball is.", "Take --family pong.")
+        raise MesascopeError(f"{family.name} does not show where the ball is.", "Take --family pong.")

@@ -89,7 +89,7 @@ def convert_steps(trials: xr.Dataset) -> Steps:
     """
     action, first, paid, common, complete = read_steps(trials)
     if first.max(initial=0) > 1:
-        raise DoesNotApply(f"it has {int(first.max()) + 1} first choices, and the question is about two")
+        raise DoesNotApply(f"it has {int(first.max()) + 1} first choices, but the question is about two")
     if not complete.any() or np.ptp(paid[complete]) == 0:
         raise DoesNotApply("it has no complete trial, or fewer than two different pay-offs")
     adjacent = complete[:, 1:] & complete[:, :-1]

@@ -165,11 +165,11 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     if coupled and arms != 2:
-        raise MesascopeError(f"{arms} arms cannot be p and 1 - p.", "Use arms=2 or coupled=False.")
+        raise MesascopeError(f"{arms} arms cannot be coupled, because p and 1 - p are two.", "Use arms=2 or coupled=False.")
     highest = 0.5 if change == "reversal" else 1.0
     if not 0 <= slow <= fast <= highest:
         raise MesascopeError(
-            f"slow={slow} and fast={fast} are not two rates in order.", f"Give 0 <= slow <= fast <= {highest:g}."
+            f"slow={slow} and fast={fast} are not rates in ascending order.", f"Give 0 <= slow <= fast <= {highest:g}."
         )
     if not 0.5 < level <= 1:
         raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")

@@ -251,10 +251,10 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
         bank_seed: the seed that the bank is drawn from.
     """
     if depth < 1:
-        raise MesascopeError(f"depth={depth}: there is nothing to choose.", f"Give a depth from 1 to {DEEPEST}.")
+        raise MesascopeError(f"With depth={depth} there is nothing to choose.", f"Give a depth from 1 to {DEEPEST}.")
     if depth > DEEPEST:
         raise MesascopeError(
-            f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes are more than can be shown.", f"Give at most {DEEPEST}."
+            f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes do not fit into an observation.", f"Give at most {DEEPEST}."
         )
     numbers = trials * depth * (3 * 2 ** (depth + 1) - 2)
     check_memory(numbers, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")

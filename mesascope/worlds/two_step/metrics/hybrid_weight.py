@@ -23,7 +23,7 @@ RATES = (0.01, 0.99)
 
 
 def metric(decay: float = 1.0) -> Metric:
-    """How much weight do planned values have against cached ones, in the hybrid model of its first choices?
+    """In the hybrid model of its first choices, how much weight do planned values have against cached ones?
 
     Args:
         decay: λ, the part of the prediction error of the second stage that also updates the cached value.
@@ -37,7 +37,7 @@ def metric(decay: float = 1.0) -> Metric:
         reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"
         return [Reading(weight[steps.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)]
 
-    question = "How much weight do planned values have against cached ones, in the hybrid model of its choices?"
+    question = "In the hybrid model of its first choices, how much weight do planned values have against cached ones?"
     return make_metric(question, measure, decay=decay)
 
 

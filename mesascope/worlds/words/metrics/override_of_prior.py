@@ -17,6 +17,6 @@ def metric(trials, references, replay):
     is_wrong = mark_answers(rollout, EMPTY) == 0
     intact, exchanged = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED))
     return [
-        Reading(average(intact, half), label="right after all", null=0.5),
-        Reading(average(intact, half) - average(exchanged, half), label="right by what was told"),
+        Reading(average(intact, half), label="right with true labels", null=0.5),
+        Reading(average(intact, half) - average(exchanged, half), label="right because of the true labels"),
     ]

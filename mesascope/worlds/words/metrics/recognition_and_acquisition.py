@@ -21,11 +21,11 @@ SHOTS = (0, 1, 2, 4, 8, 16)
 
 
 @asks(
-    "How far above chance is it with exchanged labels in the context, and how much do the true ones add?",
+    "How far above chance is it with exchanged labels in its context, and how much do true labels add?",
     conditions=CONDITIONS,
 )
 def metric(trials, references, replay):
-    """How far above chance is it with exchanged labels in the context, and how much do the true ones add?"""
+    """How far above chance is it with exchanged labels in its context, and how much do true labels add?"""
     rollout = require_answers(fresh(trials))
     length = rollout.sizes["trial"]
     half = slice(length // 2, None)

@@ -5,10 +5,10 @@ import numpy as np
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 
 CODES = {  # as mesascope.agents.language.answers numbers them
-    1: "a label below the listed ones",
+    1: "a label that was not listed",
     2: "refused",
-    3: "named none or several labels",
-    4: "no answer came",
+    3: "named no label, or several",
+    4: "did not answer",
 }
 
 
@@ -22,6 +22,6 @@ def metric(trials, references, replay):
     readings = [Reading((code == c).mean(-1), label=label) for c, label in CODES.items()]
     mass = rollout.mass.sel(condition="intact").values.astype(float)
     if np.isfinite(mass).any():
-        reason = f"asked again, a log-probability moved by at most {rollout.attrs.get('floor', 0.0):.3f}"
+        reason = f"if a question is repeated, its log-probabilities change by at most {rollout.attrs.get('floor', 0.0):.3f}"
         readings.append(Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=reason))
     return readings

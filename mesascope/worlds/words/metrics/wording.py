@@ -7,16 +7,16 @@ from mesascope.stats import ratio
 from mesascope.trials import gain
 
 
-@asks("Over wordings, what does it gain, and how far is a wording's gain from the mean of all?")
+@asks("What does it gain on average over wordings, and how far is the gain of one wording from that mean?")
 def metric(trials, references, replay):
-    """Over wordings, what does it gain, and how far is a wording's gain from the mean of all?"""
+    """What does it gain on average over wordings, and how far is the gain of one wording from that mean?"""
     rollout = fresh(trials)
     if "wording" not in rollout:
         raise DoesNotApply("the family has no wordings")
     wordings = rollout.wording.values.astype(int)
     names, index, count = np.unique(wordings, return_inverse=True, return_counts=True)
     if len(names) < 3:
-        raise DoesNotApply(f"there are {len(names)} wordings, and three are needed")
+        raise DoesNotApply(f"there are {len(names)} wordings, but three are needed")
     values = ratio(*gain(rollout))
     means = np.bincount(index, values) / count
     distance = np.abs(means - means.mean())[index]
