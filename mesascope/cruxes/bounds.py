@@ -103,13 +103,13 @@ class Polytope:
         """
         about, ratio = evidence or (SURE, 1.0)
         part = self.part(join(event, condition, about).atoms())
-        columns, (joint, given, weighted) = part.columns([join(event, condition), condition, about])
+        columns, (joint, premise, weighted) = part.columns([join(event, condition), condition, about])
         weight = np.where(weighted > 0, ratio, 1.0)
-        joint, given = joint * weight, given * weight
+        joint, premise = joint * weight, premise * weight
         matrix, points = part.matrix(columns)
         ends = []
         for sign in (1.0, -1.0):
-            result = _minimise(sign * joint, matrix, points, given)
+            result = _minimise(sign * joint, matrix, points, premise)
             if result is None:
                 return Bounds("undefined" if part.feasible else "incoherent")
             ends.append(min(1.0, max(0.0, sign * float(result.fun))))
@@ -131,14 +131,14 @@ class Polytope:
         is no such distribution, there are no rows.
         """
         part = self.part(join(condition, *events).atoms())
-        columns, (given, *joint) = part.columns([condition, *(join(e, condition) for e in events)])
+        columns, (premise, *joint) = part.columns([condition, *(join(e, condition) for e in events)])
         matrix, points = part.matrix(columns)
         table = np.array(joint)
         axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
         random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
         vertices = []
         for direction in np.concatenate([axes, random]):
-            result = _minimise(direction @ table, matrix, points, given)
+            result = _minimise(direction @ table, matrix, points, premise)
             if result is not None:
                 vertices.append(table @ np.asarray(result.x))
         return np.clip(np.array(vertices).reshape(-1, len(events)), 0, 1)
@@ -279,13 +279,13 @@ def _make_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
     return Polytope([x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)])
 
 
-def _minimise(cost: np.ndarray, matrix: np.ndarray, points: np.ndarray, given: np.ndarray):
+def _minimise(cost: np.ndarray, matrix: np.ndarray, points: np.ndarray, premise: np.ndarray):
     """Minimise cost·x over x >= 0 with base·x = 1, equal·x = 0 and matrix·x <= 0; None if no x satisfies them."""
-    if not given.any():
+    if not premise.any():
         return None
     from scipy.optimize import linprog
 
-    rows = np.vstack([given, points])
+    rows = np.vstack([premise, points])
     right, limits = np.eye(len(rows))[0], np.zeros(len(matrix))
     result = linprog(cost, matrix, limits, rows, right, bounds=(0, None), method="highs", options=_TIGHT)
     if result.status == 1:

@@ -195,7 +195,7 @@ def update(
     k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
     against: Annotated[bool, typer.Option("--against", help="The evidence was observed not to hold.")] = False,
-    to: Annotated[str | None, typer.Option(help="For a question: the new belief that it supposes, such as '60%'.")] = None,
+    to: Annotated[str | None, typer.Option(help="For a question: the new belief to suppose, such as '60%'.")] = None,
     findings: Findings = None,
 ) -> Output:
     """Update each person on an observation, with only that person's own likelihood ratios.
@@ -229,7 +229,7 @@ def pool(
     method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
     weights: Annotated[str | None, typer.Option(help="One weight per person, such as '2,1'.")] = None,
     factor: Annotated[
-        float | None, typer.Option(min=0, max=100, help="The factor for extremised; by default it depends on the number of people.")
+        float | None, typer.Option(min=0, max=100, help="Factor for extremised; by default from the number of people.")
     ] = None,
     base_rate: Annotated[float, typer.Option(help="The base rate for extremised.")] = 0.5,
     engine: Engine = "lp",

@@ -99,9 +99,9 @@ class CredalNet:
             ):
                 if c.low != c.high or source.low != source.high:
                     raise MesascopeError(f"{c.id!r} states a conjunction as an interval.", _USE_LP)
-                (atom,), (known,) = new_atoms, first
-                condition[known] = event[known]
-                self.ratios[number] = i, first[known] == event[known]
+                (atom,), (earlier,) = new_atoms, first
+                condition[earlier] = event[earlier]
+                self.ratios[number] = i, first[earlier] == event[earlier]
                 return atom, event[atom]
         raise MesascopeError(f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP)
 

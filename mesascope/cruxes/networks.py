@@ -149,7 +149,7 @@ class Net:
         for name, weights in likelihood.items():
             weights = np.asarray(weights, dtype=float)
             if weights.shape[:1] != (len(self.states[name]),) or weights.min() < 0:
-                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Give one weight of at least 0 per state.")
+                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Use weights >= 0.")
             factors.append(self._slice((name,), weights, observed, nodes))
         hidden_nodes = needed_nodes - set(nodes) - set(observed)
         while hidden_nodes:

@@ -21,7 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 Mode = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
 Words = Annotated[str, typer.Option("--words", help="Scale for bare words: union, ipcc or icd.")]
 Width = Annotated[float, typer.Option("--plus-minus", help="Half-width of the interval of '~p'.")]
-Reflect = Annotated[bool, typer.Option("--reflective", help="Use the values that people expect on reflection, if stated.")]
+Reflect = Annotated[bool, typer.Option("--reflective", help="Use the values expected on reflection, if stated.")]
 With = Annotated[list[str] | None, typer.Option("--with", help="Switch on an optional bridge; repeatable.")]
 Worded = Annotated[list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")]
 Person = Annotated[list[str] | None, typer.Option("--person", help="A person; repeatable. By default the file's pair.")]

@@ -44,7 +44,7 @@ def value_perfect(outcomes: np.ndarray, cost: float) -> float:
 
 @dataclass(frozen=True)
 class Weight:
-    """How much the uncertainty of one claim matters to the answer: its Sobol shares, and its EVPPI if a cost is given."""
+    """How much the uncertainty of one claim matters to the answer: its Sobol shares, and EVPPI if a cost is given."""
 
     claim: str
     beta: tuple[float, float]

@@ -265,11 +265,11 @@ def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndar
 
 def _describe_amount(trials: xr.Dataset) -> list[str]:
     """Notes on how many lifetimes and trials there are, with a warning if there are too few."""
-    made = (trials.action.values[0] >= 0).sum(-1)
+    taken = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
-    spread = f"{made.min():,} to {made.max():,}" if made.min() < made.max() else f"{made.max():,}"
+    spread = f"{taken.min():,} to {taken.max():,}" if taken.min() < taken.max() else f"{taken.max():,}"
     amount = f"{spread} trials with a choice, padded to {length:,}"
-    notes = [f"{count_noun(n, 'lifetime')} of {amount if made.min() < length else count_noun(length, 'trial')}."]
+    notes = [f"{count_noun(n, 'lifetime')} of {amount if taken.min() < length else count_noun(length, 'trial')}."]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:

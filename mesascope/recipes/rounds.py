@@ -162,7 +162,7 @@ def _truncate(curve: Path, done: int) -> None:
 
 
 def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
-    """Writes the network, its scores and what is needed to reproduce it, but no times, so that equal runs write equal bytes."""
+    """Writes the network, its scores and how to reproduce it, but no times, so that equal runs write equal bytes."""
     metadata, tensors = run.contents(checkpoint.state)
     metadata = {**files.identity(run), **metadata, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
     tensors = files.check_finite(tensors)

@@ -212,7 +212,9 @@ def label(document: Mapping[str, Any]) -> str:
         kind = ("training seed", "training seeds")
     seeds = f"{document['seeds']} {kind[document['seeds'] > 1]}"
     if document["quick"]:
-        return f"QUICK: {seeds}, short training runs and few lifetimes; it shows that the study runs, but settles nothing"
+        return (
+            f"QUICK: {seeds}, short training runs and few lifetimes, which show that the study runs but settle nothing"
+        )
     return f"{seeds}; intervals are 95 % over {kind[1]} (Student t, rates exact)"
 
 

@@ -257,7 +257,7 @@ def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -
         if len(kinds) != 1:
             raise MesascopeError(f"{where} needs one of {', '.join(KINDS)}.", "Give one of them.")
         if kinds == ["axis"] and "label" not in entry:
-            raise MesascopeError(f"{where} has no label that names a reading of the axis.", 'Give one: label = "undetermined".')
+            raise MesascopeError(f"{where} has no label, the reading of the axis.", 'Give one: label = "undetermined".')
         lifetimes = entry.get("lifetimes", "lifetimes")
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         if type(lifetimes) is not int or lifetimes < 3:

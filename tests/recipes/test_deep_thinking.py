@@ -150,7 +150,7 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
 
 
 def test_what_it_refuses(tmp_path):
-    with pytest.raises(MesascopeError, match="does not give fields to train on"):
+    with pytest.raises(MesascopeError, match="does not give grids to train on"):
         recipe(make("families", "tree_choice:depth=2"), tmp_path, updates=2)
     with pytest.raises(MesascopeError, match="has a bank"):
         recipe(HOME.with_bank("bank:3@0"), tmp_path, updates=2)

@@ -90,7 +90,7 @@ def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path, worker
     there = next((out / "networks").iterdir())
     other = tmp_path / "networks" / there.name
     train("ppo_recurrent:width=6,updates=1,lifetimes=10,minibatches=2", "bernoulli_bandit:arms=3,trials=11", other)
-    with pytest.raises(MesascopeError, match="is of another training"):
+    with pytest.raises(MesascopeError, match="belongs to another training run"):
         reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path, workers=workers)
     assert {p.name for p in tmp_path.iterdir()} == {"networks"}  # nothing was done before
 

@@ -115,7 +115,7 @@ class InformativeBandit(Pulling):
         return score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean over the possible targets."""
+        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean over possible targets."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
         return payoff_latents(means, means[..., arms].mean(-1))

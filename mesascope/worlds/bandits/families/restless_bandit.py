@@ -165,7 +165,7 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     if coupled and arms != 2:
-        raise MesascopeError(f"{arms} arms cannot be coupled, because p and 1 - p are two.", "Use arms=2 or coupled=False.")
+        raise MesascopeError(f"{arms} arms cannot be coupled as p and 1 - p.", "Use arms=2 or coupled=False.")
     highest = 0.5 if change == "reversal" else 1.0
     if not 0 <= slow <= fast <= highest:
         raise MesascopeError(

@@ -249,7 +249,7 @@ def family(
     )
     if bank * trials > BANKED:
         raise MesascopeError(
-            f"A bank of {bank:,} levels of {trials:,} trials does not fit into memory; at most {BANKED:,} trials in all do.",
+            f"A bank of {bank:,} levels of {trials:,} trials is too large; it may have {BANKED:,} trials in all.",
             "Give a smaller bank or fewer trials.",
         )
     settings = {"size": size, "trials": trials, "steps": 0 if steps == 2 * size else steps, "rho": rho}

@@ -40,10 +40,7 @@ def metric(trials, references, replay):
         recognised, intact = ((x > 0) + 0.5 * (x == 0) for x in map(np.asarray, log_odds))
         readings += [
             Reading(average(recognised, half) - chance, label="recognition, calibrated accuracy"),
-            Reading(
-                average(intact, half) - average(recognised, half),
-                label="acquisition, calibrated accuracy",
-            ),
+            Reading(average(intact, half) - average(recognised, half), label="acquisition, calibrated accuracy"),
             Reading(average(log_odds[0], half), label="recognition, log-odds"),
             Reading(average(log_odds[1], half) - average(log_odds[0], half), label="acquisition, log-odds"),
         ]

@@ -22,6 +22,6 @@ def metric(trials, references, replay):
     readings = [Reading((code == c).mean(-1), label=label) for c, label in CODES.items()]
     mass = rollout.mass.sel(condition="intact").values.astype(float)
     if np.isfinite(mass).any():
-        reason = f"if a question is repeated, its log-probabilities change by at most {rollout.attrs.get('floor', 0.0):.3f}"
+        reason = f"in repeated questions, log-probabilities change by at most {rollout.attrs.get('floor', 0.0):.3f}"
         readings.append(Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=reason))
     return readings
