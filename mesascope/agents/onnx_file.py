@@ -117,9 +117,9 @@ def _refuse_large(path: str, model: Any) -> None:
     graphs = [g for g in _list_graphs(inferred) if hasattr(g, "initializer")]
     shapes = [v.type.tensor_type.shape.dim for g in graphs for v in (*g.value_info, *g.output)]
     shapes += [t.dims for t in list_tensors(model)]
-    largest_size = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
-    if largest_size > LARGEST // 8:
-        raise ONNX.broken(path, f"it would allocate {largest_size:,} numbers at once")
+    size = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
+    if size > LARGEST // 8:
+        raise ONNX.broken(path, f"it would allocate {size:,} numbers at once")
 
 
 def _refuse_operators(path: str, model: Any) -> None:

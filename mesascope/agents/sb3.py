@@ -243,6 +243,6 @@ def _find_statistics(archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ..
             f"Add normalize=FILE, or normalize={NONE} if only rewards were normalised.",
         )
     else:
-        message = f"{archive.path!r} was trained under VecNormalize, which is left out."
+        message = f"{archive.path!r} was trained under VecNormalize, whose statistics are left out."
     warnings.warn(message, MesascopeWarning, stacklevel=3)
     return statistics, found[0] if found else normalize

@@ -53,10 +53,10 @@ class Zip(NamedTuple):
         """One entry of `data`; if it is a pickle, it is read as inert data."""
         value = self.data.get(name)
         if isinstance(value, dict) and ":serialized:" in value:
-            return _inert.read(self.pickled(name), f"{self.path!r}, {name},")
+            return _inert.read(self.get_pickle(name), f"{self.path!r}, {name},")
         return value
 
-    def pickled(self, name: str) -> bytes:
+    def get_pickle(self, name: str) -> bytes:
         """The bytes of an entry's pickle."""
         try:
             return base64.b64decode(str(self.data[name][":serialized:"]), validate=True)
@@ -229,7 +229,7 @@ def _unpickle_trusted(archive: Zip, name: str, trust: bool, origin: str) -> Any:
         raise ZIP.broken(archive.path, f"it has no {name}")
     require("cloudpickle", "sb3")
     try:
-        return gate.load_pickle(archive.pickled(name), trust)
+        return gate.load_pickle(archive.get_pickle(name), trust)
     except Exception as error:
         raise MesascopeError(
             f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}.",

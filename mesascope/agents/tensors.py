@@ -79,4 +79,4 @@ def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], default_siz
     limits.check_array(count * width, sizes.get(str(key), default_size), f"tensor {key}")
     size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if min(*shape, *strides, offset, count, 0) < 0 or size > count or (size and last >= count):
-        raise ValueError(f"a tensor of shape {tuple(shape)} is announced, but only {count:,} numbers are stored")
+        raise ValueError(f"a tensor of shape {tuple(shape)} is announced, but {count:,} numbers are stored")

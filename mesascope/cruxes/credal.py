@@ -175,7 +175,7 @@ class CredalNet:
         """The lower and upper end of every entry, [entries, 2]."""
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
-    def relevant(self, event: Event, condition: Event = SURE) -> np.ndarray:
+    def find_relevant(self, event: Event, condition: Event = SURE) -> np.ndarray:
         """[entries] Whether each entry can change P(event | condition); tested at five interior points."""
         spans, k = self.spans(), len(self.entries)
         rng = np.random.default_rng(20200818)
@@ -238,7 +238,7 @@ def find_extremes(
     the result is exact.
     """
     spans = network.spans()
-    free = np.flatnonzero(network.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
+    free = np.flatnonzero(network.find_relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
     names = tuple(network.entries[i].id for i in free)
 
     def climb(sign: float) -> float | None:

@@ -69,7 +69,7 @@ def find_triads(
             network = CredalNet.about(argument.polytope(person), crux, target, condition)
             spans, points = network.spans(), []
             for question in ((target, condition), (target, join(condition, crux)), (crux, condition)):
-                is_exact = not np.any(network.relevant(*question) & (spans[:, 1] > spans[:, 0]))
+                is_exact = not np.any(network.find_relevant(*question) & (spans[:, 1] > spans[:, 0]))
                 middle = network.evaluate(spans.mean(axis=1)[:, None], *question)[0]
                 points.append(float(middle) if is_exact else np.nan)
             if np.isnan(points[1]) and points[2] == 0:

@@ -105,7 +105,7 @@ class Lines:
         """The line to report if the text ends too early: the start of the unclosed entry, or the last line."""
         return self._owners[-1][1] if self._open else self._text.rstrip().count("\n") + 1
 
-    def long_number(self) -> int:
+    def find_long_number(self) -> int:
         """The first line with a decimal number too long for Python; 1 if there is none."""
         match = _DIGITS.search(self._text)
         return self._text.count("\n", 0, match.start()) + 1 if match else 1

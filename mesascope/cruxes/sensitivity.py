@@ -78,7 +78,7 @@ def rank_claims(
     question = view.default_question(person, target, condition)
     network = CredalNet.about(view.polytope(person), *question)
     values = {c.id: view.value_of(c) for c in view.numeric_claims(person)}
-    moves, middle = network.relevant(*question), network.spans().mean(axis=1)
+    moves, middle = network.find_relevant(*question), network.spans().mean(axis=1)
     free_claims, betas, fixed = [], [], []
     for i, entry in enumerate(network.entries):
         beta = values[entry.id].beta() if entry.id in values else None

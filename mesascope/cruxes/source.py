@@ -70,7 +70,7 @@ class Source:
             raise self._make_error(self._lines.deepest, "nested too deeply", "Nest less deeply.") from None
         except (ValueError, OverflowError):
             raise self._make_error(
-                self._lines.long_number(), "a number that is too long", "Write shorter numbers."
+                self._lines.find_long_number(), "a number that is too long", "Write shorter numbers."
             ) from None
 
     def _make_error(self, line: int, problem: str, remedy: str) -> MesascopeError:

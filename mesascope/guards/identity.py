@@ -81,21 +81,21 @@ def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The parts of a value, each with its path."""
     prefix, kind = f"{path}." if path else "", type(value)
     own = getattr(value, "__dict__", {})
-    library = _library(kind.__module__) in LIBRARIES
+    library = _name_library(kind.__module__) in LIBRARIES
     if isinstance(value, type):
         yield path, value.__qualname__
         for base in value.__mro__:
-            if _library(base.__module__) not in LIBRARIES:
+            if _name_library(base.__module__) not in LIBRARIES:
                 attributes = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
                 yield from ((prefix + k, v) for k, v in attributes.items())
-    elif _library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
+    elif _name_library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
         yield path, own.get("__wrapped__")  # the function inside a compiled one
     elif isinstance(value, Mapping):
-        yield from ((f"{path}[{_key(k)}]", v) for k, v in value.items())
+        yield from ((f"{path}[{_make_key(k)}]", v) for k, v in value.items())
     elif isinstance(value, list | tuple | collections.deque):
         yield from ((f"{path}[{i}]", v) for i, v in enumerate(value))
     elif isinstance(value, set | frozenset):
-        yield from ((f"{path}[{i}]", v) for i, v in enumerate(sorted(value, key=_key)))
+        yield from ((f"{path}[{i}]", v) for i, v in enumerate(sorted(value, key=_make_key)))
     elif isinstance(value, functools.partial):
         yield from ((path, value.func), (f"{prefix}args", value.args), (f"{prefix}keywords", value.keywords))
     elif inspect.ismethod(value):
@@ -110,7 +110,7 @@ def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, (library and getattr(value, "__name__", "")) or kind.__qualname__
     if isinstance(value, type | types.FunctionType | types.MethodType | types.ModuleType):
         return
-    if _library(kind.__module__) not in EMPTY or kind.__module__ in PLAINEST:
+    if _name_library(kind.__module__) not in EMPTY or kind.__module__ in PLAINEST:
         yield from ((prefix + k, v) for k, v in own.items())
     if not library:
         slots = [k for c in kind.__mro__ for k, v in vars(c).items() if inspect.ismemberdescriptor(v)]
@@ -126,7 +126,7 @@ def _list_function_parts(function: Any, path: str, prefix: str) -> Iterator[tupl
     yield f"{prefix}defaults", function.__defaults__
     yield f"{prefix}keywords", function.__kwdefaults__
     yield from ((f"{prefix}{k}", v) for k, v in function.__dict__.items())
-    if _library(space.get("__name__", "")) in LIBRARIES:
+    if _name_library(space.get("__name__", "")) in LIBRARIES:
         yield path, function.__qualname__
         return
     yield f"{prefix}code", code
@@ -135,7 +135,7 @@ def _list_function_parts(function: Any, path: str, prefix: str) -> Iterator[tupl
         if name in space:
             yield prefix + name, space[name]
             module = space[name]
-            if isinstance(module, types.ModuleType) and _library(module.__name__) not in LIBRARIES:
+            if isinstance(module, types.ModuleType) and _name_library(module.__name__) not in LIBRARIES:
                 yield from ((f"{prefix}{name}.{k}", vars(module)[k]) for k in names if k in vars(module))
 
 
@@ -157,12 +157,12 @@ def _spell_out(x: Any) -> str:
     return repr(x)
 
 
-def _key(key: Any) -> str:
+def _make_key(key: Any) -> str:
     text = repr(key)
     return type(key).__qualname__ if " at 0x" in text else text
 
 
-def _library(module: Any) -> str:
+def _name_library(module: Any) -> str:
     return str(module).partition(".")[0]
 
 
@@ -177,20 +177,20 @@ def loaded_modules() -> dict[str, list[str]]:
         if not isinstance(file, str):
             continue
         if name not in _SEEN or _SEEN[name][0] is not spec:  # a reloaded module has another spec
-            _SEEN[name] = spec, _file_state(name, Path(file))
+            _SEEN[name] = spec, _read_state(name, Path(file))
         if state := _SEEN[name][1]:
             result[name] = state
     return result
 
 
-def _file_state(name: str, path: Path) -> list[str]:
+def _read_state(name: str, path: Path) -> list[str]:
     """A file and its hash, or its size and time; empty for modules of Python or mesascope, and for submodules."""
     path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # it may lie in a .zip
     if HOME in path.parents or (PYTHON in path.parents and not _is_installed(path)):
         return []
     if not _is_installed(path):
         return [str(path), hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()]
-    parent_file = "." in name and getattr(sys.modules.get(_library(name)), "__file__", None)
+    parent_file = "." in name and getattr(sys.modules.get(_name_library(name)), "__file__", None)
     return [] if parent_file else [str(path), f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
 
 
@@ -201,4 +201,4 @@ def _is_installed(path: Path) -> bool:
 def is_unchanged(before: Mapping[str, list[str]]) -> bool:
     """Whether no module in `before` has changed; for a module that is not loaded now, its file is compared."""
     current = loaded_modules()
-    return all((current.get(k) or _file_state(k, Path(state[0]))) == state for k, state in before.items())
+    return all((current.get(k) or _read_state(k, Path(state[0]))) == state for k, state in before.items())

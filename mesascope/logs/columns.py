@@ -229,7 +229,7 @@ def _complete(roles: Roles, header: Sequence[str], name: str, empty_roles: set[s
         if pair:
             roles.notes.append(f"{list_names(pair)} not read: {quote(roles.of['feedback'][0])} is the feedback.")
     elif "gain" in roles.of or "loss" in roles.of:
-        words = {"gain": "", "loss": "less the size of "}
+        words = {"gain": "", "loss": "minus the size of "}
         parts = [f"{word}{quote(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
         roles.notes.append(f"Feedback is {' '.join(parts)}.")
     else:

@@ -128,10 +128,10 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
         settings: the settings of a recipe.
         ranges: the smallest and the largest value of further settings, by name, besides those in RANGES.
     """
-    for name, (smallest, largest) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
-        if not smallest <= settings[name] <= largest:
+    for name, (low, high) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
+        if not low <= settings[name] <= high:
             kind = "whole number" if isinstance(settings[name], int) else "number"
-            bounds = f"from {smallest:g}" + ("" if largest == float("inf") else f" to {largest:g}")
+            bounds = f"from {low:g}" + ("" if high == float("inf") else f" to {high:g}")
             raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a {kind} {bounds}.")
     if settings.get("lifetimes", 0) % settings.get("minibatches", 1):
         raise MesascopeError(

@@ -48,7 +48,7 @@ class Run(NamedTuple):
     updates: int
     contents: Contents
 
-    def seeded(self, *parts: str | int) -> int:
+    def derive_seed(self, *parts: str | int) -> int:
         """Derives a seed from the run's seed and an address."""
         return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
 

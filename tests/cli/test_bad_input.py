@@ -54,7 +54,7 @@ CASES = {
     "network of noise": (examine("{here}/noise.safetensors"), "no adapter opens it", "Name the adapter"),
     "network empty": (examine("{here}/empty.safetensors"), "no adapter opens it", "Name the adapter"),
     "network's own family": (examine("{here}/noise.safetensors", family=""), "no adapter opens it", "adapter"),
-    "network's choices": (examine("recurrent:path=unlimited"), "5 actions", "with 5 choices"),
+    "network's choices": (examine("recurrent:path=unlimited"), "5 actions", "with 5 actions"),
     "network unknown": (examine("recurrent:path=unlimted"), "no file 'unlimted'", "unlimited"),
     "network unnamed": (examine("recurrent"), "No network is named", "that ships: "),
     "validate on two": (["validate", "--quick", "--lifetimes", "2"], "lifetimes=2", "at least 3"),

@@ -125,7 +125,7 @@ def test_writing_beliefs_moves_the_unlimited_network_and_no_other_step_does(foun
     told = found("belief_edit", UNLIMITED)
     written, aside = told["edited beliefs"], told["random steps of the same length"]
     assert written.low > 0.5 and aside.high < 0.1
-    assert told["edited beliefs, less steps towards another lifetime's carry"].low > 0.3
+    assert told["edited beliefs minus steps towards another lifetime's carry"].low > 0.3
 
 
 @pytest.mark.parametrize("metric", ["belief_decoding", "belief_edit"])

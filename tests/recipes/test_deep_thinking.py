@@ -162,7 +162,7 @@ def test_what_it_refuses(tmp_path):
         make("subjects", "thinking_network:path=nowhere.safetensors", HOME)
     with pytest.raises(MesascopeError, match="ticks=0"):
         make("subjects", "thinking_network:path=x,ticks=0", HOME)
-    with pytest.raises(MesascopeError, match="shows no fields"):
+    with pytest.raises(MesascopeError, match="shows no grids of cells"):
         networks.find_shape(make("families", "bernoulli_bandit"))
 
 
@@ -170,9 +170,9 @@ SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layere
 
 
 def test_what_ships_says_how_it_was_made():
-    assert networks.bundled().keys() == SHIPPED.keys()
+    assert networks.list_bundled().keys() == SHIPPED.keys()
     for name, (layers, swaps) in SHIPPED.items():
-        told = networks.about(networks.bundled()[name])
+        told = networks.about(networks.list_bundled()[name])
         assert (told["recipe"], told["settings"]["layers"], told["settings"]["swaps"]) == (
             "deep_thinking",
             layers,

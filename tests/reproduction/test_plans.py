@@ -116,7 +116,7 @@ WRONG = {
     "no source": ('source = "nobody 1900"', "", "no source", "Name it"),
     "drawing": ('draw = "bars"', 'draw = "bras"', "no way to draw", "'bars'"),
     "not measured": ('subject = "second arm"', 'subject = "third arm"', "no quantity", "second arm"),
-    "no reading": ('measure = "part_of_choice:choice=1"', 'axis = "goal"', "no label for the axis", "label"),
+    "no reading": ('measure = "part_of_choice:choice=1"', 'axis = "goal"', "no label, the reading of the axis", "label"),
     "lifetimes": ("lifetimes = 70", "lifetimes = 1", "lifetimes=1", "number"),
     "no TOML": ("minutes =", "minutes", "not TOML", "Correct"),
     "not in its name": ('subject = "{kept}"', 'subject = "{M}"', "does not have", "Put {M}"),

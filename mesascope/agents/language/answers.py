@@ -127,7 +127,7 @@ def parse_label(text: str, labels: Sequence[str]) -> Answer:
     """Finds the label that a text begins with, or the only label that it names; a refusal does not count."""
     refusal = REFUSAL.search(text)
     named_labels = [i for i, label in enumerate(labels) if _names(text, label)]
-    first = [i for i in named_labels if re.match(rf"\W*{re.escape(labels[i])}\b", text, _flags(labels[i]))]
+    first = [i for i in named_labels if re.match(rf"\W*{re.escape(labels[i])}\b", text, _choose_flags(labels[i]))]
     for found in ([] if refusal else first, [] if refusal else named_labels):
         if len(found) == 1:
             return Answer(ANSWERED, found[0], None, math.nan, text)
@@ -135,9 +135,9 @@ def parse_label(text: str, labels: Sequence[str]) -> Answer:
 
 
 def _names(text: str, label: str) -> bool:
-    return bool(re.search(rf"\b{re.escape(label)}\b", text, _flags(label)))
+    return bool(re.search(rf"\b{re.escape(label)}\b", text, _choose_flags(label)))
 
 
-def _flags(label: str) -> re.RegexFlag:
+def _choose_flags(label: str) -> re.RegexFlag:
     """Flags for searching a label: only labels of one letter are case-sensitive."""
     return re.IGNORECASE if len(label) > 1 else re.RegexFlag(0)

@@ -34,7 +34,7 @@ class Asker(Protocol):
     samples: int
     hidden: np.ndarray | None  # [N, U] activations at the last questions; None if they are not available
 
-    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
         """Returns an answer to each question; `draws` seed the samples, and `again` ignores saved answers."""
         ...
 
@@ -126,7 +126,7 @@ class LanguageModel(NamedSubject):
         questions = [self.family.question(past, row(obs)) for past, obs in zip(carry.past, observation, strict=True)]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
-        answers = self.asker.answers(questions, draws, False)
+        answers = self.asker.answer_all(questions, draws, False)
         self._note(questions, draws, answers)
         start = len(self.log.rows) - len(answers)
         hidden = self.asker.hidden
@@ -175,7 +175,7 @@ class LanguageModel(NamedSubject):
         """Adds answered and mass [C, N, T] and, for each condition, a transcript of the first lifetime."""
         axes = ("condition", "lifetime", "trial")
         indices = trials.tap_asked.values[..., 0]
-        transcripts = [self._transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
+        transcripts = [self._write_transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
         variables = {
             "answered": (axes, trials.tap_answered.values[..., 0]),
             "mass": (axes, trials.tap_mass.values[..., 0]),
@@ -185,7 +185,7 @@ class LanguageModel(NamedSubject):
         self.log.rows.clear()
         return result.assign_attrs(elicited=self.asker.mode)
 
-    def _transcript(self, rows: list[tuple[Question, Answer]]) -> str:
+    def _write_transcript(self, rows: list[tuple[Question, Answer]]) -> str:
         """The last question of a lifetime word for word, and all its answers, as JSON."""
         answers = [
             {
@@ -256,7 +256,7 @@ class LanguageModel(NamedSubject):
         if not self.log.first:
             return 0.0, ""
         questions, draws, before = (list(x) for x in zip(*self.log.first, strict=True))
-        new_answers = self.asker.answers(questions, draws, True)
+        new_answers = self.asker.answer_all(questions, draws, True)
         pairs = [(a, b) for a, b in zip(before, new_answers, strict=True) if UNREACHED not in (a.code, b.code)]
         if not pairs:
             return 0.0, ""

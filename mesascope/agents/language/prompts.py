@@ -93,7 +93,7 @@ class Prompts:
             return request | {"max_tokens": self.words, "temperature": 1, "n": self.samples, "seed": draw}
         return request | {"max_tokens": self.words, "temperature": 0}
 
-    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
         """Returns one answer per question; sends equal questions only once."""
         bodies = [self.body(q, d) for q, d in zip(questions, draws, strict=True)]
         keys = [self.cache.key(self.place, b) for b in bodies]

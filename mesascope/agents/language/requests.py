@@ -195,7 +195,7 @@ class Server:
                 reason = "its answer is not JSON"
             else:
                 if reply.status_code not in AGAIN:
-                    raise self._status_error(reply)
+                    raise self._make_error(reply)
                 reason = f"it said {reply.status_code}"
                 with contextlib.suppress(TypeError, ValueError):  # the reply gives no valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
@@ -206,7 +206,7 @@ class Server:
             )
         raise Failed(reason)
 
-    def _status_error(self, reply: Any) -> Exception:
+    def _make_error(self, reply: Any) -> Exception:
         """The error for a status code that is not worth a retry."""
         message = " ".join(redact(reply.text, self.secrets).split())[:200]
         if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):

@@ -147,7 +147,7 @@ class Forward:
         turn = [{"role": "user", "content": question.turn}]
         return self.tokens.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
-    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
         """Returns an answer to each question, and sets `hidden` to the activations [N, U] at their ends."""
         texts = [self.render(q) for q in questions]
         names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]

@@ -84,7 +84,7 @@ class OurFiles:
     def _is_ours(self, found: Any) -> bool:
         return found == self.format or formats.is_old(found, self.format)
 
-    def bundled(self) -> dict[str, Path]:
+    def list_bundled(self) -> dict[str, Path]:
         """The files of the networks that ship with mesascope, by name."""
         return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if self.opens(p)}
 
@@ -96,7 +96,7 @@ class OurFiles:
         """
         if not os.fspath(path):
             raise MesascopeError("No network is named.", _suggest(self))
-        return Path(path) if Path(path).is_file() else self.bundled().get(os.fspath(path), Path(path))
+        return Path(path) if Path(path).is_file() else self.list_bundled().get(os.fspath(path), Path(path))
 
     def family_of(self, path: str | os.PathLike) -> str:
         """The family that a network was trained on, with its settings."""
@@ -126,7 +126,7 @@ class OurFiles:
             raise self.broken(path, reason)
         return metadata
 
-    def filled(self, path: str | os.PathLike, template: Any) -> Any:
+    def fill(self, path: str | os.PathLike, template: Any) -> Any:
         """The pytree `template` with its arrays (or their shapes) replaced with the file's tensors of the same paths.
 
         Raises:
@@ -161,6 +161,6 @@ def _make_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> 
 
 def _suggest(kind: OurFiles | None) -> str:
     """The remedy for a wrong file, which lists the shipped networks of its kind, or all of them."""
-    names = kind.bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
+    names = kind.list_bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
     ships = ", ".join(names) or "none"
     return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."

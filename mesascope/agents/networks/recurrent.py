@@ -57,7 +57,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 WHOLES = {"width": (1, MOST), "observation": (0, MOST), "horizon": (1, MOST)}
 OURS = OurFiles(NETWORK, "network of ours", WHOLES, _find_fault)
-opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
 class Recurrent(NamedSubject):
@@ -239,7 +239,7 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
         template = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
     except MesascopeError as error:
         raise OURS.broken(path, error.problem.rstrip(".")) from None
-    network = OURS.filled(path, template)
+    network = OURS.fill(path, template)
     return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, metadata["trained_on"]))
 
 

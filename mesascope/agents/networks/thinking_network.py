@@ -25,7 +25,7 @@ TRIED = "maze:size=5,trials=12,bank=3"
 MOST = 128  # ticks at one percept
 SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
 OURS = OurFiles(FORMAT, "thinking network", SIZES)
-opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
 class Weights(NamedTuple):
@@ -180,7 +180,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
             f"Run it on its own family, {metadata['family']}, of any size.",
         )
     template = jax.eval_shape(lambda: create(jax.random.key(0), *(metadata[k] for k in SIZES)))
-    weights = OURS.filled(file, template)
+    weights = OURS.fill(file, template)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
     unbanked = family.with_bank(None)
     unbanked = eqx.tree_at(lambda f: f.name, unbanked, "")

@@ -60,7 +60,7 @@ class Asker(Choosing):
         arms = jnp.arange(self.choices - 1)
         informative = percept.action == self.choices - 1
         pulled_other = (percept.action >= 0) & ~informative
-        knowledge = self._doubt(carry, percept, pulled_other & self.doubts)
+        knowledge = self._rule_out(carry, percept, pulled_other & self.doubts)
         named = jnp.where(informative, decode_arm(percept.feedback, self.possible), knowledge.named)
         tried = knowledge.tried & ~informative[:, None]
         mirrored = self.choices - 2 - named
@@ -75,7 +75,7 @@ class Asker(Choosing):
         probabilities = jnp.where((searching & (named >= 0))[:, None], search, chosen)
         return Knowledge(named, knowledge.paid, tried), choose(key, jnp.log(probabilities))
 
-    def _doubt(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
+    def _rule_out(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
         """Records whether the pulled arm paid; forgets everything if it stopped paying or all arms have failed."""
         paid = pulled & (percept.feedback > ENOUGH)
         failed = pulled & ~paid

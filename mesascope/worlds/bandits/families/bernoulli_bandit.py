@@ -75,7 +75,7 @@ class BernoulliBandit(Pulling):
             split("shifted:high", scale=0.3, least=0.7),
             split("exchanged:reversal", changes_at=half, path=reversal),
             split(f"restructured:{other_prior}", means=restructured),
-            split("restructured:drift", path=_drift, drifting=True),
+            split("restructured:drift", path=_draw_walk, drifting=True),
             # not counted: less sensitive than a reversal (Gittins retains .46 here and .30 after a reversal)
             split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -153,7 +153,7 @@ def _permute(key: jax.Array, means: jax.Array) -> jax.Array:
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 
 
-def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
+def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """A reflected Gaussian random walk [n, T, K] that starts at the first means of the path."""
     steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))

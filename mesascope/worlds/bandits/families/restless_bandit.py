@@ -70,7 +70,7 @@ class RestlessBandit(Pulling):
             split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
             split("exchanged:reversal", changes_at=half, means=lambda means: _reverse_from(means, half)),
             split(f"restructured:{other_coupling}", coupled=not self.coupled),
-            split("shifted:faster", counted=False, rate=self._faster()),
+            split("shifted:faster", counted=False, rate=self._double_rate()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
             split("inverted:feedback", counted=False, inverted=1.0),
         )
@@ -94,7 +94,7 @@ class RestlessBandit(Pulling):
         path = self._draw_means(address(key, "means"), rates, self.coupled if coupled is None else coupled)
         return Tasks(means(path), volatility, jnp.full((n,), inverted))
 
-    def _faster(self) -> float:
+    def _double_rate(self) -> float:
         """Twice the fast rate; for reversals at most one half, at which the past is uninformative."""
         return min(2 * self.fast, 0.5) if self.change == "reversal" else 2 * self.fast
 

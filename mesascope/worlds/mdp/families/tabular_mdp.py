@@ -117,7 +117,7 @@ class TabularMDP(Configured):
         means = pays(means)
         path = jnp.broadcast_to(means[:, None], (n, trials, *shape[1:]))
         if drifts:
-            path = _drift(address(key, "drift"), means, trials)
+            path = _draw_drift(address(key, "drift"), means, trials)
         exchanged_from = trials if exchanged_at is None else exchanged_at
         return Tasks(moves, path, jnp.full(n, exchanged_from), jnp.full(n, inverted))
 
@@ -178,7 +178,7 @@ def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float
     return exponentials / exponentials.sum(-1, keepdims=True), MEAN + jax.random.normal(address(key, "pays"), shape)
 
 
-def _drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
+def _draw_drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
     """[N, T, S, A] mean pay-offs that follow an autoregressive process with stationary distribution N(1, 1)."""
     draws = jax.random.normal(key, (trials - 1, *pays.shape)) * np.sqrt(1 - KEEPS**2)
 

@@ -116,9 +116,9 @@ def play_games(run: Run, start: Checkpoint):
     After an interruption, the present network plays until a new replay memory is filled; then the updates continue.
     """
     s = run.settings
-    games = Games(s["environments"], s["threads"], run.seeded("games", start.round))
+    games = Games(s["environments"], s["threads"], run.derive_seed("games", start.round))
     replay = Replay(s["replay"], s["environments"], games.shape, STACK)
-    rng = np.random.default_rng(run.seeded("draws", start.round))
+    rng = np.random.default_rng(run.derive_seed("draws", start.round))
     state, done, updates_due = start.state, start.done, 0.0
     first_update = -(-s["before"] // s["environments"])
     stacks, age = empty_stacks(games), np.zeros(s["environments"], np.int32)
@@ -149,8 +149,8 @@ def evaluate(run: Run, state: State) -> list[float]:
     Every environment contributes the same number, so that short games are not favoured.
     """
     environments, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
-    games = Games(environments, run.settings["threads"], run.seeded("evaluation"), lately=1)
-    rng, scores = np.random.default_rng(run.seeded("evaluation draws")), [[] for _ in range(environments)]
+    games = Games(environments, run.settings["threads"], run.derive_seed("evaluation"), lately=1)
+    rng, scores = np.random.default_rng(run.derive_seed("evaluation draws")), [[] for _ in range(environments)]
     stacks, age = empty_stacks(games), np.zeros(environments, np.int32)
     while min(map(len, scores)) < games_each:
         stacks = push_frame(stacks, games.frame, age)

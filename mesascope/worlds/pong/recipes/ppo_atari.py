@@ -150,7 +150,7 @@ class Table:
 def play_games(run: Run, static: Any, start: Checkpoint):
     """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
     s, state, done = run.settings, start.state, start.done
-    table = Table(s["environments"], run.seeded("games", start.round))
+    table = Table(s["environments"], run.derive_seed("games", start.round))
     key = address(jax.random.key(s["seed"]), "acts", start.round)
     carry = eqx.combine(state.network, static).fresh(s["environments"])
     steps, plan = start.steps, Plan(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
@@ -171,7 +171,7 @@ def play_games(run: Run, static: Any, start: Checkpoint):
         experience = Lived(encoded, action, log_prob, advantage, advantage + critic)
         stretch = Stretch(experience, np.stack(firsts), carries)
         rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
-        orders = np.random.default_rng(run.seeded("orders", done))
+        orders = np.random.default_rng(run.derive_seed("orders", done))
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
                 part = jax.tree.map(lambda x, rows=rows: x[:, rows], stretch)
@@ -228,8 +228,8 @@ def improve(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, 
 def evaluate(run: Run, static: Any, state: State) -> list[float]:
     """The scores of complete games, as many from each environment, with actions drawn from the policy."""
     games, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
-    table = Table(games, run.seeded("evaluation"))
-    key, t = jax.random.key(run.seeded("evaluation draws")), 0
+    table = Table(games, run.derive_seed("evaluation"))
+    key, t = jax.random.key(run.derive_seed("evaluation draws")), 0
     carry = eqx.combine(state.network, static).fresh(games)
     while min(map(len, table.own)) < games_each:
         carry, step = act(state.network, static, key, np.int32(t), carry, percept=table.percept())

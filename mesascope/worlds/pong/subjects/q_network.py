@@ -55,7 +55,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MOST) for k in Sizes._fields}, _find_fault)
-opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
 class Weights(NamedTuple):
@@ -162,6 +162,6 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     name = f"q_network:path={path}" + (f",epsilon={epsilon}" if epsilon != 0.01 else "")
     layers = tuple((int(k), int(s), int(c)) for k, s, c in metadata["layers"])
     template = jax.eval_shape(lambda: create(jax.random.key(0), sizes, layers))
-    weights = OURS.filled(file, template)
+    weights = OURS.fill(file, template)
     strides = tuple(s for _, s, _ in layers)
     return QNetwork(name, metadata["trained_on"], weights, jnp.asarray(epsilon, jnp.float32), strides, sizes)

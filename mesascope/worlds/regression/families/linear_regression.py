@@ -86,7 +86,7 @@ class LinearRegression(Configured):
             return lambda _, path: path.at[:, half:].set(to(path[:, half:]))
 
         def drift(key: jax.Array, path: jax.Array) -> jax.Array:
-            return _random_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
+            return _draw_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
 
         roll_weights = change_half_way(lambda w: jnp.roll(w, 1, -1))
         coordinates = split("exchanged:coordinates", changes_at=half, path=roll_weights)
@@ -259,7 +259,7 @@ def _draw_rotation(key: jax.Array, n: int, dimension: int) -> jax.Array:
     return jax.random.orthogonal(key, dimension, (n,))
 
 
-def _random_walk(start: jax.Array, draws: jax.Array) -> jax.Array:
+def _draw_walk(start: jax.Array, draws: jax.Array) -> jax.Array:
     """[N, T, D] weights that drift with constant variance, from start [N, D] and normal draws [N, T, D]."""
 
     def step(w, noise):

@@ -79,7 +79,7 @@ class BetaBernoulli(Configured):
             split("shifted:high", p=high),
             split("shifted:rare", p=_draw_rare),
             split("exchanged:symbols", changes_at=half, path=exchange),
-            split("restructured:drift", path=_drift, drifting=True),
+            split("restructured:drift", path=_draw_walk, drifting=True),
             # no reference gains on repeats, because there the counts of symbols carry no information
             split("restructured:repeats", counted=False, p=even, repeats=1.0),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -205,7 +205,7 @@ def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - small, small)
 
 
-def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
+def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """[n, T] a reflected Gaussian random walk that begins where the path begins."""
     steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))

@@ -167,7 +167,7 @@ class TwoStep(Configured):
         worth, crossed, common = (x[rows, state.trial] for x in tasks[:3])
         reached = (action ^ crossed.astype(jnp.int32) ^ (~common).astype(jnp.int32)).astype(jnp.int32)
         best = worth.max(-1)  # [N, 2] by state
-        first_values = self._first_values(crossed[:, None], best[:, None])[:, 0]  # [N, 2]
+        first_values = self._value_choices(crossed[:, None], best[:, None])[:, 0]  # [N, 2]
         score = first_values[rows, action]
         uniform = jax.random.uniform(key, action.shape)
         if self.steps == 1:
@@ -199,7 +199,7 @@ class TwoStep(Configured):
         pays = tasks.worth[rows, trial].reshape(-1, 4)
         return jnp.concatenate([jax.nn.one_hot(place, 2), announces, announces * leads, announces * pays], -1)
 
-    def _first_values(self, crossed: Any, best: Any) -> Any:
+    def _value_choices(self, crossed: Any, best: Any) -> Any:
         """The value of each first choice [N, T, 2], given `crossed` [N, T] and the value of each state [N, T, 2]."""
         xp = jnp if isinstance(best, jax.Array) else np
         usual = self.usual if xp is jnp else float(self.usual)
@@ -209,7 +209,7 @@ class TwoStep(Configured):
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The value of each first choice [N, T, K]; common transitions, chance, best, worst and fixed [N, T]."""
         worth, crossed = np.asarray(tasks.worth, float), np.asarray(tasks.crossed)
-        means = self._first_values(crossed, worth.max(-1))
+        means = self._value_choices(crossed, worth.max(-1))
         average = worth.mean((-1, -2))
         fixed = average  # by symmetry all choices are equally good before any feedback
         if split == "seen":
@@ -219,12 +219,12 @@ class TwoStep(Configured):
                 worth, np.broadcast_to(option[None, ..., None], (*worth.shape[:3], 1)), -1
             )[..., 0]
             mean_worth = np.take_along_axis(bank, option[..., None], -1)[..., 0]
-            first = self._first_values(np.zeros(len(mean_worth), bool), mean_worth).argmax(-1)
-            fixed = self._first_values(crossed, fixed_worth)[:, np.arange(self.horizon), first]
+            first = self._value_choices(np.zeros(len(mean_worth), bool), mean_worth).argmax(-1)
+            fixed = self._value_choices(crossed, fixed_worth)[:, np.arange(self.horizon), first]
         return payoff_latents(means, fixed) | {
             "transition": np.asarray(tasks.common, np.float32),
             "chance": average,
-            "worst": self._first_values(crossed, worth.min(-1)).min(-1),
+            "worst": self._value_choices(crossed, worth.min(-1)).min(-1),
         }
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:

@@ -74,7 +74,7 @@ def _count_stays(trials, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     index = index_units(trials)
     levels = np.unique(paid[complete])
     middle = float(np.median(levels)) if len(levels) else 0.0
-    following = _next_choice(first)
+    following = _find_next_choice(first)
     is_counted = complete & ((following >= 0) if end == "out" else True)
     stay, rewarded = is_counted & (following == first), paid > middle
     cells = [rewarded & (common == 1), rewarded & (common == 0), ~rewarded & (common == 1), ~rewarded & (common == 0)]
@@ -86,7 +86,7 @@ def _count_stays(trials, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     return total(stay), total(is_counted), index, high
 
 
-def _next_choice(first: np.ndarray) -> np.ndarray:
+def _find_next_choice(first: np.ndarray) -> np.ndarray:
     """The next first choice [N, T], skipping missed trials; -1 if there is none."""
     length = first.shape[1]
     place = np.where(first >= 0, np.arange(length), length)
