@@ -194,7 +194,7 @@ def subject(
     other_outputs = [o for o in outputs.values() if o not in state_outputs]
     if not other_outputs:
         raise MesascopeError(
-            f"{path!r} gives no logits; its outputs are {', '.join(outputs)}, all of them state.",
+            f"{path!r} gives no logits; its outputs are {', '.join(outputs)}, which are all states.",
             "Export the logits as an output too.",
         )
     scores = _find_port(path, "output", logits, outputs) if logits else other_outputs[0]
@@ -210,7 +210,7 @@ def subject(
             )
     if results[0].width != (family.choices or 1):
         raise MesascopeError(
-            f"{path!r} gives {results[0].width} numbers in {results[0].name!r}, {family.name} has "
+            f"{path!r} gives {results[0].width} numbers in {results[0].name!r}; {family.name} has "
             f"{family.choices or 'real-valued'} actions.",
             f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family.",
         )

@@ -196,7 +196,7 @@ def _match_observer(path: str, space: Any, family: Family, observes: str, stack:
         observer = make_observer(family, observes or SHOWN)
         if observer.width not in (1, int(space.n)):
             raise MesascopeError(
-                f"{path!r} observes one of {space.n}, {family.name} shows {observer.width} numbers.",
+                f"{path!r} observes one of {space.n} states; {family.name} shows {observer.width} numbers.",
                 "Run it on the family that it was trained on.",
             )
         return observer
@@ -217,7 +217,7 @@ def _refuse_actions(path: str, space: Any, family: Family) -> None:
         has = f"{family.choices} actions"
     if not fits:
         raise MesascopeError(
-            f"{path!r} acts in {space}, {family.name} has {has}.", "Run it on the family that it was trained on."
+            f"{path!r} acts in {space}; {family.name} has {has}.", "Run it on the family that it was trained on."
         )
 
 
@@ -239,7 +239,7 @@ def _find_statistics(archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ..
         return None, normalize
     elif not normalize:
         raise MesascopeError(
-            f"{archive.path!r} was trained under VecNormalize, and its statistics are not beside it.",
+            f"{archive.path!r} was trained under VecNormalize, but its statistics are not beside it.",
             f"Add normalize=FILE, or normalize={NONE} if only rewards were normalised.",
         )
     else:

@@ -159,7 +159,7 @@ def wrap(
     count = runs[0][0].shape[1]
     if count != (family.choices or 1):
         raise MesascopeError(
-            f"The network gives {count} numbers, {family.name} has {family.choices or 'real-valued'} actions.",
+            f"The network gives {count} numbers; {family.name} has {family.choices or 'real-valued'} actions.",
             "Run it on a family with as many choices, or return the logits first.",
         )
     state = _torch.find_layout(small, large, SIZES, hook_outputs) if recurrent else ()

@@ -234,7 +234,7 @@ def find_layout(
         if len(batch_axes) != 1:
             raise MesascopeError(
                 f"Part {i} of the network's state has shape {tuple(a.shape)} for {sizes[0]} lifetimes and "
-                f"{tuple(b.shape)} for {sizes[1]}: no axis is the batch axis.",
+                f"{tuple(b.shape)} for {sizes[1]}, so no axis is the batch axis.",
                 "Use one row per lifetime, or set layout to time or batch_time if it takes sequences.",
             )
         other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])

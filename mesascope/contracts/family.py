@@ -192,8 +192,9 @@ class Family(eqx.Module):
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
 
-        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family whose observation asks a question must override it, so that
-        every task answers the question that is shown; if actions are real, it must override `best_actions` too.
+        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family
+        whose observation asks a question must override it, so that every task answers the question that is shown; if
+        actions are real, it must override `best_actions` too.
 
         Args:
             tasks: the M tasks.
@@ -348,7 +349,7 @@ def draw_bank(
         tasks = draw(address(jax.random.key(seed), "bank", attempt))
         if size == 1 or len(np.unique(tell(tasks), axis=0)) > 1:
             return tasks
-    raise MesascopeError(f"No bank of {size} {what} in 1,000 draws.", remedy)
+    raise MesascopeError(f"In 1,000 draws there was no bank of {size} {what}.", remedy)
 
 
 def pick(key: jax.Array, bank: Any, n: int) -> Any:

@@ -257,7 +257,7 @@ class Polytope:
         place = self.constraints[0].place if self.constraints else ""
         head = f"{place}: With {len(ids) - 1} more ({others}) it connects" if place else "These statements connect"
         return MesascopeError(
-            f"{head} {amount}; at most {limit} are possible.", "Remove atoms or bridges, or ask with --engine net."
+            f"{head} {amount}; at most {limit} are possible.", "Remove atoms or bridges, or use --engine net."
         )
 
     def sides(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

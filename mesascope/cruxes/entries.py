@@ -241,6 +241,6 @@ def _read_beta(fields: Fields, key: str) -> tuple[float, float]:
         and len(value) == 2
         and all(isinstance(x, int | float) and not isinstance(x, bool) and 0 < x < 1e9 for x in value)
     )
-    require(is_beta, f"{key!r} is {describe(value)}, not two positive numbers.", f"Write {key} = [8, 2], a Beta.")
+    require(is_beta, f"{key!r} is {describe(value)}, not two positive numbers.", f"Write {key} = [8, 2], for a Beta.")
     assert isinstance(value, list)
     return float(value[0]), float(value[1])

@@ -150,7 +150,7 @@ class _Side:
         if not 0 <= rest <= 1 + 1e-9:
             raise MesascopeError(
                 f"The rest of the cut {cut.id!r} would be {rest:.4g} for {self.person}.",
-                "The assumptions of the cut contradict the bottom line; change them.",
+                "The cut's assumptions contradict the bottom line; change them.",
             )
         return np.array([rest if v is None else v for v in self.values], dtype=float)
 

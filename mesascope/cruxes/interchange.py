@@ -238,7 +238,7 @@ def read_triads(text: str) -> list[Row]:
     except csv.Error as error:
         raise MesascopeError(f"CSV line {reader.line_num}: {error}.", "Write plain text.") from None
     if not rows:
-        raise MesascopeError("The CSV has no rows.", "Add one per person and crux.")
+        raise MesascopeError("The CSV has no rows.", "Add one row per person and crux.")
     return rows
 
 

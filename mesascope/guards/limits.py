@@ -249,7 +249,7 @@ def check_gguf(path: str | os.PathLike) -> None:
         for _ in range(tensors):
             _skip(file, _read_number(file, 8), size)
             if (axes := _read_number(file, 4)) > 8:
-                raise ValueError(f"a tensor of it has {axes:,} axes")
+                raise ValueError(f"one of its tensors has {axes:,} axes")
             count = math.prod(_read_number(file, 8) for _ in range(axes))
             _read_number(file, 4)
             check_array(max(count // 8, _read_number(file, 8)), size, "a tensor")

@@ -168,10 +168,10 @@ def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: 
 def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thought: int) -> jax.Array:
     """[ticks, N] Whether the move at the start is right for the new goal; NaN for mazes that do not count."""
     opens, goal, starts = family._draw_problems(key, BATCH, family.size)
-    old, start = mazes.Problem(opens, goal), starts[:, 0]
-    new = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), old, start))
-    right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (old, new))
-    state = _think(network, old, thought)
+    first, start = mazes.Problem(opens, goal), starts[:, 0]
+    second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
+    right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (first, second))
+    state = _think(network, first, thought)
     move = _take(_choose_moves(network, state), start)
     counts = ~(right_before & right_after).any(-1) & right_after.any(-1) & right_before[jnp.arange(BATCH), move]
 
@@ -180,7 +180,7 @@ def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thoug
             counts, right_after[jnp.arange(BATCH), _take(_choose_moves(network, state), start)].astype(float), jnp.nan
         )
 
-    return _run_and_read(network, state, new, read, MOST)
+    return _run_and_read(network, state, second, read, MOST)
 
 
 @compiled
@@ -190,18 +190,18 @@ def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, ra
         raise DoesNotApply("it carries nothing")
     size = family.size
     opens, goal, starts = family._draw_problems(key, BATCH, size)
-    old, start = mazes.Problem(opens, goal), starts[:, 0]
-    new = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), old, start))
+    first, start = mazes.Problem(opens, goal), starts[:, 0]
+    second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
     row, column = jnp.arange(size)[:, None], jnp.arange(size)
     distance = jnp.abs(row - (start // size)[:, None, None]) + jnp.abs(column - (start % size)[:, None, None])
     is_beyond = distance > radius
-    state, other_state = (_think(network, p, thought) for p in (old, new))
-    right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (old, new))
+    state, other_state = (_think(network, p, thought) for p in (first, second))
+    right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (first, second))
     rows = jnp.arange(BATCH)
     to_start = mazes.measure_distances(mazes.Problem(opens, start))
     counts = ~(right_before & right_after).any(-1) & right_before[rows, _take(_choose_moves(network, state), start)]
     counts &= right_after.any(-1) & right_after[rows, _take(_choose_moves(network, other_state), start)]
-    for problem in (old, new):  # the way to each goal leaves the radius after r + 1 steps
+    for problem in (first, second):  # the way to each goal leaves the radius after r + 1 steps
         to_goal = mazes.measure_distances(problem)
         way = to_goal + to_start == _take(to_goal, start)[:, None, None]
         counts &= (way & is_beyond & (to_start == radius + 1)).any((1, 2))
@@ -210,4 +210,4 @@ def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, ra
     def read(state):
         return jnp.where(counts, right_after[rows, _take(_choose_moves(network, state), start)].astype(float), jnp.nan)
 
-    return _run_and_read(network, mixed_state, old, read, 4 * radius + 4)
+    return _run_and_read(network, mixed_state, first, read, 4 * radius + 4)

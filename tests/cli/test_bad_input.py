@@ -83,7 +83,7 @@ CASES = {
     "bank too large": (examine("uniform", family="bernoulli_bandit:bank=1000001"), "bank=1000001", "1000000"),
     "bank impossible": (
         examine("uniform", family="bernoulli_bandit:arms=2,prior=beta:900/1+1/900,bank=2"),
-        "No bank of 2",
+        "there was no bank of 2",
         "another prior",
     ),
     "prior unknown": (examine("uniform", family="bernoulli_bandit:prior=independnt"), "independnt", "'independent'"),

@@ -114,7 +114,7 @@ def _make_sender(engine: Any) -> Any:
 def _shorten_error(message: str) -> str:
     """Shortens the message of an error of llama.cpp."""
     too_long = any(mark in message.lower() for mark in TOO_LONG)
-    return "the context is too long for it" if too_long else f"llama.cpp said: {' '.join(message.split())[:200]}"
+    return "the context is too long for the model" if too_long else f"llama.cpp said: {' '.join(message.split())[:200]}"
 
 
 def _hash_weights(path: str) -> dict[str, str]:

@@ -210,7 +210,7 @@ class Server:
         """The error for a status code that is not worth a retry."""
         message = " ".join(redact(reply.text, self.secrets).split())[:200]
         if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):
-            return Failed(f"the context is too long for it ({reply.status_code})")
+            return Failed(f"the context is too long for the model ({reply.status_code})")
         remedy = {
             401: "Put a valid key into the environment variable that key= names.",
             403: "Put a valid key into the environment variable that key= names.",

@@ -169,7 +169,7 @@ class Forward:
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
         if inputs["input_ids"].shape[1] > limit:
             raise MesascopeError(
-                f"A question has {inputs['input_ids'].shape[1]} tokens, the model takes {limit}.", "Give fewer trials."
+                f"A question has {inputs['input_ids'].shape[1]} tokens; the model takes {limit}.", "Give fewer trials."
             )
         with torch.inference_mode():
             output = self.model(**inputs, output_hidden_states=True, use_cache=False)

@@ -138,7 +138,7 @@ class OurFiles:
             if (shape := shapes.get(weight)) != (expected_shape := expected.get(weight)):
                 raise self.broken(path, f"its tensor {weight!r} is {shape}, not {expected_shape}")
         if (found := os.path.getsize(path)) != size:
-            raise self.broken(path, f"it has {found:,} bytes, its header announces {size:,}")
+            raise self.broken(path, f"it has {found:,} bytes, but its header announces {size:,}")
         try:
             tensors = load(Path(path).read_bytes())
         except (SafetensorError, OSError, ValueError) as error:

@@ -176,7 +176,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     if planes != metadata["planes"] or family.choices != metadata["choices"]:
         raise MesascopeError(
             f"{str(path)!r} looks at {metadata['planes']} pictures and chooses between {metadata['choices']} moves; "
-            f"{family.name} has others.",
+            f"{family.name} differs.",
             f"Run it on its own family, {metadata['family']}, of any size.",
         )
     template = jax.eval_shape(lambda: create(jax.random.key(0), *(metadata[k] for k in SIZES)))

@@ -305,7 +305,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
 def test_it_does_not_fit_another_family(trained):
     folder, _ = trained
     wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
-    with pytest.raises(MesascopeError, match=r"acts in Discrete\(3\), .* has 4 actions"):
+    with pytest.raises(MesascopeError, match=r"acts in Discrete\(3\); .* has 4 actions"):
         open_subject(str(folder / "PPO.zip"), wide)
     cued = catalogue.make("families", "beta_bernoulli")
     two = catalogue.make("subjects", f"sb3:path={folder}/PPO.zip", SMALL)
