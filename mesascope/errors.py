@@ -40,7 +40,7 @@ def describe(error: BaseException) -> str:
     return f"{name}: {str(error).partition(chr(10) * 2)[0]}".removesuffix(": ")
 
 
-MANY = 150  # a message lists at most this many names
+MAX_LISTED = 150  # a message lists at most this many names
 
 
 def unknown(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
@@ -49,7 +49,7 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
     similar = difflib.get_close_matches(name, options, n=3)
     suggestion = f"Did you mean {' or '.join(repr(c) for c in similar)}? " if similar else ""
     listing = f"There are: {', '.join(options) or 'none'}."
-    if len(options) > MANY:
+    if len(options) > MAX_LISTED:
         listing = f"There are {len(options)}: mesascope list shows them."
     return MesascopeError(f"There is no {kind} {name!r}.", f"{suggestion}{listing}")
 

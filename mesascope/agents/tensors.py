@@ -14,7 +14,7 @@ BYTES = {
     **{"CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1},
 }  # bytes of one number
 REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
-SMALL = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # need no new memory
+NO_STORAGE = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # need no new memory
 BEFORE = 3  # pickles that precede the pickle of the tensors in files of torch before 1.6
 
 
@@ -66,7 +66,7 @@ def _check_tensors(content: Any, sizes: dict[str, int], default_size: int) -> No
         module, name = value.origin if isinstance(value, _inert.Inert) else ("", "")
         if name in REBUILT and module == "torch._utils":
             _check_tensor(value.args, sizes, default_size)
-        elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in SMALL:
+        elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in NO_STORAGE:
             raise ValueError(f"it contains a {name.removeprefix('_rebuild_')}, which is not read")
 
 

@@ -22,7 +22,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest
 
-WIDEST = 1 << 16  # the maximum units of one tap
+MAX_UNITS = 1 << 16  # the maximum units of one tap
 SLACK = 1 << 20  # how many weights a network may have beyond those in its file
 SEEN = "seen "  # prefix of hooked activations in a carry
 
@@ -188,7 +188,7 @@ def collect_taps(hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
         for name, tensor in label_tensors(path, output):
             shape = tuple(tensor.shape)
             axis = next((i for i, size in enumerate(shape[:2]) if size == n), None)
-            if axis is not None and tensor.numel() <= n * WIDEST:
+            if axis is not None and tensor.numel() <= n * MAX_UNITS:
                 value = np.moveaxis(_to_numpy(tensor), axis, 0)
                 taps[name] = np.array(value.reshape(n, -1), np.float32)
     return taps

@@ -143,11 +143,11 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         names = ", ".join((*clash.claims, *clash.bridges))
         message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
-    for claim in [] if clashes else argument.numeric_claims(person):
+    for claim in [] if clashes else argument.list_claims(person):
         chance = polytope.bound(claim.given).span if claim.given != SURE else None
         if chance and chance[1] <= 1e-9:
             message = f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude."
-            fix, bridges = "Leave it as it is; any value satisfies it.", argument.bridges_for(person)
+            fix, bridges = "Leave it as it is; any value satisfies it.", argument.list_bridges(person)
             yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)
     for claim in argument.content.claims.values():
         if claim.by == (person,) and claim.wordings:
@@ -179,7 +179,7 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
         message = f"The target {query.target} is compared under different conditions: {questions}."
         fix = "Do not subtract one from the other without a claim on the condition."
         yield Issue("presupposition", tuple(conditions), (), message, fix)
-    claims = [(person, claim) for person in query.compare for claim in argument.numeric_claims(person)]
+    claims = [(person, claim) for person in query.compare for claim in argument.list_claims(person)]
     for (one, claim), (other, rival) in permutations(claims, 2):
         if one == other or claim.given == SURE or not _share_atoms(claim, rival) or match(claim.given, rival.given):
             continue

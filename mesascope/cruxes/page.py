@@ -109,7 +109,7 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
     arrows: dict[tuple[str, str], bool] = {}
     compound_boxes: dict[str, Box] = {}
     for person in content.people:
-        for claim in argument.numeric_claims(person):
+        for claim in argument.list_claims(person):
             if claim.id not in chosen or claim.event is None:
                 continue
             head, sources = literals(claim.event), claim.given.atoms()
@@ -123,7 +123,7 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
                 compound_boxes[atom] = Box(atom, claim.written or str(claim.event), (line,), "claim")
                 sources = sources | claim.event.atoms()
             arrows |= {(source, atom): False for source in sources}
-        for name in argument.bridges_for(person):
+        for name in argument.list_bridges(person):
             event = content.bridges[name].rule
             if name in chosen:
                 ends = target & event.atoms() or event.atoms()

@@ -77,7 +77,7 @@ def rank_claims(
     view = argument.read(reading="beta")
     question = view.default_question(person, target, condition)
     network = CredalNet.about(view.polytope(person), *question)
-    values = {c.id: view.value_of(c) for c in view.numeric_claims(person)}
+    values = {c.id: view.value_of(c) for c in view.list_claims(person)}
     moves, middle = network.find_relevant(*question), network.spans().mean(axis=1)
     free_claims, betas, fixed = [], [], []
     for i, entry in enumerate(network.entries):

@@ -19,7 +19,7 @@ SLACK = 64 << 20  # bytes that any file may unpack to
 RATIO = 200  # a larger file may unpack to this many times its size
 SETTINGS = 16 << 20  # bytes of a file of settings
 PARTS = 5_000_000  # values in one JSON document
-DEEP = 64  # levels of plain data
+MAX_DEPTH = 64  # levels of plain data
 NODES = 1 << 21  # values of plain data; shared values count each time they occur
 COLUMNS = 10_000  # columns of a log
 CELLS = 1 << 27  # cells of a log
@@ -87,7 +87,7 @@ def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
         open_.discard(id(item))
         part_depths = [measured[id(x)] for x in parts]
         nodes, depth = 1 + sum(n for n, _ in part_depths), 1 + max((d for _, d in part_depths), default=0)
-        if nodes > NODES or depth > DEEP:
+        if nodes > NODES or depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply, or expands to too many values")
         measured[id(item)] = (nodes, depth)
 
@@ -156,7 +156,8 @@ def _check_attributes(node: Any) -> None:
 
     for name in node.attrs:
         attribute = node.attrs.get_id(name)
-        largest = DEEP if h5py.check_vlen_dtype(attribute.dtype) or _is_variable_text(attribute.dtype) else NODES
+        dtype = attribute.dtype
+        largest = MAX_DEPTH if h5py.check_vlen_dtype(dtype) or _is_variable_text(dtype) else NODES
         if math.prod(attribute.shape or ()) > largest or attribute.dtype.itemsize > SLACK:
             raise ValueError(f"its attribute {name!r} is too large")
 

@@ -14,7 +14,7 @@ from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COMMON = {"common": 1, "com": 1, "c": 1, "frequent": 1, "likely": 1}
 RARE = {"rare": 0, "uncommon": 0, "unc": 0, "r": 0, "u": 0, "infrequent": 0, "unlikely": 0}
-LEAST = 0.55  # the smallest share of common transitions from which the code infers which ones are common
+MIN_SHARE = 0.55  # the smallest share of common transitions from which the code infers which ones are common
 
 
 def read_stages(
@@ -126,7 +126,7 @@ def _infer_transition(chosen: Choices, state: np.ndarray, owners: np.ndarray | N
     np.add.at(count, (chosen.action[is_valid], state[is_valid]), 1)
     common_state = count.argmax(-1)
     share = count.max(-1).sum() / max(count.sum(), 1)
-    if chosen.number < 2 or len(set(common_state)) < chosen.number or share < LEAST:
+    if chosen.number < 2 or len(set(common_state)) < chosen.number or share < MIN_SHARE:
         raise MesascopeError(
             f"The log does not show which transition is common: after the {chosen.number} first choices the states "
             f"followed {'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",

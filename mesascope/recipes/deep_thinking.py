@@ -30,7 +30,7 @@ from mesascope.rollouts.compiling import compile_loop
 TRIED = "maze:size=5,trials=12"
 SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
-TESTED = 256  # the number of fresh problems for evaluating the trained network
+TEST_PROBLEMS = 256  # the number of fresh problems for evaluating the trained network
 
 
 class State(NamedTuple):
@@ -200,7 +200,7 @@ def _select(mask: jax.Array, chosen: Any, other: Any) -> Any:
 @compile_loop
 def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
     """[TESTED] Whether the network makes a right move in every cell, for each fresh problem."""
-    problems = family.problems(key, TESTED)
+    problems = family.problems(key, TEST_PROBLEMS)
     pictures = family.pictures(problems)
     start = make_state(weights, pictures)
     activations = run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)

@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-STEEPEST = 0.5  # the norm to which gradients are clipped
+MAX_NORM = 0.5  # the norm to which gradients are clipped
 MANY = float("inf")
 RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, MANY)),
@@ -22,7 +22,7 @@ RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
     "seed": (0, MANY),
 }
-ADAM = optax.chain(optax.clip_by_global_norm(STEEPEST), optax.scale_by_adam(eps=1e-5))
+ADAM = optax.chain(optax.clip_by_global_norm(MAX_NORM), optax.scale_by_adam(eps=1e-5))
 
 
 class Plan(NamedTuple):

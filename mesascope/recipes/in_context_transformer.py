@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.agents.networks.recurrent import LAYERED, Recurrent, initialise
+from mesascope.agents.networks.recurrent import WITH_LAYERS, Recurrent, initialise
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
@@ -97,7 +97,7 @@ def recipe(
     real = family.choices is None
     parts = observes or ("first+observation+feedback" if real else "first+observation")
     layout = {"depth": depth, "heads": heads}
-    if memory in LAYERED:
+    if memory in WITH_LAYERS:
         layout = {"depth": depth or DEPTH, "heads": heads or HEADS}
     data = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
     key = jax.random.key(seed)
@@ -105,7 +105,7 @@ def recipe(
         raise MesascopeError(f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
     def begin() -> tuple[Recurrent, Any]:
-        shape = {k: v for k, v in layout.items() if v or memory in LAYERED}
+        shape = {k: v for k, v in layout.items() if v or memory in WITH_LAYERS}
         network = initialise(address(key, "weights"), family, memory, width, parts, layout=shape or None)
         refuse_acts(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))

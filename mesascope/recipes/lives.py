@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-ENOUGH = 4096  # the number of tasks from which the scale is computed
+SCALE_TASKS = 4096  # the number of tasks from which the scale is computed
 
 
 class Scale(NamedTuple):
@@ -82,7 +82,7 @@ def find_scale(family: Family) -> Scale:
     Raises:
         MesascopeError: the best action pays no more than chance.
     """
-    latents = family.latents(_draw(family, jax.random.key(0), ENOUGH), find_split(family).name)
+    latents = family.latents(_draw(family, jax.random.key(0), SCALE_TASKS), find_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
         raise MesascopeError(f"In {family.name} the best action pays no more than chance.", "Train on another family.")

@@ -19,8 +19,8 @@ from mesascope.errors import MesascopeError
 from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, Run
 
-EVERY = 10.0  # seconds from one checkpoint to the next
-POINTS = 120  # the largest number of points on the curve
+CHECKPOINT_SECONDS = 10.0  # seconds from one checkpoint to the next
+MAX_POINTS = 120  # the largest number of points on the curve
 HEAD = "updates,steps,score,cpu_seconds\n"  # the first line of the curve's file
 
 
@@ -99,7 +99,7 @@ def _play_rounds(
                 seconds_left = (now - began[0]) / (latest.done - began[1]) * (run.updates - latest.done)
             if curve:
                 curve.note(latest)
-            if now - saved > EVERY and latest.done < run.updates:
+            if now - saved > CHECKPOINT_SECONDS and latest.done < run.updates:
                 files.save_checkpoint(run, checkpoint, latest)
                 saved = time.monotonic()
             progress(Progress(latest.done, run.updates, seconds_left, _mean(latest.scores)))
@@ -126,7 +126,7 @@ class Curve:
     """
 
     def __init__(self, path: Path, done: int, updates: int):
-        self.path, self.every = path, max(1, updates // POINTS)
+        self.path, self.every = path, max(1, updates // MAX_POINTS)
         self.point = done // self.every
         _truncate(path, done)
 

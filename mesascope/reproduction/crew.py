@@ -1,4 +1,4 @@
-"""Runs a study's units in several processes: first the training runs, each as one job, then the measurements in groups."""
+"""Runs a study's units in several processes: first each training run as one job, then the measurements in groups."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -11,7 +11,7 @@ from mesascope.files import write_text
 from mesascope.reproduction.work import Unit
 
 GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # in seconds, until one was measured
-OFTEN = 0.5  # in seconds
+REPORT_SECONDS = 0.5  # in seconds
 
 
 class Message:
@@ -54,7 +54,7 @@ class Relay:
 
     def __call__(self, place: int, share: float, doing: str) -> None:
         """Reports that a share of the unit at a place is done."""
-        if time.monotonic() - self.last >= OFTEN or share in (0.0, 1.0):
+        if time.monotonic() - self.last >= REPORT_SECONDS or share in (0.0, 1.0):
             self.last = time.monotonic()
             with contextlib.suppress(OSError):  # the parent process has ended
                 write_text(self.folder / str(place), f"{share} {doing}")
@@ -71,7 +71,7 @@ def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> I
         texts: dict[Path, str] = {}
         last = False
         while not last:
-            last = finished.wait(OFTEN)  # then looks one last time
+            last = finished.wait(REPORT_SECONDS)  # then looks one last time
             for path in folder.glob("[0-9]*"):
                 text = path.read_text()
                 if texts.get(path) != text:

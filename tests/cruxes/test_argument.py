@@ -37,7 +37,7 @@ def test_a_refused_claim_never_enters_that_persons_answers_shares_or_pool():
         answer = argument.answer("bob", event, "A")
         assert (answer.status, answer.low, answer.high) == ("refused", None, None)
         assert answer.refusal.instead == "b1"
-    assert {c.id for c in argument.numeric_claims("bob")} == {"b1"}
+    assert {c.id for c in argument.list_claims("bob")} == {"b1"}
     pool = argument.pool(["ann", "bob"], "B", "A")
     assert set(pool.members) == {"ann"}
     assert "declines" in pool.excluded["bob"]

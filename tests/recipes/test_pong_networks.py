@@ -205,7 +205,7 @@ def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_p
     pytest.importorskip("ale_py", reason="needs the extra 'atari'")
     from mesascope.recipes import rounds as _rounds
 
-    monkeypatch.setattr(_rounds, "EVERY", 0.0)
+    monkeypatch.setattr(_rounds, "CHECKPOINT_SECONDS", 0.0)
     recipe, family = catalogue.factory("recipes", name), catalogue.make("families", "pong:rallies=2,steps=3")
     settings = {**SMALL[name], "games": 1, "seed": 5}
     once = [recipe(family, tmp_path / str(i), **settings).path.read_bytes() for i in (0, 1)]

@@ -39,7 +39,7 @@ import json, sys
 from mesascope.recipes import rounds
 from tests.recipes.cases import recipe, task
 
-rounds.EVERY = 0.0
+rounds.CHECKPOINT_SECONDS = 0.0
 recipe(sys.argv[1])(task(sys.argv[1]), sys.argv[2], **json.loads(sys.argv[3]))
 """
 LONG = {name: {**TINY[name], "updates": 300} for name in RECIPES}

@@ -23,8 +23,8 @@ from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")
-REPEATED = 64  # questions of the first block that are repeated at the end
-STREAK = 256  # a run ends after this many consecutive questions without an answer
+REPEATED_QUESTIONS = 64  # questions of the first block that are repeated at the end
+MAX_UNANSWERED = 256  # a run ends after this many consecutive questions without an answer
 
 
 class Asker(Protocol):
@@ -156,11 +156,11 @@ class LanguageModel(NamedSubject):
         """Logs questions and answers; raises an error if too many questions in a row have no answer."""
         log = self.log
         log.rows += list(zip(questions, answers, strict=True))
-        if len(log.first) < REPEATED:
+        if len(log.first) < REPEATED_QUESTIONS:
             log.first += list(zip(questions, draws, answers, strict=True))[:4]
         for a in answers:
             log.streak = log.streak + 1 if a.code == UNREACHED else 0
-        if log.streak >= STREAK:
+        if log.streak >= MAX_UNANSWERED:
             raise MesascopeError(
                 f"{log.streak} questions in a row to {self.name} got no answer: {answers[-1].text}.",
                 "Run the same command again later: answers are saved, so no question is asked twice.",

@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.files import cache
 from mesascope.guards.secrecy import KEYLIKE, USUAL, redact
 
-AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
+RETRIED_CODES = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
 LONGEST = 30.0  # the longest pause in seconds that a server may request
 TOO_LONG = (*("context length", "context_length", "context size", "maximum context"), *("too long", "exceed_context"))
 
@@ -194,7 +194,7 @@ class Server:
             except ValueError:
                 reason = "its answer is not JSON"
             else:
-                if reply.status_code not in AGAIN:
+                if reply.status_code not in RETRIED_CODES:
                     raise self._make_error(reply)
                 reason = f"it said {reply.status_code}"
                 with contextlib.suppress(TypeError, ValueError):  # the reply gives no valid waiting time

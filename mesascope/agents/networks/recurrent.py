@@ -25,7 +25,7 @@ from mesascope.keys import address
 
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
 WIDEST = 4096
-MOST = 10**6  # the maximum of any integer in a header
+MAX_INTEGER = 10**6  # the maximum of any integer in a header
 DEEPEST = 64  # layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": NoMemory,
@@ -35,7 +35,7 @@ MEMORIES: dict[str, Callable[..., Memory]] = {
     "linear_attention": LinearAttention,
     "lru": LRU,
 }
-LAYERED = ("transformer", "linear_attention")  # memories with the settings depth and heads
+WITH_LAYERS = ("transformer", "linear_attention")  # memories with the settings depth and heads
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
@@ -45,7 +45,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     if metadata["trained_on"] not in ("unlimited", "unknown"):
         parse_bank(metadata["trained_on"])
     choices = metadata.get("choices", 0)
-    if choices is not None and (type(choices) is not int or not 2 <= choices <= MOST):  # None: real numbers
+    if choices is not None and (type(choices) is not int or not 2 <= choices <= MAX_INTEGER):  # None: real numbers
         return "its metadata has no whole number 'choices' in range"
     if not all(type(metadata.get(k, 1)) is int for k in ("depth", "heads")):
         return "its depth and heads are not whole numbers"
@@ -55,7 +55,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-WHOLES = {"width": (1, MOST), "observation": (0, MOST), "horizon": (1, MOST)}
+WHOLES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
 OURS = OurFiles(NETWORK, "network of ours", WHOLES, _find_fault)
 opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
@@ -160,9 +160,9 @@ def create(
         raise unknown("memory", memory, MEMORIES)
     check_range(1, WIDEST, width=width)
     layout = dict(layout or {})
-    if layout and memory not in LAYERED:
+    if layout and memory not in WITH_LAYERS:
         raise MesascopeError(
-            f"The memory {memory} has neither depth nor heads.", f"Leave them out, or take {' or '.join(LAYERED)}."
+            f"The memory {memory} has neither depth nor heads.", f"Omit them, or take {' or '.join(WITH_LAYERS)}."
         )
     depth, heads = layout.get("depth", 1), layout.get("heads", 1)
     check_range(1, DEEPEST, depth=depth)

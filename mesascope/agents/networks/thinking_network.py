@@ -22,7 +22,7 @@ from mesascope.keys import address
 
 FORMAT = "mesascope-thinking-network/1"
 TRIED = "maze:size=5,trials=12,bank=3"
-MOST = 128  # ticks at one percept
+MAX_TICKS = 128  # ticks at one percept
 SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
 OURS = OurFiles(FORMAT, "thinking network", SIZES)
 opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
@@ -169,7 +169,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
         ticks: the number of ticks for every percept; the condition thinking adds more. A feed-forward network acts at
             once.
     """
-    check_range(1, MOST, ticks=ticks)
+    check_range(1, MAX_TICKS, ticks=ticks)
     file = OURS.find(path)
     metadata = about(file)
     side, planes = find_shape(family)

@@ -23,7 +23,7 @@ from mesascope.questions.in_context.predictions import (
 )
 from mesascope.stats import ratio
 
-MIXED = (0.0, 0.25, 0.5)
+PARTS = (0.0, 0.25, 0.5)
 
 
 @asks("Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?", splits=KINDS)
@@ -42,7 +42,7 @@ def metric(trials, references, replay):
                 Reading(_locate(find_predictions(rollout, replay), rollout, ends, replay), split=split, null=0.0)
             )
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
-        for part in MIXED:
+        for part in PARTS:
             rollout = _mix_tasks(family, splits["seen"], part)
             own_predictions = predict_along(replay, "itself", rollout)
             label = f"{part:g} of the way between two tasks of its bank"

@@ -14,7 +14,7 @@ from mesascope.trials import payoff
 
 MOST = (256, 120)  # rows and columns of the picture; neighbours are averaged if there are more
 LEVELS = 9  # the number of colours, which keeps the page small
-NAMED = 10  # at most this many actions are named at the side
+MAX_NAMED = 10  # at most this many actions are named at the side
 
 
 class Lives(NamedTuple):
@@ -53,7 +53,7 @@ def find_lives(examination: Examination) -> Lives:
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = np.where(best > worst, (payoffs - worst) / (best - worst), np.nan)
         keys = [-(best - chance).mean(-1)]
-        if "means" in trials and trials.sizes["choice"] <= NAMED:
+        if "means" in trials and trials.sizes["choice"] <= MAX_NAMED:
             act = trials.means.values[:, 0].argmax(-1)
             keys.append(act)
             blocks = tuple(np.bincount(act, minlength=trials.sizes["choice"]).tolist())

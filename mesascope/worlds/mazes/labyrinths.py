@@ -9,7 +9,7 @@ from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.worlds.mazes.families.maze import Maze
-from mesascope.worlds.mazes.mazes import FAR, draw_planes, get_neighbours, parse_observation
+from mesascope.worlds.mazes.mazes import UNREACHABLE, draw_planes, get_neighbours, parse_observation
 
 
 class ReadMaze(NamedTuple):
@@ -38,12 +38,12 @@ def read_maze(percept: Percept) -> ReadMaze:
 
 def start_wave(maze: ReadMaze) -> jax.Array:
     """[N, F, F] distances to the goal before any wave: 0 at the goal, FAR elsewhere."""
-    return jnp.where(maze.goal, 0, FAR)
+    return jnp.where(maze.goal, 0, UNREACHABLE)
 
 
 def spread_wave(maze: ReadMaze, value: jax.Array) -> jax.Array:
     """[N, F, F] distances to the goal after the wave has spread by one more cell."""
-    return jnp.minimum(value, 1 + jnp.where(maze.open_moves, get_neighbours(value, FAR), FAR).min(-1))
+    return jnp.minimum(value, 1 + jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE).min(-1))
 
 
 def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -> jax.Array:
@@ -51,7 +51,7 @@ def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -
 
     Ties are broken evenly ('random') or in favour of the first move ('first').
     """
-    neighbour_values = jnp.where(maze.open_moves, get_neighbours(value, FAR), FAR + 2)
+    neighbour_values = jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE + 2)
     return greedy_probabilities(-value_at(neighbour_values, maze.cell).astype(jnp.float32), ties)
 
 

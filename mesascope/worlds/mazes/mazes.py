@@ -18,7 +18,7 @@ from mesascope.keys import address
 
 WORDS = ("north", "east", "south", "west")
 PLANES = 6  # open to the north, east, south and west; the goal; whether the cell belongs to the maze
-FAR = 1 << 14  # the distance of a cell from which no way leads to the goal
+UNREACHABLE = 1 << 14  # the distance of a cell from which no way leads to the goal
 
 
 class Problem(NamedTuple):
@@ -87,12 +87,12 @@ def get_neighbours(values: jax.Array, fill: Any) -> jax.Array:
 def measure_distances(problem: Problem) -> jax.Array:
     """[N, F, F] steps to the goal from every cell, by breadth-first search; FAR if there is no way."""
     n, size = problem.opens.shape[:2]
-    start = jnp.full((n, size**2), FAR).at[jnp.arange(n), problem.goal].set(0).reshape(n, size, size)
+    start = jnp.full((n, size**2), UNREACHABLE).at[jnp.arange(n), problem.goal].set(0).reshape(n, size, size)
     is_open = find_open_moves(problem.opens)
 
     def wave(state):
         value, _ = state
-        nearer = jnp.where(is_open, get_neighbours(value, FAR), FAR).min(-1) + 1
+        nearer = jnp.where(is_open, get_neighbours(value, UNREACHABLE), UNREACHABLE).min(-1) + 1
         new_value = jnp.minimum(value, nearer)
         return new_value, (new_value != value).any()
 
@@ -103,7 +103,7 @@ def measure_distances(problem: Problem) -> jax.Array:
 def find_right_moves(problem: Problem) -> jax.Array:
     """[N, F, F, 4] whether each move leads one step nearer to the goal; at the goal no move does."""
     distance = measure_distances(problem)
-    return find_open_moves(problem.opens) & (get_neighbours(distance, FAR) == distance[..., None] - 1)
+    return find_open_moves(problem.opens) & (get_neighbours(distance, UNREACHABLE) == distance[..., None] - 1)
 
 
 def draw_planes(problem: Problem) -> jax.Array:
@@ -157,7 +157,7 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     cut = jnp.where(open_edges & on_way[:, one] & on_way[:, other], draws + 1.0 - is_beside, -1.0).argmax(-1)
     rows = jnp.arange(n)
     after_cut = open_edges.at[rows, cut].set(False)
-    reached = (measure_distances(Problem(open_walls(after_cut, size), problem.goal)) < FAR).reshape(n, -1)
+    reached = (measure_distances(Problem(open_walls(after_cut, size), problem.goal)) < UNREACHABLE).reshape(n, -1)
     draws = jax.random.uniform(address(key, "open"), open_edges.shape).at[rows, cut].set(-2.0)
     crosses = reached[:, one] ^ reached[:, other]
     return open_walls(after_cut.at[rows, jnp.where(crosses, draws, -3.0).argmax(-1)].set(True), size)
@@ -260,6 +260,6 @@ def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
             opens[r, c, 1] = r + 1 < size and rows[2 * r + 2][3 * c + 1 : 3 * c + 3] == "  "
     (start,), (goal,) = places["A"], places["G"]
     distance = measure_distances(Problem(jnp.asarray(opens)[None], jnp.asarray([goal])))
-    if int(distance.reshape(-1)[start]) >= FAR:
+    if int(distance.reshape(-1)[start]) >= UNREACHABLE:
         raise MesascopeError("There is no way from A to G.", "Open a wall between the two.")
     return opens, goal, start

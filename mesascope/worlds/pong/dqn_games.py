@@ -6,7 +6,7 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-LATELY = 20  # the number of most recent games whose scores are stored
+RECENT_GAMES = 20  # the number of most recent games whose scores are stored
 
 
 class Games:
@@ -20,7 +20,7 @@ class Games:
 
     shape = (screen.HEIGHT, screen.WIDTH)
 
-    def __init__(self, games: int, threads: int, seed: int, lately: int = LATELY) -> None:
+    def __init__(self, games: int, threads: int, seed: int, lately: int = RECENT_GAMES) -> None:
         screen.load_ale()
         from ale_py.vector_env import AtariVectorEnv
 
@@ -28,8 +28,8 @@ class Games:
             "pong",
             num_envs=games,
             num_threads=threads,
-            img_height=screen.SCREEN[0] // screen.TALL,
-            img_width=screen.SCREEN[1] // screen.WIDE,
+            img_height=screen.SCREEN[0] // screen.CELL_H,
+            img_width=screen.SCREEN[1] // screen.CELL_W,
             stack_num=1,
             frameskip=screen.SKIP,
             noop_max=screen.NOOPS,

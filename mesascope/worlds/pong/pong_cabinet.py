@@ -8,7 +8,7 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-STOCK: list[Any] = []  # free emulators; a new game overwrites their state
+FREE_EMULATORS: list[Any] = []  # free emulators; a new game overwrites their state
 
 
 class Start(NamedTuple):
@@ -41,8 +41,8 @@ class Cabinet:
     def __init__(self, start: Start, shown: bool = True) -> None:
         """Begins a game for every start; without `shown` it does not read the frames, which halves the time."""
         self.start, self.shown, n = start, shown, len(start.seed)
-        self.emulators = [STOCK.pop() if STOCK else _load() for _ in range(n)]
-        weakref.finalize(self, STOCK.extend, self.emulators)
+        self.emulators = [FREE_EMULATORS.pop() if FREE_EMULATORS else _load() for _ in range(n)]
+        weakref.finalize(self, FREE_EMULATORS.extend, self.emulators)
         self.draws = [np.random.default_rng(int(s)) for s in start.seed]
         self.last = np.zeros(n, np.int64)
         self.frame = np.zeros((n, screen.HEIGHT, screen.WIDTH), np.uint8)

@@ -9,7 +9,7 @@ from mesascope.errors import MesascopeError
 
 SCREEN = (210, 160)  # pixels
 HEIGHT, WIDTH = 33, 40  # cells of a frame
-TALL, WIDE = 5, 4  # pixels of the screen in one cell
+CELL_H, CELL_W = 5, 4  # pixels of the screen in one cell
 TOP = 6  # rows of cells above the field, which show the points
 ACTIONS = (0, 3, 4)  # of the console: nothing, right (the paddle rises), left (it falls)
 SWAPPED = (0, 2, 1)  # the effect of each action when the controls are exchanged
@@ -42,10 +42,10 @@ def load_ale() -> Any:
 
 def shrink(screens: np.ndarray) -> np.ndarray:
     """Shrinks grey screens [N, 210, 160] to frames [N, 33, 40] of bytes: means of 5 by 4 pixels, without the points."""
-    rows = screens[:, TOP * TALL : (TOP + HEIGHT) * TALL].reshape(len(screens), HEIGHT, TALL, WIDTH * WIDE)
-    row_sums = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, WIDE)
-    sums = sum(row_sums[..., i] for i in range(WIDE))  # faster than summing over an axis of four
-    return np.rint(sums / (TALL * WIDE)).astype(np.uint8)
+    rows = screens[:, TOP * CELL_H : (TOP + HEIGHT) * CELL_H].reshape(len(screens), HEIGHT, CELL_H, WIDTH * CELL_W)
+    row_sums = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, CELL_W)
+    sums = sum(row_sums[..., i] for i in range(CELL_W))  # faster than summing over an axis of four
+    return np.rint(sums / (CELL_H * CELL_W)).astype(np.uint8)
 
 
 def mirror(places: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -21,8 +21,8 @@ from mesascope.worlds.words.families.word_labels import (
     read_texts,
 )
 
-TILTS = 64  # the number of lines that it considers
-SLIP = 0.02  # the assumed probability of a wrong label
+N_LINES = 64  # the number of lines that it considers
+LABEL_ERROR = 0.02  # the assumed probability of a wrong label
 
 
 class Knowledge(NamedTuple):
@@ -59,7 +59,7 @@ class Labeller(Scripted):
     def fresh(self, n: int) -> Knowledge:
         """Returns a carry without evidence."""
         items = len(read_texts().items)
-        return Knowledge(jnp.zeros((n, 2)), jnp.zeros((n, TILTS)), jnp.zeros((n, items)), jnp.zeros(n))
+        return Knowledge(jnp.zeros((n, 2)), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the label of the last item, then predicts the label of the present item."""
@@ -132,20 +132,20 @@ def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
 def _recall(knowledge: Knowledge, item: jax.Array) -> jax.Array:
     """[N] the probability of label 1 for a word that has a label of its own."""
     balance = jnp.take_along_axis(knowledge.memory, item[:, None], 1)[:, 0]
-    return jax.nn.sigmoid(balance * np.log((1 - SLIP) / SLIP))
+    return jax.nn.sigmoid(balance * np.log((1 - LABEL_ERROR) / LABEL_ERROR))
 
 
 def _soften(p: jax.Array) -> jax.Array:
-    return SLIP + (1.0 - 2.0 * SLIP) * p
+    return LABEL_ERROR + (1.0 - 2.0 * LABEL_ERROR) * p
 
 
 def _log_likelihood(right: jax.Array) -> jax.Array:
-    return jnp.log(jnp.where(right, 1.0 - SLIP, SLIP))
+    return jnp.log(jnp.where(right, 1.0 - LABEL_ERROR, LABEL_ERROR))
 
 
 def _measure_from_lines() -> jax.Array:
     """[TILTS, 100] the signed distance of every pair of numbers from every line."""
-    return measure_from_line(2.0 * jnp.pi * (jnp.arange(TILTS) + 0.5) / TILTS)
+    return measure_from_line(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
 
 
 def require_labels(family: Family) -> WordLabels:

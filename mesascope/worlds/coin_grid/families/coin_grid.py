@@ -31,7 +31,7 @@ from mesascope.keys import address
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
 WORDS = ("north", "east", "south", "west", "nowhere")
 LONGEST = 64  # the most steps of a trial; all of them are stored
-BANKED = 10**8  # the most trials of all levels of a bank
+MAX_BANK_TRIALS = 10**8  # the most trials of all levels of a bank
 
 
 class Tasks(NamedTuple):
@@ -247,9 +247,9 @@ def family(
         f"{trials:,} trials of {steps} steps",
         "Give fewer trials, shorter trials or a smaller grid.",
     )
-    if bank * trials > BANKED:
+    if bank * trials > MAX_BANK_TRIALS:
         raise MesascopeError(
-            f"A bank of {bank:,} levels of {trials:,} trials is too large; it may have {BANKED:,} trials in all.",
+            f"A bank of {bank:,} levels of {trials:,} trials is too large; {MAX_BANK_TRIALS:,} trials fit.",
             "Give a smaller bank or fewer trials.",
         )
     settings = {"size": size, "trials": trials, "steps": 0 if steps == 2 * size else steps, "rho": rho}

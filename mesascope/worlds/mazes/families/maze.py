@@ -23,7 +23,7 @@ from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
 
 SMALLEST, LARGEST = 5, 33
-MORE = 4  # cells added to each side on the larger split
+EXTRA_CELLS = 4  # cells added to each side on the larger split
 LOOPS = 0.15  # the share of the remaining walls that is removed on the split with loops
 LONGEST = 64  # the largest number of steps in a walk
 
@@ -83,7 +83,7 @@ class Maze(Configured):
     @property
     def field(self) -> int:
         """F, the number of cells on each side of a picture."""
-        return self.size + MORE
+        return self.size + EXTRA_CELLS
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, larger mazes, moves reversed half-way, loops, and the two changes that are shown."""
@@ -351,7 +351,7 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
     if steps < 1:
         raise MesascopeError(f"steps={steps}: a walk needs at least one step.", f"Give a number from 1 to {LONGEST}.")
     check_range(1, LONGEST, steps=steps)
-    numbers = trials * steps * 4 * (size + MORE) ** 2
+    numbers = trials * steps * 4 * (size + EXTRA_CELLS) ** 2
     check_memory(numbers, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
     result = Maze(size, length=steps, choices=4, horizon=trials)
     if not bank:

@@ -11,7 +11,7 @@ from mesascope.worlds.mazes.labyrinths import (
     spread_wave,
     start_wave,
 )
-from mesascope.worlds.mazes.mazes import FAR
+from mesascope.worlds.mazes.mazes import UNREACHABLE
 
 TRIED = "maze:size=5,trials=12,bank=3"
 
@@ -24,7 +24,7 @@ class MazePlanner(Scripted):
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry that belongs to no maze."""
-        return jnp.full((n, self.field, self.field), FAR), jnp.full((n, 3 * self.field**2), -1.0)
+        return jnp.full((n, self.field, self.field), UNREACHABLE), jnp.full((n, 3 * self.field**2), -1.0)
 
     def respond(self, key, carry, percept: Percept):
         """Starts again if the maze has changed; uses the distances from before the last sweep of this tick.

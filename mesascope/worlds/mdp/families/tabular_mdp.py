@@ -19,9 +19,9 @@ from mesascope.keys import address
 from mesascope.worlds.mdp.episodes import evaluate_policy, find_blind_policy, find_value
 
 MEAN = 1.0  # the mean of the mean pay-offs
-LOW = -2.0  # added to mean pay-offs on the low split
-SHARP = 0.1  # the Dirichlet's concentration on the split with nearly certain transitions
-KEEPS = 0.8  # the autocorrelation of mean pay-offs from one episode to the next on the drifting split
+LOW_SHIFT = -2.0  # added to mean pay-offs on the low split
+SHARP_CONCENTRATION = 0.1  # the Dirichlet's concentration on the split with nearly certain transitions
+DRIFT_CORRELATION = 0.8  # the autocorrelation of mean pay-offs from one episode to the next on the drifting split
 
 
 class Tasks(NamedTuple):
@@ -73,8 +73,8 @@ class TabularMDP(Configured):
         return (
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
             split("fresh"),
-            split("shifted:low", pays=lambda pays: pays + LOW),
-            split("shifted:sharp", concentration=SHARP),
+            split("shifted:low", pays=lambda pays: pays + LOW_SHIFT),
+            split("shifted:sharp", concentration=SHARP_CONCENTRATION),
             split("exchanged:actions", changes_at=half, exchanged_at=half),
             split("restructured:drift", drifts=True, drifting=True),
             # an action has the same mean pay-off in every state
@@ -180,10 +180,10 @@ def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float
 
 def _draw_drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
     """[N, T, S, A] mean pay-offs that follow an autoregressive process with stationary distribution N(1, 1)."""
-    draws = jax.random.normal(key, (trials - 1, *pays.shape)) * np.sqrt(1 - KEEPS**2)
+    draws = jax.random.normal(key, (trials - 1, *pays.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
     def drift(means, noise):
-        means = MEAN + KEEPS * (means - MEAN) + noise
+        means = MEAN + DRIFT_CORRELATION * (means - MEAN) + noise
         return means, means
 
     later_pays = jax.lax.scan(drift, pays, draws)[1]

@@ -25,7 +25,7 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
-LATELY = 20  # the number of last games over which the reported score is the mean
+RECENT_GAMES = 20  # the number of last games over which the reported score is the mean
 TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
 SMALL = {"environments": 2, "stretch": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
 
@@ -177,7 +177,7 @@ def play_games(run: Run, static: Any, start: Checkpoint):
                 part = jax.tree.map(lambda x, rows=rows: x[:, rows], stretch)
                 state = improve(state, static, part, np.float32(rate), plan, entropy=s["entropy"])
         done, steps = done + 1, steps + s["stretch"] * s["environments"]
-        yield Checkpoint(state, done, steps, start.round + done, table.scores[-LATELY:])
+        yield Checkpoint(state, done, steps, start.round + done, table.scores[-RECENT_GAMES:])
 
 
 def estimate_advantages(paid, is_over, critic, last, settings) -> np.ndarray:

@@ -9,7 +9,7 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, ch
 from mesascope.worlds.pong import pong_screen as screen
 
 TRIED = "pong:rallies=2,steps=3"
-NEAR = 3  # in pixels; it does not move if the ball is at most this far away
+TOLERANCE = 3  # in pixels; it does not move if the ball is at most this far away
 SLIP = 0.01  # the fraction of steps on which it acts at random
 
 
@@ -25,7 +25,7 @@ class BallFollower(Scripted):
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Moves up or down towards the ball; does nothing if the ball is level with the paddle or absent."""
         gap = self.sign * find_offset(percept)
-        action = jnp.where(gap < -NEAR, 1, jnp.where(gap > NEAR, 2, 0))
+        action = jnp.where(gap < -TOLERANCE, 1, jnp.where(gap > TOLERANCE, 2, 0))
         return carry, choose(key, jnp.log(slip_probabilities(action)))
 
 

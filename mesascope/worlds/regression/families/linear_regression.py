@@ -27,9 +27,9 @@ from mesascope.contracts.family import Configured, pick, reference_roles
 from mesascope.keys import address
 
 SCALE = 2.0  # the factor of inputs or outcomes on the scaled splits
-NOISIER = 3.0  # the factor of the noise on the noisier split
+NOISE_FACTOR = 3.0  # the factor of the noise on the noisier split
 DRIFT = 0.3  # the weight of the noise added to w on every trial of the drifting split; the variance of w stays 1
-FARTHEST = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
+MAX_PREDICTION = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
 
 
 Change = Callable[[jax.Array, jax.Array], jax.Array]
@@ -106,7 +106,7 @@ class LinearRegression(Configured):
             split("restructured:threshold", cut=1.0),
             # not counted: more noise leaves less to gain, inputs in half of the directions are within the training
             # distribution, and if they become orthogonal the first half of a lifetime is of no use in the second
-            split("shifted:noise", counted=False, noise=NOISIER),
+            split("shifted:noise", counted=False, noise=NOISE_FACTOR),
             *(halves if has_several_axes else ()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
@@ -170,7 +170,7 @@ class LinearRegression(Configured):
         x = tasks.inputs[rows, state]
         target = _find_outcome((tasks.weights[rows, state] * x).sum(-1), tasks.cut, self.dimension)
         y = target + tasks.noise * jax.random.normal(key, target.shape)
-        score = -jnp.square(jnp.clip(action, -FARTHEST, FARTHEST) - target)
+        score = -jnp.square(jnp.clip(action, -MAX_PREDICTION, MAX_PREDICTION) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
         observation = jnp.concatenate([coming, x], -1)
         return state + 1, next_percept(observation, action.astype(jnp.float32), y, state + 1), score
@@ -185,7 +185,7 @@ class LinearRegression(Configured):
             "target": target,
             "best": np.zeros_like(target),
             "chance": -(target**2),
-            "worst": -((np.abs(target) + FARTHEST) ** 2),
+            "worst": -((np.abs(target) + MAX_PREDICTION) ** 2),
             "fixed": -((target - x @ mean) ** 2),
         }
 
@@ -215,7 +215,7 @@ class LinearRegression(Configured):
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """How much nearer predictions are than 0 to the outcomes on M tasks of the inputs observed: [N, T, M]."""
-        action = np.clip(action[..., None] if action.ndim == 2 else action, -FARTHEST, FARTHEST)
+        action = np.clip(action[..., None] if action.ndim == 2 else action, -MAX_PREDICTION, MAX_PREDICTION)
         outcome = self.best_actions(tasks, split, observation)
         return np.square(outcome) - np.square(action - outcome)
 

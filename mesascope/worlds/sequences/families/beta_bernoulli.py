@@ -29,7 +29,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 DRIFT = 0.1  # the standard deviation of the reflected random walk, per trial
-RARE = 0.05  # the largest distance of p from 0 or 1 on the rare split
+RARE_DISTANCE = 0.05  # the largest distance of p from 0 or 1 on the rare split
 
 
 class Tasks(NamedTuple):
@@ -201,7 +201,7 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     """[n] probabilities near 0 or 1."""
-    small = RARE * jax.random.uniform(address(key, "p"), (n,))
+    small = RARE_DISTANCE * jax.random.uniform(address(key, "p"), (n,))
     return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - small, small)
 
 

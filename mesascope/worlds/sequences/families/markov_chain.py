@@ -29,8 +29,8 @@ from mesascope.keys import address
 
 LARGEST = 1 << 16  # above this many probabilities per lifetime, tasks do not keep their matrices
 DRIFT = 0.1  # the probability per trial that a row is redrawn on the drifting split
-PEAKED = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
-EVEN = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
+PEAKED_POWER = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
+EVEN_POWER = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
 
 
 class Tasks(NamedTuple):
@@ -83,8 +83,8 @@ class MarkovChain(Configured):
         return (
             *(() if self.bank_matrices is None else (split("seen", seen=True),)),
             split("fresh"),
-            split("shifted:peaked", matrix=raise_rows(PEAKED)),
-            split("shifted:even", matrix=raise_rows(EVEN)),
+            split("shifted:peaked", matrix=raise_rows(PEAKED_POWER)),
+            split("shifted:even", matrix=raise_rows(EVEN_POWER)),
             split("exchanged:symbols", changes_at=half, path=exchange),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
             split("restructured:drift", path=drift, drifting=True),

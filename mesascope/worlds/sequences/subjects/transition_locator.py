@@ -7,7 +7,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import read_transition, require_chain
 
-EDGE = 1e-6  # the smallest probability, so that no symbol is impossible
+MIN_PROBABILITY = 1e-6  # the smallest probability, so that no symbol is impossible
 
 
 class TransitionLocator(Scripted):
@@ -23,7 +23,7 @@ class TransitionLocator(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods with the last transition, then predicts with the posterior mean."""
         last = read_transition(percept, self.bank_matrices.shape[-1])
-        odds = jnp.maximum(self.bank_matrices, EDGE)
+        odds = jnp.maximum(self.bank_matrices, MIN_PROBABILITY)
         carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(odds), last.before, last.now)
         rows = jnp.einsum("mij,ni->nmj", odds, last.now)
         mean = (jax.nn.softmax(carry)[..., None] * rows).sum(1)

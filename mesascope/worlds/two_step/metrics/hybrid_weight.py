@@ -17,8 +17,8 @@ from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, mak
 from mesascope.contracts.settings import check_range
 from mesascope.worlds.two_step.two_steps import Steps, convert_steps, fit_logistic, sum_by_unit
 
-NEAR = 0.1  # the largest half-width of the interval of w
-COUNTED = 10.0  # transitions that the model assumes were counted before the first trial
+MAX_ERROR = 0.1  # the largest half-width of the interval of w
+PRIOR_COUNT = 10.0  # transitions that the model assumes were counted before the first trial
 RATES = (0.01, 0.99)
 
 
@@ -87,8 +87,8 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
         raise DoesNotApply("its first choices depend on neither planned nor cached values")
     w = planned / beta + (cached * influence[:, 0] - planned * influence[:, 1]) / beta**2
     half = float(student.ppf(0.975, units - 1) * w.std(ddof=1) / np.sqrt(units))
-    if not half <= NEAR:
-        raise DoesNotApply(f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{NEAR}")
+    if not half <= MAX_ERROR:
+        raise DoesNotApply(f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{MAX_ERROR}")
     return w, rate, float(beta)
 
 
@@ -97,7 +97,7 @@ def find_features(steps: Steps, rate: float, decay: float) -> np.ndarray:
     n, length = steps.first.shape
     rows, usual = np.arange(n), float(steps.common[steps.complete].mean())
     common = usual * np.eye(2) + (1 - usual) * (1 - np.eye(2))
-    transitions = np.broadcast_to(COUNTED * common, (n, 2, 2)).copy()
+    transitions = np.broadcast_to(PRIOR_COUNT * common, (n, 2, 2)).copy()
     options, cached, last = np.full((n, 2, 2), 0.5), np.full((n, 2), 0.5), np.zeros(n)
     one_option = not steps.second.any()
     result = np.empty((n, length, 3))

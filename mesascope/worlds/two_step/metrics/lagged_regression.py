@@ -14,7 +14,7 @@ from mesascope.contracts.settings import check_range
 from mesascope.worlds.two_step.two_steps import Steps, convert_steps, fit_logistic, sum_by_unit
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")
-FEWEST = 10  # the fewest choices per weight
+MIN_CHOICES = 10  # the fewest choices per weight
 
 
 def metric(lags: int = 3) -> Metric:
@@ -58,7 +58,7 @@ def fit_lags(steps: Steps, lags: int) -> tuple[np.ndarray, Steps]:
     x = np.concatenate([x.reshape(n, length, -1), np.ones((n, length, 1))], -1)
     is_counted = steps.complete.copy()
     is_counted[:, 0] = False
-    if is_counted.sum() < FEWEST * x.shape[-1]:
+    if is_counted.sum() < MIN_CHOICES * x.shape[-1]:
         raise DoesNotApply(f"{int(is_counted.sum())} choices are too few for {x.shape[-1]} weights")
     y = (steps.first == 1).astype(float)
     weights, curvature = fit_logistic(x[is_counted], y[is_counted])
