@@ -281,7 +281,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
     model.learn(60)
     model.save(tmp_path / "agent.zip")
     path = str(tmp_path / "agent.zip")
-    with pytest.raises(MesascopeError, match="was trained under VecNormalize, and its statistics are not beside it"):
+    with pytest.raises(MesascopeError, match="was trained under VecNormalize, but its statistics are not beside it"):
         open_subject(path, SMALL)
     env.save(str(tmp_path / "VecNormalize.pkl"))
     with pytest.warns(MesascopeWarning, match="There is a VecNormalize file beside"):
