@@ -4,8 +4,8 @@ The axes are condition, lifetime and trial (and choice, unit). The variables are
 - action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
   numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
 - score under a one-step condition: what the disturbed act is worth on the subject's own task, NaN if not judged.
-- donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room, donor_best [transplant, N, T]: what acts with a
-  donor's past are worth on the donor's task, see `mesascope.rollouts.worth`; `transplant` lists the conditions.
+- donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room, donor_ranks [transplant, N, T]: what acts
+  with a donor's past are worth on the donor's task; see `mesascope.rollouts.worth`. `transplant` lists the conditions.
 - log_probs [C, N, T, K], if the subject reports them: only for the intact and the one-step conditions, otherwise NaN.
 - partner [C, N, T]: the lifetime whose carry or feedback was used.
 - chance, best, worst, fixed [N, T]: expected pay-offs that the subject does not observe.
@@ -113,7 +113,10 @@ def assemble(
         coords["transplant"] = list(transplants)
         for name in next(iter(transplants.values()))[0]._fields:
             values = [np.concatenate([getattr(b, name) for b in row])[:lifetimes] for row in transplants.values()]
-            data[f"donor_{name}"] = (("transplant", *AXES[1:]), np.stack(values).astype(np.float32))
+            stacked = np.stack(values)
+            kind = np.float32 if stacked.dtype.kind == "f" else stacked.dtype
+            axes = ("transplant", *AXES[1:], "rank")[: stacked.ndim]
+            data[f"donor_{name}"] = (axes, stacked.astype(kind))
     trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS, **attrs})
     check(trials)
     return trials

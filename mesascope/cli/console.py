@@ -66,9 +66,11 @@ def make_validation_tables(results: Mapping[str, Any]) -> Group:
         ),
     )
     lines = [
-        f"right {results['right']:.1%} of {results['runs']['demanded']} runs that demand a reading (bound 97 %)",
+        f"right {results['right']:.1%} of {results['runs']['demanded']} runs that demand a reading",
+        f"{results['subjects_right']} of {results['subjects_demanded']} subjects right in nearly all runs (bound 97 %)",
         f"wrong {results['wrong']:.2%} and undetermined {results['undetermined']:.1%} of {results['runs']['all']} runs",
-        f"false positives {results['false_positives']} of {results['runs']['cannot acquire']}",
+        f"of {results['runs']['cannot acquire']} runs of subjects that cannot acquire, placed above 'tracking': "
+        f"{results['false_positives']}; perhaps above it: {results['perhaps_above']}",
         *(
             f"{c['study']}, N = {c['n']}: the 95 % interval covers in {c['covered']:.1%} of {c['studies']} studies"
             for c in results["coverage"]

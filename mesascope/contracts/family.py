@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.payoffs import payoff_latents, take_choice
+from mesascope.contracts.payoffs import payoff_latents, score_every_action, take_choice
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, unknown
@@ -179,10 +178,10 @@ class Family(eqx.Module):
                 "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].",
             )
         trials = self.split(split).trials
-        means = np.asarray(_score_every_action(self, tasks, trials))
-        values = _score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
-        best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
-        return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
+        means = np.asarray(score_every_action(self, tasks, trials))
+        others = score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        blind = np.asarray(others).mean(0).argmax(-1)  # [T]
+        return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
 
     @property
     def judges(self) -> bool:
@@ -219,8 +218,9 @@ class Family(eqx.Module):
             None if the family does not define `worth`.
         """
         shape = observation.shape[:2]
-        each = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
-        return np.argmax([np.broadcast_to(w, (*shape, w.shape[-1])) for w in each], 0) if each else None
+        worth = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
+        each = [w for w in worth if w is not None]
+        return np.argmax(each, 0) if each else None
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
@@ -367,23 +367,6 @@ def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, .
         return family.begin(key, family.draw(key, 1))[1]
 
     return tuple(eqx.filter_eval_shape(begin, jax.tree.unflatten(kind, leaves)).observation.shape[1:])
-
-
-@eqx.filter_jit
-def _score_every_action(family: Family, tasks: Any, trials: int) -> jax.Array:
-    """[N, T, K] The expected pay-off of every action on every trial."""
-    key = jax.random.key(0)
-    state, percept = family.begin(key, tasks)
-
-    def trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
-        def pay(action: jax.Array) -> tuple[Any, jax.Array]:
-            after, _, score = family.step(address(key, t), tasks, state, jnp.full_like(percept.action, action))
-            return after, score
-
-        after, scores = jax.vmap(pay)(jnp.arange(family.choices))
-        return jax.tree.map(lambda x: x[0], after), scores.T
-
-    return jnp.moveaxis(jax.lax.scan(trial, state, jnp.arange(trials))[1], 0, 1)
 
 
 def parse_bank(name: str) -> tuple[int, int]:

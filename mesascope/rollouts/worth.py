@@ -15,6 +15,7 @@ from mesascope.contracts.family import Family
 from mesascope.rollouts.lives import Record
 
 CHUNK = 1 << 22  # numbers per array
+RANKED = 8  # the most choices that are ranked on the donor's task
 Place = tuple[str | int, ...]
 
 
@@ -28,7 +29,8 @@ class Transplant(NamedTuple):
             which this is true too. 0 elsewhere.
         strict_all: the same, but compared with all lifetimes.
         strict_room: the room there, 0 elsewhere.
-        best: the donor's best act; NaN if actions are real.
+        ranks: [N, T, R] the donor's acts from the best to the worst, or the best alone if there are many; R is 0 if
+            actions are real.
     """
 
     gain: np.ndarray
@@ -36,7 +38,7 @@ class Transplant(NamedTuple):
     strict: np.ndarray
     strict_all: np.ndarray
     strict_room: np.ndarray
-    best: np.ndarray
+    ranks: np.ndarray
 
 
 def judge(
@@ -91,9 +93,7 @@ def _own_worth(family: Family, tasks: Any, split: str, record: Record) -> np.nda
     return np.concatenate(parts)
 
 
-def _compare_block(
-    family: Family, tasks: Any, split: str, record: Record, intact: Record, seam: int
-) -> Transplant:
+def _compare_block(family: Family, tasks: Any, split: str, record: Record, intact: Record, seam: int) -> Transplant:
     """The worth of a block's acts with their donors' pasts.
 
     Args:
@@ -126,19 +126,30 @@ def _compare(family, tasks, split, observation, action, donor, differs, start) -
     among = others * differs
     strict_counts = np.take_along_axis(differs, there, -1)[..., 0] & among.any(-1)
 
-    def compare_with(act: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """[N, T] The worth of acts on the donor's task, minus the mean on each group of other tasks."""
+    def pay_there(act: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What acts pay beyond chance on every task [N, T, M], and on the donor's [N, T]."""
         worth: Any = family.worth(tasks, split, observation, act)
         worth = np.broadcast_to(worth, differs.shape)
-        here = np.take_along_axis(worth, there, -1)[..., 0]
+        return worth, np.take_along_axis(worth, there, -1)[..., 0]
+
+    def compare_with(act: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """[N, T] The worth of acts on the donor's task, minus the mean on each group of other tasks."""
+        worth, here = pay_there(act)
         return [here - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared]
 
     best: Any = family.best_actions(tasks, split, observation)
     best = np.take_along_axis(np.broadcast_to(best, differs.shape), there, -1)[..., 0]
     gain, strict = compare_with(action, [others, among])
     (room,) = compare_with(best, [others])
-    only_strict = [np.where(strict_counts, x, 0.0) for x in (strict, gain, room)]
-    return Transplant(gain, room, *only_strict, np.full(best.shape, np.nan) if family.choices is None else best)
+    strict, strict_all, strict_room = (np.where(strict_counts, x, 0.0) for x in (strict, gain, room))
+    if family.choices is None:
+        ranks = np.zeros((*best.shape, 0), np.int16)
+    elif family.choices > RANKED:
+        ranks = best[..., None]
+    else:
+        paid = [pay_there(np.full_like(action, a))[1] for a in range(family.choices)]
+        ranks = np.argsort(-np.stack(paid, -1), -1, kind="stable")
+    return Transplant(gain, room, strict, strict_all, strict_room, ranks.astype(np.int16))
 
 
 def _by_lifetime(record: Record) -> tuple[np.ndarray, np.ndarray]:

@@ -12,16 +12,17 @@ from mesascope.questions.spectrum.reach import describe
 WORDS = {
     "inert": "neither its percept nor its carry was seen to change {change:.0%} of its choices",
     "reactive": "it answers its present percept; its carry was not seen to change {change:.0%} of its choices",
-    "tracking": "its carry changes what it does; that trials more than {window} back make its acts worth {bar:.0%} more "
-    "was not shown",
-    "locating": "trials more than {window} back tell its acts about the task, as picking one of its training tasks would",
+    "tracking": "its carry changes what it does; that trials more than {window} back make its acts worth {bar:.0%} "
+    "more was not shown",
+    "locating": "trials more than {window} back tell its acts about the task, as picking one of its training tasks "
+    "would",
     "acquiring": "trials more than {window} back tell its acts about tasks that it never saw",
 }
 OPEN = {
     "inert": "whether its percept or its carry changes {change:.0%} of its choices is open",
     "reactive": "it answers its percept; whether its carry adds to that is open",
-    "tracking": "its carry changes what it does; whether trials more than {window} back make its acts worth {bar:.0%} more "
-    "is open",
+    "tracking": "its carry changes what it does; whether trials more than {window} back make its acts worth {bar:.0%} "
+    "more is open",
     "locating": "trials more than {window} back tell its acts about the task; whether more than picking one of its "
     "training tasks explains that is open",
 }
@@ -58,9 +59,10 @@ def explain(
     if lowest >= 2:
         parts.append(evidence)
     if direction == "other":
+        shown = f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits"
         parts = [
             "its acts show the task without going for its pay-off: another goal",
-            f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits, more than {numbers['bits_bar']:.2f}",
+            f"{shown}, more than {numbers['bits_bar']:.2f}",
         ]
     elif not passed.all:
         parts += _describe_half(numbers, passed)
@@ -74,12 +76,14 @@ def explain(
     if "strict_bits" in numbers and lowest >= 2:
         low = numbers["strict_bits"] - 1.96 * numbers["strict_bits_error"]
         if low > 0:
-            parts.append(f"its acts hold {numbers['strict_bits']:.1f} bits of the task (strict): whoever merely locates "
-                         f"would have to hold 2^{low:.1f} tasks")
+            parts.append(
+                f"its acts hold {numbers['strict_bits']:.1f} bits of the task (strict): whoever merely locates "
+                f"would have to hold 2^{low:.1f} tasks"
+            )
     text = "; ".join(p for p in parts if p)
     if settled:
         return f"{text}."
-    return f"{text}. Open: {'; '.join(_open_ends(lowest, numbers, located, rule))}."
+    return f"{text}. Open: {'; '.join(_open_ends(lowest, highest, numbers, located, rule))}."
 
 
 def describe_level(level: str, rule: Rule | None = None, window: int | None = None, still_open: bool = False) -> str:
@@ -109,26 +113,34 @@ def _describe_half(numbers: Mapping[str, Any], passed: Any) -> list[str]:
     if passed.transplant and not passed.deletion:
         return ["it holds older trials and goes by them, but its next act would be worth as much without them"]
     if passed.deletion and not passed.transplant:
-        return ["what its acts follow was not seen to be the task: it may be a clock, a phase or a check of its own past"]
+        return [
+            "what its acts follow was not seen to be the task: it may be a clock, a phase or a check of its own past"
+        ]
     return []
 
 
 def _by_label(numbers: Mapping[str, Any], located: Located, trained_on: str) -> str:
     """What says that picking among training tasks is not enough."""
     if "position" in numbers and located.position is not None:
-        return f"between the ideal locator of its bank (0) and a learner (1) it stands at {numbers['position']:.2f}, by its label"
+        place = f"{numbers['position']:.2f}"
+        return f"between the ideal locator of its bank (0) and a learner (1) it stands at {place}, by its label"
     if trained_on == "unknown":
         return "it gains on tasks that no bank of training tasks could hold"
     return "its acts show more than one of its training tasks could tell"
 
 
-def _open_ends(lowest: int, numbers: Mapping[str, Any], located: Located, rule: Rule) -> list[str]:
+def _open_ends(lowest: int, highest: int, numbers: Mapping[str, Any], located: Located, rule: Rule) -> list[str]:
     """What would settle an open placement."""
     n = numbers["lifetimes"]
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        remedy = count_needed(size - rule.smallest_benefit, error, n, rule.errors)
-        return [f"the benefit is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {remedy}"]
+        ends = [f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}"]
+        if highest > 3 and size + 2 * error < rule.smallest_benefit and "life" in numbers:
+            lost = f"{numbers['life']:.2f} ± {numbers['life_error']:.2f}"
+            return [
+                f"{ends[0]}, but a life that forgets older trials loses {lost}: they may act through its own last acts"
+            ]
+        return [f"{ends[0]}: {count_needed(size - rule.smallest_benefit, error, n, rule.errors)}"]
     if located.obstacle:
         return [f"at least locating, because {located.obstacle}"]
     if "position" in numbers:

@@ -41,7 +41,7 @@ class Rule:
     errors: float = 3.09
     smallest_strict: float = 0.02
     strict_errors: float = 1.645
-    smallest_bits: float = 0.1
+    smallest_bits: float = 0.05
     cut: float = 0.5
     hold: float = 0.5
     share: float = 0.95
@@ -88,6 +88,8 @@ class Placement:
         if self.lowest != self.highest:
             return f"undetermined: {self.lowest}, perhaps {self.highest}"
         share = f"in {self.probability[self.level]:.0%} of resamples"
+        if self.direction == "other":
+            share = "with another goal"
         return f"{self.level} ({f'{self.span}; ' if self.span else ''}{share})"
 
     def _repr_html_(self) -> str:

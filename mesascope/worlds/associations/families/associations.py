@@ -110,9 +110,11 @@ class Associations(Configured):
         count, k, t = cues or self.cues, self.choices, self.horizon
         rights = table(key, n) if table else _table(key, n, count, k)
         cue = jax.random.randint(address(key, "cue"), (n, t + 1), 0, count)
-        if self.runs:  # in the second half every cue is repeated for some trials
+        if self.runs:  # in the second half every cue is repeated for some trials; runs begin at any phase of the clock
             at, half = jnp.arange(t + 1), t // 2
-            cue = cue[:, jnp.where(at >= half, half + (at - half) // self.runs * self.runs, at)]
+            phase = jax.random.randint(address(key, "phase"), (n, 1), 0, self.runs)
+            begun = (at - half + phase) // self.runs * self.runs - phase
+            cue = jnp.take_along_axis(cue, jnp.where(at >= half, half + jnp.maximum(begun, 0), at), 1)
         tables = jnp.broadcast_to(rights[:, None], (n, t, rights.shape[1]))
         if turns_at is not None:
             step = jax.random.randint(address(key, "step"), (n, 1, 1), 1, k)
