@@ -179,9 +179,9 @@ class Family(eqx.Module):
             )
         trials = self.split(split).trials
         means = np.asarray(score_every_action(self, tasks, trials))
-        others = score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
-        blind = np.asarray(others).mean(0).argmax(-1)  # [T]
-        return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
+        values = score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
+        return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
     @property
     def judges(self) -> bool:

@@ -136,8 +136,8 @@ def describe_findings(examination: Examination) -> list[str]:
         sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
     if shown:
         sentences.append(
-            f"With another lifetime's older past, its acts were worth {format_finding(shown)} of the best act there, "
-            "beyond what they are worth on other tasks."
+            f"With another lifetime's older past, its acts were worth {format_finding(shown)} of the best action "
+            "there, beyond what they are worth on other tasks."
         )
     shuffled = find_measured(examination, "benefit", "fresh")
     if gain and shuffled and not deleted:
