@@ -98,7 +98,7 @@ def read(trials: Splits) -> dict[str, dict[str, Any]]:
             continue
         try:
             family = _make_family(str(next(iter(trials.values())).attrs.get("family")))
-        except MesascopeError:  # the family was an object that no name recreates
+        except MesascopeError:  # the family was passed as an object that no name recreates
             continue
         verdict = axis.read(trials, family)
         if verdict is not None:

@@ -75,7 +75,7 @@ class Family(eqx.Module):
     def best(self, tasks: Any) -> Array:
         """[N, T] The expected pay-off of the best action; a family must define it unless it defines `latents`."""
         raise MesascopeError(
-            f"{self.name} does not say what the best act pays.", "Define best(tasks), or latents(tasks, split)."
+            f"{self.name} does not say what the best action pays.", "Define best(tasks), or latents(tasks, split)."
         )
 
     def splits(self) -> tuple[Split, ...]:
@@ -179,9 +179,9 @@ class Family(eqx.Module):
             )
         trials = self.split(split).trials
         means = np.asarray(score_every_action(self, tasks, trials))
-        others = score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
-        blind = np.asarray(others).mean(0).argmax(-1)  # [T]
-        return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
+        values = score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
+        return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
     @property
     def judges(self) -> bool:
@@ -353,13 +353,13 @@ def draw_bank(
         tasks = draw(address(jax.random.key(seed), "bank", attempt))
         if size == 1 or len(np.unique(tell(tasks), axis=0)) > 1:
             return tasks
-    raise MesascopeError(f"No bank of {size} {what} in 1,000 draws.", remedy)
+    raise MesascopeError(f"In 1,000 draws there was no bank of {size} {what}.", remedy)
 
 
 def pick(key: jax.Array, bank: Any, n: int) -> Any:
     """Draws n tasks uniformly from a bank, so that the leaves' leading axis M becomes n."""
-    which = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
-    return jax.tree.map(lambda x: x[which], bank)
+    indices = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
+    return jax.tree.map(lambda x: x[indices], bank)
 
 
 @functools.lru_cache(maxsize=256)

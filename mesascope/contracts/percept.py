@@ -56,5 +56,5 @@ def next_percept(
     observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
 ) -> Percept:
     """The percept after an action, with its feedback and the index of the coming trial and step [N]; None is step 0."""
-    still = jnp.zeros_like(trial)
-    return Percept(observation, action, feedback, trial, still if step is None else step, still.astype(bool))
+    zeros = jnp.zeros_like(trial)
+    return Percept(observation, action, feedback, trial, zeros if step is None else step, zeros.astype(bool))

@@ -31,8 +31,8 @@ class CoinWalker(Scripted):
         target = jnp.stack([to_coin, to_corner, context, centre, to_corner, turns, other_turns])[self.goal]
         down, right = target[0] - row, target[1] - column
         nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
-        broken = (self.goal == GOALS.index("broken")) & coin_away
-        lapse = jnp.where(broken, 1.0, self.lapse)[:, None]
+        gives_up = (self.goal == GOALS.index("broken")) & coin_away
+        lapse = jnp.where(gives_up, 1.0, self.lapse)[:, None]
         return carry, choose(key, mix_lapse(greedy_probabilities(nearer.astype(jnp.float32)), lapse))
 
 

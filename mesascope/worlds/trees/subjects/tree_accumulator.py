@@ -9,11 +9,11 @@ from mesascope.worlds.trees.trees import (
     Evidence,
     act_probabilities,
     add_noisy_look,
-    child_values,
-    no_evidence,
+    make_evidence,
     read_tree,
     require_trees,
     solve_values,
+    value_moves,
 )
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
@@ -31,13 +31,13 @@ class TreeAccumulator(Scripted):
 
     def fresh(self, n: int) -> tuple[Evidence, jax.Array]:
         """Returns a carry without evidence."""
-        return no_evidence(n, self.size), jnp.zeros(n, jnp.int32)
+        return make_evidence(n, self.size), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry: tuple[Evidence, jax.Array], percept: Percept):
         """Takes another noisy look at the right answer."""
         evidence, clock = carry
         tree, ahead = read_tree(percept), self.depth - percept.step
-        answer = greedy_probabilities(child_values(tree, solve_values(tree, self.depth)))
+        answer = greedy_probabilities(value_moves(tree, solve_values(tree, self.depth)))
         signal = self.near * self.fade ** (ahead - 1.0)
         evidence = add_noisy_look(evidence, percept, answer, signal, self.steady)
         new = (percept.action >= 0) | (percept.first > 0)  # further ticks do not show the last action
