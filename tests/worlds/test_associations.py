@@ -98,7 +98,8 @@ def test_a_holder_of_stored_tables_stays_below_its_bound(locator, size):
 
 
 def test_the_metric_reads_them_and_does_not_apply_elsewhere():
-    trials = rollout("associator", SMALL, lifetimes=64, conditions=["intact", "feedback_shuffled:older_than=2"])
+    conditions = ["intact", "feedback_shuffled:older_than=4"]
+    trials = rollout("associator", "associations:cues=8,trials=32", lifetimes=64, conditions=conditions)
     found = measure(trials, "bits_acquired")
     older = found.finding("bits_acquired: older than a few trials")
     assert older.status == "measured" and older.low > 0
