@@ -56,7 +56,7 @@ def metric(lifetimes: int = 64) -> Metric:
         name="kinds_of_lifetimes",
         question="How far does the agreement of two replays of a history, r, persist: is there a draw kept from birth?",
         measure=measure,
-        expects={"learner": "0", "lookalike": "0", "still": "0"},
+        expects={"learner": "0"},
         settings={"lifetimes": lifetimes},
     )
 
@@ -99,7 +99,7 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     if first[1] is not None and "log_probs" in recorded:
         known_probs = np.exp(recorded.log_probs.values.reshape(first[1].shape))
         if 0.5 * np.abs(first[1] - known_probs).sum(-1)[ran].max() < SAME:
-            return None, ran  # what is drawn at birth would differ in most histories
+            return None, ran  # one that draws at birth would have drawn otherwise in some of the histories
     replays = [first, *map(respond, seeds[1:])]
     action = np.stack([a for a, _ in replays])
     probs = [p for _, p in replays if p is not None]
