@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 import mesascope
 from mesascope import catalogue
 from mesascope.contracts.subject import Response, Scripted, choose
 from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.kinds_of_lifetimes import REPLAYS, correlate, split_trials
+from mesascope.reporting import summary
 from mesascope.reporting.headlines import explain_level
 from mesascope.rollouts.replays import Replays, replay
 from mesascope.rollouts.rollouts import rollout
@@ -51,10 +54,10 @@ class Moody(Scripted):
         return carry, Response(choose(key, jnp.log(0.02 + 0.88 * jax.nn.one_hot(carry, 5))).action, None)
 
 
-def find(subject, family, seed=2, lifetimes=64, replays=True):
+def find(subject, family, seed=2, lifetimes=64):
     """The finding on one subject's own trials."""
     trials = {"fresh": rollout(subject, family, "fresh", lifetimes, seed)}
-    (found,) = answer([METRIC], trials, replay=Replays(subject) if replays else None)
+    (found,) = answer([METRIC], trials, replay=Replays(subject))
     return found
 
 
@@ -139,26 +142,46 @@ def test_sets_of_trials_lie_apart(length):
     assert gaps.min() > length // 10
 
 
-def test_without_the_subject_or_with_real_actions_there_is_no_reading():
+class Paid(Moody):
+    """A subject whose responses cost something."""
+
+    def announce(self, responses):
+        return f"{responses} questions"
+
+
+def test_what_cannot_be_replayed_gives_no_reading():
     family = catalogue.make("families", FAMILY)
-    thompson = make("thompson", family)
-    assert "needs the subject itself" in find(thompson, family, replays=False).reason
-    short = catalogue.make("families", "bernoulli_bandit:arms=3,trials=6")
-    assert "it needs 8" in find(make("uniform", short), short).reason
+    moody = Moody()
+    trials = rollout(moody, family, "fresh", 64, 2)
+    short = trials.isel(trial=slice(7))
+    for lived, subject, reason in (
+        (trials, None, "needs the subject itself"),
+        (trials, Paid(), "its responses are not free"),
+        (trials.assign_attrs(actions="real"), moody, "real numbers"),
+        (short, moody, "it needs 8"),
+    ):
+        (found,) = answer([METRIC], {"fresh": lived}, replay=Replays(subject))
+        assert found.status == "does not apply" and reason in found.reason
     with pytest.raises(mesascope.MesascopeError, match="out of range"):
         catalogue.make("metrics", "kinds_of_lifetimes:lifetimes=2")
 
 
+def test_trials_of_several_steps_are_replayed_too():
+    family = catalogue.make("families", "tabular_mdp:states=2,actions=2,steps=2,episodes=8")
+    found = find(make("uniform!", family), family)
+    assert found.status == "measured" and found.p > 0.01
+
+
 def test_more_than_one_kind_is_told_beside_the_level(tmp_path):
-    (mixed, whole) = mesascope.examine(
-        ["part_time:lives=0.5", "thompson"], FAMILY, metrics=METRIC, splits="fresh", lifetimes=128, seed=1
-    )
-    assert mixed.finding("kinds_of_lifetimes").p < 0.001
+    mixed = mesascope.examine("part_time:lives=0.5", FAMILY, metrics=METRIC, splits="fresh", lifetimes=128, seed=1)
+    finding = mixed.finding("kinds_of_lifetimes")
+    assert finding.p < 0.001 and finding.controls["learner"]["estimate"] == 0
     reason = explain_level(mixed)
     assert reason.startswith(mixed.placement.reason) and TOLD in reason
     assert reason.endswith("the level is that of their mean.")
     assert TOLD in mixed.report(tmp_path / "page.html").read_text(encoding="utf-8")
-    assert TOLD not in explain_level(whole)
-    (finding,) = mixed.answers
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary([mixed]))
+    assert TOLD in " ".join(out.getvalue().split())
     doubtful = dataclasses.replace(mixed, answers=[dataclasses.replace(finding, p=0.002)])
     assert explain_level(doubtful) == mixed.placement.reason
