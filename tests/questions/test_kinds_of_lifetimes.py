@@ -167,7 +167,7 @@ def test_what_cannot_be_replayed_gives_no_reading():
 
 
 def test_trials_of_several_steps_are_replayed_too():
-    family = catalogue.make("families", "tabular_mdp:states=2,actions=2,steps=2,episodes=8")
+    family = catalogue.make("families", "tabular_mdp:states=2,actions=2,steps=2,trials=8")
     found = find(make("uniform!", family), family)
     assert found.status == "measured" and found.p > 0.01
 

@@ -143,7 +143,9 @@ def correlate(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, float]:
     table = np.zeros((len(FIRST), REPLAYS, REPLAYS))  # Σ over histories, by pair and by pair in another order
     table[:, FIRST, SECOND] = table[:, SECOND, FIRST] = one @ other.T
     orders = _list_orders()
-    sums = sum(table[k, orders[:, i], orders[:, j]] for k, (i, j) in enumerate(zip(FIRST, SECOND, strict=True)))
+    sums = np.zeros(len(orders))
+    for k, (i, j) in enumerate(zip(FIRST, SECOND, strict=True)):
+        sums += table[k, orders[:, i], orders[:, j]]
     reached = sums >= sums[0] - 1e-9 * np.abs(sums).max()  # the first order is the observed one
     return values, float(np.mean(reached))
 
