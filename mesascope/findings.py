@@ -46,7 +46,7 @@ class Finding:
         status: measured, does not apply, or failed.
         reason: the reason why it was not measured, or a caveat.
         controls: the same finding for the learner, the lookalike and the still one: estimate, low and high by role.
-        p: the two-sided p-value against the null hypothesis.
+        p: the p-value against the null hypothesis, two-sided unless the metric has a test of its own.
         holm: the p-value adjusted over all findings of the subject (Holm).
         confirmatory: whether the placement rule uses it; other findings are descriptive.
         made: the provenance: commit, versions, key and time.

@@ -35,7 +35,7 @@ def examine_(
     ],
     family: Annotated[str, typer.Option(help="Family with settings; by default that of the network's file.")] = "",
     trained_on: Annotated[
-        str, typer.Option(help="unlimited, bank:M@seed or unknown; by default the subject's own value.")
+        str, typer.Option(help="unlimited, bank:M@seed, at-most:M or unknown; by default the subject's own value.")
     ] = "",
     splits: Annotated[
         list[str] | None, typer.Option(help="Comma-separated or repeated; by default all splits of the family.")

@@ -34,6 +34,7 @@ class Reading(NamedTuple):
         descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
         unit: the unit of resampling, if it is not that of the trials: a variable [N] of the trials, or a name if each
             value is itself one unit.
+        p: the p-value, if the metric has a test of its own; by default that of the t test of the values.
     """
 
     values: np.ndarray
@@ -43,6 +44,7 @@ class Reading(NamedTuple):
     reason: str = ""
     descriptive: bool = False
     unit: str = ""
+    p: float | None = None
 
 
 class Measure(Protocol):

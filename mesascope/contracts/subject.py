@@ -29,7 +29,7 @@ class Subject(eqx.Module):
 
     Attributes:
         name: the subject with its settings, as a user would type it.
-        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
+        trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
         traceable: whether it is pure JAX (scanned and compiled); otherwise it is looped in Python.
         identity: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
         recorded: the taps that every rollout records.

@@ -14,7 +14,7 @@ import xarray as xr
 import mesascope
 from mesascope import catalogue, trials
 from mesascope.contracts.condition import Condition, Intact
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, parse_most
 from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, unknown
@@ -98,8 +98,14 @@ class Bench:
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
     def home(self, trained_on: str) -> Family:
-        """The family, with the bank that a subject was trained on, if it has one."""
-        return self.family.with_bank(trained_on) if trained_on.startswith("bank:") else self.family
+        """The family, with the bank that a subject was trained on, if it is known.
+
+        Raises:
+            MesascopeError: `trained_on` names no training tasks.
+        """
+        if trained_on in ("unlimited", "unknown") or parse_most(trained_on):
+            return self.family
+        return self.family.with_bank(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
         """Places a subject; returns its trials, the references' trials and the placement (None without fresh)."""
@@ -131,7 +137,7 @@ class Bench:
         if kind(split) == "fresh":
             return self.conditions
         here = next((s for s in family.splits() if s.name == split), None)  # without its bank it has no split 'seen'
-        comparable = here is None or (here.counted and here.trials == family.horizon)
+        comparable = here is not None and here.counted and here.trials == family.horizon and split != "seen"
         labels = set(conditions_beyond(family)) if comparable else set()
         if here is not None and here.beyond_banks:
             labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}

@@ -34,7 +34,7 @@ class Examination:
     Attributes:
         subject: the subject's name.
         family: the family with the subject's bank, as a user would type it.
-        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
+        trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
         trials: by split, the subject's trials, with axes condition, lifetime, trial.
         references: by role and split, the trials of the reference procedures on the same tasks.
         answers: every metric's findings, as objects.
@@ -117,7 +117,7 @@ def examine(
             subjects, a list of these, or a mapping whose keys are the names that the reports show.
         family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'; by default
             the family that the first file among the subjects states.
-        trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed' or 'unknown'.
+        trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
         splits: one or several; by default all splits of the family.
         metrics: one or several, by name or as objects; by default all.
         lifetimes: the number of lifetimes on every split.

@@ -75,7 +75,7 @@ def place(
         trials: an `Examination`, a folder that `examine` wrote, the result of `rollout` under the conditions of
             `examine`, or a mapping of such results by split.
         references: by role, a reference procedure's trials by split; by default the references in `trials`.
-        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'; by default the value in the trials.
+        trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'; by default the value in the trials.
         rule: the constants of the rule.
 
     Returns:

@@ -96,6 +96,7 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
             metric, split_trials, "does not apply", reading.reason or "no lifetime gave a number", reading
         )
     blank = _make_blank(metric, split_trials, "failed", "-", reading)
+    p = p if reading.p is None else reading.p
     low, high, p = (float(x) if np.isfinite(x) else None for x in (low, high, p))
     numbers: dict[str, Any] = {"estimate": float(estimate), "low": low, "high": high, "p": p, "n": int(n)}
     return dataclasses.replace(blank, **numbers, unit=unit, status="measured", reason=reading.reason or "")

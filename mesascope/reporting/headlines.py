@@ -12,6 +12,7 @@ HEADLINES = {  # in the report's order: name on the page, name in the terminal, 
     "transplant": ("shown by transplant", "shown by\ntransplant", "transplant"),
     "reference": ("share of the reference", "share of\nref.", "share_of_reference"),
 }
+SURE = 0.001  # the largest p at which lifetimes are said to be of more than one kind
 
 
 def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
@@ -50,7 +51,18 @@ def list_axes(examination: Examination) -> list[tuple[str, str, str]]:
 def explain_level(examination: Examination) -> str:
     """The reason for the placement, or for its absence."""
     if examination.placement is not None:
-        return examination.placement.reason
+        return examination.placement.reason + _describe_kinds(examination)
     if log_trials(examination) is not None:
         return "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
     return "the fresh split was not run, and a placement needs it."
+
+
+def _describe_kinds(examination: Examination) -> str:
+    """That the lifetimes are of more than one kind, if replays show it; '' if they do not."""
+    kinds = find_measured(examination, "kinds_of_lifetimes", "fresh")
+    if kinds is None or kinds.p is None or kinds.p >= SURE or not kinds.estimate or kinds.estimate < 0:
+        return ""
+    return (
+        f" Its lifetimes are of more than one kind (agreement of replays r = {kinds.estimate:.2f}); "
+        "the level is that of their mean."
+    )

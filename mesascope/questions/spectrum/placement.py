@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import axis as axes
+from mesascope.contracts.family import parse_bank, parse_most
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import first_rule
@@ -305,15 +306,15 @@ def _locate(trials, references, trained_on, rule: Rule, weights, against, window
     if trained_on == "unlimited":
         return Located(None, None)
     least = numbers.get("strict_bits", 0.0) - rule.errors * numbers.get("strict_bits_error", 0.0)
-    kind, _, size = trained_on.partition("@")[0].partition(":")
-    resamples = len(next(iter(weights.values())))
-    if size and least > np.log2(int(size)):
+    bank = trained_on.startswith("bank:")
+    size, resamples = parse_bank(trained_on)[0] if bank else parse_most(trained_on), len(next(iter(weights.values())))
+    if size and least > np.log2(size):
         return Located(np.zeros(resamples), None)  # more than any holder of so many tasks can show
-    if kind == "bank":
+    if bank:
         return read_bank(Gains(trials, references, against, weights, older=window), trained_on, rule, numbers)
-    if kind == "at-most":
+    if size:
         return Located(
-            None, f"its acts show at least {least:.1f} bits, and one of {size} tasks has {np.log2(int(size)):.1f}"
+            None, f"its acts show {max(0.0, least):.1f} bits or more, and one of {size} tasks has {np.log2(size):.1f}"
         )
     beyond = [split for split, here in trials.items() if here.attrs.get("inexpressible")]
     if beyond and all(_gains_there(trials[split], rule) for split in beyond):
