@@ -55,7 +55,7 @@ def wait_or_fail(seconds):
 
 
 def test_a_process_that_is_ended_from_outside_is_told_of():
-    with pytest.raises(MesascopeError, match="killed from outside"):
+    with pytest.raises(MesascopeError, match="killed a worker process"):
         list(spread(die, [(True,), (False,)], 2))
 
 

@@ -168,7 +168,7 @@ def test_a_metric_that_failed_is_shown_in_the_terminal(found):
 
 
 def test_changed_splits_without_a_reference_learner_are_said_to_lack_it():
-    from mesascope.questions.spectrum.placement import Rule, _explain
+    from mesascope.questions.spectrum.first_rule import Rule, _explain
 
     numbers = {"lifetimes": 64, "held": [], "retention": {}, "benefit": 0.3, "benefit_error": 0.01}
     reason = _explain(4, 5, numbers, None, ["shifted", "exchanged"], rule=Rule(), unlimited=True)

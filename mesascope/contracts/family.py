@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from mesascope.contracts.banks import parse_bank
 from mesascope.contracts.payoffs import payoff_latents, score_every_action, take_choice
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
@@ -371,23 +372,3 @@ def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, .
         return family.begin(key, family.draw(key, 1))[1]
 
     return tuple(eqx.filter_eval_shape(begin, jax.tree.unflatten(kind, leaves)).observation.shape[1:])
-
-
-def parse_bank(name: str) -> tuple[int, int]:
-    """The size and the seed in 'bank:M@seed'.
-
-    Raises:
-        MesascopeError: the name does not have this form.
-    """
-    size, _, seed = name.removeprefix("bank:").partition("@")
-    if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal() or not int(size):
-        raise MesascopeError(
-            f"{name!r} does not name a bank.", "Type bank:M@seed, e.g. bank:4@0, at-most:M, unlimited or unknown."
-        )
-    return int(size), int(seed)
-
-
-def parse_most(name: str) -> int:
-    """M in 'at-most:M', the most tasks that training can have shown; 0 for another text."""
-    kind, _, size = name.partition(":")
-    return int(size) if kind == "at-most" and size.isdecimal() else 0

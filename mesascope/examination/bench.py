@@ -13,8 +13,9 @@ import xarray as xr
 
 import mesascope
 from mesascope import catalogue, trials
+from mesascope.contracts.banks import parse_most
 from mesascope.contracts.condition import Condition, Intact
-from mesascope.contracts.family import Family, parse_most
+from mesascope.contracts.family import Family
 from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, unknown
@@ -101,7 +102,7 @@ class Bench:
         """The family, with the bank that a subject was trained on, if it is known.
 
         Raises:
-            MesascopeError: `trained_on` names no training tasks.
+            MesascopeError: `trained_on` does not name training tasks.
         """
         if trained_on in ("unlimited", "unknown") or parse_most(trained_on):
             return self.family

@@ -102,7 +102,7 @@ def test_a_wrong_reading_is_counted(monkeypatch):
 
 
 def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
-    labels = [catalogue.make("conditions", label) for label in conditions(9)]
+    labels = [catalogue.make("conditions", label) for label in conditions(FAMILY)]
     subject = catalogue.make("subjects", "mark_follower", FAMILY)
     lived = {
         split: rollout(

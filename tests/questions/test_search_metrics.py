@@ -144,7 +144,7 @@ def test_names_say_whether_ones_are_shares_or_counts(tmp_path):
 def test_points_of_the_same_steps_are_said_and_a_choice_log_is_no_curve(tmp_path):
     path = tmp_path / "curve.csv"
     path.write_text("steps,success,n\n1,.2,10\n1,.9,10\n2,.5,10\n")
-    assert any(note.startswith("1 row with steps that its curve has already") for note in measure(path).notes)
+    assert any(note.startswith("1 row with steps that the curve already has") for note in measure(path).notes)
     path.write_text("agent,steps,success,n\na,1,.2,10\n,2,.9,10\n")
     with pytest.raises(MesascopeError, match="does not name a curve"):
         measure(path)
@@ -164,7 +164,7 @@ def test_points_of_the_same_steps_are_said_and_a_choice_log_is_no_curve(tmp_path
         ("0.5,1,10\n", "not a whole number"),
         ("0,.5,0\n", "not a whole number from 1"),
         ("0,,10\n", "neither a share"),
-        ("1,1,100\n2,0,100\n", "all and none of the problems, or one and none"),
+        ("1,1,100\n2,0,100\n", "contains only 0 and 1, which could be shares or counts"),
         ("1e20,.5,10\n", "to 1,000,000,000"),
         ("1,.5,1e20\n", "to 1,000,000,000"),
     ],

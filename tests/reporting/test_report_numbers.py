@@ -124,7 +124,9 @@ def test_sentences_say_what_was_seen(examined):
         find_measured(e, "cost_of_reset: every trial").estimate,
     )
     assert f"its gain fell from {before:.2f} to {before - lost:.2f}" in told
-    still = [dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "deletion" else f for f in e.answers]
+    still = [
+        dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "deletion" else f for f in e.answers
+    ]
     assert "stayed exactly what it was" in " ".join(describe_findings(dataclasses.replace(e, answers=still)))
     assert "realised pay-off" in " ".join(describe_findings(log(lifetimes=8)))
 

@@ -106,7 +106,7 @@ def test_what_is_asked_word_for_word():
     [
         ("fixed", "inert", "inert"),
         ("last_answer", "reactive", "reactive"),
-        ("label_recogniser", "locating", "general"),  # a split of one kind is left out
+        ("label_recogniser", "locating", "acquiring"),  # a split of one kind is left out
         ("label_learner", "acquiring", "acquiring"),
     ],
 )
@@ -114,7 +114,7 @@ def test_scripted_answerers_are_placed_right(who, lowest, highest):
     """benchmarks/lm_known_answers.py places them 20 times each, as models behind an address."""
     family = catalogue.make("families", "word_labels")
     splits = [r for r in family.split_names if r != "shifted:rare" or who == "label_learner"]
-    bench = Bench(family, conditions(family.horizon), splits, 64, seed=7, rollouts=MADE)
+    bench = Bench(family, conditions(family), splits, 64, seed=7, rollouts=MADE)
     placed = bench.place(catalogue.make("subjects", who, family), "unknown")[2]
     assert (placed.lowest, placed.highest) == (lowest, highest), placed
     if who == "label_recogniser":

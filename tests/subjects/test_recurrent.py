@@ -211,9 +211,9 @@ BROKEN = {
     "a tensor of integers": (lambda: odd(policy=np.zeros((5, 3), np.int32)), "its tensor 'policy'"),
     "NaN": (lambda: odd(policy=np.full((5, 3), np.nan, np.float32)), "its weights policy are not all finite"),
     "infinite": (lambda: odd(value_bias=np.full((), np.inf, np.float32)), "value_bias are not all finite"),
-    "cut in the data": (lambda: good()[:-9], "bytes, its header announces"),
+    "cut in the data": (lambda: good()[:-9], "bytes, but its header announces"),
     "cut in the header": (lambda: good()[:100], "no readable safetensors header"),
-    "bytes behind the end": (lambda: good() + b"\x00" * 8, "bytes, its header announces"),
+    "bytes behind the end": (lambda: good() + b"\x00" * 8, "bytes, but its header announces"),
     "overlapping tensors": (
         lambda: good().replace(b"data_offsets", b"data_offsetz", 1),
         "no readable safetensors header",

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from mesascope.agents.networks.memories import GRU, LSTM, Memory, NoMemory, draw_weights
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.banks import parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject, Response, choose

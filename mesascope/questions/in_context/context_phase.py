@@ -15,7 +15,7 @@ from mesascope.trials import payoff
 SPLITS = ("seen", "fresh")
 
 
-@asks("By how much does its error fall from the first trial to the last quarter? A fall is positive.", splits=SPLITS)
+@asks("By how much does its error fall (a positive number) from the first trial to the last quarter?", splits=SPLITS)
 def metric(trials, references, replay):
     """By how much does its error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}

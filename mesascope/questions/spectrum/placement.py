@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import axis as axes
-from mesascope.contracts.family import parse_bank, parse_most
+from mesascope.contracts.banks import parse_bank, parse_most
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import first_rule
@@ -68,7 +68,7 @@ def conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
     if not family.judges:
         return first_rule.conditions(family.horizon, rule)
     w = reflex_window(family.horizon, (rule or Rule()).older_than)
-    return (
+    labels = (
         "intact",
         *(f"past_deleted_once:of={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
         *(f"past_transplanted_once:of={w},replicate={r}" for r in (0, 1)),
@@ -78,6 +78,7 @@ def conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
         *(["percept_swapped_once"] if family.shown != (0,) else []),
         *(f"carry_exchanged_once:fresh={i}" for i in (0, 1)),
     )
+    return tuple(dict.fromkeys(labels))
 
 
 def conditions_beyond(family: Any, rule: Rule | None = None) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ class Reader:
     def __init__(self, family: Family, lifetimes: int):
         self.family = family
         self.metrics = [catalogue.make("metrics", name) for name in METRICS]
-        labels = [*conditions(family.horizon, None), *(c for p in self.metrics for c in p.conditions)]
+        labels = [*conditions(family), *(c for p in self.metrics for c in p.conditions)]
         self.bench = Bench(family, labels, ["fresh"], lifetimes)
 
     def read(self, subject):

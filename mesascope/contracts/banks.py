@@ -1,0 +1,23 @@
+"""Names of training tasks: 'unlimited', 'bank:M@seed', 'at-most:M' and 'unknown'."""
+
+from mesascope.errors import MesascopeError
+
+
+def parse_bank(name: str) -> tuple[int, int]:
+    """The size and the seed in 'bank:M@seed'.
+
+    Raises:
+        MesascopeError: the name does not have this form.
+    """
+    size, _, seed = name.removeprefix("bank:").partition("@")
+    if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal() or not int(size):
+        raise MesascopeError(
+            f"{name!r} does not name a bank.", "Type bank:M@seed, e.g. bank:4@0, at-most:M, unlimited or unknown."
+        )
+    return int(size), int(seed)
+
+
+def parse_most(name: str) -> int:
+    """M in 'at-most:M', the most tasks that training can have shown; 0 for another text."""
+    kind, _, size = name.partition(":")
+    return int(size) if kind == "at-most" and size.isdecimal() else 0
