@@ -347,7 +347,7 @@ def _doubt(located: Located, rule: Rule) -> str:
 def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dict[str, Any]) -> bool:
     """Whether its acts show the task without going for its pay-off."""
     shown, error = numbers["transplant"], numbers["transplant_error"]
-    if numbers["strict_errors"] > rule.strict_errors and abs(shown) > rule.errors * error:
+    if numbers["strict_errors"] > rule.strict_errors and abs(shown) > rule.smallest_strict + rule.errors * error:
         return False  # they go for the pay-off
     if "bits" in numbers:
         choices, parts = int(fresh.right.max()) + 1, int(fresh.attrs["parts"])
