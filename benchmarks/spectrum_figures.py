@@ -26,6 +26,7 @@ SUBJECTS = {
     "ranked:rank=3": "middle arm",
     "thompson:minimise=True": "Thompson, against",
 }
+BELOW = ("greedy", "satisficer", "two_loss_reflex")  # their names stand below their points
 CURVES = ("thompson", "greedy", "recurrent:path=unlimited", "windowed:window=6", "two_loss_reflex")
 
 
@@ -40,7 +41,8 @@ def draw_plane(placements: dict) -> Figure:
         bars = {f"{a}err": 2 * placed.numbers[f"{k}_error"] for a, k in (("x", "deletion"), ("y", "transplant"))}
         colour = {"acquiring": "C0", "tracking": "C1"}.get(placed.level, "0.4")
         axes.errorbar(x, y, **bars, fmt="o", ms=4, lw=1, color=colour)
-        axes.annotate(SUBJECTS[name], (x, y), xytext=(5, 4), textcoords="offset points", fontsize=7.5)
+        offset = (5, -11 if name in BELOW else 4)
+        axes.annotate(SUBJECTS[name], (x, y), xytext=offset, textcoords="offset points", fontsize=7.5)
     axes.set_xlabel("deletion: what the next act loses without trials more than four back")
     axes.set_ylabel("transplant: what it shows of another life's task")
     return figure
