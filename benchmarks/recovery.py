@@ -64,11 +64,13 @@ SUBJECTS = (
     Known("epsilon_greedy", "epsilon_greedy", {"lapse": 0.1}, {"lapse": 0.02}),
     Known("rescorla_wagner", "rescorla_wagner", {"rate": 0.1, "beta": 5}, {"rate": 0.03, "beta": 1}),
     Known("rescorla_wagner:rate=0.4,beta=3", "rescorla_wagner", {"rate": 0.4, "beta": 3}, {"rate": 0.05, "beta": 0.4}),
-    Known("ucb1", "ucb1", {"constant": 0.2}, {"constant": 0.05}),
-    Known("ucb1:constant=0.7", "ucb1", {"constant": 0.7}, {"constant": 0.05}),
+    Known("ucb1", "ucb1", {"constant": 0.2}, {"constant": 0.01}),
+    Known("ucb1:constant=0.55", "ucb1", {"constant": 0.55}, {"constant": 0.01}),
+    Known("ucb1:constant=1.7", "ucb1", {"constant": 1.7}, {"constant": 0.01}),
     Known("explore_then_commit", "explore_then_commit", {"pulls": 25}, {"pulls": 0}),
     Known("delayed_exploiter", "delayed_exploiter", {"start": 30}, {"start": 0}),
-    Known("satisficer", "satisficer", {"enough": 0.6}, {"enough": 0.051}),
+    Known("satisficer", "satisficer", {"enough": 0.6}, {"enough": 0.01}),
+    Known("satisficer:enough=0.63", "satisficer", {"enough": 0.63}, {"enough": 0.01}),
     Known("thompson", "thompson", {}, {}),
     Known("thompson:a=8,b=2", FITTED, {"mean": 0.8, "strength": 10}, {"mean": 0.05, "strength": 3}),
     Known("thompson:discount=0.93", FITTED, {"discount": 0.93}, {"discount": 0.02}),
@@ -78,7 +80,9 @@ SUBJECTS = (
     Known("delayed:known=False", "delayed", {"known": False}, {}),
     Known("early_only", "early_only", {"trials": 20}, {"trials": 1}),
     Known("change_point_thompson", "change_point_thompson", {"hazard": 0.02}, {"hazard": 0.01}),
-    Known("gittins", "gittins", {"discount": 0.98}, {"discount": 0.011}),
+    Known("gittins", "gittins", {"discount": 0.98}, {"discount": 0.01}),
+    Known("gittins:discount=0.97", "gittins", {"discount": 0.97}, {"discount": 0.01}),
+    Known("gittins:discount=0.55", "gittins", {"discount": 0.55}, {"discount": 0.01}),
     Known("gittins:discount=0", "gittins", {"discount": 0}, {}),
     Known("bayes_optimal", "bayes_optimal", {}, {}),
     Known("feedback_hash", "feedback_hash", {}, {}),
@@ -86,6 +90,11 @@ SUBJECTS = (
     Known("locator", "locator", {}, {}),
 )
 RELATED = {"thompson": (FITTED,), FITTED: ("thompson",)}  # left out together
+
+
+def pick(only: str) -> list[Known]:
+    """The subjects of the procedures whose names `only` joins by commas; all for ''."""
+    return [known for known in SUBJECTS if not only or known.procedure in only.split(",")]
 
 
 class Recovered(NamedTuple):
@@ -130,18 +139,20 @@ def _light(found: Comparison) -> Comparison:
     return found._replace(fitted=[f._replace(held_out=f.held_out[:0]) for f in found.fitted])
 
 
-def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
-    """docs/recovery.md."""
+def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: str = "") -> str:
+    """docs/recovery.md, or the same of some procedures only, whose names `only` joins by commas."""
+    subjects, chosen = pick(only), f" --only {only}" if only else ""
     by = {True: "by probabilities", False: "by choices"}
     share = {exact: np.mean([r.right for s in range(seeds) for r in recovered[exact, s]]) for exact in (True, False)}
     out = [
         "# Recovery of procedures and settings by `acts_like`",
         "",
-        f"Written by `python benchmarks/recovery.py --seeds {seeds}`. Each simulated subject plays `{FAMILY}` for "
-        f"{LIFETIMES} lifetimes on fresh tasks; {seeds} seeds. 'By choices' uses only what a log contains.",
+        f"Written by `python benchmarks/recovery.py --seeds {seeds}{chosen}`. Each simulated subject plays "
+        f"`{FAMILY}` for {LIFETIMES} lifetimes on fresh tasks; {seeds} seeds. "
+        "'By choices' uses only what a log contains.",
         "",
         f"The named class contains the true procedure in {share[True]:.1%} of "
-        f"{seeds * len(SUBJECTS)} runs by probabilities and in {share[False]:.1%} by choices.",
+        f"{seeds * len(subjects)} runs by probabilities and in {share[False]:.1%} by choices.",
         "",
         "The settings of a procedure are fitted to one half of the lifetimes and scored on the other half, in both "
         "directions, so no further penalty is needed. 'None of these' means that even the best procedure misses too "
@@ -158,7 +169,7 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
         "| left out, probabilities | left out, choices |",
         "|---|---|---|---|---|---|",
     ]
-    for i, known in enumerate(SUBJECTS):
+    for i, known in enumerate(subjects):
         right = {e: sum(recovered[e, s][i].right for s in range(seeds)) for e in by}
         first = recovered[True, 0][i]
         aside = []
@@ -179,7 +190,7 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
         "| subject | setting | true | found | allowed |",
         "|---|---|---|---|---|",
     ]
-    for i, known in enumerate(SUBJECTS):
+    for i, known in enumerate(subjects):
         for name, true in known.settings.items():
             got = [recovered[True, s][i].fitted()[name] for s in range(seeds)]
             numbers = all(isinstance(g, int | float) and not isinstance(g, bool) for g in got)
@@ -207,17 +218,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", default=str(Path(__file__).parents[1] / "docs" / "recovery.md"))
+    parser.add_argument("--only", default="", help="procedures, joined by commas; all by default")
     given = parser.parse_args()
     recovered: dict[tuple[bool, int], list[Recovered]] = {}
     for seed in range(given.seeds):
-        for known in SUBJECTS:
+        for known in pick(given.only):
             both = recover(known, seed + 1)
             for exact, one in both.items():
                 recovered.setdefault((exact, seed), []).append(one)
             told = [f"{r.name} ({r.found.miss.mean():.4f})" for r in both.values()]
             wrong = "" if all(r.right for r in both.values()) else "  NOT RIGHT"
             print(f"seed {seed}, {known.spec}: {' | '.join(told)}{wrong}", flush=True)
-    Path(given.out).write_text(page(recovered, given.seeds))
+    Path(given.out).write_text(page(recovered, given.seeds, given.only))
 
 
 if __name__ == "__main__":

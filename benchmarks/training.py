@@ -23,9 +23,9 @@ from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent, initialise
 from mesascope.keys import address
-from mesascope.recipes.descent import initial_moments
-from mesascope.recipes.lives import scale
-from mesascope.recipes.ppo_recurrent import clipped_loss, practice
+from mesascope.recipes.descent import make_moments
+from mesascope.recipes.lives import find_scale
+from mesascope.recipes.ppo_recurrent import clipped_loss, practise
 from mesascope.recipes.updates import improve_on_lifetimes
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
@@ -48,11 +48,11 @@ class Ours:
         self.parallel, self.number, self.key = parallel, 0, jax.random.key(0)
         told = "action+feedback+trial+first"
         self.network: Recurrent = initialise(address(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
-        self.memory = initial_moments(self.network)
+        self.memory = make_moments(self.network)
         told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
         told |= {"entropy": ENTROPY, "clip": CLIP}
         told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
-        self.improve = improve_on_lifetimes(BANDIT, told, Partial(practice, span=scale(BANDIT), loss=clipped_loss))
+        self.improve = improve_on_lifetimes(BANDIT, told, Partial(practise, span=find_scale(BANDIT), loss=clipped_loss))
 
     def update(self) -> None:
         key = address(self.key, "update", self.number)

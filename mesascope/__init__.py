@@ -11,21 +11,21 @@ The usual path is one call:
 The subject is a function of your own, a Subject, a file of a network, or a name; `mesascope list` shows the names. What
 `examine` does can be done step by step:
 
-    make       a family, subject, condition or metric from its text
-    rollout    a subject's lifetimes under conditions that disturb them
-    measure    metrics put to trials: those of `rollout`, or logged ones without the subject
-    place      the subject's level on the spectrum, from its trials
-    open_run   what an earlier run found, from its folder
-    read_log   logged choices as trials
+    make       makes a family, subject, condition or metric from its text
+    rollout    runs a subject's lifetimes under conditions that disturb them
+    measure    applies metrics to trials: those of `rollout`, or logged ones
+    place      places the subject on the spectrum, from its trials
+    open_run   opens the results of an earlier run, from its folder
+    read_log   reads logged choices as trials
 
-docs/python.md shows each. Plug-ins derive from Family, Subject, Condition and Metric: see docs/adding.md.
+docs/python.md has an example of each. Plug-ins derive from Family, Subject, Condition and Metric: see docs/adding.md.
 """
 
 import os
 import sys
 
 if sys.argv[:1] == ["-m"] and "mesascope" in sys.orig_argv and not sys.flags.safe_path:
-    # python -m puts the present folder first, and what lies there is not ours; a checkout of ours goes last
+    # python -m searches the current folder first, but a package there is not ours; our own checkout is searched last
     sys.path[:] = [*sys.path[1:], *(p for p in sys.path[:1] if p == os.path.dirname(os.path.dirname(__file__)))]
 
 import importlib

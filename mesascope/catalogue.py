@@ -28,7 +28,7 @@ KINDS = {
     "axes": "axis",
 }
 ROOT = Path(__file__).parent
-PLACES = {  # where this package keeps the files of each kind
+PLACES = {  # the folders of each kind's files in this package
     "families": ("worlds/*/families/*.py",),
     "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
     "conditions": ("conditions/*.py", "worlds/*/conditions/*.py"),
@@ -36,8 +36,8 @@ PLACES = {  # where this package keeps the files of each kind
     "recipes": ("recipes/*.py", "worlds/*/recipes/*.py"),
     "axes": ("questions/*/axis.py",),
 }
-INSTALLED = "A plug-in of your own package shows once the package is installed: pip install -e ."
-STUDIES = ROOT / "studies"  # folders of data, not plug-ins: adding one adds a study
+INSTALLED = "A plug-in of your own package is found once the package is installed: pip install -e ."
+STUDIES = ROOT / "studies"  # not plug-ins: each study is a folder of data
 LISTED = {**KINDS, "studies": "study"}
 # parameters that callers pass and nobody types as a setting
 BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")
@@ -100,7 +100,7 @@ def module(kind: str, name: str) -> ModuleType:
     except Exception as error:
         raise MesascopeError(
             f"The {KINDS[kind]} {name!r} ({target}) cannot be imported: {type(error).__name__}: {error}.",
-            "Mend or uninstall it.",
+            "Correct or uninstall it.",
         ) from error
 
 
@@ -163,7 +163,7 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     except Exception as error:
         raise MesascopeError(
             f"The {label} cannot be made: its factory raised {type(error).__name__}: {error}.",
-            f"Give it other settings, or mend {maker.__module__}.",
+            f"Give it other settings, or correct {maker.__module__}.",
         ) from error
 
 
@@ -195,8 +195,8 @@ def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dic
         if key not in parameters:
             error = unknown("setting", key, parameters)
             raise MesascopeError(f"The {label} has no setting {key!r}.", error.remedy)
-        usual = parameters[key].default
-        example = f"{key}={1 if usual is inspect.Parameter.empty else usual}"
+        default = parameters[key].default
+        example = f"{key}={1 if default is inspect.Parameter.empty else default}"
         result[key] = _parse_value(hints.get(key, str), text, example, f"{key}={text!r} of the {label}")
     return result
 

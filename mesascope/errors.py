@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from mesascope.guards.secrecy import redact
 
-TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may end with its own full stop
+TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may already end with a full stop
 
 
 class MesascopeError(Exception):
@@ -40,18 +40,18 @@ def describe(error: BaseException) -> str:
     return f"{name}: {str(error).partition(chr(10) * 2)[0]}".removesuffix(": ")
 
 
-MANY = 150  # above this number, a message does not list the names
+MAX_LISTED = 150  # a message lists at most this many names
 
 
 def unknown(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
     """The error for a name that does not exist; it lists the most similar names, and all names if they are few."""
     options = sorted(options)
-    close = difflib.get_close_matches(name, options, n=3)
-    guess = f"Did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
+    similar = difflib.get_close_matches(name, options, n=3)
+    suggestion = f"Did you mean {' or '.join(repr(c) for c in similar)}? " if similar else ""
     listing = f"There are: {', '.join(options) or 'none'}."
-    if len(options) > MANY:
+    if len(options) > MAX_LISTED:
         listing = f"There are {len(options)}: mesascope list shows them."
-    return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}{listing}")
+    return MesascopeError(f"There is no {kind} {name!r}.", f"{suggestion}{listing}")
 
 
 def pick_named(kind: str, name: str, options: Collection[str]) -> str:

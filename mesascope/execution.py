@@ -25,7 +25,7 @@ MOST = 4  # each process compiles its own code and keeps its trials in memory
 PATIENCE = 5.0  # the seconds that a process has to save its state
 
 
-def cores() -> int:
+def count_cores() -> int:
     """The number of cores available to this process, at most four."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST)
 
@@ -50,7 +50,7 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
         kept: a folder in which each result is saved as soon as it is finished, and from which a later call reads it.
             Results must then be plain data.
     """
-    workers = workers or cores()
+    workers = workers or count_cores()
     if kept is not None:
         work = functools.partial(_run_saved, kept, work)
     if workers < 2 or len(units) < 2:
@@ -69,7 +69,7 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
         _end_processes([p for p in multiprocessing.active_children() if p not in before])
         if isinstance(error, BrokenProcessPool):
             raise MesascopeError(
-                "A worker process was killed from outside, perhaps because memory ran out.",
+                "Another program killed a worker process, perhaps because memory ran out.",
                 "Run the command again with fewer --workers.",
             ) from None
         raise
@@ -79,10 +79,10 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
 
 def _collect(futures: Sequence[Future]) -> Iterator[Any]:
     """Yields results in the order of their units; raises errors at once and issues each warning once."""
-    waiting, issued = set(futures), set()
+    pending, issued = set(futures), set()
     for future in futures:
-        while future in waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        while future in pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for each in done:
                 for warning in each.result()[1]:
                     if warning not in issued:
@@ -168,9 +168,9 @@ def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without
         without: a subfolder to leave out.
     """
     hasher = hashlib.sha256()
-    excluded = without.resolve() if without else None
+    left_out = without.resolve() if without else None
     for path in sorted(p for p in folder.rglob("*") if p.suffix in kinds):
-        if excluded is None or not path.resolve().is_relative_to(excluded):
+        if left_out is None or not path.resolve().is_relative_to(left_out):
             hasher.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return hasher.hexdigest()[:16]
 

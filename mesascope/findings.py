@@ -17,7 +17,7 @@ from mesascope.errors import MesascopeError
 from mesascope.formats import FINDING
 from mesascope.guards import limits
 
-COLUMNS = (  # of a table of findings
+COLUMNS = (  # the columns of a table of findings
     *("subject", "family", "split", "metric", "estimate", "low", "high", "confidence", "n", "unit", "null"),
     *("status", "reason", "confirmatory", "p", "holm", "question"),
 )
@@ -106,8 +106,8 @@ class Finding:
             return f"{self.estimate:.3f} (n = {self.n}, too few for an interval)"
         if self.exactly:
             return f"exactly {self.estimate:.3f} (n = {self.n} {self.unit}s)"
-        small = ", t interval" if self.n < 10 else ""
-        return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n} {self.unit}s{small})"
+        interval_note = ", t interval" if self.n < 10 else ""
+        return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n} {self.unit}s{interval_note})"
 
     def _repr_html_(self) -> str:
         """The finding as HTML, for notebooks."""
@@ -134,9 +134,9 @@ def from_json(data: Any) -> Finding:
     elif found != FINDING:
         raise MesascopeError(f"This is not a {FINDING}: {found!r}.", "Name a findings.json that mesascope wrote.")
     names = {f.name for f in dataclasses.fields(Finding)}
-    odd = sorted(data.keys() - names)
-    if odd:
-        raise MesascopeError(f"A finding has unknown fields: {odd}.", f"The fields are {sorted(names)}.")
+    unknown_fields = sorted(data.keys() - names)
+    if unknown_fields:
+        raise MesascopeError(f"A finding has unknown fields: {unknown_fields}.", f"The fields are {sorted(names)}.")
     try:
         return Finding(**data)
     except TypeError as error:
@@ -166,8 +166,8 @@ def read(folder: str | os.PathLike) -> list[Finding]:
 
 def provenance(seed: Any) -> dict[str, Any]:
     """The provenance of a number: commit, versions, key and time."""
-    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"commit": _find_commit(), "versions": _list_versions(), "key": seed, "when": when}
+    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"commit": _find_commit(), "versions": _list_versions(), "key": seed, "when": time}
 
 
 @functools.cache
@@ -178,8 +178,8 @@ def _find_commit() -> str:
         result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.SubprocessError):
         return "release"
-    inside = (root.parent / ".git").exists()
-    return result.stdout.strip() if inside and result.returncode == 0 else "release"
+    in_checkout = (root.parent / ".git").exists()
+    return result.stdout.strip() if in_checkout and result.returncode == 0 else "release"
 
 
 @functools.cache

@@ -34,6 +34,6 @@ def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def random_orders(key: jax.Array, n: int, many: int) -> jax.Array:
+def draw_orders(key: jax.Array, n: int, size: int) -> jax.Array:
     """[n, many] Independent random permutations of the numbers 0 to many - 1, one per row."""
-    return jax.vmap(lambda k: jax.random.permutation(k, many))(jax.random.split(key, n))
+    return jax.vmap(lambda k: jax.random.permutation(k, size))(jax.random.split(key, n))

@@ -4,8 +4,8 @@ The axes are condition, lifetime and trial (and choice, unit). The variables are
 - action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
   numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
 - score under a one-step condition: what the disturbed act is worth on the subject's own task, NaN if not judged.
-- donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room, donor_ranks [transplant, N, T]: what acts with a
-  donor's past are worth on the donor's task, see `mesascope.rollouts.worth`; `transplant` lists the conditions.
+- donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room, donor_ranks [transplant, N, T]: what acts
+  with a donor's past are worth on the donor's task; see `mesascope.rollouts.worth`. `transplant` lists the conditions.
 - log_probs [C, N, T, K], if the subject reports them: only for the intact and the one-step conditions, otherwise NaN.
 - partner [C, N, T]: the lifetime whose carry or feedback was used.
 - chance, best, worst, fixed [N, T]: expected pay-offs that the subject does not observe.

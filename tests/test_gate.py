@@ -153,7 +153,7 @@ def test_code_that_a_header_names_does_not_run(shut, capsys):
 
 def test_a_file_does_not_have_a_server_asked(shut):
     learner = "openai_api:path=http://127.0.0.1:9/v1,key=HOME"
-    with pytest.raises(MesascopeError, match="would be asked, with your key"):
+    with pytest.raises(MesascopeError, match="would receive your key"):
         Replays().find(learner, xr.Dataset(attrs={"family": "word_labels:trials=5"}))
 
 

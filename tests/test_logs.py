@@ -128,7 +128,7 @@ def test_latin_1_is_read_and_said(tmp_path):
     said(notes, "Latin-1")
     late = CSV.encode() + b"9,1,1,1,\n" * 150_000  # found out only after the first megabyte
     late = late.replace(b",reward", b",reward,who").replace(b"9,1,1,1,\n", b"9,1,1,1,\xe9\n", 1)
-    with pytest.raises(MesascopeError, match="trial 1 is there already"):
+    with pytest.raises(MesascopeError, match="trial 1 also occurs in"):
         read_log(write(tmp_path, "late.csv", late))
 
 
@@ -159,7 +159,7 @@ def test_frames_with_an_index_odd_dtypes_and_nothing_in_cells():
     data, notes = read_log(odd)
     assert data.action.values[0].tolist() == [[1, -1, 2], [0, 1, -1]]
     assert np.isnan(data.feedback.values[0, 0, 1])
-    said(notes, "Without a choice: 1 row,")
+    said(notes, "Rows without a choice: 1;")
 
 
 def test_a_data_set_with_axes_of_its_own():
@@ -206,7 +206,7 @@ def test_lifetimes_are_participants_within_sessions_and_blocks():
     frame["trial"] += 4 * (frame.block - 1)  # numbers that run on give the same
     onward, notes = read_log(frame)
     np.testing.assert_array_equal(onward.feedback, data.feedback)
-    said(notes, "run on")
+    said(notes, "continue from one lifetime")
     whole, _ = read_log(frame, columns={"lifetime": None})
     assert whole.action.shape == (1, 2, 8)
     alone, _ = read_log(frame.drop(columns="subject").iloc[:8])
@@ -239,7 +239,7 @@ def test_gaps_in_trial_numbers_are_missing_trials_and_leaps_are_not():
     said(notes, "steps of 10")
     data, notes = read_log(FRAME.assign(trial=[1, 2_001, 300_000, 10_000, 20_000]))
     same(data)
-    said(notes, "leap")
+    said(notes, "large gaps")
 
 
 def codes(values, **more) -> tuple[list[int], xr.Dataset, list[str]]:
@@ -280,7 +280,7 @@ def test_codes_of_missing_trials():
     assert codes([-1, 0, 1])[0] == [-1, 0, 1]
     found, data, notes = codes([1, 2, 0, 2], also={"missed": [0, 0, 1, 0]})
     assert found == [0, 1, -1, 1]
-    said(notes, "Flagged by 'missed': 1 row")
+    said(notes, "Rows flagged by 'missed': 1")
     assert codes([-1, 1, 2, 1], also={"missed": [True, False, False, False]})[0] == [-1, 0, 1, 0]
 
 
@@ -288,7 +288,7 @@ def test_feedback_from_gain_and_loss_and_from_what_there_is():
     frame = pd.DataFrame({"choice": [0, 1, 0], "gain": [1.0, 2.0, 3.0], "loss": [0.0, -0.5, 1.0]})
     data, notes = read_log(frame)
     assert data.feedback.values[0, 0].tolist() == [1.0, 1.5, 2.0]
-    said(notes, "'gain' less the size of 'loss'")
+    said(notes, "'gain' minus the size of 'loss'")
     data, notes = read_log(frame.assign(outcome=7.0))
     assert data.feedback.values[0, 0].tolist() == [7.0] * 3
     said(notes, "'gain', 'loss' not read")
@@ -302,7 +302,7 @@ def test_feedback_from_gain_and_loss_and_from_what_there_is():
     said(notes, "far outside", "-999")
     said(notes, "a choice and no feedback")
     data, notes = read_log(pd.DataFrame({"choice": [0, 1, 2, 1, 2], "reward": [np.nan, 1, 1, 0, 1]}))
-    said(notes, "Never with feedback", "choice 0")
+    said(notes, "Choices without any feedback", "choice 0")
 
 
 def test_running_totals_are_noticed():

@@ -127,5 +127,5 @@ def test_people_on_four_arms_with_gains_and_losses():
     assert data.action.shape == (1, 10, 200)
     assert data.attrs["choices"] == 4
     assert np.unique(data.action).tolist() == [0, 1, 2, 3]
-    said(notes, "'gain' less the size of 'loss'")
+    said(notes, "'gain' minus the size of 'loss'")
     said(notes, "order of the rows")

@@ -122,7 +122,7 @@ REFUSED = {
     "huge feedback": (changed(2, reward=-1e200), {}, "too large", "Empty"),
     "a date as feedback": (FRAME.assign(reward=pd.Timestamp("2020-01-01")), {}, "not a number", "feedback=NAME"),
     "a complex number": (FRAME.assign(reward=1j), {}, "not a number", "feedback=NAME"),
-    "no feedback anywhere": (FRAME.assign(reward=np.nan), {}, "'reward' holds no feedback", "feedback=NAME"),
+    "no feedback anywhere": (FRAME.assign(reward=np.nan), {}, "'reward' contains no feedback", "feedback=NAME"),
     "the same trial twice": (changed(2, trial=2), {}, "row 2 .*column 'trial'.*row 1", "lifetime=NAME"),
     "no participant": (
         FRAME.rename(columns={"participant": "x"}), {}, "no column names a participant", "'x'",

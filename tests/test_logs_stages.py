@@ -61,12 +61,12 @@ def test_states_and_transitions_as_columns():
     words = bare.assign(transition=["common" if c else "Uncommon" for c in flat])
     flags = bare.assign(is_common=flat)
     rarely = bare.assign(rare=[1 - c for c in flat])
-    often = bare.assign(transition=[2 - c for c in flat])  # 1 and 2, of which 1 is the more frequent
+    often = bare.assign(transition=[2 - c for c in flat])  # 1 and 2, of which 1 is it is more frequent
     planets = bare.assign(planet=["earth" if c < 3 else "moon" for c in FRAME.level2_choice])
     for frame, columns in ((words, {}), (flags, {}), (rarely, {}), (often, {}), (planets, {"state": "planet"})):
         data, notes = read_log(frame, columns=columns)
         np.testing.assert_array_equal(data.transition.values[0], COMMON, err_msg=str(notes))
-    said(read_log(often)[1], "the more frequent")
+    said(read_log(often)[1], "it is more frequent")
     sides = FRAME.assign(level2_choice=[1, 2] * 6, state=["x" if c < 3 else "y" for c in FRAME.level2_choice])
     data, _ = read_log(sides)
     np.testing.assert_array_equal(data.transition.values[0], COMMON)
@@ -88,13 +88,13 @@ def test_what_does_not_tell_the_transition_is_not_guessed():
     data, notes = read_log(two)
     assert "transition" not in data and "second_action" not in data
     said(notes, "'level2_choice' not read as a second stage", "--columns state=NAME")
-    with pytest.raises(MesascopeError, match="does not say which state"):
+    with pytest.raises(MesascopeError, match="does not show where"):
         read_log(two, columns={"second": "level2_choice"})
     even = FRAME.assign(level2_choice=[1, 3, 1, 3] * 3)
     data, notes = read_log(even)
     assert "transition" not in data
     said(notes, "does not show which transition is common")
-    with pytest.raises(MesascopeError, match="do not say common or rare"):
+    with pytest.raises(MesascopeError, match="do not mean common or rare"):
         read_log(FRAME.assign(way=list("abcabcabcabc")), columns={"transition": "way"})
     ordinary = FRAME.drop(columns=["level2_choice"]).rename(columns={"level1_choice": "choice"})
     assert "second_state" not in read_log(ordinary.assign(state=1))[0]  # a state alone is no second stage
@@ -139,7 +139,7 @@ def test_what_stood_at_the_place_that_was_chosen_is_the_choice():
     swapped, _ = read_log(PAIRS.set_axis(["participant", "trial", "x", "y", "response", "reward"], axis=1),
                           columns={"offered": "y+x"})  # fmt: skip
     assert swapped.action.values[0, 0].tolist() == [1, 0, 1]
-    with pytest.raises(MesascopeError, match="is empty, and was chosen"):
+    with pytest.raises(MesascopeError, match="is empty, but that place was chosen"):
         read_log(PAIRS.assign(arm_left=["b", "", "b", "a", "c"]), columns={"offered": "arm_left+arm_right"})
 
 

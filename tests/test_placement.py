@@ -1,184 +1,150 @@
-"""The placement rule on trials whose gains are known because they were written down."""
+"""The placement rule on subjects whose answer is known by construction: the faults of the first rule, and its words."""
 
 import numpy as np
 import pytest
-import xarray as xr
 
+import mesascope
 from mesascope.errors import MesascopeError
-from mesascope.questions.spectrum.placement import LADDER, Rule, conditions, place
+from mesascope.questions.spectrum.carried import counted, span, transplanted
+from mesascope.questions.spectrum.ladder import RUNGS, Rule
+from mesascope.questions.spectrum.placement import conditions, place
+from mesascope.rollouts.rollouts import rollout
 
-N, T = 200, 10
-SPLITS = ("fresh", "shifted:low", "exchanged:reversal", "restructured:drift")
-
-
-def split(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
-    """Trials of one split: gains {label: mean share}; best is 1, chance 0, worst -1."""
-    rng = np.random.default_rng([seed, len(name), bank])
-    noise = rng.normal(0, spread, (N, 1))
-    labels = list(gains)
-    score = np.stack([np.broadcast_to(g + noise * (label == "intact"), (N, T)) for label, g in gains.items()])
-    probs = np.full((len(labels), N, T, 2), np.nan)
-    moved = {"percept": percept, "carry": carry}
-    for i, label in enumerate(labels):
-        if label == "intact" or "once" in label:
-            p = 0.9 - (0.0 if label == "intact" else moved[label.partition("_")[0]])
-            probs[i, ..., 0], probs[i, ..., 1] = p, 1 - p
-    with np.errstate(divide="ignore"):
-        logs = np.log(probs)
-    axes = ("condition", "lifetime", "trial")
-    return xr.Dataset(
-        {
-            "action": (axes, np.zeros(score.shape, np.int16)),
-            "feedback": (axes, np.zeros(score.shape)),
-            "score": (axes, score),
-            "log_probs": ((*axes, "choice"), logs),
-            **{k: (axes[1:], np.full((N, T), v)) for k, v in (("best", 1.0), ("chance", 0.0), ("worst", -1.0))},
-        },
-        coords={"condition": labels},
-        attrs={"split": name, "changes": None},
-    )
+BANDIT = "bernoulli_bandit:arms=5,trials=100"
+ASKED = (
+    *("two_loss_reflex:losses=5", "checker", "checker:warmup=20", "windowed:window=6", "lagged_stay", "greedy"),
+    *("lagged_stay:lag=5", "part_time:until=45", "ranked:rank=3", "ranked:rank=1,code=clock", "thompson:minimise=True"),
+    *("recurrent:path=unlimited", "two_loss_reflex", "hash_commit", "clock_win_stay"),
+)
 
 
-def subject(intact=0.8, shuffled=0.1, kept=1.0, seen=None, **more):
-    gains = {c: (intact if "feedback" not in c else shuffled) for c in conditions(T)}
-    out = {"fresh": split("fresh", gains, **more)}
-    out |= {r: split(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in SPLITS[1:]}
-    if seen is not None:
-        out["seen"] = split("seen", {"intact": seen}, seed=2)
-    return out
-
-
-def reference(gain=0.8, seen=None, splits=SPLITS):
-    out = {r: split(r, {"intact": gain}, spread=0.02, seed=3) for r in splits}
-    return out | ({"seen": split("seen", {"intact": seen}, spread=0.02, seed=4)} if seen is not None else {})
-
-
-REFERENCES = {"learner": reference(0.8)}
+@pytest.fixture(scope="module")
+def placed():
+    """The placements of several bandit subjects, which share the compiled references."""
+    found = mesascope.examine(ASKED, BANDIT, metrics="deletion", lifetimes=256, seed=11)
+    return {e.subject: e.placement for e in found}
 
 
 @pytest.mark.parametrize(
-    ("given", "level"),
+    ("name", "lowest", "highest"),
     [
-        ({"percept": 0.0, "carry": 0.0, "shuffled": 0.8, "spread": 0.0}, "inert"),
-        ({"percept": 0.4, "carry": 0.0, "shuffled": 0.8, "spread": 0.0}, "reactive"),
-        ({"percept": 0.4, "carry": 0.4, "shuffled": 0.8, "spread": 0.0}, "tracking"),
-        ({"kept": 0.2}, "acquiring"),
-        ({"kept": 1.0}, "general"),
+        ("two_loss_reflex:losses=5", "tracking", "tracking"),  # B1: its carry matters, though rarely at any one trial
+        ("checker", "tracking", "tracking"),  # B2: checks its past, and tells the task nothing older
+        ("checker:warmup=20", "tracking", "tracking"),
+        ("windowed:window=6", "tracking", "acquiring"),  # B3: its next act is worth as much by its last four
+        ("lagged_stay", "tracking", "tracking"),
+        ("greedy", "acquiring", "acquiring"),
+        ("recurrent:path=unlimited", "acquiring", "acquiring"),
+        ("part_time:until=45", "acquiring", "acquiring"),  # B5
+        ("ranked:rank=3", "acquiring", "acquiring"),  # B6
+        ("ranked:rank=1,code=clock", "acquiring", "acquiring"),
+        ("thompson:minimise=True", "acquiring", "acquiring"),
+        ("two_loss_reflex", "tracking", "tracking"),
+        ("clock_win_stay", "tracking", "tracking"),
+        ("hash_commit", "tracking", "acquiring"),
     ],
 )
-def test_each_rung_below_and_above_the_bank(given, level):
-    placed = place(subject(**given), REFERENCES, "unlimited")
-    assert (placed.level, placed.lowest, placed.highest) == (level, level, level)
-    assert placed.probability[level] == 1.0
+def test_what_each_is_by_construction_lies_in_its_interval(placed, name, lowest, highest):
+    found = placed[name]
+    assert RUNGS[lowest] <= RUNGS[found.lowest] <= RUNGS[found.highest] <= RUNGS[highest], found
 
 
-def test_general_needs_a_split_of_each_kind():
-    kept = {"shifted:low": 1.0, "exchanged:reversal": 0.1, "restructured:drift": 1.0}
-    placed = place(subject(kept=kept), REFERENCES, "unlimited")
-    assert placed.level == "acquiring" and placed.numbers["held"] == ["shifted", "restructured"]
-    assert "shifted, restructured" in placed.reason
+def test_a_level_carries_its_span(placed):
+    assert placed["two_loss_reflex"].span == "from its last 2 trials"
+    assert placed["lagged_stay"].span == "from its last 4 trials"
+    assert placed["lagged_stay:lag=5"].span == "from its last 5 trials"
+    assert placed["lagged_stay:lag=5"].text().startswith("acquiring (from its last 5 trials")
 
 
-def test_a_split_that_was_not_run_leaves_the_upper_end_open_and_is_named():
-    lived = {k: v for k, v in subject().items() if not k.startswith("exchanged")}
-    placed = place(lived, REFERENCES, "unlimited")
-    assert (placed.level, placed.lowest, placed.highest) == ("undetermined", "acquiring", "general")
-    assert "exchanged" in placed.reason
+def test_how_much_the_last_four_trials_give_is_said(placed):
+    for name, alone, whole in (("greedy", 0.75, 0.81), ("recurrent:path=unlimited", 0.74, 0.91)):
+        found = placed[name]
+        assert found.numbers["gain_by_last_trials"]["4"] == pytest.approx(alone, abs=0.05)
+        assert found.numbers["gain_fresh"] == pytest.approx(whole, abs=0.05)
+        assert "its last 4 trials alone give" in found.reason
 
 
-def test_a_reason_claims_nothing_that_was_not_run():
-    fresh_alone = {k: v for k, v in subject().items() if k == "fresh"}
-    placed = place(fresh_alone, REFERENCES, "unlimited")
-    assert "it had no bank of tasks to locate them in" in placed.reason
-    assert "kinds of changed split" not in placed.reason and "bank, each beside" not in placed.reason
-    references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.1, seen=0.9)}
-    assert "those of its bank, each beside its reference" in place(subject(seen=0.8), references, "bank:4@0").reason
-    unknown = place(subject(), REFERENCES, "unknown")
-    assert "is open" in unknown.reason and "as far as picking" not in unknown.reason
+def test_who_gives_up_is_said_to(placed):
+    assert "in the last half it gives up" in placed["part_time:until=45"].reason
 
 
-def test_a_split_that_is_only_reported_does_not_count():
-    lived = subject(kept=0.1)
-    lived["exchanged:random"] = split("exchanged:random", {"intact": 0.8})
-    lived["exchanged:random"].attrs["counted"] = False
-    references = {"learner": reference(0.8, splits=(*SPLITS, "exchanged:random"))}
-    assert "exchanged:random" not in place(lived, references, "unlimited").numbers["retention"]
+def test_another_goal_has_its_direction(placed):
+    assert {placed[name].direction for name in ("ranked:rank=3", "ranked:rank=1,code=clock")} == {"other"}
+    assert placed["thompson:minimise=True"].direction == "against" and placed["greedy"].direction == "for"
+    assert "another goal" in placed["ranked:rank=3"].text()
 
 
-def test_between_the_ideal_locator_and_any_learner_however_slow():
-    references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.4, seen=0.9)}
-    located = place(subject(intact=0.4, seen=0.9, shuffled=0.0), references, "bank:4@0")
-    assert located.level == "locating"
-    assert located.numbers["kept_by_locator"] == pytest.approx(0.4 / 0.9, rel=0.02)
-    assert located.numbers["position"] == pytest.approx(0.0, abs=0.05)
-    slow = place(subject(intact=0.3, seen=0.3, shuffled=0.0, kept=0.1), references, "bank:4@0")
-    assert slow.level == "acquiring" and slow.numbers["position"] == pytest.approx(1.0, abs=0.1)
+def test_reach_is_a_flag_and_no_rung(placed):
+    assert placed["recurrent:path=unlimited"].flags == {"far": "yes", "flexible": "no"}
+    assert placed["checker"].flags == {} and "general" not in placed["greedy"].probability
 
 
-def test_who_loses_on_fresh_tasks_is_placed_by_what_it_gains_on_seen_ones():
-    references = {"learner": reference(0.8, seen=0.8), "locator": reference(-0.3, seen=0.9)}
-    worse = place(subject(intact=-0.2, seen=0.9, shuffled=-0.6), references, "bank:4@0")
-    assert worse.level == "locating", worse
-    assert worse.numbers["position"] == pytest.approx((-0.2 + 0.3) / (0.9 + 0.3), abs=0.02)
-    blank = place(subject(intact=-0.2, seen=-0.1, shuffled=-0.6), references, "bank:4@0")
-    assert blank.lowest == "locating" and "nothing on seen tasks" in blank.reason
+def test_no_level_claims_nothing_or_no_difference(placed):
+    for found in placed.values():
+        assert not {"nothing", "no difference"} & set(found.reason.split("; ")), found.reason
+        assert "0.05" in found.reason or found.level != "undetermined"
 
 
-def test_a_bank_whose_locator_keeps_everything_cannot_tell():
-    references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.8, seen=0.8)}
-    placed = place(subject(seen=0.8), references, "bank:900@0")
-    assert placed.lowest == "locating" and placed.highest == "general" and "cannot tell" in placed.reason
+def test_numbers_are_those_of_the_prototype(placed):
+    """PLACEMENT3, section 5: gain, deletion and transplant, within three standard errors of a study of 256."""
+    for name, deletion, transplant in (("greedy", 0.139, 0.703), ("two_loss_reflex", 0.0, 0.002)):
+        numbers = placed[name].numbers
+        for key, value in (("deletion", deletion), ("transplant", transplant)):
+            assert abs(numbers[key] - value) < 3 * numbers[f"{key}_error"] + 0.02, (name, key, numbers[key])
 
 
-def test_unknown_training_tasks_are_at_least_locating_and_no_more():
-    placed = place(subject(), REFERENCES, "unknown")
-    assert (placed.level, placed.lowest) == ("undetermined", "locating")
-    assert "training tasks are unknown" in placed.reason
+def test_a_wrong_bank_label_is_doubtful():
+    """B8: the locator of one bank, said to be trained on another."""
+    bank, family = (f"{BANDIT},bank=4,bank_seed={seed}" for seed in (3, 5))
+    subject = mesascope.make("subjects", "locator", mesascope.make("families", bank))
+    found = mesascope.examine(subject, family, trained_on="bank:4@5", metrics="deletion", lifetimes=256).placement
+    assert found.level == "undetermined" and "label of its bank is doubtful" in found.reason, found
 
 
-def test_unknown_training_tasks_stay_unknown_where_the_family_has_a_bank():
-    references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.4, seen=0.9)}
-    for given in ({"intact": 0.4, "seen": 0.9, "shuffled": 0.0}, {"seen": 0.8}):
-        placed = place(subject(**given), references, "unknown")
-        assert (placed.level, placed.lowest) == ("undetermined", "locating")
-        assert placed.probability["undetermined"] == 1.0
+def test_old_trials_alone_tell_a_reflex_from_a_learner_where_tasks_have_parts():
+    subjects = ["associator:greedy=True", "last_cues:window=4"]
+    learner, reflex = mesascope.examine(subjects, "associations", metrics="deletion", lifetimes=128)
+    assert learner.placement.numbers["gain_old"] > 0.9 and abs(reflex.placement.numbers["gain_old"]) < 0.06
+    assert (learner.placement.level, reflex.placement.level) == ("acquiring", "tracking")
+    assert learner.placement.numbers["strict_bits"] > 20 and "would have to hold 2^" in learner.placement.reason
 
 
-def test_a_bank_of_one_has_no_position():
-    references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.4, seen=0.9)}
-    placed = place(subject(intact=0.4, seen=0.9, shuffled=0.0), references, "bank:1@0")
-    assert placed.lowest == "locating" and "bank of one" in placed.reason and "position" not in placed.numbers
+def test_bits_need_no_label():
+    """More bits than one of so many tasks can tell are acquired, whatever the subject was trained on."""
+    for said, level in (("at-most:100000", "acquiring"), ("unknown", "undetermined")):
+        found = mesascope.examine("associator", "associations", trained_on=said, metrics="deletion", lifetimes=128)
+        assert found.placement.level == level, found.placement
+        assert found.trials["fresh"].attrs["trained_on"] == said
 
 
-def test_nothing_to_gain_is_said():
-    lived = subject()
-    lived["fresh"]["best"] = lived["fresh"]["chance"]
-    with pytest.raises(MesascopeError, match="no more than chance"):
-        place(lived, REFERENCES, "unlimited")
+@pytest.mark.parametrize(("part", "expected"), [(0.5, 0.782), (0.95, 3.592), (0.99, float("inf"))])
+def test_span_is_linear_in_log_trials(part, expected):
+    assert span([0.6, 0.8, 0.98], (1, 2, 4), part) == pytest.approx(expected, abs=0.001)
 
 
-def test_a_subject_that_goes_against_the_pay_off_acquires_against_it():
-    against = {"learner against": reference(-0.8)}
-    placed = place(subject(intact=-0.8, shuffled=0.0, kept=0.1), {**REFERENCES, **against}, "unlimited")
-    assert (placed.level, placed.direction) == ("acquiring", "against")
+def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
+    labels = ["intact", *(f"past_transplanted_once:of=4,replicate={r}" for r in (0, 1))]
+    found = rollout("two_loss_reflex", BANDIT, lifetimes=512, seed=5, conditions=labels)
+    values = transplanted(found, counted(found, 4))
+    assert abs(values.mean()) < 3.5 * values.std() / np.sqrt(len(values))
 
 
-def test_a_benefit_at_its_bar_is_undetermined_with_the_lifetimes_that_would_settle_it():
-    placed = place(subject(intact=0.30, shuffled=0.23, spread=0.3, kept=0.1), REFERENCES, "unlimited")
-    assert placed.level == "undetermined" and placed.lowest == "tracking" and placed.direction == "none"
-    assert LADDER.index(placed.highest) >= LADDER.index("acquiring")
-    assert "lifetimes" in placed.reason
-    assert sum(placed.probability.values()) == pytest.approx(1)
-
-
-def test_the_constants_act():
-    strict = place(subject(intact=0.3, shuffled=0.2, spread=0.0), REFERENCES, "unlimited", Rule(smallest_benefit=0.2))
-    assert strict.level == "tracking" and strict.rule.smallest_benefit == 0.2
+def test_families_that_cannot_judge_single_acts_are_placed_by_the_first_rule():
+    family = mesascope.make("families", "tabular_mdp:trials=6,steps=4")
+    assert any(c.startswith("feedback_shuffled") for c in conditions(family))
+    found = mesascope.examine("psrl", family, metrics="performance", lifetimes=64).placement
+    assert "general" not in found.probability and found.highest in RUNGS and found.highest != "general"
 
 
 def test_what_is_missing_is_named():
     with pytest.raises(MesascopeError, match="fresh split"):
-        place({"seen": split("seen", {"intact": 1.0})}, {}, "unknown")
-    bare = {"fresh": split("fresh", {"intact": 1.0})}
-    with pytest.raises(MesascopeError, match="feedback_shuffled"):
-        place(bare, {}, "unknown")
+        place({}, {}, "unknown")
+    intact = rollout("uniform", "bernoulli_bandit:arms=2,trials=12", lifetimes=64)
+    with pytest.raises(MesascopeError, match="past_deleted_once"):
+        place({"fresh": intact}, {}, "unknown")
+
+
+def test_the_constants_act():
+    strict = Rule(smallest_benefit=0.9)
+    found = mesascope.examine("thompson", BANDIT, metrics="performance", lifetimes=64, rule=strict, splits="fresh")
+    assert found.placement.lowest == "tracking" and found.placement.rule.smallest_benefit == 0.9

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from mesascope import catalogue
-from mesascope.questions.spectrum.placement import LADDER
+from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.validation import ladder as validation
 
 HELD_ELSEWHERE = ("pong", "tabular_mdp", "word_labels")  # by the tests of these families
@@ -25,9 +25,10 @@ def test_known_answers_are_read_right():
 
 def test_every_scripted_subject_has_its_truth():
     told = tomllib.loads(validation.TRUTH.read_text())
+    hostile = tomllib.loads(validation.HOSTILE.read_text())["subjects"]
     truths = validation.TRUTH.parents[1].glob("questions/*/axis.toml")
     axes = [tomllib.loads(p.read_text())["subjects"] for p in truths]
-    rows = [row for table in (told["subjects"], *axes) for row in table.items()]
+    rows = [row for table in (told["subjects"], hostile, *axes) for row in table.items()]
     named = {row.get("subject", name).partition(":")[0] for name, row in rows}
     there = {name: catalogue.module("subjects", name) for name in catalogue.names("subjects")}
     adapters = {"function", *(name for name, module in there.items() if hasattr(module, "opens"))}
@@ -46,9 +47,9 @@ def reading(lowest, highest, direction="for"):
     ("lowest", "highest", "direction", "verdict"),
     [
         ("acquiring", "acquiring", "for", "right"),
-        ("locating", "general", "for", "undetermined"),
+        ("locating", "acquiring", "for", "undetermined"),
         ("tracking", "acquiring", "none", "undetermined"),
-        ("general", "general", "for", "wrong"),
+        ("acquiring", "acquiring", "other", "wrong"),
         ("tracking", "tracking", "none", "wrong"),
         ("acquiring", "acquiring", "against", "wrong"),
     ],

@@ -13,7 +13,7 @@ from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 GIVES = ("logits", "probabilities", "values")
-SIZES = (2, 3)  # two batch sizes; the axis that changes with them is the batch axis of a state or output
+SIZES = (2, 3)  # two batch sizes: in a state or output, the axis that changes with them is the batch axis
 
 _choose = jax.jit(choose)
 
@@ -34,7 +34,7 @@ class Foreign(NamedSubject):
     traceable: ClassVar = False
 
     def choose(self, key: jax.Array, scores: np.ndarray, gives: str) -> Response:
-        """Responds according to outputs [N, K] of a kind in GIVES; real actions are the outputs themselves."""
+        """Chooses actions from outputs [N, K] of a kind in GIVES; real actions are the outputs themselves."""
         if self.observe.choices is None:
             return Response(scores[:, 0].astype(np.float32), None)
         return _draw_response(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
@@ -49,8 +49,8 @@ def _draw_response(key: jax.Array, scores: np.ndarray, gives: str, stochastic: b
         )
     if gives == "logits" and stochastic:
         top = scores - scores.max(-1, keepdims=True)
-        stated = top - np.log(np.exp(top).sum(-1, keepdims=True))
-        return _choose(key, stated.astype(np.float32))
+        log_probs = top - np.log(np.exp(top).sum(-1, keepdims=True))
+        return _choose(key, log_probs.astype(np.float32))
     if gives == "probabilities" and stochastic:
         if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
             raise MesascopeError("The network's probabilities do not sum to 1.", "Set gives=logits or gives=values.")
@@ -96,7 +96,7 @@ class FileKind(NamedTuple):
             raise MesascopeError(f"There is no file {path!r}.", self.if_missing) from None
         except OSError as error:
             raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.if_missing) from None
-        except Exception as error:  # whatever the reader of the broken part raises
+        except Exception as error:  # a reader may raise anything on a broken file
             kind, message = type(error).__name__, str(error).strip()
-            plain = message and isinstance(error, ValueError)
-            raise self.broken(path, message if plain else f"{kind}: {message or 'no message'}") from None
+            is_value_error = message and isinstance(error, ValueError)
+            raise self.broken(path, message if is_value_error else f"{kind}: {message or 'no message'}") from None

@@ -37,16 +37,16 @@ class Function(NamedSubject):
     def respond(self, key, carry, percept: Percept):
         """Calls the function with copies and checks its result."""
         n = len(percept.action)
-        seen = {k: np.array(v) for k, v in percept._asdict().items()}
+        copied = {k: np.array(v) for k, v in percept._asdict().items()}
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         state = _copy_state(self.name, carry)
         try:
-            answer = self.function(seen, state, rng)
+            answer = self.function(copied, state, rng)
         except Exception as error:
             raise MesascopeError(
                 f"{self.name} raised {type(error).__name__}: {error}.",
-                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(seen['trial'][0])}, state "
-                f"{'None' if carry is None else 'as it returned it'}; percept contains {', '.join(seen)}.",
+                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(copied['trial'][0])} and "
+                f"{'no state' if carry is None else 'its last state'}; percept contains {', '.join(copied)}.",
             ) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise MesascopeError(
@@ -72,8 +72,8 @@ def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.
     if choices is not None and array.shape == (n, choices) and array.dtype.kind in "fiu":
         return _draw(name, array.astype(float), rng)
     if array.shape != (n,):
-        either = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
-        raise wrong_answer(f"an array of shape {array.shape}", f"Return actions of shape ({n},){either}.")
+        or_probabilities = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
+        raise wrong_answer(f"an array of shape {array.shape}", f"Return actions of shape ({n},){or_probabilities}.")
     if choices is None:
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise wrong_answer("an action that is not a number", "Return finite numbers.")
@@ -82,18 +82,18 @@ def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.
         raise wrong_answer(f"actions of type {array.dtype}")
     if not np.isfinite(array).all():
         raise wrong_answer("an action that is not a number")
-    if (broken := array != np.round(array)).any():
-        raise wrong_answer(f"the action {array[broken][0]}")
-    if (beyond := (array < 0) | (array >= choices)).any():
-        raise wrong_answer(f"the action {int(array[beyond][0])}", f"Actions run from 0 to {choices - 1}.")
+    if (is_fraction := array != np.round(array)).any():
+        raise wrong_answer(f"the action {array[is_fraction][0]}")
+    if (out_of_range := (array < 0) | (array >= choices)).any():
+        raise wrong_answer(f"the action {int(array[out_of_range][0])}", f"Actions run from 0 to {choices - 1}.")
     return Response(array.astype(np.int32), None)
 
 
 def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
     """Draws actions from probabilities [N, K]."""
-    invalid = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
-    if invalid.any():
-        row = int(np.argmax(invalid))
+    is_invalid = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
+    if is_invalid.any():
+        row = int(np.argmax(is_invalid))
         raise MesascopeError(
             f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}.",
             "They need to be finite, not negative and sum to 1.",
@@ -118,7 +118,7 @@ def _check_state(name: str, state: Any, n: int) -> Any:
 def _copy_state(name: str, state: Any) -> Any:
     try:
         return copy_carry(state)
-    except Exception as error:  # whatever an object raises
+    except Exception as error:  # copying an object may raise anything
         raise MesascopeError(
             f"An object in the state of {name} cannot be copied: {type(error).__name__}: {error}.",
             "Put only changing data into the state; keep locks, files, generators and networks in the function itself.",
@@ -132,7 +132,7 @@ def wrap(function: Callable[..., Any], family: Family, name: str = "", trained_o
 
 
 def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
-    """Your own Python function, returned by the factory(family) that `path` names as package.module:factory.
+    """Your own Python function, which the factory that `path` names returns.
 
     Args:
         family: the argument of the factory.

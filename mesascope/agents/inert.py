@@ -69,7 +69,7 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined]  # pyright: igno
         return type("Named", (Inert,), {"origin": (str(module), str(name))})
 
     def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError("it refers to something outside")
+        raise pickle.UnpicklingError("it refers to an object outside the file")
 
     def load_bytearray8(self) -> None:
         """Reads only the bytes that exist; the standard method would allocate as many as the file declares."""
@@ -81,13 +81,13 @@ _Reader.dispatch[pickle.BYTEARRAY8[0]] = _Reader.load_bytearray8
 
 def _guard_keys(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
     """Makes the reader refuse nested tuples as keys, because hashing them could take exponential time."""
-    usual = _Reader.dispatch[getattr(pickle, name)[0]]
+    standard_load = _Reader.dispatch[getattr(pickle, name)[0]]
 
     def load(reader: Any) -> None:
         for key in keys(reader.stack):
             if isinstance(key, tuple | frozenset) and any(isinstance(x, tuple | frozenset) for x in key):
-                raise pickle.UnpicklingError("a key of it is nested")
-        usual(reader)
+                raise pickle.UnpicklingError("one of its dictionary keys is nested")
+        standard_load(reader)
 
     _Reader.dispatch[getattr(pickle, name)[0]] = load
 
@@ -118,13 +118,13 @@ class _Tensors(_Reader):
         return Stored(*pid) if isinstance(pid, tuple) else super().persistent_load(pid)
 
 
-def tensors(data: bytes, after: int = 0) -> Any:
-    """The content of a pickle that may refer to numbers outside it; in the file, `after` other pickles precede it.
+def read_tensors(data: bytes, skip: int = 0) -> Any:
+    """The content of a pickle that may refer to numbers outside it; in the file, it follows `skip` other pickles.
 
     Raises:
         ValueError: it is broken, larger than LARGEST, nested too deeply, or expands to too many values.
     """
-    return _load(data, _Tensors, after)
+    return _load(data, _Tensors, skip)
 
 
 def read(data: bytes, label: str) -> Any:
@@ -139,14 +139,14 @@ def read(data: bytes, label: str) -> Any:
         raise MesascopeError(f"{label} is not a valid pickle: {error}.", "Copy or save the file again.") from None
 
 
-def _load(data: bytes, kind: Any, after: int = 0) -> Any:
+def _load(data: bytes, kind: Any, skip: int = 0) -> Any:
     if len(data) > LARGEST:
         raise ValueError(f"it has {len(data):,} bytes")
     file, found = io.BytesIO(data), None
     try:
-        for _ in range(after + 1):
+        for _ in range(skip + 1):
             found = kind(file).load()
-    except Exception as error:  # whatever the reader of the broken part raises
+    except Exception as error:  # a reader may raise anything on a broken file
         raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from None
     limits.check_nesting(found, describe_value)
     return found
@@ -170,7 +170,7 @@ def to_array(value: Any) -> Any:
     if (origin := find_reference(value)) and origin[0] == "numpy":
         return _parse_dtype(origin[1])
     if not isinstance(value, Inert) or value.origin[0].partition(".")[0] != "numpy":
-        raise ValueError("it is not made of numbers")
+        raise ValueError("it does not consist of numbers")
     name = value.origin[1]
     if name == "dtype":
         return _parse_dtype(value.args[0])
@@ -201,7 +201,7 @@ def _fill_array(data: Any, shape: tuple[int, ...], kind: np.dtype, fortran: bool
     elif isinstance(data, Inert) and data.origin[1] == "bytes" and not data.args:
         data = b""
     if not isinstance(data, bytes | bytearray):
-        raise ValueError("its bytes are not there")
+        raise ValueError("its bytes are missing")
     if math.prod(shape) * kind.itemsize != len(data):
         raise ValueError("its bytes do not fill its shape")
     return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C").copy()

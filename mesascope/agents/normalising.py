@@ -30,10 +30,10 @@ class Statistics:
     clip: float
     epsilon: float
 
-    def __call__(self, seen: np.ndarray) -> np.ndarray:
+    def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Normalises observations [N, ...] as in training."""
-        moved = (seen - self.mean) / np.sqrt(self.var + self.epsilon)
-        return np.clip(moved, -self.clip, self.clip).astype(np.float32)
+        normalised = (observations - self.mean) / np.sqrt(self.var + self.epsilon)
+        return np.clip(normalised, -self.clip, self.clip).astype(np.float32)
 
 
 def find_statistics(path: str | os.PathLike) -> list[str]:
@@ -61,7 +61,7 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
         clip, epsilon = (float(_inert.to_array(content.state[k])) for k in ("clip_obs", "epsilon"))
     if mean.shape != shape or var.shape != shape:
         raise MesascopeError(
-            f"{path!r} is for observations of shape {mean.shape}, the agent's are {shape}.",
+            f"{path!r} is for observations of shape {mean.shape}; the agent's have shape {shape}.",
             f"Name its own file with normalize=FILE, or add normalize={NONE}.",
         )
     if not (np.isfinite(mean).all() and (var >= 0).all() and np.isfinite(var).all() and clip > 0):

@@ -38,8 +38,8 @@ class Observer(NamedTuple):
     @property
     def width(self) -> int:
         """F, the number of features."""
-        wide = {"observation": self.shown, "action": self.choices or 1}
-        return sum(wide.get(part, 1) for part in self.observes)
+        widths = {"observation": self.shown, "action": self.choices or 1}
+        return sum(widths.get(part, 1) for part in self.observes)
 
     @property
     def text(self) -> str:
@@ -92,14 +92,14 @@ def make_observer(family: Family, observes: str = ALL, width: int | None = None)
             )
         return observer
     options = [Observer(tuple(t.split("+")), *sizes) for t in (ALL, SHOWN)]
-    fitting = [o for o in options if width in (None, o.width)]
-    if not fitting or not fitting[0].width:
+    matches = [o for o in options if width in (None, o.width)]
+    if not matches or not matches[0].width:
         widths = " and ".join(f"{o.width} observed as {o.text}" for o in options)
         raise MesascopeError(
             f"The network takes {width} numbers; {family.name} gives {widths}.",
             f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}, or run it on its own family.",
         )
-    return fitting[0]
+    return matches[0]
 
 
 def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str = ALL) -> np.ndarray:

@@ -99,8 +99,8 @@ class Onnx(Foreign):
         """Runs the network once for all lifetimes, or several times if its batch size is fixed."""
         x, starts = self.observe(percept), np.asarray(percept.first)[:, None]
         fed = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
-        scores, *after = self._run(fed)
-        state = {port.name: rows for port, rows in zip(self.state, after, strict=True)}
+        scores, *next_state = self._run(fed)
+        state = {port.name: rows for port, rows in zip(self.state, next_state, strict=True)}
         return state, self.choose(key, scores, self.gives)
 
     def _run(self, fed: list[np.ndarray]) -> list[np.ndarray]:
@@ -131,9 +131,9 @@ def run_session(
     Raises:
         MesascopeError: the network raised an error on its inputs.
     """
-    named = {port.name: port.fill(rows) for port, rows in zip(inputs, fed, strict=True)}
+    feeds = {port.name: port.fill(rows) for port, rows in zip(inputs, fed, strict=True)}
     try:
-        return [np.asarray(x) for x in session.run([port.name for port in outputs], named)]
+        return [np.asarray(x) for x in session.run([port.name for port in outputs], feeds)]
     except Exception as error:  # onnxruntime's own
         raise MesascopeError(
             f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
@@ -189,20 +189,20 @@ def subject(
     outputs = {p.name: p for p in (_read_port(path, x, "output") for x in session.get_outputs())}
     sees = _find_port(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
     starts = next((p for name, p in inputs.items() if name.lower() in STARTS and p.width == 1), None)
-    taking = [p for p in inputs.values() if p not in (sees, starts)]
-    after = _next_states(path, state, taking, outputs, logits)
-    giving = [o for o in outputs.values() if o not in after]
-    if not giving:
+    state_inputs = [p for p in inputs.values() if p not in (sees, starts)]
+    state_outputs = _match_states(path, state, state_inputs, outputs, logits)
+    other_outputs = [o for o in outputs.values() if o not in state_outputs]
+    if not other_outputs:
         raise MesascopeError(
-            f"{path!r} gives no logits: its outputs are {', '.join(outputs)}, all of them state.",
+            f"{path!r} gives no logits; its outputs are {', '.join(outputs)}, which are all states.",
             "Export the logits as an output too.",
         )
-    scores = _find_port(path, "output", logits, outputs) if logits else giving[0]
+    scores = _find_port(path, "output", logits, outputs) if logits else other_outputs[0]
     watch = make_observer(family, observes, None if 0 in sees.rest else sees.width)
     sees = sees._replace(shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape)))
-    ports = (sees, *taking, *([starts] if starts else []))
-    results = _measure_outputs(session, path, ports, [scores, *after], watch.width)
-    for port, out in zip(taking, results[1:], strict=True):
+    ports = (sees, *state_inputs, *([starts] if starts else []))
+    results = _measure_outputs(session, path, ports, [scores, *state_outputs], watch.width)
+    for port, out in zip(state_inputs, results[1:], strict=True):
         if out.width != port.width:
             raise MesascopeError(
                 f"{path!r} takes {port.width} numbers in {port.name!r} and gives {out.width} in {out.name!r}.",
@@ -210,7 +210,7 @@ def subject(
             )
     if results[0].width != (family.choices or 1):
         raise MesascopeError(
-            f"{path!r} gives {results[0].width} numbers in {results[0].name!r}, {family.name} has "
+            f"{path!r} gives {results[0].width} numbers in {results[0].name!r}; {family.name} has "
             f"{family.choices or 'real-valued'} actions.",
             f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family.",
         )
@@ -223,7 +223,7 @@ def subject(
         inputs=ports,
         outputs=results,
         graph=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
-        weights=_onnx_file.weights(path, model),
+        weights=_onnx_file.hash_weights(path, model),
         gives=gives,
         stochastic=stochastic,
         epsilon=epsilon,
@@ -236,10 +236,10 @@ def _read_port(path: str, tensor: Any, role: str) -> Port:
             f"The {role} {tensor.name!r} of {path!r} is {tensor.type}.", "Export it with plain tensors."
         )
     shape = tuple(x if isinstance(x, int) and x > 0 else 0 for x in tensor.shape)
-    free = [i for i, size in enumerate(shape) if not size]
-    axis = free[0] if free else (1 if len(shape) == 3 else 0)
+    free_axes = [i for i, size in enumerate(shape) if not size]
+    axis = free_axes[0] if free_axes else (1 if len(shape) == 3 else 0)
     if not shape:
-        raise MesascopeError(f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it an axis of the batch.")
+        raise MesascopeError(f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it a batch axis.")
     return Port(tensor.name, shape, TYPES[tensor.type], axis)
 
 
@@ -249,34 +249,34 @@ def _find_port(path: str, role: str, name: str, ports: dict[str, Port]) -> Port:
     return ports[name]
 
 
-def _next_states(path: str, typed: str, taking: list[Port], outputs: dict[str, Port], logits: str) -> list[Port]:
+def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[str, Port], logits: str) -> list[Port]:
     """Finds, for each input of the state, the output that contains its next value.
 
     Raises:
         MesascopeError: an input has no matching output; the message names it.
     """
-    pairs = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, typed.split("+"))}
-    unknown = sorted(pairs.keys() - {p.name for p in taking})
-    if unknown:
-        valid_names = ", ".join(p.name for p in taking) or "none"
-        raise MesascopeError(f"{path!r} has no input of a state {unknown[0]!r}.", f"There are: {valid_names}.")
+    pairs = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, spec.split("+"))}
+    unknown_names = sorted(pairs.keys() - {p.name for p in state_inputs})
+    if unknown_names:
+        valid_names = ", ".join(p.name for p in state_inputs) or "none"
+        raise MesascopeError(f"{path!r} has no state input {unknown_names[0]!r}.", f"There are: {valid_names}.")
     candidates = [o for o in outputs.values() if o.name != logits]
-    free = candidates[1:] if not logits and len(candidates) > 1 else candidates if logits else []
-    result, lacking = [], []
-    for i, port in enumerate(taking):
-        close = [o for o in free if port.name.lower() in o.name.lower()]
+    unpaired = candidates[1:] if not logits and len(candidates) > 1 else candidates if logits else []
+    result, unmatched = [], []
+    for i, port in enumerate(state_inputs):
+        similar = [o for o in unpaired if port.name.lower() in o.name.lower()]
         if port.name in pairs:
             result.append(_find_port(path, "output", pairs[port.name], outputs))
-        elif len(close) == 1:
-            result.append(close[0])
-        elif len(free) == len(taking):
-            result.append(free[i])
+        elif len(similar) == 1:
+            result.append(similar[0])
+        elif len(unpaired) == len(state_inputs):
+            result.append(unpaired[i])
         else:
-            lacking.append(port.name)
-    if lacking:
+            unmatched.append(port.name)
+    if unmatched:
         raise MesascopeError(
-            f"{path!r} takes the state {', '.join(map(repr, lacking))} and gives none back: "
-            f"outputs are missing; there are only {', '.join(outputs)}.",
+            f"{path!r} takes the state {', '.join(map(repr, unmatched))} but does not return it: "
+            f"its only outputs are {', '.join(outputs)}.",
             "Export the next state as an output too, or pair them with state=input>output.",
         )
     return result
@@ -299,14 +299,14 @@ def _measure_outputs(
     result = []
     for port, *seen in zip(outputs, *shapes, strict=True):
         if any(len(s) != len(seen[0]) for s in seen):
-            raise MesascopeError(f"The output {port.name!r} of {path!r} changes its rank.", "Export it again.")
-        moved = [i for i, axis in enumerate(zip(*seen, strict=True)) if axis == sizes]
-        if not moved or (not fixed and len(moved) != 1):
+            raise MesascopeError(f"The output {port.name!r} of {path!r} has no fixed rank.", "Export it again.")
+        batch_axes = [i for i, axis in enumerate(zip(*seen, strict=True)) if axis == sizes]
+        if not batch_axes or (not fixed and len(batch_axes) != 1):
             raise MesascopeError(
-                f"The output {port.name!r} of {path!r} has shape {seen[0]} for {sizes[0]} lifetimes: no row for each.",
+                f"The output {port.name!r} of {path!r} has shape {seen[0]} for {sizes[0]} lifetimes, not one row each.",
                 "Export it with a free batch axis.",
             )
-        axis = port.axis if port.axis in moved else moved[0]
+        axis = port.axis if port.axis in batch_axes else batch_axes[0]
         shape = tuple(0 if i == axis and not fixed else x for i, x in enumerate(seen[-1]))
         result.append(port._replace(axis=axis, shape=shape))
     return tuple(result)

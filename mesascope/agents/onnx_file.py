@@ -28,7 +28,7 @@ def read(path: str) -> Any:
     onnx = require("onnx", "onnx")
     with ONNX.reading(path):
         if (size := os.path.getsize(path)) > LARGEST:
-            raise MesascopeError(f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep weights beside it.")
+            raise MesascopeError(f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep the weights beside it.")
         model = onnx.load_model_from_string(Path(path).read_bytes())
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise ONNX.broken(path, "it contains no graph")
@@ -38,18 +38,19 @@ def read(path: str) -> Any:
     return model
 
 
-def weights(path: str, model: Any) -> dict[str, str]:
+def hash_weights(path: str, model: Any) -> dict[str, str]:
     """The hash of every weight by its name, including weights in files beside the model."""
     numpy_helper = require("onnx.numpy_helper", "onnx")
     folder = str(Path(path).resolve().parent)
     try:
-        arrays = {t.name or f"constant {i}": numpy_helper.to_array(t, folder) for i, t in enumerate(tensors(model))}
+        to_array = numpy_helper.to_array
+        arrays = {t.name or f"constant {i}": to_array(t, folder) for i, t in enumerate(list_tensors(model))}
     except Exception as error:
         raise ONNX.broken(path, f"a weight cannot be read: {error}") from None
     return {name: digest(value) for name, value in sorted(arrays.items()) if value.dtype.kind in "fiubc"}
 
 
-def tensors(model: Any) -> Iterator[Any]:
+def list_tensors(model: Any) -> Iterator[Any]:
     """Yields every tensor of a model: initialisers and constants, including those in subgraphs and functions."""
     for graph in _list_graphs(model):
         yield from getattr(graph, "initializer", ())
@@ -66,31 +67,31 @@ def tensors(model: Any) -> Iterator[Any]:
 
 def _list_graphs(model: Any) -> Iterator[Any]:
     """Yields a model's graph, nested graphs, functions and training graphs."""
-    waiting = [model.graph, *model.functions]
-    waiting += [g for t in model.training_info for g in (t.initialization, t.algorithm)]
-    while waiting:
-        graph = waiting.pop()
+    queue = [model.graph, *model.functions]
+    queue += [g for t in model.training_info for g in (t.initialization, t.algorithm)]
+    while queue:
+        graph = queue.pop()
         yield graph
         for node in graph.node:
             for attribute in node.attribute:
-                waiting += [attribute.g] if attribute.HasField("g") else []
-                waiting += list(attribute.graphs)
+                queue += [attribute.g] if attribute.HasField("g") else []
+                queue += list(attribute.graphs)
 
 
 def _refuse_outside(path: str, model: Any) -> None:
     """Raises `MesascopeError` if weights would be read from outside the model's folder or beyond a file's end."""
     folder = Path(path).resolve().parent
-    for tensor in tensors(model):
+    for tensor in list_tensors(model):
         reference = {entry.key: entry.value for entry in tensor.external_data}
         if tensor.data_location != 1 and not reference:
             continue
         place = reference.get("location", "")
         parts = PureWindowsPath(place)  # splits at both kinds of slashes
-        inside = place and not parts.anchor and ".." not in parts.parts
-        if not inside or not (folder / place).resolve().is_relative_to(folder):
+        is_inside = place and not parts.anchor and ".." not in parts.parts
+        if not is_inside or not (folder / place).resolve().is_relative_to(folder):
             raise MesascopeError(
-                f"{path!r} stores the weight {tensor.name!r} outside its folder, in {place!r}; that is not read.",
-                "Move that file beside it and export with a bare file name, or keep the weights inside.",
+                f"{path!r} stores the weight {tensor.name!r} outside its folder, in {place!r}; that file is not read.",
+                "Move that file beside it and export with a bare file name, or keep the weights in the model.",
             )
         if not (folder / place).is_file():
             raise MesascopeError(
@@ -101,7 +102,7 @@ def _refuse_outside(path: str, model: Any) -> None:
         try:
             offset, length = int(reference.get("offset", 0)), int(reference.get("length", 0))
         except ValueError:
-            raise ONNX.broken(path, f"the weight {tensor.name!r} is at no number") from None
+            raise ONNX.broken(path, f"the weight {tensor.name!r} has a position that is not a number") from None
         if offset < 0 or length < 0 or offset + length > size:
             raise ONNX.broken(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
 
@@ -115,23 +116,23 @@ def _refuse_large(path: str, model: Any) -> None:
         raise ONNX.broken(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
     graphs = [g for g in _list_graphs(inferred) if hasattr(g, "initializer")]
     shapes = [v.type.tensor_type.shape.dim for g in graphs for v in (*g.value_info, *g.output)]
-    shapes += [t.dims for t in tensors(model)]
-    largest = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
-    if largest > LARGEST // 8:
-        raise ONNX.broken(path, f"it would make {largest:,} numbers at once")
+    shapes += [t.dims for t in list_tensors(model)]
+    size = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
+    if size > LARGEST // 8:
+        raise ONNX.broken(path, f"it would allocate {size:,} numbers at once")
 
 
 def _refuse_operators(path: str, model: Any) -> None:
     """Raises `MesascopeError` if the model needs operators from a custom library."""
-    own = {(f.domain, f.name) for f in model.functions}
-    required = {(node.domain, node.op_type) for graph in _list_graphs(model) for node in graph.node}
+    own_functions = {(f.domain, f.name) for f in model.functions}
+    operators = {(node.domain, node.op_type) for graph in _list_graphs(model) for node in graph.node}
     foreign = sorted(
         f"{domain or 'ai.onnx'}:{name}"
-        for domain, name in required - own
+        for domain, name in operators - own_functions
         if domain not in KNOWN or name in REACHING_OUT
     )
     if foreign:
         raise MesascopeError(
-            f"{path!r} needs operators of a library: {', '.join(foreign[:8])}. Custom libraries are never loaded.",
+            f"{path!r} needs custom operators: {', '.join(foreign[:8])}. Custom libraries are never loaded.",
             "Export it with standard operators only.",
         )

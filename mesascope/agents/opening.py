@@ -33,8 +33,8 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
         return catalogue.make(kind, spec, *family, **settings)
     home = open_family(*family) if family else open_family(default_family([spec], trust))
     if settings:
-        trusted = catalogue.trust_setting(kind, catalogue.parse_spec(spec)[0], trust)
-        return catalogue.make(kind, spec, home, **trusted, **settings)
+        trust_setting = catalogue.trust_setting(kind, catalogue.parse_spec(spec)[0], trust)
+        return catalogue.make(kind, spec, home, **trust_setting, **settings)
     return open_subject(spec, home, trust)
 
 
@@ -52,28 +52,28 @@ def open_family(family: Family | str) -> Family:
 def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Subject]:
     """Opens one or several subjects; the keys of a mapping become their names, and equal names get numbers."""
     if isinstance(subjects, Mapping):
-        opened = [rename(open_subject(s, family, trust), name) for name, s in subjects.items()]
+        result = [rename(open_subject(s, family, trust), name) for name, s in subjects.items()]
     else:
-        several = subjects if isinstance(subjects, list | tuple) else [subjects]
-        opened = [open_subject(s, family, trust) for s in several]
-    if not opened:
+        subject_list = subjects if isinstance(subjects, list | tuple) else [subjects]
+        result = [open_subject(s, family, trust) for s in subject_list]
+    if not result:
         raise MesascopeError("There is no subject.", "Name one, such as 'thompson'.")
-    names = {one.name for one in opened}
-    for i, one in enumerate(opened):
-        if one.name in {other.name for other in opened[:i]}:
+    names = {one.name for one in result}
+    for i, one in enumerate(result):
+        if one.name in {other.name for other in result[:i]}:
             name = next(n for n in (f"{one.name}-{k}" for k in itertools.count(2)) if n not in names)
             names.add(name)
-            opened[i] = rename(one, name)
-    return opened
+            result[i] = rename(one, name)
+    return result
 
 
 def rename(subject: Subject, name: str) -> Subject:
     """A copy of the subject with another name for the reports."""
     if not name or not name.isprintable():
         raise MesascopeError(f"{name!r} cannot be the name of a subject.", "Give a name of printable characters.")
-    renamed = copy.copy(subject)
-    object.__setattr__(renamed, "name", name)
-    return renamed
+    result = copy.copy(subject)
+    object.__setattr__(result, "name", name)
+    return result
 
 
 def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
@@ -95,9 +95,9 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
         return catalogue.make("subjects", find_adapter(spec), family, path=spec)
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
-        spec, called = _split_name(spec, name)
-        opened = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
-        return opened if called is None else rename(opened, called)
+        spec, given_name = _split_name(spec, name)
+        result = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
+        return result if given_name is None else rename(result, given_name)
     if Path(spec).is_file():
         name = find_adapter(spec)
         return catalogue.make("subjects", name, family, path=spec, **catalogue.trust_setting("subjects", name, trust))
@@ -109,8 +109,8 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
 
 def _refuse_missing(spec: str) -> None:
     """Raises `MesascopeError` if a text can only name a file and there is no such file."""
-    named = os.sep in spec or (Path(spec).suffix and ":" not in spec and "=" not in spec)
-    if named and not Path(spec).is_file():
+    is_path = os.sep in spec or (Path(spec).suffix and ":" not in spec and "=" not in spec)
+    if is_path and not Path(spec).is_file():
         raise MesascopeError(f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory.")
 
 
@@ -119,9 +119,9 @@ def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
     if "name=" not in spec or "name" in catalogue.settings(catalogue.factory("subjects", subject)):
         return spec, None
     settings = catalogue.parse_spec(spec)[1]
-    called = settings.pop("name", None)
-    rest = ",".join(f"{k}={v}" for k, v in settings.items())
-    return f"{subject}:{rest}" if rest else subject, called
+    given_name = settings.pop("name", None)
+    other_settings = ",".join(f"{k}={v}" for k, v in settings.items())
+    return f"{subject}:{other_settings}" if other_settings else subject, given_name
 
 
 def default_family(subjects: Sequence[Any], trust: bool = False) -> str:

@@ -59,9 +59,9 @@ class SB3(TorchSubject):
             x = np.concatenate([np.asarray(carry[FRAMES]), x[:, None]], axis=1)
             frames[FRAMES] = x[:, 1:]
         starts = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
-        with _torch.no_grad_seeded(_torch.seed_of(key)), run_hooked(self.module, self.hooks) as hooked:
+        with _torch.no_grad_seeded(_torch.make_seed(key)), run_hooked(self.module, self.hooks) as hook_outputs:
             scores, gives, state = self._call(x, carry, np.asarray(starts, np.float32))
-        return self.pack_carry(state, hooked, len(x)) | frames, self.choose(key, scores, gives)
+        return self.pack_carry(state, hook_outputs, len(x)) | frames, self.choose(key, scores, gives)
 
     def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
         """Calls the policy on observations; returns its outputs, their kind, and its next state."""
@@ -99,7 +99,7 @@ class SB3(TorchSubject):
     def untrained(self, seed: int) -> Self:
         """A policy of the same shape, with weights as they are before training."""
         spaces = (self.module.observation_space, self.module.action_space)
-        return dataclasses.replace(self, module=_sb3_zip.untrained_policy(self.archive, spaces, self.trust, seed))
+        return dataclasses.replace(self, module=_sb3_zip.build_untrained(self.archive, spaces, self.trust, seed))
 
 
 def subject(
@@ -138,11 +138,11 @@ def subject(
     check_range(-1, 1, epsilon=epsilon)
     check_range(1, 1024, stack=stack)
     archive = _sb3_zip.read(os.fspath(path))
-    spaces = (_sb3_zip.space(archive, "observation_space"), _sb3_zip.space(archive, "action_space"))
+    spaces = (_sb3_zip.read_space(archive, "observation_space"), _sb3_zip.read_space(archive, "action_space"))
     _refuse_actions(path, spaces[1], family)
     watch = _match_observer(path, spaces[0], family, observes, stack)
-    statistics, used = _find_statistics(archive, normalize, spaces[0].shape or ())
-    policy = _sb3_zip.policy(archive, spaces, trust)
+    statistics, statistics_path = _find_statistics(archive, normalize, spaces[0].shape or ())
+    policy = _sb3_zip.open_policy(archive, spaces, trust)
     if epsilon < 0:
         rate = archive.data.get("exploration_rate", 0.05)
         epsilon = float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else 0.05
@@ -151,7 +151,7 @@ def subject(
         settings["epsilon"] = round(epsilon, 6)
     if episode != EPISODES[0]:
         settings["episode"] = episode
-    settings["normalize"] = used
+    settings["normalize"] = statistics_path
     if stack > 1:
         settings["stack"] = stack
     agent = SB3(
@@ -166,7 +166,7 @@ def subject(
         episode=episode,
         stack=stack,
         hooks=_torch.match_paths(policy, hooks),
-        state=_state_layout(policy),
+        state=_find_layout(policy),
         seen={},
         trust=trust,
     )
@@ -175,19 +175,19 @@ def subject(
 
 def _attach_hooks(agent: SB3) -> SB3:
     """Returns the agent with the hooks that fire when it acts and with the widths of their taps."""
-    n, stacked = 3, (agent.stack,) if agent.stack > 1 else ()
-    x = np.zeros((n, *stacked, agent.observe.width), np.float32)
-    with _torch.no_grad_seeded(0), run_hooked(agent.module, agent.hooks) as hooked:
+    n, stack_shape = 3, (agent.stack,) if agent.stack > 1 else ()
+    x = np.zeros((n, *stack_shape, agent.observe.width), np.float32)
+    with _torch.no_grad_seeded(0), run_hooked(agent.module, agent.hooks) as hook_outputs:
         agent._call(x, agent.fresh(n), np.ones(n, np.float32))
-    return dataclasses.replace(agent, seen=_torch.tap_widths(hooked, n, agent.state), hooks=tuple(hooked))
+    return dataclasses.replace(agent, seen=_torch.measure_taps(hook_outputs, n, agent.state), hooks=tuple(hook_outputs))
 
 
-def _state_layout(policy: Any) -> tuple[Leaf, ...]:
+def _find_layout(policy: Any) -> tuple[Leaf, ...]:
     """The layout of the state (h, c) of the actor's LSTM, each [layers, N, H]; empty without an LSTM."""
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape
-    names = (_torch.tap_names(f"lstm_actor.{part}", layers) for part in ("h", "c"))
+    names = (_torch.name_taps(f"lstm_actor.{part}", layers) for part in ("h", "c"))
     return tuple(Leaf(own, 1, (layers, width), np.dtype(np.float32)) for own in names)
 
 
@@ -196,7 +196,7 @@ def _match_observer(path: str, space: Any, family: Family, observes: str, stack:
         observer = make_observer(family, observes or SHOWN)
         if observer.width not in (1, int(space.n)):
             raise MesascopeError(
-                f"{path!r} observes one of {space.n}, {family.name} shows {observer.width} numbers.",
+                f"{path!r} observes one of {space.n} states; {family.name} shows {observer.width} numbers.",
                 "Run it on the family that it was trained on.",
             )
         return observer
@@ -209,15 +209,15 @@ def _match_observer(path: str, space: Any, family: Family, observes: str, stack:
 
 
 def _refuse_actions(path: str, space: Any, family: Family) -> None:
-    count, real = getattr(space, "n", None), getattr(space, "shape", ()) and int(np.prod(space.shape)) == 1
+    count, is_real = getattr(space, "n", None), getattr(space, "shape", ()) and int(np.prod(space.shape)) == 1
     if family.choices is None:
-        fits, has = real and hasattr(space, "low"), "one real number"
+        fits, has = is_real and hasattr(space, "low"), "one real number"
     else:
         fits = not space.shape and count == family.choices and getattr(space, "start", 0) == 0
         has = f"{family.choices} actions"
     if not fits:
         raise MesascopeError(
-            f"{path!r} acts in {space}, {family.name} has {has}.", "Run it on the family that it was trained on."
+            f"{path!r} acts in {space}; {family.name} has {has}.", "Run it on the family that it was trained on."
         )
 
 
@@ -234,15 +234,15 @@ def _find_statistics(archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ..
     statistics = _normalising.read(found[0], shape) if found else None
     if found:
         message = f"There is a VecNormalize file beside {archive.path!r}: {found[0]!r} normalises the observations; "
-        message += f"normalize={NONE} leaves that out."
+        message += f"normalize={NONE} leaves it out."
     elif "gae_lambda" not in archive.data or archive.data.get("_last_original_obs") is None:
         return None, normalize
     elif not normalize:
         raise MesascopeError(
-            f"{archive.path!r} was trained under VecNormalize, and its statistics are not beside it.",
+            f"{archive.path!r} was trained under VecNormalize, but its statistics are not beside it.",
             f"Add normalize=FILE, or normalize={NONE} if only rewards were normalised.",
         )
     else:
-        message = f"{archive.path!r} was trained under VecNormalize, which is left out."
+        message = f"{archive.path!r} was trained under VecNormalize, whose statistics are left out."
     warnings.warn(message, MesascopeWarning, stacklevel=3)
     return statistics, found[0] if found else normalize

@@ -53,10 +53,10 @@ class Zip(NamedTuple):
         """One entry of `data`; if it is a pickle, it is read as inert data."""
         value = self.data.get(name)
         if isinstance(value, dict) and ":serialized:" in value:
-            return _inert.read(self.pickled(name), f"{self.path!r}, {name},")
+            return _inert.read(self.get_pickle(name), f"{self.path!r}, {name},")
         return value
 
-    def pickled(self, name: str) -> bytes:
+    def get_pickle(self, name: str) -> bytes:
         """The bytes of an entry's pickle."""
         try:
             return base64.b64decode(str(self.data[name][":serialized:"]), validate=True)
@@ -85,20 +85,20 @@ def read(path: str) -> Zip:
     with ZIP.reading(path):
         size = limits.file_size(path)
         with zipfile.ZipFile(path) as zipped:
-            if lacking := sorted(MEMBERS - set(zipped.namelist())):
-                raise ZIP.broken(path, f"it has no {' and no '.join(lacking)}")
+            if missing := sorted(MEMBERS - set(zipped.namelist())):
+                raise ZIP.broken(path, f"it has no {' and no '.join(missing)}")
             for name in MEMBERS:
-                if (unpacked := zipped.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
-                    raise ZIP.broken(path, f"{name} unpacks to {unpacked:,} bytes")
+                if (unpacked_size := zipped.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
+                    raise ZIP.broken(path, f"{name} unpacks to {unpacked_size:,} bytes")
             if zipped.getinfo("data").file_size > TEXT:
                 raise ZIP.broken(path, f"its data has {zipped.getinfo('data').file_size:,} bytes")
             data, weights = limits.parse_json(zipped.read("data")), zipped.read("policy.pth")
     if not isinstance(data, dict):
-        raise ZIP.broken(path, "its data is not JSON object")
+        raise ZIP.broken(path, "its data is not a JSON object")
     return Zip(path, data, weights)
 
 
-def space(archive: Zip, name: str) -> gymnasium.Space:
+def read_space(archive: Zip, name: str) -> gymnasium.Space:
     """Rebuilds a space from its pickle, which any version of gym or gymnasium may have written.
 
     Raises:
@@ -133,19 +133,19 @@ def space(archive: Zip, name: str) -> gymnasium.Space:
     raise ZIP.broken(archive.path, f"its {name} is none of Gymnasium's spaces")
 
 
-def policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
+def open_policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
     """The frozen policy of a zip with its weights, on the CPU.
 
     Raises:
         MesascopeError: its class or settings are customised and not trusted, or the weights do not fit the policy.
     """
-    kind, settings = _find_class(archive, trust), _read_settings(archive, trust)
+    policy_class, settings = _find_class(archive, trust), _read_settings(archive, trust)
     weights = _torch.load(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
     excess = ZIP.broken(archive.path, f"its settings ask for more weights than the {found:,} that it contains")
     try:
         with _torch.limit_parameters(2 * found, excess), _torch.fork_seed(0):
-            network = _build(kind, spaces, settings)
+            network = _build(policy_class, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
@@ -154,18 +154,18 @@ def policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust:
     return _torch.freeze(network)
 
 
-def untrained_policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
+def build_untrained(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
     """A policy of the same shape, with weights as they are before training."""
     with _torch.fork_seed(seed):
         return _torch.freeze(_build(_find_class(archive, trust), spaces, _read_settings(archive, trust)))
 
 
-def _build(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
+def _build(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
     """Builds a policy; passes a learning-rate schedule only if its class accepts one."""
-    parameters = inspect.signature(kind).parameters
+    parameters = inspect.signature(policy_class).parameters
     if "lr_schedule" in parameters:
-        return kind(*spaces, lr_schedule=lambda _: 0.0, **settings)
-    return kind(*spaces, *([lambda _: 0.0] if "args" in parameters else []), **settings)
+        return policy_class(*spaces, lr_schedule=lambda _: 0.0, **settings)
+    return policy_class(*spaces, *([lambda _: 0.0] if "args" in parameters else []), **settings)
 
 
 def _find_class(archive: Zip, trust: bool) -> Any:
@@ -176,7 +176,7 @@ def _find_class(archive: Zip, trust: bool) -> Any:
         base = require("stable_baselines3.common.policies", "sb3").BasePolicy
         if isinstance(found, type) and issubclass(found, base):
             return found
-    return _unpickle_trusted(archive, "policy_class", trust, ".".join(origin) if origin else "a class of its own")
+    return _unpickle_trusted(archive, "policy_class", trust, ".".join(origin) if origin else "a custom class")
 
 
 def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
     content = archive.entry("policy_kwargs")
     try:
         if not isinstance(content, dict | None):
-            raise _Unknown("settings of its own")
+            raise _Unknown("not a dictionary")
         result = {str(k): _resolve(v) for k, v in (content or {}).items() if k not in UNUSED}
     except _Unknown as unknown:
         unpickled = dict(_unpickle_trusted(archive, "policy_kwargs", trust, str(unknown)))
@@ -197,7 +197,7 @@ def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
 
 
 class _Unknown(Exception):
-    """A setting can only be made by running code; the text names it."""
+    """Raised for a setting that can only be made by running code; its text names the setting."""
 
 
 def _resolve(value: Any, depth: int = 0) -> Any:
@@ -209,9 +209,9 @@ def _resolve(value: Any, depth: int = 0) -> Any:
     if depth < 8 and isinstance(value, dict):
         return {k: _resolve(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
     origin = _inert.find_reference(value) or ("", type(value).__name__)
-    standard = "torch.nn" if LAYERS.fullmatch(origin[0]) else EXTRACTORS
-    if standard == "torch.nn" or origin[0] == EXTRACTORS:
-        found = getattr(require(standard, "sb3"), origin[1], None)
+    module_name = "torch.nn" if LAYERS.fullmatch(origin[0]) else EXTRACTORS
+    if module_name == "torch.nn" or origin[0] == EXTRACTORS:
+        found = getattr(require(module_name, "sb3"), origin[1], None)
         if isinstance(found, type) and issubclass(found, require("torch", "sb3").nn.Module):
             return found
     raise _Unknown(".".join(filter(None, origin)))
@@ -229,9 +229,9 @@ def _unpickle_trusted(archive: Zip, name: str, trust: bool, origin: str) -> Any:
         raise ZIP.broken(archive.path, f"it has no {name}")
     require("cloudpickle", "sb3")
     try:
-        return gate.load_pickle(archive.pickled(name), trust)
+        return gate.load_pickle(archive.get_pickle(name), trust)
     except Exception as error:
         raise MesascopeError(
             f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}.",
-            "Put the modules that it was made with on PYTHONPATH.",
+            "Put the modules with which it was made on PYTHONPATH.",
         ) from error

@@ -14,7 +14,7 @@ BYTES = {
     **{"CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1},
 }  # bytes of one number
 REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
-SMALL = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # need no new memory
+NO_STORAGE = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # need no new memory
 BEFORE = 3  # pickles that precede the pickle of the tensors in files of torch before 1.6
 
 
@@ -27,56 +27,56 @@ def measure(source: Any) -> None:
     Raises:
         ValueError: the file is refused; the text says why.
     """
-    inside = isinstance(source, io.BytesIO)
-    stored = source.getbuffer().nbytes if inside else limits.file_size(source)
+    in_memory = isinstance(source, io.BytesIO)
+    stored = source.getbuffer().nbytes if in_memory else limits.file_size(source)
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             _check_archive(archive, stored)
     else:
-        with io.BytesIO(source.getvalue()) if inside else open(source, "rb") as file:
-            found = _inert.tensors(file.read(_inert.LARGEST), BEFORE)
+        with io.BytesIO(source.getvalue()) if in_memory else open(source, "rb") as file:
+            found = _inert.read_tensors(file.read(_inert.LARGEST), BEFORE)
         _check_tensors(found, {}, stored)
-    if inside:
+    if in_memory:
         source.seek(0)
 
 
 def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
-    named = limits.zip_members(archive, stored)
-    if any(name.endswith("/constants.pkl") for name in named):
+    members = limits.zip_members(archive, stored)
+    if any(name.endswith("/constants.pkl") for name in members):
         return  # TorchScript, which is refused elsewhere
-    if any(x.compress_type != zipfile.ZIP_STORED for x in named.values()):
-        raise ValueError("a member of it is packed")
-    limits.check_array(sum(x.file_size for x in named.values()), stored, "what it contains")
-    for name in named:
+    if any(x.compress_type != zipfile.ZIP_STORED for x in members.values()):
+        raise ValueError("one of its members is compressed")
+    limits.check_array(sum(x.file_size for x in members.values()), stored, "what it contains")
+    for name in members:
         if name.endswith("data.pkl"):
-            found = _inert.tensors(archive.read(name))
+            found = _inert.read_tensors(archive.read(name))
             folder = name.removesuffix(".pkl")
-            _check_tensors(found, {n.removeprefix(f"{folder}/"): x.file_size for n, x in named.items()}, 0)
+            _check_tensors(found, {n.removeprefix(f"{folder}/"): x.file_size for n, x in members.items()}, 0)
 
 
-def _check_tensors(content: Any, sizes: dict[str, int], otherwise: int) -> None:
+def _check_tensors(content: Any, sizes: dict[str, int], default_size: int) -> None:
     """Checks every tensor in a pickle, and every other object that the pickle would create."""
-    waiting, seen = [content], set()
-    while waiting:
-        current = waiting.pop()
-        if id(current) in seen:
+    queue, visited = [content], set()
+    while queue:
+        value = queue.pop()
+        if id(value) in visited:
             continue
-        seen.add(id(current))
-        waiting += _inert.describe_value(current)
-        module, name = current.origin if isinstance(current, _inert.Inert) else ("", "")
+        visited.add(id(value))
+        queue += _inert.describe_value(value)
+        module, name = value.origin if isinstance(value, _inert.Inert) else ("", "")
         if name in REBUILT and module == "torch._utils":
-            _check_tensor(current.args, sizes, otherwise)
-        elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in SMALL:
+            _check_tensor(value.args, sizes, default_size)
+        elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in NO_STORAGE:
             raise ValueError(f"it contains a {name.removeprefix('_rebuild_')}, which is not read")
 
 
-def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], otherwise: int) -> None:
+def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], default_size: int) -> None:
     storage, offset, shape, strides = arguments[:4]
     if not isinstance(storage, _inert.Stored):
-        raise ValueError("a tensor of it has no numbers")
+        raise ValueError("one of its tensors has no numbers")
     _, kind, key, _, count = storage.args[:5]
     width = BYTES[(_inert.find_reference(kind) or ("", ""))[1]]
-    limits.check_array(count * width, sizes.get(str(key), otherwise), f"tensor {key}")
+    limits.check_array(count * width, sizes.get(str(key), default_size), f"tensor {key}")
     size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if min(*shape, *strides, offset, count, 0) < 0 or size > count or (size and last >= count):
-        raise ValueError(f"a tensor of shape {tuple(shape)} is announced, and {count:,} numbers are there")
+        raise ValueError(f"a tensor of shape {tuple(shape)} is announced, but {count:,} numbers are stored")

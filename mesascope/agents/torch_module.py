@@ -55,22 +55,22 @@ class TorchModule(TorchSubject):
         x = self.observe(percept)
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
         groups = [rows for which in (True, False) if len(rows := np.flatnonzero(begun == which))]
-        with _torch.no_grad_seeded(_torch.seed_of(key)):
+        with _torch.no_grad_seeded(_torch.make_seed(key)):
             parts = [self._call(x[rows], {k: np.asarray(v)[rows] for k, v in carry.items()}) for rows in groups]
         back = np.argsort(np.concatenate(groups))
-        scores, after = jax.tree.map(lambda *p: np.concatenate(p)[back], *parts)
-        return after, self.choose(key, scores, self.gives)
+        scores, next_carry = jax.tree.map(lambda *p: np.concatenate(p)[back], *parts)
+        return next_carry, self.choose(key, scores, self.gives)
 
     def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The scores and the next carry of lifetimes of which either all or none have begun."""
         if self.state and carry["begun"].all():
             state = self.structure.unflatten(self.restore_state(carry))
         else:
-            state = initial_state(self.module, len(x))
-        with run_hooked(self.module, self.hooks) as hooked:
+            state = make_state(self.module, len(x))
+        with run_hooked(self.module, self.hooks) as hook_outputs:
             scores, next_state = call_module(self.module, x, state, self.layout, bool(self.state))
-        after = self.pack_carry(jax.tree.leaves(next_state), hooked, len(x))
-        return scores, after | ({"begun": np.ones(len(x), bool)} if self.state else {})
+        next_carry = self.pack_carry(jax.tree.leaves(next_state), hook_outputs, len(x))
+        return scores, next_carry | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
     def untrained(self, seed: int) -> Self | None:
         """The subject with the weights that its factory sets; None if these are its present weights."""
@@ -78,12 +78,12 @@ class TorchModule(TorchSubject):
             return None
         with _torch.fork_seed(seed):
             twin = _torch.freeze(self.again())
-        if _torch.fingerprint(twin) == self.fingerprint():
+        if _torch.hash_parameters(twin) == self.fingerprint():
             return None
         return dataclasses.replace(self, module=twin)
 
 
-def initial_state(module: Any, n: int) -> Any:
+def make_state(module: Any, n: int) -> Any:
     """The state at birth, initial_state(n) if the module has that method, otherwise None."""
     make = getattr(module, "initial_state", None)
     return make(n) if callable(make) else None
@@ -108,7 +108,7 @@ def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: 
         ) from error
     if recurrent and not (isinstance(outputs, tuple) and len(outputs) >= 2):
         raise MesascopeError(
-            f"The module {type(module).__name__} takes a state and gave back {type(outputs).__name__}.",
+            f"The module {type(module).__name__} takes a state, but returned {type(outputs).__name__}.",
             "Return (logits, state).",
         )
     first = outputs[0] if isinstance(outputs, tuple | list) else outputs
@@ -150,20 +150,20 @@ def wrap(
     check_range(0, 1, epsilon=epsilon)
     module, watch = _torch.freeze(module), make_observer(family, observes or ALL)
     paths, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
-    every = [path for path, _ in module.named_modules() if path]
-    with _torch.no_grad_seeded(0), run_hooked(module, every) as hooked:
+    submodules = [path for path, _ in module.named_modules() if path]
+    with _torch.no_grad_seeded(0), run_hooked(module, submodules) as hook_outputs:
         runs = [call_module(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent) for n in SIZES]
     small, large = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
     if recurrent and not small:
-        raise MesascopeError(f"{type(module).__name__} takes a state and returned none.", "Return (logits, state).")
+        raise MesascopeError(f"{type(module).__name__} takes a state, but returned none.", "Return (logits, state).")
     count = runs[0][0].shape[1]
     if count != (family.choices or 1):
         raise MesascopeError(
-            f"The network gives {count} numbers, {family.name} has {family.choices or 'real-valued'} actions.",
+            f"The network gives {count} numbers; {family.name} has {family.choices or 'real-valued'} actions.",
             "Run it on a family with as many choices, or return the logits first.",
         )
-    state = _torch.state_layout(small, large, SIZES, hooked) if recurrent else ()
-    hooked = {path: hooked[path] for path in paths if path in hooked}
+    state = _torch.find_layout(small, large, SIZES, hook_outputs) if recurrent else ()
+    hook_outputs = {path: hook_outputs[path] for path in paths if path in hook_outputs}
     return TorchModule(
         name=name or f"{type(module).__name__}(stochastic={stochastic})",
         trained_on=trained_on,
@@ -173,10 +173,10 @@ def wrap(
         gives=gives,
         stochastic=stochastic,
         epsilon=epsilon,
-        hooks=tuple(hooked),
+        hooks=tuple(hook_outputs),
         state=state,
         structure=jax.tree.structure(runs[0][1]),
-        seen=_torch.tap_widths(hooked, SIZES[1], state),
+        seen=_torch.measure_taps(hook_outputs, SIZES[1], state),
         again=again,
     )
 
@@ -212,22 +212,22 @@ def subject(
     """
     require("torch", "torch")
     content = _torch.load(path, repr(path)) if path else None
-    weights, named = content, ""
+    weights, factory_name = content, ""
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        weights, named = content["state_dict"], content.get("factory", "")
+        weights, factory_name = content["state_dict"], content.get("factory", "")
     if not factory:
-        if not isinstance(named, str) or not named:
+        if not isinstance(factory_name, str) or not factory_name:
             raise MesascopeError(
                 f"{path!r} contains weights without their module." if path else "There is no module.",
                 f"Type torch_module:factory=package.module:factory{',path=' + path if path else ''}.",
             )
         if not trust:
             raise MesascopeError(
-                f"{path!r} names the factory {named!r}, whose code would run.",
-                f"Read it, then add --trust, or type torch_module:factory={named},path={path}.",
+                f"{path!r} names the factory {factory_name!r}, whose code would run.",
+                f"Read it, then add --trust, or type torch_module:factory={factory_name},path={path}.",
             )
-        gate.allow(named)
-    make = functools.partial(_make_module, factory or named, family)
+        gate.allow(factory_name)
+    make = functools.partial(_make_module, factory or factory_name, family)
     module = make()
     if weights is not None:
         _torch.load_weights(module, weights, repr(path))

@@ -22,7 +22,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest
 
-WIDEST = 1 << 16  # the maximum units of one tap
+MAX_UNITS = 1 << 16  # the maximum units of one tap
 SLACK = 1 << 20  # how many weights a network may have beyond those in its file
 SEEN = "seen "  # prefix of hooked activations in a carry
 
@@ -83,9 +83,9 @@ class TorchSubject(Foreign):
         """Restores the tensors of its state from a carry."""
         return [leaf.tensor(carry) for leaf in self.state]
 
-    def pack_carry(self, state: Sequence[Any], hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+    def pack_carry(self, state: Sequence[Any], hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
         """Packs the tensors of a state and the outputs of hooked submodules into a carry."""
-        found, carry = outputs(hooked, n), {}
+        found, carry = collect_taps(hook_outputs, n), {}
         for leaf, tensor in zip(self.state, state, strict=True):
             carry |= leaf.rows(tensor)
         return carry | {SEEN + k: found[k] for k in self.seen}
@@ -97,7 +97,7 @@ class TorchSubject(Foreign):
 
     def fingerprint(self) -> dict[str, str]:
         """The hash of every parameter and buffer by its name."""
-        return fingerprint(self.module)
+        return hash_parameters(self.module)
 
 
 @contextlib.contextmanager
@@ -116,7 +116,7 @@ def no_grad_seeded(seed: int) -> Iterator[Any]:
         yield torch
 
 
-def seed_of(key: jax.Array) -> int:
+def make_seed(key: jax.Array) -> int:
     """Makes a seed for torch from a JAX key."""
     return int(np.asarray(jax.random.key_data(key)).view(np.uint32)[-1])
 
@@ -129,7 +129,7 @@ def freeze(module: Any) -> Any:
     return module
 
 
-def fingerprint(module: Any) -> dict[str, str]:
+def hash_parameters(module: Any) -> dict[str, str]:
     """The hash of every parameter and buffer by its name in the state dict."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
     return {name: digest(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
@@ -144,7 +144,7 @@ def _to_numpy(tensor: Any) -> np.ndarray:
 @contextlib.contextmanager
 def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Records the last output of each submodule by its path, with forward hooks, inside this context."""
-    hooked: dict[str, Any] = {}
+    hook_outputs: dict[str, Any] = {}
     parts = dict(module.named_modules())
 
     cells = require("torch", "torch").nn.RNNCellBase
@@ -153,13 +153,13 @@ def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
         def hook(part: Any, _: Any, output: Any) -> None:
             if isinstance(part, cells):  # give the output the form that the corresponding layer returns
                 output = (output[0] if isinstance(output, tuple) else output, output)
-            hooked[path] = output
+            hook_outputs[path] = output
 
         return hook
 
     handles = [parts[path].register_forward_hook(keep(path)) for path in paths]
     try:
-        yield hooked
+        yield hook_outputs
     finally:
         for handle in handles:
             handle.remove()
@@ -174,21 +174,21 @@ def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
     paths = [path for path, _ in module.named_modules() if path]
     result: list[str] = []
     for pattern in filter(None, patterns.split("+")):
-        fitting = fnmatch.filter(paths, pattern)
-        if not fitting:
+        matches = fnmatch.filter(paths, pattern)
+        if not matches:
             raise MesascopeError(f"hooks={pattern!r} matches no submodule.", f"There are: {', '.join(paths[:40])}.")
-        result += fitting
+        result += matches
     return tuple(dict.fromkeys(result))
 
 
-def outputs(hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+def collect_taps(hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
     """Taps [N, U] from the outputs of submodules: 'path' for a tensor, 'path.h' and 'path.c' for recurrent states."""
     taps: dict[str, np.ndarray] = {}
-    for path, output in hooked.items():
+    for path, output in hook_outputs.items():
         for name, tensor in label_tensors(path, output):
             shape = tuple(tensor.shape)
             axis = next((i for i, size in enumerate(shape[:2]) if size == n), None)
-            if axis is not None and tensor.numel() <= n * WIDEST:
+            if axis is not None and tensor.numel() <= n * MAX_UNITS:
                 value = np.moveaxis(_to_numpy(tensor), axis, 0)
                 taps[name] = np.array(value.reshape(n, -1), np.float32)
     return taps
@@ -208,19 +208,19 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
     yield from ((path, x) for x in found[:1])
 
 
-def tap_widths(hooked: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
+def measure_taps(hook_outputs: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
     """The widths of the taps of submodules, except those already in the state."""
-    own = {k for leaf in state for k in leaf.names}
-    return {k: v.shape[1] for k, v in outputs(hooked, n).items() if k not in own}
+    state_taps = {k for leaf in state for k in leaf.names}
+    return {k: v.shape[1] for k, v in collect_taps(hook_outputs, n).items() if k not in state_taps}
 
 
-def tap_names(name: str, count: int) -> tuple[str, ...]:
+def name_taps(name: str, count: int) -> tuple[str, ...]:
     """The names of a state's taps: one name, or one per layer if there are several layers."""
     return (name,) if count == 1 else tuple(f"{name}_l{k}" for k in range(count))
 
 
-def state_layout(
-    small: list[Any], large: list[Any], sizes: tuple[int, int], hooked: dict[str, Any]
+def find_layout(
+    small: list[Any], large: list[Any], sizes: tuple[int, int], hook_outputs: dict[str, Any]
 ) -> tuple[Leaf, ...]:
     """Finds the layout of a state from two runs with different batch sizes, and names parts after their submodules.
 
@@ -228,22 +228,22 @@ def state_layout(
         MesascopeError: a part of the state has no batch axis.
     """
     layout = []
-    named = [pair for path, output in hooked.items() for pair in label_tensors(path, output)]
+    named = [pair for path, output in hook_outputs.items() for pair in label_tensors(path, output)]
     for i, (a, b) in enumerate(zip(small, large, strict=True)):
-        moved = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == sizes]
-        if len(moved) != 1:
+        batch_axes = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == sizes]
+        if len(batch_axes) != 1:
             raise MesascopeError(
                 f"Part {i} of the network's state has shape {tuple(a.shape)} for {sizes[0]} lifetimes and "
-                f"{tuple(b.shape)} for {sizes[1]}: no axis is the batch axis.",
+                f"{tuple(b.shape)} for {sizes[1]}, so no axis is the batch axis.",
                 "Use one row per lifetime, or set layout to time or batch_time if it takes sequences.",
             )
-        rest = tuple(x for j, x in enumerate(a.shape) if j != moved[0])
+        other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])
         same = [name for name, x in named if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
         name = max(same, key=lambda k: k.endswith((".h", ".c"))) if same else f"state.{i}"
-        used = {x for leaf in layout for x in leaf.names}
-        name = name if name not in used and f"{name}_l0" not in used else f"state.{i}"
-        layers = rest[0] if len(rest) == 2 and rest[0] > 1 and moved[0] == 1 else 1
-        layout.append(Leaf(tap_names(name, layers), moved[0], rest, _to_numpy(a).dtype))
+        used_names = {x for leaf in layout for x in leaf.names}
+        name = name if name not in used_names and f"{name}_l0" not in used_names else f"state.{i}"
+        layers = other_sizes[0] if len(other_sizes) == 2 and other_sizes[0] > 1 and batch_axes[0] == 1 else 1
+        layout.append(Leaf(name_taps(name, layers), batch_axes[0], other_sizes, _to_numpy(a).dtype))
     return tuple(layout)
 
 
@@ -279,7 +279,7 @@ def load(source: Any, label: str) -> Any:
             f"{label} contains more than weights, so reading it would run code{': ' * bool(message)}{message}.",
             "Save only the weights: torch.save(module.state_dict(), path).",
         ) from None
-    except Exception as error:  # whatever the reader of the broken part raises
+    except Exception as error:  # a reader may raise anything on a broken file
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         message = f"{label} is not a valid file of weights: {first}."
         if "TorchScript" in str(error):
@@ -301,11 +301,11 @@ def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
             raise excess
 
     torch = require("torch", "torch")
-    watching = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
+    hook = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
     try:
         yield
     finally:
-        watching.remove()
+        hook.remove()
 
 
 def load_weights(module: Any, weights: Any, label: str) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from mesascope.cli.output import escape_controls
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
+def _make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
     """Makes a table of texts from any source, and replaces control characters in them."""
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for column in table.columns:
@@ -22,7 +22,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | N
     return table
 
 
-def plugins(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
+def make_plugin_tables(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
     """Makes the tables of plug-ins, kind by kind, that `mesascope list` prints.
 
     Args:
@@ -46,10 +46,10 @@ def plugins(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
     return Group(*parts)
 
 
-def validation(results: Mapping[str, Any]) -> Group:
+def make_validation_tables(results: Mapping[str, Any]) -> Group:
     """Makes what `mesascope validate` prints: the confusion matrix, the shares and the coverage."""
     readings = sorted({r for row in results["confusion"].values() for r in row})
-    matrix = _table(
+    matrix = _make_table(
         ("truth", *readings),
         ((truth, *(row.get(r, 0) or "·" for r in readings)) for truth, row in results["confusion"].items()),
         "runs by truth (rows) and reading (columns)",
@@ -58,7 +58,7 @@ def validation(results: Mapping[str, Any]) -> Group:
         column.justify = "right"
     rows = [("", row) for row in results["subjects"]]
     rows += [(f"{name}: ", row) for name, axis in results["axes"].items() for row in axis["subjects"]]
-    subjects = _table(
+    subjects = _make_table(
         ("subject", "truth", "readings"),
         (
             (row["subject"], prefix + row["truth"], ", ".join(f"{r} {n}" for r, n in row["readings"].items()))
@@ -66,9 +66,11 @@ def validation(results: Mapping[str, Any]) -> Group:
         ),
     )
     lines = [
-        f"right {results['right']:.1%} of {results['runs']['demanded']} runs that demand a reading (bound 97 %)",
+        f"right {results['right']:.1%} of {results['runs']['demanded']} runs that demand a reading",
+        f"{results['subjects_right']} of {results['subjects_demanded']} subjects right in nearly all runs (bound 97 %)",
         f"wrong {results['wrong']:.2%} and undetermined {results['undetermined']:.1%} of {results['runs']['all']} runs",
-        f"false positives {results['false_positives']} of {results['runs']['cannot acquire']}",
+        f"of {results['runs']['cannot acquire']} runs of subjects that cannot acquire, placed above 'tracking': "
+        f"{results['false_positives']}; perhaps above it: {results['perhaps_above']}",
         *(
             f"{c['study']}, N = {c['n']}: the 95 % interval covers in {c['covered']:.1%} of {c['studies']} studies"
             for c in results["coverage"]
@@ -83,11 +85,11 @@ def validation(results: Mapping[str, Any]) -> Group:
     return Group(subjects, matrix, Text("\n".join(lines)))
 
 
-def outcome(results: Mapping[str, Any]) -> Group:
+def make_study_tables(results: Mapping[str, Any]) -> Group:
     """Makes what `mesascope reproduce` prints: a study's table and the outcomes of its expectations."""
     from mesascope.reproduction import outcomes
 
-    rows = _table(
+    rows = _make_table(
         ("what", "of", "published", "exact", "ours", "within"),
         (
             (
@@ -101,5 +103,5 @@ def outcome(results: Mapping[str, Any]) -> Group:
         ),
     )
     columns = ("expected before the run", "size", "seen", "outcome")
-    expected = _table(columns, map(outcomes.format_expectation, results["expects"]))
+    expected = _make_table(columns, map(outcomes.format_expectation, results["expects"]))
     return Group(Text(escape_controls(results["says"])), Text(outcomes.label(results)), rows, expected)

@@ -28,7 +28,7 @@ def import_(
     if as_json:
         write_json(result)
         return
-    path = _short(result["path"])
+    path = _shorten(result["path"])
     write(f"{result['source']}: {result['says']}")
     write(
         f"Copied from {result['distribution']} {result['version']}, whose licence, {result['licence']}, "
@@ -40,9 +40,9 @@ def import_(
 @app.command("list", epilog="Example: mesascope data list")
 def list_(as_json: Json = False) -> None:
     """List the logs that can be copied, with their packages and licences."""
-    from mesascope.logs.sets import sets
+    from mesascope.logs.sets import list_sets
 
-    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in sets().items()]
+    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in list_sets().items()]
     if as_json:
         write_json(rows)
         return
@@ -54,8 +54,8 @@ def list_(as_json: Json = False) -> None:
 def export(
     log: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
-    columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
-    choices: Annotated[int, typer.Option(help="Number of choices, if not all occur; 0 to count them.")] = 0,
+    columns: Annotated[str, typer.Option(help="Your column names for our roles: action=key,participant=who.")] = "",
+    choices: Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Write a log in the schema of ArviZ: groups observed_data and constant_data. ArviZ is not needed."""
@@ -70,7 +70,7 @@ def export(
     write_json({"path": str(path)}) if as_json else write(f"{path}")
 
 
-def _short(path: str) -> str:
+def _shorten(path: str) -> str:
     """The path, with ~ in place of the user's home folder."""
     try:
         return f"~/{Path(path).relative_to(Path.home()).as_posix()}"

@@ -33,7 +33,7 @@ def examine_(
         list[str],
         typer.Argument(help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…"),
     ],
-    family: Annotated[str, typer.Option(help="Name with settings; by default the checkpoint's own.")] = "",
+    family: Annotated[str, typer.Option(help="Family with settings; by default that of the network's file.")] = "",
     trained_on: Annotated[
         str, typer.Option(help="unlimited, bank:M@seed or unknown; by default the subject's own value.")
     ] = "",
@@ -64,9 +64,9 @@ def measure_(
     trials: Annotated[Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     columns: Annotated[
         list[str] | None,
-        typer.Option(help="Your names for ours, comma-separated or repeated: action=key,participant=who."),
+        typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),
     ] = None,
-    choices: Annotated[int, typer.Option(help="Number of choices, if not all occur; 0 to count them.")] = 0,
+    choices: Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")] = 0,
     metrics: Metrics = None,
     out: Out = None,
     as_json: Json = False,
@@ -109,7 +109,7 @@ def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bo
 
     keep_compiled(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects, bool(options.get("trust")))
-    out = runs.prepare(out or runs.unused_folder(Path("runs") / _slug(subjects), command()), command())
+    out = runs.prepare(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command()), command())
     with show_progress() as progress:
         examinations = examine(list(subjects), family, out=out, progress=progress, **options)
     _show(examinations, runs.write(examinations, out, command()), as_json)
@@ -124,13 +124,13 @@ def _show(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
     if as_json:
         write_json(runs.as_document(examinations))
         return
-    from mesascope.reporting.terminal import summary
+    from mesascope.reporting.terminal import summarise
 
-    write(summary(examinations))
+    write(summarise(examinations))
     write(f"The report: {page}")
 
 
-def _slug(subjects: Sequence[str]) -> str:
+def _make_slug(subjects: Sequence[str]) -> str:
     """Makes a folder's name from the first subject."""
     slug = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(redact(str(subjects[0]))).name)
     return slug.strip("._")[:60] or "run"

@@ -49,13 +49,13 @@ def _show_warning(message: Any, category: Any, filename: str, lineno: int, file:
 
 def _report_error(error: Any) -> int:
     """Prints what went wrong, whose error it is and what to do; returns the exit code."""
-    from mesascope.guards.blame import exit_error, locate_error, plugin_error
+    from mesascope.guards.blame import locate_error, make_exit_error, make_plugin_error
 
     # the parser turns a closed pipe into an exit, whose context is the cause
     cause = error.__context__ if isinstance(error, SystemExit) else error
     if isinstance(cause, BrokenPipeError) and not locate_error(cause):
         return 0
-    error = error if isinstance(error, Exception) else exit_error(error)
+    error = error if isinstance(error, Exception) else make_exit_error(error)
     if os.environ.get("MESASCOPE_TRACEBACK"):
         raise error
     code = 2
@@ -67,7 +67,7 @@ def _report_error(error: Any) -> int:
             return error.exit_code
         path = getattr(getattr(error, "ctx", None), "command_path", "mesascope")
         problem, remedy = error.format_message(), f"Type {path} --help."
-    elif other_error := plugin_error(error):
+    elif other_error := make_plugin_error(error):
         problem, remedy = other_error.problem, other_error.remedy
     elif isinstance(error, OSError) and error.filename:
         problem = f"{str(error.filename)!r}: {error.strerror}."

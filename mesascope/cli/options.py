@@ -15,7 +15,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
-Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
+Seed = Annotated[int, typer.Option(help="Seed of the tasks and of all random draws.", min=0, max=2**31 - 1)]
 Metrics = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
-Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every split.", min=3, max=1_000_000)]
-Workers = Annotated[int, typer.Option(help="Processes; 0 for one per core, at most 4.", min=0, max=64)]
+Lifetimes = Annotated[int, typer.Option(help="Number of lifetimes on every split.", min=3, max=1_000_000)]
+Workers = Annotated[int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)]

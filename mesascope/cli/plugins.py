@@ -27,9 +27,9 @@ def list_(
     if as_json:
         write_json(rows)
         return
-    from mesascope.cli.console import plugins
+    from mesascope.cli.console import make_plugin_tables
 
-    write(plugins(rows, settings=bool(kind)))
+    write(make_plugin_tables(rows, settings=bool(kind)))
     if not kind:
         write("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
 
@@ -53,7 +53,7 @@ def check_(
     if as_json:
         write_json({"plugin": plugin, "holds": not problems, "broken": problems, "notes": notes})
     else:
-        but = ", as far as it was tried:" if notes else "."
-        write("\n".join([*(problems or [f"{plugin} keeps its contract{but}"]), *notes]))
+        qualifier = ", as far as it was tried:" if notes else "."
+        write("\n".join([*(problems or [f"{plugin} keeps its contract{qualifier}"]), *notes]))
     if problems:
         raise typer.Exit(1)

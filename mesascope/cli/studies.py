@@ -14,10 +14,10 @@ from mesascope.cli.output import keep_compiled, show_progress, write, write_json
     "train", epilog="Example: mesascope train ppo_recurrent --family bernoulli_bandit:arms=5,trials=100 --out net"
 )
 def train_(
-    recipe: Annotated[str, typer.Argument(help="Name with settings, as ppo_recurrent:width=32.")],
-    family: Annotated[str, typer.Option(help="Name with settings; if it has a bank, training uses the bank's tasks.")],
+    recipe: Annotated[str, typer.Argument(help="Recipe with settings, such as ppo_recurrent:width=32.")],
+    family: Annotated[str, typer.Option(help="Family with settings; training uses its bank, if it has one.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
-    seeds: Annotated[int, typer.Option(help="How many networks; seeds count up from the recipe's seed.", min=1)] = 1,
+    seeds: Annotated[int, typer.Option(help="Number of networks; seeds count up from the recipe's seed.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
     """Train subjects with a recipe; a stopped run continues from its last checkpoint."""
@@ -37,9 +37,9 @@ def train_(
 def reproduce_(
     study: Annotated[str, typer.Argument(help="A name from `mesascope list studies`, or a folder.")],
     quick: Annotated[
-        bool, typer.Option("--quick", help="One seed, short trainings: shows that the study runs.")
+        bool, typer.Option("--quick", help="One seed and short training runs: shows that the study runs.")
     ] = False,
-    seeds: Annotated[int, typer.Option(help="Training seeds; 0 for the study's own.", min=0, max=1000)] = 0,
+    seeds: Annotated[int, typer.Option(help="Number of training seeds; 0 for the study's own.", min=0, max=1000)] = 0,
     trust: Annotated[
         bool, typer.Option("--trust", help="Run the code of a study that does not ship with mesascope.")
     ] = False,
@@ -48,7 +48,7 @@ def reproduce_(
     as_json: Json = False,
 ) -> None:
     """Run a study: published, exact and our values in one table; a stopped run continues."""
-    from mesascope.reproduction.run import home, reproduce
+    from mesascope.reproduction.run import choose_folder, reproduce
 
     keep_compiled()
     with show_progress() as progress:
@@ -56,23 +56,23 @@ def reproduce_(
     if as_json:
         write_json(results)
         return
-    from mesascope.cli.console import outcome
+    from mesascope.cli.console import make_study_tables
 
-    write(outcome(results))
-    write(f"The table and the figure: {out or home(results)}")
+    write(make_study_tables(results))
+    write(f"The table and the figure: {out or choose_folder(results)}")
 
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
 def validate_(
-    quick: Annotated[bool, typer.Option("--quick", help="Three seeds, no coverage study of 2,000.")] = False,
-    seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="Three seeds only, and no study of coverage.")] = False,
+    seeds: Annotated[int, typer.Option(help="Number of runs per subject; 0 for the default.", min=0)] = 0,
     first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
-    lifetimes: Annotated[int, typer.Option(help="Per split and run; 0 for 320, with --quick 128.", min=0)] = 0,
+    lifetimes: Annotated[int, typer.Option(help="Lifetimes per split; 0 for 320 (128 with --quick).", min=0)] = 0,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
     """Run the instrument over every scripted subject with a known answer; exit 1 if it misses its bounds."""
-    from mesascope.cli.console import validation
+    from mesascope.cli.console import make_validation_tables
     from mesascope.files import cache
     from mesascope.validation.ladder import results_folder, validate
 
@@ -80,7 +80,7 @@ def validate_(
     folder = results_folder(cache("validation"), quick, seeds, first, lifetimes)
     with show_progress() as progress:
         results = validate(quick, seeds, first, lifetimes, progress, workers=workers, folder=folder)
-    write_json(results) if as_json else write(validation(results))
+    write_json(results) if as_json else write(make_validation_tables(results))
     shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:
         raise typer.Exit(1)

@@ -10,7 +10,11 @@ from mesascope.contracts.settings import check_range
 
 
 class PerceptExchangedOnce(Condition):
-    """Replaces the last action (action=1), or flips the last feedback (action=0), which is between 0 and 1."""
+    """Replaces the last action (action=1), or exchanges the last outcome for the opposite one (action=0).
+
+    Families decide what the opposite is; by default feedback becomes 1 - feedback. If the observation also shows
+    earlier events, such as the last cue, these are exchanged too, on every second trial.
+    """
 
     action: Number
 

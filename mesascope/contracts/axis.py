@@ -53,6 +53,7 @@ class Axis:
         applies: the kinds of split of which the axis needs at least one.
         tested: the kinds of split that its scripted subjects are run on.
         conditions: the labels of the conditions that it reads; those that make no sense for a family are left out.
+        only: by a condition's label, the kinds of split on which it reads the condition, if these are not all.
     """
 
     name: str
@@ -62,11 +63,12 @@ class Axis:
     applies: tuple[str, ...]
     tested: tuple[str, ...]
     conditions: tuple[str, ...] = ("intact",)
+    only: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
-    def conditions_for(self, family: Any) -> list[Any]:
-        """The axis's conditions that make sense for a family."""
-        conditions = (catalogue.make("conditions", label) for label in self.conditions)
-        return [c for c in conditions if not c.unfit(family)]
+    def conditions_for(self, family: Any, kind: str | None = None) -> list[Any]:
+        """The axis's conditions that make sense for a family; those read on one kind of split, if it is given."""
+        labels = [c for c in self.conditions if kind is None or kind in self.only.get(c, (kind,))]
+        return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.unfit(family)]
 
 
 def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
@@ -75,7 +77,8 @@ def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)
         for condition in axis.conditions_for(family):
-            result[condition.label] = tuple(dict.fromkeys((*result.get(condition.label, ()), *axis.tested)))
+            kinds = axis.only.get(condition.label, axis.tested)
+            result[condition.label] = tuple(dict.fromkeys((*result.get(condition.label, ()), *kinds)))
     return result
 
 
@@ -95,7 +98,7 @@ def read(trials: Splits) -> dict[str, dict[str, Any]]:
             continue
         try:
             family = _make_family(str(next(iter(trials.values())).attrs.get("family")))
-        except MesascopeError:  # the family was an object that no name recreates
+        except MesascopeError:  # the family was passed as an object that no name recreates
             continue
         verdict = axis.read(trials, family)
         if verdict is not None:

@@ -53,8 +53,8 @@ class CountingByTheClock(Choosing):
 def outcomes(percept: Percept, choices: int) -> jax.Array:
     """[N, K, 2] The last pull, counted as one win or one loss of its arm; zeros before the first pull."""
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
-    won = percept.feedback[:, None]
-    return jnp.stack([pulled * won, pulled * (1.0 - won)], axis=-1)
+    wins = percept.feedback[:, None]
+    return jnp.stack([pulled * wins, pulled * (1.0 - wins)], axis=-1)
 
 
 def means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
@@ -74,8 +74,8 @@ def stay_probabilities(action: jax.Array, choices: int, p: jax.Array | float) ->
     """[N, K] The last action has probability p [N], and the others share the rest; uniform before the first action."""
     last = jax.nn.one_hot(action, choices)
     p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
-    again = p * last + (1.0 - p) * (1.0 - last) / (choices - 1)
-    return jnp.where((action < 0)[:, None], 1.0 / choices, again)
+    probabilities = p * last + (1.0 - p) * (1.0 - last) / (choices - 1)
+    return jnp.where((action < 0)[:, None], 1.0 / choices, probabilities)
 
 
 def mix_lapse(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:

@@ -2,7 +2,7 @@
 
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.contracts.payoffs import payoff_latents, take_choice
-from mesascope.contracts.percept import Array, Percept, first_percept, next_percept
+from mesascope.contracts.percept import Array, Percept, exchange_earlier, first_percept, next_percept
 from mesascope.contracts.settings import check_memory, check_range, keep_settings, name_with_settings
 from mesascope.contracts.split import Draw, Split
 
@@ -15,6 +15,7 @@ __all__ = [
     "check_memory",
     "check_range",
     "draw_bank",
+    "exchange_earlier",
     "first_percept",
     "keep_settings",
     "name_with_settings",

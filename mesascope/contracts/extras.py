@@ -15,9 +15,9 @@ def require(module: str, extra: str) -> Any:
     try:
         return gate.import_package(module)
     except ModuleNotFoundError as error:
-        lacking = (error.name or module).partition(".")[0]
+        missing = (error.name or module).partition(".")[0]
         raise MesascopeError(
-            f"This needs the package {lacking!r}, which is not installed.",
+            f"This needs the package {missing!r}, which is not installed.",
             f"It comes with the extra {extra!r}: pip install 'mesascope[{extra}]'",
         ) from None
     except Exception as error:

@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.payoffs import payoff_latents, take_choice
+from mesascope.contracts.payoffs import payoff_latents, score_every_action, take_choice
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, unknown
@@ -76,7 +75,7 @@ class Family(eqx.Module):
     def best(self, tasks: Any) -> Array:
         """[N, T] The expected pay-off of the best action; a family must define it unless it defines `latents`."""
         raise MesascopeError(
-            f"{self.name} does not say what the best act pays.", "Define best(tasks), or latents(tasks, split)."
+            f"{self.name} does not say what the best action pays.", "Define best(tasks), or latents(tasks, split)."
         )
 
     def splits(self) -> tuple[Split, ...]:
@@ -179,10 +178,10 @@ class Family(eqx.Module):
                 "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].",
             )
         trials = self.split(split).trials
-        means = np.asarray(_score_every_action(self, tasks, trials))
-        others = _score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
-        blind = np.asarray(others).mean(0).argmax(-1)  # [T]
-        return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
+        means = np.asarray(score_every_action(self, tasks, trials))
+        values = score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
+        return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
     @property
     def judges(self) -> bool:
@@ -192,8 +191,9 @@ class Family(eqx.Module):
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
 
-        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family whose observation asks a question must override it, so that
-        every task answers the question that is shown; if actions are real, it must override `best_actions` too.
+        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family
+        whose observation asks a question must override it, so that every task answers the question that is shown; if
+        actions are real, it must override `best_actions` too.
 
         Args:
             tasks: the M tasks.
@@ -218,8 +218,9 @@ class Family(eqx.Module):
             None if the family does not define `worth`.
         """
         shape = observation.shape[:2]
-        each = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
-        return np.argmax([np.broadcast_to(w, (*shape, w.shape[-1])) for w in each], 0) if each else None
+        worth = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
+        each = [w for w in worth if w is not None]
+        return np.argmax(each, 0) if each else None
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
@@ -229,7 +230,11 @@ class Family(eqx.Module):
         return percept._replace(feedback=feedback)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite last outcome; by default its feedback becomes 1 - feedback."""
+        """The percept with the opposite last outcome; by default its feedback becomes 1 - feedback.
+
+        If the observation also shows earlier events, such as the last cue, the family must exchange these too, on every
+        second trial (`exchange_earlier`). Otherwise a subject that copies them seems not to depend on its percept.
+        """
         return percept._replace(feedback=1.0 - percept.feedback)
 
     def target(self, percept: Percept) -> Array | None:
@@ -348,13 +353,13 @@ def draw_bank(
         tasks = draw(address(jax.random.key(seed), "bank", attempt))
         if size == 1 or len(np.unique(tell(tasks), axis=0)) > 1:
             return tasks
-    raise MesascopeError(f"No bank of {size} {what} in 1,000 draws.", remedy)
+    raise MesascopeError(f"In 1,000 draws there was no bank of {size} {what}.", remedy)
 
 
 def pick(key: jax.Array, bank: Any, n: int) -> Any:
     """Draws n tasks uniformly from a bank, so that the leaves' leading axis M becomes n."""
-    which = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
-    return jax.tree.map(lambda x: x[which], bank)
+    indices = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
+    return jax.tree.map(lambda x: x[indices], bank)
 
 
 @functools.lru_cache(maxsize=256)
@@ -366,23 +371,6 @@ def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, .
         return family.begin(key, family.draw(key, 1))[1]
 
     return tuple(eqx.filter_eval_shape(begin, jax.tree.unflatten(kind, leaves)).observation.shape[1:])
-
-
-@eqx.filter_jit
-def _score_every_action(family: Family, tasks: Any, trials: int) -> jax.Array:
-    """[N, T, K] The expected pay-off of every action on every trial."""
-    key = jax.random.key(0)
-    state, percept = family.begin(key, tasks)
-
-    def trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
-        def pay(action: jax.Array) -> tuple[Any, jax.Array]:
-            after, _, score = family.step(address(key, t), tasks, state, jnp.full_like(percept.action, action))
-            return after, score
-
-        after, scores = jax.vmap(pay)(jnp.arange(family.choices))
-        return jax.tree.map(lambda x: x[0], after), scores.T
-
-    return jnp.moveaxis(jax.lax.scan(trial, state, jnp.arange(trials))[1], 0, 1)
 
 
 def parse_bank(name: str) -> tuple[int, int]:

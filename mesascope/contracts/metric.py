@@ -140,13 +140,13 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     Raises:
         DoesNotApply: the split or the condition was not run, for example because the condition makes no sense there.
     """
-    selected = fresh(trials) if split == "fresh" else trials.get(split)
-    if selected is None:
+    split_trials = fresh(trials) if split == "fresh" else trials.get(split)
+    if split_trials is None:
         raise DoesNotApply(f"the split {split!r} was not run")
-    label = catalogue.make("conditions", spell_out(condition, selected.sizes["trial"])).label
-    if label not in selected.condition.values:
-        raise DoesNotApply(f"the condition {label!r} was not run on {selected.attrs.get('family', 'this family')}")
-    return selected.sel(condition=label)
+    label = catalogue.make("conditions", spell_out(condition, split_trials.sizes["trial"])).label
+    if label not in split_trials.condition.values:
+        raise DoesNotApply(f"the condition {label!r} was not run on {split_trials.attrs.get('family', 'this family')}")
+    return split_trials.sel(condition=label)
 
 
 def require_choices(trials: xr.Dataset) -> xr.Dataset:
@@ -156,9 +156,9 @@ def require_choices(trials: xr.Dataset) -> xr.Dataset:
         DoesNotApply: actions are real numbers, or trials have several steps.
     """
     if trials.attrs.get("actions") == "real":
-        raise DoesNotApply("its actions are real numbers, and the question is about choices")
+        raise DoesNotApply("its actions are real numbers, but the question is about choices")
     if int(trials.attrs.get("steps", 1)) > 1:
-        raise DoesNotApply("its trials have several steps, and the question is about trials of one choice")
+        raise DoesNotApply("its trials have several steps, but the question is about trials of one choice")
     return trials
 
 
@@ -175,7 +175,16 @@ def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
 
 
 def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Σ(score - chance) and Σ(best - chance) [N] under a condition, averaged over its replicates."""
+    """Σ(score - chance) and Σ(best - chance) [N] under a condition, averaged over its replicates.
+
+    Raises:
+        DoesNotApply: the condition was not run, or it shuffles feedback of older trials and there is one trial only.
+    """
+    if prefix.startswith("feedback_shuffled") and trials.sizes["trial"] == 1:
+        raise DoesNotApply(
+            "a lifetime has one trial, so no feedback is older than a trial (if an episode of a Gymnasium environment "
+            "is a whole lifetime, set trial=step)"
+        )
     parts = [gain(trials, label, **window) for label in replicates(trials, prefix)]
     return np.mean([p[0] for p in parts], 0), parts[0][1]
 
@@ -187,11 +196,11 @@ def family_of(replay: Any, trials: xr.Dataset) -> Any:
         DoesNotApply: the family is not available.
     """
     if not hasattr(replay, "home"):
-        raise DoesNotApply("the family is not at hand")
+        raise DoesNotApply("the family is not available")
     try:
         return replay.home(trials)
     except MesascopeError as error:
-        raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
+        raise DoesNotApply(f"the family is not available: {error.problem}") from None
 
 
 def taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.ndarray]:
@@ -201,7 +210,7 @@ def taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.
         DoesNotApply: the subject is not available, has no taps, or has no untrained twin.
     """
     if replay is None:
-        raise DoesNotApply("nothing can be replayed here; the question needs the subject itself")
+        raise DoesNotApply("the question needs the subject itself, and there is only a log")
     try:
         return dict(replay(role, trials, record=replay.taps(role, trials)).taps)
     except MesascopeError as error:

@@ -1,6 +1,13 @@
 """Arrays of expected pay-offs."""
 
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from mesascope.keys import address
 
 
 def payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
@@ -17,3 +24,20 @@ def take_choice(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
         return np.take_along_axis(payoffs, action[:, :, None], 2)[:, :, 0]
     lifetimes, trials = np.ogrid[: len(action), : action.shape[1]]
     return payoffs[lifetimes if len(payoffs) > 1 else 0, trials, action]
+
+
+@eqx.filter_jit
+def score_every_action(family: Any, tasks: Any, trials: int) -> jax.Array:
+    """[N, T, K] The expected pay-off of every action on every trial."""
+    key = jax.random.key(0)
+    state, percept = family.begin(key, tasks)
+
+    def trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
+        def pay(action: jax.Array) -> tuple[Any, jax.Array]:
+            after, _, score = family.step(address(key, t), tasks, state, jnp.full_like(percept.action, action))
+            return after, score
+
+        after, scores = jax.vmap(pay)(jnp.arange(family.choices))
+        return jax.tree.map(lambda x: x[0], after), scores.T
+
+    return jnp.moveaxis(jax.lax.scan(trial, state, jnp.arange(trials))[1], 0, 1)

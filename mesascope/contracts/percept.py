@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = Any  # a JAX array in compiled code, a NumPy array for looped subjects
 
@@ -28,6 +29,22 @@ class Percept(NamedTuple):
     first: Array
 
 
+def exchange_earlier(percept: Percept, observation: Array) -> Percept:
+    """The percept with another observation on every second trial, from trial 1 on, and otherwise unchanged.
+
+    A family uses it to exchange what an observation shows of earlier trials besides the last outcome, such as the cue
+    or the symbol before it. On the other trials the outcome is exchanged alone, so that a subject which reads only how
+    the two relate depends on the percept too.
+
+    Args:
+        percept: the percept with the opposite outcome.
+        observation: [N, D] its observation, in which earlier events are exchanged too.
+    """
+    xp = np if isinstance(observation, np.ndarray) else jnp
+    odd = (percept.trial % 2 == 1).reshape(-1, *[1] * (observation.ndim - 1))
+    return percept._replace(observation=xp.where(odd, observation, percept.observation))
+
+
 def first_percept(observation: jax.Array) -> Percept:
     """The start-of-life percept with an observation [N, D]."""
     n = len(observation)
@@ -39,5 +56,5 @@ def next_percept(
     observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
 ) -> Percept:
     """The percept after an action, with its feedback and the index of the coming trial and step [N]; None is step 0."""
-    still = jnp.zeros_like(trial)
-    return Percept(observation, action, feedback, trial, still if step is None else step, still.astype(bool))
+    zeros = jnp.zeros_like(trial)
+    return Percept(observation, action, feedback, trial, zeros if step is None else step, zeros.astype(bool))

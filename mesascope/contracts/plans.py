@@ -22,6 +22,7 @@ class Plans(NamedTuple):
         far: [N, T, S] how many steps one must look ahead to distinguish the actions; 1 if the next state is enough.
         cases: the number of different problems, which is the size of a lookup table that would solve them.
         goal: whether outcomes differ in value, so that there is something to pursue.
+        ways: [N, T, S] how many of the actions lead anywhere; None for all K.
     """
 
     action: np.ndarray
@@ -31,6 +32,7 @@ class Plans(NamedTuple):
     far: np.ndarray
     cases: float
     goal: bool
+    ways: np.ndarray | None = None
 
 
 def observed(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:

@@ -39,18 +39,18 @@ def _keep(factory: F, allowed: dict[str, Range]) -> F:
         bound = signature.bind(*args, **keywords)
         bound.apply_defaults()
         settings = {k: v for k, v in bound.arguments.items() if k != "family"}
-        for label, valid in ranges.items():
-            _check(valid, **{label: settings[label]})
+        for label, values in ranges.items():
+            _check(values, **{label: settings[label]})
         return factory(*args, **keywords).with_settings(name_with_settings(factory, **settings), settings)
 
     return make  # pyright: ignore[reportReturnType]
 
 
-def _check(valid: Any, /, **setting: Any) -> None:
-    if isinstance(valid[0], str):
-        check_choice(valid, **setting)
+def _check(allowed: Any, /, **setting: Any) -> None:
+    if isinstance(allowed[0], str):
+        check_choice(allowed, **setting)
     else:
-        check_range(*valid, **setting)
+        check_range(*allowed, **setting)
 
 
 def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
@@ -59,9 +59,9 @@ def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
     If there is a bank, both of its settings appear; otherwise neither does.
     """
     defaults = inspect.signature(factory).parameters
-    visible = {k: v for k, v in settings.items() if k not in ("bank", "bank_seed") and v != defaults[k].default}
-    visible |= {k: settings[k] for k in ("bank", "bank_seed") if settings.get("bank")}
-    text = ",".join(f"{k}={v}" for k, v in visible.items())
+    changed = {k: v for k, v in settings.items() if k not in ("bank", "bank_seed") and v != defaults[k].default}
+    changed |= {k: settings[k] for k in ("bank", "bank_seed") if settings.get("bank")}
+    text = ",".join(f"{k}={v}" for k, v in changed.items())
     return factory.__module__.rpartition(".")[2] + (f":{text}" if text else "")
 
 
@@ -70,18 +70,18 @@ def check_range(low: float, high: float, /, **values: float) -> None:
     for label, value in values.items():
         if not low <= value <= high:
             integers = all(isinstance(x, int) for x in (low, high, value))
-            least, most = (str(x) if isinstance(x, int) else f"{x:g}" for x in (low, high))
+            low_text, high_text = (str(x) if isinstance(x, int) else f"{x:g}" for x in (low, high))
             raise MesascopeError(
                 f"{label}={value} is out of range.",
-                f"Give a {'whole ' if integers else ''}number from {least} to {most}.",
+                f"Give a {'whole ' if integers else ''}number from {low_text} to {high_text}.",
             )
 
 
-def check_choice(valid: tuple[str, ...], /, **values: str) -> None:
+def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
     """Raises `MesascopeError` if a setting is not one of the valid words."""
     for label, value in values.items():
-        if value not in valid:
-            raise unknown(f"{label} setting", value, valid)
+        if value not in allowed:
+            raise unknown(f"{label} setting", value, allowed)
 
 
 def check_memory(numbers: int, label: str, remedy: str) -> None:

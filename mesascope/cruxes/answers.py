@@ -113,9 +113,9 @@ def solve(
     network, notes = CredalNet.about(part, event, condition), [INDEPENDENCE]
     if engine in ("net", "credal"):
         extremes = find_extremes(network, event, condition)
-        unstated = [e.id for e in network.entries if not e.stated and e.id in extremes.free]
-        if unstated:
-            notes.append("unstated, so anything in [0, 1]: " + "; ".join(unstated))
+        unstated_ids = [e.id for e in network.entries if not e.stated and e.id in extremes.free]
+        if unstated_ids:
+            notes.append("unstated, so anything in [0, 1]: " + "; ".join(unstated_ids))
         if not extremes.exact:
             notes.append("an inner bound: too many free entries to visit all vertices")
         elif extremes.free:
@@ -140,8 +140,8 @@ def _classify(answer: Answer, notes: Sequence[str]) -> Answer:
         return answer
     if answer.point is not None:
         return replace(answer, status="implied")
-    vacuous = answer.low <= POINT and answer.high >= 1 - POINT
-    return replace(answer, status="unstated" if vacuous else "bounded")
+    is_vacuous = answer.low <= POINT and answer.high >= 1 - POINT
+    return replace(answer, status="unstated" if is_vacuous else "bounded")
 
 
 def log_odds(p: float | np.ndarray) -> float | np.ndarray:

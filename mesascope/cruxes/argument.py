@@ -13,7 +13,7 @@ from typing import Any
 from mesascope.cruxes.answers import Answer, solve
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.claims import NUMERIC, Claim, Content, Conventions, Refusal
-from mesascope.cruxes.language import SURE, Event, negate, parse, require_known, same
+from mesascope.cruxes.language import SURE, Event, match, negate, parse, require_known
 from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
@@ -83,7 +83,7 @@ class Argument:
         names = {*self.content.atoms, *self.content.definitions}
         return require_known(event, names).expand(self.content.definitions)
 
-    def numeric_claims(self, person: str) -> tuple[Claim, ...]:
+    def list_claims(self, person: str) -> tuple[Claim, ...]:
         """One person's claims that enter inference, in the chosen wording; claims on refused questions are left out."""
         claims = []
         for claim in self.content.claims.values():
@@ -107,12 +107,12 @@ class Argument:
         for refusal in self.content.refusals:
             if refusal.by == person:
                 for name in refusal.of:
-                    refused = self.content.claims[name].event
-                    if refused is not None and _decides(refused, event):
+                    refused_event = self.content.claims[name].event
+                    if refused_event is not None and _decides(refused_event, event):
                         return refusal
         return None
 
-    def bridges_for(self, person: str) -> tuple[str, ...]:
+    def list_bridges(self, person: str) -> tuple[str, ...]:
         """Ids of the modeller's bridges that apply to one person; optional bridges only if they are switched on."""
         return tuple(
             b.id
@@ -125,13 +125,13 @@ class Argument:
         self.person(person)
         mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
         constraints = []
-        for claim in self.numeric_claims(person):
+        for claim in self.list_claims(person):
             if claim.id not in leave_out:
                 assert claim.event is not None
                 place = f"{self.name}: line {claim.line}: claim {claim.id!r}"
                 low, high = self.value_of(claim).span(mode)
                 constraints.append(Constraint(claim.id, claim.event, claim.given, low, high, place))
-        rules = [Rule(b, self.content.bridges[b].rule) for b in self.bridges_for(person) if b not in leave_out]
+        rules = [Rule(b, self.content.bridges[b].rule) for b in self.list_bridges(person) if b not in leave_out]
         return Polytope(constraints, rules)
 
     # questions
@@ -179,31 +179,31 @@ class Argument:
         """
         self.person(person)
         event, condition = self.default_question(person, target, condition)
-        empty = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
+        no_answer = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
         refusal = self.refusal(person, event)
         if refusal is not None:
-            return replace(empty, status="refused", refusal=refusal)
-        claims, reading = self.numeric_claims(person), self.conventions.reading
+            return replace(no_answer, status="refused", refusal=refusal)
+        claims, reading = self.list_claims(person), self.conventions.reading
         polytope, values = self.polytope(person), {c.id: self.value_of(c) for c in claims}
         answer = solve(
             person, polytope, event, condition, engine, reading=reading, values=values, draws=draws, seed=seed
         )
         if answer.status == "implied" and any(
-            same(c.given, condition) and c.event is not None and _decides(c.event, event) for c in claims
+            match(c.given, condition) and c.event is not None and _decides(c.event, event) for c in claims
         ):
             answer = replace(answer, status="stated")
         if not wordings:
             return answer
         others = {}
-        for label in self.wordings_of(person, answer.claims):
+        for label in self.list_wordings(person, answer.claims):
             argument = self.read(wordings=(*self.conventions.wordings, label))
             try:
                 others[label] = argument.answer(person, event, condition, engine, draws, seed=seed, wordings=False)
             except MesascopeError as error:
-                others[label] = replace(empty, assumptions=(str(error),))
+                others[label] = replace(no_answer, assumptions=(str(error),))
         return replace(answer, wordings=others)
 
-    def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
+    def list_wordings(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
         """Labels of the claims' alternative wordings; labels that the conventions choose are left out."""
         labels = (
             label for c in claims for label in self.content.claims[c].wordings if label not in self.conventions.wordings
@@ -236,7 +236,7 @@ class Argument:
 
 def _decides(one: Event, other: Event) -> bool:
     """Whether an event is equivalent to another event or to its complement."""
-    return same(one, other) or same(one, negate(other))
+    return match(one, other) or match(one, negate(other))
 
 
 _VERBS = {

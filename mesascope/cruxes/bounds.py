@@ -103,13 +103,13 @@ class Polytope:
         """
         about, ratio = evidence or (SURE, 1.0)
         part = self.part(join(event, condition, about).atoms())
-        columns, (inside, base, tilted) = part.columns([join(event, condition), condition, about])
-        weight = np.where(tilted > 0, ratio, 1.0)
-        inside, base = inside * weight, base * weight
-        matrix, equal = part.matrix(columns)
+        columns, (joint, premise, weighted) = part.columns([join(event, condition), condition, about])
+        weight = np.where(weighted > 0, ratio, 1.0)
+        joint, premise = joint * weight, premise * weight
+        matrix, points = part.matrix(columns)
         ends = []
         for sign in (1.0, -1.0):
-            result = _minimise(sign * inside, matrix, equal, base)
+            result = _minimise(sign * joint, matrix, points, premise)
             if result is None:
                 return Bounds("undefined" if part.feasible else "incoherent")
             ends.append(min(1.0, max(0.0, sign * float(result.fun))))
@@ -131,14 +131,14 @@ class Polytope:
         is no such distribution, there are no rows.
         """
         part = self.part(join(condition, *events).atoms())
-        columns, (base, *inside) = part.columns([condition, *(join(e, condition) for e in events)])
-        matrix, equal = part.matrix(columns)
-        table = np.array(inside)
+        columns, (premise, *joint) = part.columns([condition, *(join(e, condition) for e in events)])
+        matrix, points = part.matrix(columns)
+        table = np.array(joint)
         axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
         random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
         vertices = []
         for direction in np.concatenate([axes, random]):
-            result = _minimise(direction @ table, matrix, equal, base)
+            result = _minimise(direction @ table, matrix, points, premise)
             if result is not None:
                 vertices.append(table @ np.asarray(result.x))
         return np.clip(np.array(vertices).reshape(-1, len(events)), 0, 1)
@@ -168,8 +168,8 @@ class Polytope:
         n, m = columns.shape[1], len(self.constraints)
         if not n or not m:
             return {}
-        over, under = self.sides(columns)
-        matrix = np.block([[over, -np.eye(m)], [under, -np.eye(m)]])
+        upper_rows, lower_rows = self.sides(columns)
+        matrix = np.block([[upper_rows, -np.eye(m)], [lower_rows, -np.eye(m)]])
         cost = np.concatenate([np.zeros(n), np.ones(m)])
         base = np.concatenate([np.ones(n), np.zeros(m)])
         result = _minimise(cost, matrix, np.empty((0, n + m)), base)
@@ -207,9 +207,9 @@ class Polytope:
 
     def part(self, atoms: frozenset[str]) -> Polytope:
         """The polytope of only those statements connected to these atoms, directly or through shared atoms."""
-        touched = [part for part in self._components() if part.atoms & atoms]
-        inside = {id(item) for part in touched for item in part.items}
-        merged = _make_polytope(item for item in self.items if id(item) in inside)
+        connected = [part for part in self._components() if part.atoms & atoms]
+        item_ids = {id(item) for part in connected for item in part.items}
+        merged = _make_polytope(item for item in self.items if id(item) in item_ids)
         merged.__dict__["atoms"] = merged.atoms | atoms
         return merged
 
@@ -251,13 +251,13 @@ class Polytope:
         codes = codes.reshape(len(self.constraints), len(first))
         return codes, [x[first].astype(float) for x in extra]
 
-    def _make_size_error(self, amount: str, most: int) -> MesascopeError:
+    def _make_size_error(self, amount: str, limit: int) -> MesascopeError:
         ids = [item.id for item in self.items]
-        listed = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
+        others = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
         place = self.constraints[0].place if self.constraints else ""
-        head = f"{place}: With {len(ids) - 1} more ({listed}) it connects" if place else "These statements connect"
+        head = f"{place}: With {len(ids) - 1} more ({others}) it connects" if place else "These statements connect"
         return MesascopeError(
-            f"{head} {amount}; at most {most} are possible.", "Remove atoms or bridges, or ask with --engine net."
+            f"{head} {amount}; at most {limit} are possible.", "Remove atoms or bridges, or use --engine net."
         )
 
     def sides(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -269,9 +269,9 @@ class Polytope:
 
     def matrix(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The inequality rows (<= 0) of statements with intervals, and the equality rows (= 0) of those with points."""
-        over, under = self.sides(codes)
+        upper_rows, lower_rows = self.sides(codes)
         point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
-        return np.concatenate([over[~point], under[~point]]), over[point]
+        return np.concatenate([upper_rows[~point], lower_rows[~point]]), upper_rows[point]
 
 
 def _make_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
@@ -279,13 +279,13 @@ def _make_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
     return Polytope([x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)])
 
 
-def _minimise(cost: np.ndarray, matrix: np.ndarray, equal: np.ndarray, base: np.ndarray):
+def _minimise(cost: np.ndarray, matrix: np.ndarray, points: np.ndarray, premise: np.ndarray):
     """Minimise cost·x over x >= 0 with base·x = 1, equal·x = 0 and matrix·x <= 0; None if no x satisfies them."""
-    if not base.any():
+    if not premise.any():
         return None
     from scipy.optimize import linprog
 
-    rows = np.vstack([base, equal])
+    rows = np.vstack([premise, points])
     right, limits = np.eye(len(rows))[0], np.zeros(len(matrix))
     result = linprog(cost, matrix, limits, rows, right, bounds=(0, None), method="highs", options=_TIGHT)
     if result.status == 1:
@@ -296,5 +296,5 @@ def _minimise(cost: np.ndarray, matrix: np.ndarray, equal: np.ndarray, base: np.
 
 
 def _round(x: float) -> float:
-    near = round(x, 10)
-    return near if abs(near - x) < 1e-9 else x
+    rounded = round(x, 10)
+    return rounded if abs(rounded - x) < 1e-9 else x

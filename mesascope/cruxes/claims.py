@@ -13,7 +13,7 @@ KINDS = {
     "fraction": "a share of a population",
     "trend": "a direction in time",
     "count": "a count without a number",
-    "scope": "a condition of everything else that is said",
+    "scope": "a condition on everything else that is said",
     "crux": "a declared crux",
     "cruxes": "a list of cruxes",
     "placement": "where cruxes belong",
@@ -81,7 +81,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A person's refusal of the questions that the claims in `of` answer; `instead` names a claim of their own."""
+    """A person's refusal to answer what the claims in `of` answer; `instead` names one of that person's own claims."""
 
     by: str
     of: tuple[str, ...]
@@ -104,7 +104,7 @@ class Bridge:
 
 @dataclass(frozen=True)
 class Question:
-    """An open question: would a change of mind about `via` move the person `to` towards `about`?"""
+    """An open question: would a change of mind about `via` move the person named by `to` towards `about`?"""
 
     id: str
     by: str
@@ -161,7 +161,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Cut:
-    """A way to split the gap: the target's probability is the product of its parts', or one minus the product."""
+    """A way to split the gap: the target's probability is the product of the parts' probabilities, or one minus it."""
 
     id: str
     text: str

@@ -8,7 +8,7 @@ from itertools import combinations, permutations
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.claims import NUMERIC, Claim
-from mesascope.cruxes.language import SURE, negate, same
+from mesascope.cruxes.language import SURE, match, negate
 from mesascope.cruxes.readings import fits_scales, has_word
 from mesascope.errors import MesascopeError
 
@@ -16,10 +16,10 @@ ERRORS = ("incoherent",)
 KINDS = {
     "incoherent": "statements that contradict each other",
     "scope": "claims under different scopes are compared",
-    "presupposition": "one person takes for granted what the other doubts",
+    "presupposition": "one person presupposes what the other doubts",
     "ambiguous": "several readings",
     "refused": "a question that is declined",
-    "unstated": "no claim is about the target",
+    "unstated": "no claim bounds the target",
     "impossible_given": "a condition that cannot happen, so the claim does not apply",
     "word": "a number and its word disagree, or a scale lacks a word",
     "fraction": "shares, not chances",
@@ -68,12 +68,12 @@ class Clash:
     single: dict[str, tuple[float, float]]
 
 
-def find_clashes(polytope: Polytope, most: int = 12) -> list[Clash]:
+def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
     """Find the irreducible sets of statements that contradict each other, with Reiter's hitting-set search.
 
     Args:
         polytope: one person's statements.
-        most: the largest number of clashes to find.
+        limit: the largest number of clashes to find.
 
     Returns [] if and only if the statements agree. No clash contains another clash.
     """
@@ -82,8 +82,8 @@ def find_clashes(polytope: Polytope, most: int = 12) -> list[Clash]:
     repair, rules = polytope.repair(), {r.id for r in polytope.rules}
     cores: list[tuple[str, ...]] = []
     queue: list[frozenset[str]] = [frozenset()]
-    seen = set(queue)
-    while queue and len(cores) < most and len(seen) < 200:
+    visited = set(queue)
+    while queue and len(cores) < limit and len(visited) < 200:
         removed = queue.pop(0)
         core = next((c for c in cores if not removed & set(c)), None)
         if core is None:
@@ -93,8 +93,8 @@ def find_clashes(polytope: Polytope, most: int = 12) -> list[Clash]:
             cores.append(core)
         for item in core:
             fewer = removed | {item}
-            if fewer not in seen:
-                seen.add(fewer)
+            if fewer not in visited:
+                visited.add(fewer)
                 queue.append(fewer)
     return [_describe(polytope, core, rules, repair) for core in cores]
 
@@ -138,16 +138,16 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
     for clash in clashes:
         changes = "; ".join(f"change {c} by {v:.4g}" for c, v in clash.repair.items())
         fixes = [f"smallest total change (joint probability): {changes}"] if changes else []
-        singles = [f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items()]
-        fix = " — ".join(fixes + (["; or ".join(singles)] if singles else [])) or "Change one of the bridges."
-        named = ", ".join((*clash.claims, *clash.bridges))
-        message = f"{named} contradict each other, and no smaller part of them does."
+        alone = [f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items()]
+        fix = " — ".join(fixes + (["; or ".join(alone)] if alone else [])) or "Change one of the bridges."
+        names = ", ".join((*clash.claims, *clash.bridges))
+        message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
-    for claim in [] if clashes else argument.numeric_claims(person):
+    for claim in [] if clashes else argument.list_claims(person):
         chance = polytope.bound(claim.given).span if claim.given != SURE else None
         if chance and chance[1] <= 1e-9:
             message = f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude."
-            fix, bridges = "Leave it: it is satisfied whatever its value.", argument.bridges_for(person)
+            fix, bridges = "Leave it as it is; any value satisfies it.", argument.list_bridges(person)
             yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)
     for claim in argument.content.claims.values():
         if claim.by == (person,) and claim.wordings:
@@ -179,9 +179,9 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
         message = f"The target {query.target} is compared under different conditions: {questions}."
         fix = "Do not subtract one from the other without a claim on the condition."
         yield Issue("presupposition", tuple(conditions), (), message, fix)
-    claims = [(person, claim) for person in query.compare for claim in argument.numeric_claims(person)]
+    claims = [(person, claim) for person in query.compare for claim in argument.list_claims(person)]
     for (one, claim), (other, rival) in permutations(claims, 2):
-        if one == other or claim.given == SURE or not _overlap(claim, rival) or same(claim.given, rival.given):
+        if one == other or claim.given == SURE or not _share_atoms(claim, rival) or match(claim.given, rival.given):
             continue
         rival_condition = "unconditional" if rival.given == SURE else f"given {rival.given}"
         message = f"{claim.id} is given {claim.given}; {rival.id} is {rival_condition}."
@@ -189,7 +189,7 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
         yield Issue("presupposition", (one, other), (claim.id, rival.id), message, fix)
 
 
-def _overlap(one: Claim, other: Claim) -> bool:
+def _share_atoms(one: Claim, other: Claim) -> bool:
     return bool(one.event and other.event and one.event.atoms() & other.event.atoms())
 
 
@@ -200,10 +200,10 @@ def _check_fractions(argument: Argument) -> Iterator[Issue]:
             shares.setdefault((claim.by[0], claim.population), []).append(claim)
     for (person, population), claims in shares.items():
         ids = tuple(c.id for c in claims)
-        least = sum(argument.value_of(c).span("set")[0] for c in claims)
-        if population and len(claims) > 1 and least > 1 + 1e-12:
-            message = f"{', '.join(ids)} are shares of the same {population}; together they are at least {least:.4g}."
-            yield Issue("incoherent", (person,), ids, message, f"Lower them by {least - 1:.4g} in total.")
+        total = sum(argument.value_of(c).span("set")[0] for c in claims)
+        if population and len(claims) > 1 and total > 1 + 1e-12:
+            message = f"{', '.join(ids)} are shares of the same {population}; together they are at least {total:.4g}."
+            yield Issue("incoherent", (person,), ids, message, f"Lower them by {total - 1:.4g} in total.")
         else:
             message = f"{', '.join(ids)} are shares of a population, not chances."
             yield Issue("fraction", (person,), ids, message, "They cannot be parts of a chain of probabilities.")
@@ -220,12 +220,12 @@ def _check_words(argument: Argument) -> Iterator[Issue]:
             fix = f"It is read as under 'union': [{value.low:g}, {value.high:g}]."
             yield _make_issue(claim, "word", message, fix)
         fits = fits_scales(value, claim.verbal) if claim.verbal and value.shape != "word" else {}
-        right = [scale for scale, good in fits.items() if good]
-        wrong = [scale for scale, good in fits.items() if not good]
-        if wrong:
-            message = f"{claim.id} says {claim.verbal!r} and {value.stated}, which does not fit {_join_names(wrong)}"
-            message += f" (it fits {_join_names(right)})." if right else "."
-            yield _make_issue(claim, "word", message, "The number wins.")
+        matches = [scale for scale, fits_scale in fits.items() if fits_scale]
+        misfits = [scale for scale, fits_scale in fits.items() if not fits_scale]
+        if misfits:
+            message = f"{claim.id} says {claim.verbal!r} and {value.stated}, which does not fit {_join_names(misfits)}"
+            message += f" (it fits {_join_names(matches)})." if matches else "."
+            yield _make_issue(claim, "word", message, "The number is used, not the word.")
 
 
 def _check_conversation(argument: Argument) -> Iterator[Issue]:
@@ -248,7 +248,7 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
             yield _make_issue(claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Name the event instead.")
         elif claim.kind in NUMERIC and claim.used and claim.event and argument.refusal(claim.by[0], claim.event):
             message = f"{claim.id} answers a question that {claim.by[0]} declines."
-            yield _make_issue(claim, "refused", message, "It is left out; withdraw the refusal to use it.")
+            yield _make_issue(claim, "refused", message, "The claim is left out; to use it, withdraw the refusal.")
 
 
 def _join_names(items: Sequence[str]) -> str:

@@ -41,7 +41,7 @@ def check(argument: Argument) -> Output:
     Example: mesascope crux check
     """
     issues = argument.check()
-    return Output(issues, texts.tell_issues(issues), failed=any(issue.error for issue in issues))
+    return Output(issues, texts.describe_issues(issues), failed=any(issue.error for issue in issues))
 
 
 @app.command()
@@ -60,7 +60,7 @@ def answer(
     Example: mesascope crux answer --person lister --engine net
     """
     answers = [argument.answer(p, target, condition, engine, draws, seed=seed) for p in choose_people(argument, person)]
-    lines = [line for a in answers for line in texts.tell_answer(a)]
+    lines = [line for a in answers for line in texts.describe_answer(a)]
     return Output(answers, lines, failed=any(a.status == "incoherent" for a in answers))
 
 
@@ -68,7 +68,7 @@ def answer(
 @on_argument
 def translate(
     argument: Argument,
-    event: Annotated[str | None, typer.Option("--event", help="An event or definition of any vocabulary.")] = None,
+    event: Annotated[str | None, typer.Option("--event", help="An event or definition from any vocabulary.")] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")] = None,
     condition: Condition = None,
     engine: Engine = "lp",
@@ -83,7 +83,7 @@ def translate(
     answers = [argument.translate(e, p, condition, engine) for e in events for p in choose_people(argument, to)]
     written = argument.content.written
     lines = [f"{name} is defined as {written[name]}" for name in events if name in written]
-    return Output(answers, lines + [line for a in answers for line in texts.tell_answer(a)])
+    return Output(answers, lines + [line for a in answers for line in texts.describe_answer(a)])
 
 
 @app.command()
@@ -104,7 +104,7 @@ def gap(
     """
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
     report = argument.cuts(*read_pair(between), scale=scale, method=method, cut=cut, groups=groups)
-    return Output(report, texts.tell_gap(report))
+    return Output(report, texts.describe_gap(report))
 
 
 @app.command()
@@ -136,7 +136,7 @@ def voi(
         if not claims:
             results[name] = argument.voi(name, crux, target, condition, base=read_base(base), form=form, engine=engine)
             unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[form]
-            lines += texts.tell_values(results[name], unit, "value of information")
+            lines += texts.describe_values(results[name], unit, "value of information")
             continue
         try:
             weights, evpi, notes = argument.sensitivity(name, target, condition, cost)
@@ -146,9 +146,9 @@ def voi(
             continue
         results[name] = {"claims": weights, "evpi": evpi, "assumptions": notes}
         rows = [["claim", "first order", "total", "EVPPI"]]
-        rows += [[w.claim, texts.number(w.first), texts.number(w.total), texts.number(w.partial)] for w in weights]
+        rows += [[w.claim, texts.show(w.first), texts.show(w.total), texts.show(w.partial)] for w in weights]
         lines += texts.align(rows) + (
-            [f"  EVPI at cost {texts.number(cost)}: {texts.number(evpi)}"] if cost is not None else []
+            [f"  EVPI at cost {texts.show(cost)}: {texts.show(evpi)}"] if cost is not None else []
         )
         lines += [f"  assumes: {note}" for note in notes]
     return Output(results, lines)
@@ -175,7 +175,7 @@ def vod(
     )
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
     lines = (
-        texts.tell_values(values, unit, "value of discrimination")
+        texts.describe_values(values, unit, "value of discrimination")
         if values
         else ["no crux that both people's claims mention"]
     )
@@ -192,19 +192,19 @@ def update(
             "--evidence", help="An evidence item or open question; by default all single observations and questions."
         ),
     ] = None,
-    k: Annotated[int | None, typer.Option("--k", help="For evidence that counts: how many.")] = None,
-    n: Annotated[int | None, typer.Option("--n", help="For evidence that counts: out of how many.")] = None,
+    k: Annotated[int | None, typer.Option("--k", help="For evidence that is a count: the number observed.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
     against: Annotated[bool, typer.Option("--against", help="The evidence was observed not to hold.")] = False,
-    to: Annotated[str | None, typer.Option(help="For a question: the new belief that it supposes, '60%'.")] = None,
+    to: Annotated[str | None, typer.Option(help="For a question: the new belief to suppose, such as '60%'.")] = None,
     findings: Findings = None,
 ) -> Output:
-    """Update each person on an observation, using only the person's own likelihood ratios.
+    """Update each person on an observation, with only that person's own likelihood ratios.
 
     Example: mesascope crux update --evidence e3
     """
     if findings is not None:
         tallies = argument.update_from(findings)
-        return Output(tallies, texts.tell_tallies(tallies))
+        return Output(tallies, texts.describe_tallies(tallies))
     content = argument.content
     items = [item] if item else [e.id for e in content.evidence.values() if not e.counts] + list(content.questions)
     if not items:
@@ -215,7 +215,7 @@ def update(
     lines = []
     for name, updates in results.items():
         text = content.evidence[name].text if name in content.evidence else content.questions[name].text
-        lines += [f"{name}: {text}", *(f"  {line}" for line in texts.tell_updates(updates))]
+        lines += [f"{name}: {text}", *(f"  {line}" for line in texts.describe_updates(updates))]
     return Output(results, lines)
 
 
@@ -227,14 +227,14 @@ def pool(
     target: Target = None,
     condition: Condition = None,
     method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
-    weights: Annotated[str | None, typer.Option(help="One per person, '2,1'.")] = None,
+    weights: Annotated[str | None, typer.Option(help="One weight per person, such as '2,1'.")] = None,
     factor: Annotated[
-        float | None, typer.Option(min=0, max=100, help="For extremised; by default set by the number of people.")
+        float | None, typer.Option(min=0, max=100, help="Factor for extremised; by default from the number of people.")
     ] = None,
-    base_rate: Annotated[float, typer.Option(help="For extremised: the base rate.")] = 0.5,
+    base_rate: Annotated[float, typer.Option(help="The base rate for extremised.")] = 0.5,
     engine: Engine = "lp",
 ) -> Output:
-    """Pool several people's answers, end by end; a person who refuses or states nothing is left out.
+    """Pool several people's answers, end by end; people who refuse or state nothing are left out.
 
     Example: mesascope crux pool --method linear
     """
@@ -246,7 +246,7 @@ def pool(
     result = argument.pool(
         people, target, condition, method, weights=numbers, factor=factor, base=base_rate, engine=engine
     )
-    return Output(result, texts.tell_pool(result))
+    return Output(result, texts.describe_pool(result))
 
 
 app.command()(report)

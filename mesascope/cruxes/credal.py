@@ -21,7 +21,7 @@ INDEPENDENCE = "each atom is independent of its non-descendants given the atoms 
 
 @dataclass(frozen=True)
 class Entry:
-    """One uncertain number of a network, with its interval and the id of its claim (or name of an unstated row)."""
+    """One uncertain number of a network, with its interval and the id of its claim (or the name of an unstated row)."""
 
     id: str
     low: float
@@ -91,17 +91,17 @@ class CredalNet:
             return atom, sign
         for i, source in enumerate(constraints[:number]):
             first = literals(source.event) or {}
-            rest = event.keys() - first
+            new_atoms = event.keys() - first
             if (
-                len(first) == len(rest) == 1
+                len(first) == len(new_atoms) == 1
                 and first.keys() <= event.keys()
                 and literals(source.condition) == condition
             ):
                 if c.low != c.high or source.low != source.high:
                     raise MesascopeError(f"{c.id!r} states a conjunction as an interval.", _USE_LP)
-                (atom,), (joined,) = rest, first
-                condition[joined] = event[joined]
-                self.ratios[number] = i, first[joined] == event[joined]
+                (atom,), (earlier,) = new_atoms, first
+                condition[earlier] = event[earlier]
+                self.ratios[number] = i, first[earlier] == event[earlier]
                 return atom, event[atom]
         raise MesascopeError(f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP)
 
@@ -126,8 +126,8 @@ class CredalNet:
             cells = tuple(int(condition[p]) if p in condition else slice(None) for p in parents)
             if np.any(index[cells] >= 0):
                 same = np.any(depth[cells] == len(condition))
-                how = f"state {atom} under the same condition" if same else f"overlap on {atom}"
-                raise MesascopeError(f"{self.entries[number].id!r} and another claim {how}.", _USE_LP)
+                conflict = f"state {atom} under the same condition" if same else f"overlap on {atom}"
+                raise MesascopeError(f"{self.entries[number].id!r} and another claim {conflict}.", _USE_LP)
             index[cells], flip[cells], depth[cells] = number, not sign, len(condition)
         for row in map(tuple, np.argwhere(index < 0)):
             row_condition = " & ".join(p if v else f"!{p}" for p, v in zip(parents, row, strict=True))
@@ -166,36 +166,36 @@ class CredalNet:
         joint = self.net(theta).eliminate(tuple(atoms), {}, {})
         worlds = {a: w.reshape((2,) * len(atoms)) for a, w in enumerate_worlds(atoms).items()}
         allowed = condition.holds(worlds)
-        inside = joint[event.holds(worlds) & allowed].sum(axis=0)
+        event_mass = joint[event.holds(worlds) & allowed].sum(axis=0)
         total = joint[allowed].sum(axis=0)
-        inside, total = np.broadcast_to(inside, theta.shape[1:]), np.broadcast_to(total, theta.shape[1:])
-        return np.where(total < VANISHING, np.nan, inside / np.where(total < VANISHING, 1.0, total))
+        event_mass, total = np.broadcast_to(event_mass, theta.shape[1:]), np.broadcast_to(total, theta.shape[1:])
+        return np.where(total < VANISHING, np.nan, event_mass / np.where(total < VANISHING, 1.0, total))
 
     def spans(self) -> np.ndarray:
         """The lower and upper end of every entry, [entries, 2]."""
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
-    def relevant(self, event: Event, condition: Event = SURE) -> np.ndarray:
+    def find_relevant(self, event: Event, condition: Event = SURE) -> np.ndarray:
         """[entries] Whether each entry can change P(event | condition); tested at five interior points."""
         spans, k = self.spans(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(k, dtype=bool)
-        tied = [i for number, (base, _) in self.ratios.items() for i in (number, base)]
+        ratio_entries = [i for number, (base, _) in self.ratios.items() for i in (number, base)]
         for _ in range(5):
             base = spans[:, 0] + (spans[:, 1] - spans[:, 0]) * rng.uniform(0.2, 0.8, k)
             both = np.repeat(base[:, None], 2 * k, axis=1)
             both[np.arange(k), 2 * np.arange(k)] = 0.25
             both[np.arange(k), 2 * np.arange(k) + 1] = 0.75
-            both[tied] = base[tied, None]  # because a conjunction must not exceed its part
+            both[ratio_entries] = base[ratio_entries, None]  # because a conjunction must not exceed its part
             values = self.evaluate(both, event, condition)
             changes |= ~(np.abs(values[1::2] - values[::2]) < 1e-13)
-        changes[tied] = True
+        changes[ratio_entries] = True
         return changes
 
 
 def _divide(value: np.ndarray, divisor: np.ndarray, name: str) -> np.ndarray:
     if np.any(divisor <= 0) or np.any(value > divisor + 1e-12):
-        raise MesascopeError(f"{name!r} gives a conjunction a higher chance than one of its parts has.", _USE_LP)
+        raise MesascopeError(f"{name!r} gives a conjunction a higher chance than one of its parts.", _USE_LP)
     return np.minimum(value / divisor, 1.0)
 
 
@@ -238,7 +238,7 @@ def find_extremes(
     the result is exact.
     """
     spans = network.spans()
-    free = np.flatnonzero(network.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
+    free = np.flatnonzero(network.find_relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
     names = tuple(network.entries[i].id for i in free)
 
     def climb(sign: float) -> float | None:

@@ -77,12 +77,12 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
     m = len(groups)
     for j, group in enumerate(groups):
         k = len(group)
-        for earlier, size in _unite([bit for bit in bits if bit != bits[j]]):
-            outer = factorial(size) * factorial(m - size - 1) / factorial(m)
+        for coalition, size in _unite([bit for bit in bits if bit != bits[j]]):
+            group_weight = factorial(size) * factorial(m - size - 1) / factorial(m)
             for chosen, count in _unite([1 << player for player in group]):
                 for player in (player for player in group if not chosen >> player & 1):
-                    weight = outer * factorial(count) * factorial(k - count - 1) / factorial(k)
-                    base = earlier | chosen
+                    weight = group_weight * factorial(count) * factorial(k - count - 1) / factorial(k)
+                    base = coalition | chosen
                     shares[player] += weight * (values[base | (1 << player)] - values[base])
     return shares
 

@@ -29,9 +29,9 @@ class Names:
         """Return the name if the file has such a person; otherwise raise `MesascopeError`."""
         return pick_named("person", name, self.people)
 
-    def event(self, fields: Fields, key: str, needed: bool = True) -> Event:
+    def event(self, fields: Fields, key: str, required: bool = True) -> Event:
         """Parse an event field over the atoms and definitions read so far, and expand the definitions."""
-        return fields.event(key, self.atoms, self.definitions, needed)
+        return fields.event(key, self.atoms, self.definitions, required)
 
     def read_each(self, table: str, read: Callable[[str, object], Any]) -> dict[str, Any]:
         """Read every entry of a table, by name; an error names the entry and its line."""
@@ -46,9 +46,9 @@ def require_possible(condition: Event) -> None:
     """Raise `MesascopeError` if a condition cannot happen; a condition of more than 16 atoms is not checked."""
     atoms = sorted(condition.atoms())
     if atoms and len(atoms) <= 16:
-        possible = bool(condition.holds(enumerate_worlds(atoms)).any())
+        can_hold = bool(condition.holds(enumerate_worlds(atoms)).any())
         require(
-            possible, f"The condition {str(condition)[:80]!r} is impossible.", "Condition on something that can happen."
+            can_hold, f"The condition {str(condition)[:80]!r} is impossible.", "Condition on something that can happen."
         )
 
 
@@ -62,14 +62,14 @@ def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
             instead = fields.text("instead")
             for name in (*of, *([instead] if instead else [])):
                 pick_named("claim", name, names.claims)
-            by = names.pick_person(fields.text("by", needed=True))
+            by = names.pick_person(fields.text("by", required=True))
             require(
                 not instead or by in names.claims[instead].by,
                 f"{instead!r} is not a claim of {by!r}.",
                 "Name a claim of the person who refuses.",
             )
             line = names.source.line("refusals", str(i))
-            refusals.append(claims.Refusal(by, of, fields.text("reason", needed=True), instead, line))
+            refusals.append(claims.Refusal(by, of, fields.text("reason", required=True), instead, line))
     return tuple(refusals)
 
 
@@ -79,15 +79,15 @@ def read_questions(names: Names) -> dict[str, claims.Question]:
     for i, table in enumerate(names.source.entries("questions")):
         with names.source.at("questions", str(i)):
             fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
-            key = fields.text("id", needed=True)
-            require(key not in questions, f"There are two questions {key!r}.", "Give each its own id.")
+            key = fields.text("id", required=True)
+            require(key not in questions, f"There are two questions {key!r}.", "Give each question its own id.")
             require(
                 not fields.flag("answered"), "This question is marked as answered.", "Write the answer in [claims]."
             )
             questions[key] = claims.Question(
                 key,
-                names.pick_person(fields.text("by", needed=True)),
-                names.pick_person(fields.text("to", needed=True)),
+                names.pick_person(fields.text("by", required=True)),
+                names.pick_person(fields.text("to", required=True)),
                 names.event(fields, "about"),
                 names.event(fields, "via"),
                 fields.text("text"),
@@ -129,12 +129,12 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
     pieces = fields.inner("parts")
     parts = {name: names.event(pieces, name) for name in pieces.table}
     require(bool(parts), "The field 'parts' is missing.", 'Write parts = { a = "T", b = "C & L" }.')
-    require(len(parts) <= 15, f"There are {len(parts)} parts.", "At most 15 are possible; merge some.")
+    require(len(parts) <= 15, f"There are {len(parts)} parts.", "At most 15 are possible; merge some of them.")
     assume: dict[str, dict[str, str]] = {}
     for person, values in fields.nested("assume").items():
         names.pick_person(person)
         inner = Fields(values, parts)
-        assume[person] = {name: inner.text(name, needed=True) for name in inner.table}
+        assume[person] = {name: inner.text(name, required=True) for name in inner.table}
         for value in assume[person].values():
             require(
                 value == "rest" or read_value(value).centre is not None,
@@ -143,7 +143,7 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
             )
         require(list(assume[person].values()).count("rest") <= 1, "Two parts are 'rest'.", "Only one can be.")
     groups = fields.groups("groups", "part", parts, '[["a", "b"]]')
-    condition = names.event(fields, "given", needed=False)
+    condition = names.event(fields, "given", required=False)
     return claims.Cut(
         key,
         fields.text("text"),
@@ -172,7 +172,7 @@ def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table
 def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: object) -> claims.Filing:
     """Read one remark, with the parts of a cut that it may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
-    cut, claim = fields.text("cut", needed=True), fields.text("claim")
+    cut, claim = fields.text("cut", required=True), fields.text("claim")
     pick_named("cut", cut, cuts)
     if claim:
         pick_named("claim", claim, names.claims)
@@ -189,8 +189,8 @@ def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
     ratios = {names.pick_person(person): read_ratio(x) for person, x in fields.nested("lr").items()}
     against = {names.pick_person(person): read_ratio(x) for person, x in fields.nested("lr_against").items()}
     hypotheses = {}
-    for person, both in fields.nested("hypotheses").items():
-        inner = Fields(both, ("if_true", "if_false"))
+    for person, rates in fields.nested("hypotheses").items():
+        inner = Fields(rates, ("if_true", "if_false"))
         hypotheses[names.pick_person(person)] = tuple(_read_beta(inner, side) for side in ("if_true", "if_false"))
     stated = {person: str(x) for person, x in fields.nested("lr").items()}
     return claims.Evidence(
@@ -209,7 +209,7 @@ def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
 def read_measure(names: Names, evidence: dict[str, claims.Evidence], key: str, table: object) -> claims.Measure:
     """Read one rule that counts findings as k of n for an evidence item."""
     fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
-    feeds = fields.text("feeds", needed=True)
+    feeds = fields.text("feeds", required=True)
     pick_named("evidence", feeds, evidence)
     placement, metric = fields.text("placement"), fields.text("metric")
     require(
@@ -228,19 +228,19 @@ def read_measure(names: Names, evidence: dict[str, claims.Evidence], key: str, t
         fields.number("above", 0.0),
         fields.choice("counts", ("subject", "fingerprint"), "fingerprint"),
         fields.choice("undetermined", ("leave out", "count as not"), "leave out"),
-        fields.text("measured", needed=True),
-        fields.text("claimed", needed=True),
+        fields.text("measured", required=True),
+        fields.text("claimed", required=True),
         names.source.line("measures", key),
     )
 
 
 def _read_beta(fields: Fields, key: str) -> tuple[float, float]:
     value = fields.table.get(key)
-    good = (
+    is_beta = (
         isinstance(value, list)
         and len(value) == 2
         and all(isinstance(x, int | float) and not isinstance(x, bool) and 0 < x < 1e9 for x in value)
     )
-    require(good, f"{key!r} is {describe(value)}, not two positive numbers.", f"Write {key} = [8, 2], a Beta.")
+    require(is_beta, f"{key!r} is {describe(value)}, not two positive numbers.", f"Write {key} = [8, 2], for a Beta.")
     assert isinstance(value, list)
     return float(value[0]), float(value[1])

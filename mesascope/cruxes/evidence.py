@@ -23,8 +23,8 @@ def update_set(prior: Interval, ratio: Interval) -> Interval:
 
     An end at 0 or 1 does not move, so [0, 1] stays [0, 1].
     """
-    (low, high), (least, most) = prior, ratio
-    return low * least / (1 - low + low * least), high * most / (1 - high + high * most)
+    (low, high), (ratio_low, ratio_high) = prior, ratio
+    return low * ratio_low / (1 - low + low * ratio_low), high * ratio_high / (1 - high + high * ratio_high)
 
 
 def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
@@ -49,7 +49,7 @@ def require_count(k: int, n: int) -> None:
         raise MesascopeError(f"{k} of {n} is not a possible count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10.")
 
 
-def carry_over(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
+def apply_jeffrey(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
     """Jeffrey's rule on intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
     It is valid only if the evidence changes neither P(M|I) nor P(M|not I). P'(M) takes its least and greatest value
@@ -118,7 +118,7 @@ def update_people(
     return [_update_person(argument, evidence, person, k, n, observed=observed) for person in argument.content.people]
 
 
-def ratio_for(
+def find_ratio(
     evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
 ) -> tuple[Interval | None, str]:
     """The likelihood-ratio interval that the file gives for a person; or None, with a text that says what to ask."""
@@ -144,7 +144,7 @@ def _update_person(
     update = Update(person, str(about), "cannot move")
     if argument.refusal(person, about):
         return replace(update, reason=f"{person} declines the question {about}")
-    ratio, ask = ratio_for(evidence, person, k, n, observed)
+    ratio, ask = find_ratio(evidence, person, k, n, observed)
     bounds = argument.polytope(person).bound(about)
     prior = bounds.span
     if prior is None:
@@ -184,24 +184,24 @@ def _answer_question(argument: Argument, question: Question, to: str | None) -> 
     person, about, via = question.to, question.about, question.via
     polytope = argument.polytope(person)
     sides = {condition: polytope.bound(about, condition).span for condition in (via, negate(via))}
-    missing = [
+    unstated_terms = [
         f"P({about} | {condition})"
         for condition, span in sides.items()
         if span is None or (span[0] <= 0 and span[1] >= 1)
     ]
     head = f"{question.id}, asked by {question.by}"
     update = Update(person, str(about), "asked")
-    if missing:
-        unstated = " and no ".join(missing)
+    if unstated_terms:
+        unstated = " and no ".join(unstated_terms)
         return replace(update, reason=f"{head}: {person} states no {unstated}; without them any answer is possible")
     if to is None:
         return replace(update, reason=f"{head}: the new P({via}) is needed: --to 60%")
-    now = polytope.bound(via).span
+    present_span = polytope.bound(via).span
     yes, no = (span or (0.0, 1.0) for span in sides.values())
     return replace(
         update,
         status="moved",
-        prior=carry_over(yes, no, now) if now else None,
-        posterior=carry_over(yes, no, read_value(to).span("centre")),
+        prior=apply_jeffrey(yes, no, present_span) if present_span else None,
+        posterior=apply_jeffrey(yes, no, read_value(to).span("centre")),
         reason=f"{head}: valid only if P({about} | {via}) and P({about} | {negate(via)}) do not change",
     )

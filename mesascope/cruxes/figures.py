@@ -6,7 +6,7 @@ from html import escape
 from itertools import accumulate, pairwise
 from textwrap import wrap
 
-from mesascope.cruxes.texts import interval
+from mesascope.cruxes.texts import show_span
 
 INK, PALE, RULE = "#1d2433", "#6b7280", "#d5d9e0"
 COLOURS = ("#1b6ca8", "#b4511a", "#3d7a4a", "#7a4a9a", "#8a6d1a", "#a03050")
@@ -28,8 +28,8 @@ def _draw_text(
     )
 
 
-def _draw_rectangle(x: float, y: float, width: float, height: float, fill: str, **others: object) -> str:
-    attributes = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in others.items())
+def _draw_rectangle(x: float, y: float, width: float, height: float, fill: str, **attributes_by_name: object) -> str:
+    attributes = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes_by_name.items())
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{attributes}/>'
 
 
@@ -42,7 +42,7 @@ def _wrap_svg(width: float, height: float, body: Sequence[str], title: str) -> s
 
 @dataclass(frozen=True)
 class Bar:
-    """One interval in a drawing: its label, ends and colour, and whether it is drawn small and pale."""
+    """One interval in a drawing: its label, its ends, its colour, and whether it is drawn small and pale."""
 
     label: str
     span: tuple[float, float]
@@ -68,7 +68,7 @@ def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
         else:
             half, opacity = (4, 0.45) if bar.minor else (6, 0.9)
             body.append(_draw_rectangle(a, y - half, b - a, 2 * half, bar.colour, rx=3, opacity=opacity))
-        body.append(_draw_text(start + span + 16, y + 4, interval(*bar.span), 12, ink))
+        body.append(_draw_text(start + span + 16, y + 4, show_span(*bar.span), 12, ink))
     return _wrap_svg(width, top + row * len(bars) + 10, body, title)
 
 
@@ -132,7 +132,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         title: a description of the drawing.
     """
     level = dict.fromkeys(boxes, 0)
-    for _ in boxes:  # find the longest path to each box; the fixed number of rounds also ends a cycle
+    for _ in boxes:  # find the longest path to each box; a fixed number of rounds ends even if there is a cycle
         for a, b, _ in arrows:
             if level[b] <= level[a] < len(boxes):
                 level[b] = min(level[a] + 1, len(boxes))
@@ -142,18 +142,18 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     for name in targets:
         column[name] = max(column.values(), default=0)
     for name in sorted(boxes, key=lambda n: -column[n]):  # move a source next to its first successor
-        after = [column[b] for a, b, _ in arrows if a == name and column[b] > column[name]]
-        if after and all(b != name for _, b, _ in arrows):
-            column[name] = min(after) - 1
+        successors = [column[b] for a, b, _ in arrows if a == name and column[b] > column[name]]
+        if successors and all(b != name for _, b, _ in arrows):
+            column[name] = min(successors) - 1
     columns = [[n for n in boxes if column[n] == i] for i in range(max(column.values(), default=0) + 1)]
-    wide, gap, margin = 182.0, 34.0, 10.0
+    box_width, gap, margin = 182.0, 34.0, 10.0
     heights = {n: 40 + 14 * len(wrap(b.text, 26)[:4]) + 15 * len(b.lines) for n, b in boxes.items()}
     total = max(sum(heights[n] + 18 for n in names) for names in columns) + 20
     places: dict[str, tuple[float, float]] = {}
     for i, names in enumerate(columns):
         y = (total - sum(heights[n] + 18 for n in names)) / 2
         for n in names:
-            places[n] = (margin + i * (wide + gap), y)
+            places[n] = (margin + i * (box_width + gap), y)
             y += heights[n] + 18
     body = [
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
@@ -161,9 +161,9 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     ]
     for a, b, dashed in arrows:
         (xa, ya), (xb, yb) = places[a], places[b]
-        x1, y1, x2, y2 = xa + wide, ya + heights[a] / 2, xb, yb + heights[b] / 2
+        x1, y1, x2, y2 = xa + box_width, ya + heights[a] / 2, xb, yb + heights[b] / 2
         if xb <= xa:
-            x1, x2 = (xa + wide / 2, xb + wide / 2)
+            x1, x2 = (xa + box_width / 2, xb + box_width / 2)
             y1, y2 = (ya, yb + heights[b]) if ya > yb else (ya + heights[a], yb)
             path = f"M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}"
         else:
@@ -174,8 +174,8 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     for name, box in boxes.items():
         x, y = places[name]
         fill = {"event": "#ffffff", "claim": "#f6f3ea", "target": "#eef2f8"}[box.kind]
-        edge, thick = (INK, 2) if box.kind == "target" else (RULE, 1.2)
-        body.append(_draw_rectangle(x, y, wide, heights[name], fill, rx=6, stroke=edge, stroke_width=thick))
+        edge, stroke_width = (INK, 2) if box.kind == "target" else (RULE, 1.2)
+        body.append(_draw_rectangle(x, y, box_width, heights[name], fill, rx=6, stroke=edge, stroke_width=stroke_width))
         body.append(_draw_text(x + 9, y + 18, box.name, 13, INK, weight="700"))
         line = y + 33
         for words in wrap(box.text, 26)[:4]:
@@ -184,4 +184,4 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         for words, colour in box.lines:
             body.append(_draw_text(x + 9, line + 3, words, 11.5, colour, weight="600"))
             line += 15
-    return _wrap_svg(margin * 2 + len(columns) * (wide + gap), total, body, title)
+    return _wrap_svg(margin * 2 + len(columns) * (box_width + gap), total, body, title)

@@ -72,8 +72,8 @@ def explain_cuts(
                     gap = _split_gap(people, chosen_cut, sides, **settings, groups=groups)
                     tops.setdefault(gap.top.name, []).append(value)
             if len(tops) > 1:
-                listed = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
-                warnings.append(f"in the cut {name!r} the largest part depends on the {option}: {listed}")
+                listing = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
+                warnings.append(f"in the cut {name!r} the largest part depends on the {option}: {listing}")
     for first, second in combinations(gaps, 2):
         a, b = argument.event(first.top.event).atoms(), argument.event(second.top.event).atoms()
         if not (a <= b or b <= a):
@@ -145,12 +145,12 @@ class _Side:
             return np.array(self.values, dtype=float)
         low, high = self.bottom
         line = {"low": low, "middle": (low + high) / 2, "high": high}[at or self.at]
-        others = float(np.prod([v for v in self.values if v is not None]))
-        rest = ((1 - line) if cut.form == "complement" else line) / others if others else np.inf
+        product = float(np.prod([v for v in self.values if v is not None]))
+        rest = ((1 - line) if cut.form == "complement" else line) / product if product else np.inf
         if not 0 <= rest <= 1 + 1e-9:
             raise MesascopeError(
                 f"The rest of the cut {cut.id!r} would be {rest:.4g} for {self.person}.",
-                "The assumptions of the cut contradict the bottom line; change them.",
+                "The cut's assumptions contradict the bottom line; change them.",
             )
         return np.array([rest if v is None else v for v in self.values], dtype=float)
 

@@ -9,7 +9,7 @@ from mesascope.cruxes import information
 from mesascope.cruxes.answers import POINT
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, same
+from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, match
 from mesascope.errors import MesascopeError, pick_named
 
 INNER = "a range found by search over distributions that agree with the claims: an inner bound"
@@ -69,9 +69,9 @@ def find_triads(
             network = CredalNet.about(argument.polytope(person), crux, target, condition)
             spans, points = network.spans(), []
             for question in ((target, condition), (target, join(condition, crux)), (crux, condition)):
-                settled = not np.any(network.relevant(*question) & (spans[:, 1] > spans[:, 0]))
+                is_exact = not np.any(network.find_relevant(*question) & (spans[:, 1] > spans[:, 0]))
                 middle = network.evaluate(spans.mean(axis=1)[:, None], *question)[0]
-                points.append(float(middle) if settled else np.nan)
+                points.append(float(middle) if is_exact else np.nan)
             if np.isnan(points[1]) and points[2] == 0:
                 points[1] = points[0]
             if np.isfinite(points).all():
@@ -98,24 +98,24 @@ def find_triads(
 
 def _measure_information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
-    pun = information.find_complements(triads.rows, certain=1 - 1e-12)
+    pun = information.find_complements(triads.rows, threshold=1 - 1e-12)
     values = np.asarray(information.value_information(pu, puc, pc, base, stated=pun, form=form))
     return float(values.min()), float(values.max()), float(information.measure_entropy(pu, base).max())
 
 
-def default_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE) -> dict[str, Event]:
+def list_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE) -> dict[str, Event]:
     """The atoms and definitions that a person's statements connect to a target.
 
     The target, the atoms of the condition and the events that the person declines are left out.
     """
     part = argument.polytope(person).part(join(target, condition).atoms())
     names: dict[str, Event] = {n: argument.event(n) for n in (*argument.content.atoms, *argument.content.definitions)}
-    settled = literals(condition) or {}
+    conditions = literals(condition) or {}
     claimed = {a for item in part.items for a in item.atoms}
     return {
         n: e
         for n, e in names.items()
-        if e.atoms() <= claimed and not same(e, target) and n not in settled and argument.refusal(person, e) is None
+        if e.atoms() <= claimed and not match(e, target) and n not in conditions and argument.refusal(person, e) is None
     }
 
 
@@ -154,13 +154,13 @@ def rank_cruxes(
             reason = f"declined: {refusal.reason}"
             return [Value(crux, (person,), triads=(None,), engine=engine, reason=reason)]
     else:
-        candidates = default_cruxes(argument, person, *question)
+        candidates = list_cruxes(argument, person, *question)
     values = []
     for name, event in candidates.items():
         triads = find_triads(argument, person, event, *question, engine=engine)
-        low, high, most = _measure_information(triads, base, form)
+        low, high, cap = _measure_information(triads, base, form)
         reason = "" if triads.engine == "net" or high - low < POINT else INNER
-        values.append(Value(name, (person,), low, high, most, (_find_single(triads),), triads.engine, reason))
+        values.append(Value(name, (person,), low, high, cap, (_find_single(triads),), triads.engine, reason))
     return sorted(values, key=lambda v: -(v.high or 0.0))
 
 
@@ -182,8 +182,8 @@ def _value_states(argument: Argument, person: str, crux: str, target: Event, con
         chances.append(weight)
         targets.append(0.0 if belief is None else belief)
     value = information.value_information_states(targets, chances, base)
-    most = float(information.measure_entropy(float(np.dot(targets, chances)), base))
-    return Value(crux, (person,), value, value, most, (None,), "net")
+    cap = float(information.measure_entropy(float(np.dot(targets, chances)), base))
+    return Value(crux, (person,), value, value, cap, (None,), "net")
 
 
 def compare_crux(
@@ -216,7 +216,7 @@ def compare_crux(
     if crux is not None:
         candidates = {crux: argument.event(crux)}
     else:
-        sides = [default_cruxes(argument, p, *q) for p, q in zip(people, questions, strict=True)]
+        sides = [list_cruxes(argument, p, *q) for p, q in zip(people, questions, strict=True)]
         candidates = {n: e for n, e in sides[0].items() if n in sides[1]}
     values = []
     for name, event in candidates.items():
@@ -238,21 +238,21 @@ def _discriminate(
     if len(a) * len(b) > 1:
         a, b = a[rng.integers(0, len(a), 4000)], b[rng.integers(0, len(b), 4000)]
     values = information.value_discriminations(_make_coherent(a), _make_coherent(b), base, weights, form)
-    apart = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_skl(a[:, 0], b[:, 0], base)
-    defined = ~np.isnan(values)
-    singles = tuple(_find_single(t) for t in triads)
+    gap = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_skl(a[:, 0], b[:, 0], base)
+    is_finite = ~np.isnan(values)
+    single_triads = tuple(_find_single(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
-    if not defined.any():
+    if not is_finite.any():
         reason = "one person excludes what the other allows"
-        return Value(name, people, triads=singles, engine=engine, reason=reason)
+        return Value(name, people, triads=single_triads, engine=engine, reason=reason)
     reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER]
-    low, high = float(values[defined].min()), float(values[defined].max())
+    low, high = float(values[is_finite].min()), float(values[is_finite].max())
     if low == -np.inf:
         reasons.append(
             "-inf: one person would be certain of the target once the crux is settled, which is infinitely far "
             "from any other belief in logs; the form 'naive' stays finite"
         )
-    return Value(name, people, low, high, float(apart[defined].max()), singles, engine, "; ".join(reasons))
+    return Value(name, people, low, high, float(gap[is_finite].max()), single_triads, engine, "; ".join(reasons))
 
 
 def _make_coherent(rows: np.ndarray) -> np.ndarray:

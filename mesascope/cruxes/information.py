@@ -27,8 +27,8 @@ def measure_kl(p: float | np.ndarray, q: float | np.ndarray, base: float = 10.0)
 def measure_entropy(p: float | np.ndarray, base: float = 10.0) -> np.ndarray:
     """The entropy H(p) of a binary distribution."""
     p = np.asarray(p, dtype=float)
-    one = np.ones_like(p)
-    return -_terms(p, one, base) - _terms(1 - p, one, base)
+    ones = np.ones_like(p)
+    return -_terms(p, ones, base) - _terms(1 - p, ones, base)
 
 
 def find_complement(pu: float, puc: float, pc: float) -> float | None:
@@ -48,10 +48,10 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
     return min(1.0, max(0.0, value))
 
 
-def find_complements(rows: np.ndarray, certain: float = 1.0) -> np.ndarray:
-    """P(U | not C) of every row (pu, puc, pc); P(U) if P(C) is at least `certain`."""
+def find_complements(rows: np.ndarray, threshold: float = 1.0) -> np.ndarray:
+    """P(U | not C) of every row (pu, puc, pc); P(U) if P(C) is at least `threshold`."""
     pu, puc, pc = rows.T
-    return np.where(pc < certain, (pu - puc * pc) / np.where(pc < certain, 1 - pc, 1), pu).clip(0, 1)
+    return np.where(pc < threshold, (pu - puc * pc) / np.where(pc < threshold, 1 - pc, 1), pu).clip(0, 1)
 
 
 def value_information(
@@ -107,8 +107,8 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
         raise MesascopeError(
             "Each state of a crux needs a weight, and the weights must sum to one.", "Give P(state) for each."
         )
-    possible = w > 0
-    return float(w[possible] @ measure_kl(q[possible], float(w @ q), base))
+    is_possible = w > 0
+    return float(w[is_possible] @ measure_kl(q[is_possible], float(w @ q), base))
 
 
 def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
@@ -116,7 +116,7 @@ def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0
     return measure_kl(a, b, base) + measure_kl(b, a, base)
 
 
-def mean_odds(a: float, b: float) -> float:
+def average_odds(a: float, b: float) -> float:
     """The probability whose odds are the geometric mean of two odds; complements yield the complement."""
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
     if yes + no == 0:
@@ -146,7 +146,7 @@ def value_discrimination(
     """
     pick_named("form of discrimination", form, ("log", "naive"))
     pick_named("weights", weights, ("gmo", "mean"))
-    g = mean_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
+    g = average_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
     if (na is None or nb is None) and g < 1:
         raise MesascopeError("One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux.")
@@ -174,5 +174,5 @@ def value_discriminations(
         yes, no = np.sqrt(pc_a * pc_b), np.sqrt((1 - pc_a) * (1 - pc_b))
         g = yes / (yes + no) if weights == "gmo" else (pc_a + pc_b) / 2
         g = np.where((g < 1) & ((pc_a >= 1) | (pc_b >= 1)), np.nan, g)
-        now, after = differ(pu_a, pu_b), _weigh(g, differ(puc_a, puc_b), differ(na, nb))
-        return np.where(np.isnan(g), np.nan, now - after)
+        present, expected = differ(pu_a, pu_b), _weigh(g, differ(puc_a, puc_b), differ(na, nb))
+        return np.where(np.isnan(g), np.nan, present - expected)

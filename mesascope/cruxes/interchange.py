@@ -11,7 +11,7 @@ import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
-from mesascope.cruxes.influence import default_cruxes, find_triads
+from mesascope.cruxes.influence import find_triads, list_cruxes
 from mesascope.cruxes.information import value_discrimination, value_information
 from mesascope.cruxes.networks import Net
 from mesascope.errors import MesascopeError, pick_named
@@ -77,12 +77,12 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
     spans, weight = network.spans(), weights[pick_named("part of a span", at, weights)]
     theta = spans[:, 0] + weight * (spans[:, 1] - spans[:, 0])
-    unstated = [e.id for e in network.entries if not e.stated]
+    unstated_ids = [e.id for e in network.entries if not e.stated]
     head = [
         f"// claims of {person}, as the modeller reads them; independence as in a network is assumed",
         "// bridges that the modeller adds: " + (", ".join(r.id for r in polytope.rules) or "none"),
     ]
-    head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated]
+    head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated_ids]
     return "\n".join(head) + "\n" + write_net(network.net(theta), person)
 
 
@@ -108,16 +108,16 @@ def read_bif(text: str) -> Net:
                 raise _make_error(f"variable {name[:60]!r} is repeated, or does not have two different states")
             states[name] = labels
         elif block["of"] is not None:
-            node, *above = _split_words(block["of"]) or [""]
-            for name in (node, *above):
+            node, *parent_names = _split_words(block["of"]) or [""]
+            for name in (node, *parent_names):
                 if name not in states:
                     raise _make_error(f"text has a probability for {name[:60]!r}, which is not a variable")
             if node in tables:
                 raise _make_error(f"text has two probabilities for {node[:60]!r}")
-            parents[node], tables[node] = above, _read_table(block["rows"], node, [*above, node], states)
-    missing = [name for name in states if name not in tables]
-    if missing or not states:
-        raise _make_error(f"text has no probability for {', '.join(missing) or 'any variable'}")
+            parents[node], tables[node] = parent_names, _read_table(block["rows"], node, [*parent_names, node], states)
+    nodes_without = [name for name in states if name not in tables]
+    if nodes_without or not states:
+        raise _make_error(f"text has no probability for {', '.join(nodes_without) or 'any variable'}")
     return Net(states, parents, tables)
 
 
@@ -132,7 +132,7 @@ def _match_each(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
         match = part.match(text, place)
         if not match:
             rest = " ".join(text[place : place + 60].split())
-            raise _make_error(f"text has {rest[:40]!r}, which is not a complete part of a network")
+            raise _make_error(f"text has {rest[:40]!r}, which is not a complete block")
         yield match
         place = match.end()
 
@@ -154,9 +154,9 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
             index = tuple(states[parent].index(state) for parent, state in pairs)
         except ValueError:
             raise _make_error(f"{label} lacks a number, or a parent's state, where one is needed") from None
-        expected = flat if line["kind"] == "table" else shape[-1]
-        if len(numbers) != expected:
-            raise _make_error(f"{label} has a row of {len(numbers)} numbers; {expected} are needed")
+        row_length = flat if line["kind"] == "table" else shape[-1]
+        if len(numbers) != row_length:
+            raise _make_error(f"{label} has a row of {len(numbers)} numbers; {row_length} are needed")
         if line["kind"] == "table":  # the node's states vary slowest, the last parent's fastest
             table = np.moveaxis(numbers.reshape([shape[-1], *shape[:-1]]), 0, -1)
         elif line["kind"] == "default":
@@ -200,7 +200,7 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
     writer.writerow(COLUMNS)
     for person in argument.content.people:
         target, condition = argument.default_question(person, None, None)
-        names = {crux: argument.event(crux)} if crux else default_cruxes(argument, person, target, condition)
+        names = {crux: argument.event(crux)} if crux else list_cruxes(argument, person, target, condition)
         for name, event in names.items():
             try:
                 rows = find_triads(argument, person, event, target, condition, engine="net").rows
@@ -238,7 +238,7 @@ def read_triads(text: str) -> list[Row]:
     except csv.Error as error:
         raise MesascopeError(f"CSV line {reader.line_num}: {error}.", "Write plain text.") from None
     if not rows:
-        raise MesascopeError("The CSV has no rows.", "Add one per person and crux.")
+        raise MesascopeError("The CSV has no rows.", "Add one row per person and crux.")
     return rows
 
 

@@ -70,13 +70,13 @@ class Event:
             return self.name
         if self.operator == "sure":
             return "anything"
-        bare = ("atom", "!", "sure")
-        inner = [str(p) if p.operator in bare else f"({p})" for p in self.parts]
+        unbracketed = ("atom", "!", "sure")
+        texts = [str(p) if p.operator in unbracketed else f"({p})" for p in self.parts]
         if self.operator == "!":
-            return f"!{inner[0]}"
+            return f"!{texts[0]}"
         if self.operator in ("&", "|") and self.parts[0].operator == self.operator:
-            inner[0] = str(self.parts[0])  # a & b & c needs no brackets
-        return f" {self.operator} ".join(inner)
+            texts[0] = str(self.parts[0])  # a & b & c needs no brackets
+        return f" {self.operator} ".join(texts)
 
 
 SURE = Event("sure")
@@ -86,16 +86,16 @@ _TRUTH = {"&": np.logical_and, "|": np.logical_or, "->": np.less_equal, "<->": n
 
 def _require_small(event: Event) -> Event:
     # This check is not recursive, because the other functions recurse on events and rely on it.
-    pending, size = [(event, 1)], 0
-    while pending:
-        part, height = pending.pop()
+    queue, size = [(event, 1)], 0
+    while queue:
+        part, height = queue.pop()
         size += 1
         if size > LARGEST or height > TALLEST:
             raise MesascopeError(
                 f"An event of more than {LARGEST} parts, or more than {TALLEST} levels, is too large.",
                 "Shorten it, or its definitions.",
             )
-        pending += [(inner, height + 1) for inner in part.parts]
+        queue += [(inner, height + 1) for inner in part.parts]
     return event
 
 
@@ -213,7 +213,7 @@ def enumerate_worlds(atoms: Iterable[str]) -> dict[str, np.ndarray]:
     return worlds or {"": np.ones(1, dtype=bool)}
 
 
-def same(one: Event, other: Event) -> bool:
+def match(one: Event, other: Event) -> bool:
     """Whether two events happen in the same worlds; with more than 16 atoms, only whether they are written alike."""
     atoms = sorted(one.atoms() | other.atoms())
     if one.operator == other.operator == "sure":

@@ -61,13 +61,13 @@ class Lines:
         self._text = text
         self._starts: dict[Path, int] = {}
         self._owners: list[tuple[Path, int]] = []  # per line: its entry, and the line where the entry starts
-        self.deepest, self.dotted, depth, most = 1, 0, 0, 0
+        self.deepest, self.dotted, depth, most_brackets = 1, 0, 0, 0
         header: Path = ()
         counts: dict[Path, int] = {}
-        quoted, owner = "", (header, 1)
+        open_quotes, owner = "", (header, 1)
         for number, line in enumerate(text.split("\n"), 1):
             header_match = None
-            if not quoted and not depth:
+            if not open_quotes and not depth:
                 if header_match := _HEADER.fullmatch(line):
                     header = _split(header_match.group(2))
                     if header_match.group(1) == "[[":
@@ -81,14 +81,14 @@ class Lines:
                 for n in range(1, len(owner[0]) + 1):
                     self._starts.setdefault(owner[0][:n], number)
             self._owners.append(owner)
-            quoted, bare = _empty_texts(line, quoted)
-            if not self.dotted and _DOTTED.search(bare):
+            open_quotes, emptied = _empty_texts(line, open_quotes)
+            if not self.dotted and _DOTTED.search(emptied):
                 self.dotted = number
-            for bracket in re.findall(r"[\[\]{}]", "" if header_match else bare):
+            for bracket in re.findall(r"[\[\]{}]", "" if header_match else emptied):
                 depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
-                if depth > most:
-                    self.deepest, most = number, depth
-        self._open = bool(quoted or depth)
+                if depth > most_brackets:
+                    self.deepest, most_brackets = number, depth
+        self._open = bool(open_quotes or depth)
 
     def start(self, *path: str) -> int:
         """The line where an entry starts; if it is not found, the line where its table starts, or 1."""
@@ -105,7 +105,7 @@ class Lines:
         """The line to report if the text ends too early: the start of the unclosed entry, or the last line."""
         return self._owners[-1][1] if self._open else self._text.rstrip().count("\n") + 1
 
-    def long_number(self) -> int:
+    def find_long_number(self) -> int:
         """The first line with a decimal number too long for Python; 1 if there is none."""
         match = _DIGITS.search(self._text)
         return self._text.count("\n", 0, match.start()) + 1 if match else 1
@@ -125,19 +125,19 @@ def _unquote(part: str) -> str:
         return part[1:-1]
 
 
-def _empty_texts(line: str, quoted: str) -> tuple[str, str]:
+def _empty_texts(line: str, open_quotes: str) -> tuple[str, str]:
     """The quotes still open after a line, and the line with its texts emptied and its comment removed."""
-    bare, place = [], 0
+    pieces, place = [], 0
     while True:
-        if quoted:
-            end = line.find(quoted, place)
+        if open_quotes:
+            end = line.find(open_quotes, place)
             if end < 0:
-                return quoted, "".join(bare)
-            place, quoted = end + 3, ""
+                return open_quotes, "".join(pieces)
+            place, open_quotes = end + 3, ""
         match = _TEXT.search(line, place)
-        bare.append(line[place : match.start() if match else None])
+        pieces.append(line[place : match.start() if match else None])
         if match is None or match.group()[0] == "#":
-            return "", "".join(bare)
+            return "", "".join(pieces)
         place = match.end()
-        quoted = match.group() if match.group() in _FENCES else ""
-        bare.append('""')
+        open_quotes = match.group() if match.group() in _FENCES else ""
+        pieces.append('""')

@@ -98,17 +98,17 @@ class _Loader:
         table = self.source.table(name)
         for key in table:
             with self.source.at(name, key):
-                Fields(table, table).text(key, needed=True)
+                Fields(table, table).text(key, required=True)
         return dict(table)
 
     def read_definitions(self) -> tuple[dict[str, Event], dict[str, str]]:
         table, done = self.source.table("defs"), {}
-        raw: dict[str, Event] = {}
+        unexpanded: dict[str, Event] = {}
         for key, value in table.items():
             with self.source.at("defs", key):
                 require(key not in self.names.atoms, f"{key!r} is an atom already.", "Rename the definition.")
-                raw[key] = require_known(parse(value), {*self.names.atoms, *table})
-        pending = dict(raw)
+                unexpanded[key] = require_known(parse(value), {*self.names.atoms, *table})
+        pending = dict(unexpanded)
         while pending:
             ready = [key for key, event in pending.items() if not event.atoms() & pending.keys()]
             if not ready:
@@ -121,7 +121,7 @@ class _Loader:
             for key in ready:
                 with self.source.at("defs", key):
                     done[key] = pending.pop(key).expand(done)
-        return done, {key: str(event) for key, event in raw.items()}
+        return done, {key: str(event) for key, event in unexpanded.items()}
 
     def read_people(self) -> None:
         names: dict[str, str] = {}
@@ -129,7 +129,7 @@ class _Loader:
             with self.source.at("people", key):
                 require(key != "unknown", "'unknown' stands for an unidentified speaker.", "Choose another id.")
                 fields = Fields(value, ("name", "attribution", "scope"))
-                name = fields.text("name", needed=True)
+                name = fields.text("name", required=True)
                 if name in names:
                     raise MesascopeError(
                         f"{name!r} is also the name of {names[name]!r}.", "Give each person a different name."
@@ -155,7 +155,7 @@ class _Loader:
         common |= {name: fields.text(name) for name in texts}
         if kind in NUMERIC:
             require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
-            event, condition = (self.names.event(fields, "event"), self.names.event(fields, "given", needed=False))
+            event, condition = (self.names.event(fields, "event"), self.names.event(fields, "given", required=False))
             entries.require_possible(condition)
             wordings = {}
             for label, change in fields.nested("readings").items():
@@ -184,8 +184,8 @@ class _Loader:
         if kind == "fraction":
             require(bool(common["of"]), "The field 'of' is missing.", 'Describe the share: of = "researchers who …".')
             return Claim(value=self.read_claim_value(fields, "value"), **common)
-        for unused in ("value", "given", "reflective", "readings"):
-            require(unused not in fields.table, f"A claim of kind {kind!r} has no field {unused!r}.", "Remove it.")
+        for absent in ("value", "given", "reflective", "readings"):
+            require(absent not in fields.table, f"A claim of kind {kind!r} has no field {absent!r}.", "Remove it.")
         names, definitions = {*self.names.atoms, *self.names.definitions}, self.names.definitions
         events = tuple(require_known(parse(e), names).expand(definitions) for e in fields.texts("events"))
         event = self.names.event(fields, "event") if "event" in fields.table else None

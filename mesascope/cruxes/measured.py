@@ -121,10 +121,10 @@ def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None,
         key = min(prints) if measure.counts == "fingerprint" and len(prints) == 1 else name
         verdicts.setdefault(key, []).append(_judge(measure, subject))
     units = []
-    for key, several in verdicts.items():
-        distinct = {v for v, _ in several}
-        verdict = distinct.pop() if len(distinct) == 1 else "undetermined"
-        units.append(Unit(key, verdict, "; ".join(dict.fromkeys(r for _, r in several))))
+    for key, unit_verdicts in verdicts.items():
+        distinct_verdicts = {v for v, _ in unit_verdicts}
+        verdict = distinct_verdicts.pop() if len(distinct_verdicts) == 1 else "undetermined"
+        units.append(Unit(key, verdict, "; ".join(dict.fromkeys(r for _, r in unit_verdicts))))
     k = sum(u.verdict == "observed" for u in units)
     n = len(units) if measure.undetermined == "count as not" else sum(u.verdict != "undetermined" for u in units)
     return (k, n, tuple(units)) if n else (None, None, tuple(units))

@@ -46,19 +46,19 @@ class Net:
         self.sizes = tuple(len(self.states[name]) for name in self.order)
         self.batch: tuple[int, ...] = ()
         for name in self.order:
-            table, expected = (self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name)))
-            if table.shape[: len(expected)] != expected or table.ndim > len(expected) + 1:
+            table, expected_shape = (self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name)))
+            if table.shape[: len(expected_shape)] != expected_shape or table.ndim > len(expected_shape) + 1:
                 raise MesascopeError(
-                    f"The table of {name!r} has shape {table.shape}; its parents require {expected}.",
+                    f"The table of {name!r} has shape {table.shape}; its parents require {expected_shape}.",
                     "The axes are the parents in order, then the node's states.",
                 )
             if (
                 not np.all(np.isfinite(table))
                 or table.min() < 0
-                or np.abs(table.sum(len(expected) - 1) - 1).max() > 1e-6
+                or np.abs(table.sum(len(expected_shape) - 1) - 1).max() > 1e-6
             ):
-                raise MesascopeError(f"The table of {name!r} does not sum to one.", "Give each row a total of 1.")
-            if table.ndim > len(expected):
+                raise MesascopeError(f"The table of {name!r} does not sum to one.", "Make each row sum to 1.")
+            if table.ndim > len(expected_shape):
                 self.batch = table.shape[-1:]
 
     @cached_property
@@ -136,26 +136,26 @@ class Net:
         self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """P(nodes, observed states), weighted by the likelihoods, as an array over the states of the nodes."""
-        needed, stack = set(), [*nodes, *observed, *likelihood]
+        needed_nodes, stack = set(), [*nodes, *observed, *likelihood]
         while stack:  # find all ancestors of the question; the other nodes sum to one
             name = stack.pop()
-            if name not in needed:
-                needed.add(name)
+            if name not in needed_nodes:
+                needed_nodes.add(name)
                 stack.extend(self.parents[name])
         factors: list[tuple[tuple[str, ...], np.ndarray]] = []
         for name in self.order:
-            if name in needed:
+            if name in needed_nodes:
                 factors.append(self._slice((*self.parents[name], name), self.tables[name], observed, nodes))
         for name, weights in likelihood.items():
             weights = np.asarray(weights, dtype=float)
             if weights.shape[:1] != (len(self.states[name]),) or weights.min() < 0:
-                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Weights are >= 0.")
+                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Use weights >= 0.")
             factors.append(self._slice((name,), weights, observed, nodes))
-        hidden = needed - set(nodes) - set(observed)
-        while hidden:
-            costs = {name: self._measure_factor(name, factors) for name in hidden}
-            best = min(sorted(hidden), key=costs.__getitem__)
-            hidden.remove(best)
+        hidden_nodes = needed_nodes - set(nodes) - set(observed)
+        while hidden_nodes:
+            costs = {name: self._measure_factor(name, factors) for name in hidden_nodes}
+            best = min(sorted(hidden_nodes), key=costs.__getitem__)
+            hidden_nodes.remove(best)
             touching = [f for f in factors if best in f[0]]
             factors = [f for f in factors if best not in f[0]]
             keep = tuple(dict.fromkeys(v for f in touching for v in f[0] if v != best))
@@ -178,8 +178,8 @@ class Net:
         return tuple(n for n in names if n not in observed or n in nodes), table[index]
 
     def _measure_factor(self, name: str, factors: Iterable[tuple[tuple[str, ...], np.ndarray]]) -> float:
-        around = {v for f in factors if name in f[0] for v in f[0]}
-        return float(np.prod([len(self.states[v]) for v in around], dtype=float))
+        neighbours = {v for f in factors if name in f[0] for v in f[0]}
+        return float(np.prod([len(self.states[v]) for v in neighbours], dtype=float))
 
     def _multiply(self, factors: Sequence[tuple[tuple[str, ...], np.ndarray]], keep: tuple[str, ...]) -> np.ndarray:
         names = list(dict.fromkeys(v for f in factors for v in f[0]))
@@ -196,14 +196,14 @@ class Net:
 def _sort_nodes(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     done: dict[str, None] = {}
     pending = dict(parents)
-    for name, above in pending.items():
-        for parent in above:
+    for name, node_parents in pending.items():
+        for parent in node_parents:
             pick_named(f"parent of {name}", parent, pending)
     while pending:
-        ready = [name for name, above in pending.items() if all(p in done for p in above)]
-        if not ready:
+        ready_nodes = [name for name, node_parents in pending.items() if all(p in done for p in node_parents)]
+        if not ready_nodes:
             raise MesascopeError(f"The nodes {', '.join(sorted(pending))} form a cycle.", "Remove an arc.")
-        for name in ready:
+        for name in ready_nodes:
             done[name] = None
             del pending[name]
     return tuple(done)

@@ -10,7 +10,7 @@ import typer
 
 from mesascope.cruxes.argument import Argument, default, load
 from mesascope.cruxes.information import BASES
-from mesascope.cruxes.texts import tell_conventions, to_plain
+from mesascope.cruxes.texts import describe_conventions, to_plain
 from mesascope.errors import MesascopeError, pick_named
 
 File = Annotated[
@@ -20,8 +20,8 @@ File = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Mode = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
 Words = Annotated[str, typer.Option("--words", help="Scale for bare words: union, ipcc or icd.")]
-Width = Annotated[float, typer.Option("--plus-minus", help="Half-width of '~p' read as a set.")]
-Reflect = Annotated[bool, typer.Option("--reflective", help="Read the values expected on reflection, if stated.")]
+Width = Annotated[float, typer.Option("--plus-minus", help="Half-width of the interval of '~p'.")]
+Reflect = Annotated[bool, typer.Option("--reflective", help="Use the values expected on reflection, if stated.")]
 With = Annotated[list[str] | None, typer.Option("--with", help="Switch on an optional bridge; repeatable.")]
 Worded = Annotated[list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")]
 Person = Annotated[list[str] | None, typer.Option("--person", help="A person; repeatable. By default the file's pair.")]
@@ -76,7 +76,7 @@ def on_argument(verb: Callable[..., Output]) -> Callable[..., None]:
             docstring becomes the help.
     """
     file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
-    _, *own = inspect.signature(verb, eval_str=True).parameters.values()
+    _, *own_parameters = inspect.signature(verb, eval_str=True).parameters.values()
     opening = [file.name, *(p.name for p in conventions)]
     as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
 
@@ -89,13 +89,13 @@ def on_argument(verb: Callable[..., Output]) -> Callable[..., None]:
             record |= {"conventions": to_plain(conventions), "result": to_plain(output.result)}
             typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
         else:
-            foot = [] if output.bare else [f"({argument.name}; {tell_conventions(conventions)})"]
+            foot = [] if output.bare else [f"({argument.name}; {describe_conventions(conventions)})"]
             typer.echo("\n".join([*output.lines, *foot]))
         if output.failed:
             raise typer.Exit(1)
 
     command.__name__, command.__doc__ = verb.__name__, verb.__doc__
-    in_order = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own, *conventions, as_json)]
+    in_order = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
     command.__signature__ = inspect.Signature(in_order)  # type: ignore[attr-defined]
     return command
 

@@ -9,7 +9,7 @@ import typer
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.options import Base, Findings, Json, Output, on_argument, read_base
 from mesascope.cruxes.source import read_text
-from mesascope.cruxes.texts import align, number, to_plain
+from mesascope.cruxes.texts import align, show, to_plain
 from mesascope.errors import MesascopeError, pick_named
 
 
@@ -82,14 +82,12 @@ def import_file(
     if file.suffix.lower() == ".csv":
         result: Any = value_triads(read_triads(text), read_base(base))
         rows = [["crux", "people", "value of", "", f"log base {base}"]]
-        rows += [[v["crux"], " / ".join(v["people"]), v["kind"], v["note"], number(v["value"])] for v in result]
+        rows += [[v["crux"], " / ".join(v["people"]), v["kind"], v["note"], show(v["value"])] for v in result]
         lines = align(rows, "")
     elif file.suffix.lower() == ".bif":
         net = read_bif(text)
         result = {name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.marginals().items()}
-        lines = align(
-            [[n, ", ".join(f"{s} {number(p)}" for s, p in states.items())] for n, states in result.items()], ""
-        )
+        lines = align([[n, ", ".join(f"{s} {show(p)}" for s, p in states.items())] for n, states in result.items()], "")
     else:
         raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
     if as_json:

@@ -12,7 +12,7 @@ from mesascope.cruxes.figures import COLOURS, PALE, Bar, Box, draw_argument, dra
 from mesascope.cruxes.gaps import GapReport
 from mesascope.cruxes.language import literals
 from mesascope.cruxes.measured import Tally
-from mesascope.cruxes.texts import interval, number, tell_conventions, tell_question
+from mesascope.cruxes.texts import describe_conventions, describe_question, show, show_span
 from mesascope.errors import MesascopeError
 
 
@@ -32,7 +32,7 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(number=number, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
+    environment.filters.update(number=show, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
     content = argument.content
     colours = dict(zip(dict.fromkeys((*argument.compared, *content.people)), cycle(COLOURS), strict=False))
     answers = [argument.answer(p) for p in argument.compared]
@@ -40,7 +40,7 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
     return environment.get_template("page.html").render(
         argument=argument,
         content=content,
-        conventions=tell_conventions(argument.conventions),
+        conventions=describe_conventions(argument.conventions),
         colours=colours,
         answers=answers,
         statuses=STATUSES,
@@ -53,8 +53,8 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
         statements=_list_statements(argument),
         evidence=_list_evidence(argument),
         evidence_drawing=_draw_evidence(argument, colours, tallies),
-        interval=interval,
-        question=tell_question,
+        interval=show_span,
+        question=describe_question,
         tallies=tallies,
         kinds=KINDS,
     )
@@ -71,12 +71,12 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
         if answer.span is None:
             continue
         person, bottom = answer.person, argument.content.bottom.get(answer.person, Bottom())
-        add(f"{person}: {tell_question(answer.event, answer.given)}, bounds", answer, minor=False)
+        add(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, minor=False)
         with suppress(MesascopeError):
             independent = argument.answer(person, engine="net", wordings=False)
             add("with independence, as a network", independent)
-        for label, other in answer.wordings.items():
-            add(f"worded “{label}”"[:52], other)
+        for label, reworded in answer.wordings.items():
+            add(f"worded “{label}”"[:52], reworded)
         if bottom.reflective or bottom.bridges:
             view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
             changes = ["on reflection"] if bottom.reflective else []
@@ -89,15 +89,15 @@ def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[s
     """Draw the claims connected to the target, then all other claims with a number; returns (title, SVG) pairs."""
     content = argument.content
     target = content.query.target.atoms() if content.query else frozenset()
-    connected: set[str] = set()
+    connected_claims: set[str] = set()
     for person in content.people if target else ():
         part = argument.polytope(person).part(target)
-        connected |= {item.id for item in part.items}
+        connected_claims |= {item.id for item in part.items}
     drawings = [
         (title, _draw_argument(argument, colours, target, chosen))
         for title, chosen in (
-            (f"Claims that bear on {', '.join(sorted(target))}", connected),
-            ("Other claims with a number", content.claims.keys() - connected),
+            (f"Claims that bear on {', '.join(sorted(target))}", connected_claims),
+            ("Other claims with a number", content.claims.keys() - connected_claims),
         )
     ]
     return [(title, drawing) for title, drawing in drawings if drawing]
@@ -107,9 +107,9 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
     content = argument.content
     lines: dict[str, list[tuple[str, str]]] = {}
     arrows: dict[tuple[str, str], bool] = {}
-    compound: dict[str, Box] = {}
+    compound_boxes: dict[str, Box] = {}
     for person in content.people:
-        for claim in argument.numeric_claims(person):
+        for claim in argument.list_claims(person):
             if claim.id not in chosen or claim.event is None:
                 continue
             head, sources = literals(claim.event), claim.given.atoms()
@@ -120,10 +120,10 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
             else:
                 atom = claim.id
                 line = (f"{person}: {stated}", colours[person])
-                compound[atom] = Box(atom, claim.written or str(claim.event), (line,), "claim")
+                compound_boxes[atom] = Box(atom, claim.written or str(claim.event), (line,), "claim")
                 sources = sources | claim.event.atoms()
             arrows |= {(source, atom): False for source in sources}
-        for name in argument.bridges_for(person):
+        for name in argument.list_bridges(person):
             event = content.bridges[name].rule
             if name in chosen:
                 ends = target & event.atoms() or event.atoms()
@@ -134,7 +134,7 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
         atom: Box(atom, text, tuple(lines.get(atom, ())), "target" if atom in target else "event")
         for atom, text in content.atoms.items()
         if atom in names
-    } | compound
+    } | compound_boxes
     direct_arrows = [
         (a, b, dashed)
         for (a, b), dashed in sorted(arrows.items())
@@ -145,14 +145,14 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
 
 
 def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
-    seen, stack = {start}, [start]
+    visited, stack = {start}, [start]
     while stack:
         node = stack.pop()
         for a, b in pairs:
-            if a == node and b not in seen:
-                seen.add(b)
+            if a == node and b not in visited:
+                visited.add(b)
                 stack.append(b)
-    return end in seen
+    return end in visited
 
 
 def _explain_gaps(argument: Argument) -> GapReport | str:
@@ -190,7 +190,7 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
     content, rows = argument.content, []
     for claim in content.claims.values():
         if claim.kind in NUMERIC and claim.event is not None and claim.value is not None:
-            subject = tell_question(claim.written or str(claim.event), str(claim.given))
+            subject = describe_question(claim.written or str(claim.event), str(claim.given))
             read = argument.value_of(claim).rule
         else:
             subject = claim.of or claim.phrase or (str(claim.event) if claim.event else "")
@@ -205,14 +205,14 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
 
 def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
     content = argument.content
-    counted = {name for name, evidence in content.evidence.items() if evidence.counts}
+    count_ids = {name for name, evidence in content.evidence.items() if evidence.counts}
     return [
         {
             "id": name,
             "text": item.text,
             "about": str(item.about),
-            "counts": name in counted,
-            "updates": [] if name in counted else argument.update(name),
+            "counts": name in count_ids,
+            "updates": [] if name in count_ids else argument.update(name),
         }
         for name, item in (*content.evidence.items(), *content.questions.items())
     ]

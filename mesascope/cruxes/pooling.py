@@ -34,9 +34,9 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
     """
     values, w = _prepare(p, weights)
     values, w = values[w > 0], w[w > 0]
-    zero, one = bool((values == 0).any()), bool((values == 1).any())
-    if zero or one:
-        return float("nan") if zero and one else float(one)
+    has_zero, has_one = bool((values == 0).any()), bool((values == 1).any())
+    if has_zero or has_one:
+        return float("nan") if has_zero and has_one else float(has_one)
     return float(1 / (1 + np.exp(-(w @ (np.log(values) - np.log1p(-values))))))
 
 
@@ -47,7 +47,7 @@ def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | N
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
 
 
-def extremising_factor(n: int) -> float:
+def find_factor(n: int) -> float:
     """d = n(√(3n²-3n+1) - 2)/(n²-n-1) (Neyman and Roughgarden 2022); 1 for n = 1, and about √3 for large n."""
     return n * (np.sqrt(3 * n**2 - 3 * n + 1) - 2) / (n**2 - n - 1)
 
@@ -65,7 +65,7 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
     middle = pool_log(p)
     if not 0 < middle < 1:
         return middle
-    d = extremising_factor(len(p)) if factor is None else factor
+    d = find_factor(len(p)) if factor is None else factor
     start = np.log(base / (1 - base))
     return float(1 / (1 + np.exp(-(start + d * (np.log(middle / (1 - middle)) - start)))))
 
@@ -128,7 +128,7 @@ def pool_people(
         if answer.status == "refused" and answer.refusal:
             excluded[person] = f"declines the question: {answer.refusal.reason}"
         elif answer.status == "unstated":
-            excluded[person] = "states nothing on it: [0, 1]"
+            excluded[person] = "states nothing about it: [0, 1]"
         elif answer.low is None or answer.high is None:
             excluded[person] = f"has no number: {answer.status}"
         else:

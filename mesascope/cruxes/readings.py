@@ -161,8 +161,8 @@ def _read_word(text: str, words: str) -> Reading:
     if key not in UNION:
         raise unknown("number or probability word", text[:60], UNION)
     low, high = (SCALES | {"union": UNION})[words].get(key, UNION[key])
-    standard = any(key in scale for scale in SCALES.values())
-    union = "the union of IPCC AR4 and ICD-203" if standard else "set by this tool, since no standard has the word"
+    in_a_standard = any(key in scale for scale in SCALES.values())
+    union = "the union of IPCC AR4 and ICD-203" if in_a_standard else "set by this tool, since no standard has the word"
     source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
     if not has_word(words, text):
         source = f"read by 'union', since {words} does not have the word"
@@ -256,8 +256,8 @@ def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]
     best = int(np.argmin(costs))
     if not np.isfinite(costs[best]):
         raise MesascopeError(f"No Beta has {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set.")
-    around = means[max(best - 1, 0)], means[min(best + 1, len(means) - 1)]
-    result = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9 * (high - low)})
+    bracket = means[max(best - 1, 0)], means[min(best + 1, len(means) - 1)]
+    result = minimize_scalar(cost, bounds=bracket, method="bounded", options={"xatol": 1e-9 * (high - low)})
     mean = float(result.x)  # type: ignore[union-attr]
     k = concentrate(mean)
     assert k is not None

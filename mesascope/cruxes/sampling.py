@@ -56,7 +56,7 @@ def draw(
     mean entries, because the query is multilinear; with a condition it does not.
     """
     spans = network.spans()
-    moves = network.relevant(event, condition)
+    moves = network.find_relevant(event, condition)
     sets = [int(i) for i in np.flatnonzero(moves) if betas[int(i)] is None and spans[i, 1] > spans[i, 0]]
     if len(sets) > 10:
         raise MesascopeError(

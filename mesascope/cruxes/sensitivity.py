@@ -44,7 +44,7 @@ def value_perfect(outcomes: np.ndarray, cost: float) -> float:
 
 @dataclass(frozen=True)
 class Weight:
-    """How much the uncertainty of one claim matters for the answer: Sobol shares, and EVPPI if a cost is given."""
+    """How much the uncertainty of one claim matters to the answer: its Sobol shares, and EVPPI if a cost is given."""
 
     claim: str
     beta: tuple[float, float]
@@ -77,28 +77,28 @@ def rank_claims(
     view = argument.read(reading="beta")
     question = view.default_question(person, target, condition)
     network = CredalNet.about(view.polytope(person), *question)
-    values = {c.id: view.value_of(c) for c in view.numeric_claims(person)}
-    moves, middle = network.relevant(*question), network.spans().mean(axis=1)
-    free, betas, fixed = [], [], []
+    values = {c.id: view.value_of(c) for c in view.list_claims(person)}
+    moves, middle = network.find_relevant(*question), network.spans().mean(axis=1)
+    free_claims, betas, fixed = [], [], []
     for i, entry in enumerate(network.entries):
         beta = values[entry.id].beta() if entry.id in values else None
         if moves[i] and beta is not None:
-            free.append(i)
+            free_claims.append(i)
             betas.append(beta)
         elif moves[i] and entry.high > entry.low:
             fixed.append(entry.id)
-    if not free:
+    if not free_claims:
         raise MesascopeError(
             f"No claim of {person} that bears on {question[0]} has a distribution.", "Use ranges with ~."
         )
 
     def evaluate(x: np.ndarray) -> np.ndarray:
         theta = np.repeat(middle[:, None], x.shape[1], axis=1)
-        theta[free] = x
+        theta[free_claims] = x
         return network.evaluate(theta, *question)
 
     first, total = share_variance(evaluate, betas, n, seed)
-    partial: list[float | None] = [None] * len(free)
+    partial_values: list[float | None] = [None] * len(free_claims)
     evpi = None
     if cost is not None:
         rng = np.random.default_rng(seed)
@@ -106,16 +106,16 @@ def rank_claims(
         evpi = value_perfect(evaluate(draws), cost)
         means = np.array([a / (a + b) for a, b in betas])
         base = float(evaluate(means[:, None])[0])
-        for k in range(len(free)):
+        for k in range(len(free_claims)):
             x = np.repeat(means[:, None], draws.shape[1], axis=1)
             x[k] = draws[k]
-            expected = evaluate(x)  # exact if the answer is linear in each of the other numbers
-            partial[k] = max(0.0, float(np.maximum(-cost, -expected).mean() - max(-cost, -base)))
+            outputs = evaluate(x)  # exact if the answer is linear in each of the other numbers
+            partial_values[k] = max(0.0, float(np.maximum(-cost, -outputs).mean() - max(-cost, -base)))
     notes = [INDEPENDENCE, "maximum-entropy Betas, independent of each other"]
     if fixed:
         notes.append("fixed at the middle of their intervals, without a distribution: " + ", ".join(fixed))
     ranking = [
-        Weight(network.entries[i].id, betas[k], float(first[k]), float(total[k]), partial[k])
-        for k, i in enumerate(free)
+        Weight(network.entries[i].id, betas[k], float(first[k]), float(total[k]), partial_values[k])
+        for k, i in enumerate(free_claims)
     ]
     return sorted(ranking, key=lambda w: -w.total), evpi, tuple(notes)

@@ -8,7 +8,7 @@ from mesascope.cruxes.answers import POINT, solve
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.disagreement import put_on_scale, share_shapley
-from mesascope.cruxes.language import Event, join, same
+from mesascope.cruxes.language import Event, join, match
 from mesascope.errors import MesascopeError
 
 SHARED = "shared claims"
@@ -107,12 +107,12 @@ def explain_shared(
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")
     questions = [argument.default_question(p, target, None) for p in (one, other)]
     models = [argument.polytope(p) for p in (one, other)]
-    relevant = [m.part(join(*q).atoms()) for m, q in zip(models, questions, strict=True)]
+    relevant_parts = [m.part(join(*q).atoms()) for m, q in zip(models, questions, strict=True)]
     pairs = [
         (a, b)
-        for a in relevant[0].constraints
-        for b in relevant[1].constraints
-        if same(a.condition, b.condition) and same(a.event, b.event)
+        for a in relevant_parts[0].constraints
+        for b in relevant_parts[1].constraints
+        if match(a.condition, b.condition) and match(a.event, b.event)
     ]
     if len(pairs) > MOST_SHARED:
         raise MesascopeError(
@@ -123,14 +123,14 @@ def explain_shared(
     values = np.empty(2 ** (n + 1))
     for code in range(len(values)):
         side = (code >> n) & 1
-        swapped: list[Constraint] = []
+        exchanged: list[Constraint] = []
         for c in models[side].constraints:
             index = next((i for i, pair in enumerate(pairs) if pair[side] is c), None)
             if index is not None:
                 source = pairs[index][(code >> index) & 1]
                 c = replace(c, low=source.low, high=source.high)
-            swapped.append(c)
-        answer = solve((one, other)[side], Polytope(swapped, models[side].rules), *questions[side])
+            exchanged.append(c)
+        answer = solve((one, other)[side], Polytope(exchanged, models[side].rules), *questions[side])
         if answer.span is None:
             raise MesascopeError(
                 "The two people's shared claims cannot be exchanged: the rest contradicts them.",
@@ -157,7 +157,7 @@ def explain_shared(
     for a, b in pairs:
         if a.low != a.high or b.low != b.high:
             notes.append(f"{a.id} is [{a.low:.4g}, {a.high:.4g}], {b.id} is [{b.low:.4g}, {b.high:.4g}]")
-    if not same(questions[0][1], questions[1][1]):
+    if not match(questions[0][1], questions[1][1]):
         notes.append(f"{one} is asked given {questions[0][1]}, {other} given {questions[1][1]}")
     return Gap(
         (one, other),

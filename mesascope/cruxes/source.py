@@ -70,7 +70,7 @@ class Source:
             raise self._make_error(self._lines.deepest, "nested too deeply", "Nest less deeply.") from None
         except (ValueError, OverflowError):
             raise self._make_error(
-                self._lines.long_number(), "a number that is too long", "Write shorter numbers."
+                self._lines.find_long_number(), "a number that is too long", "Write shorter numbers."
             ) from None
 
     def _make_error(self, line: int, problem: str, remedy: str) -> MesascopeError:
@@ -153,32 +153,32 @@ class Fields:
             if key not in allowed:
                 raise unknown("field", str(key)[:80], allowed)
 
-    def _require_kind(self, good: bool, key: str, expected: str, example: str) -> None:
+    def _require_kind(self, is_valid: bool, key: str, expected: str, example: str) -> None:
         problem = f"The field {key!r} is {describe(self.table.get(key))}, not {expected}."
-        require(good, problem, f"Write {key} = {example}.")
+        require(is_valid, problem, f"Write {key} = {example}.")
 
     def require_field(self, key: str, remedy: str) -> Any:
         """The value of a required field."""
         require(key in self.table, f"The field {key!r} is missing.", remedy)
         return self.table[key]
 
-    def text(self, key: str, needed: bool = False, default: str = "") -> str:
+    def text(self, key: str, required: bool = False, default: str = "") -> str:
         """A text field; `default` if it is missing. Control characters are an error."""
-        if key not in self.table and not needed:
+        if key not in self.table and not required:
             return default
         value = self.require_field(key, f'Add {key} = "…".')
         self._require_kind(isinstance(value, str), key, "text", '"…"')
         require(value.isprintable(), f"The field {key!r} has control characters.", "Remove them.")
         require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000 are possible.")
-        require(not needed or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
+        require(not required or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
         return value
 
     def texts(self, key: str, needed: str = "") -> tuple[str, ...]:
         """A list of texts, or a single text; if it is missing, empty, or an error whose remedy is `needed`."""
         value = self.table.get(key, [])
         value = [value] if isinstance(value, str) else value
-        good = isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value)
-        self._require_kind(good, key, "a list of texts", '["…"]')
+        is_valid = isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value)
+        self._require_kind(is_valid, key, "a list of texts", '["…"]')
         _require_few(value, f"The field {key!r} has {len(value)} texts.")
         require(bool(value) or not needed, f"The field {key!r} is missing.", needed)
         return tuple(value)
@@ -192,8 +192,8 @@ class Fields:
     def number(self, key: str, default: float) -> float:
         """A finite number, below 1e12 in size; `default` if it is missing."""
         value = self.table.get(key, default)
-        good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
-        self._require_kind(good, key, "a usable number", "0.5")
+        is_valid = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
+        self._require_kind(is_valid, key, "a usable number", "0.5")
         return float(value)
 
     def choice(self, key: str, options: Collection[str], default: str) -> str:
@@ -210,18 +210,18 @@ class Fields:
     def groups(self, key: str, kind: str, valid_names: Collection[str], example: str) -> tuple[tuple[str, ...], ...]:
         """A list of lists of valid names; empty if it is missing."""
         value = self.table.get(key, [])
-        good = isinstance(value, list) and all(isinstance(group, list) for group in value)
-        good = good and all(isinstance(name, str) for group in value for name in group)
-        self._require_kind(good, key, "a list of lists of names", example)
+        is_valid = isinstance(value, list) and all(isinstance(group, list) for group in value)
+        is_valid = is_valid and all(isinstance(name, str) for group in value for name in group)
+        self._require_kind(is_valid, key, "a list of lists of names", example)
         return tuple(tuple(pick_named(kind, name, valid_names) for name in group) for group in value)
 
     def inner(self, key: str) -> Fields:
         """A table inside the table, whose fields may have any name."""
         return Fields(self.nested(key), self.nested(key))
 
-    def event(self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True) -> Event:
+    def event(self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], required: bool = True) -> Event:
         """Parse an event and expand its definitions; an optional event that is missing is the sure event."""
-        if key not in self.table and not needed:
+        if key not in self.table and not required:
             return SURE
         text = self.require_field(key, f'Add {key} = "T & C".')
         problem = f"The field {key!r} is {describe(text)}, not text."

@@ -40,16 +40,16 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def number(x: float | None) -> str:
+def show(x: float | None) -> str:
     """A probability or share as text, with four significant digits."""
     return "–" if x is None else f"{x:.4g}"
 
 
-def interval(low: float | None, high: float | None) -> str:
+def show_span(low: float | None, high: float | None) -> str:
     """An interval as text: one number if the ends agree, otherwise [low, high]."""
     if low is None or high is None:
         return "–"
-    return number((low + high) / 2) if high - low < 1e-7 else f"[{number(low)}, {number(high)}]"
+    return show((low + high) / 2) if high - low < 1e-7 else f"[{show(low)}, {show(high)}]"
 
 
 def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
@@ -64,11 +64,11 @@ def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     ]
 
 
-def tell_conventions(c: Conventions) -> str:
+def describe_conventions(c: Conventions) -> str:
     """One line that says how values were read."""
     parts = [f"reading: {c.reading}", f"bare words: {c.words}"]
     if c.reading != "centre":
-        parts.append(f"~p is p ± {number(c.plus_minus)}")
+        parts.append(f"~p is p ± {show(c.plus_minus)}")
     if c.reflective:
         parts.append("on reflection if stated")
     if c.bridges:
@@ -78,7 +78,7 @@ def tell_conventions(c: Conventions) -> str:
     return "; ".join(parts)
 
 
-def tell_issues(issues: Sequence[Issue]) -> list[str]:
+def describe_issues(issues: Sequence[Issue]) -> list[str]:
     """The issues of a check, one paragraph each."""
     errors = sum(issue.error for issue in issues)
     lines = [f"{errors or 'no'} contradiction{'s' if errors != 1 else ''}, {len(issues) - errors} warnings"]
@@ -90,21 +90,21 @@ def tell_issues(issues: Sequence[Issue]) -> list[str]:
     return lines
 
 
-def tell_question(event: str, condition: str) -> str:
+def describe_question(event: str, condition: str) -> str:
     """P(event) or P(event | condition), with brackets around an event that contains the sign '|'."""
     if condition not in ("anything", ""):
         event, condition = (f"({x})" if "|" in x else x for x in (event, condition))
     return f"P({event})" if condition in ("anything", "") else f"P({event} | {condition})"
 
 
-def tell_answer(answer: Answer) -> list[str]:
+def describe_answer(answer: Answer) -> list[str]:
     """One answer: the number, its claims and assumptions, and every other wording."""
-    head = f"{answer.person}: {tell_question(answer.event, answer.given)} = {interval(answer.low, answer.high)}"
+    head = f"{answer.person}: {describe_question(answer.event, answer.given)} = {show_span(answer.low, answer.high)}"
     lines = [f"{head}  ({answer.status}: {STATUSES[answer.status]})"]
     if answer.point is not None and 0 < answer.point < 1:
         lines.append(f"  log-odds {float(log_odds(answer.point)):+.3f} nats")
     if answer.mean:
-        lines.append(f"  mean {interval(*answer.mean)}")
+        lines.append(f"  mean {show_span(*answer.mean)}")
     if answer.refusal:
         instead = f"; offers {answer.refusal.instead} instead" if answer.refusal.instead else ""
         lines.append(f"  reason: {answer.refusal.reason}{instead}")
@@ -114,28 +114,26 @@ def tell_answer(answer: Answer) -> list[str]:
     if answer.bridges:
         lines.append(f"  bridges of the modeller: {', '.join(answer.bridges)}")
     lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
-    for label, other in answer.wordings.items():
+    for label, reworded in answer.wordings.items():
         lines.append(
-            f"  worded {label!r}: {interval(other.low, other.high)}"
-            + (f"  ({other.assumptions[0]})" if other.status == "inapplicable" else "")
+            f"  worded {label!r}: {show_span(reworded.low, reworded.high)}"
+            + (f"  ({reworded.assumptions[0]})" if reworded.status == "inapplicable" else "")
         )
     return lines
 
 
-def tell_gap(report: GapReport) -> list[str]:
+def describe_gap(report: GapReport) -> list[str]:
     """Each cut as a table of its parts; then the warnings, and the share of the gap that each filing has."""
     lines = []
     for gap in report.gaps:
         one, other = gap.people
-        question = tell_question(gap.target, gap.given)
-        lines.append(
-            f"{question}: {one} {number(gap.ends[0])}, {other} {number(gap.ends[1])}; by {gap.cut!r}: {gap.text}"
-        )
+        question = describe_question(gap.target, gap.given)
+        lines.append(f"{question}: {one} {show(gap.ends[0])}, {other} {show(gap.ends[1])}; by {gap.cut!r}: {gap.text}")
         rows = [["part", one, other, "share", "of the gap", "where the numbers come from"]]
         for part in gap.parts:
             fraction = "–" if part.fraction is None else f"{part.fraction:.1%}"
             span = f" ({part.span[0]:.1%} to {part.span[1]:.1%})" if part.span else ""
-            ends, share, sources = map(number, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
+            ends, share, sources = map(show, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
             rows.append([part.name, *ends, share, fraction + span, sources])
         rows.append(["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"])
         lines += align(rows)
@@ -149,40 +147,40 @@ def tell_gap(report: GapReport) -> list[str]:
     return lines
 
 
-def tell_values(values: Sequence[Value], unit: str, quantity: str) -> list[str]:
+def describe_values(values: Sequence[Value], unit: str, quantity: str) -> list[str]:
     """A table of cruxes with their values; the largest upper end comes first."""
     rows = [["crux", quantity, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
-        triads = [f"{number(t[0])}, {number(t[1])}, {number(t[2])}" if t else "a set" for t in v.triads]
-        rows.append([v.crux, interval(v.low, v.high), number(v.most), v.engine, " / ".join(triads)])
+        triads = [f"{show(t[0])}, {show(t[1])}, {show(t[2])}" if t else "a set" for t in v.triads]
+        rows.append([v.crux, show_span(v.low, v.high), show(v.most), v.engine, " / ".join(triads)])
     lines = align(rows)
     for reason in dict.fromkeys(v.reason for v in values if v.reason):
         lines.append(f"  {', '.join(v.crux for v in values if v.reason == reason)}: {reason}")
     return [*lines, f"  unit: {unit}; ordered by the upper end"]
 
 
-def tell_updates(updates: Iterable[Update]) -> list[str]:
+def describe_updates(updates: Iterable[Update]) -> list[str]:
     """Each person's belief before and after the evidence, or why the belief does not move."""
     lines = []
     for u in updates:
         if u.status == "asked":
-            before = f" (now {interval(*u.prior)})" if u.prior else ""
+            before = f" (now {show_span(*u.prior)})" if u.prior else ""
             lines.append(f"{u.person}: asked, P({u.about}){before}. {u.reason}")
             continue
         text = f"{u.person}: {u.status}, P({u.about})"
         if u.prior and u.posterior:
-            text += f" {interval(*u.prior)} → {interval(*u.posterior)}"
+            text += f" {show_span(*u.prior)} → {show_span(*u.posterior)}"
         if u.ratio:
-            text += f", likelihood ratio {interval(*u.ratio)}"
+            text += f", likelihood ratio {show_span(*u.ratio)}"
         if u.shift:
             text += f", log-odds {u.shift[0]:+.3f}" + (f" to {u.shift[1]:+.3f}" if u.shift[1] != u.shift[0] else "")
         lines.append(text + (f". {u.reason}" if u.reason else ""))
         if u.target:
-            lines.append(f"    and the target: {interval(*u.target[0])} → {interval(*u.target[1])}")
+            lines.append(f"    and the target: {show_span(*u.target[0])} → {show_span(*u.target[1])}")
     return lines
 
 
-def tell_tallies(tallies: Sequence[Tally]) -> list[str]:
+def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
     """Each rule: the count, every unit's verdict, the gap to the claim, and the updates."""
     lines = []
     for tally in tallies:
@@ -190,14 +188,14 @@ def tell_tallies(tallies: Sequence[Tally]) -> list[str]:
         lines.append(f"{tally.measure} → {tally.feeds}: {count}")
         lines += align([[u.name, u.verdict, u.reason] for u in tally.units])
         lines.append(f"  {tally.gap}")
-        lines += tell_updates(tally.updates)
+        lines += describe_updates(tally.updates)
     return lines
 
 
-def tell_pool(pool: Pool) -> list[str]:
+def describe_pool(pool: Pool) -> list[str]:
     """The pooled interval, its members, and the people who are left out, with the reason."""
-    lines = [f"pool of P({pool.target}) by {pool.method}: {interval(pool.low, pool.high)}"]
-    lines += [f"  {person}: {interval(*ends)}" for person, ends in pool.members.items()]
+    lines = [f"pool of P({pool.target}) by {pool.method}: {show_span(pool.low, pool.high)}"]
+    lines += [f"  {person}: {show_span(*ends)}" for person, ends in pool.members.items()]
     lines += [f"  left out: {person}, who {reason}" for person, reason in pool.excluded.items()]
     lines += [f"  veto: {veto} decides that end alone" for veto in pool.vetoes]
     return lines + [f"  warning: {warning}" for warning in pool.warnings] + [f"  engine: {pool.engine}"]

@@ -178,6 +178,7 @@ def examine(
     results = []
     for subject, home, (trials, references, placement) in zip(group, homes, placements, strict=True):
         training = trained_on or subject.trained_on
+        trials = {split: here.assign_attrs(trained_on=training) for split, here in trials.items()}
         findings = answer(metric_list, trials, references, Replays(subject), by_role)
         results.append(Examination(subject.name, home.name, training, trials, references, findings, placement))
     return results if several else results[0]

@@ -27,13 +27,13 @@ def contain_exits() -> Iterator[None]:
         raise
     except BaseException as error:
         # the command line would treat the last three as its own and end silently
-        quiet = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and locate_error(error)
-        if quiet or not isinstance(error, Exception):
-            raise exit_error(error) from error
+        ends_silently = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and locate_error(error)
+        if ends_silently or not isinstance(error, Exception):
+            raise make_exit_error(error) from error
         raise
 
 
-def exit_error(error: BaseException) -> MesascopeError:
+def make_exit_error(error: BaseException) -> MesascopeError:
     """The error to show for an exception that would have ended the process."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = locate_error(error) or f"{last.filename}, line {last.lineno},"
@@ -43,7 +43,7 @@ def exit_error(error: BaseException) -> MesascopeError:
     )
 
 
-def plugin_error(error: BaseException) -> MesascopeError | None:
+def make_plugin_error(error: BaseException) -> MesascopeError | None:
     """The error to show for an exception from a user's module or another package's plug-in; None for others."""
     if not (place := locate_error(error)):
         return None
@@ -54,12 +54,12 @@ def plugin_error(error: BaseException) -> MesascopeError | None:
 def locate_error(error: BaseException) -> str:
     """The file and line of an error in a user's module or another package's plug-in; '' for other errors."""
     groups = [group for group in entry_points().groups if group.startswith("mesascope.")]
-    plugged = {e.module.partition(".")[0] for group in groups for e in entry_points(group=group)}
+    plugin_packages = {e.module.partition(".")[0] for group in groups for e in entry_points(group=group)}
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file, name = frame.f_code.co_filename, frame.f_globals.get("__name__")
         top = str(name).partition(".")[0]
-        own = file.startswith(OURS) or top in sys.stdlib_module_names or "site-packages" in file
-        if top in plugged or not own:
+        is_ours = file.startswith(OURS) or top in sys.stdlib_module_names or "site-packages" in file
+        if top in plugin_packages or not is_ours:
             place = f"{file}, line {line},"
     return place

@@ -37,8 +37,8 @@ def allow_from_python(*texts: Any) -> None:
     frame: Any = sys._getframe(2)
     while frame.f_globals.get("__name__") == "contextlib":  # a decorator of the calling function
         frame = frame.f_back
-    file, own = frame.f_code.co_filename, str(frame.f_globals.get("__name__")).startswith("mesascope.")
-    if not own and ("-packages" in file or not file.startswith(LIBRARIES)):
+    file, is_ours = frame.f_code.co_filename, str(frame.f_globals.get("__name__")).startswith("mesascope.")
+    if not is_ours and ("-packages" in file or not file.startswith(LIBRARIES)):
         allow(*texts)
 
 

@@ -48,21 +48,21 @@ def hash_code(value: Any) -> str:
 
 def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Every array (as NumPy), plain value and code object reachable from a value, each with its path."""
-    waiting, seen = [("", value)], {}
-    while waiting and len(seen) < REACHED:
-        path, x = waiting.pop()
+    queue, visited = [("", value)], {}
+    while queue and len(visited) < REACHED:
+        path, x = queue.pop()
         if isinstance(x, PLAIN):
             yield path, str(x) if isinstance(x, PurePath) else x
         elif isinstance(x, types.CodeType):
             yield path, x
-        elif id(x) not in seen:
-            seen[id(x)] = x  # keep a reference, so that no other value gets this id
+        elif id(x) not in visited:
+            visited[id(x)] = x  # keep a reference, so that no other value gets this id
             array = _to_array(x)
             if array is not None and array.dtype != object:
                 yield path, array
                 continue
             parts = list(_list_parts(x if array is None else array.ravel().tolist(), path))
-            waiting += [(k if len(k) < LONG else digest(np.array(k)), v) for k, v in reversed(parts)]
+            queue += [(k if len(k) < LONG else digest(np.array(k)), v) for k, v in reversed(parts)]
 
 
 def _to_array(value: Any) -> np.ndarray | None:
@@ -79,72 +79,72 @@ def _to_array(value: Any) -> np.ndarray | None:
 
 def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The parts of a value, each with its path."""
-    dot, kind = f"{path}." if path else "", type(value)
+    prefix, kind = f"{path}." if path else "", type(value)
     own = getattr(value, "__dict__", {})
-    library = _library(kind.__module__) in LIBRARIES
+    library = _name_library(kind.__module__) in LIBRARIES
     if isinstance(value, type):
         yield path, value.__qualname__
         for base in value.__mro__:
-            if _library(base.__module__) not in LIBRARIES:
+            if _name_library(base.__module__) not in LIBRARIES:
                 attributes = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
-                yield from ((dot + k, v) for k, v in attributes.items())
-    elif _library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
+                yield from ((prefix + k, v) for k, v in attributes.items())
+    elif _name_library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
         yield path, own.get("__wrapped__")  # the function inside a compiled one
     elif isinstance(value, Mapping):
-        yield from ((f"{path}[{_key(k)}]", v) for k, v in value.items())
+        yield from ((f"{path}[{_make_key(k)}]", v) for k, v in value.items())
     elif isinstance(value, list | tuple | collections.deque):
         yield from ((f"{path}[{i}]", v) for i, v in enumerate(value))
     elif isinstance(value, set | frozenset):
-        yield from ((f"{path}[{i}]", v) for i, v in enumerate(sorted(value, key=_key)))
+        yield from ((f"{path}[{i}]", v) for i, v in enumerate(sorted(value, key=_make_key)))
     elif isinstance(value, functools.partial):
-        yield from ((path, value.func), (f"{dot}args", value.args), (f"{dot}keywords", value.keywords))
+        yield from ((path, value.func), (f"{prefix}args", value.args), (f"{prefix}keywords", value.keywords))
     elif inspect.ismethod(value):
-        yield from ((f"{dot}self", value.__self__), (path, value.__func__))
+        yield from ((f"{prefix}self", value.__self__), (path, value.__func__))
     elif isinstance(value, staticmethod | classmethod):
         yield path, value.__func__
     elif isinstance(value, property):
         yield from ((path, f) for f in (value.fget, value.fset))
     elif inspect.isfunction(value):
-        yield from _list_function_parts(value, path, dot)
+        yield from _list_function_parts(value, path, prefix)
     else:
         yield path, (library and getattr(value, "__name__", "")) or kind.__qualname__
     if isinstance(value, type | types.FunctionType | types.MethodType | types.ModuleType):
         return
-    if _library(kind.__module__) not in EMPTY or kind.__module__ in PLAINEST:
-        yield from ((dot + k, v) for k, v in own.items())
+    if _name_library(kind.__module__) not in EMPTY or kind.__module__ in PLAINEST:
+        yield from ((prefix + k, v) for k, v in own.items())
     if not library:
         slots = [k for c in kind.__mro__ for k, v in vars(c).items() if inspect.ismemberdescriptor(v)]
-        yield from ((dot + k, getattr(value, k, None)) for k in slots)
-        yield f"{dot}class", kind
+        yield from ((prefix + k, getattr(value, k, None)) for k in slots)
+        yield f"{prefix}class", kind
 
 
-def _list_function_parts(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]]:
+def _list_function_parts(function: Any, path: str, prefix: str) -> Iterator[tuple[str, Any]]:
     code, space = function.__code__, function.__globals__
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         if cell != types.CellType():
-            yield dot + name, cell.cell_contents
-    yield f"{dot}defaults", function.__defaults__
-    yield f"{dot}keywords", function.__kwdefaults__
-    yield from ((f"{dot}{k}", v) for k, v in function.__dict__.items())
-    if _library(space.get("__name__", "")) in LIBRARIES:
+            yield prefix + name, cell.cell_contents
+    yield f"{prefix}defaults", function.__defaults__
+    yield f"{prefix}keywords", function.__kwdefaults__
+    yield from ((f"{prefix}{k}", v) for k, v in function.__dict__.items())
+    if _name_library(space.get("__name__", "")) in LIBRARIES:
         yield path, function.__qualname__
         return
-    yield f"{dot}code", code
+    yield f"{prefix}code", code
     names = dict.fromkeys(_list_names(code))
     for name in names:
         if name in space:
-            yield dot + name, space[name]
+            yield prefix + name, space[name]
             module = space[name]
-            if isinstance(module, types.ModuleType) and _library(module.__name__) not in LIBRARIES:
-                yield from ((f"{dot}{name}.{k}", vars(module)[k]) for k in names if k in vars(module))
+            if isinstance(module, types.ModuleType) and _name_library(module.__name__) not in LIBRARIES:
+                yield from ((f"{prefix}{name}.{k}", vars(module)[k]) for k in names if k in vars(module))
 
 
 def _list_names(code: types.CodeType) -> Iterator[str]:
     """The names in a code object and in the code nested in it."""
     yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            yield from _list_names(inner)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _list_names(constant)
 
 
 def _spell_out(x: Any) -> str:
@@ -157,12 +157,12 @@ def _spell_out(x: Any) -> str:
     return repr(x)
 
 
-def _key(key: Any) -> str:
+def _make_key(key: Any) -> str:
     text = repr(key)
     return type(key).__qualname__ if " at 0x" in text else text
 
 
-def _library(module: Any) -> str:
+def _name_library(module: Any) -> str:
     return str(module).partition(".")[0]
 
 
@@ -177,21 +177,21 @@ def loaded_modules() -> dict[str, list[str]]:
         if not isinstance(file, str):
             continue
         if name not in _SEEN or _SEEN[name][0] is not spec:  # a reloaded module has another spec
-            _SEEN[name] = spec, _file_state(name, Path(file))
+            _SEEN[name] = spec, _read_state(name, Path(file))
         if state := _SEEN[name][1]:
             result[name] = state
     return result
 
 
-def _file_state(name: str, path: Path) -> list[str]:
+def _read_state(name: str, path: Path) -> list[str]:
     """A file and its hash, or its size and time; empty for modules of Python or mesascope, and for submodules."""
     path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # it may lie in a .zip
     if HOME in path.parents or (PYTHON in path.parents and not _is_installed(path)):
         return []
     if not _is_installed(path):
         return [str(path), hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()]
-    inside = "." in name and getattr(sys.modules.get(_library(name)), "__file__", None)
-    return [] if inside else [str(path), f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
+    parent_file = "." in name and getattr(sys.modules.get(_name_library(name)), "__file__", None)
+    return [] if parent_file else [str(path), f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
 
 
 def _is_installed(path: Path) -> bool:
@@ -200,5 +200,5 @@ def _is_installed(path: Path) -> bool:
 
 def is_unchanged(before: Mapping[str, list[str]]) -> bool:
     """Whether no module in `before` has changed; for a module that is not loaded now, its file is compared."""
-    now = loaded_modules()
-    return all((now.get(k) or _file_state(k, Path(state[0]))) == state for k, state in before.items())
+    current = loaded_modules()
+    return all((current.get(k) or _read_state(k, Path(state[0]))) == state for k, state in before.items())

@@ -1,7 +1,7 @@
 """Limits of size, depth and number, which are checked before anything in a file is unpacked or allocated.
 
-A function that refuses a file raises ValueError. Its text is a clause without a full stop, which the caller puts into a
-sentence.
+A function that refuses a file raises ValueError. The text of the error is a clause without a full stop, which the
+caller puts into a sentence.
 """
 
 import itertools
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO, Any
 
 SLACK = 64 << 20  # bytes that any file may unpack to
-RATIO = 200  # beyond that, a file may unpack to this many times its size
+RATIO = 200  # a larger file may unpack to this many times its size
 SETTINGS = 16 << 20  # bytes of a file of settings
 PARTS = 5_000_000  # values in one JSON document
-DEEP = 64  # levels of plain data
+MAX_DEPTH = 64  # levels of plain data
 NODES = 1 << 21  # values of plain data; shared values count each time they occur
 COLUMNS = 10_000  # columns of a log
 CELLS = 1 << 27  # cells of a log
@@ -38,10 +38,10 @@ def file_size(path: str | os.PathLike) -> int:
     return status.st_size
 
 
-def read(path: str | os.PathLike, most: int) -> bytes:
-    """Reads a file if it has at most `most` bytes."""
-    if (found := file_size(path)) > most:
-        raise ValueError(f"it has {found:,} bytes, and at most {most:,} are read")
+def read(path: str | os.PathLike, largest: int) -> bytes:
+    """Reads a file if it has at most `largest` bytes."""
+    if (found := file_size(path)) > largest:
+        raise ValueError(f"it has {found:,} bytes; at most {largest:,} are read")
     return Path(path).read_bytes()
 
 
@@ -62,44 +62,44 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def check_nesting(value: Any, inside: Callable[[Any], list[Any]]) -> None:
+def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
     """Refuses data that is nested too deeply, expands to too many values, or contains itself.
 
     Args:
         value: plain data.
-        inside: a function that lists the values directly inside a value.
+        list_parts: a function that lists the values directly inside a value.
     """
     measured: dict[int, tuple[int, int]] = {}
     open_: set[int] = set()
-    waiting = [(value, False)]
-    while waiting:
-        current, finished = waiting.pop()
-        if id(current) in measured:
+    queue = [(value, False)]
+    while queue:
+        item, finished = queue.pop()
+        if id(item) in measured:
             continue
-        parts = inside(current)
+        parts = list_parts(item)
         if not finished:
-            if id(current) in open_:
+            if id(item) in open_:
                 raise ValueError("it contains itself")
-            open_.add(id(current))
-            waiting.append((current, True))
-            waiting += [(x, False) for x in parts]
+            open_.add(id(item))
+            queue.append((item, True))
+            queue += [(x, False) for x in parts]
             continue
-        open_.discard(id(current))
-        below = [measured[id(x)] for x in parts]
-        nodes, depth = 1 + sum(n for n, _ in below), 1 + max((d for _, d in below), default=0)
-        if nodes > NODES or depth > DEEP:
-            raise ValueError("it is nested too deeply, or unrolls to too much")
-        measured[id(current)] = (nodes, depth)
+        open_.discard(id(item))
+        part_depths = [measured[id(x)] for x in parts]
+        nodes, depth = 1 + sum(n for n, _ in part_depths), 1 + max((d for _, d in part_depths), default=0)
+        if nodes > NODES or depth > MAX_DEPTH:
+            raise ValueError("it is nested too deeply, or expands to too many values")
+        measured[id(item)] = (nodes, depth)
 
 
 def zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
     """The members of a zip by name, after checks of names and sizes."""
     members = archive.infolist()
-    named = {x.filename: x for x in members}
-    if len(named) < len(members):
-        raise ValueError("two of its members have one name")
+    by_name = {x.filename: x for x in members}
+    if len(by_name) < len(members):
+        raise ValueError("two of its members have the same name")
     check_ratio(sum(x.file_size for x in members), stored)
-    return named
+    return by_name
 
 
 def check_npz(path: str | os.PathLike) -> None:
@@ -118,35 +118,35 @@ def check_npz(path: str | os.PathLike) -> None:
 def check_array(declared: int, stored: int, name: str) -> None:
     """Refuses an array that declares more bytes than are stored."""
     if declared > stored:
-        raise ValueError(f"{name!r} declares {declared:,} bytes, and {stored:,} are stored")
+        raise ValueError(f"{name!r} declares {declared:,} bytes, but {stored:,} are stored")
 
 
 def check_netcdf(path: str | os.PathLike) -> None:
     """Checks the groups, variables and attributes of a netCDF 4 file."""
     import h5py
 
-    stored, seen, objects, total = file_size(path), set(), 0, 0
+    stored, visited, objects, total = file_size(path), set(), 0, 0
     with h5py.File(path, "r") as file:
-        waiting: list[tuple[Any, int]] = [(file, 0)]
-        while waiting:
-            group, depth = waiting.pop()
+        queue: list[tuple[Any, int]] = [(file, 0)]
+        while queue:
+            group, depth = queue.pop()
             place = h5py.h5o.get_info(group.id).addr  # pyright: ignore[reportAttributeAccessIssue]
-            if place in seen or depth > GROUPS:
-                raise ValueError("its groups are nested too deeply, or in a circle")
-            seen.add(place)
+            if place in visited or depth > GROUPS:
+                raise ValueError("its groups are nested too deeply, or contain themselves")
+            visited.add(place)
             objects += len(group)
             if objects > OBJECTS:
                 raise ValueError(f"it contains more than {OBJECTS:,} variables")
             _check_attributes(group)
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    raise ValueError(f"{name!r} leads to another place or file")
+                    raise ValueError(f"{name!r} is a link to another place or file")
                 node = group[name]
                 _check_attributes(node)
                 if isinstance(node, h5py.Group):
-                    waiting.append((node, depth + 1))
+                    queue.append((node, depth + 1))
                 elif isinstance(node, h5py.Dataset):
-                    total += _variable_size(node)
+                    total += _measure_variable(node)
                     check_ratio(total, stored)
 
 
@@ -156,8 +156,9 @@ def _check_attributes(node: Any) -> None:
 
     for name in node.attrs:
         attribute = node.attrs.get_id(name)
-        most = DEEP if h5py.check_vlen_dtype(attribute.dtype) or _is_variable_text(attribute.dtype) else NODES
-        if math.prod(attribute.shape or ()) > most or attribute.dtype.itemsize > SLACK:
+        dtype = attribute.dtype
+        largest = MAX_DEPTH if h5py.check_vlen_dtype(dtype) or _is_variable_text(dtype) else NODES
+        if math.prod(attribute.shape or ()) > largest or attribute.dtype.itemsize > SLACK:
             raise ValueError(f"its attribute {name!r} is too large")
 
 
@@ -169,7 +170,7 @@ def _is_variable_text(kind: Any) -> bool:
     return text is not None and text.length is None
 
 
-def _variable_size(variable: Any) -> int:
+def _measure_variable(variable: Any) -> int:
     """The bytes that a variable needs in memory; refuses variables that mesascope does not read."""
     import h5py
 
@@ -177,11 +178,11 @@ def _variable_size(variable: Any) -> int:
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
     if variable.is_virtual or variable.external or not allowed.issuperset(filters) or len(set(filters)) < len(filters):
-        raise ValueError(f"{variable.name!r} is kept in another file, or packed in a way that is not read")
+        raise ValueError(f"{variable.name!r} is stored in another file, or compressed in a way that is not supported")
     if _is_variable_text(variable.dtype):
         if count > STRINGS:
             raise ValueError(f"{variable.name!r} contains {count:,} texts")
-        return _text_size(variable)
+        return _measure_texts(variable)
     if variable.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(variable.dtype):
         raise ValueError(f"{variable.name!r} contains {variable.dtype}")
     chunk = math.prod(variable.chunks or ()) * variable.dtype.itemsize
@@ -192,7 +193,7 @@ def _variable_size(variable: Any) -> int:
     return max(count * variable.dtype.itemsize, chunk)
 
 
-def _text_size(variable: Any) -> int:
+def _measure_texts(variable: Any) -> int:
     """The total bytes of a variable's texts."""
     total = 0
     for place in itertools.product(*map(range, variable.shape)):
@@ -212,9 +213,9 @@ def _check_chunks(variable: Any, chunk: int) -> None:
 
     variable.id.chunk_iter(look)
     for offset in offsets:
-        _, packed = variable.id.read_direct_chunk(offset)
+        _, chunk_bytes = variable.id.read_direct_chunk(offset)
         unzip = zlib.decompressobj()
-        unzip.decompress(packed, chunk)
+        unzip.decompress(chunk_bytes, chunk)
         if unzip.decompress(unzip.unconsumed_tail, 1):
             raise ValueError(f"a chunk of {variable.name!r} unpacks to more than its {chunk:,} bytes")
 
@@ -249,7 +250,7 @@ def check_gguf(path: str | os.PathLike) -> None:
         for _ in range(tensors):
             _skip(file, _read_number(file, 8), size)
             if (axes := _read_number(file, 4)) > 8:
-                raise ValueError(f"a tensor of it has {axes:,} axes")
+                raise ValueError(f"one of its tensors has {axes:,} axes")
             count = math.prod(_read_number(file, 8) for _ in range(axes))
             _read_number(file, 4)
             check_array(max(count // 8, _read_number(file, 8)), size, "a tensor")
@@ -290,6 +291,6 @@ def read_parquet(path: str | os.PathLike) -> Any:
         column = table.column(i)
         if pa.types.is_dictionary(column.type) and name in names:
             lengths = (pc.take(pc.binary_length(c.dictionary), c.indices) for c in column.chunks)
-            check_ratio(sum(pc.sum(each).as_py() or 0 for each in lengths), file_size(path))
+            check_ratio(sum(pc.sum(column_lengths).as_py() or 0 for column_lengths in lengths), file_size(path))
             table = table.set_column(i, name, column.cast(column.type.value_type))
     return table

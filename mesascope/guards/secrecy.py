@@ -9,7 +9,7 @@ USUAL = "OPENAI_API_KEY"  # this variable's name may be typed even if it is not 
 NAMED = r"(?:x-)?(?:api[-_]?)?key|(?:\w+[-_])?token|secret|passw(?:or)?d"
 KEYLIKE = re.compile(r"key|token|secret|pass|sig|auth|cred|code", re.IGNORECASE)
 WORD = re.compile(r"[a-z_.]+|\d{1,9}")  # not a key
-LEAST = 6  # a word with this many consecutive characters of a secret is masked
+MIN_MATCH = 6  # a word with this many consecutive characters of a secret is masked
 
 _USER = re.compile(r"(\w://)(?:(?!, *\w+=)\S)*@")
 _QUERY = re.compile(r"(\w://[^\s?#,'\"]*)[?#][^\s,'\"]*")
@@ -26,7 +26,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         secrets: further secrets; a word is masked if it contains one of them, or six consecutive characters of one.
     """
     pieces = [piece for secret in secrets for piece in secret.split()]
-    parts = {p[i : i + LEAST] for p in pieces for i in range(max(len(p) - LEAST, 0) + 1)}
+    parts = {p[i : i + MIN_MATCH] for p in pieces for i in range(max(len(p) - MIN_MATCH, 0) + 1)}
     if parts:
         text = re.sub(r"\S+", lambda word: GONE if any(_reveals(word[0], p) for p in parts) else word[0], text)
     text = _HEADER.sub(rf"\1 {GONE}", _MASKED.sub(GONE, text))

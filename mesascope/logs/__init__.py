@@ -18,7 +18,7 @@ import xarray as xr
 from mesascope.errors import MesascopeError
 from mesascope.formats import TRIALS
 from mesascope.logs.codes import MOST_CHOICES
-from mesascope.logs.columns import Roles, labels, natural_key, numbers, resolve, spell_role
+from mesascope.logs.columns import Roles, make_sort_key, read_labels, read_numbers, resolve, spell_role
 from mesascope.logs.payoffs import read_feedback, read_latents
 from mesascope.logs.stages import read_offered, read_stages
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
@@ -62,26 +62,26 @@ def read_log(
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
             check(source)
-            return renumber_participants(source), ["The data set already held trials, and was taken as it is."]
+            return renumber_participants(source), ["The data set already contains trials and was not converted."]
         source = _tabulate(source, columns)
     table = open_table(source)
     roles = resolve(table, columns)
     life, owners, place, place_notes = _find_places(table, roles)
-    chosen, offered, unread, offered_notes = read_offered(table, roles, None if choices is None else int(choices))
+    chosen, offered, skipped, offered_notes = read_offered(table, roles, None if choices is None else int(choices))
     feedback, feedback_notes = read_feedback(table, roles, chosen.action, life, place)
     latents, unused_payoffs, payoff_notes = read_latents(table, roles, chosen, feedback, life, place=place)
     stages, unused_stages, stage_notes = read_stages(table, roles, chosen, None if owners is None else owners[life])
-    unread |= unused_payoffs | unused_stages
+    skipped |= unused_payoffs | unused_stages
     trials = _fill_grid(chosen.action, {"feedback": feedback, **latents, **offered, **stages}, life, place)
     if owners is not None:
         trials = trials.assign_coords(participant=("lifetime", owners))
-    used = {role: names for role, names in roles.of.items() if role not in unread}
-    spare = [str(c) for c in table.frame.columns if not any(c in names for names in used.values())]
+    roles_used = {role: names for role, names in roles.of.items() if role not in skipped}
+    unread_columns = [str(c) for c in table.frame.columns if not any(c in names for names in roles_used.values())]
     notes = [
         f"{count_noun(len(table.frame), 'row')} of {table.name}.",
         *table.notes,
-        f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(used.items()))}.",
-        *(f"Columns that were not read: {list_names(spare)}." for _ in spare[:1]),
+        f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(roles_used.items()))}.",
+        *(f"Columns that were not read: {list_names(unread_columns)}." for _ in unread_columns[:1]),
         *roles.notes,
         *place_notes,
         *_describe_amount(trials),
@@ -113,7 +113,7 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
-    place = {name: i for i, name in enumerate(sorted(set(ids), key=natural_key))}
+    place = {name: i for i, name in enumerate(sorted(set(ids), key=make_sort_key))}
     return trials.assign_coords(participant=("lifetime", np.array([place[i] for i in ids])))
 
 
@@ -123,12 +123,12 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
 
     names = [str(n) for n in dict.fromkeys([*data.variables, *data.dims])]
     roles = resolve(Table(pd.DataFrame(columns=names), "the Dataset", "row", 0), columns)
-    used = [c for role in roles.of.values() for c in role]
+    role_columns = [c for role in roles.of.values() for c in role]
     dims = data[roles.of["action"][0]].dims
-    for name in used:
+    for name in role_columns:
         if name in data.variables and not set(data[name].dims) <= set(dims):
             raise MesascopeError(
-                f"{quote(name)} has the axes {list_names(data[name].dims)}, the action has {list_names(dims)}.",
+                f"{quote(name)} has the axes {list_names(data[name].dims)}; the action has {list_names(dims)}.",
                 "Give both the same axes, or choose one value with .sel or .isel.",
             )
     if not dims:
@@ -141,12 +141,12 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     """The lifetime of each row, the participant of each lifetime, each row's position in its lifetime, and notes."""
     parts = [c for role in ("participant", "lifetime") for c in roles.of.get(role, [])]
     life = np.zeros(len(table.frame), np.int64)
-    person, outer = None, life
+    person, group = None, life
     for column in parts:
-        codes, names = labels(table, column)
+        codes, names = read_labels(table, column)
         remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
-        table.refuse(codes < 0, column, "{place} is empty ({rows}), so it is not known whose trial it is.", remedy)
-        outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
+        table.refuse(codes < 0, column, "{place} is empty ({rows}), so the trial belongs to no known lifetime.", remedy)
+        group, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
             person = codes
     n = int(life.max()) + 1
@@ -154,13 +154,13 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     owners = None if person is None else person[first]
     if size.max() == 1:
         raise MesascopeError(
-            f"Each of the {n:,} lifetimes has one trial, so nothing can change within one; a lifetime is "
+            f"Each of the {n:,} lifetimes has one trial, so nothing can change within a lifetime. A lifetime is "
             f"{list_names(parts)}.",
             f"Name the columns that stay the same within a lifetime: {spell_role('lifetime')}.",
         )
-    definition = " × ".join(quote(c) for c in parts) if parts else "the whole log, for no column tells them apart"
+    definition = " × ".join(quote(c) for c in parts) if parts else "the whole log, because no column divides it"
     if "lifetime" in roles.of and "participant" in roles.of:
-        definition += f"; where the task runs on across them, type {spell_role('lifetime', '')}"
+        definition += f"; if the task continues across them, type {spell_role('lifetime', '')}"
     notes = [f"A lifetime is {definition}."]
     if owners is not None:
         number = len(np.unique(owners))
@@ -169,14 +169,14 @@ def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     column = roles.one("trial")
     if column is None:
         place = _rank(life, np.arange(len(life)), size)
-        place_notes = ["No column numbers the trials: within a lifetime the order of the rows counts."]
+        place_notes = ["No column numbers the trials, so trials follow the order of the rows."]
     else:
-        place, place_notes = _place_by_number(table, column, life, [outer[first], owners], size, parts=parts)
+        place, place_notes = _place_by_number(table, column, life, [group[first], owners], size, parts=parts)
     if n * (int(place.max()) + 1) > max(20 * len(life), 50_000_000):
         raise MesascopeError(
-            f"There are {n:,} lifetimes, most of {int(np.median(size)):,} trials and one of "
-            f"{int(place.max()) + 1:,}; padded to one length they do not fit.",
-            f"Name the columns that tell lifetimes apart: {spell_role('lifetime')}.",
+            f"There are {n:,} lifetimes. Half of them have at most {int(np.median(size)):,} trials, but one has "
+            f"{int(place.max()) + 1:,}, so padded to one length they do not fit into memory.",
+            f"Name the columns that distinguish lifetimes: {spell_role('lifetime')}.",
         )
     return life, owners, place, [*notes, *place_notes]
 
@@ -194,30 +194,30 @@ def _place_by_number(
 ) -> tuple[np.ndarray, list[str]]:
     """The position of each row according to its trial number, with gaps left as gaps; and notes."""
     notes: list[str] = []
-    number = numbers(table, column, "trial", largest=2.0**53)
-    remedy = f"Leave such rows out, or go by the order of the rows: {spell_role('trial', '')}."
-    for bad, fault in (
+    number = read_numbers(table, column, "trial", largest=2.0**53)
+    remedy = f"Leave out such rows, or use the order of the rows: {spell_role('trial', '')}."
+    for is_bad, fault in (
         (np.isnan(number), "is empty, so the trial has no position"),
         (number != np.round(number), "is not a whole number"),
         (number < 0, "is a negative trial number"),
     ):
-        table.refuse(bad, column, f"{{place}}: {{cell}} {fault} ({{rows}}).", remedy)
+        table.refuse(is_bad, column, f"{{place}}: {{cell}} {fault} ({{rows}}).", remedy)
     number = number.astype(np.int64)
     step = int(np.gcd.reduce(number - number.min()))
     if step > 1:
         notes.append(f"Trials are numbered in steps of {step:,}.")
     order = np.lexsort((number, life))
-    same = (np.diff(life[order]) == 0) & (np.diff(number[order]) == 0)
-    if same.any():
-        at = int(np.flatnonzero(same)[0])
-        one, two = sorted((int(order[at]), int(order[at + 1])))
-        owner = f"by {list_names(parts)} they" if parts else "no column names a participant, so they"
-        unread = [str(c) for c in table.frame.columns if c != column and c not in parts]
+    is_repeat = (np.diff(life[order]) == 0) & (np.diff(number[order]) == 0)
+    if is_repeat.any():
+        at = int(np.flatnonzero(is_repeat)[0])
+        first_row, second_row = sorted((int(order[at]), int(order[at + 1])))
+        owner = f"by {list_names(parts)}, both rows" if parts else "no column names a participant, so both rows"
+        unread_columns = [str(c) for c in table.frame.columns if c != column and c not in parts]
         raise MesascopeError(
-            f"{table.place(two, column)}: trial {number[two]} is there already, in {table.row(one)}; "
-            f"{owner} are one lifetime ({count_noun(int(same.sum()), 'such row')}).",
-            f"Leave one out, or name the columns that tell lifetimes apart, {spell_role('lifetime')}; "
-            f"the others are {list_names(unread)}.",
+            f"{table.place(second_row, column)}: trial {number[second_row]} also occurs in {table.row(first_row)}; "
+            f"{owner} belong to one lifetime ({count_noun(int(is_repeat.sum()), 'such row')}).",
+            f"Leave one out, or name the columns that distinguish lifetimes, {spell_role('lifetime')}; "
+            f"the others are {list_names(unread_columns)}.",
         )
     ends = np.cumsum(size) - 1
     place = (number - number.min()) // max(step, 1)
@@ -226,22 +226,22 @@ def _place_by_number(
     if any(_are_disjoint(low, high, g) for g in (np.zeros(len(size)), *groups) if g is not None):
         start = low
         if len(size) > 1:
-            notes.append("Trial numbers run on from one lifetime to the next: each starts at its first.")
+            notes.append("Trial numbers continue from one lifetime to the next: each is counted from its first.")
     place = place - start[life]
     if int(place.max()) + 1 > 3 * int(size.max()) + 10:
-        notes.append(f"Numbers of trials leap, up to {int(number.max()):,}: their order counts, without gaps.")
+        notes.append(f"Trial numbers have large gaps, up to {int(number.max()):,}: only their order is used.")
         return _rank(life, number, size), notes
     gaps = int((high - start + 1 - size).sum())
     if gaps:
-        notes.append(f"Numbers of trials without a row: {gaps:,}; these trials are missing.")
+        notes.append(f"Trial numbers without a row: {gaps:,}; these trials are missing.")
     return place, notes
 
 
 def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
     """Whether the ranges within every group are disjoint, and some group has several ranges."""
     order = np.lexsort((low, group))
-    near = np.diff(group[order]) == 0
-    return bool((near.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[near].all())
+    same_group = np.diff(group[order]) == 0
+    return bool((same_group.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[same_group].all())
 
 
 def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray) -> xr.Dataset:
@@ -265,13 +265,13 @@ def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndar
 
 def _describe_amount(trials: xr.Dataset) -> list[str]:
     """Notes on how many lifetimes and trials there are, with a warning if there are too few."""
-    present = (trials.action.values[0] >= 0).sum(-1)
+    taken = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
-    spread = f"{present.min():,} to {present.max():,}" if present.min() < present.max() else f"{present.max():,}"
+    spread = f"{taken.min():,} to {taken.max():,}" if taken.min() < taken.max() else f"{taken.max():,}"
     amount = f"{spread} trials with a choice, padded to {length:,}"
-    notes = [f"{count_noun(n, 'lifetime')} of {amount if present.min() < length else count_noun(length, 'trial')}."]
+    notes = [f"{count_noun(n, 'lifetime')} of {amount if taken.min() < length else count_noun(length, 'trial')}."]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:
-        notes.append(f"Of {unit} there are fewer than three ({units}): no interval and no claim.")
+        notes.append(f"There are fewer than three {unit} ({units}), so there are no intervals and no claims.")
     return notes

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import Roles, cells, numbers, spell_role
-from mesascope.logs.tables import Table, count_noun, quote
+from mesascope.logs.columns import Roles, read_cells, read_numbers, spell_role
+from mesascope.logs.tables import Table, quote
 
 MOST_CHOICES = 200
 
@@ -43,36 +43,36 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
     """
     notes: list[str] = []
     column = roles.of["action"][0]
-    codes, values, blank = cells(table, column)
+    codes, values, value_is_empty = read_cells(table, column)
     missed = _read_missed(table, roles)
-    empty = blank[codes]
-    seen = np.unique(codes[~missed & ~empty])
-    if not len(seen):
+    is_empty = value_is_empty[codes]
+    codes_present = np.unique(codes[~missed & ~is_empty])
+    if not len(codes_present):
         raise MesascopeError(
-            f"Column {quote(column)} holds no choice: all {len(codes):,} cells are empty or flagged.",
+            f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed.",
             f"Name the column of the choices: {spell_role('action')}.",
         )
-    text = [str(values[i]).strip() for i in seen]
+    text = [str(values[i]).strip() for i in codes_present]
     number = np.array([_parse_number(t) for t in text])
 
-    def locate(odd: np.ndarray) -> str:
-        return table.place(int(np.flatnonzero(~missed & np.isin(codes, seen[odd]))[0]), column)
+    def locate(is_bad: np.ndarray) -> str:
+        return table.place(int(np.flatnonzero(~missed & np.isin(codes, codes_present[is_bad]))[0]), column)
 
     names: list[str] = []
-    named = np.isnan(number)
-    if named.any():
-        missing = np.array([_is_sentinel(x) for x in number])
-        odd = ~named & ~missing
+    is_name = np.isnan(number)
+    if is_name.any():
+        is_code = np.array([_is_sentinel(x) for x in number])
+        odd = ~is_name & ~is_code
         if odd.any():
-            minority = odd if odd.sum() < named.sum() else named
+            minority = odd if odd.sum() < is_name.sum() else is_name
             raise MesascopeError(
-                f"{locate(minority)} holds {quote(text[int(np.flatnonzero(minority)[0])])}, and other cells hold "
+                f"{locate(minority)} holds {quote(text[int(np.flatnonzero(minority)[0])])}, but other cells contain "
                 f"{'names' if minority is odd else 'numbers'}.",
                 "Write all choices as numbers or all as names, and leave missing ones empty.",
             )
-        names = sorted({t for t, n in zip(text, named, strict=True) if n}, key=lambda t: (t.casefold(), t))
+        names = sorted({t for t, n in zip(text, is_name, strict=True) if n}, key=lambda t: (t.casefold(), t))
         if len({t.casefold() for t in names}) < len(names):
-            notes.append("Some names of choices differ only in upper and lower case, and count as different.")
+            notes.append("Some names of choices differ only in upper and lower case; they count as different choices.")
         index, k = {t: i for i, t in enumerate(names)}, max(len(names), choices or 0)
         new = np.array([index.get(t, -1) for t in text])
         _check_number(len(names), choices, column)
@@ -87,23 +87,23 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
                 "choices are whole numbers or names.",
                 f"Correct the cell, or name another column: {spell_role('action')}.",
             )
-        missing, base = _find_missing_codes(number, choices, locate, text)
-        codes_used = np.unique(number[~missing])
+        is_code, base = _find_missing_codes(number, choices, locate, text)
+        codes_used = np.unique(number[~is_code])
         _check_number(len(codes_used), choices, column)
-        new, k, numbering_notes = _number_codes(number, codes_used, base, missing, choices, arms=_read_arms(roles))
+        new, k, numbering_notes = _number_codes(number, codes_used, base, is_code, choices, arms=_read_arms(roles))
         notes += numbering_notes
-    if missing.any():
-        pairs = zip(np.array(text)[missing], seen[missing], strict=True)
+    if is_code.any():
+        pairs = zip(np.array(text)[is_code], codes_present[is_code], strict=True)
         counts = ", ".join(f"{quote(t)} ({int((codes[~missed] == i).sum()):,})" for t, i in pairs)
         notes.append(f"Codes outside the choices, read as missing trials: {counts}.")
     mapped = np.full(len(values), -1, np.int16)
-    mapped[seen] = np.where(missing, -1, new)
+    mapped[codes_present] = np.where(is_code, -1, new)
     action = np.where(missed, -1, mapped[codes]).astype(np.int16)
-    if (empty & ~missed).any():
-        notes.append(f"Without a choice: {count_noun(int((empty & ~missed).sum()), 'row')}, missing trials.")
+    if (is_empty & ~missed).any():
+        notes.append(f"Rows without a choice: {int((is_empty & ~missed).sum()):,}; these trials are missing.")
     if missed.any():
-        flag, rows = quote(roles.of["missed"][0]), count_noun(int(missed.sum()), "row")
-        notes.append(f"Flagged by {flag}: {rows}, missing trials.")
+        flag, rows = quote(roles.of["missed"][0]), f"{int(missed.sum()):,}"
+        notes.append(f"Rows flagged by {flag}: {rows}; these trials are missing.")
     return Choices(action, k, tuple(names), tuple(notes))
 
 
@@ -123,28 +123,28 @@ def _read_missed(table: Table, roles: Roles) -> np.ndarray:
     column = roles.one("missed")
     if column is None:
         return np.zeros(len(table.frame), bool)
-    flag = numbers(table, column, "missed")
+    flag = read_numbers(table, column, "missed")
     remedy = f"Write 1 where a trial was missed, or type {spell_role('missed', '')} to leave the column out."
     table.refuse(~np.isin(flag, (0, 1)) & ~np.isnan(flag), column, "{place} holds {cell}; a flag is 0 or 1.", remedy)
     return flag == 1
 
 
-def _check_number(distinct: int, choices: int | None, column: str) -> None:
+def _check_number(n_distinct: int, choices: int | None, column: str) -> None:
     """Raises MesascopeError if there are too many distinct choices, or only one."""
-    if distinct > MOST_CHOICES:
+    if n_distinct > MOST_CHOICES:
         raise MesascopeError(
-            f"Column {quote(column)} holds {distinct:,} different choices; there can be {MOST_CHOICES}.",
+            f"Column {quote(column)} holds {n_distinct:,} different choices; at most {MOST_CHOICES} are possible.",
             f"Name the column of the choices: {spell_role('action')}.",
         )
-    if choices is not None and distinct > choices:
+    if choices is not None and n_distinct > choices:
         raise MesascopeError(
-            f"Column {quote(column)} holds {distinct} different choices, and choices is {choices}.",
+            f"Column {quote(column)} holds {n_distinct} different choices, but choices={choices}.",
             "Leave choices out, or empty the cells of trials without a choice.",
         )
-    if distinct < 2 and choices is None:
+    if n_distinct < 2 and choices is None:
         raise MesascopeError(
             f"Column {quote(column)} holds the same choice on every trial that has one.",
-            f"Say how many there were with choices=2, or name another column: {spell_role('action')}.",
+            f"Give the number of choices, such as choices=2, or name another column: {spell_role('action')}.",
         )
 
 
@@ -154,51 +154,51 @@ def _find_missing_codes(
     """Which codes stand for missing trials, and the code of the first choice if negative codes are choices, or None."""
     if number.min() < 0 and (set(number) == {-1.0, 1.0} or len(set(number)) == choices):
         return np.zeros(len(number), bool), float(number.min())
-    missing = np.array([_is_sentinel(x) for x in number])
-    rest = number[~missing & (number >= 0)]
+    is_missing_code = np.array([_is_sentinel(x) for x in number])
+    valid_codes = number[~is_missing_code & (number >= 0)]
     nines = np.isin(number, (99, 999, 9999, 99999))
-    if nines.any() and (rest[~np.isin(rest, number[nines])] >= 0).any():
-        top = rest[~np.isin(rest, number[nines])].max()
-        missing |= nines & (number > (choices or 0)) & (number > max(4 * top, 20))
-    odd = (number < 0) & ~missing
-    if odd.any():
+    if nines.any() and (valid_codes[~np.isin(valid_codes, number[nines])] >= 0).any():
+        top = valid_codes[~np.isin(valid_codes, number[nines])].max()
+        is_missing_code |= nines & (number > (choices or 0)) & (number > max(4 * top, 20))
+    is_negative = (number < 0) & ~is_missing_code
+    if is_negative.any():
         raise MesascopeError(
-            f"{locate(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, a negative choice.",
-            "Number choices from 0 or 1 and leave missing ones empty, or say their number with choices=.",
+            f"{locate(is_negative)} holds {quote(text[int(np.flatnonzero(is_negative)[0])])}, a negative choice.",
+            "Number choices from 0 or 1 and leave missing ones empty, or give their number with choices=.",
         )
-    if missing.all():
+    if is_missing_code.all():
         raise MesascopeError(
-            f"{locate(missing)} holds {quote(text[0])}, and all choices are such codes for missing trials.",
+            f"{locate(is_missing_code)} holds {quote(text[0])}; all its cells are such codes for missing trials.",
             f"Name another column: {spell_role('action')}.",
         )
-    return missing, None
+    return is_missing_code, None
 
 
 def _number_codes(
     number: np.ndarray,
     codes_used: np.ndarray,
     base: float | None,
-    missing: np.ndarray,
+    is_missing: np.ndarray,
     choices: int | None,
     *,
     arms: np.ndarray | None,
 ) -> tuple[np.ndarray, int, list[str]]:
     """Converts codes to choices counted from 0; returns them with the number of choices and notes on the numbering."""
     low, high = int(codes_used.min()), int(codes_used.max())
-    within = low in (0, 1) and base is None
-    if arms is not None and within and np.isin(codes_used, arms).all():
+    is_numbered = low in (0, 1) and base is None
+    if arms is not None and is_numbered and np.isin(codes_used, arms).all():
         low, high = int(arms[0]), int(arms[-1])
     span = high - low + 1
-    if not within or span > (2 * len(codes_used) + 2 if choices is None else choices):
+    if not is_numbered or span > (2 * len(codes_used) + 2 if choices is None else choices):
         order = ", ".join(f"{int(c)} = {i}" for i, c in enumerate(codes_used[:20]))
-        new = np.where(missing, -1, np.searchsorted(codes_used, number))
-        return new, max(len(codes_used), choices or 0), [f"Choices in the order of their codes: {order}."]
+        choices_from_0 = np.where(is_missing, -1, np.searchsorted(codes_used, number))
+        return choices_from_0, max(len(codes_used), choices or 0), [f"Choices in the order of their codes: {order}."]
     k = max(span, choices or 0)
-    never = sorted(set(range(low, low + k)) - set(codes_used.astype(int)))
+    never_chosen = sorted(set(range(low, low + k)) - set(codes_used.astype(int)))
     notes = [f"Choices run from {low} to {low + k - 1} ({low}-based): {k} choices."]
-    if never:
-        notes.append(f"Choices that never occur, and count as choices: {', '.join(map(str, never[:20]))}.")
-    return np.where(missing, -1, number - low).astype(np.int64), k, notes
+    if never_chosen:
+        notes.append(f"Choices that never occur, but count as choices: {', '.join(map(str, never_chosen[:20]))}.")
+    return np.where(is_missing, -1, number - low).astype(np.int64), k, notes
 
 
 def _read_arms(roles: Roles) -> np.ndarray | None:

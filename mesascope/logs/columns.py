@@ -97,7 +97,7 @@ def parse_roles(text: str) -> dict[str, str] | None:
     for pair in filter(None, (part.strip() for part in text.split(","))):
         role, equals, column = pair.partition("=")
         if not equals:
-            raise MesascopeError(f"{pair!r} in --columns is not a pair.", "Type --columns action=NAME,feedback=NAME.")
+            raise MesascopeError(f"{pair!r} in --columns has no '='.", "Type --columns action=NAME,feedback=NAME.")
         if role in roles:
             raise MesascopeError(
                 f"{role!r} is given twice in --columns.", f"Give it once; join several columns: {role}=A+B."
@@ -125,16 +125,16 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     """
     header = [str(c) for c in table.frame.columns]
     roles = Roles()
-    unused = _apply_requests(header, columns, roles, table.name)
+    empty_roles = _apply_requests(header, columns, roles, table.name)
     claimed = {c for names in roles.of.values() for c in names}
-    free = [c for c in header if c not in claimed]
+    unclaimed = [c for c in header if c not in claimed]
     for role, names in ALIASES.items():
-        found = [c for c in free if normalise_name(c) in names]
-        if role in roles.of or role in unused or not found:
+        found = [c for c in unclaimed if normalise_name(c) in names]
+        if role in roles.of or role in empty_roles or not found:
             continue
         if len(found) > 1 and role not in SEVERAL:
             if role in DOUBTFUL:
-                roles.notes.append(f"{list_names(found)} could each be {role}: none of them was read.")
+                roles.notes.append(f"{list_names(found)} could each be the {role}, so none of them was read.")
                 continue
             raise MesascopeError(
                 f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}.",
@@ -142,24 +142,24 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
             )
         roles.of[role] = found
     for role, prefix in NUMBERED.items():
-        if role in roles.of or role in unused:
+        if role in roles.of or role in empty_roles:
             continue
-        found = sorted((int(m[1]), c) for c in free if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c))))
-        named = {c: m[1] for c in free if (m := re.fullmatch(r"(?i)p_action_(.+)", c))}
-        if role == "probabilities" and not found and len(named) > 1:
-            roles.of[role], roles.suffixes[role] = list(named), list(named.values())
+        found = sorted((int(m[1]), c) for c in unclaimed if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c))))
+        arm_columns = {c: m[1] for c in unclaimed if (m := re.fullmatch(r"(?i)p_action_(.+)", c))}
+        if role == "probabilities" and not found and len(arm_columns) > 1:
+            roles.of[role], roles.suffixes[role] = list(arm_columns), list(arm_columns.values())
         numbers = [n for n, _ in found]
         if len(found) > 1 and numbers in (list(range(len(found))), list(range(1, len(found) + 1))):
             roles.of[role], roles.suffixes[role] = [c for _, c in found], [str(n) for n in numbers]
-    if "action" not in roles.of and "action" not in unused:
-        found = [c for c in free if normalise_name(c) in FIRST]
+    if "action" not in roles.of and "action" not in empty_roles:
+        found = [c for c in unclaimed if normalise_name(c) in FIRST]
         roles.of |= dict(action=found) if len(found) == 1 else {}
-    stood = sorted((m[2], c) for c in free if (m := re.fullmatch(SCREEN, normalise_name(c))))
-    if "offered" not in {*roles.of, *unused} and [side for side, _ in stood] == ["left", "right"]:
-        roles.of["offered"] = [c for _, c in stood]
+    screen_columns = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN, normalise_name(c))))
+    if "offered" not in {*roles.of, *empty_roles} and [side for side, _ in screen_columns] == ["left", "right"]:
+        roles.of["offered"] = [c for _, c in screen_columns]
     if not {"second", "transition"} & roles.of.keys() and "state" not in roles.requested:
         roles.of.pop("state", None)
-    _complete(roles, header, table.name, unused)
+    _complete(roles, header, table.name, empty_roles)
     return roles
 
 
@@ -171,7 +171,7 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
         raise MesascopeError(
             f"columns is a {type(columns).__name__}.", "It maps roles to columns, such as {'action': 'my_column'}."
         )
-    unused: set[str] = set()
+    empty_roles: set[str] = set()
     claimed: dict[str, str] = {}
     for role, requested in columns.items():
         if role not in ROLES:
@@ -182,16 +182,16 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
                 )
             raise unknown("role of a column", quote(role)[1:-1], ROLES)
         if requested is None or (isinstance(requested, str) and not requested):
-            unused.add(role)
+            empty_roles.add(role)
             continue
         names = [requested] if isinstance(requested, str) or not isinstance(requested, Sequence) else list(requested)
         names = [str(n) for n in names]
         if len(names) == 1 and names[0] not in header and "+" in names[0]:
             names = [n.strip() for n in names[0].split("+")]
         for i, column in enumerate(names):
-            near = [c for c in header if normalise_name(c) == normalise_name(column)]
-            if column not in header and len(near) == 1:
-                names[i] = column = near[0]
+            similar = [c for c in header if normalise_name(c) == normalise_name(column)]
+            if column not in header and len(similar) == 1:
+                names[i] = column = similar[0]
             if column not in header:
                 raise MesascopeError(
                     f"{name} has no column {quote(column)} for the role {role}.",
@@ -212,10 +212,10 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
             )
         roles.of[role] = names
         roles.requested.add(role)
-    return unused
+    return empty_roles
 
 
-def _complete(roles: Roles, header: Sequence[str], name: str, unused: set[str]) -> None:
+def _complete(roles: Roles, header: Sequence[str], name: str, empty_roles: set[str]) -> None:
     """Decides which column is the feedback, and raises MesascopeError if the log has no action or no feedback."""
     if "action" not in roles.of:
         raise MesascopeError(
@@ -225,27 +225,27 @@ def _complete(roles: Roles, header: Sequence[str], name: str, unused: set[str]) 
     if "feedback" not in roles.requested and {"gain", "loss"} & roles.requested:
         roles.of.pop("feedback", None)
     if "feedback" in roles.of:
-        spare = [roles.of.pop(r)[0] for r in ("gain", "loss") if r in roles.of]
-        if spare:
-            roles.notes.append(f"{list_names(spare)} not read: {quote(roles.of['feedback'][0])} is the feedback.")
+        pair = [roles.of.pop(r)[0] for r in ("gain", "loss") if r in roles.of]
+        if pair:
+            roles.notes.append(f"{list_names(pair)} not read: {quote(roles.of['feedback'][0])} is the feedback.")
     elif "gain" in roles.of or "loss" in roles.of:
-        words = {"gain": "", "loss": "less the size of "}
+        words = {"gain": "", "loss": "minus the size of "}
         parts = [f"{word}{quote(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
         roles.notes.append(f"Feedback is {' '.join(parts)}.")
     else:
-        spare = [r for r in ("correct", "score") if r in roles.of and r not in roles.requested]
-        if not spare or "feedback" in unused:
+        pair = [r for r in ("correct", "score") if r in roles.of and r not in roles.requested]
+        if not pair or "feedback" in empty_roles:
             raise MesascopeError(
                 f"{name} has no column with a common name for the feedback; its columns are {list_names(header, 30)}.",
                 f"Name it: {spell_role('feedback')}, or gain and loss.",
             )
-        roles.of["feedback"] = roles.of.pop(spare[0])
+        roles.of["feedback"] = roles.of.pop(pair[0])
         column = quote(roles.of["feedback"][0])
         roles.notes.append(f"{column} is read as the feedback, because there is no other.")
     roles.of.pop("correct", None)
 
 
-def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
+def read_cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
     """Reads a column as codes [rows] into its distinct values, and says which values stand for an empty cell.
 
     Raises:
@@ -266,11 +266,11 @@ def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]
             "Every cell needs one number or one name.",
         ) from None
     values = [*values, ""]  # the code -1, pandas' own 'nothing', points here
-    blank = np.array([str(v).strip().casefold() in NOTHING for v in values])
-    return np.asarray(codes, np.int64) % len(values), values, blank
+    is_empty = np.array([str(v).strip().casefold() in NOTHING for v in values])
+    return np.asarray(codes, np.int64) % len(values), values, is_empty
 
 
-def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.ndarray:
+def read_numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.ndarray:
     """Reads a column as numbers [rows], with NaN for empty cells.
 
     Raises:
@@ -281,42 +281,42 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
     series: Any = table.frame[column]
     if pd.api.types.is_numeric_dtype(series.dtype) and series.dtype.kind in "iuf":
         result = series.to_numpy(np.float64, na_value=np.nan)
-        bad = np.zeros(len(result), bool)
+        is_bad = np.zeros(len(result), bool)
     else:
-        codes, values, blank = cells(table, column)
+        codes, values, is_empty = read_cells(table, column)
         text = [str(v).strip() for v in values]
         truth = {"true": "1", "false": "0"}
-        text = ["nan" if n else truth.get(t.casefold(), t) for t, n in zip(text, blank, strict=True)]
-        parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
-        wrong = np.isnan(parsed) & ~blank
-        odd = [text[i] for i in np.flatnonzero(wrong)]
-        comma = all(re.fullmatch(r"[+-]?\d*,\d+", t) for t in odd)
-        if comma and not all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", t) for t in odd):  # 0,5 and not 1,500
+        text = ["nan" if n else truth.get(t.casefold(), t) for t, n in zip(text, is_empty, strict=True)]
+        parsed_values = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
+        not_a_number = np.isnan(parsed_values) & ~is_empty
+        bad_texts = [text[i] for i in np.flatnonzero(not_a_number)]
+        comma = all(re.fullmatch(r"[+-]?\d*,\d+", t) for t in bad_texts)
+        if comma and not all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", t) for t in bad_texts):  # 0,5 and not 1,500
             text = [t.replace(",", ".") for t in text]
-            parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
-            wrong = np.isnan(parsed) & ~blank
-        result, bad = parsed[codes], wrong[codes]
-    cells_ = count_noun(int(bad.sum()), "such cell")
+            parsed_values = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
+            not_a_number = np.isnan(parsed_values) & ~is_empty
+        result, is_bad = parsed_values[codes], not_a_number[codes]
+    cells_ = count_noun(int(is_bad.sum()), "such cell")
     remedy = f"Correct or empty these cells, or name another column: {spell_role(role)}."
-    table.refuse(bad, column, f"{{place}} holds {{cell}}, which is not a number ({cells_}).", remedy)
+    table.refuse(is_bad, column, f"{{place}} holds {{cell}}, which is not a number ({cells_}).", remedy)
     remedy = "Empty the cell if the value is not known."
     table.refuse(np.abs(result) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy)
     return result
 
 
-def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
+def read_labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
     """Reads a column as codes [rows] into its names in natural order ('p2' before 'p10'), with -1 for empty cells."""
-    codes, values, blank = cells(table, column)
+    codes, values, is_empty = read_cells(table, column)
     is_integral = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
     text = [str(int(v) if integral else v).strip() for v, integral in zip(values, is_integral, strict=True)]
     occurs = np.zeros(len(values), bool)
     occurs[np.unique(codes)] = True
-    names = sorted({t for t, n, h in zip(text, blank, occurs, strict=True) if h and not n}, key=natural_key)
+    names = sorted({t for t, n, h in zip(text, is_empty, occurs, strict=True) if h and not n}, key=make_sort_key)
     index = {t: i for i, t in enumerate(names)}
-    return np.array([-1 if n else index.get(t, -1) for t, n in zip(text, blank, strict=True)])[codes], names
+    return np.array([-1 if n else index.get(t, -1) for t, n in zip(text, is_empty, strict=True)])[codes], names
 
 
-def natural_key(text: str) -> tuple[Any, ...]:
+def make_sort_key(text: str) -> tuple[Any, ...]:
     """A sort key that puts names in natural order, such as 'p2' before 'p10'."""
     parts = enumerate(re.split(r"([0-9]+)", text))
     return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

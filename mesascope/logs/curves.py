@@ -14,7 +14,7 @@ import xarray as xr
 
 from mesascope.errors import MesascopeError
 from mesascope.formats import TRIALS
-from mesascope.logs.columns import ALIASES, labels, normalise_name, numbers
+from mesascope.logs.columns import ALIASES, normalise_name, read_labels, read_numbers
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
 from mesascope.trials import AXES, check
 
@@ -60,19 +60,19 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
         return None
     if n is None:
         raise MesascopeError(
-            f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), and no number of problems.",
+            f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), but no number of problems.",
             "Add a column n; or, if it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
         )
     at, counts = _read_integers(table, steps, 0), _read_integers(table, n, 1)
     share, notes_on_shares = _count_solved(table, success, counts)
-    owner, names = labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
+    owner, names = read_labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
     table.refuse(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
     if more := len(at) - len({*zip(at.tolist(), owner.tolist(), strict=True)}):
-        notes_on_shares.append(f"{count_noun(more, 'row')} with steps that its curve has already: pooled with those.")
+        notes_on_shares.append(f"{count_noun(more, 'row')} with steps that the curve already has; they are pooled.")
     notes = [
         f"{count_noun(len(at), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
-        "Points are treated as independent samples: whether they share problems is not known.",
+        "Points are treated as independent samples, because the log does not say whether they share problems.",
     ]
     rows = [(str(names[i]), owner == i) for i in np.unique(owner)]
     return [_make_curve(at[mask], share[mask], counts[mask], name, table.name) for name, mask in rows], notes
@@ -82,35 +82,35 @@ def _name_curve(source: Any) -> str:
     return Path(str(source)).stem if isinstance(source, (str, Path)) else "curve"
 
 
-def _read_integers(table: Table, column: str, least: int) -> np.ndarray:
-    """Reads a column of whole numbers, each of which must be at least `least`."""
-    values = numbers(table, column, "steps")
-    bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least) | (values > LARGEST)
-    fault = f"is not a whole number from {least} to {LARGEST:,}"
-    table.refuse(bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
+def _read_integers(table: Table, column: str, smallest: int) -> np.ndarray:
+    """Reads a column of whole numbers, each of which must be at least `smallest`."""
+    values = read_numbers(table, column, "steps")
+    is_bad = ~np.isfinite(values) | (values != np.round(values)) | (values < smallest) | (values > LARGEST)
+    fault = f"is not a whole number from {smallest} to {LARGEST:,}"
+    table.refuse(is_bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
     return values.astype(np.int64)
 
 
 def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """The number of problems solved in each row, and notes on how the column was read."""
-    values, name = numbers(table, column, "success"), normalise_name(column)
-    bad = ~np.isfinite(values) | (values < 0)
-    is_integer = not bad.any() and bool((values == np.round(values)).all())
+    values, name = read_numbers(table, column, "success"), normalise_name(column)
+    is_bad = ~np.isfinite(values) | (values < 0)
+    is_integer = not is_bad.any() and bool((values == np.round(values)).all())
     if is_integer and values.max() == 1 and counts.max() > 1 and name not in (*SHARES, *COUNTS):
         raise MesascopeError(
-            f"{quote(column)} of {table.name} holds 0 and 1 alone: all and none of the problems, or one and none?",
-            "Call the column success_rate for shares, successes for counts.",
+            f"{quote(column)} of {table.name} contains only 0 and 1, which could be shares or counts.",
+            "Call the column success_rate if it contains shares, or successes if it contains counts.",
         )
     count = name in COUNTS or (is_integer and bool((values > 1).any()) and name not in SHARES)
-    bad |= values > (counts if count else 1)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
+    is_bad |= values > (counts if count else 1)
+    if is_bad.any():
+        row = int(np.flatnonzero(is_bad)[0])
         raise MesascopeError(
             f"{table.place(row, column)}: {quote(table.frame[column].iloc[row])} is neither a share from 0 to 1 nor a "
             f"count up to {int(counts[row]):,}.",
             "Give shares, or counts in every row.",
         )
-    reading = "counts" if count else "shares; solved are the share times n, rounded"
+    reading = "counts" if count else "shares; the number solved is the share times n, rounded"
     return np.round(values if count else values * counts).astype(np.int64), [f"{quote(column)} holds {reading}."]
 
 
@@ -120,8 +120,8 @@ def _make_curve(at: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: st
     hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, counts))
     if n.max() * len(points) > MOST:
         raise MesascopeError(
-            f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, too many to hold.",
-            "Give a smaller n in proportion: the intervals then are too wide, not too narrow.",
+            f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, which do not fit into memory.",
+            "Divide every n by the same factor; the intervals are then too wide, never too narrow.",
         )
     place = np.arange(n.max())
     score = np.where(place < n[:, None], (place < hits[:, None]).astype(np.float32), np.nan)[..., None]

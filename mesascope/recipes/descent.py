@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-STEEPEST = 0.5  # the norm to which gradients are clipped
+MAX_NORM = 0.5  # the norm to which gradients are clipped
 MANY = float("inf")
 RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, MANY)),
@@ -22,7 +22,7 @@ RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
     "seed": (0, MANY),
 }
-ADAM = optax.chain(optax.clip_by_global_norm(STEEPEST), optax.scale_by_adam(eps=1e-5))
+ADAM = optax.chain(optax.clip_by_global_norm(MAX_NORM), optax.scale_by_adam(eps=1e-5))
 
 
 class Plan(NamedTuple):
@@ -72,7 +72,7 @@ class Loss(Protocol):
         ...
 
 
-def initial_moments(network: Recurrent) -> Any:
+def make_moments(network: Recurrent) -> Any:
     """Adam's memory before the first step."""
     return ADAM.init(eqx.filter(network, eqx.is_array))
 
@@ -82,7 +82,7 @@ def as_arrays(**settings: float) -> dict[str, jax.Array]:
     return {k: jnp.asarray(v, jnp.float32) for k, v in settings.items()}
 
 
-def linear_schedule(start: Number, end: Number, done: jax.Array, total: Number) -> jax.Array:
+def interpolate(start: Number, end: Number, done: jax.Array, total: Number) -> jax.Array:
     """A number that moves linearly from `start` before the first update to `end` after the last one."""
     return start + (end - start) * done / total
 
@@ -104,21 +104,21 @@ def descend(
     Returns:
         The network and Adam's memory after these steps.
     """
-    arrays, still = eqx.partition(network, eqx.is_array)
+    arrays, static = eqx.partition(network, eqx.is_array)
     lifetimes = jax.tree.leaves(batch)[0].shape[1]
-    rate = linear_schedule(plan.rate, plan.final_rate, number, plan.updates)
+    rate = interpolate(plan.rate, plan.final_rate, number, plan.updates)
 
     def step(state, rows):
         arrays, memory = state
         part = jax.tree.map(lambda x: x[:, rows], batch)
-        slope = jax.grad(lambda a: loss(eqx.combine(a, still), part))(arrays)
+        slope = jax.grad(lambda a: loss(eqx.combine(a, static), part))(arrays)
         change, memory = ADAM.update(slope, memory)
         return (jax.tree.map(lambda a, c: a - rate * c, arrays, change), memory), None
 
     orders = [jax.random.permutation(address(key, "order", i), lifetimes) for i in range(plan.epochs)]
     rows = jnp.concatenate(orders).reshape(plan.epochs * plan.minibatches, -1)
     (arrays, memory), _ = jax.lax.scan(step, (arrays, memory), rows)
-    return eqx.combine(arrays, still), memory
+    return eqx.combine(arrays, static), memory
 
 
 def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
@@ -128,10 +128,10 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
         settings: the settings of a recipe.
         ranges: the smallest and the largest value of further settings, by name, besides those in RANGES.
     """
-    for name, (least, most) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
-        if not least <= settings[name] <= most:
+    for name, (low, high) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
+        if not low <= settings[name] <= high:
             kind = "whole number" if isinstance(settings[name], int) else "number"
-            bounds = f"from {least:g}" + ("" if most == float("inf") else f" to {most:g}")
+            bounds = f"from {low:g}" + ("" if high == float("inf") else f" to {high:g}")
             raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a {kind} {bounds}.")
     if settings.get("lifetimes", 0) % settings.get("minibatches", 1):
         raise MesascopeError(

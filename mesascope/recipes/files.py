@@ -48,7 +48,7 @@ class Run(NamedTuple):
     updates: int
     contents: Contents
 
-    def seeded(self, *parts: str | int) -> int:
+    def derive_seed(self, *parts: str | int) -> int:
         """Derives a seed from the run's seed and an address."""
         return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
 
@@ -126,7 +126,7 @@ def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
     if not path.exists():
         return Checkpoint(initial, 0, 0, 0, ())
     metadata = check_identity(run, path)
-    arrays, rest = eqx.partition(initial, _is_array)
+    arrays, static = eqx.partition(initial, _is_array)
     leaves, structure = jax.tree.flatten(arrays)
     try:
         tensors = load(path.read_bytes())
@@ -136,8 +136,8 @@ def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
             raise ValueError("its arrays have other shapes")
         done, steps, turns = (int(metadata[name]) for name in ("done", "steps", "round"))
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-        raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew.") from None
-    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in saved]), rest)
+        raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to start again.") from None
+    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in saved]), static)
     return Checkpoint(state, done, steps, turns, ())
 
 
@@ -154,11 +154,11 @@ def check_identity(run: Run, path: Path) -> dict[str, Any]:
     try:
         metadata, *_ = read_header(path)
     except MesascopeError as error:
-        raise MesascopeError(error.problem, "Delete it to begin anew.") from None
+        raise MesascopeError(error.problem, "Delete it to start again.") from None
     for name, value in identity(run).items():
         if metadata.get(name) != json.loads(json.dumps(value)):
             raise MesascopeError(
-                f"{str(path)!r} is of another training: its {name} is {metadata.get(name)!r}, not {value!r}.",
+                f"{str(path)!r} belongs to another training run: its {name} is {metadata.get(name)!r}, not {value!r}.",
                 "Name another --out, or delete the file.",
             )
     return metadata

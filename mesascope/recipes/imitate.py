@@ -20,9 +20,9 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError
-from mesascope.recipes.descent import MANY, RANGES, check, initial_moments
-from mesascope.recipes.lives import Scale, gains, live, mean, mean_score, scale
-from mesascope.recipes.ppo_recurrent import clipped_loss, practice
+from mesascope.recipes.descent import MANY, RANGES, check, make_moments
+from mesascope.recipes.lives import Scale, find_gains, find_scale, live, mean, mean_score
+from mesascope.recipes.ppo_recurrent import clipped_loss, practise
 from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 from mesascope.rollouts.rollouts import strip_names
 
@@ -94,18 +94,18 @@ def recipe(
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
     check(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
-    guide, leading, span = open_teacher(family, teacher), round(led * lifetimes), scale(family)
-    later = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
-    imitation = improve_on_lifetimes(family, settings, Partial(lesson, span=span, guide=guide, led=leading))
+    guide, leading, span = open_teacher(family, teacher), round(led * lifetimes), find_scale(family)
+    ppo_settings = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
+    imitation = improve_on_lifetimes(family, settings, Partial(follow_teacher, span=span, guide=guide, led=leading))
     practice_update = improve_on_lifetimes(
-        family, {**settings, **later}, Partial(practice, span=span, loss=clipped_loss)
+        family, {**settings, **ppo_settings}, Partial(practise, span=span, loss=clipped_loss)
     )
 
     def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any, /):
         if number < updates:
             return imitation(key, number, network, memory)
         if number == updates:  # PPO begins with fresh moments
-            memory = initial_moments(network)
+            memory = make_moments(network)
         return practice_update(key, jnp.asarray(int(number) - updates), network, memory)
 
     return train("imitate", family, settings, improve, out, progress=progress, more=improve_updates)
@@ -117,8 +117,8 @@ def open_teacher(family: Family, teacher: str) -> Subject:
     Raises:
         MesascopeError: there is no such subject, or it gives no exact probabilities.
     """
-    name, _, rest = teacher.partition(":")
-    guide = catalogue.make("subjects", f"{name}:{rest.replace('+', ',')}" if rest else name, family)
+    name, _, text = teacher.partition(":")
+    guide = catalogue.make("subjects", f"{name}:{text.replace('+', ',')}" if text else name, family)
 
     def respond_once() -> Any:
         key = jax.random.key(0)
@@ -133,7 +133,7 @@ def open_teacher(family: Family, teacher: str) -> Subject:
     return strip_names(guide)
 
 
-def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Objective:
+def follow_teacher(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Objective:
     """Runs a batch of lifetimes, and returns the objective of imitating the teacher along them.
 
     Args:
@@ -144,7 +144,7 @@ def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, 
         led: the number of lifetimes in which the teacher acts; they come first.
     """
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks, guide, led=led)
-    worth = gains(lives, batch.task_batch.best, span, batch.plan.discount, batch.plan.trace).worth
+    worth = find_gains(lives, batch.task_batch.best, span, batch.plan.discount, batch.plan.trace).worth
     examples = Examples(lives.encoded, lives.lesson, worth, lives.mask)
     return Objective(examples, loss, mean_score(lives, batch.task_batch.best))
 
@@ -152,5 +152,5 @@ def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, 
 def loss(network: Recurrent, batch: Examples) -> jax.Array:
     """The cross-entropy with the teacher's probabilities, plus half of the critic's squared error."""
     features = network.memory.unroll(batch.encoded)
-    fit = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.mask)
-    return -fit + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.mask)
+    cross_entropy = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.mask)
+    return -cross_entropy + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.mask)

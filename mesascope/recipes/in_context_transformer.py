@@ -16,20 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.agents.networks.recurrent import LAYERED, Recurrent, initialise
+from mesascope.agents.networks.recurrent import WITH_LAYERS, Recurrent, initialise
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.recipes.descent import MANY, as_arrays, check
-from mesascope.recipes.lives import scale, trained_split
+from mesascope.recipes.lives import find_scale, find_split
 from mesascope.recipes.updates import train
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
 DEPTH, HEADS = 3, 4
 TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # the family that `mesascope check` tries it on
-SMALL = {"width": 8, "lifetimes": 8}  # the settings of that test
+SMALL = {"width": 8, "lifetimes": 8}  # the settings for that check
 
 
 class Plan(NamedTuple):
@@ -97,23 +97,23 @@ def recipe(
     real = family.choices is None
     parts = observes or ("first+observation+feedback" if real else "first+observation")
     layout = {"depth": depth, "heads": heads}
-    if memory in LAYERED:
+    if memory in WITH_LAYERS:
         layout = {"depth": depth or DEPTH, "heads": heads or HEADS}
     data = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
     key = jax.random.key(seed)
     if not family.traceable:
-        raise MesascopeError(f"{family.name} is not written in JAX.", "Train on linear_regression, say.")
+        raise MesascopeError(f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
     def begin() -> tuple[Recurrent, Any]:
-        shape = {k: v for k, v in layout.items() if v or memory in LAYERED}
+        shape = {k: v for k, v in layout.items() if v or memory in WITH_LAYERS}
         network = initialise(address(key, "weights"), family, memory, width, parts, layout=shape or None)
         refuse_acts(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
     @functools.cache
     def plan() -> Plan:  # computed on the first update, after the settings have been checked
-        apart = scale(family)
-        return Plan(room=apart.best - apart.chance, **data)
+        gain_scale = find_scale(family)
+        return Plan(room=gain_scale.best - gain_scale.chance, **data)
 
     def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
         return update(key, number, network, memory, family, plan=plan(), lifetimes=lifetimes)
@@ -133,12 +133,12 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
     (one, target), (two, _) = encode_batch(0 * other), encode_batch(other)
     if not np.array_equal(one, two):
         raise MesascopeError(
-            f"In {family.name} what {'+'.join(network.observes)} shows depends on the acts.",
-            "Leave parts out of observes, or train by the recipe predict, which runs every lifetime.",
+            f"In {family.name}, {'+'.join(network.observes)} depends on the actions.",
+            "Leave parts out of observes, or use the recipe predict, which runs every lifetime.",
         )
     if target is None:
         raise MesascopeError(
-            f"{family.name} does not show what should have been predicted.",
+            f"{family.name} does not show what the network should have predicted.",
             "Train on a family that does, such as linear_regression or markov_chain.",
         )
 
@@ -153,14 +153,14 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollou
         act: the action on every trial.
     """
     start = family.begin(address(key, "begin"), tasks)
-    kind = jnp.float32 if family.choices is None else jnp.int32
-    acts = jnp.full(start[1].action.shape, act, kind)
+    dtype = jnp.float32 if family.choices is None else jnp.int32
+    acts = jnp.full(start[1].action.shape, act, dtype)
 
     def run_trial(life, t):
         state, percept = life
-        own = address(key, "pay", t)
-        later, after, _ = family.step(own, tasks, state, acts)
-        return (later, after), Rollout(percept, state, after, own)
+        trial_key = address(key, "pay", t)
+        next_state, after, _ = family.step(trial_key, tasks, state, acts)
+        return (next_state, after), Rollout(percept, state, after, trial_key)
 
     return jax.lax.scan(run_trial, start, jnp.arange(family.horizon))[1]
 
@@ -183,20 +183,20 @@ def update(
     Returns:
         The network and Adam's memory after the update, and the batch's mean score.
     """
-    tasks = trained_split(family).draw(address(key, "tasks"), lifetimes)
+    tasks = find_split(family).draw(address(key, "tasks"), lifetimes)
     rollout = roll_out(address(key, "lives"), family, tasks)
-    arrays, still = eqx.partition(network, eqx.is_array)
+    arrays, static = eqx.partition(network, eqx.is_array)
 
     def objective(arrays):
-        return loss(eqx.combine(arrays, still), family, tasks, rollout, plan.room)
+        return loss(eqx.combine(arrays, static), family, tasks, rollout, plan.room)
 
     slope, score = jax.grad(objective, has_aux=True)(arrays)
     change, state = ADAM.update(slope, state)
-    rising = jnp.minimum((number + 1) / jnp.maximum(plan.warmup, 1), 1.0)
+    warmup_factor = jnp.minimum((number + 1) / jnp.maximum(plan.warmup, 1), 1.0)
     past = jnp.maximum(number - plan.warmup, 0) / jnp.maximum(plan.updates - plan.warmup, 1)
     size = plan.final_rate + (plan.rate - plan.final_rate) * 0.5 * (1 + jnp.cos(jnp.pi * past))
-    arrays = jax.tree.map(lambda a, c: a - rising * size * c, arrays, change)
-    return eqx.combine(arrays, still), state, score
+    arrays = jax.tree.map(lambda a, c: a - warmup_factor * size * c, arrays, change)
+    return eqx.combine(arrays, static), state, score
 
 
 def loss(

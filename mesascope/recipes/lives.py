@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-ENOUGH = 4096  # how many tasks the scale is computed from
+SCALE_TASKS = 4096  # the number of tasks from which the scale is computed
 
 
 class Scale(NamedTuple):
@@ -71,33 +71,33 @@ class Gains(NamedTuple):
     worth: jax.Array
 
 
-def trained_split(family: Family) -> Split:
+def find_split(family: Family) -> Split:
     """The split of the training tasks, which is the family's bank if it has one, else unlimited fresh tasks."""
     return family.split(SEEN if family.bank else FRESH)
 
 
-def scale(family: Family) -> Scale:
+def find_scale(family: Family) -> Scale:
     """The mean pay-off of a trial, by chance and at best, over 4,096 training tasks.
 
     Raises:
         MesascopeError: the best action pays no more than chance.
     """
-    latents = family.latents(_draw(family, jax.random.key(0), ENOUGH), trained_split(family).name)
+    latents = family.latents(_draw(family, jax.random.key(0), SCALE_TASKS), find_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
-        raise MesascopeError(f"In {family.name} the best pays no more than chance.", "Train on another family.")
+        raise MesascopeError(f"In {family.name} the best action pays no more than chance.", "Train on another family.")
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 
 def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> TaskBatch:
     """Draws a batch of training tasks."""
     tasks = _draw(family, key, lifetimes)
-    return TaskBatch(tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32))
+    return TaskBatch(tasks, jnp.asarray(family.latents(tasks, find_split(family).name)["best"].T, jnp.float32))
 
 
 @eqx.filter_jit
 def _draw(family: Family, key: jax.Array, n: int) -> Any:
-    return trained_split(family).draw(key, n)
+    return find_split(family).draw(key, n)
 
 
 def live(
@@ -131,16 +131,16 @@ def live(
         state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
         record = Lifetimes(encoded, action, log_prob, network.worth(features), score, family.target(percept), lesson)
-        after = (state, percept, carry, teacher_carry)
+        next_state = (state, percept, carry, teacher_carry)
         if idle is None:
-            return after, record
+            return next_state, record
         record = record._replace(
             score=jnp.where(idle, 0.0, score),
             worth=jnp.where(idle, 0.0, record.worth),
             mask=~idle,
             opens=jnp.where(t % steps == 0, t // steps, jnp.full(n, -1)),
         )
-        return select(idle, before, after), record
+        return select(idle, before, next_state), record
 
     life = (state, percept, network.fresh(n), teacher_carry)
     lives = jax.lax.scan(run_step, life, jnp.arange(family.horizon * steps))[1]
@@ -150,7 +150,7 @@ def live(
     return jax.tree.map(lambda x: jnp.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), 0), lives)
 
 
-def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
+def find_gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
     """Estimates how much better every action was than expected, with generalised advantage estimates.
 
     The reward is the expected pay-off minus the best pay-off of the trial. The best pay-off does not depend on the
@@ -165,21 +165,21 @@ def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, tra
         trace: λ of the generalised advantage estimate.
     """
     steps = len(lives.score) // len(best)
-    longest = (discount ** jnp.arange(len(lives.score))).sum() / steps
+    longest_sum = (discount ** jnp.arange(len(lives.score))).sum() / steps
     if lives.opens is not None:
         trial_best = jnp.take_along_axis(best, jnp.maximum(lives.opens, 0), 0)
         best = jnp.where(lives.opens >= 0, trial_best, 0.0)
     elif steps > 1:
         best = jnp.repeat(best / steps, steps, 0)
-    reward = (lives.score - best) / (scale.best - scale.chance) / longest
-    advantage = advantages(reward, lives.worth, discount, trace)
+    reward = (lives.score - best) / (scale.best - scale.chance) / longest_sum
+    advantage = sum_advantages(reward, lives.worth, discount, trace)
     return Gains(advantage, advantage + lives.worth)
 
 
-def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Number) -> jax.Array:
+def sum_advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Number) -> jax.Array:
     """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438), for lifetimes that end at T."""
-    after = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
-    surprise = reward + discount * after - worth
+    next_worth = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
+    surprise = reward + discount * next_worth - worth
 
     def step_back(later, now):
         later = now + discount * trace * later

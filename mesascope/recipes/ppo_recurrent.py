@@ -16,8 +16,8 @@ from jax.tree_util import Partial
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.recipes.descent import Number, Plan, check, linear_schedule
-from mesascope.recipes.lives import Scale, gains, live, mean, mean_entropy, mean_score, scale, standardise
+from mesascope.recipes.descent import Number, Plan, check, interpolate
+from mesascope.recipes.lives import Scale, find_gains, find_scale, live, mean, mean_entropy, mean_score, standardise
 from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 
 
@@ -78,7 +78,7 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
-    update = improve_on_lifetimes(family, settings, Partial(practice, span=scale(family), loss=clipped_loss))
+    update = improve_on_lifetimes(family, settings, Partial(practise, span=find_scale(family), loss=clipped_loss))
     return train("ppo_recurrent", family, settings, update, out, progress=progress)
 
 
@@ -119,7 +119,7 @@ def clipped_loss(network: Recurrent, features: jax.Array, batch: Lived, plan: Pl
     return -mean(gain, batch.mask) + 0.5 * terms.error - entropy * terms.entropy
 
 
-def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Objective:
+def practise(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Objective:
     """Runs a batch of the network's own lifetimes, and returns the objective of reinforcement learning on them.
 
     Args:
@@ -130,8 +130,8 @@ def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLo
     """
     plan, best = batch.plan, batch.task_batch.best
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
-    gained = gains(lives, best, span, plan.discount, plan.trace)
-    entropy = linear_schedule(plan.entropy, 0.0, batch.number, plan.updates)
+    gained = find_gains(lives, best, span, plan.discount, plan.trace)
+    entropy = interpolate(plan.entropy, 0.0, batch.number, plan.updates)
 
     def part_loss(network: Recurrent, part: Lived) -> jax.Array:
         return loss(network, network.memory.unroll(part.encoded), part, plan, entropy)

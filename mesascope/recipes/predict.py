@@ -21,7 +21,7 @@ from mesascope.recipes.lives import live
 from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 
 TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # the family that `mesascope check` tries it on
-SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # the settings of that test
+SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # the settings for that check
 
 
 class Examples(NamedTuple):
@@ -71,10 +71,10 @@ def recipe(
     check(settings)
     if not shows_target(family):
         raise MesascopeError(
-            f"{family.name} does not show what should have been predicted.",
+            f"{family.name} does not show what the network should have predicted.",
             "Train on a family that does, such as beta_bernoulli, or by another recipe.",
         )
-    return train("predict", family, settings, improve_on_lifetimes(family, settings, lesson), out, progress=progress)
+    return train("predict", family, settings, improve_on_lifetimes(family, settings, learn), out, progress=progress)
 
 
 def shows_target(family: Family) -> bool:
@@ -83,7 +83,7 @@ def shows_target(family: Family) -> bool:
     return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
-def lesson(network: Recurrent, batch: Batch, /) -> Objective:
+def learn(network: Recurrent, batch: Batch, /) -> Objective:
     """Runs a batch of lifetimes, and returns the objective of predicting the targets along them."""
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
     return Objective(Examples(lives.encoded, lives.target), loss, lives.score.mean())

@@ -19,9 +19,9 @@ from mesascope.errors import MesascopeError
 from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, Run
 
-EVERY = 10.0  # seconds from one checkpoint to the next
-POINTS = 120  # the most points on the curve
-HEAD = "updates,steps,score,cpu_seconds\n"  # the first line of its file
+CHECKPOINT_SECONDS = 10.0  # seconds from one checkpoint to the next
+MAX_POINTS = 120  # the largest number of points on the curve
+HEAD = "updates,steps,score,cpu_seconds\n"  # the first line of the curve's file
 
 
 class Play(Protocol):
@@ -49,7 +49,7 @@ def run_rounds(
     progress: Callable[[Progress], None],
     judge: Judge | None = None,
 ) -> Trained:
-    """Trains from the last checkpoint on, evaluates the network if there is a judge, and writes it.
+    """Trains from the last checkpoint, evaluates the network if there is a judge, and writes it.
 
     Args:
         run: the training run.
@@ -99,7 +99,7 @@ def _play_rounds(
                 seconds_left = (now - began[0]) / (latest.done - began[1]) * (run.updates - latest.done)
             if curve:
                 curve.note(latest)
-            if now - saved > EVERY and latest.done < run.updates:
+            if now - saved > CHECKPOINT_SECONDS and latest.done < run.updates:
                 files.save_checkpoint(run, checkpoint, latest)
                 saved = time.monotonic()
             progress(Progress(latest.done, run.updates, seconds_left, _mean(latest.scores)))
@@ -126,7 +126,7 @@ class Curve:
     """
 
     def __init__(self, path: Path, done: int, updates: int):
-        self.path, self.every = path, max(1, updates // POINTS)
+        self.path, self.every = path, max(1, updates // MAX_POINTS)
         self.point = done // self.every
         _truncate(path, done)
 
@@ -152,17 +152,17 @@ def _truncate(curve: Path, done: int) -> None:
     head, *lines = (curve.read_text(errors="replace") if curve.exists() else "").splitlines(keepends=True) or [""]
     if not HEAD.startswith(head):
         raise MesascopeError(
-            f"{str(curve)!r} is not the curve of a training and would be overwritten.", "Name another --out."
+            f"{str(curve)!r} is not the curve of a training run, and would be overwritten.", "Name another --out."
         )
     if head == HEAD:
-        complete = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
-        curve.write_text("".join([head, *(x for x in complete if int(x.partition(",")[0]) <= done)]))
+        points = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
+        curve.write_text("".join([head, *(x for x in points if int(x.partition(",")[0]) <= done)]))
     else:
         curve.unlink(missing_ok=True)  # the run was stopped while it wrote the first line
 
 
 def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
-    """Writes the network, its scores and what is needed to reproduce it, but no times, so that the bytes repeat."""
+    """Writes the network, its scores and how to reproduce it, but no times, so that equal runs write equal bytes."""
     metadata, tensors = run.contents(checkpoint.state)
     metadata = {**files.identity(run), **metadata, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
     tensors = files.check_finite(tensors)

@@ -18,8 +18,8 @@ from mesascope.guards.blame import contain_exits
 if TYPE_CHECKING:
     from mesascope.contracts.recipe import Progress
 
-LAST = 2**31 - 1  # the largest seed
-WORKERS = 2  # how many seeds train at a time; one training run keeps one core busy
+LAST_SEED = 2**31 - 1  # the largest seed
+WORKERS = 2  # how many training runs happen at once; each keeps one core busy
 
 
 @contain_exits()
@@ -51,8 +51,8 @@ def train(
     if out.exists() and not out.is_dir():
         raise MesascopeError(f"{str(out)!r} is a file.", "Name a folder with --out.")
     first = int(settings.pop("seed", 0))
-    if not 0 <= first <= LAST - seeds:
-        raise MesascopeError(f"seed={first} is out of range.", f"Give a whole number from 0 to {LAST - seeds}.")
+    if not 0 <= first <= LAST_SEED - seeds:
+        raise MesascopeError(f"seed={first} is out of range.", f"Give a whole number from 0 to {LAST_SEED - seeds}.")
     folders = [out if seeds == 1 else out / f"seed-{first + i}" for i in range(seeds)]
     shares, lock = [0.0] * seeds, threading.Lock()
     compiled, stopped = threading.Event(), threading.Event()

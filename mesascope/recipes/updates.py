@@ -18,7 +18,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained
 from mesascope.formats import NETWORK
 from mesascope.keys import address
-from mesascope.recipes.descent import Loss, Plan, descend, initial_moments
+from mesascope.recipes.descent import Loss, Plan, descend, make_moments
 from mesascope.recipes.files import Run
 from mesascope.recipes.lives import TaskBatch, draw_tasks
 from mesascope.recipes.rounds import Checkpoint, run_rounds
@@ -75,7 +75,7 @@ def train(
     def begin_fresh() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
         network = recurrent.initialise(address(key, "weights"), family, *shape)
-        return network, initial_moments(network)
+        return network, make_moments(network)
 
     def play(start: Checkpoint) -> Iterator[Checkpoint]:
         state, done = start.state, start.done
@@ -93,7 +93,7 @@ def train(
             **network.memory.layout,
             "observes": list(network.observes),
             "choices": network.choices,
-            "observation": recurrent.observation_width(family),
+            "observation": recurrent.find_width(family),
             "horizon": network.horizon,
             "seed": settings["seed"],
         }

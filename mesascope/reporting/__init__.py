@@ -12,7 +12,7 @@ __all__ = ["plot", "summary", "write_report"]
 
 
 def write_report(examinations: Sequence[Examination], path: str | os.PathLike, command: str = "") -> Path:
-    """Writes one self-contained HTML page; it appears complete or not at all.
+    """Writes one self-contained HTML page, which is never incomplete.
 
     Args:
         examinations: one per subject, as `examine` returns or `runs.read_run` reads them.
@@ -40,11 +40,11 @@ def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figur
     Raises:
         MesascopeError: no figure has that name, or these examinations have no data for it.
     """
-    from mesascope.reporting.figures import style
-    from mesascope.reporting.gallery import figures
+    from mesascope.reporting.figures import apply_style
+    from mesascope.reporting.gallery import draw_figures
 
-    with style():
-        drawings = {key: figure_list[0] for key, figure_list in figures(examinations).items() if figure_list}
+    with apply_style():
+        drawings = {key: figure_list[0] for key, figure_list in draw_figures(examinations).items() if figure_list}
     if name not in drawings:
         raise unknown("figure", name, drawings)
     drawings[name].set_facecolor("white")
@@ -53,6 +53,6 @@ def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figur
 
 def summary(examinations: Sequence[Examination]) -> Group:
     """The placements as a rich renderable of at most 80 columns."""
-    from mesascope.reporting.terminal import summary
+    from mesascope.reporting.terminal import summarise
 
-    return summary(examinations)
+    return summarise(examinations)

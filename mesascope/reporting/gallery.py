@@ -29,24 +29,24 @@ DESCRIPTIONS = {  # for screen readers
 }
 
 
-def pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
+def draw_pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     """Draws the pictures as SVG elements, by name; a picture without data has an empty list."""
-    with draw.style():
-        by_name = figures(examinations)
+    with draw.apply_style():
+        by_name = draw_figures(examinations)
         return {
-            name: [draw.svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
+            name: [draw.to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
             for name, description in DESCRIPTIONS.items()
         }
 
 
-def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
+def draw_figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
     """Draws the figures, by name; call it within `style()`."""
     by_name: dict[str, list[Figure]] = {name: [] for name in DESCRIPTIONS}
-    if rows := spectrum.standings(examinations):
+    if rows := spectrum.find_standings(examinations):
         by_name["spectrum"].append(spectrum.figure(rows))
-    complete = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
-    curves = [adaptation.curves(e) for e in complete]
-    lives = [lifetimes.lives(e) for e in complete]
+    with_intact = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
+    curves = [adaptation.collect_curves(e) for e in with_intact]
+    lives = [lifetimes.find_lives(e) for e in with_intact]
     for normalised in (True, False):  # one figure per unit of the y axis
         if group := [c for c in curves if c[0].normalised == normalised]:
             by_name["adaptation"].append(adaptation.figure(group))
@@ -56,16 +56,16 @@ def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
     gained = [(g, name) for g, name in zip(map(splits.gains, examinations), names, strict=True) if g]
     if gained:
         by_name["splits"].append(splits.figure(*zip(*gained, strict=True)))
-    if positions := bank.positions(examinations):
+    if positions := bank.find_positions(examinations):
         by_name["bank"].append(bank.figure(positions))
-    disturbed = zip(map(conditions.others, examinations), names, strict=True)
+    disturbed = zip(map(conditions.select_others, examinations), names, strict=True)
     if disturbed := [(d, name) for d, name in disturbed if len(d) > 1]:
         by_name["conditions"].append(conditions.figure(*zip(*disturbed, strict=True)))
-    if spans := [s for s in map(memory_span.span, examinations) if s]:
+    if spans := [s for s in map(memory_span.find_span, examinations) if s]:
         by_name["memory"].append(memory_span.figure(spans))
-    growths = [g for g in map(acquisition.growth, examinations) if g]
+    growths = [g for g in map(acquisition.find_growth, examinations) if g]
     for way in sorted({g.asked for g in growths}):  # one figure per way of asking
         by_name["acquisition"].append(acquisition.figure([g for g in growths if g.asked == way]))
-    if strips := [s for s in map(strip.strip, examinations) if s]:
+    if strips := [s for s in map(strip.draw_strip, examinations) if s]:
         by_name["strip"].append(strip.figure(strips))
     return by_name

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mesascope.reporting.figures import conditions, splits
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.words import condition, describe_split, format_interval, format_number
+from mesascope.reporting.words import describe_condition, describe_split, format_interval, format_number
 
 Cell = tuple[str, str]  # an estimate and its interval
 
@@ -24,7 +24,7 @@ class Grid(NamedTuple):
     units: str
 
 
-def split_grid(examinations: Sequence[Examination]) -> Grid | None:
+def make_split_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on every split, first of the subjects and then of the references."""
     gains = [g for e in examinations for g in splits.gains(e)]
     rows: list[tuple[str, dict[str, Cell]]] = []  # the references are added last
@@ -32,7 +32,7 @@ def split_grid(examinations: Sequence[Examination]) -> Grid | None:
     for e in examinations:
         by_procedure: dict[tuple[str, str], dict[str, Cell]] = {}
         for g in splits.gains(e):
-            by_procedure.setdefault((g.role, g.name), {})[g.split] = _cell(g)
+            by_procedure.setdefault((g.role, g.name), {})[g.split] = _make_cell(g)
         for (role, name), cells in by_procedure.items():
             if role == "subject":
                 rows.append((name, cells))
@@ -41,21 +41,21 @@ def split_grid(examinations: Sequence[Examination]) -> Grid | None:
     for name, variants in reference_cells.items():
         for i, cells in enumerate(variants, 1):
             rows.append((f"{name}, reference" + (f" ({i})" if len(variants) > 1 else ""), cells))
-    return _grid(rows, splits.order(gains), describe_split, examinations)
+    return _arrange(rows, splits.order(gains), describe_split, examinations)
 
 
-def condition_grid(examinations: Sequence[Examination]) -> Grid | None:
+def make_condition_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on fresh tasks under every condition."""
-    by_subject = [(e.subject, conditions.disturbed(e)) for e in examinations]
-    cells = [(name, {d.condition: _cell(d) for d in rows}) for name, rows in by_subject if rows]
-    return _grid(cells, conditions.order([d for _, rows in by_subject for d in rows]), condition, examinations)
+    gains = [(e.subject, conditions.find_disturbed(e)) for e in examinations]
+    cells = [(name, {d.condition: _make_cell(d) for d in rows}) for name, rows in gains if rows]
+    return _arrange(cells, conditions.order([d for _, rows in gains for d in rows]), describe_condition, examinations)
 
 
-def _cell(one: splits.Gain | conditions.Disturbed) -> Cell:
+def _make_cell(one: splits.Gain | conditions.Disturbed) -> Cell:
     return format_number(one.estimate), format_interval(one.low, one.high)
 
 
-def _grid(
+def _arrange(
     rows: Sequence[tuple[str, dict[str, Cell]]],
     labels: Sequence[str],
     describe: Callable[[str], str],

@@ -8,7 +8,6 @@ from mesascope.reporting.hints import Examination
 
 HEADLINES = {  # in the report's order: name on the page, name in the terminal, finding on fresh tasks
     "gain": ("gain on fresh tasks", "gain", "performance"),
-    "reset": ("lost by reset", "lost by\nreset", "cost_of_reset: every trial"),
     "deletion": ("lost by deletion", "lost by\ndeletion", "deletion"),
     "transplant": ("shown by transplant", "shown by\ntransplant", "transplant"),
     "reference": ("share of the reference", "share of\nref.", "share_of_reference"),
@@ -23,7 +22,7 @@ def find_measured(examination: Examination, metric: str, split: str | None = Non
     return None
 
 
-def headlines(examination: Examination) -> dict[str, Finding | None]:
+def pick_headlines(examination: Examination) -> dict[str, Finding | None]:
     """The findings behind the headline numbers of one subject."""
     return {key: find_measured(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
@@ -41,7 +40,7 @@ def log_trials(examination: Examination) -> xr.Dataset | None:
     return next(iter(examination.trials.values())) if examination.family == "log" else None
 
 
-def axes(examination: Examination) -> list[tuple[str, str, str]]:
+def list_axes(examination: Examination) -> list[tuple[str, str, str]]:
     """For every axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
     read = examination.placement.axes if examination.placement else {}
     verdicts = {name: Verdict(**fields) for name, fields in read.items()}

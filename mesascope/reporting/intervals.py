@@ -15,17 +15,17 @@ def means(trials: xr.Dataset, values: np.ndarray) -> Interval:
     return interval(values)
 
 
-def comparable(trials: xr.Dataset) -> bool:
+def can_normalise(trials: xr.Dataset) -> bool:
     """Whether chance and best are known and differ."""
     return "chance" in trials and "best" in trials and bool((trials.best > trials.chance).any())
 
 
 def share(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
     """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
-    above, possible = gain(trials, label, window)
+    gained, possible = gain(trials, label, window)
     if not possible.sum() > 0:
         return np.full(len(possible), np.nan)
-    return ratio(above, possible)
+    return ratio(gained, possible)
 
 
 def mean_payoff(trials: xr.Dataset, window: slice) -> np.ndarray:

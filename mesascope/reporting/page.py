@@ -8,13 +8,13 @@ from mesascope.findings import Finding
 from mesascope.questions.spectrum.explanation import describe_level
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.reporting import provenance
-from mesascope.reporting.gallery import pictures
-from mesascope.reporting.grids import condition_grid, split_grid
-from mesascope.reporting.headlines import HEADLINES, axes, describe_ends, explain_level, headlines
+from mesascope.reporting.gallery import draw_pictures
+from mesascope.reporting.grids import make_condition_grid, make_split_grid
+from mesascope.reporting.headlines import HEADLINES, describe_ends, explain_level, list_axes, pick_headlines
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.prose import limits, paragraph, title
+from mesascope.reporting.prose import list_limits, write_paragraph, write_title
 from mesascope.reporting.transcripts import list_transcripts
-from mesascope.reporting.words import describe_findings, format_finding, visible_text
+from mesascope.reporting.words import describe_findings, format_finding, make_visible
 
 HERE = Path(__file__).parent
 DESCRIPTIVE = "not read by the placement; p is adjusted over all numbers of the subject"
@@ -33,37 +33,37 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         finalize=_escape,
     ).get_template("page.html")
     return template.render(
-        css=_markup((HERE / "page.css").read_text(encoding="utf-8")),
-        subjects=[_subject(i, e) for i, e in enumerate(examinations)],
-        title=title(examinations),
-        paragraph=paragraph(examinations),
-        measured=any(f for e in examinations for f in headlines(e).values()),
-        figures={name: [_markup(one) for one in svgs] for name, svgs in pictures(examinations).items()},
-        grids={"splits": split_grid(examinations), "conditions": condition_grid(examinations)},
+        css=_mark_safe((HERE / "page.css").read_text(encoding="utf-8")),
+        subjects=[_describe_subject(i, e) for i, e in enumerate(examinations)],
+        title=write_title(examinations),
+        paragraph=write_paragraph(examinations),
+        measured=any(f for e in examinations for f in pick_headlines(e).values()),
+        figures={name: [_mark_safe(one) for one in svgs] for name, svgs in draw_pictures(examinations).items()},
+        grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
         ladder=[(rung, describe_level(rung)) for rung in LADDER],
         heads=[head for head, _, _ in HEADLINES.values()],
-        limits=limits(examinations),
-        facts=provenance.facts(examinations),
-        origins=provenance.subjects(examinations),
+        limits=list_limits(examinations),
+        facts=provenance.list_facts(examinations),
+        origins=provenance.list_subjects(examinations),
         spoken=list_transcripts(examinations),
-        constants=provenance.constants(examinations),
-        lines=[visible_text(line) for line in command.splitlines()],
+        constants=provenance.list_constants(examinations),
+        lines=[make_visible(line) for line in command.splitlines()],
     )
 
 
 def _escape(value: Any) -> Any:
     """Prepares a value for the template: text that is not markup becomes one line of visible characters."""
-    return visible_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return make_visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def _markup(text: str) -> Any:
+def _mark_safe(text: str) -> Any:
     """Marks our own text as markup, which the template does not escape."""
     import markupsafe
 
     return markupsafe.Markup(text)
 
 
-def _subject(index: int, examination: Examination) -> dict[str, Any]:
+def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
     """What the page shows of one subject."""
     placement = examination.placement
     by_kind = (
@@ -78,25 +78,25 @@ def _subject(index: int, examination: Examination) -> dict[str, Any]:
         "open": placement is not None and placement.lowest != placement.highest,
         "direction": placement.direction if placement else "–",
         "why": explain_level(examination),
-        "axes": axes(examination),
+        "axes": list_axes(examination),
         "sentences": describe_findings(examination),
-        "headlines": [format_finding(f) for f in headlines(examination).values()],
-        "units": next((f"{f.n} {f.unit}s" for f in headlines(examination).values() if f), "–"),
-        "controls": _controls(examination.answers),
+        "headlines": [format_finding(f) for f in pick_headlines(examination).values()],
+        "units": next((f"{f.n} {f.unit}s" for f in pick_headlines(examination).values() if f), "–"),
+        "controls": _list_controls(examination.answers),
         "tables": [
-            ("Confirmatory", "named in the placement rule", _groups(by_kind[0])),
-            ("Descriptive", DESCRIPTIVE, _groups(by_kind[1])),
+            ("Confirmatory", "named in the placement rule", _group_findings(by_kind[0])),
+            ("Descriptive", DESCRIPTIVE, _group_findings(by_kind[1])),
         ],
     }
 
 
-def _controls(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+def _list_controls(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     """The role and name of every control that the findings are compared with."""
     names = {role: str(control.get("subject", "")) for f in findings for role, control in f.controls.items()}
     return list(names.items())
 
 
-def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+def _group_findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """Groups findings by their questions, in the order of the findings."""
     groups: dict[str, dict[str, Any]] = {}
     for f in findings:
@@ -108,15 +108,15 @@ def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
                 "split": f.split,
                 "status": f.status,
                 "text": f.text(),
-                "controls": {role: _control(control) for role, control in f.controls.items()},
-                "p": _p(f.holm),
+                "controls": {role: _format_control(control) for role, control in f.controls.items()},
+                "p": _format_p(f.holm),
                 "reason": f.reason if f.status == "measured" else "",
             }
         )
     return list(groups.values())
 
 
-def _control(control: dict[str, Any]) -> tuple[str, str]:
+def _format_control(control: dict[str, Any]) -> tuple[str, str]:
     """A control's estimate and interval as text."""
     estimate, low, high = (control.get(k) for k in ("estimate", "low", "high"))
     if estimate is None:
@@ -124,7 +124,7 @@ def _control(control: dict[str, Any]) -> tuple[str, str]:
     return f"{estimate:.3f}", "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
 
 
-def _p(holm: float | None) -> str:
+def _format_p(holm: float | None) -> str:
     """An adjusted p-value as text."""
     if holm is None:
         return "–"

@@ -7,7 +7,7 @@ from mesascope.reporting.headlines import describe_ends, log_trials
 from mesascope.reporting.hints import Examination
 
 ALWAYS: tuple[str, ...] = (
-    "The intervals come from resampling the units of n, mostly lifetimes of one set of weights. "
+    "The intervals come from resampling the units that n counts, which are mostly lifetimes of one set of weights. "
     "They say nothing about another training run of the same recipe.",
     "All numbers apply to this family and its splits. Other tasks need their own run.",
     "The page shows what a subject does, not how it computes it: "
@@ -31,13 +31,13 @@ DESCRIPTIVE = (
 )
 
 
-def title(examinations: Sequence[Examination]) -> str:
+def write_title(examinations: Sequence[Examination]) -> str:
     """The heading of the page."""
     is_log = all(log_trials(e) is not None for e in examinations)
     return "What was done, as logged" if is_log else "What frozen weights did with their experience"
 
 
-def paragraph(examinations: Sequence[Examination]) -> str:
+def write_paragraph(examinations: Sequence[Examination]) -> str:
     """Describes the run in one paragraph: the subjects, their lifetimes and their levels."""
     logs = [e for e in examinations if log_trials(e) is not None]
     live = [e for e in examinations if log_trials(e) is None]
@@ -46,24 +46,24 @@ def paragraph(examinations: Sequence[Examination]) -> str:
         count = "1 subject" if len(live) == 1 else f"{len(live)} subjects"
         families = ", ".join(dict.fromkeys(e.family for e in live))
         splits = len(dict.fromkeys(split for e in live for split in e.trials))
-        size = f"{_sizes(live, 'lifetime')} lifetimes of {_sizes(live, 'trial')} trials"
+        size = f"{_format_sizes(live, 'lifetime')} lifetimes of {_format_sizes(live, 'trial')} trials"
         place = "one split" if splits == 1 else f"each of {splits} splits"
         parts.append(f"{count} with frozen weights ran {size} on {place} of {families}.")
     if logs:
         count = "1 log" if len(logs) == 1 else f"{len(logs)} logs"
-        size = f"{_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each"
+        size = f"{_format_sizes(logs, 'lifetime')} lifetimes, up to {_format_sizes(logs, 'trial')} trials each"
         parts.append(f"{count} of {size}.")
-    parts += [f"{name}: {count} {unit}s." for name, count, unit in _units(logs)]
-    levels = [f"{level} ({', '.join(names)})" for level, names in _levels(examinations).items()]
+    parts += [f"{name}: {count} {unit}s." for name, count, unit in _list_units(logs)]
+    levels = [f"{level} ({', '.join(names)})" for level, names in _list_levels(examinations).items()]
     if levels:
         parts.append(f"Placed at {', '.join(levels)}.")
-    missing = [e.subject for e in examinations if e.placement is None]
-    if missing:
-        parts.append(f"Not placed: {', '.join(missing)}.")
+    not_placed = [e.subject for e in examinations if e.placement is None]
+    if not_placed:
+        parts.append(f"Not placed: {', '.join(not_placed)}.")
     return " ".join(parts)
 
 
-def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
+def _list_levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     """The names of the subjects by level, from the lowest level to the highest."""
     rows = [(RUNGS[p.lowest], RUNGS[p.highest], e) for e in examinations if (p := e.placement)]
     by_level: dict[str, list[str]] = {}
@@ -72,7 +72,7 @@ def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     return by_level
 
 
-def _units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
+def _list_units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
     """For logs with larger units than lifetimes: the subject, the number of units, and the unit's name."""
     rows = []
     for e in logs:
@@ -83,13 +83,13 @@ def _units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
     return rows
 
 
-def _sizes(examinations: Sequence[Examination], axis: str) -> str:
+def _format_sizes(examinations: Sequence[Examination], axis: str) -> str:
     """The length of an axis on the first split of each examination, as a range."""
     sizes = sorted({next(iter(e.trials.values())).sizes[axis] for e in examinations})
     return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
 
 
-def limits(examinations: Sequence[Examination]) -> list[str]:
+def list_limits(examinations: Sequence[Examination]) -> list[str]:
     """The limits of what the page shows, in sentences."""
     placements = [(e.placement, e) for e in examinations if e.placement]
     sentences = list(ALWAYS)

@@ -10,7 +10,7 @@ from mesascope.questions.spectrum.placement import Rule
 from mesascope.reporting.hints import Examination
 
 
-def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
+def list_facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
     """The facts about the run as pairs of name and value; if subjects differ, their values are joined."""
     origins = [f.made for e in examinations for f in e.answers]
     datasets = [dataset for e in examinations for dataset in e.trials.values()]
@@ -30,7 +30,7 @@ def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in rows if value]
 
 
-def subjects(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
+def list_subjects(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
     """For each subject, its name, what it was trained on, and one hash of its weights."""
     return [
         (e.subject, e.trained_on, _join_distinct(f.fingerprint for f in e.answers) or "not available")
@@ -38,7 +38,7 @@ def subjects(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
     ]
 
 
-def constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
+def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
     """The name, value and meaning of every constant in the rules that placed the subjects."""
     rules = [e.placement.rule for e in examinations if e.placement]
     meanings = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(Rule) or "", re.MULTILINE))

@@ -8,15 +8,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mesascope.reporting.headlines import HEADLINES, axes, describe_ends, explain_level, headlines, log_trials
+from mesascope.reporting.headlines import HEADLINES, describe_ends, explain_level, list_axes, log_trials, pick_headlines
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.words import describe_findings, format_finding, format_number, shorten, visible_text
+from mesascope.reporting.words import describe_findings, format_finding, format_number, make_visible, shorten
 
 WIDTH = 19  # characters of a name in the table; a longer name breaks after its colon
 LONGEST = 60  # characters of a name in the text below the table
 
 
-def summary(examinations: Sequence[Examination]) -> Group:
+def summarise(examinations: Sequence[Examination]) -> Group:
     """The placements as a rich renderable of at most 80 columns.
 
     Names and reasons are plain text: markup in them has no effect, and control characters become �.
@@ -28,7 +28,7 @@ def summary(examinations: Sequence[Examination]) -> Group:
     for _, short, _ in HEADLINES.values():
         table.add_column(short, justify="right", no_wrap=True)
     for examination in examinations:
-        numbers, name = headlines(examination), shorten(examination.subject, 40)
+        numbers, name = pick_headlines(examination), shorten(examination.subject, 40)
         table.add_row(
             Text(name if len(name) <= WIDTH else name.replace(":", ":\n", 1)),
             Text(describe_ends(examination).replace(" … ", "\n… ")),
@@ -43,18 +43,18 @@ def _describe(examination: Examination) -> list[RenderableType]:
     head = Text(shorten(examination.subject, LONGEST), style="bold")
     if examination.placement:
         head.append(f"  {describe_ends(examination)}", style="not bold")
-    gained = headlines(examination)["gain"]
+    gained = pick_headlines(examination)["gain"]
     if gained:
-        head.append(f"; gain {format_finding(gained)} over {gained.n} {visible_text(gained.unit)}s", style="not bold")
+        head.append(f"; gain {format_finding(gained)} over {gained.n} {make_visible(gained.unit)}s", style="not bold")
     lines = (
         [explain_level(examination)]
         if examination.placement
         else [explain_level(examination), *describe_findings(examination)]
     )
-    lines += [f"{name}: {reading}: {reason}" for name, reading, reason in axes(examination)]
+    lines += [f"{name}: {reading}: {reason}" for name, reading, reason in list_axes(examination)]
     lines += [f"{f.metric} failed: {f.reason}" for f in examination.answers if f.status == "failed"]
     lines += _describe_log(examination) if log_trials(examination) is not None else []
-    return [head, *(Padding(Text(visible_text(line)), (0, 0, 0, 2)) for line in lines), Text()]
+    return [head, *(Padding(Text(make_visible(line)), (0, 0, 0, 2)) for line in lines), Text()]
 
 
 def _describe_log(examination: Examination) -> list[str]:

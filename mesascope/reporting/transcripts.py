@@ -14,7 +14,7 @@ def list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]
         {
             "subject": e.subject,
             "split": words.describe_split(split),
-            "condition": words.condition(str(label)),
+            "condition": words.describe_condition(str(label)),
             **_format(limits.parse_json(str(text))),
         }
         for e in examinations

@@ -5,26 +5,26 @@ import unicodedata
 from collections.abc import Mapping
 
 from mesascope.findings import Finding
-from mesascope.reporting.headlines import find_measured, headlines
+from mesascope.reporting.headlines import find_measured, pick_headlines
 from mesascope.reporting.hints import Examination
 
 COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # the kinds of split that a placement can read
 HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
 
 
-def visible_text(text: object) -> str:
+def make_visible(text: object) -> str:
     """Turns any text into one line of visible characters; control and other invisible characters become �."""
     spaced = str(text).replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
     return "".join("\ufffd" if unicodedata.category(c) in HIDDEN else c for c in spaced)
 
 
-def shorten(text: object, longest: int) -> str:
+def shorten(text: object, max_length: int) -> str:
     """Turns any text into one visible line, and shortens it in the middle if it is too long."""
-    line = visible_text(text)
-    if len(line) <= longest:
+    line = make_visible(text)
+    if len(line) <= max_length:
         return line
-    tail = longest // 3
-    return f"{line[: longest - tail - 1]}…{line[len(line) - tail :]}"
+    tail = max_length // 3
+    return f"{line[: max_length - tail - 1]}…{line[len(line) - tail :]}"
 
 
 ONCE = {  # names of conditions that disturb one response at a time
@@ -38,7 +38,7 @@ ONCE = {  # names of conditions that disturb one response at a time
 }
 
 
-def condition(label: str) -> str:
+def describe_condition(label: str) -> str:
     """Describes a condition in words; gives its label if there are no words for it."""
     name, _, rest = label.partition(":")
     settings = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
@@ -47,13 +47,13 @@ def condition(label: str) -> str:
         return "undisturbed"
     if name == "feedback_shuffled" and "older_than" in settings:
         older = settings["older_than"]
-        which = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
-        return f"{which} from other lifetimes"
+        feedback = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
+        return f"{feedback} from other lifetimes"
     if name.startswith("past_") and "of" in settings:
         return _describe_past(name, settings)
     if name == "carry_reset":
-        once = f"carry made fresh once,{at_trial}, and the percept of birth shown"
-        return once if at_trial else "carry made fresh before every trial"
+        reset_once = f"carry made fresh once,{at_trial}, and the start-of-life percept shown"
+        return reset_once if at_trial else "carry made fresh before every trial"
     if name == "carry_frozen" and at_trial:
         return f"carry kept as it was{at_trial}"
     if name == "carry_swapped" and at_trial:
@@ -121,22 +121,23 @@ def describe_findings(examination: Examination) -> list[str]:
     sentences = []
     if gain := find_measured(examination, "performance", "fresh"):
         sentences.append(
-            f"On fresh tasks it gained {format_number(gain.estimate)} of what the best act would gain over chance"
-            f"{', which is no more than chance explains' if _null(gain) else ''}."
+            f"On fresh tasks it gained {format_number(gain.estimate)} of what the best action would gain over chance"
+            f"{', which is no more than chance explains' if _contains_null(gain) else ''}."
         )
     if rise := find_measured(examination, "adaptation"):
         quantity = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
         change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {format_number(abs(rise.estimate or 0))}"
-        change = "changed no more than chance explains" if _null(rise) else change
+        change = "changed no more than chance explains" if _contains_null(rise) else change
         sentences.append(f"From the first tenth of a lifetime to its last quarter its {quantity} {change}.")
-    heads = headlines(examination)
-    deleted, shown, reset = (heads[k] for k in ("deletion", "transplant", "reset"))
+    heads = pick_headlines(examination)
+    deleted, shown = heads["deletion"], heads["transplant"]
+    reset = find_measured(examination, "cost_of_reset: every trial", "fresh")
     if gain and deleted:
         change = _change(gain, deleted)
         sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
     if shown:
         sentences.append(
-            f"With another lifetime's older past, its acts were worth {format_finding(shown)} of that lifetime's best act "
+            f"With another lifetime's older past, its acts were worth {format_finding(shown)} of the best action "
             "there, beyond what they are worth on other tasks."
         )
     shuffled = find_measured(examination, "benefit", "fresh")
@@ -149,8 +150,8 @@ def describe_findings(examination: Examination) -> list[str]:
     carry = find_measured(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
         sentences.append(
-            f"With the last feedback flipped, {_percent(percept)} of its next choices changed; "
-            f"with another lifetime's carry, {_percent(carry)}."
+            f"With the last feedback flipped, {_format_percent(percept)} of its next choices changed; "
+            f"with another lifetime's carry, {_format_percent(carry)}."
         )
     position = find_measured(examination, "locate_or_learn: position")
     if position and examination.trained_on.startswith("bank"):
@@ -160,20 +161,20 @@ def describe_findings(examination: Examination) -> list[str]:
     return sentences
 
 
-def _percent(finding: Finding) -> str:
+def _format_percent(finding: Finding) -> str:
     return f"{100 * (finding.estimate or 0.0):.0f}\u00a0%"
 
 
-def _null(finding: Finding) -> bool:
+def _contains_null(finding: Finding) -> bool:
     """Whether the interval contains the null, or there is no interval."""
     return finding.low is None or finding.high is None or finding.low <= finding.null <= finding.high
 
 
-def _change(before: Finding, lost: Finding) -> str:
+def _change(before: Finding, loss: Finding) -> str:
     """Describes a loss as a change of the gain, for example 'fell from 0.88 to 0.08'."""
-    start, drop = before.estimate or 0.0, lost.estimate or 0.0
-    if lost.exactly and drop == 0:
+    start, drop = before.estimate or 0.0, loss.estimate or 0.0
+    if loss.exactly and drop == 0:
         return f"stayed exactly what it was, {format_number(start)}"
-    if _null(lost):
+    if _contains_null(loss):
         return f"went from {format_number(start)} to {format_number(start - drop)}, no more than chance explains"
     return f"{'fell' if drop > 0 else 'rose'} from {format_number(start)} to {format_number(start - drop)}"

@@ -1,4 +1,4 @@
-"""Runs a study's units in several processes: first the trainings, each as one job, then the measurements in groups."""
+"""Runs a study's units in several processes: first each training run as one job, then the measurements in groups."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,26 +28,26 @@ def run_in_processes(
     shop.note()  # claims the folder for this study
     with relay_progress(message, relay_folder):
         for chunks in (group_trainings, group_measurements):
-            lacking = [i for i, unit in enumerate(shop.plan) if shop.lacks(unit)]
-            message.shares = [float(i not in lacking) for i in range(len(shop.plan))]
-            todo = chunks(shop, lacking)
+            unfinished = [i for i, unit in enumerate(shop.plan) if shop.lacks(unit)]
+            message.shares = [float(i not in unfinished) for i in range(len(shop.plan))]
+            todo = chunks(shop, unfinished)
             done = spread(part, [(chunk, relay_folder) for chunk in todo], workers)
             for chunk, _ in zip(todo, done, strict=True):
-                shop.take(seconds_file(chunk))
+                shop.take(name_seconds(chunk))
 
 
-def seconds_file(places: Sequence[int]) -> str:
+def name_seconds(places: Sequence[int]) -> str:
     """The name of the file in which a process records how many seconds these units took."""
     return f"seconds-{places[0]}.json"
 
 
-def group_trainings(shop: Workshop, lacking: Sequence[int]) -> list[list[int]]:
+def group_trainings(shop: Workshop, unfinished: Sequence[int]) -> list[list[int]]:
     """One chunk per training run, the longest first, so that no long one runs alone at the end."""
-    trainings = [i for i in lacking if shop.plan[i].kind == "train"]
-    return [[i] for i in sorted(trainings, key=lambda i: -_length(shop.plan[i]))]
+    trainings = [i for i in unfinished if shop.plan[i].kind == "train"]
+    return [[i] for i in sorted(trainings, key=lambda i: -_estimate_length(shop.plan[i]))]
 
 
-def _length(unit: Unit) -> float:
+def _estimate_length(unit: Unit) -> float:
     """Estimates from its settings how many steps a training run takes."""
     name, typed = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
     factory = catalogue.factory("recipes", name)
@@ -57,10 +57,10 @@ def _length(unit: Unit) -> float:
     return settings.get("updates", 1) * settings.get("lifetimes", 1) * family.horizon * family.steps
 
 
-def group_measurements(shop: Workshop, lacking: list[int]) -> list[list[int]]:
+def group_measurements(shop: Workshop, unfinished: list[int]) -> list[list[int]]:
     """Groups placements by seed, because they share references, and rollouts by subject, because they share code."""
     chunks: dict[tuple, list[int]] = {}
-    for i in lacking:
+    for i in unfinished:
         unit = shop.plan[i]
         if unit.kind != "train":
             key = (unit.kind, unit.seed if unit.kind == "place" else unit.cell.name)

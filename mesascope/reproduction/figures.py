@@ -8,7 +8,7 @@ from typing import Any
 
 from mesascope.files import replacing
 from mesascope.questions.spectrum.ladder import FIRST_LADDER
-from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, style
+from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, apply_style
 from mesascope.reproduction.plans import Study
 
 COLOURS = (SUBJECT, SECOND, THIRD, "#cc79a7", "#56b4e9", "#b58900", SOFT, INK)
@@ -26,7 +26,7 @@ def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
     """
     if not study.panels:
         return None
-    with style():
+    with apply_style():
         from matplotlib.figure import Figure
 
         count = len(study.panels)
@@ -38,20 +38,20 @@ def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
         for place, panel in enumerate(study.panels):
             ax = figure.add_subplot(rows, columns, place + 1)
             KINDS[panel["draw"]](ax, panel, numbers, axes)
-            ax.set_title(textwrap.fill(panel["title"], _title_width(ax)))
+            ax.set_title(textwrap.fill(panel["title"], _fit_title(ax)))
         if document["quick"]:
-            figure.suptitle("QUICK: one seed, short trainings; settles nothing", color=SECOND)
+            figure.suptitle("QUICK: one seed and short training runs, which settle nothing", color=SECOND)
         with replacing(path) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path
 
 
-def _title_width(ax) -> int:
+def _fit_title(ax) -> int:
     """How many characters fit on a line of a panel's title; labels on the left leave less room."""
     return max(16, 40 - max((len(t.get_text()) * 3 // 5 for t in ax.get_yticklabels()), default=0))
 
 
-def _points(group, panel, axes) -> tuple[list[str], list[str], list[str]]:
+def _find_points(group, panel, axes) -> tuple[list[str], list[str], list[str]]:
     """The subjects of a line in order, their values on the x axis, and the labels of these values."""
     order = [str(axes[name].get(group["axis"], name)) for name in group["names"]]
     return group["names"], order, [panel["called"].get(group["axis"], {}).get(o, o) for o in order]
@@ -61,15 +61,15 @@ def _place_values(panel, axes) -> dict[str, int]:
     """The position of each value on the x axis; positions are evenly spaced, in the order of the longest line."""
     places: dict[str, int] = {}
     for group in sorted(panel["groups"], key=lambda g: -len(g["names"])):
-        for value in _points(group, panel, axes)[1]:
+        for value in _find_points(group, panel, axes)[1]:
             places.setdefault(value, len(places))
     return places
 
 
-def _ticks(ax, panel, axes, places) -> None:
+def _set_ticks(ax, panel, axes, places) -> None:
     words = {}
     for group in panel["groups"]:
-        _, values, labels = _points(group, panel, axes)
+        _, values, labels = _find_points(group, panel, axes)
         words.update(zip(values, labels, strict=True))
     _label_x(ax, panel, list(places.values()), [words[v] for v in places])
 
@@ -94,18 +94,18 @@ def _find_numbers(numbers: Numbers, keys) -> tuple[list[float], list[Mapping[str
     return [x for x, _ in found], [summary for _, summary in found]
 
 
-def _lines(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_lines(ax, panel, numbers: Numbers, axes) -> None:
     """Draws means as lines with intervals over seeds, and every seed as a dot."""
     places, style_of = _place_values(panel, axes), 0
-    many = len(panel["quantities"]) > 1
+    several_quantities = len(panel["quantities"]) > 1
     for group in panel["groups"]:
         for quantity in panel["quantities"]:
-            names, values, _ = _points(group, panel, axes)
+            names, values, _ = _find_points(group, panel, axes)
             keys = ((places[v], (quantity, n)) for n, v in zip(names, values, strict=True))
             xs, summaries = _find_numbers(numbers, keys)
             colour, mark = COLOURS[style_of % len(COLOURS)], MARKS[style_of % len(MARKS)]
             words = [group["label"]] if len(panel["groups"]) > 1 else []
-            words += [quantity] if many or not words else []
+            words += [quantity] if several_quantities or not words else []
             xs, line = [x + 0.06 * (style_of - 1) for x in xs], {"color": colour, "marker": mark}
             label = ", ".join(words)
             ax.plot(xs, [t["ours"] for t in summaries], **line, markersize=5, linewidth=1.4, label=label)
@@ -120,11 +120,11 @@ def _lines(ax, panel, numbers: Numbers, axes) -> None:
     if values:
         margin = 0.15 * (max(values) - min(values) or 1.0)
         ax.set_ylim(min(values) - margin, max(values) + margin)  # so wide intervals do not shrink the rest
-    _ticks(ax, panel, axes, places)
+    _set_ticks(ax, panel, axes, places)
     ax.legend(loc="best")
 
 
-def _curves(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_curves(ax, panel, numbers: Numbers, axes) -> None:
     """Draws one line per subject over the grid values in the quantities' names, and a thin line per seed."""
     for i, name in enumerate(_names(panel)):
         xs, summaries = _find_numbers(numbers, ((x, (q, name)) for x, q in enumerate(panel["quantities"])))
@@ -137,12 +137,12 @@ def _curves(ax, panel, numbers: Numbers, axes) -> None:
     ax.legend(loc="best")
 
 
-def _rungs(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_rungs(ax, panel, numbers: Numbers, axes) -> None:
     """Draws the interval of rungs of every seed: a dot if both ends are the same rung, otherwise a bar."""
     places = _place_values(panel, axes)
     low, high = panel["quantities"]
     for i, group in enumerate(panel["groups"]):
-        names, values, _ = _points(group, panel, axes)
+        names, values, _ = _find_points(group, panel, axes)
         colour = COLOURS[i % len(COLOURS)]
         for name, value in zip(names, values, strict=True):
             ends = [numbers.get((q, name)) for q in (low, high)]
@@ -157,11 +157,11 @@ def _rungs(ax, panel, numbers: Numbers, axes) -> None:
         ax.plot([], [], color=colour, marker=MARKS[i % len(MARKS)], linewidth=2.2, label=group["label"])
     ax.set_yticks(range(len(FIRST_LADDER)), FIRST_LADDER)
     ax.set_ylim(-0.4, len(FIRST_LADDER) - 0.4)
-    _ticks(ax, panel, axes, places)
+    _set_ticks(ax, panel, axes, places)
     ax.legend(loc="lower right")
 
 
-def _bars(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_bars(ax, panel, numbers: Numbers, axes) -> None:
     """Draws one bar per subject, with its interval."""
     names = _names(panel)
     height = 0.8 / len(panel["quantities"])
@@ -186,7 +186,7 @@ def _bars(ax, panel, numbers: Numbers, axes) -> None:
     ax.axvline(0, color=SOFT, linewidth=0.7)
 
 
-def _matrix(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_matrix(ax, panel, numbers: Numbers, axes) -> None:
     """Draws a table of numbers, with subjects in rows and quantities in columns."""
     names = _names(panel)
     grid = [[(numbers.get((q, n)) or {}).get("ours") for q in panel["quantities"]] for n in names]
@@ -200,4 +200,4 @@ def _matrix(ax, panel, numbers: Numbers, axes) -> None:
     ax.set_yticks(range(len(names)), names)
 
 
-KINDS = {"lines": _lines, "curves": _curves, "rungs": _rungs, "bars": _bars, "matrix": _matrix}
+KINDS = {"lines": _draw_lines, "curves": _draw_curves, "rungs": _draw_rungs, "bars": _draw_bars, "matrix": _draw_matrix}

@@ -1,4 +1,4 @@
-"""Defines what a study can measure in intact lifetimes: named functions with their settings as keywords.
+"""Defines what a study can measure in intact lifetimes, as named functions whose keywords are settings.
 
 A measure takes the lifetimes of one rollout. It returns an array [1, N], whose mean is the number, or an array [2, N],
 whose first row is summed and divided by the sum of the second. The arrays of several rollouts of one subject are joined
@@ -84,7 +84,7 @@ def part_of_choice(rollouts: Rollouts, choice: int = 0) -> np.ndarray:
 def log_loss(rollouts: Rollouts) -> np.ndarray:
     """The expected log loss of a lifetime in nats, if the choice probabilities predict which choice pays off."""
     if "log_probs" not in rollouts.trials or "means" not in rollouts.trials:
-        raise DoesNotApply("it gives no probabilities, or the pay-off of each choice is not known")
+        raise DoesNotApply("it gives no probabilities, or the pay-offs of the choices are not known")
     log_probs = rollouts.trials.log_probs.sel(condition="intact").values.astype(float)
     return -(rollouts.trials.means.values.astype(float) * log_probs).sum((-2, -1))[None]
 

@@ -18,12 +18,12 @@ CLOSE = 1e-9
 Values = Mapping[tuple[str, str, int], Value]
 
 
-def document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
+def make_document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
     """All results as plain data. It contains no times, so that the same work gives the same document."""
-    others = {} if study.ours else {"path": str(study.folder), "trusted": trusted}
+    source_fields = {} if study.ours else {"path": str(study.folder), "trusted": trusted}
     origin = provenance(None)
     numbers = {
-        (q.name, cell.name): summary(study, _rate(q), q.name, cell.name, values)
+        (q.name, cell.name): summary(study, _is_rate(q), q.name, cell.name, values)
         for q in study.quantities
         for cell in study.cells
         if cell.name in q.of
@@ -31,7 +31,7 @@ def document(study: Study, values: Values, trusted: bool = False) -> dict[str, A
     return {
         "format": FORMAT,
         "study": study.name,
-        **others,
+        **source_fields,
         "says": study.says,
         "source": study.source,
         "quick": study.quick,
@@ -40,8 +40,8 @@ def document(study: Study, values: Values, trusted: bool = False) -> dict[str, A
         "plan": study.digest,
         "commit": origin["commit"],
         "versions": origin["versions"],
-        "rows": [row(entry, numbers) for entry in study.rows if (entry["quantity"], entry["subject"]) in numbers],
-        "expects": [expectation(entry, numbers) for entry in study.expects],
+        "rows": [make_row(entry, numbers) for entry in study.rows if (entry["quantity"], entry["subject"]) in numbers],
+        "expects": [judge_expectation(entry, numbers) for entry in study.expects],
         "values": [
             {"quantity": quantity, "subject": subject, **summarized}
             for (quantity, subject), summarized in numbers.items()
@@ -49,7 +49,7 @@ def document(study: Study, values: Values, trusted: bool = False) -> dict[str, A
     }
 
 
-def _rate(q: Quantity) -> bool:
+def _is_rate(q: Quantity) -> bool:
     """Whether a quantity is 0 or 1 for each seed, so that its mean is a rate."""
     rates = {"measure": ("read_as",), "placed": RATES}
     return q.kind == "axis" or q.spec.partition(":")[0] in rates.get(q.kind, ())
@@ -85,7 +85,7 @@ def summary(study: Study, rate: bool, quantity: str, subject: str, values: Value
     }
 
 
-def row(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """One row of the table, in which our number is compared with the exact or published value.
 
     Returns:
@@ -93,22 +93,22 @@ def row(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[st
         exact value, or else within 1.96 standard errors of the published value (its error and ours over seeds
         combined). It is None if the plan gives neither.
     """
-    measured = numbers[planned["quantity"], planned["subject"]]
+    measured = numbers[entry["quantity"], entry["subject"]]
     ours, within, against = measured["ours"], None, ""
-    if ours is not None and "exact" in planned and "tolerance" in planned:
-        against = f"exact ± {planned['tolerance']:g}"
-        within = abs(ours - planned["exact"]) <= planned["tolerance"] + CLOSE
-    elif ours is not None and "published" in planned and "published_error" in planned:
+    if ours is not None and "exact" in entry and "tolerance" in entry:
+        against = f"exact ± {entry['tolerance']:g}"
+        within = abs(ours - entry["exact"]) <= entry["tolerance"] + CLOSE
+    elif ours is not None and "published" in entry and "published_error" in entry:
         own_error = standard_error(np.asarray([x for x in measured["by_seed"] if x is not None]))
         own_error = own_error if math.isfinite(own_error) else (measured["error"] or 0.0)
-        reach = 1.96 * math.hypot(planned["published_error"], own_error)
+        reach = 1.96 * math.hypot(entry["published_error"], own_error)
         against = f"published ± {reach:.2g}"
-        within = abs(ours - planned["published"]) <= reach
+        within = abs(ours - entry["published"]) <= reach
     reported = {k: measured[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")}
-    return {**planned, **reported, "within": within, "against": against}
+    return {**entry, **reported, "within": within, "against": against}
 
 
-def expectation(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """Compares the results with an expectation.
 
     Returns:
@@ -118,48 +118,48 @@ def expectation(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Ma
         largest. It is None if the study did not run the quantity or no seed gave a number. `clear` says whether the
         whole interval agrees with `met`.
     """
-    result = {**planned, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
-    value, than = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (planned["value"], planned["than"]))
-    if value is None or than is None:
+    result = {**entry, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
+    value, reference = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (entry["value"], entry["than"]))
+    if value is None or reference is None:
         return {**result, "why": "not run"}
-    is_pair = isinstance(than, Mapping)  # `than` is another quantity
+    is_pair = isinstance(reference, Mapping)  # `than` is another quantity
     ours = np.asarray(value["by_seed"], float)  # NaN for None
-    mean_interval = interval((ours - (np.asarray(than["by_seed"], float) if is_pair else than))[None])
+    mean_interval = interval((ours - (np.asarray(reference["by_seed"], float) if is_pair else reference))[None])
     n, seeds = int(mean_interval.n[0]), len(ours)
     if not n:
         return {**result, "why": value["why"]}
     mean, low, high = (float(mean_interval.estimate[0]), float(mean_interval.low[0]), float(mean_interval.high[0]))
-    if value["rate"] and is_pair and than["rate"]:
+    if value["rate"] and is_pair and reference["rate"]:
         low = high = math.nan
-    elif value["rate"] and not isinstance(than, Mapping) and n >= 3:
-        low, high = (end - than for end in proportion(int(np.nansum(ours)), n))
+    elif value["rate"] and not isinstance(reference, Mapping) and n >= 3:
+        low, high = (end - reference for end in proportion(int(np.nansum(ours)), n))
 
     def reached(x: float) -> bool:
-        if planned["sign"] == "0":
-            return abs(x) <= planned["size"] + CLOSE
-        return (x if planned["sign"] == "+" else -x) >= planned["size"] - CLOSE
+        if entry["sign"] == "0":
+            return abs(x) <= entry["size"] + CLOSE
+        return (x if entry["sign"] == "+" else -x) >= entry["size"] - CLOSE
 
     def within(ends: tuple[float, float]) -> bool:
         """Whether the interval contains a number that meets the expectation."""
-        if planned["sign"] == "0":
-            return ends[0] <= planned["size"] + CLOSE and ends[1] >= -planned["size"] - CLOSE
+        if entry["sign"] == "0":
+            return ends[0] <= entry["size"] + CLOSE and ends[1] >= -entry["size"] - CLOSE
         return reached(ends[0]) or reached(ends[1])
 
-    sure, met = not math.isnan(low), reached(mean)
-    clear = (reached(low) and reached(high)) if met else not within((low, high))
+    has_interval, met = not math.isnan(low), reached(mean)
+    is_clear = (reached(low) and reached(high)) if met else not within((low, high))
     return {
         **result,
         "difference": mean,
-        "low": low if sure else None,
-        "high": high if sure else None,
+        "low": low if has_interval else None,
+        "high": high if has_interval else None,
         "n": n,
         "met": met,
-        "clear": clear if sure else None,
+        "clear": is_clear if has_interval else None,
         "why": "" if n == seeds else f"{seeds - n} of {seeds} seeds gave no number",
     }
 
 
-def verdict(entry: Mapping[str, Any]) -> str:
+def describe_verdict(entry: Mapping[str, Any]) -> str:
     """Describes the outcome of an expectation in words."""
     if entry["met"] is None:
         return entry["why"]
@@ -212,34 +212,36 @@ def label(document: Mapping[str, Any]) -> str:
         kind = ("training seed", "training seeds")
     seeds = f"{document['seeds']} {kind[document['seeds'] > 1]}"
     if document["quick"]:
-        return f"QUICK: {seeds}, short trainings and few lifetimes; it shows that the study runs and settles nothing"
+        return (
+            f"QUICK: {seeds}, short training runs and few lifetimes, which show that the study runs but settle nothing"
+        )
     return f"{seeds}; intervals are 95 % over {kind[1]} (Student t, rates exact)"
 
 
-def table(document: Mapping[str, Any]) -> str:
+def write_table(document: Mapping[str, Any]) -> str:
     """The results as a Markdown page with two tables."""
     lines = [f"# {document['study']}", "", document["says"], "", f"{label(document)}.", ""]
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for entry in document["rows"]:
-        many = f"{entry['n']} × {entry['lifetimes']}" if entry["n"] else ""
+        size = f"{entry['n']} × {entry['lifetimes']}" if entry["n"] else ""
         cells = [
             entry["quantity"],
             entry["subject"],
             *format_references(entry),
             format_ours(entry),
-            many,
+            size,
             judge_row(entry),
         ]
-        lines.append("| " + " | ".join(_cell(c) for c in cells) + " |")
+        lines.append("| " + " | ".join(_format_cell(c) for c in cells) + " |")
     lines += ["", "n: seeds × lifetimes of each.", ""]
     lines += ["| expected before the run | size | seen | outcome |", "|---|---|---|---|"]
     for entry in document["expects"]:
-        lines.append("| " + " | ".join(_cell(c) for c in format_expectation(entry)) + " |")
+        lines.append("| " + " | ".join(_format_cell(c) for c in format_expectation(entry)) + " |")
     sources = list(dict.fromkeys(r["source"] for r in document["rows"] if "source" in r))
-    exact = list(dict.fromkeys(r["exact_source"] for r in document["rows"] if "exact_source" in r))
-    lines += ["", *(f"Published: {s}." for s in sources), *(f"Exact: {s}." for s in exact)]
+    exact_sources = list(dict.fromkeys(r["exact_source"] for r in document["rows"] if "exact_source" in r))
+    lines += ["", *(f"Published: {s}." for s in sources), *(f"Exact: {s}." for s in exact_sources)]
     versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
-    lines.append(f"Made by `{command(document)}` at commit {document['commit']} with {versions}.")
+    lines.append(f"Made by `{write_command(document)}` at commit {document['commit']} with {versions}.")
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -249,19 +251,19 @@ def format_expectation(entry: Mapping[str, Any]) -> Sequence[str]:
     than = entry["than"]
     if not isinstance(than, list) and than:
         bound += f" from {than:g}"
-    seen = format_number(entry["difference"])
+    difference = format_number(entry["difference"])
     if entry["low"] is not None:
-        seen += f" [{format_number(entry['low'])}, {format_number(entry['high'])}]"
-    return entry["says"], bound, seen, verdict(entry)
+        difference += f" [{format_number(entry['low'])}, {format_number(entry['high'])}]"
+    return entry["says"], bound, difference, describe_verdict(entry)
 
 
-def command(document: Mapping[str, Any]) -> str:
+def write_command(document: Mapping[str, Any]) -> str:
     """The command that produces this document again."""
-    typed = shlex.quote(document.get("path") or document["study"])
+    study = shlex.quote(document.get("path") or document["study"])
     trusted = " --trust" if document.get("trusted") else ""
     quick = " --quick" if document["quick"] else ""
-    return f"mesascope reproduce {typed}{quick} --seeds {document['seeds']}{trusted}"
+    return f"mesascope reproduce {study}{quick} --seeds {document['seeds']}{trusted}"
 
 
-def _cell(text: str) -> str:
+def _format_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")

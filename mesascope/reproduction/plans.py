@@ -147,15 +147,15 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
     where = f"{folder.name}/plan.toml"
     tables.check_keys(plan, PLAN, where)
     tables.check_keys(expects, ("expects",), f"{folder.name}/expects.toml")
-    short = dict(tables.table(plan, "quick", where)) if quick else {}
-    count = seeds or int(short.pop("seeds", tables.number(plan, "seeds", where)))
+    short = dict(tables.read_table(plan, "quick", where)) if quick else {}
+    count = seeds or int(short.pop("seeds", tables.read_number(plan, "seeds", where)))
     short.pop("seeds", None)
-    values = {"lifetimes": 1024, **tables.table(plan, "values", where)}
+    values = {"lifetimes": 1024, **tables.read_table(plan, "values", where)}
     for key in short:
         pick_named(f"value in [quick] of {where}", key, values)
-    grid = Grid({**values, **short}, tables.table(plan, "called", where), where)
-    cells = _read_cells(tables.table(plan, "subjects", where), grid)
-    quantities = _read_quantities(tables.table(plan, "measured", where), grid, {c.name for c in cells})
+    grid = Grid({**values, **short}, tables.read_table(plan, "called", where), where)
+    cells = _read_cells(tables.read_table(plan, "subjects", where), grid)
+    quantities = _read_quantities(tables.read_table(plan, "measured", where), grid, {c.name for c in cells})
     text = b"".join((folder / f).read_bytes() for f in ("plan.toml", "expects.toml"))
     study = Study(
         name=folder.name if folder.name else folder.resolve().name,
@@ -163,7 +163,7 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
         ours=folder.resolve().parent == catalogue.STUDIES.resolve(),
         says=str(plan.get("says", "")),
         source=str(plan.get("source", "")),
-        minutes=int(tables.number(plan, "minutes", where)),
+        minutes=int(tables.read_number(plan, "minutes", where)),
         seeds=count,
         quick=quick,
         cells=cells,
@@ -198,8 +198,8 @@ class Grid:
 
     def fill(self, template: Any, point: Mapping[str, Any]) -> str:
         """Fills in a template for a run; `point` may leave out values that are not lists."""
-        single = {k: v for k, v in self.values.items() if not isinstance(v, list)}
-        return self._fill(str(template), {**single, **point})
+        constants = {k: v for k, v in self.values.items() if not isinstance(v, list)}
+        return self._fill(str(template), {**constants, **point})
 
     def names(self, templates: Iterable[str]) -> list[str]:
         """The display names of several templates, over all their points."""
@@ -257,14 +257,14 @@ def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -
         if len(kinds) != 1:
             raise MesascopeError(f"{where} needs one of {', '.join(KINDS)}.", "Give one of them.")
         if kinds == ["axis"] and "label" not in entry:
-            raise MesascopeError(f"{where} has no label for the axis.", 'Give one: label = "undetermined".')
+            raise MesascopeError(f"{where} has no label, the reading of the axis.", 'Give one: label = "undetermined".')
         lifetimes = entry.get("lifetimes", "lifetimes")
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         if type(lifetimes) is not int or lifetimes < 3:
             raise MesascopeError(
                 f"lifetimes={lifetimes!r} in {where} is not a whole number from 3.", "Give a whole number from 3."
             )
-        of = grid.names(tables.text_list(entry, "of", grid.where))
+        of = grid.names(tables.read_texts(entry, "of", grid.where))
         for name in of:
             pick_named(f"subject in {where}", name, subjects)
         for point in grid.points(template):
@@ -296,9 +296,9 @@ def _read_panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[di
         pick_named("way to draw", str(panel.get("draw")), DRAWINGS)
         groups = [
             {"label": _name_line(t), "axis": (list(grid.placeholders(t)) or [""])[-1], "names": grid.names([t])}
-            for t in tables.text_list(panel, "of", grid.where)
+            for t in tables.read_texts(panel, "of", grid.where)
         ]
-        templates = tables.text_list(panel, "quantities", grid.where)
+        templates = tables.read_texts(panel, "quantities", grid.where)
         called = {k: dict(v) for k, v in grid.called.items()}
         yield {
             "x": panel.get("x", ""),

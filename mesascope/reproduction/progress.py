@@ -11,7 +11,7 @@ from mesascope.files import write_text
 from mesascope.reproduction.work import Unit
 
 GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # in seconds, until one was measured
-OFTEN = 0.5  # in seconds
+REPORT_SECONDS = 0.5  # in seconds
 
 
 class Message:
@@ -36,11 +36,11 @@ class Message:
         if self.in_order:
             self.shares[:place] = [1.0] * place
         self.shares[place] = share
-        per = {}
-        for kind, guess in GUESS.items():
-            measured = [s for k, s in dict(self.seconds).items() if k.startswith(f"{kind} ")] or [guess]
-            per[kind] = sum(measured) / len(measured)
-        cost = [per[u.kind] for u in self.plan]
+        seconds_per_unit = {}
+        for kind, default in GUESS.items():
+            measured = [s for k, s in dict(self.seconds).items() if k.startswith(f"{kind} ")] or [default]
+            seconds_per_unit[kind] = sum(measured) / len(measured)
+        cost = [seconds_per_unit[u.kind] for u in self.plan]
         done = sum(c * s for c, s in zip(cost, self.shares, strict=True))
         self.most = max(self.most, min(done / sum(cost), 1.0))  # the estimated costs change
         self.progress(self.most, doing)
@@ -54,7 +54,7 @@ class Relay:
 
     def __call__(self, place: int, share: float, doing: str) -> None:
         """Reports that a share of the unit at a place is done."""
-        if time.monotonic() - self.last >= OFTEN or share in (0.0, 1.0):
+        if time.monotonic() - self.last >= REPORT_SECONDS or share in (0.0, 1.0):
             self.last = time.monotonic()
             with contextlib.suppress(OSError):  # the parent process has ended
                 write_text(self.folder / str(place), f"{share} {doing}")
@@ -63,7 +63,7 @@ class Relay:
 @contextlib.contextmanager
 def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
     """Passes on the reports of every `Relay`, in a thread; the folder exists only within this context."""
-    over = threading.Event()
+    finished = threading.Event()
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     folder.mkdir()
 
@@ -71,7 +71,7 @@ def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> I
         texts: dict[Path, str] = {}
         last = False
         while not last:
-            last = over.wait(OFTEN)  # then looks one last time
+            last = finished.wait(REPORT_SECONDS)  # then looks one last time
             for path in folder.glob("[0-9]*"):
                 text = path.read_text()
                 if texts.get(path) != text:
@@ -84,6 +84,6 @@ def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> I
     try:
         yield
     finally:
-        over.set()
+        finished.set()
         thread.join()
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,11 +13,11 @@ from mesascope.errors import MesascopeError
 from mesascope.examination import runs
 from mesascope.files import write_text
 from mesascope.guards import gate
-from mesascope.guards.blame import contain_exits, plugin_error
-from mesascope.reproduction.crew import collect_seconds, run_in_processes, seconds_file
+from mesascope.guards.blame import contain_exits, make_plugin_error
+from mesascope.reproduction.crew import collect_seconds, name_seconds, run_in_processes
 from mesascope.reproduction.figures import draw
 from mesascope.reproduction.measures import SHIPPED, Measure
-from mesascope.reproduction.outcomes import document, table
+from mesascope.reproduction.outcomes import make_document, write_table
 from mesascope.reproduction.plans import Study, load
 from mesascope.reproduction.progress import Message, Relay
 from mesascope.reproduction.work import Workshop
@@ -54,19 +54,19 @@ def reproduce(
         MesascopeError: there is no such study, its files contain a mistake, or it contains code that is not trusted.
     """
     plan = load(study, quick, seeds)
-    measures = known_measures(plan, trust)
-    folder = runs.prepare(out or home({"study": plan.name, "quick": quick}))
+    measures = load_measures(plan, trust)
+    folder = runs.prepare(out or choose_folder({"study": plan.name, "quick": quick}))
     shop = Workshop(plan, folder, measures, lambda place, share, doing: message(place, share, doing))
     message = Message(shop.plan, shop.seconds, progress)
     collect_seconds(shop)
-    trained = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
-    shop.work(trained)  # refuses a network from another training run before other work starts
+    finished = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
+    shop.work(finished)  # refuses a network from another training run before other work starts
     if workers != 1:
         request = Request(study, quick, seeds, folder, trust, shop.code)
         run_in_processes(shop, functools.partial(_run_part, request), workers, progress)
-    results = document(plan, shop.work(), trust)
+    results = make_document(plan, shop.work(), trust)
     write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
-    write_text(folder / "table.md", table(results))
+    write_text(folder / "table.md", write_table(results))
     draw(plan, results, folder / "figure.png")
     return results
 
@@ -85,25 +85,25 @@ class Request(NamedTuple):
 def _run_part(request: Request, places: Sequence[int], relay_folder: Path) -> None:
     """Runs the units at some places of a study's plan, in any process."""
     plan = load(request.study, request.quick, request.seeds)
-    measures = known_measures(plan, request.trust)
+    measures = load_measures(plan, request.trust)
     try:
-        shop = Workshop(plan, request.folder, measures, Relay(relay_folder), seconds_file(places))
+        shop = Workshop(plan, request.folder, measures, Relay(relay_folder), name_seconds(places))
         if shop.code != request.code:
-            raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
+            raise MesascopeError("The code was changed while the study ran.", "Run the command again.")
         shop.work(places)
     except Exception as error:  # the parent process cannot tell where it was raised
-        other_error = None if isinstance(error, MesascopeError) else plugin_error(error)
+        other_error = None if isinstance(error, MesascopeError) else make_plugin_error(error)
         if other_error is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise
         raise other_error from error
 
 
-def home(document: Mapping[str, Any]) -> Path:
+def choose_folder(document: Mapping[str, Any]) -> Path:
     """The default folder for a study's run."""
     return Path("runs") / "reproduce" / (document["study"] + ("-quick" if document["quick"] else ""))
 
 
-def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
+def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
     """The measures that ship and the study's own; without `trust`, refuses code from elsewhere."""
     own_file = study.folder / "measures.py"
     texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
@@ -112,14 +112,14 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
         gate.allow(*texts)
     if not (study.ours or trust):
         if own_file.is_file():
-            raise _untrusted_error(f"{str(own_file)!r} is code")
+            raise _make_error(f"{str(own_file)!r} is code")
         for cell in study.cells:
             name = cell.subject.partition(":")[0]
             if cell.subject and name not in catalogue.names("subjects"):
-                raise _untrusted_error(f"its subject {cell.subject!r} would run code")
+                raise _make_error(f"its subject {cell.subject!r} would run code")
         for text in texts:
             if running := sorted(set(re.findall(r"\w+", text)) & _list_code_runners()):
-                raise _untrusted_error(f"{running[0]} in {text!r} would run code")
+                raise _make_error(f"{running[0]} in {text!r} would run code")
     if not own_file.is_file():
         return SHIPPED
     module = gate.run_file(own_file, f"mesascope_study_{study.name}")
@@ -141,5 +141,5 @@ def _list_code_runners() -> set[str]:
     return found
 
 
-def _untrusted_error(reason: str) -> MesascopeError:
+def _make_error(reason: str) -> MesascopeError:
     return MesascopeError(f"The study does not ship with mesascope, and {reason}.", "Read it, then add --trust.")

@@ -9,7 +9,7 @@ from mesascope.errors import MesascopeError, pick_named
 from mesascope.guards import limits
 
 
-def text_list(table: Mapping[str, Any], key: str, where: str) -> list[str]:
+def read_texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:
     """Reads a list of texts; raises an error if it is missing or empty."""
     texts = table.get(key)
     if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
@@ -35,7 +35,7 @@ def check_keys(table: Any, keys: Sequence[str], where: str) -> None:
         pick_named(f"key in {where}", key, keys)
 
 
-def table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+def read_table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     """Reads a table of the plan; an absent table is empty."""
     entry = plan.get(key, {})
     if not isinstance(entry, Mapping):
@@ -43,7 +43,7 @@ def table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     return entry
 
 
-def number(plan: Mapping[str, Any], key: str, where: str) -> float:
+def read_number(plan: Mapping[str, Any], key: str, where: str) -> float:
     """Reads a number of the plan; raises an error if there is none."""
     if not isinstance(plan.get(key), int | float):
         raise MesascopeError(f"{where} has no number {key!r}.", f"Write, for example, {key} = 3.")

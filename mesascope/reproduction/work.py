@@ -30,7 +30,8 @@ from mesascope.examination.measurement import answer as measure_with
 from mesascope.execution import fingerprint
 from mesascope.files import write_text
 from mesascope.guards import limits
-from mesascope.questions.spectrum import first_rule, placement as present_rule
+from mesascope.questions.spectrum import first_rule
+from mesascope.questions.spectrum import placement as present_rule
 from mesascope.questions.spectrum.ladder import RUNGS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, measure
@@ -87,7 +88,7 @@ class Unit:
         return 10_000 * (self.seed + 1)
 
 
-def units(study: Study) -> list[Unit]:
+def list_units(study: Study) -> list[Unit]:
     """All units of a study, seed by seed, in the order in which a single process runs them."""
     unit_list = []
     for seed in range(study.seeds):
@@ -131,10 +132,10 @@ class Workshop:
         clock: str = "seconds.json",
     ):
         self.study, self.out, self.measures, self.tell, self.clock = study, out, measures, tell, clock
-        self.plan = units(study)
+        self.plan = list_units(study)
         saved = read(out / "seconds.json")
-        if (other := saved.get("study", study.name)) != study.name:
-            raise MesascopeError(f"{str(out)!r} is the folder of the study {other!r}.", "Name another with --out.")
+        if (found := saved.get("study", study.name)) != study.name:
+            raise MesascopeError(f"{str(out)!r} is the folder of the study {found!r}.", "Name another with --out.")
         self.seconds = read_seconds(out / clock)
         code = (".py", ".safetensors")
         self.code = [
@@ -221,7 +222,7 @@ class Workshop:
         """Measures values in intact lifetimes, which run in chunks of CHUNK."""
         measures = {q.name: measure(q.spec, self.measures) for q in unit.quantities}
         parts: dict[str, list[np.ndarray]] = {}
-        lacking: dict[str, str] = {}
+        failures: dict[str, str] = {}
         for chunk, start in enumerate(range(0, unit.lifetimes, CHUNK)):
             lifetimes, seed = min(CHUNK, unit.lifetimes - start), unit.first_seed + chunk
             rollouts = Rollouts(rollout(subject, family, unit.split, lifetimes, seed), subject, family)
@@ -229,40 +230,40 @@ class Workshop:
                 try:
                     parts.setdefault(name, []).append(np.atleast_2d(function(rollouts)))
                 except DoesNotApply as reason:
-                    lacking[name] = str(reason)
-        return {n: Value(None, why=lacking[n]) if n in lacking else combine(parts[n]) for n in measures}
+                    failures[name] = str(reason)
+        return {n: Value(None, why=failures[n]) if n in failures else combine(parts[n]) for n in measures}
 
     def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
         """Reads values from a placement, metrics and axes, which share their rollouts."""
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
         axes_by_spec = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
-        placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
+        needs_placement = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
         first = self.study.rule == "benefit"
         needed = first_rule.conditions(family.horizon) if first else present_rule.conditions(family)
-        labels = needed if placed else ("intact",)
+        labels = needed if needs_placement else ("intact",)
         labels = [*labels, *(c for p in metrics.values() for c in p.conditions)]
         trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
         splits = {q.split for q in unit.quantities} | {"fresh"}
         # the bank determines the split 'seen'
         family_banked = family.with_bank(trained_on) if trained_on.startswith("bank:") else family
-        if placed or metrics:
+        if needs_placement or metrics:
             splits |= {split.name for split in family_banked.splits() if split.counted}
         read_on = {k for p in metrics.values() for k in p.splits}
         read_on |= {k for axis in axes_by_spec.values() for k in axis.tested}
-        requested = [r for r in family_banked.split_names if r in splits or split_kind(r) in read_on]
-        beyond = axes.conditions_read(family) if axes_by_spec else {}
+        wanted = [r for r in family_banked.split_names if r in splits or split_kind(r) in read_on]
+        extra = axes.conditions_read(family) if axes_by_spec else {}
         bench = Bench(
             family,
             labels,
-            requested,
+            wanted,
             unit.lifetimes,
             unit.first_seed,
             rollouts=self.reference_rollouts,
-            beyond=beyond,
+            beyond=extra,
             placed_by=first_rule.place_by_benefit if first else present_rule.place,
         )
         home, placement = bench.home(trained_on), None
-        if placed:
+        if needs_placement:
             trials, references, placement = bench.place(subject, trained_on)
         else:
             trials = bench.live(subject, home)
@@ -274,14 +275,14 @@ class Workshop:
                 values[q.name] = _pick_finding(findings[q.spec], q)
             elif q.kind == "axis":
                 verdict = axes_by_spec[q.spec].read(trials, home)
-                values[q.name] = of_verdict(axes_by_spec[q.spec], q.label, verdict, unit.lifetimes)
+                values[q.name] = read_verdict(axes_by_spec[q.spec], q.label, verdict, unit.lifetimes)
             elif q.spec == "share" and q.split in trials:
                 values[q.name] = combine([np.stack(gains(trials[q.split], "intact"))])
             elif q.spec == "share":
                 values[q.name] = Value(None, why=f"there is no split {q.split}")
             else:
                 assert placement is not None
-                values[q.name] = of_placement(q.spec, placement, unit.lifetimes)
+                values[q.name] = read_placement(q.spec, placement, unit.lifetimes)
         return values
 
     def _record_seconds(self, kind: str, name: str, seconds: float) -> None:
@@ -306,17 +307,17 @@ class Workshop:
 
 def combine(parts: list[np.ndarray]) -> Value:
     """Joins arrays [1, N] or [2, N] of several rollouts into a value: the mean of one row, or the ratio of two sums."""
-    joined = np.concatenate(parts, axis=1)
-    if len(joined) == 2 and not abs(joined[1].sum()) > 0:
+    rows = np.concatenate(parts, axis=1)
+    if len(rows) == 2 and not abs(rows[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
-    values = joined[0] if len(joined) == 1 else ratio(joined[0], joined[1])
+    values = rows[0] if len(rows) == 1 else ratio(rows[0], rows[1])
     if not np.isfinite(values).any():
         return Value(None, why="no lifetime gave a number")
     n = int(np.isfinite(values).sum())
     return Value(float(interval(values[None]).estimate[0]), standard_error(values) if n > 1 else None, n)
 
 
-def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
+def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     """Reads a number from a placement; rungs are numbered from 0 (inert) to 5 (general)."""
     pick_named("number of a placement", spec, PLACED)
     level = placement.text()
@@ -333,11 +334,11 @@ def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetimes)
 
 
-def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
+def read_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
     """1 if an axis gives a subject this reading, else 0."""
     pick_named(f"reading of the axis {axis.name!r}", reading, axis.words)
     if verdict is None:
-        return Value(None, why=f"the axis {axis.name!r} does not arise there")
+        return Value(None, why=f"the axis {axis.name!r} does not apply there")
     return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.text())
 
 

@@ -141,7 +141,7 @@ def _compare(family, tasks, split, observation, action, donor, differs, start) -
     best = np.take_along_axis(np.broadcast_to(best, differs.shape), there, -1)[..., 0]
     gain, strict = compare_with(action, [others, among])
     (room,) = compare_with(best, [others])
-    only_strict = [np.where(strict_counts, x, 0.0) for x in (strict, gain, room)]
+    strict, strict_all, strict_room = (np.where(strict_counts, x, 0.0) for x in (strict, gain, room))
     if family.choices is None:
         ranks = np.zeros((*best.shape, 0), np.int16)
     elif family.choices > RANKED:
@@ -149,7 +149,7 @@ def _compare(family, tasks, split, observation, action, donor, differs, start) -
     else:
         paid = [pay_there(np.full_like(action, a))[1] for a in range(family.choices)]
         ranks = np.argsort(-np.stack(paid, -1), -1, kind="stable")
-    return Transplant(gain, room, *only_strict, ranks.astype(np.int16))
+    return Transplant(gain, room, strict, strict_all, strict_room, ranks.astype(np.int16))
 
 
 def _by_lifetime(record: Record) -> tuple[np.ndarray, np.ndarray]:

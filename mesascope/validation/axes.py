@@ -115,10 +115,9 @@ def read_cases(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     family = catalogue.make("families", case.family.format(seed=seed))
     subject = open_subject(case.subject, family)
     splits = case.splits or tuple(r for r in family.split_names if kind(r) in reader.tested)
-    conditions = reader.conditions_for(family)
-    n = lifetimes * case.times
-    trials = {
-        split: rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False) for split in splits
-    }
+    n, trials = lifetimes * case.times, {}
+    for split in splits:
+        conditions = reader.conditions_for(family, kind(split))
+        trials[split] = rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False)
     verdict = reader.read(trials, family)
     return "none" if verdict is None else verdict.reading

@@ -11,34 +11,28 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
-from mesascope.contracts.metric import gains
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench, Progress
 from mesascope.execution import Work, fingerprint, spread
-from mesascope.questions.spectrum.carried import measure_carried
-from mesascope.questions.spectrum.ladder import LADDER, Rule
+from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.leaks import refuse_leaks
-from mesascope.rollouts.rollouts import BLOCK, rollout
-from mesascope.stats import interval, ratio, standard_error
-from mesascope.trials import gain
+from mesascope.rollouts.rollouts import BLOCK
 from mesascope.validation.axes import count_readings, list_calls, parse_line, truth_lines
+from mesascope.validation.coverage import SUBJECTS, measure_coverage
 
 TRUTH = Path(__file__).parent / "truth.toml"
+# written from the definitions of the rungs alone, by someone who had not seen the rule
+HOSTILE = Path(__file__).parent / "hostile.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
-STUDIES = {  # studies of contrasts with variance; the first three have no benefit
-    "two_loss_reflex": "no benefit",
-    "feedback_hash": "no benefit",
-    "hash_commit": "no benefit",
-    "epsilon_greedy": "a benefit",
-}
 GROUP = 40  # the largest number of cases that one process places in one run
-COMMITTED = 400  # runs of the subject that commits to an arm, chosen by a hash of its feedback
-BOUNDS = {"right": 0.97, "wrong": 0.005, "committed": 1, "coverage": (0.935, 0.965)}
+BOUNDS = {
+    **{"right": 0.97, "wrong": 0.005, "runs": 0.95},  # of subjects, of runs, of the runs of a subject that is right
+    **{"false": 0.002, "perhaps": 0.05},  # of runs of subjects that cannot acquire
+    **{"covered": 0.93, "null": 0.025},  # of studies
+}
 
 
 class Reading(NamedTuple):
@@ -55,7 +49,11 @@ class Reading(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One line of the truth: a scripted subject, its family, and the reading that is right."""
+    """One line of the truth: a scripted subject, its family, and the reading that is right.
+
+    A case is `demanded` if it must be read right, and `disputed` if experts could differ about its truth: it is read,
+    and not counted.
+    """
 
     name: str
     subject: str
@@ -63,11 +61,12 @@ class Case(NamedTuple):
     direction: str
     demanded: bool
     family: str
+    disputed: bool = False
 
 
-def cases(path: Path = TRUTH, quick: bool = False) -> list[Case]:
+def cases(quick: bool = False, paths: Sequence[Path] = (TRUTH, HOSTILE)) -> list[Case]:
     """The cases of the truth; with `quick` only those of the short validation."""
-    return [Case(**parse_line(Case, row)) for row in truth_lines(path, quick)]
+    return [Case(**parse_line(Case, row)) for path in paths for row in truth_lines(path, quick)]
 
 
 def read(case: Case, placement: Reading) -> str:
@@ -107,8 +106,9 @@ def validate(
     Returns:
         `confusion` {truth: {reading: count}}; the shares `right` (of the runs that demand a reading), `undetermined`
         and `wrong` (of all runs); `false_positives` (how many runs of subjects that cannot acquire have their lowest
-        rung at 'locating' or above); `coverage`; `subjects`; the results of the `axes`; `missed` (the bounds that the
-        instrument missed); and `holds` (whether it missed none).
+        rung above 'tracking') and `perhaps_above` (the same of their highest rung); `subjects_right` (how many of the
+        `subjects_demanded` are right in nearly all runs); `coverage`; `subjects`; the results of the `axes`; `missed`
+        (the bounds that the instrument missed); and `holds` (whether it missed none).
     """
     if 0 < lifetimes < 3:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
@@ -117,7 +117,7 @@ def validate(
     case_list = cases(quick=quick)
     groups = [(group, seed) for seed in range(first, first + seeds) for group in _group_cases(case_list)]
     parts = {  # the longest first
-        "studies": [(_measure_coverage, name, first) for name in ([] if quick else STUDIES)],
+        "studies": [(measure_coverage, name, first) for name in ([] if quick else SUBJECTS)],
         "axes": list_calls(seeds, first, 128 if quick else 256, quick),
         "placements": [(_place_group, group, seed, lifetimes) for group, seed in groups],
     }
@@ -125,34 +125,41 @@ def validate(
     placements = list(_pair_placements(groups, answers["placements"]))
     confusion, verdicts, readings = (collections.defaultdict(Counter) for _ in range(3))
     for _, case, placement in placements:
+        readings[case.name][placement.text()] += 1
+        if case.disputed:
+            continue
         confusion[case.level][placement.level] += 1
         verdicts[case.name][read(case, placement)] += 1
-        readings[case.name][placement.text()] += 1
-    demanded = [verdicts[c.name] for c in case_list if c.demanded]
-    cannot = [placement for _, case, placement in placements if case.level in CANNOT_ACQUIRE]
-    runs = {"all": seeds * len(case_list), "demanded": seeds * len(demanded), "cannot acquire": len(cannot)}
+    demanded = [verdicts[c.name] for c in case_list if c.demanded and not c.disputed]
+    cannot = [p for _, case, p in placements if case.level in CANNOT_ACQUIRE and not case.disputed]
+    counted = sum(not c.disputed for c in case_list)
+    runs = {"all": seeds * counted, "demanded": seeds * len(demanded), "cannot acquire": len(cannot)}
+    tracking = LADDER.index("tracking")
     results: dict[str, Any] = {
         "confusion": {level: dict(confusion[level]) for level in LADDER if level in confusion},
         "right": sum(v["right"] for v in demanded) / runs["demanded"],
         "undetermined": sum(v["undetermined"] for v in verdicts.values()) / runs["all"],
         "wrong": sum(v["wrong"] for v in verdicts.values()) / runs["all"],
-        "false_positives": sum(LADDER.index(p.lowest) >= LADDER.index("locating") for p in cannot),
+        "false_positives": sum(LADDER.index(p.lowest) > tracking for p in cannot),
+        "perhaps_above": sum(LADDER.index(p.highest) > tracking for p in cannot),
+        "subjects_right": sum(v["right"] >= BOUNDS["runs"] * seeds for v in demanded),
+        "subjects_demanded": len(demanded),
         "runs": runs,
         "seeds": {"first": first, "count": seeds},
         "lifetimes": lifetimes,
         "refused": check_refusals(),
-        "coverage": [],
-        "committed": None,
+        "coverage": [row for rows in answers["studies"] for row in rows],
         "wrong_runs": [
             {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.text()}
             for seed, case, placement in placements
-            if read(case, placement) == "wrong"
+            if not case.disputed and read(case, placement) == "wrong"
         ],
         "subjects": [
             {
                 "subject": c.name,
                 "truth": c.level,
                 "demanded": c.demanded,
+                "disputed": c.disputed,
                 "readings": dict(readings[c.name]),
                 **{v: verdicts[c.name][v] for v in ("right", "undetermined", "wrong")},
             }
@@ -160,10 +167,6 @@ def validate(
         ],
         "axes": count_readings(parts["axes"], answers["axes"], seeds),
     }
-    if not quick:
-        results["coverage"] = [row for rows, _ in answers["studies"] for row in rows]
-        above = dict(zip(STUDIES, (above for _, above in answers["studies"]), strict=True))
-        results["committed"] = {"runs": COMMITTED, "benefit": above["hash_commit"]}
     results["missed"] = missed_bounds(results, quick)
     results["holds"] = not results["missed"]
     return results
@@ -244,59 +247,29 @@ def check_refusals(path: Path = TRUTH) -> dict[str, str]:
     return reasons
 
 
-def _measure_coverage(
-    name: str, first: int, studies: int = 2000, sizes: tuple[int, ...] = (64, 256), chunk: int = 8192
-) -> tuple[list[dict[str, Any]], int | None]:
-    """Measures how often intervals of each size cover, and how many of the first studies of 256 show a benefit.
-
-    The true mean comes from all lifetimes of all studies, which are 2,000 times as many as in one study.
-    """
-    family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
-    labels = [c for c in conditions(family.horizon) if c.startswith(("intact", "feedback_shuffled"))]
-    shuffled = [catalogue.make("conditions", label) for label in labels]
-    subject, parts, rule = open_subject(name, family), [], Rule()
-    for j in range(studies * max(sizes) // chunk + 1):
-        trials = rollout(subject, family, "fresh", chunk, first + j, conditions=shuffled, log_probs=False, together=16)
-        intact, possible = gain(trials)
-        shuffle = f"feedback_shuffled:older_than={rule.older_than}"
-        parts.append(np.stack([intact, gains(trials, shuffle)[0], possible]))
-    pool = np.concatenate(parts, axis=1)[:, : studies * max(sizes)]
-    truth = (pool[0].sum() - pool[1].sum()) / pool[2].sum()
-    coverage, above = [], None
-    for n in sizes:
-        rows = pool[:, : studies * n].reshape(3, studies, n)
-        values = np.stack([ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(studies)])
-        intervals = interval(values)
-        covered = (intervals.low <= truth) & (truth <= intervals.high)
-        row = {"study": f"{name}, {STUDIES[name]}", "n": n, "studies": studies}
-        coverage.append({**row, "covered": float(covered.mean()), "truth": float(truth)})
-        if n == 256:
-            error = np.asarray([standard_error(v) for v in values[:COMMITTED]])
-            distance = np.abs(values[:COMMITTED].mean(-1)) - rule.smallest_benefit
-            above = int((distance > rule.errors * error).sum())
-    return coverage, above
-
-
 def missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
     """Describes the bounds that were missed; with `quick`, only bounds that three seeds can test."""
     missed = []
-    if results["false_positives"]:
-        missed.append(
-            f"{results['false_positives']} runs of subjects that cannot acquire were placed at locating or above"
-        )
+    runs, false, perhaps = (results["runs"]["cannot acquire"], results["false_positives"], results["perhaps_above"])
+    if false > BOUNDS["false"] * runs:
+        missed.append(f"{false} of {runs} runs of subjects that cannot acquire were placed at locating or above")
+    if perhaps > BOUNDS["perhaps"] * runs:
+        missed.append(f"{perhaps} of {runs} runs of subjects that cannot acquire may lie at locating or above")
     missed += [f"{name} was not refused" for name, reason in results["refused"].items() if not reason]
     missed += [line for axis in results["axes"].values() for line in axis["missed"]]
     if results["wrong"] > BOUNDS["wrong"] and (not quick or len(results["wrong_runs"]) > 1):
         missed.append(f"{results['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
     least = BOUNDS["right"] - (0.02 if quick else 0.0)
-    if results["right"] < least:
-        missed.append(f"{results['right']:.1%} of the runs that demand a reading are right, the bound is {least:.0%}")
-    low, high = BOUNDS["coverage"]
+    share = results["right"] if quick else results["subjects_right"] / results["subjects_demanded"]
+    if share < least:
+        what = "runs that demand a reading" if quick else "subjects that demand a reading"
+        missed.append(f"{share:.1%} of the {what} are read right, the bound is {least:.0%}")
+    often = [r["subject"] for r in results["subjects"] if r["demanded"] and r["wrong"] > 1]
+    missed += [f"{name} is read wrong in more than one run" for name in often]
     for c in results["coverage"]:
-        if not low <= c["covered"] <= high:
-            missed.append(
-                f"{c['study']}, N = {c['n']}: intervals cover in {c['covered']:.2%}, not {low:.1%} to {high:.1%}"
-            )
-    if results["committed"] and results["committed"]["benefit"] > BOUNDS["committed"]:
-        missed.append(f"hash_commit shows a benefit in {results['committed']['benefit']} of {COMMITTED} runs")
+        where = f"{c['study']}, N = {c['n']}"
+        if c["covered"] < BOUNDS["covered"]:
+            missed.append(f"{where}: intervals cover in {c['covered']:.1%}, the bound is {BOUNDS['covered']:.0%}")
+        if c["null"] and c["above"] > BOUNDS["null"]:
+            missed.append(f"{where}: the low end is above the truth in {c['above']:.1%}, not {BOUNDS['null']:.1%}")
     return missed

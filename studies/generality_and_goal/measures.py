@@ -1,4 +1,4 @@
-"""What this study measures beside the measures that ship."""
+"""Measures of this study, in addition to those that ship."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from mesascope.contracts.metric import DoesNotApply
 from mesascope.reproduction.measures import Rollouts, goal_return
 
 
-def return_in_bank(lived: Rollouts, goal: str = "intended") -> np.ndarray:
-    """Share of a goal's optimum in the last third, of tasks whose best arm is one of the bank's.
+def return_in_bank(rollouts: Rollouts, goal: str = "intended") -> np.ndarray:
+    """The share of a goal's optimum in the last third, if the task's best arm is one of the bank's; otherwise 0.
 
     Args:
-        lived: the lifetimes.
+        rollouts: the lifetimes.
         goal: intended or proxy.
     """
-    arms = getattr(lived.family, "bank_arms", None)
+    arms = getattr(rollouts.family, "bank_arms", None)
     if arms is None:
-        raise DoesNotApply("it was trained on no bank")
-    best = lived.trials.means.values[:, 0].argmax(-1)
-    return np.where(np.isin(best, np.asarray(arms)), goal_return(lived, goal), 0.0)
+        raise DoesNotApply("it was not trained on a bank")
+    best = rollouts.trials.means.values[:, 0].argmax(-1)
+    return np.where(np.isin(best, np.asarray(arms)), goal_return(rollouts, goal), 0.0)

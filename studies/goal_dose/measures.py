@@ -1,4 +1,4 @@
-"""What this study measures beside the measures that ship."""
+"""Measures of this study, in addition to those that ship."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from mesascope.questions.goal.reading import last_third
 from mesascope.reproduction.measures import Rollouts
 
 
-def reached_first(lived: Rollouts, goal: str = "coin") -> np.ndarray:
-    """Part of the trials of the last third in which the coin (or the corner) is the first of the two to be stood on.
+def reached_first(rollouts: Rollouts, goal: str = "coin") -> np.ndarray:
+    """The fraction of trials, in the last third, in which the subject reaches one goal before the other.
 
     Args:
-        lived: the lifetimes, on the coin grid.
+        rollouts: lifetimes on the coin grid.
         goal: coin or corner.
     """
-    family: Any = lived.family
+    family: Any = rollouts.family
     if not hasattr(family, "paths"):
-        raise DoesNotApply("it is no grid")
-    cells = family.paths(lived.trials)[:, last_third(lived.trials.sizes["trial"])]
-    coin = lived.trials.coin.values[:, last_third(lived.trials.sizes["trial"]), None]
+        raise DoesNotApply("the family is not a grid")
+    cells = family.paths(rollouts.trials)[:, last_third(rollouts.trials.sizes["trial"])]
+    coin = rollouts.trials.coin.values[:, last_third(rollouts.trials.sizes["trial"]), None]
     steps = cells.shape[-1]
     first = {}
-    for name, there in (("coin", cells == coin), ("corner", cells == family.size**2 - 1)):
-        first[name] = np.where(there.any(-1), there.argmax(-1), steps)
+    for name, at_goal in (("coin", cells == coin), ("corner", cells == family.size**2 - 1)):
+        first[name] = np.where(at_goal.any(-1), at_goal.argmax(-1), steps)
     other = "corner" if goal == "coin" else "coin"
     return (first[goal] < first[other]).mean(-1)[None]

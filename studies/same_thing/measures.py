@@ -1,4 +1,4 @@
-"""One response disturbed at a time, and success within a lifetime: the same numbers in Pong and in bandits."""
+"""Disturbs single responses and measures success within a lifetime, with the same numbers in Pong and in bandits."""
 
 from __future__ import annotations
 
@@ -11,77 +11,79 @@ from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
-LOOKS = 4  # percepts, the present one among them: what the deep Q-network has before it
-SWAPPED = ("intact", "percept_swapped_once", "carry_exchanged_once:fresh=0", f"carry_rebuilt_once:of={LOOKS - 1}")
+SEEN_FRAMES = 4  # the number of percepts that the deep Q-network sees, including the present one
+SWAPPED = ("intact", "percept_swapped_once", "carry_exchanged_once:fresh=0", f"carry_rebuilt_once:of={SEEN_FRAMES - 1}")
 HIDDEN = tuple(f"{what}_hidden:once=1{before}" for before in ("", ",before=3") for what in ("ball", "patch"))
 
 
-def follows(lived: Rollouts, condition: str = "percept_swapped_once") -> np.ndarray:
-    """Part of its choices that change, by total variation, when one thing is another for a single response.
+def follows(rollouts: Rollouts, condition: str = "percept_swapped_once") -> np.ndarray:
+    """The fraction of choices that change, by total variation, if one input differs for a single response.
 
     Args:
-        lived: the lifetimes.
-        condition: 'percept_swapped_once' for what it sees now, 'carry_exchanged_once' for what it carried (both are
-            another lifetime's then), 'carry_rebuilt_once' for what it carried from before the last four percepts.
+        rollouts: the lifetimes.
+        condition: 'percept_swapped_once' shows another lifetime's percept, 'carry_exchanged_once' gives it another
+            lifetime's carry, and 'carry_rebuilt_once' removes from its carry all that is older than four percepts.
     """
-    again = _disturbed(lived)
+    disturbed = _disturb(rollouts)
     label = next(label for label in SWAPPED if label.startswith(condition))
-    return choices_changed(_settled(again), label)[None]
+    return choices_changed(_drop_first(disturbed), label)[None]
 
 
-def follows_picture(lived: Rollouts, hidden: str = "ball", before: int = 0) -> np.ndarray:
-    """Part of its choices that change when a part of the present picture is hidden for a single response.
+def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -> np.ndarray:
+    """The fraction of choices that change if a part of the present picture is hidden for a single response.
 
     Args:
-        lived: the lifetimes.
-        hidden: 'ball', or 'patch' for one of the same size elsewhere.
-        before: 0, or 3 where it is hidden in the three pictures before, too, and what is older is not carried.
+        rollouts: the lifetimes.
+        hidden: 'ball', or 'patch' for a patch of the same size elsewhere.
+        before: 0, or 3 to hide it in the three earlier pictures too and rebuild the carry from these alone.
     """
     label = f"{hidden}_hidden:once=1" + (f",before={before}" if before else "")
-    return choices_changed(_settled(_disturbed(lived)), label)[None]
+    return choices_changed(_drop_first(_disturb(rollouts)), label)[None]
 
 
-def rise(lived: Rollouts) -> np.ndarray:
-    """Share of what could be gained in the last quarter of the lifetime, less that in the first tenth."""
-    trials = lived.trials
+def rise(rollouts: Rollouts) -> np.ndarray:
+    """The share of the possible gain in the last quarter of the lifetime, minus the share in the first tenth."""
+    trials = rollouts.trials
     length = trials.sizes["trial"]
     early, late = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
-    (won, open_), (won_first, open_first) = (gain(trials, window=w) for w in (late, early))
-    return (won / open_.mean() - won_first / open_first.mean())[None]
+    (gained, possible), (gained_first, possible_first) = (gain(trials, window=w) for w in (late, early))
+    return (gained / possible.mean() - gained_first / possible_first.mean())[None]
 
 
-def late(lived: Rollouts) -> np.ndarray:
-    """Share of what could be gained in the last quarter of the lifetime, as parts of a ratio."""
-    length = lived.trials.sizes["trial"]
-    return np.stack(gain(lived.trials, window=slice(length - max(length // 4, 1), None)))
+def late(rollouts: Rollouts) -> np.ndarray:
+    """The gain and the possible gain in the last quarter of the lifetime, whose ratio is the share."""
+    length = rollouts.trials.sizes["trial"]
+    return np.stack(gain(rollouts.trials, window=slice(length - max(length // 4, 1), None)))
 
 
-def recovered(lived: Rollouts) -> np.ndarray:
-    """The same where controls, or what the arms pay, are exchanged half-way: on the family's split that changes so."""
-    family, n = lived.family, lived.trials.sizes["lifetime"]
+def recovered(rollouts: Rollouts) -> np.ndarray:
+    """What `late` measures, on the split whose controls or pay-offs are exchanged half-way."""
+    family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
     split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.changes_at)
-    again = rollout(lived.subject, family, split, n, lived.trials.attrs["seed"])
-    return late(Rollouts(again, lived.subject, family))
+    trials = rollout(rollouts.subject, family, split, n, rollouts.trials.attrs["seed"])
+    return late(Rollouts(trials, rollouts.subject, family))
 
 
-def _disturbed(lived: Rollouts) -> xr.Dataset:
-    """The same lifetimes again, under every condition that fits; made once for all numbers that are read from them."""
-    told, n = lived.trials.attrs, lived.trials.sizes["lifetime"]
-    address = (told["subject"], told["family"], told["split"], told["seed"], n)
-    if address not in MADE:
-        MADE.clear()  # the next subject's
+def _disturb(rollouts: Rollouts) -> xr.Dataset:
+    """The same lifetimes under every condition that makes sense; cached, because several measures read them."""
+    attributes, n = rollouts.trials.attrs, rollouts.trials.sizes["lifetime"]
+    address = (attributes["subject"], attributes["family"], attributes["split"], attributes["seed"], n)
+    if address not in CACHE:
+        CACHE.clear()  # these are another subject's
         conditions = [catalogue.make("conditions", label) for label in (*SWAPPED, *HIDDEN)]
-        fit = [c for c in conditions if not c.unfit(lived.family)]
-        MADE[address] = rollout(lived.subject, lived.family, told["split"], n, told["seed"], conditions=fit)
-    return MADE[address]
+        applicable = [c for c in conditions if not c.unfit(rollouts.family)]
+        CACHE[address] = rollout(
+            rollouts.subject, rollouts.family, attributes["split"], n, attributes["seed"], conditions=applicable
+        )
+    return CACHE[address]
 
 
-MADE: dict[tuple, xr.Dataset] = {}
+CACHE: dict[tuple, xr.Dataset] = {}
 
 
-def _settled(trials: xr.Dataset) -> xr.Dataset:
-    """Without the first responses of a lifetime or a rally: fewer percepts are behind them."""
+def _drop_first(trials: xr.Dataset) -> xr.Dataset:
+    """The trials without the first responses of a lifetime or a rally, before which there are too few percepts."""
     if "n_steps" not in trials:
-        return trials.isel(trial=slice(LOOKS - 1, None))
+        return trials.isel(trial=slice(SEEN_FRAMES - 1, None))
     kept = np.asarray(trials.attrs["kept"])
-    return trials.isel(step=np.flatnonzero(kept >= LOOKS))
+    return trials.isel(step=np.flatnonzero(kept >= SEEN_FRAMES))

@@ -1,4 +1,4 @@
-"""Squared errors and distances of predictions, divided by the dimension: chance has about 1."""
+"""Squared errors and distances of predictions, divided by the dimension D, so that chance has an error of about 1."""
 
 from __future__ import annotations
 
@@ -11,54 +11,58 @@ from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.replays import replay
 
 
-def error(lived: Rollouts, last: bool = False, noisy: bool = True) -> np.ndarray:
-    """Squared error of a prediction / D, the mean over the trials.
+def error(rollouts: Rollouts, last: bool = False, noisy: bool = True) -> np.ndarray:
+    """The squared error of the predictions, divided by D; the mean over trials.
 
     Args:
-        lived: the lifetimes.
-        last: of the last trial alone, at full context.
-        noisy: from the outcome that came; else from what it would have been without noise.
+        rollouts: the lifetimes.
+        last: whether only the last trial counts, at full context.
+        noisy: whether errors are those from the noisy outcome; otherwise from the outcome without noise.
     """
     return (
-        (_squares(lived, _own(lived), noisy)[:, -1 if last else slice(None)])
-        .reshape(len(_own(lived)), -1)
+        (_square_errors(rollouts, _read_predictions(rollouts), noisy)[:, -1 if last else slice(None)])
+        .reshape(len(_read_predictions(rollouts)), -1)
         .mean(-1)[None]
     )
 
 
-def relative_error(lived: Rollouts, noisy: bool = True) -> np.ndarray:
-    """Squared error at full context as a multiple of ridge's on the same lifetimes.
+def relative_error(rollouts: Rollouts, noisy: bool = True) -> np.ndarray:
+    """The squared error at full context, as a multiple of the error of ridge regression on the same lifetimes.
 
     Args:
-        lived: the lifetimes.
-        noisy: from the outcome that came; else from what it would have been without noise.
+        rollouts: the lifetimes.
+        noisy: whether errors are those from the noisy outcome; otherwise from the outcome without noise.
     """
-    ridge = _along(lived, "ridge")
-    return np.stack([_squares(lived, told, noisy)[:, -1] for told in (_own(lived), ridge)])
+    ridge = _predict_along(rollouts, "ridge")
+    return np.stack(
+        [_square_errors(rollouts, predictions, noisy)[:, -1] for predictions in (_read_predictions(rollouts), ridge)]
+    )
 
 
-def apart(lived: Rollouts, procedure: str = "ridge") -> np.ndarray:
-    """Squared distance / D between its predictions and a procedure's along its own lifetimes, the mean over the trials.
+def apart(rollouts: Rollouts, procedure: str = "ridge") -> np.ndarray:
+    """The squared distance from its predictions to a procedure's, divided by D; the mean over trials.
 
     Args:
-        lived: the lifetimes.
-        procedure: a subject by name.
+        rollouts: the lifetimes.
+        procedure: the name of a subject.
     """
-    return (np.square(_own(lived) - _along(lived, procedure)) / lived.family.dimension).mean(-1)[None]
+    return (
+        np.square(_read_predictions(rollouts) - _predict_along(rollouts, procedure)) / rollouts.family.dimension
+    ).mean(-1)[None]
 
 
-def _own(lived: Rollouts) -> np.ndarray:
-    return lived.trials.action.sel(condition="intact").values.astype(float)
+def _read_predictions(rollouts: Rollouts) -> np.ndarray:
+    return rollouts.trials.action.sel(condition="intact").values.astype(float)
 
 
-def _along(lived: Rollouts, procedure: str) -> np.ndarray:
+def _predict_along(rollouts: Rollouts, procedure: str) -> np.ndarray:
     try:
-        told = catalogue.make("subjects", procedure, lived.family)
-    except MesascopeError as lacking:  # no bank, so no posterior over one
-        raise DoesNotApply(lacking.problem.rstrip(".")) from None
-    return replay(told, lived.trials).action.astype(float)
+        subject = catalogue.make("subjects", procedure, rollouts.family)
+    except MesascopeError as missing:  # without a bank, the posterior over its tasks does not exist
+        raise DoesNotApply(missing.problem.rstrip(".")) from None
+    return replay(subject, rollouts.trials).action.astype(float)
 
 
-def _squares(lived: Rollouts, told: np.ndarray, noisy: bool) -> np.ndarray:
-    right = lived.trials.feedback.sel(condition="intact").values if noisy else lived.trials.target.values
-    return np.square(told - right.astype(float)) / lived.family.dimension
+def _square_errors(rollouts: Rollouts, predictions: np.ndarray, noisy: bool) -> np.ndarray:
+    outcome = rollouts.trials.feedback.sel(condition="intact").values if noisy else rollouts.trials.target.values
+    return np.square(predictions - outcome.astype(float)) / rollouts.family.dimension

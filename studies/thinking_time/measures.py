@@ -1,4 +1,4 @@
-"""Mazes solved by ticks, goals followed by ticks, and plans overwritten at a distance, read from networks of fields."""
+"""Mazes solved and moved goals followed after some ticks, and plans overwritten at a distance, in thinking networks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from mesascope.agents.networks.thinking_network import (
     ThinkingNetwork,
-    logits,
+    find_logits,
+    make_state,
     project_input,
     run_layers,
-    tick,
-    zero_state,
+    run_tick,
 )
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.keys import fold_address
@@ -24,186 +24,190 @@ from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.compiling import compile_loop as compiled
 from mesascope.worlds.mazes import mazes
 
-MOST = 128  # ticks of a curve
-BATCH = 256  # problems at a time
-MADE: dict[tuple, Any] = {}  # what was computed for one network and one size, for all numbers that are read from it
+MOST = 128  # the number of ticks of a curve
+BATCH = 256  # the number of problems that are solved at once
+CACHE: dict[tuple, Any] = {}  # results for one network and one size, which several measures read
 
 
-def solved(lived: Rollouts, ticks: int = 24) -> np.ndarray:
-    """Part of the mazes in which the plan after so many ticks leads from the start to the goal.
+def solved(rollouts: Rollouts, ticks: int = 24) -> np.ndarray:
+    """The fraction of mazes in which the plan, after some ticks, leads from the start to the goal.
 
     Args:
-        lived: whose network is read, in mazes of which size, and how many.
-        ticks: after which the plan is read; of no matter for a feed-forward network.
+        rollouts: lifetimes that determine the network, the size of the mazes and their number.
+        ticks: the number of ticks before the plan is read; without effect for a feed-forward network.
     """
-    read = functools.partial(_solved, cells=False)
-    held = _made("solved", lived, lambda: _over(lived, "mazes", read))
-    return held[min(ticks, len(held)) - 1][None]
+    read = functools.partial(_check_solved, cells=False)
+    results = _cache("solved", rollouts, lambda: _read_batches(rollouts, "mazes", read))
+    return results[min(ticks, len(results)) - 1][None]
 
 
-def follows(lived: Rollouts, ticks: int = 32, thought: int = 32) -> np.ndarray:
-    """Part of the first acts that are right for the goal's new place, so many ticks after it has moved.
+def follows(rollouts: Rollouts, ticks: int = 32, thought: int = 32) -> np.ndarray:
+    """The fraction of first moves that are right for the new goal, some ticks after the goal has moved.
 
-    The new place is drawn where another act leads; only where the right acts for both are disjoint, and the plan was
-    right before.
+    The new goal requires another first move. Only mazes count in which no move is right for both goals, and in which
+    the plan was right before.
 
     Args:
-        lived: whose network is read.
-        ticks: after the move.
-        thought: before it.
+        rollouts: lifetimes that determine the network.
+        ticks: the number of ticks after the goal has moved.
+        thought: the number of ticks before that.
     """
-    read = functools.partial(_followed, thought=thought)
-    held = _made(f"follows {thought}", lived, lambda: _over(lived, "moves", read))
-    return held[min(ticks, len(held)) - 1][None]
+    read = functools.partial(_check_followed, thought=thought)
+    results = _cache(f"follows {thought}", rollouts, lambda: _read_batches(rollouts, "moves", read))
+    return results[min(ticks, len(results)) - 1][None]
 
 
-def overwritten(lived: Rollouts, radius: int = 3, ticks: int = 4, thought: int = 32) -> np.ndarray:
-    """Part of the first acts that are those of another plan, which was written over all that is farther than a radius.
+def overwritten(rollouts: Rollouts, radius: int = 3, ticks: int = 4, thought: int = 32) -> np.ndarray:
+    """The fraction of first moves that follow another plan, which replaced the network's own beyond a radius.
 
-    The other plan is what the same network holds of the same maze with the goal elsewhere; what it is shown stays. Only
-    where both goals are beyond the radius, the ways to them leave the start by different acts and leave the radius as
-    straight as can be, and the network was right for both.
+    The other plan is the hidden state of the same network in the same maze with another goal; the observation stays the
+    same. Only mazes count in which both goals are beyond the radius, the ways to them begin with different moves and
+    leave the radius on the shortest way, and the network was right for both.
 
     Args:
-        lived: whose network is read.
+        rollouts: lifetimes that determine the network.
         radius: r, in cells by rows and columns.
-        ticks: after the overwriting; what stands beyond the radius can reach the act in r + 1 ticks.
-        thought: before it.
+        ticks: the number of ticks after the replacement; states beyond the radius can affect the move after r + 1.
+        thought: the number of ticks before that.
     """
-    read = functools.partial(_overwritten, radius=radius, thought=thought)
-    held = _made(f"overwritten {radius} {thought}", lived, lambda: _over(lived, "plans", read))
-    return held[min(ticks, len(held)) - 1][None]
+    read = functools.partial(_check_overwritten, radius=radius, thought=thought)
+    results = _cache(f"overwritten {radius} {thought}", rollouts, lambda: _read_batches(rollouts, "plans", read))
+    return results[min(ticks, len(results)) - 1][None]
 
 
-def right_moves(lived: Rollouts, ticks: int = 32) -> np.ndarray:
-    """Part of the cells of a maze at which the plan's move is right, after so many ticks.
+def right_moves(rollouts: Rollouts, ticks: int = 32) -> np.ndarray:
+    """The fraction of a maze's cells at which the plan's move is right, after some ticks.
 
     Args:
-        lived: whose network is read.
-        ticks: after which the plan is read.
+        rollouts: lifetimes that determine the network.
+        ticks: the number of ticks before the plan is read.
     """
-    held = _made("right", lived, lambda: _over(lived, "mazes", functools.partial(_solved, cells=True)))
-    return held[min(ticks, len(held)) - 1][None]
+    read = functools.partial(_check_solved, cells=True)
+    results = _cache("right", rollouts, lambda: _read_batches(rollouts, "mazes", read))
+    return results[min(ticks, len(results)) - 1][None]
 
 
-def _made(what: str, lived: Rollouts, make: Any) -> np.ndarray:
-    told = lived.trials.attrs
-    n = lived.trials.sizes["lifetime"]
-    address = (what, told["fingerprint"] and str(told["fingerprint"]), told["family"], told["seed"], n)
-    if address not in MADE:
-        MADE[address] = make()
-    return MADE[address]
+def _cache(result: str, rollouts: Rollouts, make: Any) -> np.ndarray:
+    attrs, n = rollouts.trials.attrs, rollouts.trials.sizes["lifetime"]
+    address = (result, attrs["fingerprint"] and str(attrs["fingerprint"]), attrs["family"], attrs["seed"], n)
+    if address not in CACHE:
+        CACHE[address] = make()
+    return CACHE[address]
 
 
-def _over(lived: Rollouts, name: str, read: Callable[..., Any]) -> np.ndarray:
-    """[ticks, N] what `read` gives of batches of problems."""
-    if not isinstance(lived.subject, ThinkingNetwork):
-        raise DoesNotApply("it is no network of fields")
-    family, n = lived.family, lived.trials.sizes["lifetime"]
+def _read_batches(rollouts: Rollouts, name: str, read: Callable[..., Any]) -> np.ndarray:
+    """[ticks, N] The results of `read` for all batches of problems."""
+    if not isinstance(rollouts.subject, ThinkingNetwork):
+        raise DoesNotApply("it is not a thinking network")
+    family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
     parts = []
     for batch in range(-(-n // BATCH)):
-        key = fold_address(int(lived.trials.attrs["seed"]), name, batch)
-        parts.append(np.asarray(read(key, family, lived.subject)))
+        key = fold_address(int(rollouts.trials.attrs["seed"]), name, batch)
+        parts.append(np.asarray(read(key, family, rollouts.subject)))
     return np.concatenate(parts, -1)[:, :n].astype(float)
 
 
-def _plans(network: ThinkingNetwork, held: jax.Array) -> jax.Array:
-    """[N, F, F] the move of the plan at every cell."""
-    return logits(network.weights, held).argmax(-1)
+def _choose_moves(network: ThinkingNetwork, state: jax.Array) -> jax.Array:
+    """[N, F, F] The planned move in every cell."""
+    return find_logits(network.weights, state).argmax(-1)
 
 
-def _curve(network: ThinkingNetwork, held: jax.Array, problem: mazes.Problem, read: Any, ticks: int) -> jax.Array:
-    """[ticks, …] what `read` gives of what is held after every tick."""
-    pictures = mazes.planes(problem)
+def _run_and_read(
+    network: ThinkingNetwork, state: jax.Array, problem: mazes.Problem, read: Any, ticks: int
+) -> jax.Array:
+    """[ticks, …] The results of `read` for the hidden states after every tick."""
+    pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return read(run_layers(network.weights, pictures))[None]
     mix, bias = network.weights.mix[0], network.weights.bias[0]
-    given, inside = project_input(mix, pictures), pictures[..., -1:]
+    drive, inside = project_input(mix, pictures), pictures[..., -1:]
 
-    def once(held, _):
-        held = tick(mix, bias, held, given, inside)
-        return held, read(held)
+    def once(state, _):
+        state = run_tick(mix, bias, state, drive, inside)
+        return state, read(state)
 
-    return jax.lax.scan(once, held, None, length=ticks)[1]
+    return jax.lax.scan(once, state, None, length=ticks)[1]
 
 
-def _thought(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.Array:
-    """What is held after so many ticks from nothing."""
-    pictures = mazes.planes(problem)
+def _think(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.Array:
+    """The hidden states after some ticks, from zero."""
+    pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return run_layers(network.weights, pictures)
     mix, bias = network.weights.mix[0], network.weights.bias[0]
-    given, inside = project_input(mix, pictures), pictures[..., -1:]
-    start = zero_state(network.weights, pictures)
-    return jax.lax.fori_loop(0, ticks, lambda _, held: tick(mix, bias, held, given, inside), start)
+    drive, inside = project_input(mix, pictures), pictures[..., -1:]
+    start = make_state(network.weights, pictures)
+    return jax.lax.fori_loop(0, ticks, lambda _, state: run_tick(mix, bias, state, drive, inside), start)
 
 
-def _at(values: jax.Array, cell: jax.Array) -> jax.Array:
-    """[N, …] of values [N, F, F, …] at cells [N]."""
+def _take(values: jax.Array, cell: jax.Array) -> jax.Array:
+    """[N, …] The entries of values [N, F, F, …] at the cells [N]."""
     flat = values.reshape(len(values), -1, *values.shape[3:])
     return flat[jnp.arange(len(flat)), cell]
 
 
 @compiled
-def _solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: bool = False) -> jax.Array:
-    """[ticks, N] whether the plan leads from the start to the goal; or the part of the cells where it is right."""
-    opens, goal, starts = family._drawn(key, BATCH, family.size)
+def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: bool = False) -> jax.Array:
+    """[ticks, N] Whether the plan leads from the start to the goal; or the fraction of cells in which it is right."""
+    opens, goal, starts = family._draw_problems(key, BATCH, family.size)
     problem, start = mazes.Problem(opens, goal), starts[:, 0]
-    ways, far = mazes.right_moves(problem), mazes.distances(problem)
-    back = mazes.distances(mazes.Problem(opens, start))
-    between = far + back == _at(far, start)[:, None, None]  # on the way, of which a perfect maze has one
+    ways, to_goal = mazes.find_right_moves(problem), mazes.measure_distances(problem)
+    to_start = mazes.measure_distances(mazes.Problem(opens, start))
+    on_way = to_goal + to_start == _take(to_goal, start)[:, None, None]  # a perfect maze has one way
 
-    def read(held):
-        right = jnp.take_along_axis(ways, _plans(network, held)[..., None], -1)[..., 0]
+    def read(state):
+        right = jnp.take_along_axis(ways, _choose_moves(network, state)[..., None], -1)[..., 0]
         if cells:
-            return (right & (far > 0)).sum((1, 2)) / (far > 0).sum((1, 2))
-        return (right | ~between | (far == 0)).all((1, 2))
+            return (right & (to_goal > 0)).sum((1, 2)) / (to_goal > 0).sum((1, 2))
+        return (right | ~on_way | (to_goal == 0)).all((1, 2))
 
-    return _curve(network, zero_state(network.weights, mazes.planes(problem)), problem, read, MOST)
-
-
-@compiled
-def _followed(key: jax.Array, family: Any, network: ThinkingNetwork, thought: int) -> jax.Array:
-    """[ticks, N] whether the act at the start is right for the new goal; NaN where nothing is asked."""
-    opens, goal, starts = family._drawn(key, BATCH, family.size)
-    old, start = mazes.Problem(opens, goal), starts[:, 0]
-    new = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), old, start))
-    was, now = (_at(mazes.right_moves(p), start) for p in (old, new))
-    held = _thought(network, old, thought)
-    act = _at(_plans(network, held), start)
-    asked = ~(was & now).any(-1) & now.any(-1) & was[jnp.arange(BATCH), act]
-
-    def read(held):
-        return jnp.where(asked, now[jnp.arange(BATCH), _at(_plans(network, held), start)].astype(float), jnp.nan)
-
-    return _curve(network, held, new, read, MOST)
+    return _run_and_read(network, make_state(network.weights, mazes.draw_planes(problem)), problem, read, MOST)
 
 
 @compiled
-def _overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, radius: int, thought: int) -> jax.Array:
-    """[ticks, N] whether the act is the other plan's; NaN where nothing is asked."""
+def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thought: int) -> jax.Array:
+    """[ticks, N] Whether the move at the start is right for the new goal; NaN for mazes that do not count."""
+    opens, goal, starts = family._draw_problems(key, BATCH, family.size)
+    first, start = mazes.Problem(opens, goal), starts[:, 0]
+    second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
+    right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (first, second))
+    state = _think(network, first, thought)
+    move = _take(_choose_moves(network, state), start)
+    counts = ~(right_before & right_after).any(-1) & right_after.any(-1) & right_before[jnp.arange(BATCH), move]
+
+    def read(state):
+        return jnp.where(
+            counts, right_after[jnp.arange(BATCH), _take(_choose_moves(network, state), start)].astype(float), jnp.nan
+        )
+
+    return _run_and_read(network, state, second, read, MOST)
+
+
+@compiled
+def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, radius: int, thought: int) -> jax.Array:
+    """[ticks, N] Whether the move follows the other plan; NaN for mazes that do not count."""
     if not network.recurrent:
         raise DoesNotApply("it carries nothing")
     size = family.size
-    opens, goal, starts = family._drawn(key, BATCH, size)
-    one, start = mazes.Problem(opens, goal), starts[:, 0]
-    two = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), one, start))
+    opens, goal, starts = family._draw_problems(key, BATCH, size)
+    first, start = mazes.Problem(opens, goal), starts[:, 0]
+    second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
     row, column = jnp.arange(size)[:, None], jnp.arange(size)
-    away = jnp.abs(row - (start // size)[:, None, None]) + jnp.abs(column - (start % size)[:, None, None])
-    beyond = away > radius
-    held, other = (_thought(network, p, thought) for p in (one, two))
-    was, now = (_at(mazes.right_moves(p), start) for p in (one, two))
-    each = jnp.arange(BATCH)
-    back = mazes.distances(mazes.Problem(opens, start))
-    asked = ~(was & now).any(-1) & was[each, _at(_plans(network, held), start)]
-    asked &= now.any(-1) & now[each, _at(_plans(network, other), start)]
-    for problem in (one, two):  # the way to each goal is out of the radius after r + 1 steps
-        far = mazes.distances(problem)
-        way = far + back == _at(far, start)[:, None, None]
-        asked &= (way & beyond & (back == radius + 1)).any((1, 2))
-    mixed = jnp.where(beyond[..., None], other, held)
+    distance = jnp.abs(row - (start // size)[:, None, None]) + jnp.abs(column - (start % size)[:, None, None])
+    is_beyond = distance > radius
+    state, other_state = (_think(network, p, thought) for p in (first, second))
+    right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (first, second))
+    rows = jnp.arange(BATCH)
+    to_start = mazes.measure_distances(mazes.Problem(opens, start))
+    counts = ~(right_before & right_after).any(-1) & right_before[rows, _take(_choose_moves(network, state), start)]
+    counts &= right_after.any(-1) & right_after[rows, _take(_choose_moves(network, other_state), start)]
+    for problem in (first, second):  # the way to each goal leaves the radius after r + 1 steps
+        to_goal = mazes.measure_distances(problem)
+        way = to_goal + to_start == _take(to_goal, start)[:, None, None]
+        counts &= (way & is_beyond & (to_start == radius + 1)).any((1, 2))
+    mixed_state = jnp.where(is_beyond[..., None], other_state, state)
 
-    def read(held):
-        return jnp.where(asked, now[each, _at(_plans(network, held), start)].astype(float), jnp.nan)
+    def read(state):
+        return jnp.where(counts, right_after[rows, _take(_choose_moves(network, state), start)].astype(float), jnp.nan)
 
-    return _curve(network, mixed, one, read, 4 * radius + 4)
+    return _run_and_read(network, mixed_state, first, read, 4 * radius + 4)

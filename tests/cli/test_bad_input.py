@@ -54,7 +54,7 @@ CASES = {
     "network of noise": (examine("{here}/noise.safetensors"), "no adapter opens it", "Name the adapter"),
     "network empty": (examine("{here}/empty.safetensors"), "no adapter opens it", "Name the adapter"),
     "network's own family": (examine("{here}/noise.safetensors", family=""), "no adapter opens it", "adapter"),
-    "network's choices": (examine("recurrent:path=unlimited"), "5 actions", "with 5 choices"),
+    "network's choices": (examine("recurrent:path=unlimited"), "5 actions", "with 5 actions"),
     "network unknown": (examine("recurrent:path=unlimted"), "no file 'unlimted'", "unlimited"),
     "network unnamed": (examine("recurrent"), "No network is named", "that ships: "),
     "validate on two": (["validate", "--quick", "--lifetimes", "2"], "lifetimes=2", "at least 3"),
@@ -83,7 +83,7 @@ CASES = {
     "bank too large": (examine("uniform", family="bernoulli_bandit:bank=1000001"), "bank=1000001", "1000000"),
     "bank impossible": (
         examine("uniform", family="bernoulli_bandit:arms=2,prior=beta:900/1+1/900,bank=2"),
-        "No bank of 2",
+        "there was no bank of 2",
         "another prior",
     ),
     "prior unknown": (examine("uniform", family="bernoulli_bandit:prior=independnt"), "independnt", "'independent'"),

@@ -11,7 +11,7 @@ import pytest
 
 from mesascope import cruxes
 from mesascope.cruxes.language import parse
-from mesascope.cruxes.texts import tell_answer
+from mesascope.cruxes.texts import describe_answer
 from mesascope.errors import MesascopeError
 
 from .fixtures import small
@@ -22,7 +22,7 @@ def test_silence_is_everything_and_no_error():
     answer = argument.answer("cy", "X")
     assert (answer.status, answer.low, answer.high) == ("unstated", 0.0, 1.0)
     assert cruxes.default().answer("author", "X").status == "unstated"
-    assert argument.pool(["ann", "cy"], "X").excluded == {"cy": "states nothing on it: [0, 1]"}
+    assert argument.pool(["ann", "cy"], "X").excluded == {"cy": "states nothing about it: [0, 1]"}
     (moved,) = [u for u in cruxes.default().update("e2") if u.person == "author"]
     assert (moved.status, moved.posterior) == ("cannot move", (0.0, 1.0))
 
@@ -37,7 +37,7 @@ def test_a_refused_claim_never_enters_that_persons_answers_shares_or_pool():
         answer = argument.answer("bob", event, "A")
         assert (answer.status, answer.low, answer.high) == ("refused", None, None)
         assert answer.refusal.instead == "b1"
-    assert {c.id for c in argument.numeric_claims("bob")} == {"b1"}
+    assert {c.id for c in argument.list_claims("bob")} == {"b1"}
     pool = argument.pool(["ann", "bob"], "B", "A")
     assert set(pool.members) == {"ann"}
     assert "declines" in pool.excluded["bob"]
@@ -73,10 +73,10 @@ def test_a_bridge_is_never_printed_as_a_claim():
         for answer in (argument.answer(person, "X"), argument.translate("fix_cheap", to=person)):
             assert not bridges & set(answer.claims)
             assert set(answer.claims) <= {c.id for c in argument.content.claims.values() if person in c.by}
-            for line in tell_answer(answer):
+            for line in describe_answer(answer):
                 if line.strip().startswith("claims of"):
                     assert not bridges & set(line.replace(",", " ").split())
-    assert any("bridges of the modeller: b1" in line for line in tell_answer(argument.answer("lister")))
+    assert any("bridges of the modeller: b1" in line for line in describe_answer(argument.answer("lister")))
     with pytest.raises(MesascopeError, match="never a claim"):
         small('a1 = { for = "ann", rule = "X <-> A" }\n')
 

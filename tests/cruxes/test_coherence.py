@@ -7,7 +7,7 @@ import pytest
 from mesascope import cruxes
 from mesascope.cruxes import readings
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.texts import tell_issues
+from mesascope.cruxes.texts import describe_issues
 
 from .fixtures import SMALL, small
 
@@ -28,7 +28,7 @@ def test_a_clash_is_named_with_its_bridge():
     assert {frozenset(i.claims) for i in clashes} == {frozenset({"a0", "a1"}), frozenset({"a0", "a2"})}
     assert clashes[0].bridges == ("r1",)
     assert "a0 alone to within [0" in clashes[0].fix
-    assert any(line.startswith("ERROR incoherent (ann)") for line in tell_issues(argument.check()))
+    assert any(line.startswith("ERROR incoherent (ann)") for line in describe_issues(argument.check()))
     assert argument.answer("ann", "X").status == "incoherent"
     assert argument.answer("ann", "X").low is None
 

@@ -139,8 +139,8 @@ def test_4_7_aggutils():
 
 def test_4_7_extremising_factor():
     for n, d in ((1, 1.0), (2, 1.291503), (3, 1.415339), (4, 1.484641), (5, 1.529013)):
-        assert pooling.extremising_factor(n) == pytest.approx(d, abs=5e-7)
-    assert pooling.extremising_factor(10**7) == pytest.approx(np.sqrt(3), abs=1e-6)
+        assert pooling.find_factor(n) == pytest.approx(d, abs=5e-7)
+    assert pooling.find_factor(10**7) == pytest.approx(np.sqrt(3), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from mesascope import cruxes
 from mesascope.cruxes import information, sensitivity
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.texts import tell_gap, tell_pool
+from mesascope.cruxes.texts import describe_gap, describe_pool
 from mesascope.errors import MesascopeError
 
 from .fixtures import SMALL, small
@@ -25,7 +25,7 @@ def test_a_gap_by_shared_claims_adds_up():
     shares = {p.name: p.share for p in gap.parts}
     assert shares["a1 / b1"] == pytest.approx((0.7 - 0.3) * (0.5 + 0.3) / 2, abs=1e-9)
     assert shares["a2 / b2"] == pytest.approx((0.3 - 0.5) * (0.3 + 0.7) / 2, abs=1e-9)
-    assert any("sum" in line for line in tell_gap(argument.cuts()))
+    assert any("sum" in line for line in describe_gap(argument.cuts()))
 
 
 def test_voi_of_a_person_by_hand():
@@ -85,7 +85,7 @@ def test_pool_reports_a_veto_and_different_questions():
     assert pool.low == 0
     assert pool.vetoes == ("critic at the lower end",)
     assert any("different questions" in w for w in pool.warnings)
-    assert any("veto" in line for line in tell_pool(pool))
+    assert any("veto" in line for line in describe_pool(pool))
     assert cruxes.default().pool(["lister"], method="linear").low == pytest.approx(0.9865)
 
 

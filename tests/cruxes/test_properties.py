@@ -13,8 +13,8 @@ from mesascope.cruxes.answers import solve
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.coherence import find_clashes
 from mesascope.cruxes.disagreement import decompose, product, share_owen, share_shapley
-from mesascope.cruxes.evidence import carry_over, update_set, weigh_count
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds, negate, parse, same
+from mesascope.cruxes.evidence import apply_jeffrey, update_set, weigh_count
+from mesascope.cruxes.language import SURE, Event, enumerate_worlds, match, negate, parse
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 chance = st.floats(0.02, 0.98)
@@ -49,7 +49,7 @@ def polytopes(draw):
 @given(events())
 @QUICK
 def test_an_event_reads_back_as_it_prints(event):
-    assert same(parse(str(event)), event)
+    assert match(parse(str(event)), event)
 
 
 @given(events())
@@ -61,13 +61,13 @@ def test_precedence_is_that_of_the_brackets(event):
         inner = [f"({bracket(p)})" for p in e.parts]
         return f"!{inner[0]}" if e.operator == "!" else f" {e.operator} ".join(inner)
 
-    assert same(parse(bracket(event)), event)
+    assert match(parse(bracket(event)), event)
 
 
 def test_precedence_known_answers():
     assert str(parse("!A & B | C -> D <-> A")) == "(((!A & B) | C) -> D) <-> A"
-    assert same(parse("A -> B -> C"), parse("A -> (B -> C)"))
-    assert not same(parse("A -> B -> C"), parse("(A -> B) -> C"))
+    assert match(parse("A -> B -> C"), parse("A -> (B -> C)"))
+    assert not match(parse("A -> B -> C"), parse("(A -> B) -> C"))
 
 
 @given(polytopes(), events("ABC", 2), st.one_of(st.just(SURE), events("ABC", 1)))
@@ -274,8 +274,8 @@ def test_counting_one_by_one_is_counting_at_once(k, n, a, b):
 
 
 def test_jeffrey_known_answer():
-    assert carry_over((0.8, 0.8), (0.1, 0.1), (0.6, 0.6)) == pytest.approx((0.52, 0.52))
-    assert carry_over((0.8, 0.9), (0.1, 0.2), (0.3, 0.6)) == pytest.approx((0.31, 0.62))
+    assert apply_jeffrey((0.8, 0.8), (0.1, 0.1), (0.6, 0.6)) == pytest.approx((0.52, 0.52))
+    assert apply_jeffrey((0.8, 0.9), (0.1, 0.2), (0.3, 0.6)) == pytest.approx((0.31, 0.62))
 
 
 @pytest.mark.parametrize("method", ["shapley", "oat"])

@@ -15,8 +15,9 @@ from mesascope.examination.measurement import answer
 from mesascope.questions.procedures import fits as _fits
 from mesascope.questions.procedures.acts_like import compare, judge, procedures
 from mesascope.questions.procedures.histories import history
-from mesascope.questions.procedures.procedures import SIMPLE, Procedure, mix_lapse
+from mesascope.questions.procedures.procedures import SIMPLE, Axis, Procedure, Stepped, mix_lapse
 from mesascope.questions.procedures.samplers import EXACT, SLOW, ideal_locator
+from mesascope.questions.procedures.sweeps import middle_of_best
 from mesascope.rollouts.replays import Replays, percepts
 from mesascope.rollouts.rollouts import rollout
 
@@ -131,7 +132,10 @@ NAMED = {
     "rescorla_wagner:rate=0.4,beta=3": ("rescorla_wagner", {"rate": (0.4, 0.1), "beta": (3, 0.6)}),
     "thompson:discount=0.93": (SLOW[1].name, {"discount": (0.93, 0.03)}),
     "two_loss_reflex": ("two_loss_reflex", {"losses": (2, 0)}),
-    "ucb1:constant=0.7": ("ucb1", {"constant": (0.7, 0.1)}),
+    "ucb1:constant=0.7": ("ucb1", {"constant": (0.7, 0.01)}),
+    "ucb1:constant=0.55": ("ucb1", {"constant": (0.55, 0.01)}),
+    "satisficer:enough=0.63": ("satisficer", {"enough": (0.63, 0.01)}),
+    "gittins:discount=0.97": ("gittins", {"discount": (0.97, 0.01)}),
 }
 
 
@@ -150,6 +154,55 @@ def test_it_names_what_was_simulated(asked, spec, probabilities):
 @pytest.mark.parametrize("spec", ["two_loss_reflex", "ucb1:constant=0.7"])
 def test_what_is_not_in_the_list_is_none_of_these(asked, spec, probabilities):
     assert asked(spec, probabilities, (spec.partition(":")[0],)).none
+
+
+STEPPED = {
+    "ucb1": ("constant", (0.07, 0.13, 0.37, 0.55, 0.85, 1.2, 3.3)),
+    "ucb1:growing=false": ("constant", (0.13, 0.55, 1.2)),
+    "ucb1:each_first=true": ("constant", (0.13, 0.55, 1.2)),
+    "satisficer": ("enough", (0.33, 0.47, 0.52, 0.63, 0.71, 0.88)),
+    "gittins": ("discount", (0.55, 0.72, 0.85, 0.93, 0.97, 0.985, 0.993)),
+}
+
+
+@pytest.mark.parametrize("spec", STEPPED)
+def test_settings_between_grid_values_are_found_where_the_likelihood_has_steps(two, spec):
+    """Fits that got stuck between two steps found .96 for .55, and named another procedure."""
+    setting, values = STEPPED[spec]
+    procedure = next(p for p in (*SIMPLE, *SLOW) if p.name == spec.partition(":")[0])
+    for value in values:
+        fitted = _fits.fit(procedure, history(two(f"{spec}{',' if ':' in spec else ':'}{setting}={value}")))
+        assert abs(fitted.summary()[setting] - value) <= 0.01, (value, fitted.settings)
+        assert all(found["lapse"] < 0.003 for found in fitted.settings), (value, fitted.settings)
+
+
+def test_every_deterministic_procedure_with_a_real_setting_is_among_them():
+    """Its choices are certain or tied, and change with a setting that is not a whole number."""
+    stepped = {p.name for p in (*SIMPLE, *SLOW) if any(isinstance(v, Stepped) for v in p.axes.values())}
+    assert stepped == {spec.partition(":")[0] for spec in STEPPED}
+    seen = history(three_arms())
+    for procedure in (*SIMPLE, *SLOW):
+        real = [k for k, v in procedure.axes.items() if type(v) is Axis]
+        if not real:
+            continue
+        low, high, *_ = procedure.axes[real[0]]
+        settings = next(_fits.grid(procedure, seen)) | {real[0]: low}
+        moved = settings | {real[0]: (low + high) / 2}
+        one, other = (np.nan_to_num(procedure.act(seen, **s)) for s in (settings, moved))
+        assert (np.abs(one - other) > 1e-6).mean() > 0.1, procedure.name  # changes smoothly, so slopes lead to it
+
+
+def test_the_best_stretch_by_hand():
+    low, high = np.asarray([-np.inf, 0.2, 0.3, 0.6]), np.asarray([0.5, np.inf, 0.4, 0.1])
+    assert middle_of_best(low, high, np.ones(4), 1.0) == pytest.approx(0.35)
+    assert middle_of_best(low, high, np.asarray([3.0, 1.0, 0.1, 9.0]), 1.0) == pytest.approx(0.35)
+    assert middle_of_best(low[:1], high[:1], np.ones(1), 1.0) == pytest.approx(0.25)
+    assert middle_of_best(low[:0], high[:0], np.ones(0), 1.0) == pytest.approx(0.5)
+
+
+def three_arms():
+    family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=30")
+    return rollout(catalogue.make("subjects", "epsilon_greedy:epsilon=0.5", family), family, "fresh", 64, 3)
 
 
 def test_a_hash_is_told_from_chance_by_its_probabilities_alone(two):

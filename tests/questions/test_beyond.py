@@ -35,7 +35,7 @@ def test_windows_of_a_longer_life_are_averages_over_its_trials():
     assert told["regret per trial, trials 23 to 33"].estimate == pytest.approx(by_hand, abs=1e-6)
     share = told["share of epsilon_greedy, trials 45 to 55"]
     assert share.estimate == pytest.approx(1) and share.null == 1
-    assert told["share of the best, last stretch less the first"].low > 0
+    assert told["share of the best, last stretch minus the first"].low > 0
 
 
 def test_who_stops_taking_in_feedback_gains_nothing_more_beyond():

@@ -15,7 +15,7 @@ from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.questions.activations.belief_edit import exchange_beliefs
-from mesascope.questions.activations.decoding import Moments, beliefs, first_lifetimes
+from mesascope.questions.activations.decoding import Moments, find_beliefs, first_lifetimes
 from mesascope.rollouts.replays import Replays, replay
 from mesascope.rollouts.rollouts import rollout
 
@@ -97,7 +97,7 @@ def test_beliefs_are_the_moments_of_a_beta(found):
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
     lived = rollout(catalogue.make("subjects", "uniform", family), family, "fresh", 7, 1)
     seen = first_lifetimes(lived, 7)[1]
-    told = beliefs(seen)
+    told = find_beliefs(seen)
     posterior = stats.beta(1 + seen.counts[3, 9, 1, 0], 1 + seen.counts[3, 9, 1, 1])
     assert told["posterior means"][3, 9, 1] == pytest.approx(posterior.mean(), abs=1e-6)
     assert told["posterior standard deviations"][3, 9, 1] == pytest.approx(posterior.std(), abs=1e-6)
@@ -118,14 +118,14 @@ def test_counts_in_the_open_are_decoded_whole(found):
     told = found("belief_decoding", "open")
     assert told["counts, R²"].estimate > 0.999 and "no untrained twin" in told["counts, R²"].reason
     assert not any("untrained" in name for name in told)
-    assert abs(told["counts, R²"].estimate - told["counts, R² above lifetimes exchanged"].estimate) < 0.35
+    assert abs(told["counts, R²"].estimate - told["counts, R² above another lifetime's beliefs"].estimate) < 0.35
 
 
 def test_writing_beliefs_moves_the_unlimited_network_and_no_other_step_does(found):
     told = found("belief_edit", UNLIMITED)
-    written, aside = told["beliefs exchanged"], told["random steps of the same length"]
+    written, aside = told["edited beliefs"], told["random steps of the same length"]
     assert written.low > 0.5 and aside.high < 0.1
-    assert told["beliefs exchanged, less steps towards another lifetime's carry"].low > 0.3
+    assert told["edited beliefs minus steps towards another lifetime's carry"].low > 0.3
 
 
 @pytest.mark.parametrize("metric", ["belief_decoding", "belief_edit"])

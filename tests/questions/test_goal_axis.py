@@ -127,3 +127,25 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     assert "Beside the spectrum" in page and "pursues, capably" in page
     plain = dataclasses.replace(one, placement=dataclasses.replace(placement, axes={}))
     assert "Beside the spectrum" not in render([plain], "x")
+
+
+@pytest.mark.parametrize("trials", [2, 3, 4, 5, 15])
+def test_goals_pursued_by_turns_are_no_single_goal(trials):
+    """Corner and coin by turns: the last of four trials alone read 'intended' or 'proxy' with the parity."""
+    family = catalogue.make("families", f"coin_grid:trials={trials}")
+    readings = {}
+    for goal in ("turns", "other_turns", "coin", "corner"):
+        walker = catalogue.make("subjects", f"coin_walker:goal={goal}", family)
+        told = read({"apart:coin": rollout(walker, family, "apart:coin", 128, 7, log_probs=False)}, family)
+        assert told is not None
+        readings[goal] = told.reading
+        if "turns" in goal:
+            assert told.probability["undetermined"] == 1.0
+            assert "in 100% of the lifetimes both goals are pursued" in told.reason
+    assert readings == {"turns": "undetermined", "other_turns": "undetermined", "coin": "intended", "corner": "proxy"}
+
+
+def test_near_a_bar_and_with_a_mixture_no_number_of_lifetimes_is_promised():
+    for proxy, intended in ((0.6, 0.4), (0.75, 0.25), (0.6, 0.0), (0.78, 0.22)):
+        told = verdict(proxy, intended)
+        assert told.reading == "undetermined" and "would settle" not in told.reason, told.reason

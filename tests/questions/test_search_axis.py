@@ -8,10 +8,12 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import norm
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.questions.search import axis as search
+from mesascope.questions.search.averaging import excess
 from mesascope.rollouts.rollouts import rollout
 from mesascope.validation import axes as validation_of_axes
 
@@ -126,3 +128,45 @@ def test_thinking_is_refused_where_nothing_is_thought_out():
     for bad in ("ticks=129", "ticks=0", "ticks=3,elsewhere=3"):
         with pytest.raises(MesascopeError, match="out of range"):
             catalogue.make("conditions", f"thinking:{bad}")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tree_accumulator:near=8,fade=0.3", "faster than where noise averages out"),
+        ("tree_accumulator:near=3.5,fade=0.3,steady=true", "faster than where noise averages out"),
+        ("tree_accumulator:waits=true", "all ticks but the last show another problem"),
+    ],
+)
+def test_answers_known_at_once_are_no_search_however_their_noise_falls(name, said):
+    """All read 'search' in 100 % of resamples when near before far was enough."""
+    family = catalogue.make("families", "tree_choice")
+    verdict = search.read({split: lived(name, split) for split in ("fresh", search.WORTH, search.MAP)}, family)
+    assert verdict is not None and verdict.reading == "undetermined"
+    assert said in verdict.reason and "would settle" not in verdict.reason
+    assert verdict.numbers["gain_by_ticks"] > 0.15 and verdict.numbers["near_before_far"] > 0.15
+
+
+def test_excess_over_what_noise_brings_by_hand():
+    """Evidence that grows with the ticks, or with their root, is no excess; a step is one, more so with more acts."""
+    ticks = (1, 2, 4, 8)
+    for rate in (0.15, 0.3, 0.6):
+        for power in (1.0, 0.5, 0.0):
+            shares = norm.cdf(rate * np.asarray(ticks) ** power)[None]
+            assert excess(shares, ticks, 256, 2.0) == pytest.approx(0, abs=0.35), (rate, power)
+    step = np.asarray([[0.5, 0.5, 1.0, 1.0]])
+    assert 5 < excess(step, ticks, 64, 2.0)[0] < excess(step, ticks, 256, 2.0)[0]
+    assert excess(step, ticks, 1024, 2.0) == excess(step, ticks, 4096, 2.0)
+    below = np.asarray([[0.3, 0.4, 0.5, 0.5]])  # fewer right actions than by chance are no evidence of steps
+    assert excess(below, ticks, 256, 2.0) == pytest.approx(0, abs=1e-6)
+    three = np.asarray([[1 / 3, 1 / 3, 1 / 3]])
+    assert excess(three, ticks[:3], 256, 3.0) == pytest.approx(0, abs=0.1)
+
+
+def test_whether_ticks_elsewhere_help_must_have_been_asked():
+    family = catalogue.make("families", "tree_choice")
+    splits = {split: lived("value_iteration", split) for split in ("fresh", search.WORTH, search.MAP)}
+    labels = [c for c in splits["fresh"].condition.values.tolist() if c != search.ELSEWHERE]
+    verdict = search.read(splits | {"fresh": splits["fresh"].sel(condition=labels)}, family)
+    assert verdict is not None and verdict.reading == "undetermined"
+    assert f"run {search.ELSEWHERE}" in verdict.reason

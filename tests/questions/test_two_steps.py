@@ -15,7 +15,7 @@ from mesascope.formats import TRIALS as FORMAT
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import AXES
 from mesascope.worlds.two_step.metrics import hybrid_weight, lagged_regression
-from mesascope.worlds.two_step.two_steps import logistic, two_steps
+from mesascope.worlds.two_step.two_steps import convert_steps, fit_logistic
 
 
 def trials(first, paid, common, **more) -> xr.Dataset:
@@ -57,10 +57,10 @@ def test_the_regression_is_where_the_likelihood_is_flat():
     rng = np.random.default_rng(5)
     x = rng.standard_normal((300, 3))
     y = (rng.random(300) < 1 / (1 + np.exp(-x @ [1.0, -0.5, 0.0]))).astype(float)
-    weights, curve = logistic(x, y, ridge=1e-9)
+    weights, curve = fit_logistic(x, y, ridge=1e-9)
     assert x.T @ (y - 1 / (1 + np.exp(-x @ weights))) == pytest.approx(np.zeros(3), abs=1e-4)
     assert np.sqrt(np.diag(np.linalg.inv(curve))) == pytest.approx(np.full(3, 0.13), abs=0.03)
-    sure, _ = logistic(x[:, :1], (x[:, 0] > 0).astype(float))
+    sure, _ = fit_logistic(x[:, :1], (x[:, 0] > 0).astype(float))
     assert np.isfinite(sure).all() and sure[0] > 3
 
 
@@ -119,7 +119,7 @@ def test_logs_of_two_stages_are_read_with_what_they_hold():
     common, paid = np.array([[1, 0, -1, 1]] * 3), np.array([[0, 5, np.nan, 10]] * 3)
     log = trials(first, paid, common, unit="participant").assign_coords(participant=("lifetime", [0, 0, 1]))
     log["second_action"] = (AXES, np.array([[[0, 3, -1, 1]] * 3], np.int16)[0][None])
-    steps = two_steps(log)
+    steps = convert_steps(log)
     assert steps.place.tolist() == [[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]
     assert steps.second[0].tolist() == [0, 1, 0, 1] and steps.paid[0].tolist() == [0, 0.5, 0, 1]
     assert steps.complete[0].tolist() == [True, True, False, True] and steps.unit.tolist() == [0, 0, 1]
@@ -128,8 +128,8 @@ def test_logs_of_two_stages_are_read_with_what_they_hold():
 @pytest.mark.parametrize("decay", [1.0, 0.3])
 def test_values_of_the_model_are_those_worked_out_by_hand(decay):
     """Two trials: after one rewarded rare transition of the first choice."""
-    steps = two_steps(trials([[0, 1]], [[1, 0]], [[0, 1]]))
-    x = hybrid_weight.features(steps._replace(common=np.array([[1, 1]])), 0.4, decay)[0]
+    steps = convert_steps(trials([[0, 1]], [[1, 0]], [[0, 1]]))
+    x = hybrid_weight.find_features(steps._replace(common=np.array([[1, 1]])), 0.4, decay)[0]
     assert x[0].tolist() == [0, 0, 0]
     own = 10 / 11  # of ten counted ones all were common, and one more was not
     values = np.array([0.5, 0.5 + 0.4 * 0.5])

@@ -10,7 +10,7 @@ import pytest
 from mesascope.agents.networks import recurrent
 from mesascope.keys import address
 from mesascope.recipes import imitate
-from mesascope.recipes.lives import advantages, draw_tasks, gains, live, scale
+from mesascope.recipes.lives import draw_tasks, find_gains, find_scale, live, sum_advantages
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
@@ -80,18 +80,18 @@ def test_every_memory_trains_on_a_bank_and_says_so(tmp_path, memory):
 def test_the_scale_is_that_of_the_tasks_it_trains_on():
     bank = family(arms=3, trials=11, bank=2, bank_seed=9)
     means = np.asarray(bank.bank_means)
-    assert tuple(map(float, scale(SMALL))) == pytest.approx((0.5, 0.75), abs=0.01)
-    assert tuple(map(float, scale(bank))) == pytest.approx((means.mean(), means.max(1).mean()), abs=0.01)
+    assert tuple(map(float, find_scale(SMALL))) == pytest.approx((0.5, 0.75), abs=0.01)
+    assert tuple(map(float, find_scale(bank))) == pytest.approx((means.mean(), means.max(1).mean()), abs=0.01)
 
 
 def test_a_lifetime_at_chance_is_worth_minus_one_and_at_best_nothing():
     key, network = (jax.random.key(4), recurrent.initialise(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"))
     task_batch = draw_tasks(SMALL, key, 4096)
     lives = live(address(key, "lives"), network, SMALL, task_batch.tasks)
-    gained = gains(lives, task_batch.best, scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
+    gained = find_gains(lives, task_batch.best, find_scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
     assert float(gained.advantage[0].mean()) == pytest.approx(-1, abs=0.05)
     best = lives._replace(score=task_batch.best)
-    assert (gains(best, task_batch.best, scale(SMALL), 0.9, 0.7).advantage == 0).all()
+    assert (find_gains(best, task_batch.best, find_scale(SMALL), 0.9, 0.7).advantage == 0).all()
 
 
 def test_advantages_are_the_weighted_sums_of_surprises():
@@ -101,5 +101,5 @@ def test_advantages_are_the_weighted_sums_of_surprises():
     after = np.vstack([worth[1:], np.zeros((1, 7))])
     surprise = reward + discount * after - worth
     slow = [sum((discount * trace) ** (u - t) * surprise[u] for u in range(t, 11)) for t in range(11)]
-    fast = advantages(jnp.asarray(reward), jnp.asarray(worth), discount, trace)
+    fast = sum_advantages(jnp.asarray(reward), jnp.asarray(worth), discount, trace)
     np.testing.assert_allclose(fast, np.stack(slow), rtol=1e-4, atol=1e-5)

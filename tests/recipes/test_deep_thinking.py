@@ -101,8 +101,8 @@ def test_a_network_plans_alike_in_a_field_of_any_size(seen):
     framed = mazes.Problem(mazes.frame_maze(problem.opens, 14), mazes.renumber_cell(problem.goal, FIELD, 14))
     held = []
     for p in (problem, framed):
-        pictures = mazes.planes(p)
-        start = networks.zero_state(subject.weights, pictures)
+        pictures = mazes.draw_planes(p)
+        start = networks.make_state(subject.weights, pictures)
         held.append(np.asarray(networks.run_ticks(subject.weights, start, pictures, 5)))
     assert held[1][:, :5, :5] == pytest.approx(held[0][:, :5, :5], abs=1e-6)
     assert (held[1][:, 5:] == 0).all() and (held[0][:, :, 5:] == 0).all()
@@ -150,7 +150,7 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
 
 
 def test_what_it_refuses(tmp_path):
-    with pytest.raises(MesascopeError, match="does not give fields to train on"):
+    with pytest.raises(MesascopeError, match="does not give grids to train on"):
         recipe(make("families", "tree_choice:depth=2"), tmp_path, updates=2)
     with pytest.raises(MesascopeError, match="has a bank"):
         recipe(HOME.with_bank("bank:3@0"), tmp_path, updates=2)
@@ -162,17 +162,17 @@ def test_what_it_refuses(tmp_path):
         make("subjects", "thinking_network:path=nowhere.safetensors", HOME)
     with pytest.raises(MesascopeError, match="ticks=0"):
         make("subjects", "thinking_network:path=x,ticks=0", HOME)
-    with pytest.raises(MesascopeError, match="shows no fields"):
-        networks.field_shape(make("families", "bernoulli_bandit"))
+    with pytest.raises(MesascopeError, match="shows no grids of cells"):
+        networks.find_shape(make("families", "bernoulli_bandit"))
 
 
 SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layered": (17, 0.5)}
 
 
 def test_what_ships_says_how_it_was_made():
-    assert networks.bundled().keys() == SHIPPED.keys()
+    assert networks.list_bundled().keys() == SHIPPED.keys()
     for name, (layers, swaps) in SHIPPED.items():
-        told = networks.about(networks.bundled()[name])
+        told = networks.about(networks.list_bundled()[name])
         assert (told["recipe"], told["settings"]["layers"], told["settings"]["swaps"]) == (
             "deep_thinking",
             layers,

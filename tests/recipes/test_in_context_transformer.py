@@ -54,9 +54,9 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_predicts(tmp_path):
 
 def test_what_it_refuses(tmp_path):
     chain = make("families", "markov_chain:symbols=3,trials=5")
-    with pytest.raises(MesascopeError, match="feedback shows depends on the acts"):
+    with pytest.raises(MesascopeError, match="feedback depends on the actions"):
         recipe(chain, tmp_path, observes="observation+feedback", updates=2, **SMALL)
-    with pytest.raises(MesascopeError, match="has no depth and heads"):
+    with pytest.raises(MesascopeError, match="has neither depth nor heads"):
         recipe(make("families", HOME), tmp_path, memory="gru", depth=2, updates=2)
     with pytest.raises(MesascopeError, match="not a multiple of heads"):
         recipe(make("families", HOME), tmp_path, width=10, heads=4, updates=2)

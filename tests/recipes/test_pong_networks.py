@@ -82,7 +82,7 @@ def test_values_are_those_of_plain_loops():
         x = np.maximum(out, 0)
     x = np.maximum(x.reshape(2, -1) @ np.asarray(weights.hidden, float) + np.asarray(weights.hidden_bias), 0)
     x = x @ np.asarray(weights.value, float) + np.asarray(weights.value_bias)
-    got = q_network.values(weights, jnp.asarray(frames), tuple(s for _, s, _ in q_network.LAYERS))
+    got = q_network.find_values(weights, jnp.asarray(frames), tuple(s for _, s, _ in q_network.LAYERS))
     assert np.allclose(got, x, rtol=1e-4)
 
 
@@ -149,7 +149,7 @@ def test_a_broken_file_is_refused(network, header, change, why):
 
 
 def test_what_ships_says_how_it_was_made_and_what_it_scored():
-    path = q_network.bundled()["pong"]
+    path = q_network.list_bundled()["pong"]
     told = q_network.about(path)
     beside = json.loads(path.with_suffix(".json").read_text())
     assert path.stat().st_size < 4_000_000 and {k: v for k, v in beside.items() if k != "curve"} == told
@@ -205,7 +205,7 @@ def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_p
     pytest.importorskip("ale_py", reason="needs the extra 'atari'")
     from mesascope.recipes import rounds as _rounds
 
-    monkeypatch.setattr(_rounds, "EVERY", 0.0)
+    monkeypatch.setattr(_rounds, "CHECKPOINT_SECONDS", 0.0)
     recipe, family = catalogue.factory("recipes", name), catalogue.make("families", "pong:rallies=2,steps=3")
     settings = {**SMALL[name], "games": 1, "seed": 5}
     once = [recipe(family, tmp_path / str(i), **settings).path.read_bytes() for i in (0, 1)]

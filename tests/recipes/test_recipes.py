@@ -39,7 +39,7 @@ import json, sys
 from mesascope.recipes import rounds
 from tests.recipes.cases import recipe, task
 
-rounds.EVERY = 0.0
+rounds.CHECKPOINT_SECONDS = 0.0
 recipe(sys.argv[1])(task(sys.argv[1]), sys.argv[2], **json.loads(sys.argv[3]))
 """
 LONG = {name: {**TINY[name], "updates": 300} for name in RECIPES}
@@ -167,19 +167,19 @@ def test_settings_that_cannot_be(tmp_path, name, settings, says):
 
 
 def test_what_shows_no_target_cannot_be_predicted(tmp_path):
-    with pytest.raises(MesascopeError, match="does not show what should have been predicted") as error:
+    with pytest.raises(MesascopeError, match="does not show what the network should have predicted") as error:
         recipe("predict")(SMALL, tmp_path)
     assert "beta_bernoulli" in error.value.remedy
 
 
 def test_a_folder_holds_one_training(tmp_path):
     train("imitate", tmp_path)
-    with pytest.raises(MesascopeError, match="of another training: its settings") as error:
+    with pytest.raises(MesascopeError, match="to another training run: its settings") as error:
         train("imitate", tmp_path, teacher="thompson")
     assert "--out" in error.value.remedy
-    with pytest.raises(MesascopeError, match="of another training: its recipe"):
+    with pytest.raises(MesascopeError, match="to another training run: its recipe"):
         train("ppo_recurrent", tmp_path)
-    with pytest.raises(MesascopeError, match="of another training: its family"):
+    with pytest.raises(MesascopeError, match="to another training run: its family"):
         recipe("imitate")(SYMBOLS, tmp_path, **TINY["imitate"] | {"teacher": "uniform"})
     (tmp_path / "file").touch()
     with pytest.raises(MesascopeError, match="cannot be a folder"):

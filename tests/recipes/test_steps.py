@@ -10,7 +10,7 @@ from family_kinds import Rounds, Tagged
 
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import initialise
-from mesascope.recipes.lives import Scale, gains, live, mean, standardise
+from mesascope.recipes.lives import Scale, find_gains, live, mean, standardise
 
 TAGGED = Tagged("tagged", 3, 5)
 
@@ -51,7 +51,7 @@ def test_gains_sum_to_what_a_life_earned_less_the_best(lived):
     """With discount and trace 1 the first step's return is the whole life's, in units of chance to best."""
     _, _, lives = lived
     best = jnp.asarray(np.random.default_rng(3).normal(20, 3, (5, 7)), jnp.float32)
-    worth = gains(lives, best, Scale(jnp.float32(1.0), jnp.float32(3.0)), 1.0, 1.0).worth
+    worth = find_gains(lives, best, Scale(jnp.float32(1.0), jnp.float32(3.0)), 1.0, 1.0).worth
     np.testing.assert_allclose(worth[0], (lives.score.sum(0) - best.sum(0)) / 2 / 5, rtol=1e-4)
     assert mean(lives.mask * 2.0, lives.mask) == 2
     even = standardise(lives.score, lives.mask)
@@ -72,8 +72,8 @@ def test_rounds_are_trained_on_as_the_trials_in_rounds():
     best = jnp.asarray(plain.latents(tasks, "fresh")["best"].T, jnp.float32)
     scale = Scale(jnp.float32(0.5), jnp.float32(0.75))
     whole = Scale(jnp.float32(1.5), jnp.float32(2.25))
-    per_step = gains(one, best, scale, 0.9, 0.8).advantage
-    per_trial = gains(other, best.reshape(4, 3, 7).sum(1), whole, 0.9, 0.8).advantage
+    per_step = find_gains(one, best, scale, 0.9, 0.8).advantage
+    per_trial = find_gains(other, best.reshape(4, 3, 7).sum(1), whole, 0.9, 0.8).advantage
     np.testing.assert_allclose(per_trial, per_step, rtol=1e-4, atol=1e-6)
 
 

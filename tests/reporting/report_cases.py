@@ -20,17 +20,22 @@ METRICS = (
     "adaptation",
     "benefit",
     "cost_of_reset",
+    "deletion",
     "dependence_on_carry",
     "dependence_on_percept",
     "locate_or_learn",
     "memory_span",
     "performance",
     "share_of_reference",
+    "transplant",
 )
-SHUFFLED = [f"feedback_shuffled:older_than={w},replicate={r}" for w in (0, 1, 2, 4, 8) for r in range(4)]
+SHUFFLED = ["feedback_shuffled:older_than=2,replicate=0"]
+DELETED = [f"past_deleted:of={w},birth={b}" for w in (1, 2, 4, 5, 6, 8) for b in (0, 1)]
+DELETED += [f"past_deleted_once:of={w},birth={b}" for w in (1, 2) for b in (0, 1)]
+MOVED = [f"past_transplanted_once:of=2,replicate={r}" for r in (0, 1)]
 ONE_STEP = [f"carry_exchanged_once:fresh={i}" for i in (0, 1)]
 ONE_STEP += [f"percept_exchanged_once:action={i}" for i in (0, 1)]
-CONDITIONS = ["intact", *SHUFFLED, "carry_reset", "carry_reset:at=6", *ONE_STEP]
+CONDITIONS = ["intact", *SHUFFLED, *DELETED, *MOVED, "carry_reset", "carry_reset:at=6", *ONE_STEP]
 Policy = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -74,10 +79,12 @@ def lived(policy: Policy, name: str, split: str, labels: list[str], seed: int = 
         for key, value in zip(data, row, strict=True):
             data[key].append(value)
     flat = {k: np.repeat(v[:, None], trials, 1) for k, v in _latents(means, split).items()}
+    moved = _shown_of_donors(means, {c: i for i, c in enumerate(labels) if c in MOVED}, data)
     return xr.Dataset(
         {k: ((*AXES, "choice")[: 3 + (k == "log_probs")], np.stack(v)) for k, v in data.items()}
+        | {k: (("transplant", *AXES[1:], "rank")[: v.ndim], v) for k, v in moved.items()}
         | {k: (("lifetime", "trial", "choice")[: v.ndim], v.astype(np.float32)) for k, v in flat.items()},
-        coords={"condition": labels},
+        coords={"condition": labels} | ({"transplant": MOVED} if moved else {}),
         attrs={
             "format": "mesascope-trials/2",
             "family": FAMILY,
@@ -88,6 +95,21 @@ def lived(policy: Policy, name: str, split: str, labels: list[str], seed: int = 
             "changes": None,
         },
     )
+
+
+def _shown_of_donors(means: np.ndarray, at: dict[str, int], data) -> dict[str, np.ndarray]:
+    """What acts with another lifetime's past are worth on its task, beyond the other tasks; nothing without them."""
+    rows = []
+    for i in at.values():
+        act, donor = data["action"][i], data["partner"][i].astype(int)
+        worth = (means - means.mean(-1, keepdims=True))[:, act].transpose(1, 2, 0)  # [N, T, M]
+        there = np.take_along_axis(worth, donor[..., None], -1)[..., 0]
+        gain = there - worth.mean(-1)
+        room = np.broadcast_to((means.max(-1) - means.mean(-1))[donor], gain.shape)
+        ranks = np.argsort(-means, -1)[donor]
+        rows.append((gain, room, gain, gain, room, ranks))
+    names = ("gain", "room", "strict", "strict_all", "strict_room", "ranks")
+    return {f"donor_{k}": np.stack([r[j] for r in rows]) for j, k in enumerate(names)} if rows else {}
 
 
 def _latents(means: np.ndarray, split: str) -> dict[str, np.ndarray]:
@@ -113,6 +135,11 @@ def _life(policy: Policy, label: str, means, draws, pays, intact):
         if kind == "percept_exchanged_once" and t:
             paid[:, t - 1] = 1 - paid[:, t - 1] if told["action"] == 0 else paid[:, t - 1]
             past[:, t - 1] = (past[:, t - 1] + told["action"]) % K
+        if kind.startswith("past_deleted"):
+            start = max(t - told["of"], 0)
+        if kind == "past_transplanted_once":
+            old = max(t - told["of"], 0)
+            past[:, :old], paid[:, :old] = past[other, :old], paid[other, :old]
         if told.get("fresh") == 0 and t:
             past[:, : t - 1], paid[:, : t - 1] = past[other, : t - 1], paid[other, : t - 1]
         chosen = np.eye(K)[past[:, start:t]]
@@ -124,7 +151,8 @@ def _life(policy: Policy, label: str, means, draws, pays, intact):
     score = means[rows[:, None], arm].astype(np.float32)
     partner = np.repeat(other[:, None], trials, 1).astype(np.int16)
     blank = np.float32(np.nan)
-    return arm, np.where(once, blank, won), np.where(once, blank, score), logs, partner
+    judged = not once or kind.startswith("past_")
+    return arm, np.where(once, blank, won), np.where(judged, score, blank), logs, partner
 
 
 def examined(policy: Policy, name: str, trained_on: str, splits: tuple[str, ...]) -> Examination:

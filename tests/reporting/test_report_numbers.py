@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from report_cases import log
 
 from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, spectrum, splits
-from mesascope.reporting.grids import condition_grid, split_grid
+from mesascope.reporting.grids import make_condition_grid, make_split_grid
 from mesascope.reporting.headlines import describe_ends, find_measured
 from mesascope.reporting.words import (
-    condition,
+    describe_condition,
     describe_findings,
     format_interval,
     format_number,
+    make_visible,
     shorten,
-    visible_text,
 )
 
 
@@ -30,7 +30,7 @@ def test_splits_show_the_findings(examined):
             finding = find_measured(e, "performance", split)
             assert (g.estimate, g.low, g.high) == pytest.approx((finding.estimate, finding.low, finding.high))
     assert splits.order(splits.gains(examined[0]))[-1] == "horizon:longer"
-    grid = split_grid(examined)
+    grid = make_split_grid(examined)
     assert [name for name, _ in grid.rows][:2] == ["thompson", "locator"]
     assert "known learner, reference" in [name for name, _ in grid.rows]
     assert grid.units == "64 lifetimes"
@@ -38,37 +38,37 @@ def test_splits_show_the_findings(examined):
 
 def test_memory_span_and_conditions_show_the_findings(examined):
     for e in examined:
-        one = memory_span.span(e)
-        assert one.older == (0, 1, 2, 4, 8)
+        one = memory_span.find_span(e)
+        assert one.older == (1, 2, 4, 5, 6, 8)
         for w, estimate in zip(one.older, one.estimate, strict=False):
-            assert estimate == pytest.approx(find_measured(e, f"memory_span: older than {w}").estimate)
+            assert estimate == pytest.approx(find_measured(e, f"memory_span: knows {w}").estimate)
         assert one.estimate[-1] == pytest.approx(find_measured(e, "performance", "fresh").estimate)
-        told = {d.condition: d.estimate for d in conditions.disturbed(e)}
+        told = {d.condition: d.estimate for d in conditions.find_disturbed(e)}
         assert next(iter(told)) == "intact"
         assert told["carry_reset"] == pytest.approx(
             find_measured(e, "cost_of_reset: what a reflex on the last percept keeps").estimate
         )
         assert not any("exchanged_once" in label for label in told)
-        assert len(conditions.others(e)) < len(told)
-    assert len(condition_grid(examined).columns) == len(told)
+        assert len(conditions.select_others(e)) < len(told)
+    assert len(make_condition_grid(examined).columns) == len(told)
 
 
 def test_curve_is_summed_before_it_is_divided(examined):
     lived = examined[0].trials["fresh"]
-    made = adaptation.curve(lived, "subject", "it")
+    made = adaptation.find_curve(lived, "subject", "it")
     score = lived.score.sel(condition="intact").values.astype(float)
     by_hand = (score - lived.chance.values).sum(0) / (lived.best.values - lived.chance.values).sum(0)
     np.testing.assert_allclose(made.estimate, by_hand, atol=1e-5)
     np.testing.assert_array_equal(made.trial, np.arange(1, 13))
     assert made.normalised
     assert (made.low < made.estimate).all()
-    roles = [c.role for c in adaptation.curves(examined[1])]
+    roles = [c.role for c in adaptation.collect_curves(examined[1])]
     assert roles == ["subject", "seen", "learner", "strongest"]  # it was trained on the bank
 
 
 def test_curve_of_a_log_is_the_realised_pay_off():
     e = log(lifetimes=8, trials=60)
-    made = adaptation.curves(e)[0]
+    made = adaptation.collect_curves(e)[0]
     paid = e.trials["logged"].feedback.values[0]
     assert not made.normalised
     assert len(made.trial) == 20  # bins of three
@@ -77,7 +77,7 @@ def test_curve_of_a_log_is_the_realised_pay_off():
 
 
 def test_lifetimes_are_sorted_by_the_task(examined):
-    one = lifetimes.lives(examined[0])
+    one = lifetimes.find_lives(examined[0])
     assert one.shares.shape == (64, 12)
     assert sum(one.blocks) == 64
     lived = examined[0].trials["fresh"]
@@ -85,14 +85,14 @@ def test_lifetimes_are_sorted_by_the_task(examined):
     assert one.blocks == tuple((best == k).sum() for k in range(3))
     hit = lived.action.sel(condition="intact").values == best[:, None]
     assert (one.shares == 1).sum() == hit.sum()
-    long = lifetimes.coarse(np.arange(600.0 * 250).reshape(600, 250))
+    long = lifetimes.coarsen(np.arange(600.0 * 250).reshape(600, 250))
     assert long.shape == (200, 84)
     assert long[0, 0] == pytest.approx(np.mean([r * 250 + c for r in range(3) for c in range(3)]))
-    assert np.isnan(lifetimes.coarse(np.full((3, 500), np.nan))).all()
+    assert np.isnan(lifetimes.coarsen(np.full((3, 500), np.nan))).all()
 
 
 def test_bank_shows_those_that_were_trained_on_one(examined):
-    (one,) = bank.positions(examined)
+    (one,) = bank.find_positions(examined)
     assert one.name == "locator"
     assert one.estimate == pytest.approx(0, abs=1e-6)
     wild = one._replace(estimate=9.0, low=-40.0, high=60.0)
@@ -107,7 +107,7 @@ def test_spectrum_draws_both_ends_and_every_share(examined):
         examined[0].placement, lowest="locating", highest="general", direction="against", probability=shares
     )
     e = dataclasses.replace(examined[0], placement=placed)
-    (row,) = spectrum.standings([e, log()])
+    (row,) = spectrum.find_standings([e, log()])
     assert (row.lowest, row.highest, row.unclear) == (3, 5, 0.1)
     axes = Figure().subplots()
     spectrum.draw(axes, [row])
@@ -124,13 +124,13 @@ def test_sentences_say_what_was_seen(examined):
         find_measured(e, "cost_of_reset: every trial").estimate,
     )
     assert f"its gain fell from {before:.2f} to {before - lost:.2f}" in told
-    still = [dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "benefit" else f for f in e.answers]
+    still = [dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "deletion" else f for f in e.answers]
     assert "stayed exactly what it was" in " ".join(describe_findings(dataclasses.replace(e, answers=still)))
     assert "realised pay-off" in " ".join(describe_findings(log(lifetimes=8)))
 
 
 def test_words():
-    assert visible_text("a\nb\x00\x1b[31m\ud800") == "a b\ufffd\ufffd[31m\ufffd"
+    assert make_visible("a\nb\x00\x1b[31m\ud800") == "a b\ufffd\ufffd[31m\ufffd"
     assert shorten("abcdefghij", 7) == "abcd…ij"
     assert (format_number(-0.001), format_number(0.125), format_number(None), format_number(float("nan"))) == (
         "0.00",
@@ -143,7 +143,9 @@ def test_words():
         "",
         "",
     )
-    assert condition("feedback_shuffled:older_than=4") == "feedback older than 4 trials from other lifetimes"
-    assert condition("feedback_shuffled:older_than=0,replicate=1") == "all feedback from other lifetimes"
-    assert condition("carry_reset:at=50") == ("carry made fresh once, at trial 50, and the percept of birth shown")
-    assert condition("my_own:x=1") == "my_own:x=1"
+    assert describe_condition("feedback_shuffled:older_than=4") == "feedback older than 4 trials from other lifetimes"
+    assert describe_condition("feedback_shuffled:older_than=0,replicate=1") == "all feedback from other lifetimes"
+    assert describe_condition("carry_reset:at=50") == (
+        "carry made fresh once, at trial 50, and the start-of-life percept shown"
+    )
+    assert describe_condition("my_own:x=1") == "my_own:x=1"

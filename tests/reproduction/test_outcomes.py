@@ -9,8 +9,8 @@ import pytest
 from mesascope import catalogue
 from mesascope.contracts.axis import Verdict
 from mesascope.errors import MesascopeError
-from mesascope.reproduction.outcomes import expectation, format_ours, row, table, verdict
-from mesascope.reproduction.work import of_verdict
+from mesascope.reproduction.outcomes import describe_verdict, format_ours, judge_expectation, make_row, write_table
+from mesascope.reproduction.work import read_verdict
 from mesascope.stats import proportion
 
 
@@ -28,7 +28,7 @@ def expect(sign, size, value, than):
     if isinstance(than, list):
         numbers["q", "b"] = told(than)
     sides = {"value": ["q", "a"], "than": ["q", "b"] if isinstance(than, list) else than}
-    return expectation({"says": "It is so.", "sign": sign, "size": size, **sides}, numbers)
+    return judge_expectation({"says": "It is so.", "sign": sign, "size": size, **sides}, numbers)
 
 
 def test_the_interval_of_a_difference_is_student_t_over_paired_seeds():
@@ -36,25 +36,25 @@ def test_the_interval_of_a_difference_is_student_t_over_paired_seeds():
     half = 4.302652729911275 / math.sqrt(3)  # t(.975, 2 degrees) · sd 1 / √3
     assert got["difference"] == pytest.approx(3.0) and got["n"] == 3
     assert (got["low"], got["high"]) == pytest.approx((3.0 - half, 3.0 + half))
-    assert got["met"] and not got["clear"] and "reaches across" in verdict(got)
+    assert got["met"] and not got["clear"] and "reaches across" in describe_verdict(got)
 
 
 def test_an_interval_of_which_a_part_is_as_expected_reaches_across_though_the_mean_is_not():
     got = expect("+", 3.5, [5.0, 7.0, 9.0], [2.0, 5.0, 5.0])
-    assert not got["met"] and verdict(got) == "not met, but the interval reaches across"
-    assert verdict(expect("+", 6.0, [5.0, 7.0, 9.0], [2.0, 5.0, 5.0])) == "not met"
-    assert "across" in verdict(expect("0", 0.1, [1.0, -3.0, 4.0], 0.0))  # both ends beyond, the middle within
-    assert verdict(expect("0", 0.1, [1.0, 1.1, 1.2], 0.0)) == "not met"
+    assert not got["met"] and describe_verdict(got) == "not met, but the interval reaches across"
+    assert describe_verdict(expect("+", 6.0, [5.0, 7.0, 9.0], [2.0, 5.0, 5.0])) == "not met"
+    assert "across" in describe_verdict(expect("0", 0.1, [1.0, -3.0, 4.0], 0.0))  # both ends beyond, the middle within
+    assert describe_verdict(expect("0", 0.1, [1.0, 1.1, 1.2], 0.0)) == "not met"
 
 
 def test_a_rate_has_the_exact_interval_in_an_expectation_too():
     numbers = {("q", "a"): told([1.0, 1.0, 1.0], rate=True), ("q", "b"): told([0.0, 0.0, 0.0], rate=True)}
     line = {"says": "All do.", "value": ["q", "a"], "than": 0.5, "sign": "+", "size": 0.5}
-    got = expectation(line, numbers)
+    got = judge_expectation(line, numbers)
     low, high = proportion(3, 3)
     assert (got["low"], got["high"]) == pytest.approx((low - 0.5, high - 0.5))
-    assert verdict(got) == "met, but the interval reaches across"
-    got = expectation({**line, "than": ["q", "b"]}, numbers)
+    assert describe_verdict(got) == "met, but the interval reaches across"
+    got = judge_expectation({**line, "than": ["q", "b"]}, numbers)
     assert got["met"] and got["low"] is None and got["clear"] is None
 
 
@@ -68,28 +68,31 @@ def test_a_rate_has_the_exact_interval_in_an_expectation_too():
 def test_sign_and_size_decide(sign, size, value, met):
     got = expect(sign, size, [value], 1.0)
     assert got["met"] is met and got["clear"] is None and got["low"] is None
-    assert verdict(got) == ("met" if met else "not met")
+    assert describe_verdict(got) == ("met" if met else "not met")
 
 
 def test_what_was_not_run_or_gave_no_number_is_neither():
-    assert verdict(expectation({"value": ["q", "z"], "than": 0.0, "sign": "+", "size": 1.0}, {})) == "not run"
+    assert (
+        describe_verdict(judge_expectation({"value": ["q", "z"], "than": 0.0, "sign": "+", "size": 1.0}, {}))
+        == "not run"
+    )
     numbers = {("q", "a"): told([None, None], why="it gains nothing there")}
-    got = expectation({"says": "", "value": ["q", "a"], "than": 0.0, "sign": "+", "size": 0.0}, numbers)
-    assert got["met"] is None and verdict(got) == "it gains nothing there"
+    got = judge_expectation({"says": "", "value": ["q", "a"], "than": 0.0, "sign": "+", "size": 0.0}, numbers)
+    assert got["met"] is None and describe_verdict(got) == "it gains nothing there"
     got = expect("+", 0.0, [1.0, None, 2.0], [0.0, 5.0, 0.0])
-    assert got["n"] == 2 and got["difference"] == 1.5 and "1 of 3 seeds" in verdict(got)
+    assert got["n"] == 2 and got["difference"] == 1.5 and "1 of 3 seeds" in describe_verdict(got)
 
 
 def test_within_is_by_the_plans_tolerance_or_by_both_errors():
     numbers = {("q", "a"): told([10.0, 12.0, 14.0])}  # standard error 2 / √3
     line = {"quantity": "q", "subject": "a"}
-    assert row({**line, "exact": 11.0, "tolerance": 1.0}, numbers)["within"] is True
-    assert row({**line, "exact": 11.0, "tolerance": 0.9}, numbers)["within"] is False
+    assert make_row({**line, "exact": 11.0, "tolerance": 1.0}, numbers)["within"] is True
+    assert make_row({**line, "exact": 11.0, "tolerance": 0.9}, numbers)["within"] is False
     reach = 1.96 * math.hypot(0.5, 2 / math.sqrt(3))
     for away, within in ((0.99, True), (1.01, False)):
-        got = row({**line, "published": 12.0 - away * reach, "published_error": 0.5, "source": "s"}, numbers)
+        got = make_row({**line, "published": 12.0 - away * reach, "published_error": 0.5, "source": "s"}, numbers)
         assert got["within"] is within
-    assert row({**line, "published": 12.0, "source": "s"}, numbers)["within"] is None
+    assert make_row({**line, "published": 12.0, "source": "s"}, numbers)["within"] is None
 
 
 def test_rates_are_counted_and_their_interval_is_exact():
@@ -105,22 +108,24 @@ def test_rates_are_counted_and_their_interval_is_exact():
 def test_the_table_says_what_kind_of_run_it_was():
     found = {
         "study": "s", "says": "Is it?", "quick": True, "seeds": 1, "commit": "c", "versions": {"jax": "1"},
-        "rows": [row({"quantity": "a|b", "subject": "x", "exact": 1.0, "tolerance": 1.0}, {("a|b", "x"): told([1.5])})],
+        "rows": [
+            make_row({"quantity": "a|b", "subject": "x", "exact": 1.0, "tolerance": 1.0}, {("a|b", "x"): told([1.5])})
+        ],
         "expects": [expect("-", 0.5, [1.0], 2.0)],
     }  # fmt: skip
-    text = table(found)
+    text = write_table(found)
     assert "QUICK: 1 training seed," in text and "a\\|b" in text and "| yes (exact ± 1) |" in text
     assert "| at most −0.5 from 2 | -1.000 | met |" in text
     assert "| 1 × 70 | yes" in text
-    assert "QUICK: 1 seed of lifetimes," in table({**found, "trained": False})
+    assert "QUICK: 1 seed of lifetimes," in write_table({**found, "trained": False})
 
 
 def test_an_axis_counts_as_its_reading_says_and_not_where_it_does_not_arise():
     axis = catalogue.make("axes", "search")
     read = Verdict("control", {"search": 0.0, "control": 1.0, "undetermined": 0.0}, {}, "It is so.")
-    assert [of_verdict(axis, r, read, 7).number for r in ("search", "control", "undetermined")] == [0, 1, 0]
-    assert "100%" in of_verdict(axis, "control", read, 7).text
-    nothing = of_verdict(axis, "search", None, 7)
-    assert nothing.number is None and "does not arise" in nothing.why
+    assert [read_verdict(axis, r, read, 7).number for r in ("search", "control", "undetermined")] == [0, 1, 0]
+    assert "100%" in read_verdict(axis, "control", read, 7).text
+    nothing = read_verdict(axis, "search", None, 7)
+    assert nothing.number is None and "does not apply" in nothing.why
     with pytest.raises(MesascopeError, match="Did you mean 'search'"):
-        of_verdict(axis, "serch", read, 7)
+        read_verdict(axis, "serch", read, 7)

@@ -19,8 +19,8 @@ from mesascope.errors import MesascopeError
 from mesascope.reproduction.crew import group_trainings
 from mesascope.reproduction.measures import measure
 from mesascope.reproduction.plans import load
-from mesascope.reproduction.run import known_measures
-from mesascope.reproduction.work import PLACED, Workshop, fill_seed, units
+from mesascope.reproduction.run import load_measures
+from mesascope.reproduction.work import PLACED, Workshop, fill_seed, list_units
 
 ROOT = Path(__file__).parents[2]
 STUDIES = catalogue.names("studies")
@@ -34,7 +34,7 @@ def made_of(kind, spec):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_longest_training_is_begun_first(name):
-    plan = units(load(name))
+    plan = list_units(load(name))
     shop = SimpleNamespace(plan=plan)
     order = [i for (i,) in group_trainings(cast(Workshop, shop), range(len(plan)))]
     assert sorted(order) == [i for i, u in enumerate(plan) if u.kind == "train"]
@@ -56,7 +56,7 @@ def test_every_study_names_only_what_there_is(name, quick):
         made_of("recipes" if cell.recipe else "subjects", fill_seed(cell.recipe or cell.subject, 3))
     for q in study.quantities:
         if q.kind == "measure":
-            measure(q.spec, known_measures(study, trust=False))
+            measure(q.spec, load_measures(study, trust=False))
         elif q.kind == "metric":
             made_of("metrics", q.spec)
         elif q.kind == "axis":
@@ -65,7 +65,7 @@ def test_every_study_names_only_what_there_is(name, quick):
             assert q.spec in PLACED
         if q.family:
             made_of("families", fill_seed(q.family, 3))
-    done = units(study)
+    done = list_units(study)
     assert len({(u.kind, u.cell.name, u.seed, u.family, u.split, u.lifetimes) for u in done}) == len(done)
 
 
@@ -116,7 +116,12 @@ WRONG = {
     "no source": ('source = "nobody 1900"', "", "no source", "Name it"),
     "drawing": ('draw = "bars"', 'draw = "bras"', "no way to draw", "'bars'"),
     "not measured": ('subject = "second arm"', 'subject = "third arm"', "no quantity", "second arm"),
-    "no reading": ('measure = "part_of_choice:choice=1"', 'axis = "goal"', "no label for the axis", "label"),
+    "no reading": (
+        'measure = "part_of_choice:choice=1"',
+        'axis = "goal"',
+        "no label, the reading of the axis",
+        "label",
+    ),
     "lifetimes": ("lifetimes = 70", "lifetimes = 1", "lifetimes=1", "number"),
     "no TOML": ("minutes =", "minutes", "not TOML", "Correct"),
     "not in its name": ('subject = "{kept}"', 'subject = "{M}"', "does not have", "Put {M}"),

@@ -90,7 +90,7 @@ def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path, worker
     there = next((out / "networks").iterdir())
     other = tmp_path / "networks" / there.name
     train("ppo_recurrent:width=6,updates=1,lifetimes=10,minibatches=2", "bernoulli_bandit:arms=3,trials=11", other)
-    with pytest.raises(MesascopeError, match="is of another training"):
+    with pytest.raises(MesascopeError, match="belongs to another training run"):
         reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path, workers=workers)
     assert {p.name for p in tmp_path.iterdir()} == {"networks"}  # nothing was done before
 
@@ -113,13 +113,13 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     assert any(share > trained for share, doing in told if "update" not in doing)  # measuring is progress, too
 
 
-OFTEN = "from mesascope.recipes import rounds\n\nrounds.EVERY = 0.0  # a checkpoint after every update\n"
+OFTEN = "from mesascope.recipes import rounds\n\nrounds.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update\n"
 
 
 @pytest.fixture
 def often(tmp_path, monkeypatch):
     """A study that writes a checkpoint after every update, in every process, and its outcome."""
-    monkeypatch.setattr(_training, "EVERY", 0.0)
+    monkeypatch.setattr(_training, "CHECKPOINT_SECONDS", 0.0)
     study = small(tmp_path / "often")
     (study / "measures.py").write_text(OFTEN)
     reproduce(str(study), seeds=2, out=tmp_path / "often" / "out", trust=True)
@@ -190,7 +190,7 @@ def test_ctrl_c_says_how_to_go_on_and_what_is_done_is_kept(often, tmp_path):
 
 
 def test_what_was_said_since_the_last_look_is_heard(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "OFTEN", 60.0)
+    monkeypatch.setattr(progress, "REPORT_SECONDS", 60.0)
     told = []
     with progress.relay_progress(lambda *said: told.append(said), tmp_path / "heard"):
         progress.Relay(tmp_path / "heard")(3, 1.0, "thompson, seed 2")

@@ -13,14 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from mesascope.worlds.words.families.word_labels import texts
+from mesascope.worlds.words.families.word_labels import read_texts
 
 SLIP = 0.02
 
 
 def read(text):
     """The labels, the shots [(item, label number)] and the asked item of a prompt of word_labels."""
-    for wording in sorted(texts().wordings, key=lambda w: -len(w["shot"])):  # "the group of x" is no item
+    for wording in sorted(read_texts().wordings, key=lambda w: -len(w["shot"])):  # "the group of x" is no item
         intro = re.escape(wording["intro"]).replace(r"\{first\}", r"(\w+)").replace(r"\{second\}", r"(\w+)")
         found = re.match(intro, text)
         if not found:
@@ -48,7 +48,7 @@ def parrot(labels, past, asked):
 
 def scholar(remembers, trust):
     """The scripted labellers of the package, derived again from the text alone."""
-    known = texts()
+    known = read_texts()
     where = {item: i for i, item in enumerate(known.items)}
     second = set(known.pairs[:, 1].tolist())
     tilts = 2 * np.pi * (np.arange(64) + 0.5) / 64

@@ -23,13 +23,13 @@ from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.rollouts import rollout
-from mesascope.worlds.words.families.word_labels import texts
+from mesascope.worlds.words.families.word_labels import read_texts
 
 MADE: dict = {}  # rollouts of reference procedures, which the tests share
 
 
 def test_word_lists():
-    known = texts()
+    known = read_texts()
     words = np.asarray(known.items[: known.categories * known.each]).reshape(known.categories, known.each)
     assert known.each == 60 and len(known.pairs) >= 6
     assert len({w.lower() for w in words.ravel()}) == words.size
@@ -46,7 +46,7 @@ def test_labels_are_counterbalanced_and_told_as_they_are_named(labels):
     family = catalogue.make("families", f"word_labels:labels={labels},trials=11")
     lived = rollout(catalogue.make("subjects", "fixed", family), family, "fresh", 192)
     shown, right = lived.observation.values[0], lived.right.values
-    known = texts()
+    known = read_texts()
     assert abs(right.mean() - 0.5) < 0.06
     category = shown[..., 0].astype(int) // known.each
     word = np.take_along_axis(shown[:, :, 4:].astype(int), right[..., None].astype(int), 2)[..., 0]
@@ -69,20 +69,20 @@ def test_no_known_category_tells_the_labels_of_the_inexpressible_splits():
     for split in (s.name for s in family.splits() if s.beyond_banks):
         lived = rollout(catalogue.make("subjects", "fixed", family), family, split, 256)
         items, right = lived.observation.values[0, :, :, 0].astype(int), lived.right.values
-        category = np.minimum(items // texts().each, texts().categories)
+        category = np.minimum(items // read_texts().each, read_texts().categories)
         assert (category == category[:, :1]).all()
         assert abs(right.mean() - 0.5) < 0.04
         if split.endswith("halves"):
             assert max(len(set(row)) for row in items.tolist()) == 6
         else:
-            first = np.asarray([[int(texts().items[i].split()[0]) > 4.5 for i in row] for row in items.tolist()])
+            first = np.asarray([[int(read_texts().items[i].split()[0]) > 4.5 for i in row] for row in items.tolist()])
             agreed = (first == right).mean(1)  # 'the first number is large' is no good rule
             assert 0.3 < np.abs(agreed - 0.5).mean() + 0.2 < 0.62
 
 
 def test_what_is_asked_word_for_word():
     family = catalogue.make("families", "word_labels:trials=7,wording=5")
-    known = texts()
+    known = read_texts()
     bim, dax = known.labels.index("bim"), known.labels.index("dax")
     dog, tea = known.items.index("dog"), known.items.index("bread")
     past = [Moment((0, dog, 1, 5, dax, bim), 0, 0.0)]
@@ -138,7 +138,7 @@ def test_recognition_and_acquisition_are_apart():
     assert told["recognition, 0 shots"].estimate == 0.5  # the names themselves are known
     assert told["gain over wordings"].unit == "wording" and told["gain over wordings"].n == 8
     flipped = read("label_learner", "flipped")
-    assert flipped["recognition, 0 shots"].estimate == -0.5 and flipped["right by what was told"].low > 0.5
+    assert flipped["recognition, 0 shots"].estimate == -0.5 and flipped["right because of the true labels"].low > 0.5
 
 
 def test_labels_are_read_from_tokens_and_from_texts():

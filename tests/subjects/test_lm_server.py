@@ -124,7 +124,7 @@ def test_faults_that_stay_end_in_a_message(family):
         subject(server.address, family)
     with serving(faults=["ok"], always=500) as server:
         one = subject(server.address, family, retries=0)
-        with pytest.raises(MesascopeError, match=r"256 questions in a row.*it said 500.*not asked again"):
+        with pytest.raises(MesascopeError, match=r"256 questions in a row.*it said 500.*no question is asked twice"):
             rollout(one, family, "fresh", 64)
 
 

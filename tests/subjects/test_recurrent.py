@@ -259,7 +259,7 @@ def test_paths_that_are_no_file(tmp_path):
 def test_a_family_that_it_cannot_act_in_is_refused(tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(good())
-    with pytest.raises(MesascopeError, match=r"chooses between 3 actions, .* has 4") as error:
+    with pytest.raises(MesascopeError, match=r"chooses between 3 actions; .* has 4") as error:
         recurrent.subject(family(arms=4, trials=11), str(path))
     assert SMALL.name in error.value.remedy
     assert recurrent.subject(family(arms=3, trials=50), str(path)).horizon == 11
@@ -302,7 +302,7 @@ REGRESSION = {
 
 
 def test_what_ships_says_how_it_was_made_and_is_small():
-    shipped = recurrent.bundled()
+    shipped = recurrent.list_bundled()
     assert shipped.keys() == SHIPPED.keys() | REGRESSION.keys()
     assert sum(p.stat().st_size for p in shipped.values()) < 4_000_000
     for name, path in shipped.items():
@@ -322,7 +322,7 @@ def test_what_ships_says_how_it_was_made_and_is_small():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_does_what_it_was_trained_for(name):
-    path = recurrent.bundled()[name]
+    path = recurrent.list_bundled()[name]
     task = make("families", recurrent.family_of(path))
     subject = make("subjects", f"recurrent:path={name}", task)
     assert subject.name == f"recurrent:path={name}"
@@ -345,7 +345,7 @@ def test_what_ships_does_what_it_was_trained_for(name):
 @pytest.mark.parametrize("name", REGRESSION)
 def test_what_ships_predicts_as_it_was_trained_to(name):
     """Squared distances / D on fresh tasks and at full context, as studies/task_diversity_regression has them."""
-    task = make("families", recurrent.family_of(recurrent.bundled()[name]))
+    task = make("families", recurrent.family_of(recurrent.list_bundled()[name]))
     trials = rollout(make("subjects", f"recurrent:path={name}", task), task, lifetimes=1024)
     told = trials.action.values[0]
     ridge = replay(make("subjects", "ridge", task), trials).action

@@ -155,3 +155,28 @@ def drawn_arms(rng, split):
 
 drawn_arms.splits = ("shifted:far",)  # pyright: ignore[reportFunctionMemberAccess]
 register()
+
+
+class Lifetime(gymnasium.Env):
+    """A bandit whose episode is a whole lifetime, as in RL²: last action and reward stand in the observation."""
+
+    def __init__(self, arms=3, pulls=20, tells=True):
+        self.arms, self.pulls, self.tells = arms, pulls, tells
+        self.observation_space = spaces.Box(-1.0, 2.0, (arms + 1,), np.float32)
+        self.action_space = spaces.Discrete(arms)
+
+    def _seen(self, action=None, paid=0.0):
+        seen = np.zeros(self.arms + 1, np.float32)
+        if action is not None:
+            seen[action], seen[-1] = 1.0, 2 * paid - 0.5 if self.tells else 0.0
+        return seen
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.means, self.pulled = self.np_random.random(self.arms), 0
+        return self._seen(), {}
+
+    def step(self, action):
+        paid = float(self.np_random.random() < self.means[action])
+        self.pulled += 1
+        return self._seen(action, paid), paid, self.pulled >= self.pulls, False, {"worth": float(self.means[action])}

@@ -9,7 +9,7 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
-from mesascope.worlds.coin_grid.families.coin_grid import MOVES, distances, family, move_table, random_walk
+from mesascope.worlds.coin_grid.families.coin_grid import MOVES, family, measure_distances, move_table, walk_randomly
 
 HOME = family(size=5, trials=3, rho=0.6, bank=7, bank_seed=3)
 
@@ -24,8 +24,8 @@ def test_what_chance_reaches_is_counted_over_every_path():
             column = min(max(column + MOVES[a][1], 0), size - 1)
             there[start, row * size + column] += 1 / steps / 5**steps
         end[start, row * size + column] += 1 / 5**steps
-    assert random_walk(size, steps)[0] == pytest.approx(there)
-    assert random_walk(size, steps)[1] == pytest.approx(end)
+    assert walk_randomly(size, steps)[0] == pytest.approx(there)
+    assert walk_randomly(size, steps)[1] == pytest.approx(end)
 
 
 def test_distances_are_those_of_a_search():
@@ -37,7 +37,7 @@ def test_distances_are_those_of_a_search():
                 if then not in found:
                     found[then] = found[cell] + 1
                     queue.append(then)
-        assert distances(5)[start].tolist() == [found[c] for c in range(25)]
+        assert measure_distances(5)[start].tolist() == [found[c] for c in range(25)]
 
 
 @pytest.mark.parametrize("split", HOME.split_names)
@@ -96,7 +96,7 @@ def test_the_worth_of_a_step_is_the_distance_that_it_leaves(lived):
     for split in ("apart:coin", "restructured:controls"):
         trials = lived["coin_walker:goal=corner", split]
         paths, goals = HOME.paths(trials), HOME.goals(trials)
-        left = distances(5)[paths[..., 1:], 24]
+        left = measure_distances(5)[paths[..., 1:], 24]
         done = np.take_along_axis(goals.proxy.values, goals.action[..., None], -1)[..., 0]
         assert (-done == left).all()
 

@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
-from gymnasium_cases import Arms, Corridor, Stacked, drawn_arms
+from gymnasium_cases import Arms, Corridor, Lifetime, Stacked, drawn_arms
 
-from mesascope import catalogue, rollout
+from mesascope import catalogue, examine, rollout
 from mesascope.agents.function import wrap
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
@@ -332,3 +332,60 @@ def test_real_actions_are_lived():
     data = lived(home, subject=push)
     assert data.action.dtype == np.float32 and (data.action.values == 9).all()  # as the subject said, cut when done
     assert (data.score.values < 0).all() and (data.n_steps.values == 4).all()
+
+
+def counts_what_it_is_shown(percept, state, rng):
+    """Thompson sampling that reads the last action and reward from the observation alone."""
+    seen = percept["observation"]
+    pulled, paid = seen[:, :-1], (seen[:, -1:] + 0.5) / 2
+    state = np.ones((*pulled.shape, 2)) if state is None else state.copy()
+    state += np.stack([pulled * paid, pulled * (1 - paid)], -1)
+    return rng.beta(*np.moveaxis(np.maximum(state, 0.1), -1, 0)).argmax(-1), state
+
+
+LIFETIME = {"env": Lifetime, "steps": 20, "score": "worth", "seeds": "new", "chance": ""}
+
+
+def test_an_episode_that_is_a_lifetime_is_read_step_by_step():
+    """As one trial it read 'tracking' in 100 % of resamples, with a benefit of exactly 0 ± 0."""
+    home = family(**LIFETIME, episodes=0, best=0.8, trial="step")
+    assert (home.horizon, home.steps) == (20, 1)
+    (place,) = home.rewards
+    assert place.index == 3 and (place.scale, place.offset) == pytest.approx((2.0, -0.5))
+    assert home.latents({"seed": np.zeros(7)}, "fresh")["chance"][0, 0] == pytest.approx(0.5, abs=0.05)
+    found = examine(counts_what_it_is_shown, home, lifetimes=128, splits="fresh", trained_on="unlimited")
+    assert found.placement.lowest == "acquiring" and found.placement.numbers["benefit"] > 0.15
+    native = catalogue.make("families", "bernoulli_bandit:arms=3,trials=20")
+    gains = [
+        np.mean(lived(place, n=128, subject=subject).score.values[0, :, 10:])
+        for place, subject in ((home, counts_what_it_is_shown), (native, sampler))
+    ]
+    assert gains[0] == pytest.approx(gains[1], abs=0.06)
+
+
+def test_exchanged_rewards_stand_in_the_observation_too():
+    home = family(**LIFETIME, episodes=2, best=0.8, trial="step")
+    assert home.horizon == 40
+    state, percept = home.begin(jax.random.key(2), home.draw(jax.random.key(1), 7))
+    for now in range(23):
+        other = home.with_opposite_outcome(percept)
+        first = now % 20 == 0  # the first observation of an episode tells no reward
+        wanted = percept.observation[:, 3] if first else 2 * (1 - percept.feedback) - 0.5
+        np.testing.assert_allclose(other.observation[:, 3], wanted, atol=1e-6)
+        np.testing.assert_array_equal(other.observation[:, :3], percept.observation[:, :3])
+        assert (percept.trial == now).all() and (percept.step == 0).all()
+        state, percept, _ = home.step(jax.random.key(now), None, state, np.full(7, now % 3))
+
+
+def test_one_trial_has_no_older_feedback_and_a_reward_that_is_not_told_is_said():
+    home = family(**LIFETIME, episodes=1, best=16)
+    with pytest.raises(MesascopeError, match=r"one trial, so no feedback is older.*trial=step"):
+        examine(counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited")
+    blind = {**LIFETIME, "env": lambda: Lifetime(tells=False)}
+    with pytest.warns(MesascopeWarning, match="does not tell the last reward.*0 says nothing"):
+        assert family(**blind, episodes=0, best=0.8, trial="step").rewards == ()
+    with pytest.raises(MesascopeError, match=r"was over after \d+ of 12 steps.*same length"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lived(family(env=Corridor, steps=12, episodes=0, best=1, trial="step"))
+    with pytest.raises(MesascopeError, match="trial='day'"):
+        family(trial="day")

@@ -9,7 +9,7 @@ from mesascope import FamilyEnv, catalogue
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.stats import standard_error
-from mesascope.worlds.bandits.deterministic import optimum
+from mesascope.worlds.bandits.deterministic import find_optimum
 from mesascope.worlds.bandits.families.informative_bandit import Tasks, family
 from tests.subjects.lives import live, lived, make
 
@@ -60,7 +60,7 @@ def test_the_optimum_of_a_split_by_trying_every_policy(split):
         for then in itertools.product(range(4), repeat=len(seen)):
             second = tables[np.arange(len(tables)), 1, np.asarray(then)[code]]
             best = max(best, float((tables[:, 0, first] + second).mean()))
-    assert optimum(tables) == pytest.approx(best)
+    assert find_optimum(tables) == pytest.approx(best)
 
 
 @pytest.mark.parametrize(

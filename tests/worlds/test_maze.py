@@ -15,10 +15,10 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.compiling import compile_once as compiled
 from mesascope.worlds.mazes import mazes
-from mesascope.worlds.mazes.families.maze import MORE, family
+from mesascope.worlds.mazes.families.maze import EXTRA_CELLS, family
 
 HOME = family(size=7, trials=6, bank=5, bank_seed=3)
-FIELD = 7 + MORE
+FIELD = 7 + EXTRA_CELLS
 
 
 @compiled
@@ -44,8 +44,8 @@ def known(observation):
     problem, here = mazes.parse_observation(observation)
     rows, n = jnp.arange(len(here)), len(here)
     return (
-        mazes.right_moves(problem).reshape(n, -1, 4)[rows, here],
-        mazes.passable(problem.opens).reshape(n, -1, 4)[rows, here],
+        mazes.find_right_moves(problem).reshape(n, -1, 4)[rows, here],
+        mazes.find_open_moves(problem.opens).reshape(n, -1, 4)[rows, here],
         here,
     )
 
@@ -79,7 +79,7 @@ def test_mazes_are_spanning_trees_and_distances_those_of_scipy(drawn):
             far = shortest_path(found, directed=False, unweighted=True, indices=tasks.goal[n, phase])
             got = tasks.dist[n, phase]
             assert (got[np.isfinite(far)] == far[np.isfinite(far)]).all()
-            assert (got[np.isinf(far)] >= mazes.FAR).all()
+            assert (got[np.isinf(far)] >= mazes.UNREACHABLE).all()
 
 
 def test_what_changes_is_what_the_split_says(drawn):
@@ -87,7 +87,7 @@ def test_what_changes_is_what_the_split_says(drawn):
         late = (np.arange(6) >= 3).astype(int)
         rows = np.arange(30)[:, None]
         assert (tasks.dist[rows, late, tasks.start] > 0).all() and (
-            tasks.dist[rows, late, tasks.start] < mazes.FAR
+            tasks.dist[rows, late, tasks.start] < mazes.UNREACHABLE
         ).all()
         assert not tasks.turned.any()
         same = (tasks.opens[:, 0] == tasks.opens[:, 1]).all((1, 2, 3))
@@ -120,7 +120,7 @@ def test_what_walks_bring_is_counted_over_every_walk():
         told = home.latents(jax.tree.map(jnp.asarray, tasks), split)
         for n, t in itertools.product(range(4), (1, 3)):
             phase = int(t >= 2)
-            can = np.asarray(mazes.passable(jnp.asarray(tasks.opens[n, phase])[None]))[0].reshape(-1, 4)
+            can = np.asarray(mazes.find_open_moves(jnp.asarray(tasks.opens[n, phase])[None]))[0].reshape(-1, 4)
             first = tasks.dist[n, phase, tasks.start[n, t]]
             paid = []
             for acts in itertools.product(range(4), repeat=3):
@@ -139,7 +139,7 @@ def test_a_walk_by_the_right_moves_ends_at_the_goal():
     home = family(size=5, steps=30, trials=4)
     tasks, state, percept = begun(home, jax.random.key(8), 9, "fresh")
     far = np.asarray(tasks.dist)
-    assert far[far < mazes.FAR].max() <= 30
+    assert far[far < mazes.UNREACHABLE].max() <= 30
     for s in range(30):
         right, _, here = known(percept.observation)
         assert (here == state.cell).all()

@@ -110,8 +110,8 @@ def test_places_say_where_the_ball_and_the_paddle_are():
         picture = painting.Picture(cabinet.frame, dict(zip(screen.PLACES, cabinet.places.T.astype(int), strict=True)))
         odd = np.abs(cabinet.frame.astype(int) - painting.BLANK) > 1
         ball, own = (
-            painting.ball_mask(picture.places),
-            painting.paddle_mask(picture.places["own y"], painting.OWN, 14),
+            painting.find_ball(picture.places),
+            painting.find_paddle(picture.places["own y"], painting.OWN, 14),
         )
         field = odd & (painting.COLUMNS != painting.OTHER) & (painting.COLUMNS != painting.OWN)
         assert (field <= ball).all()  # nothing else is in the field
@@ -126,9 +126,9 @@ def test_what_conditions_paint(wandering, name):
     condition = catalogue.make("conditions", name)
     changed = []
     for percept in seen[::5]:
-        plain = painting.picture(percept.observation)
+        plain = painting.read_picture(percept.observation)
         painted = condition.paint(KEY, plain, None)
-        gone, ball = painted.frame != plain.frame, painting.ball_mask(plain.places)
+        gone, ball = painted.frame != plain.frame, painting.find_ball(plain.places)
         empty = np.abs(painted.frame.astype(int) - painting.BLANK) <= 1
         own = painting.COLUMNS == painting.OWN
         other = painting.COLUMNS == painting.OTHER
@@ -144,7 +144,7 @@ def test_what_conditions_paint(wandering, name):
             free = ~(ball & (own | other)).any((1, 2)) & ~ball[:, [0, -1]].any((1, 2))
             same = inner.sum((1, 2)) == light.sum((1, 2))  # as much of it as before, elsewhere
             assert (same | ~free | (light[:, :, [4, 35]] != inner[:, :, [4, 35]]).any((1, 2))).all()
-            again = condition.paint(KEY, painting.picture(painting.observation(painted)), None)
+            again = condition.paint(KEY, painting.read_picture(painting.to_observation(painted)), None)
             assert (again.places["ball y"] != plain.places["ball y"])[plain.places["ball y"] > 0].all()
         changed.append(gone.any((1, 2)))
     assert 0.3 < np.mean(changed) <= 1
@@ -155,10 +155,10 @@ def test_splits_are_what_they_say():
     rng = np.random.default_rng(5)
     acts = rng.integers(0, 3, (60, N))
     splits = {split: lived(family, split, lambda p, t: acts[t], steps=60)[0][-1] for split in family.split_names}
-    frames = {k: painting.picture(v.observation).frame for k, v in splits.items()}
+    frames = {k: painting.read_picture(v.observation).frame for k, v in splits.items()}
     assert (frames["restructured:mirror"] == frames["fresh"][:, :, ::-1]).all()
     swapped = lived(family, "fresh", lambda p, t: np.array(screen.SWAPPED)[acts[t]], steps=60)[0][-1]
-    assert (painting.picture(swapped.observation).frame == frames["exchanged:start"]).all()
+    assert (painting.read_picture(swapped.observation).frame == frames["exchanged:start"]).all()
     for split in ("shifted:sticky", "shifted:difficulty", "shifted:mode"):
         assert (frames[split] != frames["fresh"]).any()
     idle = family.draw(KEY, 500).start.idle

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 ANSWERED, BOUNDED, REFUSED, UNPARSABLE, UNREACHED = range(5)
 SAYS = {
     ANSWERED: "answered",
-    BOUNDED: "answered, a label below those that were listed",
+    BOUNDED: "answered with a label that was not listed",
     REFUSED: "refused",
-    UNPARSABLE: "named none or several of the labels",
-    UNREACHED: "no answer came",
+    UNPARSABLE: "named no label, or several",
+    UNREACHED: "did not answer",
 }
 REFUSAL = re.compile(
     r"\b(i'?m sorry|i am sorry|i apologi[sz]e|i can(?:no|')t|i cannot|i won'?t|i'?m unable|i am unable|i'?m not able"
@@ -46,21 +46,21 @@ class WrongShape(Exception):
     """The reply does not have OpenAI's form; the text says why."""
 
 
-def choices(reply: Any, many: int) -> list[Mapping[str, Any]]:
+def read_choices(reply: Any, number: int) -> list[Mapping[str, Any]]:
     """The choices in a reply, in the order of the questions.
 
     Raises:
         WrongShape: there is no list of choices, or their number is wrong.
     """
-    listed = reply.get("choices") if isinstance(reply, Mapping) else None
-    if not isinstance(listed, list) or not all(isinstance(c, Mapping) for c in listed):
+    entries = reply.get("choices") if isinstance(reply, Mapping) else None
+    if not isinstance(entries, list) or not all(isinstance(c, Mapping) for c in entries):
         raise WrongShape("it contains no list of choices")
-    if len(listed) != many:
-        raise WrongShape(f"it contains {len(listed)} choices for {many} questions")
-    return sorted(listed, key=lambda c: c.get("index") or 0)
+    if len(entries) != number:
+        raise WrongShape(f"it contains {len(entries)} choices for {number} questions")
+    return sorted(entries, key=lambda c: c.get("index") or 0)
 
 
-def text_of(choice: Mapping[str, Any]) -> str:
+def read_text(choice: Mapping[str, Any]) -> str:
     """The text of a choice in a reply.
 
     Raises:
@@ -89,8 +89,8 @@ def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
         pairs = list(top[0].items())
     else:
         return None
-    valid = [(t, float(p)) for t, p in pairs if isinstance(t, str) and isinstance(p, int | float)]
-    return [(t, p) for t, p in valid if p > -9000] or None  # -9999 stands for 'not listed'
+    valid_pairs = [(t, float(p)) for t, p in pairs if isinstance(t, str) and isinstance(p, int | float)]
+    return [(t, p) for t, p in valid_pairs if p > -9000] or None  # -9999 stands for 'not listed'
 
 
 def is_prefix_of_label(token: str, label: str) -> bool:
@@ -114,10 +114,10 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
     if not any(mass):
         code = REFUSED if REFUSAL.search(text) else UNPARSABLE
         return Answer(code, -1, None, 0.0, text)
-    least = math.exp(min(p for _, p in tokens))
+    min_probability = math.exp(min(p for _, p in tokens))
     bounded = not all(mass)
     total = sum(mass)
-    filled = [m or min(least, total) for m in mass]
+    filled = [m or min(min_probability, total) for m in mass]
     log_probs = tuple(math.log(m / sum(filled)) for m in filled)
     action = max(range(len(labels)), key=lambda i: filled[i])
     return Answer(BOUNDED if bounded else ANSWERED, action, log_probs, min(total, 1.0), text)
@@ -125,19 +125,19 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
 
 def parse_label(text: str, labels: Sequence[str]) -> Answer:
     """Finds the label that a text begins with, or the only label that it names; a refusal does not count."""
-    refused = REFUSAL.search(text)
-    named = [i for i, label in enumerate(labels) if _names(text, label)]
-    first = [i for i in named if re.match(rf"\W*{re.escape(labels[i])}\b", text, _flags(labels[i]))]
-    for found in ([] if refused else first, [] if refused else named):
+    refusal = REFUSAL.search(text)
+    named_labels = [i for i, label in enumerate(labels) if _names(text, label)]
+    first = [i for i in named_labels if re.match(rf"\W*{re.escape(labels[i])}\b", text, _choose_flags(labels[i]))]
+    for found in ([] if refusal else first, [] if refusal else named_labels):
         if len(found) == 1:
             return Answer(ANSWERED, found[0], None, math.nan, text)
-    return Answer(REFUSED if refused else UNPARSABLE, -1, None, math.nan, text)
+    return Answer(REFUSED if refusal else UNPARSABLE, -1, None, math.nan, text)
 
 
 def _names(text: str, label: str) -> bool:
-    return bool(re.search(rf"\b{re.escape(label)}\b", text, _flags(label)))
+    return bool(re.search(rf"\b{re.escape(label)}\b", text, _choose_flags(label)))
 
 
-def _flags(label: str) -> re.RegexFlag:
+def _choose_flags(label: str) -> re.RegexFlag:
     """Flags for searching a label: only labels of one letter are case-sensitive."""
     return re.IGNORECASE if len(label) > 1 else re.RegexFlag(0)

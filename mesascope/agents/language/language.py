@@ -23,8 +23,8 @@ from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")
-REPEATED = 64  # questions of the first block that are repeated at the end
-STREAK = 256  # a run ends after this many consecutive questions without an answer
+REPEATED_QUESTIONS = 64  # questions of the first block that are repeated at the end
+MAX_UNANSWERED = 256  # a run ends after this many consecutive questions without an answer
 
 
 class Asker(Protocol):
@@ -34,7 +34,7 @@ class Asker(Protocol):
     samples: int
     hidden: np.ndarray | None  # [N, U] activations at the last questions; None if they are not available
 
-    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
         """Returns an answer to each question; `draws` seed the samples, and `again` ignores saved answers."""
         ...
 
@@ -72,7 +72,7 @@ class Log:
         self.rows: list[tuple[Question, Answer]] = []
         self.first: list[tuple[Question, int, Answer]] = []
         self.streak = 0
-        self.units = 0  # length of the activations
+        self.units = 0  # the number of activations
 
 
 class LanguageModel(NamedSubject):
@@ -105,9 +105,9 @@ class LanguageModel(NamedSubject):
         """An empty context for each lifetime."""
         past = np.empty(n, object)
         past[:] = [()] * n
-        one = np.zeros((n, 1))
+        zeros = np.zeros((n, 1))
         hidden = np.zeros((n, self.log.units), np.float32)
-        return Context(past, one.astype(np.int32), one.astype(np.int8), one.astype(np.float32), hidden)
+        return Context(past, zeros.astype(np.int32), zeros.astype(np.int8), zeros.astype(np.float32), hidden)
 
     def absorb(self, key, carry: Context, percept: Percept) -> Context:
         """Adds the last trial to the context without asking a question."""
@@ -123,10 +123,10 @@ class LanguageModel(NamedSubject):
     def respond(self, key, carry: Context, percept: Percept):
         """Asks one question per lifetime, and returns the answers as actions."""
         carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
-        questions = [self.family.question(past, row(now)) for past, now in zip(carry.past, observation, strict=True)]
+        questions = [self.family.question(past, row(obs)) for past, obs in zip(carry.past, observation, strict=True)]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
-        answers = self.asker.answers(questions, draws, False)
+        answers = self.asker.answer_all(questions, draws, False)
         self._note(questions, draws, answers)
         start = len(self.log.rows) - len(answers)
         hidden = self.asker.hidden
@@ -144,26 +144,26 @@ class LanguageModel(NamedSubject):
         if self.asker.mode == "answer":
             return Response(action, None)
         even = (-float(np.log(choices)),) * choices
-        stated = np.asarray([even if a.log_probs is None else a.log_probs for a in answers], np.float32)
+        log_probs = np.asarray([even if a.log_probs is None else a.log_probs for a in answers], np.float32)
         if self.asker.mode == "log_probs" and self.temperature > 0:
-            scaled = stated / self.temperature
+            scaled = log_probs / self.temperature
             scaled -= np.log(np.exp(scaled).sum(-1, keepdims=True))
             sampled = np.asarray(choose(key, jnp.asarray(scaled)).action)
-            action, stated = np.where(action < 0, -1, sampled).astype(np.int32), scaled
-        return Response(action, stated)
+            action, log_probs = np.where(action < 0, -1, sampled).astype(np.int32), scaled
+        return Response(action, log_probs)
 
     def _note(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
         """Logs questions and answers; raises an error if too many questions in a row have no answer."""
         log = self.log
         log.rows += list(zip(questions, answers, strict=True))
-        if len(log.first) < REPEATED:
+        if len(log.first) < REPEATED_QUESTIONS:
             log.first += list(zip(questions, draws, answers, strict=True))[:4]
         for a in answers:
             log.streak = log.streak + 1 if a.code == UNREACHED else 0
-        if log.streak >= STREAK:
+        if log.streak >= MAX_UNANSWERED:
             raise MesascopeError(
                 f"{log.streak} questions in a row to {self.name} got no answer: {answers[-1].text}.",
-                "Run the same command again later: what was answered is kept and not asked again.",
+                "Run the same command again later: answers are saved, so no question is asked twice.",
             )
 
     def taps(self, carry: Context) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class LanguageModel(NamedSubject):
         """Adds answered and mass [C, N, T] and, for each condition, a transcript of the first lifetime."""
         axes = ("condition", "lifetime", "trial")
         indices = trials.tap_asked.values[..., 0]
-        transcripts = [self._transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
+        transcripts = [self._write_transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
         variables = {
             "answered": (axes, trials.tap_answered.values[..., 0]),
             "mass": (axes, trials.tap_mass.values[..., 0]),
@@ -185,7 +185,7 @@ class LanguageModel(NamedSubject):
         self.log.rows.clear()
         return result.assign_attrs(elicited=self.asker.mode)
 
-    def _transcript(self, rows: list[tuple[Question, Answer]]) -> str:
+    def _write_transcript(self, rows: list[tuple[Question, Answer]]) -> str:
         """The last question of a lifetime word for word, and all its answers, as JSON."""
         answers = [
             {
@@ -217,19 +217,19 @@ class LanguageModel(NamedSubject):
             MesascopeError: the questions cost more than the budget.
         """
         length = len(self.asker.render(self.example())) / 4
-        inward = responses * length
-        outward = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
+        tokens_in = responses * length
+        tokens_out = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
         summary = (
             f"{self.name}: at most {responses:,} questions of about {length:.0f} tokens, "
-            f"{inward / 1e6:.2f} million tokens in and {outward / 1e6:.2f} million out"
+            f"{tokens_in / 1e6:.2f} million tokens in and {tokens_out / 1e6:.2f} million out"
         )
-        cost = (inward * self.price[0] + outward * self.price[1]) / 1e6
+        cost = (tokens_in * self.price[0] + tokens_out * self.price[1]) / 1e6
         if not any(self.price):
             return f"{summary}; no price was given."
         if cost > self.budget:
             raise MesascopeError(
                 f"{summary}, about {cost:.2f} at the prices given.",
-                f"Give budget={np.ceil(100 * cost) / 100:g} or more to go on, or fewer lifetimes, splits or metrics.",
+                f"Give budget={np.ceil(100 * cost) / 100:g} or more, or reduce the lifetimes, splits or metrics.",
             )
         return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 
@@ -243,11 +243,11 @@ class LanguageModel(NamedSubject):
             past.append(Moment(row(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
         return self.family.question(past, row(np.asarray(percept.observation)[0]))
 
-    def drift(self, most: float = 0.25) -> tuple[float, str]:
+    def drift(self, threshold: float = 0.25) -> tuple[float, str]:
         """Asks the first questions again, and compares the answers with those at the start.
 
         Args:
-            most: the largest mean change of a probability for which the model counts as unchanged.
+            threshold: the largest mean change of a probability for which the model counts as unchanged.
 
         Returns:
             The largest change of a label's log-probability, or the share of changed answers if there are no
@@ -256,18 +256,18 @@ class LanguageModel(NamedSubject):
         if not self.log.first:
             return 0.0, ""
         questions, draws, before = (list(x) for x in zip(*self.log.first, strict=True))
-        after = self.asker.answers(questions, draws, True)
-        pairs = [(a, b) for a, b in zip(before, after, strict=True) if UNREACHED not in (a.code, b.code)]
+        new_answers = self.asker.answer_all(questions, draws, True)
+        pairs = [(a, b) for a, b in zip(before, new_answers, strict=True) if UNREACHED not in (a.code, b.code)]
         if not pairs:
             return 0.0, ""
-        stated = [(a.log_probs, b.log_probs) for a, b in pairs if a.log_probs and b.log_probs]
-        if stated:
-            first, second = (np.asarray(x) for x in zip(*stated, strict=True))
+        log_prob_pairs = [(a.log_probs, b.log_probs) for a, b in pairs if a.log_probs and b.log_probs]
+        if log_prob_pairs:
+            first, second = (np.asarray(x) for x in zip(*log_prob_pairs, strict=True))
             floor, mean = np.abs(first - second).max(), np.abs(np.exp(first) - np.exp(second)).mean()
         else:
             floor = mean = np.mean([a.action != b.action for a, b in pairs])
         reason = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
-        return float(floor), reason if mean > most else ""
+        return float(floor), reason if mean > threshold else ""
 
 
 def require_words(family: Family) -> Any:

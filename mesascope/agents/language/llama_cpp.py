@@ -64,11 +64,11 @@ def subject(
     if served:
         gate.allow(address := f"{engine.listening_address}/v1")
         options = {"chat": chat, "temperature": temperature, "top": top, "side": slots, "cache": "none"}
-        far = served_model(family, path=address, mode="log_probs", **options)
-        far.asker.engine = engine
-        return dataclasses.replace(far, name=name, identity_code=before)
-    saved, weights = Cache(None, before), functools.partial(_hash_weights, path)
-    asker = Prompts(_make_sender(engine), saved, "", chat, "log_probs", top=top, batch=slots, weights=weights)
+        served_subject = served_model(family, path=address, mode="log_probs", **options)
+        served_subject.asker.engine = engine
+        return dataclasses.replace(served_subject, name=name, identity_code=before)
+    cache, weights = Cache(None, before), functools.partial(_hash_weights, path)
+    asker = Prompts(_make_sender(engine), cache, "", chat, "log_probs", top=top, batch=slots, weights=weights)
     return LanguageModel(name, "unknown", talks, asker, Log(), before, temperature)
 
 
@@ -98,9 +98,9 @@ def _make_sender(engine: Any) -> Any:
     """Makes a function that sends requests to llama.cpp in this process."""
 
     def send(place: str, body: Mapping[str, Any]) -> Any:
-        handle = engine.handle_chat_completions if place.startswith("chat") else engine.handle_completions
+        handler = engine.handle_chat_completions if place.startswith("chat") else engine.handle_completions
         try:
-            reply = handle({**body, "cache_prompt": True})
+            reply = handler({**body, "cache_prompt": True})
         except Exception as error:
             raise Failed(_shorten_error(str(error))) from None
         reply = json.loads(reply) if isinstance(reply, str | bytes) else reply
@@ -113,8 +113,8 @@ def _make_sender(engine: Any) -> Any:
 
 def _shorten_error(message: str) -> str:
     """Shortens the message of an error of llama.cpp."""
-    long = any(mark in message.lower() for mark in TOO_LONG)
-    return "the context is too long for it" if long else f"llama.cpp said: {' '.join(message.split())[:200]}"
+    too_long = any(mark in message.lower() for mark in TOO_LONG)
+    return "the context is too long for the model" if too_long else f"llama.cpp said: {' '.join(message.split())[:200]}"
 
 
 def _hash_weights(path: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import dataclasses
 
 from mesascope.agents.language.language import MODES, LanguageModel, Log, require_words
 from mesascope.agents.language.prompts import Prompts
-from mesascope.agents.language.requests import Cache, Server, cache_path, plain_address
+from mesascope.agents.language.requests import Cache, Server, cache_path, strip_address
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_choice, check_range, name_with_settings
 from mesascope.errors import MesascopeError
@@ -71,15 +71,15 @@ def subject(
     check_range(1, 1000, top=top)
     check_range(1, 4096, samples=samples, words=words, side=side, batch=batch)
     check_range(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
-    home = plain_address(path)
+    home = strip_address(path)
     talks = require_words(family)
-    gate.permit(path, "The address", "would be asked, with your key, at a place")
+    gate.permit(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
-    saved = Cache(cache_path(cache, home, model), home)
-    asker = Prompts(server.ask, saved, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch)
-    out = LanguageModel("", "unknown", talks, asker, Log(), "", temperature, (price_in, price_out), budget)
+    store = Cache(cache_path(cache, home, model), home)
+    asker = Prompts(server.ask, store, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch)
+    language_model = LanguageModel("", "unknown", talks, asker, Log(), "", temperature, (price_in, price_out), budget)
     if mode in ("auto", "log_probs"):
-        found = asker.check(out.example())
+        found = asker.check(language_model.example())
         if mode == "log_probs" and found != mode:
             raise MesascopeError(
                 f"The model server at {home} gives no log-probabilities.", "Type mode=samples or mode=answer."
@@ -88,4 +88,4 @@ def subject(
     settings = {"samples": samples} if mode == "samples" else {}
     settings = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | settings
     name = name_with_settings(subject, path=home, **settings)
-    return dataclasses.replace(out, name=name, identity_code=name)
+    return dataclasses.replace(language_model, name=name, identity_code=name)

@@ -12,10 +12,10 @@ from mesascope.agents.language.answers import (
     UNREACHED,
     Answer,
     WrongShape,
-    choices,
     list_tokens,
     parse_label,
-    text_of,
+    read_choices,
+    read_text,
     weigh_labels,
 )
 from mesascope.agents.language.requests import Cache, Failed
@@ -72,7 +72,7 @@ class Prompts:
 
     @property
     def place(self) -> str:
-        """The end of the address to which requests go."""
+        """The path to which requests go, below the server's address."""
         return "chat/completions" if self.chat else "completions"
 
     def render(self, question: Question) -> str:
@@ -81,19 +81,19 @@ class Prompts:
 
     def body(self, question: Question, draw: int) -> dict[str, Any]:
         """The body of the request for one question."""
-        out: dict[str, Any] = {"model": self.model} if self.model else {}
+        request: dict[str, Any] = {"model": self.model} if self.model else {}
         if self.chat:
-            out["messages"] = [{"role": "user", "content": question.turn}]
+            request["messages"] = [{"role": "user", "content": question.turn}]
         else:
-            out["prompt"] = question.text
+            request["prompt"] = question.text
         if self.mode == "log_probs":
-            listed = {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
-            return out | {"max_tokens": 1, "temperature": 0} | listed
+            log_prob_options = {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
+            return request | {"max_tokens": 1, "temperature": 0} | log_prob_options
         if self.mode == "samples":
-            return out | {"max_tokens": self.words, "temperature": 1, "n": self.samples, "seed": draw}
-        return out | {"max_tokens": self.words, "temperature": 0}
+            return request | {"max_tokens": self.words, "temperature": 1, "n": self.samples, "seed": draw}
+        return request | {"max_tokens": self.words, "temperature": 0}
 
-    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
         """Returns one answer per question; sends equal questions only once."""
         bodies = [self.body(q, d) for q, d in zip(questions, draws, strict=True)]
         keys = [self.cache.key(self.place, b) for b in bodies]
@@ -115,12 +115,12 @@ class Prompts:
             try:
                 self.cache.sent += len(group)
                 reply = self.send(self.place, body)
-                slim = [_shorten(c) for c in choices(reply, len(group) * self.samples)]
+                short_choices = [_shorten(c) for c in read_choices(reply, len(group) * self.samples)]
             except (Failed, WrongShape) as error:
                 return {k: error for k, _ in group}
             out = {}
             for i, (k, b) in enumerate(group):
-                out[k] = {"choices": slim[i * self.samples : (i + 1) * self.samples]}
+                out[k] = {"choices": short_choices[i * self.samples : (i + 1) * self.samples]}
                 if not again:
                     self.cache.store(self.place, b, out[k])
             return out
@@ -137,15 +137,15 @@ class Prompts:
         if isinstance(reply, Exception):
             return Answer(UNREACHED, -1, None, math.nan, str(reply))
         try:
-            listed = choices(reply, self.samples)
+            entries = read_choices(reply, self.samples)
             if self.mode == "log_probs":
-                tokens = list_tokens(listed[0])
+                tokens = list_tokens(entries[0])
                 if tokens is None:
                     raise WrongShape("it contains no log-probabilities")
-                return weigh_labels(tokens, question.labels, text_of(listed[0]))
-            found = [parse_label(text_of(c), question.labels) for c in listed]
+                return weigh_labels(tokens, question.labels, read_text(entries[0]))
+            found = [parse_label(read_text(c), question.labels) for c in entries]
         except WrongShape as error:
-            return Answer(UNREACHED, -1, None, math.nan, f"its answer is of another form: {error}")
+            return Answer(UNREACHED, -1, None, math.nan, f"its answer has another form: {error}")
         first = next((a for a in found if a.action >= 0), found[0])
         if self.mode == "answer":
             return first
@@ -161,19 +161,19 @@ class Prompts:
         """
         body = dataclasses.replace(self, mode="log_probs").body(question, 0)
         try:
-            choice = choices(self.send(self.place, body), 1)[0]
-            text_of(choice)
+            choice = read_choices(self.send(self.place, body), 1)[0]
+            read_text(choice)
         except (Failed, WrongShape) as error:
             raise MesascopeError(
                 f"The model server gives no usable answer: {error}.",
-                "Check its address, its model and whether it speaks the form that chat= says.",
+                "Check its address, its model, and whether it accepts the kind of request that chat= selects.",
             ) from None
         return "log_probs" if list_tokens(choice) else "answer"
 
 
 def _shorten(choice: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a choice that is saved: its text and its listed first tokens."""
-    out: dict[str, Any] = {"text": text_of(choice)}
+    shortened: dict[str, Any] = {"text": read_text(choice)}
     if tokens := list_tokens(choice):
-        out["logprobs"] = {"top_logprobs": [dict(tokens)]}
-    return out
+        shortened["logprobs"] = {"top_logprobs": [dict(tokens)]}
+    return shortened

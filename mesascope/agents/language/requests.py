@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.files import cache
 from mesascope.guards.secrecy import KEYLIKE, USUAL, redact
 
-AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
+RETRIED_CODES = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
 LONGEST = 30.0  # the longest pause in seconds that a server may request
 TOO_LONG = (*("context length", "context_length", "context size", "maximum context"), *("too long", "exceed_context"))
 
@@ -37,10 +37,10 @@ def split_address(address: str) -> SplitResult:
     """
     try:
         parts = urlsplit(address)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        valid = False
-    if not valid:
+        is_valid = False
+    if not is_valid:
         raise MesascopeError(
             "The address of a model server begins with http:// or https:// and names a host.",
             "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23.",
@@ -53,7 +53,7 @@ def split_address(address: str) -> SplitResult:
     return parts
 
 
-def plain_address(address: str) -> str:
+def strip_address(address: str) -> str:
     """The address without user, password, query and fragment, so that it may be recorded."""
     parts = split_address(address)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -61,7 +61,7 @@ def plain_address(address: str) -> str:
     return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))
 
 
-def key_of(name: str) -> str:
+def read_key(name: str) -> str:
     """The key in an environment variable; '' if `name` is ''.
 
     Raises:
@@ -71,13 +71,13 @@ def key_of(name: str) -> str:
     if name and name != USUAL and name not in os.environ:
         raise MesascopeError(
             "The value of key= is not the name of an environment variable that is set.",
-            "Put the key into an environment variable, and let key= name that one.",
+            "Put the key into an environment variable, and type the variable's name after key=.",
         )
     value = os.environ.get(name, "").strip() if name else ""
     if not (value.isascii() and value.isprintable()):
         raise MesascopeError(
-            f"The key in the environment variable {name} contains a character that no header can carry.",
-            "Put it there again, on one line.",
+            f"The key in the environment variable {name} contains a character that an HTTP header cannot contain.",
+            "Set the variable again, on one line.",
         )
     return value
 
@@ -146,14 +146,14 @@ class Server:
     """
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
-        self.home, parts, token = plain_address(address), split_address(address), key_of(key)
+        self.home, parts, token = strip_address(address), split_address(address), read_key(key)
         httpx = require("httpx", "lm")
-        for chatty in ("httpx", "httpcore"):  # they would log the query and the server's headers
+        for chatty in ("httpx", "httpcore"):  # these loggers would write the query and the server's headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
+        credentials = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
         query_keys = [value for name, value in parse_qsl(parts.query) if KEYLIKE.search(name)]
-        secrets = {token, password or user, parts.password or "", basic, *query_keys, *map(quote, query_keys)}
+        secrets = {token, password or user, parts.password or "", credentials, *query_keys, *map(quote, query_keys)}
         self.secrets = secrets - {""}
         self.http, self.retries, self.wait = httpx, retries, wait
         self.query = parts.query
@@ -194,10 +194,10 @@ class Server:
             except ValueError:
                 reason = "its answer is not JSON"
             else:
-                if reply.status_code not in AGAIN:
-                    raise self._status_error(reply)
+                if reply.status_code not in RETRIED_CODES:
+                    raise self._make_error(reply)
                 reason = f"it said {reply.status_code}"
-                with contextlib.suppress(TypeError, ValueError):  # without a valid waiting time
+                with contextlib.suppress(TypeError, ValueError):  # the reply gives no valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
         if reason == "refused":
             raise MesascopeError(
@@ -206,11 +206,11 @@ class Server:
             )
         raise Failed(reason)
 
-    def _status_error(self, reply: Any) -> Exception:
+    def _make_error(self, reply: Any) -> Exception:
         """The error for a status code that is not worth a retry."""
         message = " ".join(redact(reply.text, self.secrets).split())[:200]
         if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):
-            return Failed(f"the context is too long for it ({reply.status_code})")
+            return Failed(f"the context is too long for the model ({reply.status_code})")
         remedy = {
             401: "Put a valid key into the environment variable that key= names.",
             403: "Put a valid key into the environment variable that key= names.",

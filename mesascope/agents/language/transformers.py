@@ -77,12 +77,12 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
             limits.check_gguf(path)
         tokens = gate.load_pretrained(transformers.AutoTokenizer, home, trust, padding_side="left", **options)
         with _torch.limit_parameters(
-            4 * size, ValueError(f"its settings ask for more weights than its {size:,} bytes hold")
+            4 * size, ValueError(f"its settings ask for more weights than fit in its {size:,} bytes")
         ):
             model = gate.load_pretrained(transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **options)
     except MesascopeError:
         raise
-    except Exception as error:  # whatever the reader of the broken part raises
+    except Exception as error:  # a reader may raise anything on a broken file
         raise MesascopeError(
             f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}.",
             "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files.",
@@ -147,18 +147,18 @@ class Forward:
         turn = [{"role": "user", "content": question.turn}]
         return self.tokens.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
-    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
         """Returns an answer to each question, and sets `hidden` to the activations [N, U] at their ends."""
         texts = [self.render(q) for q in questions]
         names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
         pending = {n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.saved}
-        fresh: dict[str, tuple[Answer, np.ndarray]] = {}
+        new_answers: dict[str, tuple[Answer, np.ndarray]] = {}
         rows = sorted(pending.items(), key=lambda row: len(row[1][0]))  # similar lengths need little padding
         for start in range(0, len(rows), self.batch):
-            fresh |= self._run_batch(rows[start : start + self.batch])
+            new_answers |= self._run_batch(rows[start : start + self.batch])
         if not again:
-            self.saved |= fresh
-        found = [fresh[n] if n in fresh else self.saved[n] for n in names]
+            self.saved |= new_answers
+        found = [new_answers[n] if n in new_answers else self.saved[n] for n in names]
         self.hidden = np.stack([hidden for _, hidden in found])
         return [answer for answer, _ in found]
 
@@ -169,7 +169,7 @@ class Forward:
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
         if inputs["input_ids"].shape[1] > limit:
             raise MesascopeError(
-                f"A question has {inputs['input_ids'].shape[1]} tokens, the model takes {limit}.", "Give fewer trials."
+                f"A question has {inputs['input_ids'].shape[1]} tokens; the model takes {limit}.", "Give fewer trials."
             )
         with torch.inference_mode():
             output = self.model(**inputs, output_hidden_states=True, use_cache=False)
@@ -177,12 +177,12 @@ class Forward:
             hidden = output.hidden_states[self.layer][:, -1].float().numpy()
         result = {}
         for i, (name, (_, question)) in enumerate(rows):
-            listed = [
+            token_lists = [
                 (self.tokens.decode([int(t)]), float(p))
                 for t, p in zip(likeliest.indices[i], likeliest.values[i], strict=True)
                 if math.isfinite(float(p))
             ]
-            result[name] = (weigh_labels(listed, question.labels, listed[0][0]), hidden[i])
+            result[name] = (weigh_labels(token_lists, question.labels, token_lists[0][0]), hidden[i])
         return result
 
     def fingerprint(self) -> dict[str, str]:

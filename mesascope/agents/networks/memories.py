@@ -83,7 +83,7 @@ class GRU(Memory):
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
         self.inputs = draw_weights(address(key, "inputs"), (features, 3 * width))
-        self.recurrent = _orthogonal(address(key, "recurrent"), width, 3)
+        self.recurrent = _draw_orthogonal(address(key, "recurrent"), width, 3)
         self.bias = jnp.zeros(3 * width)
         self.inner = jnp.zeros(width)
 
@@ -114,7 +114,7 @@ class LSTM(Memory):
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
         self.inputs = draw_weights(address(key, "inputs"), (features, 4 * width))
-        self.recurrent = _orthogonal(address(key, "recurrent"), width, 4)
+        self.recurrent = _draw_orthogonal(address(key, "recurrent"), width, 4)
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
@@ -138,5 +138,5 @@ def draw_weights(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
     return jax.random.normal(key, shape) / np.sqrt(max(shape[0], 1))
 
 
-def _orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:  # [W, gates W]
+def _draw_orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:  # [W, gates W]
     return jnp.concatenate([jax.random.orthogonal(address(key, i), width) for i in range(gates)], axis=1)

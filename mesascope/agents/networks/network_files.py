@@ -41,7 +41,7 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= HEADER:
-                raise _file_error(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
+                raise _make_error(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
@@ -50,11 +50,11 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
         if not isinstance(metadata, dict):
             raise TypeError("its metadata is not an object")
     except FileNotFoundError:
-        raise MesascopeError(f"There is no file {str(path)!r}.", _remedy(kind)) from None
+        raise MesascopeError(f"There is no file {str(path)!r}.", _suggest(kind)) from None
     except OSError as error:
-        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", _remedy(kind)) from None
+        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", _suggest(kind)) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
-        raise _file_error(path, kind, "it has no readable safetensors header") from None
+        raise _make_error(path, kind, "it has no readable safetensors header") from None
     return metadata, shapes, 8 + length + size
 
 
@@ -84,7 +84,7 @@ class OurFiles:
     def _is_ours(self, found: Any) -> bool:
         return found == self.format or formats.is_old(found, self.format)
 
-    def bundled(self) -> dict[str, Path]:
+    def list_bundled(self) -> dict[str, Path]:
         """The files of the networks that ship with mesascope, by name."""
         return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if self.opens(p)}
 
@@ -95,8 +95,8 @@ class OurFiles:
             MesascopeError: the path is empty.
         """
         if not os.fspath(path):
-            raise MesascopeError("No network is named.", _remedy(self))
-        return Path(path) if Path(path).is_file() else self.bundled().get(os.fspath(path), Path(path))
+            raise MesascopeError("No network is named.", _suggest(self))
+        return Path(path) if Path(path).is_file() else self.list_bundled().get(os.fspath(path), Path(path))
 
     def family_of(self, path: str | os.PathLike) -> str:
         """The family that a network was trained on, with its settings."""
@@ -119,48 +119,48 @@ class OurFiles:
         for key in ("family", "trained_on"):
             if not isinstance(metadata.get(key), str):
                 raise self.broken(path, f"its metadata has no text {key!r}")
-        for key, (least, most) in self.wholes.items():
-            if type(metadata.get(key)) is not int or not least <= metadata[key] <= most:
+        for key, (low, high) in self.wholes.items():
+            if type(metadata.get(key)) is not int or not low <= metadata[key] <= high:
                 raise self.broken(path, f"its metadata has no whole number {key!r} in range")
         if reason := self.find_fault(metadata):
             raise self.broken(path, reason)
         return metadata
 
-    def filled(self, path: str | os.PathLike, empty: Any) -> Any:
-        """The pytree `empty` with its arrays (or their shapes) replaced with the file's tensors of the same paths.
+    def fill(self, path: str | os.PathLike, template: Any) -> Any:
+        """The pytree `template` with its arrays (or their shapes) replaced with the file's tensors of the same paths.
 
         Raises:
             MesascopeError: the file has other tensors, is truncated, or has numbers that are not finite.
         """
-        expected = {k: ("F32", tuple(v.shape)) for k, v in name_weights(empty).items()}
+        expected = {k: ("F32", tuple(v.shape)) for k, v in name_weights(template).items()}
         _, shapes, size = read_header(path, self)
         for weight in sorted(expected.keys() | shapes.keys()):
             if (shape := shapes.get(weight)) != (expected_shape := expected.get(weight)):
                 raise self.broken(path, f"its tensor {weight!r} is {shape}, not {expected_shape}")
         if (found := os.path.getsize(path)) != size:
-            raise self.broken(path, f"it has {found:,} bytes, its header announces {size:,}")
+            raise self.broken(path, f"it has {found:,} bytes, but its header announces {size:,}")
         try:
             tensors = load(Path(path).read_bytes())
         except (SafetensorError, OSError, ValueError) as error:
             raise self.broken(path, str(error)) from None
-        if odd := sorted(k for k, v in tensors.items() if not np.isfinite(v).all()):
-            raise self.broken(path, f"its weights {', '.join(odd)} are not all finite")
-        arrays, rest = eqx.partition(empty, lambda x: hasattr(x, "dtype"))
+        if not_finite := sorted(k for k, v in tensors.items() if not np.isfinite(v).all()):
+            raise self.broken(path, f"its weights {', '.join(not_finite)} are not all finite")
+        arrays, static = eqx.partition(template, lambda x: hasattr(x, "dtype"))
         read = jax.tree.unflatten(jax.tree.structure(arrays), [jnp.asarray(tensors[k]) for k in expected])
-        return eqx.combine(read, rest)
+        return eqx.combine(read, static)
 
     def broken(self, path: str | os.PathLike, reason: str) -> MesascopeError:
         """The error for a file that is not such a network."""
-        return _file_error(path, self, reason)
+        return _make_error(path, self, reason)
 
 
-def _file_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
-    called = kind.called if kind else "network of ours"
-    return MesascopeError(f"{str(path)!r} is not a {called}: {reason}.", _remedy(kind))
+def _make_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
+    noun = kind.called if kind else "network of ours"
+    return MesascopeError(f"{str(path)!r} is not a {noun}: {reason}.", _suggest(kind))
 
 
-def _remedy(kind: OurFiles | None) -> str:
+def _suggest(kind: OurFiles | None) -> str:
     """The remedy for a wrong file, which lists the shipped networks of its kind, or all of them."""
-    names = kind.bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
+    names = kind.list_bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
     ships = ", ".join(names) or "none"
     return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."

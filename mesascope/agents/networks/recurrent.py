@@ -25,7 +25,7 @@ from mesascope.keys import address
 
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
 WIDEST = 4096
-MOST = 10**6  # the maximum of any integer in a header
+MAX_INTEGER = 10**6  # the maximum of any integer in a header
 DEEPEST = 64  # layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": NoMemory,
@@ -35,7 +35,7 @@ MEMORIES: dict[str, Callable[..., Memory]] = {
     "linear_attention": LinearAttention,
     "lru": LRU,
 }
-LAYERED = ("transformer", "linear_attention")  # memories with the settings depth and heads
+WITH_LAYERS = ("transformer", "linear_attention")  # memories with the settings depth and heads
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
@@ -45,7 +45,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     if metadata["trained_on"] not in ("unlimited", "unknown"):
         parse_bank(metadata["trained_on"])
     choices = metadata.get("choices", 0)
-    if choices is not None and (type(choices) is not int or not 2 <= choices <= MOST):  # None: real numbers
+    if choices is not None and (type(choices) is not int or not 2 <= choices <= MAX_INTEGER):  # None: real numbers
         return "its metadata has no whole number 'choices' in range"
     if not all(type(metadata.get(k, 1)) is int for k in ("depth", "heads")):
         return "its depth and heads are not whole numbers"
@@ -55,9 +55,9 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-WHOLES = {"width": (1, MOST), "observation": (0, MOST), "horizon": (1, MOST)}
+WHOLES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
 OURS = OurFiles(NETWORK, "network of ours", WHOLES, _find_fault)
-opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
 class Recurrent(NamedSubject):
@@ -133,8 +133,8 @@ class Recurrent(NamedSubject):
             key, layout = jax.random.key(seed), self.memory.layout
             return create(key, kind, len(self.policy), self.observes, sizes, layout=layout)
 
-        mine, blind = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
-        return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(mine, blind, strict=True)))
+        trained, fresh = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
+        return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(trained, fresh, strict=True)))
 
 
 def create(
@@ -160,9 +160,9 @@ def create(
         raise unknown("memory", memory, MEMORIES)
     check_range(1, WIDEST, width=width)
     layout = dict(layout or {})
-    if layout and memory not in LAYERED:
+    if layout and memory not in WITH_LAYERS:
         raise MesascopeError(
-            f"The memory {memory} has no depth and heads.", f"Leave them out, or take {' or '.join(LAYERED)}."
+            f"The memory {memory} has neither depth nor heads.", f"Omit them, or take {' or '.join(WITH_LAYERS)}."
         )
     depth, heads = layout.get("depth", 1), layout.get("heads", 1)
     check_range(1, DEEPEST, depth=depth)
@@ -195,11 +195,11 @@ def initialise(
     key: jax.Array, family: Family, memory: str, width: int, observes: str, *, layout: Mapping[str, int] | None = None
 ) -> Recurrent:
     """Makes an untrained network for a family; `observes` lists parts of the percept, joined by '+'."""
-    sizes = (family.choices, observation_width(family), family.horizon * family.steps)
+    sizes = (family.choices, find_width(family), family.horizon * family.steps)
     return create(key, memory, width, tuple(observes.split("+")), sizes, layout=layout)
 
 
-def observation_width(family: Family) -> int:
+def find_width(family: Family) -> int:
     """D, the width of a family's observations."""
     key = jax.random.key(0)
     percept = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1))[1])
@@ -218,13 +218,13 @@ def subject(family: Family, path: str = "") -> Recurrent:
     network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
         raise MesascopeError(
-            f"{str(path)!r} {_name_actions(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
-            f"Run it on its own family, {metadata['family']}, or to one with {network.choices or 'real'} choices.",
+            f"{str(path)!r} {_name_actions(network.choices)}; {family.name} has {family.choices or 'real'} actions.",
+            f"Run it on its own family, {metadata['family']}, or on one with {network.choices or 'real'} actions.",
         )
-    width = observation_width(family)
+    width = find_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
         raise MesascopeError(
-            f"{str(path)!r} observes {metadata['observation']} numbers, {family.name} shows {width}.",
+            f"{str(path)!r} observes {metadata['observation']} numbers; {family.name} shows {width}.",
             f"Run it on its own family, {metadata['family']}.",
         )
     return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))
@@ -236,10 +236,10 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
     try:
         settings = metadata["memory"], metadata["width"], tuple(metadata["observes"])
         layout = {k: metadata[k] for k in ("depth", "heads") if k in metadata}
-        empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
+        template = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
     except MesascopeError as error:
         raise OURS.broken(path, error.problem.rstrip(".")) from None
-    network = OURS.filled(path, empty)
+    network = OURS.fill(path, template)
     return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, metadata["trained_on"]))
 
 

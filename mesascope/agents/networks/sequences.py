@@ -128,8 +128,8 @@ class Transformer(AttentionMemory):
     def step(self, carry: LookupMemory, x):
         """Overwrites the oldest keys and values with those of the percept, then attends to all valid slots."""
         rows, slot = jnp.arange(len(x)), carry.seen % self.window
-        ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
-        valid = (ago <= carry.seen[:, None])[:, None]
+        steps_ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
+        in_window = (steps_ago <= carry.seen[:, None])[:, None]
         keys, values = carry.keys, carry.values
         h = x @ self.entry + self.entry_bias
         for i, layer in enumerate(self.layers):
@@ -137,22 +137,22 @@ class Transformer(AttentionMemory):
             keys, values = keys.at[rows, i, slot].set(key), values.at[rows, i, slot].set(value)
             query, stored_keys, stored_values = (layer.heads(query), layer.heads(keys[:, i]), layer.heads(values[:, i]))
             logits = jnp.einsum("nhd,nwhd->nhw", query, stored_keys) / jnp.sqrt(query.shape[-1])
-            logits = jnp.where(valid, logits + jnp.moveaxis(layer.distance[:, ago], 0, 1), FAR)
+            logits = jnp.where(in_window, logits + jnp.moveaxis(layer.distance[:, steps_ago], 0, 1), FAR)
             h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), stored_values))
         return LookupMemory(keys, values, carry.seen + 1), layer_norm(h)
 
     def weigh(self, layer, logits):
         """Applies a softmax over the percepts in the window, after adding the bias for each distance."""
         times = jnp.arange(logits.shape[-1])
-        ago = times[:, None] - times  # [T, T]
-        logits = logits + layer.distance[:, jnp.clip(ago, 0, self.window - 1)]
-        return jax.nn.softmax(jnp.where((ago >= 0) & (ago < self.window), logits, FAR))
+        steps_ago = times[:, None] - times  # [T, T]
+        logits = logits + layer.distance[:, jnp.clip(steps_ago, 0, self.window - 1)]
+        return jax.nn.softmax(jnp.where((steps_ago >= 0) & (steps_ago < self.window), logits, FAR))
 
     def taps(self, carry: LookupMemory):
         """The newest key and value of each layer, as 'core.key0', 'core.value0' and so on."""
         rows, slot = jnp.arange(len(carry.seen)), (carry.seen - 1) % self.window
-        newest = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
-        return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in newest.items()}
+        entries = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
+        return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in entries.items()}
 
 
 class SumMemory(NamedTuple):
@@ -192,9 +192,9 @@ class LinearAttention(AttentionMemory):
         h = x @ self.entry + self.entry_bias
         for i, layer in enumerate(self.layers):
             query, key, value = (layer.heads(part) for part in layer.split(h))
-            updated = sums[:, i] + key[..., :, None] * value[..., None, :]
-            sums = sums.at[:, i].set(updated)
-            attended = jnp.einsum("nhd,nhde->nhe", query, updated) / jnp.sqrt(query.shape[-1])
+            new_sums = sums[:, i] + key[..., :, None] * value[..., None, :]
+            sums = sums.at[:, i].set(new_sums)
+            attended = jnp.einsum("nhd,nhde->nhe", query, new_sums) / jnp.sqrt(query.shape[-1])
             h = layer.finish(h, attended / seen[:, None, None])
         return SumMemory(sums, seen), layer_norm(h)
 
@@ -244,8 +244,8 @@ class Decay(eqx.Module):
 
     def leave(self, h: jax.Array, real: jax.Array, imaginary: jax.Array) -> jax.Array:
         """Computes the layer's output [..., W] from its input and its state."""
-        out = jnp.concatenate([real, imaginary], -1) @ self.outward + self.through * layer_norm(h)
-        value, gate = jnp.split(jax.nn.gelu(out) @ self.gate + self.gate_bias, 2, -1)
+        output = jnp.concatenate([real, imaginary], -1) @ self.outward + self.through * layer_norm(h)
+        value, gate = jnp.split(jax.nn.gelu(output) @ self.gate + self.gate_bias, 2, -1)
         return h + value * jax.nn.sigmoid(gate)
 
 
@@ -274,12 +274,12 @@ class LRU(Memory):
 
     def step(self, carry, x):
         """Processes one percept in all layers."""
-        h, after = self.begin(x), []
+        h, states = self.begin(x), []
         for i, layer in enumerate(self.layers):
             state = _rotate(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
             h = layer.leave(h, *state)
-            after.append(jnp.stack(state, 1))
-        return jnp.stack(after, 1), layer_norm(h)
+            states.append(jnp.stack(state, 1))
+        return jnp.stack(states, 1), layer_norm(h)
 
     def unroll(self, xs):
         """Processes whole lifetimes layer by layer; only the recurrence itself is sequential."""
@@ -302,13 +302,13 @@ def layer_norm(x: jax.Array) -> jax.Array:
     return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6)
 
 
-def _rotate(factor, state, entering):
+def _rotate(factor, state, inputs):
     """Computes λ h + input from real and imaginary parts."""
-    (a, b), (real, imaginary), (x, y) = factor, state, entering
+    (a, b), (real, imaginary), (x, y) = factor, state, inputs
     return a * real - b * imaginary + x, a * imaginary + b * real + y
 
 
-def _scan_step(turn, state, entering):
+def _scan_step(turn, state, inputs):
     """One step of a scan that returns its state as the output, too."""
-    after = turn(state, entering)
-    return after, after
+    next_state = turn(state, inputs)
+    return next_state, next_state

@@ -22,10 +22,10 @@ from mesascope.keys import address
 
 FORMAT = "mesascope-thinking-network/1"
 TRIED = "maze:size=5,trials=12,bank=3"
-MOST = 128  # ticks at one percept
+MAX_TICKS = 128  # ticks at one percept
 SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
 OURS = OurFiles(FORMAT, "thinking network", SIZES)
-opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
 class Weights(NamedTuple):
@@ -46,21 +46,21 @@ class Weights(NamedTuple):
 
 def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
     """Draws untrained weights; `layers` is 0 for a recurrent network."""
-    many, fan = max(layers, 1), 5 * (width + planes)
-    mix = jax.random.normal(address(key, "mix"), (many, fan, 2 * width)) / jnp.sqrt(fan)
-    bias = jnp.zeros((many, 2 * width))
+    n_layers, fan = max(layers, 1), 5 * (width + planes)
+    mix = jax.random.normal(address(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
+    bias = jnp.zeros((n_layers, 2 * width))
     policy = 0.1 * jax.random.normal(address(key, "policy"), (width, choices))
     return Weights(mix, bias, policy, jnp.zeros(choices))
 
 
 def gather_neighbours(values: jax.Array) -> jax.Array:
     """[N, H, W, 5 C] The values [N, H, W, C] of each cell and its four neighbours; zeros beyond the edge."""
-    wide = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    parts = (values, wide[:, :-2, 1:-1], wide[:, 1:-1, 2:], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2])
+    padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    parts = (values, padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2])
     return jnp.concatenate(parts, -1)
 
 
-def tick(mix: jax.Array, bias: jax.Array, state: jax.Array, drive: jax.Array, inside: jax.Array) -> jax.Array:
+def run_tick(mix: jax.Array, bias: jax.Array, state: jax.Array, drive: jax.Array, inside: jax.Array) -> jax.Array:
     """The cells' states [N, H, W, C] one tick later.
 
     It uses shifts and one matrix product, because a convolution inside a differentiated scan is many times slower on a
@@ -74,9 +74,9 @@ def tick(mix: jax.Array, bias: jax.Array, state: jax.Array, drive: jax.Array, in
         inside: [N, H, W, 1] whether a cell belongs to the problem; the state of other cells is 0.
     """
     width = state.shape[-1]
-    mixed = gather_neighbours(state) @ mix[: 5 * width] + drive + bias
-    gate, then = jnp.split(mixed, 2, -1)
-    return inside * (state + jax.nn.sigmoid(gate) * (jnp.tanh(then) - state))
+    mixture = gather_neighbours(state) @ mix[: 5 * width] + drive + bias
+    gate, candidate = jnp.split(mixture, 2, -1)
+    return inside * (state + jax.nn.sigmoid(gate) * (jnp.tanh(candidate) - state))
 
 
 def project_input(mix: jax.Array, pictures: jax.Array) -> jax.Array:
@@ -90,7 +90,7 @@ def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: An
     drive, inside = project_input(weights.mix[0], pictures), pictures[..., -1:]
 
     def once(_, state):
-        return tick(weights.mix[0], weights.bias[0], state, drive, inside)
+        return run_tick(weights.mix[0], weights.bias[0], state, drive, inside)
 
     return jax.lax.fori_loop(0, ticks, once, state)
 
@@ -101,17 +101,17 @@ def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
 
     def layer(state, parameters):
         mix, bias = parameters
-        return tick(mix, bias, state, project_input(mix, pictures), inside), None
+        return run_tick(mix, bias, state, project_input(mix, pictures), inside), None
 
-    return jax.lax.scan(layer, zero_state(weights, pictures), (weights.mix, weights.bias))[0]
+    return jax.lax.scan(layer, make_state(weights, pictures), (weights.mix, weights.bias))[0]
 
 
-def zero_state(weights: Weights, pictures: jax.Array) -> jax.Array:
+def make_state(weights: Weights, pictures: jax.Array) -> jax.Array:
     """A state of zeros [N, H, W, C]."""
     return jnp.zeros((*pictures.shape[:3], len(weights.policy)))
 
 
-def logits(weights: Weights, state: jax.Array) -> jax.Array:
+def find_logits(weights: Weights, state: jax.Array) -> jax.Array:
     """[N, H, W, K] The logits of the moves from every cell, which are the plan for the whole grid."""
     return state @ weights.policy + weights.policy_bias
 
@@ -138,7 +138,7 @@ class ThinkingNetwork(NamedSubject):
         carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
         state = carry if self.recurrent else run_layers(self.weights, pictures)
         flat = state.reshape(len(cell), -1, state.shape[-1])[jnp.arange(len(cell)), cell]
-        return carry, choose(key, jax.nn.log_softmax(logits(self.weights, flat)))
+        return carry, choose(key, jax.nn.log_softmax(find_logits(self.weights, flat)))
 
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
         """Thinks about the observation without acting."""
@@ -169,34 +169,34 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
         ticks: the number of ticks for every percept; the condition thinking adds more. A feed-forward network acts at
             once.
     """
-    check_range(1, MOST, ticks=ticks)
+    check_range(1, MAX_TICKS, ticks=ticks)
     file = OURS.find(path)
     metadata = about(file)
-    side, planes = field_shape(family)
+    side, planes = find_shape(family)
     if planes != metadata["planes"] or family.choices != metadata["choices"]:
         raise MesascopeError(
             f"{str(path)!r} looks at {metadata['planes']} pictures and chooses between {metadata['choices']} moves; "
-            f"{family.name} has others.",
+            f"{family.name} differs.",
             f"Run it on its own family, {metadata['family']}, of any size.",
         )
-    empty = jax.eval_shape(lambda: create(jax.random.key(0), *(metadata[k] for k in SIZES)))
-    weights = OURS.filled(file, empty)
+    template = jax.eval_shape(lambda: create(jax.random.key(0), *(metadata[k] for k in SIZES)))
+    weights = OURS.fill(file, template)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
-    bare = family.with_bank(None)
-    bare = eqx.tree_at(lambda f: f.name, bare, "")
+    unbanked = family.with_bank(None)
+    unbanked = eqx.tree_at(lambda f: f.name, unbanked, "")
     return ThinkingNetwork(
-        name, metadata["trained_on"], weights, bare, jnp.asarray(ticks, jnp.int32), not metadata["layers"], side
+        name, metadata["trained_on"], weights, unbanked, jnp.asarray(ticks, jnp.int32), not metadata["layers"], side
     )
 
 
-def field_shape(family: Family) -> tuple[int, int]:
+def find_shape(family: Family) -> tuple[int, int]:
     """The number of cells per side and the number of images P in a family's observations.
 
     Raises:
         MesascopeError: the family's observations are not grids.
     """
     if not isinstance(family, ShowsFields) or family.choices is None:
-        raise MesascopeError(f"{family.name} shows no fields.", "Take a family that does: maze.")
+        raise MesascopeError(f"{family.name} shows no grids of cells.", "Take a family that does: maze.")
     observation = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
     pictures = jax.eval_shape(lambda x: family.planes(x)[0], observation)
     return pictures.shape[1], pictures.shape[-1]

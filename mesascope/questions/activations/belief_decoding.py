@@ -15,10 +15,10 @@ from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import (
     LIFETIMES,
     Moments,
-    activations,
-    beliefs,
+    average_others,
+    find_beliefs,
     first_lifetimes,
-    mean_of_others,
+    join_taps,
 )
 from mesascope.stats import linearise
 
@@ -35,31 +35,31 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
     def measure(trials, references, replay):
         rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
         if len(recorded.action) < 10:
-            raise DoesNotApply(f"there are {len(recorded.action)} lifetimes, and decoding needs 10")
+            raise DoesNotApply(f"there are {len(recorded.action)} lifetimes, but decoding needs 10")
         if not recorded.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
-        x, twin, twin_note = activations(taps(replay, rollout)), None, ""
+        x, twin, twin_note = join_taps(taps(replay, rollout)), None, ""
         try:
-            twin = activations(taps(replay, rollout, "untrained"))
+            twin = join_taps(taps(replay, rollout, "untrained"))
         except DoesNotApply as error:
             twin_note = f"; {error}"
-        split, present = str(rollout.attrs["split"]), recorded.present[..., None]
-        beliefs_by_name = beliefs(recorded)
+        split, has_choice = str(rollout.attrs["split"]), recorded.present[..., None]
+        beliefs_by_name = find_beliefs(recorded)
         y = np.concatenate(list(beliefs_by_name.values()), -1)
-        other = y[(np.arange(len(y)) + 1 + len(y) // 2) % len(y)]  # another lifetime's beliefs
-        carried, plain = Moments(x, y), mean_of_others(y, by_trial=False)
-        trial = mean_of_others(y, by_trial=True)
-        guesses = {"": (y, carried.predict(), plain)}
+        swap = y[(np.arange(len(y)) + 1 + len(y) // 2) % len(y)]  # another lifetime's beliefs
+        carried, mean_guess = Moments(x, y), average_others(y, by_trial=False)
+        trial = average_others(y, by_trial=True)
+        guesses = {"": (y, carried.predict(), mean_guess)}
         if twin is not None:
-            guesses["an untrained network"] = (y, Moments(twin, y).predict(), plain)
-        guesses["the trial index alone"] = (y, trial, plain)
-        guesses["lifetimes exchanged"] = (other, Moments(x, other).predict(), mean_of_others(other, by_trial=False))
+            guesses["an untrained network"] = (y, Moments(twin, y).predict(), mean_guess)
+        guesses["the trial index alone"] = (y, trial, mean_guess)
+        guesses["another lifetime's beliefs"] = (swap, Moments(x, swap).predict(), average_others(swap, by_trial=False))
         readings = []
         for i, name in enumerate(beliefs_by_name):
             part = slice(i * recorded.choices, (i + 1) * recorded.choices)
             pairs = [(truth, guess) for truth, *both in guesses.values() for guess in both]
-            parts = np.stack([((truth - guess) ** 2 * present)[..., part].sum((1, 2)) for truth, guess in pairs])
-            note = _describe_units(carried, part, guesses[""][1], plain, trial) + twin_note
+            parts = np.stack([((truth - guess) ** 2 * has_choice)[..., part].sum((1, 2)) for truth, guess in pairs])
+            note = _describe_units(carried, part, guesses[""][1], mean_guess, trial) + twin_note
             readings.append(Reading(linearise(_r_squared(0), parts), split, f"{name}, R²", reason=note))
             for j, word in list(enumerate(guesses))[1:]:
                 readings.append(Reading(linearise(_r_squared_above(j), parts), split, f"{name}, R² above {word}"))
@@ -67,7 +67,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
 
     return Metric(
         name="belief_decoding",
-        question="How much of what it should believe of each choice (R²) can be read from its carry, beyond controls?",
+        question="How well can its carry decode what it should believe about each choice (R²), compared with controls?",
         measure=measure,
         settings={"lifetimes": lifetimes},
     )
@@ -82,11 +82,11 @@ def _r_squared_above(i: int):
     return lambda m: _r_squared(0)(m) - _r_squared(i)(m)
 
 
-def _describe_units(carried: Moments, part: slice, guess: np.ndarray, plain: np.ndarray, trial: np.ndarray) -> str:
+def _describe_units(carried: Moments, part: slice, guess: np.ndarray, mean_guess: np.ndarray, trial: np.ndarray) -> str:
     """Describes which units have the largest weights, R² without them, and from which trial on decoding is useful."""
     weights, width = carried.ridge().weights[:, part], carried.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]
-    without = carried.predict(np.setdiff1d(np.arange(width), units)) if width > len(units) else plain
+    reduced = carried.predict(np.setdiff1d(np.arange(width), units)) if width > len(units) else mean_guess
     y = carried.y
 
     def squared_error(prediction: np.ndarray, axes: Any = None) -> np.ndarray:
@@ -94,10 +94,10 @@ def _describe_units(carried: Moments, part: slice, guess: np.ndarray, plain: np.
 
     error, spread = squared_error(guess, (0, 2)), squared_error(trial, (0, 2))
     by_trial = 1 - error / np.where(spread > 1e-9, spread, np.inf)
-    enough = max(1 - error.sum() / spread.sum(), 0) / 2
-    early = np.flatnonzero((by_trial >= enough) & (spread > 1e-9))
-    remaining = 1 - squared_error(without) / squared_error(plain)
+    threshold = max(1 - error.sum() / spread.sum(), 0) / 2
+    useful = np.flatnonzero((by_trial >= threshold) & (spread > 1e-9))
+    remaining = 1 - squared_error(reduced) / squared_error(mean_guess)
     text = f"largest weights: units {', '.join(map(str, units))}; without them {remaining:.2f}"
-    if enough and len(early):
-        text += f"; half of what it adds to the trial index is there at trial {early[0] + 1}"
+    if threshold and len(useful):
+        text += f"; it reaches half of its gain over the trial index at trial {useful[0] + 1}"
     return text

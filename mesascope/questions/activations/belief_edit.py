@@ -15,7 +15,7 @@ import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings, taps
 from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import Moments, activations, beliefs, first_lifetimes
+from mesascope.questions.activations.decoding import Moments, find_beliefs, first_lifetimes, join_taps
 from mesascope.questions.procedures.histories import History
 
 
@@ -32,68 +32,68 @@ def metric(lifetimes: int = 64) -> Metric:
         rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
         if len(recorded.action) < 6 or recorded.trials < 3:
             size = f"{len(recorded.action)} lifetimes of {recorded.trials} trials"
-            raise DoesNotApply(f"there are {size}, and it needs 6 of 3")
+            raise DoesNotApply(f"there are {size}, but it needs 6 of 3")
         if not recorded.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities to compare")
-        tapped = taps(replay, rollout)
-        x, y = activations(tapped), beliefs(recorded)["posterior means"]
+        activations_by_tap = taps(replay, rollout)
+        x, y = join_taps(activations_by_tap), find_beliefs(recorded)["posterior means"]
         new = (np.arange(len(x))[:, None] + np.arange(recorded.trials)) % recorded.choices  # the choice to make best
         spread, step = x.std((0, 1)), np.empty_like(x)
         for half in (0, 1):
             pattern = Moments(y[half::2], x[half::2]).ridge()
-            rest = slice(1 - half, None, 2)
-            step[rest] = exchange_beliefs(y[rest], new[rest]) / pattern.scale @ pattern.weights
+            test_half = slice(1 - half, None, 2)
+            step[test_half] = exchange_beliefs(y[test_half], new[test_half]) / pattern.scale @ pattern.weights
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
         random_step = _match_length(rng.normal(size=step.shape) * spread, step, spread)
-        other = _match_length(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
-        scored = recorded.before(new != y.argmax(-1)) & recorded.present
+        other_step = _match_length(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
+        is_scored = recorded.before(new != y.argmax(-1)) & recorded.present
         before = np.exp(np.asarray(replay("itself", rollout).log_probs, float))
         split, rises = str(rollout.attrs["split"]), []
-        for moved in (step, random_step, other):
-            after = _respond_after_edit(replay, rollout, tapped, moved)
+        for edit in (step, random_step, other_step):
+            after = _respond_after_edit(replay, rollout, activations_by_tap, edit)
             rise = np.take_along_axis(after - before, recorded.before(new)[..., None], -1)[..., 0]
-            rises.append(np.where(scored, rise, 0).sum(-1) / np.maximum(scored.sum(-1), 1))
-        own, random, towards = rises
+            rises.append(np.where(is_scored, rise, 0).sum(-1) / np.maximum(is_scored.sum(-1), 1))
+        own_rise, random, towards = rises
         rises_by_name = {
-            "beliefs exchanged": own,
+            "edited beliefs": own_rise,
             "random steps of the same length": random,
             "steps of the same length towards another lifetime's carry": towards,
-            "beliefs exchanged, less random steps": own - random,
-            "beliefs exchanged, less steps towards another lifetime's carry": own - towards,
+            "edited beliefs minus random steps": own_rise - random,
+            "edited beliefs minus steps towards another lifetime's carry": own_rise - towards,
         }
         return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], fresh(trials))
 
     return Metric(
         name="belief_edit",
-        question="By how much does the probability of a choice rise when its carry is made to hold it for the best?",
+        question="By how much does a choice become more probable if its carry is edited to rate that choice best?",
         measure=measure,
         settings={"lifetimes": lifetimes},
     )
 
 
-def exchange_beliefs(y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """The change to beliefs [N, T, K] that swaps the largest one and the one about the choice `new` [N, T]."""
+def exchange_beliefs(y: np.ndarray, new_best: np.ndarray) -> np.ndarray:
+    """The change to beliefs [N, T, K] that swaps the largest one and the one about the choice `new_best` [N, T]."""
     choices = np.arange(y.shape[-1])
-    mine, best = new[..., None] == choices, y.argmax(-1)[..., None] == choices
-    gap = y.max(-1, keepdims=True) - np.take_along_axis(y, new[..., None], -1)
-    return gap * (mine.astype(float) - best)
+    is_new_best, best = new_best[..., None] == choices, y.argmax(-1)[..., None] == choices
+    gap = y.max(-1, keepdims=True) - np.take_along_axis(y, new_best[..., None], -1)
+    return gap * (is_new_best.astype(float) - best)
 
 
 def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Scales directions to the length of the steps. Lengths are in standard deviations of the units."""
     scale = np.where(spread > 1e-6, spread, np.inf)
-    length, own = (np.linalg.norm(v / scale, axis=-1, keepdims=True) for v in (step, direction))
-    return direction * length / np.maximum(own, 1e-12)
+    length, own_length = (np.linalg.norm(v / scale, axis=-1, keepdims=True) for v in (step, direction))
+    return direction * length / np.maximum(own_length, 1e-12)
 
 
 def _respond_after_edit(
-    replay: Any, trials: xr.Dataset, tapped: Mapping[str, np.ndarray], step: np.ndarray
+    replay: Any, trials: xr.Dataset, activations: Mapping[str, np.ndarray], step: np.ndarray
 ) -> np.ndarray:
     """[N, T, K] The subject's probabilities on each trial, given that the step is added to the carry before it."""
     push, start = {}, 0
-    for name, value in tapped.items():
+    for name, value in activations.items():
         width = int(np.prod(value.shape[2:]))
         part = step[..., start : start + width].reshape(value.shape)
         push[name] = History.before(part)  # the carry after the previous trial

@@ -31,10 +31,10 @@ class Moments:
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         """Computes the moments of activations x [N, T, U] and targets y [N, T, B]."""
-        self.x, self.y, self.fold = x, y, folds(len(x))
+        self.x, self.y, self.fold = x, y, assign_folds(len(x))
         self.kinds = range(int(self.fold.max()) + 1)
-        joined = np.concatenate([np.ones((*x.shape[:2], 1)), x, y], -1)
-        parts = [joined[self.fold == f].reshape(-1, joined.shape[-1]) for f in self.kinds]
+        columns = np.concatenate([np.ones((*x.shape[:2], 1)), x, y], -1)
+        parts = [columns[self.fold == f].reshape(-1, columns.shape[-1]) for f in self.kinds]
         self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
 
     def ridge(self, without: int = -1, units: np.ndarray | None = None) -> Linear:
@@ -52,33 +52,33 @@ class Moments:
 
     def predict(self, units: np.ndarray | None = None) -> np.ndarray:
         """Predictions [N, T, B] for every lifetime, from a regression fitted to the other folds."""
-        out, x = np.empty_like(self.y), self.x if units is None else self.x[..., units]
+        predictions, x = np.empty_like(self.y), self.x if units is None else self.x[..., units]
         for f in self.kinds:
-            out[self.fold == f] = self.ridge(f, units)(x[self.fold == f])
-        return out
+            predictions[self.fold == f] = self.ridge(f, units)(x[self.fold == f])
+        return predictions
 
 
-def folds(n: int) -> np.ndarray:
+def assign_folds(n: int) -> np.ndarray:
     """[n] The fold of each lifetime."""
     return np.arange(n) % min(FOLDS, n)
 
 
-def mean_of_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
+def average_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
     """[N, T, B] The mean target in the other folds, for each lifetime, either over all trials or on each trial."""
-    out, fold = np.empty_like(y), folds(len(y))
+    means, fold = np.empty_like(y), assign_folds(len(y))
     for f in range(int(fold.max()) + 1):
-        out[fold == f] = y[fold != f].mean(0 if by_trial else (0, 1))
-    return out
+        means[fold == f] = y[fold != f].mean(0 if by_trial else (0, 1))
+    return means
 
 
-def beliefs(h: History) -> dict[str, np.ndarray]:
+def find_beliefs(h: History) -> dict[str, np.ndarray]:
     """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd under Beta(1, 1), and pulls."""
     pulls, means = h.counts.sum(-1), h.means()
     spread = np.sqrt(means * (1 - means) / (pulls + 3))
     return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
 
 
-def activations(taps: Mapping[str, np.ndarray]) -> np.ndarray:
+def join_taps(taps: Mapping[str, np.ndarray]) -> np.ndarray:
     """[N, T, U] The activations of all taps, concatenated along the units."""
     return np.concatenate([np.asarray(v, np.float64).reshape(*v.shape[:2], -1) for v in taps.values()], -1)
 

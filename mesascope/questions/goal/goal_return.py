@@ -3,12 +3,12 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import gain_parts, goals_of, last_third
+from mesascope.questions.goal.reading import gain_parts, goals_of, late_trials
 from mesascope.stats import linearise, ratio
 
 
 @asks(
-    "What share of each goal's optimum over chance does it get, in the last third of a lifetime?",
+    "What share of each goal's optimum over chance does it get, late in a lifetime?",
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
@@ -16,7 +16,7 @@ def metric(trials, references, replay):
     goals_by_split = {split: goals_of(replay, rollout) for split, rollout in trials.items()}
     readings, shares = [], {}
     for split, goals in goals_by_split.items():
-        window = last_third(goals.differ.shape[1])
+        window = late_trials(goals.differ.shape[1])
         for name, goal in goals.named().items():
             gained, room = gain_parts(goal, window)
             if room.sum() > 1e-9:

@@ -11,6 +11,7 @@ from mesascope.contracts.metric import DoesNotApply, family_of
 
 STEEPNESS = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # the values of β that are tried
 SMOOTH = 0.5  # added to the count of each action
+FEWEST = 4  # the least number of trials that count
 
 
 class Explained(NamedTuple):
@@ -38,8 +39,17 @@ def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
 
 
 def last_third(trials: int) -> slice:
-    """The trials that count, because by then feedback could have corrected the goal."""
+    """The last third of a lifetime's trials, which the measures of studies count."""
     return slice(trials - max(1, trials // 3), None)
+
+
+def late_trials(trials: int) -> slice:
+    """The trials that count: the last third, because by then feedback could have corrected the goal.
+
+    They are at least the last four (all, if there are fewer). A single trial would read a subject that pursues the
+    goals by turns as one that pursues the goal of this trial.
+    """
+    return slice(trials - min(trials, max(FEWEST, trials // 3)), None)
 
 
 def first_third(trials: int) -> slice:
@@ -63,11 +73,11 @@ def share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
 
 def goals_differ(goals: Goals) -> np.ndarray:
     """[N] Whether the two goals call for different actions on every trial that counts."""
-    return np.asarray(goals.differ[:, last_third(goals.differ.shape[1])].all(-1))
+    return np.asarray(goals.differ[:, late_trials(goals.differ.shape[1])].all(-1))
 
 
 def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
-    """Measures how well each goal explains the actions in the last third of some lifetimes.
+    """Measures how well each goal explains the late actions (see `late_trials`) of some lifetimes.
 
     Under a goal, actions are drawn from its soft-optimal policy, exp(β · value) normalised over the actions. Under no
     goal, they are drawn from the frequencies of the actions. β and the frequencies are fitted to every second lifetime
@@ -77,7 +87,7 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
         goals: the goals on one split.
         rows: [N] whether to use each lifetime.
     """
-    window = last_third(goals.differ.shape[1])
+    window = late_trials(goals.differ.shape[1])
     action = goals.action[rows][:, window]
     action = action.reshape(len(action), -1)  # trials and steps on one axis
     valid = action >= 0

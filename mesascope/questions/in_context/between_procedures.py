@@ -15,21 +15,21 @@ from mesascope.contracts.capabilities import MixesTasks
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, family_of
 from mesascope.questions.in_context.predictions import (
     KINDS,
+    find_predictions,
     flatten,
+    list_splits,
+    measure_distance,
     predict_along,
-    prediction_distance,
-    predictions_of,
-    splits_with_targets,
 )
 from mesascope.stats import ratio
 
-MIXED = (0.0, 0.25, 0.5)
+PARTS = (0.0, 0.25, 0.5)
 
 
-@asks("Where between the ideal locator's predictions (0) and the learner's (1) do its own lie?", splits=KINDS)
+@asks("Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?", splits=KINDS)
 def metric(trials, references, replay):
     """Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
-    splits = splits_with_targets(trials)
+    splits = list_splits(trials)
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):
         raise DoesNotApply("it was not trained on a known bank, so it has no ideal locator")
@@ -39,29 +39,29 @@ def metric(trials, references, replay):
     for split, rollout in splits.items():
         if split.partition(":")[0] in KINDS:
             readings.append(
-                Reading(_locate(predictions_of(rollout, replay), rollout, ends, replay), split=split, null=0.0)
+                Reading(_locate(find_predictions(rollout, replay), rollout, ends, replay), split=split, null=0.0)
             )
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
-        for part in MIXED:
+        for part in PARTS:
             rollout = _mix_tasks(family, splits["seen"], part)
-            own = predict_along(replay, "itself", rollout)
+            own_predictions = predict_along(replay, "itself", rollout)
             label = f"{part:g} of the way between two tasks of its bank"
-            readings.append(Reading(_locate(own, rollout, ends, replay), split="seen", label=label))
+            readings.append(Reading(_locate(own_predictions, rollout, ends, replay), split="seen", label=label))
             for name in ends:
-                away = prediction_distance(own, predict_along(replay, name, rollout), rollout)
+                away = measure_distance(own_predictions, predict_along(replay, name, rollout), rollout)
                 readings.append(Reading(away, split="seen", label=f"{label}, distance to {name}"))
     return readings
 
 
-def _locate(own: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
+def _locate(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
     """[N] The position between locator and learner, as a ratio of sums."""
     low, high = (predict_along(replay, name, trials) for name in ends)
     line = flatten(high - low)
-    return ratio((flatten(own - low) * line).sum(-1), np.square(line).sum(-1))
+    return ratio((flatten(own_predictions - low) * line).sum(-1), np.square(line).sum(-1))
 
 
 def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
-    """The seen lifetimes with outcomes redrawn from tasks that mix two bank tasks in the proportion `part`."""
+    """The seen lifetimes, with new outcomes from mixtures of two bank tasks in the proportion `part`."""
     intact = seen.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
     target, outcome = family.between(intact.observation.values[0], part, rng)

@@ -8,7 +8,7 @@ from mesascope.trials import gain, payoff
 
 
 @asks(
-    "What does it gain and miss in successive stretches of the length that it was trained on?",
+    "How much does it gain, and how much does it miss, in each further stretch of the trained length?",
     splits=("horizon",),
     references=("learner",),
 )
@@ -34,5 +34,5 @@ def metric(trials, references, replay):
                 name = splits[split].attrs["subject"]
                 readings.append(Reading(against, split, f"share of {name}, {stretch}", null=1.0))
     first, last = (ratio(*gain(rollout, "intact", w)) for w in (windows[0], windows[-1]))
-    readings.append(Reading(last - first, split, "share of the best, last stretch less the first"))
+    readings.append(Reading(last - first, split, "share of the best, last stretch minus the first"))
     return readings

@@ -8,27 +8,27 @@ units of the chance error, so it is positive if the error falls.
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks
-from mesascope.questions.in_context.predictions import possible_gain, splits_with_targets
+from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import ratio, standard_error
 from mesascope.trials import payoff
 
 SPLITS = ("seen", "fresh")
 
 
-@asks("By how much does its error fall from the first trial to the last quarter (positive: it falls)?", splits=SPLITS)
+@asks("By how much does its error fall from the first trial to the last quarter? A fall is positive.", splits=SPLITS)
 def metric(trials, references, replay):
     """By how much does its error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}
     for split in SPLITS:
-        rollout = splits_with_targets(trials).get(split)
+        rollout = list_splits(trials).get(split)
         if rollout is None:
             continue
-        missed, size = rollout.best.values.astype(float) - payoff(rollout), possible_gain(rollout)
+        missed, size = rollout.best.values.astype(float) - payoff(rollout), find_possible_gain(rollout)
         last = slice(-max(rollout.sizes["trial"] // 4, 1), None)
         end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
         initial[split] = ratio(missed[:, 0], size[:, 0])
         improved[split] = initial[split] - end
-    phase, before = describe_phase(improved, initial), "gain before anything was seen"
+    phase, before = describe_phase(improved, initial), "gain on the first trial"
     readings = [Reading(v, split, "fall of the error", reason=phase) for split, v in improved.items()]
     return readings + [Reading(1.0 - v, split, before) for split, v in initial.items()]
 
@@ -48,10 +48,10 @@ def describe_phase(improved: dict[str, np.ndarray], initial: dict[str, np.ndarra
     if seen is None:
         return "improves on fresh tasks" if rises(fresh) else "does not improve on fresh tasks"
     if rises(fresh) and fresh is not None and fresh.mean() > 0.5 * seen.mean():
-        return "acquires: it improves on fresh tasks as on seen ones"
+        return "acquires: on fresh tasks it improves at least half as much as on seen ones"
     if rises(seen):
         return "identifies: it improves on seen tasks more than twice as much as on fresh ones"
     initial_seen = initial.get("seen")
     if initial_seen is not None and rises(1.0 - initial_seen):
-        return "memorises: it gains on seen tasks before anything was seen, and improves on none"
+        return "memorises: on seen tasks it gains from the first trial on, and it improves on no task"
     return "neither: it improves on no task"

@@ -3,31 +3,34 @@
 from mesascope.contracts.metric import Reading, asks, family_of
 from mesascope.questions.in_context.predictions import (
     KINDS,
-    prediction_distance,
-    predictions_of,
-    procedures,
-    splits_with_targets,
+    find_predictions,
+    list_splits,
+    measure_distance,
+    predict_procedures,
 )
 
 
-@asks("How far are its predictions from a procedure's (1: as chance errs; or total variation)?", splits=KINDS)
+@asks(
+    "How far are its predictions from those of each procedure (in units of the chance error, or as total variation)?",
+    splits=KINDS,
+)
 def metric(trials, references, replay):
     """How far are its predictions from those of each procedure? A match must also hold on shifted inputs."""
     rows, nearest = [], {}
-    for split, rollout in splits_with_targets(trials).items():
+    for split, rollout in list_splits(trials).items():
         if split.partition(":")[0] not in KINDS:
             continue
-        own = predictions_of(rollout, replay)
-        predictions = procedures(family_of(replay, rollout), replay, rollout)
-        away = {name: prediction_distance(own, other, rollout) for name, other in predictions.items()}
-        nearest[split] = min(away, key=lambda name: away[name].mean())
-        rows += [(split, name, values) for name, values in away.items()]
-    verdict = _verdict(nearest)
+        own_predictions = find_predictions(rollout, replay)
+        predictions = predict_procedures(family_of(replay, rollout), replay, rollout)
+        distances = {name: measure_distance(own_predictions, other, rollout) for name, other in predictions.items()}
+        nearest[split] = min(distances, key=lambda name: distances[name].mean())
+        rows += [(split, name, values) for name, values in distances.items()]
+    verdict = _describe_nearest(nearest)
     reasons = {(split, name): verdict for split, name in nearest.items()}
     return [Reading(v, split, name, reason=reasons.get((split, name), "")) for split, name, v in rows]
 
 
-def _verdict(nearest: dict[str, str]) -> str:
+def _describe_nearest(nearest: dict[str, str]) -> str:
     """Names the nearest procedure on fresh tasks, and says whether it is the nearest on shifted inputs."""
     first = nearest.get("fresh", next(iter(nearest.values())))
     other = {split: name for split, name in nearest.items() if split.startswith("shifted") and name != first}

@@ -3,30 +3,30 @@
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks
-from mesascope.questions.in_context.predictions import possible_gain, splits_with_targets
+from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import ratio
 from mesascope.trials import payoff
 
 
 @asks(
-    "What part of chance's error is left after so many trials seen (0 at best, 1 by chance)?",
+    "What share of the chance error is left after a given number of trials (0 at best, 1 by chance)?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
 )
 def metric(trials, references, replay):
     """What share of the chance error is left after a given number of trials? A share above 1 is worse than chance."""
     readings = []
-    for split, rollout in splits_with_targets(trials).items():
+    for split, rollout in list_splits(trials).items():
         missed = rollout.best.values.astype(float) - payoff(rollout)
-        for seen in context_lengths(rollout.sizes["trial"]):
+        for seen in choose_lengths(rollout.sizes["trial"]):
             share, descriptive = (
-                ratio(missed[:, seen], possible_gain(rollout)[:, seen]),
+                ratio(missed[:, seen], find_possible_gain(rollout)[:, seen]),
                 not rollout.attrs.get("counted", True),
             )
             readings.append(Reading(share, split, f"after {seen}", null=1.0, descriptive=descriptive))
     return readings
 
 
-def context_lengths(trials: int) -> list[int]:
+def choose_lengths(trials: int) -> list[int]:
     """The context lengths at which the error is measured: zero, powers of two, and all trials but the last."""
     powers = 2 ** np.arange(int(np.log2(max(trials - 1, 1))) + 1)
     return sorted({0, *powers.tolist(), trials - 1})

@@ -13,7 +13,7 @@ from mesascope.stats import ratio
 KINDS = ("seen", "fresh", "shifted")
 
 
-def splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
+def list_splits(trials: Any) -> dict[str, xr.Dataset]:
     """The splits whose trials record the target of prediction.
 
     Raises:
@@ -25,7 +25,7 @@ def splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
     return splits
 
 
-def predictions_of(trials: xr.Dataset, replay: Any) -> np.ndarray:
+def find_predictions(trials: xr.Dataset, replay: Any) -> np.ndarray:
     """The subject's predictions in undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K].
 
     Probabilities that were not recorded are replayed if possible.
@@ -59,23 +59,23 @@ def flatten(predictions: np.ndarray) -> np.ndarray:
     return predictions.reshape(len(predictions), -1)
 
 
-def prediction_distance(one: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
+def measure_distance(one: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
     """[N] The distance of predictions: total variation for probabilities, else the squared error relative to chance."""
     if one.ndim == 3:
         return (0.5 * np.abs(one - other).sum(-1)).mean(-1)
-    return ratio(np.square(one - other).sum(-1), possible_gain(trials).sum(-1))
+    return ratio(np.square(one - other).sum(-1), find_possible_gain(trials).sum(-1))
 
 
-def possible_gain(trials: xr.Dataset) -> np.ndarray:
+def find_possible_gain(trials: xr.Dataset) -> np.ndarray:
     """[N, T] The gain of the best prediction over chance."""
     return (trials.best - trials.chance).values.astype(float)
 
 
-def procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
+def predict_procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
     """The predictions, along recorded lifetimes, of the family's reference procedures that apply, by name."""
     result, references = {}, family.references
-    named = family.predictors if isinstance(family, NamesPredictors) else ()
-    for name in dict.fromkeys((*named, references["learner"], references.get("locator", ""))):
+    predictors = family.predictors if isinstance(family, NamesPredictors) else ()
+    for name in dict.fromkeys((*predictors, references["learner"], references.get("locator", ""))):
         if name:
             try:
                 result[name] = predict_along(replay, name, trials)

@@ -9,10 +9,12 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from mesascope.questions.procedures.histories import History, memoise
-from mesascope.questions.procedures.procedures import Axis, Procedure, Whole, levels, mix_lapse
+from mesascope.questions.procedures.procedures import Axis, Procedure, Stepped, Whole, levels, mix_lapse
 
 LEAST = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
 SOUGHT = 2000  # how many choice probabilities are used to fit slow procedures; more if there are many
+FIRST_LAPSE = 0.05  # the lapse with which a sweep begins
+HALVINGS = 6  # how often the distance between values of a stepped axis is halved
 MOST = (12, 36, 50)  # how many settings between the grid values are tried, for one, two and three axes
 ALIKE = 0.05  # the largest total variation at which two distributions count as the same
 SHARE = 0.01  # the share of visited histories on which two procedures of one class may differ
@@ -86,11 +88,24 @@ def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
     """The maximum-likelihood settings for the choices of a history."""
     if procedure.fit:
         return procedure.fit(history)
+    if procedure.sweep:
+        return _sweep(procedure, history)
     coarse = history.coarse if procedure.first else history
     best = max(grid(procedure, history), key=lambda settings: _score(procedure, coarse, settings)[0])
     refined = _refine(procedure, lambda settings: _score(procedure, history, settings)[0], best)
     best = max((best, *refined), key=lambda settings: _score(procedure, history, settings)[0])
     return {**best, **({"lapse": _score(procedure, history, best)[1]} if procedure.lapse else {})}
+
+
+def _sweep(procedure: Procedure, history: History) -> dict[str, Any]:
+    """The best of the settings that a procedure lists, with its lapse, on which the list depends a little."""
+    assert procedure.sweep
+    best, lapse = {}, FIRST_LAPSE
+    for _ in range(2):
+        found = procedure.sweep(history, lapse)
+        best = max(found, key=lambda settings: _score(procedure, history, settings)[0])
+        lapse = _score(procedure, history, best)[1]
+    return {**best, "lapse": lapse}
 
 
 def _score(procedure: Procedure, history: History, settings: dict[str, Any]) -> tuple[float, float]:
@@ -133,6 +148,8 @@ def _refine(
     axes = {k: v for k, v in procedure.axes.items() if isinstance(v, Axis)}
     if not axes:
         return []
+    if stepped := next((k for k, v in axes.items() if isinstance(v, Stepped)), None):
+        return [{**best, stepped: _halve(lambda x: score({**best, stepped: x}), axes[stepped], best[stepped])}]
 
     def settings_at(places: np.ndarray) -> dict[str, Any]:
         values = {}
@@ -156,6 +173,30 @@ def _refine(
         },
     )
     return [settings_at(found.x)]
+
+
+def _halve(score: Callable[[float], float], axis: Sequence[float], start: float) -> float:
+    """The best value of a stepped axis between the neighbours of its best grid value, by repeated halving.
+
+    Values that score alike are one step, of which it takes the middle. The value 0 of an axis stands for another form
+    of the procedure, so it has no neighbours; then the search begins at the best of the other values.
+    """
+    axis = [x for x in axis if x]
+    start = start or max(axis, key=score)
+    at = axis.index(start)
+    low, high = axis[max(at - 1, 0)], axis[min(at + 1, len(axis) - 1)]
+    scores = {x: score(x) for x in (low, start, high)}
+    best = max(scores, key=lambda x: scores[x])
+    for _ in range(HALVINGS):
+        values = sorted(scores)
+        i = values.index(best)
+        near = values[max(i - 2, 0) : i + 3]  # two on either side, because steps may rise and fall by a few choices
+        for middle in [round((a + b) / 2, 6) for a, b in itertools.pairwise(near)]:
+            scores[middle] = scores[middle] if middle in scores else score(middle)
+        best = max(scores, key=lambda x: scores[x])
+        alike = [x for x, s in scores.items() if s > scores[best] - 1e-9]
+        best = min(alike, key=lambda x: abs(x - np.mean(alike)))
+    return best
 
 
 def group_alike(fitted: Sequence[Fitted], history: History, scores: np.ndarray) -> list[list[int]]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mesascope.questions.procedures.histories import History, decayed_sums, memoise
+from mesascope.questions.procedures.sweeps import sweep_satisficer, sweep_ucb1
 
 
 class Levels(tuple):
@@ -24,6 +25,10 @@ class Axis(tuple):
 
 class Whole(Axis):
     """An axis of whole numbers."""
+
+
+class Stepped(Axis):
+    """An axis on which the likelihood is constant between breakpoints, because the procedure is deterministic."""
 
 
 class Act(Protocol):
@@ -49,6 +54,7 @@ class Procedure:
         act: (history, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
         axes: the settings that are fitted on a grid, with their values.
         fit: (history) → settings, if a formula gives them; then there is no grid.
+        sweep: (history, lapse) → settings to choose from, if the best ones can be listed; then the grid is not used.
         lapse: whether a share of the choices may be uniformly random.
         free: how many numbers are fitted, including the lapse. Of the procedures that act alike, the one with the
             fewest gives the class its name.
@@ -60,6 +66,7 @@ class Procedure:
     act: Act
     axes: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
     fit: Callable[[History], dict[str, Any]] | None = None
+    sweep: Callable[[History, float], list[dict[str, Any]]] | None = None
     lapse: bool = True
     free: int = 1
     binary: bool = False
@@ -282,13 +289,16 @@ SIMPLE = (
         "ucb1",
         _ucb1,
         {
-            "constant": Axis((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
+            "constant": Stepped((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
             "growing": Levels((True, False)),
             "each_first": Levels((False, True)),
         },
+        sweep=sweep_ucb1,
         free=2,
     ),
     Procedure("explore_then_commit", _commit, {"pulls": Levels()}, free=2),
     Procedure("delayed_exploiter", _delayed_exploiter, {"start": Levels()}, free=2),
-    Procedure("satisficer", _satisficer, {"enough": Levels(i / 20 for i in range(6, 20))}, free=2),
+    Procedure(
+        "satisficer", _satisficer, {"enough": Stepped(i / 20 for i in range(6, 20))}, sweep=sweep_satisficer, free=2
+    ),
 )

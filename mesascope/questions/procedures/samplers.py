@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.questions.procedures.histories import History, memoise
-from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, early_means, greedy, trial_index
+from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, Stepped, early_means, greedy, trial_index
 
 CELLS = 64  # grid points for a mean in [0, 1], evenly spaced in the angle, so that any Beta posterior is resolved
 ANGLE = (np.arange(CELLS) + 0.5) * np.pi / CELLS
@@ -171,6 +171,7 @@ def ideal_locator(means: np.ndarray) -> Procedure:
     return Procedure("locator", memoise(lambda h: sample_from_bank(means, h)), binary=True)
 
 
+DISCOUNTS = (0, 0.02, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)  # 0: the remaining trials count
 FITTED = "thompson, prior and discount fitted"
 SLOW = (
     Procedure("thompson", _plain_thompson),
@@ -190,7 +191,7 @@ SLOW = (
     Procedure("delayed", _late_thompson, {"known": Levels((True, False))}),
     Procedure("early_only", _early_only, {"trials": Levels()}, free=2),
     Procedure("change_point_thompson", _change_point, {"hazard": Axis((0.001, 0.01, 0.04, 0.15))}, free=2),
-    Procedure("gittins", _gittins, {"discount": Levels((0, 0.9, 0.95, 0.98, 0.99, 0.995))}, free=2, binary=True),
+    Procedure("gittins", _gittins, {"discount": Stepped(DISCOUNTS)}, free=2, binary=True),
     Procedure("feedback_hash", _hash_choice, binary=True),
     Procedure("hash_commit", _hash_commit, {"trials": Levels()}, free=2, binary=True),
 )

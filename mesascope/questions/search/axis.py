@@ -6,6 +6,8 @@ The reading is 'search' only if all of the following hold for the same subject. 
 - It follows an announced change of worth, and a change of transitions, at once and without experience of it.
 - More ticks at the same observation help.
 - They help near choices before far ones, as step-by-step computation does (averaging noise helps both alike).
+- They help far choices faster than noise that averages out can, even noise that is larger for far choices.
+- They do not help if all ticks but the last show another lifetime's problem.
 
 The rule ignores numbers of ticks that break a subject, because a subject trained with one tick may not work with more.
 The reading is 'control' if a change does not alter actions that were right until then (cached values, successor
@@ -13,14 +15,22 @@ representations, filters, habits), or if the subject solves its training problem
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.reading import Counted, follow_change, right_acts, success_by_depth, ticks_of
+from mesascope.questions.search.averaging import excess
+from mesascope.questions.search.reading import (
+    Counted,
+    follow_change,
+    mean_ways,
+    right_acts,
+    success_by_depth,
+    ticks_of,
+)
 from mesascope.stats import resampling
 
 TRIED = "tree_choice:depth=2,trials=12"  # the family that `mesascope check` tries it on
@@ -30,6 +40,7 @@ WORDS = {
     UNDETERMINED: "what was asked does not tell acts that are worked out from acts that were settled beforehand",
 }
 TICKS = (2, 4, 8)  # depths are grouped by the same powers of two
+ELSEWHERE = f"thinking:ticks={TICKS[-1]},elsewhere={TICKS[-1] - 1}"  # all ticks but the last show another problem
 WORTH, MAP = "revalued:worth", "revalued:map"
 
 
@@ -46,6 +57,8 @@ class Rule:
             between near choices and far ones. A loss of this size from more ticks, before any change, means that the
             ticks break the subject.
         table: the largest number of problems that a table may contain.
+        excess: the smallest misfit of the best noisy subject that averages over ticks (`averaging.excess`), in standard
+            errors.
         acts: the smallest number of actions from which a share is computed.
         share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
@@ -58,6 +71,7 @@ class Rule:
     ignores: float = 0.4
     gain: float = 0.15
     table: float = 4096.0
+    excess: float = 2.5
     acts: int = 24
     share: float = 0.95
     resamples: int = 1000
@@ -73,7 +87,8 @@ def axis() -> Axis:
         read=read,
         applies=("fresh", "revalued"),
         tested=("seen", "fresh", "revalued"),
-        conditions=("intact", *(f"thinking:ticks={n}" for n in TICKS)),
+        conditions=("intact", *(f"thinking:ticks={n}" for n in TICKS), ELSEWHERE),
+        only={ELSEWHERE: ("fresh",)},
     )
 
 
@@ -131,7 +146,8 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     sufficient = {split: counted for split, counted in follow.items() if counted.total.sum() >= rule.acts}
     passed = {split: counted.resample(weights[split]) for split, counted in sufficient.items()}
     nothing = np.zeros(rule.resamples, bool)
-    works, shortfall = _check_work(curves.get("fresh", {}), reach, weights.get("fresh"), rule, numbers)
+    fresh = _read_fresh(trials, family, plans_by_ticks, curves, reach) if reach else None
+    works, shortfall = _check_work(fresh, weights.get("fresh"), rule, numbers)
     goal, large = (all(p.goal for by in plans_by_ticks.values() for p in by.values()), numbers["problems"] > rule.table)
     searches = works & goal & large & (len(passed) == 2)
     for shares in passed.values():
@@ -184,13 +200,43 @@ def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:
     return max((far for far, c in sufficient.items() if (c.mean() or 0) >= rule.solved), default=0)
 
 
+class Fresh(NamedTuple):
+    """What was seen on the first trial of fresh problems.
+
+    Attributes:
+        curve: the counts of right actions for each number of ticks and each depth.
+        reach: the largest depth at which it solves them, above 1.
+        ways: for each depth above 1, the mean number of actions among which it chooses.
+        elsewhere: the counts at this depth if all ticks but the last show another problem; None if that was not run.
+    """
+
+    curve: dict[int, dict[int, Counted]]
+    reach: int
+    ways: dict[int, float]
+    elsewhere: Counted | None
+
+
+def _read_fresh(trials: Splits, family: Any, plans_by_ticks: Any, curves: dict[str, Any], reach: int) -> Fresh:
+    by = plans_by_ticks["fresh"]
+    asked = ELSEWHERE in trials["fresh"].condition.values.tolist() and TICKS[-1] in by
+    elsewhere = success_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach) if asked else None
+    curve = curves["fresh"]
+    ways = {far: mean_ways(by[max(by)], far) for far in curve[max(curve)] if far > 1}
+    return Fresh(curve, reach, ways, elsewhere)
+
+
 def _check_work(
-    curve: dict[int, dict[int, Counted]], reach: int, weights: np.ndarray | None, rule: Rule, numbers: dict[str, Any]
+    fresh: Fresh | None, weights: np.ndarray | None, rule: Rule, numbers: dict[str, Any]
 ) -> tuple[np.ndarray, str]:
-    """Whether ticks help, and help near choices before far ones, in each resample; and the shortfall in words."""
+    """Whether ticks do work on the problem shown, in each resample; and the shortfall in words.
+
+    Ticks must help, help near choices before far ones, help far ones faster than noise that averages out can, and not
+    help if they show another problem.
+    """
     never = np.zeros(rule.resamples, bool)
-    if weights is None or not reach:
+    if weights is None or fresh is None:
         return never, "no fresh problem was solved at its first trial more than one step ahead"
+    curve, reach = fresh.curve, fresh.reach
     if len(curve) < 2:
         return never, "it was not given more ticks: run the conditions thinking:ticks=2, 4 and 8"
     shares = {n: {far: c.resample(weights) for far, c in by_far.items()} for n, by_far in curve.items()}
@@ -199,29 +245,55 @@ def _check_work(
     near = max((far for far in shares[most] if far < reach), default=reach)
     orders = {n: shares[n][near] - shares[n][reach] for n in curve if n < most}
     best = max(orders, key=lambda n: float(np.nanmean(orders[n])))
+    beyond = _exceed_averaging(fresh, shares, rule)
     numbers["gain_by_ticks"] = float(np.nanmean(gain))
     numbers["near_before_far"] = float(np.nanmean(orders[best]))
-    works = (shares[most][reach] >= rule.solved) & (gain >= rule.gain) & (orders[best] >= rule.gain)
+    numbers["beyond_averaging"] = float(np.nanmean(beyond))
+    enough = [gain >= rule.gain, orders[best] >= rule.gain, beyond >= rule.excess]
+    works = (shares[most][reach] >= rule.solved) & np.all(enough, 0)
     numbers["works"] = float(works.mean())
+    if fresh.elsewhere is None:
+        lost, works = None, never
+    else:
+        lost = shares[most][reach] - fresh.elsewhere.resample(weights)
+        works = works & (lost >= rule.gain)
+        numbers["lost_elsewhere"], numbers["works"] = float(np.nanmean(lost)), float(works.mean())
     if numbers["gain_by_ticks"] < rule.gain:
         return works, "more ticks do not help, so a map from problem to act would do as well"
     if numbers["near_before_far"] < rule.gain:
         return works, "ticks help far choices as soon as near ones, as where noise averages out"
+    if enough[2].mean() < rule.share:
+        return works, (
+            "right acts that look ahead do not rise with the ticks clearly faster than where noise averages out "
+            f"({numbers['beyond_averaging']:.1f} standard errors, {rule.excess:g} are needed), so an answer known at "
+            "once, with more noise on far choices, would do as well"
+        )
+    if lost is None:
+        return works, f"whether ticks help that show another problem was not asked: run {ELSEWHERE}"
+    if numbers["lost_elsewhere"] < rule.gain:
+        return works, (
+            "it does as well if all ticks but the last show another problem, so what is done in them does not work "
+            "on the problem shown"
+        )
     if numbers["works"] < rule.share:
-        return works, _estimate_lifetimes(numbers, gain, orders[best], rule)
+        return works, (
+            f"more ticks bring {numbers['gain_by_ticks']:.0%} more right acts, near ones before far ones by "
+            f"{numbers['near_before_far']:.0%}, which is enough in {numbers['works']:.0%} of the resamples: near the "
+            f"bar of {rule.gain:.0%} (or of {rule.solved:.0%} right acts), where more lifetimes may leave it open too"
+        )
     return works, ""
 
 
-def _estimate_lifetimes(numbers: dict[str, Any], gain: np.ndarray, order: np.ndarray, rule: Rule) -> str:
-    """Says with how many lifetimes about nine of ten runs would show that ticks help, if the estimates are right."""
-    short = max(float(np.nanstd(x) / max(np.nanmean(x) - rule.gain, 1e-9)) for x in (gain, order))
-    needed = numbers["lifetimes"] * max((3 * short) ** 2, 1.0)
-    many = "more than 100,000" if needed > 1e5 else f"about {2 ** int(np.ceil(np.log2(needed))):,}"
-    return (
-        f"more ticks bring {numbers['gain_by_ticks']:.0%} more right acts, near ones before far ones by "
-        f"{numbers['near_before_far']:.0%}, which is enough in {numbers['works']:.0%} of the resamples: "
-        f"{many} lifetimes would settle it"
-    )
+def _exceed_averaging(fresh: Fresh, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
+    """`averaging.excess` in each resample, at the depth above 1 at which it is largest, of those that are solved."""
+    ticks = sorted(fresh.curve)
+    last, found = fresh.curve[ticks[-1]], []
+    for far, ways in fresh.ways.items():
+        solved = (last[far].mean() or 0) >= rule.solved and last[far].total.sum() >= rule.acts
+        if far <= fresh.reach and solved:
+            rises = np.stack([shares[n][far] for n in ticks], -1)
+            found.append(excess(rises, ticks, int(last[far].total.sum()), ways))
+    return max(found, key=lambda x: float(x.mean()))
 
 
 def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: Rule) -> np.ndarray:
@@ -250,7 +322,9 @@ def _explain_search(numbers: dict[str, Any]) -> list[str]:
     return [
         f"fresh problems are solved at their first trial {numbers['look_ahead']} steps ahead",
         f"more ticks bring {numbers['gain_by_ticks']:.0%} more right acts there, near ones before far ones "
-        f"(by {numbers['near_before_far']:.0%})",
+        f"(by {numbers['near_before_far']:.0%}), and faster than where noise averages out "
+        f"({numbers['beyond_averaging']:.1f} standard errors); {numbers['lost_elsewhere']:.0%} of the acts are lost if "
+        "all ticks but the last show another problem",
         f"a new worth is followed at once in {_percent(follows[WORTH])} of the acts, "
         f"a new map in {_percent(follows[MAP])}",
     ]

@@ -70,6 +70,14 @@ def success_by_depth(plan: Plans) -> dict[int, Counted]:
     return counts
 
 
+def mean_ways(plan: Plans, depth: int) -> float:
+    """The number of actions among which it chooses at a depth on the first trial; its inverse is mean chance."""
+    eligible = right_acts(plan)[1][:, 0] & plan.shown[:, 0, None] & (plan.far[:, 0] == depth)
+    if plan.ways is None or not eligible.any():
+        return float(plan.values.shape[-1])
+    return float(1 / (1 / np.maximum(plan.ways[:, 0], 1)[eligible]).mean())
+
+
 def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> Counted:
     """Counts the actions that follow a change, of those whose predecessor was right before the change and is now wrong.
 

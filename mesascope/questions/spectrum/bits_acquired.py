@@ -10,15 +10,10 @@ values are pseudo-values of a jackknife over lifetimes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import xarray as xr
-
 from mesascope.contracts.metric import DoesNotApply, Reading, Splits, asks, fresh, require_choices, under
-from mesascope.questions.spectrum.information import count_pairs, jackknife
-from mesascope.questions.spectrum.parts import unseen_parts
+from mesascope.questions.spectrum.parts import acquired_bits
 from mesascope.trials import reflex_window
 
-VIEWS = ("pooled", "part", "trial", "last")
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 
 
@@ -42,35 +37,3 @@ def metric(trials: Splits, references: Mapping[str, Splits], replay: Any) -> Seq
     ]
     shuffled = acquired_bits(under(trials, SHUFFLED), window)
     return [*readings, Reading(shuffled, label="older, with older feedback shuffled", descriptive=True)]
-
-
-def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view: str = "pooled") -> np.ndarray:
-    """Pseudo-values [N], one per lifetime, whose mean is the number of bits.
-
-    Args:
-        trials: the trials of one condition, axes lifetime, trial, with `part`, `right` and the attribute `parts`.
-        window: a trial counts only if its part did not occur in this number of trials before it; 0 counts all.
-        strict: count only the parts that did not occur in the window, instead of scaling up to all parts.
-        view: 'pooled' for one table of right action and action taken; 'part', 'trial' or 'last' for a table of each
-            part, trial or last action, which finds acts enciphered by it.
-    """
-    part, right = (trials[name].values.astype(int) for name in ("part", "right"))
-    length = part.shape[1]
-    parts, start = int(trials.attrs["parts"]), 3 * length // 4
-    choices = int(trials.sizes.get("choice", 0)) or max(int(trials.action.max()), int(right.max())) + 1
-    if "log_probs" in trials and np.isfinite(trials.log_probs.values[:, start:]).any():
-        taken = np.exp(np.nan_to_num(trials.log_probs.values, nan=-np.inf))
-    else:
-        taken = np.eye(choices)[np.maximum(trials.action.values.astype(int), 0)]
-    unseen, others = unseen_parts(part, window, parts)
-    counts = unseen & (np.arange(length) >= start)
-    if not counts.any():
-        raise DoesNotApply(f"in the last quarter no part comes that did not come in the {window} trials before")
-    cell, cells = {
-        "pooled": (np.zeros_like(part), 1),
-        "part": (part, parts),
-        "trial": (np.broadcast_to(np.arange(length), part.shape), length),
-        "last": (np.roll(np.maximum(trials.action.values.astype(int), 0), 1, 1), choices),
-    }[view]
-    table = count_pairs(right, taken, counts, cell, cells)
-    return (others[counts].mean() if strict else parts) * jackknife(table)

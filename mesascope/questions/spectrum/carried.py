@@ -1,17 +1,19 @@
 """What a subject's acts carry from trials more than w back, by two disturbances of one response at a time.
 
-Deletion: what the next act loses if the older past is deleted. It shows that the past is needed. A clock in the carry is
-lost too. Transplant: what the next act is worth on the task of another lifetime whose older past it received, beyond
-what it is worth on other tasks. It shows that the past informs the act. A policy that depends on the last w trials, the
-clock and chance alone is independent of the donor, so the expected transplant is 0 for every such policy. The strict
-transplant counts only trials on which the donor and the subject acted differently at the seam, so that a subject that
-checks whether the past fits gains less from it.
+Deletion: what the next act loses if the older past is deleted. It shows that the past is needed. A clock in the carry
+is lost too.
+
+Transplant: what the next act is worth on the task of another lifetime whose older past it received, beyond what it is
+worth on other tasks. It shows that the past informs the act. A policy that depends on the last w trials, the clock and
+chance alone is independent of the donor, so the expected transplant is 0 for every such policy. The strict transplant
+counts only trials on which the donor and the subject acted differently at the seam, so that a subject that checks
+whether the past fits gains less from it.
 
 Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -19,9 +21,15 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife
 from mesascope.questions.spectrum.parts import older_trials
-from mesascope.stats import ratio
+from mesascope.stats import interval, ratio, standard_error
 from mesascope.trials import BLOCK, counted_trials, gain
 
+DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
+TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
+LIVES = (  # lives that know few trials, from which the span is read
+    *(f"past_deleted:of={w},birth={b}" for w in (1, 2, 4, 8, 16) for b in (0, 1)),
+    *(f"past_deleted:of={w},birth=0" for w in (5, 6)),
+)
 LARGEST = 1 << 24  # counts of donors' best acts and acts taken, above which trials share a table
 
 
@@ -40,6 +48,35 @@ class Carried(NamedTuple):
     transplant: np.ndarray
     strict: tuple[np.ndarray, ...]
     life: np.ndarray | None
+
+
+class Benefit(NamedTuple):
+    """The carried benefit: the smaller of deletion and transplant, 0 if their signs differ; with a 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def carried_benefit(carried: Carried) -> Benefit:
+    """The carried benefit of a subject.
+
+    Its interval reaches from the smaller of the two low ends to the smaller of the two high ends, in the direction of
+    the benefit. Where the signs differ, it covers what both intervals say of the smaller one, and 0.
+    """
+    both = interval(np.stack([_pad(carried.deletion, carried.transplant), _pad(carried.transplant, carried.deletion)]))
+    estimate, low, high = (np.asarray(x, float) for x in both[:3])
+    sign = np.sign(estimate[0])
+    if sign != np.sign(estimate[1]):
+        return Benefit(0.0, float(min(0.0, *low)), float(max(0.0, *high)))
+    near, far = (low, high) if sign >= 0 else (-high, -low)
+    ends = sign * min(near), sign * min(far)
+    return Benefit(float(sign * np.abs(estimate).min()), float(min(ends)), float(max(ends)))
+
+
+def _pad(values: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Values with NaN added up to the length of the other row."""
+    return np.concatenate([values, np.full(max(0, len(other) - len(values)), np.nan)])
 
 
 def counted(trials: xr.Dataset, window: int, early: bool = False) -> np.ndarray:
@@ -111,8 +148,8 @@ def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
-        by_trial: whether every trial has its own table, which finds acts enciphered by the clock; then there are too few
-            counts to take the acts at the seam as given, and all trials count.
+        by_trial: whether every trial has its own table, which finds acts enciphered by the clock. There are then too
+            few counts to take the acts at the seam as given, and all trials count.
 
     Raises:
         DoesNotApply: no past was transplanted, actions are real numbers, or too few trials count.
@@ -129,7 +166,7 @@ def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) 
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(trials.transplant.values):
         strict = mask if by_trial else mask & (trials.donor_strict_room.values[i] != 0)
-        seam = np.roll(own, _read_window(str(label)), 1)
+        seam = np.roll(own, read_window(str(label)), 1)
         cell = (np.broadcast_to(phase, seam.shape) if by_trial else seam)[strict]
         act = trials.action.sel(condition=label).values.astype(int)[strict]
         donor = _donors(trials, label)[0][strict]
@@ -151,7 +188,7 @@ def life_curve(trials: xr.Dataset, window: slice | None = None) -> dict[int, np.
     intact = ratio(*gain(trials, "intact", mask))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
     for label in _labels(trials, "past_deleted"):
-        row, w = ratio(*gain(trials, label, mask)), _read_window(label)
+        row, w = ratio(*gain(trials, label, mask)), read_window(label)
         if w not in curve or sign * row.mean() > sign * curve[w].mean():
             curve[w] = row
     return curve
@@ -174,13 +211,39 @@ def span(shares: Sequence[float], spans: Sequence[int], part: float) -> float:
     return float("inf")
 
 
+def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
+    """The gain of lives that know w trials, and how many trials they need for half and for 95 % of the intact gain.
+
+    Args:
+        trials: the trials of one split.
+        weights: [resamples, N] the weights of the lifetimes.
+        sign: 1 for a subject that goes for the pay-off, -1 against it.
+
+    Returns:
+        Numbers by name; none if there is no intact gain to share.
+    """
+    curve = life_curve(trials)
+    intact, spans = curve.pop(0), sorted(curve)
+    if not spans or sign * intact.mean() <= 2 * standard_error(intact):
+        return {}
+    shares = [float(curve[w].mean() / intact.mean()) for w in spans]
+    drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]
+    numbers: dict[str, Any] = {"gain_by_last_trials": {str(w): float(curve[w].mean()) for w in spans}}
+    numbers["longest_span"] = spans[-1]
+    for name, part in (("half", 0.5), ("most", 0.95)):
+        low, high = np.quantile([span(row, spans, part) for row in drawn[:400]], [0.025, 0.975], method="nearest")
+        numbers |= {f"span_{name}": span(shares, spans, part)}
+        numbers |= {f"span_{name}_low": float(low), f"span_{name}_high": float(high)}
+    return numbers
+
+
 def _labels(trials: xr.Dataset, name: str, most: int = 1 << 30, least: int = 0) -> list[str]:
     """The labels of a condition that keep at least `least` and at most `most` trials."""
     found = [str(c) for c in trials.condition.values if str(c).startswith(f"{name}:")]
-    return [c for c in found if least <= _read_window(c) <= most]
+    return [c for c in found if least <= read_window(c) <= most]
 
 
-def _read_window(label: str) -> int:
+def read_window(label: str) -> int:
     """The setting `of` in the label of a condition."""
     return int(label.partition(":of=")[2].partition(",")[0])
 

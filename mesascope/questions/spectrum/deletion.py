@@ -1,16 +1,13 @@
 """What does its next act lose if all but its last few trials are deleted from its past?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh
-from mesascope.questions.spectrum.carried import measure_carried
+from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
 from mesascope.trials import reflex_window
-
-VERSIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
-TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
 
 
 @asks(
     "What share of what could be gained does the next act lose without trials more than a few back?",
-    conditions=("intact", *VERSIONS, *TRANSPLANTS),
+    conditions=("intact", *DELETIONS, *TRANSPLANTS),
     expects={"learner": "+", "lookalike": "0", "still": "0"},
     confirmatory=True,
 )

@@ -12,16 +12,17 @@ from mesascope.questions.spectrum.reach import describe
 WORDS = {
     "inert": "neither its percept nor its carry was seen to change {change:.0%} of its choices",
     "reactive": "it answers its present percept; its carry was not seen to change {change:.0%} of its choices",
-    "tracking": "its carry changes what it does; that trials more than {window} back make its acts worth {bar:.0%} more "
-    "was not shown",
-    "locating": "trials more than {window} back tell its acts about the task, as picking one of its training tasks would",
+    "tracking": "its carry changes what it does; that trials more than {window} back make its acts worth {bar:.0%} "
+    "more was not shown",
+    "locating": "trials more than {window} back tell its acts about the task, as picking one of its training tasks "
+    "would",
     "acquiring": "trials more than {window} back tell its acts about tasks that it never saw",
 }
 OPEN = {
     "inert": "whether its percept or its carry changes {change:.0%} of its choices is open",
     "reactive": "it answers its percept; whether its carry adds to that is open",
-    "tracking": "its carry changes what it does; whether trials more than {window} back make its acts worth {bar:.0%} more "
-    "is open",
+    "tracking": "its carry changes what it does; whether trials more than {window} back make its acts worth {bar:.0%} "
+    "more is open",
     "locating": "trials more than {window} back tell its acts about the task; whether more than picking one of its "
     "training tasks explains that is open",
 }
@@ -58,9 +59,10 @@ def explain(
     if lowest >= 2:
         parts.append(evidence)
     if direction == "other":
+        shown = f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits"
         parts = [
             "its acts show the task without going for its pay-off: another goal",
-            f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits, more than {numbers['bits_bar']:.2f}",
+            f"{shown}, more than {numbers['bits_bar']:.2f}",
         ]
     elif not passed.all:
         parts += _describe_half(numbers, passed)
@@ -120,7 +122,8 @@ def _describe_half(numbers: Mapping[str, Any], passed: Any) -> list[str]:
 def _by_label(numbers: Mapping[str, Any], located: Located, trained_on: str) -> str:
     """What says that picking among training tasks is not enough."""
     if "position" in numbers and located.position is not None:
-        return f"between the ideal locator of its bank (0) and a learner (1) it stands at {numbers['position']:.2f}, by its label"
+        place = f"{numbers['position']:.2f}"
+        return f"between the ideal locator of its bank (0) and a learner (1) it stands at {place}, by its label"
     if trained_on == "unknown":
         return "it gains on tasks that no bank of training tasks could hold"
     return "its acts show more than one of its training tasks could tell"

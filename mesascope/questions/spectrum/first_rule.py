@@ -1,19 +1,17 @@
 """The first placement rule, by the benefit of older feedback: for studies that were committed with it.
 
-It is also the rule for families whose trials have several steps. Its benefit is what the score loses when feedback older
-than a few trials comes from other lifetimes. That loss can be harm: a subject may answer a past that it could not have
-lived with worse choices. `mesascope.questions.spectrum.placement` has the rule that replaced it.
+It is also the rule for families whose trials have several steps. Its benefit is what the score loses when feedback
+older than a few trials comes from other lifetimes. That loss can be harm: a subject may answer a past that it could not
+have lived with worse choices. `mesascope.questions.spectrum.placement` has the rule that replaced it.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from mesascope.contracts import axis as axes
-from mesascope.contracts.metric import DoesNotApply, Splits, gains, replicates
+from mesascope.contracts.metric import DoesNotApply, Splits, gains
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import read_beyond_banks

@@ -1,14 +1,12 @@
 """What share of what could be gained does it gain in a life in which it knows only its last w trials, for several w?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
-from mesascope.questions.spectrum.carried import life_curve
-
-SPANS = (1, 2, 4, 8, 16)
+from mesascope.questions.spectrum.carried import LIVES, life_curve
 
 
 @asks(
     "What share of what could be gained is gained by a life that knows its last w trials only?",
-    conditions=tuple(f"past_deleted:of={w},birth={b}" for w in SPANS for b in (0, 1)),
+    conditions=LIVES,
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):

@@ -1,9 +1,9 @@
 """Places a subject on the spectrum from 'just doing the task' to 'acquiring it', or says why that is undetermined.
 
-The ladder has the rungs inert, reactive, tracking, locating and acquiring. A placement is an interval on it: `lowest` is
-the highest rung whose own bar is passed, and `highest` is the lowest rung that few resamples exceed. From locating on, the
-subject's acts must both need trials more than w back (deletion) and show the task that those trials told of (transplant),
-see `mesascope.questions.spectrum.carried`. docs/spectrum.md explains the rule.
+The ladder has the rungs inert, reactive, tracking, locating and acquiring. A placement is an interval on it: `lowest`
+is the highest rung whose own bar is passed, and `highest` is the lowest rung that few resamples exceed. From locating
+on, the subject's acts must both need trials more than w back (deletion) and show the task that those trials told of
+(transplant); see `mesascope.questions.spectrum.carried`. docs/spectrum.md explains the rule.
 """
 
 import dataclasses
@@ -17,27 +17,29 @@ from mesascope.contracts import axis as axes
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import first_rule
-from mesascope.questions.spectrum.bits_acquired import VIEWS, acquired_bits
 from mesascope.questions.spectrum.carried import (
+    LIVES,
     Carried,
     bits_of_donor,
+    carried_benefit,
     counted,
     life_curve,
     measure_carried,
-    span,
+    read_span,
+    read_window,
     transplanted,
 )
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.explanation import explain
 from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, Located, read_bank
+from mesascope.questions.spectrum.parts import VIEWS, acquired_bits
 from mesascope.questions.spectrum.reach import read_reach
 from mesascope.stats import ratio, resampling, standard_error
 from mesascope.trials import gain, reflex_window
 
 __all__ = ["Placement", "Rule", "conditions", "place"]
 
-SPANS = (1, 2, 4, 8, 16)  # how many trials the lives know from which the span is read
 UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot tell
 TRACKING, LOCATING, ACQUIRING = (LADDER.index(x) for x in ("tracking", "locating", "acquiring"))
 
@@ -69,7 +71,8 @@ def conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
         "intact",
         *(f"past_deleted_once:of={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
         *(f"past_transplanted_once:of={w},replicate={r}" for r in (0, 1)),
-        *(f"past_deleted:of={v},birth={b}" for v in sorted({*SPANS, w}) if v < family.horizon for b in (0, 1)),
+        *(c for c in LIVES if read_window(c) < family.horizon),
+        *(f"past_deleted:of={w},birth={b}" for b in (0, 1)),
         *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
         *(["percept_swapped_once"] if family.shown != (0,) else []),
         *(f"carry_exchanged_once:fresh={i}" for i in (0, 1)),
@@ -123,7 +126,7 @@ def place(
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
-    numbers |= _read_span(fresh, weights["fresh"], passed.sign if passed.all else 1.0)
+    numbers |= read_span(fresh, weights["fresh"], passed.sign if passed.all else 1.0)
     located = _locate(trials, references, trained_on, rule, weights, against, window, numbers)
     doubt = _doubt(located, rule) if passed.all else ""
     if doubt:
@@ -162,7 +165,7 @@ def place(
         axes=axes.read(trials),
         rule=rule,
         flags=flags,
-        span=_describe_span(numbers) if lowest >= LOCATING else "",
+        span=_describe_span(numbers) if lowest >= TRACKING else "",
     )
 
 
@@ -236,13 +239,14 @@ def _is_held_in_acts(carried: Carried, passed: Passed, rule: Rule) -> bool:
 def _collect(carried: Carried, passed: Passed, fresh: xr.Dataset, window: int, gave_up: bool) -> dict[str, Any]:
     """The numbers of what is carried, with standard errors."""
     deletion, transplant = float(carried.deletion.mean()), float(carried.transplant.mean())
-    agree = deletion * transplant > 0
-    benefit = float(np.sign(deletion) * min(abs(deletion), abs(transplant))) if agree else 0.0
+    benefit = carried_benefit(carried)
     smaller = carried.deletion if abs(deletion) < abs(transplant) else carried.transplant
     numbers: dict[str, Any] = {
         "lifetimes": fresh.sizes["lifetime"],
         "window": window,
-        "benefit": benefit,
+        "benefit": benefit.estimate,
+        "benefit_low": benefit.low,
+        "benefit_high": benefit.high,
         "benefit_error": standard_error(smaller),
         "deletion": deletion,
         "deletion_error": standard_error(carried.deletion),
@@ -340,7 +344,8 @@ def _doubt(located: Located, rule: Rule) -> str:
 
 def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dict[str, Any]) -> bool:
     """Whether its acts show the task without going for its pay-off."""
-    if numbers["strict_errors"] > rule.strict_errors and abs(numbers["transplant"]) > rule.smallest_benefit:
+    shown, error = numbers["transplant"], numbers["transplant_error"]
+    if numbers["strict_errors"] > rule.strict_errors and abs(shown) > rule.errors * error:
         return False  # they go for the pay-off
     if "bits" in numbers:
         choices, parts = int(fresh.right.max()) + 1, int(fresh.attrs["parts"])
@@ -354,26 +359,6 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
             return False
     numbers |= {"bits_shown": float(bits.mean()), "bits_shown_error": standard_error(bits), "bits_bar": float(bar)}
     return bool(bits.mean() - bar > rule.errors * standard_error(bits))
-
-
-def _read_span(fresh: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
-    """The gain of lives that know w trials, and how many trials they need for half and for 95 % of the intact gain."""
-    curve = life_curve(fresh)
-    intact, spans = curve.pop(0), sorted(curve)
-    if not spans or sign * intact.mean() <= 2 * standard_error(intact):
-        return {}
-    shares = [float(curve[w].mean() / intact.mean()) for w in spans]
-    drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]
-    most = [span(row, spans, 0.95) for row in drawn[:400]]
-    low, high = np.quantile(most, [0.025, 0.975], method="nearest")
-    return {
-        "gain_by_last_trials": {str(w): float(curve[w].mean()) for w in spans},
-        "span_half": span(shares, spans, 0.5),
-        "span_most": span(shares, spans, 0.95),
-        "span_most_low": float(low),
-        "span_most_high": float(high),
-        "longest_span": spans[-1],
-    }
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:

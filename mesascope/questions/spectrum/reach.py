@@ -1,8 +1,8 @@
 """How far it reaches: whether acts are told as much about other tasks, and about tasks that change within a lifetime.
 
-Retention on a split compares what acts show of a donor's task (the transplant) with the best reference there, relative to
-the same comparison on fresh tasks. 'far' needs at least the share `Rule.hold` on every split of another distribution or
-structure, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
+Retention on a split compares what acts show of a donor's task (the transplant) with the best reference there, relative
+to the same comparison on fresh tasks. 'far' needs at least the share `Rule.hold` on every split of another distribution
+or structure, 'flexible' on every split whose task changes within the lifetime. Neither implies the other.
 """
 
 from collections.abc import Mapping
@@ -40,16 +40,17 @@ def read_reach(trials: Splits, references: Mapping[str, Splits], against: bool, 
 
     Args:
         trials: by split, the subject's trials.
-        references: by role and split, the references' trials; those that go 'against' the pay-off too, if they were run.
+        references: by role and split, the references' trials; with 'against' in the role for those that go against
+            the pay-off.
         against: whether the subject goes against the pay-off.
         rule: the constants of the rule.
     """
     sign, suffix = (-1.0, " against") if against else (1.0, "")
     roles = {role: references.get(role + suffix, {}) for role in ("learner", "discounting")}
     own, learner = (_read(t.get("fresh"), rule, sign) for t in (trials, roles["learner"]))
-    retention, error, held = {}, {}, {"far": [], "flexible": []}
+    retention, error, shares_by_flag = {}, {}, {"far": [], "flexible": []}
     if own is None or learner is None or not _is_clear(own) or not _is_clear(learner):
-        return Reach(dict.fromkeys(held, "not run"), {}, {})
+        return Reach(dict.fromkeys(shares_by_flag, "not run"), {}, {})
     base = _draw(own, rule, 0) / _draw(learner, rule, 1)
     for split, here in trials.items():
         if split.partition(":")[0] not in KINDS or not here.attrs.get("counted", True):
@@ -66,9 +67,9 @@ def read_reach(trials: Splits, references: Mapping[str, Splits], against: bool, 
         kept = _draw(mine, rule, seed) / _draw(best, rule, seed + 1) / base
         retention[split] = float(mine.mean() / best.mean() / (own.mean() / learner.mean()))
         error[split] = float(np.std(kept))
-        held["flexible" if here.attrs.get("changing") else "far"].append((kept >= rule.hold).mean())
+        shares_by_flag["flexible" if here.attrs.get("changing") else "far"].append((kept >= rule.hold).mean())
     flags = {}
-    for flag, shares in held.items():
+    for flag, shares in shares_by_flag.items():
         least = min(shares, default=None)
         flags[flag] = "not run" if least is None else "open"
         if least is not None and not 1 - rule.share < least < rule.share:

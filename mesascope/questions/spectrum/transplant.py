@@ -1,14 +1,13 @@
 """What does its next act show of another lifetime's task, if its older past is that lifetime's?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh
-from mesascope.questions.spectrum.carried import measure_carried
-from mesascope.questions.spectrum.deletion import TRANSPLANTS, VERSIONS
+from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
 from mesascope.trials import reflex_window
 
 
 @asks(
     "With another lifetime's older past, what share of that lifetime's best act is its next act worth there?",
-    conditions=("intact", *VERSIONS, *TRANSPLANTS),
+    conditions=("intact", *DELETIONS, *TRANSPLANTS),
     expects={"learner": "+", "lookalike": "0", "still": "0"},
     confirmatory=True,
 )

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from mesascope.reporting.hints import Axes, Figure
 from mesascope.reporting.words import shorten
 
-GAINED = "share of what could be gained (0 chance, 1 the best act every time)"
+GAINED = "share of what could be gained (0 chance, 1 the best action every time)"
 WIDTH = 9.0  # in inches, each of which has 72 units
 SCALE = 1.6  # at most this many pixels of the page per unit of the picture
-COLOURS = {  # the colours by name; the page's style sheet may replace each, so that a dark page is readable
+COLOURS = {  # the colours by name; the page's style sheet may replace them, so that a dark page is readable
     "ink": "#1b1b1c",
     "soft": "#66666b",
     "line": "#dcdce0",
@@ -41,7 +41,7 @@ STYLE = {
 
 
 @contextlib.contextmanager
-def style() -> Iterator[None]:
+def apply_style() -> Iterator[None]:
     """Gives all figures the same style, and restores the user's own style afterwards."""
     import matplotlib
 
@@ -54,7 +54,7 @@ def style() -> Iterator[None]:
             yield
 
 
-def svg(figure: Figure, name: str, description: str) -> str:
+def to_svg(figure: Figure, name: str, description: str) -> str:
     """Converts a figure to one SVG element that can stand on a page with others.
 
     Args:
@@ -77,16 +77,16 @@ def svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
     text = re.sub(r"<[^>]*>", _tag, text)  # changes only tags, because '<' in text is escaped
     text = re.sub(r">\n\s*<", ">\n<", text)
-    return _root(text, html.escape(description, quote=True))
+    return _adapt_root(text, html.escape(description, quote=True))
 
 
-def _root(text: str, label: str) -> str:
+def _adapt_root(text: str, label: str) -> str:
     """Gives the root element a label, and a maximum size in place of its fixed size."""
-    head, rest = text.split(">", 1)
+    head, tail = text.split(">", 1)
     box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', head)
-    widest = f' style="max-width: {SCALE * float(box.group(1)):.0f}px"' if box else ""
+    style_attribute = f' style="max-width: {SCALE * float(box.group(1)):.0f}px"' if box else ""
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
-    return f'{head} role="img" aria-label="{label}"{widest}>{rest}'
+    return f'{head} role="img" aria-label="{label}"{style_attribute}>{tail}'
 
 
 def _tag(match: re.Match[str]) -> str:
@@ -127,7 +127,7 @@ def label_rows(axes: Axes, count: int, title: str) -> None:
     axes.set_title(shorten(title, 26))
 
 
-def panels(count: int, most: int, height: float, x: str, y: str = ""):
+def make_panels(count: int, most: int, height: float, x: str, y: str = ""):
     """Makes a figure with one panel per subject; returns the figure and its panels in order.
 
     Args:
@@ -143,8 +143,8 @@ def panels(count: int, most: int, height: float, x: str, y: str = ""):
     columns = -(-count // rows)
     figure = Figure(figsize=(WIDTH if columns > 1 else 6.0, rows * max(height, 1.2) + 0.35), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for spare in grid.ravel()[count:]:
-        spare.remove()
+    for unused_panel in grid.ravel()[count:]:
+        unused_panel.remove()
     for row, line in enumerate(grid):  # the lowest panel of a column keeps its tick labels
         for column, axes in enumerate(line):
             if row * columns + column < count <= (row + 1) * columns + column:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mesascope.reporting.figures import INK, SECOND, SUBJECT, panels
+from mesascope.reporting.figures import INK, SECOND, SUBJECT, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import shorten
 
@@ -29,7 +29,7 @@ class Growth(NamedTuple):
     acquisition: np.ndarray
 
 
-def growth(examination: Examination) -> Growth | None:
+def find_growth(examination: Examination) -> Growth | None:
     """Recognition and acquisition of one subject; None if they were not measured."""
     rows: dict[str, list[list[float]]] = {"recognition": [], "acquisition": []}
     for f in examination.answers:
@@ -58,7 +58,7 @@ def draw(axes: Axes, one: Growth) -> None:
 def figure(group: Sequence[Growth]) -> Figure:
     """A figure with one panel per subject; all subjects were asked in the same way."""
     y = "accuracy above chance, and what true labels add"
-    drawing, axes = panels(len(group), 3, 1.9 if len(group) > 1 else 2.6, "shots in the context", y)
+    drawing, axes = make_panels(len(group), 3, 1.9 if len(group) > 1 else 2.6, "shots in the context", y)
     for a, one in zip(axes, group, strict=True):
         draw(a, one)
     axes[0].legend(loc="upper left")

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.reporting.figures import INK, SECOND, SOFT, SUBJECT, THIRD, panels
+from mesascope.reporting.figures import INK, SECOND, SOFT, SUBJECT, THIRD, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import comparable, mean_payoff, means, share
+from mesascope.reporting.intervals import can_normalise, mean_payoff, means, share
 from mesascope.reporting.words import shorten
 
 BINS = 25  # the largest number of bins in a lifetime
@@ -37,26 +37,26 @@ class Curve(NamedTuple):
     normalised: bool
 
 
-def curves(examination: Examination) -> list[Curve]:
+def collect_curves(examination: Examination) -> list[Curve]:
     """The subject's curves on fresh tasks (or in the log) and on seen tasks, and the references' curves."""
     trials = examination.trials
     split = next((r for r in ("fresh", "logged") if r in trials), next(iter(trials)))
-    curve_list = [curve(trials[split], "subject", examination.subject)]
+    curve_list = [find_curve(trials[split], "subject", examination.subject)]
     if split == "fresh" and "seen" in trials and examination.trained_on.startswith("bank"):
-        curve_list.append(curve(trials["seen"], "seen", f"{examination.subject} on its training tasks"))
+        curve_list.append(find_curve(trials["seen"], "seen", f"{examination.subject} on its training tasks"))
     for role in ROLES:
         reference_trials = examination.references.get(role, {}).get(split)
         if reference_trials is not None:
-            curve_list.append(curve(reference_trials, role, str(reference_trials.attrs.get("subject", role))))
+            curve_list.append(find_curve(reference_trials, role, str(reference_trials.attrs.get("subject", role))))
     return curve_list
 
 
-def curve(trials: xr.Dataset, role: str, name: str) -> Curve:
+def find_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
     """Computes one curve, which is a ratio of sums over lifetimes if chance and best are known."""
     length = trials.sizes["trial"]
     width = -(-length // BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
-    normalised = comparable(trials)
+    normalised = can_normalise(trials)
     rows = [share(trials, window=w) if normalised else mean_payoff(trials, w) for w in windows]
     intervals = means(trials, np.stack(rows))
     trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
@@ -89,9 +89,9 @@ def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     from matplotlib.lines import Line2D
 
     normalised = groups[0][0].normalised
-    y = "share of what could be gained\n(0 chance, 1 the best act every time)"
+    y = "share of what could be gained\n(0 chance, 1 the best action every time)"
     y = y if normalised else "realised pay-off"
-    drawing, axes = panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
+    drawing, axes = make_panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
     for one, curves in zip(axes, groups, strict=True):
         draw(one, curves)
     names = {c.role: c.name for curves in groups for c in curves}

@@ -33,7 +33,7 @@ class Position(NamedTuple):
     cut: float
 
 
-def positions(examinations: Sequence[Examination]) -> list[Position]:
+def find_positions(examinations: Sequence[Examination]) -> list[Position]:
     """The measured positions, with intervals, of subjects that were trained on a bank."""
     rows = []
     for e in examinations:

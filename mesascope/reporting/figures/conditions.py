@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mesascope.contracts.metric import gains
-from mesascope.reporting.figures import GAINED, SUBJECT, label_rows, panels
+from mesascope.reporting.figures import GAINED, SUBJECT, label_rows, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import comparable, means
-from mesascope.reporting.words import condition, shorten
+from mesascope.reporting.intervals import can_normalise, means
+from mesascope.reporting.words import describe_condition, shorten
 from mesascope.stats import ratio
 
 
@@ -23,10 +23,10 @@ class Disturbed(NamedTuple):
     high: float
 
 
-def disturbed(examination: Examination) -> list[Disturbed]:
+def find_disturbed(examination: Examination) -> list[Disturbed]:
     """The gain on fresh tasks under every condition except one-step conditions, which have no pay-off of their own."""
     trials = examination.trials.get("fresh")
-    if trials is None or "score" not in trials or not comparable(trials):
+    if trials is None or "score" not in trials or not can_normalise(trials):
         return []
     labels = trials.condition.values[np.isfinite(trials.score.values).any((1, 2))]
     names = list(dict.fromkeys(re.sub(r",?replicate=\d+", "", str(c)) for c in labels))
@@ -35,10 +35,10 @@ def disturbed(examination: Examination) -> list[Disturbed]:
     return sorted(rows, key=lambda r: _rank(r.condition))
 
 
-def others(examination: Examination) -> list[Disturbed]:
+def select_others(examination: Examination) -> list[Disturbed]:
     """The gains of `disturbed`, without those that the figure of the memory span shows, and without single acts."""
     spans = re.compile(r"past_deleted:|past_(deleted|transplanted)_once:")
-    return [d for d in disturbed(examination) if not spans.match(d.condition)]
+    return [d for d in find_disturbed(examination) if not spans.match(d.condition)]
 
 
 def order(rows: Sequence[Disturbed]) -> list[str]:
@@ -59,18 +59,18 @@ def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: st
     y = [labels.index(r.condition) for r in rows]
     axes.hlines(y, [r.low for r in rows], [r.high for r in rows], color=SUBJECT, lw=1.5)
     for mark, intact in (("s", True), ("o", False)):
-        marked = [r for r in rows if (r.condition == "intact") == intact]
-        at = [labels.index(r.condition) for r in marked]
-        axes.plot([r.estimate for r in marked], at, mark, color=SUBJECT, ms=4.5)
-        for r in marked if intact else ():
+        group = [r for r in rows if (r.condition == "intact") == intact]
+        at = [labels.index(r.condition) for r in group]
+        axes.plot([r.estimate for r in group], at, mark, color=SUBJECT, ms=4.5)
+        for r in group if intact else ():
             axes.axvline(r.estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
 
 
 def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figure:
     """A figure with one panel per subject; all panels have the same rows."""
     labels = order([r for rows in groups for r in rows])
-    drawing, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAINED)
+    drawing, axes = make_panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAINED)
     for one, rows, name in zip(axes, groups, names, strict=True):
         draw(one, rows, labels, name)
-    axes[0].set_yticks(range(len(labels)), [shorten(condition(c), 44) for c in labels])
+    axes[0].set_yticks(range(len(labels)), [shorten(describe_condition(c), 44) for c in labels])
     return drawing

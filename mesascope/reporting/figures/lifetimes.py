@@ -5,16 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mesascope.reporting.figures import panels
+from mesascope.reporting.figures import make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import comparable
+from mesascope.reporting.intervals import can_normalise
 from mesascope.reporting.words import shorten
 from mesascope.stats import mean
 from mesascope.trials import payoff
 
 MOST = (256, 120)  # rows and columns of the picture; neighbours are averaged if there are more
 LEVELS = 9  # the number of colours, which keeps the page small
-NAMED = 10  # at most this many actions are named at the side
+MAX_NAMED = 10  # at most this many actions are named at the side
 
 
 class Lives(NamedTuple):
@@ -38,7 +38,7 @@ class Lives(NamedTuple):
     blocks: tuple[int, ...]
 
 
-def lives(examination: Examination) -> Lives:
+def find_lives(examination: Examination) -> Lives:
     """The subject's lifetimes on fresh tasks, or in the log.
 
     Rows are sorted by the task's best action, if the actions' means are known, and then by the possible gain. If the
@@ -47,13 +47,13 @@ def lives(examination: Examination) -> Lives:
     splits = examination.trials
     trials = splits[next((r for r in ("fresh", "logged") if r in splits), next(iter(splits)))]
     payoffs, blocks = payoff(trials), ()
-    normalised = comparable(trials) and "worst" in trials
+    normalised = can_normalise(trials) and "worst" in trials
     if normalised:
         best, worst, chance = (trials[v].values.astype(float) for v in ("best", "worst", "chance"))
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = np.where(best > worst, (payoffs - worst) / (best - worst), np.nan)
         keys = [-(best - chance).mean(-1)]
-        if "means" in trials and trials.sizes["choice"] <= NAMED:
+        if "means" in trials and trials.sizes["choice"] <= MAX_NAMED:
             act = trials.means.values[:, 0].argmax(-1)
             keys.append(act)
             blocks = tuple(np.bincount(act, minlength=trials.sizes["choice"]).tolist())
@@ -62,13 +62,13 @@ def lives(examination: Examination) -> Lives:
         low, high = (np.nanmin(payoffs), np.nanmax(payoffs)) if np.isfinite(payoffs).any() else (0.0, 1.0)
         shares = (payoffs - low) / max(high - low, 1e-12)
         order = np.argsort(-mean(shares, 1), kind="stable")
-    return Lives(examination.subject, coarse(shares[order]), len(payoffs), payoffs.shape[1], normalised, blocks)
+    return Lives(examination.subject, coarsen(shares[order]), len(payoffs), payoffs.shape[1], normalised, blocks)
 
 
-def coarse(values: np.ndarray) -> np.ndarray:
-    """Reduces a picture to at most MOST rows and columns by averaging neighbours, without those that are missing."""
-    for axis, most in enumerate(MOST):
-        width = -(-values.shape[axis] // most)
+def coarsen(values: np.ndarray) -> np.ndarray:
+    """Reduces a picture to at most MOST rows and columns by averaging neighbours, and ignores missing ones."""
+    for axis, limit in enumerate(MOST):
+        width = -(-values.shape[axis] // limit)
         starts = range(0, values.shape[axis], width)
         if width > 1:
             parts = [np.take(values, range(s, min(s + width, values.shape[axis])), axis) for s in starts]
@@ -94,9 +94,9 @@ def figure(group: Sequence[Lives]) -> Figure:
     """A figure with one picture per subject."""
     blocks, normalised = group[0].blocks, group[0].normalised
     same_blocks = blocks and all(one.blocks == blocks for one in group)
-    order = "by the task's best act" if same_blocks else "most to gain on top"
+    order = "by the task's best action" if same_blocks else "most to gain on top"
     y = f"lifetimes, {order if normalised else 'highest pay-off on top'}"
-    drawing, axes = panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
+    drawing, axes = make_panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
     if not same_blocks:
         group = [one._replace(blocks=()) for one in group]
     images = [draw(a, one) for a, one in zip(axes, group, strict=True)]
@@ -108,6 +108,6 @@ def figure(group: Sequence[Lives]) -> Figure:
     else:
         axes[0].yaxis.get_major_locator().set_params(integer=True)
     key = drawing.colorbar(images[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
-    key.set_ticks([0, 1], labels=["worst act", "best act"] if normalised else ["lowest", "highest"])
+    key.set_ticks([0, 1], labels=["worst action", "best action"] if normalised else ["lowest", "highest"])
     key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return drawing

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mesascope.questions.spectrum.carried import life_curve
-from mesascope.reporting.figures import INK, SUBJECT, panels
+from mesascope.reporting.figures import INK, SUBJECT, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import comparable, means
+from mesascope.reporting.intervals import can_normalise, means
 from mesascope.reporting.words import shorten
 
 
@@ -30,10 +30,10 @@ class Span(NamedTuple):
     high: np.ndarray
 
 
-def span(examination: Examination) -> Span | None:
+def find_span(examination: Examination) -> Span | None:
     """The memory span on fresh tasks; None if these conditions did not run."""
     trials = examination.trials.get("fresh")
-    if trials is None or not comparable(trials):
+    if trials is None or not can_normalise(trials):
         return None
     curve = life_curve(trials)
     intact = curve.pop(0)
@@ -60,7 +60,7 @@ def figure(group: Sequence[Span]) -> Figure:
     """A figure with one panel per subject."""
     steps = sorted({w for one in group for w in one.older})
     x = "last trials that it knows (all: undisturbed)"
-    drawing, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
+    drawing, axes = make_panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
     for a, one in zip(axes, group, strict=True):
         draw(a, one, steps)
     axes[0].set_xticks(range(len(steps) + 1), [*(str(w) for w in steps), "all"])

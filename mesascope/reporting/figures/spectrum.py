@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, LADDER, RUNGS
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
-from mesascope.reporting.headlines import HEADLINES, headlines
+from mesascope.reporting.headlines import HEADLINES, pick_headlines
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import format_number, shorten
 
@@ -35,7 +35,7 @@ class Standing(NamedTuple):
     numbers: tuple[str, ...]
 
 
-def standings(examinations: Sequence[Examination]) -> list[Standing]:
+def find_standings(examinations: Sequence[Examination]) -> list[Standing]:
     """The placed subjects, in order."""
     return [
         Standing(
@@ -45,7 +45,7 @@ def standings(examinations: Sequence[Examination]) -> list[Standing]:
             e.placement.direction,
             tuple(e.placement.probability.get(rung, 0.0) for rung in FIRST_LADDER),
             e.placement.probability.get("undetermined", 0.0),
-            tuple(format_number(f.estimate if f else None) for f in headlines(e).values()),
+            tuple(format_number(f.estimate if f else None) for f in pick_headlines(e).values()),
         )
         for e in examinations
         if e.placement
@@ -54,22 +54,22 @@ def standings(examinations: Sequence[Examination]) -> list[Standing]:
 
 def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     """Draws a row per subject, with bars for shares of resamples, the interval below and the numbers beside."""
-    unclear = any(r.unclear for r in rows)
+    is_unclear = any(r.unclear for r in rows)
     rungs = FIRST_LADDER if any(r.highest == RUNGS["general"] for r in rows) else LADDER  # 'general' in older runs only
-    columns = len(rungs) + unclear
-    heads = [*rungs, *(["bank does\nnot tell"] if unclear else [])]
+    columns = len(rungs) + is_unclear
+    heads = [*rungs, *(["bank does\nnot tell"] if is_unclear else [])]
     places = [columns + 0.35 + STEP * i for i in range(len(HEADLINES) + 1)]
-    above: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
+    heading_style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
     for x, head in enumerate(heads):
-        axes.text(x, -0.62, head, weight="bold" if x < len(rungs) else "normal", **above)
+        axes.text(x, -0.62, head, weight="bold" if x < len(rungs) else "normal", **heading_style)
     for x, head in zip(places, [*(_break_line(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True):
-        axes.text(x, -0.62, head, color=SOFT, **above)
+        axes.text(x, -0.62, head, color=SOFT, **heading_style)
     for x in range(columns + 1):
         axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=LINE, lw=0.7)
     for y, row in enumerate(rows):
         axes.plot([-0.5, places[-1] + 0.5], [y + 0.5, y + 0.5], color=LINE, lw=0.7)
         axes.text(-0.62, y, shorten(row.name, 24), ha="right", va="center", color=INK)
-        shares = [*row.shares[: len(rungs)], *([row.unclear] if unclear else [])]
+        shares = [*row.shares[: len(rungs)], *([row.unclear] if is_unclear else [])]
         for x, share in enumerate(shares):
             if share > 0:
                 axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=SHARE, lw=0)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mesascope.reporting.figures import GAINED, SOFT, SUBJECT, THIRD, label_rows, panels
+from mesascope.reporting.figures import GAINED, SOFT, SUBJECT, THIRD, label_rows, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import comparable, means, share
+from mesascope.reporting.intervals import can_normalise, means, share
 from mesascope.reporting.words import describe_split, is_counted, shorten
 
 ROLES = ("learner", "discounting", "locator")
@@ -32,7 +32,7 @@ def gains(examination: Examination) -> list[Gain]:
     """The gains of the subject and the references on every split on which something can be gained."""
     rows = []
     for name, trials in examination.trials.items():
-        if not comparable(trials):
+        if not can_normalise(trials):
             continue
         references = {r: examination.references.get(r, {}).get(name) for r in ROLES}
         for role, procedure_trials in {"subject": trials, **references}.items():
@@ -54,12 +54,12 @@ def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -
     """Draws one subject's panel, with one row per split."""
     label_rows(axes, len(splits), title)
     for role, (colour, mark, size) in MARKS.items():
-        marked = [g for g in gains if g.role == role]
-        y = [splits.index(g.split) for g in marked]
+        role_gains = [g for g in gains if g.role == role]
+        y = [splits.index(g.split) for g in role_gains]
         filled = colour if mark == "o" else "none"
         if role == "subject":
-            axes.hlines(y, [g.low for g in marked], [g.high for g in marked], color=colour, lw=1.5, zorder=3)
-        axes.plot([g.estimate for g in marked], y, mark, color=colour, ms=size, mfc=filled, zorder=4)
+            axes.hlines(y, [g.low for g in role_gains], [g.high for g in role_gains], color=colour, lw=1.5, zorder=3)
+        axes.plot([g.estimate for g in role_gains], y, mark, color=colour, ms=size, mfc=filled, zorder=4)
 
 
 def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
@@ -67,7 +67,7 @@ def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
     from matplotlib.lines import Line2D
 
     splits = order([g for gains in groups for g in gains])
-    drawing, axes = panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAINED)
+    drawing, axes = make_panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAINED)
     for one, gains, name in zip(axes, groups, names, strict=True):
         draw(one, gains, splits, name)
     labels = [describe_split(r) if is_counted(r) else f"{describe_split(r)} *" for r in splits]

@@ -18,7 +18,7 @@ class Strip(NamedTuple):
     rows: dict[str, np.ndarray]
 
 
-def strip(examination: Examination) -> Strip | None:
+def draw_strip(examination: Examination) -> Strip | None:
     """Frames of the family's task, unchanged and as conditions paint on them; None if no condition paints.
 
     The task runs now to make the frames; none ship with the package.

@@ -1,4 +1,4 @@
-"""Shared code of the informative bandit's subjects, which decode the number and remember the arm that it named."""
+"""Shared code of the informative bandit's subjects, which decode the number and remember the arm that it names."""
 
 from typing import NamedTuple
 
@@ -34,11 +34,11 @@ def require_informative(family: Family) -> InformativeBandit:
     return require_family(family, InformativeBandit, "has no informative arm", "Use --family informative_bandit.")
 
 
-def decode_arm(feedback: jax.Array, possible: jax.Array) -> jax.Array:
+def decode_arm(feedback: jax.Array, may_be_target: jax.Array) -> jax.Array:
     """The arm [N] that the informative arm's pay-off names: the possible arm with the nearest number."""
-    number = (1.0 + jnp.arange(len(possible))) / len(possible)
+    number = (1.0 + jnp.arange(len(may_be_target))) / len(may_be_target)
     distance = jnp.abs(feedback[:, None] - number)
-    return jnp.where(possible, distance, jnp.inf).argmin(-1).astype(jnp.int32)
+    return jnp.where(may_be_target, distance, jnp.inf).argmin(-1).astype(jnp.int32)
 
 
 class Asker(Choosing):
@@ -59,8 +59,8 @@ class Asker(Choosing):
         """Pulls the informative arm, then the arm that it named; with doubts, tries others if that arm does not pay."""
         arms = jnp.arange(self.choices - 1)
         informative = percept.action == self.choices - 1
-        pulled = (percept.action >= 0) & ~informative
-        knowledge = self._doubt(carry, percept, pulled & self.doubts)
+        pulled_other = (percept.action >= 0) & ~informative
+        knowledge = self._rule_out(carry, percept, pulled_other & self.doubts)
         named = jnp.where(informative, decode_arm(percept.feedback, self.possible), knowledge.named)
         tried = knowledge.tried & ~informative[:, None]
         mirrored = self.choices - 2 - named
@@ -75,7 +75,7 @@ class Asker(Choosing):
         probabilities = jnp.where((searching & (named >= 0))[:, None], search, chosen)
         return Knowledge(named, knowledge.paid, tried), choose(key, jnp.log(probabilities))
 
-    def _doubt(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
+    def _rule_out(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
         """Records whether the pulled arm paid; forgets everything if it stopped paying or all arms have failed."""
         paid = pulled & (percept.feedback > ENOUGH)
         failed = pulled & ~paid

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 
-def optimum(tables: np.ndarray, barred: tuple[int, ...] = ()) -> float:
+def find_optimum(tables: np.ndarray, forbidden: tuple[int, ...] = ()) -> float:
     """The expected total pay-off of the best adaptive policy that knows the list of tasks but not the current task.
 
     Each observed pay-off rules out the tasks that would have paid something else. The search computes the value of
@@ -13,12 +13,12 @@ def optimum(tables: np.ndarray, barred: tuple[int, ...] = ()) -> float:
 
     Args:
         tables: [H, T, K] the pay-offs of H equally likely tasks.
-        barred: actions that the policy may not take.
+        forbidden: actions that the policy may not take.
     """
     tables = np.asarray(tables, float)
     tasks, trials, choices = tables.shape
     bits = [1 << h for h in range(tasks)]
-    allowed = [k for k in range(choices) if k not in barred]
+    allowed = [k for k in range(choices) if k not in forbidden]
     _, codes = np.unique(tables.round(9), return_inverse=True)
     codes = codes.reshape(tables.shape)
 
@@ -33,9 +33,9 @@ def optimum(tables: np.ndarray, barred: tuple[int, ...] = ()) -> float:
             for h in indices:
                 code = int(codes[h, trial, action])
                 remaining[code] = remaining.get(code, 0) | bits[h]
-            later = sum(mask.bit_count() * value(trial + 1, mask) for mask in remaining.values())
-            now = tables[indices, trial, action].sum()
-            best = max(best, (now + later) / len(indices))
+            future = sum(mask.bit_count() * value(trial + 1, mask) for mask in remaining.values())
+            present = tables[indices, trial, action].sum()
+            best = max(best, (present + future) / len(indices))
         return best
 
     return value(0, sum(bits))

@@ -16,18 +16,18 @@ class Pulling(Configured):
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        return jnp.zeros(len(tasks.means), jnp.int32), first_percept(self.arm_observations(tasks))
+        return jnp.zeros(len(tasks.means), jnp.int32), first_percept(self.observe_arms(tasks))
 
     def step(self, key: jax.Array, tasks: Any, state: jax.Array, action: jax.Array):
         """Pulls one arm in each lifetime."""
         score = tasks.means[jnp.arange(len(action)), state, action]
         return (
             state + 1,
-            next_percept(self.arm_observations(tasks), action, self.draw_feedback(key, tasks, score), state + 1),
+            next_percept(self.observe_arms(tasks), action, self.draw_feedback(key, tasks, score), state + 1),
             score,
         )
 
-    def arm_observations(self, tasks: Any) -> jax.Array:
+    def observe_arms(self, tasks: Any) -> jax.Array:
         """The observation [N, D] on every trial; empty by default."""
         return jnp.zeros((len(tasks.means), 0))
 

@@ -67,9 +67,16 @@ class Lifetimes:
                     f"{', its own limit' if home.limited else ''}.",
                     "Set steps to the most steps of an episode, or make the environment end it.",
                 )
+            if over and home.by_steps and self.now[i] < most:
+                raise MesascopeError(
+                    f"An episode of {lane.name} was over after {self.now[i]:,} of {most:,} steps.",
+                    "If every step is a trial, all episodes must have the same length: set steps, or trial=episode.",
+                )
+            if over or home.by_steps:
+                self.trial[i] += 1
             if over:
                 lane.check_resets()
-                self.trial[i], self.now[i] = self.trial[i] + 1, 0
+                self.now[i] = 0
                 observation = self._begin(i) if self.trial[i] < home.horizon else self.seen[i]
             self.seen[i] = observation
         return score
@@ -77,7 +84,8 @@ class Lifetimes:
     def percept(self) -> Percept:
         """Returns the percepts of all lifetimes."""
         begins = (self.now == 0) & ((self.trial == 0) | self.home.forgets)
-        fields = (self.seen, self.acted, self.paid, self.trial, self.now, begins)
+        step = np.zeros_like(self.now) if self.home.by_steps else self.now
+        fields = (self.seen, self.acted, self.paid, self.trial, step, begins)
         return Percept(*(x.copy() for x in fields))
 
 

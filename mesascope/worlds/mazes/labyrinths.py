@@ -1,4 +1,4 @@
-"""Helpers of scripted subjects of mazes: they read observations, spread a wave from the goal, and choose moves."""
+"""Helpers of scripted subjects of mazes, which read observations, spread a wave from the goal, and choose moves."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.worlds.mazes.families.maze import Maze
-from mesascope.worlds.mazes.mazes import FAR, neighbours, parse_observation, planes
+from mesascope.worlds.mazes.mazes import UNREACHABLE, draw_planes, get_neighbours, parse_observation
 
 
 class ReadMaze(NamedTuple):
@@ -31,19 +31,19 @@ class ReadMaze(NamedTuple):
 def read_maze(percept: Percept) -> ReadMaze:
     """Reads the maze from an observation."""
     problem, cell = parse_observation(percept.observation)
-    layers = planes(problem)
+    layers = draw_planes(problem)
     pictures = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
     return ReadMaze(layers[..., :4] > 0.5, layers[..., 4] > 0.5, cell, pictures)
 
 
-def initial_distances(maze: ReadMaze) -> jax.Array:
+def start_wave(maze: ReadMaze) -> jax.Array:
     """[N, F, F] distances to the goal before any wave: 0 at the goal, FAR elsewhere."""
-    return jnp.where(maze.goal, 0, FAR)
+    return jnp.where(maze.goal, 0, UNREACHABLE)
 
 
 def spread_wave(maze: ReadMaze, value: jax.Array) -> jax.Array:
     """[N, F, F] distances to the goal after the wave has spread by one more cell."""
-    return jnp.minimum(value, 1 + jnp.where(maze.open_moves, neighbours(value, FAR), FAR).min(-1))
+    return jnp.minimum(value, 1 + jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE).min(-1))
 
 
 def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -> jax.Array:
@@ -51,8 +51,8 @@ def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -
 
     Ties are broken evenly ('random') or in favour of the first move ('first').
     """
-    near = jnp.where(maze.open_moves, neighbours(value, FAR), FAR + 2)
-    return greedy_probabilities(-value_at(near, maze.cell).astype(jnp.float32), ties)
+    neighbour_values = jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE + 2)
+    return greedy_probabilities(-value_at(neighbour_values, maze.cell).astype(jnp.float32), ties)
 
 
 def value_at(values: jax.Array, cell: jax.Array) -> jax.Array:

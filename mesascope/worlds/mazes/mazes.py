@@ -18,7 +18,7 @@ from mesascope.keys import address
 
 WORDS = ("north", "east", "south", "west")
 PLANES = 6  # open to the north, east, south and west; the goal; whether the cell belongs to the maze
-FAR = 1 << 14  # the distance of a cell from which no way leads to the goal
+UNREACHABLE = 1 << 14  # the distance of a cell from which no way leads to the goal
 
 
 class Problem(NamedTuple):
@@ -29,7 +29,7 @@ class Problem(NamedTuple):
 
 
 @functools.cache
-def edges(size: int) -> tuple[np.ndarray, np.ndarray]:
+def list_edges(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Two arrays [E], the cells on either side of each inner wall; walls between east-west neighbours come first."""
     cell = np.arange(size**2).reshape(size, size)
     east, south = (cell[:, :-1].ravel(), cell[:, 1:].ravel()), (cell[:-1].ravel(), cell[1:].ravel())
@@ -38,13 +38,13 @@ def edges(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def open_walls(open_edges: jax.Array, size: int) -> jax.Array:
     """[n, size, size, 2] the passages after the walls marked in open_edges [n, E] are removed."""
-    many, count = len(open_edges), size * (size - 1)
-    east = open_edges[:, :count].reshape(many, size, size - 1)
-    south = open_edges[:, count:].reshape(many, size - 1, size)
+    n, count = len(open_edges), size * (size - 1)
+    east = open_edges[:, :count].reshape(n, size, size - 1)
+    south = open_edges[:, count:].reshape(n, size - 1, size)
     return jnp.stack([jnp.pad(east, ((0, 0), (0, 0), (0, 1))), jnp.pad(south, ((0, 0), (0, 1), (0, 0)))], -1)
 
 
-def walls(opens: jax.Array) -> jax.Array:
+def find_walls(opens: jax.Array) -> jax.Array:
     """[n, E] whether each wall is removed; this is the inverse of `open_walls`."""
     n = len(opens)
     return jnp.concatenate([opens[:, :, :-1, 0].reshape(n, -1), opens[:, :-1, :, 1].reshape(n, -1)], -1)
@@ -53,23 +53,23 @@ def walls(opens: jax.Array) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def grow_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
     """[n, size, size, 2] perfect mazes, the minimum spanning trees under uniform random weights (Prim's algorithm)."""
-    one, other = (jnp.asarray(e) for e in edges(size))
+    one, other = (jnp.asarray(e) for e in list_edges(size))
     weight = jax.random.uniform(key, (n, len(one)))
-    inside = jnp.zeros((n, size**2), bool).at[:, 0].set(True)
+    in_tree = jnp.zeros((n, size**2), bool).at[:, 0].set(True)
     rows = jnp.arange(n)
 
     def add(i, tree):
-        inside, open_edges = tree
-        border = inside[:, one] ^ inside[:, other]
+        in_tree, open_edges = tree
+        border = in_tree[:, one] ^ in_tree[:, other]
         e = jnp.where(border, weight, 2.0).argmin(-1)
-        inside = inside.at[rows, one[e]].set(True).at[rows, other[e]].set(True)
-        return inside, open_edges.at[rows, e].set(True)
+        in_tree = in_tree.at[rows, one[e]].set(True).at[rows, other[e]].set(True)
+        return in_tree, open_edges.at[rows, e].set(True)
 
-    open_edges = jax.lax.fori_loop(0, size**2 - 1, add, (inside, jnp.zeros(weight.shape, bool)))[1]
+    open_edges = jax.lax.fori_loop(0, size**2 - 1, add, (in_tree, jnp.zeros(weight.shape, bool)))[1]
     return open_walls(open_edges, size)
 
 
-def passable(opens: jax.Array) -> jax.Array:
+def find_open_moves(opens: jax.Array) -> jax.Array:
     """[N, F, F, 4] whether the ways north, east, south and west are open."""
     east, south = opens[..., 0], opens[..., 1]
     north = jnp.pad(south[:, :-1], ((0, 0), (1, 0), (0, 0)))
@@ -77,41 +77,41 @@ def passable(opens: jax.Array) -> jax.Array:
     return jnp.stack([north, east, south, west], -1)
 
 
-def neighbours(values: jax.Array, outside: Any) -> jax.Array:
+def get_neighbours(values: jax.Array, fill: Any) -> jax.Array:
     """[N, F, F, 4] the values [N, F, F] of the cells to the north, east, south and west."""
-    wide = jnp.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=outside)
-    return jnp.stack([wide[:, :-2, 1:-1], wide[:, 1:-1, 2:], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2]], -1)
+    padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=fill)
+    return jnp.stack([padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2]], -1)
 
 
 @jax.jit
-def distances(problem: Problem) -> jax.Array:
+def measure_distances(problem: Problem) -> jax.Array:
     """[N, F, F] steps to the goal from every cell, by breadth-first search; FAR if there is no way."""
     n, size = problem.opens.shape[:2]
-    start = jnp.full((n, size**2), FAR).at[jnp.arange(n), problem.goal].set(0).reshape(n, size, size)
-    can = passable(problem.opens)
+    start = jnp.full((n, size**2), UNREACHABLE).at[jnp.arange(n), problem.goal].set(0).reshape(n, size, size)
+    is_open = find_open_moves(problem.opens)
 
     def wave(state):
         value, _ = state
-        nearer = jnp.where(can, neighbours(value, FAR), FAR).min(-1) + 1
-        after = jnp.minimum(value, nearer)
-        return after, (after != value).any()
+        nearer = jnp.where(is_open, get_neighbours(value, UNREACHABLE), UNREACHABLE).min(-1) + 1
+        new_value = jnp.minimum(value, nearer)
+        return new_value, (new_value != value).any()
 
     return jax.lax.while_loop(lambda state: state[1], wave, (start, jnp.asarray(True)))[0]
 
 
 @jax.jit
-def right_moves(problem: Problem) -> jax.Array:
+def find_right_moves(problem: Problem) -> jax.Array:
     """[N, F, F, 4] whether each move leads one step nearer to the goal; at the goal no move does."""
-    far = distances(problem)
-    return passable(problem.opens) & (neighbours(far, FAR) == far[..., None] - 1)
+    distance = measure_distances(problem)
+    return find_open_moves(problem.opens) & (get_neighbours(distance, UNREACHABLE) == distance[..., None] - 1)
 
 
-def planes(problem: Problem) -> jax.Array:
+def draw_planes(problem: Problem) -> jax.Array:
     """[N, F, F, PLANES] the maze as pictures of zeros and ones."""
     n, size = problem.opens.shape[:2]
-    can = passable(problem.opens)
+    is_open = find_open_moves(problem.opens)
     goal = jax.nn.one_hot(problem.goal, size**2).reshape(n, size, size, 1)
-    return jnp.concatenate([can, goal, can.any(-1, keepdims=True)], -1).astype(jnp.float32)
+    return jnp.concatenate([is_open, goal, is_open.any(-1, keepdims=True)], -1).astype(jnp.float32)
 
 
 def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
@@ -122,18 +122,18 @@ def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
     return Problem(opens, goal.argmax(-1)), cell.argmax(-1).astype(jnp.int32)
 
 
-def draw_other_cell(key: jax.Array, old: jax.Array, cells: int) -> jax.Array:
+def draw_other_cell(key: jax.Array, cell: jax.Array, cells: int) -> jax.Array:
     """[N] a cell other than the old one, drawn uniformly."""
-    return (old + jax.random.randint(key, old.shape, 1, cells)) % cells
+    return (cell + jax.random.randint(key, cell.shape, 1, cells)) % cells
 
 
 @jax.jit
 def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     """[N] a new goal that requires a different first move from the start, if the start has several open ways."""
     n, size = problem.opens.shape[:2]
-    right = right_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
+    right = find_right_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
     first = start + jnp.asarray([-size, 1, size, -1])[right]
-    far, near = (distances(Problem(problem.opens, c)).reshape(n, -1) for c in (start, first))
+    far, near = (measure_distances(Problem(problem.opens, c)).reshape(n, -1) for c in (start, first))
     cell = jnp.arange(size**2)
     draws = jax.random.uniform(key, far.shape) + (near > far)  # prefers goals that require a different first step
     return jnp.where((cell == start[:, None]) | (cell == problem.goal[:, None]), -1.0, draws).argmax(-1)
@@ -147,17 +147,17 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     connected.
     """
     n, size = problem.opens.shape[:2]
-    one, other = (jnp.asarray(e) for e in edges(size))
-    open_edges = walls(problem.opens)
-    to_goal = distances(problem).reshape(n, -1)
-    to_start = distances(Problem(problem.opens, start)).reshape(n, -1)
+    one, other = (jnp.asarray(e) for e in list_edges(size))
+    open_edges = find_walls(problem.opens)
+    to_goal = measure_distances(problem).reshape(n, -1)
+    to_start = measure_distances(Problem(problem.opens, start)).reshape(n, -1)
     on_way = to_goal + to_start == jnp.take_along_axis(to_goal, start[:, None], 1)
-    beside = (start[:, None] == one) | (start[:, None] == other)
+    is_beside = (start[:, None] == one) | (start[:, None] == other)
     draws = jax.random.uniform(address(key, "cut"), open_edges.shape)
-    cut = jnp.where(open_edges & on_way[:, one] & on_way[:, other], draws + 1.0 - beside, -1.0).argmax(-1)
+    cut = jnp.where(open_edges & on_way[:, one] & on_way[:, other], draws + 1.0 - is_beside, -1.0).argmax(-1)
     rows = jnp.arange(n)
     after_cut = open_edges.at[rows, cut].set(False)
-    reached = (distances(Problem(open_walls(after_cut, size), problem.goal)) < FAR).reshape(n, -1)
+    reached = (measure_distances(Problem(open_walls(after_cut, size), problem.goal)) < UNREACHABLE).reshape(n, -1)
     draws = jax.random.uniform(address(key, "open"), open_edges.shape).at[rows, cut].set(-2.0)
     crosses = reached[:, one] ^ reached[:, other]
     return open_walls(after_cut.at[rows, jnp.where(crosses, draws, -3.0).argmax(-1)].set(True), size)
@@ -165,7 +165,7 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
 
 def open_loops(key: jax.Array, opens: jax.Array, share: float) -> jax.Array:
     """The passages after a random share of the remaining walls is removed, so that there are several ways."""
-    open_edges = walls(opens)
+    open_edges = find_walls(opens)
     return open_walls(open_edges | jax.random.bernoulli(key, share, open_edges.shape), opens.shape[1])
 
 
@@ -180,16 +180,16 @@ def renumber_cell(cell: Any, size: int, field: int) -> Any:
     return cell // size * field + cell % size
 
 
-def successor_cells(opens: np.ndarray) -> np.ndarray:
+def find_successors(opens: np.ndarray) -> np.ndarray:
     """[..., F², 4] the cell that each move leads to, given passages [..., F, F, 2]; a move into a wall goes nowhere."""
     size = opens.shape[-2]
     flat = opens.reshape(-1, size, size, 2)
-    can = np.asarray(passable(jnp.asarray(flat))).reshape(*opens.shape[:-3], size**2, 4)
+    is_open = np.asarray(find_open_moves(jnp.asarray(flat))).reshape(*opens.shape[:-3], size**2, 4)
     cell = np.arange(size**2)[:, None]
-    return np.where(can, cell + np.asarray([-size, 1, size, -1]), cell)
+    return np.where(is_open, cell + np.asarray([-size, 1, size, -1]), cell)
 
 
-def distance_left(dist: np.ndarray, successors: np.ndarray, steps: int, way: Any) -> np.ndarray:
+def find_distance_left(dist: np.ndarray, successors: np.ndarray, steps: int, way: Any) -> np.ndarray:
     """[..., C] the distance to the goal that remains after S steps from each cell.
 
     Args:
@@ -201,18 +201,18 @@ def distance_left(dist: np.ndarray, successors: np.ndarray, steps: int, way: Any
     """
     value = dist.astype(float)
     flat = successors.reshape(*successors.shape[:-2], -1)
-    near = np.take_along_axis(dist, flat, -1).reshape(successors.shape)
-    right = (near == near.min(-1, keepdims=True))[..., [2, 3, 0, 1]]
+    neighbour_distances = np.take_along_axis(dist, flat, -1).reshape(successors.shape)
+    right = (neighbour_distances == neighbour_distances.min(-1, keepdims=True))[..., [2, 3, 0, 1]]
     for _ in range(steps):
-        then = np.take_along_axis(value, flat, -1).reshape(successors.shape)
-        value = way(then, axis=-1) if way else (then * right).sum(-1) / right.sum(-1)
+        next_values = np.take_along_axis(value, flat, -1).reshape(successors.shape)
+        value = way(next_values, axis=-1) if way else (next_values * right).sum(-1) / right.sum(-1)
     return value
 
 
 @functools.cache
 def count_problems(size: int) -> float:
     """The number of different problems: perfect mazes (by Kirchhoff's theorem) times pairs of start and goal."""
-    one, other = edges(size)
+    one, other = list_edges(size)
     laplace = np.zeros((size**2, size**2))
     np.add.at(laplace, (one, other), -1)
     laplace = laplace + laplace.T
@@ -225,13 +225,13 @@ def draw_maze(opens: np.ndarray, goal: int, cell: int, size: int) -> str:
     """Draws one maze with characters; A marks the subject's cell, and G the goal."""
     rows = ["+" + "--+" * size]
     for r in range(size):
-        line, under = "|", "+"
+        line, line_below = "|", "+"
         for c in range(size):
             index = r * len(opens) + c
             sign = "A" if index == cell else "G" if index == goal else " "
             line += f"{sign} " + (" " if opens[r, c, 0] else "|")
-            under += ("  " if opens[r, c, 1] else "--") + "+"
-        rows += [line, under]
+            line_below += ("  " if opens[r, c, 1] else "--") + "+"
+        rows += [line, line_below]
     return "\n".join(rows)
 
 
@@ -259,7 +259,7 @@ def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
             opens[r, c, 0] = c + 1 < size and rows[2 * r + 1][3 * c + 3] == " "
             opens[r, c, 1] = r + 1 < size and rows[2 * r + 2][3 * c + 1 : 3 * c + 3] == "  "
     (start,), (goal,) = places["A"], places["G"]
-    far = distances(Problem(jnp.asarray(opens)[None], jnp.asarray([goal])))
-    if int(far.reshape(-1)[start]) >= FAR:
+    distance = measure_distances(Problem(jnp.asarray(opens)[None], jnp.asarray([goal])))
+    if int(distance.reshape(-1)[start]) >= UNREACHABLE:
         raise MesascopeError("There is no way from A to G.", "Open a wall between the two.")
     return opens, goal, start

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def optimal_value(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
+def find_value(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
     """[N] the expected pay-off of an episode from state 0, by backward induction.
 
     Args:
@@ -14,13 +14,13 @@ def optimal_value(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str =
     """
     pick = {"best": np.max, "worst": np.min, "even": np.mean}[policy]
     n, states, actions, _ = moves.shape
-    rows, later = moves.reshape(n, states * actions, states), np.zeros((n, states))
+    rows, future_value = moves.reshape(n, states * actions, states), np.zeros((n, states))
     for _ in range(steps):
-        later = pick(pays + (rows @ later[..., None])[..., 0].reshape(pays.shape), axis=-1)
-    return later[:, 0]
+        future_value = pick(pays + (rows @ future_value[..., None])[..., 0].reshape(pays.shape), axis=-1)
+    return future_value[:, 0]
 
 
-def blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
+def find_blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
     """[steps, S] a good policy that depends only on the step and the state, for M equally likely tasks.
 
     The best such policy is hard to find (Vlassis et al. 2012). This function starts from the best policy for the mean
@@ -33,32 +33,32 @@ def blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 
         sweeps: the largest number of passes over all steps.
     """
     mean = moves.mean(0), pays.mean(0)
-    later, policy = np.zeros(pays.shape[1]), np.zeros((steps, pays.shape[1]), int)
+    future_value, policy = np.zeros(pays.shape[1]), np.zeros((steps, pays.shape[1]), int)
     for h in reversed(range(steps)):
-        action_values = mean[1] + mean[0] @ later
-        policy[h], later = action_values.argmax(-1), action_values.max(-1)
+        action_values = mean[1] + mean[0] @ future_value
+        policy[h], future_value = action_values.argmax(-1), action_values.max(-1)
     states, before = np.arange(pays.shape[1]), -np.inf
     for _ in range(sweeps):
         occupancy = np.zeros((steps, *pays.shape[:2]))  # the probability of each state in each task
         occupancy[0, :, 0] = 1.0
         for h in range(steps - 1):
             occupancy[h + 1] = np.einsum("ms,msp->mp", occupancy[h], moves[:, states, policy[h]])
-        later = np.zeros(pays.shape[:2])
+        future_value = np.zeros(pays.shape[:2])
         for h in reversed(range(steps)):
-            action_values = pays + np.einsum("msap,mp->msa", moves, later)
-            summed = np.einsum("ms,msa->sa", occupancy[h], action_values)
-            policy[h] = np.where(summed.max(-1) > summed[states, policy[h]] + 1e-9, summed.argmax(-1), policy[h])
-            later = action_values[:, states, policy[h]]
-        value = later[:, 0].mean()
+            action_values = pays + np.einsum("msap,mp->msa", moves, future_value)
+            pooled = np.einsum("ms,msa->sa", occupancy[h], action_values)
+            policy[h] = np.where(pooled.max(-1) > pooled[states, policy[h]] + 1e-9, pooled.argmax(-1), policy[h])
+            future_value = action_values[:, states, policy[h]]
+        value = future_value[:, 0].mean()
         if value <= before + 1e-9:
             break
         before = value
     return policy
 
 
-def policy_value(moves: np.ndarray, pays: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def evaluate_policy(moves: np.ndarray, pays: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """[N] the expected pay-off of an episode from state 0 under a policy [steps, S]."""
-    later, states = np.zeros(pays.shape[:2]), np.arange(pays.shape[1])
+    future_value, states = np.zeros(pays.shape[:2]), np.arange(pays.shape[1])
     for actions in policy[::-1]:
-        later = pays[:, states, actions] + np.einsum("nsp,np->ns", moves[:, states, actions], later)
-    return later[:, 0]
+        future_value = pays[:, states, actions] + np.einsum("nsp,np->ns", moves[:, states, actions], future_value)
+    return future_value[:, 0]

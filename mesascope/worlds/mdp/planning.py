@@ -82,11 +82,11 @@ class Planner(Scripted):
 
     def respond(self, key: jax.Array, carry: Counts, percept: Percept) -> tuple[Any, Response]:
         """Records the last step, plans at the first step of an episode, and acts as planned."""
-        _, actions, steps, most = self.shape
+        _, actions, steps, longest = self.shape
         place = percept.observation.argmax(-1).astype(jnp.int32)
         starts = percept.step == 0
         last = percept.trial * steps + percept.step - 1
-        slot = jnp.arange(most) == jnp.where(percept.first, -1, last)[:, None]
+        slot = jnp.arange(longest) == jnp.where(percept.first, -1, last)[:, None]
         reached = jnp.where(starts, -1, place)  # an episode's last state is not shown
         carry = carry._replace(
             pair=jnp.where(slot, (carry.place * actions + percept.action)[:, None], carry.pair),
@@ -101,14 +101,14 @@ class Planner(Scripted):
         return carry, response._replace(log_probs=None) if self.draws_plans else response
 
     def _plan(self, key: jax.Array, carry: Counts, percept: Percept) -> jax.Array:
-        states, actions, steps, most = self.shape
-        pairs, age = states * actions, percept.trial[:, None] - jnp.arange(most) // steps
-        remembered = (carry.pair >= 0) & (age <= self.memory)
-        pair = jnp.where(remembered, carry.pair, pairs)
-        followed = remembered & (carry.reached >= 0)
-        seen = jnp.where(followed, carry.pair * states + carry.reached, pairs * states)
+        states, actions, steps, longest = self.shape
+        pairs, age = states * actions, percept.trial[:, None] - jnp.arange(longest) // steps
+        is_remembered = (carry.pair >= 0) & (age <= self.memory)
+        pair = jnp.where(is_remembered, carry.pair, pairs)
+        has_successor = is_remembered & (carry.reached >= 0)
+        seen = jnp.where(has_successor, carry.pair * states + carry.reached, pairs * states)
         n, table = len(pair), (len(pair), states, actions)
-        weight = remembered.astype(jnp.float32)
+        weight = is_remembered.astype(jnp.float32)
         times, sums = (sum_by_place(n, pairs, pair, x).reshape(table) for x in (weight, weight * carry.paid))
         moves = sum_by_place(n, pairs * states, seen, weight).reshape(*table, states)
         belief = Belief(moves, self.sign * (PRIOR + sums) / (1.0 + times), times, seen)
@@ -130,20 +130,20 @@ def backward_induction(pays: jax.Array, steps: int, expected: Any) -> jax.Array:
             action.
     """
 
-    def step(later, _):
-        action_values = pays + expected(later)
+    def step(values, _):
+        action_values = pays + expected(values)
         return action_values.max(-1), action_values.argmax(-1).astype(jnp.int32)
 
     policy = jax.lax.scan(step, jnp.zeros(pays.shape[:2]), None, length=steps)[1]
     return jnp.moveaxis(policy[::-1], 0, 1)
 
 
-def expected_next(moves: jax.Array) -> Any:
+def make_expectation(moves: jax.Array) -> Any:
     """Makes the argument `expected` of `backward_induction` for transitions [N, S, A, S']."""
-    return lambda later: jnp.einsum("nsap,np->nsa", moves, later)
+    return lambda values: jnp.einsum("nsap,np->nsa", moves, values)
 
 
-def mean_moves(belief: Belief) -> jax.Array:
+def average_moves(belief: Belief) -> jax.Array:
     """[N, S, A, S'] the posterior means of the transition probabilities under a flat Dirichlet prior."""
     weights = 1.0 + belief.moves
     return weights / weights.sum(-1, keepdims=True)
@@ -160,14 +160,14 @@ def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Ar
     def draw(key):
         first = jax.random.exponential(address(key, "first"), belief.moves.shape)
         extra = jax.random.exponential(address(key, "more"), belief.seen.shape)
-        raw = first + sum_by_place(n, size, belief.seen, extra).reshape(first.shape)
+        gammas = first + sum_by_place(n, size, belief.seen, extra).reshape(first.shape)
         noise = jax.random.normal(address(key, "pays"), belief.mean.shape)
-        return raw / raw.sum(-1, keepdims=True), belief.mean + jax.lax.rsqrt(1.0 + belief.times) * noise
+        return gammas / gammas.sum(-1, keepdims=True), belief.mean + jax.lax.rsqrt(1.0 + belief.times) * noise
 
     return jax.vmap(draw)(jax.random.split(key, draws))
 
 
-def problem_shape(family: Family) -> tuple[int, int, int, int]:
+def find_shape(family: Family) -> tuple[int, int, int, int]:
     """S, A, the number of steps in an episode, and the number in the longest lifetime.
 
     Raises:
@@ -175,6 +175,6 @@ def problem_shape(family: Family) -> tuple[int, int, int, int]:
     """
     states = family.shown[0] if len(family.shown) == 1 else 0
     if family.steps < 2 or not states or family.choices is None:
-        raise MesascopeError(f"{family.name} has no states to plan through.", "Give a family of episodes: tabular_mdp.")
+        raise MesascopeError(f"{family.name} has no states to plan with.", "Give a family of episodes: tabular_mdp.")
     longest = max(split.trials for split in family.splits())
     return states, family.choices, family.steps, longest * family.steps

@@ -6,7 +6,7 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-LATELY = 20  # the number of most recent games whose scores are stored
+RECENT_GAMES = 20  # the number of most recent games whose scores are stored
 
 
 class Games:
@@ -20,16 +20,16 @@ class Games:
 
     shape = (screen.HEIGHT, screen.WIDTH)
 
-    def __init__(self, games: int, threads: int, seed: int, lately: int = LATELY) -> None:
-        screen.ale()
+    def __init__(self, games: int, threads: int, seed: int, lately: int = RECENT_GAMES) -> None:
+        screen.load_ale()
         from ale_py.vector_env import AtariVectorEnv
 
         self.games = AtariVectorEnv(
             "pong",
             num_envs=games,
             num_threads=threads,
-            img_height=screen.SCREEN[0] // screen.TALL,
-            img_width=screen.SCREEN[1] // screen.WIDE,
+            img_height=screen.SCREEN[0] // screen.CELL_H,
+            img_width=screen.SCREEN[1] // screen.CELL_W,
             stack_num=1,
             frameskip=screen.SKIP,
             noop_max=screen.NOOPS,
@@ -53,8 +53,8 @@ class Games:
 
     def receive(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Waits for each game's frame, its reward, whether it is over, and whether the step was fake."""
-        screens, reward, over, cut, _ = self.games.recv()
-        fake, self.over = self.over, over | cut
+        screens, reward, is_over, cut, _ = self.games.recv()
+        fake, self.over = self.over, is_over | cut
         self.frame = self.cut(screens).copy()
         self.sums = np.where(fake, 0.0, self.sums) + np.where(fake, 0, reward)
         self.scores.extend(self.sums[self.over].tolist())

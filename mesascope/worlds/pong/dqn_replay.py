@@ -45,16 +45,16 @@ class Replay:
         oldest = max(0, self.added - self.length) + self.stack - 1
         games = rng.integers(0, len(self.frames), 2 * size)
         steps = rng.integers(oldest, self.added - ahead, 2 * size)
-        good = np.flatnonzero(self.age[games, steps % self.length] >= 0)[:size]
-        games, steps = games[good, None], steps[good, None]
-        stacked = (steps + np.arange(1 - self.stack, ahead + 1)) % self.length
+        candidates = np.flatnonzero(self.age[games, steps % self.length] >= 0)[:size]
+        games, steps = games[candidates, None], steps[candidates, None]
+        indices = (steps + np.arange(1 - self.stack, ahead + 1)) % self.length
         offset = np.minimum(np.arange(1 - self.stack, ahead + 1), 0)
-        frames = self.frames[games, stacked] * (self.age[games, steps % self.length] + offset >= 0)[..., None, None]
+        frames = self.frames[games, indices] * (self.age[games, steps % self.length] + offset >= 0)[..., None, None]
         following = (steps + np.arange(ahead)) % self.length
-        over = np.cumsum(self.over[games, following], -1)
-        counts = np.concatenate([np.ones((len(games), 1)), over[:, :-1] == 0], -1)
+        has_ended = np.cumsum(self.over[games, following], -1)
+        counts = np.concatenate([np.ones((len(games), 1)), has_ended[:, :-1] == 0], -1)
         paid = (self.reward[games, following] * counts * discount ** np.arange(ahead)).sum(-1)
-        after = np.where(over[:, -1] > 0, 0.0, discount**ahead)
+        bootstrap = np.where(has_ended[:, -1] > 0, 0.0, discount**ahead)
         return Batch(
-            frames, self.action[games, steps % self.length][:, 0], paid.astype(np.float32), after.astype(np.float32)
+            frames, self.action[games, steps % self.length][:, 0], paid.astype(np.float32), bootstrap.astype(np.float32)
         )

@@ -67,34 +67,34 @@ class OnPicture(Condition):
             return carry, percept, shadow
 
         def paint_percept(seen):
-            painted = self.paint(context.random(), picture(seen.observation), context)
-            return seen._replace(observation=observation(painted))
+            new_picture = self.paint(context.random(), read_picture(seen.observation), context)
+            return seen._replace(observation=to_observation(new_picture))
 
         if self.before:
             count = jnp.minimum(self.before, context.trial * context.steps + context.step)
 
-            def rebuild_step(i, rebuilt):
-                return context.live(count - i, rebuilt, paint_percept(context.past(count - i)))
+            def rebuild_step(i, carry):
+                return context.live(count - i, carry, paint_percept(context.past(count - i)))
 
             carry = context.repeat(0, count, rebuild_step, context.fresh)
         return carry, paint_percept(percept), shadow
 
     def paint_frames(self, observations: np.ndarray) -> np.ndarray:
         """The painted frames [F, 33, 40] of observations [F, D]."""
-        return np.asarray(self.paint(jax.random.key(0), picture(observations), None).frame)
+        return np.asarray(self.paint(jax.random.key(0), read_picture(observations), None).frame)
 
     def paint(self, key: jax.Array, seen: Picture, context: Any) -> Picture:
         """Returns the disturbed picture; subclasses define it."""
         raise NotImplementedError
 
 
-def picture(observations: Any) -> Picture:
+def read_picture(observations: Any) -> Picture:
     """Reads the picture from observations [N, 1326]."""
     places = {name: observations[:, screen.SIZE + i].astype("int32") for i, name in enumerate(screen.PLACES)}
     return Picture(observations[:, : screen.SIZE].reshape(-1, screen.HEIGHT, screen.WIDTH), places)
 
 
-def observation(seen: Picture) -> Any:
+def to_observation(seen: Picture) -> Any:
     """Turns a picture into observations [N, 1326]."""
     xp = np if isinstance(seen.frame, np.ndarray) else jnp
     bytes_ = xp.stack([seen.places[name] for name in screen.PLACES], -1)
@@ -102,21 +102,21 @@ def observation(seen: Picture) -> Any:
     return xp.concatenate([flat, bytes_.astype(flat.dtype)], -1)
 
 
-def ball_mask(places: dict[str, Any]) -> Any:
+def find_ball(places: dict[str, Any]) -> Any:
     """[N, 33, 40] whether the ball touches each cell, in either of the two screens that a frame shows."""
-    return _ball_cells(places["ball x"], places["ball y"]) | _ball_cells(
+    return _find_ball_cells(places["ball x"], places["ball y"]) | _find_ball_cells(
         places["ball x before"], places["ball y before"]
     )
 
 
-def _ball_cells(x: Any, y: Any) -> Any:
+def _find_ball_cells(x: Any, y: Any) -> Any:
     """[N, 33, 40] whether a ball touches each cell; x and y are the bytes in the memory, 0 if there is no ball."""
     # the ball's top is at y - 14 or, on every other line, at y - 15
     first_column, first_row = x - screen.LEFT, y - 15
-    visible = (x > 0) & (y > 0)
-    rows = _overlaps(ROWS, screen.TALL, first_row - screen.TOP * screen.TALL, screen.BALL[0] + 1)
-    columns = _overlaps(COLUMNS, screen.WIDE, first_column, screen.BALL[1])
-    return visible[:, None, None] & rows[:, :, None] & columns[:, None, :]
+    is_visible = (x > 0) & (y > 0)
+    rows = _find_overlap(ROWS, screen.CELL_H, first_row - screen.TOP * screen.CELL_H, screen.BALL[0] + 1)
+    columns = _find_overlap(COLUMNS, screen.CELL_W, first_column, screen.BALL[1])
+    return is_visible[:, None, None] & rows[:, :, None] & columns[:, None, :]
 
 
 def check_settings(once: int, before: int) -> None:
@@ -134,14 +134,14 @@ def check_settings(once: int, before: int) -> None:
         )
 
 
-def paddle_mask(y: Any, column: int, above: int) -> Any:
+def find_paddle(y: Any, column: int, above: int) -> Any:
     """[N, 33, 40] the cells that a paddle with its top `above` pixels above y touches, now or one screen ago."""
-    top = y - above - MOVES - screen.TOP * screen.TALL
-    rows = _overlaps(ROWS, screen.TALL, top, screen.PADDLE + 2 * MOVES)
+    top = y - above - MOVES - screen.TOP * screen.CELL_H
+    rows = _find_overlap(ROWS, screen.CELL_H, top, screen.PADDLE + 2 * MOVES)
     return (y > 0)[:, None, None] & rows[:, :, None] & (column == COLUMNS)
 
 
-def _overlaps(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
+def _find_overlap(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
     """[N, cells] whether each cell contains a pixel in [start, start + length)."""
     start = start[:, None]
     return (cells * size < start + length) & (cells * size + size > start)
@@ -150,8 +150,8 @@ def _overlaps(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
 def remove_ball(seen: Picture) -> Picture:
     """The picture without the ball, but with any paddle under it."""
     xp = np if isinstance(seen.frame, np.ndarray) else jnp
-    paddles = paddle_mask(seen.places["own y"], OWN, 14) | paddle_mask(seen.places["other y"], OTHER, 15)
+    paddles = find_paddle(seen.places["own y"], OWN, 14) | find_paddle(seen.places["other y"], OTHER, 15)
     background = xp.where(paddles, xp.minimum(seen.frame, np.maximum(BLANK, PADDLE)), BLANK)
-    frame = xp.where(ball_mask(seen.places), background, seen.frame).astype(seen.frame.dtype)
+    frame = xp.where(find_ball(seen.places), background, seen.frame).astype(seen.frame.dtype)
     places = {k: 0 * v if k.startswith("ball") else v for k, v in seen.places.items()}
     return Picture(frame, places)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-STOCK: list[Any] = []  # free emulators; a new game overwrites their state
+FREE_EMULATORS: list[Any] = []  # free emulators; a new game overwrites their state
 
 
 class Start(NamedTuple):
@@ -41,8 +41,8 @@ class Cabinet:
     def __init__(self, start: Start, shown: bool = True) -> None:
         """Begins a game for every start; without `shown` it does not read the frames, which halves the time."""
         self.start, self.shown, n = start, shown, len(start.seed)
-        self.emulators = [STOCK.pop() if STOCK else _load() for _ in range(n)]
-        weakref.finalize(self, STOCK.extend, self.emulators)
+        self.emulators = [FREE_EMULATORS.pop() if FREE_EMULATORS else _load() for _ in range(n)]
+        weakref.finalize(self, FREE_EMULATORS.extend, self.emulators)
         self.draws = [np.random.default_rng(int(s)) for s in start.seed]
         self.last = np.zeros(n, np.int64)
         self.frame = np.zeros((n, screen.HEIGHT, screen.WIDTH), np.uint8)
@@ -54,7 +54,7 @@ class Cabinet:
     def begin(self, i: int, idle: int) -> None:
         """Begins a new game in emulator i, with `idle` idle frames first."""
         emulator = self.emulators[i]
-        emulator.restoreState(_initial_state(int(self.start.mode[i]), int(self.start.difficulty[i])))
+        emulator.restoreState(_load_start(int(self.start.mode[i]), int(self.start.difficulty[i])))
         for _ in range(idle - 1):
             emulator.act(0)
         before, memory = emulator.getScreenGrayscale(), emulator.getRAM()
@@ -98,7 +98,7 @@ class Cabinet:
 
 def _load() -> Any:
     """A new emulator without sticky actions."""
-    ale = screen.ale()
+    ale = screen.load_ale()
     emulator = ale.ALEInterface()
     emulator.setInt("random_seed", 0)
     emulator.setFloat("repeat_action_probability", 0.0)
@@ -107,7 +107,7 @@ def _load() -> Any:
 
 
 @functools.cache
-def _initial_state(mode: int, difficulty: int) -> Any:
+def _load_start(mode: int, difficulty: int) -> Any:
     """The console's state at the beginning of a game."""
     emulator = _load()
     emulator.setMode(mode)

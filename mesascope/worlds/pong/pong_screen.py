@@ -9,7 +9,7 @@ from mesascope.errors import MesascopeError
 
 SCREEN = (210, 160)  # pixels
 HEIGHT, WIDTH = 33, 40  # cells of a frame
-TALL, WIDE = 5, 4  # pixels of the screen in one cell
+CELL_H, CELL_W = 5, 4  # pixels of the screen in one cell
 TOP = 6  # rows of cells above the field, which show the points
 ACTIONS = (0, 3, 4)  # of the console: nothing, right (the paddle rises), left (it falls)
 SWAPPED = (0, 2, 1)  # the effect of each action when the controls are exchanged
@@ -24,7 +24,7 @@ SIZE = HEIGHT * WIDTH
 SHOWN = SIZE + len(PLACES)
 
 
-def ale() -> Any:
+def load_ale() -> Any:
     """Returns the module ale_py with its log messages turned off.
 
     Raises:
@@ -42,17 +42,17 @@ def ale() -> Any:
 
 def shrink(screens: np.ndarray) -> np.ndarray:
     """Shrinks grey screens [N, 210, 160] to frames [N, 33, 40] of bytes: means of 5 by 4 pixels, without the points."""
-    rows = screens[:, TOP * TALL : (TOP + HEIGHT) * TALL].reshape(len(screens), HEIGHT, TALL, WIDTH * WIDE)
-    tall = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, WIDE)
-    sums = sum(tall[..., i] for i in range(WIDE))  # faster than summing over an axis of four
-    return np.rint(sums / (TALL * WIDE)).astype(np.uint8)
+    rows = screens[:, TOP * CELL_H : (TOP + HEIGHT) * CELL_H].reshape(len(screens), HEIGHT, CELL_H, WIDTH * CELL_W)
+    row_sums = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, CELL_W)
+    sums = sum(row_sums[..., i] for i in range(CELL_W))  # faster than summing over an axis of four
+    return np.rint(sums / (CELL_H * CELL_W)).astype(np.uint8)
 
 
 def mirror(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The bytes [N, 6], with left and right swapped if the mask [N] is true; 0 means no ball and stays 0."""
     x = np.array([name.startswith("ball x") for name in PLACES])
-    other = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))
-    return np.where(mask[:, None] & x, other, places).astype(np.uint8)
+    mirrored = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))
+    return np.where(mask[:, None] & x, mirrored, places).astype(np.uint8)
 
 
 def shows_places(family: Any) -> bool:
@@ -67,4 +67,4 @@ def refuse_others(family: Any) -> None:
         MesascopeError: the observations do not contain them.
     """
     if not shows_places(family):
-        raise MesascopeError(f"{family.name} does not show where a ball is.", "Take --family pong.")
+        raise MesascopeError(f"{family.name} does not show where the ball is.", "Take --family pong.")

@@ -55,7 +55,7 @@ class SpectralFilter(Scripted):
 
     def respond(self, key, carry: Sums, percept: Percept):
         """Adds the last pair to the sums, fits the weights, and predicts the outcome of the coming input."""
-        pair = last_pair(percept, self.dimension)
+        pair = read_last_pair(percept, self.dimension)
         added = Sums(
             pair.x[:, :, None] * pair.x[:, None], pair.x * pair.y[:, None], pair.y, pair.available.astype(float)
         )
@@ -70,15 +70,15 @@ class SpectralFilter(Scripted):
     def filter(self, values: jax.Array) -> jax.Array:
         """[N, D] f(λ) for the eigenvalues [N, D]; 0 where λ is 0."""
         top = values.max(-1, keepdims=True)
-        nonzero = values > jnp.maximum(NOTHING * top, 1e-12)
-        eigenvalues = jnp.where(nonzero, values, 1.0)
-        trace = jnp.maximum(jnp.where(nonzero, values, 0.0).sum(-1, keepdims=True), 1e-12)
-        shrunk = 1.0 - self.correction * eigenvalues / trace
-        preconditioned = eigenvalues * jnp.square(shrunk)
+        is_nonzero = values > jnp.maximum(NOTHING * top, 1e-12)
+        eigenvalues = jnp.where(is_nonzero, values, 1.0)
+        trace = jnp.maximum(jnp.where(is_nonzero, values, 0.0).sum(-1, keepdims=True), 1e-12)
+        shrinkage = 1.0 - self.correction * eigenvalues / trace
+        preconditioned = eigenvalues * jnp.square(shrinkage)
         remaining = jnp.power(jnp.clip(1.0 - self.rate * preconditioned / trace, 0.0, 1.0), self.steps)
-        descended = jnp.square(shrunk) * (1.0 - remaining) / jnp.maximum(preconditioned, 1e-12)
-        fitted = jnp.where(jnp.isinf(self.steps), 1.0 / (eigenvalues + self.penalty), descended)
-        return jnp.where(nonzero, fitted, 0.0)
+        fraction_fitted = jnp.square(shrinkage) * (1.0 - remaining) / jnp.maximum(preconditioned, 1e-12)
+        fitted = jnp.where(jnp.isinf(self.steps), 1.0 / (eigenvalues + self.penalty), fraction_fitted)
+        return jnp.where(is_nonzero, fitted, 0.0)
 
 
 class Pair(NamedTuple):
@@ -97,7 +97,7 @@ class Pair(NamedTuple):
     query: jax.Array
 
 
-def last_pair(percept: Percept, dimension: int) -> Pair:
+def read_last_pair(percept: Percept, dimension: int) -> Pair:
     """Reads the last pair and the coming input from a percept."""
     available = ~percept.first
     observation = percept.observation

@@ -19,7 +19,7 @@ class Transition(NamedTuple):
     now: jax.Array
 
 
-def last_transition(percept: Percept, choices: int) -> Transition:
+def read_transition(percept: Percept, choices: int) -> Transition:
     """The last transition that a percept shows."""
     return Transition(percept.observation[:, choices:], percept.observation[:, :choices])
 
@@ -29,7 +29,7 @@ def count_transition(transition: Transition) -> jax.Array:
     return transition.before[:, :, None] * transition.now[:, None, :]
 
 
-def row(table: jax.Array, transition: Transition) -> jax.Array:
+def take_row(table: jax.Array, transition: Transition) -> jax.Array:
     """[N, K] the row of a table [N, K, K] for the present symbol."""
     return jnp.einsum("nij,ni->nj", table, transition.now)
 

@@ -1,6 +1,6 @@
 """Helpers of scripted subjects of `tree_choice`: they read observations, compute values, and add noise to answers."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,7 @@ def read_tree(percept: Percept) -> Tree:
     return Tree(percept.observation[:, 0].astype(jnp.int32), child, pays, ends, arrays)
 
 
-def mean_leaf_value(tree: Tree) -> jax.Array:
+def value_leaves(tree: Tree) -> jax.Array:
     """[N, M] the pay-off at each leaf, and the mean over all leaves at other nodes."""
     mean = (tree.pays * tree.ends).sum(-1) / jnp.maximum(tree.ends.sum(-1), 1)
     return jnp.where(tree.ends, tree.pays, mean[:, None])
@@ -51,7 +51,7 @@ def sweep_values(tree: Tree, value: jax.Array) -> jax.Array:
     return jnp.where(tree.ends, tree.pays, value[rows, tree.child].max(-1))
 
 
-def child_values(tree: Tree, value: jax.Array) -> jax.Array:
+def value_moves(tree: Tree, value: jax.Array) -> jax.Array:
     """[N, 2] the values of the nodes that the two actions lead to."""
     rows = jnp.arange(len(value))
     return value[rows[:, None], tree.child[rows, tree.node]]
@@ -59,7 +59,7 @@ def child_values(tree: Tree, value: jax.Array) -> jax.Array:
 
 def solve_values(tree: Tree, depth: int) -> jax.Array:
     """[N, M] the exact values of a tree of this depth."""
-    return jax.lax.fori_loop(0, depth, lambda i, v: sweep_values(tree, v), mean_leaf_value(tree))
+    return jax.lax.fori_loop(0, depth, lambda i, v: sweep_values(tree, v), value_leaves(tree))
 
 
 def require_trees(family: Family) -> TreeChoice:
@@ -85,24 +85,34 @@ class Evidence(NamedTuple):
     observation: jax.Array
 
 
-def no_evidence(n: int, size: int) -> Evidence:
+def make_evidence(n: int, size: int) -> Evidence:
     """Returns the evidence before any observation."""
     return Evidence(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
 
-def add_noisy_look(evidence: Evidence, percept: Percept, answer: jax.Array) -> Evidence:
-    """The evidence after one more noisy look at the answer, which is given as probabilities [N, 2].
+def add_noisy_look(
+    evidence: Evidence, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, steady: Any = False
+) -> Evidence:
+    """The evidence after one more noisy look at the answer.
 
     The noise is a hash of the observation, the trial and the tick, so it does not depend on a lifetime's place in the
     batch.
+
+    Args:
+        evidence: the evidence so far.
+        percept: what the subject observes.
+        answer: [N, 2] the answer as probabilities of the two actions.
+        signal: the size of what one look adds, one number or [N]; the standard deviation of its noise is `NOISE`.
+        steady: whether only the first look at an observation is noisy, so that later ones outweigh the noise sooner.
     """
-    seen = percept.observation
-    same = (seen == evidence.observation).all(-1)
-    drift, ticks = jnp.where(same, evidence.drift, 0.0), jnp.where(same, evidence.ticks, 0)
-    hashed = seen @ jnp.sin(1.0 + jnp.arange(seen.shape[-1])) + 0.7548 * percept.trial + 1.3247 * ticks
+    observation = percept.observation
+    is_same = (observation == evidence.observation).all(-1)
+    drift, ticks = jnp.where(is_same, evidence.drift, 0.0), jnp.where(is_same, evidence.ticks, 0)
+    hashed = observation @ jnp.sin(1.0 + jnp.arange(observation.shape[-1])) + 0.7548 * percept.trial + 1.3247 * ticks
     uniform = jnp.mod(jnp.sin(12.9898 * hashed) * 43758.547, 1.0)
     noise = jax.scipy.special.ndtri(jnp.clip(uniform, 1e-4, 1.0 - 1e-4))
-    return Evidence(drift + answer[:, 1] - answer[:, 0] + NOISE * noise, ticks + 1, seen)
+    noise = jnp.where(steady & (ticks > 0), 0.0, NOISE * noise)
+    return Evidence(drift + signal * (answer[:, 1] - answer[:, 0]) + noise, ticks + 1, observation)
 
 
 def act_probabilities(drift: jax.Array) -> jax.Array:

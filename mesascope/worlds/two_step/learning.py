@@ -9,7 +9,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, c
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT, REAL = (0, 1), (-1e4, 1e4)  # ranges of settings
-ANNOUNCED = 100.0  # an announced map counts as this many observed transitions
+ANNOUNCED_COUNT = 100.0  # an announced map counts as this many observed transitions
 
 
 class LastTrial(NamedTuple):
@@ -56,9 +56,9 @@ def read_last_trial(percept: Percept, trial: OpenTrial, steps: int) -> tuple[Las
     place = percept.observation[:, :2].argmax(-1).astype(jnp.int32)
     if steps == 1:
         return LastTrial(acted, action, place, jnp.zeros_like(action), percept.feedback), trial
-    amid = acted & (percept.step == 1)
+    is_inside = acted & (percept.step == 1)
     ended = acted & (percept.step == 0)
-    trial = OpenTrial(jnp.where(amid, action, trial.first), jnp.where(amid, place, trial.place))
+    trial = OpenTrial(jnp.where(is_inside, action, trial.first), jnp.where(is_inside, place, trial.place))
     return LastTrial(ended, trial.first, trial.place, action, percept.feedback), trial
 
 
@@ -171,7 +171,7 @@ class Mixture(Scripted):
         options = jnp.where(present, announcement.pays, carry.options)
         leads = jax.nn.one_hot(announcement.leads, 2)
         common = jnp.stack([leads, 1.0 - leads], 1)  # [N, first choice, state]
-        transitions = ANNOUNCED * (self.usual * common + (1.0 - self.usual) * (1.0 - common))
+        transitions = ANNOUNCED_COUNT * (self.usual * common + (1.0 - self.usual) * (1.0 - common))
         transitions = jnp.where(present & self.uses_map, transitions, carry.transitions)
         return carry._replace(options=options, transitions=transitions)
 

@@ -80,7 +80,7 @@ def index_units(trials: xr.Dataset) -> np.ndarray:
     return np.arange(trials.sizes["lifetime"])
 
 
-def two_steps(trials: xr.Dataset) -> Steps:
+def convert_steps(trials: xr.Dataset) -> Steps:
     """Converts the trials of one split or log; sets missing entries to 0 and scales pay-offs to the range 0 to 1.
 
     Raises:
@@ -89,7 +89,7 @@ def two_steps(trials: xr.Dataset) -> Steps:
     """
     action, first, paid, common, complete = read_steps(trials)
     if first.max(initial=0) > 1:
-        raise DoesNotApply(f"it has {int(first.max()) + 1} first choices, and the question is about two")
+        raise DoesNotApply(f"it has {int(first.max()) + 1} first choices, but the question is about two")
     if not complete.any() or np.ptp(paid[complete]) == 0:
         raise DoesNotApply("it has no complete trial, or fewer than two different pay-offs")
     adjacent = complete[:, 1:] & complete[:, :-1]
@@ -111,7 +111,7 @@ def two_steps(trials: xr.Dataset) -> Steps:
     )
 
 
-def logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def fit_logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Fits a penalised logistic regression of y [R], 0 or 1, on x [R, F].
 
     The penalty, ridge · |weights|² / 2 for all rows together, keeps the weights finite if x determines y.

@@ -22,7 +22,7 @@ def require_answers(trials: xr.Dataset) -> xr.Dataset:
     return trials
 
 
-def right_answers(trials: xr.Dataset, label: str) -> np.ndarray:
+def mark_answers(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N, T] whether the answer was right; NaN if there was none."""
     action = trials.action.sel(condition=label).values
     return np.where(action < 0, np.nan, action == trials.right.values)
@@ -42,7 +42,7 @@ def calibrate(trials: xr.Dataset, label: str) -> np.ndarray | None:
     return log_probs - empty.mean(1, keepdims=True)
 
 
-def calibrated_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
+def calibrate_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
     """[N, T] calibrated log-odds of the right answer against the likeliest other one; None where `calibrate` is."""
     log_probs = calibrate(trials, label)
     if log_probs is None:
@@ -51,8 +51,8 @@ def calibrated_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
     return np.where(right, log_probs, -np.inf).max(-1) - np.where(right, -np.inf, log_probs).max(-1)
 
 
-def window_mean(values: np.ndarray, window: slice) -> np.ndarray:
+def average(values: np.ndarray, window: slice) -> np.ndarray:
     """[N] the mean over a window of trials, ignoring NaN."""
-    selected = values[:, window]
-    finite = np.isfinite(selected)
-    return np.where(finite.any(1), np.where(finite, selected, 0.0).sum(1) / np.maximum(finite.sum(1), 1), np.nan)
+    chosen = values[:, window]
+    finite = np.isfinite(chosen)
+    return np.where(finite.any(1), np.where(finite, chosen, 0.0).sum(1) / np.maximum(finite.sum(1), 1), np.nan)

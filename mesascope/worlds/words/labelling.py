@@ -17,12 +17,12 @@ from mesascope.worlds.words.families.word_labels import (
     LAST,
     LAST_LABEL,
     WordLabels,
-    distance_beyond_line,
-    texts,
+    measure_from_line,
+    read_texts,
 )
 
-TILTS = 64  # the number of lines that it considers
-SLIP = 0.02  # the assumed probability of a wrong label
+N_LINES = 64  # the number of lines that it considers
+LABEL_ERROR = 0.02  # the assumed probability of a wrong label
 
 
 class Knowledge(NamedTuple):
@@ -58,8 +58,8 @@ class Labeller(Scripted):
 
     def fresh(self, n: int) -> Knowledge:
         """Returns a carry without evidence."""
-        items = len(texts().items)
-        return Knowledge(jnp.zeros((n, 2)), jnp.zeros((n, TILTS)), jnp.zeros((n, items)), jnp.zeros(n))
+        items = len(read_texts().items)
+        return Knowledge(jnp.zeros((n, 2)), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the label of the last item, then predicts the label of the present item."""
@@ -79,73 +79,73 @@ class Labeller(Scripted):
     def _update(self, carry: Knowledge, last: jax.Array, label: jax.Array) -> Knowledge:
         """Returns the evidence after one more label."""
         rows, evidence = jnp.arange(len(last)), jnp.where(label > 0.5, 1.0, -1.0)
-        side = _category_index(last)
-        consistent = jnp.stack([side == label, side != label], -1)
+        side = _index_categories(last)
+        agrees = jnp.stack([side == label, side != label], -1)
         recalled = _recall(carry, last)
-        beyond = _line_distances()[:, last - _count_words()].T > 0
+        is_beyond = _measure_from_lines()[:, last - _count_words()].T > 0
         return Knowledge(
-            carry.mapping + _log_likelihood(consistent),
-            carry.line + _log_likelihood(beyond == (label > 0.5)[:, None]),
+            carry.mapping + _log_likelihood(agrees),
+            carry.line + _log_likelihood(is_beyond == (label > 0.5)[:, None]),
             carry.memory.at[rows, last].add(evidence),
             carry.alone + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
 
     def _predict(self, knowledge: Knowledge, item: jax.Array, observation: jax.Array) -> jax.Array:
         """[N] the probability of label 1."""
-        prior = jnp.log(_mapping_prior(observation, self.trust))
+        prior = jnp.log(_find_prior(observation, self.trust))
         mapping = knowledge.mapping + prior
-        side = _category_index(item).astype(jnp.int32)
-        one = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
-        categories = jnp.take_along_axis(jax.nn.softmax(mapping), one[:, None], 1)[:, 0]
+        side = _index_categories(item).astype(jnp.int32)
+        assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
+        categories = jnp.take_along_axis(jax.nn.softmax(mapping), assignment[:, None], 1)[:, 0]
         log_odds = jax.nn.logsumexp(mapping, -1) - knowledge.alone
         own_labels = jnp.where(self.remembers > 0, jax.nn.sigmoid(-log_odds), 0.0)
         words = (1.0 - own_labels) * _soften(categories) + own_labels * _recall(knowledge, item)
-        line = (jax.nn.softmax(knowledge.line) * (_line_distances()[:, item - _count_words()].T > 0)).sum(-1)
+        line = (jax.nn.softmax(knowledge.line) * (_measure_from_lines()[:, item - _count_words()].T > 0)).sum(-1)
         line = jnp.where(self.remembers > 0, line, 0.5)
         return jnp.where(item < _count_words(), words, _soften(line))
 
 
 def _count_words() -> int:
     """The number of items that are words."""
-    return texts().categories * texts().each
+    return read_texts().categories * read_texts().each
 
 
-def _category_index(item: jax.Array) -> jax.Array:
+def _index_categories(item: jax.Array) -> jax.Array:
     """[N] 1 if an item is from the second category of its pair, else 0; 0 for numbers."""
-    data = texts()
+    data = read_texts()
     second = np.zeros(data.categories + 1)
     second[data.pairs[:, 1]] = 1
     return jnp.asarray(second)[jnp.minimum(item // data.each, data.categories)]
 
 
-def _mapping_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
+def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
     """[N, 2] the prior of the two assignments of labels, given the meaning of the label words."""
-    data = texts()
+    data = read_texts()
     words = observation[:, FIRST:].astype(jnp.int32)
     second = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
-    named = (words < data.categories).all(-1)
+    names_category = (words < data.categories).all(-1)
     in_order = second[words[:, 1]]
     first_prior = jnp.where(in_order, trust, 1.0 - trust)
-    return jnp.where(named[:, None], jnp.stack([first_prior, 1.0 - first_prior], -1), 0.5)
+    return jnp.where(names_category[:, None], jnp.stack([first_prior, 1.0 - first_prior], -1), 0.5)
 
 
 def _recall(knowledge: Knowledge, item: jax.Array) -> jax.Array:
     """[N] the probability of label 1 for a word that has a label of its own."""
     balance = jnp.take_along_axis(knowledge.memory, item[:, None], 1)[:, 0]
-    return jax.nn.sigmoid(balance * np.log((1 - SLIP) / SLIP))
+    return jax.nn.sigmoid(balance * np.log((1 - LABEL_ERROR) / LABEL_ERROR))
 
 
 def _soften(p: jax.Array) -> jax.Array:
-    return SLIP + (1.0 - 2.0 * SLIP) * p
+    return LABEL_ERROR + (1.0 - 2.0 * LABEL_ERROR) * p
 
 
 def _log_likelihood(right: jax.Array) -> jax.Array:
-    return jnp.log(jnp.where(right, 1.0 - SLIP, SLIP))
+    return jnp.log(jnp.where(right, 1.0 - LABEL_ERROR, LABEL_ERROR))
 
 
-def _line_distances() -> jax.Array:
+def _measure_from_lines() -> jax.Array:
     """[TILTS, 100] the signed distance of every pair of numbers from every line."""
-    return distance_beyond_line(2.0 * jnp.pi * (jnp.arange(TILTS) + 0.5) / TILTS)
+    return measure_from_line(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
 
 
 def require_labels(family: Family) -> WordLabels:

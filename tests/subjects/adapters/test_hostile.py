@@ -248,7 +248,7 @@ def test_a_hostile_or_foreign_vecnormalize_file(plain, trap, tmp_path):
         DummyVecEnv([lambda: FamilyEnv(catalogue.make("families", "bernoulli_bandit:arms=4,trials=7"))])
     )
     other.save(str(beside))
-    with pytest.raises(MesascopeError, match=r"for observations of shape \(7,\), the agent's are \(6,\)"):
+    with pytest.raises(MesascopeError, match=r"for observations of shape \(7,\); the agent's have shape \(6,\)"):
         open_subject(path, SMALL)
     assert open_subject(f"sb3:path={path},normalize=none", SMALL).statistics is None
     beside.write_bytes(whole)

@@ -123,7 +123,7 @@ def test_a_missing_output_is_named(tmp_path):
     path = tmp_path / "half.onnx"
     onnx.save(counting(both=False), path)
     with pytest.raises(
-        MesascopeError, match="takes the state 'counts' and gives none back: outputs are missing; there are only logits"
+        MesascopeError, match="takes the state 'counts' but does not return it: its only outputs are logits"
     ):
         open_subject(str(path), SMALL)
     onnx.save(counting(), path)
@@ -186,7 +186,7 @@ def test_operators_of_a_library_are_refused_wherever_they_stand(tmp_path):
         made = onnx.ModelProto.FromString(plain.SerializeToString())
         made.graph.node.insert(0, node)
         onnx.save(made, path)
-        with pytest.raises(MesascopeError, match=r"needs operators of a library: .*Custom libraries are never loaded"):
+        with pytest.raises(MesascopeError, match=r"needs custom operators: .*Custom libraries are never loaded"):
             open_subject(str(path), SMALL)
     own = helper.make_function(
         "here", "Run", ["a"], ["b"], [helper.make_node("Identity", ["a"], ["b"])], [helper.make_opsetid("", 18)]

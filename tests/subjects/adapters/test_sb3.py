@@ -281,7 +281,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
     model.learn(60)
     model.save(tmp_path / "agent.zip")
     path = str(tmp_path / "agent.zip")
-    with pytest.raises(MesascopeError, match="was trained under VecNormalize, and its statistics are not beside it"):
+    with pytest.raises(MesascopeError, match="was trained under VecNormalize, but its statistics are not beside it"):
         open_subject(path, SMALL)
     env.save(str(tmp_path / "VecNormalize.pkl"))
     with pytest.warns(MesascopeWarning, match="There is a VecNormalize file beside"):
@@ -305,7 +305,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
 def test_it_does_not_fit_another_family(trained):
     folder, _ = trained
     wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
-    with pytest.raises(MesascopeError, match=r"acts in Discrete\(3\), .* has 4 actions"):
+    with pytest.raises(MesascopeError, match=r"acts in Discrete\(3\); .* has 4 actions"):
         open_subject(str(folder / "PPO.zip"), wide)
     cued = catalogue.make("families", "beta_bernoulli")
     two = catalogue.make("subjects", f"sb3:path={folder}/PPO.zip", SMALL)

@@ -272,7 +272,7 @@ def test_mistakes_say_what_to_type(tmp_path):
             catalogue.make("subjects", spec, SMALL)
         assert told in str(error.value), error.value
     wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
-    with pytest.raises(MesascopeError, match="gives 3 numbers, bernoulli_bandit:arms=4,trials=11 has 4 actions"):
+    with pytest.raises(MesascopeError, match="gives 3 numbers; bernoulli_bandit:arms=4,trials=11 has 4 actions"):
         wrap(gru(choices=3, features=7), wide)
     with pytest.raises(MesascopeError, match="no axis is the batch axis"):
         wrap(Sequences(), SMALL)

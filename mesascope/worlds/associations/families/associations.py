@@ -16,6 +16,7 @@ from mesascope.contracts.configured import (
     Configured,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     keep_settings,
     next_percept,
@@ -209,12 +210,17 @@ class Associations(Configured):
         return percept._replace(observation=shown, feedback=matches.astype(jnp.float32))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite pay-off, or with the next action shown as the right one."""
-        if self.shows != "right":
-            return percept._replace(feedback=1.0 - percept.feedback)
-        at = 2 * self.slots
-        rolled = jnp.roll(percept.observation[:, at:], 1, -1)
-        return self.with_outcome(percept, None, jnp.concatenate([percept.observation[:, :at], rolled], -1))
+        """The percept with the opposite pay-off, or with the next action shown as the right one.
+
+        On odd trials the last cue is exchanged too, for the next one in order.
+        """
+        xp = np if isinstance(percept.observation, np.ndarray) else jnp
+        opposite, at = percept._replace(feedback=1.0 - percept.feedback), 2 * self.slots
+        if self.shows == "right":
+            rolled = xp.roll(percept.observation[:, at:], 1, -1)
+            opposite = self.with_outcome(percept, None, xp.concatenate([percept.observation[:, :at], rolled], -1))
+        cue, last, right = (opposite.observation[:, i:j] for i, j in ((0, self.slots), (self.slots, at), (at, None)))
+        return exchange_earlier(opposite, xp.concatenate([cue, xp.roll(last, 1, -1), right], -1))
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """part [N, T], the cue; right [N, T], its right action; and chance, best, worst and fixed [N, T]."""

@@ -14,10 +14,10 @@ CODES = ("plain", "cue", "action")
 
 
 class Carry(NamedTuple):
-    """odds [N, S, K], the log-odds of every action; held [N, skip, S, K], the last evidence, not yet among them."""
+    """odds [N, S, K], the log-odds of every action; stored [N, skip, S, K], the last evidence, not yet among them."""
 
     odds: jax.Array
-    held: jax.Array
+    stored: jax.Array
 
 
 class Disguised(Cued):
@@ -33,15 +33,15 @@ class Disguised(Cued):
         return Carry(jnp.zeros((n, *table)), jnp.zeros((n, self.skip, *table)))
 
     def respond(self, key, carry: Carry, percept: Percept):
-        held = jnp.concatenate([carry.held, self.evidence(percept).table[:, None]], 1)
-        odds = carry.odds + held[:, 0] * (jnp.arange(self.slots) < self.only)[:, None]
+        stored = jnp.concatenate([carry.stored, self.evidence(percept).table[:, None]], 1)
+        odds = carry.odds + stored[:, 0] * (jnp.arange(self.slots) < self.only)[:, None]
         now = self.present(percept)
         p = jax.nn.softmax((now[..., None] * odds).sum(1))
         p = self.hit * p + (1.0 - self.hit) * jnp.roll(p, 1, -1)
         if self.encoding != "plain":
             steps = now.argmax(-1) if self.encoding == "cue" else jnp.maximum(percept.action, 0)
             p = jnp.take_along_axis(p, (jnp.arange(self.choices)[None] - steps[:, None]) % self.choices, 1)
-        return Carry(odds, held[:, 1:]), choose(key, mix_lapse(p, 0.0))
+        return Carry(odds, stored[:, 1:]), choose(key, mix_lapse(p, 0.0))
 
 
 @keep_settings(code=CODES, hit=(0.0, 1.0), skip=(0, 1000), only=(0, 64))

@@ -20,8 +20,8 @@ class FirstAnswer(Cued):
         previous = percept.observation[:, self.slots : 2 * self.slots]
         new = previous * (carry.sum(-1) < 0.5)
         carry = carry + new[..., None] * jax.nn.one_hot(percept.action, self.choices)[:, None]
-        known = (self.present(percept)[..., None] * carry).sum(1)
-        acts = jnp.where(known.sum(-1, keepdims=True) > 0.5, known, 1.0 / self.choices)
+        answered = (self.present(percept)[..., None] * carry).sum(1)
+        acts = jnp.where(answered.sum(-1, keepdims=True) > 0.5, answered, 1.0 / self.choices)
         return carry, choose(key, mix_lapse(acts, 0.0))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from mesascope.contracts.configured import Draw, Split, draw_bank, payoff_latents, pick, reference_roles
 from mesascope.contracts.settings import keep_settings
 from mesascope.errors import MesascopeError, unknown
-from mesascope.keys import address, random_orders
+from mesascope.keys import address, draw_orders
 from mesascope.worlds.bandits.pulling import Pulling
 
 DEPENDENT = {
@@ -49,13 +49,13 @@ class BernoulliBandit(Pulling):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest is the exact optimum if it can be computed."""
-        exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
-        best = "bayes_optimal" if exact else "gittins"
+        is_exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
+        best = "bayes_optimal" if is_exact else "gittins"
         return reference_roles("thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true")
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; one restructured split draws from a prior that training does not use."""
-        half, other = self.horizon // 2, "independent" if self.prior in DEPENDENT else "dependent"
+        half, other_prior = self.horizon // 2, "independent" if self.prior in DEPENDENT else "dependent"
 
         def change_halfway(change: Change) -> Change:
             """Returns a function that applies a change of means [n, K] to the second half of a path [n, T, K]."""
@@ -65,7 +65,7 @@ class BernoulliBandit(Pulling):
             return pick(key, self.bank_means, n)
 
         def restructured(key: jax.Array, n: int) -> jax.Array:
-            return _draw_means(key, n, self.choices, other, None)
+            return _draw_means(key, n, self.choices, other_prior, None)
 
         split, reversal = self.varied, change_halfway(lambda _, means: _reverse(means))
         return (
@@ -74,10 +74,10 @@ class BernoulliBandit(Pulling):
             split("shifted:low", scale=0.3),
             split("shifted:high", scale=0.3, least=0.7),
             split("exchanged:reversal", changes_at=half, path=reversal),
-            split(f"restructured:{other}", means=restructured),
-            split("restructured:drift", path=_drift, drifting=True),
+            split(f"restructured:{other_prior}", means=restructured),
+            split("restructured:drift", path=_draw_walk, drifting=True),
             # not counted: less sensitive than a reversal (Gittins retains .46 here and .30 after a reversal)
-            split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_cycle)),
+            split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
             split("inverted:feedback", counted=False, inverted=1.0),
         )
@@ -130,8 +130,8 @@ def _draw_means(key, n, arms, prior, shapes) -> jax.Array:
             mean = jax.random.uniform(mean_key, (n, 1))
         else:
             mean = jnp.where(jax.random.bernoulli(mean_key, 0.5, (n, 1)), high, low)
-        special = jax.random.randint(arm_key, (n, 1), 0, arms) == jnp.arange(arms)
-        return jnp.where(special, mean, 1.0 - mean)
+        is_best = jax.random.randint(arm_key, (n, 1), 0, arms) == jnp.arange(arms)
+        return jnp.where(is_best, mean, 1.0 - mean)
     if shapes:
         a, b = jnp.asarray(shapes).T
         return jax.random.beta(key, a, b, (n, arms))
@@ -146,14 +146,14 @@ def _reverse(means: jax.Array) -> jax.Array:
     return jnp.where(arm == best, low, jnp.where(arm == worst, high, means))
 
 
-def _cycle(key: jax.Array, means: jax.Array) -> jax.Array:
+def _permute(key: jax.Array, means: jax.Array) -> jax.Array:
     """Permutes the arms along one random cycle, so that every mean moves to another arm."""
-    order = random_orders(key, *means.shape)
+    order = draw_orders(key, *means.shape)
     rows = jnp.arange(len(means))[:, None]
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 
 
-def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
+def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """A reflected Gaussian random walk [n, T, K] that starts at the first means of the path."""
     steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))

@@ -39,7 +39,7 @@ class CuedBandit(Pulling):
     @property
     def bank_means(self) -> jax.Array | None:
         """The means [M, K] of the training tasks; None without a bank."""
-        return None if self.bank_arms is None else self._means_from(self.bank_arms)
+        return None if self.bank_arms is None else self._assign_means(self.bank_arms)
 
     @property
     def references(self) -> dict[str, str]:
@@ -98,7 +98,7 @@ class CuedBandit(Pulling):
         shape, arms, trials = (n,), self.choices, trials or self.horizon
         best = jax.random.randint(address(key, "best"), shape, 0, arms if among is None else len(among))
         best = best if among is None else among[best]
-        arm_means = means(self._means_from(best))
+        arm_means = means(self._assign_means(best))
         if independent:
             arm_means = jax.random.uniform(address(key, "means"), (n, arms))
             best = arm_means.argmax(-1)
@@ -106,15 +106,15 @@ class CuedBandit(Pulling):
         mark = jnp.where(agree, best, _draw_other(address(key, "mark"), best, arms))
         path = jnp.repeat(arm_means[:, None, :], trials, axis=1)
         if moves_at is not None:
-            moved = self._means_from(_draw_other(address(key, "change"), best, arms))
-            path = path.at[:, moves_at:].set(moved[:, None, :])
+            moved_means = self._assign_means(_draw_other(address(key, "change"), best, arms))
+            path = path.at[:, moves_at:].set(moved_means[:, None, :])
         return Tasks(path, mark if marked else jnp.full_like(mark, -1))
 
-    def _means_from(self, best: jax.Array) -> jax.Array:
+    def _assign_means(self, best: jax.Array) -> jax.Array:
         """The means [N, K] of all arms, given the best arm [N]."""
         return jnp.where(best[:, None] == jnp.arange(self.choices), self.payoffs[0], self.payoffs[1])
 
-    def arm_observations(self, tasks: Tasks) -> jax.Array:
+    def observe_arms(self, tasks: Tasks) -> jax.Array:
         """The observation [N, K]: the marked arm, one-hot; zeros without a mark."""
         return jax.nn.one_hot(tasks.mark, self.choices)
 
@@ -124,13 +124,13 @@ class CuedBandit(Pulling):
         A policy that cannot adapt still sees the mark, so 'fixed' pulls the arm most likely to be the best one.
         """
         means = np.asarray(tasks.means)
-        marked = np.broadcast_to(np.asarray(self.arm_observations(tasks))[:, None], means.shape)
+        marked = np.broadcast_to(np.asarray(self.observe_arms(tasks))[:, None], means.shape)
         prior = self._prior(marked[:, 0], split)
         top = prior >= prior.max(-1, keepdims=True) - 1e-9
         fixed = (means * (top / top.sum(-1, keepdims=True))[:, None]).sum(-1)
         if split == "exchanged:best" and not top.all():  # in the second half another arm is best
-            late = (means * (~top / (~top).sum(-1, keepdims=True))[:, None]).sum(-1)
-            fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late, fixed)
+            late_best = (means * (~top / (~top).sum(-1, keepdims=True))[:, None]).sum(-1)
+            fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late_best, fixed)
         return payoff_latents(means, fixed) | {"marked": marked}
 
     def _prior(self, marked: np.ndarray, split: str) -> np.ndarray:

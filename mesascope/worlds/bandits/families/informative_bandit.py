@@ -101,7 +101,7 @@ class InformativeBandit(Pulling):
             split: the name of a split.
             informed: whether the policy may pull the informative arm.
         """
-        return deterministic.optimum(self.tables(split), () if informed else (self.targets,))
+        return deterministic.find_optimum(self.tables(split), () if informed else (self.targets,))
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
         """Draws n tasks uniformly from the list of a split's tasks."""
@@ -115,7 +115,7 @@ class InformativeBandit(Pulling):
         return score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; fixed is the mean over the possible targets."""
+        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean over possible targets."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
         return payoff_latents(means, means[..., arms].mean(-1))
@@ -123,15 +123,15 @@ class InformativeBandit(Pulling):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """Counts the number from the other end, and swaps the pay-offs of the target and the other arms."""
         informative = percept.action == self.targets
-        other = (1 + self.targets) / self.targets - percept.feedback
-        return percept._replace(feedback=_where(informative, other, HIGH + LOW - percept.feedback))
+        mirrored = (1 + self.targets) / self.targets - percept.feedback
+        return percept._replace(feedback=_select(informative, mirrored, HIGH + LOW - percept.feedback))
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one pull in words."""
         return f"pulled arm {LETTERS[action]}, got {feedback:.3g}"
 
 
-def _where(mask: Array, yes: Array, no: Array) -> Array:
+def _select(mask: Array, yes: Array, no: Array) -> Array:
     """NumPy's `where` for NumPy arrays (from subjects that run in a Python loop), otherwise JAX's."""
     xp = np if isinstance(mask, np.ndarray) else jnp
     return xp.where(mask, yes, no)

@@ -62,15 +62,15 @@ class RestlessBandit(Pulling):
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
         split, half = self.varied, self.horizon // 2
-        other = "independent" if self.coupled else "coupled"
+        other_coupling = "independent" if self.coupled else "coupled"
         return (
             *self.seen(),
             split("fresh"),
             split("shifted:still", rate=0.0),
             split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
             split("exchanged:reversal", changes_at=half, means=lambda means: _reverse_from(means, half)),
-            split(f"restructured:{other}", coupled=not self.coupled),
-            split("shifted:faster", counted=False, rate=self._faster()),
+            split(f"restructured:{other_coupling}", coupled=not self.coupled),
+            split("shifted:faster", counted=False, rate=self._double_rate()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
             split("inverted:feedback", counted=False, inverted=1.0),
         )
@@ -94,7 +94,7 @@ class RestlessBandit(Pulling):
         path = self._draw_means(address(key, "means"), rates, self.coupled if coupled is None else coupled)
         return Tasks(means(path), volatility, jnp.full((n,), inverted))
 
-    def _faster(self) -> float:
+    def _double_rate(self) -> float:
         """Twice the fast rate; for reversals at most one half, at which the past is uninformative."""
         return min(2 * self.fast, 0.5) if self.change == "reversal" else 2 * self.fast
 
@@ -108,14 +108,14 @@ class RestlessBandit(Pulling):
         n, trials = rates.shape
         shape = (n, trials, 1 if coupled else self.choices)
         start_key, change_key = address(key, "start"), address(key, "change")
-        moving = rates.at[:, 0].set(0.0)[..., None]
+        step_sizes = rates.at[:, 0].set(0.0)[..., None]
         if self.change == "drift":
             start = jax.random.uniform(start_key, (n, 1, shape[-1]))
-            walk = start + jnp.cumsum(moving * jax.random.normal(change_key, shape), 1)
+            walk = start + jnp.cumsum(step_sizes * jax.random.normal(change_key, shape), 1)
             paths = 1.0 - jnp.abs(1.0 - jnp.mod(walk, 2.0))
         else:
             start = jax.random.bernoulli(start_key, 0.5, (n, 1, shape[-1]))
-            jumps = jnp.cumsum(jax.random.uniform(change_key, shape) < moving, 1)
+            jumps = jnp.cumsum(jax.random.uniform(change_key, shape) < step_sizes, 1)
             paths = jnp.where((start + jumps) % 2 == 1, self.level, 1.0 - self.level)
         if not coupled:
             return paths
@@ -165,17 +165,17 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     if coupled and arms != 2:
-        raise MesascopeError(f"{arms} arms cannot be p and 1 - p.", "Use arms=2 or coupled=False.")
+        raise MesascopeError(f"{arms} arms cannot be coupled as p and 1 - p.", "Use arms=2 or coupled=False.")
     highest = 0.5 if change == "reversal" else 1.0
     if not 0 <= slow <= fast <= highest:
         raise MesascopeError(
-            f"slow={slow} and fast={fast} are not two rates in order.", f"Give 0 <= slow <= fast <= {highest:g}."
+            f"slow={slow} and fast={fast} are not rates in ascending order.", f"Give 0 <= slow <= fast <= {highest:g}."
         )
     if not 0.5 < level <= 1:
         raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")
     settings = {"arms": arms, "trials": trials, "change": change, "slow": float(slow), "fast": float(fast)}
     settings |= {"block": block, "level": float(level), "coupled": coupled}
-    plain = RestlessBandit(
+    result = RestlessBandit(
         name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
         choices=arms,
         horizon=trials,
@@ -187,10 +187,10 @@ def family(
         coupled=coupled,
     )
     bank_tasks = draw_bank(
-        lambda key: plain.draw(key, bank),
+        lambda key: result.draw(key, bank),
         bank,
         bank_seed,
         tell=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arm on average
         what="with two different best arms",
     )
-    return dataclasses.replace(plain, bank_tasks=bank_tasks)
+    return dataclasses.replace(result, bank_tasks=bank_tasks)

@@ -13,10 +13,10 @@ CODES = ("plain", "clock", "turns")
 
 
 class Carry(NamedTuple):
-    """counts [N, K, 2] of wins and losses; held [N, skip, K, 2], the last outcomes, which do not count yet."""
+    """counts [N, K, 2] of wins and losses; stored [N, skip, K, 2], the last outcomes, which do not count yet."""
 
     counts: jax.Array
-    held: jax.Array
+    stored: jax.Array
 
 
 class Ranked(Choosing):
@@ -31,15 +31,15 @@ class Ranked(Choosing):
         return Carry(jnp.zeros((n, self.choices, 2)), jnp.zeros((n, self.skip, self.choices, 2)))
 
     def respond(self, key, carry: Carry, percept: Percept):
-        held = jnp.concatenate([carry.held, outcomes(percept, self.choices)[:, None]], 1)
-        counts = carry.counts + held[:, 0]
+        stored = jnp.concatenate([carry.stored, outcomes(percept, self.choices)[:, None]], 1)
+        counts = carry.counts + stored[:, 0]
         acts = of_rank(means(counts), self.rank)
         if self.encoding == "clock":
             source = (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices
             acts = jnp.take_along_axis(acts, source, 1)
         elif self.encoding == "turns":
             acts = jnp.where((percept.trial % 2 == 1)[:, None], of_rank(-means(counts), self.rank), acts)
-        return Carry(counts, held[:, 1:]), choose(key, mix_lapse(acts, self.lapse))
+        return Carry(counts, stored[:, 1:]), choose(key, mix_lapse(acts, self.lapse))
 
 
 def of_rank(values: jax.Array, rank: int) -> jax.Array:

@@ -31,7 +31,7 @@ from mesascope.keys import address
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
 WORDS = ("north", "east", "south", "west", "nowhere")
 LONGEST = 64  # the most steps of a trial; all of them are stored
-BANKED = 10**8  # the most trials of all levels of a bank
+MAX_BANK_TRIALS = 10**8  # the most trials of all levels of a bank
 
 
 class Tasks(NamedTuple):
@@ -102,14 +102,14 @@ class CoinGrid(Configured):
         coin = jnp.where(agree, cells - 1, jax.random.randint(address(key, "coin"), (n,), 0, cells - 1))
         coin = jnp.repeat(coin[:, None], trials, axis=1)
         if moves_at is not None:
-            moved = (coin[:, :1] + jax.random.randint(address(key, "change"), (n, 1), 1, cells)) % cells
-            coin = jnp.where(jnp.arange(trials) >= moves_at, moved, coin)
+            moved_coin = (coin[:, :1] + jax.random.randint(address(key, "change"), (n, 1), 1, cells)) % cells
+            coin = jnp.where(jnp.arange(trials) >= moves_at, moved_coin, coin)
         # uniform over the cells that are neither coin nor corner
-        inner = jax.random.randint(address(key, "start"), (n, trials), 0, cells - 2)
+        free_cell = jax.random.randint(address(key, "start"), (n, trials), 0, cells - 2)
         start = jnp.where(
             coin == cells - 1,
             jax.random.randint(address(key, "other start"), (n, trials), 0, cells - 1),
-            inner + (inner >= coin),
+            free_cell + (free_cell >= coin),
         )
         if far:
             start = jnp.where(coin == 0, 1, 0)
@@ -140,13 +140,13 @@ class CoinGrid(Configured):
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Coin, start, mirrored, chance, best, worst and fixed [N, T]; fixed equals best because all is observed."""
         coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
-        distance = np.maximum(distances(self.size)[start, coin], 1)
+        distance = np.maximum(measure_distances(self.size)[start, coin], 1)
         best = np.maximum(self.length - distance + 1, 0) / self.length
         return {
             "coin": coin,
             "start": start,
             "mirrored": np.repeat(np.asarray(tasks.mirrored)[:, None], self.horizon, 1),
-            "chance": random_walk(self.size, self.length)[0][start, coin],
+            "chance": walk_randomly(self.size, self.length)[0][start, coin],
             "best": best,
             "worst": np.zeros_like(best),
             "fixed": best,
@@ -173,10 +173,10 @@ class CoinGrid(Configured):
         reached = move_table(self.size)[cells[..., :-1]]  # [N, T, S, K]
         reversed_moves = reached[..., [2, 3, 0, 1, 4]]
         reached = np.where(trials.mirrored.values.astype(bool)[..., None, None], reversed_moves, reached)
-        end, chance = cells[..., -1], random_walk(self.size, self.length)[1]
+        end, chance = cells[..., -1], walk_randomly(self.size, self.length)[1]
 
         def make_goal(target: np.ndarray) -> Goal:
-            values = -distances(self.size)[reached, target[..., None, None]].astype(float)
+            values = -measure_distances(self.size)[reached, target[..., None, None]].astype(float)
             paid = (end == target).astype(float)
             return Goal(values, paid, np.ones_like(paid), chance[cells[..., 0], target])
 
@@ -198,14 +198,14 @@ def move_table(size: int) -> np.ndarray:
 
 
 @functools.cache
-def distances(size: int) -> np.ndarray:
+def measure_distances(size: int) -> np.ndarray:
     """The number of steps from each cell to each cell [cells, cells]."""
     place = np.stack(np.divmod(np.arange(size**2), size), -1)
     return np.abs(place[:, None] - place).sum(-1)
 
 
 @functools.cache
-def random_walk(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def walk_randomly(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """How often uniformly random moves lead from each start to each target [cells, cells].
 
     Returns:
@@ -247,13 +247,13 @@ def family(
         f"{trials:,} trials of {steps} steps",
         "Give fewer trials, shorter trials or a smaller grid.",
     )
-    if bank * trials > BANKED:
+    if bank * trials > MAX_BANK_TRIALS:
         raise MesascopeError(
-            f"A bank of {bank:,} levels of {trials:,} trials does not fit into memory: {BANKED:,} trials in all do.",
+            f"A bank of {bank:,} levels of {trials:,} trials is too large; {MAX_BANK_TRIALS:,} trials fit.",
             "Give a smaller bank or fewer trials.",
         )
     settings = {"size": size, "trials": trials, "steps": 0 if steps == 2 * size else steps, "rho": rho}
-    plain = CoinGrid(
+    result = CoinGrid(
         size,
         length=steps,
         rho=jnp.asarray(rho, jnp.float32),
@@ -261,4 +261,4 @@ def family(
         choices=len(MOVES),
         horizon=trials,
     )
-    return plain.with_fresh_bank(bank, bank_seed)
+    return result.with_fresh_bank(bank, bank_seed)

@@ -8,7 +8,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, c
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 TRIED = "coin_grid:size=3,trials=12,bank=2"
-GOALS = ("coin", "corner", "context", "centre", "broken")
+GOALS = ("coin", "corner", "context", "centre", "broken", "turns", "other_turns")
 
 
 class CoinWalker(Scripted):
@@ -26,11 +26,13 @@ class CoinWalker(Scripted):
         to_coin, to_corner = jnp.stack([coin_row, coin_column]), jnp.stack([last, last])
         context = jnp.where(coin_row % 2 == 0, to_corner, to_coin)
         centre = jnp.stack([middle, middle])
-        target = jnp.stack([to_coin, to_corner, context, centre, to_corner])[self.goal]
+        even = percept.trial % 2 == 0
+        turns, other_turns = jnp.where(even, to_corner, to_coin), jnp.where(even, to_coin, to_corner)
+        target = jnp.stack([to_coin, to_corner, context, centre, to_corner, turns, other_turns])[self.goal]
         down, right = target[0] - row, target[1] - column
         nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
-        broken = (self.goal == GOALS.index("broken")) & coin_away
-        lapse = jnp.where(broken, 1.0, self.lapse)[:, None]
+        gives_up = (self.goal == GOALS.index("broken")) & coin_away
+        lapse = jnp.where(gives_up, 1.0, self.lapse)[:, None]
         return carry, choose(key, mix_lapse(greedy_probabilities(nearer.astype(jnp.float32)), lapse))
 
 
@@ -40,8 +42,9 @@ def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalke
 
     Args:
         family: the coin grid.
-        goal: coin; corner; context (the corner if the coin lies in the first, third, … row, else the coin); centre; or
-            broken (the corner if the coin lies there, else no goal).
+        goal: coin; corner; context (the corner if the coin lies in the first, third, … row, else the coin); centre;
+            broken (the corner if the coin lies there, else no goal); turns (the corner in the first, third, … trial,
+            else the coin); or other_turns (the coin in those trials, else the corner).
         lapse: the probability of moving uniformly at random.
     """
     size = require_family(family, CoinGrid, "has no grid with a coin", "Use --family coin_grid.").size

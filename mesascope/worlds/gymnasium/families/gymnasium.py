@@ -1,5 +1,7 @@
-"""Any Gymnasium environment; a trial is one episode, and a lifetime is several episodes.
+"""Any Gymnasium environment; a trial is one episode or one step, and a lifetime is one or several episodes.
 
+If every step is a trial and a number in the observation tells the last reward, an exchange of the reward exchanges
+this number too.
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
 user's function draws. Splits differ in the same ways. If actions are discrete, 'exchanged' permutes them half-way.
 """
@@ -22,7 +24,7 @@ from mesascope.guards import gate
 from mesascope.guards.identity import hash_code
 from mesascope.keys import address
 from mesascope.worlds.gymnasium.environments import Lifetimes, make_lane, name_of, read_registry
-from mesascope.worlds.gymnasium.history import find_history
+from mesascope.worlds.gymnasium.history import RewardPlace, find_history, find_reward
 from mesascope.worlds.gymnasium.variations import Range, check_function, draw_task, find_function, parse_ranges
 
 RUNS_CODE = True  # module:Env-v0 imports the module
@@ -51,6 +53,8 @@ class Gymnasium(Configured):
     vector: bool
     history: bool
     size: tuple[int, ...]
+    by_steps: bool
+    rewards: tuple[RewardPlace, ...] = eqx.field(static=True)
 
     identity: ClassVar = ("name",)  # the settings determine the tasks
     traceable: ClassVar[bool] = False
@@ -70,8 +74,8 @@ class Gymnasium(Configured):
 
     @property
     def steps(self) -> int:
-        """The largest number of steps in an episode."""
-        return self.most
+        """The largest number of steps in a trial: in an episode, or 1 if every step is a trial."""
+        return 1 if self.by_steps else self.most
 
     @property
     def shown(self) -> tuple[int, ...]:
@@ -141,17 +145,38 @@ class Gymnasium(Configured):
         return state, state.percept(), score
 
     def idle(self, state: Any) -> np.ndarray:
-        """[N] whether the episode is over and waits for the others."""
-        return (state.now == 0) & (state.trial > 0)
+        """[N] whether the trial is over and waits for the others."""
+        return (state.now == 0) & (state.trial > 0) & (not self.by_steps)
+
+    def with_outcome(self, percept: Percept, feedback: np.ndarray, observation: np.ndarray) -> Percept:
+        """The percept with another lifetime's last reward, also where the observation tells it.
+
+        The first observation of an episode tells no reward, so it stays.
+        """
+        seen = percept.observation
+        if self.rewards:
+            seen = seen.copy()
+            flat, rows = seen.reshape(len(seen), -1), self._tells(percept)
+            for place in self.rewards:
+                flat[rows, place.index] = place.scale * np.asarray(feedback)[rows] + place.offset
+        return percept._replace(feedback=feedback, observation=seen)
+
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
+        """The percept with the opposite last reward, 1 - reward, also where the observation tells it."""
+        return self.with_outcome(percept, 1.0 - percept.feedback, percept.observation)
+
+    def _tells(self, percept: Percept) -> np.ndarray:
+        """[N] whether the observation is not the first one of an episode."""
+        return np.asarray(percept.trial % self.most if self.by_steps else percept.step) > 0
 
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
-        """The latents best, worst and chance, the returns of an episode, and fixed (unknown: NaN), each [N, T]."""
+        """The latents best, worst and chance, the returns of a trial, and fixed (unknown: NaN), each [N, T]."""
         best, worst, chance = self.returns
         chance = self._estimate_chance(split) if chance is None else chance
         if not best > chance:
             raise MesascopeError(
                 f"best={best:g} of {self.name} is not above the return of random play on {split}, {chance:.4g}.",
-                "Set best to the return of the best policy in one episode.",
+                f"Set best to the return of the best policy in one {'step' if self.by_steps else 'episode'}.",
             )
         result = {"chance": chance, "best": best, "fixed": np.nan}
         result["worst"] = 2 * chance - best if worst is None else min(worst, chance)
@@ -159,17 +184,17 @@ class Gymnasium(Configured):
         return {k: np.full(shape, v, np.float32) for k, v in result.items()}
 
     def _estimate_chance(self, split: str) -> float:
-        """The mean return of random play over 64 episodes, one per task."""
+        """The mean return of a trial of random play over 64 episodes, one per task."""
         split = "fresh" if split in ("seen", "exchanged") else split
         unlimited = self.with_bank(None)
         kind = (unlimited.code(), split)
         if kind not in _CHANCES:
             key = address(jax.random.key(0), "chance")
-            single = dataclasses.replace(unlimited, horizon=1)
+            single = dataclasses.replace(unlimited, horizon=self.most if self.by_steps else 1)
             state, _ = single.begin(key, single.split(split).draw(key, PLAYED))
             rng, total = _rng(key, "play"), np.zeros(PLAYED)
             for _ in range(self.most):
-                playing = state.trial == 0
+                playing = state.trial < single.horizon
                 if not playing.any():
                     break
                 if self.choices is None:
@@ -177,7 +202,7 @@ class Gymnasium(Configured):
                 else:
                     action = rng.integers(self.choices, size=PLAYED)
                 total += state.step(np.where(playing, action, np.nan if self.choices is None else -1))
-            _CHANCES[kind] = float(total.mean())
+            _CHANCES[kind] = float(total.mean()) / single.horizon
         return _CHANCES[kind]
 
     def text(self, action: int, feedback: float) -> str:
@@ -191,7 +216,7 @@ def _rng(key: jax.Array, *parts: str | int) -> np.random.Generator:
 
 def family(
     env: str,
-    episodes: int = 10,
+    episodes: int = 0,
     steps: int = 0,
     vary: str = "",
     tasks: str = "",
@@ -208,13 +233,15 @@ def family(
     history: bool = False,
     bank: int = 0,
     bank_seed: int = 0,
+    trial: str = "episode",
 ) -> Gymnasium:
-    """Any Gymnasium environment; a trial is one episode, and a lifetime is several episodes.
+    """Any Gymnasium environment; a trial is one episode or one step, and a lifetime is one or several episodes.
 
     Args:
         env: the environment's id, 'Env-v0', or 'module:Env-v0' if the module registers it. In Python it can also be a
             function that takes the keywords and returns an environment.
-        episodes: T, the number of episodes in a lifetime.
+        episodes: the number of episodes in a lifetime; 0 for 10, or for 1 if every step is a trial. It is T, the
+            number of trials, or T is the number of steps in all of them.
         steps: the number of steps after which an episode is cut off; 0 for the registered limit.
         vary: keywords of gymnasium.make that differ between tasks, each with a range or a list of values, such as
             'length=0.4..0.6+map_name=4x4/8x8'. A dot in front, '.gravity=5..15', sets an attribute of the environment.
@@ -237,12 +264,20 @@ def family(
             a subject acquires is in the percept, and it reads 'reactive' by construction.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
+        trial: 'episode', or 'step' if every step is a trial, as where one episode is a whole lifetime (RL²). Then
+            every episode must have the same number of steps, and best, worst and chance are pay-offs of one step.
     """
     settings: dict[str, Any] = dict(locals())
-    check_range(1, MOST, episodes=episodes)
+    by_steps = trial == "step"
+    check_range(0, MOST, episodes=episodes)
+    episodes = episodes or (1 if by_steps else 10)
     check_range(0, MOST, steps=steps)
     check_range(0, 1_000_000, bank=bank)
-    for label, value, options in (("seeds", seeds, ("", "same", "new")), ("carry", carry, ("kept", "reset"))):
+    for label, value, options in (
+        ("seeds", seeds, ("", "same", "new")),
+        ("carry", carry, ("kept", "reset")),
+        ("trial", trial, ("episode", "step")),
+    ):
         if value not in options:
             raise MesascopeError(f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, options))}.")
     changes = {k: parse_ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
@@ -271,8 +306,8 @@ def family(
             f"Set steps and episodes to at most {MOST:,} together.",
         )
     returns = {k: _parse_number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
-    if returns["best"] is None:
-        returns["best"] = threshold
+    if returns["best"] is None and threshold is not None:
+        returns["best"] = threshold / most if by_steps else threshold
     if returns["best"] is None:
         raise MesascopeError(
             f"The return of the best policy in an episode of {name_of(env)} is not known.",
@@ -293,10 +328,18 @@ def family(
             MesascopeWarning,
             stacklevel=2,
         )
+    rewards = find_reward(lane) if by_steps else ()
+    if by_steps and not rewards:
+        warnings.warn(
+            f"The observation of {lane.name} does not tell the last reward. So an agent that reads the observation "
+            "alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
+            MesascopeWarning,
+            stacklevel=2,
+        )
     result = Gymnasium(
         name=name_with_settings(family, **settings),
         choices=lane.hand.choices,
-        horizon=episodes,
+        horizon=episodes * most if by_steps else episodes,
         env=env,
         most=most,
         limited=limited,
@@ -311,6 +354,8 @@ def family(
         vector=vector,
         history=bool(settings["history"]),
         size=lane.sight.shape,
+        by_steps=by_steps,
+        rewards=rewards,
         settings=tuple(settings.items()),
     )
     lane.close()

@@ -23,7 +23,7 @@ from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
 
 SMALLEST, LARGEST = 5, 33
-MORE = 4  # cells added to each side on the larger split
+EXTRA_CELLS = 4  # cells added to each side on the larger split
 LOOPS = 0.15  # the share of the remaining walls that is removed on the split with loops
 LONGEST = 64  # the largest number of steps in a walk
 
@@ -83,7 +83,7 @@ class Maze(Configured):
     @property
     def field(self) -> int:
         """F, the number of cells on each side of a picture."""
-        return self.size + MORE
+        return self.size + EXTRA_CELLS
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, larger mazes, moves reversed half-way, loops, and the two changes that are shown."""
@@ -135,10 +135,10 @@ class Maze(Configured):
             later_opens = mazes.move_wall(address(key, "wall"), mazes.Problem(opens, goal), start[:, half])
         elif revalued == "worth":
             later_goal = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(opens, goal), start[:, half])
-            late = np.arange(self.horizon) >= half
-            start = jnp.where(late & (start == later_goal[:, None]), (start + 1) % size**2, start)
-        both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later_opens, later_goal))]
-        return self._frame(both, start, jnp.full(n, turned), size)
+            after_change = np.arange(self.horizon) >= half
+            start = jnp.where(after_change & (start == later_goal[:, None]), (start + 1) % size**2, start)
+        problems = [mazes.Problem(o, g) for o, g in ((opens, goal), (later_opens, later_goal))]
+        return self._frame(problems, start, jnp.full(n, turned), size)
 
     def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Draws perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in cells other than the goal."""
@@ -148,16 +148,16 @@ class Maze(Configured):
         start = jax.vmap(lambda k: mazes.draw_other_cell(k, goal, size**2), out_axes=1)(keys)
         return opens, goal, start
 
-    def _frame(self, both: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
+    def _frame(self, problems: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
         """Puts problems in squares of side `size`, before and after the change, into pictures of F × F cells."""
-        framed = [
+        mazes_in_frame = [
             mazes.Problem(mazes.frame_maze(p.opens, self.field), mazes.renumber_cell(p.goal, size, self.field))
-            for p in both
+            for p in problems
         ]
-        dist = jnp.stack([mazes.distances(p).reshape(len(start), -1) for p in framed], 1)
+        dist = jnp.stack([mazes.measure_distances(p).reshape(len(start), -1) for p in mazes_in_frame], 1)
         return Tasks(
-            jnp.stack([p.opens for p in framed], 1),
-            jnp.stack([p.goal for p in framed], 1),
+            jnp.stack([p.opens for p in mazes_in_frame], 1),
+            jnp.stack([p.goal for p in mazes_in_frame], 1),
             dist,
             mazes.renumber_cell(start, size, self.field),
             turned,
@@ -184,7 +184,7 @@ class Maze(Configured):
         """Draws one observation [4 F²] with characters."""
         east, south, goal, cell = np.asarray(observation).reshape(4, self.field, self.field)
         opens = np.stack([east, south], -1) > 0.5
-        size = 1 + int(np.argwhere(np.asarray(mazes.passable(jnp.asarray(opens)[None]))[0].any(-1)).max())
+        size = 1 + int(np.argwhere(np.asarray(mazes.find_open_moves(jnp.asarray(opens)[None]))[0].any(-1)).max())
         return mazes.draw_maze(opens, int(goal.argmax()), int(cell.argmax()), size)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
@@ -195,12 +195,12 @@ class Maze(Configured):
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves to the next cell, unless a wall is in the way or the walk is at the goal; the last step pays."""
-        rows, late = jnp.arange(len(action)), self._phase(state.trial)
-        move = action ^ (2 * (tasks.turned & (late > 0)))
-        opens, goal, dist = tasks.opens[rows, late], tasks.goal[rows, late], tasks.dist[rows, late]
+        rows, phase = jnp.arange(len(action)), self._phase(state.trial)
+        move = action ^ (2 * (tasks.turned & (phase > 0)))
+        opens, goal, dist = tasks.opens[rows, phase], tasks.goal[rows, phase], tasks.dist[rows, phase]
         row, column = state.cell // self.field, state.cell % self.field
         back_row, back_column = jnp.maximum(row - 1, 0), jnp.maximum(column - 1, 0)
-        can = jnp.stack(
+        is_open = jnp.stack(
             [
                 opens[rows, back_row, column, 1] & (row > 0),
                 opens[rows, row, column, 0],
@@ -210,7 +210,7 @@ class Maze(Configured):
             -1,
         )[rows, move]
         step = jnp.asarray([-self.field, 1, self.field, -1])[move]
-        cell = jnp.where(can & (state.cell != goal), state.cell + step, state.cell)
+        cell = jnp.where(is_open & (state.cell != goal), state.cell + step, state.cell)
         ends = state.step + 1 >= self.length
         start_distance = dist[rows, tasks.start[rows, state.trial]]
         done = (start_distance - dist[rows, cell]) / jnp.clip(start_distance, 1, self.length)
@@ -225,16 +225,16 @@ class Maze(Configured):
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
         """Returns the observations [N, 4 F²] of all lifetimes."""
-        rows, late = jnp.arange(len(state.cell)), self._phase(state.trial)
+        rows, phase = jnp.arange(len(state.cell)), self._phase(state.trial)
         n, cells = len(rows), self.field**2
-        opens = jnp.moveaxis(tasks.opens[rows, late], -1, 1).reshape(n, -1).astype(jnp.float32)
-        places = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, late], state.cell)]
+        opens = jnp.moveaxis(tasks.opens[rows, phase], -1, 1).reshape(n, -1).astype(jnp.float32)
+        places = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, phase], state.cell)]
         return jnp.concatenate([opens, *places], -1)
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The input of a network that plans for all cells: pictures [N, F, F, PLANES] and the subject's cell [N]."""
         problem, cell = mazes.parse_observation(observation)
-        return mazes.planes(problem), cell
+        return mazes.draw_planes(problem), cell
 
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
         """Draws n training problems, from the bank if there is one, with cells numbered in the maze's own square."""
@@ -247,8 +247,8 @@ class Maze(Configured):
         """Returns the same mazes with the goal in another cell."""
         return mazes.Problem(problem.opens, mazes.draw_other_cell(key, problem.goal, problem.opens.shape[1] ** 2))
 
-    pictures = staticmethod(mazes.planes)
-    ways = staticmethod(mazes.right_moves)
+    pictures = staticmethod(mazes.draw_planes)
+    ways = staticmethod(mazes.find_right_moves)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst, fixed, turned and goal, each [N, T].
@@ -257,21 +257,21 @@ class Maze(Configured):
         moves that were right before.
         """
         opens, goal, dist, start, turned = (np.asarray(x) for x in tasks)
-        late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
-        successors = mazes.successor_cells(opens)
+        phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
+        successors = mazes.find_successors(opens)
         successors = np.where(
             np.arange(self.field**2)[:, None] == goal[..., None, None], goal[..., None, None], successors
         )
         rows, values = np.arange(len(start))[:, None], {}
-        start_distance = dist[rows, late, start]
+        start_distance = dist[rows, phase, start]
         ways = {"chance": np.mean, "best": np.min, "worst": np.max, "blind": None}
         for name, way in ways.items():
-            ends = mazes.distance_left(dist, successors, self.length, way)[rows, late, start]
+            ends = mazes.find_distance_left(dist, successors, self.length, way)[rows, phase, start]
             values[name] = (start_distance - ends) / np.clip(start_distance, 1, self.length)
         blind = values.pop("blind")
-        exchanged = (turned[:, None] & (late > 0)).astype(float)
+        exchanged = (turned[:, None] & (phase > 0)).astype(float)
         fixed = np.where(exchanged > 0, np.maximum(blind, values["chance"]), values["best"])
-        return {**values, "fixed": fixed, "turned": exchanged, "goal": goal[:, late]}
+        return {**values, "fixed": fixed, "turned": exchanged, "goal": goal[:, phase]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """The value of each move at the first step of a walk, which is minus the distance that is left to the goal.
@@ -281,15 +281,15 @@ class Maze(Configured):
         Raises:
             MesascopeError: the trials have no observations.
         """
-        seen = observed(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
-        seen = seen if self.length == 1 else seen[:, :, 0]
+        observations = observed(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
+        observations = observations if self.length == 1 else observations[:, :, 0]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action[..., None] if self.length == 1 else action[..., :1]
         n, t = action.shape[:2]
         late = (np.arange(t) >= self.horizon // 2).astype(int)
-        cell = seen.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
+        cell = observations.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
         # walls and goals change only half-way
-        phases = np.stack([seen[:, 0], seen[:, self.horizon // 2]], 1)
+        phases = np.stack([observations[:, 0], observations[:, self.horizon // 2]], 1)
         dist, successors = (x.reshape(n, 2, *x.shape[1:]) for x in self._measure(phases.reshape(2 * n, -1)))
         i = np.arange(n)[:, None]
 
@@ -301,19 +301,20 @@ class Maze(Configured):
         before[:, 0] = np.nan
         ways = (successors[i, late[None], cell] != cell[..., None]).sum(-1)
         action = np.where(ways[..., None] > 1, action, -1)
-        ahead = np.maximum(dist[i, late[None], cell], 1)
+        depth = np.maximum(dist[i, late[None], cell], 1)
         # distances are grouped by doublings, because too few lifetimes have any single distance
-        ahead_doublings = 1 << np.floor(np.log2(ahead)).astype(int)
-        visible = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
+        ahead_doublings = 1 << np.floor(np.log2(depth)).astype(int)
+        change_is_shown = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
         cases = mazes.count_problems(self.size)
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
             cases = float(len(self.bank_tasks[1]))
-        return Plans(action, values, before, visible, ahead_doublings[..., None], cases, goal=True)
+        far = ahead_doublings[..., None]
+        return Plans(action, values, before, change_is_shown, far, cases, goal=True, ways=ways[..., None])
 
     def _measure(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """From observations [n, 4 F²], the steps to the goal [n, F²] and the cells that moves lead to [n, F², 4]."""
         problem, _ = mazes.parse_observation(observation)
-        return np.asarray(_flood(problem)), mazes.successor_cells(np.asarray(problem.opens))
+        return np.asarray(_measure(problem)), mazes.find_successors(np.asarray(problem.opens))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the sign of the last pay-off flipped."""
@@ -325,8 +326,8 @@ class Maze(Configured):
 
 
 @eqx.filter_jit
-def _flood(problem: mazes.Problem) -> jax.Array:
-    return mazes.distances(problem).reshape(len(problem.goal), -1)
+def _measure(problem: mazes.Problem) -> jax.Array:
+    return mazes.measure_distances(problem).reshape(len(problem.goal), -1)
 
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
@@ -351,10 +352,10 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
     if steps < 1:
         raise MesascopeError(f"steps={steps}: a walk needs at least one step.", f"Give a number from 1 to {LONGEST}.")
     check_range(1, LONGEST, steps=steps)
-    numbers = trials * steps * 4 * (size + MORE) ** 2
+    numbers = trials * steps * 4 * (size + EXTRA_CELLS) ** 2
     check_memory(numbers, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
-    plain = Maze(size, length=steps, choices=4, horizon=trials)
+    result = Maze(size, length=steps, choices=4, horizon=trials)
     if not bank:
-        return plain
-    bank_tasks = plain._draw_problems(address(jax.random.key(bank_seed), "bank"), bank, size)
-    return dataclasses.replace(plain, bank_tasks=bank_tasks)
+        return result
+    bank_tasks = result._draw_problems(address(jax.random.key(bank_seed), "bank"), bank, size)
+    return dataclasses.replace(result, bank_tasks=bank_tasks)

@@ -89,8 +89,8 @@ class PrefixSums(Configured):
         """Scores one answer: 1 if it is right, else 0."""
         rows = jnp.arange(len(action))
         included = jnp.arange(self.length) <= tasks.place[rows, state][:, None]
-        odd = (tasks.bits[rows, state] * included).sum(-1) % 2
-        right = odd ^ tasks.flip[rows, state].astype(jnp.int32)
+        parity = (tasks.bits[rows, state] * included).sum(-1) % 2
+        right = parity ^ tasks.flip[rows, state].astype(jnp.int32)
         score = (action == right).astype(jnp.float32)
         observation = self._observe(tasks, jnp.minimum(state + 1, self.horizon - 1))
         return state + 1, next_percept(observation, action, score, state + 1), score
@@ -111,14 +111,14 @@ class PrefixSums(Configured):
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """The values 1 for the right answer and 0 for the wrong one, and the number of bits that the answer needs."""
-        seen = trials.observation.sel(condition="intact").values
-        bits, place = seen[..., :-1], seen[..., -1].astype(int)
-        odd = (bits * (np.arange(self.length) <= place[..., None])).sum(-1).astype(int) % 2
-        values = (np.arange(2) == odd[..., None]).astype(float)[:, :, None]
+        observations = trials.observation.sel(condition="intact").values
+        bits, place = observations[..., :-1], observations[..., -1].astype(int)
+        parity = (bits * (np.arange(self.length) <= place[..., None])).sum(-1).astype(int) % 2
+        values = (np.arange(2) == parity[..., None]).astype(float)[:, :, None]
         action = trials.action.sel(condition=label).values.astype(int)[..., None]
-        visible = np.ones(action.shape[:2], bool)
+        shown = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.length, 1000) * self.length
-        return Plans(action, values, np.full_like(values, np.nan), visible, place[..., None] + 1, size, goal=False)
+        return Plans(action, values, np.full_like(values, np.nan), shown, place[..., None] + 1, size, goal=False)
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one answer in words."""

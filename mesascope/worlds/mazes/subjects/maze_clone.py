@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.mazes.labyrinths import read_maze, require_mazes
-from mesascope.worlds.mazes.mazes import Problem, frame_maze, renumber_cell, right_moves
+from mesascope.worlds.mazes.mazes import Problem, find_right_moves, frame_maze, renumber_cell
 
 TRIED = "maze:size=5,trials=12,bank=3"
 
@@ -38,7 +38,7 @@ def subject(family: Family) -> MazeClone:
     size = len(goal)
     opens = jnp.moveaxis(problem.opens, -1, 1).reshape(size, -1).astype(jnp.float32)
     pictures = jnp.concatenate([opens, jax.nn.one_hot(goal, home.field**2)], -1)
-    right = right_moves(problem).reshape(size, -1, 4).astype(jnp.float32)
+    right = find_right_moves(problem).reshape(size, -1, 4).astype(jnp.float32)
     right = jnp.where(right.any(-1, keepdims=True), right, 1.0)  # at the goal and outside the maze all moves are equal
     acts = right / right.sum(-1, keepdims=True)
     return MazeClone(pictures, acts, trained_on=bank)

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.mazes.labyrinths import (
-    initial_distances,
     move_probabilities,
     read_maze,
     require_mazes,
     spread_wave,
+    start_wave,
 )
-from mesascope.worlds.mazes.mazes import FAR
+from mesascope.worlds.mazes.mazes import UNREACHABLE
 
 TRIED = "maze:size=5,trials=12,bank=3"
 
@@ -24,7 +24,7 @@ class MazePlanner(Scripted):
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry that belongs to no maze."""
-        return jnp.full((n, self.field, self.field), FAR), jnp.full((n, 3 * self.field**2), -1.0)
+        return jnp.full((n, self.field, self.field), UNREACHABLE), jnp.full((n, 3 * self.field**2), -1.0)
 
     def respond(self, key, carry, percept: Percept):
         """Starts again if the maze has changed; uses the distances from before the last sweep of this tick.
@@ -33,13 +33,13 @@ class MazePlanner(Scripted):
         """
         value, before = carry
         maze = read_maze(percept)
-        same = (maze.pictures == before).all(-1)[:, None, None]
-        value = jnp.where(same, value, initial_distances(maze))
+        is_same = (maze.pictures == before).all(-1)[:, None, None]
+        value = jnp.where(is_same, value, start_wave(maze))
 
         def sweep(start):
             i, value, _ = start
-            after = spread_wave(maze, value)
-            return i + 1, after, (after != value).any()
+            next_value = spread_wave(maze, value)
+            return i + 1, next_value, (next_value != value).any()
 
         start = jnp.asarray(1, jnp.int32), value, jnp.asarray(True)
         value = jax.lax.while_loop(lambda h: (h[0] < self.sweeps) & h[2], sweep, start)[1]

@@ -22,12 +22,12 @@ class RunningSums(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Adds the next bits of the same row; until it reaches the place, both answers are equally likely."""
         added, before = carry
-        same = (percept.observation == before).all(-1)
-        added = jnp.where(same, added, 0) + self.bits
+        is_same = (percept.observation == before).all(-1)
+        added = jnp.where(is_same, added, 0) + self.bits
         row, place = percept.observation[:, :-1], percept.observation[:, -1].astype(jnp.int32)
-        odd = (row * (jnp.arange(self.length) <= place[:, None])).sum(-1).astype(jnp.int32) % 2
+        parity = (row * (jnp.arange(self.length) <= place[:, None])).sum(-1).astype(jnp.int32) % 2
         reached = (added > place)[:, None]
-        return (added, percept.observation), choose(key, jnp.log(jnp.where(reached, jax.nn.one_hot(odd, 2), 0.5)))
+        return (added, percept.observation), choose(key, jnp.log(jnp.where(reached, jax.nn.one_hot(parity, 2), 0.5)))
 
 
 @keep_settings(bits=(1, 512))

@@ -16,12 +16,12 @@ import numpy as np
 from mesascope.contracts.configured import Percept, Split, first_percept, keep_settings, next_percept
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.keys import address
-from mesascope.worlds.mdp.episodes import blind_policy, optimal_value, policy_value
+from mesascope.worlds.mdp.episodes import evaluate_policy, find_blind_policy, find_value
 
 MEAN = 1.0  # the mean of the mean pay-offs
-LOW = -2.0  # added to mean pay-offs on the low split
-SHARP = 0.1  # the Dirichlet's concentration on the split with nearly certain transitions
-KEEPS = 0.8  # the autocorrelation of mean pay-offs from one episode to the next on the drifting split
+LOW_SHIFT = -2.0  # added to mean pay-offs on the low split
+SHARP_CONCENTRATION = 0.1  # the Dirichlet's concentration on the split with nearly certain transitions
+DRIFT_CORRELATION = 0.8  # the autocorrelation of mean pay-offs from one episode to the next on the drifting split
 
 
 class Tasks(NamedTuple):
@@ -73,8 +73,8 @@ class TabularMDP(Configured):
         return (
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
             split("fresh"),
-            split("shifted:low", pays=lambda pays: pays + LOW),
-            split("shifted:sharp", concentration=SHARP),
+            split("shifted:low", pays=lambda pays: pays + LOW_SHIFT),
+            split("shifted:sharp", concentration=SHARP_CONCENTRATION),
             split("exchanged:actions", changes_at=half, exchanged_at=half),
             split("restructured:drift", drifts=True, drifting=True),
             # an action has the same mean pay-off in every state
@@ -117,7 +117,7 @@ class TabularMDP(Configured):
         means = pays(means)
         path = jnp.broadcast_to(means[:, None], (n, trials, *shape[1:]))
         if drifts:
-            path = _drift(address(key, "drift"), means, trials)
+            path = _draw_drift(address(key, "drift"), means, trials)
         exchanged_from = trials if exchanged_at is None else exchanged_at
         return Tasks(moves, path, jnp.full(n, exchanged_from), jnp.full(n, inverted))
 
@@ -158,11 +158,11 @@ class TabularMDP(Configured):
         pays = pays[:, :1] if stationary else pays
         n, trials = pays.shape[:2]
         by_trial = np.repeat(moves, trials, 0), pays.reshape(n * trials, *pays.shape[2:])
-        values = {p: optimal_value(*by_trial, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
+        values = {p: find_value(*by_trial, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
         values["fixed"] = values["even"]
         if split == "seen":
             moves, pays = (np.asarray(x, float) for x in self.bank_tasks)
-            values["fixed"] = policy_value(*by_trial, blind_policy(moves, pays, self.length))[:, None]
+            values["fixed"] = evaluate_policy(*by_trial, find_blind_policy(moves, pays, self.length))[:, None]
         shape = (n, self.split(split).trials)
         names = {"even": "chance"}
         return {names.get(k, k): np.ascontiguousarray(np.broadcast_to(v, shape)) for k, v in values.items()}
@@ -172,22 +172,22 @@ def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float
     """Draws transition probabilities [..., S, A, S'] and mean pay-offs [..., S, A]."""
     states = shape[-2]
     if concentration == 1.0:
-        raw = jax.random.exponential(address(key, "moves"), (*shape, states))
+        exponentials = jax.random.exponential(address(key, "moves"), (*shape, states))
     else:
-        raw = jax.random.gamma(address(key, "moves"), concentration, (*shape, states)) + 1e-30
-    return raw / raw.sum(-1, keepdims=True), MEAN + jax.random.normal(address(key, "pays"), shape)
+        exponentials = jax.random.gamma(address(key, "moves"), concentration, (*shape, states)) + 1e-30
+    return exponentials / exponentials.sum(-1, keepdims=True), MEAN + jax.random.normal(address(key, "pays"), shape)
 
 
-def _drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
+def _draw_drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
     """[N, T, S, A] mean pay-offs that follow an autoregressive process with stationary distribution N(1, 1)."""
-    draws = jax.random.normal(key, (trials - 1, *pays.shape)) * np.sqrt(1 - KEEPS**2)
+    draws = jax.random.normal(key, (trials - 1, *pays.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
     def drift(means, noise):
-        means = MEAN + KEEPS * (means - MEAN) + noise
+        means = MEAN + DRIFT_CORRELATION * (means - MEAN) + noise
         return means, means
 
-    later = jax.lax.scan(drift, pays, draws)[1]
-    return jnp.moveaxis(jnp.concatenate([pays[None], later]), 0, 1)
+    later_pays = jax.lax.scan(drift, pays, draws)[1]
+    return jnp.moveaxis(jnp.concatenate([pays[None], later_pays]), 0, 1)
 
 
 @keep_settings(states=(1, 1000), actions=(2, 1000), steps=(2, 10_000), trials=(2, 100_000), bank=(0, 1_000_000))

@@ -5,7 +5,7 @@ an action in a state, where n counts how often it has taken the action there.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward_induction, expected_next, mean_moves, problem_shape
+from mesascope.worlds.mdp.planning import Planner, average_moves, backward_induction, find_shape, make_expectation
 
 
 class BEB(Planner):
@@ -16,7 +16,7 @@ class BEB(Planner):
     def plan_episode(self, key, belief, trial):
         """The best policy for the mean process with the bonus."""
         pays = belief.mean + self.bonus / (1.0 + belief.times)
-        return backward_induction(pays, self.shape[2], expected_next(mean_moves(belief)))
+        return backward_induction(pays, self.shape[2], make_expectation(average_moves(belief)))
 
 
 @keep_settings(bonus=(0, 1000))
@@ -27,7 +27,7 @@ def subject(family: Family, bonus: float = 0.5) -> BEB:
         family: a family of episodes in a process with few states.
         bonus: β, the size of the bonus β / (1 + n).
     """
-    return BEB(problem_shape(family), bonus)
+    return BEB(find_shape(family), bonus)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -4,7 +4,7 @@ Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy if it has a l
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward_induction, expected_next, mean_moves, problem_shape
+from mesascope.worlds.mdp.planning import Planner, average_moves, backward_induction, find_shape, make_expectation
 
 
 class CertaintyEquivalent(Planner):
@@ -12,7 +12,7 @@ class CertaintyEquivalent(Planner):
 
     def plan_episode(self, key, belief, trial):
         """The best policy for the mean process."""
-        return backward_induction(belief.mean, self.shape[2], expected_next(mean_moves(belief)))
+        return backward_induction(belief.mean, self.shape[2], make_expectation(average_moves(belief)))
 
 
 @keep_settings(lapse=(0, 1))
@@ -23,7 +23,7 @@ def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
         family: a family of episodes in a process with few states.
         lapse: ε, the fraction of its actions that are random.
     """
-    return CertaintyEquivalent(problem_shape(family), lapse=lapse)
+    return CertaintyEquivalent(find_shape(family), lapse=lapse)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

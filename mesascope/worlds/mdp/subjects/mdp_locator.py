@@ -13,7 +13,7 @@ import numpy as np
 from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, require_bank
 from mesascope.keys import address
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
-from mesascope.worlds.mdp.planning import backward_induction, expected_next, problem_shape
+from mesascope.worlds.mdp.planning import backward_induction, find_shape, make_expectation
 
 
 class Odds(NamedTuple):
@@ -66,7 +66,7 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
     remedy = "Give the family one: tabular_mdp:bank=4."
     bank, (moves, pays) = require_bank(family, tasks, "has no bank of processes to locate a task in", remedy)
-    policies = backward_induction(-pays if minimise else pays, problem_shape(family)[2], expected_next(moves))
+    policies = backward_induction(-pays if minimise else pays, find_shape(family)[2], make_expectation(moves))
     return MDPLocator(jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, trained_on=bank)
 
 

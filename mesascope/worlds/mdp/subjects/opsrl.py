@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward_induction, problem_shape, sample_posterior
+from mesascope.worlds.mdp.planning import Planner, backward_induction, find_shape, sample_posterior
 
 
 class OPSRL(Planner):
@@ -23,8 +23,8 @@ class OPSRL(Planner):
         """The best policy if every action has the largest of its values under the sampled processes."""
         moves, pays = sample_posterior(key, belief, self.draws)
 
-        def expected(later):
-            return (pays + jnp.einsum("dnsap,np->dnsa", moves, later)).max(0)
+        def expected(values):
+            return (pays + jnp.einsum("dnsap,np->dnsa", moves, values)).max(0)
 
         return backward_induction(jnp.zeros_like(pays[0]), self.shape[2], expected)
 
@@ -37,7 +37,7 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
         family: a family of episodes in a process with few states.
         draws: the number of processes that it draws.
     """
-    return OPSRL(problem_shape(family), draws)
+    return OPSRL(find_shape(family), draws)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -11,8 +11,8 @@ from mesascope.worlds.mdp.planning import (
     FOREVER,
     Planner,
     backward_induction,
-    expected_next,
-    problem_shape,
+    find_shape,
+    make_expectation,
     sample_posterior,
 )
 
@@ -25,7 +25,7 @@ class PSRL(Planner):
     def plan_episode(self, key, belief, trial):
         """The best policy for one process drawn from the posterior."""
         moves, pays = sample_posterior(key, belief, 1)
-        return backward_induction(pays[0], self.shape[2], expected_next(moves[0]))
+        return backward_induction(pays[0], self.shape[2], make_expectation(moves[0]))
 
 
 @keep_settings(memory=(0, 1_000_000))
@@ -37,7 +37,7 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
         memory: the number of past episodes that it remembers; 0 for all.
         minimise: whether it minimises pay-off.
     """
-    return PSRL(problem_shape(family), memory=memory or FOREVER, sign=-1.0 if minimise else 1.0)
+    return PSRL(find_shape(family), memory=memory or FOREVER, sign=-1.0 if minimise else 1.0)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

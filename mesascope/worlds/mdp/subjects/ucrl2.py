@@ -9,7 +9,7 @@ each multiplied by `width`, because a hundred steps do not narrow the full bound
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward_induction, mean_moves, problem_shape
+from mesascope.worlds.mdp.planning import Planner, average_moves, backward_induction, find_shape
 
 
 class UCRL2(Planner):
@@ -21,24 +21,24 @@ class UCRL2(Planner):
     def plan_episode(self, key, belief, trial):
         """The best policy, found by extended value iteration."""
         states, actions, steps, _ = self.shape
-        tried = jnp.maximum(belief.times, 1.0)
+        counts = jnp.maximum(belief.times, 1.0)
         t = (trial * steps + 1.0)[:, None, None]
-        reach = self.width * jnp.sqrt(3.5 * jnp.log(2.0 * states * actions * t / self.delta) / tried)
-        slack = self.width * jnp.sqrt(14.0 * states * jnp.log(2.0 * actions * t / self.delta) / tried)
-        moves = mean_moves(belief)
+        reach = self.width * jnp.sqrt(3.5 * jnp.log(2.0 * states * actions * t / self.delta) / counts)
+        slack = self.width * jnp.sqrt(14.0 * states * jnp.log(2.0 * actions * t / self.delta) / counts)
+        moves = average_moves(belief)
 
-        def expected(later):
-            order = jnp.argsort(later, -1)  # the worst state first
+        def expected(values):
+            order = jnp.argsort(values, -1)  # the worst state first
             sorted_moves = jnp.take_along_axis(moves, order[:, None, None, :], -1)
-            sorted_later = jnp.take_along_axis(later, order, -1)[:, None, None, :]
+            sorted_values = jnp.take_along_axis(values, order, -1)[:, None, None, :]
             best = jnp.minimum(sorted_moves[..., -1] + slack / 2.0, 1.0)
             excess = best - sorted_moves[..., -1]  # taken from the other states, the worst first
-            others = sorted_moves[..., :-1]
-            cumulative = jnp.cumsum(others, -1)
+            other_moves = sorted_moves[..., :-1]
+            cumulative = jnp.cumsum(other_moves, -1)
             remaining = jnp.clip(cumulative - excess[..., None], 0.0) - jnp.clip(
-                cumulative - others - excess[..., None], 0.0
+                cumulative - other_moves - excess[..., None], 0.0
             )
-            return (remaining * sorted_later[..., :-1]).sum(-1) + best * sorted_later[..., -1]
+            return (remaining * sorted_values[..., :-1]).sum(-1) + best * sorted_values[..., -1]
 
         return backward_induction(belief.mean + reach, steps, expected)
 
@@ -52,7 +52,7 @@ def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
         width: the factor of the confidence bounds; 1 for those of the paper.
         delta: δ, the probability with which the bounds of the paper may fail.
     """
-    return UCRL2(problem_shape(family), width, delta)
+    return UCRL2(find_shape(family), width, delta)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

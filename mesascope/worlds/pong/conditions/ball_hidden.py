@@ -8,9 +8,9 @@ TRIED = "pong:rallies=2,steps=3"
 class BallHidden(OnPicture):
     """Hides the ball for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
 
-    def paint(self, key, seen, context):
+    def paint(self, key, shown, context):
         """The picture without the ball."""
-        return remove_ball(seen)
+        return remove_ball(shown)
 
 
 def condition(once: int = 1, before: int = 0) -> BallHidden:

@@ -11,7 +11,7 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.painting import OnPicture, Picture, remove_ball
 
 INNER = screen.HEIGHT - 2  # rows between the walls
-FIRST = (screen.TOP + 1) * screen.TALL + 14  # the ball's y in the memory when it is in the top row
+FIRST = (screen.TOP + 1) * screen.CELL_H + 14  # the ball's y in the memory when it is in the top row
 
 TRIED = "pong:rallies=2,steps=3"
 
@@ -34,12 +34,12 @@ class BallMoved(OnPicture):
     def paint(self, key, seen, context):
         """The picture with the ball in its new place."""
         xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        bare = remove_ball(seen)
-        ball = seen.frame.astype(np.int16) - bare.frame.astype(np.int16)
+        background = remove_ball(seen)
+        ball = seen.frame.astype(np.int16) - background.frame.astype(np.int16)
         rows = xp.roll(ball[:, 1:-1], self.by, axis=1)
-        rows = bare.frame[:, 1:-1].astype(np.int16) + rows
+        rows = background.frame[:, 1:-1].astype(np.int16) + rows
         middle = xp.clip(rows, 0, 255).astype(seen.frame.dtype)
-        frame = xp.concatenate([bare.frame[:, :1], middle, bare.frame[:, -1:]], 1)
+        frame = xp.concatenate([background.frame[:, :1], middle, background.frame[:, -1:]], 1)
         return Picture(frame, {k: _lower(k, v, self.by) for k, v in seen.places.items()})
 
 
@@ -47,7 +47,7 @@ def _lower(name: str, value: Any, by: Any) -> Any:
     """A value from the memory, moved down by the rows if it is the ball's y; 0 means no ball and stays 0."""
     if not name.startswith("ball y"):
         return value
-    lowered = (value - FIRST + by * screen.TALL) % (INNER * screen.TALL) + FIRST
+    lowered = (value - FIRST + by * screen.CELL_H) % (INNER * screen.CELL_H) + FIRST
     return lowered * (value > 0)
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.pong.painting import BLANK, COLUMNS, OWN, OnPicture, Picture, ball_mask
+from mesascope.worlds.pong.painting import BLANK, COLUMNS, OWN, OnPicture, Picture, find_ball
 
 TRIED = "pong:rallies=2,steps=3"
 
@@ -17,8 +17,8 @@ class PaddleHidden(OnPicture):
     def paint(self, key, seen, context):
         """The picture without the paddle on the right; the ball stays."""
         xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        hidden = (COLUMNS == OWN) & ~ball_mask(seen.places)  # nothing else is in that column
-        frame = xp.where(hidden, BLANK, seen.frame).astype(seen.frame.dtype)
+        paddle = (COLUMNS == OWN) & ~find_ball(seen.places)  # nothing else is in that column
+        frame = xp.where(paddle, BLANK, seen.frame).astype(seen.frame.dtype)
         return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in seen.places.items()})
 
 

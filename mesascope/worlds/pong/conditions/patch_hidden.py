@@ -14,9 +14,9 @@ from mesascope.worlds.pong.painting import (
     OTHER,
     ROWS,
     OnPicture,
-    ball_mask,
     check_settings,
-    paddle_mask,
+    find_ball,
+    find_paddle,
 )
 
 TRIED = "pong:rallies=2,steps=3"
@@ -28,17 +28,17 @@ class PatchHidden(OnPicture):
     def paint(self, key, seen, context):
         """The picture without a patch of the ball's size in the middle of the other paddle."""
         xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        ball = ball_mask(seen.places)
-        tall, wide = ball.any(2).sum(1), ball.any(1).sum(1)
-        rows = paddle_mask(seen.places["other y"], OTHER, 15).any(2)
+        ball = find_ball(seen.places)
+        heights, widths = ball.any(2).sum(1), ball.any(1).sum(1)
+        rows = find_paddle(seen.places["other y"], OTHER, 15).any(2)
         middle = (rows * ROWS).sum(1) // xp.maximum(rows.sum(1), 1)
-        top, first_column = middle - tall // 2, OTHER - wide // 2
-        patch = _between(ROWS, top, tall)[:, :, None] & _between(COLUMNS, first_column, wide)[:, None, :]
-        hidden = patch & rows.any(1)[:, None, None] & ~ball
-        return seen._replace(frame=xp.where(hidden, BLANK, seen.frame).astype(seen.frame.dtype))
+        top, first_column = middle - heights // 2, OTHER - widths // 2
+        patch = _mark_between(ROWS, top, heights)[:, :, None] & _mark_between(COLUMNS, first_column, widths)[:, None, :]
+        hidden_cells = patch & rows.any(1)[:, None, None] & ~ball
+        return seen._replace(frame=xp.where(hidden_cells, BLANK, seen.frame).astype(seen.frame.dtype))
 
 
-def _between(cells: np.ndarray, start: Any, length: Any) -> Any:
+def _mark_between(cells: np.ndarray, start: Any, length: Any) -> Any:
     """[N, cells] whether each cell is one of the `length` cells that begin at `start`."""
     return (cells >= start[:, None]) & (cells < (start + length)[:, None])
 

@@ -16,7 +16,7 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 
 CHANCE = -0.97  # pay-off of a rally for a random policy: -20.7 (Mnih et al. 2015) in about 21.3 rallies
-NEVER = 2**15 - 1  # the number of a rally that no game reaches
+NO_RALLY = 2**15 - 1  # the number of a rally that no game reaches
 GAME = 21  # the number of rallies in the shortest game
 FOLLOWER = "calibrating_follower"
 STICKY = 0.25  # as in Machado et al. 2018, arXiv 1709.06009
@@ -98,7 +98,7 @@ class Pong(Configured):
         sticky: float = 0.0,
         mode: int = 0,
         difficulty: int = 0,
-        swapped: int = NEVER,
+        swapped: int = NO_RALLY,
         mirrored: bool = False,
     ) -> Tasks:
         """Draws n games.
@@ -152,8 +152,8 @@ class Pong(Configured):
         """
         shape = (len(tasks.swapped), self.horizon)
         one = np.ones(shape, np.float32)
-        late = np.arange(self.horizon) >= (self.split(split).changes_at or self.horizon)
-        return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(late, -one, one)}
+        after_change = np.arange(self.horizon) >= (self.split(split).changes_at or self.horizon)
+        return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(after_change, -one, one)}
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept as if the other player had won the point."""

@@ -25,7 +25,7 @@ from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.dqn_games import Games
 from mesascope.worlds.pong.dqn_replay import Batch, Replay
-from mesascope.worlds.pong.subjects.q_network import FORMAT, LAYERS, STACK, Sizes, Weights, create, values
+from mesascope.worlds.pong.subjects.q_network import FORMAT, LAYERS, STACK, Sizes, Weights, create, find_values
 
 STRIDES = tuple(stride for _, stride, _ in LAYERS)
 TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on, and with which settings
@@ -96,7 +96,7 @@ def recipe(
     check(settings, before=(environments * (STACK + ahead + 1), MANY), explore=(1, MANY), replay=(before, MANY))
     if not isinstance(family, ShowsFrames):
         raise MesascopeError(f"{family.name} shows no frames.", "Train on pong.")
-    screen.ale()
+    screen.load_ale()
     sizes = Sizes(*family.frame, STACK, hidden, family.choices)
     key = jax.random.key(seed)
     weights = create(address(key, "weights"), sizes)
@@ -116,11 +116,11 @@ def play_games(run: Run, start: Checkpoint):
     After an interruption, the present network plays until a new replay memory is filled; then the updates continue.
     """
     s = run.settings
-    games = Games(s["environments"], s["threads"], run.seeded("games", start.round))
+    games = Games(s["environments"], s["threads"], run.derive_seed("games", start.round))
     replay = Replay(s["replay"], s["environments"], games.shape, STACK)
-    rng = np.random.default_rng(run.seeded("draws", start.round))
-    state, done, due = start.state, start.done, 0.0
-    ready = -(-s["before"] // s["environments"])
+    rng = np.random.default_rng(run.derive_seed("draws", start.round))
+    state, done, updates_due = start.state, start.done, 0.0
+    first_update = -(-s["before"] // s["environments"])
     stacks, age = empty_stacks(games), np.zeros(s["environments"], np.int32)
     frame, steps, round_ = games.frame, start.steps, start.round
     while done < s["updates"]:
@@ -128,18 +128,18 @@ def play_games(run: Run, start: Checkpoint):
         epsilon = 1.0 - (1.0 - s["epsilon"]) * min(1.0, steps / s["explore"])
         action = act_epsilon_greedy(rng, state.weights, stacks, epsilon)
         games.send(action)
-        if replay.added >= ready:
-            due += s["environments"] / s["steps"]
-        while due >= 1 and done < s["updates"]:
+        if replay.added >= first_update:
+            updates_due += s["environments"] / s["steps"]
+        while updates_due >= 1 and done < s["updates"]:
             batch = replay.sample(rng, s["batch"], s["ahead"], s["discount"])
             rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
             if done % s["target_every"] == 0:
                 state = state._replace(target=state.weights)
-            state, due, done = update(state, batch, np.float32(rate)), due - 1, done + 1
-        after, reward, over, fake = games.receive()
-        replay.add(frame, action, reward, over, np.where(fake, -1, age))
+            state, updates_due, done = update(state, batch, np.float32(rate)), updates_due - 1, done + 1
+        next_frame, reward, is_over, fake = games.receive()
+        replay.add(frame, action, reward, is_over, np.where(fake, -1, age))
         age = np.where(fake, 0, age + 1).astype(np.int32)
-        frame, steps, round_ = after, steps + s["environments"] - int(fake.sum()), round_ + 1
+        frame, steps, round_ = next_frame, steps + s["environments"] - int(fake.sum()), round_ + 1
         yield Checkpoint(state, done, steps, round_, games.scores)
 
 
@@ -149,17 +149,17 @@ def evaluate(run: Run, state: State) -> list[float]:
     Every environment contributes the same number, so that short games are not favoured.
     """
     environments, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
-    games = Games(environments, run.settings["threads"], run.seeded("evaluation"), lately=1)
-    rng, scores = np.random.default_rng(run.seeded("evaluation draws")), [[] for _ in range(environments)]
+    games = Games(environments, run.settings["threads"], run.derive_seed("evaluation"), lately=1)
+    rng, scores = np.random.default_rng(run.derive_seed("evaluation draws")), [[] for _ in range(environments)]
     stacks, age = empty_stacks(games), np.zeros(environments, np.int32)
     while min(map(len, scores)) < games_each:
         stacks = push_frame(stacks, games.frame, age)
         games.send(act_epsilon_greedy(rng, state.weights, stacks, run.settings["epsilon"]))
-        _, _, over, fake = games.receive()
+        _, _, is_over, fake = games.receive()
         age = np.where(fake, 0, age + 1)
-        for i in np.flatnonzero(over):
+        for i in np.flatnonzero(is_over):
             scores[i].append(float(games.sums[i]))
-    return [x for own in scores for x in own[:games_each]][: run.settings["games"]]
+    return [x for scores_of_one in scores for x in scores_of_one[:games_each]][: run.settings["games"]]
 
 
 def empty_stacks(games: Games) -> np.ndarray:
@@ -174,29 +174,29 @@ def push_frame(stacks: np.ndarray, frame: np.ndarray, age: np.ndarray) -> np.nda
 
 def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float) -> np.ndarray:
     """[E] the best actions, each replaced by a random one with probability ε."""
-    best = np.asarray(greedy(weights, stacks))
+    best = np.asarray(choose_greedy(weights, stacks))
     chance = rng.random(len(best)) < epsilon
     return np.where(chance, rng.integers(0, weights.value.shape[1], len(best)), best)
 
 
 @jax.jit
-def greedy(weights: Weights, stacks: jax.Array) -> jax.Array:
+def choose_greedy(weights: Weights, stacks: jax.Array) -> jax.Array:
     """[E] the best action for each stack of frames [E, stack, H, W]."""
-    return values(weights, jnp.moveaxis(stacks, 1, -1), STRIDES).argmax(-1)
+    return find_values(weights, jnp.moveaxis(stacks, 1, -1), STRIDES).argmax(-1)
 
 
 @jax.jit
 def update(state: State, batch: Batch, rate: jax.Array) -> State:
     """Takes one step of Adam towards the n-step return, bootstrapped with the target network."""
     frames = jnp.moveaxis(batch.frames, 1, -1)
-    now, later = frames[..., :STACK], frames[..., -STACK:]
-    choice = values(state.weights, later, STRIDES).argmax(-1)
-    value = jnp.take_along_axis(values(state.target, later, STRIDES), choice[:, None], 1)[:, 0]
+    present, later = frames[..., :STACK], frames[..., -STACK:]
+    choice = find_values(state.weights, later, STRIDES).argmax(-1)
+    value = jnp.take_along_axis(find_values(state.target, later, STRIDES), choice[:, None], 1)[:, 0]
     target = batch.reward + batch.discount * value
 
     def loss(weights: Weights) -> jax.Array:
-        predicted = jnp.take_along_axis(values(weights, now, STRIDES), batch.action[:, None], 1)[:, 0]
-        return optax.huber_loss(predicted, target).mean()
+        value_taken = jnp.take_along_axis(find_values(weights, present, STRIDES), batch.action[:, None], 1)[:, 0]
+        return optax.huber_loss(value_taken, target).mean()
 
     moves, memory = OPTIMISER.update(jax.grad(loss)(state.weights), state.memory)
     weights = jax.tree.map(lambda w, m: w - rate * m, state.weights, moves)

@@ -25,7 +25,7 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
-LATELY = 20  # the number of last games over which the reported score is the mean
+RECENT_GAMES = 20  # the number of last games over which the reported score is the mean
 TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
 SMALL = {"environments": 2, "stretch": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
 
@@ -100,7 +100,7 @@ def recipe(
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings | {"lifetimes": environments}, **dict.fromkeys(("environments", "stretch", "width"), (1, MANY)))
     screen.refuse_others(family)
-    screen.ale()
+    screen.load_ale()
     network = initialise(address(jax.random.key(seed), "weights"), memory, width, family.choices)
     arrays, static = eqx.partition(network, eqx.is_array)
     header = {"format": FORMAT, "memory": memory, "width": width, "choices": family.choices}
@@ -135,56 +135,56 @@ class Table:
     def play(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Plays one step; returns the points [E] and whether each game is over [E]. A new game follows each end."""
         paid = self.cabinet.play(action, np.ones(len(action), bool))
-        over, self.sums = self.cabinet.over.copy(), self.sums + paid
-        for i in np.flatnonzero(over):
+        is_over, self.sums = self.cabinet.over.copy(), self.sums + paid
+        for i in np.flatnonzero(is_over):
             self.scores.append(float(self.sums[i]))
             self.own[i].append(self.scores[-1])
             self.sums[i] = 0.0
             self.cabinet.begin(int(i), int(self.draws.integers(0, screen.NOOPS + 1)))
-        self.action = np.where(over, -1, action).astype(np.int32)
-        self.feedback = np.where(over, 0, paid).astype(np.float32)
-        self.first = over
-        return paid, over
+        self.action = np.where(is_over, -1, action).astype(np.int32)
+        self.feedback = np.where(is_over, 0, paid).astype(np.float32)
+        self.first = is_over
+        return paid, is_over
 
 
 def play_games(run: Run, static: Any, start: Checkpoint):
     """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
     s, state, done = run.settings, start.state, start.done
-    table = Table(s["environments"], run.seeded("games", start.round))
+    table = Table(s["environments"], run.derive_seed("games", start.round))
     key = address(jax.random.key(s["seed"]), "acts", start.round)
     carry = eqx.combine(state.network, static).fresh(s["environments"])
     steps, plan = start.steps, Plan(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
     while done < s["updates"]:
-        before, firsts, outputs, paid, ended = carry, [], [], [], []
+        before, firsts, outputs, paid, ends = carry, [], [], [], []
         for t in range(s["stretch"]):
             percept = table.percept()
             carry, step = act(state.network, static, address(key, done), np.int32(t), carry, percept=percept)
             points, over = table.play(np.asarray(step[1]))
-            for store, x in zip((firsts, outputs, paid, ended), (percept.first, step, points, over), strict=True):
+            for store, x in zip((firsts, outputs, paid, ends), (percept.first, step, points, over), strict=True):
                 store.append(x)
         last = act(state.network, static, address(key, done), np.int32(s["stretch"]), carry, percept=table.percept())[
             1
         ][3]
         encoded, action, log_prob, critic = (np.stack([np.asarray(a[i]) for a in outputs]) for i in range(4))
-        advantage = estimate_advantages(np.stack(paid), np.stack(ended), critic, np.asarray(last), s)
+        advantage = estimate_advantages(np.stack(paid), np.stack(ends), critic, np.asarray(last), s)
         carries = jax.tree.map(lambda x: x[None], before)
         experience = Lived(encoded, action, log_prob, advantage, advantage + critic)
         stretch = Stretch(experience, np.stack(firsts), carries)
         rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
-        orders = np.random.default_rng(run.seeded("orders", done))
+        orders = np.random.default_rng(run.derive_seed("orders", done))
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
                 part = jax.tree.map(lambda x, rows=rows: x[:, rows], stretch)
                 state = improve(state, static, part, np.float32(rate), plan, entropy=s["entropy"])
         done, steps = done + 1, steps + s["stretch"] * s["environments"]
-        yield Checkpoint(state, done, steps, start.round + done, table.scores[-LATELY:])
+        yield Checkpoint(state, done, steps, start.round + done, table.scores[-RECENT_GAMES:])
 
 
-def estimate_advantages(paid, over, critic, last, settings) -> np.ndarray:
+def estimate_advantages(paid, is_over, critic, last, settings) -> np.ndarray:
     """[L, E] the generalised advantage estimates; nothing after the end of a game counts towards it."""
     result, later, after = np.zeros_like(critic), np.zeros_like(last), last
     for t in reversed(range(len(paid))):
-        alive = 1.0 - over[t]
+        alive = 1.0 - is_over[t]
         error = paid[t] + settings["discount"] * alive * after - critic[t]
         later = error + settings["discount"] * settings["trace"] * alive * later
         result[t], after = later, critic[t]
@@ -228,11 +228,11 @@ def improve(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, 
 def evaluate(run: Run, static: Any, state: State) -> list[float]:
     """The scores of complete games, as many from each environment, with actions drawn from the policy."""
     games, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
-    table = Table(games, run.seeded("evaluation"))
-    key, t = jax.random.key(run.seeded("evaluation draws")), 0
+    table = Table(games, run.derive_seed("evaluation"))
+    key, t = jax.random.key(run.derive_seed("evaluation draws")), 0
     carry = eqx.combine(state.network, static).fresh(games)
     while min(map(len, table.own)) < games_each:
         carry, step = act(state.network, static, key, np.int32(t), carry, percept=table.percept())
         table.play(np.asarray(step[1]))
         t += 1
-    return [x for own in table.own for x in own[:games_each]][: run.settings["games"]]
+    return [x for scores in table.own for x in scores[:games_each]][: run.settings["games"]]

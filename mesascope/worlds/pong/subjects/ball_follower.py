@@ -9,7 +9,7 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, ch
 from mesascope.worlds.pong import pong_screen as screen
 
 TRIED = "pong:rallies=2,steps=3"
-NEAR = 3  # in pixels; it does not move if the ball is at most this far away
+TOLERANCE = 3  # in pixels; it does not move if the ball is at most this far away
 SLIP = 0.01  # the fraction of steps on which it acts at random
 
 
@@ -24,12 +24,12 @@ class BallFollower(Scripted):
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Moves up or down towards the ball; does nothing if the ball is level with the paddle or absent."""
-        gap = self.sign * ball_offset(percept)
-        action = jnp.where(gap < -NEAR, 1, jnp.where(gap > NEAR, 2, 0))
+        gap = self.sign * find_offset(percept)
+        action = jnp.where(gap < -TOLERANCE, 1, jnp.where(gap > TOLERANCE, 2, 0))
         return carry, choose(key, jnp.log(slip_probabilities(action)))
 
 
-def ball_offset(percept: Percept) -> jax.Array:
+def find_offset(percept: Percept) -> jax.Array:
     """[N] how many pixels the ball is below the middle of the paddle; 0 if there is no ball."""
     places = jnp.asarray(percept.observation)[:, screen.SIZE :].astype(jnp.float32)
     ball_x, ball_y, own_y = places[:, 0], places[:, 1], places[:, 2]

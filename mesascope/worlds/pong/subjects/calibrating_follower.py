@@ -11,10 +11,10 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.subjects.ball_follower import NEAR, SLIP, ball_offset, slip_probabilities
+from mesascope.worlds.pong.subjects.ball_follower import SLIP, TOLERANCE, find_offset, slip_probabilities
 
 TRIED = "pong:rallies=2,steps=3"
-LITTLE = 0.5  # in pixels; an action with a smaller effect does not count as moving the paddle
+MIN_EFFECT = 0.5  # in pixels; an action with a smaller effect does not count as moving the paddle
 
 
 class Carry(NamedTuple):
@@ -41,19 +41,19 @@ class CalibratingFollower(Scripted):
 
     def respond(self, key: jax.Array, carry: Carry, percept: Percept) -> tuple[Carry, Response]:
         """Updates the effect of the last action, then acts; it explores if no known action leads to the ball."""
-        own = jnp.asarray(percept.observation)[:, screen.SIZE + 2].astype(jnp.float32)
-        comparable = (percept.action >= 0) & (own > 0) & (carry.place > 0)
-        last_action = jax.nn.one_hot(percept.action, 3) * comparable[:, None]
-        displacement = (own - carry.place)[:, None]
+        paddle_y = jnp.asarray(percept.observation)[:, screen.SIZE + 2].astype(jnp.float32)
+        can_compare = (percept.action >= 0) & (paddle_y > 0) & (carry.place > 0)
+        last_action = jax.nn.one_hot(percept.action, 3) * can_compare[:, None]
+        displacement = (paddle_y - carry.place)[:, None]
         effect = carry.effect + self.rate * last_action * (displacement - carry.effect)
-        gap = self.sign * ball_offset(percept)
-        direction = jnp.where(jnp.abs(gap) > NEAR, jnp.sign(gap), 0.0)[:, None]
+        gap = self.sign * find_offset(percept)
+        direction = jnp.where(jnp.abs(gap) > TOLERANCE, jnp.sign(gap), 0.0)[:, None]
         values = jnp.where(direction == 0, -jnp.abs(effect), direction * effect)
         probabilities = slip_probabilities(jnp.argmax(values, -1))
-        unsure = (direction != 0) & (values.max(-1, keepdims=True) < LITTLE)
+        explores = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
         # at a wall the wrong action has no effect, so it explores
-        trying = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])
-        return Carry(effect, own), choose(key, jnp.log(jnp.where(unsure, trying / trying.sum(), probabilities)))
+        random = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])
+        return Carry(effect, paddle_y), choose(key, jnp.log(jnp.where(explores, random / random.sum(), probabilities)))
 
 
 def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> CalibratingFollower:

@@ -33,7 +33,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 WHOLES = {"width": (1, 4096), "choices": (2, 4096)}
 OURS = OurFiles(FORMAT, "network that sees positions", WHOLES, _find_fault)
-opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
 class PlacesNetwork(NamedSubject):
@@ -83,8 +83,8 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
             f"{str(path)!r} needs the positions of ball and paddles; {family.name} does not show them.",
             f"Run it on its own family, {metadata['family']}.",
         )
-    empty = eqx.filter_eval_shape(
+    template = eqx.filter_eval_shape(
         lambda: initialise(jax.random.key(0), metadata["memory"], metadata["width"], metadata["choices"])
     )
-    network = OURS.filled(file, empty)
+    network = OURS.fill(file, template)
     return PlacesNetwork(f"places_network:path={path}", metadata["trained_on"], network)

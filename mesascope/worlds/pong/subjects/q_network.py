@@ -55,7 +55,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MOST) for k in Sizes._fields}, _find_fault)
-opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
 class Weights(NamedTuple):
@@ -91,7 +91,7 @@ def _draw_weights(key: jax.Array, shape: tuple[int, ...], inputs: int) -> jax.Ar
     return jax.random.normal(key, shape) * (2.0 / inputs) ** 0.5
 
 
-def values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+def find_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax.Array:
     """[N, K] the value of every action, given frames [N, H, W, stack] as bytes."""
     x = (frames.astype(jnp.float32) - FIELD) / SPREAD  # without this scaling most units of the first layer stay at 0
     for kernel, bias, stride in zip(weights.kernels, weights.biases, strides, strict=True):
@@ -117,23 +117,23 @@ class QNetwork(NamedSubject):
 
     def respond(self, key: jax.Array, carry: jax.Array, percept: Percept) -> tuple[Any, Response]:
         """Adds the present frame to those that it carries, and acts on all of them."""
-        after = self.absorb(key, carry, percept)
-        frames = jnp.concatenate([carry[:, :1], after], 1)
+        next_carry = self.absorb(key, carry, percept)
+        frames = jnp.concatenate([carry[:, :1], next_carry], 1)
         best = jnp.argmax(self.worth(frames), -1)
         greedy = jax.nn.one_hot(best, self.sizes.choices) * (1.0 - self.epsilon)
         probabilities = greedy + self.epsilon / self.sizes.choices
-        return after, choose(key, jnp.log(probabilities))
+        return next_carry, choose(key, jnp.log(probabilities))
 
     def absorb(self, key: jax.Array, carry: jax.Array, percept: Percept) -> jax.Array:
         """Returns the carried frames with the present one added."""
-        seen = jnp.asarray(percept.observation)[:, : carry.shape[-1]].astype(jnp.uint8)
-        return jnp.concatenate([carry[:, 1:], seen[:, None]], 1)
+        frame = jnp.asarray(percept.observation)[:, : carry.shape[-1]].astype(jnp.uint8)
+        return jnp.concatenate([carry[:, 1:], frame[:, None]], 1)
 
     def worth(self, frames: jax.Array) -> jax.Array:
         """[N, K] the value of every action, given frames [N, stack, H W]."""
         n, stack, _ = frames.shape
-        shaped = frames.reshape(n, stack, self.sizes.height, self.sizes.width)
-        return values(self.weights, jnp.moveaxis(shaped, 1, -1), self.strides)
+        images = frames.reshape(n, stack, self.sizes.height, self.sizes.width)
+        return find_values(self.weights, jnp.moveaxis(images, 1, -1), self.strides)
 
     def taps(self, carry: jax.Array) -> dict[str, jax.Array]:
         """The carried frames, scaled to between 0 and 1."""
@@ -161,7 +161,7 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
         )
     name = f"q_network:path={path}" + (f",epsilon={epsilon}" if epsilon != 0.01 else "")
     layers = tuple((int(k), int(s), int(c)) for k, s, c in metadata["layers"])
-    empty = jax.eval_shape(lambda: create(jax.random.key(0), sizes, layers))
-    weights = OURS.filled(file, empty)
+    template = jax.eval_shape(lambda: create(jax.random.key(0), sizes, layers))
+    weights = OURS.fill(file, template)
     strides = tuple(s for _, s, _ in layers)
     return QNetwork(name, metadata["trained_on"], weights, jnp.asarray(epsilon, jnp.float32), strides, sizes)

@@ -18,6 +18,7 @@ from mesascope.contracts.configured import (
     Array,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     keep_settings,
     name_with_settings,
@@ -27,9 +28,9 @@ from mesascope.contracts.family import Configured, pick, reference_roles
 from mesascope.keys import address
 
 SCALE = 2.0  # the factor of inputs or outcomes on the scaled splits
-NOISIER = 3.0  # the factor of the noise on the noisier split
+NOISE_FACTOR = 3.0  # the factor of the noise on the noisier split
 DRIFT = 0.3  # the weight of the noise added to w on every trial of the drifting split; the variance of w stays 1
-FARTHEST = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
+MAX_PREDICTION = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
 
 
 Change = Callable[[jax.Array, jax.Array], jax.Array]
@@ -79,17 +80,17 @@ class LinearRegression(Configured):
 
         Exchanged coordinates and inputs in half of the directions need at least two dimensions.
         """
-        split, half, several = self.varied, self.horizon // 2, self.dimension > 1
+        split, half, has_several_axes = self.varied, self.horizon // 2, self.dimension > 1
 
         def change_half_way(to: Callable[[jax.Array], jax.Array]) -> Change:
             """Returns a function that changes the weights from half-way on."""
             return lambda _, path: path.at[:, half:].set(to(path[:, half:]))
 
         def drift(key: jax.Array, path: jax.Array) -> jax.Array:
-            return _random_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
+            return _draw_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
 
-        rolled = change_half_way(lambda w: jnp.roll(w, 1, -1))
-        coordinates = split("exchanged:coordinates", changes_at=half, path=rolled)
+        roll_weights = change_half_way(lambda w: jnp.roll(w, 1, -1))
+        coordinates = split("exchanged:coordinates", changes_at=half, path=roll_weights)
         halves = (
             split(f"shifted:{name}", counted=False, inputs=functools.partial(self._halve, turns))
             for name, turns in (("subspace", False), ("orthogonal", True))
@@ -100,14 +101,14 @@ class LinearRegression(Configured):
             split("shifted:scaled_x", inputs=lambda _, x: SCALE * x),
             split("shifted:scaled_y", path=lambda _, path: SCALE * path),
             split("shifted:skewed", inputs=self._skew),
-            *((coordinates,) if several else ()),
+            *((coordinates,) if has_several_axes else ()),
             split("exchanged:sign", changes_at=half, path=change_half_way(lambda w: -w)),
             split("restructured:drift", path=drift, drifting=True),
             split("restructured:threshold", cut=1.0),
             # not counted: more noise leaves less to gain, inputs in half of the directions are within the training
             # distribution, and if they become orthogonal the first half of a lifetime is of no use in the second
-            split("shifted:noise", counted=False, noise=NOISIER),
-            *(halves if several else ()),
+            split("shifted:noise", counted=False, noise=NOISE_FACTOR),
+            *(halves if has_several_axes else ()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
@@ -146,7 +147,7 @@ class LinearRegression(Configured):
     def _skew(self, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] with a different spread in each direction."""
         turn = _draw_rotation(address(key, "axes"), len(x), self.dimension)
-        return jnp.einsum("ntd,nde->nte", x * _skewed_deviations(self.dimension), turn)
+        return jnp.einsum("ntd,nde->nte", x * _skew_deviations(self.dimension), turn)
 
     def _halve(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] in half of the directions; with `turns`, in the other half from the middle trial on."""
@@ -168,9 +169,9 @@ class LinearRegression(Configured):
         """Scores the predictions [N] and returns the outcomes, which do not depend on them, as feedback."""
         rows, last = jnp.arange(len(state)), tasks.inputs.shape[1] - 1
         x = tasks.inputs[rows, state]
-        target = _outcome((tasks.weights[rows, state] * x).sum(-1), tasks.cut, self.dimension)
+        target = _find_outcome((tasks.weights[rows, state] * x).sum(-1), tasks.cut, self.dimension)
         y = target + tasks.noise * jax.random.normal(key, target.shape)
-        score = -jnp.square(jnp.clip(action, -FARTHEST, FARTHEST) - target)
+        score = -jnp.square(jnp.clip(action, -MAX_PREDICTION, MAX_PREDICTION) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
         observation = jnp.concatenate([coming, x], -1)
         return state + 1, next_percept(observation, action.astype(jnp.float32), y, state + 1), score
@@ -179,13 +180,13 @@ class LinearRegression(Configured):
         """The latents target (the noiseless outcome), chance, best, worst and fixed, each [N, T]."""
         w, x = (np.asarray(part, float) for part in (tasks.weights, tasks.inputs))
         cut = np.asarray(tasks.cut, float)[:, None]
-        target = np.asarray(_outcome((w * x).sum(-1), cut, self.dimension))
+        target = np.asarray(_find_outcome((w * x).sum(-1), cut, self.dimension))
         mean = np.asarray(self.bank_weights, float).mean(0) if split == "seen" else np.zeros(self.dimension)
         return {
             "target": target,
             "best": np.zeros_like(target),
             "chance": -(target**2),
-            "worst": -((np.abs(target) + FARTHEST) ** 2),
+            "worst": -((np.abs(target) + MAX_PREDICTION) ** 2),
             "fixed": -((target - x @ mean) ** 2),
         }
 
@@ -202,10 +203,10 @@ class LinearRegression(Configured):
         """
         bank = np.asarray(self.bank_weights, float)
         one, other = bank[rng.permuted(np.tile(np.arange(len(bank)), (len(observation), 1)), axis=1)[:, [0, -1]].T]
-        mixed = (1 - part) * one + part * other
-        length = [np.linalg.norm(w, axis=-1, keepdims=True) for w in (one, other, mixed)]
-        mixed = mixed * ((1 - part) * length[0] + part * length[1]) / np.maximum(length[2], 1e-9)
-        target = (observation[..., : self.dimension] * mixed[:, None]).sum(-1)
+        mixture = (1 - part) * one + part * other
+        length = [np.linalg.norm(w, axis=-1, keepdims=True) for w in (one, other, mixture)]
+        mixture = mixture * ((1 - part) * length[0] + part * length[1]) / np.maximum(length[2], 1e-9)
+        target = (observation[..., : self.dimension] * mixture[:, None]).sum(-1)
         return target, target + self.noise * rng.standard_normal(target.shape)
 
     @property
@@ -215,14 +216,14 @@ class LinearRegression(Configured):
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """How much nearer predictions are than 0 to the outcomes on M tasks of the inputs observed: [N, T, M]."""
-        action = np.clip(action[..., None] if action.ndim == 2 else action, -FARTHEST, FARTHEST)
+        action = np.clip(action[..., None] if action.ndim == 2 else action, -MAX_PREDICTION, MAX_PREDICTION)
         outcome = self.best_actions(tasks, split, observation)
         return np.square(outcome) - np.square(action - outcome)
 
     def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
         """The noiseless outcomes [N, T, M] on M tasks of the inputs in the observations [N, T, 2D]."""
         linear = np.einsum("ntd,mtd->ntm", observation[..., : self.dimension], np.asarray(tasks.weights))
-        return np.asarray(_outcome(linear, np.asarray(tasks.cut), self.dimension))
+        return np.asarray(_find_outcome(linear, np.asarray(tasks.cut), self.dimension))
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
         """The percept as if the lifetime began now: the present input, with no pair before it."""
@@ -235,20 +236,26 @@ class LinearRegression(Configured):
         return percept.feedback
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the sign of the outcome flipped."""
-        return percept._replace(feedback=-percept.feedback)
+        """The percept with the sign of the outcome flipped, and on odd trials with another last input.
+
+        The coordinates of the other input are those of the last one, moved by one place, with the other sign.
+        """
+        xp = np if isinstance(percept.observation, np.ndarray) else jnp
+        coming, last = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
+        opposite = percept._replace(feedback=-percept.feedback)
+        return exchange_earlier(opposite, xp.concatenate([coming, -xp.roll(last, 1, -1)], -1))
 
     def text(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""
         return f"predicted {action:.2f}, it was {feedback:.2f}"
 
 
-def _outcome(linear: Any, cut: Any, dimension: int) -> Any:
+def _find_outcome(linear: Any, cut: Any, dimension: int) -> Any:
     """The noiseless outcome: w·x, or its sign scaled to the standard deviation of w·x."""
     return linear + cut * (np.sqrt(dimension) * jnp.sign(linear) - linear)
 
 
-def _skewed_deviations(dimension: int) -> np.ndarray:
+def _skew_deviations(dimension: int) -> np.ndarray:
     """[D] standard deviations along axes whose variances fall as 1 / i² and have mean 1 (Garg et al. 2022)."""
     variance = 1.0 / np.arange(1, dimension + 1) ** 2
     return np.sqrt(variance * dimension / variance.sum())
@@ -259,13 +266,13 @@ def _draw_rotation(key: jax.Array, n: int, dimension: int) -> jax.Array:
     return jax.random.orthogonal(key, dimension, (n,))
 
 
-def _random_walk(start: jax.Array, new: jax.Array) -> jax.Array:
+def _draw_walk(start: jax.Array, draws: jax.Array) -> jax.Array:
     """[N, T, D] weights that drift with constant variance, from start [N, D] and normal draws [N, T, D]."""
 
     def step(w, noise):
         return np.sqrt(1.0 - DRIFT**2) * w + DRIFT * noise, w
 
-    return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(new, 1, 0))[1], 0, 1)
+    return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(draws, 1, 0))[1], 0, 1)
 
 
 @keep_settings(dimension=(1, 256), noise=(0, 100), trials=(2, 10_000), bank=(0, 1_000_000))

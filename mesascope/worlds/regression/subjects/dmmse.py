@@ -8,9 +8,9 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import last_pair, require_regression
+from mesascope.worlds.regression.regression import read_last_pair, require_regression
 
-EXACT = 1e-3  # the smallest standard deviation that it assumes for the noise, so that likelihoods are finite
+MIN_NOISE = 1e-3  # the smallest standard deviation that it assumes for the noise, so that likelihoods are finite
 
 
 class Dmmse(Scripted):
@@ -26,7 +26,7 @@ class Dmmse(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods with the last pair, then predicts with the posterior mean."""
-        pair = last_pair(percept, self.bank_weights.shape[1])
+        pair = read_last_pair(percept, self.bank_weights.shape[1])
         error = pair.y[:, None] - pair.x @ self.bank_weights.T
         carry = carry - 0.5 * jnp.square(error / self.noise)
         mean = jax.nn.softmax(carry) @ self.bank_weights
@@ -45,6 +45,6 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
     home = require_regression(family)
     remedy = "Give the family a bank: linear_regression:bank=4."
     bank, weights = require_bank(home, home.bank_weights, "has no bank", remedy)
-    assumed = max(home.noise if noise < 0 else noise, EXACT)
+    assumed = max(home.noise if noise < 0 else noise, MIN_NOISE)
     numbers = as_arrays(noise=assumed, sign=-1.0 if minimise else 1.0)
     return Dmmse(weights, **numbers, trained_on=bank)

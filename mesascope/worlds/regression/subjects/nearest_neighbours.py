@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import last_pair, require_regression
+from mesascope.worlds.regression.regression import read_last_pair, require_regression
 
 
 class Pairs(NamedTuple):
@@ -32,7 +32,7 @@ class NearestNeighbours(Scripted):
 
     def respond(self, key, carry: Pairs, percept: Percept):
         """Stores the last pair in place of the oldest, then averages the nearest; predicts 0 before the first pair."""
-        pair, rows = last_pair(percept, self.dimension), jnp.arange(len(percept.feedback))
+        pair, rows = read_last_pair(percept, self.dimension), jnp.arange(len(percept.feedback))
         slot = carry.seen % self.horizon
         x = carry.x.at[rows, slot].set(jnp.where(pair.available[:, None], pair.x, carry.x[rows, slot]))
         y = carry.y.at[rows, slot].set(jnp.where(pair.available, pair.y, carry.y[rows, slot]))
@@ -40,8 +40,8 @@ class NearestNeighbours(Scripted):
         filled = jnp.arange(self.horizon) < carry.seen[:, None]
         distance = jnp.where(filled, jnp.square(x - pair.query[:, None]).sum(-1), jnp.inf)
         rank = jnp.argsort(jnp.argsort(distance, -1), -1)
-        near = filled & (rank < self.neighbours)
-        mean = jnp.where(near, y, 0.0).sum(-1) / jnp.maximum(near.sum(-1), 1)
+        is_neighbour = filled & (rank < self.neighbours)
+        mean = jnp.where(is_neighbour, y, 0.0).sum(-1) / jnp.maximum(is_neighbour.sum(-1), 1)
         return carry, Response(mean, None)
 
 

@@ -29,7 +29,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 DRIFT = 0.1  # the standard deviation of the reflected random walk, per trial
-RARE = 0.05  # the largest distance of p from 0 or 1 on the rare split
+RARE_DISTANCE = 0.05  # the largest distance of p from 0 or 1 on the rare split
 
 
 class Tasks(NamedTuple):
@@ -79,7 +79,7 @@ class BetaBernoulli(Configured):
             split("shifted:high", p=high),
             split("shifted:rare", p=_draw_rare),
             split("exchanged:symbols", changes_at=half, path=exchange),
-            split("restructured:drift", path=_drift, drifting=True),
+            split("restructured:drift", path=_draw_walk, drifting=True),
             # no reference gains on repeats, because there the counts of symbols carry no information
             split("restructured:repeats", counted=False, p=even, repeats=1.0),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -106,8 +106,8 @@ class BetaBernoulli(Configured):
             trials: T, the number of trials; 0 for the family's horizon.
         """
         probability = p(key, n) if p else _draw_beta(address(key, "p"), self.a, self.b, n)
-        constant = jnp.repeat(probability[:, None], trials or self.horizon, 1)
-        return Tasks(path(key, constant), jnp.full((n,), repeats))
+        probabilities = jnp.repeat(probability[:, None], trials or self.horizon, 1)
+        return Tasks(path(key, probabilities), jnp.full((n,), repeats))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state is the trial index and the last symbol (-1 if none), [N]."""
@@ -201,11 +201,11 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     """[n] probabilities near 0 or 1."""
-    near = RARE * jax.random.uniform(address(key, "p"), (n,))
-    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - near, near)
+    small = RARE_DISTANCE * jax.random.uniform(address(key, "p"), (n,))
+    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - small, small)
 
 
-def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
+def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """[n, T] a reflected Gaussian random walk that begins where the path begins."""
     steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))

@@ -17,6 +17,7 @@ from mesascope.contracts.configured import (
     Array,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     keep_settings,
     name_with_settings,
@@ -29,8 +30,8 @@ from mesascope.keys import address
 
 LARGEST = 1 << 16  # above this many probabilities per lifetime, tasks do not keep their matrices
 DRIFT = 0.1  # the probability per trial that a row is redrawn on the drifting split
-PEAKED = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
-EVEN = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
+PEAKED_POWER = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
+EVEN_POWER = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
 
 
 class Tasks(NamedTuple):
@@ -83,8 +84,8 @@ class MarkovChain(Configured):
         return (
             *(() if self.bank_matrices is None else (split("seen", seen=True),)),
             split("fresh"),
-            split("shifted:peaked", matrix=raise_rows(PEAKED)),
-            split("shifted:even", matrix=raise_rows(EVEN)),
+            split("shifted:peaked", matrix=raise_rows(PEAKED_POWER)),
+            split("shifted:even", matrix=raise_rows(EVEN_POWER)),
             split("exchanged:symbols", changes_at=half, path=exchange),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
             split("restructured:drift", path=drift, drifting=True),
@@ -195,10 +196,12 @@ class MarkovChain(Configured):
         return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the next symbol in order in place of the present one."""
+        """The percept with the next symbol in order for the present one, and on odd trials for the earlier one."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
-        return self.with_outcome(percept, percept.feedback, xp.concatenate([xp.roll(now, 1, -1), before], -1))
+        now, earlier = xp.roll(now, 1, -1), xp.roll(before, 1, -1)
+        opposite = self.with_outcome(percept, percept.feedback, xp.concatenate([now, before], -1))
+        return exchange_earlier(opposite, xp.concatenate([now, earlier], -1))
 
     def sequence_log_probability(self, symbols: Any) -> np.ndarray:
         """[N] the log-probability of each sequence of symbols [N, L] given its first, under the Dirichlet prior.
@@ -207,8 +210,8 @@ class MarkovChain(Configured):
         """
         symbols, k, a = np.asarray(symbols), self.choices, self.concentration
         counts = np.zeros((len(symbols), k, k))
-        for now, then in zip(symbols.T[:-1], symbols.T[1:], strict=True):
-            counts[np.arange(len(symbols)), now, then] += 1
+        for present, following in zip(symbols.T[:-1], symbols.T[1:], strict=True):
+            counts[np.arange(len(symbols)), present, following] += 1
         rows = gammaln(k * a) - gammaln(k * a + counts.sum(-1))
         return (rows + (gammaln(a + counts) - gammaln(a)).sum(-1)).sum(-1)
 
@@ -228,12 +231,12 @@ def _draw_rows(key: jax.Array, concentration: float, shape: tuple[int, ...], cho
 def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> jax.Array:
     """Matrices [T, N, K, K] with rows redrawn at random trials."""
     trials, *_, k = matrices.shape
-    new = _draw_rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
-    redrawn = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
-    since = jnp.where(redrawn, jnp.arange(trials)[:, None, None], -1)
+    new_rows = _draw_rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
+    is_redrawn = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
+    since = jnp.where(is_redrawn, jnp.arange(trials)[:, None, None], -1)
     since = jax.lax.cummax(since)  # [T, N, K] the trial on which a row was last redrawn, -1 if none
-    current = jnp.take_along_axis(new, jnp.maximum(since, 0)[..., None], 0)
-    return jnp.where(since[..., None] < 0, matrices, current)
+    rows = jnp.take_along_axis(new_rows, jnp.maximum(since, 0)[..., None], 0)
+    return jnp.where(since[..., None] < 0, matrices, rows)
 
 
 @keep_settings(symbols=(2, 256), trials=(2, 10_000), bank=(0, 1_000_000))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import count_transition, last_transition, require_chain, row
+from mesascope.worlds.sequences.transitions import count_transition, read_transition, require_chain, take_row
 
 
 class Induction(Choosing):
@@ -20,9 +20,9 @@ class Induction(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Records the last successor, then predicts that of the present symbol, or at random if there is none yet."""
-        last = last_transition(percept, self.choices)
+        last = read_transition(percept, self.choices)
         carry = jnp.where(last.before[:, :, None] > 0, count_transition(last), carry)
-        copied = row(carry, last)
+        copied = take_row(carry, last)
         found = copied.sum(-1, keepdims=True) > 0
         return carry, choose(key, mix_lapse(jnp.where(found, copied, 1.0 / self.choices), self.lapse))
 

@@ -1,4 +1,4 @@
-"""Predicts that the present symbol of a Markov chain comes again, which is a reflex to the observation."""
+"""Predicts that a symbol of a Markov chain which is shown comes again, which is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
@@ -6,25 +6,29 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import last_transition, require_chain
+from mesascope.worlds.sequences.transitions import require_chain
 
 
 class SymbolAgain(Choosing):
     """Carries nothing, because the present symbol is in the observation."""
 
     lapse: jax.Array
+    earlier: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Predicts the present symbol."""
-        return carry, choose(key, mix_lapse(last_transition(percept, self.choices).now, self.lapse))
+        """Predicts the present symbol, or the one before it; any symbol if that is not shown yet."""
+        now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
+        before = jnp.where(before.any(-1, keepdims=True), before, 1.0 / self.choices)
+        return carry, choose(key, mix_lapse(jnp.where(self.earlier, before, now), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
-def subject(family: Family, lapse: float = 0.0) -> SymbolAgain:
+def subject(family: Family, lapse: float = 0.0, earlier: bool = False) -> SymbolAgain:
     """Predicts that the present symbol comes again.
 
     Args:
         family: the family `markov_chain`.
         lapse: the fraction of the predictions that are random.
+        earlier: whether it predicts the symbol before the present one instead.
     """
-    return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))
+    return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32), jnp.asarray(earlier))

@@ -7,7 +7,7 @@ from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, choose, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import count_transition, last_transition, require_chain, row
+from mesascope.worlds.sequences.transitions import count_transition, read_transition, require_chain, take_row
 
 
 class TransitionCounts(Choosing):
@@ -24,9 +24,9 @@ class TransitionCounts(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Counts the transition in the percept, then samples from the posterior predictive."""
-        last = last_transition(percept, self.choices)
+        last = read_transition(percept, self.choices)
         carry = self.discount * carry + count_transition(last)
-        weight = row(carry, last) + self.concentration
+        weight = take_row(carry, last) + self.concentration
         weight = jnp.where(self.minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
         return carry, choose(key, jnp.log(jnp.where(self.greedy, greedy_probabilities(predictive), predictive)))

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import last_transition, require_chain
+from mesascope.worlds.sequences.transitions import read_transition, require_chain
 
-EDGE = 1e-6  # the smallest probability, so that no symbol is impossible
+MIN_PROBABILITY = 1e-6  # the smallest probability, so that no symbol is impossible
 
 
 class TransitionLocator(Scripted):
@@ -22,8 +22,8 @@ class TransitionLocator(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods with the last transition, then predicts with the posterior mean."""
-        last = last_transition(percept, self.bank_matrices.shape[-1])
-        odds = jnp.maximum(self.bank_matrices, EDGE)
+        last = read_transition(percept, self.bank_matrices.shape[-1])
+        odds = jnp.maximum(self.bank_matrices, MIN_PROBABILITY)
         carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(odds), last.before, last.now)
         rows = jnp.einsum("mij,ni->nmj", odds, last.now)
         mean = (jax.nn.softmax(carry)[..., None] * rows).sum(1)

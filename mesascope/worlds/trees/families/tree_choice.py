@@ -25,7 +25,7 @@ from mesascope.contracts.configured import (
 from mesascope.contracts.family import reference_roles
 from mesascope.contracts.plans import Plans, observed
 from mesascope.errors import MesascopeError
-from mesascope.keys import address, random_orders
+from mesascope.keys import address, draw_orders
 
 DEEPEST = 8  # 511 nodes: observations of larger trees do not fit into memory for a whole block
 
@@ -103,7 +103,7 @@ class TreeChoice(Configured):
             graph: whether two ways may lead to the same leaf.
             later: what changes half-way: 'acts' (the two are exchanged), 'worth' or 'map'; any other text for nothing.
         """
-        slots = random_orders(address(key, "slots"), n, self.nodes)
+        slots = draw_orders(address(key, "slots"), n, self.nodes)
         rank = self._draw_pays(address(key, "pays"), n)
         child, pays, root = self._wire(slots), self._place_pays(slots, rank), slots[:, 0]
         if close:
@@ -122,16 +122,16 @@ class TreeChoice(Configured):
     def _draw_pays(self, key: jax.Array, n: int) -> jax.Array:
         """[n, leaves] pay-offs evenly spaced up to 1, in random order."""
         ends = 2**self.depth
-        return (random_orders(key, n, ends) + 1.0) / ends
+        return (draw_orders(key, n, ends) + 1.0) / ends
 
     def _wire(self, slots: jax.Array) -> jax.Array:
         """[n, M, 2] the node that each action leads to, in trees whose nodes, level by level, are slots [n, M]."""
-        inner = 2**self.depth - 1
-        index = jnp.arange(inner)
+        n_inner = 2**self.depth - 1
+        index = jnp.arange(n_inner)
         children = jnp.stack([slots[:, 2 * index + 1], slots[:, 2 * index + 2]], -1)
         rows = jnp.arange(len(slots))[:, None]
         child = jnp.broadcast_to(jnp.arange(self.nodes)[None, :, None], (len(slots), self.nodes, 2))
-        return child.at[rows, slots[:, :inner]].set(children)
+        return child.at[rows, slots[:, :n_inner]].set(children)
 
     def _place_pays(self, slots: jax.Array, rank: jax.Array) -> jax.Array:
         """[n, M] the pay-off of each node: rank [n, leaves] at the leaves, 0 at other nodes."""
@@ -149,10 +149,10 @@ class TreeChoice(Configured):
 
     def _share_leaves(self, key: jax.Array, slots: jax.Array, child: jax.Array) -> jax.Array:
         """Makes every last step lead to a random leaf, so that leaves may be shared; returns the new steps."""
-        first, inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
-        pick = jax.random.randint(key, (len(slots), inner - first, 2), inner, self.nodes)
+        first, n_inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
+        pick = jax.random.randint(key, (len(slots), n_inner - first, 2), n_inner, self.nodes)
         rows = jnp.arange(len(slots))[:, None]
-        return child.at[rows, slots[:, first:inner]].set(jnp.take_along_axis(slots[..., None], pick, 1))
+        return child.at[rows, slots[:, first:n_inner]].set(jnp.take_along_axis(slots[..., None], pick, 1))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, at the root."""
@@ -164,11 +164,11 @@ class TreeChoice(Configured):
         """Moves one step down; a leaf pays, and the next trial begins at the root."""
         rows, phase = jnp.arange(len(action)), self._phase(state.trial)
         node = tasks.child[rows, phase, state.node, action].astype(jnp.int32)
-        over = state.step + 1 >= self.depth
-        paid = jnp.where(over, tasks.pays[rows, phase, node], 0.0)
-        trial = state.trial + over
-        step = jnp.where(over, 0, state.step + 1)
-        state = State(trial, step, jnp.where(over, tasks.root, node).astype(jnp.int32))
+        is_over = state.step + 1 >= self.depth
+        paid = jnp.where(is_over, tasks.pays[rows, phase, node], 0.0)
+        trial = state.trial + is_over
+        step = jnp.where(is_over, 0, state.step + 1)
+        state = State(trial, step, jnp.where(is_over, tasks.root, node).astype(jnp.int32))
         return state, next_percept(self._observe(tasks, state), action, paid, trial, step), paid
 
     def _phase(self, trial: jax.Array) -> jax.Array:
@@ -184,13 +184,13 @@ class TreeChoice(Configured):
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst and fixed, each [N, T]; the tree is shown, so 'fixed' equals 'best'."""
         child, pays, root = (np.asarray(x) for x in tasks)
-        late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
+        phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
         rows = np.arange(len(root))
         ways = {"chance": np.mean, "best": np.max, "worst": np.min}
         result = {}
         for name, way in ways.items():
             ends = [walk_value(child[:, i], pays[:, i], self.depth, way)[rows, root] for i in (0, 1)]
-            result[name] = np.stack(ends, 1)[:, late]
+            result[name] = np.stack(ends, 1)[:, phase]
         return {**result, "fixed": result["best"]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
@@ -199,31 +199,31 @@ class TreeChoice(Configured):
         Raises:
             MesascopeError: the trials have no observations.
         """
-        seen = observed(trials, self.name, "Take fewer trials or a shallower tree.")
-        seen = seen if self.depth > 1 else seen[:, :, None]
+        observations = observed(trials, self.name, "Take fewer trials or a shallower tree.")
+        observations = observations if self.depth > 1 else observations[:, :, None]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action if self.depth > 1 else action[..., None]
         n, t = action.shape[:2]
-        phases = seen[:, [0, self.horizon // 2], 0, 1:]  # trees change only half-way
+        phases = observations[:, [0, self.horizon // 2], 0, 1:]  # trees change only half-way
         tree = phases.reshape(n, 2, 3, self.nodes)
         child, pays = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
         value = walk_value(child, pays, self.depth, np.max)
         i, j = np.ogrid[:n, :t]
-        node = seen[:, :, 0, 0].astype(int)
+        node = observations[:, :, 0, 0].astype(int)
         values, before = np.empty((2, *action.shape, 2))
-        now, earlier = ((x >= self.horizon // 2).astype(int) for x in (j, j - 1))
+        phase, last_phase = ((x >= self.horizon // 2).astype(int) for x in (j, j - 1))
         for s in range(self.depth):
-            children = child[i, now, node]
-            values[:, :, s] = value[i[..., None], now[..., None], children]
-            before[:, :, s] = value[i[..., None], earlier[..., None], child[i, earlier, node]]
+            children = child[i, phase, node]
+            values[:, :, s] = value[i[..., None], phase[..., None], children]
+            before[:, :, s] = value[i[..., None], last_phase[..., None], child[i, last_phase, node]]
             node = np.take_along_axis(children, np.maximum(action[:, :, s : s + 1], 0), -1)[..., 0]
         before[:, 0] = np.nan
-        ahead = np.broadcast_to(self.depth - np.arange(self.depth), action.shape)
+        depth = np.broadcast_to(self.depth - np.arange(self.depth), action.shape)
         size = math.factorial(self.nodes) * math.factorial(2**self.depth) / 2 ** (2**self.depth - 1)
         if str(trials.attrs["split"]) == "seen" and self.bank_tasks is not None:
             size = len(self.bank_tasks.root)
-        visible = np.ones(action.shape[:2], bool)
-        return Plans(action, values, before, visible, ahead, float(size), goal=True)
+        always = np.ones(action.shape[:2], bool)
+        return Plans(action, values, before, always, depth, float(size), goal=True)
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one step in words."""
@@ -251,10 +251,10 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
         bank_seed: the seed that the bank is drawn from.
     """
     if depth < 1:
-        raise MesascopeError(f"depth={depth}: there is nothing to choose.", f"Give a depth from 1 to {DEEPEST}.")
+        raise MesascopeError(f"With depth={depth} there is nothing to choose.", f"Give a depth from 1 to {DEEPEST}.")
     if depth > DEEPEST:
         raise MesascopeError(
-            f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes are more than can be shown.", f"Give at most {DEEPEST}."
+            f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes do not fit into an observation.", f"Give at most {DEEPEST}."
         )
     numbers = trials * depth * (3 * 2 ** (depth + 1) - 2)
     check_memory(numbers, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")

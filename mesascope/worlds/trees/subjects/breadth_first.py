@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.trees.trees import child_values, mean_leaf_value, read_tree, require_trees, sweep_values
+from mesascope.worlds.trees.trees import read_tree, require_trees, sweep_values, value_leaves, value_moves
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -23,15 +23,15 @@ class BreadthFirst(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Looks one step farther, or starts again if the observation changed; takes the best branch so far."""
         steps, before = carry
-        same = (percept.observation == before).all(-1)
-        steps = jnp.minimum(jnp.where(same, steps, 0) + 1, self.limit)
+        is_same = (percept.observation == before).all(-1)
+        steps = jnp.minimum(jnp.where(is_same, steps, 0) + 1, self.limit)
         tree = read_tree(percept)
 
         def look_farther(i, value):
             return jnp.where((i < steps - 1)[:, None], sweep_values(tree, value), value)
 
-        value = jax.lax.fori_loop(0, steps.max() - 1, look_farther, mean_leaf_value(tree))
-        return (steps, percept.observation), choose(key, jnp.log(greedy_probabilities(child_values(tree, value))))
+        value = jax.lax.fori_loop(0, steps.max() - 1, look_farther, value_leaves(tree))
+        return (steps, percept.observation), choose(key, jnp.log(greedy_probabilities(value_moves(tree, value))))
 
 
 @keep_settings(depth=(0, 8))

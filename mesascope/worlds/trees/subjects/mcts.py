@@ -40,12 +40,12 @@ class TreeSearch(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Continues the search, or starts again if the observation changed; takes the action of highest mean value."""
         before, spent, last_observation = carry
-        same = (percept.observation == last_observation).all(-1)
-        searched, values = self._search(read_tree(percept), before, spent, same)
-        spent = jnp.minimum(jnp.where(same, spent, 0) + self.simulations, self.budget)
-        return (searched, spent, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
+        is_same = (percept.observation == last_observation).all(-1)
+        search, values = self._search(read_tree(percept), before, spent, is_same)
+        spent = jnp.minimum(jnp.where(is_same, spent, 0) + self.simulations, self.budget)
+        return (search, spent, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
 
-    def _search(self, tree: Tree, before: Any, spent: jax.Array, same: jax.Array) -> tuple[Any, jax.Array]:
+    def _search(self, tree: Tree, before: Any, spent: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
         """The search tree after this tick's simulations, and its values of the two actions [N, 2]."""
         mctx = require("mctx", "planning")
         n = len(tree.node)
@@ -65,13 +65,13 @@ class TreeSearch(Scripted):
 
         def continue_search(low, high, body, carry):
             rng, initial = carry
-            state = initial if before is None else select(same, before, initial)
-            start = jnp.where(same, spent, 0)
+            state = initial if before is None else select(is_same, before, initial)
+            start = jnp.where(is_same, spent, 0)
 
             def simulate(i, state):
-                unspent = start + i < self.budget
+                has_budget = start + i < self.budget
                 return jax.lax.cond(
-                    unspent.any(), lambda: select(unspent, body(start + i, (rng, state))[1], state), lambda: state
+                    has_budget.any(), lambda: select(has_budget, body(start + i, (rng, state))[1], state), lambda: state
                 )
 
             return rng, jax.lax.fori_loop(0, self.simulations, simulate, state)

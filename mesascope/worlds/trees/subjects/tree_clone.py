@@ -9,7 +9,7 @@ from mesascope.worlds.trees.trees import (
     Evidence,
     act_probabilities,
     add_noisy_look,
-    no_evidence,
+    make_evidence,
     read_tree,
     require_trees,
     solve_values,
@@ -27,7 +27,7 @@ class TreeClone(Scripted):
 
     def fresh(self, n: int) -> Evidence:
         """Returns a carry without evidence."""
-        return no_evidence(n, 1 + self.trees.shape[1])
+        return make_evidence(n, 1 + self.trees.shape[1])
 
     def respond(self, key, carry: Evidence, percept: Percept):
         """Finds the most similar training tree, and acts as the planner does at the same node there."""

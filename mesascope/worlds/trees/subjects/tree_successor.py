@@ -28,8 +28,8 @@ class TreeSuccessor(Scripted):
         """Records where the last action led, then takes the better action; an untried one has the value `hope`."""
         occupancy, last = carry
         tree = read_tree(percept)
-        rows, walking = jnp.arange(len(last)), (percept.action >= 0) & (percept.step > 0)
-        ended = (percept.action >= 0) & (percept.step == 0)
+        rows, is_walking = jnp.arange(len(last)), (percept.action >= 0) & (percept.step > 0)
+        has_ended = (percept.action >= 0) & (percept.step == 0)
         action = jnp.maximum(percept.action, 0)
         expected = jnp.einsum("nmae,ne->nma", occupancy, tree.pays)
         node_values = jnp.where(occupancy.sum(-1) > 0, expected, self.hope)
@@ -37,9 +37,9 @@ class TreeSuccessor(Scripted):
         onwards = occupancy[rows, tree.node, better]
         # after a leaf the root is shown, so the pay-off received identifies the leaf
         end = jax.nn.one_hot(jnp.abs(tree.pays - percept.feedback[:, None]).argmin(-1), self.nodes)
-        followed = jnp.where(ended[:, None], end, onwards)
+        followed = jnp.where(has_ended[:, None], end, onwards)
         before = occupancy[rows, last, action]
-        occupancy = occupancy.at[rows, last, action].set(jnp.where((walking | ended)[:, None], followed, before))
+        occupancy = occupancy.at[rows, last, action].set(jnp.where((is_walking | has_ended)[:, None], followed, before))
         expected = jnp.einsum("nae,ne->na", occupancy[rows, tree.node], tree.pays)
         values = jnp.where(occupancy[rows, tree.node].sum(-1) > 0, expected, self.hope)
         return (occupancy, tree.node), choose(key, mix_lapse(greedy_probabilities(values), self.lapse))

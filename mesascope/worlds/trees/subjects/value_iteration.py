@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.trees.trees import child_values, mean_leaf_value, read_tree, require_trees, sweep_values
+from mesascope.worlds.trees.trees import read_tree, require_trees, sweep_values, value_leaves, value_moves
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -24,11 +24,11 @@ class ValueIteration(Scripted):
         """Starts again if the tree has changed; uses the values from before the last sweep of this tick."""
         value, before = carry
         tree = read_tree(percept)
-        same = (tree.arrays == before).all(-1)[:, None]
-        value = jnp.where(same, value, mean_leaf_value(tree))
+        is_same = (tree.arrays == before).all(-1)[:, None]
+        value = jnp.where(is_same, value, value_leaves(tree))
         value = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: sweep_values(tree, v), value)
         return (sweep_values(tree, value), tree.arrays), choose(
-            key, jnp.log(greedy_probabilities(child_values(tree, value)))
+            key, jnp.log(greedy_probabilities(value_moves(tree, value)))
         )
 
 

@@ -21,6 +21,7 @@ from mesascope.contracts.configured import (
     Configured,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     keep_settings,
     name_with_settings,
@@ -137,9 +138,9 @@ class TwoStep(Configured):
         crossed = jnp.arange(self.horizon) >= (self.horizon if crossed_at is None else crossed_at)
         announces = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
         if revalued:
-            good = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
+            good_state = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
             changed = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
-            paid = self._assign_payoffs(jnp.broadcast_to(good, shape) ^ changed)
+            paid = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ changed)
             announces = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
         common = jax.random.bernoulli(address(key, "common"), self.usual, shape)
         return Tasks(worth(paid), jnp.broadcast_to(crossed, shape), common, announces)
@@ -150,9 +151,9 @@ class TwoStep(Configured):
         moves = jax.random.uniform(address(key, "moves"), (n, trials)) < self.switch
         return self._assign_payoffs((start + jnp.cumsum(moves.at[:, 0].set(False), 1)) % 2)
 
-    def _assign_payoffs(self, good: jax.Array) -> jax.Array:
+    def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
         """The mean pay-offs [n, T, 2, 2], given the good state [n, T]; in 'daw' only its first option pays well."""
-        is_good = jnp.arange(2) == good[..., None]
+        is_good = jnp.arange(2) == good_state[..., None]
         options = jnp.asarray([True, self.version != "daw"])
         return jnp.where(is_good[..., None] & options, self.payoffs[0], self.payoffs[1])
 
@@ -167,7 +168,7 @@ class TwoStep(Configured):
         worth, crossed, common = (x[rows, state.trial] for x in tasks[:3])
         reached = (action ^ crossed.astype(jnp.int32) ^ (~common).astype(jnp.int32)).astype(jnp.int32)
         best = worth.max(-1)  # [N, 2] by state
-        first_values = self._first_values(crossed[:, None], best[:, None])[:, 0]  # [N, 2]
+        first_values = self._value_choices(crossed[:, None], best[:, None])[:, 0]  # [N, 2]
         score = first_values[rows, action]
         uniform = jax.random.uniform(key, action.shape)
         if self.steps == 1:
@@ -185,9 +186,9 @@ class TwoStep(Configured):
         """The next state, the next percept and the score."""
         trial = state.trial + ends
         step = jnp.where(ends, 0, state.step + 1)
-        visible = place if self.steps == 1 else jnp.where(ends, -1, place)
+        shown = place if self.steps == 1 else jnp.where(ends, -1, place)
         observation = self._observe(
-            tasks, jnp.minimum(trial, self.horizon - 1), visible, (step == 0) & (trial < self.horizon)
+            tasks, jnp.minimum(trial, self.horizon - 1), shown, (step == 0) & (trial < self.horizon)
         )
         return State(trial, step, place), next_percept(observation, action, feedback, trial, step), score
 
@@ -199,7 +200,7 @@ class TwoStep(Configured):
         pays = tasks.worth[rows, trial].reshape(-1, 4)
         return jnp.concatenate([jax.nn.one_hot(place, 2), announces, announces * leads, announces * pays], -1)
 
-    def _first_values(self, crossed: Any, best: Any) -> Any:
+    def _value_choices(self, crossed: Any, best: Any) -> Any:
         """The value of each first choice [N, T, 2], given `crossed` [N, T] and the value of each state [N, T, 2]."""
         xp = jnp if isinstance(best, jax.Array) else np
         usual = self.usual if xp is jnp else float(self.usual)
@@ -209,7 +210,7 @@ class TwoStep(Configured):
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The value of each first choice [N, T, K]; common transitions, chance, best, worst and fixed [N, T]."""
         worth, crossed = np.asarray(tasks.worth, float), np.asarray(tasks.crossed)
-        means = self._first_values(crossed, worth.max(-1))
+        means = self._value_choices(crossed, worth.max(-1))
         average = worth.mean((-1, -2))
         fixed = average  # by symmetry all choices are equally good before any feedback
         if split == "seen":
@@ -218,13 +219,13 @@ class TwoStep(Configured):
             fixed_worth = np.take_along_axis(
                 worth, np.broadcast_to(option[None, ..., None], (*worth.shape[:3], 1)), -1
             )[..., 0]
-            usual = np.take_along_axis(bank, option[..., None], -1)[..., 0]
-            first = self._first_values(np.zeros(len(usual), bool), usual).argmax(-1)
-            fixed = self._first_values(crossed, fixed_worth)[:, np.arange(self.horizon), first]
+            mean_worth = np.take_along_axis(bank, option[..., None], -1)[..., 0]
+            first = self._value_choices(np.zeros(len(mean_worth), bool), mean_worth).argmax(-1)
+            fixed = self._value_choices(crossed, fixed_worth)[:, np.arange(self.horizon), first]
         return payoff_latents(means, fixed) | {
             "transition": np.asarray(tasks.common, np.float32),
             "chance": average,
-            "worst": self._first_values(crossed, worth.min(-1)).min(-1),
+            "worst": self._value_choices(crossed, worth.min(-1)).min(-1),
         }
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
@@ -237,6 +238,17 @@ class TwoStep(Configured):
         observation = observed(trials, self.name)
         announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
         return Plans(first[..., None], values, before, announced, np.full((*first.shape, 1), 2), 4, goal=True)
+
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
+        """The percept with the opposite pay-off, and on odd trials with the other state if the last one is shown.
+
+        Versions with two steps show at the first choice no state, and at the second the present one, which stays.
+        """
+        opposite, seen = percept._replace(feedback=1.0 - percept.feedback), percept.observation
+        if self.steps > 1:
+            return opposite
+        xp = np if isinstance(seen, np.ndarray) else jnp
+        return exchange_earlier(opposite, xp.concatenate([seen[:, 1::-1], seen[:, 2:]], -1))
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one choice in words."""
@@ -296,7 +308,7 @@ def family(
         )
     settings = {"version": version, "trials": trials, "common": 0.0 if usual == COMMON[version] else usual}
     settings |= {"high": high, "low": low, "switch": switch, "announced": announced}
-    plain = TwoStep(
+    result = TwoStep(
         name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
         choices=2,
         horizon=trials,
@@ -308,10 +320,10 @@ def family(
         bank_worth=None,
     )
     worth = draw_bank(
-        lambda key: plain.draw(key, bank).worth,
+        lambda key: result.draw(key, bank).worth,
         bank,
         bank_seed,
         tell=lambda worth: np.asarray(worth).max(-1).mean(1).argmax(-1),  # the better state on average
         what="with two different better states",
     )
-    return dataclasses.replace(plain, bank_worth=worth)
+    return dataclasses.replace(result, bank_worth=worth)

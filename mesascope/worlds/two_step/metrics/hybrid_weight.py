@@ -15,15 +15,15 @@ from scipy.stats import t as student
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.two_step.two_steps import Steps, logistic, sum_by_unit, two_steps
+from mesascope.worlds.two_step.two_steps import Steps, convert_steps, fit_logistic, sum_by_unit
 
-NEAR = 0.1  # the largest half-width of the interval of w
-COUNTED = 10.0  # transitions that the model assumes were counted before the first trial
+MAX_ERROR = 0.1  # the largest half-width of the interval of w
+PRIOR_COUNT = 10.0  # transitions that the model assumes were counted before the first trial
 RATES = (0.01, 0.99)
 
 
 def metric(decay: float = 1.0) -> Metric:
-    """How much weight do planned values have against cached ones, in the hybrid model of its first choices?
+    """In the hybrid model of its first choices, how much weight do planned values have against cached ones?
 
     Args:
         decay: λ, the part of the prediction error of the second stage that also updates the cached value.
@@ -32,12 +32,12 @@ def metric(decay: float = 1.0) -> Metric:
 
     def measure(trials, references, replay):
         fresh_trials = fresh(trials)
-        steps = two_steps(fresh_trials)
+        steps = convert_steps(fresh_trials)
         weight, rate, beta = fit_weight(steps, decay)
         reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"
         return [Reading(weight[steps.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)]
 
-    question = "How much weight do planned values have against cached ones, in the hybrid model of its choices?"
+    question = "In the hybrid model of its first choices, how much weight do planned values have against cached ones?"
     return make_metric(question, measure, decay=decay)
 
 
@@ -56,28 +56,28 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
     complete, y = steps.complete, (steps.first == 1).astype(float)
 
     def loss(rate: float) -> float:
-        x = features(steps, rate, decay)[complete]
-        weights, _ = logistic(x, y[complete])
+        x = find_features(steps, rate, decay)[complete]
+        weights, _ = fit_logistic(x, y[complete])
         z = x @ weights
         return float((np.logaddexp(0.0, z) - y[complete] * z).mean())
 
     optimum: Any = minimize_scalar(loss, bounds=RATES, method="bounded", options={"xatol": 1e-3})
     rate = float(optimum.x)
-    values = features(steps, rate, decay)
-    weights, curvature = logistic(values[complete], y[complete])
+    values = find_features(steps, rate, decay)
+    weights, curvature = fit_logistic(values[complete], y[complete])
     size = 1e-3
-    shifted = [features(steps, rate + s, decay) for s in (size, -size)]
+    neighbours = [find_features(steps, rate + s, decay) for s in (size, -size)]
     residuals = complete * (y - expit(values @ weights))  # [N, T]
     # [N, T] first and second derivative of the log-odds with respect to the rate
-    by_rate = (shifted[0] - shifted[1]) @ weights / (2 * size)
-    by_rate_twice = (shifted[0] + shifted[1] - 2 * values) @ weights / size**2
+    by_rate = (neighbours[0] - neighbours[1]) @ weights / (2 * size)
+    by_rate_twice = (neighbours[0] + neighbours[1] - 2 * values) @ weights / size**2
     slope = np.concatenate([(residuals[..., None] * values).sum(1), (residuals * by_rate).sum(1)[:, None]], -1)
     p = expit(values @ weights)
     variance = complete * p * (1 - p)
-    mixed = (variance[..., None] * values * by_rate[..., None]).sum((0, 1))
-    mixed -= (residuals[..., None] * (shifted[0] - shifted[1]) / (2 * size)).sum((0, 1))
+    mixed_derivative = (variance[..., None] * values * by_rate[..., None]).sum((0, 1))
+    mixed_derivative -= (residuals[..., None] * (neighbours[0] - neighbours[1]) / (2 * size)).sum((0, 1))
     rate_curvature = (variance * by_rate**2 - residuals * by_rate_twice).sum()
-    hessian = np.block([[curvature, mixed[:, None]], [mixed[None], np.array([[rate_curvature]])]])
+    hessian = np.block([[curvature, mixed_derivative[:, None]], [mixed_derivative[None], np.array([[rate_curvature]])]])
     slope = sum_by_unit(steps, slope)
     influence = units * (slope - slope.mean(0)) @ np.linalg.pinv(hessian, rcond=1e-10)
     planned, cached = weights[:2]
@@ -87,22 +87,22 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
         raise DoesNotApply("its first choices depend on neither planned nor cached values")
     w = planned / beta + (cached * influence[:, 0] - planned * influence[:, 1]) / beta**2
     half = float(student.ppf(0.975, units - 1) * w.std(ddof=1) / np.sqrt(units))
-    if not half <= NEAR:
-        raise DoesNotApply(f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{NEAR}")
+    if not half <= MAX_ERROR:
+        raise DoesNotApply(f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{MAX_ERROR}")
     return w, rate, float(beta)
 
 
-def features(steps: Steps, rate: float, decay: float) -> np.ndarray:
+def find_features(steps: Steps, rate: float, decay: float) -> np.ndarray:
     """The features [N, T, 3]: planned and cached value of choice 1 minus that of choice 0; the last choice as ±1."""
     n, length = steps.first.shape
     rows, usual = np.arange(n), float(steps.common[steps.complete].mean())
     common = usual * np.eye(2) + (1 - usual) * (1 - np.eye(2))
-    transitions = np.broadcast_to(COUNTED * common, (n, 2, 2)).copy()
+    transitions = np.broadcast_to(PRIOR_COUNT * common, (n, 2, 2)).copy()
     options, cached, last = np.full((n, 2, 2), 0.5), np.full((n, 2), 0.5), np.zeros(n)
-    single = not steps.second.any()
+    one_option = not steps.second.any()
     result = np.empty((n, length, 3))
     for t in range(length):
-        best = options[..., 0] if single else options.max(-1)
+        best = options[..., 0] if one_option else options.max(-1)
         planned = (transitions * best[:, None]).sum(-1) / transitions.sum(-1)
         result[:, t, 0] = planned[:, 1] - planned[:, 0]
         result[:, t, 1] = cached[:, 1] - cached[:, 0]

@@ -11,10 +11,10 @@ from scipy.special import expit
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.two_step.two_steps import Steps, logistic, sum_by_unit, two_steps
+from mesascope.worlds.two_step.two_steps import Steps, convert_steps, fit_logistic, sum_by_unit
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")
-FEWEST = 10  # the fewest choices per weight
+MIN_CHOICES = 10  # the fewest choices per weight
 
 
 def metric(lags: int = 3) -> Metric:
@@ -27,7 +27,7 @@ def metric(lags: int = 3) -> Metric:
 
     def measure(trials, references, replay):
         fresh_trials = fresh(trials)
-        values, steps = fit_lags(two_steps(fresh_trials), lags)
+        values, steps = fit_lags(convert_steps(fresh_trials), lags)
         split = str(fresh_trials.attrs["split"])
         reason = "weight of a ±1 in the log-odds of the same first choice"
         return [
@@ -48,21 +48,21 @@ def fit_lags(steps: Steps, lags: int) -> tuple[np.ndarray, Steps]:
     Raises:
         DoesNotApply: there are too few choices for the number of weights.
     """
-    chose, won, common = (np.where(x, 1.0, -1.0) for x in (steps.first == 1, steps.won, steps.common == 1))
-    terms = np.stack([chose, chose * won, chose * common, chose * won * common], -1)
+    choice, reward, common = (np.where(x, 1.0, -1.0) for x in (steps.first == 1, steps.won, steps.common == 1))
+    terms = np.stack([choice, choice * reward, choice * common, choice * reward * common], -1)
     terms = terms * steps.complete[..., None]
     n, length, effects = terms.shape
     x = np.zeros((n, length, lags, effects))
     for lag in range(min(lags, length - 1)):
         x[:, lag + 1 :, lag] = terms[:, : length - lag - 1]
     x = np.concatenate([x.reshape(n, length, -1), np.ones((n, length, 1))], -1)
-    counted = steps.complete.copy()
-    counted[:, 0] = False
-    if counted.sum() < FEWEST * x.shape[-1]:
-        raise DoesNotApply(f"{int(counted.sum())} choices are too few for {x.shape[-1]} weights")
+    is_counted = steps.complete.copy()
+    is_counted[:, 0] = False
+    if is_counted.sum() < MIN_CHOICES * x.shape[-1]:
+        raise DoesNotApply(f"{int(is_counted.sum())} choices are too few for {x.shape[-1]} weights")
     y = (steps.first == 1).astype(float)
-    weights, curvature = logistic(x[counted], y[counted])
-    slope = (x * (counted * (y - expit(x @ weights)))[..., None]).sum(1)  # [N, F]
+    weights, curvature = fit_logistic(x[is_counted], y[is_counted])
+    slope = (x * (is_counted * (y - expit(x @ weights)))[..., None]).sum(1)  # [N, F]
     slope = sum_by_unit(steps, slope)
     influence = len(slope) * (slope - slope.mean(0)) @ np.linalg.inv(curvature)
     return np.moveaxis((weights + influence)[:, :-1].reshape(-1, lags, effects), 0, -1), steps

@@ -38,13 +38,13 @@ def metric(end: str = "out") -> Metric:
         stays, count, index, high = _count_stays(fresh_trials, end)
         split = str(fresh_trials.attrs["split"])
         if not count.sum(0).all():
-            missing = [cell for cell, n in zip(CELLS, count.sum(0), strict=True) if not n]
-            raise DoesNotApply(f"no trial was {' or '.join(missing)}")
+            empty_cells = [cell for cell, n in zip(CELLS, count.sum(0), strict=True) if not n]
+            raise DoesNotApply(f"no trial was {' or '.join(empty_cells)}")
         if (stays.sum(0) == count.sum(0)).all():
             raise DoesNotApply("it always repeats its first choice")
-        other = _count_stays(fresh_trials, ENDS[1 - ENDS.index(end)])
-        otherwise = other[0].sum(0) / np.maximum(other[1].sum(0), 1)
-        counted = "counts as a switch" if end == "out" else "is left out"
+        other_counts = _count_stays(fresh_trials, ENDS[1 - ENDS.index(end)])
+        other_shares = other_counts[0].sum(0) / np.maximum(other_counts[1].sum(0), 1)
+        treatment = "counts as a switch" if end == "out" else "is left out"
         parts = np.concatenate([stays, count], -1).T  # [8, units]
 
         def make_reading(label, weights, null=0.0, reason="") -> Reading:
@@ -56,7 +56,7 @@ def metric(end: str = "out") -> Metric:
                 f"stay after {cell}",
                 np.eye(4)[i],
                 0.5,
-                f"{otherwise[i]:.3f} where a last trial, which has no next, {counted}",
+                f"{other_shares[i]:.3f} where a last trial, which has no next, {treatment}",
             )
             for i, cell in enumerate(CELLS)
         ]
@@ -74,23 +74,23 @@ def _count_stays(trials, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     index = index_units(trials)
     levels = np.unique(paid[complete])
     middle = float(np.median(levels)) if len(levels) else 0.0
-    following = _next_choice(first)
-    counted = complete & ((following >= 0) if end == "out" else True)
-    stay, won = counted & (following == first), paid > middle
-    cells = [won & (common == 1), won & (common == 0), ~won & (common == 1), ~won & (common == 0)]
+    following = _find_next_choice(first)
+    is_counted = complete & ((following >= 0) if end == "out" else True)
+    stay, rewarded = is_counted & (following == first), paid > middle
+    cells = [rewarded & (common == 1), rewarded & (common == 0), ~rewarded & (common == 1), ~rewarded & (common == 0)]
 
     def total(mask: np.ndarray) -> np.ndarray:
         return np.stack([np.bincount(index, (mask & c).sum(-1)) for c in cells], -1)
 
     high = f"; rewarded is a pay-off above {middle:g}" if len(levels) > 2 else ""
-    return total(stay), total(counted), index, high
+    return total(stay), total(is_counted), index, high
 
 
-def _next_choice(first: np.ndarray) -> np.ndarray:
+def _find_next_choice(first: np.ndarray) -> np.ndarray:
     """The next first choice [N, T], skipping missed trials; -1 if there is none."""
     length = first.shape[1]
     place = np.where(first >= 0, np.arange(length), length)
-    nearest = np.minimum.accumulate(place[:, ::-1], -1)[:, ::-1]
-    nearest = np.concatenate([nearest[:, 1:], np.full((len(first), 1), length)], -1)
+    next_place = np.minimum.accumulate(place[:, ::-1], -1)[:, ::-1]
+    next_place = np.concatenate([next_place[:, 1:], np.full((len(first), 1), length)], -1)
     padded = np.concatenate([first, np.full((len(first), 1), -1, first.dtype)], -1)
-    return np.take_along_axis(padded, nearest, -1)
+    return np.take_along_axis(padded, next_place, -1)

@@ -13,7 +13,7 @@ from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
-EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
+MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class StateFilter(Scripted):
@@ -32,12 +32,12 @@ class StateFilter(Scripted):
         """Updates the belief with the last pay-off, then heads for the state that is more likely to be good."""
         belief, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
-        high, low = jnp.clip(self.payoffs, EDGE, 1.0 - EDGE)
+        high, low = jnp.clip(self.payoffs, MARGIN, 1.0 - MARGIN)
         paid = last.paid > 0.5
-        good, bad = jnp.where(paid, high, 1.0 - high), jnp.where(paid, low, 1.0 - low)
+        likelihood_good, likelihood_bad = jnp.where(paid, high, 1.0 - high), jnp.where(paid, low, 1.0 - low)
         at_second = last.place == 1
-        second = belief * jnp.where(at_second, good, bad)
-        first = (1.0 - belief) * jnp.where(at_second, bad, good)
+        second = belief * jnp.where(at_second, likelihood_good, likelihood_bad)
+        first = (1.0 - belief) * jnp.where(at_second, likelihood_bad, likelihood_good)
         posterior = second / (second + first)
         posterior = posterior * (1.0 - self.switch) + (1.0 - posterior) * self.switch
         belief = jnp.where(last.ended, posterior, belief)

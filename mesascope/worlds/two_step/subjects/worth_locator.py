@@ -8,7 +8,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
-EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
+MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class WorthLocator(Scripted):
@@ -26,7 +26,7 @@ class WorthLocator(Scripted):
         """Updates the likelihoods with the last pay-off, then chooses what has the largest posterior mean now."""
         log_likelihood, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
-        worth = jnp.clip(self.bank_worth, EDGE, 1.0 - EDGE)
+        worth = jnp.clip(self.bank_worth, MARGIN, 1.0 - MARGIN)
         last_index = jnp.clip(percept.trial - 1, 0, worth.shape[1] - 1)
         pays = worth[:, last_index, last.place, last.second].T  # [N, M]
         update = jnp.where(last.paid[:, None] > 0.5, jnp.log(pays), jnp.log1p(-pays))

@@ -10,7 +10,7 @@ import jax
 
 from mesascope.contracts.condition import LAST, Condition, select
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.words.fit import reason_without_words
+from mesascope.worlds.words.fit import explain_no_words
 
 TRIED = "word_labels:trials=12"
 
@@ -25,7 +25,7 @@ class OutcomesExchangedOnce(Condition):
 
     def unfit(self, family):
         """The reason if the family has no words; such families have another condition with shuffled feedback."""
-        return reason_without_words(family)
+        return explain_no_words(family)
 
     def apply(self, carry, percept, shadow, context):
         """Uses the shadow carry, which has seen only exchanged outcomes, and exchanges the last outcome too."""

@@ -20,6 +20,7 @@ from mesascope.contracts.configured import (
     Configured,
     Percept,
     Split,
+    exchange_earlier,
     first_percept,
     next_percept,
     reference_roles,
@@ -49,7 +50,7 @@ class Texts(NamedTuple):
 
 
 @functools.cache
-def texts() -> Texts:
+def read_texts() -> Texts:
     """Reads the texts from the TOML file of this family."""
     file = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     names = list(file["categories"])
@@ -121,7 +122,7 @@ class WordLabels(Configured):
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
         """Draws n tasks of a split."""
-        data, shape = texts(), (n, self.horizon)
+        data, shape = read_texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(address(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
         if split == "restructured:rule":
             items, right = _draw_rule(key, shape)
@@ -193,15 +194,22 @@ class WordLabels(Configured):
         return _relabel(percept, observation[:, LAST_LABEL])
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the other label for the last item."""
-        return _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
+        """The percept with the other label for the last item, and on odd trials with the next item in its place."""
+        opposite = _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
+        seen = opposite.observation
+        following = (seen[:, LAST] + 1) % len(read_texts().items)
+        if isinstance(seen, np.ndarray):
+            seen = seen.copy()
+            seen[:, LAST] = following
+            return exchange_earlier(opposite, seen)
+        return exchange_earlier(opposite, seen.at[:, LAST].set(following))
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """The question about the item in `now`, the present observation [D], after the past items with their labels.
 
         All labels are written with the label words of the present lifetime.
         """
-        data = texts()
+        data = read_texts()
         wording = data.wordings[int(now[WORDING])]
         labels = tuple(data.labels[int(i)] for i in now[FIRST:])
         shots = tuple(
@@ -246,15 +254,15 @@ def _draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
 def _draw_halves(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Draws items and right actions [n, T]: a few words of one category recur, half of them with each label."""
     n, trials = shape
-    data = texts()
+    data = read_texts()
     category = jax.random.randint(address(key, "category"), (n, 1), 0, data.categories)
-    few = category * data.each + _draw_without_return(address(key, "word"), n, data.each, REPEATED)
+    words = category * data.each + _draw_without_return(address(key, "word"), n, data.each, REPEATED)
     half = jnp.argsort(jax.random.uniform(address(key, "half"), (n, REPEATED)), -1) % 2
     index = jax.random.randint(address(key, "which"), (n, trials), 0, REPEATED)
-    return jnp.take_along_axis(few, index, 1), jnp.take_along_axis(half, index, 1)
+    return jnp.take_along_axis(words, index, 1), jnp.take_along_axis(half, index, 1)
 
 
-def distance_beyond_line(angle: Array) -> Array:
+def measure_from_line(angle: Array) -> Array:
     """[…, 100] the signed distance of each pair of numbers from a line through the middle of all, given angles […]."""
     places = jnp.arange(DIGITS) - (DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(places, places, indexing="ij"))
@@ -269,11 +277,11 @@ def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.A
     n, trials = shape
     eighth = jnp.pi / 4
     offset = jax.random.uniform(address(key, "tilt"), (n,), minval=0.3, maxval=0.7)
-    distance = distance_beyond_line(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset))
+    distance = measure_from_line(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset))
     order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MARGIN)
     index = jnp.argsort(order, -1)[:, jnp.arange(trials) % 60]
     right = jnp.take_along_axis(distance, index, 1) > 0
-    return texts().categories * texts().each + index, right.astype(jnp.int32)
+    return read_texts().categories * read_texts().each + index, right.astype(jnp.int32)
 
 
 @keep_settings(labels=LABELS, trials=(2, 1000))
@@ -286,5 +294,5 @@ def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any
         trials: T, the number of words, at least 2; the last word comes after T - 1 shots.
         wording: the number of the wording, counted from 0; -1 to draw one per lifetime.
     """
-    check_range(-1, len(texts().wordings) - 1, wording=wording)
+    check_range(-1, len(read_texts().wordings) - 1, wording=wording)
     return WordLabels(labels, wording, choices=2, horizon=trials)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, fresh
-from mesascope.worlds.words.answers import CONDITIONS, EMPTY, EXCHANGED, require_answers, right_answers, window_mean
+from mesascope.worlds.words.answers import CONDITIONS, EMPTY, EXCHANGED, average, mark_answers, require_answers
 
 
 @asks(
@@ -12,11 +12,11 @@ from mesascope.worlds.words.answers import CONDITIONS, EMPTY, EXCHANGED, require
 )
 def metric(trials, references, replay):
     """If it answers wrongly with an empty context, how much more often is it right after true labels?"""
-    selected = require_answers(fresh(trials))
-    late = slice(selected.sizes["trial"] // 2, None)
-    wrong = right_answers(selected, EMPTY) == 0
-    intact, exchanged = (np.where(wrong, right_answers(selected, c), np.nan) for c in ("intact", EXCHANGED))
+    rollout = require_answers(fresh(trials))
+    half = slice(rollout.sizes["trial"] // 2, None)
+    is_wrong = mark_answers(rollout, EMPTY) == 0
+    intact, exchanged = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED))
     return [
-        Reading(window_mean(intact, late), label="right after all", null=0.5),
-        Reading(window_mean(intact, late) - window_mean(exchanged, late), label="right by what was told"),
+        Reading(average(intact, half), label="right with true labels", null=0.5),
+        Reading(average(intact, half) - average(exchanged, half), label="right because of the true labels"),
     ]

@@ -11,48 +11,46 @@ from mesascope.contracts.metric import Reading, asks, fresh
 from mesascope.worlds.words.answers import (
     CONDITIONS,
     EXCHANGED,
-    calibrated_odds,
+    average,
+    calibrate_odds,
+    mark_answers,
     require_answers,
-    right_answers,
-    window_mean,
 )
 
 SHOTS = (0, 1, 2, 4, 8, 16)
 
 
 @asks(
-    "How far above chance is it with exchanged labels in the context, and how much do the true ones add?",
+    "How far above chance is it with exchanged labels in its context, and how much do true labels add?",
     conditions=CONDITIONS,
 )
 def metric(trials, references, replay):
-    """How far above chance is it with exchanged labels in the context, and how much do the true ones add?"""
-    selected = require_answers(fresh(trials))
-    length = selected.sizes["trial"]
-    late = slice(length // 2, None)
-    chance = selected.chance.values.mean(1)
-    before, after = (right_answers(selected, c) for c in (EXCHANGED, "intact"))
+    """How far above chance is it with exchanged labels in its context, and how much do true labels add?"""
+    rollout = require_answers(fresh(trials))
+    length = rollout.sizes["trial"]
+    half = slice(length // 2, None)
+    chance = rollout.chance.values.mean(1)
+    before, after = (mark_answers(rollout, c) for c in (EXCHANGED, "intact"))
     readings = [
-        Reading(window_mean(before, late) - chance, label="recognition, accuracy"),
-        Reading(window_mean(after, late) - window_mean(before, late), label="acquisition, accuracy"),
+        Reading(average(before, half) - chance, label="recognition, accuracy"),
+        Reading(average(after, half) - average(before, half), label="acquisition, accuracy"),
     ]
-    log_odds = [calibrated_odds(selected, c) for c in (EXCHANGED, "intact")]
+    log_odds = [calibrate_odds(rollout, c) for c in (EXCHANGED, "intact")]
     if log_odds[0] is not None and log_odds[1] is not None:
         recognised, intact = ((x > 0) + 0.5 * (x == 0) for x in map(np.asarray, log_odds))
         readings += [
-            Reading(window_mean(recognised, late) - chance, label="recognition, calibrated accuracy"),
-            Reading(
-                window_mean(intact, late) - window_mean(recognised, late), label="acquisition, calibrated accuracy"
-            ),
-            Reading(window_mean(log_odds[0], late), label="recognition, log-odds"),
-            Reading(window_mean(log_odds[1], late) - window_mean(log_odds[0], late), label="acquisition, log-odds"),
+            Reading(average(recognised, half) - chance, label="recognition, calibrated accuracy"),
+            Reading(average(intact, half) - average(recognised, half), label="acquisition, calibrated accuracy"),
+            Reading(average(log_odds[0], half), label="recognition, log-odds"),
+            Reading(average(log_odds[1], half) - average(log_odds[0], half), label="acquisition, log-odds"),
         ]
         before, after = recognised, intact
     for shots in (s for s in SHOTS if s < length):
         at = slice(shots, shots + 1)
-        readings.append(Reading(window_mean(before, at) - chance, label=f"recognition, {shots} shots"))
-        readings.append(Reading(window_mean(after, at) - window_mean(before, at), label=f"acquisition, {shots} shots"))
+        readings.append(Reading(average(before, at) - chance, label=f"recognition, {shots} shots"))
+        readings.append(Reading(average(after, at) - average(before, at), label=f"acquisition, {shots} shots"))
     if length > 8:
         acquired = after - before
-        rise = window_mean(acquired, slice(8, None)) - window_mean(acquired, slice(1, 5))
+        rise = average(acquired, slice(8, None)) - average(acquired, slice(1, 5))
         readings.append(Reading(rise, label="growth of acquisition, from 1 to 4 shots to 8 and more"))
     return readings

@@ -5,23 +5,23 @@ import numpy as np
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 
 CODES = {  # as mesascope.agents.language.answers numbers them
-    1: "a label below the listed ones",
+    1: "a label that was not listed",
     2: "refused",
-    3: "named none or several labels",
-    4: "no answer came",
+    3: "named no label, or several",
+    4: "did not answer",
 }
 
 
 @asks("How often does it refuse, answer without a label, or not answer at all?")
 def metric(trials, references, replay):
     """How often does it refuse, answer without a label, or not answer at all?"""
-    selected = fresh(trials)
-    if "answered" not in selected:
+    rollout = fresh(trials)
+    if "answered" not in rollout:
         raise DoesNotApply("it does not answer in words")
-    code = selected.answered.sel(condition="intact").values
+    code = rollout.answered.sel(condition="intact").values
     readings = [Reading((code == c).mean(-1), label=label) for c, label in CODES.items()]
-    mass = selected.mass.sel(condition="intact").values.astype(float)
+    mass = rollout.mass.sel(condition="intact").values.astype(float)
     if np.isfinite(mass).any():
-        reason = f"asked again, a log-probability moved by at most {selected.attrs.get('floor', 0.0):.3f}"
+        reason = f"in repeated questions, log-probabilities change by at most {rollout.attrs.get('floor', 0.0):.3f}"
         readings.append(Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=reason))
     return readings

@@ -7,17 +7,17 @@ from mesascope.stats import ratio
 from mesascope.trials import gain
 
 
-@asks("Over wordings, what does it gain, and how far is a wording's gain from the mean of all?")
+@asks("What does it gain on average over wordings, and how far is the gain of one wording from that mean?")
 def metric(trials, references, replay):
-    """Over wordings, what does it gain, and how far is a wording's gain from the mean of all?"""
-    selected = fresh(trials)
-    if "wording" not in selected:
+    """What does it gain on average over wordings, and how far is the gain of one wording from that mean?"""
+    rollout = fresh(trials)
+    if "wording" not in rollout:
         raise DoesNotApply("the family has no wordings")
-    wordings = selected.wording.values.astype(int)
+    wordings = rollout.wording.values.astype(int)
     names, index, count = np.unique(wordings, return_inverse=True, return_counts=True)
     if len(names) < 3:
-        raise DoesNotApply(f"there are {len(names)} wordings, and three are needed")
-    values = ratio(*gain(selected))
+        raise DoesNotApply(f"there are {len(names)} wordings, but three are needed")
+    values = ratio(*gain(rollout))
     means = np.bincount(index, values) / count
     distance = np.abs(means - means.mean())[index]
     spread = np.asarray([values[wordings == w].std(ddof=1) if (wordings == w).sum() > 1 else 0.0 for w in names])

@@ -17,8 +17,8 @@ class LastAnswer(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Gives the last right answer."""
         answer = jnp.asarray(self.family.target(percept))
-        repeated = jnp.where(percept.first, 0, answer)
-        return carry, choose(key, jnp.log(jax.nn.one_hot(repeated, self.family.choices)))
+        last_answer = jnp.where(percept.first, 0, answer)
+        return carry, choose(key, jnp.log(jax.nn.one_hot(last_answer, self.family.choices)))
 
 
 @keep_settings
