@@ -27,8 +27,8 @@ from mesascope.trials import BLOCK, counted_trials, gain
 DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
 TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
 LIVES = (  # lives that know few trials, from which the span is read
-    *(f"past_deleted:of={w},birth={b}" for w in (1, 2, 4, 8, 16) for b in (0, 1)),
-    *(f"past_deleted:of={w},birth=0" for w in (5, 6)),
+    *(f"past_deleted:of={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)),
+    *(f"past_deleted:of={w},birth=0" for w in (5, 6, 8, 16)),  # by then it matters little how it was born
 )
 LARGEST = 1 << 24  # counts of donors' best acts and acts taken, above which trials share a table
 

@@ -293,7 +293,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
         told = model.policy.get_distribution(torch.tensor(seen)).distribution.logits.numpy()
     given = one.respond(jax.random.key(0), one.fresh(7), now)[1].log_probs
     assert np.allclose(given, told, atol=1e-5)
-    with pytest.warns(MesascopeWarning, match="which is left out"):
+    with pytest.warns(MesascopeWarning, match="whose statistics are left out"):
         without = catalogue.make("subjects", f"sb3:path={path},normalize=none", SMALL)
     assert np.abs(without.respond(jax.random.key(0), without.fresh(7), now)[1].log_probs - told).max() > 1e-3
     (tmp_path / "other").mkdir()
