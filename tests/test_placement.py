@@ -71,8 +71,9 @@ def test_more_of_them_and_their_flags(placed_slowly):
     assert placed_slowly["lagged_stay:lag=5"].span == "from its last 5 trials"  # one trial more, and the level says so
     assert placed_slowly["thompson:minimise=True"].direction == "against"
     assert placed_slowly["ranked:rank=1,code=clock"].direction == "other"
-    reason = placed_slowly["recurrent:path=unlimited"].reason
-    assert "its last 4 trials alone give 0.7" in reason and "of its gain of 0.9" in reason
+    numbers = placed_slowly["recurrent:path=unlimited"].numbers
+    assert numbers["gain_by_last_trials"]["4"] == pytest.approx(0.74, abs=0.05)
+    assert numbers["gain_fresh"] == pytest.approx(0.91, abs=0.05)
 
 
 def test_a_level_carries_its_span(placed):
