@@ -149,7 +149,7 @@ def test_span_is_linear_in_log_trials(part, expected):
 def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
     labels = ["intact", *(f"past_transplanted_once:of=4,replicate={r}" for r in (0, 1))]
     found = rollout("two_loss_reflex", BANDIT, lifetimes=512, seed=5, conditions=labels)
-    values = transplanted(found, counted(found, 4))
+    values = transplanted(found, counted(found, 4), 4)
     assert abs(values.mean()) < 3.5 * values.std() / np.sqrt(len(values))
 
 

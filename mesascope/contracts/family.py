@@ -186,8 +186,15 @@ class Family(eqx.Module):
 
     @property
     def judges(self) -> bool:
-        """Whether `worth` can say what single actions pay, so that actions with another past can be judged."""
-        return self.steps == 1 and self.choices is not None and self.traceable
+        """Whether `worth` can say what single actions pay, so that actions with another past can be judged.
+
+        It can if trials have one step, and the family defines `worth` or its latents contain `means`.
+        """
+        if self.steps > 1 or type(self).worth is not Family.worth:
+            return self.steps == 1
+        if self.choices is None or not self.traceable or type(self).latents is Family.latents:
+            return self.choices is not None and self.traceable
+        return "means" in self.latents(self.draw(address(jax.random.key(0), FRESH), 1), FRESH)
 
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
@@ -205,8 +212,6 @@ class Family(eqx.Module):
         Returns:
             None if the family cannot say, as when trials have several steps.
         """
-        if not self.judges:
-            return None
         latents = self.latents(tasks, split)
         if "means" not in latents:
             return None

@@ -24,7 +24,7 @@ from mesascope.files import replacing
 from mesascope.guards import limits
 from mesascope.guards.identity import is_unchanged, loaded_modules
 from mesascope.questions.spectrum import first_rule
-from mesascope.questions.spectrum.placement import Placement, Rule, conditions_beyond, place
+from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
@@ -81,6 +81,8 @@ class Bench:
         unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.unfit(family)]
+        # the transplants whose numbers splits and references are compared by: one draw of donors each
+        self.compared = [c for c in self.conditions if c.seam is not None and c.draw == 0]
         self.kinds = distinct_kinds(self.conditions)
         self.blocks = -(-lifetimes // BLOCK)
 
@@ -132,14 +134,14 @@ class Bench:
     def _conditions_on(self, family: Family, split: str) -> list[Condition]:
         """The conditions that run on a split.
 
-        All conditions run on fresh tasks. On another split, the conditions run that `conditions_beyond` names, those in
-        `beyond` for its kind, and the intact condition. On a split beyond banks, shuffled conditions run too.
+        All conditions run on fresh tasks. On another split, the intact condition runs and those in `beyond` for its
+        kind; on a counted split of the same length also `self.compared`; and on a split beyond banks shuffled ones.
         """
         if kind(split) == "fresh":
             return self.conditions
         here = next((s for s in family.splits() if s.name == split), None)  # without its bank it has no split 'seen'
         comparable = here is not None and here.counted and here.trials == family.horizon and split != "seen"
-        labels = set(conditions_beyond(family)) if comparable else set()
+        labels = {c.label for c in self.compared} if comparable else set()
         if here is not None and here.beyond_banks:
             labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}
         labels |= {label for label, kinds in self.beyond.items() if kind(split) in kinds}
@@ -169,8 +171,7 @@ class Bench:
                     continue
                 conditions, change = [intact], family.split(split).changes_at
                 if role in COMPARED:
-                    shown = self._conditions_on(family, split) if split != "fresh" else self.conditions
-                    conditions += [c for c in shown if c.label in conditions_beyond(family)]
+                    conditions += [c for c in self._conditions_on(family, split) if c in self.compared]
                 if change and role == "learner":
                     conditions.append(catalogue.make("conditions", f"carry_reset:at={change}"))
                 kinds = self._compiled_kinds(family, split) if role in COMPARED else (intact,)

@@ -104,22 +104,29 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
     if not rows or not np.isfinite(rows[0]).all():
         raise DoesNotApply("the condition 'past_deleted_once' was not run, or the family cannot judge single acts")
     deletion = min(rows, key=lambda row: abs(row.mean()))
-    transplant = transplanted(trials, mask)
+    transplant = transplanted(trials, mask, window)
     names = ("strict", "strict_all") if transplant.mean() > 0 else ("strict",)
-    strict = tuple(transplanted(trials, mask, name, "strict_room") for name in names)
+    strict = tuple(transplanted(trials, mask, window, name, "strict_room") for name in names)
     lives = _labels(trials, "past_deleted", window, least=window)
     life = [ratio(own - gain(trials, label, mask)[0], room) for label in lives]
     return Carried(deletion, transplant, strict, min(life, key=lambda row: abs(row.mean())) if life else None)
 
 
 def transplanted(
-    trials: xr.Dataset, mask: np.ndarray, name: str = "gain", room: str = "room", replicates: int | None = None
+    trials: xr.Dataset,
+    mask: np.ndarray,
+    window: int,
+    name: str = "gain",
+    room: str = "room",
+    *,
+    replicates: int | None = None,
 ) -> np.ndarray:
     """[U] Per donor, what acts with its past are worth on its task beyond other tasks, as a share of its best act's.
 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
+        window: how many of its own last trials the recipient keeps.
         name: the variable to sum, without its prefix.
         room: the variable that it is a share of.
         replicates: how many draws of donors to read; None for all.
@@ -127,18 +134,18 @@ def transplanted(
     Raises:
         DoesNotApply: no past was transplanted.
     """
-    if "transplant" not in trials.coords:
-        raise DoesNotApply("the condition 'past_transplanted_once' was not run, or the family cannot judge single acts")
-    sums = np.zeros((2, len(_donors(trials, trials.transplant.values[0])[1])))
-    for i, label in enumerate(trials.transplant.values[:replicates]):
-        donor, units = _donors(trials, label)
+    labels = _transplants(trials, window)[:replicates]
+    units = _count_units(trials)
+    sums = np.zeros((2, units))
+    for label in labels:
+        donor = _donors(trials, label)
         for total, variable in zip(sums, (name, room), strict=True):
-            values = trials[f"donor_{variable}"].values[i].astype(float)
-            total += np.bincount(donor[mask], values[mask], len(units))
+            values = trials[f"donor_{variable}"].sel(transplant=label).values.astype(float)
+            total += np.bincount(donor[mask], values[mask], units)
     return ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
 
 
-def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) -> np.ndarray:
+def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, window: int, by_trial: bool = False) -> np.ndarray:
     """[R, U] Pseudo-values of the information, in bits per act, between a donor's task and the act with its past.
 
     There is a row for each rank: what the act tells of the donor's best act, of its second best act, and so on. It is 0
@@ -148,28 +155,31 @@ def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) 
     Args:
         trials: the trials of one split.
         mask: [N, T] the trials that count.
+        window: how many of its own last trials the recipient keeps.
         by_trial: whether every trial has its own table, which finds acts enciphered by the clock. There are then too
             few counts to take the acts at the seam as given, and all trials count.
 
     Raises:
         DoesNotApply: no past was transplanted, actions are real numbers, or too few trials count.
     """
-    if "transplant" not in trials.coords or trials.attrs.get("actions") == "real":
-        raise DoesNotApply("no past was transplanted, or its actions are real numbers")
-    ranks, own = trials.donor_ranks.values.astype(int), trials.action.sel(condition="intact").values.astype(int)
-    choices, units = int(max(ranks.max(), own.max())) + 1, len(_donors(trials, trials.transplant.values[0])[1])
+    labels = _transplants(trials, window)
+    if trials.attrs.get("actions") == "real":
+        raise DoesNotApply("its actions are real numbers")
+    ranks = trials.donor_ranks.sel(transplant=labels).values.astype(int)
+    own = trials.action.sel(condition="intact").values.astype(int)
+    choices, units = int(max(ranks.max(), own.max())) + 1, _count_units(trials)
     trial = np.flatnonzero(mask.any(0))
     phase = np.searchsorted(trial, np.arange(mask.shape[1])) if by_trial else np.zeros(mask.shape[1], int)
     cells = len(trial) if by_trial else choices
     if units * cells * choices**2 > LARGEST:
         raise DoesNotApply("there are too many choices and trials")
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
-    for i, label in enumerate(trials.transplant.values):
-        strict = mask if by_trial else mask & (trials.donor_strict_room.values[i] != 0)
-        seam = np.roll(own, read_window(str(label)), 1)
+    seam = np.roll(own, window, 1)
+    for i, label in enumerate(labels):
+        strict = mask if by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
         cell = (np.broadcast_to(phase, seam.shape) if by_trial else seam)[strict]
         act = trials.action.sel(condition=label).values.astype(int)[strict]
-        donor = _donors(trials, label)[0][strict]
+        donor = _donors(trials, label)[strict]
         for rank in range(len(table)):
             np.add.at(table[rank], (donor, cell, ranks[i, ..., rank][strict], act), 1.0)
     table = table[:, table[0].any((1, 2, 3))]
@@ -178,17 +188,15 @@ def bits_of_donor(trials: xr.Dataset, mask: np.ndarray, by_trial: bool = False) 
     return np.stack([jackknife(t) for t in table])
 
 
-def life_curve(trials: xr.Dataset, window: slice | None = None) -> dict[int, np.ndarray]:
+def life_curve(trials: xr.Dataset) -> dict[int, np.ndarray]:
     """Per lifetime [N], the share gained by a life that knows w trials, by w; the intact gain is at 0.
 
     Of the two ways to begin such a life the better one counts.
     """
-    mask = np.zeros((trials.sizes["lifetime"], trials.sizes["trial"]), bool)
-    mask[:, counted_trials(trials) if window is None else window] = True
-    intact = ratio(*gain(trials, "intact", mask))
+    intact = ratio(*gain(trials))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
     for label in _labels(trials, "past_deleted"):
-        row, w = ratio(*gain(trials, label, mask)), read_window(label)
+        row, w = ratio(*gain(trials, label)), read_window(label)
         if w not in curve or sign * row.mean() > sign * curve[w].mean():
             curve[w] = row
     return curve
@@ -248,9 +256,27 @@ def read_window(label: str) -> int:
     return int(label.partition(":of=")[2].partition(",")[0])
 
 
-def _donors(trials: xr.Dataset, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """The index of each trial's donor [N, T], and the units: all lifetimes of all blocks."""
-    lifetimes = trials.sizes["lifetime"]
-    block = np.arange(lifetimes)[:, None] // BLOCK * BLOCK
-    donor = block + trials.partner.sel(condition=label).values.astype(int)
-    return donor, np.arange(-(-lifetimes // BLOCK) * BLOCK)
+def _transplants(trials: xr.Dataset, window: int) -> list[str]:
+    """The labels of the transplants after which the recipient keeps `window` of its own last trials.
+
+    Raises:
+        DoesNotApply: none was run.
+    """
+    found = [str(c) for c in trials.transplant.values] if "transplant" in trials.coords else []
+    labels = [c for c in found if read_window(c) == window]
+    if not labels:
+        raise DoesNotApply(
+            f"the condition 'past_transplanted_once:of={window}' was not run, or the family cannot judge single acts"
+        )
+    return labels
+
+
+def _donors(trials: xr.Dataset, label: str) -> np.ndarray:
+    """[N, T] The index of each trial's donor among all lifetimes of all blocks."""
+    block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK * BLOCK
+    return block + trials.partner.sel(condition=label).values.astype(int)
+
+
+def _count_units(trials: xr.Dataset) -> int:
+    """How many lifetimes the blocks have, those included that were not kept."""
+    return -(-trials.sizes["lifetime"] // BLOCK) * BLOCK

@@ -81,14 +81,6 @@ def conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(labels))
 
 
-def conditions_beyond(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
-    """The labels of the conditions that a placement needs on every other counted split of the same length."""
-    if not family.judges:
-        return ()
-    w = reflex_window(family.horizon, (rule or Rule()).older_than)
-    return (f"past_transplanted_once:of={w},replicate=0",)
-
-
 def place(
     trials: Splits, references: Mapping[str, Splits], trained_on: str = "unknown", rule: Rule | None = None
 ) -> Placement:
@@ -147,7 +139,7 @@ def place(
         highest = ACQUIRING  # what older trials told may lie in its own last acts
     other = not passed.all and _pursues_other_goal(fresh, window, rule, numbers)
     if other:
-        lowest = max(lowest, LOCATING if trained_on not in ("unlimited",) else ACQUIRING)
+        lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
         highest = ACQUIRING
     reach = read_reach(trials, references, against, rule) if passed.all else None
     if reach is not None:
@@ -327,7 +319,8 @@ def _gains_there(here: xr.Dataset, rule: Rule) -> bool:
     """Whether a subject gains on a split, and its acts show a donor's task there."""
     gained = ratio(*gain(here))
     try:
-        shown = transplanted(here, counted(here, reflex_window(here.sizes["trial"], rule.older_than)))
+        window = reflex_window(here.sizes["trial"], rule.older_than)
+        shown = transplanted(here, counted(here, window), window)
     except DoesNotApply:
         return False
     return all(_exceeds(x.mean(), standard_error(x), 1.0, rule) for x in (gained, shown))
@@ -355,7 +348,7 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
     else:
         try:
-            rows = [row for each in (False, True) for row in bits_of_donor(fresh, counted(fresh, window), each)]
+            rows = [row for each in (False, True) for row in bits_of_donor(fresh, counted(fresh, window), window, each)]
             bits, bar = max(rows, key=np.mean), rule.smallest_bits
         except DoesNotApply:
             return False

@@ -81,12 +81,13 @@ def _read(trials: xr.Dataset | None, rule: Rule, sign: float, restarted: bool = 
     """[U] The transplant in the subject's direction, per donor; None if it was not run."""
     if trials is None:
         return None
-    mask = counted(trials, reflex_window(trials.sizes["trial"], rule.older_than))
+    window = reflex_window(trials.sizes["trial"], rule.older_than)
+    mask = counted(trials, window)
     if restarted:
         mask = np.zeros_like(mask)
         mask[:, FIRST : trials.sizes["trial"] // 2] = True
     try:
-        return sign * transplanted(trials, mask, replicates=1)
+        return sign * transplanted(trials, mask, window, replicates=1)
     except DoesNotApply:
         return None
 

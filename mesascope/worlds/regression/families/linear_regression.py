@@ -209,11 +209,6 @@ class LinearRegression(Configured):
         target = (observation[..., : self.dimension] * mixture[:, None]).sum(-1)
         return target, target + self.noise * rng.standard_normal(target.shape)
 
-    @property
-    def judges(self) -> bool:
-        """True, although its actions are real."""
-        return True
-
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """How much nearer predictions are than 0 to the outcomes on M tasks of the inputs observed: [N, T, M]."""
         action = np.clip(action[..., None] if action.ndim == 2 else action, -MAX_PREDICTION, MAX_PREDICTION)

@@ -136,7 +136,7 @@ class MarkovChain(Configured):
 
         symbols, odds = jax.lax.scan(step, (start[:, 0], start[:, 1]), (draws, matrices))[1]
         shown_symbols = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
-        kept = matrices if matrices[:, 0].size <= LARGEST else matrices[:, :, :0]
+        kept = matrices if matrices[:, 0].size <= LARGEST else matrices[:, :, :0]  # see `judges`
         return Tasks(shown_symbols, jnp.moveaxis(odds, 0, 1), jnp.moveaxis(kept, 0, 1), jnp.full((n,), back))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
@@ -167,6 +167,11 @@ class MarkovChain(Configured):
             fixed = np.take_along_axis(odds, likeliest[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
         result = {"means": odds, "target": np.asarray(tasks.symbols)[:, 1:].astype(float)}
         return result | {"best": odds.max(-1), "chance": chance, "worst": odds.min(-1), "fixed": fixed}
+
+    @property
+    def judges(self) -> bool:
+        """Whether its tasks keep their matrices."""
+        return self.horizon * self.choices**2 <= LARGEST
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):
         """What predictions pay beyond chance on M tasks [N, T, M], after the symbols that N subjects observe."""

@@ -115,11 +115,6 @@ class WordLabels(Configured):
             split("restructured:rule", beyond_banks=True),
         )
 
-    @property
-    def judges(self) -> bool:
-        """False: another lifetime's task gives no label to this lifetime's items."""
-        return False
-
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
         """Draws n tasks of a split."""
         data, shape = read_texts(), (n, self.horizon)
