@@ -19,6 +19,8 @@ from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK, KEPT, LARGEST
 
+Place = tuple[str | int, ...]  # a block's address: (number,), or ('lent', draw, number) for donors
+
 
 class Keys(Protocol):
     """A function that gives the random keys of a block."""

@@ -31,14 +31,13 @@ from mesascope.guards.blame import contain_exits
 from mesascope.keys import fold_address
 from mesascope.rollouts import lives
 from mesascope.rollouts.compiling import compile_once
-from mesascope.rollouts.lives import BLOCK, Disturbed, Keys, Outcomes, Record
+from mesascope.rollouts.lives import BLOCK, Disturbed, Keys, Outcomes, Place, Record
 from mesascope.rollouts.loops import run_looped, watch
 from mesascope.rollouts.scans import Block, run_scanned
 from mesascope.rollouts.worth import judge
 from mesascope.trials import assemble
 
 WORKERS = 2
-Place = tuple[str | int, ...]  # a block's address: (number,), or ('lent', draw, number) for donors
 
 
 class Job(NamedTuple):
@@ -151,8 +150,14 @@ def rollout(
     latents = [family.latents(tasks[split, (b,)], split) for b in blocks]
     if not log_probs:
         records = {k: r._replace(log_probs=None) for k, r in records.items()}
-    chances = [x["chance"] for x in latents]
-    records, transplants = judge(family, split, conditions, records, [tasks[split, (b,)] for b in blocks], chances)
+    records, transplants = judge(
+        family,
+        split,
+        conditions,
+        records,
+        tasks=[tasks[split, (b,)] for b in blocks],
+        chances=[x["chance"] for x in latents],
+    )
     trials = assemble(
         [[records[label, (b,)] for b in blocks] for label in labels],
         {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]},

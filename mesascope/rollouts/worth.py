@@ -12,11 +12,10 @@ import numpy as np
 
 from mesascope.contracts.condition import Condition
 from mesascope.contracts.family import Family
-from mesascope.rollouts.lives import Record
+from mesascope.rollouts.lives import Place, Record
 
 CHUNK = 1 << 22  # numbers per array
 RANKED = 8  # the most choices that are ranked on the donor's task
-Place = tuple[str | int, ...]
 
 
 class Transplant(NamedTuple):
@@ -46,6 +45,7 @@ def judge(
     split: str,
     conditions: Sequence[Condition],
     records: Mapping[tuple[str, Place], Record],
+    *,
     tasks: Sequence[Any],
     chances: Sequence[np.ndarray],
 ) -> tuple[dict[tuple[str, Place], Record], dict[str, list[Transplant]]]:

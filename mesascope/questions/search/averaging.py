@@ -13,7 +13,7 @@ from scipy.special import xlogy
 from scipy.stats import norm
 
 RATES = np.concatenate([np.geomspace(8.0, 0.01, 200), [0.0]])  # evidence per tick, in standard deviations of the noise
-MOST_ACTS = 1024  # more actions than this do not count, so that a small misfit of the noise is no excess
+MOST_ACTS = 1024  # above this number, a small misfit of the noise would count as an excess
 SURE = 1 - 1e-6  # the largest share of right actions that noise leaves
 
 

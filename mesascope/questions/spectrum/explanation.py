@@ -33,6 +33,7 @@ def explain(
     lowest: int,
     highest: int,
     numbers: Mapping[str, Any],
+    *,
     passed: Any,
     located: Located,
     flags: Mapping[str, str],

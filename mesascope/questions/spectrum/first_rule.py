@@ -24,9 +24,10 @@ UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot 
 REPLICATES = 4  # of the run with shuffled feedback; a single replicate has nearly twice the error
 KINDS = ("shifted", "exchanged", "restructured")
 WORDS = {
-    "inert": "nothing in the lifetime changes what it does",
-    "reactive": "it answers the current percept only; a fresh carry would act alike",
-    "tracking": "its carry matters, but feedback older than a few trials makes no difference to its score",
+    "inert": "neither its percept nor its carry was seen to change {change:.0%} of its choices",
+    "reactive": "it answers its present percept; its carry was not seen to change {change:.0%} of its choices",
+    "tracking": "its carry changes what it does; that feedback older than a few trials changes its score by {bar:.0%} "
+    "of what could be gained was not shown",
     "locating": "older feedback matters, as far as picking among the training tasks explains",
     "acquiring": "fresh tasks of the family are acquired as well as those of its bank, each beside its reference",
     "general": "changed splits are acquired too: of every kind one at least keeps half of the efficiency on fresh "
@@ -35,7 +36,7 @@ WORDS = {
 UNBANKED = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
 BEYOND = "tasks are acquired that no bank of training tasks could hold"
 OPEN = {
-    "inert": "whether anything in the lifetime changes what it does is open",
+    "inert": "whether its percept or its carry changes {change:.0%} of its choices is open",
     "reactive": "it answers its percept; whether its carry adds to that is open",
     "tracking": "its carry matters; whether feedback older than a few trials does is open",
     "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
@@ -201,7 +202,8 @@ def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) ->
     n, settled = numbers["lifetimes"], lowest == highest
     fresh = UNBANKED if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
     fresh = [fresh, WORDS["general"]][: lowest - 3]
-    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN)[FIRST_LADDER[lowest]]]
+    bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit}
+    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN)[FIRST_LADDER[lowest]].format(**bars)]
     if lowest >= 3 and unlimited:
         parts.append("inference within the family; a prior over the family explains it")
     if highest >= 4 and len(missing) < len(KINDS):

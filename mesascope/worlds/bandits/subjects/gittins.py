@@ -2,7 +2,7 @@
 
 The index of an arm is the certain pay-off per trial that is worth as much as the arm with the option to stop (Gittins
 1979). The code computes it by calibration: it solves the stopping problem for a grid of certain pay-offs. The index
-is the pay-off at which continuing is no longer better.
+is the pay-off at which stopping becomes as good as continuing.
 """
 
 import functools
