@@ -1,10 +1,13 @@
 """The placement rule on subjects whose answer is known by construction: the faults of the first rule, and its words."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import mesascope
+from mesascope.contracts.configured import first_percept, next_percept
+from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.carried import counted, span, transplanted
 from mesascope.questions.spectrum.ladder import RUNGS, Rule
@@ -176,6 +179,35 @@ def test_a_family_judges_single_acts_only_if_it_knows_their_worth(family, judges
         shown = np.zeros((1, made.horizon, *made.shown), np.float32)
         worth = made.worth(tasks, "fresh", shown, np.zeros((1, made.horizon), int))
         assert (worth is not None) == judges
+
+
+class Berries(Family):
+    """Eat a berry of the shade shown, or leave it; it is ripe from a hidden shade on."""
+
+    name: str = "berries"
+    choices: int = 2
+    horizon: int = 20
+
+    def draw(self, key, n):
+        one, two = jax.random.split(key)
+        return jax.random.uniform(one, (n,)), jax.random.uniform(two, (n, self.horizon + 1))
+
+    def begin(self, key, tasks):
+        return jnp.zeros(len(tasks[0]), jnp.int32), first_percept(tasks[1][:, :1])
+
+    def step(self, key, tasks, state, action):
+        shade = jnp.take_along_axis(tasks[1], jnp.stack([state, state + 1], 1), 1)
+        score = jnp.where(action == 1, (shade[:, 0] >= tasks[0]).astype(jnp.float32), 0.5)
+        return state + 1, next_percept(shade[:, 1:], action, score, state + 1), score
+
+    def best(self, tasks):
+        return jnp.where(tasks[1][:, :-1] >= tasks[0][:, None], 1.0, 0.5)
+
+
+def test_what_an_act_pays_is_not_read_from_another_lifetimes_question():
+    """By default a task's pay-offs are those of its own shades, so acts at other shades cannot be judged by them."""
+    assert not Berries().judges
+    assert any(c.startswith("feedback_shuffled") for c in conditions(Berries()))
 
 
 @pytest.mark.parametrize(

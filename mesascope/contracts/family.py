@@ -188,12 +188,15 @@ class Family(eqx.Module):
     def judges(self) -> bool:
         """Whether `worth` can say what single actions pay, so that actions with another past can be judged.
 
-        It can if trials have one step, and the family defines `worth` or its latents contain `means`.
+        It can if trials have one step and the family defines `worth`, if it defines latents that contain `means`, or if
+        it shows nothing. A family without latents of its own may ask a question in its observation.
         """
         if self.steps > 1 or type(self).worth is not Family.worth:
             return self.steps == 1
-        if self.choices is None or not self.traceable or type(self).latents is Family.latents:
-            return self.choices is not None and self.traceable
+        if self.choices is None or not self.traceable:
+            return False
+        if type(self).latents is Family.latents:
+            return self.shown == (0,)
         return "means" in self.latents(self.draw(address(jax.random.key(0), FRESH), 1), FRESH)
 
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
