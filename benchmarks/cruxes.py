@@ -112,7 +112,7 @@ def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
     from mesascope.cruxes.bounds import Constraint
     from mesascope.cruxes.credal import CredalNet
     from mesascope.cruxes.language import SURE, negate, parse
-    from mesascope.cruxes.sampling import draw
+    from mesascope.cruxes.sampling import draw_answers
 
     names = "ABCDEFGHIJ"
     claims = [Constraint("A", parse("A"), SURE, 0.0, 1.0)]
@@ -125,7 +125,7 @@ def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
     means = []
 
     def job() -> None:
-        found = draw(network, betas, parse("J"), draws=draws)
+        found = draw_answers(network, betas, parse("J"), draws=draws)
         assert found is not None
         means.append(found.mean()[0])
 
@@ -137,8 +137,8 @@ def time_asia() -> dict[str, float]:
     from mesascope.cruxes.networks import Net
 
     ours = Net({n: ("no", "yes") for n in NODES}, NODES, tables())
-    expected = {name: p[1] for name, p in ours.marginals().items()}
-    times = {"mesascope": best_time(ours.marginals, 25, 100)}
+    expected = {name: p[1] for name, p in ours.compute_marginals().items()}
+    times = {"mesascope": best_time(ours.compute_marginals, 25, 100)}
     try:
         import pyagrum as gum
 

@@ -11,7 +11,7 @@ from mesascope import catalogue, formats
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
 from mesascope.cli.main import run
-from mesascope.cruxes.measured import read_findings
+from mesascope.cruxes.findings import read_findings
 from mesascope.examination.logged import measure
 from mesascope.examination.runs import read_run, write
 from mesascope.findings import read

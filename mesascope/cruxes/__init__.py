@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-_NAMES = {
+_NAMES_BY_MODULE = {
     "argument": ("Argument", "default", "load"),
     "answers": ("Answer",),
     "bounds": ("Constraint", "Polytope", "Rule"),
@@ -15,11 +15,11 @@ _NAMES = {
     "networks": ("Net", "Undefined"),
     "readings": ("fit_beta", "read_ratio", "read_value"),
 }
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
-__all__ = sorted(_MODULES)
+_MODULE_BY_NAME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+__all__ = sorted(_MODULE_BY_NAME)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _MODULE_BY_NAME:
         raise AttributeError(f"mesascope.cruxes has no {name!r}; it has {', '.join(__all__)}.")
-    return getattr(import_module(f"mesascope.cruxes.{_MODULES[name]}"), name)
+    return getattr(import_module(f"mesascope.cruxes.{_MODULE_BY_NAME[name]}"), name)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mesascope.cruxes.bounds import HasSpan, Polytope
+from mesascope.cruxes.bounds import HasInterval, Polytope
 from mesascope.cruxes.claims import Refusal
-from mesascope.cruxes.credal import INDEPENDENCE, CredalNet, find_extremes
-from mesascope.cruxes.language import SURE, Event, join
+from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet, find_extremes
+from mesascope.cruxes.language import SURE, Event, conjoin
 from mesascope.cruxes.readings import Reading
-from mesascope.cruxes.sampling import draw
+from mesascope.cruxes.sampling import draw_answers
 from mesascope.errors import pick_named
 
 ENGINES = ("lp", "net", "credal", "sample")
-POINT = 1e-7
+POINT_TOLERANCE = 1e-7
 STATUSES = {
     "stated": "said by this person",
     "implied": "follows as one number",
@@ -30,7 +30,7 @@ STATUSES = {
 
 
 @dataclass(frozen=True)
-class Answer(HasSpan):
+class Answer(HasInterval):
     """What one person's statements imply about P(event | given).
 
     Args:
@@ -68,12 +68,12 @@ class Answer(HasSpan):
     @property
     def point(self) -> float | None:
         """The single number, if low and high agree within 1e-7; otherwise None."""
-        if self.low is None or self.high is None or self.high - self.low > POINT:
+        if self.low is None or self.high is None or self.high - self.low > POINT_TOLERANCE:
             return None
         return (self.low + self.high) / 2
 
 
-def solve(
+def answer_question(
     person: str,
     polytope: Polytope,
     event: Event,
@@ -101,7 +101,7 @@ def solve(
     interval from 'net' if 'net' reads the same values at their centres.
     """
     pick_named("engine", engine, ENGINES)
-    part = polytope.part(join(event, condition).atoms())
+    part = polytope.select_connected(conjoin(event, condition).atoms)
     answer = Answer(person, str(event), str(condition), "undefined", engine, reading)
     claims, bridges = (tuple(item.id for item in items) for items in (part.constraints, part.rules))
     answer = replace(answer, claims=claims, bridges=bridges)
@@ -109,8 +109,8 @@ def solve(
         bounds = polytope.bound(event, condition)
         notes = ["no independence is assumed, and no declared independence is used"]
         answer = replace(answer, status=bounds.status, low=bounds.low, high=bounds.high)
-        return _classify(answer, notes)
-    network, notes = CredalNet.about(part, event, condition), [INDEPENDENCE]
+        return _set_status(answer, notes)
+    network, notes = CredalNet.build_for(part, event, condition), [INDEPENDENCE_NOTE]
     if engine in ("net", "credal"):
         extremes = find_extremes(network, event, condition)
         unstated_ids = [e.id for e in network.entries if not e.stated and e.id in extremes.free]
@@ -120,31 +120,31 @@ def solve(
             notes.append("an inner bound: too many free entries to visit all vertices")
         elif extremes.free:
             notes.append("entries vary in their intervals independently of each other")
-        return _classify(replace(answer, low=extremes.low, high=extremes.high), notes)
+        return _set_status(replace(answer, low=extremes.low, high=extremes.high), notes)
     betas = [values[e.id].beta() if values and e.id in values else None for e in network.entries]
-    sample = draw(network, betas, event, condition, draws, seed=seed)
+    sample = draw_answers(network, betas, event, condition, draws, seed=seed)
     if sample is None:
-        return _classify(answer, notes)
+        return _set_status(answer, notes)
     notes.append(f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown")
     if sample.vertices:
         ends = "; ".join(sample.vertices)
         notes.append(f"without a distribution, so at the ends of their intervals in every draw: {ends}")
     low, high = sample.quantiles()
-    return _classify(replace(answer, low=low, high=high, mean=sample.mean(), quantiles=(low, high)), notes)
+    return _set_status(replace(answer, low=low, high=high, mean=sample.mean(), quantiles=(low, high)), notes)
 
 
-def _classify(answer: Answer, notes: Sequence[str]) -> Answer:
+def _set_status(answer: Answer, notes: Sequence[str]) -> Answer:
     """Add the assumptions to an answer, and set the status that its interval implies."""
     answer = replace(answer, assumptions=tuple(notes))
     if answer.low is None or answer.high is None:
         return answer
     if answer.point is not None:
         return replace(answer, status="implied")
-    is_vacuous = answer.low <= POINT and answer.high >= 1 - POINT
+    is_vacuous = answer.low <= POINT_TOLERANCE and answer.high >= 1 - POINT_TOLERANCE
     return replace(answer, status="unstated" if is_vacuous else "bounded")
 
 
-def log_odds(p: float | np.ndarray) -> float | np.ndarray:
+def compute_log_odds(p: float | np.ndarray) -> float | np.ndarray:
     """ln(p/(1-p)); -inf at 0 and inf at 1, without a warning."""
     with np.errstate(divide="ignore"):
         return np.log(p) - np.log1p(-np.asarray(p, dtype=float))

@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.answers import Answer, solve
+from mesascope.cruxes.answers import Answer, answer_question
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
-from mesascope.cruxes.claims import NUMERIC, Claim, Content, Conventions, Refusal
-from mesascope.cruxes.language import SURE, Event, match, negate, parse, require_known
+from mesascope.cruxes.claims import NUMERIC_KINDS, Claim, Content, Conventions, Refusal
+from mesascope.cruxes.language import SURE, Event, are_equivalent, negate, parse, require_known_atoms
 from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
@@ -21,13 +21,13 @@ from mesascope.errors import MesascopeError, pick_named
 
 
 @lru_cache(maxsize=8)
-def _parse(text: str, name: str) -> Source:
+def _parse_source(text: str, name: str) -> Source:
     return Source(text, name)
 
 
 @lru_cache(maxsize=64)
-def _read(text: str, name: str, conventions: Conventions) -> Content:
-    return read_content(_parse(text, name), conventions)
+def _read_content(text: str, name: str, conventions: Conventions) -> Content:
+    return read_content(_parse_source(text, name), conventions)
 
 
 class Argument:
@@ -41,7 +41,7 @@ class Argument:
 
     def __init__(self, text: str, name: str = "crux file", conventions: Conventions | None = None):
         self.text, self.name, self.conventions = text, name, conventions or Conventions()
-        self.content: Content = _read(text, name, self.conventions)
+        self.content: Content = _read_content(text, name, self.conventions)
 
     def read(self, **changes: Any) -> Argument:
         """Read the same file under other conventions; the arguments are fields of `Conventions`."""
@@ -60,55 +60,55 @@ class Argument:
 
     # statements
 
-    def person(self, name: str) -> str:
+    def pick_person(self, name: str) -> str:
         """Return the name if the file has such a person; otherwise raise `MesascopeError`."""
         return pick_named("person", name, self.content.people)
 
     @property
-    def compared(self) -> tuple[str, ...]:
+    def compared_people(self) -> tuple[str, ...]:
         """The people whom the file's query compares; empty if the file has no query."""
         return self.content.query.compare if self.content.query else ()
 
-    def pair(self, one: str | None, other: str | None) -> tuple[str, str]:
+    def pick_pair(self, one: str | None, other: str | None) -> tuple[str, str]:
         """Return two people's names; if either is None, the first two people whom the file's query compares."""
         if one is None or other is None:
-            if len(self.compared) < 2:
+            if len(self.compared_people) < 2:
                 raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
-            one, other = self.compared[:2]
-        return self.person(one), self.person(other)
+            one, other = self.compared_people[:2]
+        return self.pick_person(one), self.pick_person(other)
 
-    def event(self, text: str | Event) -> Event:
+    def parse_event(self, text: str | Event) -> Event:
         """Parse an event over this file's atoms, and expand the definitions in it."""
         event = parse(text) if isinstance(text, str) else text
         names = {*self.content.atoms, *self.content.definitions}
-        return require_known(event, names).expand(self.content.definitions)
+        return require_known_atoms(event, names).expand(self.content.definitions)
 
     def list_claims(self, person: str) -> tuple[Claim, ...]:
         """One person's claims that enter inference, in the chosen wording; claims on refused questions are left out."""
         claims = []
         for claim in self.content.claims.values():
-            if claim.kind in NUMERIC and claim.by == (person,) and claim.used:
+            if claim.kind in NUMERIC_KINDS and claim.by == (person,) and claim.used:
                 for label, wording in claim.wordings.items():
                     if label in self.conventions.wordings:
                         claim = replace(claim, event=wording.event, given=wording.condition, value=wording.value)
                 assert claim.event is not None
-                if self.refusal(person, claim.event) is None:
+                if self.find_refusal(person, claim.event) is None:
                     claims.append(claim)
         return tuple(claims)
 
-    def value_of(self, claim: Claim) -> Reading:
+    def pick_value(self, claim: Claim) -> Reading:
         """The reading of a claim's value, or of its reflective value if that is chosen and stated."""
         value = claim.reflective if self.conventions.reflective and claim.reflective else claim.value
         assert value is not None
         return value
 
-    def refusal(self, person: str, event: Event) -> Refusal | None:
+    def find_refusal(self, person: str, event: Event) -> Refusal | None:
         """The refusal that covers an event or its negation; None if the person declines neither."""
         for refusal in self.content.refusals:
             if refusal.by == person:
                 for name in refusal.of:
                     refused_event = self.content.claims[name].event
-                    if refused_event is not None and _decides(refused_event, event):
+                    if refused_event is not None and _is_same_question(refused_event, event):
                         return refusal
         return None
 
@@ -120,38 +120,38 @@ class Argument:
             if person in b.people and (not b.optional or b.id in self.conventions.bridges)
         )
 
-    def polytope(self, person: str, leave_out: Iterable[str] = ()) -> Polytope:
+    def build_polytope(self, person: str, leave_out: Iterable[str] = ()) -> Polytope:
         """The distributions that agree with one person's claims and bridges, except those in `leave_out`."""
-        self.person(person)
+        self.pick_person(person)
         mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
         constraints = []
         for claim in self.list_claims(person):
             if claim.id not in leave_out:
                 assert claim.event is not None
                 place = f"{self.name}: line {claim.line}: claim {claim.id!r}"
-                low, high = self.value_of(claim).span(mode)
+                low, high = self.pick_value(claim).select_interval(mode)
                 constraints.append(Constraint(claim.id, claim.event, claim.given, low, high, place))
         rules = [Rule(b, self.content.bridges[b].rule) for b in self.list_bridges(person) if b not in leave_out]
         return Polytope(constraints, rules)
 
     # questions
 
-    def default_question(
+    def choose_question(
         self, person: str, target: str | Event | None, condition: str | Event | None
     ) -> tuple[Event, Event]:
         """The target and condition of a question to a person; by default those of the file's query."""
         if target is not None:
-            return self.event(target), self.condition(condition)
+            return self.parse_event(target), self.parse_condition(condition)
         query = self.content.query
         if query is None:
             raise MesascopeError(f"{self.name} has no [query].", "Name a target: --target X.")
         if condition is None:
             return query.target, query.given.get(person, SURE)
-        return query.target, self.condition(condition)
+        return query.target, self.parse_condition(condition)
 
-    def condition(self, text: str | Event | None) -> Event:
+    def parse_condition(self, text: str | Event | None) -> Event:
         """Parse a condition; None and the empty text mean the sure event."""
-        return SURE if text is None or text == "" else self.event(text)
+        return SURE if text is None or text == "" else self.parse_event(text)
 
     def answer(
         self,
@@ -177,19 +177,20 @@ class Argument:
 
         Returns an `Answer`. If the answer is refused, undefined or incoherent, its status says so; no error is raised.
         """
-        self.person(person)
-        event, condition = self.default_question(person, target, condition)
+        self.pick_person(person)
+        event, condition = self.choose_question(person, target, condition)
         no_answer = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
-        refusal = self.refusal(person, event)
+        refusal = self.find_refusal(person, event)
         if refusal is not None:
             return replace(no_answer, status="refused", refusal=refusal)
         claims, reading = self.list_claims(person), self.conventions.reading
-        polytope, values = self.polytope(person), {c.id: self.value_of(c) for c in claims}
-        answer = solve(
+        polytope, values = self.build_polytope(person), {c.id: self.pick_value(c) for c in claims}
+        answer = answer_question(
             person, polytope, event, condition, engine, reading=reading, values=values, draws=draws, seed=seed
         )
         if answer.status == "implied" and any(
-            match(c.given, condition) and c.event is not None and _decides(c.event, event) for c in claims
+            are_equivalent(c.given, condition) and c.event is not None and _is_same_question(c.event, event)
+            for c in claims
         ):
             answer = replace(answer, status="stated")
         if not wordings:
@@ -227,27 +228,27 @@ class Argument:
         return self.answer(to, event, condition, engine)
 
     def __getattr__(self, name: str) -> Any:
-        # The methods in _VERBS are functions of other modules, one module per topic.
-        if name not in _VERBS:
-            raise AttributeError(f"Argument has no attribute {name!r}; it has {', '.join(sorted(_VERBS))}.")
-        module, function = _VERBS[name]
+        # The methods in _METHODS are functions of other modules, one module per topic.
+        if name not in _METHODS:
+            raise AttributeError(f"Argument has no attribute {name!r}; it has {', '.join(sorted(_METHODS))}.")
+        module, function = _METHODS[name]
         return partial(getattr(import_module(f"mesascope.cruxes.{module}"), function), self)
 
 
-def _decides(one: Event, other: Event) -> bool:
+def _is_same_question(one: Event, other: Event) -> bool:
     """Whether an event is equivalent to another event or to its complement."""
-    return match(one, other) or match(one, negate(other))
+    return are_equivalent(one, other) or are_equivalent(one, negate(other))
 
 
-_VERBS = {
+_METHODS = {
     "check": ("coherence", "check_argument"),
     "gap": ("gaps", "explain_gap"),
     "cuts": ("gaps", "explain_cuts"),
     "voi": ("influence", "rank_cruxes"),
-    "vod": ("influence", "compare_crux"),
+    "vod": ("influence", "rank_shared_cruxes"),
     "sensitivity": ("sensitivity", "rank_claims"),
     "update": ("evidence", "update_people"),
-    "update_from": ("measured", "update_from_findings"),
+    "update_from": ("findings", "update_from_findings"),
     "pool": ("pooling", "pool_people"),
     "html": ("page", "render_page"),
     "to_bif": ("interchange", "write_bif"),

@@ -8,12 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join
+from mesascope.cruxes.language import SURE, Event, conjoin, enumerate_worlds
 from mesascope.errors import MesascopeError
 
-MOST_ATOMS = 20
-MOST_COLUMNS = 2**16
-_TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10, "time_limit": 4.0}
+MAX_ATOMS = 20
+MAX_WORLDS = 2**16
+_SOLVER_OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10, "time_limit": 4.0}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Constraint:
     @property
     def atoms(self) -> frozenset[str]:
         """The atoms of the event and of the condition."""
-        return self.event.atoms() | self.condition.atoms()
+        return self.event.atoms | self.condition.atoms
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,23 @@ class Rule:
     @property
     def atoms(self) -> frozenset[str]:
         """The atoms of the event."""
-        return self.event.atoms()
+        return self.event.atoms
 
 
-class HasSpan:
+class HasInterval:
     """A result with the two ends of an interval, either of which may be None."""
 
     low: float | None
     high: float | None
 
     @property
-    def span(self) -> tuple[float, float] | None:
+    def interval(self) -> tuple[float, float] | None:
         """Both ends of the interval; None if either end is None."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 @dataclass(frozen=True)
-class Bounds(HasSpan):
+class Bounds(HasInterval):
     """The bounds on a probability.
 
     Args:
@@ -102,21 +102,21 @@ class Polytope:
         Only distributions with P(condition) above zero count.
         """
         about, ratio = evidence or (SURE, 1.0)
-        part = self.part(join(event, condition, about).atoms())
-        columns, (joint, premise, weighted) = part.columns([join(event, condition), condition, about])
+        part = self.select_connected(conjoin(event, condition, about).atoms)
+        columns, (joint, premise, weighted) = part.merge_worlds([conjoin(event, condition), condition, about])
         weight = np.where(weighted > 0, ratio, 1.0)
         joint, premise = joint * weight, premise * weight
-        matrix, points = part.matrix(columns)
+        matrix, points = part.make_rows(columns)
         ends = []
         for sign in (1.0, -1.0):
             result = _minimise(sign * joint, matrix, points, premise)
             if result is None:
-                return Bounds("undefined" if part.feasible else "incoherent")
+                return Bounds("undefined" if part.is_feasible else "incoherent")
             ends.append(min(1.0, max(0.0, sign * float(result.fun))))
         low, high = sorted(_round(x) for x in ends)
         return Bounds("bounded", low, high)
 
-    def explore(
+    def find_vertices(
         self, events: Sequence[Event], condition: Event = SURE, directions: int = 24, seed: int = 0
     ) -> np.ndarray:
         """Find some vertices of the set of possible vectors (P(e1 | condition), P(e2 | condition), …).
@@ -130,9 +130,9 @@ class Polytope:
         Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements; if there
         is no such distribution, there are no rows.
         """
-        part = self.part(join(condition, *events).atoms())
-        columns, (premise, *joint) = part.columns([condition, *(join(e, condition) for e in events)])
-        matrix, points = part.matrix(columns)
+        part = self.select_connected(conjoin(condition, *events).atoms)
+        columns, (premise, *joint) = part.merge_worlds([condition, *(conjoin(e, condition) for e in events)])
+        matrix, points = part.make_rows(columns)
         table = np.array(joint)
         axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
         random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
@@ -144,16 +144,16 @@ class Polytope:
         return np.clip(np.array(vertices).reshape(-1, len(events)), 0, 1)
 
     @cached_property
-    def feasible(self) -> bool:
+    def is_feasible(self) -> bool:
         """Whether any distribution agrees with all statements."""
         return all(part._is_feasible() for part in self._components())
 
     def _is_feasible(self) -> bool:
-        columns, _ = self.columns([])
+        columns, _ = self.merge_worlds([])
         ones = np.ones(columns.shape[1])
-        return _minimise(0 * ones, *self.matrix(columns), ones) is not None
+        return _minimise(0 * ones, *self.make_rows(columns), ones) is not None
 
-    def repair(self) -> dict[str, float]:
+    def find_repair(self) -> dict[str, float]:
         """The change of each statement in the repair with the least total change (L1, in joint probability).
 
         The result is empty if the statements already agree, or if the rules alone contradict each other.
@@ -164,11 +164,11 @@ class Polytope:
         return slacks
 
     def _repair(self) -> dict[str, float]:
-        columns, _ = self.columns([])
+        columns, _ = self.merge_worlds([])
         n, m = columns.shape[1], len(self.constraints)
         if not n or not m:
             return {}
-        upper_rows, lower_rows = self.sides(columns)
+        upper_rows, lower_rows = self.make_inequalities(columns)
         matrix = np.block([[upper_rows, -np.eye(m)], [lower_rows, -np.eye(m)]])
         cost = np.concatenate([np.zeros(n), np.ones(m)])
         base = np.concatenate([np.ones(n), np.zeros(m)])
@@ -178,21 +178,21 @@ class Polytope:
         slack = np.asarray(result.x)[n:]
         return {c.id: float(s) for c, s in zip(self.constraints, slack, strict=True) if s > 1e-8}
 
-    def conflict(self) -> tuple[str, ...]:
+    def find_conflict(self) -> tuple[str, ...]:
         """Ids of a minimal set of conflicting statements and rules, found by deletion; empty if nothing conflicts."""
-        if self.feasible:
+        if self.is_feasible:
             return ()
         part = next(part for part in self._components() if not part._is_feasible())
         core: list[Constraint | Rule] = [*part.rules, *part.constraints]
         for item in list(core):
             fewer = [x for x in core if x is not item]
-            if not _make_polytope(fewer).feasible:
+            if not _build_polytope(fewer).is_feasible:
                 core = fewer
         return tuple(item.id for item in core)
 
-    def without(self, *ids: str) -> Polytope:
+    def drop(self, *ids: str) -> Polytope:
         """The polytope without the statements and rules of these ids."""
-        return _make_polytope(item for item in self.items if item.id not in ids)
+        return _build_polytope(item for item in self.items if item.id not in ids)
 
     def _components(self) -> list[Polytope]:
         groups: list[tuple[set[str], list[Constraint | Rule]]] = []
@@ -203,13 +203,13 @@ class Polytope:
                 atoms |= group[0]
                 members = group[1] + members
             groups.append((atoms, members))
-        return [_make_polytope(members) for _, members in groups]
+        return [_build_polytope(members) for _, members in groups]
 
-    def part(self, atoms: frozenset[str]) -> Polytope:
+    def select_connected(self, atoms: frozenset[str]) -> Polytope:
         """The polytope of only those statements connected to these atoms, directly or through shared atoms."""
         connected = [part for part in self._components() if part.atoms & atoms]
         item_ids = {id(item) for part in connected for item in part.items}
-        merged = _make_polytope(item for item in self.items if id(item) in item_ids)
+        merged = _build_polytope(item for item in self.items if id(item) in item_ids)
         merged.__dict__["atoms"] = merged.atoms | atoms
         return merged
 
@@ -218,14 +218,14 @@ class Polytope:
         """Every atom that the statements mention; in a part made for a query, also the query's atoms."""
         return frozenset().union(*(item.atoms for item in self.items))
 
-    def columns(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
+    def merge_worlds(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
         """The codes [statements, n] of n merged worlds, and for each given event an array [n], 1 where it happens.
 
         In a world, a statement's code is 0 if its condition fails, 1 if only the condition holds, and 2 if its event
         holds too.
         """
-        if len(self.atoms) > MOST_ATOMS:
-            raise self._make_size_error(f"{len(self.atoms)} atoms", MOST_ATOMS)
+        if len(self.atoms) > MAX_ATOMS:
+            raise self._make_size_error(f"{len(self.atoms)} atoms", MAX_ATOMS)
         worlds = enumerate_worlds(sorted(self.atoms))
         allowed = np.ones(len(next(iter(worlds.values()))), dtype=bool)
         for rule in self.rules:
@@ -245,8 +245,8 @@ class Polytope:
                 size = int(key.max(initial=0)) + 1
             key, size = key * 3 + row, size * 3
         _, first = np.unique(key, return_index=True)
-        if len(first) > MOST_COLUMNS:
-            raise self._make_size_error(f"{len(first)} kinds of world", MOST_COLUMNS)
+        if len(first) > MAX_WORLDS:
+            raise self._make_size_error(f"{len(first)} kinds of world", MAX_WORLDS)
         codes = np.array([row[first] for row in rows[: len(self.constraints)]], dtype=np.int8)
         codes = codes.reshape(len(self.constraints), len(first))
         return codes, [x[first].astype(float) for x in extra]
@@ -260,21 +260,21 @@ class Polytope:
             f"{head} {amount}; at most {limit} are possible.", "Remove atoms or bridges, or use --engine net."
         )
 
-    def sides(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def make_inequalities(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Two inequality rows per statement: event - high·condition <= 0 and low·condition - event <= 0."""
         condition, event = (codes > 0).astype(float), (codes == 2).astype(float)
         high = np.array([c.high for c in self.constraints]).reshape(-1, 1)
         low = np.array([c.low for c in self.constraints]).reshape(-1, 1)
         return event - high * condition, low * condition - event
 
-    def matrix(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def make_rows(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The inequality rows (<= 0) of statements with intervals, and the equality rows (= 0) of those with points."""
-        upper_rows, lower_rows = self.sides(codes)
+        upper_rows, lower_rows = self.make_inequalities(codes)
         point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
         return np.concatenate([upper_rows[~point], lower_rows[~point]]), upper_rows[point]
 
 
-def _make_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
+def _build_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
     items = list(items)
     return Polytope([x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)])
 
@@ -287,7 +287,7 @@ def _minimise(cost: np.ndarray, matrix: np.ndarray, points: np.ndarray, premise:
 
     rows = np.vstack([premise, points])
     right, limits = np.eye(len(rows))[0], np.zeros(len(matrix))
-    result = linprog(cost, matrix, limits, rows, right, bounds=(0, None), method="highs", options=_TIGHT)
+    result = linprog(cost, matrix, limits, rows, right, bounds=(0, None), method="highs", options=_SOLVER_OPTIONS)
     if result.status == 1:
         raise MesascopeError("The linear program did not finish in 4 seconds.", "Remove statements or bridges.")
     if result.status not in (0, 2):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from mesascope.cruxes.language import SURE, Event
-from mesascope.cruxes.readings import MODES, WORDS, Reading
+from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
 from mesascope.errors import pick_named, require
 
-NUMERIC = ("prob", "prior")
-KINDS = {
+NUMERIC_KINDS = ("prob", "prior")
+CLAIM_KINDS = {
     "prob": "a probability",
     "prior": "a probability before the evidence",
     "fraction": "a share of a population",
@@ -54,7 +54,7 @@ class Claim:
     """A person's statement.
 
     `event`, `given` and `value` hold the default reading; `wordings` holds the other readings by label.
-    Only kinds in `NUMERIC` enter inference. `written` is the event before definitions are expanded.
+    Only kinds in `NUMERIC_KINDS` enter inference. `written` is the event before definitions are expanded.
     """
 
     id: str
@@ -176,7 +176,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Bottom:
+class BottomLine:
     """How a comparison reads a person's bottom line.
 
     Args:
@@ -233,8 +233,8 @@ class Conventions:
 
     def check(self) -> None:
         """Raise `MesascopeError` for an unknown reading or scale, or a half-width outside [0, 0.5]."""
-        pick_named("reading", self.reading, MODES)
-        pick_named("scale of words", self.words, WORDS)
+        pick_named("reading", self.reading, READING_MODES)
+        pick_named("scale of words", self.words, WORD_SCALES)
         require(
             0 <= self.plus_minus <= 0.5,
             f"A half-width of {self.plus_minus} is not between 0 and 0.5.",
@@ -260,7 +260,7 @@ class Content:
     questions: dict[str, Question]
     bridges: dict[str, Bridge]
     cuts: dict[str, Cut]
-    bottom: dict[str, Bottom]
+    bottom: dict[str, BottomLine]
     filings: dict[str, Filing]
     evidence: dict[str, Evidence]
     measures: dict[str, Measure]

@@ -7,13 +7,13 @@ from itertools import combinations, permutations
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Polytope
-from mesascope.cruxes.claims import NUMERIC, Claim
-from mesascope.cruxes.language import SURE, match, negate
+from mesascope.cruxes.claims import NUMERIC_KINDS, Claim
+from mesascope.cruxes.language import SURE, are_equivalent, negate
 from mesascope.cruxes.readings import fits_scales, has_word
 from mesascope.errors import MesascopeError
 
 ERRORS = ("incoherent",)
-KINDS = {
+ISSUE_KINDS = {
     "incoherent": "statements that contradict each other",
     "scope": "claims under different scopes are compared",
     "presupposition": "one person presupposes what the other doubts",
@@ -33,7 +33,7 @@ class Issue:
     """A contradiction or a warning that a reader should know before believing a number.
 
     Args:
-        kind: one of `KINDS`; 'incoherent' is an error, every other kind is a warning.
+        kind: one of `ISSUE_KINDS`; 'incoherent' is an error, every other kind is a warning.
         people, claims, bridges: the people, their claims and the modeller's bridges that are involved.
         says: the problem in one sentence.
         fix: what would settle the problem.
@@ -77,9 +77,9 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
 
     Returns [] if and only if the statements agree. No clash contains another clash.
     """
-    if polytope.feasible:
+    if polytope.is_feasible:
         return []
-    repair, rules = polytope.repair(), {r.id for r in polytope.rules}
+    repair, rules = polytope.find_repair(), {r.id for r in polytope.rules}
     cores: list[tuple[str, ...]] = []
     queue: list[frozenset[str]] = [frozenset()]
     visited = set(queue)
@@ -87,7 +87,7 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
         removed = queue.pop(0)
         core = next((c for c in cores if not removed & set(c)), None)
         if core is None:
-            core = polytope.without(*removed).conflict()
+            core = polytope.drop(*removed).find_conflict()
             if not core:
                 continue
             cores.append(core)
@@ -96,15 +96,15 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
             if fewer not in visited:
                 visited.add(fewer)
                 queue.append(fewer)
-    return [_describe(polytope, core, rules, repair) for core in cores]
+    return [_describe_clash(polytope, core, rules, repair) for core in cores]
 
 
-def _describe(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair: dict[str, float]) -> Clash:
+def _describe_clash(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair: dict[str, float]) -> Clash:
     claims = tuple(i for i in core if i not in rules)
-    clashing = polytope.without(*({c.id for c in polytope.constraints} | rules) - set(core))
+    clashing = polytope.drop(*({c.id for c in polytope.constraints} | rules) - set(core))
     single = {}
     for claim in clashing.constraints:
-        if span := clashing.without(claim.id).bound(claim.event, claim.condition).span:
+        if span := clashing.drop(claim.id).bound(claim.event, claim.condition).interval:
             single[claim.id] = span
     changes = {claim: change for claim, change in repair.items() if claim in claims}
     return Clash(claims, tuple(i for i in core if i in rules), changes, single)
@@ -133,7 +133,7 @@ def _make_issue(claim: Claim, kind: str, message: str, fix: str) -> Issue:
 
 
 def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
-    polytope = argument.polytope(person)
+    polytope = argument.build_polytope(person)
     clashes = find_clashes(polytope)
     for clash in clashes:
         changes = "; ".join(f"change {c} by {v:.4g}" for c, v in clash.repair.items())
@@ -144,7 +144,7 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
     for claim in [] if clashes else argument.list_claims(person):
-        chance = polytope.bound(claim.given).span if claim.given != SURE else None
+        chance = polytope.bound(claim.given).interval if claim.given != SURE else None
         if chance and chance[1] <= 1e-9:
             message = f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude."
             fix, bridges = "Leave it as it is; any value satisfies it.", argument.list_bridges(person)
@@ -181,7 +181,12 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
         yield Issue("presupposition", tuple(conditions), (), message, fix)
     claims = [(person, claim) for person in query.compare for claim in argument.list_claims(person)]
     for (one, claim), (other, rival) in permutations(claims, 2):
-        if one == other or claim.given == SURE or not _share_atoms(claim, rival) or match(claim.given, rival.given):
+        if (
+            one == other
+            or claim.given == SURE
+            or not _share_atoms(claim, rival)
+            or are_equivalent(claim.given, rival.given)
+        ):
             continue
         rival_condition = "unconditional" if rival.given == SURE else f"given {rival.given}"
         message = f"{claim.id} is given {claim.given}; {rival.id} is {rival_condition}."
@@ -190,7 +195,7 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
 
 
 def _share_atoms(one: Claim, other: Claim) -> bool:
-    return bool(one.event and other.event and one.event.atoms() & other.event.atoms())
+    return bool(one.event and other.event and one.event.atoms & other.event.atoms)
 
 
 def _check_fractions(argument: Argument) -> Iterator[Issue]:
@@ -200,7 +205,7 @@ def _check_fractions(argument: Argument) -> Iterator[Issue]:
             shares.setdefault((claim.by[0], claim.population), []).append(claim)
     for (person, population), claims in shares.items():
         ids = tuple(c.id for c in claims)
-        total = sum(argument.value_of(c).span("set")[0] for c in claims)
+        total = sum(argument.pick_value(c).select_interval("set")[0] for c in claims)
         if population and len(claims) > 1 and total > 1 + 1e-12:
             message = f"{', '.join(ids)} are shares of the same {population}; together they are at least {total:.4g}."
             yield Issue("incoherent", (person,), ids, message, f"Lower them by {total - 1:.4g} in total.")
@@ -246,7 +251,12 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
             yield _make_issue(claim, "ambiguous", message, "Ask about each event separately.")
         elif claim.kind == "objection":
             yield _make_issue(claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Name the event instead.")
-        elif claim.kind in NUMERIC and claim.used and claim.event and argument.refusal(claim.by[0], claim.event):
+        elif (
+            claim.kind in NUMERIC_KINDS
+            and claim.used
+            and claim.event
+            and argument.find_refusal(claim.by[0], claim.event)
+        ):
             message = f"{claim.id} answers a question that {claim.by[0]} declines."
             yield _make_issue(claim, "refused", message, "The claim is left out; to use it, withdraw the refusal.")
 

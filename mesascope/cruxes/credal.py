@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals
-from mesascope.cruxes.networks import VANISHING, Net
+from mesascope.cruxes.language import SURE, Event, conjoin, enumerate_worlds, find_literals
+from mesascope.cruxes.networks import MIN_PROBABILITY, Net
 from mesascope.errors import MesascopeError
 
-MOST_PARENTS = 14
-MOST_FREE = 20
-_CHUNK = 2**14
-_USE_LP = "Ask with --engine lp, which needs no network."
-INDEPENDENCE = "each atom is independent of its non-descendants given the atoms in its claims' conditions"
+MAX_PARENTS = 14
+MAX_FREE_ENTRIES = 20
+_CHUNK_SIZE = 2**14
+_USE_LP_REMEDY = "Ask with --engine lp, which needs no network."
+INDEPENDENCE_NOTE = "each atom is independent of its non-descendants given the atoms in its claims' conditions"
 
 
 @dataclass(frozen=True)
@@ -56,70 +56,70 @@ class CredalNet:
         self.ratios: dict[int, tuple[int, bool]] = {}
         rows: dict[str, list[tuple[dict[str, bool], bool, int]]] = {}
         for number, c in enumerate(constraints):
-            condition = literals(c.condition)
+            condition = find_literals(c.condition)
             if condition is None:
-                raise MesascopeError(f"The condition of {c.id!r}, {c.condition}, is not a conjunction.", _USE_LP)
-            atom, sign = self._find_head(number, condition, constraints)
+                raise MesascopeError(f"The condition of {c.id!r}, {c.condition}, is not a conjunction.", _USE_LP_REMEDY)
+            atom, sign = self._find_claimed_atom(number, condition, constraints)
             rows.setdefault(atom, []).append((condition, sign, number))
         for rule in rules:
-            self._define(rule, rows)
+            self._add_definition(rule, rows)
         for atom, claimed_rows in rows.items():
-            self._tabulate(atom, claimed_rows)
+            self._add_table(atom, claimed_rows)
 
     @classmethod
-    def about(cls, polytope: Polytope, *events: Event) -> CredalNet:
+    def build_for(cls, polytope: Polytope, *events: Event) -> CredalNet:
         """Build the network of the statements connected to some events; it contains every atom of these events."""
-        atoms = join(*events).atoms()
-        part = polytope.part(atoms)
+        atoms = conjoin(*events).atoms
+        part = polytope.select_connected(atoms)
         network = cls(part.constraints, part.rules)
-        network.close(atoms)
+        network.add_missing_nodes(atoms)
         return network
 
     def _add_unstated(self, name: str) -> int:
         self.entries.append(Entry(name, 0.0, 1.0, False))
         return len(self.entries) - 1
 
-    def _find_head(
+    def _find_claimed_atom(
         self, number: int, condition: dict[str, bool], constraints: Sequence[Constraint]
     ) -> tuple[str, bool]:
         c = constraints[number]
-        event = literals(c.event) or {}
+        event = find_literals(c.event) or {}
         if len(event) == 1:
             ((atom, sign),) = event.items()
             if atom in condition:
-                raise MesascopeError(f"{c.id!r} states {atom} given {c.condition}.", _USE_LP)
+                raise MesascopeError(f"{c.id!r} states {atom} given {c.condition}.", _USE_LP_REMEDY)
             return atom, sign
         for i, source in enumerate(constraints[:number]):
-            first = literals(source.event) or {}
+            first = find_literals(source.event) or {}
             new_atoms = event.keys() - first
             if (
                 len(first) == len(new_atoms) == 1
                 and first.keys() <= event.keys()
-                and literals(source.condition) == condition
+                and find_literals(source.condition) == condition
             ):
                 if c.low != c.high or source.low != source.high:
-                    raise MesascopeError(f"{c.id!r} states a conjunction as an interval.", _USE_LP)
+                    raise MesascopeError(f"{c.id!r} states a conjunction as an interval.", _USE_LP_REMEDY)
                 (atom,), (earlier,) = new_atoms, first
                 condition[earlier] = event[earlier]
                 self.ratios[number] = i, first[earlier] == event[earlier]
                 return atom, event[atom]
-        raise MesascopeError(f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP)
+        raise MesascopeError(f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP_REMEDY)
 
-    def _define(self, rule: Rule, rows: dict) -> None:
+    def _add_definition(self, rule: Rule, rows: dict) -> None:
         head, body = rule.event.parts if rule.event.operator == "<->" else (SURE, SURE)
         if body.operator == "atom" and head.operator != "atom":
             head, body = body, head
-        if head.operator != "atom" or head.name in {*rows, *self.nodes, *body.atoms()}:
-            raise MesascopeError(f"The bridge {rule.id!r} does not define an atom without claims.", _USE_LP)
-        parents = tuple(sorted(body.atoms()))
-        _require_narrow(head.name, parents)
+        if head.operator != "atom" or head.name in {*rows, *self.nodes, *body.atoms}:
+            raise MesascopeError(f"The bridge {rule.id!r} does not define an atom without claims.", _USE_LP_REMEDY)
+        parents = tuple(sorted(body.atoms))
+        _require_few_parents(head.name, parents)
         shape = (2,) * len(parents)
         fixed = body.holds(enumerate_worlds(parents)).reshape(shape)
         self.nodes[head.name] = _Node(parents, np.full(shape, -1), np.zeros(shape, dtype=bool), fixed)
 
-    def _tabulate(self, atom: str, claimed_rows: list[tuple[dict[str, bool], bool, int]]) -> None:
+    def _add_table(self, atom: str, claimed_rows: list[tuple[dict[str, bool], bool, int]]) -> None:
         parents = tuple(sorted({a for condition, *_ in claimed_rows for a in condition}))
-        _require_narrow(atom, parents)
+        _require_few_parents(atom, parents)
         shape = (2,) * len(parents)
         index, flip, depth = np.full(shape, -1), np.zeros(shape, dtype=bool), np.full(shape, -1)
         for condition, sign, number in sorted(claimed_rows, key=lambda x: len(x[0])):
@@ -127,26 +127,26 @@ class CredalNet:
             if np.any(index[cells] >= 0):
                 same = np.any(depth[cells] == len(condition))
                 conflict = f"state {atom} under the same condition" if same else f"overlap on {atom}"
-                raise MesascopeError(f"{self.entries[number].id!r} and another claim {conflict}.", _USE_LP)
+                raise MesascopeError(f"{self.entries[number].id!r} and another claim {conflict}.", _USE_LP_REMEDY)
             index[cells], flip[cells], depth[cells] = number, not sign, len(condition)
         for row in map(tuple, np.argwhere(index < 0)):
             row_condition = " & ".join(p if v else f"!{p}" for p, v in zip(parents, row, strict=True))
             index[row] = self._add_unstated(f"{atom} given {row_condition}")
         self.nodes[atom] = _Node(parents, index, flip, np.zeros(shape, dtype=bool))
 
-    def close(self, atoms: frozenset[str]) -> None:
+    def add_missing_nodes(self, atoms: frozenset[str]) -> None:
         """Add an unstated node for each of these atoms and each parent, unless the atom already has a node."""
         for atom in sorted(atoms | {p for node in self.nodes.values() for p in node.parents}):
             if atom not in self.nodes:
                 number = np.array(self._add_unstated(atom))
                 self.nodes[atom] = _Node((), number, np.array(False), np.array(False))
 
-    def net(self, theta: np.ndarray) -> Net:
+    def build_net(self, theta: np.ndarray) -> Net:
         """Build the network from entry values theta, [entries], or a batch of N networks from [entries, N]."""
         values = np.array(theta, dtype=float)
         for number, (base, sign) in self.ratios.items():
             whole_event = values[base] if sign else 1 - values[base]
-            values[number] = _divide(values[number], whole_event, self.entries[number].id)
+            values[number] = _divide_conjunction(values[number], whole_event, self.entries[number].id)
         tables = {}
         for name, node in self.nodes.items():
             yes = values[np.maximum(node.index, 0)]
@@ -162,22 +162,22 @@ class CredalNet:
 
         Each answer is exact; it is nan if the condition cannot happen in that draw.
         """
-        atoms = sorted(event.atoms() | condition.atoms())
-        joint = self.net(theta).eliminate(tuple(atoms), {}, {})
+        atoms = sorted(event.atoms | condition.atoms)
+        joint = self.build_net(theta).eliminate(tuple(atoms), {}, {})
         worlds = {a: w.reshape((2,) * len(atoms)) for a, w in enumerate_worlds(atoms).items()}
         allowed = condition.holds(worlds)
         event_mass = joint[event.holds(worlds) & allowed].sum(axis=0)
         total = joint[allowed].sum(axis=0)
         event_mass, total = np.broadcast_to(event_mass, theta.shape[1:]), np.broadcast_to(total, theta.shape[1:])
-        return np.where(total < VANISHING, np.nan, event_mass / np.where(total < VANISHING, 1.0, total))
+        return np.where(total < MIN_PROBABILITY, np.nan, event_mass / np.where(total < MIN_PROBABILITY, 1.0, total))
 
-    def spans(self) -> np.ndarray:
+    def list_intervals(self) -> np.ndarray:
         """The lower and upper end of every entry, [entries, 2]."""
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
-    def find_relevant(self, event: Event, condition: Event = SURE) -> np.ndarray:
+    def find_relevant_entries(self, event: Event, condition: Event = SURE) -> np.ndarray:
         """[entries] Whether each entry can change P(event | condition); tested at five interior points."""
-        spans, k = self.spans(), len(self.entries)
+        spans, k = self.list_intervals(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(k, dtype=bool)
         ratio_entries = [i for number, (base, _) in self.ratios.items() for i in (number, base)]
@@ -193,16 +193,16 @@ class CredalNet:
         return changes
 
 
-def _divide(value: np.ndarray, divisor: np.ndarray, name: str) -> np.ndarray:
+def _divide_conjunction(value: np.ndarray, divisor: np.ndarray, name: str) -> np.ndarray:
     if np.any(divisor <= 0) or np.any(value > divisor + 1e-12):
-        raise MesascopeError(f"{name!r} gives a conjunction a higher chance than one of its parts.", _USE_LP)
+        raise MesascopeError(f"{name!r} gives a conjunction a higher chance than one of its parts.", _USE_LP_REMEDY)
     return np.minimum(value / divisor, 1.0)
 
 
-def _require_narrow(name: str, parents: tuple[str, ...]) -> None:
-    if len(parents) > MOST_PARENTS:
+def _require_few_parents(name: str, parents: tuple[str, ...]) -> None:
+    if len(parents) > MAX_PARENTS:
         raise MesascopeError(
-            f"{name!r} depends on {len(parents)} atoms; a table allows at most {MOST_PARENTS}.", _USE_LP
+            f"{name!r} depends on {len(parents)} atoms; a table allows at most {MAX_PARENTS}.", _USE_LP_REMEDY
         )
 
 
@@ -237,8 +237,8 @@ def find_extremes(
     monotone, so its extremes lie at vertices. With at most 20 free entries all 2^k vertices are visited, and
     the result is exact.
     """
-    spans = network.spans()
-    free = np.flatnonzero(network.find_relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
+    spans = network.list_intervals()
+    free = np.flatnonzero(network.find_relevant_entries(event, condition) & (spans[:, 1] > spans[:, 0]))
     names = tuple(network.entries[i].id for i in free)
 
     def climb(sign: float) -> float | None:
@@ -260,11 +260,11 @@ def find_extremes(
                 best = current
         return None if best is None else sign * best
 
-    if len(free) > MOST_FREE:
+    if len(free) > MAX_FREE_ENTRIES:
         return Extremes(climb(-1.0), climb(1.0), False, names)
     low, high = np.inf, -np.inf
-    for start in range(0, 2 ** len(free), _CHUNK):
-        codes = np.arange(start, min(start + _CHUNK, 2 ** len(free)))
+    for start in range(0, 2 ** len(free), _CHUNK_SIZE):
+        codes = np.arange(start, min(start + _CHUNK_SIZE, 2 ** len(free)))
         theta = np.repeat(spans.mean(axis=1, keepdims=True), len(codes), axis=1)
         theta[free] = np.where((codes >> np.arange(len(free))[:, None]) & 1, spans[free, 1:], spans[free, :1])
         values = network.evaluate(theta, event, condition)

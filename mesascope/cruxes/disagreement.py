@@ -8,14 +8,14 @@ import numpy as np
 from mesascope.errors import MesascopeError, pick_named
 
 SCALES = ("prob", "log", "logodds")
-METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")
-MOST_PLAYERS = 15
+SHARE_METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")
+MAX_PLAYERS = 15
 
 Game = Callable[[np.ndarray], np.ndarray]
 """theta [N, n parameters] -> value [N]."""
 
 
-def put_on_scale(values: np.ndarray, scale: str) -> np.ndarray:
+def convert_to_scale(values: np.ndarray, scale: str) -> np.ndarray:
     """Convert probabilities to a scale: unchanged ('prob'), natural logs ('log') or natural log-odds ('logodds')."""
     pick_named("scale", scale, SCALES)
     values = np.asarray(values, dtype=float)
@@ -34,13 +34,13 @@ def product(theta: np.ndarray) -> np.ndarray:
 def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The value of every coalition, [2^n]; if bit i of the index is set, parameter i has B's value, otherwise A's."""
     n = len(a)
-    if n > MOST_PLAYERS:
-        raise MesascopeError(f"{n} parts are too many for exact shares; at most {MOST_PLAYERS}.", "Merge some parts.")
+    if n > MAX_PLAYERS:
+        raise MesascopeError(f"{n} parts are too many for exact shares; at most {MAX_PLAYERS}.", "Merge some parts.")
     masks = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     return np.asarray(game(np.where(masks, b, a)), dtype=float)
 
 
-def share_shapley(values: np.ndarray) -> np.ndarray:
+def find_shapley_shares(values: np.ndarray) -> np.ndarray:
     """Shapley shares of a tabulated game (Shapley 1953).
 
     Args:
@@ -59,7 +59,7 @@ def share_shapley(values: np.ndarray) -> np.ndarray:
     return shares
 
 
-def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
+def find_owen_shares(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
     """Owen shares: Shapley shares over only the orders that keep each group together (Owen 1977).
 
     Args:
@@ -77,9 +77,9 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
     m = len(groups)
     for j, group in enumerate(groups):
         k = len(group)
-        for coalition, size in _unite([bit for bit in bits if bit != bits[j]]):
+        for coalition, size in _enumerate_unions([bit for bit in bits if bit != bits[j]]):
             group_weight = factorial(size) * factorial(m - size - 1) / factorial(m)
-            for chosen, count in _unite([1 << player for player in group]):
+            for chosen, count in _enumerate_unions([1 << player for player in group]):
                 for player in (player for player in group if not chosen >> player & 1):
                     weight = group_weight * factorial(count) * factorial(k - count - 1) / factorial(k)
                     base = coalition | chosen
@@ -87,13 +87,13 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
     return shares
 
 
-def _unite(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _enumerate_unions(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield every union of these disjoint coalitions, and the number of coalitions in the union."""
     for code in range(2 ** len(coalitions)):
         yield sum(bit for i, bit in enumerate(coalitions) if code >> i & 1), code.bit_count()
 
 
-def share_one_at_a_time(values: np.ndarray, back: bool = False) -> np.ndarray:
+def find_single_move_shares(values: np.ndarray, back: bool = False) -> np.ndarray:
     """The change in f as each parameter moves from A to B while the others stay at A (with `back`, at B), [n].
 
     These changes need not add up to the gap.
@@ -104,7 +104,7 @@ def share_one_at_a_time(values: np.ndarray, back: bool = False) -> np.ndarray:
     return np.array([values[1 << i] - values[0] for i in range(n)])
 
 
-def share_lmdi(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def find_lmdi_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Logarithmic mean Divisia shares of a product (Ang 2004): L·ln(b/a), with L the log mean of the products.
 
     Returns [n] shares that sum to prod(b) - prod(a).
@@ -117,7 +117,7 @@ def share_lmdi(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return mean * logs
 
 
-def share_path(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) -> np.ndarray:
+def find_path_shares(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) -> np.ndarray:
     """Shares along the straight line from A to B: the integral of each partial derivative (Aumann–Shapley).
 
     Args:
@@ -152,27 +152,27 @@ def decompose(
     Args:
         game: f, whose values are probabilities; `decompose` converts them to the scale.
         a, b: the two people's parameters [n].
-        method: one of `METHODS`; 'lmdi' works only for products on the scale 'prob'.
+        method: one of `SHARE_METHODS`; 'lmdi' works only for products on the scale 'prob'.
         scale: 'prob', 'log' or 'logodds'.
         groups: a partition of the parameters, for 'owen'.
 
     Returns [n] shares that sum to the gap on that scale, except with 'oat' and 'oat-back'.
     """
-    pick_named("method", method, METHODS)
+    pick_named("method", method, SHARE_METHODS)
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if method == "lmdi":
         if scale != "prob":
             raise MesascopeError("LMDI works on the scale 'prob' only.", "Use --scale prob.")
-        return share_lmdi(a, b) * (1.0 if game is product else -1.0)
+        return find_lmdi_shares(a, b) * (1.0 if game is product else -1.0)
 
     def evaluate(theta: np.ndarray) -> np.ndarray:
-        return put_on_scale(game(theta), scale)
+        return convert_to_scale(game(theta), scale)
 
     if method == "path":
-        return share_path(evaluate, a, b)
+        return find_path_shares(evaluate, a, b)
     values = tabulate_game(evaluate, a, b)
     if method == "owen":
-        return share_owen(values, groups or [[i] for i in range(len(a))])
+        return find_owen_shares(values, groups or [[i] for i in range(len(a))])
     if method == "shapley":
-        return share_shapley(values)
-    return share_one_at_a_time(values, back=method == "oat-back")
+        return find_shapley_shares(values)
+    return find_single_move_shares(values, back=method == "oat-back")

@@ -16,7 +16,7 @@ RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 
 
 @dataclass
-class Names:
+class DefinedNames:
     """The names that the entries read so far define; the loader adds names as it reads each table."""
 
     source: Source
@@ -44,7 +44,7 @@ class Names:
 
 def require_possible(condition: Event) -> None:
     """Raise `MesascopeError` if a condition cannot happen; a condition of more than 16 atoms is not checked."""
-    atoms = sorted(condition.atoms())
+    atoms = sorted(condition.atoms)
     if atoms and len(atoms) <= 16:
         can_hold = bool(condition.holds(enumerate_worlds(atoms)).any())
         require(
@@ -52,7 +52,7 @@ def require_possible(condition: Event) -> None:
         )
 
 
-def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
+def read_refusals(names: DefinedNames) -> tuple[claims.Refusal, ...]:
     """Read all refusals, and check that the person and claims exist."""
     refusals = []
     for i, table in enumerate(names.source.entries("refusals")):
@@ -73,7 +73,7 @@ def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
     return tuple(refusals)
 
 
-def read_questions(names: Names) -> dict[str, claims.Question]:
+def read_questions(names: DefinedNames) -> dict[str, claims.Question]:
     """Read all open questions, by id; a question marked as answered is an error."""
     questions: dict[str, claims.Question] = {}
     for i, table in enumerate(names.source.entries("questions")):
@@ -96,7 +96,7 @@ def read_questions(names: Names) -> dict[str, claims.Question]:
     return questions
 
 
-def read_bridge(names: Names, key: str, table: object) -> claims.Bridge:
+def read_bridge(names: DefinedNames, key: str, table: object) -> claims.Bridge:
     """Read one bridge, whose id must not be the id of a claim."""
     require(key not in names.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
     fields = Fields(table, ("for", "rule", "optional", "independent"))
@@ -109,7 +109,7 @@ def read_bridge(names: Names, key: str, table: object) -> claims.Bridge:
     )
 
 
-def read_query(names: Names) -> claims.Query | None:
+def read_query(names: DefinedNames) -> claims.Query | None:
     """Read the query; None if the file has no query."""
     if "query" not in names.source.data:
         return None
@@ -123,7 +123,7 @@ def read_query(names: Names) -> claims.Query | None:
         return claims.Query(names.event(fields, "target"), compare, conditions, fields.text("target"))
 
 
-def read_cut(names: Names, key: str, table: object) -> claims.Cut:
+def read_cut(names: DefinedNames, key: str, table: object) -> claims.Cut:
     """Read one cut of the gap, with its parts and what it assumes for each person."""
     fields = Fields(table, ("text", "target", "given", "form", "parts", "assume", "groups", "why"))
     pieces = fields.inner("parts")
@@ -158,18 +158,18 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
     )
 
 
-def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table: object) -> claims.Bottom:
+def read_bottom(names: DefinedNames, bridges: dict[str, claims.Bridge], key: str, table: object) -> claims.BottomLine:
     """Read how a comparison should read one person's bottom line."""
     names.pick_person(key)
     fields = Fields(table, ("bridges", "reflective", "at"))
     for name in fields.texts("bridges"):
         pick_named("bridge", name, bridges)
-    return claims.Bottom(
+    return claims.BottomLine(
         fields.texts("bridges"), fields.flag("reflective"), fields.choice("at", ("low", "middle", "high"), "middle")
     )
 
 
-def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: object) -> claims.Filing:
+def read_filing(names: DefinedNames, cuts: dict[str, claims.Cut], key: str, table: object) -> claims.Filing:
     """Read one remark, with the parts of a cut that it may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.text("cut", required=True), fields.text("claim")
@@ -183,7 +183,7 @@ def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: obje
     return claims.Filing(key, fields.text("text"), claim, cut, options)
 
 
-def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
+def read_evidence(names: DefinedNames, key: str, table: object) -> claims.Evidence:
     """Read one evidence item, with each person's likelihood ratios or hypotheses."""
     fields = Fields(table, ("text", "about", "lr", "lr_against", "hypotheses", "counts"))
     ratios = {names.pick_person(person): read_ratio(x) for person, x in fields.nested("lr").items()}
@@ -206,7 +206,7 @@ def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
     )
 
 
-def read_measure(names: Names, evidence: dict[str, claims.Evidence], key: str, table: object) -> claims.Measure:
+def read_measure(names: DefinedNames, evidence: dict[str, claims.Evidence], key: str, table: object) -> claims.Measure:
     """Read one rule that counts findings as k of n for an evidence item."""
     fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
     feeds = fields.text("feeds", required=True)

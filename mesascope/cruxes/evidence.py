@@ -11,10 +11,10 @@ from mesascope.cruxes.readings import read_value
 from mesascope.errors import MesascopeError, pick_named
 
 Interval = tuple[float, float]
-MOST_COUNTED = 10**9
+MAX_COUNT = 10**9
 
 
-def update_set(prior: Interval, ratio: Interval) -> Interval:
+def update_interval(prior: Interval, ratio: Interval) -> Interval:
     """Bayes' rule on intervals: at each end, the posterior odds are the prior odds times the ratio.
 
     Args:
@@ -27,7 +27,7 @@ def update_set(prior: Interval, ratio: Interval) -> Interval:
     return low * ratio_low / (1 - low + low * ratio_low), high * ratio_high / (1 - high + high * ratio_high)
 
 
-def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
+def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
     """The likelihood ratio of the count k of n under two Beta hypotheses about the rate (beta-binomial).
 
     Args:
@@ -43,13 +43,13 @@ def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
 
 def require_count(k: int, n: int) -> None:
     """Raise `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
-    if n > MOST_COUNTED:
-        raise MesascopeError("The number n is too large.", f"n is at most {MOST_COUNTED}.")
+    if n > MAX_COUNT:
+        raise MesascopeError("The number n is too large.", f"n is at most {MAX_COUNT}.")
     if not (0 <= k <= n and n >= 1):
         raise MesascopeError(f"{k} of {n} is not a possible count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10.")
 
 
-def apply_jeffrey(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
+def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
     """Jeffrey's rule on intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
     It is valid only if the evidence changes neither P(M|I) nor P(M|not I). P'(M) takes its least and greatest value
@@ -118,7 +118,7 @@ def update_people(
     return [_update_person(argument, evidence, person, k, n, observed=observed) for person in argument.content.people]
 
 
-def find_ratio(
+def find_likelihood_ratio(
     evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
 ) -> tuple[Interval | None, str]:
     """The likelihood-ratio interval that the file gives for a person; or None, with a text that says what to ask."""
@@ -128,7 +128,7 @@ def find_ratio(
                 f"the file gives {person} no hypotheses for {evidence.id}: ask for the rate they expect if "
                 f"{evidence.about} holds and if it does not"
             )
-        ratio = weigh_count(k, n, *evidence.hypotheses[person])
+        ratio = find_count_ratio(k, n, *evidence.hypotheses[person])
         return (ratio, ratio), ""
     table = evidence.ratios if observed else evidence.against
     if person not in table:
@@ -142,11 +142,11 @@ def _update_person(
 ) -> Update:
     about = evidence.about
     update = Update(person, str(about), "cannot move")
-    if argument.refusal(person, about):
+    if argument.find_refusal(person, about):
         return replace(update, reason=f"{person} declines the question {about}")
-    ratio, ask = find_ratio(evidence, person, k, n, observed)
-    bounds = argument.polytope(person).bound(about)
-    prior = bounds.span
+    ratio, ask = find_likelihood_ratio(evidence, person, k, n, observed)
+    bounds = argument.build_polytope(person).bound(about)
+    prior = bounds.interval
     if prior is None:
         return replace(update, reason=f"the status of {about} in {person}'s claims is {bounds.status}")
     if ratio is None:
@@ -162,19 +162,21 @@ def _update_person(
         reason = "the lower end 0 does not move: only a claim with a lower bound can change that"
     elif prior[1] >= 1:
         reason = "the upper end 1 does not move: only a claim with an upper bound can change that"
-    target, posterior = _update_target(argument, person, about, ratio), update_set(prior, ratio)
+    target, posterior = _update_target(argument, person, about, ratio), update_interval(prior, ratio)
     return replace(update, status="moved", posterior=posterior, target=target, reason=reason)
 
 
 def _update_target(argument: Argument, person: str, about: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
     if argument.content.query is None:
         return None
-    target, condition = argument.default_question(person, None, None)
-    polytope = argument.polytope(person)
-    if not polytope.part(target.atoms() | condition.atoms()).atoms & about.atoms():
+    target, condition = argument.choose_question(person, None, None)
+    polytope = argument.build_polytope(person)
+    if not polytope.select_connected(target.atoms | condition.atoms).atoms & about.atoms:
         return None
-    before = polytope.bound(target, condition).span
-    spans = [bounds.span for bounds in (polytope.bound(target, condition, (about, r)) for r in ratio) if bounds.span]
+    before = polytope.bound(target, condition).interval
+    spans = [
+        bounds.interval for bounds in (polytope.bound(target, condition, (about, r)) for r in ratio) if bounds.interval
+    ]
     if before is None or not spans:
         return None
     return before, (min(low for low, _ in spans), max(high for _, high in spans))
@@ -182,8 +184,8 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
 
 def _answer_question(argument: Argument, question: Question, to: str | None) -> Update:
     person, about, via = question.to, question.about, question.via
-    polytope = argument.polytope(person)
-    sides = {condition: polytope.bound(about, condition).span for condition in (via, negate(via))}
+    polytope = argument.build_polytope(person)
+    sides = {condition: polytope.bound(about, condition).interval for condition in (via, negate(via))}
     unstated_terms = [
         f"P({about} | {condition})"
         for condition, span in sides.items()
@@ -196,12 +198,12 @@ def _answer_question(argument: Argument, question: Question, to: str | None) -> 
         return replace(update, reason=f"{head}: {person} states no {unstated}; without them any answer is possible")
     if to is None:
         return replace(update, reason=f"{head}: the new P({via}) is needed: --to 60%")
-    present_span = polytope.bound(via).span
+    present_span = polytope.bound(via).interval
     yes, no = (span or (0.0, 1.0) for span in sides.values())
     return replace(
         update,
         status="moved",
-        prior=apply_jeffrey(yes, no, present_span) if present_span else None,
-        posterior=apply_jeffrey(yes, no, read_value(to).span("centre")),
+        prior=apply_jeffrey_rule(yes, no, present_span) if present_span else None,
+        posterior=apply_jeffrey_rule(yes, no, read_value(to).select_interval("centre")),
         reason=f"{head}: valid only if P({about} | {via}) and P({about} | {negate(via)}) do not change",
     )

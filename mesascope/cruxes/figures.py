@@ -6,10 +6,10 @@ from html import escape
 from itertools import accumulate, pairwise
 from textwrap import wrap
 
-from mesascope.cruxes.texts import show_span
+from mesascope.cruxes.texts import format_interval
 
-INK, PALE, RULE = "#1d2433", "#6b7280", "#d5d9e0"
-COLOURS = ("#1b6ca8", "#b4511a", "#3d7a4a", "#7a4a9a", "#8a6d1a", "#a03050")
+TEXT_COLOUR, PALE_COLOUR, LINE_COLOUR = "#1d2433", "#6b7280", "#d5d9e0"
+SERIES_COLOURS = ("#1b6ca8", "#b4511a", "#3d7a4a", "#7a4a9a", "#8a6d1a", "#a03050")
 
 
 def _draw_text(
@@ -17,7 +17,7 @@ def _draw_text(
     y: float,
     words: object,
     size: float = 12,
-    colour: str = INK,
+    colour: str = TEXT_COLOUR,
     *,
     anchor: str = "start",
     weight: str = "400",
@@ -56,11 +56,11 @@ def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x = start + tick * span
-        body.append(f'<line x1="{x}" y1="{top - 8}" x2="{x}" y2="{top + row * len(bars)}" stroke="{RULE}"/>')
-        body.append(_draw_text(x, top - 14, f"{tick:g}", 11, PALE, anchor="middle"))
+        body.append(f'<line x1="{x}" y1="{top - 8}" x2="{x}" y2="{top + row * len(bars)}" stroke="{LINE_COLOUR}"/>')
+        body.append(_draw_text(x, top - 14, f"{tick:g}", 11, PALE_COLOUR, anchor="middle"))
     for i, bar in enumerate(bars):
         y = top + row * i + row / 2
-        ink = PALE if bar.minor else INK
+        ink = PALE_COLOUR if bar.minor else TEXT_COLOUR
         body.append(_draw_text(start - 14, y + 4, bar.label, 12, ink, anchor="end"))
         a, b = (start + end * span for end in bar.span)
         if b - a < 2:
@@ -68,7 +68,7 @@ def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
         else:
             half, opacity = (4, 0.45) if bar.minor else (6, 0.9)
             body.append(_draw_rectangle(a, y - half, b - a, 2 * half, bar.colour, rx=3, opacity=opacity))
-        body.append(_draw_text(start + span + 16, y + 4, show_span(*bar.span), 12, ink))
+        body.append(_draw_text(start + span + 16, y + 4, format_interval(*bar.span), 12, ink))
     return _wrap_svg(width, top + row * len(bars) + 10, body, title)
 
 
@@ -91,24 +91,24 @@ def draw_waterfall(
         return base - (value - low) * scale
 
     step, body = 860 / n, []
-    body.append(f'<line x1="40" y1="{place(0):.1f}" x2="940" y2="{place(0):.1f}" stroke="{PALE}"/>')
-    columns = [(start[0], 0.0, start[1], INK, f"{start[1]:.4g}")]
+    body.append(f'<line x1="40" y1="{place(0):.1f}" x2="940" y2="{place(0):.1f}" stroke="{PALE_COLOUR}"/>')
+    columns = [(start[0], 0.0, start[1], TEXT_COLOUR, f"{start[1]:.4g}")]
     for (label, change, note), (before, after) in zip(steps, pairwise(levels), strict=True):
-        colour = COLOURS[1] if change < 0 else COLOURS[2]
+        colour = SERIES_COLOURS[1] if change < 0 else SERIES_COLOURS[2]
         columns.append((label, before, after, colour, f"{change:+.4f}  {note}"))
-    columns.append((end[0], 0.0, end[1], INK, f"{end[1]:.4g}"))
+    columns.append((end[0], 0.0, end[1], TEXT_COLOUR, f"{end[1]:.4g}"))
     for i, (label, a, b, colour, note) in enumerate(columns):
         x = 60 + i * step
         y, h = min(place(a), place(b)), abs(place(a) - place(b))
         body.append(_draw_rectangle(x, y, step * 0.6, max(h, 1.5), colour))
-        body.append(_draw_text(x + step * 0.3, y - 7, note, 12, INK, anchor="middle"))
+        body.append(_draw_text(x + step * 0.3, y - 7, note, 12, TEXT_COLOUR, anchor="middle"))
         for k, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
-            body.append(_draw_text(x + step * 0.3, base + 20 + 15 * k, line, 12, INK, anchor="middle"))
+            body.append(_draw_text(x + step * 0.3, base + 20 + 15 * k, line, 12, TEXT_COLOUR, anchor="middle"))
         if i < len(columns) - 1:
             y = place(b)
             body.append(
                 f'<line x1="{x + step * 0.6:.1f}" y1="{y:.1f}" x2="{x + step:.1f}" y2="{y:.1f}" '
-                f'stroke="{PALE}" stroke-dasharray="3 3"/>'
+                f'stroke="{PALE_COLOUR}" stroke-dasharray="3 3"/>'
             )
     return _wrap_svg(width, height, body, title)
 
@@ -157,7 +157,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
             y += heights[n] + 18
     body = [
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{PALE}"/></marker></defs>'
+        f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{PALE_COLOUR}"/></marker></defs>'
     ]
     for a, b, dashed in arrows:
         (xa, ya), (xb, yb) = places[a], places[b]
@@ -169,17 +169,17 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         else:
             bend = (x2 - x1) / 2
             path = f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
-        style = 'stroke-dasharray="5 4" stroke="#98a1b0"' if dashed else f'stroke="{PALE}"'
+        style = 'stroke-dasharray="5 4" stroke="#98a1b0"' if dashed else f'stroke="{PALE_COLOUR}"'
         body.append(f'<path d="{path}" fill="none" {style} stroke-width="1.3" marker-end="url(#tip)"/>')
     for name, box in boxes.items():
         x, y = places[name]
         fill = {"event": "#ffffff", "claim": "#f6f3ea", "target": "#eef2f8"}[box.kind]
-        edge, stroke_width = (INK, 2) if box.kind == "target" else (RULE, 1.2)
+        edge, stroke_width = (TEXT_COLOUR, 2) if box.kind == "target" else (LINE_COLOUR, 1.2)
         body.append(_draw_rectangle(x, y, box_width, heights[name], fill, rx=6, stroke=edge, stroke_width=stroke_width))
-        body.append(_draw_text(x + 9, y + 18, box.name, 13, INK, weight="700"))
+        body.append(_draw_text(x + 9, y + 18, box.name, 13, TEXT_COLOUR, weight="700"))
         line = y + 33
         for words in wrap(box.text, 26)[:4]:
-            body.append(_draw_text(x + 9, line, words, 11, PALE))
+            body.append(_draw_text(x + 9, line, words, 11, PALE_COLOUR))
             line += 14
         for words, colour in box.lines:
             body.append(_draw_text(x + 9, line + 3, words, 11.5, colour, weight="600"))

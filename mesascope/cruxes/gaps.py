@@ -7,16 +7,16 @@ from itertools import combinations
 
 import numpy as np
 
-from mesascope.cruxes.answers import POINT, Answer
+from mesascope.cruxes.answers import POINT_TOLERANCE, Answer
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.claims import Bottom, Cut
-from mesascope.cruxes.disagreement import SCALES, decompose, product, put_on_scale
-from mesascope.cruxes.language import SURE, Event, join
+from mesascope.cruxes.claims import BottomLine, Cut
+from mesascope.cruxes.disagreement import SCALES, convert_to_scale, decompose, product
+from mesascope.cruxes.language import SURE, Event, conjoin
 from mesascope.cruxes.readings import read_value
-from mesascope.cruxes.shared_claims import SHARED, Gap, explain_shared, make_part
+from mesascope.cruxes.shared_claims import SHARED_CUT, Gap, explain_shared, make_part
 from mesascope.errors import MesascopeError, pick_named
 
-ASSUMED = "assumed by the modeller"
+ASSUMED_SOURCE = "assumed by the modeller"
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ def explain_cuts(
 
     Returns a `GapReport`, which warns if the largest part depends on the cut, the scale or the method.
     """
-    names = [cut] if cut else list(argument.content.cuts) or [SHARED]
-    people = argument.pair(one, other)
+    names = [cut] if cut else list(argument.content.cuts) or [SHARED_CUT]
+    people = argument.pick_pair(one, other)
     gaps, warnings = [], []
     for name in names:
-        if name == SHARED:
+        if name == SHARED_CUT:
             gaps.append(explain_shared(argument, *people, None, scale, method=method))
             continue
         chosen_cut = _find_cut(argument, name)
-        sides = [_read_side(argument, person, chosen_cut) for person in people]
+        sides = [_find_cut_numbers(argument, person, chosen_cut) for person in people]
         gaps.append(_split_gap(people, chosen_cut, sides, scale, method, groups=groups))
         for option, values in (("scale", SCALES), ("method", ("shapley", "oat", "oat-back"))):
             tops: dict[str, list[str]] = {}
@@ -75,7 +75,7 @@ def explain_cuts(
                 listing = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
                 warnings.append(f"in the cut {name!r} the largest part depends on the {option}: {listing}")
     for first, second in combinations(gaps, 2):
-        a, b = argument.event(first.top.event).atoms(), argument.event(second.top.event).atoms()
+        a, b = argument.parse_event(first.top.event).atoms, argument.parse_event(second.top.event).atoms
         if not (a <= b or b <= a):
             warnings.append(
                 f"which part matters most depends on the cut: {first.top.name!r} by {first.cut!r}, "
@@ -85,7 +85,7 @@ def explain_cuts(
         (filing.id, label, sum(p.share for p in gap.parts if p.name in parts) / gap.total)
         for filing in argument.content.filings.values()
         for gap in gaps
-        if gap.cut == filing.cut and abs(gap.total) > POINT
+        if gap.cut == filing.cut and abs(gap.total) > POINT_TOLERANCE
         for label, parts in filing.options.items()
     )
     return GapReport(tuple(gaps), tuple(warnings), filings)
@@ -115,21 +115,21 @@ def explain_gap(
 
     Swapping the two people only changes the sign of every share, except with 'oat' and 'oat-back'.
     """
-    one, other = argument.pair(one, other)
-    if cut is None or cut == SHARED:
+    one, other = argument.pick_pair(one, other)
+    if cut is None or cut == SHARED_CUT:
         return explain_shared(argument, one, other, target, scale, method=method)
     chosen = _find_cut(argument, cut)
-    sides = [_read_side(argument, person, chosen) for person in (one, other)]
+    sides = [_find_cut_numbers(argument, person, chosen) for person in (one, other)]
     return _split_gap((one, other), chosen, sides, scale, method, groups=groups)
 
 
 def _find_cut(argument: Argument, name: str) -> Cut:
-    pick_named("cut", name, [*argument.content.cuts, SHARED])
+    pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])
     return argument.content.cuts[name]
 
 
 @dataclass(frozen=True)
-class _Side:
+class _CutNumbers:
     """One person's numbers for the parts of a cut; the part that the cut assumes to be "rest", if any, is None."""
 
     person: str
@@ -156,17 +156,23 @@ class _Side:
 
 
 def _split_gap(
-    people: tuple[str, str], cut: Cut, sides: list[_Side], scale: str, method: str, *, groups: Sequence[Sequence[str]]
+    people: tuple[str, str],
+    cut: Cut,
+    sides: list[_CutNumbers],
+    scale: str,
+    method: str,
+    *,
+    groups: Sequence[Sequence[str]],
 ) -> Gap:
     chosen = groups or cut.groups
     a, b = (side.numbers(cut) for side in sides)
-    shares = _share(cut, a, b, scale, method, groups=chosen)
+    shares = _find_shares(cut, a, b, scale, method, groups=chosen)
     spans = _find_spans(cut, sides, scale, method, chosen)
     products = np.array([a.prod(), b.prod()])
     ends = 1 - products if cut.form == "complement" else products
     if cut.form == "complement" and scale != "log":
         shares = -shares
-    scaled = put_on_scale(products if scale == "log" else ends, scale)
+    scaled = convert_to_scale(products if scale == "log" else ends, scale)
     total = float(scaled[1] - scaled[0])
     remainder = total - float(shares.sum())
     parts = []
@@ -179,10 +185,10 @@ def _split_gap(
     if scale == "log":
         notes.append(f"shares are of ln({product_name})")
     notes += [note for side in sides for note in side.notes]
-    if any(source == ASSUMED for side in sides for source in side.sources) and cut.why:
+    if any(source == ASSUMED_SOURCE for side in sides for source in side.sources) and cut.why:
         notes.append(f"the modeller assumes: {cut.why}")
     if method == "owen":
-        notes.append("kept together: " + "; ".join(" + ".join(g) for g in _complete(chosen, list(cut.parts))))
+        notes.append("kept together: " + "; ".join(" + ".join(g) for g in _complete_groups(chosen, list(cut.parts))))
     return Gap(
         people,
         str(cut.target),
@@ -200,22 +206,22 @@ def _split_gap(
     )
 
 
-def _complete(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[str]]:
+def _complete_groups(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[str]]:
     for name in (n for g in groups for n in g):
         pick_named("part", name, names)
     return [list(g) for g in groups] + [[n] for n in names if all(n not in g for g in groups)]
 
 
-def _share(
+def _find_shares(
     cut: Cut, a: np.ndarray, b: np.ndarray, scale: str, method: str, *, groups: Sequence[Sequence[str]]
 ) -> np.ndarray:
     names = list(cut.parts)
-    numbers = [[names.index(n) for n in g] for g in _complete(groups, names)]
+    numbers = [[names.index(n) for n in g] for g in _complete_groups(groups, names)]
     return decompose(product, a, b, method, scale, groups=numbers)
 
 
 def _find_spans(
-    cut: Cut, sides: list[_Side], scale: str, method: str, groups: Sequence[Sequence[str]]
+    cut: Cut, sides: list[_CutNumbers], scale: str, method: str, groups: Sequence[Sequence[str]]
 ) -> Sequence[tuple[float, float] | None]:
     if all(side.bottom is None for side in sides):
         return [None] * len(cut.parts)
@@ -223,30 +229,30 @@ def _find_spans(
     for at in ("low", "middle", "high"):
         with suppress(MesascopeError):
             a, b = (side.numbers(cut, at) for side in sides)
-            shares = _share(cut, a, b, scale, method, groups=groups)
-            if abs(shares.sum()) > POINT:
+            shares = _find_shares(cut, a, b, scale, method, groups=groups)
+            if abs(shares.sum()) > POINT_TOLERANCE:
                 fractions.append(shares / shares.sum())
     table = np.array(fractions)
     return list(zip(table.min(axis=0).tolist(), table.max(axis=0).tolist(), strict=True))
 
 
-def read_bottom(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
+def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
     """Find a person's answer on a cut's target as the file's [bottom] reads it, and a note that says how."""
-    bottom = argument.content.bottom.get(person, Bottom())
+    bottom = argument.content.bottom.get(person, BottomLine())
     view = argument.read(
         reflective=argument.conventions.reflective or bottom.reflective,
         bridges=dict.fromkeys((*argument.conventions.bridges, *bottom.bridges)),
     )
     query = argument.content.query
     answer = view.answer(person, cut.target, query.given.get(person, SURE) if query else SURE, wordings=False)
-    if not answer.span or answer.status == "unstated":
+    if not answer.interval or answer.status == "unstated":
         raise MesascopeError(f"{person}'s claims do not bound {cut.target}.", "Choose another cut.")
     note = f"{person}'s bottom line is read at the {bottom.at} of [{answer.low:.4g}, {answer.high:.4g}]"
     note += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
     return answer, note + (", on reflection" if bottom.reflective else "")
 
 
-def _read_side(argument: Argument, person: str, cut: Cut) -> _Side:
+def _find_cut_numbers(argument: Argument, person: str, cut: Cut) -> _CutNumbers:
     values: list[float | None] = []
     sources: list[str] = []
     notes: list[str] = []
@@ -254,26 +260,26 @@ def _read_side(argument: Argument, person: str, cut: Cut) -> _Side:
     ends = None
     for name, event in cut.parts.items():
         if assumed.get(name) == "rest":
-            answer, note = read_bottom(argument, person, cut)
-            ends = answer.span
+            answer, note = find_bottom_line(argument, person, cut)
+            ends = answer.interval
             notes.append(note)
             values.append(None)
             sources.append("rest")
         elif name in assumed:
             values.append(read_value(assumed[name]).centre)
-            sources.append(ASSUMED)
+            sources.append(ASSUMED_SOURCE)
         else:
             values.append(_find_number(argument, person, name, event, condition, notes=notes))
             sources.append("stated or implied")
-        condition = join(condition, event)
-    at = argument.content.bottom.get(person, Bottom()).at
-    return _Side(person, tuple(values), tuple(sources), tuple(notes), ends, at)
+        condition = conjoin(condition, event)
+    at = argument.content.bottom.get(person, BottomLine()).at
+    return _CutNumbers(person, tuple(values), tuple(sources), tuple(notes), ends, at)
 
 
 def _find_number(
     argument: Argument, person: str, name: str, event: Event, condition: Event, *, notes: list[str]
 ) -> float:
-    if argument.refusal(person, event):
+    if argument.find_refusal(person, event):
         raise MesascopeError(
             f"{person} declines the question {name!r}.", f'Write "rest" for {person} in the cut\'s assume.'
         )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes import information
-from mesascope.cruxes.answers import POINT
+from mesascope.cruxes.answers import POINT_TOLERANCE
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, match
+from mesascope.cruxes.language import SURE, Event, are_equivalent, conjoin, enumerate_worlds, find_literals
 from mesascope.errors import MesascopeError, pick_named
 
-INNER = "a range found by search over distributions that agree with the claims: an inner bound"
+INNER_BOUND_NOTE = "a range found by search over distributions that agree with the claims: an inner bound"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Triads:
 
 
 @dataclass(frozen=True)
-class Value:
+class CruxValue:
     """The value of learning a crux.
 
     Args:
@@ -66,10 +66,10 @@ def find_triads(
     """
     if engine in ("auto", "net"):
         try:
-            network = CredalNet.about(argument.polytope(person), crux, target, condition)
-            spans, points = network.spans(), []
-            for question in ((target, condition), (target, join(condition, crux)), (crux, condition)):
-                is_exact = not np.any(network.find_relevant(*question) & (spans[:, 1] > spans[:, 0]))
+            network = CredalNet.build_for(argument.build_polytope(person), crux, target, condition)
+            spans, points = network.list_intervals(), []
+            for question in ((target, condition), (target, conjoin(condition, crux)), (crux, condition)):
+                is_exact = not np.any(network.find_relevant_entries(*question) & (spans[:, 1] > spans[:, 0]))
                 middle = network.evaluate(spans.mean(axis=1)[:, None], *question)[0]
                 points.append(float(middle) if is_exact else np.nan)
             if np.isnan(points[1]) and points[2] == 0:
@@ -83,8 +83,8 @@ def find_triads(
         except MesascopeError:
             if engine == "net":
                 raise
-    polytope = argument.polytope(person)
-    corners = polytope.explore([join(target, crux), join(target, Event("!", (crux,))), crux], condition)
+    polytope = argument.build_polytope(person)
+    corners = polytope.find_vertices([conjoin(target, crux), conjoin(target, Event("!", (crux,))), crux], condition)
     if not len(corners):
         raise MesascopeError(f"{person}'s claims give {target} given {condition} no value.", "See `crux check`.")
     rng = np.random.default_rng(7)
@@ -96,7 +96,7 @@ def find_triads(
     return Triads(np.stack([pu, puc, pc], axis=1), "lp")
 
 
-def _measure_information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
+def _bound_information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
     pun = information.find_complements(triads.rows, threshold=1 - 1e-12)
     values = np.asarray(information.value_information(pu, puc, pc, base, stated=pun, form=form))
@@ -108,14 +108,19 @@ def list_cruxes(argument: Argument, person: str, target: Event, condition: Event
 
     The target, the atoms of the condition and the events that the person declines are left out.
     """
-    part = argument.polytope(person).part(join(target, condition).atoms())
-    names: dict[str, Event] = {n: argument.event(n) for n in (*argument.content.atoms, *argument.content.definitions)}
-    conditions = literals(condition) or {}
+    part = argument.build_polytope(person).select_connected(conjoin(target, condition).atoms)
+    names: dict[str, Event] = {
+        n: argument.parse_event(n) for n in (*argument.content.atoms, *argument.content.definitions)
+    }
+    conditions = find_literals(condition) or {}
     claimed = {a for item in part.items for a in item.atoms}
     return {
         n: e
         for n, e in names.items()
-        if e.atoms() <= claimed and not match(e, target) and n not in conditions and argument.refusal(person, e) is None
+        if e.atoms <= claimed
+        and not are_equivalent(e, target)
+        and n not in conditions
+        and argument.find_refusal(person, e) is None
     }
 
 
@@ -129,7 +134,7 @@ def rank_cruxes(
     base: float = 10.0,
     form: str = "log",
     engine: str = "auto",
-) -> list[Value]:
+) -> list[CruxValue]:
     """The value of information of one crux, or of every candidate; the largest comes first.
 
     Args:
@@ -144,37 +149,39 @@ def rank_cruxes(
 
     If the claims do not determine the triad, `low` and `high` are an inner bound: the true range may be wider.
     """
-    question = argument.default_question(person, target, condition)
+    question = argument.choose_question(person, target, condition)
     if crux is not None and ";" in crux:
-        return [_value_states(argument, person, crux, *question, base=base)]
+        return [_value_crux_states(argument, person, crux, *question, base=base)]
     if crux is not None:
-        candidates = {crux: argument.event(crux)}
-        refusal = argument.refusal(person, candidates[crux])
+        candidates = {crux: argument.parse_event(crux)}
+        refusal = argument.find_refusal(person, candidates[crux])
         if refusal:
             reason = f"declined: {refusal.reason}"
-            return [Value(crux, (person,), triads=(None,), engine=engine, reason=reason)]
+            return [CruxValue(crux, (person,), triads=(None,), engine=engine, reason=reason)]
     else:
         candidates = list_cruxes(argument, person, *question)
     values = []
     for name, event in candidates.items():
         triads = find_triads(argument, person, event, *question, engine=engine)
-        low, high, cap = _measure_information(triads, base, form)
-        reason = "" if triads.engine == "net" or high - low < POINT else INNER
-        values.append(Value(name, (person,), low, high, cap, (_find_single(triads),), triads.engine, reason))
+        low, high, cap = _bound_information(triads, base, form)
+        reason = "" if triads.engine == "net" or high - low < POINT_TOLERANCE else INNER_BOUND_NOTE
+        values.append(CruxValue(name, (person,), low, high, cap, (_pick_single_triad(triads),), triads.engine, reason))
     return sorted(values, key=lambda v: -(v.high or 0.0))
 
 
-def _value_states(argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float) -> Value:
-    states = [argument.event(part) for part in crux.split(";")]
-    worlds = enumerate_worlds(sorted(join(*states).atoms()))
+def _value_crux_states(
+    argument: Argument, person: str, crux: str, target: Event, condition: Event, *, base: float
+) -> CruxValue:
+    states = [argument.parse_event(part) for part in crux.split(";")]
+    worlds = enumerate_worlds(sorted(conjoin(*states).atoms))
     if np.any(sum(s.holds(worlds).astype(int) for s in states) != 1):
         raise MesascopeError(f"The states {crux!r} overlap or leave a case out.", "Example: 'T & C; T & !C; !T'.")
-    if any(argument.refusal(person, s) for s in states):
-        return Value(crux, (person,), triads=(None,), engine="net", reason="declined")
+    if any(argument.find_refusal(person, s) for s in states):
+        return CruxValue(crux, (person,), triads=(None,), engine="net", reason="declined")
     chances, targets = [], []
     for state in states:
         weight = argument.answer(person, state, condition, engine="net", wordings=False).point
-        belief = argument.answer(person, target, join(condition, state), engine="net", wordings=False).point
+        belief = argument.answer(person, target, conjoin(condition, state), engine="net", wordings=False).point
         if weight is None or (belief is None and weight > 0):
             raise MesascopeError(
                 f"{person}'s network does not determine {state} as a crux of {target}.", "Choose other states."
@@ -183,10 +190,10 @@ def _value_states(argument: Argument, person: str, crux: str, target: Event, con
         targets.append(0.0 if belief is None else belief)
     value = information.value_information_states(targets, chances, base)
     cap = float(information.measure_entropy(float(np.dot(targets, chances)), base))
-    return Value(crux, (person,), value, value, cap, (None,), "net")
+    return CruxValue(crux, (person,), value, value, cap, (None,), "net")
 
 
-def compare_crux(
+def rank_shared_cruxes(
     argument: Argument,
     one: str | None = None,
     other: str | None = None,
@@ -197,7 +204,7 @@ def compare_crux(
     weights: str = "gmo",
     form: str = "log",
     engine: str = "auto",
-) -> list[Value]:
+) -> list[CruxValue]:
     """The value of discrimination of one crux, or of every candidate that both people's claims mention.
 
     Args:
@@ -211,48 +218,48 @@ def compare_crux(
     """
     pick_named("form", form, ("log", "naive"))
     pick_named("weights", weights, ("gmo", "mean"))
-    people = argument.pair(one, other)
-    questions = [argument.default_question(p, target, None) for p in people]
+    people = argument.pick_pair(one, other)
+    questions = [argument.choose_question(p, target, None) for p in people]
     if crux is not None:
-        candidates = {crux: argument.event(crux)}
+        candidates = {crux: argument.parse_event(crux)}
     else:
         sides = [list_cruxes(argument, p, *q) for p, q in zip(people, questions, strict=True)]
         candidates = {n: e for n, e in sides[0].items() if n in sides[1]}
     values = []
     for name, event in candidates.items():
-        declined = [p for p in people if argument.refusal(p, event)]
+        declined = [p for p in people if argument.find_refusal(p, event)]
         if declined:
             reason = f"declined by {declined[0]}"
-            values.append(Value(name, people, triads=(None, None), engine=engine, reason=reason))
+            values.append(CruxValue(name, people, triads=(None, None), engine=engine, reason=reason))
             continue
         triads = [find_triads(argument, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)]
-        values.append(_discriminate(name, people, triads, base, weights, form=form))
+        values.append(_bound_discrimination(name, people, triads, base, weights, form=form))
     return sorted(values, key=lambda v: -(v.high if v.high is not None else -np.inf))
 
 
-def _discriminate(
+def _bound_discrimination(
     name: str, people: tuple[str, str], triads: Sequence[Triads], base: float, weights: str, *, form: str
-) -> Value:
+) -> CruxValue:
     rng = np.random.default_rng(11)
     a, b = (t.rows for t in triads)
     if len(a) * len(b) > 1:
         a, b = a[rng.integers(0, len(a), 4000)], b[rng.integers(0, len(b), 4000)]
     values = information.value_discriminations(_make_coherent(a), _make_coherent(b), base, weights, form)
-    gap = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_skl(a[:, 0], b[:, 0], base)
+    gap = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_symmetric_kl(a[:, 0], b[:, 0], base)
     is_finite = ~np.isnan(values)
-    single_triads = tuple(_find_single(t) for t in triads)
+    single_triads = tuple(_pick_single_triad(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
     if not is_finite.any():
         reason = "one person excludes what the other allows"
-        return Value(name, people, triads=single_triads, engine=engine, reason=reason)
-    reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER]
+        return CruxValue(name, people, triads=single_triads, engine=engine, reason=reason)
+    reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER_BOUND_NOTE]
     low, high = float(values[is_finite].min()), float(values[is_finite].max())
     if low == -np.inf:
         reasons.append(
             "-inf: one person would be certain of the target once the crux is settled, which is infinitely far "
             "from any other belief in logs; the form 'naive' stays finite"
         )
-    return Value(name, people, low, high, float(gap[is_finite].max()), single_triads, engine, "; ".join(reasons))
+    return CruxValue(name, people, low, high, float(gap[is_finite].max()), single_triads, engine, "; ".join(reasons))
 
 
 def _make_coherent(rows: np.ndarray) -> np.ndarray:
@@ -260,8 +267,8 @@ def _make_coherent(rows: np.ndarray) -> np.ndarray:
     return np.stack([puc * pc + information.find_complements(rows) * (1 - pc), puc, pc], axis=1)
 
 
-def _find_single(triads: Triads) -> tuple[float, float, float] | None:
-    if len(triads.rows) == 1 or np.ptp(triads.rows, axis=0).max() < POINT:
+def _pick_single_triad(triads: Triads) -> tuple[float, float, float] | None:
+    if len(triads.rows) == 1 or np.ptp(triads.rows, axis=0).max() < POINT_TOLERANCE:
         pu, puc, pc = (float(x) for x in triads.rows[0])
         return pu, puc, pc
     return None

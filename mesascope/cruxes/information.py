@@ -9,10 +9,10 @@ import numpy as np
 
 from mesascope.errors import MesascopeError, pick_named
 
-BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
+LOG_BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
 
 
-def _terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
+def _compute_kl_terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         value = p * (np.log(p) - np.log(q)) / np.log(base)
     return np.where(p == 0, 0.0, value)
@@ -21,14 +21,14 @@ def _terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
 def measure_kl(p: float | np.ndarray, q: float | np.ndarray, base: float = 10.0) -> np.ndarray:
     """KL(p, q) of two binary distributions; inf if q excludes an outcome that p allows."""
     p, q = np.asarray(p, dtype=float), np.asarray(q, dtype=float)
-    return _terms(p, q, base) + _terms(1 - p, 1 - q, base)
+    return _compute_kl_terms(p, q, base) + _compute_kl_terms(1 - p, 1 - q, base)
 
 
 def measure_entropy(p: float | np.ndarray, base: float = 10.0) -> np.ndarray:
     """The entropy H(p) of a binary distribution."""
     p = np.asarray(p, dtype=float)
     ones = np.ones_like(p)
-    return -_terms(p, ones, base) - _terms(1 - p, ones, base)
+    return -_compute_kl_terms(p, ones, base) - _compute_kl_terms(1 - p, ones, base)
 
 
 def find_complement(pu: float, puc: float, pc: float) -> float | None:
@@ -84,11 +84,11 @@ def value_information(
     pick_named("form of the value of information", form, changes)
     pun = find_complement(float(pu), float(puc), float(pc)) if stated is None else stated
     w = pc if weight is None else weight
-    value = _weigh(w, changes[form](puc), 0.0 if pun is None else changes[form](pun))
+    value = _average_outcomes(w, changes[form](puc), 0.0 if pun is None else changes[form](pun))
     return value if np.ndim(value) else float(value)
 
 
-def _weigh(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:
+def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:
     """w·yes + (1 - w)·no; a term of weight 0 is 0, even if its value is infinite or nan."""
     w = np.asarray(w, dtype=float)
     with np.errstate(invalid="ignore"):
@@ -111,7 +111,7 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
     return float(w[is_possible] @ measure_kl(q[is_possible], float(w @ q), base))
 
 
-def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
+def measure_symmetric_kl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
     """The symmetric divergence KL(a, b) + KL(b, a) of two people's numbers."""
     return measure_kl(a, b, base) + measure_kl(b, a, base)
 
@@ -167,12 +167,12 @@ def value_discriminations(
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 
     def differ(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return measure_skl(x, y, base) if form == "log" else abs(x - y)
+        return measure_symmetric_kl(x, y, base) if form == "log" else abs(x - y)
 
     na, nb = find_complements(a), find_complements(b)
     with np.errstate(divide="ignore", invalid="ignore"):
         yes, no = np.sqrt(pc_a * pc_b), np.sqrt((1 - pc_a) * (1 - pc_b))
         g = yes / (yes + no) if weights == "gmo" else (pc_a + pc_b) / 2
         g = np.where((g < 1) & ((pc_a >= 1) | (pc_b >= 1)), np.nan, g)
-        present, expected = differ(pu_a, pu_b), _weigh(g, differ(puc_a, puc_b), differ(na, nb))
+        present, expected = differ(pu_a, pu_b), _average_outcomes(g, differ(puc_a, puc_b), differ(na, nb))
         return np.where(np.isnan(g), np.nan, present - expected)

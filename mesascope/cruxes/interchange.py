@@ -17,16 +17,16 @@ from mesascope.cruxes.networks import Net
 from mesascope.errors import MesascopeError, pick_named
 
 COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
-_LARGEST = 20_000_000
-_WORD = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
+_MAX_CHARACTERS = 20_000_000
+_WORD_PATTERN = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
 # the text inside curly and inside round brackets
-_CURLY, _ROUND = (rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()"))
-_BLOCK = re.compile(
-    rf"\s*(?:network\b{_CURLY}\{{{_CURLY}\}}"
-    rf"|variable\s+(?P<name>{_WORD.pattern})\s*\{{\s*type\s+discrete\b{_CURLY}\{{(?P<states>{_CURLY})\}}\s*;?\s*\}}"
-    rf"|probability\s*\((?P<of>{_ROUND})\)\s*\{{(?P<rows>{_CURLY})\}})"
+_IN_BRACES, _IN_PARENTHESES = (rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()"))
+_BLOCK_PATTERN = re.compile(
+    rf"\s*(?:network\b{_IN_BRACES}\{{{_IN_BRACES}\}}"
+    rf"|variable\s+(?P<name>{_WORD_PATTERN.pattern})\s*\{{\s*type\s+discrete\b{_IN_BRACES}\{{(?P<states>{_IN_BRACES})\}}\s*;?\s*\}}"
+    rf"|probability\s*\((?P<of>{_IN_PARENTHESES})\)\s*\{{(?P<rows>{_IN_BRACES})\}})"
 )
-_LINE = re.compile(rf"\s*(?:(?P<kind>table|default)\b|\((?P<given>{_ROUND})\))(?P<numbers>[^;()]*);")
+_ROW_PATTERN = re.compile(rf"\s*(?:(?P<kind>table|default)\b|\((?P<given>{_IN_PARENTHESES})\))(?P<numbers>[^;()]*);")
 
 
 def write_net(net: Net, name: str = "net") -> str:
@@ -71,11 +71,11 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
 
     Comments at the top name every entry that the person did not state, and the modeller's bridges.
     """
-    polytope = argument.polytope(person)
+    polytope = argument.build_polytope(person)
     network = CredalNet(polytope.constraints, polytope.rules)
-    network.close(frozenset())
+    network.add_missing_nodes(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
-    spans, weight = network.spans(), weights[pick_named("part of a span", at, weights)]
+    spans, weight = network.list_intervals(), weights[pick_named("part of a span", at, weights)]
     theta = spans[:, 0] + weight * (spans[:, 1] - spans[:, 0])
     unstated_ids = [e.id for e in network.entries if not e.stated]
     head = [
@@ -83,7 +83,7 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
         "// bridges that the modeller adds: " + (", ".join(r.id for r in polytope.rules) or "none"),
     ]
     head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated_ids]
-    return "\n".join(head) + "\n" + write_net(network.net(theta), person)
+    return "\n".join(head) + "\n" + write_net(network.build_net(theta), person)
 
 
 def read_bif(text: str) -> Net:
@@ -94,14 +94,14 @@ def read_bif(text: str) -> Net:
 
     Returns a `Net` in double precision; a row whose sum differs from 1 by up to 1e-4 is rescaled.
     """
-    if len(text) > _LARGEST:
+    if len(text) > _MAX_CHARACTERS:
         raise MesascopeError("This BIF text is larger than 20 MB.", "Use a smaller network.")
     text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"\bproperty\b[^;]*;", " ", text)
     states: dict[str, list[str]] = {}
     parents: dict[str, list[str]] = {}
     tables: dict[str, np.ndarray] = {}
-    for block in _match_each(_BLOCK, text):
+    for block in _match_blocks(_BLOCK_PATTERN, text):
         if block["name"]:
             name, labels = _split_words(block["name"])[0], _split_words(block["states"])
             if name in states or len(labels) < 2 or len(set(labels)) != len(labels):
@@ -125,7 +125,7 @@ def _make_error(problem: str) -> MesascopeError:
     return MesascopeError(f"The BIF {problem}.", "Correct it, or export it again from its program.")
 
 
-def _match_each(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+def _match_blocks(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Yield consecutive matches of a pattern to the end of the text; text that does not match is an error."""
     place, end = 0, len(text.rstrip())
     while place < end:
@@ -138,7 +138,7 @@ def _match_each(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
 
 
 def _split_words(text: str) -> list[str]:
-    return [word.strip('"') for word in _WORD.findall(text)]
+    return [word.strip('"') for word in _WORD_PATTERN.findall(text)]
 
 
 def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[str]]) -> np.ndarray:
@@ -147,7 +147,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
     if np.prod(shape, dtype=float) > 2**22:
         raise MesascopeError(f"The {label} is too large.", "Give it fewer parents.")
     table, flat = np.full(shape, np.nan), int(np.prod(shape))
-    for line in _match_each(_LINE, rows):
+    for line in _match_blocks(_ROW_PATTERN, rows):
         try:
             numbers = np.array([float(w) for w in _split_words(line["numbers"])])
             pairs = zip(names[:-1], _split_words(line["given"] or ""), strict=line["given"] is not None)
@@ -170,7 +170,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
 
 
 @dataclass(frozen=True)
-class Row:
+class TriadRow:
     """One triad as the Forecasting Research Institute (FRI) writes it: person, camp, crux, P(U), P(C) and P(U | C)."""
 
     person: str
@@ -199,8 +199,8 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for person in argument.content.people:
-        target, condition = argument.default_question(person, None, None)
-        names = {crux: argument.event(crux)} if crux else list_cruxes(argument, person, target, condition)
+        target, condition = argument.choose_question(person, None, None)
+        names = {crux: argument.parse_event(crux)} if crux else list_cruxes(argument, person, target, condition)
         for name, event in names.items():
             try:
                 rows = find_triads(argument, person, event, target, condition, engine="net").rows
@@ -212,7 +212,7 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
     return text.getvalue()
 
 
-def read_triads(text: str) -> list[Row]:
+def read_triads(text: str) -> list[TriadRow]:
     """Read triads from CSV with the columns of the FRI; the error for a missing or impossible number names its line."""
     reader = csv.DictReader(io.StringIO(text))
     if not reader.fieldnames or any(c not in reader.fieldnames for c in COLUMNS if c != "Camp"):
@@ -234,7 +234,7 @@ def read_triads(text: str) -> list[Row]:
                         "Write a number between 0 and 1.",
                     )
                 values.append(value)
-            rows.append(Row(line["person"] or "", line.get("Camp") or "", line["ID"] or "", *values))
+            rows.append(TriadRow(line["person"] or "", line.get("Camp") or "", line["ID"] or "", *values))
     except csv.Error as error:
         raise MesascopeError(f"CSV line {reader.line_num}: {error}.", "Write plain text.") from None
     if not rows:
@@ -242,7 +242,7 @@ def read_triads(text: str) -> list[Row]:
     return rows
 
 
-def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]:
+def value_triads(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, object]]:
     """The value of information of every row, and the value of discrimination of every two people who share a crux.
 
     Args:

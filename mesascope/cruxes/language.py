@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 
 from mesascope.errors import MesascopeError, pick_named
 
-LONGEST = 2000
-DEEPEST = 60
-TALLEST, LARGEST = 150, 5000  # the greatest height and size of an event's tree after its definitions are expanded
-_TOKEN = re.compile(r"\s*(?:(<->|->|[!&|()])|([A-Za-z_][A-Za-z0-9_]*))")
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+MAX_LENGTH = 2000
+MAX_NESTING = 60
+MAX_HEIGHT, MAX_PARTS = 150, 5000  # the greatest height and size of an event's tree after its definitions are expanded
+_TOKEN_PATTERN = re.compile(r"\s*(?:(<->|->|[!&|()])|([A-Za-z_][A-Za-z0-9_]*))")
+NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,12 @@ class Event:
     parts: tuple[Event, ...] = ()
     name: str = ""
 
+    @cached_property
     def atoms(self) -> frozenset[str]:
         """The names of the event's atoms."""
         if self.operator == "atom":
             return frozenset((self.name,))
-        return frozenset().union(*(part.atoms() for part in self.parts))
+        return frozenset().union(*(part.atoms for part in self.parts))
 
     def holds(self, worlds: Mapping[str, np.ndarray]) -> np.ndarray:
         """Whether the event happens in each world; `worlds` maps every atom to a boolean array of the same shape."""
@@ -47,7 +48,7 @@ class Event:
         first = self.parts[0].holds(worlds)
         if self.operator == "!":
             return ~first
-        return _TRUTH[self.operator](first, self.parts[1].holds(worlds))
+        return _OPERATOR_FUNCTIONS[self.operator](first, self.parts[1].holds(worlds))
 
     def expand(self, definitions: Mapping[str, Event]) -> Event:
         """Replace every defined name in the event by its definition; an event that becomes too large is an error."""
@@ -80,8 +81,8 @@ class Event:
 
 
 SURE = Event("sure")
-_LOOSEST_FIRST = ("<->", "->", "|", "&")
-_TRUTH = {"&": np.logical_and, "|": np.logical_or, "->": np.less_equal, "<->": np.equal}
+_OPERATORS_LOOSEST_FIRST = ("<->", "->", "|", "&")
+_OPERATOR_FUNCTIONS = {"&": np.logical_and, "|": np.logical_or, "->": np.less_equal, "<->": np.equal}
 
 
 def _require_small(event: Event) -> Event:
@@ -90,9 +91,9 @@ def _require_small(event: Event) -> Event:
     while queue:
         part, height = queue.pop()
         size += 1
-        if size > LARGEST or height > TALLEST:
+        if size > MAX_PARTS or height > MAX_HEIGHT:
             raise MesascopeError(
-                f"An event of more than {LARGEST} parts, or more than {TALLEST} levels, is too large.",
+                f"An event of more than {MAX_PARTS} parts, or more than {MAX_HEIGHT} levels, is too large.",
                 "Shorten it, or its definitions.",
             )
         queue += [(inner, height + 1) for inner in part.parts]
@@ -104,7 +105,7 @@ def negate(event: Event) -> Event:
     return event.parts[0] if event.operator == "!" else Event("!", (event,))
 
 
-def join(*events: Event) -> Event:
+def conjoin(*events: Event) -> Event:
     """The conjunction of events, without sure events; if no other event is left, the sure event."""
     parts = [event for event in events if event.operator != "sure"]
     return reduce(lambda first, second: Event("&", (first, second)), parts) if parts else SURE
@@ -120,20 +121,21 @@ def parse(text: str) -> Event:
     """
     if not isinstance(text, str):
         raise MesascopeError(f"An event is a string, not {type(text).__name__}.", 'Quote it: event = "T & C".')
-    if len(text) > LONGEST:
+    if len(text) > MAX_LENGTH:
         raise MesascopeError(
-            f"An event of {len(text)} characters is too long.", f"Shorten it with [defs]; at most {LONGEST} characters."
+            f"An event of {len(text)} characters is too long.",
+            f"Shorten it with [defs]; at most {MAX_LENGTH} characters.",
         )
-    return _require_small(_Parser(text).parse_event())
+    return _require_small(_EventParser(text).parse_event())
 
 
-class _Parser:
+class _EventParser:
     def __init__(self, text: str):
         self.text, self.depth, self.at = text, 0, 0
         self.tokens: list[str] = []
         place = 0
         while text[place:].strip():
-            match = _TOKEN.match(text, place)
+            match = _TOKEN_PATTERN.match(text, place)
             if not match:
                 rest = text[place:].strip()
                 raise MesascopeError(
@@ -163,9 +165,9 @@ class _Parser:
 
     def parse_binary(self, level: int = 0) -> Event:
         """Parse events joined by the operator of one level; their own operators belong to tighter levels."""
-        if level == len(_LOOSEST_FIRST):
+        if level == len(_OPERATORS_LOOSEST_FIRST):
             return self.parse_unary()
-        operator, parts = _LOOSEST_FIRST[level], [self.parse_binary(level + 1)]
+        operator, parts = _OPERATORS_LOOSEST_FIRST[level], [self.parse_binary(level + 1)]
         while self.accept(operator):
             parts.append(self.parse_binary(level + 1))
         if operator == "->":  # a -> b -> c is a -> (b -> c)
@@ -174,9 +176,10 @@ class _Parser:
 
     def parse_unary(self) -> Event:
         self.depth += 1
-        if self.depth > DEEPEST:
+        if self.depth > MAX_NESTING:
             raise MesascopeError(
-                f"The event {self.text[:40]!r}… is nested more than {DEEPEST} deep.", "Define parts of it in [defs]."
+                f"The event {self.text[:40]!r}… is nested more than {MAX_NESTING} deep.",
+                "Define parts of it in [defs].",
             )
         if self.accept("!"):
             event = Event("!", (self.parse_unary(),))
@@ -184,7 +187,7 @@ class _Parser:
             event = self.parse_binary()
             if not self.accept(")"):
                 raise self.make_error("')'")
-        elif self.at < len(self.tokens) and NAME.fullmatch(self.tokens[self.at]):
+        elif self.at < len(self.tokens) and NAME_PATTERN.fullmatch(self.tokens[self.at]):
             event = Event("atom", name=self.tokens[self.at])
             self.at += 1
         else:
@@ -193,10 +196,10 @@ class _Parser:
         return event
 
 
-def require_known(event: Event, atoms: Iterable[str]) -> Event:
+def require_known_atoms(event: Event, atoms: Iterable[str]) -> Event:
     """Return the event if all its atoms exist; otherwise raise `MesascopeError` with the nearest names."""
     names = set(atoms)
-    for name in sorted(event.atoms()):
+    for name in sorted(event.atoms):
         pick_named("atom or definition", name, names)
     return event
 
@@ -213,9 +216,9 @@ def enumerate_worlds(atoms: Iterable[str]) -> dict[str, np.ndarray]:
     return worlds or {"": np.ones(1, dtype=bool)}
 
 
-def match(one: Event, other: Event) -> bool:
+def are_equivalent(one: Event, other: Event) -> bool:
     """Whether two events happen in the same worlds; with more than 16 atoms, only whether they are written alike."""
-    atoms = sorted(one.atoms() | other.atoms())
+    atoms = sorted(one.atoms | other.atoms)
     if one.operator == other.operator == "sure":
         return True
     if len(atoms) > 16:
@@ -224,7 +227,7 @@ def match(one: Event, other: Event) -> bool:
     return bool((one.holds(worlds) == other.holds(worlds)).all())
 
 
-def literals(event: Event) -> dict[str, bool] | None:
+def find_literals(event: Event) -> dict[str, bool] | None:
     """The atoms of a conjunction of literals, each with its sign (False if negated); None for any other event."""
     if event.operator == "sure":
         return {}
@@ -234,7 +237,7 @@ def literals(event: Event) -> dict[str, bool] | None:
         return {event.parts[0].name: False}
     if event.operator != "&":
         return None
-    first, second = (literals(part) for part in event.parts)
+    first, second = (find_literals(part) for part in event.parts)
     if first is None or second is None or any(first[a] != second[a] for a in first.keys() & second.keys()):
         return None
     return first | second

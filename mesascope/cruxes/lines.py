@@ -4,18 +4,18 @@ import re
 import tomllib
 from itertools import islice
 
-MOST_PARTS = 20
-MOST_DIGITS = 4300  # Python's own limit for a decimal integer
-_PART = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_\-]+)"
-_PATH = rf"({_PART}(?:\s*\.\s*{_PART})*)"
-_HEADER = re.compile(rf"\s*(\[\[?)\s*{_PATH}\s*\]\]?\s*(?:#.*)?")
-_KEY = re.compile(rf"\s*{_PATH}\s*=")
-_FIRST = re.compile(rf"\s*({_PART})")
-_FENCES = ('"""', "'''")
-_TEXT = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:'|$)|#.*")
-_DOTTED = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MOST_PARTS},}}")
-_DIGITS = re.compile(rf"(?<![0-9_])[0-9_]{{{MOST_DIGITS},}}")
-_DEEP = 4  # the number of leading parts of a path to store
+MAX_PATH_PARTS = 20
+MAX_DIGITS = 4300  # Python's own limit for a decimal integer
+_PART_PATTERN = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_\-]+)"
+_PATH_PATTERN = rf"({_PART_PATTERN}(?:\s*\.\s*{_PART_PATTERN})*)"
+_HEADER_PATTERN = re.compile(rf"\s*(\[\[?)\s*{_PATH_PATTERN}\s*\]\]?\s*(?:#.*)?")
+_KEY_PATTERN = re.compile(rf"\s*{_PATH_PATTERN}\s*=")
+_FIRST_PART_PATTERN = re.compile(rf"\s*({_PART_PATTERN})")
+_TRIPLE_QUOTES = ('"""', "'''")
+_STRING_PATTERN = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:'|$)|#.*")
+_LONG_PATH_PATTERN = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MAX_PATH_PARTS},}}")
+_LONG_NUMBER_PATTERN = re.compile(rf"(?<![0-9_])[0-9_]{{{MAX_DIGITS},}}")
+_STORED_PARTS = 4  # the number of leading parts of a path to store
 ENTRIES = {
     "claims": "claim",
     "people": "person",
@@ -30,10 +30,10 @@ ENTRIES = {
 LISTED = {"refusals": "refusal", "questions": "question"}
 TOP_FIELDS = ("format", "title", "source", "query")
 
-Path = tuple[str, ...]
+EntryPath = tuple[str, ...]
 
 
-def name_entry(*path: str) -> str:
+def format_entry_name(*path: str) -> str:
     """The name of an entry in messages: claim 'd1', refusal 2, [atoms] 'P', or [claims] for a whole table."""
     if not path:
         return "the file"
@@ -54,35 +54,35 @@ class Lines:
 
     Attributes:
         deepest: the line with the most deeply nested brackets.
-        dotted: the first line with a dotted name of more than `MOST_PARTS` parts; 0 if there is none.
+        dotted: the first line with a dotted name of more than `MAX_PATH_PARTS` parts; 0 if there is none.
     """
 
     def __init__(self, text: str):
         self._text = text
-        self._starts: dict[Path, int] = {}
-        self._owners: list[tuple[Path, int]] = []  # per line: its entry, and the line where the entry starts
+        self._starts: dict[EntryPath, int] = {}
+        self._owners: list[tuple[EntryPath, int]] = []  # per line: its entry, and the line where the entry starts
         self.deepest, self.dotted, depth, most_brackets = 1, 0, 0, 0
-        header: Path = ()
-        counts: dict[Path, int] = {}
+        header: EntryPath = ()
+        counts: dict[EntryPath, int] = {}
         open_quotes, owner = "", (header, 1)
         for number, line in enumerate(text.split("\n"), 1):
             header_match = None
             if not open_quotes and not depth:
-                if header_match := _HEADER.fullmatch(line):
-                    header = _split(header_match.group(2))
+                if header_match := _HEADER_PATTERN.fullmatch(line):
+                    header = _split_path(header_match.group(2))
                     if header_match.group(1) == "[[":
                         counts[header] = counts.get(header, -1) + 1
                         header = (*header, str(counts[header]))
                     owner = (header, number)
-                elif match := _KEY.match(line) or _FIRST.match(line):
-                    owner = ((*header, *_split(match.group(1))), number)
+                elif match := _KEY_PATTERN.match(line) or _FIRST_PART_PATTERN.match(line):
+                    owner = ((*header, *_split_path(match.group(1))), number)
                 else:
                     owner = (header, number)
                 for n in range(1, len(owner[0]) + 1):
                     self._starts.setdefault(owner[0][:n], number)
             self._owners.append(owner)
-            open_quotes, emptied = _empty_texts(line, open_quotes)
-            if not self.dotted and _DOTTED.search(emptied):
+            open_quotes, emptied = _remove_texts(line, open_quotes)
+            if not self.dotted and _LONG_PATH_PATTERN.search(emptied):
                 self.dotted = number
             for bracket in re.findall(r"[\[\]{}]", "" if header_match else emptied):
                 depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
@@ -99,7 +99,7 @@ class Lines:
 
     def name(self, line: int) -> str:
         """The name of the entry that a line belongs to."""
-        return name_entry(*self._owners[min(line, len(self._owners)) - 1][0])
+        return format_entry_name(*self._owners[min(line, len(self._owners)) - 1][0])
 
     def end(self) -> int:
         """The line to report if the text ends too early: the start of the unclosed entry, or the last line."""
@@ -107,13 +107,13 @@ class Lines:
 
     def find_long_number(self) -> int:
         """The first line with a decimal number too long for Python; 1 if there is none."""
-        match = _DIGITS.search(self._text)
+        match = _LONG_NUMBER_PATTERN.search(self._text)
         return self._text.count("\n", 0, match.start()) + 1 if match else 1
 
 
-def _split(path: str) -> Path:
-    parts = (match.group() for match in re.finditer(_PART, path))
-    return tuple(_unquote(part) for part in islice(parts, _DEEP))
+def _split_path(path: str) -> EntryPath:
+    parts = (match.group() for match in re.finditer(_PART_PATTERN, path))
+    return tuple(_unquote(part) for part in islice(parts, _STORED_PARTS))
 
 
 def _unquote(part: str) -> str:
@@ -125,7 +125,7 @@ def _unquote(part: str) -> str:
         return part[1:-1]
 
 
-def _empty_texts(line: str, open_quotes: str) -> tuple[str, str]:
+def _remove_texts(line: str, open_quotes: str) -> tuple[str, str]:
     """The quotes still open after a line, and the line with its texts emptied and its comment removed."""
     pieces, place = [], 0
     while True:
@@ -134,10 +134,10 @@ def _empty_texts(line: str, open_quotes: str) -> tuple[str, str]:
             if end < 0:
                 return open_quotes, "".join(pieces)
             place, open_quotes = end + 3, ""
-        match = _TEXT.search(line, place)
+        match = _STRING_PATTERN.search(line, place)
         pieces.append(line[place : match.start() if match else None])
         if match is None or match.group()[0] == "#":
             return "", "".join(pieces)
         place = match.end()
-        open_quotes = match.group() if match.group() in _FENCES else ""
+        open_quotes = match.group() if match.group() in _TRIPLE_QUOTES else ""
         pieces.append('""')

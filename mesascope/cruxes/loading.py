@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from mesascope.cruxes import entries
-from mesascope.cruxes.claims import KINDS, NUMERIC, Claim, Content, Conventions, Person, Wording
-from mesascope.cruxes.language import Event, parse, require_known
+from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Person, Wording
+from mesascope.cruxes.language import Event, parse, require_known_atoms
 from mesascope.cruxes.lines import ENTRIES, LISTED, TOP_FIELDS
 from mesascope.cruxes.readings import Reading, read_value
 from mesascope.cruxes.source import Fields, Source, describe
@@ -33,7 +33,7 @@ def read_content(source: Source, conventions: Conventions) -> Content:
 
 class _Loader:
     def __init__(self, source: Source, conventions: Conventions):
-        self.source, self.conventions, self.names = source, conventions, entries.Names(source)
+        self.source, self.conventions, self.names = source, conventions, entries.DefinedNames(source)
 
     def read_content(self) -> Content:
         source, at = self.source, self.source.at
@@ -107,10 +107,10 @@ class _Loader:
         for key, value in table.items():
             with self.source.at("defs", key):
                 require(key not in self.names.atoms, f"{key!r} is an atom already.", "Rename the definition.")
-                unexpanded[key] = require_known(parse(value), {*self.names.atoms, *table})
+                unexpanded[key] = require_known_atoms(parse(value), {*self.names.atoms, *table})
         pending = dict(unexpanded)
         while pending:
-            ready = [key for key, event in pending.items() if not event.atoms() & pending.keys()]
+            ready = [key for key, event in pending.items() if not event.atoms & pending.keys()]
             if not ready:
                 key = min(pending)
                 with self.source.at("defs", key):
@@ -147,13 +147,13 @@ class _Loader:
         for name in by:
             if name != "unknown":
                 self.names.pick_person(name)
-        kind = fields.choice("kind", KINDS, "prob")
+        kind = fields.choice("kind", CLAIM_KINDS, "prob")
         line = self.source.line("claims", key)
         common: dict[str, Any] = {"id": key, "by": by, "kind": kind, "line": line}
         common |= {"used": fields.flag("used", True), "about": fields.texts("about")}
         texts = ("text", "verbal", "hedge", "phrase", "denied_by", "of", "population")
         common |= {name: fields.text(name) for name in texts}
-        if kind in NUMERIC:
+        if kind in NUMERIC_KINDS:
             require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
             event, condition = (self.names.event(fields, "event"), self.names.event(fields, "given", required=False))
             entries.require_possible(condition)
@@ -187,7 +187,7 @@ class _Loader:
         for absent in ("value", "given", "reflective", "readings"):
             require(absent not in fields.table, f"A claim of kind {kind!r} has no field {absent!r}.", "Remove it.")
         names, definitions = {*self.names.atoms, *self.names.definitions}, self.names.definitions
-        events = tuple(require_known(parse(e), names).expand(definitions) for e in fields.texts("events"))
+        events = tuple(require_known_atoms(parse(e), names).expand(definitions) for e in fields.texts("events"))
         event = self.names.event(fields, "event") if "event" in fields.table else None
         require(
             kind != "ambiguity" or len(events) > 1,

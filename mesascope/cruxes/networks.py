@@ -9,9 +9,9 @@ import numpy as np
 
 from mesascope.errors import MesascopeError, pick_named
 
-LARGEST_JOINT = 2**20
-LARGEST_FACTOR = 2**24
-VANISHING = 1e-300
+MAX_JOINT_SIZE = 2**20
+MAX_FACTOR_SIZE = 2**24
+MIN_PROBABILITY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -75,27 +75,27 @@ class Net:
             views.append(np.ascontiguousarray(table).reshape(shape))
         return views
 
-    def joint(self) -> np.ndarray:
+    def compute_joint(self) -> np.ndarray:
         """P(all nodes), with one axis per node in `order` and any batch axis last; it sums to one."""
-        if np.prod(self.sizes, dtype=float) > LARGEST_JOINT:
+        if np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
             raise MesascopeError("The joint table would have more than a million entries.", "Ask for marginals.")
         product = self._views[0]
         for view in self._views[1:]:
             product = product * view
         return product
 
-    def marginals(self) -> dict[str, np.ndarray]:
+    def compute_marginals(self) -> dict[str, np.ndarray]:
         """P(node) for every node, as an array over the node's states, with any batch axis last."""
         total = np.prod(self.sizes, dtype=float)
         if total <= 4096 and not self.batch:
-            flat = self.joint().reshape(-1) @ _make_indicators(self.sizes)
+            flat = self.compute_joint().reshape(-1) @ _make_indicators(self.sizes)
             result, start = {}, 0
             for name, size in zip(self.order, self.sizes, strict=True):
                 result[name] = flat[start : start + size]
                 start += size
             return result
-        if total <= LARGEST_JOINT and not self.batch:
-            joint, result, before = self.joint(), {}, 1
+        if total <= MAX_JOINT_SIZE and not self.batch:
+            joint, result, before = self.compute_joint(), {}, 1
             for name, size in zip(self.order, self.sizes, strict=True):
                 result[name] = joint.reshape(before, size, -1).sum(axis=(0, 2))
                 before *= size
@@ -124,7 +124,7 @@ class Net:
             pick_named("node", name, self.order)
         joint = self.eliminate(nodes, observed, dict(likelihood or {}))
         total = joint.sum(axis=tuple(range(len(nodes))))
-        if np.min(total) < VANISHING:
+        if np.min(total) < MIN_PROBABILITY:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
         return joint / total
 
@@ -183,7 +183,7 @@ class Net:
 
     def _multiply(self, factors: Sequence[tuple[tuple[str, ...], np.ndarray]], keep: tuple[str, ...]) -> np.ndarray:
         names = list(dict.fromkeys(v for f in factors for v in f[0]))
-        if np.prod([len(self.states[v]) for v in names], dtype=float) > LARGEST_FACTOR or len(names) > 40:
+        if np.prod([len(self.states[v]) for v in names], dtype=float) > MAX_FACTOR_SIZE or len(names) > 40:
             raise MesascopeError("This network is too densely connected for exact inference.", "Remove arcs.")
         place = {name: i for i, name in enumerate(names)}
         operands: list[Any] = []

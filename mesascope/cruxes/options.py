@@ -9,42 +9,50 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from mesascope.cruxes.argument import Argument, default, load
-from mesascope.cruxes.information import BASES
+from mesascope.cruxes.information import LOG_BASES
 from mesascope.cruxes.texts import describe_conventions, to_plain
 from mesascope.errors import MesascopeError, pick_named
 
-File = Annotated[
+FileArgument = Annotated[
     Path | None,
     typer.Argument(metavar="[FILE]", help="A crux file; by default the shipped thread.", show_default=False),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Mode = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
-Words = Annotated[str, typer.Option("--words", help="Scale for bare words: union, ipcc or icd.")]
-Width = Annotated[float, typer.Option("--plus-minus", help="Half-width of the interval of '~p'.")]
-Reflect = Annotated[bool, typer.Option("--reflective", help="Use the values expected on reflection, if stated.")]
-With = Annotated[list[str] | None, typer.Option("--with", help="Switch on an optional bridge; repeatable.")]
-Worded = Annotated[list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")]
-Person = Annotated[list[str] | None, typer.Option("--person", help="A person; repeatable. By default the file's pair.")]
-Target = Annotated[str | None, typer.Option("--target", help="An event; by default the file's query.")]
-Condition = Annotated[str | None, typer.Option("--given", help="A condition; '' for none.")]
-Engine = Annotated[str, typer.Option("--engine", help="lp, net, credal or sample.")]
-CruxEngine = Annotated[str, typer.Option("--engine", help="auto, net or lp.")]
-Findings = Annotated[
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+ReadingOption = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
+WordsOption = Annotated[str, typer.Option("--words", help="Scale for bare words: union, ipcc or icd.")]
+PlusMinusOption = Annotated[float, typer.Option("--plus-minus", help="Half-width of the interval of '~p'.")]
+ReflectiveOption = Annotated[
+    bool, typer.Option("--reflective", help="Use the values expected on reflection, if stated.")
+]
+BridgeOption = Annotated[list[str] | None, typer.Option("--with", help="Switch on an optional bridge; repeatable.")]
+WordingOption = Annotated[
+    list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")
+]
+PersonOption = Annotated[
+    list[str] | None, typer.Option("--person", help="A person; repeatable. By default the file's pair.")
+]
+TargetOption = Annotated[str | None, typer.Option("--target", help="An event; by default the file's query.")]
+ConditionOption = Annotated[str | None, typer.Option("--given", help="A condition; '' for none.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="lp, net, credal or sample.")]
+CruxEngineOption = Annotated[str, typer.Option("--engine", help="auto, net or lp.")]
+FindingsOption = Annotated[
     Path | None, typer.Option("--findings", help="A folder with findings.json, read by the file's rules.")
 ]
-Between = Annotated[str | None, typer.Option("--between", help="Two people, 'ann,bob'; by default the file's pair.")]
-Base = Annotated[str, typer.Option("--base", help="Base of the logarithm: 10 (dits), 2 (bits) or e (nats).")]
+BetweenOption = Annotated[
+    str | None, typer.Option("--between", help="Two people, 'ann,bob'; by default the file's pair.")
+]
+BaseOption = Annotated[str, typer.Option("--base", help="Base of the logarithm: 10 (dits), 2 (bits) or e (nats).")]
 
 
 def open_argument(
-    file: File = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
+    file: FileArgument = None,
+    reading: ReadingOption = "centre",
+    words: WordsOption = "union",
+    plus_minus: PlusMinusOption = 0.05,
+    reflective: ReflectiveOption = False,
     *,
-    bridge: With = None,
-    wording: Worded = None,
+    bridge: BridgeOption = None,
+    wording: WordingOption = None,
 ) -> Argument:
     """Open the file, or by default the shipped thread, under the chosen conventions."""
     changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
@@ -52,7 +60,7 @@ def open_argument(
     return load(file, **changes) if file else default(**changes)
 
 
-class Output(NamedTuple):
+class CommandOutput(NamedTuple):
     """What a command prints.
 
     Args:
@@ -68,7 +76,7 @@ class Output(NamedTuple):
     bare: bool = False
 
 
-def on_argument(verb: Callable[..., Output]) -> Callable[..., None]:
+def make_command(verb: Callable[..., CommandOutput]) -> Callable[..., None]:
     """Make a command from a function; it takes FILE, --json, and the options of the function and `open_argument`.
 
     Args:
@@ -78,7 +86,7 @@ def on_argument(verb: Callable[..., Output]) -> Callable[..., None]:
     file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
     _, *own_parameters = inspect.signature(verb, eval_str=True).parameters.values()
     opening = [file.name, *(p.name for p in conventions)]
-    as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
+    as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
 
     def command(as_json: bool, **options: Any) -> None:
         argument = open_argument(**{name: options.pop(name) for name in opening})
@@ -103,11 +111,11 @@ def on_argument(verb: Callable[..., Output]) -> Callable[..., None]:
 def choose_people(argument: Argument, chosen: list[str] | None) -> list[str]:
     """The chosen people; by default those whom the query compares, or everybody if it compares nobody."""
     if chosen:
-        return [argument.person(p) for p in chosen]
-    return list(argument.compared or argument.content.people)
+        return [argument.pick_person(p) for p in chosen]
+    return list(argument.compared_people or argument.content.people)
 
 
-def read_pair(between: str | None) -> tuple[str | None, str | None]:
+def parse_pair(between: str | None) -> tuple[str | None, str | None]:
     """The two names in a text such as `ann,bob`; (None, None) if the option is not used."""
     if between is None:
         return None, None
@@ -117,6 +125,6 @@ def read_pair(between: str | None) -> tuple[str | None, str | None]:
     return names[0], names[1]
 
 
-def read_base(name: str) -> float:
+def parse_base(name: str) -> float:
     """The base of a logarithm from its name."""
-    return BASES[pick_named("base", name, BASES)]
+    return LOG_BASES[pick_named("base", name, LOG_BASES)]

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.options import Base, Findings, Json, Output, on_argument, read_base
+from mesascope.cruxes.options import BaseOption, CommandOutput, FindingsOption, JsonOption, make_command, parse_base
 from mesascope.cruxes.source import read_text
-from mesascope.cruxes.texts import align, show, to_plain
+from mesascope.cruxes.texts import align_columns, format_number, to_plain
 from mesascope.errors import MesascopeError, pick_named
 
 
@@ -32,45 +32,45 @@ def _write(path: Path, text: str) -> None:
         ) from None
 
 
-@on_argument
+@make_command
 def report(
     argument: Argument,
     out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
-    findings: Findings = None,
-) -> Output:
+    findings: FindingsOption = None,
+) -> CommandOutput:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
 
     Example: mesascope crux report --out crux.html
     """
     _require_folder(out)
     _write(out, argument.html(findings))
-    return Output({"out": str(out)}, [f"wrote {out}"])
+    return CommandOutput({"out": str(out)}, [f"wrote {out}"])
 
 
-@on_argument
+@make_command
 def export(
     argument: Argument,
     form: Annotated[str, typer.Option("--format", help="bif (one person's network) or csv (triads).")] = "csv",
     person: Annotated[str | None, typer.Option(help="For bif: the person.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
-) -> Output:
+) -> CommandOutput:
     """Write a person's network as BIF, or everyone's triads as CSV with the columns of the FRI.
 
     Example: mesascope crux export --format bif --person lister
     """
     if pick_named("format", form, ("bif", "csv")) == "bif" and person is None:
         raise MesascopeError("A BIF file contains one person's network.", "Name the person: --person lister.")
-    text = argument.to_bif(argument.person(person)) if form == "bif" and person else argument.to_fri_csv()
+    text = argument.to_bif(argument.pick_person(person)) if form == "bif" and person else argument.to_fri_csv()
     if out is not None:
         _write(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
-    return Output({"format": form, "text": text}, lines, bare=True)
+    return CommandOutput({"format": form, "text": text}, lines, bare=True)
 
 
 def import_file(
     file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
-    base: Base = "10",
-    as_json: Json = False,
+    base: BaseOption = "10",
+    as_json: JsonOption = False,
 ) -> None:
     """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
 
@@ -80,14 +80,18 @@ def import_file(
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
-        result: Any = value_triads(read_triads(text), read_base(base))
+        result: Any = value_triads(read_triads(text), parse_base(base))
         rows = [["crux", "people", "value of", "", f"log base {base}"]]
-        rows += [[v["crux"], " / ".join(v["people"]), v["kind"], v["note"], show(v["value"])] for v in result]
-        lines = align(rows, "")
+        rows += [[v["crux"], " / ".join(v["people"]), v["kind"], v["note"], format_number(v["value"])] for v in result]
+        lines = align_columns(rows, "")
     elif file.suffix.lower() == ".bif":
         net = read_bif(text)
-        result = {name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.marginals().items()}
-        lines = align([[n, ", ".join(f"{s} {show(p)}" for s, p in states.items())] for n, states in result.items()], "")
+        result = {
+            name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.compute_marginals().items()
+        }
+        lines = align_columns(
+            [[n, ", ".join(f"{s} {format_number(p)}" for s, p in states.items())] for n, states in result.items()], ""
+        )
     else:
         raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
     if as_json:

@@ -7,12 +7,20 @@ from typing import Any
 
 from mesascope.cruxes.answers import STATUSES, Answer
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.claims import KINDS, NUMERIC, Bottom
-from mesascope.cruxes.figures import COLOURS, PALE, Bar, Box, draw_argument, draw_intervals, draw_waterfall
+from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, BottomLine
+from mesascope.cruxes.figures import (
+    PALE_COLOUR,
+    SERIES_COLOURS,
+    Bar,
+    Box,
+    draw_argument,
+    draw_intervals,
+    draw_waterfall,
+)
+from mesascope.cruxes.findings import Tally
 from mesascope.cruxes.gaps import GapReport
-from mesascope.cruxes.language import literals
-from mesascope.cruxes.measured import Tally
-from mesascope.cruxes.texts import describe_conventions, describe_question, show, show_span
+from mesascope.cruxes.language import find_literals
+from mesascope.cruxes.texts import describe_conventions, describe_question, format_interval, format_number
 from mesascope.errors import MesascopeError
 
 
@@ -32,10 +40,12 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(number=show, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
+    environment.filters.update(number=format_number, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
     content = argument.content
-    colours = dict(zip(dict.fromkeys((*argument.compared, *content.people)), cycle(COLOURS), strict=False))
-    answers = [argument.answer(p) for p in argument.compared]
+    colours = dict(
+        zip(dict.fromkeys((*argument.compared_people, *content.people)), cycle(SERIES_COLOURS), strict=False)
+    )
+    answers = [argument.answer(p) for p in argument.compared_people]
     gaps = _explain_gaps(argument)
     return environment.get_template("page.html").render(
         argument=argument,
@@ -53,10 +63,10 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
         statements=_list_statements(argument),
         evidence=_list_evidence(argument),
         evidence_drawing=_draw_evidence(argument, colours, tallies),
-        interval=show_span,
+        interval=format_interval,
         question=describe_question,
         tallies=tallies,
-        kinds=KINDS,
+        kinds=CLAIM_KINDS,
     )
 
 
@@ -64,13 +74,13 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
     bars: list[Bar] = []
 
     def add(label: str, answer: Answer, minor: bool = True) -> None:
-        if answer.span:
-            bars.append(Bar(label, answer.span, colours[answer.person], minor))
+        if answer.interval:
+            bars.append(Bar(label, answer.interval, colours[answer.person], minor))
 
     for answer in answers:
-        if answer.span is None:
+        if answer.interval is None:
             continue
-        person, bottom = answer.person, argument.content.bottom.get(answer.person, Bottom())
+        person, bottom = answer.person, argument.content.bottom.get(answer.person, BottomLine())
         add(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, minor=False)
         with suppress(MesascopeError):
             independent = argument.answer(person, engine="net", wordings=False)
@@ -88,10 +98,10 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
 def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[str, str]]:
     """Draw the claims connected to the target, then all other claims with a number; returns (title, SVG) pairs."""
     content = argument.content
-    target = content.query.target.atoms() if content.query else frozenset()
+    target = content.query.target.atoms if content.query else frozenset()
     connected_claims: set[str] = set()
     for person in content.people if target else ():
-        part = argument.polytope(person).part(target)
+        part = argument.build_polytope(person).select_connected(target)
         connected_claims |= {item.id for item in part.items}
     drawings = [
         (title, _draw_argument(argument, colours, target, chosen))
@@ -112,8 +122,8 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
         for claim in argument.list_claims(person):
             if claim.id not in chosen or claim.event is None:
                 continue
-            head, sources = literals(claim.event), claim.given.atoms()
-            stated = argument.value_of(claim).stated
+            head, sources = find_literals(claim.event), claim.given.atoms
+            stated = argument.pick_value(claim).stated
             if head is not None and len(head) == 1:
                 ((atom, sign),) = head.items()
                 lines.setdefault(atom, []).append((f"{person}: {'' if sign else 'not, '}{stated}", colours[person]))
@@ -121,13 +131,13 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
                 atom = claim.id
                 line = (f"{person}: {stated}", colours[person])
                 compound_boxes[atom] = Box(atom, claim.written or str(claim.event), (line,), "claim")
-                sources = sources | claim.event.atoms()
+                sources = sources | claim.event.atoms
             arrows |= {(source, atom): False for source in sources}
         for name in argument.list_bridges(person):
             event = content.bridges[name].rule
             if name in chosen:
-                ends = target & event.atoms() or event.atoms()
-                for pair in ((a, b) for a in event.atoms() - ends for b in ends):
+                ends = target & event.atoms or event.atoms
+                for pair in ((a, b) for a in event.atoms - ends for b in ends):
                     arrows.setdefault(pair, True)
     names = {n for pair in arrows for n in pair} | set(lines)
     boxes = {
@@ -178,7 +188,7 @@ def _draw_waterfalls(report: GapReport | str) -> list[str]:
 
 def _rank_cruxes(argument: Argument) -> list[dict[str, Any]]:
     blocks = []
-    for person in argument.compared:
+    for person in argument.compared_people:
         try:
             blocks.append({"person": person, "values": argument.voi(person), "reason": ""})
         except MesascopeError as error:
@@ -189,12 +199,12 @@ def _rank_cruxes(argument: Argument) -> list[dict[str, Any]]:
 def _list_statements(argument: Argument) -> list[dict[str, Any]]:
     content, rows = argument.content, []
     for claim in content.claims.values():
-        if claim.kind in NUMERIC and claim.event is not None and claim.value is not None:
+        if claim.kind in NUMERIC_KINDS and claim.event is not None and claim.value is not None:
             subject = describe_question(claim.written or str(claim.event), str(claim.given))
-            read = argument.value_of(claim).rule
+            read = argument.pick_value(claim).rule
         else:
             subject = claim.of or claim.phrase or (str(claim.event) if claim.event else "")
-            read = KINDS[claim.kind]
+            read = CLAIM_KINDS[claim.kind]
         marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
         marks += [f"refused by {r.by}" for r in content.refusals if claim.id in r.of]
         stated = claim.value.stated if claim.value else ""
@@ -227,7 +237,7 @@ def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Ta
             if update.status == "asked" or update.prior is None or update.posterior is None:
                 continue
             label = f"{name}, {update.person}: P({update.about}) before"
-            bars.append(Bar(label, update.prior, PALE, minor=True))
+            bars.append(Bar(label, update.prior, PALE_COLOUR, minor=True))
             label = "after" if update.status == "moved" else "after (cannot move)"
             bars.append(Bar(label, update.posterior, colours[update.person]))
     return draw_intervals(bars, "Each person before and after the evidence") if bars else ""

@@ -8,10 +8,12 @@ import numpy as np
 from mesascope.cruxes.argument import Argument
 from mesascope.errors import MesascopeError, pick_named
 
-METHODS = ("linear", "log", "gmo", "geometric", "extremised")
+POOLING_METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
 
-def _prepare(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None) -> tuple[np.ndarray, np.ndarray]:
+def _normalise_weights(
+    p: Sequence[float] | np.ndarray, weights: Sequence[float] | None
+) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(p, dtype=float)
     w = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights, dtype=float)
     if w.shape != (len(values),) or not (w.min() >= 0 and 0 < w.sum() < np.inf):
@@ -23,7 +25,7 @@ def _prepare(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None) -
 
 def pool_linear(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
     """Σ w·p, which commutes with marginalisation but not with updates by a common likelihood ratio."""
-    values, w = _prepare(p, weights)
+    values, w = _normalise_weights(p, weights)
     return float(w @ values)
 
 
@@ -32,7 +34,7 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
 
     A single 0 (or 1) with positive weight is a veto: the pool is 0 (or 1). If both occur, it is nan.
     """
-    values, w = _prepare(p, weights)
+    values, w = _normalise_weights(p, weights)
     values, w = values[w > 0], w[w > 0]
     has_zero, has_one = bool((values == 0).any()), bool((values == 1).any())
     if has_zero or has_one:
@@ -42,12 +44,12 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
 
 def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
     """The geometric mean of the probabilities; it and the geometric mean of the complements need not sum to one."""
-    values, w = _prepare(p, weights)
+    values, w = _normalise_weights(p, weights)
     with np.errstate(divide="ignore"):
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
 
 
-def find_factor(n: int) -> float:
+def find_extremising_factor(n: int) -> float:
     """d = n(√(3n²-3n+1) - 2)/(n²-n-1) (Neyman and Roughgarden 2022); 1 for n = 1, and about √3 for large n."""
     return n * (np.sqrt(3 * n**2 - 3 * n + 1) - 2) / (n**2 - n - 1)
 
@@ -65,7 +67,7 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
     middle = pool_log(p)
     if not 0 < middle < 1:
         return middle
-    d = find_factor(len(p)) if factor is None else factor
+    d = find_extremising_factor(len(p)) if factor is None else factor
     start = np.log(base / (1 - base))
     return float(1 / (1 + np.exp(-(start + d * (np.log(middle / (1 - middle)) - start)))))
 
@@ -118,7 +120,7 @@ def pool_people(
 
     A person who refuses the question, whose claims do not bound it, or who has no number is left out.
     """
-    pick_named("pooling method", method, METHODS)
+    pick_named("pooling method", method, POOLING_METHODS)
     people = list(people) or list(argument.content.query.compare if argument.content.query else argument.content.people)
     members: dict[str, tuple[float, float]] = {}
     excluded: dict[str, str] = {}
@@ -149,17 +151,19 @@ def pool_people(
     if members:
         for i in (0, 1):
             values = [m[i] for m in members.values()]
-            ends[i] = _pool(values, method, member_weights, factor, base)
+            ends[i] = _pool_values(values, method, member_weights, factor, base)
             if method != "linear":
                 vetoes += [f"{p} at the {('lower', 'upper')[i]} end" for p, m in members.items() if m[i] in (0.0, 1.0)]
     if any(e is not None and np.isnan(e) for e in ends):
         ends = [None, None]
         warnings.append("one member's answer is 0 and another's is 1, so there is no pool")
-    event = str(argument.default_question(people[0], target, condition)[0])
+    event = str(argument.choose_question(people[0], target, condition)[0])
     return Pool(event, method, ends[0], ends[1], members, excluded, tuple(vetoes), tuple(warnings), engine)
 
 
-def _pool(values: list[float], method: str, weights: list[float] | None, factor: float | None, base: float) -> float:
+def _pool_values(
+    values: list[float], method: str, weights: list[float] | None, factor: float | None, base: float
+) -> float:
     if method == "linear":
         return pool_linear(values, weights)
     if method == "geometric":

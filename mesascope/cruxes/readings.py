@@ -8,14 +8,14 @@ import numpy as np
 
 from mesascope.errors import MesascopeError, pick_named, unknown
 
-MODES = ("centre", "set", "beta")
-PLUS_MINUS = 0.05
-MASS = 0.90
-LONGEST = 80
+READING_MODES = ("centre", "set", "beta")
+DEFAULT_PLUS_MINUS = 0.05
+DEFAULT_MASS = 0.90
+MAX_LENGTH = 80
 
 # The interval of each word in IPCC AR4 (2007) and ICD-203 (2015). A bare word is read as the union of both,
 # extended to the end of the scale that the word points at.
-SCALES = {
+STANDARD_SCALES = {
     "ipcc": {
         "very unlikely": (0.01, 0.10),
         "unlikely": (0.10, 0.33),
@@ -37,8 +37,8 @@ SCALES = {
         "almost no chance": (0.01, 0.05),
     },
 }
-WORDS = ("union", *SCALES)
-UNION = {
+WORD_SCALES = ("union", *STANDARD_SCALES)
+UNION_SCALE = {
     "very unlikely": (0.0, 0.20),
     "unlikely": (0.0, 0.45),
     "likely": (0.55, 1.0),
@@ -54,14 +54,16 @@ UNION = {
     "black swan": (0.0, 0.20),
 }
 # Evidence words are intervals of likelihood ratios; the limits 3, 20 and 150 are from Kass and Raftery (1995).
-RATIOS = {
+RATIO_WORDS = {
     "~zero evidence": (1 / 1.1, 1.1),
     "small amount": (1.1, 3.0),
     "significant": (3.0, 20.0),
     "strong": (20.0, 150.0),
 }
-_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
-_SHAPE = re.compile(rf"(~?)\s*(<=|>=|<|>)?\s*{_NUMBER}\s*(%?)(?:\s*[-–]\s*{_NUMBER}\s*(%?))?\s*")
+_NUMBER_PATTERN = r"(\d+(?:\.\d*)?|\.\d+)"
+_VALUE_PATTERN = re.compile(
+    rf"(~?)\s*(<=|>=|<|>)?\s*{_NUMBER_PATTERN}\s*(%?)(?:\s*[-–]\s*{_NUMBER_PATTERN}\s*(%?))?\s*"
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Reading:
     mass: float | None
     rule: str
 
-    def span(self, mode: str = "centre") -> tuple[float, float]:
+    def select_interval(self, mode: str = "centre") -> tuple[float, float]:
         """The interval that enters the model: the centre, if the mode is 'centre' and it exists; else [low, high]."""
         if mode == "centre" and self.centre is not None:
             return self.centre, self.centre
@@ -101,7 +103,7 @@ class Reading:
 def read_value(
     stated: object,
     words: str = "union",
-    plus_minus: float = PLUS_MINUS,
+    plus_minus: float = DEFAULT_PLUS_MINUS,
     mass: float | None = None,
     within: str = "vacuous",
 ) -> Reading:
@@ -119,7 +121,7 @@ def read_value(
     if not isinstance(stated, str):
         raise MesascopeError(f"The value {stated!r} is not quoted text.", 'Quote the original words: value = "~85%".')
     text = _require_short(stated).strip()
-    match = _SHAPE.fullmatch(text)
+    match = _VALUE_PATTERN.fullmatch(text)
     if not match:
         return _read_word(text, words)
     about, sign, first, per1, second, per2 = match.groups()
@@ -135,7 +137,7 @@ def read_value(
         low, high = numbers
         if low > high:
             raise MesascopeError(f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}.")
-        weight = (mass or MASS) if (about or mass) else None
+        weight = (mass or DEFAULT_MASS) if (about or mass) else None
         rule = f"the interval [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else "")
         return Reading(stated, "range", low, high, None, weight, rule)
     value = numbers[0]
@@ -149,19 +151,19 @@ def read_value(
         return Reading(stated, "bound", low, high, None, 1.0 if uniform else None, rule)
     if about:
         low, high = max(0.0, value - plus_minus), min(1.0, value + plus_minus)
-        mass = mass or MASS
+        mass = mass or DEFAULT_MASS
         rule = f"centre {value:g}; as an interval [{low:g}, {high:g}]; as a Beta with {mass:.0%} inside it"
         return Reading(stated, "about", low, high, value, mass, rule)
     return Reading(stated, "exact", value, value, value, None, f"exactly {value:g}")
 
 
 def _read_word(text: str, words: str) -> Reading:
-    pick_named("scale of words", words, WORDS)
+    pick_named("scale of words", words, WORD_SCALES)
     key = " ".join(text.lower().split())
-    if key not in UNION:
-        raise unknown("number or probability word", text[:60], UNION)
-    low, high = (SCALES | {"union": UNION})[words].get(key, UNION[key])
-    in_a_standard = any(key in scale for scale in SCALES.values())
+    if key not in UNION_SCALE:
+        raise unknown("number or probability word", text[:60], UNION_SCALE)
+    low, high = (STANDARD_SCALES | {"union": UNION_SCALE})[words].get(key, UNION_SCALE[key])
+    in_a_standard = any(key in scale for scale in STANDARD_SCALES.values())
     union = "the union of IPCC AR4 and ICD-203" if in_a_standard else "set by this tool, since no standard has the word"
     source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
     if not has_word(words, text):
@@ -171,7 +173,7 @@ def _read_word(text: str, words: str) -> Reading:
 
 def has_word(words: str, text: str) -> bool:
     """Whether a scale ('union', 'ipcc' or 'icd') has a bare word; 'union' supplies the words that a scale lacks."""
-    return " ".join(text.lower().split()) in (UNION if words == "union" else SCALES[words])
+    return " ".join(text.lower().split()) in (UNION_SCALE if words == "union" else STANDARD_SCALES[words])
 
 
 def read_ratio(stated: object) -> tuple[float, float]:
@@ -187,11 +189,11 @@ def read_ratio(stated: object) -> tuple[float, float]:
             'Example: "2-5".',
         )
     key = " ".join(_require_short(stated).lower().split())
-    if key in RATIOS:
-        return RATIOS[key]
-    match = re.fullmatch(rf"~?\s*{_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?", key)
+    if key in RATIO_WORDS:
+        return RATIO_WORDS[key]
+    match = re.fullmatch(rf"~?\s*{_NUMBER_PATTERN}(?:\s*(?:-|–|to)\s*{_NUMBER_PATTERN})?", key)
     if not match:
-        raise unknown("likelihood ratio or evidence word", stated[:60], RATIOS)
+        raise unknown("likelihood ratio or evidence word", stated[:60], RATIO_WORDS)
     low = float(match.group(1))
     high = float(match.group(2)) if match.group(2) else low
     if not (0 < low <= high) or not np.isfinite(high) or high > 1e12:
@@ -202,8 +204,8 @@ def read_ratio(stated: object) -> tuple[float, float]:
 
 
 def _require_short(stated: str) -> str:
-    if len(stated) > LONGEST:
-        raise MesascopeError(f"The value {stated[:20]!r}… has {len(stated)} characters.", f"At most {LONGEST}.")
+    if len(stated) > MAX_LENGTH:
+        raise MesascopeError(f"The value {stated[:20]!r}… has {len(stated)} characters.", f"At most {MAX_LENGTH}.")
     return stated
 
 
@@ -214,16 +216,16 @@ def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
     word's interval. A number without a centre fits if its interval overlaps the word's interval.
     """
     key = re.sub(r"^(fairly|quite|pretty|rather)\s+", "", " ".join(verbal.lower().split()))
-    low, high = reading.span("centre")
+    low, high = reading.select_interval("centre")
     return {
         scale: bool(low <= table[key][1] + 1e-12 and high >= table[key][0] - 1e-12)
-        for scale, table in SCALES.items()
+        for scale, table in STANDARD_SCALES.items()
         if key in table
     }
 
 
 @lru_cache(maxsize=4096)
-def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]:
+def fit_beta(low: float, high: float, mass: float = DEFAULT_MASS) -> tuple[float, float]:
     """The Beta of greatest entropy with `mass` in [low, high], as PreliZ defines it.
 
     For each mean in (low, high), the function solves for the concentration; it then chooses the mean with the

@@ -9,7 +9,7 @@ from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event
 from mesascope.errors import MesascopeError
 
-_CHUNK = 2**15
+_CHUNK_SIZE = 2**15
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Draws:
         return float(np.quantile(self.low, 0.05)), float(np.quantile(self.high, 0.95))
 
 
-def draw(
+def draw_answers(
     network: CredalNet,
     betas: Sequence[tuple[float, float] | None],
     event: Event,
@@ -55,8 +55,8 @@ def draw(
     Returns `Draws`, or None if the condition cannot happen. Without a condition the mean equals the value at the
     mean entries, because the query is multilinear; with a condition it does not.
     """
-    spans = network.spans()
-    moves = network.find_relevant(event, condition)
+    spans = network.list_intervals()
+    moves = network.find_relevant_entries(event, condition)
     sets = [int(i) for i in np.flatnonzero(moves) if betas[int(i)] is None and spans[i, 1] > spans[i, 0]]
     if len(sets) > 10:
         raise MesascopeError(
@@ -64,8 +64,8 @@ def draw(
         )
     rng = np.random.default_rng(seed)
     lows, highs = [], []
-    for start in range(0, draws, _CHUNK):
-        n = min(_CHUNK, draws - start)
+    for start in range(0, draws, _CHUNK_SIZE):
+        n = min(_CHUNK_SIZE, draws - start)
         theta = np.repeat(spans.mean(axis=1, keepdims=True), n, axis=1)
         for i, beta in enumerate(betas):
             if beta is not None and moves[i]:

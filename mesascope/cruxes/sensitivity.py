@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.credal import INDEPENDENCE, CredalNet
+from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet
 from mesascope.errors import MesascopeError
 
 
-def share_variance(
+def find_sobol_shares(
     function: Callable[[np.ndarray], np.ndarray], betas: Sequence[tuple[float, float]], n: int = 2**12, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """First-order and total Sobol shares of a function of independent Betas, by scipy's estimator.
@@ -34,7 +34,7 @@ def share_variance(
     return np.ravel(indices.first_order), np.ravel(indices.total_order)
 
 
-def value_perfect(outcomes: np.ndarray, cost: float) -> float:
+def compute_evpi(outcomes: np.ndarray, cost: float) -> float:
     """The expected value of perfect information (EVPI) on the choice between acting at cost c and bearing risk Y.
 
     It is E max(-c, -Y) - max(-c, -E Y).
@@ -43,7 +43,7 @@ def value_perfect(outcomes: np.ndarray, cost: float) -> float:
 
 
 @dataclass(frozen=True)
-class Weight:
+class ClaimWeight:
     """How much the uncertainty of one claim matters to the answer: its Sobol shares, and EVPPI if a cost is given."""
 
     claim: str
@@ -62,7 +62,7 @@ def rank_claims(
     *,
     n: int = 2**12,
     seed: int = 0,
-) -> tuple[list[Weight], float | None, tuple[str, ...]]:
+) -> tuple[list[ClaimWeight], float | None, tuple[str, ...]]:
     """Rank a person's own claims by their Sobol shares under the person's network; with a cost, add EVPPI and EVPI.
 
     Args:
@@ -75,10 +75,10 @@ def rank_claims(
     distribution is fixed at the middle of its interval, and the assumptions name it.
     """
     view = argument.read(reading="beta")
-    question = view.default_question(person, target, condition)
-    network = CredalNet.about(view.polytope(person), *question)
-    values = {c.id: view.value_of(c) for c in view.list_claims(person)}
-    moves, middle = network.find_relevant(*question), network.spans().mean(axis=1)
+    question = view.choose_question(person, target, condition)
+    network = CredalNet.build_for(view.build_polytope(person), *question)
+    values = {c.id: view.pick_value(c) for c in view.list_claims(person)}
+    moves, middle = network.find_relevant_entries(*question), network.list_intervals().mean(axis=1)
     free_claims, betas, fixed = [], [], []
     for i, entry in enumerate(network.entries):
         beta = values[entry.id].beta() if entry.id in values else None
@@ -97,13 +97,13 @@ def rank_claims(
         theta[free_claims] = x
         return network.evaluate(theta, *question)
 
-    first, total = share_variance(evaluate, betas, n, seed)
+    first, total = find_sobol_shares(evaluate, betas, n, seed)
     partial_values: list[float | None] = [None] * len(free_claims)
     evpi = None
     if cost is not None:
         rng = np.random.default_rng(seed)
         draws = np.stack([rng.beta(a, b, 20_000) for a, b in betas])
-        evpi = value_perfect(evaluate(draws), cost)
+        evpi = compute_evpi(evaluate(draws), cost)
         means = np.array([a / (a + b) for a, b in betas])
         base = float(evaluate(means[:, None])[0])
         for k in range(len(free_claims)):
@@ -111,11 +111,11 @@ def rank_claims(
             x[k] = draws[k]
             outputs = evaluate(x)  # exact if the answer is linear in each of the other numbers
             partial_values[k] = max(0.0, float(np.maximum(-cost, -outputs).mean() - max(-cost, -base)))
-    notes = [INDEPENDENCE, "maximum-entropy Betas, independent of each other"]
+    notes = [INDEPENDENCE_NOTE, "maximum-entropy Betas, independent of each other"]
     if fixed:
         notes.append("fixed at the middle of their intervals, without a distribution: " + ", ".join(fixed))
     ranking = [
-        Weight(network.entries[i].id, betas[k], float(first[k]), float(total[k]), partial_values[k])
+        ClaimWeight(network.entries[i].id, betas[k], float(first[k]), float(total[k]), partial_values[k])
         for k, i in enumerate(free_claims)
     ]
     return sorted(ranking, key=lambda w: -w.total), evpi, tuple(notes)

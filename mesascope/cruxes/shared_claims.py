@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mesascope.cruxes.answers import POINT, solve
+from mesascope.cruxes.answers import POINT_TOLERANCE, answer_question
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Constraint, Polytope
-from mesascope.cruxes.disagreement import put_on_scale, share_shapley
-from mesascope.cruxes.language import Event, join, match
+from mesascope.cruxes.disagreement import convert_to_scale, find_shapley_shares
+from mesascope.cruxes.language import Event, are_equivalent, conjoin
 from mesascope.errors import MesascopeError
 
-SHARED = "shared claims"
-REST = "vocabulary, bridges and what only one of them states"
-MOST_SHARED = 6
+SHARED_CUT = "shared claims"
+REST_LABEL = "vocabulary, bridges and what only one of them states"
+MAX_SHARED_CLAIMS = 6
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def make_part(
     span: tuple[float, float] | None = None,
 ) -> Part:
     """Make a part, and compute its fraction of the gap unless the gap is zero."""
-    fraction = float(share) / total if abs(total) > POINT else None
+    fraction = float(share) / total if abs(total) > POINT_TOLERANCE else None
     return Part(name, str(event), values, sources, float(share), fraction, span)
 
 
@@ -105,18 +105,18 @@ def explain_shared(
     """
     if method != "shapley":
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")
-    questions = [argument.default_question(p, target, None) for p in (one, other)]
-    models = [argument.polytope(p) for p in (one, other)]
-    relevant_parts = [m.part(join(*q).atoms()) for m, q in zip(models, questions, strict=True)]
+    questions = [argument.choose_question(p, target, None) for p in (one, other)]
+    models = [argument.build_polytope(p) for p in (one, other)]
+    relevant_parts = [m.select_connected(conjoin(*q).atoms) for m, q in zip(models, questions, strict=True)]
     pairs = [
         (a, b)
         for a in relevant_parts[0].constraints
         for b in relevant_parts[1].constraints
-        if match(a.condition, b.condition) and match(a.event, b.event)
+        if are_equivalent(a.condition, b.condition) and are_equivalent(a.event, b.event)
     ]
-    if len(pairs) > MOST_SHARED:
+    if len(pairs) > MAX_SHARED_CLAIMS:
         raise MesascopeError(
-            f"{len(pairs)} claims are shared; at most {MOST_SHARED} can be split without a cut.",
+            f"{len(pairs)} claims are shared; at most {MAX_SHARED_CLAIMS} can be split without a cut.",
             "Add [cuts] to the file.",
         )
     n = len(pairs)
@@ -130,8 +130,8 @@ def explain_shared(
                 source = pairs[index][(code >> index) & 1]
                 c = replace(c, low=source.low, high=source.high)
             exchanged.append(c)
-        answer = solve((one, other)[side], Polytope(exchanged, models[side].rules), *questions[side])
-        if answer.span is None:
+        answer = answer_question((one, other)[side], Polytope(exchanged, models[side].rules), *questions[side])
+        if answer.interval is None:
             raise MesascopeError(
                 "The two people's shared claims cannot be exchanged: the rest contradicts them.",
                 "Add [cuts] to the file.",
@@ -142,9 +142,9 @@ def explain_shared(
                 f"{person}'s claims do not bound {questions[side][0]}, so there is no gap.",
                 f"Choose another target, or add a claim of {person} or a bridge.",
             )
-        values[code] = sum(answer.span) / 2
-    shares = share_shapley(put_on_scale(values, scale))
-    scaled = put_on_scale(values[[0, -1]], scale)
+        values[code] = sum(answer.interval) / 2
+    shares = find_shapley_shares(convert_to_scale(values, scale))
+    scaled = convert_to_scale(values[[0, -1]], scale)
     total = float(scaled[1] - scaled[0])
     parts = []
     for (a, b), share in zip(pairs, shares, strict=False):
@@ -152,18 +152,18 @@ def explain_shared(
         sources = ("stated or implied", "stated or implied")
         parts.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
     rest = ("rest", "rest")
-    parts.append(make_part(REST, questions[0][0], (None, None), rest, shares[-1], total=total))
+    parts.append(make_part(REST_LABEL, questions[0][0], (None, None), rest, shares[-1], total=total))
     notes = ["each bottom line is the middle of its bounds", "claims are shared if event and condition are the same"]
     for a, b in pairs:
         if a.low != a.high or b.low != b.high:
             notes.append(f"{a.id} is [{a.low:.4g}, {a.high:.4g}], {b.id} is [{b.low:.4g}, {b.high:.4g}]")
-    if not match(questions[0][1], questions[1][1]):
+    if not are_equivalent(questions[0][1], questions[1][1]):
         notes.append(f"{one} is asked given {questions[0][1]}, {other} given {questions[1][1]}")
     return Gap(
         (one, other),
         str(questions[0][0]),
         str(questions[0][1]),
-        SHARED,
+        SHARED_CUT,
         "the claims that both state",
         "shared",
         scale,

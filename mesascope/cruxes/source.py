@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.language import NAME, SURE, Event, parse, require_known
-from mesascope.cruxes.lines import MOST_PARTS, Lines, name_entry
+from mesascope.cruxes.language import NAME_PATTERN, SURE, Event, parse, require_known_atoms
+from mesascope.cruxes.lines import MAX_PATH_PARTS, Lines, format_entry_name
 from mesascope.errors import MesascopeError, pick_named, require, unknown
 
-LARGEST = 1_000_000
-MOST_ENTRIES = 400
-_KINDS = {dict: "a table", list: "a list", str: "text", bool: "a yes/no value", int: "a number", float: "a number"}
-_BOM = b"\xef\xbb\xbf"
-_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+MAX_BYTES = 1_000_000
+MAX_ENTRIES = 400
+_TYPE_NAMES = {dict: "a table", list: "a list", str: "text", bool: "a yes/no value", int: "a number", float: "a number"}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_POSITION_PATTERN = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def read_text(path: str | Path) -> str:
@@ -27,9 +27,9 @@ def read_text(path: str | Path) -> str:
     try:
         if path.is_dir():
             raise MesascopeError(f"{str(path)!r} is a folder.", "Name a TOML file.")
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_BYTES:
             raise MesascopeError(f"{str(path)!r} is larger than 1 MB.", "Use a shorter crux file.")
-        data = path.read_bytes().removeprefix(_BOM)
+        data = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MesascopeError(f"{str(path)!r} cannot be read: {reason}.", "Name an existing TOML file.") from None
@@ -53,11 +53,11 @@ class Source:
     def __init__(self, text: str, name: str):
         self.name, self._lines = name, Lines(text)
         if self._lines.dotted:
-            raise self._make_error(self._lines.dotted, f"a name of more than {MOST_PARTS} parts", "Shorten it.")
+            raise self._make_error(self._lines.dotted, f"a name of more than {MAX_PATH_PARTS} parts", "Shorten it.")
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            place = _PLACE.search(str(error))
+            place = _POSITION_PATTERN.search(str(error))
             line, column = place.groups() if place else (None, None)
             problem = str(error)[: place.start() if place else None][:200]
             problem += f" (column {column})" if column else " at the end of the file"
@@ -82,7 +82,7 @@ class Source:
 
     def place(self, *path: str) -> str:
         """An entry's file, line and name, for messages."""
-        return f"{self.name}: line {self.line(*path)}: {name_entry(*path)}"
+        return f"{self.name}: line {self.line(*path)}: {format_entry_name(*path)}"
 
     @contextmanager
     def at(self, *path: str) -> Iterator[None]:
@@ -104,9 +104,9 @@ class Source:
         for key in value:
             with self.at(name, key):
                 require(
-                    bool(NAME.fullmatch(key)),
+                    bool(NAME_PATTERN.fullmatch(key)),
                     f"The name {key[:80]!r} is not allowed.",
-                    "Names are letters, digits and _, start with a letter, and have at most 64 characters.",
+                    "DefinedNames are letters, digits and _, start with a letter, and have at most 64 characters.",
                 )
         return value
 
@@ -124,12 +124,12 @@ class Source:
 
 
 def _require_few(value: Sized, problem: str) -> None:
-    require(len(value) <= MOST_ENTRIES, problem, f"At most {MOST_ENTRIES} are possible.")
+    require(len(value) <= MAX_ENTRIES, problem, f"At most {MAX_ENTRIES} are possible.")
 
 
 def describe(value: object) -> str:
     """Describe a value of the wrong kind by its type and the start of its text."""
-    kind = _KINDS.get(type(value), type(value).__name__)
+    kind = _TYPE_NAMES.get(type(value), type(value).__name__)
     try:
         return f"{kind} {reprlib.repr(value)[:40]}"
     except ValueError:  # Python refuses to print an integer of so many digits
@@ -226,4 +226,4 @@ class Fields:
         text = self.require_field(key, f'Add {key} = "T & C".')
         problem = f"The field {key!r} is {describe(text)}, not text."
         require(isinstance(text, str), problem, f'Quote it: {key} = "T & C".')
-        return require_known(parse(text), {*atoms, *definitions}).expand(definitions)
+        return require_known_atoms(parse(text), {*atoms, *definitions}).expand(definitions)

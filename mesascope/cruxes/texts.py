@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mesascope.cruxes.answers import STATUSES, Answer, log_odds
+from mesascope.cruxes.answers import STATUSES, Answer, compute_log_odds
 from mesascope.cruxes.language import Event
 
 if TYPE_CHECKING:
     from mesascope.cruxes.claims import Conventions
     from mesascope.cruxes.coherence import Issue
     from mesascope.cruxes.evidence import Update
+    from mesascope.cruxes.findings import Tally
     from mesascope.cruxes.gaps import GapReport
-    from mesascope.cruxes.influence import Value
-    from mesascope.cruxes.measured import Tally
+    from mesascope.cruxes.influence import CruxValue
     from mesascope.cruxes.pooling import Pool
 
 
@@ -40,19 +40,19 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def show(x: float | None) -> str:
+def format_number(x: float | None) -> str:
     """A probability or share as text, with four significant digits."""
     return "–" if x is None else f"{x:.4g}"
 
 
-def show_span(low: float | None, high: float | None) -> str:
+def format_interval(low: float | None, high: float | None) -> str:
     """An interval as text: one number if the ends agree, otherwise [low, high]."""
     if low is None or high is None:
         return "–"
-    return show((low + high) / 2) if high - low < 1e-7 else f"[{show(low)}, {show(high)}]"
+    return format_number((low + high) / 2) if high - low < 1e-7 else f"[{format_number(low)}, {format_number(high)}]"
 
 
-def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     """Join rows of cells into lines with aligned columns; the last column is not padded."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     return [
@@ -68,7 +68,7 @@ def describe_conventions(c: Conventions) -> str:
     """One line that says how values were read."""
     parts = [f"reading: {c.reading}", f"bare words: {c.words}"]
     if c.reading != "centre":
-        parts.append(f"~p is p ± {show(c.plus_minus)}")
+        parts.append(f"~p is p ± {format_number(c.plus_minus)}")
     if c.reflective:
         parts.append("on reflection if stated")
     if c.bridges:
@@ -99,12 +99,14 @@ def describe_question(event: str, condition: str) -> str:
 
 def describe_answer(answer: Answer) -> list[str]:
     """One answer: the number, its claims and assumptions, and every other wording."""
-    head = f"{answer.person}: {describe_question(answer.event, answer.given)} = {show_span(answer.low, answer.high)}"
+    head = (
+        f"{answer.person}: {describe_question(answer.event, answer.given)} = {format_interval(answer.low, answer.high)}"
+    )
     lines = [f"{head}  ({answer.status}: {STATUSES[answer.status]})"]
     if answer.point is not None and 0 < answer.point < 1:
-        lines.append(f"  log-odds {float(log_odds(answer.point)):+.3f} nats")
+        lines.append(f"  log-odds {float(compute_log_odds(answer.point)):+.3f} nats")
     if answer.mean:
-        lines.append(f"  mean {show_span(*answer.mean)}")
+        lines.append(f"  mean {format_interval(*answer.mean)}")
     if answer.refusal:
         instead = f"; offers {answer.refusal.instead} instead" if answer.refusal.instead else ""
         lines.append(f"  reason: {answer.refusal.reason}{instead}")
@@ -116,7 +118,7 @@ def describe_answer(answer: Answer) -> list[str]:
     lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
     for label, reworded in answer.wordings.items():
         lines.append(
-            f"  worded {label!r}: {show_span(reworded.low, reworded.high)}"
+            f"  worded {label!r}: {format_interval(reworded.low, reworded.high)}"
             + (f"  ({reworded.assumptions[0]})" if reworded.status == "inapplicable" else "")
         )
     return lines
@@ -128,15 +130,17 @@ def describe_gap(report: GapReport) -> list[str]:
     for gap in report.gaps:
         one, other = gap.people
         question = describe_question(gap.target, gap.given)
-        lines.append(f"{question}: {one} {show(gap.ends[0])}, {other} {show(gap.ends[1])}; by {gap.cut!r}: {gap.text}")
+        lines.append(
+            f"{question}: {one} {format_number(gap.ends[0])}, {other} {format_number(gap.ends[1])}; by {gap.cut!r}: {gap.text}"
+        )
         rows = [["part", one, other, "share", "of the gap", "where the numbers come from"]]
         for part in gap.parts:
             fraction = "–" if part.fraction is None else f"{part.fraction:.1%}"
             span = f" ({part.span[0]:.1%} to {part.span[1]:.1%})" if part.span else ""
-            ends, share, sources = map(show, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
+            ends, share, sources = map(format_number, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
             rows.append([part.name, *ends, share, fraction + span, sources])
         rows.append(["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"])
-        lines += align(rows)
+        lines += align_columns(rows)
         if gap.remainder:
             lines.append(
                 f"  the shares differ from the gap by {gap.remainder:+.5f}: parts moved one at a time need not add up"
@@ -147,13 +151,15 @@ def describe_gap(report: GapReport) -> list[str]:
     return lines
 
 
-def describe_values(values: Sequence[Value], unit: str, quantity: str) -> list[str]:
+def describe_values(values: Sequence[CruxValue], unit: str, quantity: str) -> list[str]:
     """A table of cruxes with their values; the largest upper end comes first."""
     rows = [["crux", quantity, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
-        triads = [f"{show(t[0])}, {show(t[1])}, {show(t[2])}" if t else "a set" for t in v.triads]
-        rows.append([v.crux, show_span(v.low, v.high), show(v.most), v.engine, " / ".join(triads)])
-    lines = align(rows)
+        triads = [
+            f"{format_number(t[0])}, {format_number(t[1])}, {format_number(t[2])}" if t else "a set" for t in v.triads
+        ]
+        rows.append([v.crux, format_interval(v.low, v.high), format_number(v.most), v.engine, " / ".join(triads)])
+    lines = align_columns(rows)
     for reason in dict.fromkeys(v.reason for v in values if v.reason):
         lines.append(f"  {', '.join(v.crux for v in values if v.reason == reason)}: {reason}")
     return [*lines, f"  unit: {unit}; ordered by the upper end"]
@@ -164,19 +170,19 @@ def describe_updates(updates: Iterable[Update]) -> list[str]:
     lines = []
     for u in updates:
         if u.status == "asked":
-            before = f" (now {show_span(*u.prior)})" if u.prior else ""
+            before = f" (now {format_interval(*u.prior)})" if u.prior else ""
             lines.append(f"{u.person}: asked, P({u.about}){before}. {u.reason}")
             continue
         text = f"{u.person}: {u.status}, P({u.about})"
         if u.prior and u.posterior:
-            text += f" {show_span(*u.prior)} → {show_span(*u.posterior)}"
+            text += f" {format_interval(*u.prior)} → {format_interval(*u.posterior)}"
         if u.ratio:
-            text += f", likelihood ratio {show_span(*u.ratio)}"
+            text += f", likelihood ratio {format_interval(*u.ratio)}"
         if u.shift:
             text += f", log-odds {u.shift[0]:+.3f}" + (f" to {u.shift[1]:+.3f}" if u.shift[1] != u.shift[0] else "")
         lines.append(text + (f". {u.reason}" if u.reason else ""))
         if u.target:
-            lines.append(f"    and the target: {show_span(*u.target[0])} → {show_span(*u.target[1])}")
+            lines.append(f"    and the target: {format_interval(*u.target[0])} → {format_interval(*u.target[1])}")
     return lines
 
 
@@ -186,7 +192,7 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
     for tally in tallies:
         count = f"{tally.k} of {tally.n}" if tally.n else "no unit counts"
         lines.append(f"{tally.measure} → {tally.feeds}: {count}")
-        lines += align([[u.name, u.verdict, u.reason] for u in tally.units])
+        lines += align_columns([[u.name, u.verdict, u.reason] for u in tally.units])
         lines.append(f"  {tally.gap}")
         lines += describe_updates(tally.updates)
     return lines
@@ -194,8 +200,8 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
 
 def describe_pool(pool: Pool) -> list[str]:
     """The pooled interval, its members, and the people who are left out, with the reason."""
-    lines = [f"pool of P({pool.target}) by {pool.method}: {show_span(pool.low, pool.high)}"]
-    lines += [f"  {person}: {show_span(*ends)}" for person, ends in pool.members.items()]
+    lines = [f"pool of P({pool.target}) by {pool.method}: {format_interval(pool.low, pool.high)}"]
+    lines += [f"  {person}: {format_interval(*ends)}" for person, ends in pool.members.items()]
     lines += [f"  left out: {person}, who {reason}" for person, reason in pool.excluded.items()]
     lines += [f"  veto: {veto} decides that end alone" for veto in pool.vetoes]
     return lines + [f"  warning: {warning}" for warning in pool.warnings] + [f"  engine: {pool.engine}"]

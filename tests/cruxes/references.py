@@ -10,9 +10,9 @@ from scipy.special import betainc, betaincinv
 
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.disagreement import Game
-from mesascope.cruxes.information import measure_skl
-from mesascope.cruxes.language import SURE, Event, join
-from mesascope.cruxes.readings import MASS, fit_beta
+from mesascope.cruxes.information import measure_symmetric_kl
+from mesascope.cruxes.language import SURE, Event, conjoin
+from mesascope.cruxes.readings import DEFAULT_MASS, fit_beta
 
 
 def propagate_chain(first: tuple[float, float], yes: np.ndarray, no: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def trace_one_way(
     """
     ends = np.repeat(np.asarray(theta, dtype=float)[:, None], 2, axis=1)
     ends[number] = (0.0, 1.0)
-    both = network.evaluate(ends, join(event, given))
+    both = network.evaluate(ends, conjoin(event, given))
     base = network.evaluate(ends, given) if given is not SURE else np.ones(2)
     return float(both[1] - both[0]), float(both[0]), float(base[1] - base[0]), float(base[0])
 
@@ -109,10 +109,13 @@ def value_discrimination_states(
     g = np.sqrt(wa * wb)
     g = g / g.sum()
     kept = g > 0
-    return float(measure_skl(float(pa @ wa), float(pb @ wb), base) - g[kept] @ measure_skl(pa[kept], pb[kept], base))
+    return float(
+        measure_symmetric_kl(float(pa @ wa), float(pb @ wb), base)
+        - g[kept] @ measure_symmetric_kl(pa[kept], pb[kept], base)
+    )
 
 
-def fit_beta_equal_tail(low: float, high: float, mass: float = MASS) -> tuple[float, float]:
+def fit_beta_equal_tail(low: float, high: float, mass: float = DEFAULT_MASS) -> tuple[float, float]:
     """The Beta with (1 - mass)/2 below low and above high; a second convention, with another mean."""
     tail = (1 - mass) / 2
 

@@ -85,7 +85,7 @@ def test_a_word_that_a_scale_lacks_is_read_by_the_union_and_told():
     ],
 )
 def test_words_and_numbers_as_sets(word, span):
-    assert readings.read_value(word).span("set") == pytest.approx(span)
+    assert readings.read_value(word).select_interval("set") == pytest.approx(span)
 
 
 def test_a_bound_has_no_distribution_unless_asked_for():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mesascope import cruxes
-from mesascope.cruxes import evidence, measured
+from mesascope.cruxes import evidence, findings
 from mesascope.cruxes.argument import Argument
 from mesascope.errors import MesascopeError
 
@@ -26,7 +26,7 @@ p = { feeds = "s", metric = "acquired_late", above = 0.05, counts = "subject", m
 
 def test_k_of_n_moves_only_whoever_gave_hypotheses():
     updates = {u.person: u for u in small(COUNTED).update("e", k=7, n=10)}
-    ratio = evidence.weigh_count(7, 10, (8, 2), (2, 8))
+    ratio = evidence.find_count_ratio(7, 10, (8, 2), (2, 8))
     assert updates["ann"].ratio == (ratio, ratio)
     odds = 0.3 / 0.7 * ratio
     assert updates["ann"].posterior == pytest.approx((odds / (1 + odds),) * 2)
@@ -124,7 +124,7 @@ def test_findings_are_counted_by_the_rule(tmp_path):
     assert {u.name: u.verdict for u in tally.units}["f5"] == "undetermined"
     assert tally.gap == "measured: small networks; claimed: large ones"
     (ann,) = [u for u in tally.updates if u.person == "ann"]
-    assert ann.ratio[0] == pytest.approx(evidence.weigh_count(3, 4, (8, 2), (2, 8)))
+    assert ann.ratio[0] == pytest.approx(evidence.find_count_ratio(3, 4, (8, 2), (2, 8)))
     assert (metric.k, metric.n, metric.updates) == (4, 5, ())  # mixed: a single observation has no ratio
     strict = COUNTED.replace('placement = "acquiring",', 'placement = "acquiring", undetermined = "count as not",')
     assert small(strict).update_from(tmp_path)[0].n == 5
@@ -179,7 +179,7 @@ def test_a_real_run_moves_whoever_gave_a_ratio_and_nobody_else(run_folder):
     assert (placed.k, placed.n, probed.k, probed.n) == (1, 1, 1, 1)
     assert (still.k, still.n, still.updates) == (None, None, ())  # so short a run leaves that rung open
     assert [u.status for u in placed.updates] == ["moved", "asked", "asked"]
-    odds = 3 / 7 * evidence.weigh_count(1, 1, (8, 2), (2, 8))
+    odds = 3 / 7 * evidence.find_count_ratio(1, 1, (8, 2), (2, 8))
     assert odds == pytest.approx(3 / 7 * 4)
     assert placed.updates[0].posterior == pytest.approx((odds / (1 + odds),) * 2)
     ann, bob, cy = probed.updates
@@ -249,4 +249,4 @@ def test_findings_that_are_none(data, tmp_path):
     with pytest.raises(MesascopeError):
         small(COUNTED).update_from(tmp_path)
     with pytest.raises(MesascopeError):
-        measured.read_findings(tmp_path / "nowhere")
+        findings.read_findings(tmp_path / "nowhere")

@@ -63,7 +63,7 @@ def test_evppi_by_draws():
         y = rng.beta(a, b, 400_000) * np.delete(means, i).prod()
         assert exact[i] == pytest.approx(np.maximum(-cost, -y).mean() + min(cost, means.prod()), abs=3e-4)
     draws = np.prod([rng.beta(a, b, 400_000) for a, b in betas], axis=0)
-    assert sensitivity.value_perfect(draws, cost) >= exact.max() - 3e-4
+    assert sensitivity.compute_evpi(draws, cost) >= exact.max() - 3e-4
 
 
 def test_which_claim_matters_for_the_lister():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesascope import cruxes
-from mesascope.cruxes.lines import Lines, name_entry
+from mesascope.cruxes.lines import Lines, format_entry_name
 
 TEXT = '''format = "mesascope-crux/1"
 title = """
@@ -83,8 +83,8 @@ def test_what_is_left_open_goes_wrong_where_it_opens():
 
 
 def test_names_of_entries_can_be_printed():
-    assert name_entry() == "the file"
-    assert name_entry("query", "given") == "query"
+    assert format_entry_name() == "the file"
+    assert format_entry_name("query", "given") == "query"
     for path in (("a\nb",), ("claims", "a\x1b[31m"), ("x" * 500, "y" * 500)):
-        assert name_entry(*path).isprintable()
-        assert len(name_entry(*path)) < 200
+        assert format_entry_name(*path).isprintable()
+        assert len(format_entry_name(*path)) < 200

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mesascope import cruxes
-from mesascope.cruxes.answers import solve
+from mesascope.cruxes.answers import answer_question
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.credal import CredalNet, find_extremes
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, parse
+from mesascope.cruxes.language import SURE, Event, conjoin, enumerate_worlds, parse
 from mesascope.cruxes.networks import Net, Undefined
 
 from .fixtures import asia, claim
@@ -59,7 +59,7 @@ def test_exact_engine_against_enumeration_on_200_random_nets():
         joint, evidence = enumerate_joint(net), pick_evidence(net, rng)
         place = {name: i for i, name in enumerate(net.order)}
         kept = {w: p for w, p in joint.items() if all(net.states[n][w[place[n]]] == s for n, s in evidence.items())}
-        total, marginals = sum(kept.values()), net.marginals()
+        total, marginals = sum(kept.values()), net.compute_marginals()
         for name in net.order:
             slow = np.zeros(len(net.states[name]))
             whole = np.zeros_like(slow)
@@ -119,7 +119,7 @@ def test_bif_out_and_in_and_read_by_pyagrum(tmp_path):
             np.testing.assert_allclose(again.tables[name], net.tables[name], rtol=1e-15, atol=0)
         (tmp_path / "net.bif").write_text(text)
         engine = gum.LazyPropagation(gum.loadBN(str(tmp_path / "net.bif")))
-        for name, value in net.marginals().items():
+        for name, value in net.compute_marginals().items():
             np.testing.assert_allclose(engine.posterior(name).toarray(), value, atol=2e-7)  # its reader is float32
 
 
@@ -132,7 +132,7 @@ def random_claims(rng: np.random.Generator) -> list[Constraint]:
         for row in itertools.product((False, True), repeat=len(above)):
             if above and rng.random() < 0.15:
                 continue
-            given = join(*(Event("atom", name=p) if v else parse(f"!{p}") for p, v in zip(above, row, strict=True)))
+            given = conjoin(*(Event("atom", name=p) if v else parse(f"!{p}") for p, v in zip(above, row, strict=True)))
             middle, half = rng.uniform(0.05, 0.95), rng.choice([0, 0.02, 0.2])
             sign = "!" if rng.random() < 0.3 else ""
             claims.append(
@@ -150,14 +150,14 @@ def test_bounds_contain_the_credal_range_which_contains_the_point_on_200_random_
         event = Event("atom", name=str(rng.choice(atoms)))
         given = SURE if rng.random() < 0.6 else parse(("!" if rng.random() < 0.5 else "") + str(rng.choice(atoms)))
         polytope = Polytope(claims)
-        wide = solve("ann", polytope, event, given, "lp")
-        credal = solve("ann", polytope, event, given, "credal")
+        wide = answer_question("ann", polytope, event, given, "lp")
+        credal = answer_question("ann", polytope, event, given, "credal")
         if wide.low is None or credal.low is None:
             assert wide.status == credal.status == "undefined"
             continue
-        network = CredalNet(polytope.part(event.atoms() | given.atoms()).constraints, ())
-        network.close(event.atoms() | given.atoms())
-        point = float(network.evaluate(network.spans().mean(axis=1)[:, None], event, given)[0])
+        network = CredalNet(polytope.select_connected(event.atoms | given.atoms).constraints, ())
+        network.add_missing_nodes(event.atoms | given.atoms)
+        point = float(network.evaluate(network.list_intervals().mean(axis=1)[:, None], event, given)[0])
         assert wide.low - 1e-7 <= credal.low <= point + 1e-12
         assert point - 1e-12 <= credal.high <= wide.high + 1e-7
         strict += wide.high - wide.low > credal.high - credal.low + 1e-6
@@ -168,10 +168,10 @@ def test_credal_extremes_against_a_grid():
     rng = np.random.default_rng(8)
     for _ in range(25):
         network = CredalNet(random_claims(rng), ())
-        network.close(frozenset("A"))
+        network.add_missing_nodes(frozenset("A"))
         event = Event("atom", name=str(rng.choice(sorted(network.nodes))))
         found = find_extremes(network, event)
-        spans = network.spans()
+        spans = network.list_intervals()
         inside = spans[:, :1] + (spans[:, 1:] - spans[:, :1]) * rng.random((len(spans), 400))
         values = network.evaluate(inside, event)
         assert found.low <= values.min() + 1e-12
@@ -184,9 +184,9 @@ def test_coordinate_ascent_stays_inside_and_says_so(monkeypatch):
     rng = np.random.default_rng(9)
     network = CredalNet(random_claims(rng), ())
     event = Event("atom", name=max(network.nodes))
-    network.close(event.atoms())
+    network.add_missing_nodes(event.atoms)
     exact = find_extremes(network, event)
-    monkeypatch.setattr(credal, "MOST_FREE", 0)
+    monkeypatch.setattr(credal, "MAX_FREE_ENTRIES", 0)
     inner = find_extremes(network, event)
     assert exact.exact
     assert not inner.exact
@@ -263,5 +263,5 @@ def test_merging_worlds_changes_no_bound():
 
 def test_bounds_do_not_solve_what_is_not_asked():
     argument = cruxes.default()
-    part = argument.polytope("critic").part(parse("U").atoms())
+    part = argument.build_polytope("critic").select_connected(parse("U").atoms)
     assert {c.id for c in part.constraints} == {"i1", "i2"}

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from mesascope import cruxes
 from mesascope.cruxes import information, pooling
-from mesascope.cruxes.answers import solve
+from mesascope.cruxes.answers import answer_question
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.coherence import find_clashes
-from mesascope.cruxes.disagreement import decompose, product, share_owen, share_shapley
-from mesascope.cruxes.evidence import apply_jeffrey, update_set, weigh_count
-from mesascope.cruxes.language import SURE, Event, enumerate_worlds, match, negate, parse
+from mesascope.cruxes.disagreement import decompose, find_owen_shares, find_shapley_shares, product
+from mesascope.cruxes.evidence import apply_jeffrey_rule, find_count_ratio, update_interval
+from mesascope.cruxes.language import SURE, Event, are_equivalent, enumerate_worlds, negate, parse
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 chance = st.floats(0.02, 0.98)
@@ -49,7 +49,7 @@ def polytopes(draw):
 @given(events())
 @QUICK
 def test_an_event_reads_back_as_it_prints(event):
-    assert match(parse(str(event)), event)
+    assert are_equivalent(parse(str(event)), event)
 
 
 @given(events())
@@ -61,13 +61,13 @@ def test_precedence_is_that_of_the_brackets(event):
         inner = [f"({bracket(p)})" for p in e.parts]
         return f"!{inner[0]}" if e.operator == "!" else f" {e.operator} ".join(inner)
 
-    assert match(parse(bracket(event)), event)
+    assert are_equivalent(parse(bracket(event)), event)
 
 
 def test_precedence_known_answers():
     assert str(parse("!A & B | C -> D <-> A")) == "(((!A & B) | C) -> D) <-> A"
-    assert match(parse("A -> B -> C"), parse("A -> (B -> C)"))
-    assert not match(parse("A -> B -> C"), parse("(A -> B) -> C"))
+    assert are_equivalent(parse("A -> B -> C"), parse("A -> (B -> C)"))
+    assert not are_equivalent(parse("A -> B -> C"), parse("(A -> B) -> C"))
 
 
 @given(polytopes(), events("ABC", 2), st.one_of(st.just(SURE), events("ABC", 1)))
@@ -111,7 +111,7 @@ def test_an_irrelevant_claim_changes_nothing(polytope, event, p):
         ]
     )
     assert more.bound(event) == polytope.bound(event)
-    assert more.feasible
+    assert more.is_feasible
 
 
 @given(polytopes(), events("ABC", 2))
@@ -130,16 +130,16 @@ def test_splitting_a_claim_on_what_is_sure_changes_nothing(polytope, event):
 @QUICK
 def test_more_claims_never_widen(polytope, event):
     assume(polytope.constraints)
-    wide, narrow = polytope.without("c0").bound(event), polytope.bound(event)
+    wide, narrow = polytope.drop("c0").bound(event), polytope.bound(event)
     assert wide.low - 1e-7 <= narrow.low <= narrow.high <= wide.high + 1e-7
 
 
 @given(polytopes())
 @QUICK
 def test_a_person_who_agrees_with_a_joint_is_never_accused(polytope):
-    assert polytope.feasible
-    assert polytope.repair() == pytest.approx({}, abs=1e-9)
-    assert polytope.conflict() == ()
+    assert polytope.is_feasible
+    assert polytope.find_repair() == pytest.approx({}, abs=1e-9)
+    assert polytope.find_conflict() == ()
     assert find_clashes(polytope) == []
 
 
@@ -155,14 +155,14 @@ def test_every_clash_is_irreducible_and_its_repair_repairs(pu, puc, pc):
     polytope, sound = Polytope(claims), pc * puc <= pu <= 1 - pc * (1 - puc)
     excess = max(pc * puc - pu, pu - 1 + pc * (1 - puc))
     assume(abs(excess) > 1e-6)
-    assert polytope.feasible == sound
+    assert polytope.is_feasible == sound
     if not sound:
         (clash,) = find_clashes(polytope)
         assert set(clash.claims) == {"pu", "puc", "pc"}
         assert sum(clash.repair.values()) == pytest.approx(excess, abs=1e-7)
         for name, (low, high) in clash.single.items():
             fixed = [Constraint(c.id, c.event, c.condition, low, high) if c.id == name else c for c in claims]
-            assert Polytope(fixed).feasible
+            assert Polytope(fixed).is_feasible
 
 
 @given(polytopes(), events("ABC", 1), st.floats(0.05, 20))
@@ -171,7 +171,9 @@ def test_evidence_on_an_event_agrees_with_odds_times_ratio(polytope, event, rati
     prior = polytope.bound(event)
     assume(prior.low is not None)
     tilted = polytope.bound(event, SURE, (event, ratio))
-    assert (tilted.low, tilted.high) == pytest.approx(update_set((prior.low, prior.high), (ratio, ratio)), abs=1e-6)
+    assert (tilted.low, tilted.high) == pytest.approx(
+        update_interval((prior.low, prior.high), (ratio, ratio)), abs=1e-6
+    )
 
 
 numbers = st.lists(chance, min_size=2, max_size=5)
@@ -184,13 +186,13 @@ numbers = st.lists(chance, min_size=2, max_size=5)
 )
 @QUICK
 def test_shares_add_up_and_swap_sign(pair, scale, method):
-    from mesascope.cruxes.disagreement import put_on_scale
+    from mesascope.cruxes.disagreement import convert_to_scale
 
     a, b = (np.array(x) for x in pair)
     groups = [[0, 1], *([i] for i in range(2, len(a)))]
     there = decompose(product, a, b, method, scale, groups=groups)
     back = decompose(product, b, a, method, scale, groups=groups)
-    gap = float(np.diff(put_on_scale(np.array([a.prod(), b.prod()]), scale))[0])
+    gap = float(np.diff(convert_to_scale(np.array([a.prod(), b.prod()]), scale))[0])
     assert there.sum() == pytest.approx(gap, abs=1e-5)
     np.testing.assert_allclose(there, -back, atol=1e-5)
 
@@ -214,8 +216,8 @@ def test_owen_totals_are_stable_when_a_part_is_split(a, b, cut_a, cut_b):
 @QUICK
 def test_owen_with_trivial_groups_is_shapley_on_any_game(values):
     values = np.array(values)
-    np.testing.assert_allclose(share_owen(values, [[0], [1], [2], [3]]), share_shapley(values), atol=1e-12)
-    np.testing.assert_allclose(share_owen(values, [[0, 1, 2, 3]]), share_shapley(values), atol=1e-12)
+    np.testing.assert_allclose(find_owen_shares(values, [[0], [1], [2], [3]]), find_shapley_shares(values), atol=1e-12)
+    np.testing.assert_allclose(find_owen_shares(values, [[0, 1, 2, 3]]), find_shapley_shares(values), atol=1e-12)
 
 
 @given(numbers, st.floats(0.05, 20))
@@ -252,7 +254,7 @@ def test_discrimination_is_symmetric_and_at_most_the_disagreement(a1, a0, ac, b1
     a, b = (ac * a1 + (1 - ac) * a0, a1, ac), (bc * b1 + (1 - bc) * b0, b1, bc)
     value = information.value_discrimination(a, b)
     assert value == pytest.approx(information.value_discrimination(b, a), abs=1e-10)
-    assert value <= information.measure_skl(a[0], b[0]) + 1e-12
+    assert value <= information.measure_symmetric_kl(a[0], b[0]) + 1e-12
 
 
 def test_certain_forecasts_keep_their_value():
@@ -268,14 +270,14 @@ def test_counting_one_by_one_is_counting_at_once(k, n, a, b):
     true, false, ratio = (a, b), (2.0, 5.0), 1.0
     for i in range(n):
         hit = int(i < k)
-        ratio *= weigh_count(hit, 1, true, false)
+        ratio *= find_count_ratio(hit, 1, true, false)
         true, false = ((a + hit, b + 1 - hit) for a, b in (true, false))
-    assert ratio == pytest.approx(weigh_count(k, n, (a, b), (2.0, 5.0)), rel=1e-8)
+    assert ratio == pytest.approx(find_count_ratio(k, n, (a, b), (2.0, 5.0)), rel=1e-8)
 
 
 def test_jeffrey_known_answer():
-    assert apply_jeffrey((0.8, 0.8), (0.1, 0.1), (0.6, 0.6)) == pytest.approx((0.52, 0.52))
-    assert apply_jeffrey((0.8, 0.9), (0.1, 0.2), (0.3, 0.6)) == pytest.approx((0.31, 0.62))
+    assert apply_jeffrey_rule((0.8, 0.8), (0.1, 0.1), (0.6, 0.6)) == pytest.approx((0.52, 0.52))
+    assert apply_jeffrey_rule((0.8, 0.9), (0.1, 0.2), (0.3, 0.6)) == pytest.approx((0.31, 0.62))
 
 
 @pytest.mark.parametrize("method", ["shapley", "oat"])
@@ -305,4 +307,4 @@ def test_solve_refuses_an_unknown_engine():
     from mesascope.errors import MesascopeError
 
     with pytest.raises(MesascopeError, match="engine"):
-        solve("ann", Polytope([]), parse("A"), engine="magic")
+        answer_question("ann", Polytope([]), parse("A"), engine="magic")

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from scipy.special import betaincc, roots_jacobi
 
 from mesascope import cruxes
-from mesascope.cruxes.answers import log_odds
+from mesascope.cruxes.answers import compute_log_odds
 from mesascope.cruxes.readings import fit_beta
 
 from .references import fit_beta_equal_tail
@@ -132,8 +132,8 @@ def test_1c_same_word_two_vocabularies():
     own = argument.translate("fix_cheap", to="lister", condition="P")
     assert (own.low, own.high) == pytest.approx((0.015, 0.015), abs=1e-9)
     naive = 1 - 0.85
-    assert log_odds(0.90) - log_odds(naive) == pytest.approx(3.93, abs=5e-3)
-    assert log_odds(0.90) - log_odds(own.point) == pytest.approx(6.38, abs=5e-3)
+    assert compute_log_odds(0.90) - compute_log_odds(naive) == pytest.approx(3.93, abs=5e-3)
+    assert compute_log_odds(0.90) - compute_log_odds(own.point) == pytest.approx(6.38, abs=5e-3)
 
 
 def test_1c_gap_by_both_splits():

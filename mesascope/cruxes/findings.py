@@ -13,8 +13,8 @@ from mesascope.errors import MesascopeError, pick_named
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # this format has the key 'probe' instead of 'metric'
-UNKNOWN = "not available"  # the fingerprint of a subject without weights, in its findings
-LARGEST = 50_000_000
+NO_FINGERPRINT = "not available"  # the fingerprint of a subject without weights, in its findings
+MAX_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
     path = Path(path)
     file = path / "findings.json" if path.is_dir() else path
     try:
-        if file.stat().st_size > LARGEST:
+        if file.stat().st_size > MAX_BYTES:
             raise MesascopeError(f"{str(file)!r} is larger than 50 MB.", "Name a folder with one findings.json.")
         data = json.loads(file.read_bytes())
     except OSError as error:
@@ -103,7 +103,7 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
     return subjects
 
 
-def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None, int | None, tuple[Unit, ...]]:
+def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None, int | None, tuple[Unit, ...]]:
     """Count k and n under one measure's rule, and give the verdict on each unit.
 
     Args:
@@ -117,9 +117,11 @@ def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None,
     verdicts: dict[str, list[tuple[str, str]]] = {}
     for subject in subjects:
         name = str(subject.get("subject", "?"))
-        prints = {str(f["fingerprint"]) for f in subject["findings"] if f.get("fingerprint", UNKNOWN) != UNKNOWN}
-        key = min(prints) if measure.counts == "fingerprint" and len(prints) == 1 else name
-        verdicts.setdefault(key, []).append(_judge(measure, subject))
+        fingerprints = {
+            str(f["fingerprint"]) for f in subject["findings"] if f.get("fingerprint", NO_FINGERPRINT) != NO_FINGERPRINT
+        }
+        key = min(fingerprints) if measure.counts == "fingerprint" and len(fingerprints) == 1 else name
+        verdicts.setdefault(key, []).append(_judge_subject(measure, subject))
     units = []
     for key, unit_verdicts in verdicts.items():
         distinct_verdicts = {v for v, _ in unit_verdicts}
@@ -130,7 +132,7 @@ def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None,
     return (k, n, tuple(units)) if n else (None, None, tuple(units))
 
 
-def _judge(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
+def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
     if measure.placement:
         placement = subject.get("placement")
         placement = placement if isinstance(placement, dict) else {}
@@ -181,7 +183,7 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
     subjects = read_findings(path)
     tallies = []
     for rule in (measures[name] for name in chosen):
-        k, n, units = count(rule, subjects)
+        k, n, units = count_units(rule, subjects)
         evidence = argument.content.evidence[rule.feeds]
         updates: list[Update] = []
         if k is not None and n is not None:
