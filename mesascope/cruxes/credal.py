@@ -163,7 +163,7 @@ class CredalNet:
         Each answer is exact; it is nan if the condition cannot happen in that draw.
         """
         atoms = sorted(event.atoms | condition.atoms)
-        joint = self.build_net(theta).eliminate(tuple(atoms), {}, {})
+        joint = self.build_net(theta).eliminate(tuple(atoms), {})
         worlds = {a: w.reshape((2,) * len(atoms)) for a, w in enumerate_worlds(atoms).items()}
         allowed = condition.holds(worlds)
         event_mass = joint[event.holds(worlds) & allowed].sum(axis=0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from mesascope.errors import MesascopeError, pick_named
 MAX_JOINT_SIZE = 2**20
 MAX_FACTOR_SIZE = 2**24
 MIN_PROBABILITY = 1e-300
+
+Factor = tuple[tuple[str, ...], np.ndarray]
+"""The names of some nodes, and a table with one axis per node."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,16 @@ class Net:
         self.sizes = tuple(len(self.states[name]) for name in self.order)
         self.batch: tuple[int, ...] = ()
         for name in self.order:
-            table, expected_shape = (self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name)))
-            if table.shape[: len(expected_shape)] != expected_shape or table.ndim > len(expected_shape) + 1:
+            table, expected_shape = self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name))
+            n_axes = len(expected_shape)
+            if table.shape[:n_axes] != expected_shape or table.ndim > n_axes + 1:
                 raise MesascopeError(
                     f"The table of {name!r} has shape {table.shape}; its parents require {expected_shape}.",
                     "The axes are the parents in order, then the node's states.",
                 )
-            if (
-                not np.all(np.isfinite(table))
-                or table.min() < 0
-                or np.abs(table.sum(len(expected_shape) - 1) - 1).max() > 1e-6
-            ):
+            if not np.isfinite(table).all() or table.min() < 0 or np.abs(table.sum(n_axes - 1) - 1).max() > 1e-6:
                 raise MesascopeError(f"The table of {name!r} does not sum to one.", "Make each row sum to 1.")
-            if table.ndim > len(expected_shape):
+            if table.ndim > n_axes:
                 self.batch = table.shape[-1:]
 
     @cached_property
@@ -86,71 +86,57 @@ class Net:
 
     def compute_marginals(self) -> dict[str, np.ndarray]:
         """P(node) for every node, as an array over the node's states, with any batch axis last."""
-        total = np.prod(self.sizes, dtype=float)
-        if total <= 4096 and not self.batch:
-            flat = self.compute_joint().reshape(-1) @ _make_indicators(self.sizes)
-            result, start = {}, 0
-            for name, size in zip(self.order, self.sizes, strict=True):
-                result[name] = flat[start : start + size]
-                start += size
-            return result
-        if total <= MAX_JOINT_SIZE and not self.batch:
-            joint, result, before = self.compute_joint(), {}, 1
-            for name, size in zip(self.order, self.sizes, strict=True):
-                result[name] = joint.reshape(before, size, -1).sum(axis=(0, 2))
-                before *= size
-            return result
-        return {name: self.eliminate((name,), {}, {}) for name in self.order}
+        if self.batch or np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
+            return {name: self.eliminate((name,), {}) for name in self.order}
+        joint, marginals, before = self.compute_joint(), {}, 1
+        for name, size in zip(self.order, self.sizes, strict=True):
+            marginals[name] = joint.reshape(before, size, -1).sum(axis=(0, 2))
+            before *= size
+        return marginals
 
-    def ask(
-        self,
-        nodes: str | Sequence[str],
-        evidence: Mapping[str, str] | None = None,
-        likelihood: Mapping[str, np.ndarray] | None = None,
-    ) -> np.ndarray | Undefined:
+    def ask(self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None) -> np.ndarray | Undefined:
         """P(nodes | evidence).
 
         Args:
             nodes: one node, or several for their joint.
             evidence: observed states by node.
-            likelihood: virtual evidence: for each node, the likelihood of every state.
 
         Returns an array that sums to one, over the states of the nodes in the order asked, with any batch axis last;
         or `Undefined` if the evidence has a probability below 1e-300 (in any draw of a batch).
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
-        for name in (*nodes, *(likelihood or {})):
-            pick_named("node", name, self.order)
-        joint = self.eliminate(nodes, observed, dict(likelihood or {}))
-        total = joint.sum(axis=tuple(range(len(nodes))))
+        unobserved = tuple(pick_named("node", name, self.order) for name in nodes if name not in observed)
+        joint = self.eliminate(unobserved, observed)
+        total = joint.sum(axis=tuple(range(len(unobserved))))
         if np.min(total) < MIN_PROBABILITY:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
-        return joint / total
+        posterior = joint / total
+        for axis, name in enumerate(nodes):
+            if name in observed:  # its observed state has the whole probability
+                others = np.zeros_like(posterior)
+                states = range(len(self.states[name]))
+                posterior = np.stack([posterior if i == observed[name] else others for i in states], axis=axis)
+        return posterior
 
     def _find_state(self, name: str, label: str) -> int:
         labels = self.states[pick_named("node", name, self.order)]
         return labels.index(pick_named(f"state of {name}", label, labels))
 
-    def eliminate(
-        self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
-        """P(nodes, observed states), weighted by the likelihoods, as an array over the states of the nodes."""
-        needed_nodes, stack = set(), [*nodes, *observed, *likelihood]
+    def eliminate(self, nodes: tuple[str, ...], observed: Mapping[str, int]) -> np.ndarray:
+        """P(nodes, observed states) as an array over the states of the nodes, none of which may be observed."""
+        needed_nodes, stack = set(), [*nodes, *observed]
         while stack:  # find all ancestors of the question; the other nodes sum to one
             name = stack.pop()
             if name not in needed_nodes:
                 needed_nodes.add(name)
                 stack.extend(self.parents[name])
-        factors: list[tuple[tuple[str, ...], np.ndarray]] = []
+        factors: list[Factor] = []
         for name in self.order:
             if name in needed_nodes:
-                factors.append(self._slice((*self.parents[name], name), self.tables[name], observed, nodes))
-        for name, weights in likelihood.items():
-            weights = np.asarray(weights, dtype=float)
-            if weights.shape[:1] != (len(self.states[name]),) or weights.min() < 0:
-                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Use weights >= 0.")
-            factors.append(self._slice((name,), weights, observed, nodes))
+                names = (*self.parents[name], name)
+                table = self.tables[name][tuple(observed.get(n, slice(None)) for n in names)]
+                factors.append((tuple(n for n in names if n not in observed), table))
         hidden_nodes = needed_nodes - set(nodes) - set(observed)
         while hidden_nodes:
             costs = {name: self._measure_factor(name, factors) for name in hidden_nodes}
@@ -162,26 +148,11 @@ class Net:
             factors.append((keep, self._multiply(touching, keep)))
         return self._multiply(factors, nodes)
 
-    def _slice(
-        self, names: tuple[str, ...], table: np.ndarray, observed: Mapping[str, int], nodes: tuple[str, ...]
-    ) -> tuple[tuple[str, ...], np.ndarray]:
-        for name in names:
-            if name not in observed:
-                continue
-            if name in nodes:  # queried and observed: keep the axis, set the other states to zero
-                mask = np.zeros(len(self.states[name]))
-                mask[observed[name]] = 1.0
-                shape = [1] * table.ndim
-                shape[names.index(name)] = -1
-                table = table * mask.reshape(shape)
-        index = tuple(observed[n] if n in observed and n not in nodes else slice(None) for n in names)
-        return tuple(n for n in names if n not in observed or n in nodes), table[index]
-
-    def _measure_factor(self, name: str, factors: Iterable[tuple[tuple[str, ...], np.ndarray]]) -> float:
+    def _measure_factor(self, name: str, factors: Iterable[Factor]) -> float:
         neighbours = {v for f in factors if name in f[0] for v in f[0]}
         return float(np.prod([len(self.states[v]) for v in neighbours], dtype=float))
 
-    def _multiply(self, factors: Sequence[tuple[tuple[str, ...], np.ndarray]], keep: tuple[str, ...]) -> np.ndarray:
+    def _multiply(self, factors: Sequence[Factor], keep: tuple[str, ...]) -> np.ndarray:
         names = list(dict.fromkeys(v for f in factors for v in f[0]))
         if np.prod([len(self.states[v]) for v in names], dtype=float) > MAX_FACTOR_SIZE or len(names) > 40:
             raise MesascopeError("This network is too densely connected for exact inference.", "Remove arcs.")
@@ -207,11 +178,3 @@ def _sort_nodes(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
             done[name] = None
             del pending[name]
     return tuple(done)
-
-
-@lru_cache(maxsize=64)
-def _make_indicators(sizes: tuple[int, ...]) -> np.ndarray:
-    index = np.indices(sizes).reshape(len(sizes), -1)
-    return np.concatenate(
-        [(row[:, None] == np.arange(size)) for row, size in zip(index, sizes, strict=True)], axis=1
-    ).astype(float)
