@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from importlib import import_module
@@ -13,21 +13,16 @@ from typing import Any
 from mesascope.cruxes.answers import Answer, answer_question
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.claims import NUMERIC_KINDS, Claim, Content, Conventions, Refusal
-from mesascope.cruxes.language import SURE, Event, are_equivalent, negate, parse, require_known_atoms
+from mesascope.cruxes.language import SURE, Event, are_equivalent, negate
 from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
 from mesascope.errors import MesascopeError, pick_named
 
 
-@lru_cache(maxsize=8)
-def _parse_source(text: str, name: str) -> Source:
-    return Source(text, name)
-
-
 @lru_cache(maxsize=64)
 def _read_content(text: str, name: str, conventions: Conventions) -> Content:
-    return read_content(_parse_source(text, name), conventions)
+    return read_content(Source(text, name), conventions)
 
 
 class Argument:
@@ -79,9 +74,7 @@ class Argument:
 
     def parse_event(self, text: str | Event) -> Event:
         """Parse an event over this file's atoms, and expand the definitions in it."""
-        event = parse(text) if isinstance(text, str) else text
-        names = {*self.content.atoms, *self.content.definitions}
-        return require_known_atoms(event, names).expand(self.content.definitions)
+        return self.content.resolve_event(text)
 
     def list_claims(self, person: str) -> tuple[Claim, ...]:
         """One person's claims that enter inference, in the chosen wording; claims on refused questions are left out."""
@@ -105,53 +98,50 @@ class Argument:
     def find_refusal(self, person: str, event: Event) -> Refusal | None:
         """The refusal that covers an event or its negation; None if the person declines neither."""
         for refusal in self.content.refusals:
-            if refusal.by == person:
-                for name in refusal.of:
-                    refused_event = self.content.claims[name].event
-                    if refused_event is not None and _is_same_question(refused_event, event):
-                        return refusal
+            refused_events = [self.content.claims[name].event for name in refusal.of if refusal.by == person]
+            if any(refused is not None and _is_same_question(refused, event) for refused in refused_events):
+                return refusal
         return None
 
     def list_bridges(self, person: str) -> tuple[str, ...]:
         """Ids of the modeller's bridges that apply to one person; optional bridges only if they are switched on."""
-        return tuple(
-            b.id
-            for b in self.content.bridges.values()
-            if person in b.people and (not b.optional or b.id in self.conventions.bridges)
-        )
+        bridges = [bridge for bridge in self.content.bridges.values() if person in bridge.people]
+        return tuple(b.id for b in bridges if not b.optional or b.id in self.conventions.bridges)
 
-    def build_polytope(self, person: str, leave_out: Iterable[str] = ()) -> Polytope:
-        """The distributions that agree with one person's claims and bridges, except those in `leave_out`."""
+    def build_polytope(self, person: str) -> Polytope:
+        """The distributions that agree with one person's claims and bridges."""
         self.pick_person(person)
         mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
         constraints = []
         for claim in self.list_claims(person):
-            if claim.id not in leave_out:
-                assert claim.event is not None
-                place = f"{self.name}: line {claim.line}: claim {claim.id!r}"
-                low, high = self.pick_value(claim).select_interval(mode)
-                constraints.append(Constraint(claim.id, claim.event, claim.given, low, high, place))
-        rules = [Rule(b, self.content.bridges[b].rule) for b in self.list_bridges(person) if b not in leave_out]
+            assert claim.event is not None
+            place = f"{self.name}: line {claim.line}: claim {claim.id!r}"
+            low, high = self.pick_value(claim).select_interval(mode)
+            constraints.append(Constraint(claim.id, claim.event, claim.given, low, high, place))
+        rules = [Rule(bridge, self.content.bridges[bridge].rule) for bridge in self.list_bridges(person)]
         return Polytope(constraints, rules)
 
     # questions
 
     def choose_question(
-        self, person: str, target: str | Event | None, condition: str | Event | None
+        self, person: str, target: str | Event | None = None, condition: str | Event | None = None
     ) -> tuple[Event, Event]:
         """The target and condition of a question to a person; by default those of the file's query."""
         if target is not None:
             return self.parse_event(target), self.parse_condition(condition)
-        query = self.content.query
-        if query is None:
+        if self.content.query is None:
             raise MesascopeError(f"{self.name} has no [query].", "Name a target: --target X.")
         if condition is None:
-            return query.target, query.given.get(person, SURE)
-        return query.target, self.parse_condition(condition)
+            return self.content.query.target, self.find_query_condition(person)
+        return self.content.query.target, self.parse_condition(condition)
+
+    def find_query_condition(self, person: str) -> Event:
+        """The condition under which the file's query asks a person; the sure event if there is none."""
+        return self.content.query.given.get(person, SURE) if self.content.query else SURE
 
     def parse_condition(self, text: str | Event | None) -> Event:
         """Parse a condition; None and the empty text mean the sure event."""
-        return SURE if text is None or text == "" else self.parse_event(text)
+        return self.parse_event(text) if text else SURE
 
     def answer(
         self,
@@ -183,11 +173,10 @@ class Argument:
         refusal = self.find_refusal(person, event)
         if refusal is not None:
             return replace(no_answer, status="refused", refusal=refusal)
-        claims, reading = self.list_claims(person), self.conventions.reading
-        polytope, values = self.build_polytope(person), {c.id: self.pick_value(c) for c in claims}
-        answer = answer_question(
-            person, polytope, event, condition, engine, reading=reading, values=values, draws=draws, seed=seed
-        )
+        claims, polytope = self.list_claims(person), self.build_polytope(person)
+        settings = {"reading": self.conventions.reading, "draws": draws, "seed": seed}
+        values = {claim.id: self.pick_value(claim) for claim in claims}
+        answer = answer_question(person, polytope, event, condition, engine, values=values, **settings)
         if answer.status == "implied" and any(
             are_equivalent(c.given, condition) and c.event is not None and _is_same_question(c.event, event)
             for c in claims
@@ -222,10 +211,7 @@ class Argument:
             condition: an event, or "" for none; by default the query's condition for this person.
             engine: see `answer`.
         """
-        query = self.content.query
-        if condition is None:
-            condition = query.given.get(to, SURE) if query else SURE
-        return self.answer(to, event, condition, engine)
+        return self.answer(to, event, self.find_query_condition(to) if condition is None else condition, engine)
 
     def __getattr__(self, name: str) -> Any:
         # The methods in _METHODS are functions of other modules, one module per topic.

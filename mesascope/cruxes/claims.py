@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mesascope.cruxes.language import SURE, Event
+from mesascope.cruxes.language import SURE, Event, parse, require_known_atoms
 from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
 from mesascope.errors import pick_named, require
 
@@ -37,7 +37,6 @@ class Person:
     name: str
     attribution: str
     scope: tuple[str, ...]
-    line: int
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,6 @@ class Bridge:
     people: tuple[str, ...]
     rule: Event
     optional: bool
-    independent: tuple[tuple[str, ...], ...]
-    line: int
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,6 @@ class Question:
     about: Event
     via: Event
     text: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,6 @@ class Evidence:
         against: the same if the opposite is observed.
         hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of the Betas of the success rate if the event
             holds, and if it does not.
-        stated: the ratios as written.
         counts: whether the observation is a count, k of n.
     """
 
@@ -134,9 +129,7 @@ class Evidence:
     ratios: dict[str, tuple[float, float]]
     against: dict[str, tuple[float, float]]
     hypotheses: dict[str, tuple[tuple[float, float], tuple[float, float]]]
-    stated: dict[str, str]
     counts: bool
-    line: int
 
 
 @dataclass(frozen=True)
@@ -156,7 +149,6 @@ class Measure:
     undetermined: str
     measured: str
     claimed: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -172,7 +164,6 @@ class Cut:
     assume: dict[str, dict[str, str]]
     groups: tuple[tuple[str, ...], ...]
     why: str
-    line: int
 
 
 @dataclass(frozen=True)
@@ -195,8 +186,6 @@ class Filing:
     """A remark on where the cruxes lie; each of its `options` names the parts of a cut that the remark may cover."""
 
     id: str
-    text: str
-    claim: str
     cut: str
     options: dict[str, tuple[str, ...]]
 
@@ -208,7 +197,6 @@ class Query:
     target: Event
     compare: tuple[str, ...]
     given: dict[str, Event]
-    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -242,26 +230,29 @@ class Conventions:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Content:
-    """All entries of one crux file."""
+    """All entries of one crux file. The loader adds the entries table by table; afterwards they do not change."""
 
-    title: str
-    origin: str
     name: str
-    query: Query | None
-    atoms: dict[str, str]
-    definitions: dict[str, Event]
-    written: dict[str, str]
-    people: dict[str, Person]
-    groups: dict[str, str]
-    claims: dict[str, Claim]
-    refusals: tuple[Refusal, ...]
-    questions: dict[str, Question]
-    bridges: dict[str, Bridge]
-    cuts: dict[str, Cut]
-    bottom: dict[str, BottomLine]
-    filings: dict[str, Filing]
-    evidence: dict[str, Evidence]
-    measures: dict[str, Measure]
-    conventions: Conventions = field(default_factory=Conventions)
+    title: str = ""
+    origin: str = ""
+    query: Query | None = None
+    atoms: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, Event] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    questions: dict[str, Question] = field(default_factory=dict)
+    bridges: dict[str, Bridge] = field(default_factory=dict)
+    cuts: dict[str, Cut] = field(default_factory=dict)
+    bottom: dict[str, BottomLine] = field(default_factory=dict)
+    filings: dict[str, Filing] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    measures: dict[str, Measure] = field(default_factory=dict)
+
+    def resolve_event(self, event: str | Event) -> Event:
+        """Parse an event if it is a text, check that its atoms exist, and expand its definitions."""
+        event = parse(event) if isinstance(event, str) else event
+        return require_known_atoms(event, {*self.atoms, *self.definitions}).expand(self.definitions)

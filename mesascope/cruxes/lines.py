@@ -53,15 +53,15 @@ class Lines:
         text: the text, valid or not; lines end at a line feed, as in TOML.
 
     Attributes:
-        deepest: the line with the most deeply nested brackets.
-        dotted: the first line with a dotted name of more than `MAX_PATH_PARTS` parts; 0 if there is none.
+        deepest_line: the line with the most deeply nested brackets.
+        long_path_line: the first line with a dotted name of more than `MAX_PATH_PARTS` parts; 0 if there is none.
     """
 
     def __init__(self, text: str):
         self._text = text
         self._starts: dict[EntryPath, int] = {}
         self._owners: list[tuple[EntryPath, int]] = []  # per line: its entry, and the line where the entry starts
-        self.deepest, self.dotted, depth, most_brackets = 1, 0, 0, 0
+        self.deepest_line, self.long_path_line, depth, max_depth = 1, 0, 0, 0
         header: EntryPath = ()
         counts: dict[EntryPath, int] = {}
         open_quotes, owner = "", (header, 1)
@@ -82,26 +82,26 @@ class Lines:
                     self._starts.setdefault(owner[0][:n], number)
             self._owners.append(owner)
             open_quotes, emptied = _remove_texts(line, open_quotes)
-            if not self.dotted and _LONG_PATH_PATTERN.search(emptied):
-                self.dotted = number
+            if not self.long_path_line and _LONG_PATH_PATTERN.search(emptied):
+                self.long_path_line = number
             for bracket in re.findall(r"[\[\]{}]", "" if header_match else emptied):
                 depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
-                if depth > most_brackets:
-                    self.deepest, most_brackets = number, depth
+                if depth > max_depth:
+                    self.deepest_line, max_depth = number, depth
         self._open = bool(open_quotes or depth)
 
-    def start(self, *path: str) -> int:
+    def find_start(self, *path: str) -> int:
         """The line where an entry starts; if it is not found, the line where its table starts, or 1."""
         for n in range(len(path), 0, -1):
             if path[:n] in self._starts:
                 return self._starts[path[:n]]
         return 1
 
-    def name(self, line: int) -> str:
+    def name_line(self, line: int) -> str:
         """The name of the entry that a line belongs to."""
         return format_entry_name(*self._owners[min(line, len(self._owners)) - 1][0])
 
-    def end(self) -> int:
+    def find_end(self) -> int:
         """The line to report if the text ends too early: the start of the unclosed entry, or the last line."""
         return self._owners[-1][1] if self._open else self._text.rstrip().count("\n") + 1
 

@@ -1,11 +1,11 @@
 """Reads a crux file into frozen entries; every error names the entry and its line."""
 
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 from mesascope.cruxes import entries
 from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Person, Wording
+from mesascope.cruxes.entries import EntryReader
 from mesascope.cruxes.language import Event, parse, require_known_atoms
 from mesascope.cruxes.lines import ENTRIES, LISTED, TOP_FIELDS
 from mesascope.cruxes.readings import Reading, read_value
@@ -14,6 +14,7 @@ from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-crux/1"
 TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRIES, *LISTED)
+CLAIM_TEXTS = ("text", "verbal", "hedge", "phrase", "denied_by", "of", "population")
 CLAIM_FIELDS = {field.name for field in fields(Claim)} - {"id", "line", "wordings", "written"}
 CLAIM_FIELDS |= {"within", "mass", "readings", "given_text", "direction", "of_group"}
 
@@ -28,184 +29,146 @@ def read_content(source: Source, conventions: Conventions) -> Content:
     Returns the file's `Content`; the first mistake raises `MesascopeError`, which names the entry and line.
     """
     conventions.check()
-    return _Loader(source, conventions).read_content()
+    reader = EntryReader(source, conventions)
+    content, locate_errors = reader.content, source.locate_errors
+    _read_top_fields(reader)
+    content.atoms = _read_texts(reader, "atoms")
+    with locate_errors("atoms"):
+        require(bool(content.atoms), "There are no atoms.", 'Write [atoms] and P = "the meaning of P".')
+    _read_definitions(reader)
+    reader.read_each("people", _read_person)
+    with locate_errors("people"):
+        require(bool(content.people), "There are no people.", 'Write [people] and ann = { name = "Ann" }.')
+    _read_texts(reader, "groups")
+    content.claims = reader.read_each("claims", _read_claim)
+    for claim in content.claims.values():
+        with locate_errors("claims", claim.id):
+            for other in claim.about:
+                pick_named("claim", other, content.claims)
+    content.bridges = reader.read_each("bridges", entries.read_bridge)
+    for name in conventions.bridges:
+        pick_named("bridge", name, content.bridges)
+    labels = {label for claim in content.claims.values() for label in claim.wordings}
+    for label in conventions.wordings:
+        pick_named("wording", label, labels)
+    content.cuts = reader.read_each("cuts", entries.read_cut)
+    content.evidence = reader.read_each("evidence", entries.read_evidence)
+    if "query" in source.data:
+        with locate_errors("query"):
+            content.query = entries.read_query(reader, source.data["query"])
+    content.refusals = list(reader.read_each("refusals", entries.read_refusal).values())
+    reader.read_each("questions", entries.read_question)
+    content.bottom = reader.read_each("bottom", entries.read_bottom_line)
+    content.filings = reader.read_each("filings", entries.read_filing)
+    content.measures = reader.read_each("measures", entries.read_measure)
+    return content
 
 
-class _Loader:
-    def __init__(self, source: Source, conventions: Conventions):
-        self.source, self.conventions, self.names = source, conventions, entries.DefinedNames(source)
+def _read_top_fields(reader: EntryReader) -> None:
+    data, locate_errors = reader.source.data, reader.source.locate_errors
+    for key in data:
+        with locate_errors(key):
+            pick_named("table", str(key)[:80], TABLES)
+    with locate_errors("format"):
+        require("format" in data, "The field 'format' is missing.", f'Write format = "{FORMAT}" in the first line.')
+        problem = f"The format is {describe(data['format'])}."
+        require(data["format"] == FORMAT, problem, f'Write format = "{FORMAT}" in the first line.')
+    fields = Fields({key: value for key, value in data.items() if key in ("title", "source")}, TABLES)
+    with locate_errors("title"):
+        reader.content.title = fields.read_text("title", default="untitled")
+    with locate_errors("source"):
+        reader.content.origin = fields.read_text("source")
 
-    def read_content(self) -> Content:
-        source, at = self.source, self.source.at
-        for key in source.data:
-            with at(key):
-                pick_named("table", str(key)[:80], TABLES)
-        with at("format"):
-            require(
-                source.data.get("format") == FORMAT,
-                f"The format is {describe(source.data['format'])}."
-                if "format" in source.data
-                else "The field 'format' is missing.",
-                f'Write format = "{FORMAT}" in the first line.',
-            )
-        top = Fields({k: v for k, v in source.data.items() if k in ("title", "source")}, TABLES)
-        with at("title"):
-            title = top.text("title", default="untitled")
-        with at("source"):
-            origin = top.text("source")
-        self.names.atoms = self.read_texts("atoms")
-        with at("atoms"):
-            require(bool(self.names.atoms), "There are no atoms.", 'Write [atoms] and P = "the meaning of P".')
-        self.names.definitions, written = self.read_definitions()
-        self.read_people()
-        groups = self.read_texts("groups")
-        for key, value in source.table("claims").items():
-            with at("claims", key):
-                self.names.claims[key] = self.read_claim(key, value)
-        self.check_references()
-        names = self.names
-        bridges = names.read_each("bridges", partial(entries.read_bridge, names))
-        for name in self.conventions.bridges:
-            pick_named("bridge", name, bridges)
-        labels = {label for claim in self.names.claims.values() for label in claim.wordings}
-        for label in self.conventions.wordings:
-            pick_named("wording", label, labels)
-        cuts = names.read_each("cuts", partial(entries.read_cut, names))
-        evidence = names.read_each("evidence", partial(entries.read_evidence, names))
-        return Content(
-            title,
-            origin,
-            source.name,
-            entries.read_query(names),
-            names.atoms,
-            names.definitions,
-            written,
-            names.people,
-            groups,
-            names.claims,
-            entries.read_refusals(names),
-            entries.read_questions(names),
-            bridges,
-            cuts,
-            names.read_each("bottom", partial(entries.read_bottom, names, bridges)),
-            names.read_each("filings", partial(entries.read_filing, names, cuts)),
-            evidence,
-            names.read_each("measures", partial(entries.read_measure, names, evidence)),
-            self.conventions,
-        )
 
-    def read_texts(self, name: str) -> dict[str, str]:
-        table = self.source.table(name)
-        for key in table:
-            with self.source.at(name, key):
-                Fields(table, table).text(key, required=True)
-        return dict(table)
+def _read_texts(reader: EntryReader, name: str) -> dict[str, str]:
+    table = reader.source.read_entries(name)
+    for key in table:
+        with reader.source.locate_errors(name, key):
+            Fields(table, table).read_text(key, required=True)
+    return table
 
-    def read_definitions(self) -> tuple[dict[str, Event], dict[str, str]]:
-        table, done = self.source.table("defs"), {}
-        unexpanded: dict[str, Event] = {}
-        for key, value in table.items():
-            with self.source.at("defs", key):
-                require(key not in self.names.atoms, f"{key!r} is an atom already.", "Rename the definition.")
-                unexpanded[key] = require_known_atoms(parse(value), {*self.names.atoms, *table})
-        pending = dict(unexpanded)
-        while pending:
-            ready = [key for key, event in pending.items() if not event.atoms & pending.keys()]
-            if not ready:
-                key = min(pending)
-                with self.source.at("defs", key):
-                    raise MesascopeError(
-                        f"The definitions {', '.join(sorted(pending))} form a cycle.",
-                        "Define each of them by atoms, or by definitions outside the cycle.",
-                    )
-            for key in ready:
-                with self.source.at("defs", key):
-                    done[key] = pending.pop(key).expand(done)
-        return done, {key: str(event) for key, event in unexpanded.items()}
 
-    def read_people(self) -> None:
-        names: dict[str, str] = {}
-        for key, value in self.source.table("people").items():
-            with self.source.at("people", key):
-                require(key != "unknown", "'unknown' stands for an unidentified speaker.", "Choose another id.")
-                fields = Fields(value, ("name", "attribution", "scope"))
-                name = fields.text("name", required=True)
-                if name in names:
-                    raise MesascopeError(
-                        f"{name!r} is also the name of {names[name]!r}.", "Give each person a different name."
-                    )
-                names[name] = key
-                attribution = fields.choice("attribution", ("inferred", "endorsed"), "inferred")
-                line = self.source.line("people", key)
-                self.names.people[key] = Person(key, name, attribution, fields.texts("scope"), line)
-        with self.source.at("people"):
-            require(bool(self.names.people), "There are no people.", 'Write [people] and ann = { name = "Ann" }.')
-
-    def read_claim(self, key: str, table: object) -> Claim:
-        fields = Fields(table, CLAIM_FIELDS)
-        by = fields.texts("by", needed='Add by = "…", one of the people.')
-        for name in by:
-            if name != "unknown":
-                self.names.pick_person(name)
-        kind = fields.choice("kind", CLAIM_KINDS, "prob")
-        line = self.source.line("claims", key)
-        common: dict[str, Any] = {"id": key, "by": by, "kind": kind, "line": line}
-        common |= {"used": fields.flag("used", True), "about": fields.texts("about")}
-        texts = ("text", "verbal", "hedge", "phrase", "denied_by", "of", "population")
-        common |= {name: fields.text(name) for name in texts}
-        if kind in NUMERIC_KINDS:
-            require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
-            event, condition = (self.names.event(fields, "event"), self.names.event(fields, "given", required=False))
-            entries.require_possible(condition)
-            wordings = {}
-            for label, change in fields.nested("readings").items():
-                other = Fields(change, ("event", "given", "value"))
-                require(
-                    label.isprintable() and bool(label.strip()),
-                    "A reading has no usable label.",
-                    "Give it a printable label.",
+def _read_definitions(reader: EntryReader) -> None:
+    """Read the definitions, each of which may use atoms and other definitions, and expand them to atoms."""
+    content, locate_errors = reader.content, reader.source.locate_errors
+    table = reader.source.read_entries("defs")
+    unexpanded: dict[str, Event] = {}
+    for key, value in table.items():
+        with locate_errors("defs", key):
+            require(key not in content.atoms, f"{key!r} is an atom already.", "Rename the definition.")
+            unexpanded[key] = require_known_atoms(parse(value), {*content.atoms, *table})
+    content.written = {key: str(event) for key, event in unexpanded.items()}
+    while unexpanded:
+        ready = [key for key, event in unexpanded.items() if not event.atoms & unexpanded.keys()]
+        if not ready:
+            with locate_errors("defs", min(unexpanded)):
+                raise MesascopeError(
+                    f"The definitions {', '.join(sorted(unexpanded))} form a cycle.",
+                    "Define each of them by atoms, or by definitions outside the cycle.",
                 )
-                wordings[label] = Wording(
-                    self.names.event(other, "event") if "event" in other.table else event,
-                    self.names.event(other, "given") if "given" in other.table else condition,
-                    self.read_claim_value(other if "value" in other.table else fields, "value"),
-                )
-                entries.require_possible(wordings[label].condition)
-            reflective = self.read_claim_value(fields, "reflective") if "reflective" in fields.table else None
-            return Claim(
-                event=event,
-                given=condition,
-                value=self.read_claim_value(fields, "value"),
-                reflective=reflective,
-                wordings=wordings,
-                written=fields.text("event"),
-                **common,
-            )
-        if kind == "fraction":
-            require(bool(common["of"]), "The field 'of' is missing.", 'Describe the share: of = "researchers who …".')
-            return Claim(value=self.read_claim_value(fields, "value"), **common)
-        for absent in ("value", "given", "reflective", "readings"):
-            require(absent not in fields.table, f"A claim of kind {kind!r} has no field {absent!r}.", "Remove it.")
-        names, definitions = {*self.names.atoms, *self.names.definitions}, self.names.definitions
-        events = tuple(require_known_atoms(parse(e), names).expand(definitions) for e in fields.texts("events"))
-        event = self.names.event(fields, "event") if "event" in fields.table else None
-        require(
-            kind != "ambiguity" or len(events) > 1,
-            "An ambiguity needs at least two events.",
-            'Write events = ["A", "B"].',
+        for key in ready:
+            with locate_errors("defs", key):
+                content.definitions[key] = unexpanded.pop(key).expand(content.definitions)
+
+
+def _read_person(reader: EntryReader, key: str, table: object) -> None:
+    require(key != "unknown", "'unknown' stands for an unidentified speaker.", "Choose another id.")
+    fields, people = Fields(table, ("name", "attribution", "scope")), reader.content.people
+    name = fields.read_text("name", required=True)
+    for other in people.values():
+        require(name != other.name, f"{name!r} is also the name of {other.id!r}.", "Give each person a different name.")
+    attribution = fields.read_choice("attribution", ("inferred", "endorsed"), "inferred")
+    people[key] = Person(key, name, attribution, fields.read_texts("scope"))
+
+
+def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
+    fields = Fields(table, CLAIM_FIELDS)
+    by = fields.read_texts("by", remedy='Add by = "…", one of the people.')
+    for name in by:
+        if name != "unknown":
+            reader.pick_person(name)
+    kind = fields.read_choice("kind", CLAIM_KINDS, "prob")
+    common: dict[str, Any] = {"id": key, "by": by, "kind": kind, "line": reader.source.find_line("claims", key)}
+    common |= {"used": fields.read_flag("used", True), "about": fields.read_texts("about")}
+    common |= {name: fields.read_text(name) for name in CLAIM_TEXTS}
+    if kind in NUMERIC_KINDS:
+        require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
+        return Claim(**common, **_read_numeric_fields(reader, fields))
+    if kind == "fraction":
+        require(bool(common["of"]), "The field 'of' is missing.", 'Describe the share: of = "researchers who …".')
+        return Claim(value=_read_claim_value(reader, fields, "value"), **common)
+    for absent in ("value", "given", "reflective", "readings"):
+        require(absent not in fields.table, f"A claim of kind {kind!r} has no field {absent!r}.", "Remove it.")
+    events = tuple(reader.content.resolve_event(text) for text in fields.read_texts("events"))
+    event = reader.read_event(fields, "event") if "event" in fields.table else None
+    is_complete = kind != "ambiguity" or len(events) > 1
+    require(is_complete, "An ambiguity needs at least two events.", 'Write events = ["A", "B"].')
+    return Claim(event=event, events=events, **common)
+
+
+def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
+    """Read the event, the condition and the value of a claim, and its alternative wordings."""
+    event, condition = reader.read_event(fields, "event"), reader.read_condition(fields, "given")
+    wordings = {}
+    for label, table in fields.read_table("readings").items():
+        changes = Fields(table, ("event", "given", "value"))
+        is_usable = label.isprintable() and bool(label.strip())
+        require(is_usable, "A reading has no usable label.", "Give it a printable label.")
+        wordings[label] = Wording(
+            reader.read_event(changes, "event") if "event" in changes.table else event,
+            reader.read_condition(changes, "given") if "given" in changes.table else condition,
+            _read_claim_value(reader, changes if "value" in changes.table else fields, "value"),
         )
-        return Claim(event=event, events=events, **common)
+    reflective = _read_claim_value(reader, fields, "reflective") if "reflective" in fields.table else None
+    value, written = _read_claim_value(reader, fields, "value"), fields.read_text("event")
+    values = {"value": value, "reflective": reflective, "wordings": wordings}
+    return {"event": event, "given": condition, "written": written, **values}
 
-    def read_claim_value(self, fields: Fields, key: str) -> Reading:
-        stated = fields.require_field(key, f'Add {key} = "~85%".')
-        problem = f"The field {key!r} is {describe(stated)}, not quoted text."
-        require(isinstance(stated, str), problem, f'Quote the original words: {key} = "~85%".')
-        mass = fields.number("mass", 0.9) if "mass" in fields.table else None
-        within, conventions = fields.text("within", default="vacuous"), self.conventions
-        return read_value(stated, conventions.words, conventions.plus_minus, mass, within)
 
-    def check_references(self) -> None:
-        for claim in self.names.claims.values():
-            with self.source.at("claims", claim.id):
-                for other in claim.about:
-                    pick_named("claim", other, self.names.claims)
+def _read_claim_value(reader: EntryReader, fields: Fields, key: str) -> Reading:
+    stated = fields.read_field(key, f'Add {key} = "~85%".')
+    problem = f"The field {key!r} is {describe(stated)}, not quoted text."
+    require(isinstance(stated, str), problem, f'Quote the original words: {key} = "~85%".')
+    mass = fields.read_number("mass", 0.9) if "mass" in fields.table else None
+    within, conventions = fields.read_text("within", default="vacuous"), reader.conventions
+    return read_value(stated, conventions.words, conventions.plus_minus, mass, within)

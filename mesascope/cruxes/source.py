@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import reprlib
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.language import NAME_PATTERN, SURE, Event, parse, require_known_atoms
-from mesascope.cruxes.lines import MAX_PATH_PARTS, Lines, format_entry_name
+from mesascope.cruxes.language import NAME_PATTERN
+from mesascope.cruxes.lines import LISTED, MAX_PATH_PARTS, Lines, format_entry_name
 from mesascope.errors import MesascopeError, pick_named, require, unknown
 
 MAX_BYTES = 1_000_000
@@ -52,8 +52,10 @@ class Source:
 
     def __init__(self, text: str, name: str):
         self.name, self._lines = name, Lines(text)
-        if self._lines.dotted:
-            raise self._make_error(self._lines.dotted, f"a name of more than {MAX_PATH_PARTS} parts", "Shorten it.")
+        if self._lines.long_path_line:
+            raise self._make_error(
+                self._lines.long_path_line, f"a name of more than {MAX_PATH_PARTS} parts", "Shorten it."
+            )
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -62,30 +64,26 @@ class Source:
             problem = str(error)[: place.start() if place else None][:200]
             problem += f" (column {column})" if column else " at the end of the file"
             raise self._make_error(
-                int(line) if line else self._lines.end(),
+                int(line) if line else self._lines.find_end(),
                 f"not TOML: {problem}",
                 'Write one entry per line, with quoted values: value = "~85%".',
             ) from None
         except (RecursionError, MemoryError):
-            raise self._make_error(self._lines.deepest, "nested too deeply", "Nest less deeply.") from None
+            raise self._make_error(self._lines.deepest_line, "nested too deeply", "Nest less deeply.") from None
         except (ValueError, OverflowError):
             raise self._make_error(
                 self._lines.find_long_number(), "a number that is too long", "Write shorter numbers."
             ) from None
 
     def _make_error(self, line: int, problem: str, remedy: str) -> MesascopeError:
-        return MesascopeError(f"{self.name}: line {line}: {self._lines.name(line)}: {problem}.", remedy)
+        return MesascopeError(f"{self.name}: line {line}: {self._lines.name_line(line)}: {problem}.", remedy)
 
-    def line(self, *path: str) -> int:
+    def find_line(self, *path: str) -> int:
         """The line where an entry starts; if it is not found, the line where its table starts, or 1."""
-        return self._lines.start(*path)
-
-    def place(self, *path: str) -> str:
-        """An entry's file, line and name, for messages."""
-        return f"{self.name}: line {self.line(*path)}: {format_entry_name(*path)}"
+        return self._lines.find_start(*path)
 
     @contextmanager
-    def at(self, *path: str) -> Iterator[None]:
+    def locate_errors(self, *path: str) -> Iterator[None]:
         """A context in which every error message starts with the file, the line and the entry."""
         try:
             yield
@@ -93,34 +91,28 @@ class Source:
             if error.problem.startswith(f"{self.name}:"):
                 raise
             problem, remedy = (x if len(x) <= 400 else f"{x[:400]}…" for x in (error.problem, error.remedy))
-            raise MesascopeError(f"{self.place(*path)}: {problem}", remedy) from None
+            place = f"{self.name}: line {self.find_line(*path)}: {format_entry_name(*path)}"
+            raise MesascopeError(f"{place}: {problem}", remedy) from None
 
-    def table(self, name: str) -> dict[str, Any]:
-        """A top-level table whose keys are names; empty if it is missing. Anything but a table is an error."""
-        value = self.data.get(name, {})
-        with self.at(name):
-            require(isinstance(value, dict), f"This is {describe(value)}, not a table.", f"Write [{name}].")
-            _require_few(value, f"There are {len(value)} entries.")
-        for key in value:
-            with self.at(name, key):
+    def read_entries(self, name: str) -> dict[str, Any]:
+        """The entries of a top-level table by name, or those of a list of tables by number; empty if it is missing."""
+        is_list = name in LISTED
+        entries = self.data.get(name, [] if is_list else {})
+        with self.locate_errors(name):
+            if is_list:
+                is_valid = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+                require(is_valid, f"This is {describe(entries)}, not a list of tables.", f"Write [[{name}]].")
+                entries = {str(number): entry for number, entry in enumerate(entries)}
+            require(isinstance(entries, dict), f"This is {describe(entries)}, not a table.", f"Write [{name}].")
+            _require_few(entries, f"There are {len(entries)} entries.")
+        for key in [] if is_list else entries:
+            with self.locate_errors(name, key):
                 require(
                     bool(NAME_PATTERN.fullmatch(key)),
                     f"The name {key[:80]!r} is not allowed.",
-                    "DefinedNames are letters, digits and _, start with a letter, and have at most 64 characters.",
+                    "Names are letters, digits and _, start with a letter, and have at most 64 characters.",
                 )
-        return value
-
-    def entries(self, name: str) -> list[dict[str, Any]]:
-        """A top-level array of tables; empty if the file does not have it."""
-        value = self.data.get(name, [])
-        with self.at(name):
-            require(
-                isinstance(value, list) and all(isinstance(x, dict) for x in value),
-                f"This is {describe(value)}, not a list of tables.",
-                f"Write [[{name}]].",
-            )
-            _require_few(value, f"There are {len(value)} entries.")
-        return value
+        return entries
 
 
 def _require_few(value: Sized, problem: str) -> None:
@@ -157,57 +149,59 @@ class Fields:
         problem = f"The field {key!r} is {describe(self.table.get(key))}, not {expected}."
         require(is_valid, problem, f"Write {key} = {example}.")
 
-    def require_field(self, key: str, remedy: str) -> Any:
+    def read_field(self, key: str, remedy: str) -> Any:
         """The value of a required field."""
         require(key in self.table, f"The field {key!r} is missing.", remedy)
         return self.table[key]
 
-    def text(self, key: str, required: bool = False, default: str = "") -> str:
+    def read_text(self, key: str, required: bool = False, default: str = "") -> str:
         """A text field; `default` if it is missing. Control characters are an error."""
         if key not in self.table and not required:
             return default
-        value = self.require_field(key, f'Add {key} = "…".')
+        value = self.read_field(key, f'Add {key} = "…".')
         self._require_kind(isinstance(value, str), key, "text", '"…"')
         require(value.isprintable(), f"The field {key!r} has control characters.", "Remove them.")
         require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000 are possible.")
         require(not required or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
         return value
 
-    def texts(self, key: str, needed: str = "") -> tuple[str, ...]:
-        """A list of texts, or a single text; if it is missing, empty, or an error whose remedy is `needed`."""
+    def read_texts(self, key: str, remedy: str = "") -> tuple[str, ...]:
+        """A list of texts, or a single text, as a tuple; with a `remedy`, a missing field is an error."""
         value = self.table.get(key, [])
         value = [value] if isinstance(value, str) else value
         is_valid = isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value)
         self._require_kind(is_valid, key, "a list of texts", '["…"]')
         _require_few(value, f"The field {key!r} has {len(value)} texts.")
-        require(bool(value) or not needed, f"The field {key!r} is missing.", needed)
+        require(bool(value) or not remedy, f"The field {key!r} is missing.", remedy)
         return tuple(value)
 
-    def flag(self, key: str, default: bool = False) -> bool:
+    def read_flag(self, key: str, default: bool = False) -> bool:
         """A yes/no field; `default` if it is missing."""
         value = self.table.get(key, default)
         self._require_kind(isinstance(value, bool), key, "yes or no", f"true or {key} = false")
         return value
 
-    def number(self, key: str, default: float) -> float:
+    def read_number(self, key: str, default: float) -> float:
         """A finite number, below 1e12 in size; `default` if it is missing."""
         value = self.table.get(key, default)
         is_valid = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
         self._require_kind(is_valid, key, "a usable number", "0.5")
         return float(value)
 
-    def choice(self, key: str, options: Collection[str], default: str) -> str:
+    def read_choice(self, key: str, options: Collection[str], default: str) -> str:
         """A text field whose value must be one of the options; `default` if it is missing."""
-        return pick_named(key, self.text(key, default=default), options)
+        return pick_named(key, self.read_text(key, default=default), options)
 
-    def nested(self, key: str) -> dict[str, Any]:
+    def read_table(self, key: str) -> dict[str, Any]:
         """A table inside the table; empty if it is missing."""
         value = self.table.get(key, {})
         self._require_kind(isinstance(value, dict), key, "a table", "{ name = … }")
         _require_few(value, f"The field {key!r} has {len(value)} entries.")
         return value
 
-    def groups(self, key: str, kind: str, valid_names: Collection[str], example: str) -> tuple[tuple[str, ...], ...]:
+    def read_groups(
+        self, key: str, kind: str, valid_names: Collection[str], example: str
+    ) -> tuple[tuple[str, ...], ...]:
         """A list of lists of valid names; empty if it is missing."""
         value = self.table.get(key, [])
         is_valid = isinstance(value, list) and all(isinstance(group, list) for group in value)
@@ -215,15 +209,7 @@ class Fields:
         self._require_kind(is_valid, key, "a list of lists of names", example)
         return tuple(tuple(pick_named(kind, name, valid_names) for name in group) for group in value)
 
-    def inner(self, key: str) -> Fields:
+    def read_fields(self, key: str) -> Fields:
         """A table inside the table, whose fields may have any name."""
-        return Fields(self.nested(key), self.nested(key))
-
-    def event(self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], required: bool = True) -> Event:
-        """Parse an event and expand its definitions; an optional event that is missing is the sure event."""
-        if key not in self.table and not required:
-            return SURE
-        text = self.require_field(key, f'Add {key} = "T & C".')
-        problem = f"The field {key!r} is {describe(text)}, not text."
-        require(isinstance(text, str), problem, f'Quote it: {key} = "T & C".')
-        return require_known_atoms(parse(text), {*atoms, *definitions}).expand(definitions)
+        table = self.read_table(key)
+        return Fields(table, table)
