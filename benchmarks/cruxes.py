@@ -110,9 +110,8 @@ def time_bounds() -> float:
 def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
     """Seconds for as many second-order draws of the 10-claim chain (19 Betas, exact each); and the mean."""
     from mesascope.cruxes.bounds import Constraint
-    from mesascope.cruxes.credal import CredalNet
+    from mesascope.cruxes.credal import CredalNet, draw_answers
     from mesascope.cruxes.language import SURE, negate, parse
-    from mesascope.cruxes.sampling import draw_answers
 
     names = "ABCDEFGHIJ"
     claims = [Constraint("A", parse("A"), SURE, 0.0, 1.0)]
@@ -127,7 +126,7 @@ def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
     def job() -> None:
         found = draw_answers(network, betas, parse("J"), draws=draws)
         assert found is not None
-        means.append(found.mean()[0])
+        means.append(found.compute_mean()[0])
 
     return best_time(job, 3), means[-1]
 

@@ -9,10 +9,9 @@ import numpy as np
 
 from mesascope.cruxes.bounds import HasInterval, Polytope
 from mesascope.cruxes.claims import Refusal
-from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet, find_extremes
+from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet, draw_answers, find_extremes
 from mesascope.cruxes.language import SURE, Event, conjoin
 from mesascope.cruxes.readings import Reading
-from mesascope.cruxes.sampling import draw_answers
 from mesascope.errors import pick_named
 
 ENGINES = ("lp", "net", "credal", "sample")
@@ -129,8 +128,8 @@ def answer_question(
     if sample.vertices:
         ends = "; ".join(sample.vertices)
         notes.append(f"without a distribution, so at the ends of their intervals in every draw: {ends}")
-    low, high = sample.quantiles()
-    return _set_status(replace(answer, low=low, high=high, mean=sample.mean(), quantiles=(low, high)), notes)
+    low, high = sample.compute_quantiles()
+    return _set_status(replace(answer, low=low, high=high, mean=sample.compute_mean(), quantiles=(low, high)), notes)
 
 
 def _set_status(answer: Answer, notes: Sequence[str]) -> Answer:

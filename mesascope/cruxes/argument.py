@@ -64,6 +64,10 @@ class Argument:
         """The people whom the file's query compares; empty if the file has no query."""
         return self.content.query.compare if self.content.query else ()
 
+    def choose_people(self, names: Sequence[str] | None) -> list[str]:
+        """The named people; by default those whom the query compares, or everybody if it compares nobody."""
+        return [self.pick_person(name) for name in names or self.compared_people or self.content.people]
+
     def pick_pair(self, one: str | None, other: str | None) -> tuple[str, str]:
         """Return two people's names; if either is None, the first two people whom the file's query compares."""
         if one is None or other is None:

@@ -12,28 +12,18 @@ from mesascope.cruxes.language import SURE, are_equivalent, negate
 from mesascope.cruxes.readings import fits_scales, has_word
 from mesascope.errors import MesascopeError
 
-ERRORS = ("incoherent",)
-ISSUE_KINDS = {
-    "incoherent": "statements that contradict each other",
-    "scope": "claims under different scopes are compared",
-    "presupposition": "one person presupposes what the other doubts",
-    "ambiguous": "several readings",
-    "refused": "a question that is declined",
-    "unstated": "no claim bounds the target",
-    "impossible_given": "a condition that cannot happen, so the claim does not apply",
-    "word": "a number and its word disagree, or a scale lacks a word",
-    "fraction": "shares, not chances",
-    "question": "asked and not answered",
-    "vocabulary": "an objection to a word",
-}
-
 
 @dataclass(frozen=True)
 class Issue:
     """A contradiction or a warning that a reader should know before believing a number.
 
     Args:
-        kind: one of `ISSUE_KINDS`; 'incoherent' is an error, every other kind is a warning.
+        kind: 'incoherent' (statements contradict each other) is an error. The other kinds are warnings: 'scope'
+            (claims under different scopes are compared), 'presupposition' (one person presupposes what the other
+            doubts), 'ambiguous' (several readings), 'refused' (a question that is declined), 'unstated' (no claim
+            bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not apply),
+            'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (shares, not chances),
+            'question' (asked and not answered) and 'vocabulary' (an objection to a word).
         people, claims, bridges: the people, their claims and the modeller's bridges that are involved.
         says: the problem in one sentence.
         fix: what would settle the problem.
@@ -49,7 +39,7 @@ class Issue:
     @property
     def error(self) -> bool:
         """Whether the issue makes the check fail."""
-        return self.kind in ERRORS
+        return self.kind == "incoherent"
 
 
 @dataclass(frozen=True)
@@ -111,20 +101,10 @@ def _describe_clash(polytope: Polytope, core: tuple[str, ...], rules: set[str], 
 
 
 def check_argument(argument: Argument) -> list[Issue]:
-    """List what a reader should know before believing a number of this argument.
-
-    Args:
-        argument: the argument to check.
-
-    Returns issues, errors first; only incoherence is an error.
-    """
+    """List what a reader should know before believing a number of this argument: errors first, then warnings."""
     issues = [issue for person in argument.content.people for issue in _check_person(argument, person)]
-    issues += [
-        *_check_comparison(argument),
-        *_check_fractions(argument),
-        *_check_words(argument),
-        *_check_conversation(argument),
-    ]
+    for check in (_check_comparison, _check_fractions, _check_words, _check_conversation):
+        issues += check(argument)
     return sorted(issues, key=lambda issue: not issue.error)
 
 
@@ -173,7 +153,7 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
             message = f"{one} speaks under {_join_names(first)}, {other} under {_join_names(second)}."
             fix = "Ask each under the other's scope; part of the gap may be due to scope."
             yield Issue("scope", (one, other), (), message, fix)
-    conditions = {p: query.given.get(p, SURE) for p in query.compare}
+    conditions = {person: argument.find_query_condition(person) for person in query.compare}
     if len({str(c) for c in conditions.values()}) > 1:
         questions = ", ".join(f"{p} unconditionally" if c == SURE else f"{p} given {c}" for p, c in conditions.items())
         message = f"The target {query.target} is compared under different conditions: {questions}."
@@ -181,21 +161,13 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
         yield Issue("presupposition", tuple(conditions), (), message, fix)
     claims = [(person, claim) for person in query.compare for claim in argument.list_claims(person)]
     for (one, claim), (other, rival) in permutations(claims, 2):
-        if (
-            one == other
-            or claim.given == SURE
-            or not _share_atoms(claim, rival)
-            or are_equivalent(claim.given, rival.given)
-        ):
-            continue
-        rival_condition = "unconditional" if rival.given == SURE else f"given {rival.given}"
-        message = f"{claim.id} is given {claim.given}; {rival.id} is {rival_condition}."
-        fix = "They answer different questions: translate one before comparing."
-        yield Issue("presupposition", (one, other), (claim.id, rival.id), message, fix)
-
-
-def _share_atoms(one: Claim, other: Claim) -> bool:
-    return bool(one.event and other.event and one.event.atoms & other.event.atoms)
+        assert claim.event is not None and rival.event is not None
+        is_related = one != other and claim.event.atoms & rival.event.atoms
+        if is_related and claim.given != SURE and not are_equivalent(claim.given, rival.given):
+            rival_condition = "unconditional" if rival.given == SURE else f"given {rival.given}"
+            message = f"{claim.id} is given {claim.given}; {rival.id} is {rival_condition}."
+            fix = "They answer different questions: translate one before comparing."
+            yield Issue("presupposition", (one, other), (claim.id, rival.id), message, fix)
 
 
 def _check_fractions(argument: Argument) -> Iterator[Issue]:

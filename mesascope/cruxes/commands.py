@@ -1,5 +1,7 @@
 """The commands of `mesascope crux`; each command calls methods of the argument."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,27 +16,19 @@ from mesascope.cruxes.options import (
     CruxEngineOption,
     EngineOption,
     FindingsOption,
+    JsonOption,
     PersonOption,
     TargetOption,
-    choose_people,
-    make_command,
+    add_command,
+    app,
     parse_base,
     parse_pair,
 )
-from mesascope.cruxes.outputs import export, import_file, report
-from mesascope.errors import MesascopeError
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="A quantitative model of the cruxes of a dispute. Without FILE, the shipped thread is read.",
-)
+from mesascope.cruxes.source import read_text
+from mesascope.errors import MesascopeError, pick_named
 
 
-@app.command()
-@make_command
+@add_command
 def check(argument: Argument) -> CommandOutput:
     """List contradictions, and warnings to read before believing a number; only a contradiction exits 1.
 
@@ -44,8 +38,7 @@ def check(argument: Argument) -> CommandOutput:
     return CommandOutput(issues, texts.describe_issues(issues), failed=any(issue.error for issue in issues))
 
 
-@app.command()
-@make_command
+@add_command
 def answer(
     argument: Argument,
     person: PersonOption = None,
@@ -59,13 +52,12 @@ def answer(
 
     Example: mesascope crux answer --person lister --engine net
     """
-    answers = [argument.answer(p, target, condition, engine, draws, seed=seed) for p in choose_people(argument, person)]
+    answers = [argument.answer(p, target, condition, engine, draws, seed=seed) for p in argument.choose_people(person)]
     lines = [line for a in answers for line in texts.describe_answer(a)]
     return CommandOutput(answers, lines, failed=any(a.status == "incoherent" for a in answers))
 
 
-@app.command()
-@make_command
+@add_command
 def translate(
     argument: Argument,
     event: Annotated[str | None, typer.Option("--event", help="An event or definition from any vocabulary.")] = None,
@@ -80,14 +72,13 @@ def translate(
     events = [event] if event else list(argument.content.definitions)
     if not events:
         raise MesascopeError(f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
-    answers = [argument.translate(e, p, condition, engine) for e in events for p in choose_people(argument, to)]
+    answers = [argument.translate(e, p, condition, engine) for e in events for p in argument.choose_people(to)]
     written = argument.content.written
     lines = [f"{name} is defined as {written[name]}" for name in events if name in written]
     return CommandOutput(answers, lines + [line for a in answers for line in texts.describe_answer(a)])
 
 
-@app.command()
-@make_command
+@add_command
 def gap(
     argument: Argument,
     between: BetweenOption = None,
@@ -107,8 +98,7 @@ def gap(
     return CommandOutput(report, texts.describe_gap(report))
 
 
-@app.command()
-@make_command
+@add_command
 def voi(
     argument: Argument,
     person: PersonOption = None,
@@ -131,7 +121,7 @@ def voi(
     """
     results: dict[str, Any] = {}
     lines: list[str] = []
-    for name in choose_people(argument, person):
+    for name in argument.choose_people(person):
         lines.append(f"{name}:")
         if not claims:
             results[name] = argument.voi(name, crux, target, condition, base=parse_base(base), form=form, engine=engine)
@@ -145,20 +135,12 @@ def voi(
             lines.append(f"  no answer: {error}")
             continue
         results[name] = {"claims": weights, "evpi": evpi, "assumptions": notes}
-        rows = [["claim", "first order", "total", "EVPPI"]]
-        rows += [
-            [w.claim, texts.format_number(w.first), texts.format_number(w.total), texts.format_number(w.partial)]
-            for w in weights
-        ]
-        lines += texts.align_columns(rows) + (
-            [f"  EVPI at cost {texts.format_number(cost)}: {texts.format_number(evpi)}"] if cost is not None else []
-        )
+        lines += texts.describe_claim_weights(weights, cost, evpi)
         lines += [f"  assumes: {note}" for note in notes]
     return CommandOutput(results, lines)
 
 
-@app.command()
-@make_command
+@add_command
 def vod(
     argument: Argument,
     between: BetweenOption = None,
@@ -173,20 +155,15 @@ def vod(
 
     Example: mesascope crux vod --form naive
     """
-    values = argument.vod(
-        *parse_pair(between), crux, target, base=parse_base(base), weights=weights, form=form, engine=engine
-    )
+    options = {"base": parse_base(base), "weights": weights, "form": form, "engine": engine}
+    values = argument.vod(*parse_pair(between), crux, target, **options)
+    if not values:
+        return CommandOutput(values, ["no crux that both people's claims mention"])
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
-    lines = (
-        texts.describe_values(values, unit, "value of discrimination")
-        if values
-        else ["no crux that both people's claims mention"]
-    )
-    return CommandOutput(values, lines)
+    return CommandOutput(values, texts.describe_values(values, unit, "value of discrimination"))
 
 
-@app.command()
-@make_command
+@add_command
 def update(
     argument: Argument,
     item: Annotated[
@@ -211,19 +188,17 @@ def update(
     content = argument.content
     items = [item] if item else [e.id for e in content.evidence.values() if not e.counts] + list(content.questions)
     if not items:
-        raise MesascopeError(
-            f"{argument.name} has neither a single observation nor a question.", "Name an item: --evidence NAME."
-        )
+        problem = f"{argument.name} has neither a single observation nor a question."
+        raise MesascopeError(problem, "Name an item: --evidence NAME.")
     results = {name: argument.update(name, k, n, not against, to=to) for name in items}
     lines = []
     for name, updates in results.items():
-        text = content.evidence[name].text if name in content.evidence else content.questions[name].text
-        lines += [f"{name}: {text}", *(f"  {line}" for line in texts.describe_updates(updates))]
+        entry = content.evidence.get(name) or content.questions[name]
+        lines += [f"{name}: {entry.text}", *(f"  {line}" for line in texts.describe_updates(updates))]
     return CommandOutput(results, lines)
 
 
-@app.command()
-@make_command
+@add_command
 def pool(
     argument: Argument,
     person: PersonOption = None,
@@ -245,13 +220,84 @@ def pool(
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
-    people = choose_people(argument, person)
-    result = argument.pool(
-        people, target, condition, method, weights=numbers, factor=factor, base=base_rate, engine=engine
-    )
+    options = {"weights": numbers, "factor": factor, "base": base_rate, "engine": engine}
+    result = argument.pool(person or (), target, condition, method, **options)
     return CommandOutput(result, texts.describe_pool(result))
 
 
-app.command()(report)
-app.command()(export)
-app.command("import")(import_file)
+def _write_file(path: Path, text: str) -> None:
+    """Write a text file; raise `MesascopeError` if that fails."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        problem = f"{str(path)!r} cannot be written: {error.strerror}."
+        raise MesascopeError(problem, "Name a file in a folder that exists.") from None
+
+
+@add_command
+def report(
+    argument: Argument,
+    out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
+    findings: FindingsOption = None,
+) -> CommandOutput:
+    """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
+
+    Example: mesascope crux report --out crux.html
+    """
+    if not out.parent.is_dir():  # checked first, because drawing the page takes seconds
+        problem = f"{str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
+        raise MesascopeError(problem, "Name a file in a folder that exists.")
+    _write_file(out, argument.html(findings))
+    return CommandOutput({"out": str(out)}, [f"wrote {out}"])
+
+
+@add_command
+def export(
+    argument: Argument,
+    form: Annotated[str, typer.Option("--format", help="bif (one person's network) or csv (triads).")] = "csv",
+    person: Annotated[str | None, typer.Option(help="For bif: the person.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
+) -> CommandOutput:
+    """Write a person's network as BIF, or everyone's triads as CSV with the columns of the FRI.
+
+    Example: mesascope crux export --format bif --person lister
+    """
+    if pick_named("format", form, ("bif", "csv")) == "bif" and person is None:
+        raise MesascopeError("A BIF file contains one person's network.", "Name the person: --person lister.")
+    text = argument.to_bif(argument.pick_person(person)) if form == "bif" and person else argument.to_fri_csv()
+    if out is not None:
+        _write_file(out, text)
+    lines = [f"wrote {out}" if out else text.rstrip("\n")]
+    return CommandOutput({"format": form, "text": text}, lines, says_conventions=False)
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
+    base: BaseOption = "10",
+    as_json: JsonOption = False,
+) -> None:
+    """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
+
+    Example: mesascope crux import triads.csv
+    """
+    from mesascope.cruxes.interchange import read_bif, read_triads, value_triads
+
+    text = read_text(file)
+    if file.suffix.lower() == ".csv":
+        result: Any = value_triads(read_triads(text), parse_base(base))
+        rows = [["crux", "people", "value of", "", f"log base {base}"]]
+        for v in result:
+            rows.append([v["crux"], " / ".join(v["people"]), v["kind"], v["note"], texts.format_number(v["value"])])
+    elif file.suffix.lower() == ".bif":
+        net = read_bif(text)
+        marginals = net.compute_marginals()
+        result = {name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in marginals.items()}
+        rows = [
+            [name, ", ".join(f"{state} {texts.format_number(p)}" for state, p in states.items())]
+            for name, states in result.items()
+        ]
+    else:
+        raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
+    record = {"command": "import", "file": file.name, "result": texts.to_plain(result)}
+    typer.echo(json.dumps(record, allow_nan=False) if as_json else "\n".join(texts.align_columns(rows, "")))

@@ -1,4 +1,4 @@
-"""Credal networks: one person's claims as a network whose entries are intervals, and the range of each answer."""
+"""Credal networks: one person's claims as a network whose entries are intervals, with the range or draws of answers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mesascope.errors import MesascopeError
 MAX_PARENTS = 14
 MAX_FREE_ENTRIES = 20
 _CHUNK_SIZE = 2**14
+_DRAWS_PER_CHUNK = 2**15  # part of the random stream: another size gives other draws
 _USE_LP_REMEDY = "Ask with --engine lp, which needs no network."
 INDEPENDENCE_NOTE = "each atom is independent of its non-descendants given the atoms in its claims' conditions"
 
@@ -201,9 +202,8 @@ def _divide_conjunction(value: np.ndarray, divisor: np.ndarray, name: str) -> np
 
 def _require_few_parents(name: str, parents: tuple[str, ...]) -> None:
     if len(parents) > MAX_PARENTS:
-        raise MesascopeError(
-            f"{name!r} depends on {len(parents)} atoms; a table allows at most {MAX_PARENTS}.", _USE_LP_REMEDY
-        )
+        problem = f"{name!r} depends on {len(parents)} atoms; a table allows at most {MAX_PARENTS}."
+        raise MesascopeError(problem, _USE_LP_REMEDY)
 
 
 @dataclass(frozen=True)
@@ -270,3 +270,72 @@ def find_extremes(
         values = network.evaluate(theta, event, condition)
         low, high = np.fmin.reduce(values, initial=low), np.fmax.reduce(values, initial=high)
     return Extremes(None, None, True, names) if low > high else Extremes(float(low), float(high), True, names)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Second-order answers: one exact probability per draw.
+
+    Args:
+        low, high: the least and greatest answer over the vertices in each draw, [draws]. They are equal if every entry
+            has a distribution.
+        vertices: ids of the entries without a distribution, which take both ends of their intervals in each draw.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    vertices: tuple[str, ...]
+
+    def compute_mean(self) -> tuple[float, float]:
+        """The mean probability, as an interval if some entries have no distribution."""
+        return float(self.low.mean()), float(self.high.mean())
+
+    def compute_quantiles(self) -> tuple[float, float]:
+        """The 5 % quantile of the lower ends, and the 95 % quantile of the upper ends."""
+        return float(np.quantile(self.low, 0.05)), float(np.quantile(self.high, 0.95))
+
+
+def draw_answers(
+    network: CredalNet,
+    betas: Sequence[tuple[float, float] | None],
+    event: Event,
+    condition: Event = SURE,
+    draws: int = 100_000,
+    *,
+    seed: int = 0,
+) -> Draws | None:
+    """Draw entries independently, and compute the exact answer for each draw.
+
+    Args:
+        network: the network.
+        betas: the Beta parameters (a, b) of each entry, or None if the entry has no distribution.
+        event, condition: the question.
+        draws, seed: the number of draws and the random seed.
+
+    Returns `Draws`, or None if the condition cannot happen. Without a condition the mean equals the value at the
+    mean entries, because the query is multilinear; with a condition it does not.
+    """
+    spans = network.list_intervals()
+    moves = network.find_relevant_entries(event, condition)
+    sets = [int(i) for i in np.flatnonzero(moves) if betas[int(i)] is None and spans[i, 1] > spans[i, 0]]
+    if len(sets) > 10:
+        problem = f"{len(sets)} numbers have no distribution; sampling allows at most 10."
+        raise MesascopeError(problem, "Ask with --engine credal.")
+    rng = np.random.default_rng(seed)
+    lows, highs = [], []
+    for start in range(0, draws, _DRAWS_PER_CHUNK):
+        n = min(_DRAWS_PER_CHUNK, draws - start)
+        theta = np.repeat(spans.mean(axis=1, keepdims=True), n, axis=1)
+        for i, beta in enumerate(betas):
+            if beta is not None and moves[i]:
+                theta[i] = rng.beta(*beta, n)
+        low, high = np.full(n, np.inf), np.full(n, -np.inf)
+        for code in range(2 ** len(sets)):
+            for j, i in enumerate(sets):
+                theta[i] = spans[i, (code >> j) & 1]
+            values = network.evaluate(theta, event, condition)
+            low, high = np.fmin(low, values), np.fmax(high, values)
+        lows.append(low)
+        highs.append(high)
+    low, high = np.concatenate(lows), np.concatenate(highs)
+    return Draws(low, high, tuple(network.entries[i].id for i in sets)) if np.isfinite(low).all() else None

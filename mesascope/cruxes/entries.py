@@ -197,9 +197,8 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
 
 
 def _read_beta(fields: Fields, key: str) -> tuple[float, float]:
-    numbers = fields.table.get(key)
+    numbers: Any = fields.table.get(key)
     is_pair = isinstance(numbers, list) and len(numbers) == 2 and all(type(x) in (int, float) for x in numbers)
     is_beta = is_pair and all(0 < x < 1e9 for x in numbers)
     require(is_beta, f"{key!r} is {describe(numbers)}, not two positive numbers.", f"Write {key} = [8, 2], for a Beta.")
-    assert isinstance(numbers, list)
     return float(numbers[0]), float(numbers[1])

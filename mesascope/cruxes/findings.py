@@ -9,7 +9,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Measure
 from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # this format has the key 'probe' instead of 'metric'
@@ -64,42 +64,34 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
     """
     path = Path(path)
     file = path / "findings.json" if path.is_dir() else path
+    name = repr(str(file))
     try:
         if file.stat().st_size > MAX_BYTES:
-            raise MesascopeError(f"{str(file)!r} is larger than 50 MB.", "Name a folder with one findings.json.")
+            raise MesascopeError(f"{name} is larger than 50 MB.", "Name a folder with one findings.json.")
         data = json.loads(file.read_bytes())
     except OSError as error:
-        raise MesascopeError(
-            f"{str(file)!r} cannot be read: {error.strerror}.", "Name a folder with findings.json."
-        ) from None
+        raise MesascopeError(f"{name} cannot be read: {error.strerror}.", "Name a folder with findings.json.") from None
     except (ValueError, RecursionError):
-        raise MesascopeError(
-            f"{str(file)!r} is not JSON.", "Findings are written by `mesascope examine --out`."
-        ) from None
+        raise MesascopeError(f"{name} is not JSON.", "Findings are written by `mesascope examine --out`.") from None
     if isinstance(data, dict) and isinstance(data.get("subjects"), list):
         subjects = data["subjects"]
     elif isinstance(data, list):
-        by_name: dict[str, list[Any]] = {}
+        by_subject: dict[str, list[Any]] = {}
         for finding in data:
-            name = str(finding.get("subject")) if isinstance(finding, dict) else "?"
-            by_name.setdefault(name, []).append(finding)
-        subjects = [{"subject": name, "findings": findings} for name, findings in by_name.items()]
+            subject = str(finding.get("subject")) if isinstance(finding, dict) else "?"
+            by_subject.setdefault(subject, []).append(finding)
+        subjects = [{"subject": subject, "findings": findings} for subject, findings in by_subject.items()]
     else:
-        raise MesascopeError(
-            f"{str(file)!r} contains neither subjects nor a list of findings.",
-            'Expected {"subjects": [...]} or [finding, …].',
-        )
+        problem = f"{name} contains neither subjects nor a list of findings."
+        raise MesascopeError(problem, 'Expected {"subjects": [...]} or [finding, …].')
     for subject in subjects:
         findings = subject.get("findings") if isinstance(subject, dict) else None
-        if not isinstance(findings, list) or not all(isinstance(f, dict) for f in findings):
-            raise MesascopeError(
-                f"A subject in {str(file)!r} has no list of findings.", "Write it again with `mesascope examine --out`."
-            )
-        for finding in findings:
-            if finding.get("format") not in (FORMAT, OLD_FORMAT):
-                raise MesascopeError(
-                    f"A finding in {str(file)!r} has the format {finding.get('format')!r:.60}.", f"Expected {FORMAT!r}."
-                )
+        is_valid = isinstance(findings, list) and all(isinstance(finding, dict) for finding in findings)
+        problem = f"A subject in {name} has no list of findings."
+        require(is_valid, problem, "Write it again with `mesascope examine --out`.")
+        for format_name in (finding.get("format") for finding in findings or []):
+            problem = f"A finding in {name} has the format {format_name!r:.60}."
+            require(format_name in (FORMAT, OLD_FORMAT), problem, f"Expected {FORMAT!r}.")
     return subjects
 
 
@@ -175,22 +167,18 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
     Nobody's belief moves without a ratio that the file gives for that person.
     """
     measures = argument.content.measures
-    if not measures:
-        raise MesascopeError(
-            f"{argument.name} has no [measures].", "Add [measures]: which findings count for which evidence."
-        )
+    remedy = "Add [measures]: which findings count for which evidence."
+    require(bool(measures), f"{argument.name} has no [measures].", remedy)
     chosen = list(measures) if measure is None else [pick_named("measure", measure, measures)]
     subjects = read_findings(path)
     tallies = []
     for rule in (measures[name] for name in chosen):
         k, n, units = count_units(rule, subjects)
-        evidence = argument.content.evidence[rule.feeds]
         updates: list[Update] = []
-        if k is not None and n is not None:
-            if evidence.counts:
-                updates = update_people(argument, rule.feeds, k, n)
-            elif k in (0, n):
-                updates = update_people(argument, rule.feeds, observed=k == n)
+        if n and argument.content.evidence[rule.feeds].counts:
+            updates = update_people(argument, rule.feeds, k, n)
+        elif n and k in (0, n):
+            updates = update_people(argument, rule.feeds, observed=k == n)
         gap = f"measured: {rule.measured}; claimed: {rule.claimed}"
         tallies.append(Tally(rule.id, rule.feeds, k, n, units, gap, tuple(updates)))
     return tallies

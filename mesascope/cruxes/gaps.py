@@ -1,6 +1,8 @@
 """Shows where two people differ: splits their gap on a target by a cut of the file or by shared claims."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +19,9 @@ from mesascope.cruxes.shared_claims import SHARED_CUT, Gap, explain_shared, make
 from mesascope.errors import MesascopeError, pick_named
 
 ASSUMED_SOURCE = "assumed by the modeller"
+
+Groups = Sequence[Sequence[str]]
+"""Names of parts to keep together."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def explain_cuts(
     method: str = "shapley",
     *,
     cut: str | None = None,
-    groups: Sequence[Sequence[str]] = (),
+    groups: Groups = (),
 ) -> GapReport:
     """Split the gap under every cut of the file, or by shared claims if the file has no cuts.
 
@@ -61,8 +66,7 @@ def explain_cuts(
         if name == SHARED_CUT:
             gaps.append(explain_shared(argument, *people, None, scale, method=method))
             continue
-        chosen_cut = _find_cut(argument, name)
-        sides = [_find_cut_numbers(argument, person, chosen_cut) for person in people]
+        chosen_cut, sides = _prepare_cut(argument, people, name)
         gaps.append(_split_gap(people, chosen_cut, sides, scale, method, groups=groups))
         for option, values in (("scale", SCALES), ("method", ("shapley", "oat", "oat-back"))):
             tops: dict[str, list[str]] = {}
@@ -77,10 +81,8 @@ def explain_cuts(
     for first, second in combinations(gaps, 2):
         a, b = argument.parse_event(first.top.event).atoms, argument.parse_event(second.top.event).atoms
         if not (a <= b or b <= a):
-            warnings.append(
-                f"which part matters most depends on the cut: {first.top.name!r} by {first.cut!r}, "
-                f"{second.top.name!r} by {second.cut!r}"
-            )
+            parts = ", ".join(f"{gap.top.name!r} by {gap.cut!r}" for gap in (first, second))
+            warnings.append(f"which part matters most depends on the cut: {parts}")
     filings = tuple(
         (filing.id, label, sum(p.share for p in gap.parts if p.name in parts) / gap.total)
         for filing in argument.content.filings.values()
@@ -100,7 +102,7 @@ def explain_gap(
     *,
     method: str = "shapley",
     cut: str | None = None,
-    groups: Sequence[Sequence[str]] = (),
+    groups: Groups = (),
 ) -> Gap:
     """Split the difference between two people into shares that add up.
 
@@ -115,17 +117,16 @@ def explain_gap(
 
     Swapping the two people only changes the sign of every share, except with 'oat' and 'oat-back'.
     """
-    one, other = argument.pick_pair(one, other)
+    people = argument.pick_pair(one, other)
     if cut is None or cut == SHARED_CUT:
-        return explain_shared(argument, one, other, target, scale, method=method)
-    chosen = _find_cut(argument, cut)
-    sides = [_find_cut_numbers(argument, person, chosen) for person in (one, other)]
-    return _split_gap((one, other), chosen, sides, scale, method, groups=groups)
+        return explain_shared(argument, *people, target, scale, method=method)
+    return _split_gap(people, *_prepare_cut(argument, people, cut), scale, method, groups=groups)
 
 
-def _find_cut(argument: Argument, name: str) -> Cut:
-    pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])
-    return argument.content.cuts[name]
+def _prepare_cut(argument: Argument, people: tuple[str, str], name: str) -> tuple[Cut, list[_CutNumbers]]:
+    """Find a cut of the file, and each person's numbers for its parts."""
+    cut = argument.content.cuts[pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])]
+    return cut, [_find_cut_numbers(argument, person, cut) for person in people]
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class _CutNumbers:
     bottom: tuple[float, float] | None
     at: str
 
-    def numbers(self, cut: Cut, at: str | None = None) -> np.ndarray:
+    def fill_rest(self, cut: Cut, at: str | None = None) -> np.ndarray:
         """The numbers of all parts; the rest follows from the bottom line, read at its low end, middle or high end."""
         if self.bottom is None:
             return np.array(self.values, dtype=float)
@@ -148,26 +149,23 @@ class _CutNumbers:
         product = float(np.prod([v for v in self.values if v is not None]))
         rest = ((1 - line) if cut.form == "complement" else line) / product if product else np.inf
         if not 0 <= rest <= 1 + 1e-9:
-            raise MesascopeError(
-                f"The rest of the cut {cut.id!r} would be {rest:.4g} for {self.person}.",
-                "The cut's assumptions contradict the bottom line; change them.",
-            )
+            problem = f"The rest of the cut {cut.id!r} would be {rest:.4g} for {self.person}."
+            raise MesascopeError(problem, "The cut's assumptions contradict the bottom line; change them.")
         return np.array([rest if v is None else v for v in self.values], dtype=float)
 
 
 def _split_gap(
-    people: tuple[str, str],
-    cut: Cut,
-    sides: list[_CutNumbers],
-    scale: str,
-    method: str,
-    *,
-    groups: Sequence[Sequence[str]],
+    people: tuple[str, str], cut: Cut, sides: list[_CutNumbers], scale: str, method: str, *, groups: Groups
 ) -> Gap:
-    chosen = groups or cut.groups
-    a, b = (side.numbers(cut) for side in sides)
-    shares = _find_shares(cut, a, b, scale, method, groups=chosen)
-    spans = _find_spans(cut, sides, scale, method, chosen)
+    names = list(cut.parts)
+    all_groups = _complete_groups(groups or cut.groups, names)
+    group_numbers = [[names.index(name) for name in group] for group in all_groups]
+
+    def find_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return decompose(product, a, b, method, scale, groups=group_numbers)
+
+    a, b = (side.fill_rest(cut) for side in sides)
+    shares, spans = find_shares(a, b), _find_spans(cut, sides, find_shares)
     products = np.array([a.prod(), b.prod()])
     ends = 1 - products if cut.form == "complement" else products
     if cut.form == "complement" and scale != "log":
@@ -188,48 +186,29 @@ def _split_gap(
     if any(source == ASSUMED_SOURCE for side in sides for source in side.sources) and cut.why:
         notes.append(f"the modeller assumes: {cut.why}")
     if method == "owen":
-        notes.append("kept together: " + "; ".join(" + ".join(g) for g in _complete_groups(chosen, list(cut.parts))))
-    return Gap(
-        people,
-        str(cut.target),
-        str(cut.given),
-        cut.id,
-        cut.text,
-        cut.form,
-        scale,
-        method,
-        (float(ends[0]), float(ends[1])),
-        total,
-        0.0 if abs(remainder) < 1e-9 else remainder,
-        tuple(parts),
-        tuple(dict.fromkeys(notes)),
-    )
+        notes.append("kept together: " + "; ".join(" + ".join(group) for group in all_groups))
+    remainder = 0.0 if abs(remainder) < 1e-9 else remainder
+    description = (str(cut.target), str(cut.given), cut.id, cut.text, cut.form, scale, method)
+    ends = float(ends[0]), float(ends[1])
+    return Gap(people, *description, ends, total, remainder, tuple(parts), tuple(dict.fromkeys(notes)))
 
 
-def _complete_groups(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[str]]:
-    for name in (n for g in groups for n in g):
-        pick_named("part", name, names)
-    return [list(g) for g in groups] + [[n] for n in names if all(n not in g for g in groups)]
-
-
-def _find_shares(
-    cut: Cut, a: np.ndarray, b: np.ndarray, scale: str, method: str, *, groups: Sequence[Sequence[str]]
-) -> np.ndarray:
-    names = list(cut.parts)
-    numbers = [[names.index(n) for n in g] for g in _complete_groups(groups, names)]
-    return decompose(product, a, b, method, scale, groups=numbers)
+def _complete_groups(groups: Groups, names: list[str]) -> list[list[str]]:
+    """The groups, and one more group for each part that is in none of them."""
+    grouped_names = [pick_named("part", name, names) for group in groups for name in group]
+    return [list(group) for group in groups] + [[name] for name in names if name not in grouped_names]
 
 
 def _find_spans(
-    cut: Cut, sides: list[_CutNumbers], scale: str, method: str, groups: Sequence[Sequence[str]]
+    cut: Cut, sides: list[_CutNumbers], find_shares: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Sequence[tuple[float, float] | None]:
+    """The least and greatest fraction of each part, as the point of the bottom line moves from end to end."""
     if all(side.bottom is None for side in sides):
         return [None] * len(cut.parts)
     fractions = []
     for at in ("low", "middle", "high"):
         with suppress(MesascopeError):
-            a, b = (side.numbers(cut, at) for side in sides)
-            shares = _find_shares(cut, a, b, scale, method, groups=groups)
+            shares = find_shares(*(side.fill_rest(cut, at) for side in sides))
             if abs(shares.sum()) > POINT_TOLERANCE:
                 fractions.append(shares / shares.sum())
     table = np.array(fractions)
@@ -243,8 +222,7 @@ def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer,
         reflective=argument.conventions.reflective or bottom.reflective,
         bridges=dict.fromkeys((*argument.conventions.bridges, *bottom.bridges)),
     )
-    query = argument.content.query
-    answer = view.answer(person, cut.target, query.given.get(person, SURE) if query else SURE, wordings=False)
+    answer = view.answer(person, cut.target, argument.find_query_condition(person), wordings=False)
     if not answer.interval or answer.status == "unstated":
         raise MesascopeError(f"{person}'s claims do not bound {cut.target}.", "Choose another cut.")
     note = f"{person}'s bottom line is read at the {bottom.at} of [{answer.low:.4g}, {answer.high:.4g}]"
@@ -280,9 +258,8 @@ def _find_number(
     argument: Argument, person: str, name: str, event: Event, condition: Event, *, notes: list[str]
 ) -> float:
     if argument.find_refusal(person, event):
-        raise MesascopeError(
-            f"{person} declines the question {name!r}.", f'Write "rest" for {person} in the cut\'s assume.'
-        )
+        remedy = f'Write "rest" for {person} in the cut\'s assume.'
+        raise MesascopeError(f"{person} declines the question {name!r}.", remedy)
     for engine in ("net", "lp"):
         with suppress(MesascopeError):
             point = argument.answer(person, event, condition, engine=engine, wordings=False).point

@@ -66,20 +66,7 @@ def find_triads(
     """
     if engine in ("auto", "net"):
         try:
-            network = CredalNet.build_for(argument.build_polytope(person), crux, target, condition)
-            spans, points = network.list_intervals(), []
-            for question in ((target, condition), (target, conjoin(condition, crux)), (crux, condition)):
-                is_exact = not np.any(network.find_relevant_entries(*question) & (spans[:, 1] > spans[:, 0]))
-                middle = network.evaluate(spans.mean(axis=1)[:, None], *question)[0]
-                points.append(float(middle) if is_exact else np.nan)
-            if np.isnan(points[1]) and points[2] == 0:
-                points[1] = points[0]
-            if np.isfinite(points).all():
-                return Triads(np.array([points]), "net")
-            if engine == "net":
-                raise MesascopeError(
-                    f"{person}'s network does not determine the triad of {crux} and {target}.", "Ask with --engine lp."
-                )
+            return _find_network_triad(argument, person, crux, target, condition)
         except MesascopeError:
             if engine == "net":
                 raise
@@ -96,6 +83,21 @@ def find_triads(
     return Triads(np.stack([pu, puc, pc], axis=1), "lp")
 
 
+def _find_network_triad(argument: Argument, person: str, crux: Event, target: Event, condition: Event) -> Triads:
+    network = CredalNet.build_for(argument.build_polytope(person), crux, target, condition)
+    intervals, triad = network.list_intervals(), []
+    for question in ((target, condition), (target, conjoin(condition, crux)), (crux, condition)):
+        is_open = np.any(network.find_relevant_entries(*question) & (intervals[:, 1] > intervals[:, 0]))
+        middle = float(network.evaluate(intervals.mean(axis=1)[:, None], *question)[0])
+        triad.append(np.nan if is_open else middle)
+    if np.isnan(triad[1]) and triad[2] == 0:
+        triad[1] = triad[0]
+    if not np.isfinite(triad).all():
+        problem = f"{person}'s network does not determine the triad of {crux} and {target}."
+        raise MesascopeError(problem, "Ask with --engine lp.")
+    return Triads(np.array([triad]), "net")
+
+
 def _bound_information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
     pun = information.find_complements(triads.rows, threshold=1 - 1e-12)
@@ -109,19 +111,14 @@ def list_cruxes(argument: Argument, person: str, target: Event, condition: Event
     The target, the atoms of the condition and the events that the person declines are left out.
     """
     part = argument.build_polytope(person).select_connected(conjoin(target, condition).atoms)
-    names: dict[str, Event] = {
-        n: argument.parse_event(n) for n in (*argument.content.atoms, *argument.content.definitions)
-    }
-    conditions = find_literals(condition) or {}
-    claimed = {a for item in part.items for a in item.atoms}
-    return {
-        n: e
-        for n, e in names.items()
-        if e.atoms <= claimed
-        and not are_equivalent(e, target)
-        and n not in conditions
-        and argument.find_refusal(person, e) is None
-    }
+    claimed_atoms = {atom for item in part.items for atom in item.atoms}
+    cruxes = {}
+    for name in (*argument.content.atoms, *argument.content.definitions):
+        event = argument.parse_event(name)
+        is_open = name not in (find_literals(condition) or {}) and not are_equivalent(event, target)
+        if is_open and event.atoms <= claimed_atoms and argument.find_refusal(person, event) is None:
+            cruxes[name] = event
+    return cruxes
 
 
 def rank_cruxes(
@@ -152,14 +149,13 @@ def rank_cruxes(
     question = argument.choose_question(person, target, condition)
     if crux is not None and ";" in crux:
         return [_value_crux_states(argument, person, crux, *question, base=base)]
-    if crux is not None:
+    if crux is None:
+        candidates = list_cruxes(argument, person, *question)
+    else:
         candidates = {crux: argument.parse_event(crux)}
-        refusal = argument.find_refusal(person, candidates[crux])
-        if refusal:
+        if refusal := argument.find_refusal(person, candidates[crux]):
             reason = f"declined: {refusal.reason}"
             return [CruxValue(crux, (person,), triads=(None,), engine=engine, reason=reason)]
-    else:
-        candidates = list_cruxes(argument, person, *question)
     values = []
     for name, event in candidates.items():
         triads = find_triads(argument, person, event, *question, engine=engine)
@@ -183,9 +179,8 @@ def _value_crux_states(
         weight = argument.answer(person, state, condition, engine="net", wordings=False).point
         belief = argument.answer(person, target, conjoin(condition, state), engine="net", wordings=False).point
         if weight is None or (belief is None and weight > 0):
-            raise MesascopeError(
-                f"{person}'s network does not determine {state} as a crux of {target}.", "Choose other states."
-            )
+            problem = f"{person}'s network does not determine {state} as a crux of {target}."
+            raise MesascopeError(problem, "Choose other states.")
         chances.append(weight)
         targets.append(0.0 if belief is None else belief)
     value = information.value_information_states(targets, chances, base)

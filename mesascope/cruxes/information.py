@@ -59,7 +59,6 @@ def value_information(
     puc: float | np.ndarray,
     pc: float | np.ndarray,
     base: float = 10.0,
-    weight: float | None = None,
     *,
     stated: float | np.ndarray | None = None,
     form: str = "log",
@@ -69,9 +68,8 @@ def value_information(
     Args:
         pu, puc, pc: the triad; if `stated` is given, they may be arrays of one shape.
         base: the base of the logarithm; 10 gives dits.
-        weight: another camp's P(C), used instead of pc to weight the two outcomes.
         stated: P(U | not C) as the person states it, even if it contradicts the triad (the 'updatable' form).
-        form: 'log' (mutual information, if `weight` and `stated` are not given), 'naive' (mean absolute change) or
+        form: 'log' (mutual information, if `stated` is not given), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
     Returns a number of at least 0. With 'log' it is at most the entropy of U, and equals this entropy if C is U.
@@ -83,8 +81,7 @@ def value_information(
     }
     pick_named("form of the value of information", form, changes)
     pun = find_complement(float(pu), float(puc), float(pc)) if stated is None else stated
-    w = pc if weight is None else weight
-    value = _average_outcomes(w, changes[form](puc), 0.0 if pun is None else changes[form](pun))
+    value = _average_outcomes(pc, changes[form](puc), 0.0 if pun is None else changes[form](pun))
     return value if np.ndim(value) else float(value)
 
 

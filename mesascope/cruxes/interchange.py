@@ -14,7 +14,7 @@ from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.influence import find_triads, list_cruxes
 from mesascope.cruxes.information import value_discrimination, value_information
 from mesascope.cruxes.networks import Net
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, pick_named, require
 
 COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
 _MAX_CHARACTERS = 20_000_000
@@ -77,13 +77,12 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
     spans, weight = network.list_intervals(), weights[pick_named("part of a span", at, weights)]
     theta = spans[:, 0] + weight * (spans[:, 1] - spans[:, 0])
-    unstated_ids = [e.id for e in network.entries if not e.stated]
-    head = [
+    comments = [
         f"// claims of {person}, as the modeller reads them; independence as in a network is assumed",
-        "// bridges that the modeller adds: " + (", ".join(r.id for r in polytope.rules) or "none"),
+        "// bridges that the modeller adds: " + (", ".join(rule.id for rule in polytope.rules) or "none"),
+        *(f"// not stated, written at the {at} of [0, 1]: {e.id}" for e in network.entries if not e.stated),
     ]
-    head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated_ids]
-    return "\n".join(head) + "\n" + write_net(network.build_net(theta), person)
+    return "\n".join([*comments, write_net(network.build_net(theta), person)])
 
 
 def read_bif(text: str) -> Net:
@@ -215,31 +214,28 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
 def read_triads(text: str) -> list[TriadRow]:
     """Read triads from CSV with the columns of the FRI; the error for a missing or impossible number names its line."""
     reader = csv.DictReader(io.StringIO(text))
-    if not reader.fieldnames or any(c not in reader.fieldnames for c in COLUMNS if c != "Camp"):
-        raise MesascopeError(
-            f"The CSV has the columns {list(reader.fieldnames or [])!r:.120}.", f"Needed: {', '.join(COLUMNS)}."
-        )
+    columns = list(reader.fieldnames or [])
+    is_complete = set(columns) >= set(COLUMNS) - {"Camp"}
+    require(is_complete, f"The CSV has the columns {columns!r:.120}.", f"Needed: {', '.join(COLUMNS)}.")
     rows = []
     try:
         for line in reader:
-            values = []
-            for column in ("PU", "Pc", "PUc"):
-                try:
-                    value = float(line[column] or "")
-                except ValueError:
-                    value = float("nan")
-                if not 0 <= value <= 1:
-                    raise MesascopeError(
-                        f"CSV line {reader.line_num}: {column} is {line[column]!r:.40}, not a probability.",
-                        "Write a number between 0 and 1.",
-                    )
-                values.append(value)
+            values = [_read_probability(line[column], column, reader.line_num) for column in ("PU", "Pc", "PUc")]
             rows.append(TriadRow(line["person"] or "", line.get("Camp") or "", line["ID"] or "", *values))
     except csv.Error as error:
         raise MesascopeError(f"CSV line {reader.line_num}: {error}.", "Write plain text.") from None
-    if not rows:
-        raise MesascopeError("The CSV has no rows.", "Add one row per person and crux.")
+    require(bool(rows), "The CSV has no rows.", "Add one row per person and crux.")
     return rows
+
+
+def _read_probability(text: str | None, column: str, line: int) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = float("nan")
+    problem = f"CSV line {line}: {column} is {text!r:.40}, not a probability."
+    require(0 <= value <= 1, problem, "Write a number between 0 and 1.")
+    return value
 
 
 def value_triads(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, object]]:
@@ -253,19 +249,15 @@ def value_triads(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, obj
     """
     pairs = [(a, b) for a, b in itertools.combinations(rows, 2) if a.crux == b.crux and a.person != b.person]
     values: list[dict[str, object]] = []
-    for group in (*((row,) for row in rows), *pairs):
-        entry: dict[str, object] = {
-            "crux": group[0].crux,
-            "people": [row.person for row in group],
-            "kind": "information" if len(group) == 1 else "discrimination",
-            "note": "",
-        }
+    for first, *others in (*((row,) for row in rows), *pairs):
+        kind, note = "discrimination" if others else "information", ""
         try:
-            if len(group) == 1:
-                entry["value"] = value_information(*group[0].triad, base)
+            if others:
+                value = value_discrimination(first.triad, others[0].triad, base)
             else:
-                entry["value"] = value_discrimination(group[0].triad, group[1].triad, base)
+                value = value_information(*first.triad, base)
         except MesascopeError as error:
-            entry |= {"value": None, "note": error.problem}
-        values.append(entry)
+            value, note = None, error.problem
+        people = [first.person, *(row.person for row in others)]
+        values.append({"crux": first.crux, "people": people, "kind": kind, "note": note, "value": value})
     return values

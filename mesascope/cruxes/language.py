@@ -60,12 +60,6 @@ class Event:
 
         return _require_small(substitute(self))
 
-    def rename(self, names: Mapping[str, str]) -> Event:
-        """The same event with atoms renamed; a name that is not in the map does not change."""
-        if self.operator == "atom":
-            return Event("atom", name=names.get(self.name, self.name))
-        return Event(self.operator, tuple(part.rename(names) for part in self.parts))
-
     def __str__(self) -> str:
         if self.operator == "atom":
             return self.name

@@ -13,6 +13,14 @@ from mesascope.cruxes.information import LOG_BASES
 from mesascope.cruxes.texts import describe_conventions, to_plain
 from mesascope.errors import MesascopeError, pick_named
 
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="A quantitative model of the cruxes of a dispute. Without FILE, the shipped thread is read.",
+)
+
 FileArgument = Annotated[
     Path | None,
     typer.Argument(metavar="[FILE]", help="A crux file; by default the shipped thread.", show_default=False),
@@ -67,52 +75,44 @@ class CommandOutput(NamedTuple):
         result: the data for --json.
         lines: the text without --json.
         failed: whether the command exits with 1.
-        bare: whether to leave out the last line, which says how values were read.
+        says_conventions: whether the last line of the text says how values were read.
     """
 
     result: object
     lines: list[str]
     failed: bool = False
-    bare: bool = False
+    says_conventions: bool = True
 
 
-def make_command(verb: Callable[..., CommandOutput]) -> Callable[..., None]:
-    """Make a command from a function; it takes FILE, --json, and the options of the function and `open_argument`.
+def add_command(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
+    """Add a command to `app`; it takes FILE, --json, and the options of the function and of `open_argument`.
 
     Args:
-        verb: a function whose first parameter is the argument. Its name becomes the command's name, and its
+        function: a function whose first parameter is the argument. Its name becomes the command's name, and its
             docstring becomes the help.
     """
     file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
-    _, *own_parameters = inspect.signature(verb, eval_str=True).parameters.values()
-    opening = [file.name, *(p.name for p in conventions)]
+    _, *own_parameters = inspect.signature(function, eval_str=True).parameters.values()
     as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
 
     def command(as_json: bool, **options: Any) -> None:
-        argument = open_argument(**{name: options.pop(name) for name in opening})
-        output = verb(argument, **options)
-        conventions = argument.conventions
+        argument = open_argument(**{parameter.name: options.pop(parameter.name) for parameter in (file, *conventions)})
+        output = function(argument, **options)
         if as_json:
-            record = {"command": verb.__name__, "file": argument.name, "digest": argument.digest}
-            record |= {"conventions": to_plain(conventions), "result": to_plain(output.result)}
+            record = {"command": function.__name__, "file": argument.name, "digest": argument.digest}
+            record |= {"conventions": to_plain(argument.conventions), "result": to_plain(output.result)}
             typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
         else:
-            foot = [] if output.bare else [f"({argument.name}; {describe_conventions(conventions)})"]
-            typer.echo("\n".join([*output.lines, *foot]))
+            last_line = f"({argument.name}; {describe_conventions(argument.conventions)})"
+            typer.echo("\n".join([*output.lines, last_line] if output.says_conventions else output.lines))
         if output.failed:
             raise typer.Exit(1)
 
-    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
     in_order = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
     command.__signature__ = inspect.Signature(in_order)  # type: ignore[attr-defined]
-    return command
-
-
-def choose_people(argument: Argument, chosen: list[str] | None) -> list[str]:
-    """The chosen people; by default those whom the query compares, or everybody if it compares nobody."""
-    if chosen:
-        return [argument.pick_person(p) for p in chosen]
-    return list(argument.compared_people or argument.content.people)
+    app.command()(command)
+    return function
 
 
 def parse_pair(between: str | None) -> tuple[str | None, str | None]:

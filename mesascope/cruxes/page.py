@@ -1,22 +1,15 @@
 """Renders an argument as one self-contained HTML page, which needs no scripts and can be printed."""
 
 from contextlib import suppress
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
+from mesascope.cruxes import figures
 from mesascope.cruxes.answers import STATUSES, Answer
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, BottomLine
-from mesascope.cruxes.figures import (
-    PALE_COLOUR,
-    SERIES_COLOURS,
-    Bar,
-    Box,
-    draw_argument,
-    draw_intervals,
-    draw_waterfall,
-)
+from mesascope.cruxes.figures import Bar, Box, draw_argument, draw_intervals, draw_waterfall
 from mesascope.cruxes.findings import Tally
 from mesascope.cruxes.gaps import GapReport
 from mesascope.cruxes.language import find_literals
@@ -37,14 +30,12 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
     from markupsafe import Markup
 
     tallies = argument.update_from(findings) if findings else []
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=format_number, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
     content = argument.content
-    colours = dict(
-        zip(dict.fromkeys((*argument.compared_people, *content.people)), cycle(SERIES_COLOURS), strict=False)
-    )
+    people = dict.fromkeys((*argument.compared_people, *content.people))
+    colours = dict(zip(people, cycle(figures.SERIES_COLOURS), strict=False))
     answers = [argument.answer(p) for p in argument.compared_people]
     gaps = _explain_gaps(argument)
     return environment.get_template("page.html").render(
@@ -77,14 +68,11 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
         if answer.interval:
             bars.append(Bar(label, answer.interval, colours[answer.person], minor))
 
-    for answer in answers:
-        if answer.interval is None:
-            continue
+    for answer in (answer for answer in answers if answer.interval):
         person, bottom = answer.person, argument.content.bottom.get(answer.person, BottomLine())
         add(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, minor=False)
         with suppress(MesascopeError):
-            independent = argument.answer(person, engine="net", wordings=False)
-            add("with independence, as a network", independent)
+            add("with independence, as a network", argument.answer(person, engine="net", wordings=False))
         for label, reworded in answer.wordings.items():
             add(f"worded “{label}”"[:52], reworded)
         if bottom.reflective or bottom.bridges:
@@ -99,33 +87,31 @@ def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[s
     """Draw the claims connected to the target, then all other claims with a number; returns (title, SVG) pairs."""
     content = argument.content
     target = content.query.target.atoms if content.query else frozenset()
-    connected_claims: set[str] = set()
+    connected_ids: set[str] = set()
     for person in content.people if target else ():
         part = argument.build_polytope(person).select_connected(target)
-        connected_claims |= {item.id for item in part.items}
-    drawings = [
-        (title, _draw_argument(argument, colours, target, chosen))
-        for title, chosen in (
-            (f"Claims that bear on {', '.join(sorted(target))}", connected_claims),
-            ("Other claims with a number", content.claims.keys() - connected_claims),
-        )
-    ]
-    return [(title, drawing) for title, drawing in drawings if drawing]
+        connected_ids |= {item.id for item in part.items}
+    ids_by_title = {
+        f"Claims that bear on {', '.join(sorted(target))}": connected_ids,
+        "Other claims with a number": content.claims.keys() - connected_ids,
+    }
+    drawings = {title: _draw_argument(argument, colours, target, ids) for title, ids in ids_by_title.items()}
+    return [(title, drawing) for title, drawing in drawings.items() if drawing]
 
 
-def _draw_argument(argument: Argument, colours: dict[str, str], target: frozenset[str], chosen: set[str]) -> str:
+def _draw_argument(argument: Argument, colours: dict[str, str], target: frozenset[str], statement_ids: set[str]) -> str:
     content = argument.content
     lines: dict[str, list[tuple[str, str]]] = {}
     arrows: dict[tuple[str, str], bool] = {}
     compound_boxes: dict[str, Box] = {}
     for person in content.people:
         for claim in argument.list_claims(person):
-            if claim.id not in chosen or claim.event is None:
+            if claim.id not in statement_ids or claim.event is None:
                 continue
-            head, sources = find_literals(claim.event), claim.given.atoms
+            literals, sources = find_literals(claim.event) or {}, claim.given.atoms
             stated = argument.pick_value(claim).stated
-            if head is not None and len(head) == 1:
-                ((atom, sign),) = head.items()
+            if len(literals) == 1:
+                ((atom, sign),) = literals.items()
                 lines.setdefault(atom, []).append((f"{person}: {'' if sign else 'not, '}{stated}", colours[person]))
             else:
                 atom = claim.id
@@ -134,11 +120,10 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
                 sources = sources | claim.event.atoms
             arrows |= {(source, atom): False for source in sources}
         for name in argument.list_bridges(person):
-            event = content.bridges[name].rule
-            if name in chosen:
-                ends = target & event.atoms or event.atoms
-                for pair in ((a, b) for a in event.atoms - ends for b in ends):
-                    arrows.setdefault(pair, True)
+            atoms = content.bridges[name].rule.atoms if name in statement_ids else frozenset()
+            ends = target & atoms or atoms
+            for pair in product(atoms - ends, ends):
+                arrows.setdefault(pair, True)
     names = {n for pair in arrows for n in pair} | set(lines)
     boxes = {
         atom: Box(atom, text, tuple(lines.get(atom, ())), "target" if atom in target else "event")
@@ -146,22 +131,17 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
         if atom in names
     } | compound_boxes
     direct_arrows = [
-        (a, b, dashed)
-        for (a, b), dashed in sorted(arrows.items())
-        if not _reaches(a, b, [pair for pair in arrows if pair != (a, b)])
+        (a, b, dashed) for (a, b), dashed in sorted(arrows.items()) if not _is_connected(a, b, arrows.keys() - {(a, b)})
     ]
     title = "The argument as a graph with each person's stated numbers"
     return draw_argument(boxes, direct_arrows, title) if boxes else ""
 
 
-def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
-    visited, stack = {start}, [start]
-    while stack:
-        node = stack.pop()
-        for a, b in pairs:
-            if a == node and b not in visited:
-                visited.add(b)
-                stack.append(b)
+def _is_connected(start: str, end: str, arrows: set[tuple[str, str]]) -> bool:
+    """Whether a path of arrows leads from one box to another."""
+    visited = {start}
+    while new := {b for a, b in arrows if a in visited} - visited:
+        visited |= new
     return end in visited
 
 
@@ -199,45 +179,37 @@ def _rank_cruxes(argument: Argument) -> list[dict[str, Any]]:
 def _list_statements(argument: Argument) -> list[dict[str, Any]]:
     content, rows = argument.content, []
     for claim in content.claims.values():
-        if claim.kind in NUMERIC_KINDS and claim.event is not None and claim.value is not None:
-            subject = describe_question(claim.written or str(claim.event), str(claim.given))
+        if claim.kind in NUMERIC_KINDS:
+            subject = describe_question(claim.written, str(claim.given))
             read = argument.pick_value(claim).rule
         else:
-            subject = claim.of or claim.phrase or (str(claim.event) if claim.event else "")
+            subject = claim.of or claim.phrase or str(claim.event or "")
             read = CLAIM_KINDS[claim.kind]
         marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
-        marks += [f"refused by {r.by}" for r in content.refusals if claim.id in r.of]
+        marks += [f"refused by {refusal.by}" for refusal in content.refusals if claim.id in refusal.of]
         stated = claim.value.stated if claim.value else ""
-        row = {"claim": claim, "subject": subject, "read": read, "marks": ", ".join(marks), "stated": stated}
-        rows.append(row)
+        rows.append({"claim": claim, "subject": subject, "read": read, "marks": ", ".join(marks), "stated": stated})
     return rows
 
 
 def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
-    content = argument.content
-    count_ids = {name for name, evidence in content.evidence.items() if evidence.counts}
-    return [
-        {
-            "id": name,
-            "text": item.text,
-            "about": str(item.about),
-            "counts": name in count_ids,
-            "updates": [] if name in count_ids else argument.update(name),
-        }
-        for name, item in (*content.evidence.items(), *content.questions.items())
-    ]
+    evidence, rows = argument.content.evidence, []
+    for name, item in (*evidence.items(), *argument.content.questions.items()):
+        is_count = name in evidence and evidence[name].counts
+        updates = [] if is_count else argument.update(name)
+        rows.append({"id": name, "text": item.text, "about": str(item.about), "updates": updates})
+    return rows
 
 
 def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
     results = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.counts]
-    results += [(f"{t.feeds} ({t.k} of {t.n})", list(t.updates)) for t in tallies]
+    results += [(f"{tally.feeds} ({tally.k} of {tally.n})", list(tally.updates)) for tally in tallies]
     bars = []
-    for name, updates in results:
-        for update in updates:
-            if update.status == "asked" or update.prior is None or update.posterior is None:
-                continue
-            label = f"{name}, {update.person}: P({update.about}) before"
-            bars.append(Bar(label, update.prior, PALE_COLOUR, minor=True))
-            label = "after" if update.status == "moved" else "after (cannot move)"
-            bars.append(Bar(label, update.posterior, colours[update.person]))
+    for name, update in ((name, update) for name, updates in results for update in updates):
+        if update.status == "asked" or update.prior is None or update.posterior is None:
+            continue
+        label = f"{name}, {update.person}: P({update.about}) before"
+        bars.append(Bar(label, update.prior, figures.PALE_COLOUR, minor=True))
+        label = "after" if update.status == "moved" else "after (cannot move)"
+        bars.append(Bar(label, update.posterior, colours[update.person]))
     return draw_intervals(bars, "Each person before and after the evidence") if bars else ""

@@ -17,9 +17,8 @@ def _normalise_weights(
     values = np.asarray(p, dtype=float)
     w = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights, dtype=float)
     if w.shape != (len(values),) or not (w.min() >= 0 and 0 < w.sum() < np.inf):
-        raise MesascopeError(
-            "Weights must be one number of at least 0 per person, not all 0.", "Example: --weights 2,1."
-        )
+        problem = "Weights must be one number of at least 0 per person, not all 0."
+        raise MesascopeError(problem, "Example: --weights 2,1.")
     return values, w / w.sum()
 
 
@@ -121,7 +120,7 @@ def pool_people(
     A person who refuses the question, whose claims do not bound it, or who has no number is left out.
     """
     pick_named("pooling method", method, POOLING_METHODS)
-    people = list(people) or list(argument.content.query.compare if argument.content.query else argument.content.people)
+    people = argument.choose_people(people)
     members: dict[str, tuple[float, float]] = {}
     excluded: dict[str, str] = {}
     conditions, warnings = set(), []
@@ -146,19 +145,18 @@ def pool_people(
     member_weights = None if weights is None else [w for w, p in zip(weights, people, strict=True) if p in members]
     if method in ("gmo", "extremised") and member_weights is not None:
         raise MesascopeError(f"The method {method!r} does not use weights.", "Use --method log.")
-    ends: list[float | None] = [None, None]
-    vetoes: list[str] = []
-    if members:
-        for i in (0, 1):
-            values = [m[i] for m in members.values()]
-            ends[i] = _pool_values(values, method, member_weights, factor, base)
-            if method != "linear":
-                vetoes += [f"{p} at the {('lower', 'upper')[i]} end" for p, m in members.items() if m[i] in (0.0, 1.0)]
-    if any(e is not None and np.isnan(e) for e in ends):
-        ends = [None, None]
+    values, vetoes = [], []
+    for i, end in enumerate(("lower", "upper") if members else ()):
+        numbers = {person: interval[i] for person, interval in members.items()}
+        values.append(_pool_values(list(numbers.values()), method, member_weights, factor, base))
+        if method != "linear":
+            vetoes += [f"{person} at the {end} end" for person, p in numbers.items() if p in (0.0, 1.0)]
+    low, high = values or (None, None)
+    if np.isnan(values).any():
+        low = high = None
         warnings.append("one member's answer is 0 and another's is 1, so there is no pool")
     event = str(argument.choose_question(people[0], target, condition)[0])
-    return Pool(event, method, ends[0], ends[1], members, excluded, tuple(vetoes), tuple(warnings), engine)
+    return Pool(event, method, low, high, members, excluded, tuple(vetoes), tuple(warnings), engine)
 
 
 def _pool_values(

@@ -1,6 +1,7 @@
 """Splits the gap between two people by the claims that both state, with one remainder for everything else."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -105,43 +106,40 @@ def explain_shared(
     """
     if method != "shapley":
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")
-    questions = [argument.choose_question(p, target, None) for p in (one, other)]
-    models = [argument.build_polytope(p) for p in (one, other)]
-    relevant_parts = [m.select_connected(conjoin(*q).atoms) for m, q in zip(models, questions, strict=True)]
+    people = one, other
+    questions = [argument.choose_question(person, target) for person in people]
+    models = [argument.build_polytope(person) for person in people]
+    relevant_claims = [
+        model.select_connected(conjoin(*question).atoms).constraints
+        for model, question in zip(models, questions, strict=True)
+    ]
     pairs = [
         (a, b)
-        for a in relevant_parts[0].constraints
-        for b in relevant_parts[1].constraints
+        for a, b in product(*relevant_claims)
         if are_equivalent(a.condition, b.condition) and are_equivalent(a.event, b.event)
     ]
     if len(pairs) > MAX_SHARED_CLAIMS:
-        raise MesascopeError(
-            f"{len(pairs)} claims are shared; at most {MAX_SHARED_CLAIMS} can be split without a cut.",
-            "Add [cuts] to the file.",
-        )
+        problem = f"{len(pairs)} claims are shared; at most {MAX_SHARED_CLAIMS} can be split without a cut."
+        raise MesascopeError(problem, "Add [cuts] to the file.")
     n = len(pairs)
     values = np.empty(2 ** (n + 1))
     for code in range(len(values)):
         side = (code >> n) & 1
-        exchanged: list[Constraint] = []
-        for c in models[side].constraints:
-            index = next((i for i, pair in enumerate(pairs) if pair[side] is c), None)
-            if index is not None:
-                source = pairs[index][(code >> index) & 1]
-                c = replace(c, low=source.low, high=source.high)
-            exchanged.append(c)
-        answer = answer_question((one, other)[side], Polytope(exchanged, models[side].rules), *questions[side])
+        person, (target_event, condition) = people[side], questions[side]
+        replacements: dict[str, Constraint] = {}
+        for i, pair in enumerate(pairs):
+            replacements.setdefault(pair[side].id, pair[(code >> i) & 1])
+        exchanged = []
+        for constraint in models[side].constraints:
+            source = replacements.get(constraint.id, constraint)
+            exchanged.append(replace(constraint, low=source.low, high=source.high))
+        answer = answer_question(person, Polytope(exchanged, models[side].rules), target_event, condition)
         if answer.interval is None:
-            raise MesascopeError(
-                "The two people's shared claims cannot be exchanged: the rest contradicts them.",
-                "Add [cuts] to the file.",
-            )
+            problem = "The two people's shared claims cannot be exchanged: the rest contradicts them."
+            raise MesascopeError(problem, "Add [cuts] to the file.")
         if answer.status == "unstated" and code in (0, len(values) - 1):
-            person = (one, other)[side]
-            raise MesascopeError(
-                f"{person}'s claims do not bound {questions[side][0]}, so there is no gap.",
-                f"Choose another target, or add a claim of {person} or a bridge.",
-            )
+            problem = f"{person}'s claims do not bound {target_event}, so there is no gap."
+            raise MesascopeError(problem, f"Choose another target, or add a claim of {person} or a bridge.")
         values[code] = sum(answer.interval) / 2
     shares = find_shapley_shares(convert_to_scale(values, scale))
     scaled = convert_to_scale(values[[0, -1]], scale)
@@ -151,26 +149,14 @@ def explain_shared(
         first, second = (c.low if c.low == c.high else None for c in (a, b))
         sources = ("stated or implied", "stated or implied")
         parts.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
-    rest = ("rest", "rest")
-    parts.append(make_part(REST_LABEL, questions[0][0], (None, None), rest, shares[-1], total=total))
+    (event, condition), (_, other_condition) = questions
+    parts.append(make_part(REST_LABEL, event, (None, None), ("rest", "rest"), shares[-1], total=total))
     notes = ["each bottom line is the middle of its bounds", "claims are shared if event and condition are the same"]
     for a, b in pairs:
         if a.low != a.high or b.low != b.high:
             notes.append(f"{a.id} is [{a.low:.4g}, {a.high:.4g}], {b.id} is [{b.low:.4g}, {b.high:.4g}]")
-    if not are_equivalent(questions[0][1], questions[1][1]):
-        notes.append(f"{one} is asked given {questions[0][1]}, {other} given {questions[1][1]}")
-    return Gap(
-        (one, other),
-        str(questions[0][0]),
-        str(questions[0][1]),
-        SHARED_CUT,
-        "the claims that both state",
-        "shared",
-        scale,
-        method,
-        (float(values[0]), float(values[-1])),
-        total,
-        0.0,
-        tuple(parts),
-        tuple(notes),
-    )
+    if not are_equivalent(condition, other_condition):
+        notes.append(f"{one} is asked given {condition}, {other} given {other_condition}")
+    question, cut = (str(event), str(condition)), (SHARED_CUT, "the claims that both state", "shared")
+    ends = float(values[0]), float(values[-1])
+    return Gap(people, *question, *cut, scale, method, ends, total, 0.0, tuple(parts), tuple(notes))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mesascope.cruxes.gaps import GapReport
     from mesascope.cruxes.influence import CruxValue
     from mesascope.cruxes.pooling import Pool
+    from mesascope.cruxes.sensitivity import ClaimWeight
 
 
 def to_plain(value: Any) -> Any:
@@ -128,23 +129,20 @@ def describe_gap(report: GapReport) -> list[str]:
     """Each cut as a table of its parts; then the warnings, and the share of the gap that each filing has."""
     lines = []
     for gap in report.gaps:
-        one, other = gap.people
         question = describe_question(gap.target, gap.given)
-        lines.append(
-            f"{question}: {one} {format_number(gap.ends[0])}, {other} {format_number(gap.ends[1])}; by {gap.cut!r}: {gap.text}"
-        )
-        rows = [["part", one, other, "share", "of the gap", "where the numbers come from"]]
+        ends = ", ".join(f"{name} {format_number(end)}" for name, end in zip(gap.people, gap.ends, strict=True))
+        lines.append(f"{question}: {ends}; by {gap.cut!r}: {gap.text}")
+        rows = [["part", *gap.people, "share", "of the gap", "where the numbers come from"]]
         for part in gap.parts:
             fraction = "–" if part.fraction is None else f"{part.fraction:.1%}"
             span = f" ({part.span[0]:.1%} to {part.span[1]:.1%})" if part.span else ""
-            ends, share, sources = map(format_number, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
-            rows.append([part.name, *ends, share, fraction + span, sources])
+            values, share, sources = map(format_number, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
+            rows.append([part.name, *values, share, fraction + span, sources])
         rows.append(["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"])
         lines += align_columns(rows)
         if gap.remainder:
-            lines.append(
-                f"  the shares differ from the gap by {gap.remainder:+.5f}: parts moved one at a time need not add up"
-            )
+            remark = "parts moved one at a time need not add up"
+            lines.append(f"  the shares differ from the gap by {gap.remainder:+.5f}: {remark}")
         lines += [f"  assumes: {note}" for note in gap.assumptions]
     lines += [f"warning: {warning}" for warning in report.warnings]
     lines += [f"{name}, {label}: {share:.1%} of the gap" for name, label, share in report.filings]
@@ -155,14 +153,21 @@ def describe_values(values: Sequence[CruxValue], unit: str, quantity: str) -> li
     """A table of cruxes with their values; the largest upper end comes first."""
     rows = [["crux", quantity, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
-        triads = [
-            f"{format_number(t[0])}, {format_number(t[1])}, {format_number(t[2])}" if t else "a set" for t in v.triads
-        ]
+        triads = [", ".join(map(format_number, triad)) if triad else "a set" for triad in v.triads]
         rows.append([v.crux, format_interval(v.low, v.high), format_number(v.most), v.engine, " / ".join(triads)])
     lines = align_columns(rows)
     for reason in dict.fromkeys(v.reason for v in values if v.reason):
         lines.append(f"  {', '.join(v.crux for v in values if v.reason == reason)}: {reason}")
     return [*lines, f"  unit: {unit}; ordered by the upper end"]
+
+
+def describe_claim_weights(weights: Sequence[ClaimWeight], cost: float | None, evpi: float | None) -> list[str]:
+    """A table of claims with their Sobol shares; with a cost, also the values of perfect information."""
+    rows = [["claim", "first order", "total", "EVPPI"]]
+    rows += [[w.claim, *map(format_number, (w.first, w.total, w.partial))] for w in weights]
+    return align_columns(rows) + (
+        [f"  EVPI at cost {format_number(cost)}: {format_number(evpi)}"] if cost is not None else []
+    )
 
 
 def describe_updates(updates: Iterable[Update]) -> list[str]:

@@ -92,11 +92,11 @@ def test_negating_a_claim_changes_nothing(polytope, event):
 @given(polytopes(), events("ABC", 2), st.permutations(["zeta", "A", "k9"]))
 @QUICK
 def test_renaming_atoms_changes_nothing(polytope, event, names):
-    new = dict(zip("ABC", names, strict=True))
+    new = {old: Event("atom", name=name) for old, name in zip("ABC", names, strict=True)}
     renamed = Polytope(
-        [Constraint(c.id, c.event.rename(new), c.condition.rename(new), c.low, c.high) for c in polytope.constraints]
+        [Constraint(c.id, c.event.expand(new), c.condition.expand(new), c.low, c.high) for c in polytope.constraints]
     )
-    one, other = polytope.bound(event), renamed.bound(event.rename(new))
+    one, other = polytope.bound(event), renamed.bound(event.expand(new))
     assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=2e-6)
 
 
