@@ -256,9 +256,8 @@ class Polytope:
         others = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
         place = self.constraints[0].place if self.constraints else ""
         head = f"{place}: With {len(ids) - 1} more ({others}) it connects" if place else "These statements connect"
-        return MesascopeError(
-            f"{head} {amount}; at most {limit} are possible.", "Remove atoms or bridges, or use --engine net."
-        )
+        problem = f"{head} {amount}; at most {limit} are possible."
+        return MesascopeError(problem, "Remove atoms or bridges, or use --engine net.")
 
     def make_inequalities(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Two inequality rows per statement: event - high·condition <= 0 and low·condition - event <= 0."""

@@ -80,10 +80,10 @@ def find_owen_shares(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.
         for coalition, size in _enumerate_unions([bit for bit in bits if bit != bits[j]]):
             group_weight = factorial(size) * factorial(m - size - 1) / factorial(m)
             for chosen, count in _enumerate_unions([1 << player for player in group]):
+                others = coalition | chosen
                 for player in (player for player in group if not chosen >> player & 1):
                     weight = group_weight * factorial(count) * factorial(k - count - 1) / factorial(k)
-                    base = coalition | chosen
-                    shares[player] += weight * (values[base | (1 << player)] - values[base])
+                    shares[player] += weight * (values[others | (1 << player)] - values[others])
     return shares
 
 

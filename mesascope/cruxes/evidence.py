@@ -8,7 +8,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, negate
 from mesascope.cruxes.readings import read_value
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import pick_named, require
 
 Interval = tuple[float, float]
 MAX_COUNT = 10**9
@@ -43,10 +43,9 @@ def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> f
 
 def require_count(k: int, n: int) -> None:
     """Raise `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
-    if n > MAX_COUNT:
-        raise MesascopeError("The number n is too large.", f"n is at most {MAX_COUNT}.")
-    if not (0 <= k <= n and n >= 1):
-        raise MesascopeError(f"{k} of {n} is not a possible count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10.")
+    require(n <= MAX_COUNT, "The number n is too large.", f"n is at most {MAX_COUNT}.")
+    remedy = "Give 0 <= k <= n and n at least 1: --k 7 --n 10."
+    require(0 <= k <= n and n >= 1, f"{k} of {n} is not a possible count.", remedy)
 
 
 def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
@@ -106,13 +105,12 @@ def update_people(
     if item in argument.content.questions:
         return [_answer_question(argument, argument.content.questions[item], to)]
     pick_named("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
-    if to is not None:
-        raise MesascopeError(f"{item!r} is evidence, not a question.", "Leave --to out.")
+    require(to is None, f"{item!r} is evidence, not a question.", "Leave --to out.")
     evidence = argument.content.evidence[item]
-    if evidence.counts and (k is None or n is None):
-        raise MesascopeError(f"{item!r} counts, so k and n are needed.", "Use --k 7 --n 10, or --findings DIR.")
-    if not evidence.counts and k is not None:
-        raise MesascopeError(f"{item!r} is a single observation.", "Leave --k and --n out.")
+    has_count = k is not None and n is not None
+    remedy = "Use --k 7 --n 10, or --findings DIR."
+    require(has_count or not evidence.counts, f"{item!r} counts, so k and n are needed.", remedy)
+    require(evidence.counts or k is None, f"{item!r} is a single observation.", "Leave --k and --n out.")
     if k is not None and n is not None:
         require_count(k, n)
     return [_update_person(argument, evidence, person, k, n, observed=observed) for person in argument.content.people]
@@ -124,10 +122,8 @@ def find_likelihood_ratio(
     """The likelihood-ratio interval that the file gives for a person; or None, with a text that says what to ask."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
-            return None, (
-                f"the file gives {person} no hypotheses for {evidence.id}: ask for the rate they expect if "
-                f"{evidence.about} holds and if it does not"
-            )
+            question = f"ask for the rate they expect if {evidence.about} holds and if it does not"
+            return None, f"the file gives {person} no hypotheses for {evidence.id}: {question}"
         ratio = find_count_ratio(k, n, *evidence.hypotheses[person])
         return (ratio, ratio), ""
     table = evidence.ratios if observed else evidence.against
@@ -153,7 +149,7 @@ def _update_person(
         return replace(update, status="asked", prior=prior, reason=ask)
     shift = (float(np.log(ratio[0])), float(np.log(ratio[1])))
     update = replace(update, prior=prior, ratio=ratio, posterior=prior, shift=shift)
-    if prior[0] <= 0 and prior[1] >= 1:
+    if _is_vacuous(prior):
         return replace(update, reason="there is no prior claim, and [0, 1] stays [0, 1] under any ratio")
     if prior in ((0.0, 0.0), (1.0, 1.0)):
         return replace(update, reason="a probability of 0 or 1 does not move")
@@ -166,10 +162,14 @@ def _update_person(
     return replace(update, status="moved", posterior=posterior, target=target, reason=reason)
 
 
+def _is_vacuous(interval: Interval) -> bool:
+    return interval[0] <= 0 and interval[1] >= 1
+
+
 def _update_target(argument: Argument, person: str, about: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
     if argument.content.query is None:
         return None
-    target, condition = argument.choose_question(person, None, None)
+    target, condition = argument.choose_question(person)
     polytope = argument.build_polytope(person)
     if not polytope.select_connected(target.atoms | condition.atoms).atoms & about.atoms:
         return None
@@ -186,15 +186,11 @@ def _answer_question(argument: Argument, question: Question, to: str | None) -> 
     person, about, via = question.to, question.about, question.via
     polytope = argument.build_polytope(person)
     sides = {condition: polytope.bound(about, condition).interval for condition in (via, negate(via))}
-    unstated_terms = [
-        f"P({about} | {condition})"
-        for condition, span in sides.items()
-        if span is None or (span[0] <= 0 and span[1] >= 1)
-    ]
+    unstated_conditions = [c for c, interval in sides.items() if interval is None or _is_vacuous(interval)]
     head = f"{question.id}, asked by {question.by}"
     update = Update(person, str(about), "asked")
-    if unstated_terms:
-        unstated = " and no ".join(unstated_terms)
+    if unstated_conditions:
+        unstated = " and no ".join(f"P({about} | {condition})" for condition in unstated_conditions)
         return replace(update, reason=f"{head}: {person} states no {unstated}; without them any answer is possible")
     if to is None:
         return replace(update, reason=f"{head}: the new P({via}) is needed: --to 60%")

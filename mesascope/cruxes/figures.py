@@ -13,19 +13,10 @@ SERIES_COLOURS = ("#1b6ca8", "#b4511a", "#3d7a4a", "#7a4a9a", "#8a6d1a", "#a0305
 
 
 def _draw_text(
-    x: float,
-    y: float,
-    words: object,
-    size: float = 12,
-    colour: str = TEXT_COLOUR,
-    *,
-    anchor: str = "start",
-    weight: str = "400",
+    x: float, y: float, text: str, size: float, colour: str, *, anchor: str = "start", weight: str = "400"
 ) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
-        f'font-weight="{weight}">{escape(str(words))}</text>'
-    )
+    style = f'font-size="{size}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
 
 
 def _draw_rectangle(x: float, y: float, width: float, height: float, fill: str, **attributes_by_name: object) -> str:
@@ -34,10 +25,9 @@ def _draw_rectangle(x: float, y: float, width: float, height: float, fill: str, 
 
 
 def _wrap_svg(width: float, height: float, body: Sequence[str], title: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" '
-        f'aria-label="{escape(title, quote=True)}"><title>{escape(title)}</title>{"".join(body)}</svg>'
-    )
+    attributes = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img"'
+    label = escape(title, quote=True)
+    return f'<svg {attributes} aria-label="{label}"><title>{escape(title)}</title>{"".join(body)}</svg>'
 
 
 @dataclass(frozen=True)
@@ -105,11 +95,8 @@ def draw_waterfall(
         for k, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
             body.append(_draw_text(x + step * 0.3, base + 20 + 15 * k, line, 12, TEXT_COLOUR, anchor="middle"))
         if i < len(columns) - 1:
-            y = place(b)
-            body.append(
-                f'<line x1="{x + step * 0.6:.1f}" y1="{y:.1f}" x2="{x + step:.1f}" y2="{y:.1f}" '
-                f'stroke="{PALE_COLOUR}" stroke-dasharray="3 3"/>'
-            )
+            y, style = place(b), f'stroke="{PALE_COLOUR}" stroke-dasharray="3 3"'
+            body.append(f'<line x1="{x + step * 0.6:.1f}" y1="{y:.1f}" x2="{x + step:.1f}" y2="{y:.1f}" {style}/>')
     return _wrap_svg(width, height, body, title)
 
 

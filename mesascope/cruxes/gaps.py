@@ -267,7 +267,5 @@ def _find_number(
                 if engine == "net":
                     notes.append(f"{person}'s parts are read with independence as in a network")
                 return point
-    raise MesascopeError(
-        f"{person}'s claims give no single number for {name!r} ({event} given {condition}).",
-        f'Write assume = {{ {person} = {{ {name} = "…" }} }} in the cut, or "rest".',
-    )
+    problem = f"{person}'s claims give no single number for {name!r} ({event} given {condition})."
+    raise MesascopeError(problem, f'Write assume = {{ {person} = {{ {name} = "…" }} }} in the cut, or "rest".')

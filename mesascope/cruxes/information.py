@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import pick_named, require
 
 LOG_BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
 
@@ -39,12 +39,9 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
     if pc >= 1:
         return None
     value = (pu - puc * pc) / (1 - pc)
-    if value < -1e-12 or value > 1 + 1e-12:
-        raise MesascopeError(
-            f"P(U) = {pu:g}, P(U|C) = {puc:g} and P(C) = {pc:g} contradict each other: "
-            f"P(U|not C) would be {value:.4g}.",
-            "See `crux check` for the smallest repair.",
-        )
+    triad = f"P(U) = {pu:g}, P(U|C) = {puc:g} and P(C) = {pc:g}"
+    problem = f"{triad} contradict each other: P(U|not C) would be {value:.4g}."
+    require(-1e-12 <= value <= 1 + 1e-12, problem, "See `crux check` for the smallest repair.")
     return min(1.0, max(0.0, value))
 
 
@@ -100,10 +97,9 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
         pc: P(state) per state; they sum to one.
     """
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
-    if q.shape != w.shape or w.min() < 0 or abs(w.sum() - 1) > 1e-9:
-        raise MesascopeError(
-            "Each state of a crux needs a weight, and the weights must sum to one.", "Give P(state) for each."
-        )
+    is_distribution = q.shape == w.shape and bool(w.min() >= 0) and abs(w.sum() - 1) <= 1e-9
+    problem = "Each state of a crux needs a weight, and the weights must sum to one."
+    require(is_distribution, problem, "Give P(state) for each.")
     is_possible = w > 0
     return float(w[is_possible] @ measure_kl(q[is_possible], float(w @ q), base))
 
@@ -116,10 +112,8 @@ def measure_symmetric_kl(a: float | np.ndarray, b: float | np.ndarray, base: flo
 def average_odds(a: float, b: float) -> float:
     """The probability whose odds are the geometric mean of two odds; complements yield the complement."""
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
-    if yes + no == 0:
-        raise MesascopeError(
-            "One person gives the crux 0 and the other 1, so there is no common weight.", "Use --weights mean."
-        )
+    problem = "One person gives the crux 0 and the other 1, so there is no common weight."
+    require(bool(yes + no > 0), problem, "Use --weights mean.")
     return float(yes / (yes + no))
 
 
@@ -145,8 +139,8 @@ def value_discrimination(
     pick_named("weights", weights, ("gmo", "mean"))
     g = average_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
-    if (na is None or nb is None) and g < 1:
-        raise MesascopeError("One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux.")
+    is_defined = g >= 1 or (na is not None and nb is not None)
+    require(is_defined, "One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux.")
     return float(value_discriminations(np.array([a]), np.array([b]), base, weights, form)[0])
 
 

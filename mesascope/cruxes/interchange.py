@@ -93,8 +93,7 @@ def read_bif(text: str) -> Net:
 
     Returns a `Net` in double precision; a row whose sum differs from 1 by up to 1e-4 is rescaled.
     """
-    if len(text) > _MAX_CHARACTERS:
-        raise MesascopeError("This BIF text is larger than 20 MB.", "Use a smaller network.")
+    require(len(text) <= _MAX_CHARACTERS, "This BIF text is larger than 20 MB.", "Use a smaller network.")
     text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"\bproperty\b[^;]*;", " ", text)
     states: dict[str, list[str]] = {}
@@ -143,8 +142,7 @@ def _split_words(text: str) -> list[str]:
 def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[str]]) -> np.ndarray:
     """Read P(node | parents) from the lines of a block; the last axis has the node's own states."""
     label, shape = f"table of {node[:60]!r}", [len(states[n]) for n in names]
-    if np.prod(shape, dtype=float) > 2**22:
-        raise MesascopeError(f"The {label} is too large.", "Give it fewer parents.")
+    require(np.prod(shape, dtype=float) <= 2**22, f"The {label} is too large.", "Give it fewer parents.")
     table, flat = np.full(shape, np.nan), int(np.prod(shape))
     for line in _match_blocks(_ROW_PATTERN, rows):
         try:

@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, pick_named, require
 
 MAX_LENGTH = 2000
 MAX_NESTING = 60
@@ -113,13 +113,10 @@ def parse(text: str) -> Event:
 
     Returns an `Event` whose `str` parses to the same event; malformed text raises `MesascopeError`.
     """
-    if not isinstance(text, str):
-        raise MesascopeError(f"An event is a string, not {type(text).__name__}.", 'Quote it: event = "T & C".')
-    if len(text) > MAX_LENGTH:
-        raise MesascopeError(
-            f"An event of {len(text)} characters is too long.",
-            f"Shorten it with [defs]; at most {MAX_LENGTH} characters.",
-        )
+    is_text = isinstance(text, str)
+    require(is_text, f"An event is a string, not {type(text).__name__}.", 'Quote it: event = "T & C".')
+    problem = f"An event of {len(text)} characters is too long."
+    require(len(text) <= MAX_LENGTH, problem, f"Shorten it with [defs]; at most {MAX_LENGTH} characters.")
     return _require_small(_EventParser(text).parse_event())
 
 
@@ -131,11 +128,8 @@ class _EventParser:
         while text[place:].strip():
             match = _TOKEN_PATTERN.match(text, place)
             if not match:
-                rest = text[place:].strip()
-                raise MesascopeError(
-                    f"The event {text[:80]!r} has the unexpected character {rest[:1]!r}.",
-                    "Events consist of names, ! & | -> <-> and brackets.",
-                )
+                problem = f"The event {text[:80]!r} has the unexpected character {text[place:].strip()[:1]!r}."
+                raise MesascopeError(problem, "Events consist of names, ! & | -> <-> and brackets.")
             self.tokens.append(match.group(1) or match.group(2))
             place = match.end()
 
@@ -170,11 +164,8 @@ class _EventParser:
 
     def parse_unary(self) -> Event:
         self.depth += 1
-        if self.depth > MAX_NESTING:
-            raise MesascopeError(
-                f"The event {self.text[:40]!r}… is nested more than {MAX_NESTING} deep.",
-                "Define parts of it in [defs].",
-            )
+        problem = f"The event {self.text[:40]!r}… is nested more than {MAX_NESTING} deep."
+        require(self.depth <= MAX_NESTING, problem, "Define parts of it in [defs].")
         if self.accept("!"):
             event = Event("!", (self.parse_unary(),))
         elif self.accept("("):

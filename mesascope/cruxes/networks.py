@@ -52,10 +52,8 @@ class Net:
             table, expected_shape = self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name))
             n_axes = len(expected_shape)
             if table.shape[:n_axes] != expected_shape or table.ndim > n_axes + 1:
-                raise MesascopeError(
-                    f"The table of {name!r} has shape {table.shape}; its parents require {expected_shape}.",
-                    "The axes are the parents in order, then the node's states.",
-                )
+                problem = f"The table of {name!r} has shape {table.shape}; its parents require {expected_shape}."
+                raise MesascopeError(problem, "The axes are the parents in order, then the node's states.")
             if not np.isfinite(table).all() or table.min() < 0 or np.abs(table.sum(n_axes - 1) - 1).max() > 1e-6:
                 raise MesascopeError(f"The table of {name!r} does not sum to one.", "Make each row sum to 1.")
             if table.ndim > n_axes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import pick_named, require
 
 POOLING_METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
@@ -16,9 +16,8 @@ def _normalise_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(p, dtype=float)
     w = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights, dtype=float)
-    if w.shape != (len(values),) or not (w.min() >= 0 and 0 < w.sum() < np.inf):
-        problem = "Weights must be one number of at least 0 per person, not all 0."
-        raise MesascopeError(problem, "Example: --weights 2,1.")
+    is_valid = w.shape == (len(values),) and bool(w.min() >= 0 and 0 < w.sum() < np.inf)
+    require(is_valid, "Weights must be one number of at least 0 per person, not all 0.", "Example: --weights 2,1.")
     return values, w / w.sum()
 
 
@@ -61,8 +60,7 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
         factor: d; by default the factor of Neyman and Roughgarden for this many numbers.
         base: the base rate, strictly between 0 and 1.
     """
-    if not 0 < base < 1:
-        raise MesascopeError(f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
+    require(0 < base < 1, f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
     middle = pool_log(p)
     if not 0 < middle < 1:
         return middle
@@ -140,11 +138,13 @@ def pool_people(
     scopes = {frozenset(argument.content.people[p].scope) for p in members}
     if len(scopes) > 1:
         warnings.append("the members speak under different scopes")
-    if weights is not None and len(weights) != len(people):
-        raise MesascopeError(f"There are {len(weights)} weights for {len(people)} people.", "Give one per person.")
-    member_weights = None if weights is None else [w for w, p in zip(weights, people, strict=True) if p in members]
-    if method in ("gmo", "extremised") and member_weights is not None:
-        raise MesascopeError(f"The method {method!r} does not use weights.", "Use --method log.")
+    member_weights = None
+    if weights is not None:
+        problem = f"There are {len(weights)} weights for {len(people)} people."
+        require(len(weights) == len(people), problem, "Give one per person.")
+        uses_weights = method not in ("gmo", "extremised")
+        require(uses_weights, f"The method {method!r} does not use weights.", "Use --method log.")
+        member_weights = [weight for weight, person in zip(weights, people, strict=True) if person in members]
     values, vetoes = [], []
     for i, end in enumerate(("lower", "upper") if members else ()):
         numbers = {person: interval[i] for person, interval in members.items()}

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, pick_named, unknown
+from mesascope.errors import MesascopeError, pick_named, require, unknown
 
 READING_MODES = ("centre", "set", "beta")
 DEFAULT_PLUS_MINUS = 0.05
@@ -120,35 +120,31 @@ def read_value(
     """
     if not isinstance(stated, str):
         raise MesascopeError(f"The value {stated!r} is not quoted text.", 'Quote the original words: value = "~85%".')
-    text = _require_short(stated).strip()
+    _require_short(stated)
+    text = stated.strip()
     match = _VALUE_PATTERN.fullmatch(text)
     if not match:
         return _read_word(text, words)
-    about, sign, first, per1, second, per2 = match.groups()
-    percent = bool(per1 or per2)
-    numbers = [float(x) / (100 if percent else 1) for x in (first, second) if x is not None]
-    if any(not 0 <= x <= 1 for x in numbers):
-        raise MesascopeError(f"The value {stated!r} lies outside 0 to 1.", "Write percentages with %, at most 100%.")
-    if mass is not None and not 0 < mass < 1:
-        raise MesascopeError(f"The mass {mass} must lie between 0 and 1.", "Example: mass = 0.9.")
+    about, sign, first, percent1, second, percent2 = match.groups()
+    numbers = [float(x) / (100 if percent1 or percent2 else 1) for x in (first, second) if x is not None]
+    is_probability = all(0 <= x <= 1 for x in numbers)
+    require(is_probability, f"The value {stated!r} lies outside 0 to 1.", "Write percentages with %, at most 100%.")
+    require(mass is None or 0 < mass < 1, f"The mass {mass} must lie between 0 and 1.", "Example: mass = 0.9.")
     if len(numbers) == 2:
-        if sign:
-            raise MesascopeError(f"The value {stated!r} has both a bound and a range.", "Write one of the two.")
+        require(not sign, f"The value {stated!r} has both a bound and a range.", "Write one of the two.")
         low, high = numbers
-        if low > high:
-            raise MesascopeError(f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}.")
-        weight = (mass or DEFAULT_MASS) if (about or mass) else None
-        rule = f"the interval [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else "")
-        return Reading(stated, "range", low, high, None, weight, rule)
+        require(low <= high, f"The range {stated!r} is reversed.", f"Write {second}-{first}{percent2 or percent1}.")
+        mass = (mass or DEFAULT_MASS) if (about or mass) else None
+        rule = f"the interval [{low:g}, {high:g}]" + (f", {mass:.0%} of the mass" if mass else "")
+        return Reading(stated, "range", low, high, None, mass, rule)
     value = numbers[0]
     if sign:
         low, high = (0.0, value) if sign[0] == "<" else (value, 1.0)
-        if within not in ("vacuous", "uniform"):
-            raise MesascopeError(f"'within' cannot be {within!r}.", "Use 'vacuous' or 'uniform'.")
-        uniform = within == "uniform"
-        tail = "uniform inside, as the file says" if uniform else "without a distribution"
-        rule = f"the closed interval [{low:g}, {high:g}], {tail}"
-        return Reading(stated, "bound", low, high, None, 1.0 if uniform else None, rule)
+        require(within in ("vacuous", "uniform"), f"'within' cannot be {within!r}.", "Use 'vacuous' or 'uniform'.")
+        is_uniform = within == "uniform"
+        distribution = "uniform inside, as the file says" if is_uniform else "without a distribution"
+        rule = f"the closed interval [{low:g}, {high:g}], {distribution}"
+        return Reading(stated, "bound", low, high, None, 1.0 if is_uniform else None, rule)
     if about:
         low, high = max(0.0, value - plus_minus), min(1.0, value + plus_minus)
         mass = mass or DEFAULT_MASS
@@ -184,29 +180,24 @@ def read_ratio(stated: object) -> tuple[float, float]:
     if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 < stated < 1e12:
         return float(stated), float(stated)
     if not isinstance(stated, str):
-        raise MesascopeError(
-            f"The likelihood ratio ({type(stated).__name__}) is neither a positive number nor a word.",
-            'Example: "2-5".',
-        )
-    key = " ".join(_require_short(stated).lower().split())
+        problem = f"The likelihood ratio ({type(stated).__name__}) is neither a positive number nor a word."
+        raise MesascopeError(problem, 'Example: "2-5".')
+    _require_short(stated)
+    key = " ".join(stated.lower().split())
     if key in RATIO_WORDS:
         return RATIO_WORDS[key]
     match = re.fullmatch(rf"~?\s*{_NUMBER_PATTERN}(?:\s*(?:-|–|to)\s*{_NUMBER_PATTERN})?", key)
     if not match:
         raise unknown("likelihood ratio or evidence word", stated[:60], RATIO_WORDS)
-    low = float(match.group(1))
-    high = float(match.group(2)) if match.group(2) else low
-    if not (0 < low <= high) or not np.isfinite(high) or high > 1e12:
-        raise MesascopeError(
-            f"The likelihood ratio {stated!r} is not a positive, ordered, finite range.", 'Example: "2-5".'
-        )
+    low, high = float(match.group(1)), float(match.group(2) or match.group(1))
+    problem = f"The likelihood ratio {stated!r} is not a positive, ordered, finite range."
+    require(0 < low <= high <= 1e12, problem, 'Example: "2-5".')
     return low, high
 
 
-def _require_short(stated: str) -> str:
-    if len(stated) > MAX_LENGTH:
-        raise MesascopeError(f"The value {stated[:20]!r}… has {len(stated)} characters.", f"At most {MAX_LENGTH}.")
-    return stated
+def _require_short(stated: str) -> None:
+    problem = f"The value {stated[:20]!r}… has {len(stated)} characters."
+    require(len(stated) <= MAX_LENGTH, problem, f"At most {MAX_LENGTH}.")
 
 
 def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 
 
 def find_sobol_shares(
@@ -87,10 +87,8 @@ def rank_claims(
             betas.append(beta)
         elif moves[i] and entry.high > entry.low:
             fixed.append(entry.id)
-    if not free_claims:
-        raise MesascopeError(
-            f"No claim of {person} that bears on {question[0]} has a distribution.", "Use ranges with ~."
-        )
+    problem = f"No claim of {person} that bears on {question[0]} has a distribution."
+    require(bool(free_claims), problem, "Use ranges with ~.")
 
     def evaluate(x: np.ndarray) -> np.ndarray:
         theta = np.repeat(middle[:, None], x.shape[1], axis=1)
