@@ -100,24 +100,24 @@ def answer_question(
     interval from 'net' if 'net' reads the same values at their centres.
     """
     pick_named("engine", engine, ENGINES)
-    part = polytope.select_connected(conjoin(event, condition).atoms)
+    connected = polytope.select_connected(conjoin(event, condition).atoms)
     answer = Answer(person, str(event), str(condition), "undefined", engine, reading)
-    claims, bridges = (tuple(item.id for item in items) for items in (part.constraints, part.rules))
+    claims, bridges = (tuple(item.id for item in items) for items in (connected.constraints, connected.rules))
     answer = replace(answer, claims=claims, bridges=bridges)
     if engine == "lp":
         bounds = polytope.bound(event, condition)
         notes = ["no independence is assumed, and no declared independence is used"]
         answer = replace(answer, status=bounds.status, low=bounds.low, high=bounds.high)
         return _set_status(answer, notes)
-    network, notes = CredalNet.build_for(part, event, condition), [INDEPENDENCE_NOTE]
+    network, notes = CredalNet.build_for(connected, event, condition), [INDEPENDENCE_NOTE]
     if engine in ("net", "credal"):
         extremes = find_extremes(network, event, condition)
-        unstated_ids = [e.id for e in network.entries if not e.stated and e.id in extremes.free]
+        unstated_ids = [e.id for e in network.entries if not e.stated and e.id in extremes.free_entries]
         if unstated_ids:
             notes.append("unstated, so anything in [0, 1]: " + "; ".join(unstated_ids))
         if not extremes.exact:
             notes.append("an inner bound: too many free entries to visit all vertices")
-        elif extremes.free:
+        elif extremes.free_entries:
             notes.append("entries vary in their intervals independently of each other")
         return _set_status(replace(answer, low=extremes.low, high=extremes.high), notes)
     betas = [values[e.id].beta() if values and e.id in values else None for e in network.entries]
@@ -125,8 +125,8 @@ def answer_question(
     if sample is None:
         return _set_status(answer, notes)
     notes.append(f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown")
-    if sample.vertices:
-        ends = "; ".join(sample.vertices)
+    if sample.vertex_entries:
+        ends = "; ".join(sample.vertex_entries)
         notes.append(f"without a distribution, so at the ends of their intervals in every draw: {ends}")
     low, high = sample.compute_quantiles()
     return _set_status(replace(answer, low=low, high=high, mean=sample.compute_mean(), quantiles=(low, high)), notes)

@@ -103,7 +103,10 @@ class Argument:
         """The refusal that covers an event or its negation; None if the person declines neither."""
         for refusal in self.content.refusals:
             refused_events = [self.content.claims[name].event for name in refusal.of if refusal.by == person]
-            if any(refused is not None and _is_same_question(refused, event) for refused in refused_events):
+            if any(
+                refused_event is not None and _is_same_question(refused_event, event)
+                for refused_event in refused_events
+            ):
                 return refusal
         return None
 
@@ -188,14 +191,16 @@ class Argument:
             answer = replace(answer, status="stated")
         if not wordings:
             return answer
-        others = {}
+        reworded_answers = {}
         for label in self.list_wordings(person, answer.claims):
             argument = self.read(wordings=(*self.conventions.wordings, label))
             try:
-                others[label] = argument.answer(person, event, condition, engine, draws, seed=seed, wordings=False)
+                reworded_answers[label] = argument.answer(
+                    person, event, condition, engine, draws, seed=seed, wordings=False
+                )
             except MesascopeError as error:
-                others[label] = replace(no_answer, assumptions=(str(error),))
-        return replace(answer, wordings=others)
+                reworded_answers[label] = replace(no_answer, assumptions=(str(error),))
+        return replace(answer, wordings=reworded_answers)
 
     def list_wordings(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
         """Labels of the claims' alternative wordings; labels that the conventions choose are left out."""

@@ -90,7 +90,7 @@ class Polytope:
 
     def __init__(self, constraints: Iterable[Constraint], rules: Iterable[Rule] = ()):
         self.constraints, self.rules = tuple(constraints), tuple(rules)
-        self.items = (*self.constraints, *self.rules)
+        self.statements = (*self.constraints, *self.rules)
 
     def bound(self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
         """Find the least and greatest P(event | condition): sharp bounds that assume no independence.
@@ -102,16 +102,18 @@ class Polytope:
         Only distributions with P(condition) above zero count.
         """
         about, ratio = evidence or (SURE, 1.0)
-        part = self.select_connected(conjoin(event, condition, about).atoms)
-        columns, (joint, premise, weighted) = part.merge_worlds([conjoin(event, condition), condition, about])
-        weight = np.where(weighted > 0, ratio, 1.0)
-        joint, premise = joint * weight, premise * weight
-        matrix, points = part.make_rows(columns)
+        connected = self.select_connected(conjoin(event, condition, about).atoms)
+        codes, (event_row, condition_row, about_row) = connected.merge_worlds(
+            [conjoin(event, condition), condition, about]
+        )
+        weights = np.where(about_row > 0, ratio, 1.0)
+        event_row, condition_row = event_row * weights, condition_row * weights
+        inequalities, equalities = connected.make_rows(codes)
         ends = []
         for sign in (1.0, -1.0):
-            result = _minimise(sign * joint, matrix, points, premise)
+            result = _minimise(sign * event_row, inequalities, equalities, condition_row)
             if result is None:
-                return Bounds("undefined" if part.is_feasible else "incoherent")
+                return Bounds("undefined" if connected.is_feasible else "incoherent")
             ends.append(min(1.0, max(0.0, sign * float(result.fun))))
         low, high = sorted(_round(x) for x in ends)
         return Bounds("bounded", low, high)
@@ -130,15 +132,16 @@ class Polytope:
         Returns [vertices, events]. Each row belongs to a distribution that agrees with the statements; if there
         is no such distribution, there are no rows.
         """
-        part = self.select_connected(conjoin(condition, *events).atoms)
-        columns, (premise, *joint) = part.merge_worlds([condition, *(conjoin(e, condition) for e in events)])
-        matrix, points = part.make_rows(columns)
-        table = np.array(joint)
+        connected = self.select_connected(conjoin(condition, *events).atoms)
+        events = [conjoin(event, condition) for event in events]
+        codes, (condition_row, *event_rows) = connected.merge_worlds([condition, *events])
+        inequalities, equalities = connected.make_rows(codes)
+        table = np.array(event_rows)
         axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
         random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
         vertices = []
         for direction in np.concatenate([axes, random]):
-            result = _minimise(direction @ table, matrix, points, premise)
+            result = _minimise(direction @ table, inequalities, equalities, condition_row)
             if result is not None:
                 vertices.append(table @ np.asarray(result.x))
         return np.clip(np.array(vertices).reshape(-1, len(events)), 0, 1)
@@ -146,59 +149,59 @@ class Polytope:
     @cached_property
     def is_feasible(self) -> bool:
         """Whether any distribution agrees with all statements."""
-        return all(part._is_feasible() for part in self._components())
+        return all(component._is_feasible() for component in self._components())
 
     def _is_feasible(self) -> bool:
-        columns, _ = self.merge_worlds([])
-        ones = np.ones(columns.shape[1])
-        return _minimise(0 * ones, *self.make_rows(columns), ones) is not None
+        codes, _ = self.merge_worlds([])
+        ones = np.ones(codes.shape[1])
+        return _minimise(0 * ones, *self.make_rows(codes), ones) is not None
 
     def find_repair(self) -> dict[str, float]:
         """The change of each statement in the repair with the least total change (L1, in joint probability).
 
         The result is empty if the statements already agree, or if the rules alone contradict each other.
         """
-        slacks: dict[str, float] = {}
-        for part in self._components():
-            slacks |= part._repair()
-        return slacks
+        changes: dict[str, float] = {}
+        for component in self._components():
+            changes |= component._repair()
+        return changes
 
     def _repair(self) -> dict[str, float]:
-        columns, _ = self.merge_worlds([])
-        n, m = columns.shape[1], len(self.constraints)
-        if not n or not m:
+        codes, _ = self.merge_worlds([])
+        n_worlds, n_statements = codes.shape[1], len(self.constraints)
+        if not n_worlds or not n_statements:
             return {}
-        upper_rows, lower_rows = self.make_inequalities(columns)
-        matrix = np.block([[upper_rows, -np.eye(m)], [lower_rows, -np.eye(m)]])
-        cost = np.concatenate([np.zeros(n), np.ones(m)])
-        base = np.concatenate([np.ones(n), np.zeros(m)])
-        result = _minimise(cost, matrix, np.empty((0, n + m)), base)
+        upper_rows, lower_rows = self.make_inequalities(codes)
+        allowed_change = np.eye(n_statements)
+        inequalities = np.block([[upper_rows, -allowed_change], [lower_rows, -allowed_change]])
+        is_change = np.repeat([0.0, 1.0], [n_worlds, n_statements])
+        result = _minimise(is_change, inequalities, np.empty((0, len(is_change))), 1 - is_change)
         if result is None:
             return {}
-        slack = np.asarray(result.x)[n:]
-        return {c.id: float(s) for c, s in zip(self.constraints, slack, strict=True) if s > 1e-8}
+        changes = zip(self.constraints, np.asarray(result.x)[n_worlds:], strict=True)
+        return {constraint.id: float(change) for constraint, change in changes if change > 1e-8}
 
     def find_conflict(self) -> tuple[str, ...]:
         """Ids of a minimal set of conflicting statements and rules, found by deletion; empty if nothing conflicts."""
         if self.is_feasible:
             return ()
-        part = next(part for part in self._components() if not part._is_feasible())
-        core: list[Constraint | Rule] = [*part.rules, *part.constraints]
-        for item in list(core):
-            fewer = [x for x in core if x is not item]
-            if not _build_polytope(fewer).is_feasible:
-                core = fewer
-        return tuple(item.id for item in core)
+        component = next(component for component in self._components() if not component._is_feasible())
+        core: list[Constraint | Rule] = [*component.rules, *component.constraints]
+        for statement in list(core):
+            smaller_core = [x for x in core if x is not statement]
+            if not _build_polytope(smaller_core).is_feasible:
+                core = smaller_core
+        return tuple(statement.id for statement in core)
 
     def drop(self, *ids: str) -> Polytope:
         """The polytope without the statements and rules of these ids."""
-        return _build_polytope(item for item in self.items if item.id not in ids)
+        return _build_polytope(statement for statement in self.statements if statement.id not in ids)
 
     def _components(self) -> list[Polytope]:
         groups: list[tuple[set[str], list[Constraint | Rule]]] = []
-        for item in self.items:
-            atoms, members = set(item.atoms), [item]
-            for group in [g for g in groups if g[0] & item.atoms]:
+        for statement in self.statements:
+            atoms, members = set(statement.atoms), [statement]
+            for group in [g for g in groups if g[0] & statement.atoms]:
                 groups.remove(group)
                 atoms |= group[0]
                 members = group[1] + members
@@ -207,16 +210,16 @@ class Polytope:
 
     def select_connected(self, atoms: frozenset[str]) -> Polytope:
         """The polytope of only those statements connected to these atoms, directly or through shared atoms."""
-        connected = [part for part in self._components() if part.atoms & atoms]
-        item_ids = {id(item) for part in connected for item in part.items}
-        merged = _build_polytope(item for item in self.items if id(item) in item_ids)
-        merged.__dict__["atoms"] = merged.atoms | atoms
-        return merged
+        components = [component for component in self._components() if component.atoms & atoms]
+        connected = {id(statement) for component in components for statement in component.statements}
+        polytope = _build_polytope(statement for statement in self.statements if id(statement) in connected)
+        polytope.__dict__["atoms"] = polytope.atoms | atoms
+        return polytope
 
     @cached_property
     def atoms(self) -> frozenset[str]:
         """Every atom that the statements mention; in a part made for a query, also the query's atoms."""
-        return frozenset().union(*(item.atoms for item in self.items))
+        return frozenset().union(*(statement.atoms for statement in self.statements))
 
     def merge_worlds(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
         """The codes [statements, n] of n merged worlds, and for each given event an array [n], 1 where it happens.
@@ -235,10 +238,10 @@ class Polytope:
         for c in self.constraints:
             condition = c.condition.holds(worlds)
             rows.append(condition.astype(np.int8) + (condition & c.event.holds(worlds)))
-        extra = [event.holds(worlds) for event in events]
-        rows += [x.astype(np.int8) for x in extra]
-        n = int(allowed.sum())
-        key, size = np.zeros(n, dtype=np.int64), 1
+        event_rows = [event.holds(worlds) for event in events]
+        rows += [x.astype(np.int8) for x in event_rows]
+        n_worlds = int(allowed.sum())
+        key, size = np.zeros(n_worlds, dtype=np.int64), 1
         for row in rows:
             if size > 2**58:
                 _, key = np.unique(key, return_inverse=True)
@@ -249,10 +252,10 @@ class Polytope:
             raise self._make_size_error(f"{len(first)} kinds of world", MAX_WORLDS)
         codes = np.array([row[first] for row in rows[: len(self.constraints)]], dtype=np.int8)
         codes = codes.reshape(len(self.constraints), len(first))
-        return codes, [x[first].astype(float) for x in extra]
+        return codes, [x[first].astype(float) for x in event_rows]
 
     def _make_size_error(self, amount: str, limit: int) -> MesascopeError:
-        ids = [item.id for item in self.items]
+        ids = [statement.id for statement in self.statements]
         others = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
         place = self.constraints[0].place if self.constraints else ""
         head = f"{place}: With {len(ids) - 1} more ({others}) it connects" if place else "These statements connect"
@@ -273,20 +276,21 @@ class Polytope:
         return np.concatenate([upper_rows[~point], lower_rows[~point]]), upper_rows[point]
 
 
-def _build_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
-    items = list(items)
-    return Polytope([x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)])
+def _build_polytope(statements: Iterable[Constraint | Rule]) -> Polytope:
+    statements = list(statements)
+    rules = [statement for statement in statements if isinstance(statement, Rule)]
+    return Polytope([statement for statement in statements if isinstance(statement, Constraint)], rules)
 
 
-def _minimise(cost: np.ndarray, matrix: np.ndarray, points: np.ndarray, premise: np.ndarray):
-    """Minimise cost·x over x >= 0 with base·x = 1, equal·x = 0 and matrix·x <= 0; None if no x satisfies them."""
-    if not premise.any():
+def _minimise(cost: np.ndarray, inequalities: np.ndarray, equalities: np.ndarray, total_row: np.ndarray):
+    """Minimise cost·x over x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None if infeasible."""
+    if not total_row.any():
         return None
     from scipy.optimize import linprog
 
-    rows = np.vstack([premise, points])
-    right, limits = np.eye(len(rows))[0], np.zeros(len(matrix))
-    result = linprog(cost, matrix, limits, rows, right, bounds=(0, None), method="highs", options=_SOLVER_OPTIONS)
+    rows = np.vstack([total_row, equalities])
+    right, limits = np.eye(len(rows))[0], np.zeros(len(inequalities))
+    result = linprog(cost, inequalities, limits, rows, right, bounds=(0, None), method="highs", options=_SOLVER_OPTIONS)
     if result.status == 1:
         raise MesascopeError("The linear program did not finish in 4 seconds.", "Remove statements or bridges.")
     if result.status not in (0, 2):

@@ -49,13 +49,13 @@ class Clash:
     Args:
         claims, bridges: an irreducible set; if any one of them is removed, the others agree.
         repair: the change of each claim in the smallest repair (L1, in joint probability) of all the claims.
-        single: per claim, the interval of values that would settle the clash if only this claim changed.
+        single_changes: per claim, the interval of values that would settle the clash if only this claim changed.
     """
 
     claims: tuple[str, ...]
     bridges: tuple[str, ...]
     repair: dict[str, float]
-    single: dict[str, tuple[float, float]]
+    single_changes: dict[str, tuple[float, float]]
 
 
 def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
@@ -74,30 +74,30 @@ def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
     queue: list[frozenset[str]] = [frozenset()]
     visited = set(queue)
     while queue and len(cores) < limit and len(visited) < 200:
-        removed = queue.pop(0)
-        core = next((c for c in cores if not removed & set(c)), None)
+        removed_ids = queue.pop(0)
+        core = next((c for c in cores if not removed_ids & set(c)), None)
         if core is None:
-            core = polytope.drop(*removed).find_conflict()
+            core = polytope.drop(*removed_ids).find_conflict()
             if not core:
                 continue
             cores.append(core)
         for item in core:
-            fewer = removed | {item}
-            if fewer not in visited:
-                visited.add(fewer)
-                queue.append(fewer)
+            more_removed_ids = removed_ids | {item}
+            if more_removed_ids not in visited:
+                visited.add(more_removed_ids)
+                queue.append(more_removed_ids)
     return [_describe_clash(polytope, core, rules, repair) for core in cores]
 
 
 def _describe_clash(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair: dict[str, float]) -> Clash:
     claims = tuple(i for i in core if i not in rules)
-    clashing = polytope.drop(*({c.id for c in polytope.constraints} | rules) - set(core))
-    single = {}
-    for claim in clashing.constraints:
-        if span := clashing.drop(claim.id).bound(claim.event, claim.condition).interval:
-            single[claim.id] = span
+    clashing_statements = polytope.drop(*({c.id for c in polytope.constraints} | rules) - set(core))
+    single_changes = {}
+    for claim in clashing_statements.constraints:
+        if interval := clashing_statements.drop(claim.id).bound(claim.event, claim.condition).interval:
+            single_changes[claim.id] = interval
     changes = {claim: change for claim, change in repair.items() if claim in claims}
-    return Clash(claims, tuple(i for i in core if i in rules), changes, single)
+    return Clash(claims, tuple(i for i in core if i in rules), changes, single_changes)
 
 
 def check_argument(argument: Argument) -> list[Issue]:
@@ -118,8 +118,8 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
     for clash in clashes:
         changes = "; ".join(f"change {c} by {v:.4g}" for c, v in clash.repair.items())
         fixes = [f"smallest total change (joint probability): {changes}"] if changes else []
-        alone = [f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items()]
-        fix = " — ".join(fixes + (["; or ".join(alone)] if alone else [])) or "Change one of the bridges."
+        single_texts = [f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single_changes.items()]
+        fix = " — ".join(fixes + (["; or ".join(single_texts)] if single_texts else [])) or "Change one of the bridges."
         names = ", ".join((*clash.claims, *clash.bridges))
         message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
@@ -131,8 +131,8 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
             yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)
     for claim in argument.content.claims.values():
         if claim.by == (person,) and claim.wordings:
-            ways = ", or ".join(map(repr, claim.wordings))
-            message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {ways}."
+            wording_names = ", or ".join(map(repr, claim.wordings))
+            message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {wording_names}."
             yield _make_issue(claim, "ambiguous", message, "Every answer that uses it is repeated under each reading.")
     query = argument.content.query
     if query and not clashes and person in query.compare:
@@ -160,14 +160,14 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
         fix = "Do not subtract one from the other without a claim on the condition."
         yield Issue("presupposition", tuple(conditions), (), message, fix)
     claims = [(person, claim) for person in query.compare for claim in argument.list_claims(person)]
-    for (one, claim), (other, rival) in permutations(claims, 2):
-        assert claim.event is not None and rival.event is not None
-        is_related = one != other and claim.event.atoms & rival.event.atoms
-        if is_related and claim.given != SURE and not are_equivalent(claim.given, rival.given):
-            rival_condition = "unconditional" if rival.given == SURE else f"given {rival.given}"
-            message = f"{claim.id} is given {claim.given}; {rival.id} is {rival_condition}."
+    for (one, claim), (other, other_claim) in permutations(claims, 2):
+        assert claim.event is not None and other_claim.event is not None
+        is_related = one != other and claim.event.atoms & other_claim.event.atoms
+        if is_related and claim.given != SURE and not are_equivalent(claim.given, other_claim.given):
+            other_condition = "unconditional" if other_claim.given == SURE else f"given {other_claim.given}"
+            message = f"{claim.id} is given {claim.given}; {other_claim.id} is {other_condition}."
             fix = "They answer different questions: translate one before comparing."
-            yield Issue("presupposition", (one, other), (claim.id, rival.id), message, fix)
+            yield Issue("presupposition", (one, other), (claim.id, other_claim.id), message, fix)
 
 
 def _check_fractions(argument: Argument) -> Iterator[Issue]:

@@ -34,8 +34,8 @@ class Entry:
 class _Node:
     parents: tuple[str, ...]
     index: np.ndarray  # the entry number of each row of the table, -1 if a rule fixes the row
-    flip: np.ndarray  # whether the row's entry is the chance of 'no'
-    fixed: np.ndarray  # the value, 0 or 1, of each row that a rule fixes
+    is_negated: np.ndarray  # whether the row's entry is the chance of 'no'
+    fixed_values: np.ndarray  # the value, 0 or 1, of each row that a rule fixes
 
 
 class CredalNet:
@@ -115,25 +115,25 @@ class CredalNet:
         parents = tuple(sorted(body.atoms))
         _require_few_parents(head.name, parents)
         shape = (2,) * len(parents)
-        fixed = body.holds(enumerate_worlds(parents)).reshape(shape)
-        self.nodes[head.name] = _Node(parents, np.full(shape, -1), np.zeros(shape, dtype=bool), fixed)
+        fixed_values = body.holds(enumerate_worlds(parents)).reshape(shape)
+        self.nodes[head.name] = _Node(parents, np.full(shape, -1), np.zeros(shape, dtype=bool), fixed_values)
 
     def _add_table(self, atom: str, claimed_rows: list[tuple[dict[str, bool], bool, int]]) -> None:
         parents = tuple(sorted({a for condition, *_ in claimed_rows for a in condition}))
         _require_few_parents(atom, parents)
         shape = (2,) * len(parents)
-        index, flip, depth = np.full(shape, -1), np.zeros(shape, dtype=bool), np.full(shape, -1)
+        index, is_negated, condition_sizes = np.full(shape, -1), np.zeros(shape, dtype=bool), np.full(shape, -1)
         for condition, sign, number in sorted(claimed_rows, key=lambda x: len(x[0])):
             cells = tuple(int(condition[p]) if p in condition else slice(None) for p in parents)
             if np.any(index[cells] >= 0):
-                same = np.any(depth[cells] == len(condition))
+                same = np.any(condition_sizes[cells] == len(condition))
                 conflict = f"state {atom} under the same condition" if same else f"overlap on {atom}"
                 raise MesascopeError(f"{self.entries[number].id!r} and another claim {conflict}.", _USE_LP_REMEDY)
-            index[cells], flip[cells], depth[cells] = number, not sign, len(condition)
+            index[cells], is_negated[cells], condition_sizes[cells] = number, not sign, len(condition)
         for row in map(tuple, np.argwhere(index < 0)):
             row_condition = " & ".join(p if v else f"!{p}" for p, v in zip(parents, row, strict=True))
             index[row] = self._add_unstated(f"{atom} given {row_condition}")
-        self.nodes[atom] = _Node(parents, index, flip, np.zeros(shape, dtype=bool))
+        self.nodes[atom] = _Node(parents, index, is_negated, np.zeros(shape, dtype=bool))
 
     def add_missing_nodes(self, atoms: frozenset[str]) -> None:
         """Add an unstated node for each of these atoms and each parent, unless the atom already has a node."""
@@ -152,8 +152,8 @@ class CredalNet:
         for name, node in self.nodes.items():
             yes = values[np.maximum(node.index, 0)]
             shape = node.index.shape + (1,) * (values.ndim - 1)
-            yes = np.where(node.flip.reshape(shape), 1 - yes, yes)
-            yes = np.where((node.index < 0).reshape(shape), node.fixed.reshape(shape), yes)
+            yes = np.where(node.is_negated.reshape(shape), 1 - yes, yes)
+            yes = np.where((node.index < 0).reshape(shape), node.fixed_values.reshape(shape), yes)
             tables[name] = np.stack([1 - yes, yes], axis=len(node.parents))
         parents = {name: node.parents for name, node in self.nodes.items()}
         return Net({name: ("no", "yes") for name in self.nodes}, parents, tables)
@@ -178,17 +178,17 @@ class CredalNet:
 
     def find_relevant_entries(self, event: Event, condition: Event = SURE) -> np.ndarray:
         """[entries] Whether each entry can change P(event | condition); tested at five interior points."""
-        spans, k = self.list_intervals(), len(self.entries)
+        intervals, n_entries = self.list_intervals(), len(self.entries)
         rng = np.random.default_rng(20200818)
-        changes = np.zeros(k, dtype=bool)
+        changes = np.zeros(n_entries, dtype=bool)
         ratio_entries = [i for number, (base, _) in self.ratios.items() for i in (number, base)]
         for _ in range(5):
-            base = spans[:, 0] + (spans[:, 1] - spans[:, 0]) * rng.uniform(0.2, 0.8, k)
-            both = np.repeat(base[:, None], 2 * k, axis=1)
-            both[np.arange(k), 2 * np.arange(k)] = 0.25
-            both[np.arange(k), 2 * np.arange(k) + 1] = 0.75
-            both[ratio_entries] = base[ratio_entries, None]  # because a conjunction must not exceed its part
-            values = self.evaluate(both, event, condition)
+            base = intervals[:, 0] + (intervals[:, 1] - intervals[:, 0]) * rng.uniform(0.2, 0.8, n_entries)
+            theta = np.repeat(base[:, None], 2 * n_entries, axis=1)  # two columns move one entry each
+            theta[np.arange(n_entries), 2 * np.arange(n_entries)] = 0.25
+            theta[np.arange(n_entries), 2 * np.arange(n_entries) + 1] = 0.75
+            theta[ratio_entries] = base[ratio_entries, None]  # because a conjunction must not exceed its part
+            values = self.evaluate(theta, event, condition)
             changes |= ~(np.abs(values[1::2] - values[::2]) < 1e-13)
         changes[ratio_entries] = True
         return changes
@@ -213,63 +213,63 @@ class Extremes:
     Args:
         low, high: the least and greatest value; None if the condition cannot happen at any vertex.
         exact: True if all vertices were visited; False if coordinate ascent found an inner bound.
-        free: ids of the entries that can change the answer and whose intervals are not points.
+        free_entries: ids of the entries that can change the answer and whose intervals are not points.
     """
 
     low: float | None
     high: float | None
     exact: bool
-    free: tuple[str, ...]
+    free_entries: tuple[str, ...]
 
 
 def find_extremes(
-    network: CredalNet, event: Event, condition: Event = SURE, starts: int = 4, seed: int = 0
+    network: CredalNet, event: Event, condition: Event = SURE, n_starts: int = 4, seed: int = 0
 ) -> Extremes:
     """The range of P(event | condition) as every entry varies within its interval, independently of the others.
 
     Args:
         network: a network with interval entries.
         event, condition: the question.
-        starts: the number of random vertices to climb from, if more than 20 entries are free.
+        n_starts: the number of random vertices to climb from, if more than 20 entries are free.
         seed: the seed of these vertices.
 
     P(event | condition) is a ratio of two multilinear functions. In each entry it is (aθ+b)/(cθ+d), which is
     monotone, so its extremes lie at vertices. With at most 20 free entries all 2^k vertices are visited, and
     the result is exact.
     """
-    spans = network.list_intervals()
-    free = np.flatnonzero(network.find_relevant_entries(event, condition) & (spans[:, 1] > spans[:, 0]))
-    names = tuple(network.entries[i].id for i in free)
+    intervals = network.list_intervals()
+    free = np.flatnonzero(network.find_relevant_entries(event, condition) & (intervals[:, 1] > intervals[:, 0]))
+    ids, low_ends, high_ends = tuple(network.entries[i].id for i in free), intervals[free, 0], intervals[free, 1]
 
     def climb(sign: float) -> float | None:
-        rng, best = np.random.default_rng(seed), None
-        for _ in range(starts):
-            theta = spans.mean(axis=1)
-            theta[free] = spans[free, rng.integers(0, 2, len(free))]
-            current = -np.inf
+        rng, best_value = np.random.default_rng(seed), None
+        for _ in range(n_starts):
+            theta = intervals.mean(axis=1)
+            theta[free] = np.where(rng.integers(0, 2, len(free)), high_ends, low_ends)
+            current_value = -np.inf
             while True:
-                trials = np.repeat(theta[:, None], len(free), axis=1)
-                flipped = np.where(theta[free] == spans[free, 0], spans[free, 1], spans[free, 0])
-                trials[free, np.arange(len(free))] = flipped
-                values = sign * np.nan_to_num(network.evaluate(trials, event, condition), nan=-sign * np.inf)
-                if values.max() <= current + 1e-15:
+                neighbours = np.repeat(theta[:, None], len(free), axis=1)
+                neighbours[free, np.arange(len(free))] = np.where(theta[free] == low_ends, high_ends, low_ends)
+                values = sign * np.nan_to_num(network.evaluate(neighbours, event, condition), nan=-sign * np.inf)
+                if values.max() <= current_value + 1e-15:
                     break
-                current = float(values.max())
-                theta = trials[:, int(values.argmax())]
-            if np.isfinite(current) and (best is None or current > best):
-                best = current
-        return None if best is None else sign * best
+                current_value = float(values.max())
+                theta = neighbours[:, int(values.argmax())]
+            if np.isfinite(current_value) and (best_value is None or current_value > best_value):
+                best_value = current_value
+        return None if best_value is None else sign * best_value
 
     if len(free) > MAX_FREE_ENTRIES:
-        return Extremes(climb(-1.0), climb(1.0), False, names)
+        return Extremes(climb(-1.0), climb(1.0), False, ids)
     low, high = np.inf, -np.inf
     for start in range(0, 2 ** len(free), _CHUNK_SIZE):
         codes = np.arange(start, min(start + _CHUNK_SIZE, 2 ** len(free)))
-        theta = np.repeat(spans.mean(axis=1, keepdims=True), len(codes), axis=1)
-        theta[free] = np.where((codes >> np.arange(len(free))[:, None]) & 1, spans[free, 1:], spans[free, :1])
+        theta = np.repeat(intervals.mean(axis=1, keepdims=True), len(codes), axis=1)
+        is_high = (codes >> np.arange(len(free))[:, None]) & 1
+        theta[free] = np.where(is_high, high_ends[:, None], low_ends[:, None])
         values = network.evaluate(theta, event, condition)
         low, high = np.fmin.reduce(values, initial=low), np.fmax.reduce(values, initial=high)
-    return Extremes(None, None, True, names) if low > high else Extremes(float(low), float(high), True, names)
+    return Extremes(None, None, True, ids) if low > high else Extremes(float(low), float(high), True, ids)
 
 
 @dataclass(frozen=True)
@@ -279,12 +279,12 @@ class Draws:
     Args:
         low, high: the least and greatest answer over the vertices in each draw, [draws]. They are equal if every entry
             has a distribution.
-        vertices: ids of the entries without a distribution, which take both ends of their intervals in each draw.
+        vertex_entries: ids of the entries without a distribution, which take both ends of their intervals in each draw.
     """
 
     low: np.ndarray
     high: np.ndarray
-    vertices: tuple[str, ...]
+    vertex_entries: tuple[str, ...]
 
     def compute_mean(self) -> tuple[float, float]:
         """The mean probability, as an interval if some entries have no distribution."""
@@ -315,27 +315,28 @@ def draw_answers(
     Returns `Draws`, or None if the condition cannot happen. Without a condition the mean equals the value at the
     mean entries, because the query is multilinear; with a condition it does not.
     """
-    spans = network.list_intervals()
-    moves = network.find_relevant_entries(event, condition)
-    sets = [int(i) for i in np.flatnonzero(moves) if betas[int(i)] is None and spans[i, 1] > spans[i, 0]]
-    if len(sets) > 10:
-        problem = f"{len(sets)} numbers have no distribution; sampling allows at most 10."
+    intervals = network.list_intervals()
+    is_relevant = network.find_relevant_entries(event, condition)
+    is_open = is_relevant & (intervals[:, 1] > intervals[:, 0])
+    interval_entries = [i for i in np.flatnonzero(is_open).tolist() if betas[i] is None]
+    if len(interval_entries) > 10:
+        problem = f"{len(interval_entries)} numbers have no distribution; sampling allows at most 10."
         raise MesascopeError(problem, "Ask with --engine credal.")
     rng = np.random.default_rng(seed)
     lows, highs = [], []
     for start in range(0, draws, _DRAWS_PER_CHUNK):
         n = min(_DRAWS_PER_CHUNK, draws - start)
-        theta = np.repeat(spans.mean(axis=1, keepdims=True), n, axis=1)
+        theta = np.repeat(intervals.mean(axis=1, keepdims=True), n, axis=1)
         for i, beta in enumerate(betas):
-            if beta is not None and moves[i]:
+            if beta is not None and is_relevant[i]:
                 theta[i] = rng.beta(*beta, n)
         low, high = np.full(n, np.inf), np.full(n, -np.inf)
-        for code in range(2 ** len(sets)):
-            for j, i in enumerate(sets):
-                theta[i] = spans[i, (code >> j) & 1]
+        for code in range(2 ** len(interval_entries)):
+            for j, i in enumerate(interval_entries):
+                theta[i] = intervals[i, (code >> j) & 1]
             values = network.evaluate(theta, event, condition)
             low, high = np.fmin(low, values), np.fmax(high, values)
         lows.append(low)
         highs.append(high)
     low, high = np.concatenate(lows), np.concatenate(highs)
-    return Draws(low, high, tuple(network.entries[i].id for i in sets)) if np.isfinite(low).all() else None
+    return Draws(low, high, tuple(network.entries[i].id for i in interval_entries)) if np.isfinite(low).all() else None

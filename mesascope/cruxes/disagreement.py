@@ -36,8 +36,8 @@ def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     n = len(a)
     if n > MAX_PLAYERS:
         raise MesascopeError(f"{n} parts are too many for exact shares; at most {MAX_PLAYERS}.", "Merge some parts.")
-    masks = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    return np.asarray(game(np.where(masks, b, a)), dtype=float)
+    has_b_value = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    return np.asarray(game(np.where(has_b_value, b, a)), dtype=float)
 
 
 def find_shapley_shares(values: np.ndarray) -> np.ndarray:
@@ -79,9 +79,9 @@ def find_owen_shares(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.
         k = len(group)
         for coalition, size in _enumerate_unions([bit for bit in bits if bit != bits[j]]):
             group_weight = factorial(size) * factorial(m - size - 1) / factorial(m)
-            for chosen, count in _enumerate_unions([1 << player for player in group]):
-                others = coalition | chosen
-                for player in (player for player in group if not chosen >> player & 1):
+            for chosen_players, count in _enumerate_unions([1 << player for player in group]):
+                others = coalition | chosen_players
+                for player in (player for player in group if not chosen_players >> player & 1):
                     weight = group_weight * factorial(count) * factorial(k - count - 1) / factorial(k)
                     shares[player] += weight * (values[others | (1 << player)] - values[others])
     return shares
@@ -93,13 +93,13 @@ def _enumerate_unions(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield sum(bit for i, bit in enumerate(coalitions) if code >> i & 1), code.bit_count()
 
 
-def find_single_move_shares(values: np.ndarray, back: bool = False) -> np.ndarray:
+def find_single_move_shares(values: np.ndarray, others_at_b: bool = False) -> np.ndarray:
     """The change in f as each parameter moves from A to B while the others stay at A (with `back`, at B), [n].
 
     These changes need not add up to the gap.
     """
     n = int(np.log2(len(values)))
-    if back:
+    if others_at_b:
         return np.array([values[-1] - values[(2**n - 1) ^ (1 << i)] for i in range(n)])
     return np.array([values[1 << i] - values[0] for i in range(n)])
 
@@ -175,4 +175,4 @@ def decompose(
         return find_owen_shares(values, groups or [[i] for i in range(len(a))])
     if method == "shapley":
         return find_shapley_shares(values)
-    return find_single_move_shares(values, back=method == "oat-back")
+    return find_single_move_shares(values, others_at_b=method == "oat-back")

@@ -128,8 +128,8 @@ def find_likelihood_ratio(
         return (ratio, ratio), ""
     table = evidence.ratios if observed else evidence.against
     if person not in table:
-        word = "" if observed else " for not observing it"
-        return None, f"the file gives {person} no likelihood ratio{word} for {evidence.id}: ask for it"
+        suffix = "" if observed else " for not observing it"
+        return None, f"the file gives {person} no likelihood ratio{suffix} for {evidence.id}: ask for it"
     return table[person], ""
 
 
@@ -140,13 +140,13 @@ def _update_person(
     update = Update(person, str(about), "cannot move")
     if argument.find_refusal(person, about):
         return replace(update, reason=f"{person} declines the question {about}")
-    ratio, ask = find_likelihood_ratio(evidence, person, k, n, observed)
+    ratio, request = find_likelihood_ratio(evidence, person, k, n, observed)
     bounds = argument.build_polytope(person).bound(about)
     prior = bounds.interval
     if prior is None:
         return replace(update, reason=f"the status of {about} in {person}'s claims is {bounds.status}")
     if ratio is None:
-        return replace(update, status="asked", prior=prior, reason=ask)
+        return replace(update, status="asked", prior=prior, reason=request)
     shift = (float(np.log(ratio[0])), float(np.log(ratio[1])))
     update = replace(update, prior=prior, ratio=ratio, posterior=prior, shift=shift)
     if _is_vacuous(prior):
@@ -174,12 +174,12 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
     if not polytope.select_connected(target.atoms | condition.atoms).atoms & about.atoms:
         return None
     before = polytope.bound(target, condition).interval
-    spans = [
+    intervals = [
         bounds.interval for bounds in (polytope.bound(target, condition, (about, r)) for r in ratio) if bounds.interval
     ]
-    if before is None or not spans:
+    if before is None or not intervals:
         return None
-    return before, (min(low for low, _ in spans), max(high for _, high in spans))
+    return before, (min(low for low, _ in intervals), max(high for _, high in intervals))
 
 
 def _answer_question(argument: Argument, question: Question, to: str | None) -> Update:
@@ -187,13 +187,13 @@ def _answer_question(argument: Argument, question: Question, to: str | None) -> 
     polytope = argument.build_polytope(person)
     sides = {condition: polytope.bound(about, condition).interval for condition in (via, negate(via))}
     unstated_conditions = [c for c, interval in sides.items() if interval is None or _is_vacuous(interval)]
-    head = f"{question.id}, asked by {question.by}"
+    prefix = f"{question.id}, asked by {question.by}"
     update = Update(person, str(about), "asked")
     if unstated_conditions:
         unstated = " and no ".join(f"P({about} | {condition})" for condition in unstated_conditions)
-        return replace(update, reason=f"{head}: {person} states no {unstated}; without them any answer is possible")
+        return replace(update, reason=f"{prefix}: {person} states no {unstated}; without them any answer is possible")
     if to is None:
-        return replace(update, reason=f"{head}: the new P({via}) is needed: --to 60%")
+        return replace(update, reason=f"{prefix}: the new P({via}) is needed: --to 60%")
     present_span = polytope.bound(via).interval
     yes, no = (span or (0.0, 1.0) for span in sides.values())
     return replace(
@@ -201,5 +201,5 @@ def _answer_question(argument: Argument, question: Question, to: str | None) -> 
         status="moved",
         prior=apply_jeffrey_rule(yes, no, present_span) if present_span else None,
         posterior=apply_jeffrey_rule(yes, no, read_value(to).select_interval("centre")),
-        reason=f"{head}: valid only if P({about} | {via}) and P({about} | {negate(via)}) do not change",
+        reason=f"{prefix}: valid only if P({about} | {via}) and P({about} | {negate(via)}) do not change",
     )

@@ -77,11 +77,11 @@ def draw_waterfall(
     low, high = min(0.0, end[1], *levels), max(0.0, end[1], *levels)
     scale = (base - top) / ((high - low) or 1.0)
 
-    def place(value: float) -> float:
+    def find_y(value: float) -> float:
         return base - (value - low) * scale
 
     step, body = 860 / n, []
-    body.append(f'<line x1="40" y1="{place(0):.1f}" x2="940" y2="{place(0):.1f}" stroke="{PALE_COLOUR}"/>')
+    body.append(f'<line x1="40" y1="{find_y(0):.1f}" x2="940" y2="{find_y(0):.1f}" stroke="{PALE_COLOUR}"/>')
     columns = [(start[0], 0.0, start[1], TEXT_COLOUR, f"{start[1]:.4g}")]
     for (label, change, note), (before, after) in zip(steps, pairwise(levels), strict=True):
         colour = SERIES_COLOURS[1] if change < 0 else SERIES_COLOURS[2]
@@ -89,13 +89,15 @@ def draw_waterfall(
     columns.append((end[0], 0.0, end[1], TEXT_COLOUR, f"{end[1]:.4g}"))
     for i, (label, a, b, colour, note) in enumerate(columns):
         x = 60 + i * step
-        y, h = min(place(a), place(b)), abs(place(a) - place(b))
-        body.append(_draw_rectangle(x, y, step * 0.6, max(h, 1.5), colour))
+        y, bar_height = min(find_y(a), find_y(b)), abs(find_y(a) - find_y(b))
+        body.append(_draw_rectangle(x, y, step * 0.6, max(bar_height, 1.5), colour))
         body.append(_draw_text(x + step * 0.3, y - 7, note, 12, TEXT_COLOUR, anchor="middle"))
-        for k, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
-            body.append(_draw_text(x + step * 0.3, base + 20 + 15 * k, line, 12, TEXT_COLOUR, anchor="middle"))
+        for line_number, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
+            body.append(
+                _draw_text(x + step * 0.3, base + 20 + 15 * line_number, line, 12, TEXT_COLOUR, anchor="middle")
+            )
         if i < len(columns) - 1:
-            y, style = place(b), f'stroke="{PALE_COLOUR}" stroke-dasharray="3 3"'
+            y, style = find_y(b), f'stroke="{PALE_COLOUR}" stroke-dasharray="3 3"'
             body.append(f'<line x1="{x + step * 0.6:.1f}" y1="{y:.1f}" x2="{x + step:.1f}" y2="{y:.1f}" {style}/>')
     return _wrap_svg(width, height, body, title)
 

@@ -131,11 +131,11 @@ def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]
         lowest, highest = placement.get("lowest"), placement.get("highest")
         if lowest not in RUNGS or highest not in RUNGS:
             return "undetermined", "no placement"
-        bar = RUNGS.index(measure.placement)
+        required_rung = RUNGS.index(measure.placement)
         reason = f"placed {lowest}" if lowest == highest else f"placed between {lowest} and {highest}"
-        if RUNGS.index(lowest) >= bar:
+        if RUNGS.index(lowest) >= required_rung:
             return "observed", reason
-        return ("not observed" if RUNGS.index(highest) < bar else "undetermined"), reason
+        return ("not observed" if RUNGS.index(highest) < required_rung else "undetermined"), reason
     findings = [f for f in subject["findings"] if f.get("metric", f.get("probe")) == measure.metric]
     if not findings:
         return "undetermined", f"no finding of {measure.metric}"

@@ -69,14 +69,14 @@ def explain_cuts(
         chosen_cut, sides = _prepare_cut(argument, people, name)
         gaps.append(_split_gap(people, chosen_cut, sides, scale, method, groups=groups))
         for option, values in (("scale", SCALES), ("method", ("shapley", "oat", "oat-back"))):
-            tops: dict[str, list[str]] = {}
+            values_by_top: dict[str, list[str]] = {}
             for value in values:
                 settings = {"scale": scale, "method": method, option: value}
                 with suppress(MesascopeError):
                     gap = _split_gap(people, chosen_cut, sides, **settings, groups=groups)
-                    tops.setdefault(gap.top.name, []).append(value)
-            if len(tops) > 1:
-                listing = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
+                    values_by_top.setdefault(gap.top.name, []).append(value)
+            if len(values_by_top) > 1:
+                listing = ", ".join(f"{top_name!r} by {' and '.join(by)}" for top_name, by in values_by_top.items())
                 warnings.append(f"in the cut {name!r} the largest part depends on the {option}: {listing}")
     for first, second in combinations(gaps, 2):
         a, b = argument.parse_event(first.top.event).atoms, argument.parse_event(second.top.event).atoms
@@ -145,13 +145,13 @@ class _CutNumbers:
         if self.bottom is None:
             return np.array(self.values, dtype=float)
         low, high = self.bottom
-        line = {"low": low, "middle": (low + high) / 2, "high": high}[at or self.at]
+        bottom_value = {"low": low, "middle": (low + high) / 2, "high": high}[at or self.at]
         product = float(np.prod([v for v in self.values if v is not None]))
-        rest = ((1 - line) if cut.form == "complement" else line) / product if product else np.inf
-        if not 0 <= rest <= 1 + 1e-9:
-            problem = f"The rest of the cut {cut.id!r} would be {rest:.4g} for {self.person}."
+        rest_value = ((1 - bottom_value) if cut.form == "complement" else bottom_value) / product if product else np.inf
+        if not 0 <= rest_value <= 1 + 1e-9:
+            problem = f"The rest of the cut {cut.id!r} would be {rest_value:.4g} for {self.person}."
             raise MesascopeError(problem, "The cut's assumptions contradict the bottom line; change them.")
-        return np.array([rest if v is None else v for v in self.values], dtype=float)
+        return np.array([rest_value if v is None else v for v in self.values], dtype=float)
 
 
 def _split_gap(

@@ -75,11 +75,11 @@ def find_triads(
     if not len(corners):
         raise MesascopeError(f"{person}'s claims give {target} given {condition} no value.", "See `crux check`.")
     rng = np.random.default_rng(7)
-    mixes = rng.dirichlet(np.full(len(corners), 0.3), 2000) @ corners
-    cells = np.concatenate([corners, mixes])
-    pc = np.clip(cells[:, 2], 0, 1)
-    pu = np.clip(cells[:, 0] + cells[:, 1], 0, 1)
-    puc = np.where(pc > 0, np.clip(cells[:, 0] / np.where(pc > 0, pc, 1), 0, 1), pu)
+    mixtures = rng.dirichlet(np.full(len(corners), 0.3), 2000) @ corners
+    joint_probabilities = np.concatenate([corners, mixtures])
+    pc = np.clip(joint_probabilities[:, 2], 0, 1)
+    pu = np.clip(joint_probabilities[:, 0] + joint_probabilities[:, 1], 0, 1)
+    puc = np.where(pc > 0, np.clip(joint_probabilities[:, 0] / np.where(pc > 0, pc, 1), 0, 1), pu)
     return Triads(np.stack([pu, puc, pc], axis=1), "lp")
 
 
@@ -111,7 +111,7 @@ def list_cruxes(argument: Argument, person: str, target: Event, condition: Event
     The target, the atoms of the condition and the events that the person declines are left out.
     """
     part = argument.build_polytope(person).select_connected(conjoin(target, condition).atoms)
-    claimed_atoms = {atom for item in part.items for atom in item.atoms}
+    claimed_atoms = {atom for item in part.statements for atom in item.atoms}
     cruxes = {}
     for name in (*argument.content.atoms, *argument.content.definitions):
         event = argument.parse_event(name)
@@ -159,9 +159,11 @@ def rank_cruxes(
     values = []
     for name, event in candidates.items():
         triads = find_triads(argument, person, event, *question, engine=engine)
-        low, high, cap = _bound_information(triads, base, form)
+        low, high, greatest_value = _bound_information(triads, base, form)
         reason = "" if triads.engine == "net" or high - low < POINT_TOLERANCE else INNER_BOUND_NOTE
-        values.append(CruxValue(name, (person,), low, high, cap, (_pick_single_triad(triads),), triads.engine, reason))
+        values.append(
+            CruxValue(name, (person,), low, high, greatest_value, (_pick_single_triad(triads),), triads.engine, reason)
+        )
     return sorted(values, key=lambda v: -(v.high or 0.0))
 
 
@@ -174,18 +176,20 @@ def _value_crux_states(
         raise MesascopeError(f"The states {crux!r} overlap or leave a case out.", "Example: 'T & C; T & !C; !T'.")
     if any(argument.find_refusal(person, s) for s in states):
         return CruxValue(crux, (person,), triads=(None,), engine="net", reason="declined")
-    chances, targets = [], []
+    state_probabilities, target_probabilities = [], []
     for state in states:
-        weight = argument.answer(person, state, condition, engine="net", wordings=False).point
-        belief = argument.answer(person, target, conjoin(condition, state), engine="net", wordings=False).point
-        if weight is None or (belief is None and weight > 0):
+        probability = argument.answer(person, state, condition, engine="net", wordings=False).point
+        target_probability = argument.answer(
+            person, target, conjoin(condition, state), engine="net", wordings=False
+        ).point
+        if probability is None or (target_probability is None and probability > 0):
             problem = f"{person}'s network does not determine {state} as a crux of {target}."
             raise MesascopeError(problem, "Choose other states.")
-        chances.append(weight)
-        targets.append(0.0 if belief is None else belief)
-    value = information.value_information_states(targets, chances, base)
-    cap = float(information.measure_entropy(float(np.dot(targets, chances)), base))
-    return CruxValue(crux, (person,), value, value, cap, (None,), "net")
+        state_probabilities.append(probability)
+        target_probabilities.append(0.0 if target_probability is None else target_probability)
+    value = information.value_information_states(target_probabilities, state_probabilities, base)
+    greatest_value = float(information.measure_entropy(float(np.dot(target_probabilities, state_probabilities)), base))
+    return CruxValue(crux, (person,), value, value, greatest_value, (None,), "net")
 
 
 def rank_shared_cruxes(
@@ -218,13 +222,13 @@ def rank_shared_cruxes(
     if crux is not None:
         candidates = {crux: argument.parse_event(crux)}
     else:
-        sides = [list_cruxes(argument, p, *q) for p, q in zip(people, questions, strict=True)]
-        candidates = {n: e for n, e in sides[0].items() if n in sides[1]}
+        cruxes_by_person = [list_cruxes(argument, p, *q) for p, q in zip(people, questions, strict=True)]
+        candidates = {n: e for n, e in cruxes_by_person[0].items() if n in cruxes_by_person[1]}
     values = []
     for name, event in candidates.items():
-        declined = [p for p in people if argument.find_refusal(p, event)]
-        if declined:
-            reason = f"declined by {declined[0]}"
+        decliners = [p for p in people if argument.find_refusal(p, event)]
+        if decliners:
+            reason = f"declined by {decliners[0]}"
             values.append(CruxValue(name, people, triads=(None, None), engine=engine, reason=reason))
             continue
         triads = [find_triads(argument, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)]

@@ -125,14 +125,14 @@ def _make_error(problem: str) -> MesascopeError:
 
 def _match_blocks(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Yield consecutive matches of a pattern to the end of the text; text that does not match is an error."""
-    place, end = 0, len(text.rstrip())
-    while place < end:
-        match = part.match(text, place)
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        match = part.match(text, position)
         if not match:
-            rest = " ".join(text[place : place + 60].split())
+            rest = " ".join(text[position : position + 60].split())
             raise _make_error(f"text has {rest[:40]!r}, which is not a complete block")
         yield match
-        place = match.end()
+        position = match.end()
 
 
 def _split_words(text: str) -> list[str]:
@@ -143,7 +143,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
     """Read P(node | parents) from the lines of a block; the last axis has the node's own states."""
     label, shape = f"table of {node[:60]!r}", [len(states[n]) for n in names]
     require(np.prod(shape, dtype=float) <= 2**22, f"The {label} is too large.", "Give it fewer parents.")
-    table, flat = np.full(shape, np.nan), int(np.prod(shape))
+    table, n_numbers = np.full(shape, np.nan), int(np.prod(shape))
     for line in _match_blocks(_ROW_PATTERN, rows):
         try:
             numbers = np.array([float(w) for w in _split_words(line["numbers"])])
@@ -151,7 +151,7 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
             index = tuple(states[parent].index(state) for parent, state in pairs)
         except ValueError:
             raise _make_error(f"{label} lacks a number, or a parent's state, where one is needed") from None
-        row_length = flat if line["kind"] == "table" else shape[-1]
+        row_length = n_numbers if line["kind"] == "table" else shape[-1]
         if len(numbers) != row_length:
             raise _make_error(f"{label} has a row of {len(numbers)} numbers; {row_length} are needed")
         if line["kind"] == "table":  # the node's states vary slowest, the last parent's fastest

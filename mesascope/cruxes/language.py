@@ -65,8 +65,8 @@ class Event:
             return self.name
         if self.operator == "sure":
             return "anything"
-        unbracketed = ("atom", "!", "sure")
-        texts = [str(p) if p.operator in unbracketed else f"({p})" for p in self.parts]
+        unbracketed_operators = ("atom", "!", "sure")
+        texts = [str(p) if p.operator in unbracketed_operators else f"({p})" for p in self.parts]
         if self.operator == "!":
             return f"!{texts[0]}"
         if self.operator in ("&", "|") and self.parts[0].operator == self.operator:
@@ -122,32 +122,32 @@ def parse(text: str) -> Event:
 
 class _EventParser:
     def __init__(self, text: str):
-        self.text, self.depth, self.at = text, 0, 0
+        self.text, self.depth, self.position = text, 0, 0
         self.tokens: list[str] = []
-        place = 0
-        while text[place:].strip():
-            match = _TOKEN_PATTERN.match(text, place)
+        position = 0
+        while text[position:].strip():
+            match = _TOKEN_PATTERN.match(text, position)
             if not match:
-                problem = f"The event {text[:80]!r} has the unexpected character {text[place:].strip()[:1]!r}."
+                problem = f"The event {text[:80]!r} has the unexpected character {text[position:].strip()[:1]!r}."
                 raise MesascopeError(problem, "Events consist of names, ! & | -> <-> and brackets.")
             self.tokens.append(match.group(1) or match.group(2))
-            place = match.end()
+            position = match.end()
 
     def make_error(self, expected: str) -> MesascopeError:
-        found = repr(self.tokens[self.at]) if self.at < len(self.tokens) else "the end"
+        found = repr(self.tokens[self.position]) if self.position < len(self.tokens) else "the end"
         return MesascopeError(
             f"In the event {self.text[:80]!r}, {expected} was expected, not {found}.", "Example: P & !(T | C) -> X."
         )
 
-    def accept(self, token: str) -> bool:
-        if self.at < len(self.tokens) and self.tokens[self.at] == token:
-            self.at += 1
+    def skip_token(self, token: str) -> bool:
+        if self.position < len(self.tokens) and self.tokens[self.position] == token:
+            self.position += 1
             return True
         return False
 
     def parse_event(self) -> Event:
         event = self.parse_binary()
-        if self.at < len(self.tokens):
+        if self.position < len(self.tokens):
             raise self.make_error("an operator")
         return event
 
@@ -156,7 +156,7 @@ class _EventParser:
         if level == len(_OPERATORS_LOOSEST_FIRST):
             return self.parse_unary()
         operator, parts = _OPERATORS_LOOSEST_FIRST[level], [self.parse_binary(level + 1)]
-        while self.accept(operator):
+        while self.skip_token(operator):
             parts.append(self.parse_binary(level + 1))
         if operator == "->":  # a -> b -> c is a -> (b -> c)
             return reduce(lambda second, first: Event("->", (first, second)), reversed(parts))
@@ -166,15 +166,15 @@ class _EventParser:
         self.depth += 1
         problem = f"The event {self.text[:40]!r}… is nested more than {MAX_NESTING} deep."
         require(self.depth <= MAX_NESTING, problem, "Define parts of it in [defs].")
-        if self.accept("!"):
+        if self.skip_token("!"):
             event = Event("!", (self.parse_unary(),))
-        elif self.accept("("):
+        elif self.skip_token("("):
             event = self.parse_binary()
-            if not self.accept(")"):
+            if not self.skip_token(")"):
                 raise self.make_error("')'")
-        elif self.at < len(self.tokens) and NAME_PATTERN.fullmatch(self.tokens[self.at]):
-            event = Event("atom", name=self.tokens[self.at])
-            self.at += 1
+        elif self.position < len(self.tokens) and NAME_PATTERN.fullmatch(self.tokens[self.position]):
+            event = Event("atom", name=self.tokens[self.position])
+            self.position += 1
         else:
             raise self.make_error("a name, '!' or '('")
         self.depth -= 1

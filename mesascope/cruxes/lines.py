@@ -59,12 +59,14 @@ class Lines:
 
     def __init__(self, text: str):
         self._text = text
-        self._starts: dict[EntryPath, int] = {}
-        self._owners: list[tuple[EntryPath, int]] = []  # per line: its entry, and the line where the entry starts
+        self._start_lines: dict[EntryPath, int] = {}
+        self._entries_by_line: list[
+            tuple[EntryPath, int]
+        ] = []  # per line: its entry, and the line where the entry starts
         self.deepest_line, self.long_path_line, depth, max_depth = 1, 0, 0, 0
         header: EntryPath = ()
         counts: dict[EntryPath, int] = {}
-        open_quotes, owner = "", (header, 1)
+        open_quotes, entry = "", (header, 1)
         for number, line in enumerate(text.split("\n"), 1):
             header_match = None
             if not open_quotes and not depth:
@@ -73,37 +75,37 @@ class Lines:
                     if header_match.group(1) == "[[":
                         counts[header] = counts.get(header, -1) + 1
                         header = (*header, str(counts[header]))
-                    owner = (header, number)
+                    entry = (header, number)
                 elif match := _KEY_PATTERN.match(line) or _FIRST_PART_PATTERN.match(line):
-                    owner = ((*header, *_split_path(match.group(1))), number)
+                    entry = ((*header, *_split_path(match.group(1))), number)
                 else:
-                    owner = (header, number)
-                for n in range(1, len(owner[0]) + 1):
-                    self._starts.setdefault(owner[0][:n], number)
-            self._owners.append(owner)
-            open_quotes, emptied = _remove_texts(line, open_quotes)
-            if not self.long_path_line and _LONG_PATH_PATTERN.search(emptied):
+                    entry = (header, number)
+                for n in range(1, len(entry[0]) + 1):
+                    self._start_lines.setdefault(entry[0][:n], number)
+            self._entries_by_line.append(entry)
+            open_quotes, stripped_line = _remove_texts(line, open_quotes)
+            if not self.long_path_line and _LONG_PATH_PATTERN.search(stripped_line):
                 self.long_path_line = number
-            for bracket in re.findall(r"[\[\]{}]", "" if header_match else emptied):
+            for bracket in re.findall(r"[\[\]{}]", "" if header_match else stripped_line):
                 depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
                 if depth > max_depth:
                     self.deepest_line, max_depth = number, depth
-        self._open = bool(open_quotes or depth)
+        self._is_unclosed = bool(open_quotes or depth)
 
     def find_start(self, *path: str) -> int:
         """The line where an entry starts; if it is not found, the line where its table starts, or 1."""
         for n in range(len(path), 0, -1):
-            if path[:n] in self._starts:
-                return self._starts[path[:n]]
+            if path[:n] in self._start_lines:
+                return self._start_lines[path[:n]]
         return 1
 
     def name_line(self, line: int) -> str:
         """The name of the entry that a line belongs to."""
-        return format_entry_name(*self._owners[min(line, len(self._owners)) - 1][0])
+        return format_entry_name(*self._entries_by_line[min(line, len(self._entries_by_line)) - 1][0])
 
     def find_end(self) -> int:
         """The line to report if the text ends too early: the start of the unclosed entry, or the last line."""
-        return self._owners[-1][1] if self._open else self._text.rstrip().count("\n") + 1
+        return self._entries_by_line[-1][1] if self._is_unclosed else self._text.rstrip().count("\n") + 1
 
     def find_long_number(self) -> int:
         """The first line with a decimal number too long for Python; 1 if there is none."""
@@ -127,17 +129,17 @@ def _unquote(part: str) -> str:
 
 def _remove_texts(line: str, open_quotes: str) -> tuple[str, str]:
     """The quotes still open after a line, and the line with its texts emptied and its comment removed."""
-    pieces, place = [], 0
+    pieces, position = [], 0
     while True:
         if open_quotes:
-            end = line.find(open_quotes, place)
+            end = line.find(open_quotes, position)
             if end < 0:
                 return open_quotes, "".join(pieces)
-            place, open_quotes = end + 3, ""
-        match = _STRING_PATTERN.search(line, place)
-        pieces.append(line[place : match.start() if match else None])
+            position, open_quotes = end + 3, ""
+        match = _STRING_PATTERN.search(line, position)
+        pieces.append(line[position : match.start() if match else None])
         if match is None or match.group()[0] == "#":
             return "", "".join(pieces)
-        place = match.end()
+        position = match.end()
         open_quotes = match.group() if match.group() in _TRIPLE_QUOTES else ""
         pieces.append('""')

@@ -99,14 +99,14 @@ def _read_definitions(reader: EntryReader) -> None:
             unexpanded[key] = require_known_atoms(parse(value), {*content.atoms, *table})
     content.written = {key: str(event) for key, event in unexpanded.items()}
     while unexpanded:
-        ready = [key for key, event in unexpanded.items() if not event.atoms & unexpanded.keys()]
-        if not ready:
+        ready_names = [key for key, event in unexpanded.items() if not event.atoms & unexpanded.keys()]
+        if not ready_names:
             with locate_errors("defs", min(unexpanded)):
                 raise MesascopeError(
                     f"The definitions {', '.join(sorted(unexpanded))} form a cycle.",
                     "Define each of them by atoms, or by definitions outside the cycle.",
                 )
-        for key in ready:
+        for key in ready_names:
             with locate_errors("defs", key):
                 content.definitions[key] = unexpanded.pop(key).expand(content.definitions)
 
@@ -128,22 +128,26 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
         if name != "unknown":
             reader.pick_person(name)
     kind = fields.read_choice("kind", CLAIM_KINDS, "prob")
-    common: dict[str, Any] = {"id": key, "by": by, "kind": kind, "line": reader.source.find_line("claims", key)}
-    common |= {"used": fields.read_flag("used", True), "about": fields.read_texts("about")}
-    common |= {name: fields.read_text(name) for name in CLAIM_TEXTS}
+    common_fields: dict[str, Any] = {"id": key, "by": by, "kind": kind, "line": reader.source.find_line("claims", key)}
+    common_fields |= {"used": fields.read_flag("used", True), "about": fields.read_texts("about")}
+    common_fields |= {name: fields.read_text(name) for name in CLAIM_TEXTS}
     if kind in NUMERIC_KINDS:
         require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
-        return Claim(**common, **_read_numeric_fields(reader, fields))
+        return Claim(**common_fields, **_read_numeric_fields(reader, fields))
     if kind == "fraction":
-        require(bool(common["of"]), "The field 'of' is missing.", 'Describe the share: of = "researchers who …".')
-        return Claim(value=_read_claim_value(reader, fields, "value"), **common)
-    for absent in ("value", "given", "reflective", "readings"):
-        require(absent not in fields.table, f"A claim of kind {kind!r} has no field {absent!r}.", "Remove it.")
+        require(
+            bool(common_fields["of"]), "The field 'of' is missing.", 'Describe the share: of = "researchers who …".'
+        )
+        return Claim(value=_read_claim_value(reader, fields, "value"), **common_fields)
+    for unused_field in ("value", "given", "reflective", "readings"):
+        require(
+            unused_field not in fields.table, f"A claim of kind {kind!r} has no field {unused_field!r}.", "Remove it."
+        )
     events = tuple(reader.content.resolve_event(text) for text in fields.read_texts("events"))
     event = reader.read_event(fields, "event") if "event" in fields.table else None
     is_complete = kind != "ambiguity" or len(events) > 1
     require(is_complete, "An ambiguity needs at least two events.", 'Write events = ["A", "B"].')
-    return Claim(event=event, events=events, **common)
+    return Claim(event=event, events=events, **common_fields)
 
 
 def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Net:
         self.order = _sort_nodes(self.parents)
         self.tables = {name: np.asarray(tables[name], dtype=float) for name in self.order}
         self.sizes = tuple(len(self.states[name]) for name in self.order)
-        self.batch: tuple[int, ...] = ()
+        self.batch_shape: tuple[int, ...] = ()
         for name in self.order:
             table, expected_shape = self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name))
             n_axes = len(expected_shape)
@@ -57,17 +57,17 @@ class Net:
             if not np.isfinite(table).all() or table.min() < 0 or np.abs(table.sum(n_axes - 1) - 1).max() > 1e-6:
                 raise MesascopeError(f"The table of {name!r} does not sum to one.", "Make each row sum to 1.")
             if table.ndim > n_axes:
-                self.batch = table.shape[-1:]
+                self.batch_shape = table.shape[-1:]
 
     @cached_property
     def _views(self) -> list[np.ndarray]:
-        place = {name: i for i, name in enumerate(self.order)}
+        axis_of_node = {name: i for i, name in enumerate(self.order)}
         views = []
         for name in self.order:
-            axes = [place[p] for p in (*self.parents[name], name)]
+            axes = [axis_of_node[p] for p in (*self.parents[name], name)]
             table, extra = self.tables[name], self.tables[name].ndim - len(axes)
             table = table.transpose([*np.argsort(axes), *range(len(axes), table.ndim)])
-            shape = [1] * len(self.order) + [1] * (len(self.batch) - extra) + list(table.shape[len(axes) :])
+            shape = [1] * len(self.order) + [1] * (len(self.batch_shape) - extra) + list(table.shape[len(axes) :])
             for axis in axes:
                 shape[axis] = self.sizes[axis]
             views.append(np.ascontiguousarray(table).reshape(shape))
@@ -77,19 +77,19 @@ class Net:
         """P(all nodes), with one axis per node in `order` and any batch axis last; it sums to one."""
         if np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
             raise MesascopeError("The joint table would have more than a million entries.", "Ask for marginals.")
-        product = self._views[0]
+        joint = self._views[0]
         for view in self._views[1:]:
-            product = product * view
-        return product
+            joint = joint * view
+        return joint
 
     def compute_marginals(self) -> dict[str, np.ndarray]:
         """P(node) for every node, as an array over the node's states, with any batch axis last."""
-        if self.batch or np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
+        if self.batch_shape or np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
             return {name: self.eliminate((name,), {}) for name in self.order}
-        joint, marginals, before = self.compute_joint(), {}, 1
+        joint, marginals, n_before = self.compute_joint(), {}, 1
         for name, size in zip(self.order, self.sizes, strict=True):
-            marginals[name] = joint.reshape(before, size, -1).sum(axis=(0, 2))
-            before *= size
+            marginals[name] = joint.reshape(n_before, size, -1).sum(axis=(0, 2))
+            n_before *= size
         return marginals
 
     def ask(self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None) -> np.ndarray | Undefined:
@@ -138,41 +138,43 @@ class Net:
         hidden_nodes = needed_nodes - set(nodes) - set(observed)
         while hidden_nodes:
             costs = {name: self._measure_factor(name, factors) for name in hidden_nodes}
-            best = min(sorted(hidden_nodes), key=costs.__getitem__)
-            hidden_nodes.remove(best)
-            touching = [f for f in factors if best in f[0]]
-            factors = [f for f in factors if best not in f[0]]
-            keep = tuple(dict.fromkeys(v for f in touching for v in f[0] if v != best))
-            factors.append((keep, self._multiply(touching, keep)))
+            cheapest_node = min(sorted(hidden_nodes), key=costs.__getitem__)
+            hidden_nodes.remove(cheapest_node)
+            touching_factors = [f for f in factors if cheapest_node in f[0]]
+            factors = [f for f in factors if cheapest_node not in f[0]]
+            kept_nodes = tuple(dict.fromkeys(v for f in touching_factors for v in f[0] if v != cheapest_node))
+            factors.append((kept_nodes, self._multiply(touching_factors, kept_nodes)))
         return self._multiply(factors, nodes)
 
     def _measure_factor(self, name: str, factors: Iterable[Factor]) -> float:
         neighbours = {v for f in factors if name in f[0] for v in f[0]}
         return float(np.prod([len(self.states[v]) for v in neighbours], dtype=float))
 
-    def _multiply(self, factors: Sequence[Factor], keep: tuple[str, ...]) -> np.ndarray:
+    def _multiply(self, factors: Sequence[Factor], kept_nodes: tuple[str, ...]) -> np.ndarray:
         names = list(dict.fromkeys(v for f in factors for v in f[0]))
         if np.prod([len(self.states[v]) for v in names], dtype=float) > MAX_FACTOR_SIZE or len(names) > 40:
             raise MesascopeError("This network is too densely connected for exact inference.", "Remove arcs.")
-        place = {name: i for i, name in enumerate(names)}
+        axis_of_node = {name: i for i, name in enumerate(names)}
         operands: list[Any] = []
-        for inner, table in factors:
-            operands += [table, [*(place[v] for v in inner), Ellipsis]]
-        operands.append([*(place[v] for v in keep), Ellipsis])
+        for factor_nodes, table in factors:
+            operands += [table, [*(axis_of_node[v] for v in factor_nodes), Ellipsis]]
+        operands.append([*(axis_of_node[v] for v in kept_nodes), Ellipsis])
         return np.einsum(*operands, optimize=len(factors) > 2 and "greedy")
 
 
 def _sort_nodes(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    done: dict[str, None] = {}
-    pending = dict(parents)
-    for name, node_parents in pending.items():
+    sorted_nodes: dict[str, None] = {}
+    pending_nodes = dict(parents)
+    for name, node_parents in pending_nodes.items():
         for parent in node_parents:
-            pick_named(f"parent of {name}", parent, pending)
-    while pending:
-        ready_nodes = [name for name, node_parents in pending.items() if all(p in done for p in node_parents)]
+            pick_named(f"parent of {name}", parent, pending_nodes)
+    while pending_nodes:
+        ready_nodes = [
+            name for name, node_parents in pending_nodes.items() if all(p in sorted_nodes for p in node_parents)
+        ]
         if not ready_nodes:
-            raise MesascopeError(f"The nodes {', '.join(sorted(pending))} form a cycle.", "Remove an arc.")
+            raise MesascopeError(f"The nodes {', '.join(sorted(pending_nodes))} form a cycle.", "Remove an arc.")
         for name in ready_nodes:
-            done[name] = None
-            del pending[name]
-    return tuple(done)
+            sorted_nodes[name] = None
+            del pending_nodes[name]
+    return tuple(sorted_nodes)

@@ -109,8 +109,8 @@ def add_command(function: Callable[..., CommandOutput]) -> Callable[..., Command
             raise typer.Exit(1)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
-    in_order = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
-    command.__signature__ = inspect.Signature(in_order)  # type: ignore[attr-defined]
+    ordered_parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
+    command.__signature__ = inspect.Signature(ordered_parameters)  # type: ignore[attr-defined]
     app.command()(command)
     return function
 

@@ -64,22 +64,22 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
 def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[str, str]) -> str:
     bars: list[Bar] = []
 
-    def add(label: str, answer: Answer, minor: bool = True) -> None:
+    def add_bar(label: str, answer: Answer, minor: bool = True) -> None:
         if answer.interval:
             bars.append(Bar(label, answer.interval, colours[answer.person], minor))
 
     for answer in (answer for answer in answers if answer.interval):
         person, bottom = answer.person, argument.content.bottom.get(answer.person, BottomLine())
-        add(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, minor=False)
+        add_bar(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, minor=False)
         with suppress(MesascopeError):
-            add("with independence, as a network", argument.answer(person, engine="net", wordings=False))
+            add_bar("with independence, as a network", argument.answer(person, engine="net", wordings=False))
         for label, reworded in answer.wordings.items():
-            add(f"worded “{label}”"[:52], reworded)
+            add_bar(f"worded “{label}”"[:52], reworded)
         if bottom.reflective or bottom.bridges:
             view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
             changes = ["on reflection"] if bottom.reflective else []
             changes += [f"with {', '.join(bottom.bridges)}"] if bottom.bridges else []
-            add(" and ".join(changes), view.answer(person, wordings=False))
+            add_bar(" and ".join(changes), view.answer(person, wordings=False))
     return draw_intervals(bars, "The answer of each person, as intervals on one axis")
 
 
@@ -90,7 +90,7 @@ def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[s
     connected_ids: set[str] = set()
     for person in content.people if target else ():
         part = argument.build_polytope(person).select_connected(target)
-        connected_ids |= {item.id for item in part.items}
+        connected_ids |= {item.id for item in part.statements}
     ids_by_title = {
         f"Claims that bear on {', '.join(sorted(target))}": connected_ids,
         "Other claims with a number": content.claims.keys() - connected_ids,
@@ -139,10 +139,10 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
 
 def _is_connected(start: str, end: str, arrows: set[tuple[str, str]]) -> bool:
     """Whether a path of arrows leads from one box to another."""
-    visited = {start}
-    while new := {b for a, b in arrows if a in visited} - visited:
-        visited |= new
-    return end in visited
+    reached = {start}
+    while reached_boxes := {b for a, b in arrows if a in reached} - reached:
+        reached |= reached_boxes
+    return end in reached
 
 
 def _explain_gaps(argument: Argument) -> GapReport | str:
@@ -181,14 +181,14 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
     for claim in content.claims.values():
         if claim.kind in NUMERIC_KINDS:
             subject = describe_question(claim.written, str(claim.given))
-            read = argument.pick_value(claim).rule
+            reading = argument.pick_value(claim).rule
         else:
             subject = claim.of or claim.phrase or str(claim.event or "")
-            read = CLAIM_KINDS[claim.kind]
+            reading = CLAIM_KINDS[claim.kind]
         marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
         marks += [f"refused by {refusal.by}" for refusal in content.refusals if claim.id in refusal.of]
         stated = claim.value.stated if claim.value else ""
-        rows.append({"claim": claim, "subject": subject, "read": read, "marks": ", ".join(marks), "stated": stated})
+        rows.append({"claim": claim, "subject": subject, "read": reading, "marks": ", ".join(marks), "stated": stated})
     return rows
 
 

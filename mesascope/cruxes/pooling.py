@@ -61,12 +61,14 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
         base: the base rate, strictly between 0 and 1.
     """
     require(0 < base < 1, f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
-    middle = pool_log(p)
-    if not 0 < middle < 1:
-        return middle
+    pooled_probability = pool_log(p)
+    if not 0 < pooled_probability < 1:
+        return pooled_probability
     d = find_extremising_factor(len(p)) if factor is None else factor
-    start = np.log(base / (1 - base))
-    return float(1 / (1 + np.exp(-(start + d * (np.log(middle / (1 - middle)) - start)))))
+    base_log_odds = np.log(base / (1 - base))
+    return float(
+        1 / (1 + np.exp(-(base_log_odds + d * (np.log(pooled_probability / (1 - pooled_probability)) - base_log_odds))))
+    )
 
 
 @dataclass(frozen=True)

@@ -225,33 +225,35 @@ def fit_beta(low: float, high: float, mass: float = DEFAULT_MASS) -> tuple[float
     from scipy.optimize import brentq, minimize_scalar
     from scipy.special import betainc, betaln, digamma
 
-    def concentrate(mean: float) -> float | None:
-        def excess(log_k: float) -> float:
+    def find_concentration(mean: float) -> float | None:
+        def find_excess_mass(log_k: float) -> float:
             a, b = mean * np.exp(log_k), (1 - mean) * np.exp(log_k)
             return float(betainc(a, b, high) - betainc(a, b, low)) - mass
 
         grid = np.linspace(-3, 18, 43)
-        values = [excess(x) for x in grid]
+        values = [find_excess_mass(x) for x in grid]
         for i in range(len(grid) - 1):
             if values[i] < 0 <= values[i + 1]:
-                return float(np.exp(brentq(excess, grid[i], grid[i + 1], xtol=1e-13, rtol=1e-14)))  # type: ignore[arg-type]
+                return float(np.exp(brentq(find_excess_mass, grid[i], grid[i + 1], xtol=1e-13, rtol=1e-14)))  # type: ignore[arg-type]
         return None
 
-    def cost(mean: float) -> float:
-        k = concentrate(mean)
-        if k is None:
+    def find_negative_entropy(mean: float) -> float:
+        concentration = find_concentration(mean)
+        if concentration is None:
             return np.inf
-        a, b = mean * k, (1 - mean) * k
+        a, b = mean * concentration, (1 - mean) * concentration
         return -float(betaln(a, b) - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b))
 
     means = low + (high - low) * np.linspace(0.02, 0.98, 25)
-    costs = [cost(m) for m in means]
-    best = int(np.argmin(costs))
-    if not np.isfinite(costs[best]):
+    negative_entropies = [find_negative_entropy(m) for m in means]
+    best = int(np.argmin(negative_entropies))
+    if not np.isfinite(negative_entropies[best]):
         raise MesascopeError(f"No Beta has {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set.")
     bracket = means[max(best - 1, 0)], means[min(best + 1, len(means) - 1)]
-    result = minimize_scalar(cost, bounds=bracket, method="bounded", options={"xatol": 1e-9 * (high - low)})
+    result = minimize_scalar(
+        find_negative_entropy, bounds=bracket, method="bounded", options={"xatol": 1e-9 * (high - low)}
+    )
     mean = float(result.x)  # type: ignore[union-attr]
-    k = concentrate(mean)
-    assert k is not None
-    return mean * k, (1 - mean) * k
+    concentration = find_concentration(mean)
+    assert concentration is not None
+    return mean * concentration, (1 - mean) * concentration

@@ -78,20 +78,20 @@ def rank_claims(
     question = view.choose_question(person, target, condition)
     network = CredalNet.build_for(view.build_polytope(person), *question)
     values = {c.id: view.pick_value(c) for c in view.list_claims(person)}
-    moves, middle = network.find_relevant_entries(*question), network.list_intervals().mean(axis=1)
-    free_claims, betas, fixed = [], [], []
+    is_relevant, middle_values = network.find_relevant_entries(*question), network.list_intervals().mean(axis=1)
+    free_claims, betas, fixed_claims = [], [], []
     for i, entry in enumerate(network.entries):
         beta = values[entry.id].beta() if entry.id in values else None
-        if moves[i] and beta is not None:
+        if is_relevant[i] and beta is not None:
             free_claims.append(i)
             betas.append(beta)
-        elif moves[i] and entry.high > entry.low:
-            fixed.append(entry.id)
+        elif is_relevant[i] and entry.high > entry.low:
+            fixed_claims.append(entry.id)
     problem = f"No claim of {person} that bears on {question[0]} has a distribution."
     require(bool(free_claims), problem, "Use ranges with ~.")
 
     def evaluate(x: np.ndarray) -> np.ndarray:
-        theta = np.repeat(middle[:, None], x.shape[1], axis=1)
+        theta = np.repeat(middle_values[:, None], x.shape[1], axis=1)
         theta[free_claims] = x
         return network.evaluate(theta, *question)
 
@@ -103,15 +103,15 @@ def rank_claims(
         draws = np.stack([rng.beta(a, b, 20_000) for a, b in betas])
         evpi = compute_evpi(evaluate(draws), cost)
         means = np.array([a / (a + b) for a, b in betas])
-        base = float(evaluate(means[:, None])[0])
+        base_answer = float(evaluate(means[:, None])[0])
         for k in range(len(free_claims)):
             x = np.repeat(means[:, None], draws.shape[1], axis=1)
             x[k] = draws[k]
             outputs = evaluate(x)  # exact if the answer is linear in each of the other numbers
-            partial_values[k] = max(0.0, float(np.maximum(-cost, -outputs).mean() - max(-cost, -base)))
+            partial_values[k] = max(0.0, float(np.maximum(-cost, -outputs).mean() - max(-cost, -base_answer)))
     notes = [INDEPENDENCE_NOTE, "maximum-entropy Betas, independent of each other"]
-    if fixed:
-        notes.append("fixed at the middle of their intervals, without a distribution: " + ", ".join(fixed))
+    if fixed_claims:
+        notes.append("fixed at the middle of their intervals, without a distribution: " + ", ".join(fixed_claims))
     ranking = [
         ClaimWeight(network.entries[i].id, betas[k], float(first[k]), float(total[k]), partial_values[k])
         for k, i in enumerate(free_claims)

@@ -108,32 +108,32 @@ def explain_shared(
         raise MesascopeError(f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts].")
     people = one, other
     questions = [argument.choose_question(person, target) for person in people]
-    models = [argument.build_polytope(person) for person in people]
+    polytopes = [argument.build_polytope(person) for person in people]
     relevant_claims = [
-        model.select_connected(conjoin(*question).atoms).constraints
-        for model, question in zip(models, questions, strict=True)
+        polytope.select_connected(conjoin(*question).atoms).constraints
+        for polytope, question in zip(polytopes, questions, strict=True)
     ]
-    pairs = [
+    claim_pairs = [
         (a, b)
         for a, b in product(*relevant_claims)
         if are_equivalent(a.condition, b.condition) and are_equivalent(a.event, b.event)
     ]
-    if len(pairs) > MAX_SHARED_CLAIMS:
-        problem = f"{len(pairs)} claims are shared; at most {MAX_SHARED_CLAIMS} can be split without a cut."
+    if len(claim_pairs) > MAX_SHARED_CLAIMS:
+        problem = f"{len(claim_pairs)} claims are shared; at most {MAX_SHARED_CLAIMS} can be split without a cut."
         raise MesascopeError(problem, "Add [cuts] to the file.")
-    n = len(pairs)
+    n = len(claim_pairs)
     values = np.empty(2 ** (n + 1))
     for code in range(len(values)):
         side = (code >> n) & 1
         person, (target_event, condition) = people[side], questions[side]
         replacements: dict[str, Constraint] = {}
-        for i, pair in enumerate(pairs):
-            replacements.setdefault(pair[side].id, pair[(code >> i) & 1])
-        exchanged = []
-        for constraint in models[side].constraints:
+        for i, claim_pair in enumerate(claim_pairs):
+            replacements.setdefault(claim_pair[side].id, claim_pair[(code >> i) & 1])
+        exchanged_claims = []
+        for constraint in polytopes[side].constraints:
             source = replacements.get(constraint.id, constraint)
-            exchanged.append(replace(constraint, low=source.low, high=source.high))
-        answer = answer_question(person, Polytope(exchanged, models[side].rules), target_event, condition)
+            exchanged_claims.append(replace(constraint, low=source.low, high=source.high))
+        answer = answer_question(person, Polytope(exchanged_claims, polytopes[side].rules), target_event, condition)
         if answer.interval is None:
             problem = "The two people's shared claims cannot be exchanged: the rest contradicts them."
             raise MesascopeError(problem, "Add [cuts] to the file.")
@@ -145,14 +145,14 @@ def explain_shared(
     scaled = convert_to_scale(values[[0, -1]], scale)
     total = float(scaled[1] - scaled[0])
     parts = []
-    for (a, b), share in zip(pairs, shares, strict=False):
+    for (a, b), share in zip(claim_pairs, shares, strict=False):
         first, second = (c.low if c.low == c.high else None for c in (a, b))
         sources = ("stated or implied", "stated or implied")
         parts.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
     (event, condition), (_, other_condition) = questions
     parts.append(make_part(REST_LABEL, event, (None, None), ("rest", "rest"), shares[-1], total=total))
     notes = ["each bottom line is the middle of its bounds", "claims are shared if event and condition are the same"]
-    for a, b in pairs:
+    for a, b in claim_pairs:
         if a.low != a.high or b.low != b.high:
             notes.append(f"{a.id} is [{a.low:.4g}, {a.high:.4g}], {b.id} is [{b.low:.4g}, {b.high:.4g}]")
     if not are_equivalent(condition, other_condition):

@@ -65,17 +65,17 @@ def align_columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str
     ]
 
 
-def describe_conventions(c: Conventions) -> str:
+def describe_conventions(conventions: Conventions) -> str:
     """One line that says how values were read."""
-    parts = [f"reading: {c.reading}", f"bare words: {c.words}"]
-    if c.reading != "centre":
-        parts.append(f"~p is p ± {format_number(c.plus_minus)}")
-    if c.reflective:
+    parts = [f"reading: {conventions.reading}", f"bare words: {conventions.words}"]
+    if conventions.reading != "centre":
+        parts.append(f"~p is p ± {format_number(conventions.plus_minus)}")
+    if conventions.reflective:
         parts.append("on reflection if stated")
-    if c.bridges:
-        parts.append("switched on: " + ", ".join(c.bridges))
-    if c.wordings:
-        parts.append("worded: " + ", ".join(repr(w) for w in c.wordings))
+    if conventions.bridges:
+        parts.append("switched on: " + ", ".join(conventions.bridges))
+    if conventions.wordings:
+        parts.append("worded: " + ", ".join(repr(w) for w in conventions.wordings))
     return "; ".join(parts)
 
 
@@ -100,10 +100,10 @@ def describe_question(event: str, condition: str) -> str:
 
 def describe_answer(answer: Answer) -> list[str]:
     """One answer: the number, its claims and assumptions, and every other wording."""
-    head = (
+    first_line = (
         f"{answer.person}: {describe_question(answer.event, answer.given)} = {format_interval(answer.low, answer.high)}"
     )
-    lines = [f"{head}  ({answer.status}: {STATUSES[answer.status]})"]
+    lines = [f"{first_line}  ({answer.status}: {STATUSES[answer.status]})"]
     if answer.point is not None and 0 < answer.point < 1:
         lines.append(f"  log-odds {float(compute_log_odds(answer.point)):+.3f} nats")
     if answer.mean:
@@ -173,21 +173,25 @@ def describe_claim_weights(weights: Sequence[ClaimWeight], cost: float | None, e
 def describe_updates(updates: Iterable[Update]) -> list[str]:
     """Each person's belief before and after the evidence, or why the belief does not move."""
     lines = []
-    for u in updates:
-        if u.status == "asked":
-            before = f" (now {format_interval(*u.prior)})" if u.prior else ""
-            lines.append(f"{u.person}: asked, P({u.about}){before}. {u.reason}")
+    for update in updates:
+        if update.status == "asked":
+            before = f" (now {format_interval(*update.prior)})" if update.prior else ""
+            lines.append(f"{update.person}: asked, P({update.about}){before}. {update.reason}")
             continue
-        text = f"{u.person}: {u.status}, P({u.about})"
-        if u.prior and u.posterior:
-            text += f" {format_interval(*u.prior)} → {format_interval(*u.posterior)}"
-        if u.ratio:
-            text += f", likelihood ratio {format_interval(*u.ratio)}"
-        if u.shift:
-            text += f", log-odds {u.shift[0]:+.3f}" + (f" to {u.shift[1]:+.3f}" if u.shift[1] != u.shift[0] else "")
-        lines.append(text + (f". {u.reason}" if u.reason else ""))
-        if u.target:
-            lines.append(f"    and the target: {format_interval(*u.target[0])} → {format_interval(*u.target[1])}")
+        text = f"{update.person}: {update.status}, P({update.about})"
+        if update.prior and update.posterior:
+            text += f" {format_interval(*update.prior)} → {format_interval(*update.posterior)}"
+        if update.ratio:
+            text += f", likelihood ratio {format_interval(*update.ratio)}"
+        if update.shift:
+            text += f", log-odds {update.shift[0]:+.3f}" + (
+                f" to {update.shift[1]:+.3f}" if update.shift[1] != update.shift[0] else ""
+            )
+        lines.append(text + (f". {update.reason}" if update.reason else ""))
+        if update.target:
+            lines.append(
+                f"    and the target: {format_interval(*update.target[0])} → {format_interval(*update.target[1])}"
+            )
     return lines
 
 
@@ -197,7 +201,7 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
     for tally in tallies:
         count = f"{tally.k} of {tally.n}" if tally.n else "no unit counts"
         lines.append(f"{tally.measure} → {tally.feeds}: {count}")
-        lines += align_columns([[u.name, u.verdict, u.reason] for u in tally.units])
+        lines += align_columns([[update.name, update.verdict, update.reason] for update in tally.units])
         lines.append(f"  {tally.gap}")
         lines += describe_updates(tally.updates)
     return lines

@@ -197,7 +197,7 @@ def test_4_12_triads():
     assert sum(clashing.find_repair().values()) == pytest.approx(0.03, abs=1e-9)
     assert set(clashing.find_conflict()) == {"pu", "puc", "pc"}
     (clash,) = find_clashes(clashing)
-    assert clash.single["pu"] == pytest.approx((0.08, 0.98), abs=1e-9)  # both sides of the triad condition
+    assert clash.single_changes["pu"] == pytest.approx((0.08, 0.98), abs=1e-9)  # both sides of the triad condition
     sound = Polytope([claim("pu", "U", 0.25), claim("puc", "U", 0.32, given="C"), claim("pc", "C", 0.75)])
     assert sound.is_feasible
     found = sound.bound(parse("U"), parse("!C"))

@@ -160,7 +160,7 @@ def test_every_clash_is_irreducible_and_its_repair_repairs(pu, puc, pc):
         (clash,) = find_clashes(polytope)
         assert set(clash.claims) == {"pu", "puc", "pc"}
         assert sum(clash.repair.values()) == pytest.approx(excess, abs=1e-7)
-        for name, (low, high) in clash.single.items():
+        for name, (low, high) in clash.single_changes.items():
             fixed = [Constraint(c.id, c.event, c.condition, low, high) if c.id == name else c for c in claims]
             assert Polytope(fixed).is_feasible
 
