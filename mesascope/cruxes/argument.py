@@ -192,22 +192,19 @@ class Argument:
         if not wordings:
             return answer
         reworded_answers = {}
-        for label in self.list_wordings(person, answer.claims):
+        options = {"engine": engine, "draws": draws, "seed": seed, "wordings": False}
+        for label in self.list_wordings(answer.claims):
             argument = self.read(wordings=(*self.conventions.wordings, label))
             try:
-                reworded_answers[label] = argument.answer(
-                    person, event, condition, engine, draws, seed=seed, wordings=False
-                )
+                reworded_answers[label] = argument.answer(person, event, condition, **options)
             except MesascopeError as error:
                 reworded_answers[label] = replace(no_answer, assumptions=(str(error),))
         return replace(answer, wordings=reworded_answers)
 
-    def list_wordings(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
+    def list_wordings(self, claims: Sequence[str]) -> list[str]:
         """Labels of the claims' alternative wordings; labels that the conventions choose are left out."""
-        labels = (
-            label for c in claims for label in self.content.claims[c].wordings if label not in self.conventions.wordings
-        )
-        return tuple(dict.fromkeys(labels))
+        labels = dict.fromkeys(label for claim in claims for label in self.content.claims[claim].wordings)
+        return [label for label in labels if label not in self.conventions.wordings]
 
     def translate(
         self, event: str | Event, to: str, condition: str | Event | None = None, engine: str = "lp"

@@ -174,12 +174,9 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
     if not polytope.select_connected(target.atoms | condition.atoms).atoms & about.atoms:
         return None
     before = polytope.bound(target, condition).interval
-    intervals = [
-        bounds.interval for bounds in (polytope.bound(target, condition, (about, r)) for r in ratio) if bounds.interval
-    ]
-    if before is None or not intervals:
-        return None
-    return before, (min(low for low, _ in intervals), max(high for _, high in intervals))
+    bounds = [polytope.bound(target, condition, (about, end)) for end in ratio]
+    lows, highs = [b.low for b in bounds if b.low is not None], [b.high for b in bounds if b.high is not None]
+    return (before, (min(lows), max(highs))) if before and lows else None
 
 
 def _answer_question(argument: Argument, question: Question, to: str | None) -> Update:

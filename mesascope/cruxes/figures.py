@@ -88,14 +88,12 @@ def draw_waterfall(
         columns.append((label, before, after, colour, f"{change:+.4f}  {note}"))
     columns.append((end[0], 0.0, end[1], TEXT_COLOUR, f"{end[1]:.4g}"))
     for i, (label, a, b, colour, note) in enumerate(columns):
-        x = 60 + i * step
+        x, middle = 60 + i * step, 60 + i * step + step * 0.3
         y, bar_height = min(find_y(a), find_y(b)), abs(find_y(a) - find_y(b))
         body.append(_draw_rectangle(x, y, step * 0.6, max(bar_height, 1.5), colour))
-        body.append(_draw_text(x + step * 0.3, y - 7, note, 12, TEXT_COLOUR, anchor="middle"))
+        body.append(_draw_text(middle, y - 7, note, 12, TEXT_COLOUR, anchor="middle"))
         for line_number, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
-            body.append(
-                _draw_text(x + step * 0.3, base + 20 + 15 * line_number, line, 12, TEXT_COLOUR, anchor="middle")
-            )
+            body.append(_draw_text(middle, base + 20 + 15 * line_number, line, 12, TEXT_COLOUR, anchor="middle"))
         if i < len(columns) - 1:
             y, style = find_y(b), f'stroke="{PALE_COLOUR}" stroke-dasharray="3 3"'
             body.append(f'<line x1="{x + step * 0.6:.1f}" y1="{y:.1f}" x2="{x + step:.1f}" y2="{y:.1f}" {style}/>')

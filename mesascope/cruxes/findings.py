@@ -109,9 +109,8 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
     verdicts: dict[str, list[tuple[str, str]]] = {}
     for subject in subjects:
         name = str(subject.get("subject", "?"))
-        fingerprints = {
-            str(f["fingerprint"]) for f in subject["findings"] if f.get("fingerprint", NO_FINGERPRINT) != NO_FINGERPRINT
-        }
+        fingerprints = {str(finding.get("fingerprint", NO_FINGERPRINT)) for finding in subject["findings"]}
+        fingerprints.discard(NO_FINGERPRINT)
         key = min(fingerprints) if measure.counts == "fingerprint" and len(fingerprints) == 1 else name
         verdicts.setdefault(key, []).append(_judge_subject(measure, subject))
     units = []

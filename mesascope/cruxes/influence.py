@@ -161,9 +161,8 @@ def rank_cruxes(
         triads = find_triads(argument, person, event, *question, engine=engine)
         low, high, greatest_value = _bound_information(triads, base, form)
         reason = "" if triads.engine == "net" or high - low < POINT_TOLERANCE else INNER_BOUND_NOTE
-        values.append(
-            CruxValue(name, (person,), low, high, greatest_value, (_pick_single_triad(triads),), triads.engine, reason)
-        )
+        triad = _pick_single_triad(triads)
+        values.append(CruxValue(name, (person,), low, high, greatest_value, (triad,), triads.engine, reason))
     return sorted(values, key=lambda v: -(v.high or 0.0))
 
 
@@ -179,9 +178,8 @@ def _value_crux_states(
     state_probabilities, target_probabilities = [], []
     for state in states:
         probability = argument.answer(person, state, condition, engine="net", wordings=False).point
-        target_probability = argument.answer(
-            person, target, conjoin(condition, state), engine="net", wordings=False
-        ).point
+        both = conjoin(condition, state)
+        target_probability = argument.answer(person, target, both, engine="net", wordings=False).point
         if probability is None or (target_probability is None and probability > 0):
             problem = f"{person}'s network does not determine {state} as a crux of {target}."
             raise MesascopeError(problem, "Choose other states.")

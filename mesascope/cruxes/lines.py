@@ -60,9 +60,8 @@ class Lines:
     def __init__(self, text: str):
         self._text = text
         self._start_lines: dict[EntryPath, int] = {}
-        self._entries_by_line: list[
-            tuple[EntryPath, int]
-        ] = []  # per line: its entry, and the line where the entry starts
+        # per line: its entry, and the line where the entry starts
+        self._entries_by_line: list[tuple[EntryPath, int]] = []
         self.deepest_line, self.long_path_line, depth, max_depth = 1, 0, 0, 0
         header: EntryPath = ()
         counts: dict[EntryPath, int] = {}

@@ -8,6 +8,7 @@ from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, 
 from mesascope.cruxes.entries import EntryReader
 from mesascope.cruxes.language import Event, parse, require_known_atoms
 from mesascope.cruxes.lines import ENTRIES, LISTED, TOP_FIELDS
+from mesascope.cruxes.networks import sort_nodes
 from mesascope.cruxes.readings import Reading, read_value
 from mesascope.cruxes.source import Fields, Source, describe
 from mesascope.errors import MesascopeError, pick_named, require
@@ -98,17 +99,14 @@ def _read_definitions(reader: EntryReader) -> None:
             require(key not in content.atoms, f"{key!r} is an atom already.", "Rename the definition.")
             unexpanded[key] = require_known_atoms(parse(value), {*content.atoms, *table})
     content.written = {key: str(event) for key, event in unexpanded.items()}
-    while unexpanded:
-        ready_names = [key for key, event in unexpanded.items() if not event.atoms & unexpanded.keys()]
-        if not ready_names:
-            with locate_errors("defs", min(unexpanded)):
-                raise MesascopeError(
-                    f"The definitions {', '.join(sorted(unexpanded))} form a cycle.",
-                    "Define each of them by atoms, or by definitions outside the cycle.",
-                )
-        for key in ready_names:
-            with locate_errors("defs", key):
-                content.definitions[key] = unexpanded.pop(key).expand(content.definitions)
+    order, cyclic_names = sort_nodes({key: event.atoms for key, event in unexpanded.items()})
+    if cyclic_names:
+        with locate_errors("defs", cyclic_names[0]):
+            problem = f"The definitions {', '.join(cyclic_names)} form a cycle."
+            raise MesascopeError(problem, "Define each of them by atoms, or by definitions outside the cycle.")
+    for key in order:
+        with locate_errors("defs", key):
+            content.definitions[key] = unexpanded[key].expand(content.definitions)
 
 
 def _read_person(reader: EntryReader, key: str, table: object) -> None:
@@ -135,14 +133,11 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
         require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
         return Claim(**common_fields, **_read_numeric_fields(reader, fields))
     if kind == "fraction":
-        require(
-            bool(common_fields["of"]), "The field 'of' is missing.", 'Describe the share: of = "researchers who …".'
-        )
+        remedy = 'Describe the share: of = "researchers who …".'
+        require(bool(common_fields["of"]), "The field 'of' is missing.", remedy)
         return Claim(value=_read_claim_value(reader, fields, "value"), **common_fields)
-    for unused_field in ("value", "given", "reflective", "readings"):
-        require(
-            unused_field not in fields.table, f"A claim of kind {kind!r} has no field {unused_field!r}.", "Remove it."
-        )
+    for name in ("value", "given", "reflective", "readings"):
+        require(name not in fields.table, f"A claim of kind {kind!r} has no field {name!r}.", "Remove it.")
     events = tuple(reader.content.resolve_event(text) for text in fields.read_texts("events"))
     event = reader.read_event(fields, "event") if "event" in fields.table else None
     is_complete = kind != "ambiguity" or len(events) > 1

@@ -1,13 +1,13 @@
 """Exact inference in discrete networks, with a dense joint table if it is small, otherwise by elimination (einsum)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, pick_named, require
 
 MAX_JOINT_SIZE = 2**20
 MAX_FACTOR_SIZE = 2**24
@@ -44,7 +44,11 @@ class Net:
     ):
         self.states = {name: tuple(labels) for name, labels in states.items()}
         self.parents = {name: tuple(parents.get(name, ())) for name in states}
-        self.order = _sort_nodes(self.parents)
+        for name, node_parents in self.parents.items():
+            for parent in node_parents:
+                pick_named(f"parent of {name}", parent, self.parents)
+        self.order, cyclic_nodes = sort_nodes(self.parents)
+        require(not cyclic_nodes, f"The nodes {', '.join(cyclic_nodes)} form a cycle.", "Remove an arc.")
         self.tables = {name: np.asarray(tables[name], dtype=float) for name in self.order}
         self.sizes = tuple(len(self.states[name]) for name in self.order)
         self.batch_shape: tuple[int, ...] = ()
@@ -162,19 +166,12 @@ class Net:
         return np.einsum(*operands, optimize=len(factors) > 2 and "greedy")
 
 
-def _sort_nodes(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    sorted_nodes: dict[str, None] = {}
+def sort_nodes(parents: Mapping[str, Collection[str]]) -> tuple[tuple[str, ...], list[str]]:
+    """Sort the nodes of a graph so that parents come first; returns them, and the nodes on or behind a cycle."""
+    sorted_nodes: list[str] = []
     pending_nodes = dict(parents)
-    for name, node_parents in pending_nodes.items():
-        for parent in node_parents:
-            pick_named(f"parent of {name}", parent, pending_nodes)
-    while pending_nodes:
-        ready_nodes = [
-            name for name, node_parents in pending_nodes.items() if all(p in sorted_nodes for p in node_parents)
-        ]
-        if not ready_nodes:
-            raise MesascopeError(f"The nodes {', '.join(sorted(pending_nodes))} form a cycle.", "Remove an arc.")
+    while ready_nodes := [name for name, above in pending_nodes.items() if not pending_nodes.keys() & above]:
+        sorted_nodes += ready_nodes
         for name in ready_nodes:
-            sorted_nodes[name] = None
             del pending_nodes[name]
-    return tuple(sorted_nodes)
+    return tuple(sorted_nodes), sorted(pending_nodes)

@@ -130,9 +130,8 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
         for atom, text in content.atoms.items()
         if atom in names
     } | compound_boxes
-    direct_arrows = [
-        (a, b, dashed) for (a, b), dashed in sorted(arrows.items()) if not _is_connected(a, b, arrows.keys() - {(a, b)})
-    ]
+    direct_pairs = [pair for pair in sorted(arrows) if not _is_connected(*pair, arrows.keys() - {pair})]
+    direct_arrows = [(*pair, arrows[pair]) for pair in direct_pairs]
     title = "The argument as a graph with each person's stated numbers"
     return draw_argument(boxes, direct_arrows, title) if boxes else ""
 

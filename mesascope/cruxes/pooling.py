@@ -66,9 +66,8 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
         return pooled_probability
     d = find_extremising_factor(len(p)) if factor is None else factor
     base_log_odds = np.log(base / (1 - base))
-    return float(
-        1 / (1 + np.exp(-(base_log_odds + d * (np.log(pooled_probability / (1 - pooled_probability)) - base_log_odds))))
-    )
+    log_odds = np.log(pooled_probability / (1 - pooled_probability))
+    return float(1 / (1 + np.exp(-(base_log_odds + d * (log_odds - base_log_odds)))))
 
 
 @dataclass(frozen=True)

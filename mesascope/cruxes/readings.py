@@ -250,9 +250,8 @@ def fit_beta(low: float, high: float, mass: float = DEFAULT_MASS) -> tuple[float
     if not np.isfinite(negative_entropies[best]):
         raise MesascopeError(f"No Beta has {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set.")
     bracket = means[max(best - 1, 0)], means[min(best + 1, len(means) - 1)]
-    result = minimize_scalar(
-        find_negative_entropy, bounds=bracket, method="bounded", options={"xatol": 1e-9 * (high - low)}
-    )
+    options = {"xatol": 1e-9 * (high - low)}
+    result = minimize_scalar(find_negative_entropy, bounds=bracket, method="bounded", options=options)
     mean = float(result.x)  # type: ignore[union-attr]
     concentration = find_concentration(mean)
     assert concentration is not None

@@ -53,9 +53,8 @@ class Source:
     def __init__(self, text: str, name: str):
         self.name, self._lines = name, Lines(text)
         if self._lines.long_path_line:
-            raise self._make_error(
-                self._lines.long_path_line, f"a name of more than {MAX_PATH_PARTS} parts", "Shorten it."
-            )
+            problem = f"a name of more than {MAX_PATH_PARTS} parts"
+            raise self._make_error(self._lines.long_path_line, problem, "Shorten it.")
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -63,17 +62,14 @@ class Source:
             line, column = place.groups() if place else (None, None)
             problem = str(error)[: place.start() if place else None][:200]
             problem += f" (column {column})" if column else " at the end of the file"
-            raise self._make_error(
-                int(line) if line else self._lines.find_end(),
-                f"not TOML: {problem}",
-                'Write one entry per line, with quoted values: value = "~85%".',
-            ) from None
+            remedy = 'Write one entry per line, with quoted values: value = "~85%".'
+            line = int(line) if line else self._lines.find_end()
+            raise self._make_error(line, f"not TOML: {problem}", remedy) from None
         except (RecursionError, MemoryError):
             raise self._make_error(self._lines.deepest_line, "nested too deeply", "Nest less deeply.") from None
         except (ValueError, OverflowError):
-            raise self._make_error(
-                self._lines.find_long_number(), "a number that is too long", "Write shorter numbers."
-            ) from None
+            line = self._lines.find_long_number()
+            raise self._make_error(line, "a number that is too long", "Write shorter numbers.") from None
 
     def _make_error(self, line: int, problem: str, remedy: str) -> MesascopeError:
         return MesascopeError(f"{self.name}: line {line}: {self._lines.name_line(line)}: {problem}.", remedy)

@@ -55,14 +55,12 @@ def format_interval(low: float | None, high: float | None) -> str:
 
 def align_columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     """Join rows of cells into lines with aligned columns; the last column is not padded."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    return [
-        indent
-        + "  ".join(
-            cell.ljust(w) if i < len(row) - 1 else cell for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for *cells, last_cell in rows:
+        padded_cells = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
+        lines.append(indent + "  ".join([*padded_cells, last_cell]).rstrip())
+    return lines
 
 
 def describe_conventions(conventions: Conventions) -> str:
@@ -100,10 +98,8 @@ def describe_question(event: str, condition: str) -> str:
 
 def describe_answer(answer: Answer) -> list[str]:
     """One answer: the number, its claims and assumptions, and every other wording."""
-    first_line = (
-        f"{answer.person}: {describe_question(answer.event, answer.given)} = {format_interval(answer.low, answer.high)}"
-    )
-    lines = [f"{first_line}  ({answer.status}: {STATUSES[answer.status]})"]
+    question, interval = describe_question(answer.event, answer.given), format_interval(answer.low, answer.high)
+    lines = [f"{answer.person}: {question} = {interval}  ({answer.status}: {STATUSES[answer.status]})"]
     if answer.point is not None and 0 < answer.point < 1:
         lines.append(f"  log-odds {float(compute_log_odds(answer.point)):+.3f} nats")
     if answer.mean:
@@ -118,10 +114,8 @@ def describe_answer(answer: Answer) -> list[str]:
         lines.append(f"  bridges of the modeller: {', '.join(answer.bridges)}")
     lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
     for label, reworded in answer.wordings.items():
-        lines.append(
-            f"  worded {label!r}: {format_interval(reworded.low, reworded.high)}"
-            + (f"  ({reworded.assumptions[0]})" if reworded.status == "inapplicable" else "")
-        )
+        reason = f"  ({reworded.assumptions[0]})" if reworded.status == "inapplicable" else ""
+        lines.append(f"  worded {label!r}: {format_interval(reworded.low, reworded.high)}{reason}")
     return lines
 
 
@@ -165,9 +159,8 @@ def describe_claim_weights(weights: Sequence[ClaimWeight], cost: float | None, e
     """A table of claims with their Sobol shares; with a cost, also the values of perfect information."""
     rows = [["claim", "first order", "total", "EVPPI"]]
     rows += [[w.claim, *map(format_number, (w.first, w.total, w.partial))] for w in weights]
-    return align_columns(rows) + (
-        [f"  EVPI at cost {format_number(cost)}: {format_number(evpi)}"] if cost is not None else []
-    )
+    evpi_lines = [] if cost is None else [f"  EVPI at cost {format_number(cost)}: {format_number(evpi)}"]
+    return align_columns(rows) + evpi_lines
 
 
 def describe_updates(updates: Iterable[Update]) -> list[str]:
@@ -184,14 +177,12 @@ def describe_updates(updates: Iterable[Update]) -> list[str]:
         if update.ratio:
             text += f", likelihood ratio {format_interval(*update.ratio)}"
         if update.shift:
-            text += f", log-odds {update.shift[0]:+.3f}" + (
-                f" to {update.shift[1]:+.3f}" if update.shift[1] != update.shift[0] else ""
-            )
+            shifts = [f"{shift:+.3f}" for shift in dict.fromkeys(update.shift)]
+            text += f", log-odds {' to '.join(shifts)}"
         lines.append(text + (f". {update.reason}" if update.reason else ""))
         if update.target:
-            lines.append(
-                f"    and the target: {format_interval(*update.target[0])} → {format_interval(*update.target[1])}"
-            )
+            before, after = (format_interval(*interval) for interval in update.target)
+            lines.append(f"    and the target: {before} → {after}")
     return lines
 
 
