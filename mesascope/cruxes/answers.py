@@ -120,7 +120,7 @@ def answer_question(
         elif extremes.free_entries:
             notes.append("entries vary in their intervals independently of each other")
         return _set_status(replace(answer, low=extremes.low, high=extremes.high), notes)
-    betas = [values[e.id].beta() if values and e.id in values else None for e in network.entries]
+    betas = [values[e.id].find_beta() if values and e.id in values else None for e in network.entries]
     sample = draw_answers(network, betas, event, condition, draws, seed=seed)
     if sample is None:
         return _set_status(answer, notes)

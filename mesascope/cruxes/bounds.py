@@ -1,4 +1,4 @@
-"""Bounds that assume no independence, by linear programming over worlds (de Finetti, Nilsson, natural extension)."""
+"""Sharp bounds on probabilities without independence: linear programs over worlds (de Finetti 1937, Nilsson 1986)."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class CredalNet:
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
     def find_relevant_entries(self, event: Event, condition: Event = SURE) -> np.ndarray:
-        """[entries] Whether each entry can change P(event | condition); tested at five interior points."""
+        """Whether each entry can change P(event | condition), [entries]; tested at five points inside the intervals."""
         intervals, n_entries = self.list_intervals(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(n_entries, dtype=bool)

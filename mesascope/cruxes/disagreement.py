@@ -26,7 +26,7 @@ def convert_to_scale(values: np.ndarray, scale: str) -> np.ndarray:
     return np.log(values) if scale == "log" else np.log(values) - np.log1p(-values)
 
 
-def product(theta: np.ndarray) -> np.ndarray:
+def compute_product(theta: np.ndarray) -> np.ndarray:
     """The product of the parameters, [N, n] -> [N]."""
     return theta.prod(axis=-1)
 
@@ -163,7 +163,7 @@ def decompose(
     if method == "lmdi":
         if scale != "prob":
             raise MesascopeError("LMDI works on the scale 'prob' only.", "Use --scale prob.")
-        return find_lmdi_shares(a, b) * (1.0 if game is product else -1.0)
+        return find_lmdi_shares(a, b) * (1.0 if game is compute_product else -1.0)
 
     def evaluate(theta: np.ndarray) -> np.ndarray:
         return convert_to_scale(game(theta), scale)

@@ -103,7 +103,7 @@ def update_people(
     Only a ratio that the file gives for a person moves that person's belief; there are no default ratios.
     """
     if item in argument.content.questions:
-        return [_answer_question(argument, argument.content.questions[item], to)]
+        return [_update_on_question(argument, argument.content.questions[item], to)]
     pick_named("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
     require(to is None, f"{item!r} is evidence, not a question.", "Leave --to out.")
     evidence = argument.content.evidence[item]
@@ -179,7 +179,7 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
     return (before, (min(lows), max(highs))) if before and lows else None
 
 
-def _answer_question(argument: Argument, question: Question, to: str | None) -> Update:
+def _update_on_question(argument: Argument, question: Question, to: str | None) -> Update:
     person, about, via = question.to, question.about, question.via
     polytope = argument.build_polytope(person)
     sides = {condition: polytope.bound(about, condition).interval for condition in (via, negate(via))}

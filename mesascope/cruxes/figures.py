@@ -119,7 +119,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         title: a description of the drawing.
     """
     level = dict.fromkeys(boxes, 0)
-    for _ in boxes:  # find the longest path to each box; a fixed number of rounds ends even if there is a cycle
+    for _ in boxes:  # find the longest path to each box; a fixed number of iterations ends even if there is a cycle
         for a, b, _ in arrows:
             if level[b] <= level[a] < len(boxes):
                 level[b] = min(level[a] + 1, len(boxes))

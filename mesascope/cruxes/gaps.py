@@ -12,7 +12,7 @@ import numpy as np
 from mesascope.cruxes.answers import POINT_TOLERANCE, Answer
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import BottomLine, Cut
-from mesascope.cruxes.disagreement import SCALES, convert_to_scale, decompose, product
+from mesascope.cruxes.disagreement import SCALES, compute_product, convert_to_scale, decompose
 from mesascope.cruxes.language import SURE, Event, conjoin
 from mesascope.cruxes.readings import read_value
 from mesascope.cruxes.shared_claims import SHARED_CUT, Gap, explain_shared, make_part
@@ -162,7 +162,7 @@ def _split_gap(
     group_numbers = [[names.index(name) for name in group] for group in all_groups]
 
     def find_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return decompose(product, a, b, method, scale, groups=group_numbers)
+        return decompose(compute_product, a, b, method, scale, groups=group_numbers)
 
     a, b = (side.fill_rest(cut) for side in sides)
     shares, spans = find_shares(a, b), _find_spans(cut, sides, find_shares)

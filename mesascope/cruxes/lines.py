@@ -16,7 +16,7 @@ _STRING_PATTERN = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:
 _LONG_PATH_PATTERN = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MAX_PATH_PARTS},}}")
 _LONG_NUMBER_PATTERN = re.compile(rf"(?<![0-9_])[0-9_]{{{MAX_DIGITS},}}")
 _STORED_PARTS = 4  # the number of leading parts of a path to store
-ENTRIES = {
+ENTRY_NAMES = {
     "claims": "claim",
     "people": "person",
     "defs": "definition",
@@ -27,7 +27,7 @@ ENTRIES = {
     "evidence": "evidence",
     "measures": "measure",
 }
-LISTED = {"refusals": "refusal", "questions": "question"}
+LIST_ENTRY_NAMES = {"refusals": "refusal", "questions": "question"}
 TOP_FIELDS = ("format", "title", "source", "query")
 
 EntryPath = tuple[str, ...]
@@ -41,9 +41,9 @@ def format_entry_name(*path: str) -> str:
     table = table if table.isprintable() else repr(table)
     if not rest or table in TOP_FIELDS:
         return table if table in TOP_FIELDS else f"[{table}]"
-    if table in LISTED and rest[0].isdigit():
-        return f"{LISTED[table]} {int(rest[0]) + 1}"
-    return f"{ENTRIES.get(table, f'[{table}]')} {rest[0]!r}"
+    if table in LIST_ENTRY_NAMES and rest[0].isdigit():
+        return f"{LIST_ENTRY_NAMES[table]} {int(rest[0]) + 1}"
+    return f"{ENTRY_NAMES.get(table, f'[{table}]')} {rest[0]!r}"
 
 
 class Lines:

@@ -7,14 +7,14 @@ from mesascope.cruxes import entries
 from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Person, Wording
 from mesascope.cruxes.entries import EntryReader
 from mesascope.cruxes.language import Event, parse, require_known_atoms
-from mesascope.cruxes.lines import ENTRIES, LISTED, TOP_FIELDS
+from mesascope.cruxes.lines import ENTRY_NAMES, LIST_ENTRY_NAMES, TOP_FIELDS
 from mesascope.cruxes.networks import sort_nodes
 from mesascope.cruxes.readings import Reading, read_value
 from mesascope.cruxes.source import Fields, Source, describe
 from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-crux/1"
-TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRIES, *LISTED)
+TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRY_NAMES, *LIST_ENTRY_NAMES)
 CLAIM_TEXTS = ("text", "verbal", "hedge", "phrase", "denied_by", "of", "population")
 CLAIM_FIELDS = {field.name for field in fields(Claim)} - {"id", "line", "wordings", "written"}
 CLAIM_FIELDS |= {"within", "mass", "readings", "given_text", "direction", "of_group"}

@@ -64,9 +64,9 @@ class Net:
                 self.batch_shape = table.shape[-1:]
 
     @cached_property
-    def _views(self) -> list[np.ndarray]:
+    def _broadcast_tables(self) -> list[np.ndarray]:
         axis_of_node = {name: i for i, name in enumerate(self.order)}
-        views = []
+        tables = []
         for name in self.order:
             axes = [axis_of_node[p] for p in (*self.parents[name], name)]
             table, extra = self.tables[name], self.tables[name].ndim - len(axes)
@@ -74,16 +74,16 @@ class Net:
             shape = [1] * len(self.order) + [1] * (len(self.batch_shape) - extra) + list(table.shape[len(axes) :])
             for axis in axes:
                 shape[axis] = self.sizes[axis]
-            views.append(np.ascontiguousarray(table).reshape(shape))
-        return views
+            tables.append(np.ascontiguousarray(table).reshape(shape))
+        return tables
 
     def compute_joint(self) -> np.ndarray:
         """P(all nodes), with one axis per node in `order` and any batch axis last; it sums to one."""
         if np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
             raise MesascopeError("The joint table would have more than a million entries.", "Ask for marginals.")
-        joint = self._views[0]
-        for view in self._views[1:]:
-            joint = joint * view
+        joint = self._broadcast_tables[0]
+        for table in self._broadcast_tables[1:]:
+            joint = joint * table
         return joint
 
     def compute_marginals(self) -> dict[str, np.ndarray]:

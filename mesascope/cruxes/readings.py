@@ -93,7 +93,7 @@ class Reading:
             return self.centre, self.centre
         return self.low, self.high
 
-    def beta(self) -> tuple[float, float] | None:
+    def find_beta(self) -> tuple[float, float] | None:
         """The maximum-entropy Beta with `mass` in [low, high]; None if the value has no distribution."""
         if self.mass is None or self.high <= self.low:
             return None

@@ -81,7 +81,7 @@ def rank_claims(
     is_relevant, middle_values = network.find_relevant_entries(*question), network.list_intervals().mean(axis=1)
     free_claims, betas, fixed_claims = [], [], []
     for i, entry in enumerate(network.entries):
-        beta = values[entry.id].beta() if entry.id in values else None
+        beta = values[entry.id].find_beta() if entry.id in values else None
         if is_relevant[i] and beta is not None:
             free_claims.append(i)
             betas.append(beta)

@@ -123,12 +123,12 @@ def explain_shared(
         raise MesascopeError(problem, "Add [cuts] to the file.")
     n = len(claim_pairs)
     values = np.empty(2 ** (n + 1))
-    for code in range(len(values)):
-        side = (code >> n) & 1
+    for coalition in range(len(values)):
+        side = (coalition >> n) & 1
         person, (target_event, condition) = people[side], questions[side]
         replacements: dict[str, Constraint] = {}
         for i, claim_pair in enumerate(claim_pairs):
-            replacements.setdefault(claim_pair[side].id, claim_pair[(code >> i) & 1])
+            replacements.setdefault(claim_pair[side].id, claim_pair[(coalition >> i) & 1])
         exchanged_claims = []
         for constraint in polytopes[side].constraints:
             source = replacements.get(constraint.id, constraint)
@@ -137,10 +137,10 @@ def explain_shared(
         if answer.interval is None:
             problem = "The two people's shared claims cannot be exchanged: the rest contradicts them."
             raise MesascopeError(problem, "Add [cuts] to the file.")
-        if answer.status == "unstated" and code in (0, len(values) - 1):
+        if answer.status == "unstated" and coalition in (0, len(values) - 1):
             problem = f"{person}'s claims do not bound {target_event}, so there is no gap."
             raise MesascopeError(problem, f"Choose another target, or add a claim of {person} or a bridge.")
-        values[code] = sum(answer.interval) / 2
+        values[coalition] = sum(answer.interval) / 2
     shares = find_shapley_shares(convert_to_scale(values, scale))
     scaled = convert_to_scale(values[[0, -1]], scale)
     total = float(scaled[1] - scaled[0])

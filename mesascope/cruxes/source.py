@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.language import NAME_PATTERN
-from mesascope.cruxes.lines import LISTED, MAX_PATH_PARTS, Lines, format_entry_name
+from mesascope.cruxes.lines import LIST_ENTRY_NAMES, MAX_PATH_PARTS, Lines, format_entry_name
 from mesascope.errors import MesascopeError, pick_named, require, unknown
 
 MAX_BYTES = 1_000_000
@@ -92,7 +92,7 @@ class Source:
 
     def read_entries(self, name: str) -> dict[str, Any]:
         """The entries of a top-level table by name, or those of a list of tables by number; empty if it is missing."""
-        is_list = name in LISTED
+        is_list = name in LIST_ENTRY_NAMES
         entries = self.data.get(name, [] if is_list else {})
         with self.locate_errors(name):
             if is_list:

@@ -89,9 +89,9 @@ def test_words_and_numbers_as_sets(word, span):
 
 
 def test_a_bound_has_no_distribution_unless_asked_for():
-    assert readings.read_value("<10%").beta() is None
+    assert readings.read_value("<10%").find_beta() is None
     assert readings.read_value("<10%", within="uniform").mass == 1.0
-    assert readings.read_value("likely").beta() is None
+    assert readings.read_value("likely").find_beta() is None
 
 
 @pytest.mark.parametrize(

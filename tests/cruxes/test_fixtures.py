@@ -8,7 +8,7 @@ import pytest
 from mesascope.cruxes import information, pooling, sensitivity
 from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.coherence import find_clashes
-from mesascope.cruxes.disagreement import decompose, find_lmdi_shares, product
+from mesascope.cruxes.disagreement import compute_product, decompose, find_lmdi_shares
 from mesascope.cruxes.evidence import update_interval
 from mesascope.cruxes.language import parse
 from mesascope.cruxes.readings import fit_beta
@@ -18,7 +18,7 @@ from .references import fit_beta_equal_tail, share_by_orders, share_variance_pro
 
 
 def test_4_1_carlsmith():
-    assert product(CARLSMITH[None])[0] == pytest.approx(0.051376, abs=5e-7)
+    assert compute_product(CARLSMITH[None])[0] == pytest.approx(0.051376, abs=5e-7)
 
 
 PROB = [0.00490202, 0.00273551, 0.00903313, -0.01803104, -0.03130618, -0.01662144]
@@ -39,21 +39,23 @@ LMDI = [0.00319521, 0.00181247, 0.00571771, -0.01470364, -0.03199895, -0.0133107
     ],
 )
 def test_4_2_superforecasters(method, scale, shares, total):
-    assert product(SUPERFORECASTERS[None])[0] == pytest.approx(0.002088, abs=5e-7)
-    found = decompose(product, CARLSMITH, SUPERFORECASTERS, method, scale)
+    assert compute_product(SUPERFORECASTERS[None])[0] == pytest.approx(0.002088, abs=5e-7)
+    found = decompose(compute_product, CARLSMITH, SUPERFORECASTERS, method, scale)
     np.testing.assert_allclose(found, shares, atol=6e-9 if method != "oat" else 5e-8)
     if total is not None:
         assert found.sum() == pytest.approx(total, abs=5e-7)
 
 
 def test_4_2_shapley_by_the_slow_derivation():
-    fast = decompose(product, CARLSMITH, SUPERFORECASTERS)
-    np.testing.assert_allclose(fast, share_by_orders(product, CARLSMITH, SUPERFORECASTERS), atol=1e-14)
+    fast = decompose(compute_product, CARLSMITH, SUPERFORECASTERS)
+    np.testing.assert_allclose(fast, share_by_orders(compute_product, CARLSMITH, SUPERFORECASTERS), atol=1e-14)
 
 
 def test_4_2_logs_of_a_product_are_the_logs_of_its_factors():
     np.testing.assert_allclose(
-        decompose(product, CARLSMITH, SUPERFORECASTERS, scale="log"), np.log(SUPERFORECASTERS / CARLSMITH), atol=1e-12
+        decompose(compute_product, CARLSMITH, SUPERFORECASTERS, scale="log"),
+        np.log(SUPERFORECASTERS / CARLSMITH),
+        atol=1e-12,
     )
     np.testing.assert_allclose(
         find_lmdi_shares(CARLSMITH, SUPERFORECASTERS).sum(), SUPERFORECASTERS.prod() - CARLSMITH.prod(), atol=1e-14
@@ -226,4 +228,4 @@ def test_pitfall_1_an_eight_step_chain_without_independence():
 
 def test_pitfall_9_pooling_and_multiplying_do_not_commute():
     people = np.array([[0.9, 0.1], [0.2, 0.8]])
-    assert product(people.mean(0)[None])[0] != pytest.approx(product(people).mean(), abs=0.05)
+    assert compute_product(people.mean(0)[None])[0] != pytest.approx(compute_product(people).mean(), abs=0.05)

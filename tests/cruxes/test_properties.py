@@ -12,7 +12,7 @@ from mesascope.cruxes import information, pooling
 from mesascope.cruxes.answers import answer_question
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.coherence import find_clashes
-from mesascope.cruxes.disagreement import decompose, find_owen_shares, find_shapley_shares, product
+from mesascope.cruxes.disagreement import compute_product, decompose, find_owen_shares, find_shapley_shares
 from mesascope.cruxes.evidence import apply_jeffrey_rule, find_count_ratio, update_interval
 from mesascope.cruxes.language import SURE, Event, are_equivalent, enumerate_worlds, negate, parse
 
@@ -190,8 +190,8 @@ def test_shares_add_up_and_swap_sign(pair, scale, method):
 
     a, b = (np.array(x) for x in pair)
     groups = [[0, 1], *([i] for i in range(2, len(a)))]
-    there = decompose(product, a, b, method, scale, groups=groups)
-    back = decompose(product, b, a, method, scale, groups=groups)
+    there = decompose(compute_product, a, b, method, scale, groups=groups)
+    back = decompose(compute_product, b, a, method, scale, groups=groups)
     gap = float(np.diff(convert_to_scale(np.array([a.prod(), b.prod()]), scale))[0])
     assert there.sum() == pytest.approx(gap, abs=1e-5)
     np.testing.assert_allclose(there, -back, atol=1e-5)
@@ -202,12 +202,12 @@ def test_shares_add_up_and_swap_sign(pair, scale, method):
 def test_owen_totals_are_stable_when_a_part_is_split(a, b, cut_a, cut_b):
     n = min(len(a), len(b))
     a, b = np.array(a[:n]), np.array(b[:n])
-    whole = decompose(product, a, b, "shapley")
+    whole = decompose(compute_product, a, b, "shapley")
     finer_a, finer_b = np.array([*a, 1.0]), np.array([*b, 1.0])
     finer_a[0], finer_a[-1] = a[0] ** cut_a, a[0] ** (1 - cut_a)
     finer_b[0], finer_b[-1] = b[0] ** cut_b, b[0] ** (1 - cut_b)
     groups = [[0, n], *([i] for i in range(1, n))]
-    cut = decompose(product, finer_a, finer_b, "owen", groups=groups)
+    cut = decompose(compute_product, finer_a, finer_b, "owen", groups=groups)
     assert cut[0] + cut[-1] == pytest.approx(whole[0], abs=1e-9)
     np.testing.assert_allclose(cut[1:n], whole[1:], atol=1e-9)
 
