@@ -15,19 +15,22 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
 from mesascope.guards.blame import contain_exits
 
-MOST = 4  # each process compiles its own code and keeps its trials in memory
-PATIENCE = 5.0  # the seconds that a process has to save its state
+MAX_WORKERS = 4  # each process compiles its own code and keeps its trials in memory
+GRACE_SECONDS = 5.0  # the time that a process has to save its state
 
 
 def count_cores() -> int:
     """The number of cores available to this process, at most four."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST)
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_WORKERS)
+
+
+Warned = tuple[str, type[Warning], str, int]  # message, category, file and line, for `warnings.warn_explicit`
 
 
 class Work(Protocol):
@@ -56,7 +59,7 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
         return
-    before = multiprocessing.active_children()
+    earlier_processes = multiprocessing.active_children()
     # a fork can deadlock once JAX has started threads
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
     try:
@@ -66,7 +69,7 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
     except BaseException as error:
         # let the pool's own thread cancel; cancelling from this thread can crash that one
         pool.shutdown(wait=False, cancel_futures=True)
-        _end_processes([p for p in multiprocessing.active_children() if p not in before])
+        _end_processes([p for p in multiprocessing.active_children() if p not in earlier_processes])
         if isinstance(error, BrokenProcessPool):
             raise MesascopeError(
                 "Another program killed a worker process, perhaps because memory ran out.",
@@ -83,21 +86,12 @@ def _collect(futures: Sequence[Future]) -> Iterator[Any]:
     for future in futures:
         while future in pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for each in done:
-                for warning in each.result()[1]:
+            for finished in done:
+                for warning in finished.result()[1]:
                     if warning not in issued:
                         issued.add(warning)
                         warnings.warn_explicit(*warning)
         yield future.result()[0]
-
-
-class Warned(NamedTuple):
-    """A warning, as `warnings.warn_explicit` takes it."""
-
-    message: str
-    category: type[Warning]
-    filename: str
-    lineno: int
 
 
 @contain_exits()
@@ -107,7 +101,7 @@ def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
     try:
         with warnings.catch_warnings(record=True) as caught:
             answer = work(*unit)
-        return answer, [Warned(str(w.message), w.category, w.filename, w.lineno) for w in caught]
+        return answer, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
     except KeyboardInterrupt:
         os._exit(1)
     except Exception as error:
@@ -124,9 +118,9 @@ def _end_processes(processes: Sequence[Any]) -> None:
     """Terminates processes; kills those that have not saved their state and exited after a few seconds."""
     for process in processes:
         process.terminate()
-    last = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + GRACE_SECONDS
     for process in processes:
-        process.join(max(0.0, last - time.monotonic()))
+        process.join(max(0.0, deadline - time.monotonic()))
         if process.is_alive():
             process.kill()
 
@@ -181,10 +175,10 @@ def _prepare_worker() -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
-    def wait() -> None:
+    def exit_with_parent() -> None:
         parent = multiprocessing.parent_process()
         if parent is not None:
             parent.join()
             os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()

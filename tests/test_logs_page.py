@@ -12,7 +12,7 @@ import pytest
 
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import ALIASES, NUMBERED, normalise_name
+from mesascope.logs.columns import ALIASES, NUMBERED_COLUMNS, normalise_name
 from mesascope.logs.sets import import_set
 
 TEXT = (Path(__file__).parents[1] / "docs" / "logs.md").read_text(encoding="utf-8")
@@ -69,11 +69,11 @@ def test_the_names_of_columns_are_known():
     known = {name for names in ALIASES.values() for name in names}
     for roles, names in rows:
         for role in re.split(r", (?:or )?| or | and ", roles):
-            assert role in {*ALIASES, *NUMBERED, "offered"}, role
+            assert role in {*ALIASES, *NUMBERED_COLUMNS, "offered"}, role
         for name in re.findall(r"`(\w+)`", names):
             side = name.startswith("arm_")
             assert (
                 side
                 or normalise_name(name) in known
-                or any(re.fullmatch(rf"{p}\d+", normalise_name(name)) for p in NUMBERED.values())
+                or any(re.fullmatch(rf"{p}\d+", normalise_name(name)) for p in NUMBERED_COLUMNS.values())
             )

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import Json, Lifetimes, Metrics, Out, Seed, app
-from mesascope.cli.output import command, keep_compiled, notify, show_progress, split_commas, write, write_json
+from mesascope.cli.options import Choices, Json, Lifetimes, Metrics, Out, Seed, app
+from mesascope.cli.output import command, keep_compiled, notify, show_progress, split_commas, write_result
 from mesascope.guards.secrecy import redact
 
 DEMO = (  # three bundled networks and five scripted subjects
@@ -66,7 +66,7 @@ def measure_(
         list[str] | None,
         typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),
     ] = None,
-    choices: Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")] = 0,
+    choices: Choices = 0,
     metrics: Metrics = None,
     out: Out = None,
     as_json: Json = False,
@@ -98,7 +98,7 @@ def report_(
 
     examinations, command = runs.read_run(folder)
     page = write_report(examinations, out or folder / "report.html", command)
-    write_json({"report": str(page)}) if as_json else write(f"{page}")
+    write_result({"report": str(page)}, [str(page)], as_json)
 
 
 def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
@@ -119,15 +119,10 @@ def _show(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
     """Writes the page, then prints the placements or the JSON document."""
     from mesascope.examination import runs
     from mesascope.reporting import write_report
-
-    page = write_report(examinations, folder / "report.html", command())
-    if as_json:
-        write_json(runs.as_document(examinations))
-        return
     from mesascope.reporting.terminal import summarise
 
-    write(summarise(examinations))
-    write(f"The report: {page}")
+    page = write_report(examinations, folder / "report.html", command())
+    write_result(runs.as_document(examinations), [summarise(examinations), f"The report: {page}"], as_json)
 
 
 def _make_slug(subjects: Sequence[str]) -> str:

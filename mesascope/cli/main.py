@@ -16,7 +16,7 @@ from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 
-VERBS = (examine, studies, plugins)  # each adds its commands when it is imported
+COMMAND_MODULES = (examine, studies, plugins)  # each adds its commands when it is imported
 app.add_typer(crux, name="crux")
 app.add_typer(data, name="data")
 

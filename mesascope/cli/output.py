@@ -4,7 +4,7 @@ import json
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +20,19 @@ def command() -> str:
     return command_line(ARGUMENTS)
 
 
-def write_json(document: Any) -> None:
-    """Writes one JSON document to standard output."""
-    sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
+    """Writes the result of a command to standard output.
+
+    Args:
+        document: the result as plain data.
+        items: the result as texts and tables.
+        as_json: whether to write the document as JSON, and not the items.
+    """
+    if as_json:
+        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+        return
+    for item in items:
+        write(item)
 
 
 def write(item: Any) -> None:
@@ -63,27 +73,26 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
 
     console = Console(stderr=True)
     if console.is_terminal:
-        percent, doing = (TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}", markup=False))
-        columns = (BarColumn(), percent, TimeElapsedColumn(), TimeRemainingColumn(), doing)
+        percent, activity = TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}", markup=False)
+        columns = (BarColumn(), percent, TimeElapsedColumn(), TimeRemainingColumn(), activity)
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("", total=1.0)
-            yield lambda share, doing: bar.update(task, completed=share, description=escape_controls(doing))
+            yield lambda share, activity: bar.update(task, completed=share, description=escape_controls(activity))
         return
-    start = last = time.monotonic()
-    first = None  # the first share, because a continued run does not begin at 0
+    start = last_time = time.monotonic()
+    first_share = None  # a continued run does not begin at 0
 
-    def tell(share: float, doing: str) -> None:
-        nonlocal last, first
+    def write_line(share: float, activity: str) -> None:
+        nonlocal last_time, first_share
         now = time.monotonic()
-        first = share if first is None else first
-        if now - last < 10:
+        first_share = share if first_share is None else first_share
+        if now - last_time < 10:
             return
-        last = now
-        progress_made = share - first
-        remaining = f", about {(now - start) * (1 - share) / progress_made:.0f} s left" if progress_made > 0.02 else ""
-        sys.stderr.write(f"{share:4.0%} {escape_controls(doing)}{remaining}\n")
+        last_time, done = now, share - first_share
+        remaining = f", about {(now - start) * (1 - share) / done:.0f} s left" if done > 0.02 else ""
+        sys.stderr.write(f"{share:4.0%} {escape_controls(activity)}{remaining}\n")
 
-    yield tell
+    yield write_line
 
 
 def split_commas(texts: list[str] | None) -> list[str] | None:

@@ -1,13 +1,13 @@
 """The commands list and check."""
 
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mesascope.cli.options import Json, app
-from mesascope.cli.output import keep_compiled, write, write_json
-from mesascope.errors import MesascopeWarning
+from mesascope.cli.output import keep_compiled, write_result
+from mesascope.errors import MesascopeWarning, pick_named
 
 
 @app.command("list", epilog="Example: mesascope list metrics")
@@ -19,19 +19,16 @@ def list_(
 ) -> None:
     """List the available plug-ins and studies, with their settings."""
     from mesascope import catalogue
-
-    kind = catalogue.plural(kind)
-    if kind and kind not in catalogue.LISTED:
-        raise catalogue.unknown("kind of plug-in", kind, catalogue.LISTED)
-    rows = [row for k in catalogue.LISTED if kind in ("", k) for row in catalogue.describe(k)]
-    if as_json:
-        write_json(rows)
-        return
     from mesascope.cli.console import make_plugin_tables
 
-    write(make_plugin_tables(rows, settings=bool(kind)))
+    kind = catalogue.plural(kind)
+    if kind:
+        pick_named("kind of plug-in", kind, catalogue.LISTED)
+    rows = [row for k in catalogue.LISTED if kind in ("", k) for row in catalogue.describe(k)]
+    items: list[Any] = [make_plugin_tables(rows, settings=bool(kind))]
     if not kind:
-        write("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
+        items.append("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
+    write_result(rows, items, as_json)
 
 
 @app.command("check", epilog="Example: mesascope check metrics/benefit")
@@ -50,10 +47,8 @@ def check_(
         warnings.simplefilter("always", MesascopeWarning)
         problems = check_plugin(plugin, family or None)
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, MesascopeWarning)]
-    if as_json:
-        write_json({"plugin": plugin, "holds": not problems, "broken": problems, "notes": notes})
-    else:
-        qualifier = ", as far as it was tried:" if notes else "."
-        write("\n".join([*(problems or [f"{plugin} keeps its contract{qualifier}"]), *notes]))
+    qualifier = ", as far as it was tried:" if notes else "."
+    lines = [*(problems or [f"{plugin} keeps its contract{qualifier}"]), *notes]
+    write_result({"plugin": plugin, "holds": not problems, "broken": problems, "notes": notes}, lines, as_json)
     if problems:
         raise typer.Exit(1)

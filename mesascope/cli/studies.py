@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mesascope.cli.options import Json, Out, Workers, app
-from mesascope.cli.output import keep_compiled, show_progress, write, write_json
+from mesascope.cli.output import keep_compiled, show_progress, write_result
 
 
 @app.command(
@@ -26,11 +26,8 @@ def train_(
     keep_compiled()
     with show_progress() as progress:
         paths = train(recipe, family, out, seeds, progress)
-    if as_json:
-        write_json({"networks": [str(p) for p in paths]})
-    else:
-        for path in paths:
-            write(f"{path}")
+    networks = [str(p) for p in paths]
+    write_result({"networks": networks}, networks, as_json)
 
 
 @app.command("reproduce", epilog="Example: mesascope reproduce task_diversity --quick")
@@ -48,18 +45,14 @@ def reproduce_(
     as_json: Json = False,
 ) -> None:
     """Run a study: published, exact and our values in one table; a stopped run continues."""
+    from mesascope.cli.console import make_study_tables
     from mesascope.reproduction.run import choose_folder, reproduce
 
     keep_compiled()
     with show_progress() as progress:
         results = reproduce(study, quick, seeds, out, trust, progress=progress, workers=workers)
-    if as_json:
-        write_json(results)
-        return
-    from mesascope.cli.console import make_study_tables
-
-    write(make_study_tables(results))
-    write(f"The table and the figure: {out or choose_folder(results)}")
+    place = f"The table and the figure: {out or choose_folder(results)}"
+    write_result(results, [make_study_tables(results), place], as_json)
 
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
@@ -80,7 +73,7 @@ def validate_(
     folder = results_folder(cache("validation"), quick, seeds, first, lifetimes)
     with show_progress() as progress:
         results = validate(quick, seeds, first, lifetimes, progress, workers=workers, folder=folder)
-    write_json(results) if as_json else write(make_validation_tables(results))
+    write_result(results, [make_validation_tables(results)], as_json)
     shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:
         raise typer.Exit(1)

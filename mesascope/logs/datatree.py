@@ -15,8 +15,8 @@ import mesascope
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
 
-DONE = ("action", "second_action")
-KEPT = ("subject", "split", "unit", "payoff", "choices")  # the attributes that are copied
+CHOICE_VARIABLES = ("action", "second_action")
+COPIED_ATTRIBUTES = ("subject", "split", "unit", "payoff", "choices")  # the attributes that are copied
 
 
 def to_datatree(trials: xr.Dataset) -> xr.DataTree:
@@ -40,9 +40,9 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "creation_library": "mesascope",
         "creation_library_version": mesascope.__version__,
-        **{k: trials.attrs[k] for k in KEPT if k in trials.attrs},
+        **{k: trials.attrs[k] for k in COPIED_ATTRIBUTES if k in trials.attrs},
     }
-    done = [n for n in DONE if n in intact]
+    done = [n for n in CHOICE_VARIABLES if n in intact]
     groups = {
         "/": xr.Dataset(attrs=intact.attrs),
         "/observed_data": intact[done],

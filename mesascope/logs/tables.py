@@ -24,16 +24,21 @@ if TYPE_CHECKING:
 
 READABLE = ".csv, .tsv, .txt, .jsonl and .parquet"
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
-SAMPLE = 1 << 20
-EXAMPLE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
-NETCDF = "Trials that mesascope wrote end in .nc; save other data as .csv."
-HALF = re.compile("[\ud800-\udfff]")  # a surrogate: half a character
-MAGIC = {
+SAMPLE_BYTES = 1 << 20
+EXAMPLE_LINE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
+NETCDF_REMEDY = "Trials that mesascope wrote end in .nc; save other data as .csv."
+SURROGATE = re.compile("[\ud800-\udfff]")  # a surrogate: half a character
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),  # before UTF-16, whose marks begin them
+    **dict.fromkeys((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
+}
+FILE_SIGNATURES = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "Save the sheet as .csv."),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as .csv."),
     b"\x1f\x8b": ("compressed with gzip", "Unpack it with gunzip first."),
-    b"\x89HDF": ("an HDF5 or netCDF file", NETCDF),
-    b"CDF": ("a netCDF file", NETCDF),
+    b"\x89HDF": ("an HDF5 or netCDF file", NETCDF_REMEDY),
+    b"CDF": ("a netCDF file", NETCDF_REMEDY),
     b"%PDF": ("a PDF document", "Save its table as .csv."),
 }
 
@@ -45,25 +50,30 @@ class Table:
     Args:
         frame: the rows; the columns have the distinct names of the header.
         name: the quoted name of the file, or the kind of object, for messages.
-        word: what messages call a row: 'line' or 'row'.
-        first: the number of the first row.
+        row_word: what messages call a row: 'line' or 'row'.
+        first_row: the number of the first row.
         notes: how the source was read, one sentence each.
     """
 
     frame: "pd.DataFrame"
     name: str
-    word: str
-    first: int
+    row_word: str
+    first_row: int
     notes: tuple[str, ...] = ()
 
-    def place(self, row: int, column: str) -> str:
-        """The position of a cell, such as 'line 4, column 'choice''."""
-        return f"{self.row(row)}, column {quote(column)}"
+    @property
+    def header(self) -> list[str]:
+        """The names of the columns."""
+        return [str(c) for c in self.frame.columns]
 
-    def row(self, row: int) -> str:
+    def describe_cell(self, row: int, column: str) -> str:
+        """The position of a cell, such as 'line 4, column 'choice''."""
+        return f"{self.describe_row(row)}, column {quote(column)}"
+
+    def describe_row(self, row: int) -> str:
         """The position of a row, such as 'line 4', or 'row 2 (counted from 0)' if the source has no lines."""
-        number = int(self.frame.index[row]) + self.first
-        return f"{self.word} {number}" + (" (counted from 0)" if self.word == "row" else "")
+        number = int(self.frame.index[row]) + self.first_row
+        return f"{self.row_word} {number}" + (" (counted from 0)" if self.row_word == "row" else "")
 
     def refuse(self, is_bad: np.ndarray, column: str, problem: str, remedy: str) -> None:
         """Raises MesascopeError for the first bad row, if there is one.
@@ -78,7 +88,7 @@ class Table:
         if is_bad.any():
             row = int(np.flatnonzero(is_bad)[0])
             cell, rows = quote(self.frame[column].iloc[row]), count_noun(int(is_bad.sum()), "such row")
-            raise MesascopeError(problem.format(place=self.place(row, column), cell=cell, rows=rows), remedy)
+            raise MesascopeError(problem.format(place=self.describe_cell(row, column), cell=cell, rows=rows), remedy)
 
 
 def quote(value: Any, max_length: int = 60) -> str:
@@ -121,11 +131,11 @@ def open_table(source: Any) -> Table:
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq") or start[:4] == b"PAR1":
         return _read_parquet(path)
-    for magic, (contents, remedy) in MAGIC.items():
-        if start.startswith(magic):
+    for signature, (contents, remedy) in FILE_SIGNATURES.items():
+        if start.startswith(signature):
             raise MesascopeError(f"{quote(path.name)} is {contents}.", remedy)
     if suffix in (".jsonl", ".ndjson"):
-        return _read_lines(path)
+        return _read_lines(path, start)
     if suffix in (".csv", ".tsv", ".txt", ".tab", ".dat"):
         return _read_separated(path, start)
     if suffix == ".nc":
@@ -151,7 +161,7 @@ def _read_start(path: Path) -> bytes:
         if not path.is_file():
             raise MesascopeError(f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {READABLE}.")
         with path.open("rb") as file:
-            start = file.read(SAMPLE)
+            start = file.read(SAMPLE_BYTES)
     except (OSError, ValueError) as error:
         raise MesascopeError(
             f"{quote(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}.",
@@ -162,30 +172,24 @@ def _read_start(path: Path) -> bytes:
     return start
 
 
-def _detect_encoding(start: bytes, name: str) -> tuple[str, str]:
-    """Detects the encoding of a text, and returns Python's codec and a name for messages."""
-    for mark, codec, encoding in (
-        (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8"),
-        (b"\xff\xfe\x00\x00", "utf-32", "UTF-32"),
-        (b"\x00\x00\xfe\xff", "utf-32", "UTF-32"),
-        (b"\xff\xfe", "utf-16", "UTF-16"),
-        (b"\xfe\xff", "utf-16", "UTF-16"),
-    ):
+def _detect_encoding(start: bytes, name: str) -> str:
+    """The name of the codec that decodes a text."""
+    for mark, codec in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
-            return codec, encoding
+            return codec
     head = start[:4000]
     for codec, holes in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         if len(holes) > 3 and holes.count(0) > 0.9 * len(holes) and head.count(0) < 1.1 * len(holes):
-            return codec, "UTF-16"
+            return codec
     n_control = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
     if head.count(0) > 3 or n_control > 0.05 * len(head):
         raise MesascopeError(f"{quote(name)} contains binary data, not text.", f"Logs are {READABLE}.")
-    return "utf-8", "UTF-8"
+    return "utf-8"
 
 
 def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
     """The column names, separator, number of lines before the rows, whether row names lack a heading, and notes."""
-    is_complete = len(start) < SAMPLE
+    is_complete = len(start) < SAMPLE_BYTES
     text = codecs.getincrementaldecoder(codec)().decode(start, final=is_complete)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_complete else -1]
     if not lines:
@@ -229,7 +233,8 @@ def _read_separated(path: Path, start: bytes) -> Table:
     """Reads a text with separated columns; codes for empty cells stay as they are written."""
     import pandas as pd
 
-    codec, encoding = _detect_encoding(start, path.name)
+    codec = _detect_encoding(start, path.name)
+    encoding = "-".join(codec.upper().split("-")[:2])
     for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
         try:
             names, mark, skip, extra, notes = _read_header(start, attempt, path)
@@ -273,17 +278,14 @@ def _read_separated(path: Path, start: bytes) -> Table:
     return _make_table(frame, names, quote(path.name), "line", skip + 1, notes=notes)
 
 
-def _read_lines(path: Path) -> Table:
+def _read_lines(path: Path, start: bytes) -> Table:
     """Reads one JSON object per line."""
     import pandas as pd
 
-    data = path.read_bytes()
-    codec, _ = _detect_encoding(data[:SAMPLE], path.name)
     try:
-        text = data.decode(codec)
+        text = path.read_bytes().decode(_detect_encoding(start, path.name))
     except UnicodeDecodeError:
         raise MesascopeError(f"{quote(path.name)} is not UTF-8 text.", "Save it as UTF-8.") from None
-    del data
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     try:  # parsing all lines at once is three times as fast as one by one, but does not locate errors
         rows = json.loads(f"[{','.join(line for _, line in lines)}]")
@@ -293,7 +295,7 @@ def _read_lines(path: Path) -> Table:
         rows = [_parse_object(line, number, path.name) for number, line in lines]
     if "\\ud" in text.lower():  # an escaped half of a character, which text cannot contain
         for (number, _), row in zip(lines, rows, strict=True):
-            if any(HALF.search(str(part)) for pair in row.items() for part in pair):
+            if any(SURROGATE.search(str(part)) for pair in row.items() for part in pair):
                 raise MesascopeError(
                     f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest.",
                     "Leave it out.",
@@ -326,7 +328,7 @@ def _parse_object(line: str, number: int, name: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise MesascopeError(
             f"Line {number} of {quote(name)} is not {expected}; it begins {quote(line, 40)}.",
-            f"Write one object per line, such as {EXAMPLE}.",
+            f"Write one object per line, such as {EXAMPLE_LINE}.",
         )
     return row
 

@@ -1,4 +1,4 @@
-"""Shows results as one self-contained HTML page and as a table for the terminal."""
+"""Shows results as one self-contained HTML page, as figures, and as a table for the terminal."""
 
 import os
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mesascope.errors import unknown
 from mesascope.files import write_text
-from mesascope.reporting.hints import Examination, Figure, Group
+from mesascope.reporting.hints import Examination, Figure
 
-__all__ = ["plot", "summary", "write_report"]
+__all__ = ["plot", "write_report"]
 
 
 def write_report(examinations: Sequence[Examination], path: str | os.PathLike, command: str = "") -> Path:
@@ -49,10 +49,3 @@ def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figur
         raise unknown("figure", name, drawings)
     drawings[name].set_facecolor("white")
     return drawings[name]
-
-
-def summary(examinations: Sequence[Examination]) -> Group:
-    """The placements as a rich renderable of at most 80 columns."""
-    from mesascope.reporting.terminal import summarise
-
-    return summarise(examinations)

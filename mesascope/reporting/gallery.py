@@ -1,4 +1,4 @@
-"""Draws the pictures of the page."""
+"""Draws the figures of the page."""
 
 from collections.abc import Sequence
 
@@ -29,8 +29,8 @@ DESCRIPTIONS = {  # for screen readers
 }
 
 
-def draw_pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
-    """Draws the pictures as SVG elements, by name; a picture without data has an empty list."""
+def draw_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
+    """Draws the figures as SVG elements, by name; a figure without data has an empty list."""
     with draw.apply_style():
         by_name = draw_figures(examinations)
         return {
@@ -40,9 +40,9 @@ def draw_pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
 
 
 def draw_figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
-    """Draws the figures, by name; call it within `style()`."""
+    """Draws the figures, by name; call it within `apply_style()`."""
     by_name: dict[str, list[Figure]] = {name: [] for name in DESCRIPTIONS}
-    if rows := spectrum.find_standings(examinations):
+    if rows := spectrum.find_placed(examinations):
         by_name["spectrum"].append(spectrum.figure(rows))
     with_intact = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
     curves = [adaptation.collect_curves(e) for e in with_intact]
@@ -52,20 +52,17 @@ def draw_figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]
             by_name["adaptation"].append(adaptation.figure(group))
         if group := [one for one in lives if one.normalised == normalised]:
             by_name["lifetimes"].append(lifetimes.figure(group))
-    names = [e.subject for e in examinations]
-    gained = [(g, name) for g, name in zip(map(splits.gains, examinations), names, strict=True) if g]
-    if gained:
-        by_name["splits"].append(splits.figure(*zip(*gained, strict=True)))
+    if gains := [g for g in map(splits.find_gains, examinations) if g]:
+        by_name["splits"].append(splits.figure(gains))
     if positions := bank.find_positions(examinations):
         by_name["bank"].append(bank.figure(positions))
-    disturbed = zip(map(conditions.select_others, examinations), names, strict=True)
-    if disturbed := [(d, name) for d, name in disturbed if len(d) > 1]:
-        by_name["conditions"].append(conditions.figure(*zip(*disturbed, strict=True)))
+    if gains := [g for g in map(conditions.select_drawn_gains, examinations) if len(g) > 1]:
+        by_name["conditions"].append(conditions.figure(gains))
     if spans := [s for s in map(memory_span.find_span, examinations) if s]:
         by_name["memory"].append(memory_span.figure(spans))
     growths = [g for g in map(acquisition.find_growth, examinations) if g]
-    for way in sorted({g.asked for g in growths}):  # one figure per way of asking
-        by_name["acquisition"].append(acquisition.figure([g for g in growths if g.asked == way]))
-    if strips := [s for s in map(strip.draw_strip, examinations) if s]:
+    for elicited in sorted({g.elicited for g in growths}):  # one figure per way of asking
+        by_name["acquisition"].append(acquisition.figure([g for g in growths if g.elicited == elicited]))
+    if strips := [s for s in map(strip.find_frames, examinations) if s]:
         by_name["strip"].append(strip.figure(strips))
     return by_name

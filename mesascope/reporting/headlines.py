@@ -1,7 +1,5 @@
 """Selects the findings that a report shows beside every level."""
 
-import xarray as xr
-
 from mesascope.contracts.axis import Verdict
 from mesascope.findings import Finding
 from mesascope.reporting.hints import Examination
@@ -12,15 +10,13 @@ HEADLINES = {  # in the report's order: name on the page, name in the terminal, 
     "transplant": ("shown by transplant", "shown by\ntransplant", "transplant"),
     "reference": ("share of the reference", "share of\nref.", "share_of_reference"),
 }
-SURE = 0.001  # the largest p at which lifetimes are said to be of more than one kind
+LARGEST_P = 0.001  # the largest p at which lifetimes are said to be of more than one kind
 
 
 def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
     """The first measured finding of a metric, on one split or on any; None if there is none."""
-    for finding in examination.answers:
-        if finding.metric == metric and split in (None, finding.split) and finding.status == "measured":
-            return finding
-    return None
+    measured = [f for f in examination.answers if f.metric == metric and f.status == "measured"]
+    return next((f for f in measured if split in (None, f.split)), None)
 
 
 def pick_headlines(examination: Examination) -> dict[str, Finding | None]:
@@ -36,15 +32,15 @@ def describe_ends(examination: Examination) -> str:
     return placement.lowest if placement.lowest == placement.highest else f"{placement.lowest} … {placement.highest}"
 
 
-def log_trials(examination: Examination) -> xr.Dataset | None:
-    """The trials or curves in a log; None if the subject itself was examined."""
-    return next(iter(examination.trials.values())) if examination.family == "log" else None
+def is_log(examination: Examination) -> bool:
+    """Whether a log was measured; otherwise the subject itself was examined."""
+    return examination.family == "log"
 
 
 def list_axes(examination: Examination) -> list[tuple[str, str, str]]:
     """For every axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
-    read = examination.placement.axes if examination.placement else {}
-    verdicts = {name: Verdict(**fields) for name, fields in read.items()}
+    axes = examination.placement.axes if examination.placement else {}
+    verdicts = {name: Verdict(**fields) for name, fields in axes.items()}
     return [(name, verdict.text(), verdict.reason) for name, verdict in verdicts.items()]
 
 
@@ -52,7 +48,7 @@ def explain_level(examination: Examination) -> str:
     """The reason for the placement, or for its absence."""
     if examination.placement is not None:
         return examination.placement.reason + _describe_kinds(examination)
-    if log_trials(examination) is not None:
+    if is_log(examination):
         return "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
     return "the fresh split was not run, and a placement needs it."
 
@@ -60,7 +56,7 @@ def explain_level(examination: Examination) -> str:
 def _describe_kinds(examination: Examination) -> str:
     """That the lifetimes are of more than one kind, if replays show it; '' if they do not."""
     kinds = find_measured(examination, "kinds_of_lifetimes", "fresh")
-    if kinds is None or kinds.p is None or kinds.p >= SURE or not kinds.estimate or kinds.estimate < 0:
+    if kinds is None or kinds.p is None or kinds.p >= LARGEST_P or not kinds.estimate or kinds.estimate < 0:
         return ""
     return (
         f" Its lifetimes are of more than one kind (agreement of replays r = {kinds.estimate:.2f}); "

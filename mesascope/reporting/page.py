@@ -6,13 +6,13 @@ from typing import Any
 
 from mesascope.findings import Finding
 from mesascope.questions.spectrum.explanation import describe_level
-from mesascope.questions.spectrum.ladder import LADDER
+from mesascope.questions.spectrum.ladder import LADDER, RUNGS
 from mesascope.reporting import provenance
-from mesascope.reporting.gallery import draw_pictures
+from mesascope.reporting.gallery import draw_svgs
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
-from mesascope.reporting.headlines import HEADLINES, describe_ends, explain_level, list_axes, pick_headlines
+from mesascope.reporting.headlines import HEADLINES, describe_ends, explain_level, is_log, list_axes, pick_headlines
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.prose import list_limits, write_paragraph, write_title
+from mesascope.reporting.prose import write_paragraph, write_title
 from mesascope.reporting.transcripts import list_transcripts
 from mesascope.reporting.words import describe_findings, format_finding, make_visible
 
@@ -24,6 +24,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
     """Renders the whole page as text; the same examinations and command give the same text."""
     import jinja2
 
+    placed = [(e, e.placement) for e in examinations if e.placement]
     template = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -38,16 +39,19 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         title=write_title(examinations),
         paragraph=write_paragraph(examinations),
         measured=any(f for e in examinations for f in pick_headlines(e).values()),
-        figures={name: [_mark_safe(one) for one in svgs] for name, svgs in draw_pictures(examinations).items()},
+        figures={name: [_mark_safe(one) for one in svgs] for name, svgs in draw_svgs(examinations).items()},
         grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
         ladder=[(rung, describe_level(rung)) for rung in LADDER],
         heads=[head for head, _, _ in HEADLINES.values()],
-        limits=list_limits(examinations),
+        placed=bool(placed),
+        axes_tested=any(p.axes for _, p in placed),
+        without_bank=any(e.trained_on == "unlimited" and RUNGS[p.highest] > RUNGS["tracking"] for e, p in placed),
+        has_log=any(map(is_log, examinations)),
         facts=provenance.list_facts(examinations),
         origins=provenance.list_subjects(examinations),
-        spoken=list_transcripts(examinations),
+        transcripts=list_transcripts(examinations),
         constants=provenance.list_constants(examinations),
-        lines=[make_visible(line) for line in command.splitlines()],
+        command_lines=[make_visible(line) for line in command.splitlines()],
     )
 
 
@@ -66,10 +70,7 @@ def _mark_safe(text: str) -> Any:
 def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
     """What the page shows of one subject."""
     placement = examination.placement
-    by_kind = (
-        [f for f in examination.answers if f.confirmatory],
-        [f for f in examination.answers if not f.confirmatory],
-    )
+    headlines = pick_headlines(examination).values()
     return {
         "anchor": f"subject-{index + 1}",
         "name": examination.subject,
@@ -80,26 +81,20 @@ def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
         "why": explain_level(examination),
         "axes": list_axes(examination),
         "sentences": describe_findings(examination),
-        "headlines": [format_finding(f) for f in pick_headlines(examination).values()],
-        "units": next((f"{f.n} {f.unit}s" for f in pick_headlines(examination).values() if f), "–"),
-        "controls": _list_controls(examination.answers),
+        "headlines": [format_finding(f) for f in headlines],
+        "units": next((f"{f.n} {f.unit}s" for f in headlines if f), "–"),
+        "controls": {role: str(c.get("subject", "")) for f in examination.answers for role, c in f.controls.items()},
         "tables": [
-            ("Confirmatory", "named in the placement rule", _group_findings(by_kind[0])),
-            ("Descriptive", DESCRIPTIVE, _group_findings(by_kind[1])),
+            ("Confirmatory", "named in the placement rule", _group_findings(examination.answers, confirmatory=True)),
+            ("Descriptive", DESCRIPTIVE, _group_findings(examination.answers, confirmatory=False)),
         ],
     }
 
 
-def _list_controls(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """The role and name of every control that the findings are compared with."""
-    names = {role: str(control.get("subject", "")) for f in findings for role, control in f.controls.items()}
-    return list(names.items())
-
-
-def _group_findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Groups findings by their questions, in the order of the findings."""
+def _group_findings(findings: Sequence[Finding], confirmatory: bool) -> list[dict[str, Any]]:
+    """Groups the confirmatory or the descriptive findings by their questions, in the order of the findings."""
     groups: dict[str, dict[str, Any]] = {}
-    for f in findings:
+    for f in [f for f in findings if f.confirmatory == confirmatory]:
         metric, _, label = f.metric.partition(": ")
         group = groups.setdefault(metric, {"metric": metric, "question": f.question, "rows": []})
         group["rows"].append(

@@ -40,13 +40,12 @@ def list_subjects(examinations: Sequence[Examination]) -> list[tuple[str, str, s
 
 def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
     """The name, value and meaning of every constant in the rules that placed the subjects."""
-    rules = [e.placement.rule for e in examinations if e.placement]
+    rules = [dataclasses.asdict(e.placement.rule) for e in examinations if e.placement]
     meanings = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(Rule) or "", re.MULTILINE))
-    rows = []
-    for field in dataclasses.fields(Rule) if rules else ():
-        value = _join_distinct(getattr(rule, field.name) for rule in rules)
-        rows.append((field.name, value, meanings.get(field.name, "").rstrip(".")))
-    return rows
+    return [
+        (name, _join_distinct(rule[name] for rule in rules), meanings.get(name, "").rstrip("."))
+        for name in (rules[0] if rules else ())
+    ]
 
 
 def _join_distinct(values: Any) -> str:

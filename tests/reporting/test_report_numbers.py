@@ -24,12 +24,12 @@ from mesascope.reporting.words import (
 
 def test_splits_show_the_findings(examined):
     for e in examined:
-        gained = {g.split: g for g in splits.gains(e) if g.role == "subject"}
+        gained = {g.label: g for g in splits.find_gains(e) if g.role == "subject"}
         assert set(gained) == {"seen", "fresh", "shifted:low", "horizon:longer"}
         for split, g in gained.items():
             finding = find_measured(e, "performance", split)
             assert (g.estimate, g.low, g.high) == pytest.approx((finding.estimate, finding.low, finding.high))
-    assert splits.order(splits.gains(examined[0]))[-1] == "horizon:longer"
+    assert splits.sort_labels(splits.find_gains(examined[0]))[-1] == "horizon:longer"
     grid = make_split_grid(examined)
     assert [name for name, _ in grid.rows][:2] == ["thompson", "locator"]
     assert "known learner, reference" in [name for name, _ in grid.rows]
@@ -39,29 +39,29 @@ def test_splits_show_the_findings(examined):
 def test_memory_span_and_conditions_show_the_findings(examined):
     for e in examined:
         one = memory_span.find_span(e)
-        assert one.older == (1, 2, 4, 5, 6, 8)
-        for w, estimate in zip(one.older, one.estimate, strict=False):
+        assert one.windows == (1, 2, 4, 5, 6, 8)
+        for w, estimate in zip(one.windows, one.gains.estimate, strict=False):
             assert estimate == pytest.approx(find_measured(e, f"memory_span: knows {w}").estimate)
-        assert one.estimate[-1] == pytest.approx(find_measured(e, "performance", "fresh").estimate)
-        told = {d.condition: d.estimate for d in conditions.find_disturbed(e)}
+        assert one.gains.estimate[-1] == pytest.approx(find_measured(e, "performance", "fresh").estimate)
+        told = {g.label: g.estimate for g in conditions.find_gains(e)}
         assert next(iter(told)) == "intact"
         assert told["carry_reset"] == pytest.approx(
             find_measured(e, "cost_of_reset: what a reflex on the last percept keeps").estimate
         )
         assert not any("exchanged_once" in label for label in told)
-        assert len(conditions.select_others(e)) < len(told)
+        assert len(conditions.select_drawn_gains(e)) < len(told)
     assert len(make_condition_grid(examined).columns) == len(told)
 
 
 def test_curve_is_summed_before_it_is_divided(examined):
     lived = examined[0].trials["fresh"]
-    made = adaptation.find_curve(lived, "subject", "it")
+    made = adaptation.compute_curve(lived, "subject", "it")
     score = lived.score.sel(condition="intact").values.astype(float)
     by_hand = (score - lived.chance.values).sum(0) / (lived.best.values - lived.chance.values).sum(0)
-    np.testing.assert_allclose(made.estimate, by_hand, atol=1e-5)
+    np.testing.assert_allclose(made.means.estimate, by_hand, atol=1e-5)
     np.testing.assert_array_equal(made.trial, np.arange(1, 13))
     assert made.normalised
-    assert (made.low < made.estimate).all()
+    assert (made.means.low < made.means.estimate).all()
     roles = [c.role for c in adaptation.collect_curves(examined[1])]
     assert roles == ["subject", "seen", "learner", "strongest"]  # it was trained on the bank
 
@@ -73,7 +73,7 @@ def test_curve_of_a_log_is_the_realised_pay_off():
     assert not made.normalised
     assert len(made.trial) == 20  # bins of three
     by_participant = paid[:, :3].mean(1).reshape(4, 2).mean(1)
-    assert made.estimate[0] == pytest.approx(by_participant.mean())
+    assert made.means.estimate[0] == pytest.approx(by_participant.mean())
 
 
 def test_lifetimes_are_sorted_by_the_task(examined):
@@ -85,10 +85,10 @@ def test_lifetimes_are_sorted_by_the_task(examined):
     assert one.blocks == tuple((best == k).sum() for k in range(3))
     hit = lived.action.sel(condition="intact").values == best[:, None]
     assert (one.shares == 1).sum() == hit.sum()
-    long = lifetimes.coarsen(np.arange(600.0 * 250).reshape(600, 250))
+    long = lifetimes.shrink(np.arange(600.0 * 250).reshape(600, 250))
     assert long.shape == (200, 84)
     assert long[0, 0] == pytest.approx(np.mean([r * 250 + c for r in range(3) for c in range(3)]))
-    assert np.isnan(lifetimes.coarsen(np.full((3, 500), np.nan))).all()
+    assert np.isnan(lifetimes.shrink(np.full((3, 500), np.nan))).all()
 
 
 def test_bank_shows_those_that_were_trained_on_one(examined):
@@ -107,10 +107,10 @@ def test_spectrum_draws_both_ends_and_every_share(examined):
         examined[0].placement, lowest="locating", highest="general", direction="against", probability=shares
     )
     e = dataclasses.replace(examined[0], placement=placed)
-    (row,) = spectrum.find_standings([e, log()])
-    assert (row.lowest, row.highest, row.unclear) == (3, 5, 0.1)
+    rows = spectrum.find_placed([e, log()])
+    assert rows == [(e, placed)]
     axes = Figure().subplots()
-    spectrum.draw(axes, [row])
+    spectrum.draw(axes, rows)
     told = [t.get_text() for t in axes.texts]
     assert {"25 %", "60 %", "5 %", "10 %", "against", "thompson"} <= set(told)
     assert describe_ends(e) == "locating … general"

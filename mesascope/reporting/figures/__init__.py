@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from mesascope.reporting.hints import Axes, Figure
 from mesascope.reporting.words import shorten
 
-GAINED = "share of what could be gained (0 chance, 1 the best action every time)"
+GAIN_LABEL = "share of what could be gained (0 chance, 1 the best action every time)"
 WIDTH = 9.0  # in inches, each of which has 72 units
-SCALE = 1.6  # at most this many pixels of the page per unit of the picture
+PIXELS_PER_UNIT = 1.6  # at most this many pixels of the page per unit of the picture
 COLOURS = {  # the colours by name; the page's style sheet may replace them, so that a dark page is readable
     "ink": "#1b1b1c",
     "soft": "#66666b",
@@ -58,7 +58,7 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     """Converts a figure to one SVG element that can stand on a page with others.
 
     Args:
-        figure: a figure that was drawn within `style()`.
+        figure: a figure that was drawn within `apply_style()`.
         name: the name of the figure, which makes its identifiers unique on the page.
         description: the text for a screen reader.
 
@@ -75,7 +75,7 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r"<[^>]*>", _tag, text)  # changes only tags, because '<' in text is escaped
+    text = re.sub(r"<[^>]*>", _rewrite_tag, text)  # changes only tags, because '<' in text is escaped
     text = re.sub(r">\n\s*<", ">\n<", text)
     return _adapt_root(text, html.escape(description, quote=True))
 
@@ -84,12 +84,12 @@ def _adapt_root(text: str, label: str) -> str:
     """Gives the root element a label, and a maximum size in place of its fixed size."""
     head, tail = text.split(">", 1)
     box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', head)
-    style_attribute = f' style="max-width: {SCALE * float(box.group(1)):.0f}px"' if box else ""
+    style_attribute = f' style="max-width: {PIXELS_PER_UNIT * float(box.group(1)):.0f}px"' if box else ""
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
     return f'{head} role="img" aria-label="{label}"{style_attribute}>{tail}'
 
 
-def _tag(match: re.Match[str]) -> str:
+def _rewrite_tag(match: re.Match[str]) -> str:
     """Makes a tag's colours replaceable by a style sheet, and removes identifiers that nothing needs."""
     tag = match.group()
     if tag.startswith("<g id="):

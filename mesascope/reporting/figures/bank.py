@@ -20,7 +20,7 @@ class Position(NamedTuple):
         estimate: the position.
         low: the lower end of its interval.
         high: the upper end.
-        kept: the share of its gain that the ideal locator keeps on fresh tasks.
+        kept_share: the share of its gain that the ideal locator keeps on fresh tasks.
         cut: the position that separates a locator from a learner in the placement rule.
     """
 
@@ -29,7 +29,7 @@ class Position(NamedTuple):
     estimate: float
     low: float
     high: float
-    kept: float
+    kept_share: float
     cut: float
 
 
@@ -37,13 +37,13 @@ def find_positions(examinations: Sequence[Examination]) -> list[Position]:
     """The measured positions, with intervals, of subjects that were trained on a bank."""
     rows = []
     for e in examinations:
-        position, kept_finding = (
+        position, kept_share = (
             find_measured(e, f"locate_or_learn: {w}") for w in ("position", "kept by the ideal locator")
         )
         if position is None or position.low is None or position.high is None or not e.trained_on.startswith("bank"):
             continue
         cut_at = e.placement.rule.cut if e.placement else 0.5
-        share = kept_finding.estimate if kept_finding and kept_finding.estimate is not None else float("nan")
+        share = kept_share.estimate if kept_share and kept_share.estimate is not None else float("nan")
         estimates = (position.estimate or 0.0, position.low, position.high)
         rows.append(Position(e.subject, e.trained_on, *estimates, share, cut_at))
     return rows
@@ -62,7 +62,7 @@ def draw(axes: Axes, rows: Sequence[Position]) -> None:
         mark = "<" if row.estimate < LIMITS[0] else ">" if row.estimate > LIMITS[1] else "o"
         x = min(max(row.estimate, LIMITS[0]), LIMITS[1])
         axes.plot(x, y, mark, color=SUBJECT, ms=6, clip_on=False, zorder=4)
-    labels = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept:.2f}" for r in rows]
+    labels = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept_share:.2f}" for r in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(*LIMITS)
