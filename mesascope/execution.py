@@ -11,11 +11,11 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
@@ -33,14 +33,8 @@ def count_cores() -> int:
 Warned = tuple[str, type[Warning], str, int]  # message, category, file and line, for `warnings.warn_explicit`
 
 
-class Work(Protocol):
-    """A module-level function that processes one unit; with several workers, its arguments and results are pickled."""
-
-    __qualname__: str
-
-    def __call__(self, *unit: Any, **settings: Any) -> Any:
-        """Computes the result of one unit."""
-        ...
+# a module-level function that processes one unit; with several workers, its arguments and results are pickled
+Work = Callable[..., Any]
 
 
 def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | None = None) -> Iterator[Any]:

@@ -203,13 +203,9 @@ def _read_offered_options(
     rows = np.arange(len(options_shown))
     action = np.where(places.action >= 0, options_shown[rows, np.maximum(places.action, 0)], -1)
     is_empty = (places.action >= 0) & (action < 0)
-    if is_empty.any():
-        row = int(np.flatnonzero(is_empty)[0])
-        raise MesascopeError(
-            f"{table.describe_cell(row, columns[places.action[row]])} is empty, but that place was chosen "
-            f"({count_noun(int(is_empty.sum()), 'such row')}).",
-            f"Fill it in, or read the places as the choices: {spell_role('offered', '')}.",
-        )
+    empty_column = columns[places.action[is_empty.argmax()]]
+    remedy = f"Fill it in, or read the places as the choices: {spell_role('offered', '')}."
+    table.refuse(is_empty, empty_column, "{place} is empty, but that place was chosen ({rows}).", remedy)
     number = max(len(names), n_choices or 0)
     offered = np.zeros((len(options_shown), number), np.int16)
     for option in options:

@@ -187,8 +187,8 @@ def _detect_encoding(start: bytes, name: str) -> str:
     return "utf-8"
 
 
-def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
-    """The column names, separator, number of lines before the rows, whether row names lack a heading, and notes."""
+def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, list[str]]:
+    """The column names ('' for a column without one), separator, number of lines before the rows, and notes."""
     is_complete = len(start) < SAMPLE_BYTES
     text = codecs.getincrementaldecoder(codec)().decode(start, final=is_complete)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_complete else -1]
@@ -202,31 +202,33 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
         skip += 1
     if skip == len(lines):
         raise MesascopeError(f"{quote(path.name)} contains only comments.", "Put the column names above the rows.")
-    first = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
-    best: tuple[int, str, list[list[str]], int] = (0, first, [], 0)
-    for mark in (first, *(m for m in SEPARATORS if m != first)):
-        if mark == " " and best[0] > 1:
+    first_separator = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    separator, rows, header_lines = first_separator, [[]], 0
+    for candidate in (first_separator, *(c for c in SEPARATORS if c != first_separator)):
+        if candidate == " " and len(rows[0]) > 1:
             break
-        rows, ended = [], 0
-        reader = csv.reader(io.StringIO("\n".join(lines[skip : skip + 40])), delimiter=mark)
+        candidate_rows, lines_read = [], 0
+        reader = csv.reader(io.StringIO("\n".join(lines[skip : skip + 40])), delimiter=candidate)
         try:
             for row in reader:
-                ended = ended or reader.line_num
-                rows.append(row)
+                lines_read = lines_read or reader.line_num
+                candidate_rows.append(row)
         except csv.Error as error:
             raise MesascopeError(
                 f"Line {skip + reader.line_num} of {quote(path.name)} is not a line of a table: {error}.",
                 "Every line needs the columns that the first one names.",
             ) from None
-        if len(rows[0]) > best[0]:
-            best = (len(rows[0]), mark, rows, ended)
-    _, mark, rows, ended = best
+        if len(candidate_rows[0]) > len(rows[0]):
+            separator, rows, header_lines = candidate, candidate_rows, lines_read
     names, body = rows[0], [r for r in rows[1:] if len(r) > 1]
     notes = [f"{skip} lines above the column names were skipped."] if skip else []
-    extra = bool(body) and all(len(r) == len(names) + 1 for r in body)
-    if extra and all(not r[-1].strip() for r in body):
-        names, extra = [*names, ""], False
-    return names, mark, skip + ended, extra, notes
+    if body and all(len(r) == len(names) + 1 for r in body):
+        if all(not r[-1].strip() for r in body):  # a separator ends every row
+            names = [*names, ""]
+        else:
+            names = ["", *names]
+            notes.append("The first column has no name (row names).")
+    return names, separator, skip + header_lines, notes
 
 
 def _read_separated(path: Path, start: bytes) -> Table:
@@ -237,16 +239,13 @@ def _read_separated(path: Path, start: bytes) -> Table:
     encoding = "-".join(codec.upper().split("-")[:2])
     for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
         try:
-            names, mark, skip, extra, notes = _read_header(start, attempt, path)
+            names, separator, skip, notes = _read_header(start, attempt, path)
             _check_size(names, 1, path.name)
-            if extra:
-                names = ["", *names]
-                notes.append("The first column has no name (row names).")
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 frame = pd.read_csv(
                     path,
-                    sep=mark,
+                    sep=separator,
                     header=None,
                     names=list(range(len(names))),
                     skiprows=skip,
@@ -265,7 +264,7 @@ def _read_separated(path: Path, start: bytes) -> Table:
                 problem = f"line {skip + 1} has more fields than the {len(names)} columns that are named"
             raise MesascopeError(
                 f"{quote(path.name)} cannot be read as {len(names)} columns with a "
-                f"{SEPARATORS[mark]} between them: {quote(problem, 200)[1:-1]}.",
+                f"{SEPARATORS[separator]} between them: {quote(problem, 200)[1:-1]}.",
                 "Give every line the columns of the first one, and quote cells that contain the separator.",
             ) from None
     else:  # latin-1 decodes every byte, so the text is in another encoding and is not valid in it
@@ -273,7 +272,7 @@ def _read_separated(path: Path, start: bytes) -> Table:
     if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
         is_blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~is_blank]
-    notes.append(f"Text in {encoding}, columns separated by a {SEPARATORS[mark]}.")
+    notes.append(f"Text in {encoding}, columns separated by a {SEPARATORS[separator]}.")
     names = [n.strip().lstrip("\ufeff") for n in names]
     return _make_table(frame, names, quote(path.name), "line", skip + 1, notes=notes)
 
@@ -303,7 +302,7 @@ def _read_lines(path: Path, start: bytes) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
     _check_size(names, len(rows), path.name)
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
-    frame = pd.DataFrame({i: pd.Series(c, index=[n for n, _ in lines]) for i, c in columns.items()})
+    frame = pd.DataFrame(columns, index=[number for number, _ in lines])
     return _make_table(frame, names, quote(path.name), "line", 0, notes=[])
 
 

@@ -23,6 +23,7 @@ DESCRIPTIVE = "not read by the placement; p is adjusted over all numbers of the 
 def render(examinations: Sequence[Examination], command: str) -> str:
     """Renders the whole page as text; the same examinations and command give the same text."""
     import jinja2
+    from markupsafe import Markup
 
     placed = [(e, e.placement) for e in examinations if e.placement]
     template = jinja2.Environment(
@@ -34,12 +35,12 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         finalize=_escape,
     ).get_template("page.html")
     return template.render(
-        css=_mark_safe((HERE / "page.css").read_text(encoding="utf-8")),
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         subjects=[_describe_subject(i, e) for i, e in enumerate(examinations)],
         title=write_title(examinations),
         paragraph=write_paragraph(examinations),
         measured=any(f for e in examinations for f in pick_headlines(e).values()),
-        figures={name: [_mark_safe(one) for one in svgs] for name, svgs in draw_svgs(examinations).items()},
+        figures={name: [Markup(svg) for svg in svgs] for name, svgs in draw_svgs(examinations).items()},
         grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
         ladder=[(rung, describe_level(rung)) for rung in LADDER],
         heads=[head for head, _, _ in HEADLINES.values()],
@@ -58,13 +59,6 @@ def render(examinations: Sequence[Examination], command: str) -> str:
 def _escape(value: Any) -> Any:
     """Prepares a value for the template: text that is not markup becomes one line of visible characters."""
     return make_visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
-
-
-def _mark_safe(text: str) -> Any:
-    """Marks our own text as markup, which the template does not escape."""
-    import markupsafe
-
-    return markupsafe.Markup(text)
 
 
 def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
@@ -97,17 +91,8 @@ def _group_findings(findings: Sequence[Finding], confirmatory: bool) -> list[dic
     for f in [f for f in findings if f.confirmatory == confirmatory]:
         metric, _, label = f.metric.partition(": ")
         group = groups.setdefault(metric, {"metric": metric, "question": f.question, "rows": []})
-        group["rows"].append(
-            {
-                "label": label,
-                "split": f.split,
-                "status": f.status,
-                "text": f.text(),
-                "controls": {role: _format_control(control) for role, control in f.controls.items()},
-                "p": _format_p(f.holm),
-                "reason": f.reason if f.status == "measured" else "",
-            }
-        )
+        controls = {role: _format_control(control) for role, control in f.controls.items()}
+        group["rows"].append({"label": label, "finding": f, "controls": controls, "p": _format_p(f.holm)})
     return list(groups.values())
 
 

@@ -8,14 +8,20 @@ from mesascope.findings import Finding
 from mesascope.reporting.headlines import find_measured, pick_headlines
 from mesascope.reporting.hints import Examination
 
-COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # the kinds of split that a placement can read
-HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
+COUNTED_SPLITS = (
+    "seen",
+    "fresh",
+    "shifted",
+    "exchanged",
+    "restructured",
+)  # the kinds of split that a placement can read
+INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
 
 
 def make_visible(text: object) -> str:
     """Turns any text into one line of visible characters; control and other invisible characters become �."""
     spaced = str(text).replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
-    return "".join("\ufffd" if unicodedata.category(c) in HIDDEN else c for c in spaced)
+    return "".join("\ufffd" if unicodedata.category(c) in INVISIBLE_CATEGORIES else c for c in spaced)
 
 
 def shorten(text: object, max_length: int) -> str:
@@ -27,7 +33,18 @@ def shorten(text: object, max_length: int) -> str:
     return f"{line[: max_length - tail - 1]}…{line[len(line) - tail :]}"
 
 
-ONCE = {  # names of conditions that disturb one response at a time
+CONDITION_DESCRIPTIONS = {  # by name
+    "intact": "undisturbed",
+    "carry_reset": "carry made fresh before every trial",
+    "observation_swapped": "observation from another lifetime",
+    "percept_masked": "percept masked",
+}
+DESCRIPTIONS_AT_TRIAL = {  # by name, for conditions that begin at one trial
+    "carry_reset": "carry made fresh once, at trial {}, and the start-of-life percept shown",
+    "carry_frozen": "carry kept as it was at trial {}",
+    "carry_swapped": "carry exchanged with another lifetime's at trial {}",
+}
+ONE_STEP_DESCRIPTIONS = {  # by label, for conditions that disturb one response at a time
     "percept_exchanged_once:action=0": "the last feedback flipped",
     "percept_exchanged_once:action=1": "another last action",
     "percept_swapped_once": "another lifetime's percept",
@@ -42,27 +59,19 @@ def describe_condition(label: str) -> str:
     """Describes a condition in words; gives its label if there are no words for it."""
     name, _, rest = label.partition(":")
     settings = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
-    at_trial = f" at trial {settings['at']}" if settings.get("at") else ""
-    if name == "intact":
-        return "undisturbed"
+    if label in ONE_STEP_DESCRIPTIONS:
+        return f"one response at a time: {ONE_STEP_DESCRIPTIONS[label]}"
     if name == "feedback_shuffled" and "older_than" in settings:
         older = settings["older_than"]
         feedback = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
         return f"{feedback} from other lifetimes"
     if name.startswith("past_") and "of" in settings:
         return _describe_past(name, settings)
-    if name == "carry_reset":
-        reset_once = f"carry made fresh once,{at_trial}, and the start-of-life percept shown"
-        return reset_once if at_trial else "carry made fresh before every trial"
-    if name == "carry_frozen" and at_trial:
-        return f"carry kept as it was{at_trial}"
-    if name == "carry_swapped" and at_trial:
-        return f"carry exchanged with another lifetime's{at_trial}"
-    if name == "observation_swapped":
-        return "observation from another lifetime"
-    if name == "percept_masked":
-        return f"percept masked: {rest}" if rest else "percept masked"
-    return f"one response at a time: {ONCE[label]}" if label in ONCE else label
+    if settings.get("at") and name in DESCRIPTIONS_AT_TRIAL:
+        return DESCRIPTIONS_AT_TRIAL[name].format(settings["at"])
+    if name == "percept_masked" and rest:
+        return f"percept masked: {rest}"
+    return CONDITION_DESCRIPTIONS.get(name, label)
 
 
 def _describe_past(name: str, settings: Mapping[str, str]) -> str:
@@ -74,7 +83,7 @@ def _describe_past(name: str, settings: Mapping[str, str]) -> str:
     return f"{'' if name == 'past_deleted' else 'one response at a time: '}it knows {last} only{birth}"
 
 
-NAMED = {  # names of kinds of split
+SPLIT_DESCRIPTIONS = {  # names of kinds of split
     "seen": "seen (the bank)",
     "fresh": "fresh (never seen)",
     "logged": "as logged",
@@ -85,12 +94,12 @@ NAMED = {  # names of kinds of split
 def describe_split(name: str) -> str:
     """Describes a split in words."""
     kind, _, variant = name.partition(":")
-    return NAMED.get(kind) or (f"{kind}: {variant}" if variant else kind)
+    return SPLIT_DESCRIPTIONS.get(kind) or (f"{kind}: {variant}" if variant else kind)
 
 
 def is_counted(name: str) -> bool:
     """Whether a placement can read the split; the others are reported only."""
-    return name.partition(":")[0] in COUNTED and name != "exchanged:random"
+    return name.partition(":")[0] in COUNTED_SPLITS and name != "exchanged:random"
 
 
 def format_number(value: float | None) -> str:
@@ -133,8 +142,9 @@ def describe_findings(examination: Examination) -> list[str]:
     deleted, shown = heads["deletion"], heads["transplant"]
     reset = find_measured(examination, "cost_of_reset: every trial", "fresh")
     if gain and deleted:
-        change = _change(gain, deleted)
-        sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
+        sentences.append(
+            f"For single acts that knew only its last few trials, the gain {_describe_change(gain, deleted)}."
+        )
     if shown:
         sentences.append(
             f"With another lifetime's older past, its acts were worth {format_finding(shown)} of the best action "
@@ -142,10 +152,10 @@ def describe_findings(examination: Examination) -> list[str]:
         )
     shuffled = find_measured(examination, "benefit", "fresh")
     if gain and shuffled and not deleted:
-        change = _change(gain, shuffled)
+        change = _describe_change(gain, shuffled)
         sentences.append(f"When feedback older than a few trials came from other lifetimes, its gain {change}.")
     if gain and reset:
-        sentences.append(f"When its carry was made fresh before every trial, its gain {_change(gain, reset)}.")
+        sentences.append(f"When its carry was made fresh before every trial, its gain {_describe_change(gain, reset)}.")
     percept = find_measured(examination, "dependence_on_percept: feedback flipped")
     carry = find_measured(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
@@ -170,7 +180,7 @@ def _contains_null(finding: Finding) -> bool:
     return finding.low is None or finding.high is None or finding.low <= finding.null <= finding.high
 
 
-def _change(before: Finding, loss: Finding) -> str:
+def _describe_change(before: Finding, loss: Finding) -> str:
     """Describes a loss as a change of the gain, for example 'fell from 0.88 to 0.08'."""
     start, drop = before.estimate or 0.0, loss.estimate or 0.0
     if loss.exactly and drop == 0:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from mesascope.reporting.figures import make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
@@ -69,10 +70,7 @@ def shrink(values: np.ndarray) -> np.ndarray:
     """Averages neighbours, without missing ones, until a picture has at most MAX_SHAPE rows and columns."""
     for axis, limit in enumerate(MAX_SHAPE):
         width = -(-values.shape[axis] // limit)
-        starts = range(0, values.shape[axis], width)
-        if width > 1:
-            parts = [np.take(values, range(s, min(s + width, values.shape[axis])), axis) for s in starts]
-            values = np.stack([mean(p, axis) for p in parts], axis)
+        values = xr.DataArray(values).coarsen({f"dim_{axis}": width}, boundary="pad").mean().values
     return values
 
 
