@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import Roles, read_cells, read_numbers, spell_role
+from mesascope.logs.columns import Roles, parse_numbers, read_cells, read_numbers, spell_role
 from mesascope.logs.tables import Table, quote
 
 MOST_CHOICES = 200
@@ -52,7 +52,7 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
             f"Name the column of the choices: {spell_role('action')}.",
         )
     texts = [str(values[i]).strip() for i in codes_present]
-    numbers = np.array([_parse_number(t) for t in texts])
+    numbers = parse_numbers(texts)
 
     def describe_first(is_bad: np.ndarray) -> str:
         """The place and the content of the first cell with one of the bad codes."""
@@ -89,14 +89,6 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
         flag, rows = quote(roles.columns["missed"][0]), f"{int(is_missed.sum()):,}"
         notes.append(f"Rows flagged by {flag}: {rows}; these trials are missing.")
     return Choices(action, number, tuple(names), tuple(notes))
-
-
-def _parse_number(text: str) -> float:
-    """The number in a text; NaN if the text is not a number."""
-    try:
-        return float(text.replace("_", "x"))
-    except ValueError:
-        return float("nan")
 
 
 def _are_missing_values(numbers: np.ndarray) -> np.ndarray:

@@ -253,11 +253,11 @@ def read_numbers(table: Table, column: str, role: str, largest: float = 1e30) ->
         truth = {"true": "1", "false": "0"}
         texts = [str(v).strip() for v in values]
         texts = ["nan" if n else truth.get(t.casefold(), t) for t, n in zip(texts, is_empty, strict=True)]
-        numbers = _parse_numbers(texts)
+        numbers = parse_numbers(texts)
         bad_texts = [texts[i] for i in np.flatnonzero(np.isnan(numbers) & ~is_empty)]
         has_commas = all(re.fullmatch(r"[+-]?\d*,\d+", t) for t in bad_texts)
         if has_commas and not all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", t) for t in bad_texts):  # 0,5 and not 1,500
-            numbers = _parse_numbers([t.replace(",", ".") for t in texts])
+            numbers = parse_numbers([t.replace(",", ".") for t in texts])
         result, is_bad = numbers[codes], (np.isnan(numbers) & ~is_empty)[codes]
     bad_cells = count_noun(int(is_bad.sum()), "such cell")
     remedy = f"Correct or empty these cells, or name another column: {spell_role(role)}."
@@ -267,7 +267,7 @@ def read_numbers(table: Table, column: str, role: str, largest: float = 1e30) ->
     return result
 
 
-def _parse_numbers(texts: list[str]) -> np.ndarray:
+def parse_numbers(texts: list[str]) -> np.ndarray:
     """The numbers in texts; NaN where a text is not a number."""
     import pandas as pd
 

@@ -61,9 +61,11 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
         )
     points, counts = _read_whole_numbers(table, steps, 0), _read_whole_numbers(table, n, 1)
     solved, notes_on_shares = _count_solved(table, success, counts)
-    owner, names = (
-        read_labels(table, found["who"]) if found["who"] else (np.zeros(len(points), int), [_name_curve(source)])
-    )
+    if found["who"]:
+        owner, names = read_labels(table, found["who"])
+    else:
+        name = Path(source).stem if isinstance(source, (str, Path)) else "curve"
+        owner, names = np.zeros(len(points), int), [name]
     table.refuse(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
     if more := len(points) - len({*zip(points.tolist(), owner.tolist(), strict=True)}):
         notes_on_shares.append(f"{count_noun(more, 'row')} with steps that the curve already has; they are pooled.")
@@ -74,11 +76,6 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     ]
     rows = [(str(names[i]), owner == i) for i in np.unique(owner)]
     return [_make_curve(points[mask], solved[mask], counts[mask], name, table.name) for name, mask in rows], notes
-
-
-def _name_curve(source: Any) -> str:
-    """The name of the only curve of a source."""
-    return Path(str(source)).stem if isinstance(source, (str, Path)) else "curve"
 
 
 def _read_whole_numbers(table: Table, column: str, smallest: int) -> np.ndarray:

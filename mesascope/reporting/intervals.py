@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.stats import Interval, by_unit, interval, mean, ratio
-from mesascope.trials import gain, payoff
+from mesascope.stats import Interval, by_unit, interval, ratio
+from mesascope.trials import gain
 
 
 class Gain(NamedTuple):
@@ -55,8 +55,3 @@ def gain_shares(trials: xr.Dataset, label: str = "intact", window: slice | None 
     if not possible.sum() > 0:
         return np.full(len(possible), np.nan)
     return ratio(gained, possible)
-
-
-def mean_payoff(trials: xr.Dataset, window: slice) -> np.ndarray:
-    """[N] The mean pay-off over a window of trials; NaN for a lifetime without trials in it."""
-    return mean(payoff(trials)[:, window])

@@ -91,21 +91,5 @@ def _group_findings(findings: Sequence[Finding], confirmatory: bool) -> list[dic
     for f in [f for f in findings if f.confirmatory == confirmatory]:
         metric, _, label = f.metric.partition(": ")
         group = groups.setdefault(metric, {"metric": metric, "question": f.question, "rows": []})
-        controls = {role: _format_control(control) for role, control in f.controls.items()}
-        group["rows"].append({"label": label, "finding": f, "controls": controls, "p": _format_p(f.holm)})
+        group["rows"].append({"label": label, "finding": f})
     return list(groups.values())
-
-
-def _format_control(control: dict[str, Any]) -> tuple[str, str]:
-    """A control's estimate and interval as text."""
-    estimate, low, high = (control.get(k) for k in ("estimate", "low", "high"))
-    if estimate is None:
-        return str(control.get("status", "–")), ""
-    return f"{estimate:.3f}", "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
-
-
-def _format_p(holm: float | None) -> str:
-    """An adjusted p-value as text."""
-    if holm is None:
-        return "–"
-    return "<.001" if holm < 0.001 else f"{holm:.3f}"

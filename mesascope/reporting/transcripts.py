@@ -15,24 +15,10 @@ def list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]
             "subject": e.subject,
             "split": words.describe_split(split),
             "condition": words.describe_condition(str(label)),
-            **_format(limits.parse_json(str(text))),
+            **limits.parse_json(str(text)),
         }
         for e in examinations
         for split, trials in e.trials.items()
         if "transcript" in trials
         for label, text in zip(trials.condition.values, trials.transcript.values, strict=True)
     ]
-
-
-def _format(transcript: dict[str, Any]) -> dict[str, Any]:
-    """Converts a saved transcript to the form that the page shows."""
-    rows = [
-        (
-            answer["asked"].splitlines()[-1] if answer["asked"] else "",
-            answer["said"],
-            answer["how"],
-            "–" if answer["probabilities"] is None else ", ".join(f"{p:.3f}" for p in answer["probabilities"]),
-        )
-        for answer in transcript["answers"]
-    ]
-    return {"sent": str(transcript["sent"]).split("\n"), "labels": ", ".join(transcript["labels"]), "rows": rows}

@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 from mesascope.reporting.hints import Axes, Figure
 from mesascope.reporting.words import shorten
@@ -23,21 +24,7 @@ COLOURS = {  # the colours by name; the page's style sheet may replace them, so 
     "third": "#009e73",
 }
 INK, SOFT, LINE, SUBJECT, SHARE, SECOND, THIRD = COLOURS.values()
-STYLE = {
-    "svg.fonttype": "none",
-    "font.family": ["DejaVu Sans"],
-    "axes.titlelocation": "left",
-    "axes.titlesize": 8.5,
-    **dict.fromkeys(("font.size", "axes.labelsize", "legend.fontsize"), 8.0),
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7.5),
-    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.7),
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor"), INK),
-    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), INK),
-    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), SOFT),
-    **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor"), "none"),
-    **dict.fromkeys(("text.parse_math", "text.usetex", "legend.frameon"), False),
-    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
-}
+STYLE = Path(__file__).parent / "report.mplstyle"
 
 
 @contextlib.contextmanager
@@ -47,7 +34,7 @@ def apply_style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        matplotlib.rc_file(STYLE, use_default_template=False)
         with warnings.catch_warnings():  # fonts may be missing here, but not in the reader's browser
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")

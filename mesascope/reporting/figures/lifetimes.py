@@ -23,9 +23,7 @@ class Lives(NamedTuple):
 
     Attributes:
         name: the subject's name.
-        shares: [rows, columns] the pay-off from 0 to 1; NaN if it is missing.
-        lifetimes: the number of lifetimes.
-        trials: the length of the longest lifetime.
+        shares: [N, T] the pay-off from 0 to 1; NaN if it is missing.
         normalised: whether 1 is the best action of the trial and 0 the worst; otherwise the realised pay-off is scaled
             to its range.
         blocks: for each action, the number of lifetimes in which it is best; empty if that is not known.
@@ -33,8 +31,6 @@ class Lives(NamedTuple):
 
     name: str
     shares: np.ndarray
-    lifetimes: int
-    trials: int
     normalised: bool
     blocks: tuple[int, ...]
 
@@ -63,7 +59,7 @@ def find_lives(examination: Examination) -> Lives:
         low, high = (np.nanmin(payoffs), np.nanmax(payoffs)) if np.isfinite(payoffs).any() else (0.0, 1.0)
         shares = (payoffs - low) / max(high - low, 1e-12)
         order = np.argsort(-mean(shares, 1), kind="stable")
-    return Lives(examination.subject, shrink(shares[order]), len(payoffs), payoffs.shape[1], normalised, blocks)
+    return Lives(examination.subject, shares[order], normalised, blocks)
 
 
 def shrink(values: np.ndarray) -> np.ndarray:
@@ -79,9 +75,9 @@ def draw(axes: Axes, lives: Lives):
     import matplotlib
 
     colours = matplotlib.colormaps["cividis"].resampled(N_COLOURS).with_extremes(bad=(0, 0, 0, 0))
-    extent = (0.5, lives.trials + 0.5, lives.lifetimes, 0)
+    extent = (0.5, lives.shares.shape[1] + 0.5, len(lives.shares), 0)
     look = {"aspect": "auto", "interpolation": "none", "extent": extent}
-    image = axes.imshow(lives.shares, cmap=colours, vmin=0, vmax=1, **look)
+    image = axes.imshow(shrink(lives.shares), cmap=colours, vmin=0, vmax=1, **look)
     for edge in np.cumsum(lives.blocks)[:-1]:
         axes.axhline(edge, color="white", lw=1.2)
     axes.set_title(shorten(lives.name, 26))

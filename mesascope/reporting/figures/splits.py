@@ -1,24 +1,18 @@
 """Draws the gain on every split, beside the gains of the reference procedures on the same tasks."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from mesascope.reporting.figures import (
-    GAIN_LABEL,
-    SOFT,
-    SUBJECT,
-    THIRD,
-    label_rows,
-    make_panels,
-)
+from mesascope.reporting.figures import GAIN_LABEL, SOFT, SUBJECT, THIRD, label_rows, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import Gain, can_normalise, gain_shares, make_gains
 from mesascope.reporting.words import describe_split, is_counted, shorten
 
-MARKERS = {  # by role: colour, marker, size
-    "subject": (SUBJECT, "o", 5),
-    "learner": (SOFT, "|", 9),
-    "discounting": (SOFT, "D", 4),
-    "locator": (THIRD, "x", 5),
+MARKERS: dict[str, dict[str, Any]] = {  # by role: how its gains are drawn
+    "subject": {"color": SUBJECT, "marker": "o", "ms": 5, "mfc": SUBJECT},
+    "learner": {"color": SOFT, "marker": "|", "ms": 9, "mfc": "none"},
+    "discounting": {"color": SOFT, "marker": "D", "ms": 4, "mfc": "none"},
+    "locator": {"color": THIRD, "marker": "x", "ms": 5, "mfc": "none"},
 }
 
 
@@ -45,13 +39,12 @@ def sort_labels(gains: Sequence[Gain]) -> list[str]:
 def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None:
     """Draws one subject's panel, with one row per split."""
     label_rows(axes, len(splits), gains[0].name)
-    for role, (colour, marker, size) in MARKERS.items():
+    for role, marker in MARKERS.items():
         role_gains = [g for g in gains if g.role == role]
         y = [splits.index(g.label) for g in role_gains]
-        fill = colour if marker == "o" else "none"
         if role == "subject":
-            axes.hlines(y, [g.low for g in role_gains], [g.high for g in role_gains], color=colour, lw=1.5, zorder=3)
-        axes.plot([g.estimate for g in role_gains], y, marker, color=colour, ms=size, mfc=fill, zorder=4)
+            axes.hlines(y, [g.low for g in role_gains], [g.high for g in role_gains], color=SUBJECT, lw=1.5, zorder=3)
+        axes.plot([g.estimate for g in role_gains], y, ls="none", zorder=4, **marker)
 
 
 def figure(groups: Sequence[Sequence[Gain]]) -> Figure:
@@ -69,12 +62,11 @@ def figure(groups: Sequence[Sequence[Gain]]) -> Figure:
     panels[0].set_xlim(max(min([-0.1, *estimates]) - 0.06, -1.3), min(max([1.0, *estimates]) + 0.06, 1.5))
     names_by_role = {g.role: g.name for g in gains}
     handles = []
-    for role, (colour, marker, size) in MARKERS.items():
+    for role, marker in MARKERS.items():
         if role in names_by_role:
             is_subject = role == "subject"
             label = "the subject, with 95 % interval" if is_subject else shorten(names_by_role[role], 30)
             label += " (ideal for the bank)" if role == "locator" else ""
-            look = {"color": colour, "marker": marker, "ms": size, "mfc": colour if marker == "o" else "none"}
-            handles.append(Line2D([], [], **look, lw=1.5 if is_subject else 0, label=label))
+            handles.append(Line2D([], [], **marker, lw=1.5 if is_subject else 0, label=label))
     drawing.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
     return drawing
