@@ -28,7 +28,7 @@ KINDS = {
     "recipes": "recipe",
     "axes": "axis",
 }
-ROOT = Path(__file__).parent
+PACKAGE_FOLDER = Path(__file__).parent
 PLACES = {  # the folders of each kind's files in this package
     "families": ("worlds/*/families/*.py",),
     "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
@@ -38,7 +38,7 @@ PLACES = {  # the folders of each kind's files in this package
     "axes": ("questions/*/axis.py",),
 }
 INSTALLED = "A plug-in of your own package is found once the package is installed: pip install -e ."
-STUDIES = ROOT / "studies"  # not plug-ins: each study is a folder of data
+STUDIES = PACKAGE_FOLDER / "studies"  # not plug-ins: each study is a folder of data
 LISTED = {**KINDS, "studies": "study"}
 # parameters that callers pass and nobody types as a setting
 BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")
@@ -66,10 +66,10 @@ def _find_entry_points(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ..
 def _find_own(kind: str) -> dict[str, str]:
     """The module of every file here that defines a kind's factory, by the file's name; for axes, the folder's name."""
     factory_line = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
-    files = [file for place in PLACES[kind] for file in sorted(ROOT.glob(place))]
+    files = [file for place in PLACES[kind] for file in sorted(PACKAGE_FOLDER.glob(place))]
     return {
         file.parent.name if kind == "axes" else file.stem: ".".join(
-            ("mesascope", *file.relative_to(ROOT).with_suffix("").parts)
+            ("mesascope", *file.relative_to(PACKAGE_FOLDER).with_suffix("").parts)
         )
         for file in files
         if factory_line.search(file.read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ def count_cores() -> int:
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_WORKERS)
 
 
-Warned = tuple[str, type[Warning], str, int]  # message, category, file and line, for `warnings.warn_explicit`
+WarningFields = tuple[str, type[Warning], str, int]  # message, category, file and line, for `warnings.warn_explicit`
 
 
 # a module-level function that processes one unit; with several workers, its arguments and results are pickled
@@ -49,7 +49,7 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
     """
     workers = workers or count_cores()
     if kept is not None:
-        work = functools.partial(_run_saved, kept, work)
+        work = functools.partial(_run_or_load, kept, work)
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
         return
@@ -59,7 +59,7 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
     try:
         with _ignore_interrupts():  # the pool starts processes as units are submitted
             futures = [pool.submit(_run_unit, work, *unit) for unit in units]
-        yield from _collect(futures)
+        yield from _collect_results(futures)
     except BaseException as error:
         # let the pool's own thread cancel; cancelling from this thread can crash that one
         pool.shutdown(wait=False, cancel_futures=True)
@@ -74,7 +74,7 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _collect(futures: Sequence[Future]) -> Iterator[Any]:
+def _collect_results(futures: Sequence[Future]) -> Iterator[Any]:
     """Yields results in the order of their units; raises errors at once and issues each warning once."""
     pending, issued = set(futures), set()
     for future in futures:
@@ -89,7 +89,7 @@ def _collect(futures: Sequence[Future]) -> Iterator[Any]:
 
 
 @contain_exits()
-def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
+def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[WarningFields]]:
     """Computes one unit's result and collects its warnings; SIGTERM acts like Ctrl-C, so that the unit can save."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -132,7 +132,7 @@ def _ignore_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run_saved(folder: Path, work: Work, *unit: Any) -> Any:
+def _run_or_load(folder: Path, work: Work, *unit: Any) -> Any:
     """Reads the result of one unit from its file; if there is no valid file, computes and saves the result."""
     description = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"

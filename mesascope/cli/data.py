@@ -5,21 +5,22 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import Choices, Json, make_app
+from mesascope.cli.options import ChoicesOption, JsonOption, make_app
 from mesascope.cli.output import notify, write_result
 
 app = make_app("Logs in other installed packages, and logs in the schema of ArviZ.")
 
 
 @app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
-def import_(
-    source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")], as_json: Json = False
+def import_data_set(
+    source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Copy a log from an installed package to your cache, and print its licence."""
-    from mesascope.logs.sets import import_set
+    from mesascope.logs.sets import import_data_set
 
-    result = import_set(source)
-    path = _shorten(result["path"])
+    result = import_data_set(source)
+    path = _abbreviate_home(result["path"])
     lines = [
         f"{result['source']}: {result['says']}",
         f"Copied from {result['distribution']} {result['version']}, whose licence, {result['licence']}, "
@@ -30,22 +31,22 @@ def import_(
 
 
 @app.command("list", epilog="Example: mesascope data list")
-def list_(as_json: Json = False) -> None:
+def list_data_sets(as_json: JsonOption = False) -> None:
     """List the logs that can be copied, with their packages and licences."""
-    from mesascope.logs.sets import list_sets
+    from mesascope.logs.sets import list_data_sets
 
-    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in list_sets().items()]
+    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in list_data_sets().items()]
     lines = [f"{row['source']}: {row['says']} ({row['distribution']}, {row['licence']})" for row in rows]
     write_result(rows, lines, as_json)
 
 
 @app.command("export", epilog="Example: mesascope data export choices.csv --out choices.nc")
-def export(
+def export_log(
     log: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
     columns: Annotated[str, typer.Option(help="Your column names for our roles: action=key,participant=who.")] = "",
-    choices: Choices = 0,
-    as_json: Json = False,
+    choices: ChoicesOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a log in the schema of ArviZ: groups observed_data and constant_data. ArviZ is not needed."""
     from mesascope.logs import read_log
@@ -59,7 +60,7 @@ def export(
     write_result({"path": str(path)}, [str(path)], as_json)
 
 
-def _shorten(path: str) -> str:
+def _abbreviate_home(path: str) -> str:
     """The path, with ~ in place of the user's home folder."""
     try:
         return f"~/{Path(path).relative_to(Path.home()).as_posix()}"

@@ -15,10 +15,14 @@ def make_app(summary: str) -> typer.Typer:
 
 app = make_app("Measures what a network with frozen weights does with its experience, and how far that reaches.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
-Seed = Annotated[int, typer.Option(help="Seed of the tasks and of all random draws.", min=0, max=2**31 - 1)]
-Metrics = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
-Lifetimes = Annotated[int, typer.Option(help="Number of lifetimes on every split.", min=3, max=1_000_000)]
-Workers = Annotated[int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)]
-Choices = Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the tasks and of all random draws.", min=0, max=2**31 - 1)]
+MetricsOption = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
+LifetimesOption = Annotated[int, typer.Option(help="Number of lifetimes on every split.", min=3, max=1_000_000)]
+WorkersOption = Annotated[
+    int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)
+]
+ChoicesOption = Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")]

@@ -10,14 +10,14 @@ from typing import Any
 
 from mesascope.guards.secrecy import redact
 
-ARGUMENTS: list[str] = []  # the arguments of the current command
+CURRENT_ARGUMENTS: list[str] = []  # the arguments of the current command
 
 
-def command() -> str:
+def format_command() -> str:
     """The current command, as a user would type it again."""
     from mesascope.examination.runs import command_line
 
-    return command_line(ARGUMENTS)
+    return command_line(CURRENT_ARGUMENTS)
 
 
 def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
@@ -58,7 +58,7 @@ def notify(text: str) -> None:
     Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(escape_controls(redact(text)))
 
 
-def keep_compiled(short: bool = False) -> None:
+def cache_compiled_code(short: bool = False) -> None:
     """Keeps compiled code between runs; see `mesascope.rollouts.compiling.cache_compiled`."""
     from mesascope.rollouts.compiling import cache_compiled
 

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import Json, app
-from mesascope.cli.output import keep_compiled, write_result
+from mesascope.cli.options import JsonOption, app
+from mesascope.cli.output import cache_compiled_code, write_result
 from mesascope.errors import MesascopeWarning, pick_named
 
 
 @app.command("list", epilog="Example: mesascope list metrics")
-def list_(
+def list_plugins(
     kind: Annotated[
         str, typer.Argument(help="families, subjects, conditions, metrics, recipes, axes or studies; by default all.")
     ] = "",
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the available plug-ins and studies, with their settings."""
     from mesascope import catalogue
@@ -32,17 +32,17 @@ def list_(
 
 
 @app.command("check", epilog="Example: mesascope check metrics/benefit")
-def check_(
+def check_contract(
     plugin: Annotated[
         str, typer.Argument(help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory.")
     ],
     family: Annotated[str, typer.Option(help="The family to try it on; by default TRIED in its module.")] = "",
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check whether a plug-in keeps its contract; exit 1 if it does not."""
     from mesascope.examination.checks import check_plugin
 
-    keep_compiled(short=True)
+    cache_compiled_code(short=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MesascopeWarning)
         problems = check_plugin(plugin, family or None)

@@ -24,7 +24,7 @@ from mesascope.logs.stages import read_offered, read_stages
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
 from mesascope.trials import AXES, check
 
-REALISED, EXPECTED = "realised pay-off", "expected pay-off"
+REALISED_PAYOFF, EXPECTED_PAYOFF = "realised pay-off", "expected pay-off"
 
 
 def read_log(
@@ -84,7 +84,7 @@ def read_log(
         *(f"Columns that were not read: {list_names(unread_columns)}." for _ in unread_columns[:1]),
         *roles.notes,
         *position_notes,
-        *_describe_amount(trials),
+        *_describe_size(trials),
         *choice_rows.notes,
         *offered_notes,
         *stage_notes,
@@ -101,7 +101,7 @@ def read_log(
         "source": name,
         "choices": choice_rows.number,
         "unit": "lifetime" if participants is None else "participant",
-        "payoff": EXPECTED if "score" in trials else REALISED,
+        "payoff": EXPECTED_PAYOFF if "score" in trials else REALISED_PAYOFF,
         "notes": notes,
     }
     check(trials)
@@ -166,7 +166,7 @@ def _locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
         notes.append(f"Intervals resample {number}, numbered in the order of their ids.")
     column = roles.get_column("trial")
     if column is None:
-        position = _rank_within(lifetime, np.arange(len(lifetime)))
+        position = _rank_in_lifetime(lifetime, np.arange(len(lifetime)))
         notes.append("No column numbers the trials, so trials follow the order of the rows.")
     else:
         groups = [g for g in (np.zeros(len(length)), group[first_row], participants) if g is not None]
@@ -182,7 +182,7 @@ def _locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
     return lifetime, participants, position, notes
 
 
-def _rank_within(lifetime: np.ndarray, key: np.ndarray) -> np.ndarray:
+def _rank_in_lifetime(lifetime: np.ndarray, key: np.ndarray) -> np.ndarray:
     """The rank of each row's key within its lifetime, from 0."""
     import pandas as pd
 
@@ -239,7 +239,7 @@ def _read_positions(
     position = position - start[lifetime]
     if int(position.max()) + 1 > 3 * int(length.max()) + 10:
         notes.append(f"Trial numbers have large gaps, up to {int(number.max()):,}: only their order is used.")
-        return _rank_within(lifetime, number), notes
+        return _rank_in_lifetime(lifetime, number), notes
     gaps = int((high - start + 1 - length).sum())
     if gaps:
         notes.append(f"Trial numbers without a row: {gaps:,}; these trials are missing.")
@@ -272,7 +272,7 @@ def _fill_grid(
     return xr.Dataset(data, coords={"condition": ["intact"]})
 
 
-def _describe_amount(trials: xr.Dataset) -> list[str]:
+def _describe_size(trials: xr.Dataset) -> list[str]:
     """Notes on how many lifetimes and trials there are, with a warning if there are too few."""
     taken = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]

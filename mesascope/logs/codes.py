@@ -54,14 +54,14 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
     texts = [str(values[i]).strip() for i in codes_present]
     numbers = parse_numbers(texts)
 
-    def describe_first(is_bad: np.ndarray) -> str:
+    def describe_first_bad_cell(is_bad: np.ndarray) -> str:
         """The place and the content of the first cell with one of the bad codes."""
         row = int(np.flatnonzero(~is_missed & np.isin(codes, codes_present[is_bad]))[0])
         return f"{table.describe_cell(row, column)} holds {quote(str(values[codes[row]]).strip())}"
 
     names: list[str] = []
     if np.isnan(numbers).any():
-        names, is_missing_code, notes = _list_choice_names(texts, numbers, describe_first)
+        names, is_missing_code, notes = _list_choice_names(texts, numbers, describe_first_bad_cell)
         _check_number(len(names), n_choices, column)
         number = max(len(names), n_choices or 0)
         actions = np.array([names.index(t) if t in names else -1 for t in texts])
@@ -69,10 +69,10 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
         is_bad = (numbers != np.round(numbers)) | np.isinf(numbers)
         if is_bad.any():
             raise MesascopeError(
-                f"{describe_first(is_bad)}, which is not a whole number; choices are whole numbers or names.",
+                f"{describe_first_bad_cell(is_bad)}, which is not a whole number; choices are whole numbers or names.",
                 f"Correct the cell, or name another column: {spell_role('action')}.",
             )
-        is_missing_code, has_negative_choices = _find_missing_codes(numbers, n_choices, describe_first)
+        is_missing_code, has_negative_choices = _find_missing_codes(numbers, n_choices, describe_first_bad_cell)
         codes_used = np.unique(numbers[~is_missing_code])
         _check_number(len(codes_used), n_choices, column)
         actions, number, notes = _number_codes(numbers, codes_used, has_negative_choices, n_choices, _read_arms(roles))
@@ -108,7 +108,7 @@ def _read_missed(table: Table, roles: Roles) -> np.ndarray:
 
 
 def _list_choice_names(
-    texts: list[str], numbers: np.ndarray, describe_first: Callable[[np.ndarray], str]
+    texts: list[str], numbers: np.ndarray, describe_first_bad_cell: Callable[[np.ndarray], str]
 ) -> tuple[list[str], np.ndarray, list[str]]:
     """The names of the choices in alphabetical order, which codes stand for missing trials, and notes."""
     is_name, is_missing_code = np.isnan(numbers), _are_missing_values(numbers)
@@ -116,7 +116,7 @@ def _list_choice_names(
     if is_number.any():
         minority, others = (is_number, "names") if is_number.sum() < is_name.sum() else (is_name, "numbers")
         raise MesascopeError(
-            f"{describe_first(minority)}, but other cells contain {others}.",
+            f"{describe_first_bad_cell(minority)}, but other cells contain {others}.",
             "Write all choices as numbers or all as names, and leave missing ones empty.",
         )
     names = sorted({t for t, n in zip(texts, is_name, strict=True) if n}, key=lambda t: (t.casefold(), t))
@@ -146,7 +146,7 @@ def _check_number(n_distinct: int, n_choices: int | None, column: str) -> None:
 
 
 def _find_missing_codes(
-    numbers: np.ndarray, n_choices: int | None, describe_first: Callable[[np.ndarray], str]
+    numbers: np.ndarray, n_choices: int | None, describe_first_bad_cell: Callable[[np.ndarray], str]
 ) -> tuple[np.ndarray, bool]:
     """Which codes stand for missing trials, and whether negative codes are choices."""
     if numbers.min() < 0 and (set(numbers) == {-1.0, 1.0} or len(set(numbers)) == n_choices):
@@ -159,12 +159,12 @@ def _find_missing_codes(
     is_negative = (numbers < 0) & ~is_missing_code
     if is_negative.any():
         raise MesascopeError(
-            f"{describe_first(is_negative)}, a negative choice.",
+            f"{describe_first_bad_cell(is_negative)}, a negative choice.",
             "Number choices from 0 or 1 and leave missing ones empty, or give their number with choices=.",
         )
     if is_missing_code.all():
         raise MesascopeError(
-            f"{describe_first(is_missing_code)}; all its cells are such codes for missing trials.",
+            f"{describe_first_bad_cell(is_missing_code)}; all its cells are such codes for missing trials.",
             f"Name another column: {spell_role('action')}.",
         )
     return is_missing_code, False

@@ -34,13 +34,13 @@ class Roles:
     Args:
         columns: the columns of each role that is in use.
         suffixes: what follows the prefix in each column's name, for probabilities and means.
-        requested: the roles for which the user named columns.
+        requested_roles: the roles for which the user named columns.
         notes: how roles were assigned, one sentence each.
     """
 
     columns: dict[str, list[str]] = field(default_factory=dict)
     suffixes: dict[str, list[str]] = field(default_factory=dict)
-    requested: set[str] = field(default_factory=set)
+    requested_roles: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     def get_column(self, role: str) -> str | None:
@@ -127,7 +127,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     by_side = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN_SIDE, normalise_name(c))))
     if "offered" not in settled_roles and [side for side, _ in by_side] == ["left", "right"]:
         roles.columns["offered"] = [c for _, c in by_side]
-    if not {"second", "transition"} & roles.columns.keys() and "state" not in roles.requested:
+    if not {"second", "transition"} & roles.columns.keys() and "state" not in roles.requested_roles:
         roles.columns.pop("state", None)
     _choose_feedback(table, roles, "feedback" in empty_roles)
     return roles
@@ -181,7 +181,7 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
                 f"Give one column per choice, in the order of the choices: {spell_role(role, 'A+B')}.",
             )
         roles.columns[role] = names
-        roles.requested.add(role)
+        roles.requested_roles.add(role)
     return empty_roles
 
 
@@ -191,7 +191,7 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
     lacks = f"{table.name} has no column with a common name for the {{}}; its columns are {{}}."
     if "action" not in columns:
         raise MesascopeError(lacks.format("action", list_names(table.header, 30)), f"Name it: {spell_role('action')}.")
-    if "feedback" not in roles.requested and {"gain", "loss"} & roles.requested:
+    if "feedback" not in roles.requested_roles and {"gain", "loss"} & roles.requested_roles:
         columns.pop("feedback", None)
     if "feedback" in columns:
         unread_columns = [columns.pop(r)[0] for r in ("gain", "loss") if r in columns]
@@ -202,7 +202,7 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
         parts = [f"{prefix}{quote(columns[r][0])}" for r, prefix in prefixes.items() if r in columns]
         notes.append(f"Feedback is {' '.join(parts)}.")
     else:
-        substitutes = [r for r in ("correct", "score") if r in columns and r not in roles.requested]
+        substitutes = [r for r in ("correct", "score") if r in columns and r not in roles.requested_roles]
         if not substitutes or without_feedback:
             raise MesascopeError(
                 lacks.format("feedback", list_names(table.header, 30)),

@@ -147,7 +147,7 @@ def read_latents(
         try:
             latents |= read_role(role)
         except MesascopeError as error:
-            if role in roles.requested:
+            if role in roles.requested_roles:
                 raise
             notes.append(f"{list_names(roles.columns[role])} not read as {role}: {error.problem}")
             roles.remove([role])

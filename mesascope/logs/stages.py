@@ -12,7 +12,7 @@ from mesascope.logs.codes import MOST_CHOICES, Choices, read_choices
 from mesascope.logs.columns import Roles, read_cells, read_labels, spell_role
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
-MEANING_OF_WORD = {
+IS_COMMON = {
     **dict.fromkeys(("common", "com", "c", "frequent", "likely"), 1),
     **dict.fromkeys(("rare", "uncommon", "unc", "r", "u", "infrequent", "unlikely"), 0),
 }
@@ -64,7 +64,7 @@ def read_stages(
                 f"Name the column that does: {spell_role('state')} or {spell_role('transition')}.",
             )
     except MesascopeError as error:
-        if roles.requested & columns.keys():
+        if roles.requested_roles & columns.keys():
             raise
         roles.remove(columns)
         return {}, [f"{list_names(list(columns.values()))} not read as a second stage: {error}"]
@@ -90,8 +90,8 @@ def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
     codes, values, is_empty = read_cells(table, column)
     texts = [str(v).strip().casefold().removesuffix(".0") for v in values]
     entries = sorted({texts[i] for i in np.unique(codes) if not is_empty[i]})
-    if set(entries) <= MEANING_OF_WORD.keys():
-        meaning = MEANING_OF_WORD
+    if set(entries) <= IS_COMMON.keys():
+        meaning = IS_COMMON
     elif len(entries) == 2 and set(entries) <= {"-1", "0", "1", "2", "true", "false"}:
         order = ("false", "-1", "0", "1", "true", "2")
         low, high = sorted(entries, key=order.index)
@@ -177,7 +177,7 @@ def read_offered(table: Table, roles: Roles, n_choices: int | None) -> tuple[Cho
                 )
             return _read_offered_options(table, columns, places, n_choices)
         except MesascopeError as error:
-            if "offered" in roles.requested:
+            if "offered" in roles.requested_roles:
                 raise
             notes = [f"{list_names(columns)} not read as what was offered: {error}"]
             roles.remove(["offered"])

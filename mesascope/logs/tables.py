@@ -22,7 +22,7 @@ from mesascope.guards import limits
 if TYPE_CHECKING:
     import pandas as pd
 
-READABLE = ".csv, .tsv, .txt, .jsonl and .parquet"
+LOG_FORMATS = ".csv, .tsv, .txt, .jsonl and .parquet"
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
 SAMPLE_BYTES = 1 << 20
 EXAMPLE_LINE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
@@ -124,7 +124,7 @@ def open_table(source: Any) -> Table:
     if not isinstance(source, (str, os.PathLike)):
         raise MesascopeError(
             f"A log cannot be read from a {type(source).__name__}.",
-            f"Give the path of a file ({READABLE}), a pandas DataFrame or an xarray Dataset.",
+            f"Give the path of a file ({LOG_FORMATS}), a pandas DataFrame or an xarray Dataset.",
         )
     path = Path(os.fsdecode(source))
     start = _read_start(path)
@@ -144,7 +144,7 @@ def open_table(source: Any) -> Table:
         )
     raise MesascopeError(
         f"{quote(path.name)} ends in {quote(suffix) if suffix else 'nothing'}, which is not a known format of logs.",
-        f"Logs are {READABLE}: rename it, or save it as one of them.",
+        f"Logs are {LOG_FORMATS}: rename it, or save it as one of them.",
     )
 
 
@@ -159,7 +159,9 @@ def _read_start(path: Path) -> bytes:
                 f"Name one file in it; the logs in it that can be read: {list_names(logs)}.",
             )
         if not path.is_file():
-            raise MesascopeError(f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {READABLE}.")
+            raise MesascopeError(
+                f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {LOG_FORMATS}."
+            )
         with path.open("rb") as file:
             start = file.read(SAMPLE_BYTES)
     except (OSError, ValueError) as error:
@@ -183,7 +185,7 @@ def _detect_encoding(start: bytes, name: str) -> str:
             return codec
     n_control = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
     if head.count(0) > 3 or n_control > 0.05 * len(head):
-        raise MesascopeError(f"{quote(name)} contains binary data, not text.", f"Logs are {READABLE}.")
+        raise MesascopeError(f"{quote(name)} contains binary data, not text.", f"Logs are {LOG_FORMATS}.")
     return "utf-8"
 
 
@@ -363,8 +365,9 @@ def _read_frame(frame: "pd.DataFrame", name: str) -> Table:
 
 
 def _make_table(
-    frame: "pd.DataFrame", names: Sequence[str], name: str, word: str, first: int, *, notes: Sequence[str]
+    frame: "pd.DataFrame", names: Sequence[str], name: str, row_word: str, first_row: int, *, notes: Sequence[str]
 ) -> Table:
+    """Makes a table from a frame whose columns are numbered; columns without a name are left out."""
     _check_distinct(names, name)
     columns = [i for i, n in enumerate(names) if n]
     frame = frame.loc[:, columns].set_axis([names[i] for i in columns], axis=1)
@@ -373,10 +376,11 @@ def _make_table(
             f"{name} has no rows; its columns are {list_names(list(frame.columns))}.",
             "A log needs at least two trials.",
         )
-    return Table(frame, name, word, first, tuple(notes))
+    return Table(frame, name, row_word, first_row, tuple(notes))
 
 
 def _check_distinct(names: Sequence[str], name: str) -> None:
+    """Raises MesascopeError if two columns have the same name."""
     repeated = sorted(n for n, times in Counter(names).items() if n and times > 1)
     if repeated:
         raise MesascopeError(f"{name} has two columns named {list_names(repeated)}.", "Give each its own name.")

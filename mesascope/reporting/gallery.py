@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mesascope.reporting import figures as draw
+from mesascope.reporting import figures
 from mesascope.reporting.figures import (
     acquisition,
     adaptation,
@@ -16,7 +16,7 @@ from mesascope.reporting.figures import (
 )
 from mesascope.reporting.hints import Examination, Figure
 
-DESCRIPTIONS = {  # for screen readers
+FIGURE_DESCRIPTIONS = {  # for screen readers
     "spectrum": "Where every subject stands on the ladder from inert to general.",
     "adaptation": "Mean pay-off over the trials of a lifetime, a panel per subject.",
     "lifetimes": "Every lifetime as a row of coloured trials, a panel per subject.",
@@ -31,38 +31,38 @@ DESCRIPTIONS = {  # for screen readers
 
 def draw_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     """Draws the figures as SVG elements, by name; a figure without data has an empty list."""
-    with draw.apply_style():
+    with figures.apply_style():
         by_name = draw_figures(examinations)
         return {
-            name: [draw.to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
-            for name, description in DESCRIPTIONS.items()
+            name: [figures.to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
+            for name, description in FIGURE_DESCRIPTIONS.items()
         }
 
 
 def draw_figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
     """Draws the figures, by name; call it within `apply_style()`."""
-    by_name: dict[str, list[Figure]] = {name: [] for name in DESCRIPTIONS}
+    by_name: dict[str, list[Figure]] = {name: [] for name in FIGURE_DESCRIPTIONS}
     if rows := spectrum.find_placed(examinations):
-        by_name["spectrum"].append(spectrum.figure(rows))
+        by_name["spectrum"].append(spectrum.draw_figure(rows))
     with_intact = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
     curves = [adaptation.collect_curves(e) for e in with_intact]
-    lives = [lifetimes.find_lives(e) for e in with_intact]
+    lives = [lifetimes.compute_payoffs(e) for e in with_intact]
     for normalised in (True, False):  # one figure per unit of the y axis
         if group := [c for c in curves if c[0].normalised == normalised]:
-            by_name["adaptation"].append(adaptation.figure(group))
+            by_name["adaptation"].append(adaptation.draw_figure(group))
         if group := [one for one in lives if one.normalised == normalised]:
-            by_name["lifetimes"].append(lifetimes.figure(group))
+            by_name["lifetimes"].append(lifetimes.draw_figure(group))
     if gains := [g for g in map(splits.find_gains, examinations) if g]:
-        by_name["splits"].append(splits.figure(gains))
+        by_name["splits"].append(splits.draw_figure(gains))
     if positions := bank.find_positions(examinations):
-        by_name["bank"].append(bank.figure(positions))
+        by_name["bank"].append(bank.draw_figure(positions))
     if gains := [g for g in map(conditions.select_drawn_gains, examinations) if len(g) > 1]:
-        by_name["conditions"].append(conditions.figure(gains))
-    if spans := [s for s in map(memory_span.find_span, examinations) if s]:
-        by_name["memory"].append(memory_span.figure(spans))
-    growths = [g for g in map(acquisition.find_growth, examinations) if g]
+        by_name["conditions"].append(conditions.draw_figure(gains))
+    if spans := [s for s in map(memory_span.compute_span, examinations) if s]:
+        by_name["memory"].append(memory_span.draw_figure(spans))
+    growths = [g for g in map(acquisition.find_shot_curves, examinations) if g]
     for elicited in sorted({g.elicited for g in growths}):  # one figure per way of asking
-        by_name["acquisition"].append(acquisition.figure([g for g in growths if g.elicited == elicited]))
+        by_name["acquisition"].append(acquisition.draw_figure([g for g in growths if g.elicited == elicited]))
     if strips := [s for s in map(strip.find_frames, examinations) if s]:
-        by_name["strip"].append(strip.figure(strips))
+        by_name["strip"].append(strip.draw_figure(strips))
     return by_name

@@ -24,7 +24,7 @@ def pick_headlines(examination: Examination) -> dict[str, Finding | None]:
     return {key: find_measured(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
 
-def describe_ends(examination: Examination) -> str:
+def describe_placement(examination: Examination) -> str:
     """The level in words, with both ends of the interval if they differ."""
     placement = examination.placement
     if placement is None:
@@ -37,7 +37,7 @@ def is_log(examination: Examination) -> bool:
     return examination.family == "log"
 
 
-def list_axes(examination: Examination) -> list[tuple[str, str, str]]:
+def list_axis_readings(examination: Examination) -> list[tuple[str, str, str]]:
     """For every axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
     axes = examination.placement.axes if examination.placement else {}
     verdicts = {name: Verdict(**fields) for name, fields in axes.items()}

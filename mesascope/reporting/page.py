@@ -7,17 +7,16 @@ from typing import Any
 from mesascope.findings import Finding
 from mesascope.questions.spectrum.explanation import describe_level
 from mesascope.questions.spectrum.ladder import LADDER, RUNGS
-from mesascope.reporting import provenance
+from mesascope.reporting import headlines, provenance
 from mesascope.reporting.gallery import draw_svgs
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
-from mesascope.reporting.headlines import HEADLINES, describe_ends, explain_level, is_log, list_axes, pick_headlines
 from mesascope.reporting.hints import Examination
 from mesascope.reporting.prose import write_paragraph, write_title
 from mesascope.reporting.transcripts import list_transcripts
 from mesascope.reporting.words import describe_findings, format_finding, make_visible
 
-HERE = Path(__file__).parent
-DESCRIPTIVE = "not read by the placement; p is adjusted over all numbers of the subject"
+FOLDER = Path(__file__).parent
+DESCRIPTIVE_NOTE = "not read by the placement; p is adjusted over all numbers of the subject"
 
 
 def render(examinations: Sequence[Examination], command: str) -> str:
@@ -27,7 +26,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
 
     placed = [(e, e.placement) for e in examinations if e.placement]
     template = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -35,19 +34,19 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         finalize=_escape,
     ).get_template("page.html")
     return template.render(
-        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        css=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         subjects=[_describe_subject(i, e) for i, e in enumerate(examinations)],
         title=write_title(examinations),
         paragraph=write_paragraph(examinations),
-        measured=any(f for e in examinations for f in pick_headlines(e).values()),
+        measured=any(f for e in examinations for f in headlines.pick_headlines(e).values()),
         figures={name: [Markup(svg) for svg in svgs] for name, svgs in draw_svgs(examinations).items()},
         grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
         ladder=[(rung, describe_level(rung)) for rung in LADDER],
-        heads=[head for head, _, _ in HEADLINES.values()],
+        heads=[head for head, _, _ in headlines.HEADLINES.values()],
         placed=bool(placed),
         axes_tested=any(p.axes for _, p in placed),
         without_bank=any(e.trained_on == "unlimited" and RUNGS[p.highest] > RUNGS["tracking"] for e, p in placed),
-        has_log=any(map(is_log, examinations)),
+        has_log=any(map(headlines.is_log, examinations)),
         facts=provenance.list_facts(examinations),
         origins=provenance.list_subjects(examinations),
         transcripts=list_transcripts(examinations),
@@ -64,23 +63,23 @@ def _escape(value: Any) -> Any:
 def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
     """What the page shows of one subject."""
     placement = examination.placement
-    headlines = pick_headlines(examination).values()
+    numbers = headlines.pick_headlines(examination).values()
     return {
         "anchor": f"subject-{index + 1}",
         "name": examination.subject,
         "trained_on": examination.trained_on,
-        "level": describe_ends(examination),
+        "level": headlines.describe_placement(examination),
         "open": placement is not None and placement.lowest != placement.highest,
         "direction": placement.direction if placement else "–",
-        "why": explain_level(examination),
-        "axes": list_axes(examination),
+        "why": headlines.explain_level(examination),
+        "axes": headlines.list_axis_readings(examination),
         "sentences": describe_findings(examination),
-        "headlines": [format_finding(f) for f in headlines],
-        "units": next((f"{f.n} {f.unit}s" for f in headlines if f), "–"),
+        "headlines": [format_finding(f) for f in numbers],
+        "units": next((f"{f.n} {f.unit}s" for f in numbers if f), "–"),
         "controls": {role: str(c.get("subject", "")) for f in examination.answers for role, c in f.controls.items()},
         "tables": [
             ("Confirmatory", "named in the placement rule", _group_findings(examination.answers, confirmatory=True)),
-            ("Descriptive", DESCRIPTIVE, _group_findings(examination.answers, confirmatory=False)),
+            ("Descriptive", DESCRIPTIVE_NOTE, _group_findings(examination.answers, confirmatory=False)),
         ],
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mesascope.logs.tables import count_noun
 from mesascope.questions.spectrum.ladder import RUNGS
-from mesascope.reporting.headlines import describe_ends, is_log
+from mesascope.reporting.headlines import describe_placement, is_log
 from mesascope.reporting.hints import Examination
 
 
@@ -38,7 +38,7 @@ def write_paragraph(examinations: Sequence[Examination]) -> str:
     rows = [(RUNGS[p.lowest], RUNGS[p.highest], e) for e in examinations if (p := e.placement)]
     by_level: dict[str, list[str]] = {}
     for *_, e in sorted(rows, key=lambda row: row[:2]):  # from the lowest level to the highest
-        by_level.setdefault(describe_ends(e), []).append(e.subject)
+        by_level.setdefault(describe_placement(e), []).append(e.subject)
     levels = [f"{level} ({', '.join(names)})" for level, names in by_level.items()]
     if levels:
         parts.append(f"Placed at {', '.join(levels)}.")

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mesascope.reporting.headlines import HEADLINES, describe_ends, explain_level, is_log, list_axes, pick_headlines
+from mesascope.reporting import headlines
 from mesascope.reporting.hints import Examination
 from mesascope.reporting.words import describe_findings, format_finding, format_number, make_visible, shorten
 
@@ -25,13 +25,13 @@ def summarise(examinations: Sequence[Examination]) -> Group:
     table.add_column("subject", width=NAME_WIDTH, overflow="fold")
     table.add_column("level", width=10, overflow="fold")
     table.add_column("direction", no_wrap=True)
-    for _, short, _ in HEADLINES.values():
+    for _, short, _ in headlines.HEADLINES.values():
         table.add_column(short, justify="right", no_wrap=True)
     for examination in examinations:
-        numbers, name = pick_headlines(examination), shorten(examination.subject, 40)
+        numbers, name = headlines.pick_headlines(examination), shorten(examination.subject, 40)
         table.add_row(
             Text(name if len(name) <= NAME_WIDTH else name.replace(":", ":\n", 1)),
-            Text(describe_ends(examination).replace(" … ", "\n… ")),
+            Text(headlines.describe_placement(examination).replace(" … ", "\n… ")),
             Text(examination.placement.direction if examination.placement else "–"),
             *(Text(format_number(f.estimate if f else None)) for f in numbers.values()),
         )
@@ -42,16 +42,16 @@ def _describe_subject(examination: Examination) -> list[RenderableType]:
     """Describes one subject: its level, its gain with the interval, and the reason for its level."""
     heading = Text(shorten(examination.subject, MAX_NAME_LENGTH), style="bold")
     if examination.placement:
-        heading.append(f"  {describe_ends(examination)}", style="not bold")
-    gained = pick_headlines(examination)["gain"]
+        heading.append(f"  {headlines.describe_placement(examination)}", style="not bold")
+    gained = headlines.pick_headlines(examination)["gain"]
     if gained:
         heading.append(
             f"; gain {format_finding(gained)} over {gained.n} {make_visible(gained.unit)}s", style="not bold"
         )
-    lines = [explain_level(examination), *(() if examination.placement else describe_findings(examination))]
-    lines += [f"{name}: {reading}: {reason}" for name, reading, reason in list_axes(examination)]
+    lines = [headlines.explain_level(examination), *(() if examination.placement else describe_findings(examination))]
+    lines += [f"{name}: {reading}: {reason}" for name, reading, reason in headlines.list_axis_readings(examination)]
     lines += [f"{f.metric} failed: {f.reason}" for f in examination.answers if f.status == "failed"]
-    lines += _describe_log(examination) if is_log(examination) else []
+    lines += _describe_log(examination) if headlines.is_log(examination) else []
     return [heading, *(Padding(Text(make_visible(line)), (0, 0, 0, 2)) for line in lines), Text()]
 
 

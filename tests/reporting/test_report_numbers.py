@@ -11,7 +11,7 @@ from report_cases import log
 
 from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, spectrum, splits
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
-from mesascope.reporting.headlines import describe_ends, find_measured
+from mesascope.reporting.headlines import describe_placement, find_measured
 from mesascope.reporting.words import (
     describe_condition,
     describe_findings,
@@ -38,7 +38,7 @@ def test_splits_show_the_findings(examined):
 
 def test_memory_span_and_conditions_show_the_findings(examined):
     for e in examined:
-        one = memory_span.find_span(e)
+        one = memory_span.compute_span(e)
         assert one.windows == (1, 2, 4, 5, 6, 8)
         for w, estimate in zip(one.windows, one.gains.estimate, strict=False):
             assert estimate == pytest.approx(find_measured(e, f"memory_span: knows {w}").estimate)
@@ -77,7 +77,7 @@ def test_curve_of_a_log_is_the_realised_pay_off():
 
 
 def test_lifetimes_are_sorted_by_the_task(examined):
-    one = lifetimes.find_lives(examined[0])
+    one = lifetimes.compute_payoffs(examined[0])
     assert one.shares.shape == (64, 12)
     assert sum(one.blocks) == 64
     lived = examined[0].trials["fresh"]
@@ -85,10 +85,10 @@ def test_lifetimes_are_sorted_by_the_task(examined):
     assert one.blocks == tuple((best == k).sum() for k in range(3))
     hit = lived.action.sel(condition="intact").values == best[:, None]
     assert (one.shares == 1).sum() == hit.sum()
-    long = lifetimes.shrink(np.arange(600.0 * 250).reshape(600, 250))
+    long = lifetimes.shrink_image(np.arange(600.0 * 250).reshape(600, 250))
     assert long.shape == (200, 84)
     assert long[0, 0] == pytest.approx(np.mean([r * 250 + c for r in range(3) for c in range(3)]))
-    assert np.isnan(lifetimes.shrink(np.full((3, 500), np.nan))).all()
+    assert np.isnan(lifetimes.shrink_image(np.full((3, 500), np.nan))).all()
 
 
 def test_bank_shows_those_that_were_trained_on_one(examined):
@@ -97,8 +97,8 @@ def test_bank_shows_those_that_were_trained_on_one(examined):
     assert one.estimate == pytest.approx(0, abs=1e-6)
     wild = one._replace(estimate=9.0, low=-40.0, high=60.0)
     axes = Figure().subplots()
-    bank.draw(axes, [one, wild])
-    assert axes.get_xlim() == bank.LIMITS
+    bank.draw_panel(axes, [one, wild])
+    assert axes.get_xlim() == bank.X_LIMITS
 
 
 def test_spectrum_draws_both_ends_and_every_share(examined):
@@ -110,10 +110,10 @@ def test_spectrum_draws_both_ends_and_every_share(examined):
     rows = spectrum.find_placed([e, log()])
     assert rows == [(e, placed)]
     axes = Figure().subplots()
-    spectrum.draw(axes, rows)
+    spectrum.draw_panel(axes, rows)
     told = [t.get_text() for t in axes.texts]
     assert {"25 %", "60 %", "5 %", "10 %", "against", "thompson"} <= set(told)
-    assert describe_ends(e) == "locating … general"
+    assert describe_placement(e) == "locating … general"
 
 
 def test_sentences_say_what_was_seen(examined):

@@ -105,7 +105,7 @@ def _index_colours(match: re.Match[str]) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def label_rows(axes: Axes, count: int, title: str) -> None:
+def prepare_rows(axes: Axes, count: int, title: str) -> None:
     """Prepares a panel of rows, with a line for each row, a line at zero, and a title."""
     axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for y in range(count):

@@ -13,7 +13,7 @@ from mesascope.reporting.words import shorten
 METRIC = "recognition_and_acquisition"
 
 
-class Growth(NamedTuple):
+class ShotCurves(NamedTuple):
     """Recognition and acquisition by shots: rows of [shots, estimate, low, high].
 
     Attributes:
@@ -29,7 +29,7 @@ class Growth(NamedTuple):
     acquisition: np.ndarray
 
 
-def find_growth(examination: Examination) -> Growth | None:
+def find_shot_curves(examination: Examination) -> ShotCurves | None:
     """Recognition and acquisition of one subject; None if they were not measured."""
     rows: dict[str, list[list[float]]] = {"recognition": [], "acquisition": []}
     for f in examination.answers:
@@ -40,10 +40,10 @@ def find_growth(examination: Examination) -> Growth | None:
         return None
     fresh = examination.trials.get("fresh")
     elicited = "" if fresh is None else str(fresh.attrs.get("elicited", ""))
-    return Growth(examination.subject, elicited, *(np.asarray(points) for points in rows.values()))
+    return ShotCurves(examination.subject, elicited, *(np.asarray(points) for points in rows.values()))
 
 
-def draw(axes: Axes, growth: Growth) -> None:
+def draw_panel(axes: Axes, growth: ShotCurves) -> None:
     """Draws one subject's panel."""
     axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for name, rows, colour, marker in (
@@ -55,12 +55,12 @@ def draw(axes: Axes, growth: Growth) -> None:
     axes.set_title(shorten(growth.name, 26))
 
 
-def figure(growths: Sequence[Growth]) -> Figure:
+def draw_figure(growths: Sequence[ShotCurves]) -> Figure:
     """A figure with one panel per subject; all subjects were asked in the same way."""
     y = "accuracy above chance, and what true labels add"
     drawing, panels = make_panels(len(growths), 3, 1.9 if len(growths) > 1 else 2.6, "shots in the context", y)
     for axes, growth in zip(panels, growths, strict=True):
-        draw(axes, growth)
+        draw_panel(axes, growth)
     panels[0].legend(loc="upper left")
     panels[0].set_ylim(-0.6, 0.75)
     return drawing

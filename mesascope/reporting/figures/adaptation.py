@@ -68,7 +68,7 @@ LINE_STYLES = {  # by role: colour, line, width, and label in the key
 }
 
 
-def draw(axes: Axes, curves: Sequence[Curve]) -> None:
+def draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
     """Draws one subject's panel."""
     for curve in curves:
         colour, line, width, _ = LINE_STYLES[curve.role]
@@ -81,7 +81,7 @@ def draw(axes: Axes, curves: Sequence[Curve]) -> None:
     axes.set_title(shorten(curves[0].name, 34))
 
 
-def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
+def draw_figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     """A figure with one panel per subject; either all curves are normalised or none."""
     from matplotlib.lines import Line2D
 
@@ -89,7 +89,7 @@ def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     y = GAIN_LABEL.replace(" (", "\n(") if normalised else "realised pay-off"
     drawing, panels = make_panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
     for axes, curves in zip(panels, groups, strict=True):
-        draw(axes, curves)
+        draw_panel(axes, curves)
     names = {c.role: c.name for curves in groups for c in curves}
     handles = []
     for role, (colour, line, width, description) in LINE_STYLES.items():

@@ -8,7 +8,7 @@ from mesascope.reporting.headlines import find_measured
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import shorten
 
-LIMITS = (-0.5, 1.5)
+X_LIMITS = (-0.5, 1.5)
 
 
 class Position(NamedTuple):
@@ -49,33 +49,33 @@ def find_positions(examinations: Sequence[Examination]) -> list[Position]:
     return rows
 
 
-def draw(axes: Axes, rows: Sequence[Position]) -> None:
+def draw_panel(axes: Axes, rows: Sequence[Position]) -> None:
     """Draws one row per subject; an arrow marks a number outside the picture."""
     for x in (0, 1):
         axes.axvline(x, color=INK, lw=0.8, zorder=1)
     axes.axvline(rows[0].cut, color=SOFT, lw=0.8, ls=(0, (2, 2)), zorder=1)
     for y, row in enumerate(rows):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
-        low, high = max(row.low, LIMITS[0]), min(row.high, LIMITS[1])
+        low, high = max(row.low, X_LIMITS[0]), min(row.high, X_LIMITS[1])
         if low < high:
             axes.plot([low, high], [y, y], color=SUBJECT, lw=2)
-        mark = "<" if row.estimate < LIMITS[0] else ">" if row.estimate > LIMITS[1] else "o"
-        x = min(max(row.estimate, LIMITS[0]), LIMITS[1])
+        mark = "<" if row.estimate < X_LIMITS[0] else ">" if row.estimate > X_LIMITS[1] else "o"
+        x = min(max(row.estimate, X_LIMITS[0]), X_LIMITS[1])
         axes.plot(x, y, mark, color=SUBJECT, ms=6, clip_on=False, zorder=4)
     labels = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept_share:.2f}" for r in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(*LIMITS)
+    axes.set_xlim(*X_LIMITS)
     axes.spines.left.set_visible(False)
     axes.tick_params(axis="y", length=0)
     tick_names = {0: "ideal locator of the bank", rows[0].cut: "the rule's cut", 1: "any learner"}
     axes.set_xticks(list(tick_names), [f"{x:g}\n{name}" for x, name in tick_names.items()])
 
 
-def figure(rows: Sequence[Position]) -> Figure:
+def draw_figure(rows: Sequence[Position]) -> Figure:
     """The whole figure."""
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
-    draw(drawing.subplots(), rows)
+    draw_panel(drawing.subplots(), rows)
     return drawing

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mesascope.contracts.metric import gains as sum_gains
-from mesascope.reporting.figures import GAIN_LABEL, SUBJECT, label_rows, make_panels
+from mesascope.reporting.figures import GAIN_LABEL, SUBJECT, make_panels, prepare_rows
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import Gain, can_normalise, make_gains
 from mesascope.reporting.words import describe_condition, shorten
@@ -44,9 +44,9 @@ def _sort_key(label: str) -> tuple[bool, str, int]:
     return (kind != "intact", kind, int(number.group()) if number else -1)
 
 
-def draw(axes: Axes, gains: Sequence[Gain], labels: Sequence[str]) -> None:
+def draw_panel(axes: Axes, gains: Sequence[Gain], labels: Sequence[str]) -> None:
     """Draws one subject's panel, with a row per condition and a line at the undisturbed gain."""
-    label_rows(axes, len(labels), gains[0].name)
+    prepare_rows(axes, len(labels), gains[0].name)
     y = [labels.index(g.label) for g in gains]
     axes.hlines(y, [g.low for g in gains], [g.high for g in gains], color=SUBJECT, lw=1.5)
     for marker, is_intact in (("s", True), ("o", False)):
@@ -57,11 +57,11 @@ def draw(axes: Axes, gains: Sequence[Gain], labels: Sequence[str]) -> None:
             axes.axvline(g.estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
 
 
-def figure(groups: Sequence[Sequence[Gain]]) -> Figure:
+def draw_figure(groups: Sequence[Sequence[Gain]]) -> Figure:
     """A figure with one panel per subject; all panels have the same rows."""
     labels = sort_labels([g for gains in groups for g in gains])
     drawing, panels = make_panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAIN_LABEL)
     for axes, gains in zip(panels, groups, strict=True):
-        draw(axes, gains, labels)
+        draw_panel(axes, gains, labels)
     panels[0].set_yticks(range(len(labels)), [shorten(describe_condition(c), 44) for c in labels])
     return drawing

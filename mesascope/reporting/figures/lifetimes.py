@@ -18,7 +18,7 @@ N_COLOURS = 9  # the number of colours, which keeps the page small
 MAX_NAMED_ACTIONS = 10  # at most this many actions are named at the side
 
 
-class Lives(NamedTuple):
+class LifetimePayoffs(NamedTuple):
     """The normalised pay-off of every lifetime on every trial.
 
     Attributes:
@@ -35,7 +35,7 @@ class Lives(NamedTuple):
     blocks: tuple[int, ...]
 
 
-def find_lives(examination: Examination) -> Lives:
+def compute_payoffs(examination: Examination) -> LifetimePayoffs:
     """The subject's lifetimes on fresh tasks, or in the log.
 
     Rows are sorted by the task's best action, if the actions' means are known, and then by the possible gain. If the
@@ -59,10 +59,10 @@ def find_lives(examination: Examination) -> Lives:
         low, high = (np.nanmin(payoffs), np.nanmax(payoffs)) if np.isfinite(payoffs).any() else (0.0, 1.0)
         shares = (payoffs - low) / max(high - low, 1e-12)
         order = np.argsort(-mean(shares, 1), kind="stable")
-    return Lives(examination.subject, shares[order], normalised, blocks)
+    return LifetimePayoffs(examination.subject, shares[order], normalised, blocks)
 
 
-def shrink(values: np.ndarray) -> np.ndarray:
+def shrink_image(values: np.ndarray) -> np.ndarray:
     """Averages neighbours, without missing ones, until a picture has at most MAX_SHAPE rows and columns."""
     for axis, limit in enumerate(MAX_SHAPE):
         width = -(-values.shape[axis] // limit)
@@ -70,21 +70,21 @@ def shrink(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def draw(axes: Axes, lives: Lives):
+def draw_panel(axes: Axes, lives: LifetimePayoffs):
     """Draws one subject's picture and returns it for the colour bar."""
     import matplotlib
 
     colours = matplotlib.colormaps["cividis"].resampled(N_COLOURS).with_extremes(bad=(0, 0, 0, 0))
     extent = (0.5, lives.shares.shape[1] + 0.5, len(lives.shares), 0)
     look = {"aspect": "auto", "interpolation": "none", "extent": extent}
-    image = axes.imshow(shrink(lives.shares), cmap=colours, vmin=0, vmax=1, **look)
+    image = axes.imshow(shrink_image(lives.shares), cmap=colours, vmin=0, vmax=1, **look)
     for edge in np.cumsum(lives.blocks)[:-1]:
         axes.axhline(edge, color="white", lw=1.2)
     axes.set_title(shorten(lives.name, 26))
     return image
 
 
-def figure(group: Sequence[Lives]) -> Figure:
+def draw_figure(group: Sequence[LifetimePayoffs]) -> Figure:
     """A figure with one picture per subject."""
     blocks, normalised = group[0].blocks, group[0].normalised
     same_blocks = blocks and all(lives.blocks == blocks for lives in group)
@@ -93,7 +93,7 @@ def figure(group: Sequence[Lives]) -> Figure:
     drawing, panels = make_panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
     if not same_blocks:
         group = [lives._replace(blocks=()) for lives in group]
-    images = [draw(axes, lives) for axes, lives in zip(panels, group, strict=True)]
+    images = [draw_panel(axes, lives) for axes, lives in zip(panels, group, strict=True)]
     if same_blocks:
         starts = np.cumsum(blocks) - blocks
         ticks = [(s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]

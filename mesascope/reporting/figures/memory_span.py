@@ -27,7 +27,7 @@ class Span(NamedTuple):
     gains: Interval
 
 
-def find_span(examination: Examination) -> Span | None:
+def compute_span(examination: Examination) -> Span | None:
     """The memory span on fresh tasks; None if these conditions did not run."""
     trials = examination.trials.get("fresh")
     if trials is None or not can_normalise(trials):
@@ -40,7 +40,7 @@ def find_span(examination: Examination) -> Span | None:
     return Span(examination.subject, windows, mean_intervals(trials, np.stack([*(curve[w] for w in windows), intact])))
 
 
-def draw(axes: Axes, span: Span, windows: Sequence[int]) -> None:
+def draw_panel(axes: Axes, span: Span, windows: Sequence[int]) -> None:
     """Draws one subject's panel, with evenly spaced w on the x axis and the undisturbed gain at its end."""
     x, y = np.array([*(windows.index(w) for w in span.windows), len(windows)]), span.gains.estimate
     axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
@@ -52,13 +52,13 @@ def draw(axes: Axes, span: Span, windows: Sequence[int]) -> None:
     axes.set_title(shorten(span.name, 26))
 
 
-def figure(spans: Sequence[Span]) -> Figure:
+def draw_figure(spans: Sequence[Span]) -> Figure:
     """A figure with one panel per subject."""
     windows = sorted({w for span in spans for w in span.windows})
     x = "last trials that it knows (all: undisturbed)"
     drawing, panels = make_panels(len(spans), 4, 1.6 if len(spans) > 1 else 2.6, x, "share of what could be gained")
     for axes, span in zip(panels, spans, strict=True):
-        draw(axes, span, windows)
+        draw_panel(axes, span, windows)
     panels[0].set_xticks(range(len(windows) + 1), [*(str(w) for w in windows), "all"])
     lowest = min(float(np.nanmin(span.gains.estimate)) for span in spans)
     panels[0].set_ylim(min(-0.12, lowest - 0.1), 1.02)

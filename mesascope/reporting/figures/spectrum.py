@@ -19,7 +19,7 @@ def find_placed(examinations: Sequence[Examination]) -> list[tuple[Examination, 
     return [(e, e.placement) for e in examinations if e.placement]
 
 
-def draw(axes: Axes, rows: Sequence[tuple[Examination, Placement]]) -> None:
+def draw_panel(axes: Axes, rows: Sequence[tuple[Examination, Placement]]) -> None:
     """Draws a row per subject, with bars for shares of resamples, the interval below and the numbers beside."""
     has_unclear = any(p.probability.get("undetermined") for _, p in rows)  # the bank does not separate the rungs
     # only older runs reach 'general'
@@ -61,11 +61,11 @@ def _break_line(heading: str) -> str:
     return " ".join(words[: len(words) // 2]) + "\n" + " ".join(words[len(words) // 2 :])
 
 
-def figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
+def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
     """The whole figure."""
     from matplotlib.figure import Figure
 
     height = 0.55 * len(rows) + 0.45
     drawing = Figure(figsize=(WIDTH, height))
-    draw(drawing.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height)), rows)
+    draw_panel(drawing.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height)), rows)
     return drawing

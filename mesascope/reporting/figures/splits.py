@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mesascope.reporting.figures import GAIN_LABEL, SOFT, SUBJECT, THIRD, label_rows, make_panels
+from mesascope.reporting.figures import GAIN_LABEL, SOFT, SUBJECT, THIRD, make_panels, prepare_rows
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import Gain, can_normalise, gain_shares, make_gains
 from mesascope.reporting.words import describe_split, is_counted, shorten
@@ -36,9 +36,9 @@ def sort_labels(gains: Sequence[Gain]) -> list[str]:
     return sorted(dict.fromkeys(g.label for g in gains), key=lambda split: not is_counted(split))
 
 
-def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None:
+def draw_panel(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None:
     """Draws one subject's panel, with one row per split."""
-    label_rows(axes, len(splits), gains[0].name)
+    prepare_rows(axes, len(splits), gains[0].name)
     for role, marker in MARKERS.items():
         role_gains = [g for g in gains if g.role == role]
         y = [splits.index(g.label) for g in role_gains]
@@ -47,7 +47,7 @@ def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None:
         axes.plot([g.estimate for g in role_gains], y, ls="none", zorder=4, **marker)
 
 
-def figure(groups: Sequence[Sequence[Gain]]) -> Figure:
+def draw_figure(groups: Sequence[Sequence[Gain]]) -> Figure:
     """A figure with one panel per subject; all panels have the same rows."""
     from matplotlib.lines import Line2D
 
@@ -55,7 +55,7 @@ def figure(groups: Sequence[Sequence[Gain]]) -> Figure:
     splits = sort_labels(gains)
     drawing, panels = make_panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAIN_LABEL)
     for axes, group in zip(panels, groups, strict=True):
-        draw(axes, group, splits)
+        draw_panel(axes, group, splits)
     labels = [describe_split(r) if is_counted(r) else f"{describe_split(r)} *" for r in splits]
     panels[0].set_yticks(range(len(splits)), labels)
     estimates = [g.estimate for g in gains]

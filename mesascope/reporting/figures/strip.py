@@ -32,7 +32,7 @@ def find_frames(examination: Examination) -> dict[str, np.ndarray]:
     return {"as it is": undisturbed} | {c.label: c.paint_frames(frames) for c in painting}
 
 
-def figure(strips: Sequence[dict[str, np.ndarray]]) -> Figure:
+def draw_figure(strips: Sequence[dict[str, np.ndarray]]) -> Figure:
     """A figure of every different strip, with one row of frames per condition."""
     from matplotlib.figure import Figure
 
