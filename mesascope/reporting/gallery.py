@@ -15,18 +15,9 @@ from mesascope.reporting.figures import (
     strip,
 )
 from mesascope.reporting.hints import Examination, Figure
+from mesascope.reporting.words import WORDS
 
-FIGURE_DESCRIPTIONS = {  # for screen readers
-    "spectrum": "Where every subject stands on the ladder from inert to general.",
-    "adaptation": "Mean pay-off over the trials of a lifetime, a panel per subject.",
-    "lifetimes": "Every lifetime as a row of coloured trials, a panel per subject.",
-    "splits": "The gain on every split, a panel per subject.",
-    "bank": "The position between the ideal locator of the bank and any learner.",
-    "conditions": "The gain under every condition, a panel per subject.",
-    "strip": "Frames of the task as they are and as conditions paint on them.",
-    "acquisition": "Recognition and acquisition by the number of shots in the context, a panel per subject.",
-    "memory": "The gain by how many of the last trials keep their true feedback, a panel per subject.",
-}
+FIGURE_DESCRIPTIONS: dict[str, str] = WORDS["figures"]  # by name, in the order of the page
 
 
 def draw_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:

@@ -5,15 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.findings import Finding
+from mesascope.guards import limits
 from mesascope.questions.spectrum.explanation import describe_level
 from mesascope.questions.spectrum.ladder import LADDER, RUNGS
 from mesascope.reporting import headlines, provenance
 from mesascope.reporting.gallery import draw_svgs
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.prose import write_paragraph, write_title
-from mesascope.reporting.transcripts import list_transcripts
-from mesascope.reporting.words import describe_findings, format_finding, make_visible
+from mesascope.reporting.words import (
+    describe_condition,
+    describe_findings,
+    describe_split,
+    format_finding,
+    make_visible,
+)
 
 FOLDER = Path(__file__).parent
 DESCRIPTIVE_NOTE = "not read by the placement; p is adjusted over all numbers of the subject"
@@ -36,8 +41,8 @@ def render(examinations: Sequence[Examination], command: str) -> str:
     return template.render(
         css=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         subjects=[_describe_subject(i, e) for i, e in enumerate(examinations)],
-        title=write_title(examinations),
-        paragraph=write_paragraph(examinations),
+        title=headlines.write_title(examinations),
+        paragraph=headlines.write_paragraph(examinations),
         measured=any(f for e in examinations for f in headlines.pick_headlines(e).values()),
         figures={name: [Markup(svg) for svg in svgs] for name, svgs in draw_svgs(examinations).items()},
         grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
@@ -49,7 +54,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         has_log=any(map(headlines.is_log, examinations)),
         facts=provenance.list_facts(examinations),
         origins=provenance.list_subjects(examinations),
-        transcripts=list_transcripts(examinations),
+        transcripts=_list_transcripts(examinations),
         constants=provenance.list_constants(examinations),
         command_lines=[make_visible(line) for line in command.splitlines()],
     )
@@ -92,3 +97,19 @@ def _group_findings(findings: Sequence[Finding], confirmatory: bool) -> list[dic
         group = groups.setdefault(metric, {"metric": metric, "question": f.question, "rows": []})
         group["rows"].append({"label": label, "finding": f})
     return list(groups.values())
+
+
+def _list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
+    """By subject and condition, the last question as it was sent, and every answer; empty without such subjects."""
+    return [
+        {
+            "subject": e.subject,
+            "split": describe_split(split),
+            "condition": describe_condition(str(label)),
+            **limits.parse_json(str(text)),
+        }
+        for e in examinations
+        for split, trials in e.trials.items()
+        if "transcript" in trials
+        for label, text in zip(trials.condition.values, trials.transcript.values, strict=True)
+    ]

@@ -1,8 +1,10 @@
 """Puts values into words for the reports: names of conditions and splits, numbers, and short sentences."""
 
 import math
+import tomllib
 import unicodedata
 from collections.abc import Mapping
+from pathlib import Path
 
 from mesascope.findings import Finding
 from mesascope.reporting.headlines import find_measured, pick_headlines
@@ -33,45 +35,26 @@ def shorten(text: object, max_length: int) -> str:
     return f"{line[: max_length - tail - 1]}…{line[len(line) - tail :]}"
 
 
-CONDITION_DESCRIPTIONS = {  # by name
-    "intact": "undisturbed",
-    "carry_reset": "carry made fresh before every trial",
-    "observation_swapped": "observation from another lifetime",
-    "percept_masked": "percept masked",
-}
-DESCRIPTIONS_AT_TRIAL = {  # by name, for conditions that begin at one trial
-    "carry_reset": "carry made fresh once, at trial {}, and the start-of-life percept shown",
-    "carry_frozen": "carry kept as it was at trial {}",
-    "carry_swapped": "carry exchanged with another lifetime's at trial {}",
-}
-ONE_STEP_DESCRIPTIONS = {  # by label, for conditions that disturb one response at a time
-    "percept_exchanged_once:action=0": "the last feedback flipped",
-    "percept_exchanged_once:action=1": "another last action",
-    "percept_swapped_once": "another lifetime's percept",
-    "carry_exchanged_once:fresh=0": "another lifetime's carry",
-    "carry_exchanged_once:fresh=1": "a fresh carry",
-    "context_emptied_once": "an empty context",
-    "outcomes_exchanged_once:replicate=0": "other lifetimes' outcomes in the context",
-}
+WORDS = tomllib.loads((Path(__file__).parent / "words.toml").read_text(encoding="utf-8"))
 
 
 def describe_condition(label: str) -> str:
     """Describes a condition in words; gives its label if there are no words for it."""
     name, _, rest = label.partition(":")
     settings = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
-    if label in ONE_STEP_DESCRIPTIONS:
-        return f"one response at a time: {ONE_STEP_DESCRIPTIONS[label]}"
+    if label in WORDS["one_step_conditions"]:
+        return f"one response at a time: {WORDS['one_step_conditions'][label]}"
     if name == "feedback_shuffled" and "older_than" in settings:
         older = settings["older_than"]
         feedback = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
         return f"{feedback} from other lifetimes"
     if name.startswith("past_") and "of" in settings:
         return _describe_past(name, settings)
-    if settings.get("at") and name in DESCRIPTIONS_AT_TRIAL:
-        return DESCRIPTIONS_AT_TRIAL[name].format(settings["at"])
+    if settings.get("at") and name in WORDS["conditions_at_a_trial"]:
+        return WORDS["conditions_at_a_trial"][name].format(settings["at"])
     if name == "percept_masked" and rest:
         return f"percept masked: {rest}"
-    return CONDITION_DESCRIPTIONS.get(name, label)
+    return WORDS["conditions"].get(name, label)
 
 
 def _describe_past(name: str, settings: Mapping[str, str]) -> str:
@@ -83,18 +66,10 @@ def _describe_past(name: str, settings: Mapping[str, str]) -> str:
     return f"{'' if name == 'past_deleted' else 'one response at a time: '}it knows {last} only{birth}"
 
 
-SPLIT_DESCRIPTIONS = {  # names of kinds of split
-    "seen": "seen (the bank)",
-    "fresh": "fresh (never seen)",
-    "logged": "as logged",
-    "curve": "a curve as logged",
-}
-
-
 def describe_split(name: str) -> str:
     """Describes a split in words."""
     kind, _, variant = name.partition(":")
-    return SPLIT_DESCRIPTIONS.get(kind) or (f"{kind}: {variant}" if variant else kind)
+    return WORDS["splits"].get(kind) or (f"{kind}: {variant}" if variant else kind)
 
 
 def is_counted(name: str) -> bool:

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from report_cases import log
 
 from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, spectrum, splits
@@ -96,8 +95,7 @@ def test_bank_shows_those_that_were_trained_on_one(examined):
     assert one.name == "locator"
     assert one.estimate == pytest.approx(0, abs=1e-6)
     wild = one._replace(estimate=9.0, low=-40.0, high=60.0)
-    axes = Figure().subplots()
-    bank.draw_panel(axes, [one, wild])
+    (axes,) = bank.draw_figure([one, wild]).axes
     assert axes.get_xlim() == bank.X_LIMITS
 
 
@@ -109,8 +107,7 @@ def test_spectrum_draws_both_ends_and_every_share(examined):
     e = dataclasses.replace(examined[0], placement=placed)
     rows = spectrum.find_placed([e, log()])
     assert rows == [(e, placed)]
-    axes = Figure().subplots()
-    spectrum.draw_panel(axes, rows)
+    (axes,) = spectrum.draw_figure(rows).axes
     told = [t.get_text() for t in axes.texts]
     assert {"25 %", "60 %", "5 %", "10 %", "against", "thompson"} <= set(told)
     assert describe_placement(e) == "locating … general"

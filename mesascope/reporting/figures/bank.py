@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT
 from mesascope.reporting.headlines import find_measured
-from mesascope.reporting.hints import Axes, Examination, Figure
+from mesascope.reporting.hints import Examination, Figure
 from mesascope.reporting.words import shorten
 
 X_LIMITS = (-0.5, 1.5)
@@ -49,8 +49,12 @@ def find_positions(examinations: Sequence[Examination]) -> list[Position]:
     return rows
 
 
-def draw_panel(axes: Axes, rows: Sequence[Position]) -> None:
-    """Draws one row per subject; an arrow marks a number outside the picture."""
+def draw_figure(rows: Sequence[Position]) -> Figure:
+    """A figure with one row per subject; an arrow marks a number outside the figure."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
+    axes = drawing.subplots()
     for x in (0, 1):
         axes.axvline(x, color=INK, lw=0.8, zorder=1)
     axes.axvline(rows[0].cut, color=SOFT, lw=0.8, ls=(0, (2, 2)), zorder=1)
@@ -70,12 +74,4 @@ def draw_panel(axes: Axes, rows: Sequence[Position]) -> None:
     axes.tick_params(axis="y", length=0)
     tick_names = {0: "ideal locator of the bank", rows[0].cut: "the rule's cut", 1: "any learner"}
     axes.set_xticks(list(tick_names), [f"{x:g}\n{name}" for x, name in tick_names.items()])
-
-
-def draw_figure(rows: Sequence[Position]) -> Figure:
-    """The whole figure."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
-    draw_panel(drawing.subplots(), rows)
     return drawing

@@ -7,7 +7,7 @@ from mesascope.questions.spectrum.ladder import FIRST_LADDER, LADDER, RUNGS
 from mesascope.questions.spectrum.placement import Placement
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
 from mesascope.reporting.headlines import HEADLINES, pick_headlines
-from mesascope.reporting.hints import Axes, Examination, Figure
+from mesascope.reporting.hints import Examination, Figure
 from mesascope.reporting.words import format_number, shorten
 
 WIDTH = 10.5  # in inches
@@ -19,8 +19,13 @@ def find_placed(examinations: Sequence[Examination]) -> list[tuple[Examination, 
     return [(e, e.placement) for e in examinations if e.placement]
 
 
-def draw_panel(axes: Axes, rows: Sequence[tuple[Examination, Placement]]) -> None:
-    """Draws a row per subject, with bars for shares of resamples, the interval below and the numbers beside."""
+def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
+    """A figure with a row per subject: bars for shares of resamples, the interval below and the numbers beside."""
+    from matplotlib.figure import Figure
+
+    height = 0.55 * len(rows) + 0.45
+    drawing = Figure(figsize=(WIDTH, height))
+    axes = drawing.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height))
     has_unclear = any(p.probability.get("undetermined") for _, p in rows)  # the bank does not separate the rungs
     # only older runs reach 'general'
     rungs = FIRST_LADDER if any(RUNGS[p.highest] == RUNGS["general"] for _, p in rows) else LADDER
@@ -53,19 +58,10 @@ def draw_panel(axes: Axes, rows: Sequence[tuple[Examination, Placement]]) -> Non
     axes.set_xlim(-0.6, positions[-1] + 0.55)
     axes.set_ylim(len(rows) - 0.45, -0.62)
     axes.axis("off")
+    return drawing
 
 
 def _break_line(heading: str) -> str:
     """Breaks a heading into two lines."""
     words = heading.split()
     return " ".join(words[: len(words) // 2]) + "\n" + " ".join(words[len(words) // 2 :])
-
-
-def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
-    """The whole figure."""
-    from matplotlib.figure import Figure
-
-    height = 0.55 * len(rows) + 0.45
-    drawing = Figure(figsize=(WIDTH, height))
-    draw_panel(drawing.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height)), rows)
-    return drawing
