@@ -67,13 +67,9 @@ def _find_own(kind: str) -> dict[str, str]:
     """The module of every file here that defines a kind's factory, by the file's name; for axes, the folder's name."""
     factory_line = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
     files = [file for place in PLACES[kind] for file in sorted(PACKAGE_FOLDER.glob(place))]
-    return {
-        file.parent.name if kind == "axes" else file.stem: ".".join(
-            ("mesascope", *file.relative_to(PACKAGE_FOLDER).with_suffix("").parts)
-        )
-        for file in files
-        if factory_line.search(file.read_text(encoding="utf-8"))
-    }
+    files = [file for file in files if factory_line.search(file.read_text(encoding="utf-8"))]
+    paths = [file.relative_to(PACKAGE_FOLDER.parent).with_suffix("") for file in files]
+    return {path.parts[-2 if kind == "axes" else -1]: ".".join(path.parts) for path in paths}
 
 
 def _find_modules(kind: str, name: str) -> list[str]:

@@ -110,11 +110,10 @@ def assemble(
     if transplants:
         coords["transplant"] = list(transplants)
         for name in next(iter(transplants.values()))[0]._fields:
-            values = [np.concatenate([getattr(b, name) for b in row])[:lifetimes] for row in transplants.values()]
-            stacked = np.stack(values)
-            kind = np.float32 if stacked.dtype.kind == "f" else stacked.dtype
-            axes = ("transplant", *AXES[1:], "rank")[: stacked.ndim]
-            data[f"donor_{name}"] = (axes, stacked.astype(kind))
+            parts = [np.concatenate([getattr(b, name) for b in row])[:lifetimes] for row in transplants.values()]
+            values = np.stack(parts)
+            axes = ("transplant", *AXES[1:], "rank")[: values.ndim]
+            data[f"donor_{name}"] = (axes, values.astype(np.float32) if values.dtype.kind == "f" else values)
     trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS, **attrs})
     check(trials)
     return trials

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import ChoicesOption, JsonOption, make_app
+from mesascope.cli.options import ChoicesOption, JsonFlag, make_app
 from mesascope.cli.output import notify, write_result
 
 app = make_app("Logs in other installed packages, and logs in the schema of ArviZ.")
@@ -14,7 +14,7 @@ app = make_app("Logs in other installed packages, and logs in the schema of Arvi
 @app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
 def import_data_set(
     source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")],
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Copy a log from an installed package to your cache, and print its licence."""
     from mesascope.logs.sets import import_data_set
@@ -31,7 +31,7 @@ def import_data_set(
 
 
 @app.command("list", epilog="Example: mesascope data list")
-def list_data_sets(as_json: JsonOption = False) -> None:
+def list_data_sets(as_json: JsonFlag = False) -> None:
     """List the logs that can be copied, with their packages and licences."""
     from mesascope.logs.sets import list_data_sets
 
@@ -46,7 +46,7 @@ def export_log(
     out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
     columns: Annotated[str, typer.Option(help="Your column names for our roles: action=key,participant=who.")] = "",
     choices: ChoicesOption = 0,
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write a log in the schema of ArviZ: groups observed_data and constant_data. ArviZ is not needed."""
     from mesascope.logs import read_log

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import ChoicesOption, JsonOption, LifetimesOption, MetricsOption, OutOption, SeedOption, app
+from mesascope.cli.options import ChoicesOption, JsonFlag, LifetimesOption, MetricsOption, OutOption, SeedOption, app
 from mesascope.cli.output import cache_compiled_code, format_command, notify, show_progress, split_commas, write_result
 from mesascope.guards.secrecy import redact
 
@@ -17,7 +17,7 @@ DEMO_SUBJECTS = (  # three bundled networks and five scripted subjects
 
 
 @app.command("demo", epilog="Example: mesascope demo --out demo")
-def run_demo(out: OutOption = None, as_json: JsonOption = False) -> None:
+def run_demo(out: OutOption = None, as_json: JsonFlag = False) -> None:
     """Examine the bundled networks and scripted subjects side by side; write report.html."""
     from mesascope.agents.networks import recurrent
 
@@ -45,7 +45,7 @@ def examine_subjects(
     seed: SeedOption = 0,
     trust: Annotated[bool, typer.Option("--trust", help="Run code from a subject's file.")] = False,
     out: OutOption = None,
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Examine frozen subjects: roll out under conditions, measure, place on the spectrum, report."""
     options = {
@@ -69,7 +69,7 @@ def measure_trials(
     choices: ChoicesOption = 0,
     metrics: MetricsOption = None,
     out: OutOption = None,
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Measure logged trials without the subject that produced them."""
     from mesascope.examination import runs
@@ -90,7 +90,7 @@ def measure_trials(
 def write_page(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="DIR")],
     out: Annotated[Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")] = None,
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write the page of a run again, from its folder."""
     from mesascope.examination import runs

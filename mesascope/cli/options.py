@@ -15,9 +15,7 @@ def make_app(summary: str) -> typer.Typer:
 
 app = make_app("Measures what a network with frozen weights does with its experience, and how far that reaches.")
 
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
-]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the tasks and of all random draws.", min=0, max=2**31 - 1)]
 MetricsOption = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]

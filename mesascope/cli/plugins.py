@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import JsonOption, app
+from mesascope.cli.options import JsonFlag, app
 from mesascope.cli.output import cache_compiled_code, write_result
 from mesascope.errors import MesascopeWarning, pick_named
 
@@ -15,7 +15,7 @@ def list_plugins(
     kind: Annotated[
         str, typer.Argument(help="families, subjects, conditions, metrics, recipes, axes or studies; by default all.")
     ] = "",
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """List the available plug-ins and studies, with their settings."""
     from mesascope import catalogue
@@ -37,7 +37,7 @@ def check_contract(
         str, typer.Argument(help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory.")
     ],
     family: Annotated[str, typer.Option(help="The family to try it on; by default TRIED in its module.")] = "",
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Check whether a plug-in keeps its contract; exit 1 if it does not."""
     from mesascope.examination.checks import check_plugin

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mesascope.cli.options import JsonOption, OutOption, WorkersOption, app
+from mesascope.cli.options import JsonFlag, OutOption, WorkersOption, app
 from mesascope.cli.output import cache_compiled_code, show_progress, write_result
 
 
@@ -18,7 +18,7 @@ def train_networks(
     family: Annotated[str, typer.Option(help="Family with settings; training uses its bank, if it has one.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
     seeds: Annotated[int, typer.Option(help="Number of networks; seeds count up from the recipe's seed.", min=1)] = 1,
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Train subjects with a recipe; a stopped run continues from its last checkpoint."""
     from mesascope.recipes.training import train
@@ -42,7 +42,7 @@ def reproduce_study(
     ] = False,
     workers: WorkersOption = 0,
     out: OutOption = None,
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run a study: published, exact and our values in one table; a stopped run continues."""
     from mesascope.cli.console import make_study_tables
@@ -62,7 +62,7 @@ def validate_instrument(
     first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Lifetimes per split; 0 for 320 (128 with --quick).", min=0)] = 0,
     workers: WorkersOption = 0,
-    as_json: JsonOption = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run the instrument over every scripted subject with a known answer; exit 1 if it misses its bounds."""
     from mesascope.cli.console import make_validation_tables

@@ -24,8 +24,6 @@ from mesascope.logs.stages import read_offered, read_stages
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
 from mesascope.trials import AXES, check
 
-REALISED_PAYOFF, EXPECTED_PAYOFF = "realised pay-off", "expected pay-off"
-
 
 def read_log(
     source: Any, columns: Mapping[str, Any] | None = None, choices: int | None = None
@@ -101,7 +99,7 @@ def read_log(
         "source": name,
         "choices": choice_rows.number,
         "unit": "lifetime" if participants is None else "participant",
-        "payoff": EXPECTED_PAYOFF if "score" in trials else REALISED_PAYOFF,
+        "payoff": "expected pay-off" if "score" in trials else "realised pay-off",
         "notes": notes,
     }
     check(trials)

@@ -248,7 +248,6 @@ def _read_separated(path: Path, start: bytes) -> Table:
                 frame = pd.read_csv(
                     path,
                     sep=separator,
-                    header=None,
                     names=list(range(len(names))),
                     skiprows=skip,
                     na_filter=False,

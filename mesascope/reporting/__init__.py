@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mesascope.errors import unknown
+from mesascope.errors import pick_named
 from mesascope.files import write_text
 from mesascope.reporting.hints import Examination, Figure
 
@@ -45,7 +45,6 @@ def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figur
 
     with apply_style():
         drawings = {key: figure_list[0] for key, figure_list in draw_figures(examinations).items() if figure_list}
-    if name not in drawings:
-        raise unknown("figure", name, drawings)
-    drawings[name].set_facecolor("white")
-    return drawings[name]
+    drawing = drawings[pick_named("figure", name, drawings)]
+    drawing.set_facecolor("white")
+    return drawing

@@ -117,9 +117,8 @@ def describe_findings(examination: Examination) -> list[str]:
     deleted, shown = heads["deletion"], heads["transplant"]
     reset = find_measured(examination, "cost_of_reset: every trial", "fresh")
     if gain and deleted:
-        sentences.append(
-            f"For single acts that knew only its last few trials, the gain {_describe_change(gain, deleted)}."
-        )
+        change = _describe_change(gain, deleted)
+        sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
     if shown:
         sentences.append(
             f"With another lifetime's older past, its acts were worth {format_finding(shown)} of the best action "
