@@ -62,7 +62,5 @@ def export_log(
 
 def _abbreviate_home(path: str) -> str:
     """The path, with ~ in place of the user's home folder."""
-    try:
-        return f"~/{Path(path).relative_to(Path.home()).as_posix()}"
-    except ValueError:
-        return path
+    is_in_home = Path(path).is_relative_to(Path.home())
+    return f"~/{Path(path).relative_to(Path.home()).as_posix()}" if is_in_home else path

@@ -25,25 +25,19 @@ def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
 
     Args:
         document: the result as plain data.
-        items: the result as texts and tables.
+        items: the result as texts and tables, which are written without trailing blanks.
         as_json: whether to write the document as JSON, and not the items.
     """
+    from rich.console import Console
+
     if as_json:
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
         return
     for item in items:
-        write(item)
-
-
-def write(item: Any) -> None:
-    """Writes a text or a table to standard output, without trailing blanks."""
-    from rich.console import Console
-
-    item = escape_controls(item) if isinstance(item, str) else item
-    console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(item, str))
-    with console.capture() as capture:
-        console.print(item)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+        console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(item, str))
+        with console.capture() as capture:
+            console.print(escape_controls(item) if isinstance(item, str) else item)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def escape_controls(text: str) -> str:

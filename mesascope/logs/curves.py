@@ -117,10 +117,9 @@ def _make_curve(steps: np.ndarray, solved: np.ndarray, counts: np.ndarray, name:
             "Divide every n by the same factor; the intervals are then too wide, never too narrow.",
         )
     place = np.arange(n.max())
-    score = np.where(place < n[:, None], (place < hits[:, None]).astype(np.float32), np.nan)[..., None]
-    paid = (AXES, score.astype(np.float32))
+    score = np.where(place < n[:, None], (place < hits[:, None]), np.nan)[..., None].astype(np.float32)
     curve = xr.Dataset(
-        {"action": (AXES, np.full(score.shape, -1, np.int16)), "feedback": paid, "score": paid},
+        {"action": (AXES, np.full(score.shape, -1, np.int16)), "feedback": (AXES, score), "score": (AXES, score)},
         coords={"condition": [f"steps={p}" for p in points]},
         attrs={
             "format": TRIALS,

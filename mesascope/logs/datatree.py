@@ -42,13 +42,10 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
         "creation_library_version": mesascope.__version__,
         **{k: trials.attrs[k] for k in COPIED_ATTRIBUTES if k in trials.attrs},
     }
-    done = [n for n in CHOICE_VARIABLES if n in intact]
-    groups = {
-        "/": xr.Dataset(attrs=intact.attrs),
-        "/observed_data": intact[done],
-        "/constant_data": intact.drop_vars(done),
-    }
-    return xr.DataTree.from_dict(groups, name=str(trials.attrs.get("subject", "log")))
+    choices = [name for name in CHOICE_VARIABLES if name in intact]
+    groups = {"/observed_data": intact[choices], "/constant_data": intact.drop_vars(choices)}
+    root = {"/": xr.Dataset(attrs=intact.attrs)}
+    return xr.DataTree.from_dict(root | groups, name=str(trials.attrs.get("subject", "log")))
 
 
 def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:

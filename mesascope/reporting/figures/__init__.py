@@ -114,29 +114,28 @@ def prepare_rows(axes: Axes, count: int, title: str) -> None:
     axes.set_title(shorten(title, 26))
 
 
-def make_panels(count: int, most: int, height: float, x: str, y: str = ""):
+def make_panels(count: int, max_columns: int, row_height: float, x_label: str, y_label: str = ""):
     """Makes a figure with one panel per subject; returns the figure and its panels in order.
 
     Args:
         count: the number of panels.
-        most: the largest number of panels in a row.
-        height: the height of a row in inches.
-        x: the label below all panels.
-        y: the label beside all panels.
+        max_columns: the largest number of panels in a row.
+        row_height: the height of a row in inches.
+        x_label: the label below all panels.
+        y_label: the label beside all panels.
     """
     from matplotlib.figure import Figure
 
-    rows = -(-count // most)
+    rows = -(-count // max_columns)
     columns = -(-count // rows)
-    figure = Figure(figsize=(WIDTH if columns > 1 else 6.0, rows * max(height, 1.2) + 0.35), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for unused_panel in grid.ravel()[count:]:
+    size = (WIDTH if columns > 1 else 6.0, rows * max(row_height, 1.2) + 0.35)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel())
+    for unused_panel in panels[count:]:
         unused_panel.remove()
-    for row, line in enumerate(grid):  # the lowest panel of a column keeps its tick labels
-        for column, axes in enumerate(line):
-            if row * columns + column < count <= (row + 1) * columns + column:
-                axes.tick_params(labelbottom=True)
-    figure.supxlabel(x, fontsize=8)
-    if y:
-        figure.supylabel(y, fontsize=8)
-    return figure, list(grid.ravel()[:count])
+    for axes in panels[count - columns : count]:  # the lowest panel of each column keeps its tick labels
+        axes.tick_params(labelbottom=True)
+    figure.supxlabel(x_label, fontsize=8)
+    if y_label:
+        figure.supylabel(y_label, fontsize=8)
+    return figure, panels[:count]

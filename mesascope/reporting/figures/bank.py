@@ -37,15 +37,14 @@ def find_positions(examinations: Sequence[Examination]) -> list[Position]:
     """The measured positions, with intervals, of subjects that were trained on a bank."""
     rows = []
     for e in examinations:
-        position, kept_share = (
-            find_measured(e, f"locate_or_learn: {w}") for w in ("position", "kept by the ideal locator")
-        )
+        position = find_measured(e, "locate_or_learn: position")
+        kept = find_measured(e, "locate_or_learn: kept by the ideal locator")
         if position is None or position.low is None or position.high is None or not e.trained_on.startswith("bank"):
             continue
-        cut_at = e.placement.rule.cut if e.placement else 0.5
-        share = kept_share.estimate if kept_share and kept_share.estimate is not None else float("nan")
+        cut = e.placement.rule.cut if e.placement else 0.5
+        kept_share = kept.estimate if kept and kept.estimate is not None else float("nan")
         estimates = (position.estimate or 0.0, position.low, position.high)
-        rows.append(Position(e.subject, e.trained_on, *estimates, share, cut_at))
+        rows.append(Position(e.subject, e.trained_on, *estimates, kept_share, cut))
     return rows
 
 
@@ -63,9 +62,9 @@ def draw_figure(rows: Sequence[Position]) -> Figure:
         low, high = max(row.low, X_LIMITS[0]), min(row.high, X_LIMITS[1])
         if low < high:
             axes.plot([low, high], [y, y], color=SUBJECT, lw=2)
-        mark = "<" if row.estimate < X_LIMITS[0] else ">" if row.estimate > X_LIMITS[1] else "o"
+        marker = "<" if row.estimate < X_LIMITS[0] else ">" if row.estimate > X_LIMITS[1] else "o"
         x = min(max(row.estimate, X_LIMITS[0]), X_LIMITS[1])
-        axes.plot(x, y, mark, color=SUBJECT, ms=6, clip_on=False, zorder=4)
+        axes.plot(x, y, marker, color=SUBJECT, ms=6, clip_on=False, zorder=4)
     labels = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept_share:.2f}" for r in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
