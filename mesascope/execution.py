@@ -170,6 +170,7 @@ def _prepare_worker() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def exit_with_parent() -> None:
+        """Waits until the parent process has ended, and ends this process."""
         parent = multiprocessing.parent_process()
         if parent is not None:
             parent.join()

@@ -78,6 +78,7 @@ def assemble(
         return np.stack([np.concatenate(row)[:lifetimes] for row in moved])
 
     def join(name, lifetime=1):
+        """Joins one field of all records."""
         return stack([[getattr(r, name) for r in row] for row in records], lifetime)
 
     lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of variables with a value per step

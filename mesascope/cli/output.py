@@ -77,6 +77,7 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
     first_share = None  # a continued run does not begin at 0
 
     def write_line(share: float, activity: str) -> None:
+        """Writes the share of the work that is done, unless the last line is less than ten seconds old."""
         nonlocal last_time, first_share
         now = time.monotonic()
         first_share = share if first_share is None else first_share

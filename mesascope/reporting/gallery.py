@@ -20,8 +20,8 @@ from mesascope.reporting.words import WORDS
 FIGURE_DESCRIPTIONS: dict[str, str] = WORDS["figures"]  # by name, in the order of the page
 
 
-def draw_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
-    """Draws the figures as SVG elements, by name; a figure without data has an empty list."""
+def render_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
+    """Renders the figures as SVG elements, by name; a figure without data has an empty list."""
     with figures.apply_style():
         by_name = draw_figures(examinations)
         return {

@@ -58,7 +58,7 @@ def explain_level(examination: Examination) -> str:
 
 
 def _describe_kinds(examination: Examination) -> str:
-    """That the lifetimes are of more than one kind, if replays show it; '' if they do not."""
+    """A sentence that says that the lifetimes are of more than one kind, if replays show this; otherwise ''."""
     kinds = find_measured(examination, "kinds_of_lifetimes", "fresh")
     if kinds is None or kinds.p is None or kinds.p >= LARGEST_P or not kinds.estimate or kinds.estimate < 0:
         return ""

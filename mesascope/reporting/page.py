@@ -1,4 +1,4 @@
-"""Renders the page from examinations alone."""
+"""Renders the page of a report. It depends only on the examinations and the command."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from mesascope.guards import limits
 from mesascope.questions.spectrum.explanation import describe_level
 from mesascope.questions.spectrum.ladder import LADDER, RUNGS
 from mesascope.reporting import headlines, provenance
-from mesascope.reporting.gallery import draw_svgs
+from mesascope.reporting.gallery import render_svgs
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
 from mesascope.reporting.hints import Examination
 from mesascope.reporting.words import (
@@ -44,7 +44,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         title=headlines.write_title(examinations),
         paragraph=headlines.write_paragraph(examinations),
         measured=any(f for e in examinations for f in headlines.pick_headlines(e).values()),
-        figures={name: [Markup(svg) for svg in svgs] for name, svgs in draw_svgs(examinations).items()},
+        figures={name: [Markup(svg) for svg in svgs] for name, svgs in render_svgs(examinations).items()},
         grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
         ladder=[(rung, describe_level(rung)) for rung in LADDER],
         heads=[head for head, _, _ in headlines.HEADLINES.values()],

@@ -146,6 +146,7 @@ def describe_findings(examination: Examination) -> list[str]:
 
 
 def _format_percent(finding: Finding) -> str:
+    """A finding's estimate in per cent."""
     return f"{100 * (finding.estimate or 0.0):.0f}\u00a0%"
 
 

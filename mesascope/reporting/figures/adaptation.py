@@ -24,7 +24,7 @@ class Curve(NamedTuple):
         role: 'subject', 'seen' (the subject on its training tasks), or a reference's role.
         name: the procedure's name.
         trial: [B] the middle of each bin, from 1.
-        means: [B] the mean in each bin, with its interval; NaN if there are too few units.
+        means: [B] the mean in each bin, with its interval, which is NaN if there are too few units.
         normalised: whether 0 is chance and 1 the best action; otherwise values are realised or expected pay-offs.
     """
 

@@ -1,4 +1,4 @@
-"""Draws each subject's position between the ideal locator of its bank and a procedure that does as well on any task."""
+"""Draws each subject's position between the ideal locator of its bank (0) and any learner (1)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

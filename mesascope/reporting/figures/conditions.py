@@ -27,7 +27,7 @@ def find_gains(examination: Examination) -> list[Gain]:
 
 
 def select_drawn_gains(examination: Examination) -> list[Gain]:
-    """The gains of `find_gains`, without the single acts, and without those that the figure of the span shows."""
+    """The gains that the figure shows: without those after deletion of the past, which the memory span shows."""
     span = re.compile(r"past_deleted:|past_(deleted|transplanted)_once:")
     return [g for g in find_gains(examination) if not span.match(g.label)]
 

@@ -1,4 +1,4 @@
-"""Draws all lifetimes of a subject as one picture, with one row per lifetime."""
+"""Draws all lifetimes of a subject as one image, with one row per lifetime."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from mesascope.reporting.words import shorten
 from mesascope.stats import mean
 from mesascope.trials import payoff
 
-MAX_SHAPE = (256, 120)  # rows and columns of the picture; neighbours are averaged if there are more
+MAX_SHAPE = (256, 120)  # rows and columns of the image; neighbours are averaged if there are more
 N_COLOURS = 9  # the number of colours, which keeps the page small
 MAX_NAMED_ACTIONS = 10  # at most this many actions are named at the side
 
@@ -36,7 +36,7 @@ class LifetimePayoffs(NamedTuple):
 
 
 def compute_payoffs(examination: Examination) -> LifetimePayoffs:
-    """The subject's lifetimes on fresh tasks, or in the log.
+    """Normalises the pay-offs of the subject's lifetimes on fresh tasks, or in the log.
 
     Rows are sorted by the task's best action, if the actions' means are known, and then by the possible gain. If the
     pay-offs cannot be normalised, rows are sorted by mean pay-off.
@@ -63,7 +63,7 @@ def compute_payoffs(examination: Examination) -> LifetimePayoffs:
 
 
 def shrink_image(values: np.ndarray) -> np.ndarray:
-    """Averages neighbours, without missing ones, until a picture has at most MAX_SHAPE rows and columns."""
+    """Averages neighbouring values, so that the image has at most MAX_SHAPE rows and columns; ignores NaN."""
     for axis, limit in enumerate(MAX_SHAPE):
         width = -(-values.shape[axis] // limit)
         values = xr.DataArray(values).coarsen({f"dim_{axis}": width}, boundary="pad").mean().values
@@ -71,7 +71,7 @@ def shrink_image(values: np.ndarray) -> np.ndarray:
 
 
 def draw_panel(axes: Axes, lives: LifetimePayoffs):
-    """Draws one subject's picture and returns it for the colour bar."""
+    """Draws one subject's image and returns it for the colour bar."""
     import matplotlib
 
     colours = matplotlib.colormaps["cividis"].resampled(N_COLOURS).with_extremes(bad=(0, 0, 0, 0))
@@ -85,7 +85,7 @@ def draw_panel(axes: Axes, lives: LifetimePayoffs):
 
 
 def draw_figure(group: Sequence[LifetimePayoffs]) -> Figure:
-    """A figure with one picture per subject."""
+    """A figure with one image per subject."""
     blocks, normalised = group[0].blocks, group[0].normalised
     same_blocks = blocks and all(lives.blocks == blocks for lives in group)
     order = "by the task's best action" if same_blocks else "most to gain on top"

@@ -1,4 +1,4 @@
-"""Draws the gain of a life that knows only its last w trials, for several w."""
+"""Draws the gain in lifetimes in which the subject knows only its last w trials, for several w."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 
 def compute_span(examination: Examination) -> Span | None:
-    """The memory span on fresh tasks; None if these conditions did not run."""
+    """Computes the gains on fresh tasks; returns None if the conditions of the memory span did not run."""
     trials = examination.trials.get("fresh")
     if trials is None or not can_normalise(trials):
         return None
