@@ -152,8 +152,9 @@ def read_latents(
             notes.append(f"{list_names(roles.columns[role])} not read as {role}: {error.problem}")
             roles.remove([role])
     if "log_probs" in latents:
-        columns = list_names(roles.columns["probabilities"])
-        notes.append(f"{columns}: the probabilities with which the choices were made.")
+        notes.append(
+            f"{list_names(roles.columns['probabilities'])}: the probabilities with which the choices were made."
+        )
     realised = "The log contains no expected pay-offs, so findings use the feedback (the realised pay-off)."
     notes.append("Scores are expected pay-offs, as logged." if "score" in latents else realised)
     return latents, notes

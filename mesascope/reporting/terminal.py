@@ -43,11 +43,9 @@ def _describe_subject(examination: Examination) -> list[RenderableType]:
     heading = Text(shorten(examination.subject, MAX_NAME_LENGTH), style="bold")
     if examination.placement:
         heading.append(f"  {headlines.describe_placement(examination)}", style="not bold")
-    gained = headlines.pick_headlines(examination)["gain"]
-    if gained:
-        heading.append(
-            f"; gain {format_finding(gained)} over {gained.n} {make_visible(gained.unit)}s", style="not bold"
-        )
+    if gain := headlines.pick_headlines(examination)["gain"]:
+        size = f"{gain.n} {make_visible(gain.unit)}s"
+        heading.append(f"; gain {format_finding(gain)} over {size}", style="not bold")
     lines = [headlines.explain_level(examination), *(() if examination.placement else describe_findings(examination))]
     lines += [f"{name}: {reading}: {reason}" for name, reading, reason in headlines.list_axis_readings(examination)]
     lines += [f"{f.metric} failed: {f.reason}" for f in examination.answers if f.status == "failed"]
