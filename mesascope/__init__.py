@@ -25,7 +25,8 @@ import os
 import sys
 
 if sys.argv[:1] == ["-m"] and "mesascope" in sys.orig_argv and not sys.flags.safe_path:
-    # python -m searches the current folder first, but a package there is not ours; our own checkout is searched last
+    # python -m searches the current folder first, where other packages may have our name; it is searched last if it
+    # contains this package, and otherwise not at all
     sys.path[:] = [*sys.path[1:], *(p for p in sys.path[:1] if p == os.path.dirname(os.path.dirname(__file__)))]
 
 import importlib
@@ -33,40 +34,34 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "examine": "examination.examination",
-    "Examination": "examination.examination",
-    "rollout": "rollouts.rollouts",
-    "replay": "rollouts.replays",
-    "measure": "examination.logged",
-    "place": "examination.logged",
-    "open_run": "examination.logged",
-    "plot": "reporting",
-    "write_report": "reporting",
-    "Placement": "questions.spectrum.placement",
-    "Rule": "questions.spectrum.placement",
-    "Finding": "findings",
-    "Family": "contracts.family",
-    "FamilyEnv": "rollouts.family_env",
-    "Percept": "contracts.family",
-    "observe": "agents.observing",
-    "Subject": "contracts.subject",
-    "Response": "contracts.subject",
-    "Condition": "contracts.condition",
-    "Metric": "contracts.metric",
-    "read_log": "logs",
-    "make": "agents.opening",
-    "wrap": "agents.function",
-    "MesascopeError": "errors",
+_NAMES = {  # by module: its public names
+    "agents.function": ["wrap"],
+    "agents.observing": ["observe"],
+    "agents.opening": ["make"],
+    "contracts.condition": ["Condition"],
+    "contracts.family": ["Family", "Percept"],
+    "contracts.metric": ["Metric"],
+    "contracts.subject": ["Response", "Subject"],
+    "errors": ["MesascopeError"],
+    "examination.examination": ["Examination", "examine"],
+    "examination.logged": ["measure", "open_run", "place"],
+    "findings": ["Finding"],
+    "logs": ["read_log"],
+    "questions.spectrum.placement": ["Placement", "Rule"],
+    "reporting": ["plot", "write_report"],
+    "rollouts.family_env": ["FamilyEnv"],
+    "rollouts.replays": ["replay"],
+    "rollouts.rollouts": ["rollout"],
 }
-__all__ = sorted(_HOMES)
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    """Resolves a public name when it is first used: importing costs nothing."""
-    if name not in _HOMES:
+    """Imports the module of a public name when the name is first used, so that importing mesascope costs nothing."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'mesascope' has no attribute {name!r}; there are {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"mesascope.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"mesascope.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

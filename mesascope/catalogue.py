@@ -5,6 +5,7 @@ A plug-in is a module with one factory named after its kind. It is imported only
 
 import functools
 import inspect
+import math
 import re
 import sys
 import tomllib
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, pick_named, require, unknown
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 
@@ -27,7 +28,7 @@ KINDS = {
     "recipes": "recipe",
     "axes": "axis",
 }
-ROOT = Path(__file__).parent
+PACKAGE_FOLDER = Path(__file__).parent
 PLACES = {  # the folders of each kind's files in this package
     "families": ("worlds/*/families/*.py",),
     "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
@@ -37,7 +38,7 @@ PLACES = {  # the folders of each kind's files in this package
     "axes": ("questions/*/axis.py",),
 }
 INSTALLED = "A plug-in of your own package is found once the package is installed: pip install -e ."
-STUDIES = ROOT / "studies"  # not plug-ins: each study is a folder of data
+STUDIES = PACKAGE_FOLDER / "studies"  # not plug-ins: each study is a folder of data
 LISTED = {**KINDS, "studies": "study"}
 # parameters that callers pass and nobody types as a setting
 BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")
@@ -52,27 +53,29 @@ def names(kind: str) -> list[str]:
     """The names of all plug-ins of a kind, or of all studies, found without importing any of them."""
     if kind == "studies":
         return sorted(p.parent.name for p in STUDIES.glob("*/plan.toml"))
-    return sorted({*_find_own(kind), *(e.name for e in _find_outside(kind, tuple(sys.path)))})
+    return sorted({*_find_own(kind), *(e.name for e in _find_entry_points(kind, tuple(sys.path)))})
 
 
 @functools.cache
-def _find_outside(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """The entry points of other packages; they are cached per search path, because reading them takes milliseconds."""
+def _find_entry_points(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The plug-ins of other packages; they are cached per search path, because reading them takes milliseconds."""
     return tuple(entry_points(group=f"mesascope.{kind}"))
 
 
 @functools.cache
 def _find_own(kind: str) -> dict[str, str]:
     """The module of every file here that defines a kind's factory, by the file's name; for axes, the folder's name."""
-    defines = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
-    files = [file for place in PLACES[kind] for file in sorted(ROOT.glob(place))]
-    return {
-        file.parent.name if kind == "axes" else file.stem: ".".join(
-            ("mesascope", *file.relative_to(ROOT).with_suffix("").parts)
-        )
-        for file in files
-        if defines.search(file.read_text(encoding="utf-8"))
-    }
+    factory_line = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
+    files = [file for place in PLACES[kind] for file in sorted(PACKAGE_FOLDER.glob(place))]
+    files = [file for file in files if factory_line.search(file.read_text(encoding="utf-8"))]
+    paths = [file.relative_to(PACKAGE_FOLDER.parent).with_suffix("") for file in files]
+    return {path.parts[-2 if kind == "axes" else -1]: ".".join(path.parts) for path in paths}
+
+
+def _find_modules(kind: str, name: str) -> list[str]:
+    """The modules that define a plug-in; there should be one."""
+    own = [_find_own(kind)[name]] if name in _find_own(kind) else []
+    return [*own, *sorted({e.module for e in _find_entry_points(kind, tuple(sys.path)) if e.name == name})]
 
 
 @contain_exits()
@@ -82,24 +85,21 @@ def module(kind: str, name: str) -> ModuleType:
     Raises:
         MesascopeError: the name does not exist (the message lists the nearest ones), or the import fails.
     """
-    if kind not in KINDS:
-        raise unknown("kind of plug-in", kind, KINDS)
+    pick_named("kind of plug-in", kind, KINDS)
     if name not in names(kind):
         error = unknown(KINDS[kind], name, names(kind))
         raise MesascopeError(error.problem, f"{error.remedy} {INSTALLED}")
-    found = sorted({e.module for e in _find_outside(kind, tuple(sys.path)) if e.name == name})
-    own = _find_own(kind).get(name)
-    if len(claims := [*([own] if own else []), *found]) > 1:
+    modules = _find_modules(kind, name)
+    if len(modules) > 1:
         raise MesascopeError(
-            f"{' and '.join(claims)} both define the {KINDS[kind]} {name!r}.",
+            f"{' and '.join(modules)} both define the {KINDS[kind]} {name!r}.",
             "Rename one of them, or uninstall its package.",
         )
-    target = claims[0]
     try:
-        return gate.import_plugin(target)
+        return gate.import_plugin(modules[0])
     except Exception as error:
         raise MesascopeError(
-            f"The {KINDS[kind]} {name!r} ({target}) cannot be imported: {type(error).__name__}: {error}.",
+            f"The {KINDS[kind]} {name!r} ({modules[0]}) cannot be imported: {type(error).__name__}: {error}.",
             "Correct or uninstall it.",
         ) from error
 
@@ -202,28 +202,26 @@ def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dic
 
 
 def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
+    """Converts one setting from text to a type; `example` and `label` are for messages."""
     if kind is bool:
-        if text.lower() in ("true", "yes", "1"):
-            return True
-        if text.lower() in ("false", "no", "0"):
-            return False
-        raise MesascopeError(f"{label} is neither true nor false.", f"Type e.g. {example.lower()}.")
-    if kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            word = "whole number" if kind is int else "number"
-            raise MesascopeError(f"{label} is not a {word}.", f"Type e.g. {example}.") from None
-        if value != value or value in (float("inf"), float("-inf")):
-            raise MesascopeError(f"{label} is not finite.", f"Type e.g. {example}.")
-        return value
-    return text
+        truth = {**dict.fromkeys(("true", "yes", "1"), True), **dict.fromkeys(("false", "no", "0"), False)}
+        require(text.lower() in truth, f"{label} is neither true nor false.", f"Type e.g. {example.lower()}.")
+        return truth[text.lower()]
+    if kind not in (int, float):
+        return text
+    try:
+        value = kind(text)
+    except ValueError:
+        word = "whole number" if kind is int else "number"
+        raise MesascopeError(f"{label} is not a {word}.", f"Type e.g. {example}.") from None
+    require(kind is int or math.isfinite(value), f"{label} is not finite.", f"Type e.g. {example}.")
+    return value
 
 
 def trust_setting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
     """The setting {'trust': True} if the user trusts the file's code and the factory accepts it; otherwise {}."""
-    takes_trust = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
-    return {"trust": True} if takes_trust else {}
+    accepts_trust = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
+    return {"trust": True} if accepts_trust else {}
 
 
 def summary_line(maker: Callable[..., Any]) -> str:
@@ -242,14 +240,9 @@ def describe(kind: str) -> list[dict[str, Any]]:
             line, defaults = summary_line(maker), {k: _to_json(p.default) for k, p in settings(maker).items()}
         except MesascopeError as error:
             line, defaults = f"broken: {error.problem}", {}
-        package = "" if name in _find_own(kind) else _find_package(kind, name)
+        package = "" if name in _find_own(kind) else _find_modules(kind, name)[0].partition(".")[0]
         rows.append({"kind": KINDS[kind], "name": name, "says": line, "settings": defaults, "package": package})
     return rows
-
-
-def _find_package(kind: str, name: str) -> str:
-    """The name of the other package that provides a plug-in."""
-    return next(e.module.partition(".")[0] for e in _find_outside(kind, tuple(sys.path)) if e.name == name)
 
 
 def _describe_study(name: str) -> dict[str, Any]:

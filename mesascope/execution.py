@@ -11,33 +11,30 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
 from mesascope.guards.blame import contain_exits
 
-MOST = 4  # each process compiles its own code and keeps its trials in memory
-PATIENCE = 5.0  # the seconds that a process has to save its state
+MAX_WORKERS = 4  # each process compiles its own code and keeps its trials in memory
+GRACE_SECONDS = 5.0  # the time that a process has to save its state
 
 
 def count_cores() -> int:
     """The number of cores available to this process, at most four."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST)
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_WORKERS)
 
 
-class Work(Protocol):
-    """A module-level function that processes one unit; with several workers, its arguments and results are pickled."""
+WarningFields = tuple[str, type[Warning], str, int]  # message, category, file and line, for `warnings.warn_explicit`
 
-    __qualname__: str
 
-    def __call__(self, *unit: Any, **settings: Any) -> Any:
-        """Computes the result of one unit."""
-        ...
+# a module-level function that processes one unit; with several workers, its arguments and results are pickled
+Work = Callable[..., Any]
 
 
 def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | None = None) -> Iterator[Any]:
@@ -52,21 +49,21 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
     """
     workers = workers or count_cores()
     if kept is not None:
-        work = functools.partial(_run_saved, kept, work)
+        work = functools.partial(_run_or_load, kept, work)
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
         return
-    before = multiprocessing.active_children()
+    earlier_processes = multiprocessing.active_children()
     # a fork can deadlock once JAX has started threads
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
     try:
         with _ignore_interrupts():  # the pool starts processes as units are submitted
             futures = [pool.submit(_run_unit, work, *unit) for unit in units]
-        yield from _collect(futures)
+        yield from _collect_results(futures)
     except BaseException as error:
         # let the pool's own thread cancel; cancelling from this thread can crash that one
         pool.shutdown(wait=False, cancel_futures=True)
-        _end_processes([p for p in multiprocessing.active_children() if p not in before])
+        _end_processes([p for p in multiprocessing.active_children() if p not in earlier_processes])
         if isinstance(error, BrokenProcessPool):
             raise MesascopeError(
                 "Another program killed a worker process, perhaps because memory ran out.",
@@ -77,37 +74,28 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _collect(futures: Sequence[Future]) -> Iterator[Any]:
+def _collect_results(futures: Sequence[Future]) -> Iterator[Any]:
     """Yields results in the order of their units; raises errors at once and issues each warning once."""
     pending, issued = set(futures), set()
     for future in futures:
         while future in pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for each in done:
-                for warning in each.result()[1]:
+            for finished in done:
+                for warning in finished.result()[1]:
                     if warning not in issued:
                         issued.add(warning)
                         warnings.warn_explicit(*warning)
         yield future.result()[0]
 
 
-class Warned(NamedTuple):
-    """A warning, as `warnings.warn_explicit` takes it."""
-
-    message: str
-    category: type[Warning]
-    filename: str
-    lineno: int
-
-
 @contain_exits()
-def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
+def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[WarningFields]]:
     """Computes one unit's result and collects its warnings; SIGTERM acts like Ctrl-C, so that the unit can save."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with warnings.catch_warnings(record=True) as caught:
             answer = work(*unit)
-        return answer, [Warned(str(w.message), w.category, w.filename, w.lineno) for w in caught]
+        return answer, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
     except KeyboardInterrupt:
         os._exit(1)
     except Exception as error:
@@ -124,9 +112,9 @@ def _end_processes(processes: Sequence[Any]) -> None:
     """Terminates processes; kills those that have not saved their state and exited after a few seconds."""
     for process in processes:
         process.terminate()
-    last = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + GRACE_SECONDS
     for process in processes:
-        process.join(max(0.0, last - time.monotonic()))
+        process.join(max(0.0, deadline - time.monotonic()))
         if process.is_alive():
             process.kill()
 
@@ -144,7 +132,7 @@ def _ignore_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run_saved(folder: Path, work: Work, *unit: Any) -> Any:
+def _run_or_load(folder: Path, work: Work, *unit: Any) -> Any:
     """Reads the result of one unit from its file; if there is no valid file, computes and saves the result."""
     description = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"
@@ -181,10 +169,11 @@ def _prepare_worker() -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
-    def wait() -> None:
+    def exit_with_parent() -> None:
+        """Waits until the parent process has ended, and ends this process."""
         parent = multiprocessing.parent_process()
         if parent is not None:
             parent.join()
             os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()

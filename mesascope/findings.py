@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import mesascope
 from mesascope import formats
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.formats import FINDING
 from mesascope.guards import limits
 
@@ -76,22 +76,20 @@ class Finding:
     format: str = FINDING
 
     def __post_init__(self):
-        if self.status not in ("measured", "does not apply", "failed"):
-            raise MesascopeError(f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed.")
-        if not self.unit:
-            raise MesascopeError(f"The finding {self.metric!r} has no unit.", "Say what was resampled.")
-        if self.status != "measured":
-            if not self.reason:
-                raise MesascopeError(f"The finding {self.metric!r} is not measured.", "Say why.")
-            return
-        if self.estimate is None or not math.isfinite(self.estimate):
-            raise MesascopeError(
-                f"The finding {self.metric!r} has no estimate.", "Say that it does not apply, and why."
-            )
-        if self.n >= 3 and (self.low is None or self.high is None):
-            raise MesascopeError(f"The finding {self.metric!r} has no interval.", "Let mesascope.stats make one.")
-        if self.low is not None and self.high is not None and not self.low <= self.estimate <= self.high:
-            raise MesascopeError(f"The interval of {self.metric!r} does not contain its estimate.", "Check the order.")
+        measured, name = self.status == "measured", f"The finding {self.metric!r}"
+        finite = self.estimate is not None and math.isfinite(self.estimate)
+        known_status = self.status in get_args(Status)
+        require(known_status, f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed.")
+        require(bool(self.unit), f"{name} has no unit.", "Say what was resampled.")
+        require(measured or bool(self.reason), f"{name} is not measured.", "Say why.")
+        require(finite or not measured, f"{name} has no estimate.", "Say that it does not apply, and why.")
+        if measured and self.estimate is not None:
+            if self.low is None or self.high is None:
+                require(self.n < 3, f"{name} has no interval.", "Let mesascope.stats make one.")
+            elif not self.low <= self.estimate <= self.high:
+                raise MesascopeError(
+                    f"The interval of {self.metric!r} does not contain its estimate.", "Check the order."
+                )
 
     @property
     def exactly(self) -> bool:
@@ -117,9 +115,8 @@ class Finding:
 
 
 def to_json(finding: Finding) -> dict[str, Any]:
-    """The finding as plain data, in the order of its fields."""
-    fields = dataclasses.asdict(finding)
-    return {"format": fields.pop("format"), **fields}
+    """The finding as plain data: first its format, then its fields in their order."""
+    return {"format": finding.format, **dataclasses.asdict(finding)}
 
 
 def from_json(data: Any) -> Finding:
@@ -134,13 +131,13 @@ def from_json(data: Any) -> Finding:
     elif found != FINDING:
         raise MesascopeError(f"This is not a {FINDING}: {found!r}.", "Name a findings.json that mesascope wrote.")
     names = {f.name for f in dataclasses.fields(Finding)}
+    fields = f"The fields are {sorted(names)}."
     unknown_fields = sorted(data.keys() - names)
-    if unknown_fields:
-        raise MesascopeError(f"A finding has unknown fields: {unknown_fields}.", f"The fields are {sorted(names)}.")
+    require(not unknown_fields, f"A finding has unknown fields: {unknown_fields}.", fields)
     try:
         return Finding(**data)
     except TypeError as error:
-        raise MesascopeError(f"A finding is incomplete: {error}.", f"The fields are {sorted(names)}.") from None
+        raise MesascopeError(f"A finding is incomplete: {error}.", fields) from None
 
 
 def read(folder: str | os.PathLike) -> list[Finding]:
@@ -172,6 +169,7 @@ def provenance(seed: Any) -> dict[str, Any]:
 
 @functools.cache
 def _find_commit() -> str:
+    """The commit of this checkout; 'release' if the package is not in a checkout."""
     root = Path(mesascope.__file__).parent
     try:
         command = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
@@ -184,4 +182,5 @@ def _find_commit() -> str:
 
 @functools.cache
 def _list_versions() -> dict[str, str]:
+    """The versions of this package and of those that compute its numbers."""
     return {"mesascope": mesascope.__version__} | {p: version(p) for p in ("jax", "numpy", "scipy", "xarray")}

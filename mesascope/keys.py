@@ -27,6 +27,7 @@ def fold_address(seed: int, *parts: str | int) -> jax.Array:
 
 @jax.jit
 def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
+    """The key from a seed and the codes [P] of the parts of its address."""
     key = jax.random.key(seed)
     for i in range(codes.shape[0]):
         key = jax.random.fold_in(key, codes[i])
@@ -35,5 +36,5 @@ def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def draw_orders(key: jax.Array, n: int, size: int) -> jax.Array:
-    """[n, many] Independent random permutations of the numbers 0 to many - 1, one per row."""
+    """[n, size] Independent random permutations of the numbers 0 to size - 1, one per row."""
     return jax.vmap(lambda k: jax.random.permutation(k, size))(jax.random.split(key, n))

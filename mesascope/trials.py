@@ -27,7 +27,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope import formats
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.files import replacing
 from mesascope.formats import TRIALS
 from mesascope.guards import limits
@@ -78,22 +78,21 @@ def assemble(
         return np.stack([np.concatenate(row)[:lifetimes] for row in moved])
 
     def join(name, lifetime=1):
+        """Joins one field of all records."""
         return stack([[getattr(r, name) for r in row] for row in records], lifetime)
 
     lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of variables with a value per step
-    action = join("action", lifetime)
+    action, is_one_step = join("action", lifetime), np.asarray(one_step)[:, None, None]
     data: dict[str, Any] = {
         "action": (each, action.astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
-        "feedback": (AXES, join("feedback").astype(np.float32)),
+        # a one-step condition leaves the lifetime undisturbed, so the pay-off does not belong to the condition
+        "feedback": (AXES, np.where(is_one_step, np.float32(np.nan), join("feedback").astype(np.float32))),
         "score": (AXES, join("score").astype(np.float32)),
         "partner": (AXES, join("partner").astype(np.int16)),
     }
-    single = np.asarray(one_step)[:, None, None]
-    # a one-step condition leaves the lifetime undisturbed, so the pay-off does not belong to the condition
-    data["feedback"] = (AXES, np.where(single, np.float32(np.nan), data["feedback"][1]))
     # log-probabilities are stored only where a metric compares responses, which shrinks the file to a fifth
     if records[0][0].log_probs is not None:
-        compared = single[:, 0, 0] | (np.asarray(labels) == "intact")
+        compared = is_one_step[:, 0, 0] | (np.asarray(labels) == "intact")
         log_probs = join("log_probs", lifetime)
         if not stepwise or log_probs[0, 0].size <= LARGEST:
             log_probs = np.where(compared.reshape(-1, *[1] * (log_probs.ndim - 1)), log_probs, np.nan)
@@ -112,11 +111,10 @@ def assemble(
     if transplants:
         coords["transplant"] = list(transplants)
         for name in next(iter(transplants.values()))[0]._fields:
-            values = [np.concatenate([getattr(b, name) for b in row])[:lifetimes] for row in transplants.values()]
-            stacked = np.stack(values)
-            kind = np.float32 if stacked.dtype.kind == "f" else stacked.dtype
-            axes = ("transplant", *AXES[1:], "rank")[: stacked.ndim]
-            data[f"donor_{name}"] = (axes, stacked.astype(kind))
+            parts = [np.concatenate([getattr(b, name) for b in row])[:lifetimes] for row in transplants.values()]
+            values = np.stack(parts)
+            axes = ("transplant", *AXES[1:], "rank")[: values.ndim]
+            data[f"donor_{name}"] = (axes, values.astype(np.float32) if values.dtype.kind == "f" else values)
     trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS, **attrs})
     check(trials)
     return trials
@@ -125,16 +123,14 @@ def assemble(
 def _step_variables(records, labels, stack, join, steps: int) -> dict[str, Any]:
     """The number of steps per trial, and the variables from which the intact run can be replayed."""
     data: dict[str, Any] = {"n_steps": (AXES, join("steps").astype(np.int32))}
-    if "intact" not in labels:
-        return data
-    intact, axes = records[list(labels).index("intact")], ("lifetime", "trial", "step")
-    if intact[0].observation is None:
-        return data
-    data["step_feedback"] = (axes, stack([[r.paid for r in intact]], 2)[0].astype(np.float32))
-    observation = stack([[r.observation for r in intact]], 2)[0].astype(np.float32)
-    if observation.size:
-        more = ("shown", *(f"shown_{i}" for i in range(1, observation.ndim - 3)))
-        data["observation"] = ((*axes, *more), observation)
+    intact = records[list(labels).index("intact")] if "intact" in labels else None
+    if intact is not None and intact[0].observation is not None:
+        axes = ("lifetime", "trial", "step")
+        data["step_feedback"] = (axes, stack([[r.paid for r in intact]], 2)[0].astype(np.float32))
+        observation = stack([[r.observation for r in intact]], 2)[0].astype(np.float32)
+        if observation.size:
+            more = ("shown", *(f"shown_{i}" for i in range(1, observation.ndim - 3)))
+            data["observation"] = ((*axes, *more), observation)
     return data
 
 
@@ -160,16 +156,15 @@ def check(trials: xr.Dataset) -> None:
     if each != AXES and ("n_steps" not in trials or trials.n_steps.dims != AXES):
         raise MesascopeError("Trials with steps do not say how many.", f"They need n_steps with axes {AXES}.")
     labels = trials.condition.values.tolist()
-    if len(set(labels)) != len(labels):
-        raise MesascopeError("Two conditions have the same label.", "Give each its own.")
-    action, real = trials.action.values, trials.attrs.get("actions") == "real"
-    if real and (action.dtype.kind != "f" or np.isinf(action).any() or "log_probs" in trials):
+    require(len(set(labels)) == len(labels), "Two conditions have the same label.", "Give each its own.")
+    action, is_real = trials.action.values, trials.attrs.get("actions") == "real"
+    if is_real and (action.dtype.kind != "f" or np.isinf(action).any() or "log_probs" in trials):
         raise MesascopeError(
             f"The actions should be real numbers and are {action.dtype}"
             f"{', with log-probabilities' if 'log_probs' in trials else ''}.",
             "They need to be floating-point numbers, NaN where missing, without log-probabilities.",
         )
-    if not real and not np.issubdtype(action.dtype, np.integer):
+    if not is_real and not np.issubdtype(action.dtype, np.integer):
         raise MesascopeError(f"Actions are {action.dtype}.", "They need to be whole numbers, -1 where missing.")
     if "log_probs" in trials:
         choices = trials.sizes["choice"]
@@ -179,11 +174,12 @@ def check(trials: xr.Dataset) -> None:
                 f"there are {choices} choices.",
                 f"Actions run from 0 to {choices - 1}.",
             )
-        absent = np.isnan(trials.log_probs.values)
-        absent, over = absent.any(-1), action < 0 if each != AXES else np.zeros(action.shape, bool)
-        stated = ~(absent | over).all(tuple(range(1, absent.ndim)))
-        if (absent & ~over)[stated].any() or (np.isnan(trials.log_probs.values).all(-1) != absent).any():
-            raise MesascopeError("A log-probability is not a number.", "Every action needs a probability.")
+        is_nan = np.isnan(trials.log_probs.values)
+        is_absent = is_nan.any(-1)
+        is_over = action < 0 if each != AXES else np.zeros(action.shape, bool)
+        has_log_probs = ~(is_absent | is_over).all(tuple(range(1, is_absent.ndim)))  # of each condition
+        is_incomplete = (is_absent & ~is_over)[has_log_probs].any() or (is_nan.all(-1) != is_absent).any()
+        require(not is_incomplete, "A log-probability is not a number.", "Every action needs a probability.")
 
 
 def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
@@ -206,9 +202,8 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     Raises:
         MesascopeError: the file does not exist, is not netCDF, or does not contain trials.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MesascopeError(f"There is no file {str(path)!r}.", "Name a .nc file that mesascope wrote.")
+    path, remedy = Path(path), "Name a .nc file that mesascope wrote."
+    require(path.is_file(), f"There is no file {str(path)!r}.", remedy)
     try:
         limits.check_netcdf(path)
         with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as tree:
@@ -218,20 +213,17 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
             f"{str(path)!r} is not a netCDF file of trials: {str(error).splitlines()[0][:200]}.",
             "Name a .nc file that mesascope wrote, or a .csv, .tsv or .parquet log.",
         ) from None
-    if not splits:
-        raise MesascopeError(f"{str(path)!r} contains no splits.", "Name a .nc file that mesascope wrote.")
-    result = {}
-    for split, trials in splits.items():
+    require(bool(splits), f"{str(path)!r} contains no splits.", remedy)
+    for trials in splits.values():
         try:
             attrs = {k: limits.parse_json(v) for k, v in trials.attrs.items() if isinstance(v, str)}
         except ValueError:
             attrs = dict(trials.attrs)
         if formats.is_old(attrs.get("format"), TRIALS):
             attrs = formats.reword(attrs) | {"format": TRIALS}
-        result[split] = trials.assign_attrs()
-        result[split].attrs = attrs
-        check(result[split])
-    return result
+        trials.attrs = attrs
+        check(trials)
+    return splits
 
 
 def counted_trials(trials: xr.Dataset) -> slice:

@@ -12,8 +12,8 @@ import pytest
 
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import ALIASES, NUMBERED, normalise_name
-from mesascope.logs.sets import import_set
+from mesascope.logs.columns import ALIASES, NUMBERED_COLUMNS, normalise_name
+from mesascope.logs.sets import import_data_set
 
 TEXT = (Path(__file__).parents[1] / "docs" / "logs.md").read_text(encoding="utf-8")
 COMMANDS = [(found[1], found[2]) for found in re.finditer(r"```console\n\$ (.*?)\n(.*?)```", TEXT, re.S) if found[1]]
@@ -45,7 +45,7 @@ def test_commands_print_what_is_shown(line, shown, here, capsys):
     source = re.search(r"(hbayesdm|cpm)[:_](\w+)", line)
     if source:
         try:
-            import_set(f"{source[1]}:{source[2]}")
+            import_data_set(f"{source[1]}:{source[2]}")
         except MesascopeError as error:
             pytest.skip(str(error))
     assert run(words[1:]) == 0
@@ -69,11 +69,11 @@ def test_the_names_of_columns_are_known():
     known = {name for names in ALIASES.values() for name in names}
     for roles, names in rows:
         for role in re.split(r", (?:or )?| or | and ", roles):
-            assert role in {*ALIASES, *NUMBERED, "offered"}, role
+            assert role in {*ALIASES, *NUMBERED_COLUMNS, "offered"}, role
         for name in re.findall(r"`(\w+)`", names):
             side = name.startswith("arm_")
             assert (
                 side
                 or normalise_name(name) in known
-                or any(re.fullmatch(rf"{p}\d+", normalise_name(name)) for p in NUMBERED.values())
+                or any(re.fullmatch(rf"{p}\d+", normalise_name(name)) for p in NUMBERED_COLUMNS.values())
             )

@@ -19,13 +19,13 @@ from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.logs import read_log
 from mesascope.logs.datatree import save_datatree, to_datatree
-from mesascope.logs.sets import import_set, list_sets
+from mesascope.logs.sets import import_data_set, list_data_sets
 
 
 def held(source: str, folder: Path) -> Path:
     """The copy of a data set, where its package is installed."""
     try:
-        return Path(import_set(source, folder)["path"])
+        return Path(import_data_set(source, folder)["path"])
     except MesascopeError as error:
         pytest.skip(f"{source}: {error}")
 
@@ -55,7 +55,7 @@ TABLE = "subjID\ttrial\tchoice\toutcome\n" + "".join(
 
 
 def test_a_log_is_copied_and_its_package_never_imported(tmp_path, monkeypatch, capsys):
-    file = list_sets()["hbayesdm:bandit2arm"]["file"]
+    file = list_data_sets()["hbayesdm:bandit2arm"]["file"]
     carried(tmp_path / "site", monkeypatch, files=[(file, TABLE)])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert run(["data", "import", "hbayesdm:bandit2arm", "--json"]) == 0
@@ -76,23 +76,23 @@ def test_a_log_is_copied_and_its_package_never_imported(tmp_path, monkeypatch, c
 
 def test_what_is_lacking_is_said(tmp_path, monkeypatch, capsys):
     with pytest.raises(MesascopeError, match=r"There is no data set 'hbayesdm:tss'.*hbayesdm:ts"):
-        import_set("hbayesdm:tss", tmp_path)
+        import_data_set("hbayesdm:tss", tmp_path)
     monkeypatch.setattr("mesascope.logs.sets.version", _absent)
     with pytest.raises(MesascopeError, match=r"AGPL-3.0-only.*pip install --no-deps cpm-toolbox"):
-        import_set("cpm:bandit_small", tmp_path)
+        import_data_set("cpm:bandit_small", tmp_path)
     monkeypatch.undo()
     carried(tmp_path / "site", monkeypatch)
     with pytest.raises(MesascopeError, match=r"hbayesdm 9\.8 does not contain common/extdata/ts_exampleData\.txt"):
-        import_set("hbayesdm:ts", tmp_path)
+        import_data_set("hbayesdm:ts", tmp_path)
     assert run(["data", "import", "hbayesdm:ts"]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_cache_that_cannot_be_written_to_is_said(tmp_path, monkeypatch):
-    carried(tmp_path / "site", monkeypatch, files=[(list_sets()["hbayesdm:prl"]["file"], TABLE)])
+    carried(tmp_path / "site", monkeypatch, files=[(list_data_sets()["hbayesdm:prl"]["file"], TABLE)])
     (tmp_path / "file").write_text("")
     with pytest.raises(MesascopeError, match="XDG_CACHE_HOME"):
-        import_set("hbayesdm:prl", tmp_path / "file")
+        import_data_set("hbayesdm:prl", tmp_path / "file")
 
 
 def _absent(name):
@@ -104,7 +104,7 @@ def _absent(name):
 def test_no_row_of_theirs_is_here(tmp_path):
     """The files of the repository hold no line of the data."""
     root = Path(__file__).parents[1]
-    for source in list_sets():
+    for source in list_data_sets():
         rows = [line for line in held(source, tmp_path).read_text().splitlines()[1:] if len(line) > 20]
         long = set(rows[:50])
         for path in [*root.glob("mesascope/logs/*"), *root.glob("docs/*.md"), *root.glob("tests/test_logs*.py")]:
@@ -217,4 +217,4 @@ def test_a_log_is_exported_from_the_command_line(tmp_path, capsys):
         np.testing.assert_array_equal(tree["observed_data"]["action"], small().action.values[0])
     assert run(["data", "export", str(log), "--columns", "action", "--out", str(out)]) == 2
     assert run(["data", "list", "--json"]) == 0
-    assert {row["source"] for row in json.loads(capsys.readouterr().out)} == set(list_sets())
+    assert {row["source"] for row in json.loads(capsys.readouterr().out)} == set(list_data_sets())

@@ -159,11 +159,11 @@ def test_a_metric_that_failed_is_shown_in_the_terminal(found):
 
     from rich.console import Console
 
-    from mesascope.reporting import summary
+    from mesascope.reporting.terminal import summarise
 
     broken = dataclasses.replace(found.answers[0], status="failed", reason="KeyError: 'x'", estimate=None)
     console = Console(record=True, width=80, file=io.StringIO())
-    console.print(summary([dataclasses.replace(found, answers=[broken])]))
+    console.print(summarise([dataclasses.replace(found, answers=[broken])]))
     assert "benefit failed: KeyError: 'x'" in console.export_text()
 
 

@@ -56,15 +56,10 @@ def make_validation_tables(results: Mapping[str, Any]) -> Group:
     )
     for column in matrix.columns[1:]:
         column.justify = "right"
-    rows = [("", row) for row in results["subjects"]]
-    rows += [(f"{name}: ", row) for name, axis in results["axes"].items() for row in axis["subjects"]]
-    subjects = _make_table(
-        ("subject", "truth", "readings"),
-        (
-            (row["subject"], prefix + row["truth"], ", ".join(f"{r} {n}" for r, n in row["readings"].items()))
-            for prefix, row in rows
-        ),
-    )
+    rows = [(row, row["truth"]) for row in results["subjects"]]
+    rows += [(row, f"{name}: {row['truth']}") for name, axis in results["axes"].items() for row in axis["subjects"]]
+    cells = [(row["subject"], truth, ", ".join(f"{r} {n}" for r, n in row["readings"].items())) for row, truth in rows]
+    subjects = _make_table(("subject", "truth", "readings"), cells)
     lines = [
         f"right {results['right']:.1%} of {results['runs']['demanded']} runs that demand a reading",
         f"{results['subjects_right']} of {results['subjects_demanded']} subjects right in nearly all runs (bound 97 %)",
@@ -89,19 +84,11 @@ def make_study_tables(results: Mapping[str, Any]) -> Group:
     """Makes what `mesascope reproduce` prints: a study's table and the outcomes of its expectations."""
     from mesascope.reproduction import outcomes
 
-    rows = _make_table(
-        ("what", "of", "published", "exact", "ours", "within"),
-        (
-            (
-                r["quantity"],
-                r["subject"],
-                *outcomes.format_references(r),
-                outcomes.format_ours(r),
-                outcomes.judge_row(r),
-            )
-            for r in results["rows"]
-        ),
-    )
+    cells = [
+        (r["quantity"], r["subject"], *outcomes.format_references(r), outcomes.format_ours(r), outcomes.judge_row(r))
+        for r in results["rows"]
+    ]
+    rows = _make_table(("what", "of", "published", "exact", "ours", "within"), cells)
     columns = ("expected before the run", "size", "seen", "outcome")
     expected = _make_table(columns, map(outcomes.format_expectation, results["expects"]))
     return Group(Text(escape_controls(results["says"])), Text(outcomes.label(results)), rows, expected)

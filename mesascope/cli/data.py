@@ -5,58 +5,48 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import Json
-from mesascope.cli.output import notify, write, write_json
+from mesascope.cli.options import ChoicesOption, JsonFlag, make_app
+from mesascope.cli.output import notify, write_result
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Logs in other installed packages, and logs in the schema of ArviZ.",
-)
+app = make_app("Logs in other installed packages, and logs in the schema of ArviZ.")
 
 
 @app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
-def import_(
-    source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")], as_json: Json = False
+def import_data_set(
+    source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")],
+    as_json: JsonFlag = False,
 ) -> None:
     """Copy a log from an installed package to your cache, and print its licence."""
-    from mesascope.logs.sets import import_set
+    from mesascope.logs.sets import import_data_set
 
-    result = import_set(source)
-    if as_json:
-        write_json(result)
-        return
-    path = _shorten(result["path"])
-    write(f"{result['source']}: {result['says']}")
-    write(
+    result = import_data_set(source)
+    path = _abbreviate_home(result["path"])
+    lines = [
+        f"{result['source']}: {result['says']}",
         f"Copied from {result['distribution']} {result['version']}, whose licence, {result['licence']}, "
-        "applies to the copy; it is not part of mesascope."
-    )
-    write(f"{path}\nNext: mesascope measure {path}")
+        "applies to the copy; it is not part of mesascope.",
+        f"{path}\nNext: mesascope measure {path}",
+    ]
+    write_result(result, lines, as_json)
 
 
 @app.command("list", epilog="Example: mesascope data list")
-def list_(as_json: Json = False) -> None:
+def list_data_sets(as_json: JsonFlag = False) -> None:
     """List the logs that can be copied, with their packages and licences."""
-    from mesascope.logs.sets import list_sets
+    from mesascope.logs.sets import list_data_sets
 
-    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in list_sets().items()]
-    if as_json:
-        write_json(rows)
-        return
-    for row in rows:
-        write(f"{row['source']}: {row['says']} ({row['distribution']}, {row['licence']})")
+    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in list_data_sets().items()]
+    lines = [f"{row['source']}: {row['says']} ({row['distribution']}, {row['licence']})" for row in rows]
+    write_result(rows, lines, as_json)
 
 
 @app.command("export", epilog="Example: mesascope data export choices.csv --out choices.nc")
-def export(
+def export_log(
     log: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
     columns: Annotated[str, typer.Option(help="Your column names for our roles: action=key,participant=who.")] = "",
-    choices: Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")] = 0,
-    as_json: Json = False,
+    choices: ChoicesOption = 0,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write a log in the schema of ArviZ: groups observed_data and constant_data. ArviZ is not needed."""
     from mesascope.logs import read_log
@@ -67,12 +57,10 @@ def export(
     path = save_datatree(trials, out)
     for note in notes:
         notify(note)
-    write_json({"path": str(path)}) if as_json else write(f"{path}")
+    write_result({"path": str(path)}, [str(path)], as_json)
 
 
-def _shorten(path: str) -> str:
+def _abbreviate_home(path: str) -> str:
     """The path, with ~ in place of the user's home folder."""
-    try:
-        return f"~/{Path(path).relative_to(Path.home()).as_posix()}"
-    except ValueError:
-        return path
+    is_in_home = Path(path).is_relative_to(Path.home())
+    return f"~/{Path(path).relative_to(Path.home()).as_posix()}" if is_in_home else path

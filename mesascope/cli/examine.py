@@ -6,29 +6,29 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import Json, Lifetimes, Metrics, Out, Seed, app
-from mesascope.cli.output import command, keep_compiled, notify, show_progress, split_commas, write, write_json
+from mesascope.cli.options import ChoicesOption, JsonFlag, LifetimesOption, MetricsOption, OutOption, SeedOption, app
+from mesascope.cli.output import cache_compiled_code, format_command, notify, show_progress, split_commas, write_result
 from mesascope.guards.secrecy import redact
 
-DEMO = (  # three bundled networks and five scripted subjects
+DEMO_SUBJECTS = (  # three bundled networks and five scripted subjects
     *(f"recurrent:path={name}" for name in ("unlimited", "bank_of_four", "memoryless")),
     *("thompson:discount=0.93", "thompson", "locator", "two_loss_reflex", "uniform"),
 )
 
 
-@app.command(epilog="Example: mesascope demo --out demo")
-def demo(out: Out = None, as_json: Json = False) -> None:
+@app.command("demo", epilog="Example: mesascope demo --out demo")
+def run_demo(out: OutOption = None, as_json: JsonFlag = False) -> None:
     """Examine the bundled networks and scripted subjects side by side; write report.html."""
     from mesascope.agents.networks import recurrent
 
     family = recurrent.family_of("bank_of_four")  # with the bank on which bank_of_four was trained
-    _examine(DEMO, family, out or Path("demo"), as_json)
+    _run_examination(DEMO_SUBJECTS, family, out or Path("demo"), as_json)
 
 
 @app.command(
     "examine", epilog="Example: mesascope examine thompson locator --family bernoulli_bandit:arms=5,trials=100,bank=4"
 )
-def examine_(
+def examine_subjects(
     subjects: Annotated[
         list[str],
         typer.Argument(help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…"),
@@ -40,12 +40,12 @@ def examine_(
     splits: Annotated[
         list[str] | None, typer.Option(help="Comma-separated or repeated; by default all splits of the family.")
     ] = None,
-    metrics: Metrics = None,
-    lifetimes: Lifetimes = 512,
-    seed: Seed = 0,
+    metrics: MetricsOption = None,
+    lifetimes: LifetimesOption = 512,
+    seed: SeedOption = 0,
     trust: Annotated[bool, typer.Option("--trust", help="Run code from a subject's file.")] = False,
-    out: Out = None,
-    as_json: Json = False,
+    out: OutOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Examine frozen subjects: roll out under conditions, measure, place on the spectrum, report."""
     options = {
@@ -56,41 +56,41 @@ def examine_(
         "seed": seed,
         "trust": trust,
     }
-    _examine(subjects, family, out, as_json, **options)
+    _run_examination(subjects, family, out, as_json, **options)
 
 
 @app.command("measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome")
-def measure_(
+def measure_trials(
     trials: Annotated[Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     columns: Annotated[
         list[str] | None,
         typer.Option(help="Your column names for our roles, comma-separated or repeated: action=key,participant=who."),
     ] = None,
-    choices: Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")] = 0,
-    metrics: Metrics = None,
-    out: Out = None,
-    as_json: Json = False,
+    choices: ChoicesOption = 0,
+    metrics: MetricsOption = None,
+    out: OutOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Measure logged trials without the subject that produced them."""
     from mesascope.examination import runs
     from mesascope.examination.logged import measure
     from mesascope.logs.columns import parse_roles
 
-    out = runs.prepare(out or runs.unused_folder(Path("runs") / trials.stem, command()))
+    out = runs.prepare(out or runs.unused_folder(Path("runs") / trials.stem, format_command()))
     roles = parse_roles(",".join(columns or ()))
     examinations = measure(trials, split_commas(metrics), columns=roles, choices=choices or None)
     examinations = examinations if isinstance(examinations, list) else [examinations]
     for note in examinations[0].notes:
         notify(note)
-    folder = runs.write(examinations, out, command(), rolled_out=False)
-    _show(examinations, folder, as_json)
+    folder = runs.write(examinations, out, format_command(), rolled_out=False)
+    _print_results(examinations, folder, as_json)
 
 
 @app.command("report", epilog="Example: mesascope report demo --out report.html")
-def report_(
+def write_page(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="DIR")],
     out: Annotated[Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")] = None,
-    as_json: Json = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write the page of a run again, from its folder."""
     from mesascope.examination import runs
@@ -98,36 +98,32 @@ def report_(
 
     examinations, command = runs.read_run(folder)
     page = write_report(examinations, out or folder / "report.html", command)
-    write_json({"report": str(page)}) if as_json else write(f"{page}")
+    write_result({"report": str(page)}, [str(page)], as_json)
 
 
-def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
+def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
     """Examines subjects, writes the run's folder and page, and prints the results."""
     from mesascope.agents.opening import default_family
     from mesascope.examination import runs
     from mesascope.examination.examination import examine
 
-    keep_compiled(short=options.get("lifetimes", 0) <= 1024)
+    cache_compiled_code(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects, bool(options.get("trust")))
-    out = runs.prepare(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command()), command())
+    command = format_command()
+    out = runs.prepare(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command), command)
     with show_progress() as progress:
         examinations = examine(list(subjects), family, out=out, progress=progress, **options)
-    _show(examinations, runs.write(examinations, out, command()), as_json)
+    _print_results(examinations, runs.write(examinations, out, command), as_json)
 
 
-def _show(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
+def _print_results(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
     """Writes the page, then prints the placements or the JSON document."""
     from mesascope.examination import runs
     from mesascope.reporting import write_report
-
-    page = write_report(examinations, folder / "report.html", command())
-    if as_json:
-        write_json(runs.as_document(examinations))
-        return
     from mesascope.reporting.terminal import summarise
 
-    write(summarise(examinations))
-    write(f"The report: {page}")
+    page = write_report(examinations, folder / "report.html", format_command())
+    write_result(runs.as_document(examinations), [summarise(examinations), f"The report: {page}"], as_json)
 
 
 def _make_slug(subjects: Sequence[str]) -> str:

@@ -11,19 +11,19 @@ import typer
 from mesascope.cli import examine, plugins, studies
 from mesascope.cli.data import app as data
 from mesascope.cli.options import app
-from mesascope.cli.output import ARGUMENTS, command, notify
+from mesascope.cli.output import CURRENT_ARGUMENTS, format_command, notify
 from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 
-VERBS = (examine, studies, plugins)  # each adds its commands when it is imported
+COMMAND_MODULES = (examine, studies, plugins)  # each adds its commands when it is imported
 app.add_typer(crux, name="crux")
 app.add_typer(data, name="data")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 wrong input."""
-    ARGUMENTS[:] = list(arguments)
+    CURRENT_ARGUMENTS[:] = list(arguments)
     gate.allow(*arguments)
     try:
         with warnings.catch_warnings():
@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:
         return _report_error(error)
     if code == 130:
-        notify(f"Stopped. Finished work is kept; to continue: {command()}")
+        notify(f"Stopped. Finished work is kept; to continue: {format_command()}")
     return code
 
 
@@ -74,7 +74,7 @@ def _report_error(error: Any) -> int:
         remedy = "Name another file or folder, or make it readable and writable."
     else:
         code, problem = 3, f"an error in mesascope, not in your input: {type(error).__name__}: {error}"
-        remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + command()
+        remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + format_command()
     notify(f"mesascope: {problem}" + (f"\n{remedy}" if remedy else ""))
     return code
 

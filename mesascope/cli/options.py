@@ -1,21 +1,26 @@
-"""The application, and the options that several commands share."""
+"""The application, and the arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    help="Measures what a network with frozen weights does with its experience, and how far that reaches.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    add_completion=False,
-)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
-Seed = Annotated[int, typer.Option(help="Seed of the tasks and of all random draws.", min=0, max=2**31 - 1)]
-Metrics = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
-Lifetimes = Annotated[int, typer.Option(help="Number of lifetimes on every split.", min=3, max=1_000_000)]
-Workers = Annotated[int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)]
+def make_app(summary: str) -> typer.Typer:
+    """Makes an application, or a group of commands, that shows plain help if no command is typed."""
+    return typer.Typer(
+        help=summary, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False
+    )
+
+
+app = make_app("Measures what a network with frozen weights does with its experience, and how far that reaches.")
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the tasks and of all random draws.", min=0, max=2**31 - 1)]
+MetricsOption = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
+LifetimesOption = Annotated[int, typer.Option(help="Number of lifetimes on every split.", min=3, max=1_000_000)]
+WorkersOption = Annotated[
+    int, typer.Option(help="Number of processes; 0 for one per core, but at most 4.", min=0, max=64)
+]
+ChoicesOption = Annotated[int, typer.Option(help="Number of choices, if some never occur; 0 to count them.")]

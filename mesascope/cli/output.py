@@ -4,36 +4,40 @@ import json
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from mesascope.guards.secrecy import redact
 
-ARGUMENTS: list[str] = []  # the arguments of the current command
+CURRENT_ARGUMENTS: list[str] = []  # the arguments of the current command
 
 
-def command() -> str:
+def format_command() -> str:
     """The current command, as a user would type it again."""
     from mesascope.examination.runs import command_line
 
-    return command_line(ARGUMENTS)
+    return command_line(CURRENT_ARGUMENTS)
 
 
-def write_json(document: Any) -> None:
-    """Writes one JSON document to standard output."""
-    sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
+    """Writes the result of a command to standard output.
 
-
-def write(item: Any) -> None:
-    """Writes a text or a table to standard output, without trailing blanks."""
+    Args:
+        document: the result as plain data.
+        items: the result as texts and tables, which are written without trailing blanks.
+        as_json: whether to write the document as JSON, and not the items.
+    """
     from rich.console import Console
 
-    item = escape_controls(item) if isinstance(item, str) else item
-    console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(item, str))
-    with console.capture() as capture:
-        console.print(item)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    if as_json:
+        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+        return
+    for item in items:
+        console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(item, str))
+        with console.capture() as capture:
+            console.print(escape_controls(item) if isinstance(item, str) else item)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def escape_controls(text: str) -> str:
@@ -48,7 +52,7 @@ def notify(text: str) -> None:
     Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(escape_controls(redact(text)))
 
 
-def keep_compiled(short: bool = False) -> None:
+def cache_compiled_code(short: bool = False) -> None:
     """Keeps compiled code between runs; see `mesascope.rollouts.compiling.cache_compiled`."""
     from mesascope.rollouts.compiling import cache_compiled
 
@@ -63,27 +67,27 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
 
     console = Console(stderr=True)
     if console.is_terminal:
-        percent, doing = (TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}", markup=False))
-        columns = (BarColumn(), percent, TimeElapsedColumn(), TimeRemainingColumn(), doing)
+        percent, activity = TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}", markup=False)
+        columns = (BarColumn(), percent, TimeElapsedColumn(), TimeRemainingColumn(), activity)
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("", total=1.0)
-            yield lambda share, doing: bar.update(task, completed=share, description=escape_controls(doing))
+            yield lambda share, activity: bar.update(task, completed=share, description=escape_controls(activity))
         return
-    start = last = time.monotonic()
-    first = None  # the first share, because a continued run does not begin at 0
+    start = last_time = time.monotonic()
+    first_share = None  # a continued run does not begin at 0
 
-    def tell(share: float, doing: str) -> None:
-        nonlocal last, first
+    def write_line(share: float, activity: str) -> None:
+        """Writes the share of the work that is done, unless the last line is less than ten seconds old."""
+        nonlocal last_time, first_share
         now = time.monotonic()
-        first = share if first is None else first
-        if now - last < 10:
+        first_share = share if first_share is None else first_share
+        if now - last_time < 10:
             return
-        last = now
-        progress_made = share - first
-        remaining = f", about {(now - start) * (1 - share) / progress_made:.0f} s left" if progress_made > 0.02 else ""
-        sys.stderr.write(f"{share:4.0%} {escape_controls(doing)}{remaining}\n")
+        last_time, done = now, share - first_share
+        remaining = f", about {(now - start) * (1 - share) / done:.0f} s left" if done > 0.02 else ""
+        sys.stderr.write(f"{share:4.0%} {escape_controls(activity)}{remaining}\n")
 
-    yield tell
+    yield write_line
 
 
 def split_commas(texts: list[str] | None) -> list[str] | None:

@@ -1,59 +1,54 @@
 """The commands list and check."""
 
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mesascope.cli.options import Json, app
-from mesascope.cli.output import keep_compiled, write, write_json
-from mesascope.errors import MesascopeWarning
+from mesascope.cli.options import JsonFlag, app
+from mesascope.cli.output import cache_compiled_code, write_result
+from mesascope.errors import MesascopeWarning, pick_named
 
 
 @app.command("list", epilog="Example: mesascope list metrics")
-def list_(
+def list_plugins(
     kind: Annotated[
         str, typer.Argument(help="families, subjects, conditions, metrics, recipes, axes or studies; by default all.")
     ] = "",
-    as_json: Json = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """List the available plug-ins and studies, with their settings."""
     from mesascope import catalogue
-
-    kind = catalogue.plural(kind)
-    if kind and kind not in catalogue.LISTED:
-        raise catalogue.unknown("kind of plug-in", kind, catalogue.LISTED)
-    rows = [row for k in catalogue.LISTED if kind in ("", k) for row in catalogue.describe(k)]
-    if as_json:
-        write_json(rows)
-        return
     from mesascope.cli.console import make_plugin_tables
 
-    write(make_plugin_tables(rows, settings=bool(kind)))
+    kind = catalogue.plural(kind)
+    if kind:
+        pick_named("kind of plug-in", kind, catalogue.LISTED)
+    rows = [row for k in catalogue.LISTED if kind in ("", k) for row in catalogue.describe(k)]
+    items: list[Any] = [make_plugin_tables(rows, settings=bool(kind))]
     if not kind:
-        write("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
+        items.append("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
+    write_result(rows, items, as_json)
 
 
 @app.command("check", epilog="Example: mesascope check metrics/benefit")
-def check_(
+def check_contract(
     plugin: Annotated[
         str, typer.Argument(help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory.")
     ],
     family: Annotated[str, typer.Option(help="The family to try it on; by default TRIED in its module.")] = "",
-    as_json: Json = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Check whether a plug-in keeps its contract; exit 1 if it does not."""
     from mesascope.examination.checks import check_plugin
 
-    keep_compiled(short=True)
+    cache_compiled_code(short=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MesascopeWarning)
         problems = check_plugin(plugin, family or None)
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, MesascopeWarning)]
-    if as_json:
-        write_json({"plugin": plugin, "holds": not problems, "broken": problems, "notes": notes})
-    else:
-        qualifier = ", as far as it was tried:" if notes else "."
-        write("\n".join([*(problems or [f"{plugin} keeps its contract{qualifier}"]), *notes]))
+    qualifier = ", as far as it was tried:" if notes else "."
+    lines = [*(problems or [f"{plugin} keeps its contract{qualifier}"]), *notes]
+    write_result({"plugin": plugin, "holds": not problems, "broken": problems, "notes": notes}, lines, as_json)
     if problems:
         raise typer.Exit(1)

@@ -6,35 +6,32 @@ from typing import Annotated
 
 import typer
 
-from mesascope.cli.options import Json, Out, Workers, app
-from mesascope.cli.output import keep_compiled, show_progress, write, write_json
+from mesascope.cli.options import JsonFlag, OutOption, WorkersOption, app
+from mesascope.cli.output import cache_compiled_code, show_progress, write_result
 
 
 @app.command(
     "train", epilog="Example: mesascope train ppo_recurrent --family bernoulli_bandit:arms=5,trials=100 --out net"
 )
-def train_(
+def train_networks(
     recipe: Annotated[str, typer.Argument(help="Recipe with settings, such as ppo_recurrent:width=32.")],
     family: Annotated[str, typer.Option(help="Family with settings; training uses its bank, if it has one.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
     seeds: Annotated[int, typer.Option(help="Number of networks; seeds count up from the recipe's seed.", min=1)] = 1,
-    as_json: Json = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Train subjects with a recipe; a stopped run continues from its last checkpoint."""
     from mesascope.recipes.training import train
 
-    keep_compiled()
+    cache_compiled_code()
     with show_progress() as progress:
         paths = train(recipe, family, out, seeds, progress)
-    if as_json:
-        write_json({"networks": [str(p) for p in paths]})
-    else:
-        for path in paths:
-            write(f"{path}")
+    networks = [str(p) for p in paths]
+    write_result({"networks": networks}, networks, as_json)
 
 
 @app.command("reproduce", epilog="Example: mesascope reproduce task_diversity --quick")
-def reproduce_(
+def reproduce_study(
     study: Annotated[str, typer.Argument(help="A name from `mesascope list studies`, or a folder.")],
     quick: Annotated[
         bool, typer.Option("--quick", help="One seed and short training runs: shows that the study runs.")
@@ -43,44 +40,40 @@ def reproduce_(
     trust: Annotated[
         bool, typer.Option("--trust", help="Run the code of a study that does not ship with mesascope.")
     ] = False,
-    workers: Workers = 0,
-    out: Out = None,
-    as_json: Json = False,
+    workers: WorkersOption = 0,
+    out: OutOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run a study: published, exact and our values in one table; a stopped run continues."""
+    from mesascope.cli.console import make_study_tables
     from mesascope.reproduction.run import choose_folder, reproduce
 
-    keep_compiled()
+    cache_compiled_code()
     with show_progress() as progress:
         results = reproduce(study, quick, seeds, out, trust, progress=progress, workers=workers)
-    if as_json:
-        write_json(results)
-        return
-    from mesascope.cli.console import make_study_tables
-
-    write(make_study_tables(results))
-    write(f"The table and the figure: {out or choose_folder(results)}")
+    place = f"The table and the figure: {out or choose_folder(results)}"
+    write_result(results, [make_study_tables(results), place], as_json)
 
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
-def validate_(
+def validate_instrument(
     quick: Annotated[bool, typer.Option("--quick", help="Three seeds only, and no study of coverage.")] = False,
     seeds: Annotated[int, typer.Option(help="Number of runs per subject; 0 for the default.", min=0)] = 0,
     first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Lifetimes per split; 0 for 320 (128 with --quick).", min=0)] = 0,
-    workers: Workers = 0,
-    as_json: Json = False,
+    workers: WorkersOption = 0,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run the instrument over every scripted subject with a known answer; exit 1 if it misses its bounds."""
     from mesascope.cli.console import make_validation_tables
     from mesascope.files import cache
     from mesascope.validation.ladder import results_folder, validate
 
-    keep_compiled(short=True)
+    cache_compiled_code(short=True)
     folder = results_folder(cache("validation"), quick, seeds, first, lifetimes)
     with show_progress() as progress:
         results = validate(quick, seeds, first, lifetimes, progress, workers=workers, folder=folder)
-    write_json(results) if as_json else write(make_validation_tables(results))
+    write_result(results, [make_validation_tables(results)], as_json)
     shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:
         raise typer.Exit(1)

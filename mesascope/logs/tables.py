@@ -22,18 +22,23 @@ from mesascope.guards import limits
 if TYPE_CHECKING:
     import pandas as pd
 
-READABLE = ".csv, .tsv, .txt, .jsonl and .parquet"
+LOG_FORMATS = ".csv, .tsv, .txt, .jsonl and .parquet"
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
-SAMPLE = 1 << 20
-EXAMPLE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
-NETCDF = "Trials that mesascope wrote end in .nc; save other data as .csv."
-HALF = re.compile("[\ud800-\udfff]")  # a surrogate: half a character
-MAGIC = {
+SAMPLE_BYTES = 1 << 20
+EXAMPLE_LINE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
+NETCDF_REMEDY = "Trials that mesascope wrote end in .nc; save other data as .csv."
+SURROGATE = re.compile("[\ud800-\udfff]")  # a surrogate: half a character
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),  # before UTF-16, whose marks begin them
+    **dict.fromkeys((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
+}
+FILE_SIGNATURES = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "Save the sheet as .csv."),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as .csv."),
     b"\x1f\x8b": ("compressed with gzip", "Unpack it with gunzip first."),
-    b"\x89HDF": ("an HDF5 or netCDF file", NETCDF),
-    b"CDF": ("a netCDF file", NETCDF),
+    b"\x89HDF": ("an HDF5 or netCDF file", NETCDF_REMEDY),
+    b"CDF": ("a netCDF file", NETCDF_REMEDY),
     b"%PDF": ("a PDF document", "Save its table as .csv."),
 }
 
@@ -45,25 +50,30 @@ class Table:
     Args:
         frame: the rows; the columns have the distinct names of the header.
         name: the quoted name of the file, or the kind of object, for messages.
-        word: what messages call a row: 'line' or 'row'.
-        first: the number of the first row.
+        row_word: what messages call a row: 'line' or 'row'.
+        first_row: the number of the first row.
         notes: how the source was read, one sentence each.
     """
 
     frame: "pd.DataFrame"
     name: str
-    word: str
-    first: int
+    row_word: str
+    first_row: int
     notes: tuple[str, ...] = ()
 
-    def place(self, row: int, column: str) -> str:
-        """The position of a cell, such as 'line 4, column 'choice''."""
-        return f"{self.row(row)}, column {quote(column)}"
+    @property
+    def header(self) -> list[str]:
+        """The names of the columns."""
+        return [str(c) for c in self.frame.columns]
 
-    def row(self, row: int) -> str:
+    def describe_cell(self, row: int, column: str) -> str:
+        """The position of a cell, such as 'line 4, column 'choice''."""
+        return f"{self.describe_row(row)}, column {quote(column)}"
+
+    def describe_row(self, row: int) -> str:
         """The position of a row, such as 'line 4', or 'row 2 (counted from 0)' if the source has no lines."""
-        number = int(self.frame.index[row]) + self.first
-        return f"{self.word} {number}" + (" (counted from 0)" if self.word == "row" else "")
+        number = int(self.frame.index[row]) + self.first_row
+        return f"{self.row_word} {number}" + (" (counted from 0)" if self.row_word == "row" else "")
 
     def refuse(self, is_bad: np.ndarray, column: str, problem: str, remedy: str) -> None:
         """Raises MesascopeError for the first bad row, if there is one.
@@ -78,7 +88,7 @@ class Table:
         if is_bad.any():
             row = int(np.flatnonzero(is_bad)[0])
             cell, rows = quote(self.frame[column].iloc[row]), count_noun(int(is_bad.sum()), "such row")
-            raise MesascopeError(problem.format(place=self.place(row, column), cell=cell, rows=rows), remedy)
+            raise MesascopeError(problem.format(place=self.describe_cell(row, column), cell=cell, rows=rows), remedy)
 
 
 def quote(value: Any, max_length: int = 60) -> str:
@@ -114,18 +124,18 @@ def open_table(source: Any) -> Table:
     if not isinstance(source, (str, os.PathLike)):
         raise MesascopeError(
             f"A log cannot be read from a {type(source).__name__}.",
-            f"Give the path of a file ({READABLE}), a pandas DataFrame or an xarray Dataset.",
+            f"Give the path of a file ({LOG_FORMATS}), a pandas DataFrame or an xarray Dataset.",
         )
     path = Path(os.fsdecode(source))
     start = _read_start(path)
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq") or start[:4] == b"PAR1":
         return _read_parquet(path)
-    for magic, (contents, remedy) in MAGIC.items():
-        if start.startswith(magic):
+    for signature, (contents, remedy) in FILE_SIGNATURES.items():
+        if start.startswith(signature):
             raise MesascopeError(f"{quote(path.name)} is {contents}.", remedy)
     if suffix in (".jsonl", ".ndjson"):
-        return _read_lines(path)
+        return _read_lines(path, start)
     if suffix in (".csv", ".tsv", ".txt", ".tab", ".dat"):
         return _read_separated(path, start)
     if suffix == ".nc":
@@ -134,7 +144,7 @@ def open_table(source: Any) -> Table:
         )
     raise MesascopeError(
         f"{quote(path.name)} ends in {quote(suffix) if suffix else 'nothing'}, which is not a known format of logs.",
-        f"Logs are {READABLE}: rename it, or save it as one of them.",
+        f"Logs are {LOG_FORMATS}: rename it, or save it as one of them.",
     )
 
 
@@ -149,9 +159,11 @@ def _read_start(path: Path) -> bytes:
                 f"Name one file in it; the logs in it that can be read: {list_names(logs)}.",
             )
         if not path.is_file():
-            raise MesascopeError(f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {READABLE}.")
+            raise MesascopeError(
+                f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {LOG_FORMATS}."
+            )
         with path.open("rb") as file:
-            start = file.read(SAMPLE)
+            start = file.read(SAMPLE_BYTES)
     except (OSError, ValueError) as error:
         raise MesascopeError(
             f"{quote(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}.",
@@ -162,30 +174,24 @@ def _read_start(path: Path) -> bytes:
     return start
 
 
-def _detect_encoding(start: bytes, name: str) -> tuple[str, str]:
-    """Detects the encoding of a text, and returns Python's codec and a name for messages."""
-    for mark, codec, encoding in (
-        (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8"),
-        (b"\xff\xfe\x00\x00", "utf-32", "UTF-32"),
-        (b"\x00\x00\xfe\xff", "utf-32", "UTF-32"),
-        (b"\xff\xfe", "utf-16", "UTF-16"),
-        (b"\xfe\xff", "utf-16", "UTF-16"),
-    ):
+def _detect_encoding(start: bytes, name: str) -> str:
+    """The name of the codec that decodes a text."""
+    for mark, codec in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
-            return codec, encoding
+            return codec
     head = start[:4000]
     for codec, holes in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         if len(holes) > 3 and holes.count(0) > 0.9 * len(holes) and head.count(0) < 1.1 * len(holes):
-            return codec, "UTF-16"
+            return codec
     n_control = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
     if head.count(0) > 3 or n_control > 0.05 * len(head):
-        raise MesascopeError(f"{quote(name)} contains binary data, not text.", f"Logs are {READABLE}.")
-    return "utf-8", "UTF-8"
+        raise MesascopeError(f"{quote(name)} contains binary data, not text.", f"Logs are {LOG_FORMATS}.")
+    return "utf-8"
 
 
-def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
-    """The column names, separator, number of lines before the rows, whether row names lack a heading, and notes."""
-    is_complete = len(start) < SAMPLE
+def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, list[str]]:
+    """The column names ('' for a column without one), separator, number of lines before the rows, and notes."""
+    is_complete = len(start) < SAMPLE_BYTES
     text = codecs.getincrementaldecoder(codec)().decode(start, final=is_complete)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_complete else -1]
     if not lines:
@@ -198,51 +204,50 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
         skip += 1
     if skip == len(lines):
         raise MesascopeError(f"{quote(path.name)} contains only comments.", "Put the column names above the rows.")
-    first = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
-    best: tuple[int, str, list[list[str]], int] = (0, first, [], 0)
-    for mark in (first, *(m for m in SEPARATORS if m != first)):
-        if mark == " " and best[0] > 1:
+    first_separator = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    separator, rows, header_lines = first_separator, [[]], 0
+    for candidate in (first_separator, *(c for c in SEPARATORS if c != first_separator)):
+        if candidate == " " and len(rows[0]) > 1:
             break
-        rows, ended = [], 0
-        reader = csv.reader(io.StringIO("\n".join(lines[skip : skip + 40])), delimiter=mark)
+        candidate_rows, lines_read = [], 0
+        reader = csv.reader(io.StringIO("\n".join(lines[skip : skip + 40])), delimiter=candidate)
         try:
             for row in reader:
-                ended = ended or reader.line_num
-                rows.append(row)
+                lines_read = lines_read or reader.line_num
+                candidate_rows.append(row)
         except csv.Error as error:
             raise MesascopeError(
                 f"Line {skip + reader.line_num} of {quote(path.name)} is not a line of a table: {error}.",
                 "Every line needs the columns that the first one names.",
             ) from None
-        if len(rows[0]) > best[0]:
-            best = (len(rows[0]), mark, rows, ended)
-    _, mark, rows, ended = best
+        if len(candidate_rows[0]) > len(rows[0]):
+            separator, rows, header_lines = candidate, candidate_rows, lines_read
     names, body = rows[0], [r for r in rows[1:] if len(r) > 1]
     notes = [f"{skip} lines above the column names were skipped."] if skip else []
-    extra = bool(body) and all(len(r) == len(names) + 1 for r in body)
-    if extra and all(not r[-1].strip() for r in body):
-        names, extra = [*names, ""], False
-    return names, mark, skip + ended, extra, notes
+    if body and all(len(r) == len(names) + 1 for r in body):
+        if all(not r[-1].strip() for r in body):  # a separator ends every row
+            names = [*names, ""]
+        else:
+            names = ["", *names]
+            notes.append("The first column has no name (row names).")
+    return names, separator, skip + header_lines, notes
 
 
 def _read_separated(path: Path, start: bytes) -> Table:
     """Reads a text with separated columns; codes for empty cells stay as they are written."""
     import pandas as pd
 
-    codec, encoding = _detect_encoding(start, path.name)
+    codec = _detect_encoding(start, path.name)
+    encoding = "-".join(codec.upper().split("-")[:2])
     for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
         try:
-            names, mark, skip, extra, notes = _read_header(start, attempt, path)
+            names, separator, skip, notes = _read_header(start, attempt, path)
             _check_size(names, 1, path.name)
-            if extra:
-                names = ["", *names]
-                notes.append("The first column has no name (row names).")
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 frame = pd.read_csv(
                     path,
-                    sep=mark,
-                    header=None,
+                    sep=separator,
                     names=list(range(len(names))),
                     skiprows=skip,
                     na_filter=False,
@@ -260,7 +265,7 @@ def _read_separated(path: Path, start: bytes) -> Table:
                 problem = f"line {skip + 1} has more fields than the {len(names)} columns that are named"
             raise MesascopeError(
                 f"{quote(path.name)} cannot be read as {len(names)} columns with a "
-                f"{SEPARATORS[mark]} between them: {quote(problem, 200)[1:-1]}.",
+                f"{SEPARATORS[separator]} between them: {quote(problem, 200)[1:-1]}.",
                 "Give every line the columns of the first one, and quote cells that contain the separator.",
             ) from None
     else:  # latin-1 decodes every byte, so the text is in another encoding and is not valid in it
@@ -268,22 +273,19 @@ def _read_separated(path: Path, start: bytes) -> Table:
     if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
         is_blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~is_blank]
-    notes.append(f"Text in {encoding}, columns separated by a {SEPARATORS[mark]}.")
+    notes.append(f"Text in {encoding}, columns separated by a {SEPARATORS[separator]}.")
     names = [n.strip().lstrip("\ufeff") for n in names]
     return _make_table(frame, names, quote(path.name), "line", skip + 1, notes=notes)
 
 
-def _read_lines(path: Path) -> Table:
+def _read_lines(path: Path, start: bytes) -> Table:
     """Reads one JSON object per line."""
     import pandas as pd
 
-    data = path.read_bytes()
-    codec, _ = _detect_encoding(data[:SAMPLE], path.name)
     try:
-        text = data.decode(codec)
+        text = path.read_bytes().decode(_detect_encoding(start, path.name))
     except UnicodeDecodeError:
         raise MesascopeError(f"{quote(path.name)} is not UTF-8 text.", "Save it as UTF-8.") from None
-    del data
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     try:  # parsing all lines at once is three times as fast as one by one, but does not locate errors
         rows = json.loads(f"[{','.join(line for _, line in lines)}]")
@@ -293,7 +295,7 @@ def _read_lines(path: Path) -> Table:
         rows = [_parse_object(line, number, path.name) for number, line in lines]
     if "\\ud" in text.lower():  # an escaped half of a character, which text cannot contain
         for (number, _), row in zip(lines, rows, strict=True):
-            if any(HALF.search(str(part)) for pair in row.items() for part in pair):
+            if any(SURROGATE.search(str(part)) for pair in row.items() for part in pair):
                 raise MesascopeError(
                     f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest.",
                     "Leave it out.",
@@ -301,7 +303,7 @@ def _read_lines(path: Path) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
     _check_size(names, len(rows), path.name)
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
-    frame = pd.DataFrame({i: pd.Series(c, index=[n for n, _ in lines]) for i, c in columns.items()})
+    frame = pd.DataFrame(columns, index=[number for number, _ in lines])
     return _make_table(frame, names, quote(path.name), "line", 0, notes=[])
 
 
@@ -326,7 +328,7 @@ def _parse_object(line: str, number: int, name: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise MesascopeError(
             f"Line {number} of {quote(name)} is not {expected}; it begins {quote(line, 40)}.",
-            f"Write one object per line, such as {EXAMPLE}.",
+            f"Write one object per line, such as {EXAMPLE_LINE}.",
         )
     return row
 
@@ -362,8 +364,9 @@ def _read_frame(frame: "pd.DataFrame", name: str) -> Table:
 
 
 def _make_table(
-    frame: "pd.DataFrame", names: Sequence[str], name: str, word: str, first: int, *, notes: Sequence[str]
+    frame: "pd.DataFrame", names: Sequence[str], name: str, row_word: str, first_row: int, *, notes: Sequence[str]
 ) -> Table:
+    """Makes a table from a frame whose columns are numbered; columns without a name are left out."""
     _check_distinct(names, name)
     columns = [i for i, n in enumerate(names) if n]
     frame = frame.loc[:, columns].set_axis([names[i] for i in columns], axis=1)
@@ -372,10 +375,11 @@ def _make_table(
             f"{name} has no rows; its columns are {list_names(list(frame.columns))}.",
             "A log needs at least two trials.",
         )
-    return Table(frame, name, word, first, tuple(notes))
+    return Table(frame, name, row_word, first_row, tuple(notes))
 
 
 def _check_distinct(names: Sequence[str], name: str) -> None:
+    """Raises MesascopeError if two columns have the same name."""
     repeated = sorted(n for n, times in Counter(names).items() if n and times > 1)
     if repeated:
         raise MesascopeError(f"{name} has two columns named {list_names(repeated)}.", "Give each its own name.")

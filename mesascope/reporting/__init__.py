@@ -1,14 +1,14 @@
-"""Shows results as one self-contained HTML page and as a table for the terminal."""
+"""Shows results as one self-contained HTML page, as figures, and as a table for the terminal."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mesascope.errors import unknown
+from mesascope.errors import pick_named
 from mesascope.files import write_text
-from mesascope.reporting.hints import Examination, Figure, Group
+from mesascope.reporting.hints import Examination, Figure
 
-__all__ = ["plot", "summary", "write_report"]
+__all__ = ["plot", "write_report"]
 
 
 def write_report(examinations: Sequence[Examination], path: str | os.PathLike, command: str = "") -> Path:
@@ -45,14 +45,6 @@ def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figur
 
     with apply_style():
         drawings = {key: figure_list[0] for key, figure_list in draw_figures(examinations).items() if figure_list}
-    if name not in drawings:
-        raise unknown("figure", name, drawings)
-    drawings[name].set_facecolor("white")
-    return drawings[name]
-
-
-def summary(examinations: Sequence[Examination]) -> Group:
-    """The placements as a rich renderable of at most 80 columns."""
-    from mesascope.reporting.terminal import summarise
-
-    return summarise(examinations)
+    drawing = drawings[pick_named("figure", name, drawings)]
+    drawing.set_facecolor("white")
+    return drawing

@@ -1,8 +1,8 @@
-"""Draws the pictures of the page."""
+"""Draws the figures of the page."""
 
 from collections.abc import Sequence
 
-from mesascope.reporting import figures as draw
+from mesascope.reporting import figures
 from mesascope.reporting.figures import (
     acquisition,
     adaptation,
@@ -15,57 +15,45 @@ from mesascope.reporting.figures import (
     strip,
 )
 from mesascope.reporting.hints import Examination, Figure
+from mesascope.reporting.words import WORDS
 
-DESCRIPTIONS = {  # for screen readers
-    "spectrum": "Where every subject stands on the ladder from inert to general.",
-    "adaptation": "Mean pay-off over the trials of a lifetime, a panel per subject.",
-    "lifetimes": "Every lifetime as a row of coloured trials, a panel per subject.",
-    "splits": "The gain on every split, a panel per subject.",
-    "bank": "The position between the ideal locator of the bank and any learner.",
-    "conditions": "The gain under every condition, a panel per subject.",
-    "strip": "Frames of the task as they are and as conditions paint on them.",
-    "acquisition": "Recognition and acquisition by the number of shots in the context, a panel per subject.",
-    "memory": "The gain by how many of the last trials keep their true feedback, a panel per subject.",
-}
+FIGURE_DESCRIPTIONS: dict[str, str] = WORDS["figures"]  # by name, in the order of the page
 
 
-def draw_pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
-    """Draws the pictures as SVG elements, by name; a picture without data has an empty list."""
-    with draw.apply_style():
+def render_svgs(examinations: Sequence[Examination]) -> dict[str, list[str]]:
+    """Renders the figures as SVG elements, by name; a figure without data has an empty list."""
+    with figures.apply_style():
         by_name = draw_figures(examinations)
         return {
-            name: [draw.to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
-            for name, description in DESCRIPTIONS.items()
+            name: [figures.to_svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
+            for name, description in FIGURE_DESCRIPTIONS.items()
         }
 
 
 def draw_figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
-    """Draws the figures, by name; call it within `style()`."""
-    by_name: dict[str, list[Figure]] = {name: [] for name in DESCRIPTIONS}
-    if rows := spectrum.find_standings(examinations):
-        by_name["spectrum"].append(spectrum.figure(rows))
+    """Draws the figures, by name; call it within `apply_style()`."""
+    by_name: dict[str, list[Figure]] = {name: [] for name in FIGURE_DESCRIPTIONS}
+    if rows := spectrum.find_placed(examinations):
+        by_name["spectrum"].append(spectrum.draw_figure(rows))
     with_intact = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
     curves = [adaptation.collect_curves(e) for e in with_intact]
-    lives = [lifetimes.find_lives(e) for e in with_intact]
+    lives = [lifetimes.compute_payoffs(e) for e in with_intact]
     for normalised in (True, False):  # one figure per unit of the y axis
         if group := [c for c in curves if c[0].normalised == normalised]:
-            by_name["adaptation"].append(adaptation.figure(group))
+            by_name["adaptation"].append(adaptation.draw_figure(group))
         if group := [one for one in lives if one.normalised == normalised]:
-            by_name["lifetimes"].append(lifetimes.figure(group))
-    names = [e.subject for e in examinations]
-    gained = [(g, name) for g, name in zip(map(splits.gains, examinations), names, strict=True) if g]
-    if gained:
-        by_name["splits"].append(splits.figure(*zip(*gained, strict=True)))
+            by_name["lifetimes"].append(lifetimes.draw_figure(group))
+    if gains := [g for g in map(splits.find_gains, examinations) if g]:
+        by_name["splits"].append(splits.draw_figure(gains))
     if positions := bank.find_positions(examinations):
-        by_name["bank"].append(bank.figure(positions))
-    disturbed = zip(map(conditions.select_others, examinations), names, strict=True)
-    if disturbed := [(d, name) for d, name in disturbed if len(d) > 1]:
-        by_name["conditions"].append(conditions.figure(*zip(*disturbed, strict=True)))
-    if spans := [s for s in map(memory_span.find_span, examinations) if s]:
-        by_name["memory"].append(memory_span.figure(spans))
-    growths = [g for g in map(acquisition.find_growth, examinations) if g]
-    for way in sorted({g.asked for g in growths}):  # one figure per way of asking
-        by_name["acquisition"].append(acquisition.figure([g for g in growths if g.asked == way]))
-    if strips := [s for s in map(strip.draw_strip, examinations) if s]:
-        by_name["strip"].append(strip.figure(strips))
+        by_name["bank"].append(bank.draw_figure(positions))
+    if gains := [g for g in map(conditions.select_drawn_gains, examinations) if len(g) > 1]:
+        by_name["conditions"].append(conditions.draw_figure(gains))
+    if spans := [s for s in map(memory_span.compute_span, examinations) if s]:
+        by_name["memory"].append(memory_span.draw_figure(spans))
+    growths = [g for g in map(acquisition.find_shot_curves, examinations) if g]
+    for elicited in sorted({g.elicited for g in growths}):  # one figure per way of asking
+        by_name["acquisition"].append(acquisition.draw_figure([g for g in growths if g.elicited == elicited]))
+    if strips := [s for s in map(strip.find_frames, examinations) if s]:
+        by_name["strip"].append(strip.draw_figure(strips))
     return by_name

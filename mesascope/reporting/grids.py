@@ -1,10 +1,11 @@
-"""Computes the numbers behind the pictures of splits and conditions, as rows and columns."""
+"""Computes the numbers behind the figures of splits and conditions, as rows and columns."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mesascope.reporting.figures import conditions, splits
 from mesascope.reporting.hints import Examination
+from mesascope.reporting.intervals import Gain
 from mesascope.reporting.words import describe_condition, describe_split, format_interval, format_number
 
 Cell = tuple[str, str]  # an estimate and its interval
@@ -26,13 +27,32 @@ class Grid(NamedTuple):
 
 def make_split_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on every split, first of the subjects and then of the references."""
-    gains = [g for e in examinations for g in splits.gains(e)]
+    return _make_grid(examinations, splits.find_gains, splits.sort_labels, describe_split)
+
+
+def make_condition_grid(examinations: Sequence[Examination]) -> Grid | None:
+    """The gain on fresh tasks under every condition."""
+    return _make_grid(examinations, conditions.find_gains, conditions.sort_labels, describe_condition)
+
+
+def _make_grid(
+    examinations: Sequence[Examination],
+    find_gains: Callable[[Examination], list[Gain]],
+    sort_labels: Callable[[Sequence[Gain]], list[str]],
+    describe: Callable[[str], str],
+) -> Grid | None:
+    """Arranges gains in one row per procedure and one column per label; returns None without gains."""
+    gains = [find_gains(e) for e in examinations]
+    labels = sort_labels([g for group in gains for g in group])
+    if not labels:
+        return None
     rows: list[tuple[str, dict[str, Cell]]] = []  # the references are added last
     reference_cells: dict[str, list[dict[str, Cell]]] = {}
-    for e in examinations:
+    for group in gains:
         by_procedure: dict[tuple[str, str], dict[str, Cell]] = {}
-        for g in splits.gains(e):
-            by_procedure.setdefault((g.role, g.name), {})[g.split] = _make_cell(g)
+        for g in group:
+            cell = format_number(g.estimate), format_interval(g.low, g.high)
+            by_procedure.setdefault((g.role, g.name), {})[g.label] = cell
         for (role, name), cells in by_procedure.items():
             if role == "subject":
                 rows.append((name, cells))
@@ -41,30 +61,7 @@ def make_split_grid(examinations: Sequence[Examination]) -> Grid | None:
     for name, variants in reference_cells.items():
         for i, cells in enumerate(variants, 1):
             rows.append((f"{name}, reference" + (f" ({i})" if len(variants) > 1 else ""), cells))
-    return _arrange(rows, splits.order(gains), describe_split, examinations)
-
-
-def make_condition_grid(examinations: Sequence[Examination]) -> Grid | None:
-    """The gain on fresh tasks under every condition."""
-    gains = [(e.subject, conditions.find_disturbed(e)) for e in examinations]
-    cells = [(name, {d.condition: _make_cell(d) for d in rows}) for name, rows in gains if rows]
-    return _arrange(cells, conditions.order([d for _, rows in gains for d in rows]), describe_condition, examinations)
-
-
-def _make_cell(one: splits.Gain | conditions.Disturbed) -> Cell:
-    return format_number(one.estimate), format_interval(one.low, one.high)
-
-
-def _arrange(
-    rows: Sequence[tuple[str, dict[str, Cell]]],
-    labels: Sequence[str],
-    describe: Callable[[str], str],
-    examinations: Sequence[Examination],
-) -> Grid | None:
-    """Arranges rows of cells under the labels; returns None without rows or labels."""
-    if not rows or not labels:
-        return None
     trials = [next(iter(e.trials.values())) for e in examinations]
     units = dict.fromkeys(f"{d.sizes['lifetime']} {d.attrs.get('unit', 'lifetime')}s" for d in trials)
-    cells = [(name, [by_label.get(label, ("–", "")) for label in labels]) for name, by_label in rows]
-    return Grid([describe(label) for label in labels], cells, ", ".join(units))
+    cells_in_order = [(name, [by_label.get(label, ("–", "")) for label in labels]) for name, by_label in rows]
+    return Grid([describe(label) for label in labels], cells_in_order, ", ".join(units))

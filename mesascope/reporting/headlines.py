@@ -1,9 +1,11 @@
-"""Selects the findings that a report shows beside every level."""
+"""The heading and the first paragraph of a report, and the findings that it shows beside every level."""
 
-import xarray as xr
+from collections.abc import Sequence
 
 from mesascope.contracts.axis import Verdict
 from mesascope.findings import Finding
+from mesascope.logs.tables import count_noun
+from mesascope.questions.spectrum.ladder import RUNGS
 from mesascope.reporting.hints import Examination
 
 HEADLINES = {  # in the report's order: name on the page, name in the terminal, finding on fresh tasks
@@ -12,15 +14,13 @@ HEADLINES = {  # in the report's order: name on the page, name in the terminal, 
     "transplant": ("shown by transplant", "shown by\ntransplant", "transplant"),
     "reference": ("share of the reference", "share of\nref.", "share_of_reference"),
 }
-SURE = 0.001  # the largest p at which lifetimes are said to be of more than one kind
+LARGEST_P = 0.001  # the largest p at which lifetimes are said to be of more than one kind
 
 
 def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
     """The first measured finding of a metric, on one split or on any; None if there is none."""
-    for finding in examination.answers:
-        if finding.metric == metric and split in (None, finding.split) and finding.status == "measured":
-            return finding
-    return None
+    measured = [f for f in examination.answers if f.metric == metric and f.status == "measured"]
+    return next((f for f in measured if split in (None, f.split)), None)
 
 
 def pick_headlines(examination: Examination) -> dict[str, Finding | None]:
@@ -28,7 +28,7 @@ def pick_headlines(examination: Examination) -> dict[str, Finding | None]:
     return {key: find_measured(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
 
-def describe_ends(examination: Examination) -> str:
+def describe_placement(examination: Examination) -> str:
     """The level in words, with both ends of the interval if they differ."""
     placement = examination.placement
     if placement is None:
@@ -36,15 +36,15 @@ def describe_ends(examination: Examination) -> str:
     return placement.lowest if placement.lowest == placement.highest else f"{placement.lowest} … {placement.highest}"
 
 
-def log_trials(examination: Examination) -> xr.Dataset | None:
-    """The trials or curves in a log; None if the subject itself was examined."""
-    return next(iter(examination.trials.values())) if examination.family == "log" else None
+def is_log(examination: Examination) -> bool:
+    """Whether a log was measured; otherwise the subject itself was examined."""
+    return examination.family == "log"
 
 
-def list_axes(examination: Examination) -> list[tuple[str, str, str]]:
+def list_axis_readings(examination: Examination) -> list[tuple[str, str, str]]:
     """For every axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
-    read = examination.placement.axes if examination.placement else {}
-    verdicts = {name: Verdict(**fields) for name, fields in read.items()}
+    axes = examination.placement.axes if examination.placement else {}
+    verdicts = {name: Verdict(**fields) for name, fields in axes.items()}
     return [(name, verdict.text(), verdict.reason) for name, verdict in verdicts.items()]
 
 
@@ -52,17 +52,63 @@ def explain_level(examination: Examination) -> str:
     """The reason for the placement, or for its absence."""
     if examination.placement is not None:
         return examination.placement.reason + _describe_kinds(examination)
-    if log_trials(examination) is not None:
+    if is_log(examination):
         return "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
     return "the fresh split was not run, and a placement needs it."
 
 
 def _describe_kinds(examination: Examination) -> str:
-    """That the lifetimes are of more than one kind, if replays show it; '' if they do not."""
+    """A sentence that says that the lifetimes are of more than one kind, if replays show this; otherwise ''."""
     kinds = find_measured(examination, "kinds_of_lifetimes", "fresh")
-    if kinds is None or kinds.p is None or kinds.p >= SURE or not kinds.estimate or kinds.estimate < 0:
+    if kinds is None or kinds.p is None or kinds.p >= LARGEST_P or not kinds.estimate or kinds.estimate < 0:
         return ""
     return (
         f" Its lifetimes are of more than one kind (agreement of replays r = {kinds.estimate:.2f}); "
         "the level is that of their mean."
     )
+
+
+def write_title(examinations: Sequence[Examination]) -> str:
+    """The heading of the page."""
+    only_logs = all(map(is_log, examinations))
+    return "What was done, as logged" if only_logs else "What frozen weights did with their experience"
+
+
+def write_paragraph(examinations: Sequence[Examination]) -> str:
+    """Describes the run in one paragraph: the subjects, their lifetimes and their levels."""
+    logs = [e for e in examinations if is_log(e)]
+    examined = [e for e in examinations if not is_log(e)]
+    parts = []
+    if examined:
+        families = ", ".join(dict.fromkeys(e.family for e in examined))
+        n_splits = len({split for e in examined for split in e.trials})
+        size = f"{_format_sizes(examined, 'lifetime')} lifetimes of {_format_sizes(examined, 'trial')} trials"
+        splits = "one split" if n_splits == 1 else f"each of {n_splits} splits"
+        parts.append(
+            f"{count_noun(len(examined), 'subject')} with frozen weights ran {size} on {splits} of {families}."
+        )
+    if logs:
+        size = f"{_format_sizes(logs, 'lifetime')} lifetimes, up to {_format_sizes(logs, 'trial')} trials each"
+        parts.append(f"{count_noun(len(logs), 'log')} of {size}.")
+    for e in logs:
+        trials = next(iter(e.trials.values()))
+        unit = str(trials.attrs.get("unit", "lifetime"))
+        if unit in trials.coords:
+            parts.append(f"{e.subject}: {len(set(trials[unit].values))} {unit}s.")
+    rows = [(RUNGS[p.lowest], RUNGS[p.highest], e) for e in examinations if (p := e.placement)]
+    by_level: dict[str, list[str]] = {}
+    for *_, e in sorted(rows, key=lambda row: row[:2]):  # from the lowest level to the highest
+        by_level.setdefault(describe_placement(e), []).append(e.subject)
+    levels = [f"{level} ({', '.join(names)})" for level, names in by_level.items()]
+    if levels:
+        parts.append(f"Placed at {', '.join(levels)}.")
+    not_placed = [e.subject for e in examinations if e.placement is None]
+    if not_placed:
+        parts.append(f"Not placed: {', '.join(not_placed)}.")
+    return " ".join(parts)
+
+
+def _format_sizes(examinations: Sequence[Examination], axis: str) -> str:
+    """The length of an axis on the first split of each examination, as a range."""
+    sizes = sorted({next(iter(e.trials.values())).sizes[axis] for e in examinations})
+    return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"

@@ -1,13 +1,35 @@
 """Computes intervals for the figures, with the units and the function that findings use."""
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 
-from mesascope.stats import Interval, by_unit, interval, mean, ratio
-from mesascope.trials import gain, payoff
+from mesascope.stats import Interval, by_unit, interval, ratio
+from mesascope.trials import gain
 
 
-def means(trials: xr.Dataset, values: np.ndarray) -> Interval:
+class Gain(NamedTuple):
+    """The share of the possible gain that one procedure gained on one split or under one condition.
+
+    Attributes:
+        label: the split or the condition.
+        role: 'subject', or the role of a reference.
+        name: the procedure's name.
+        estimate: the share.
+        low: the lower end of its interval.
+        high: the upper end.
+    """
+
+    label: str
+    role: str
+    name: str
+    estimate: float
+    low: float
+    high: float
+
+
+def mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
     """Intervals for the means of rows [B, N]; the unit is a lifetime, or the unit of a log, such as a participant."""
     unit = str(trials.attrs.get("unit", "lifetime"))
     if unit in trials.coords and trials[unit].dims == ("lifetime",):
@@ -15,19 +37,21 @@ def means(trials: xr.Dataset, values: np.ndarray) -> Interval:
     return interval(values)
 
 
+def make_gains(trials: xr.Dataset, labels: list[str], shares: list[np.ndarray], role: str, name: str) -> list[Gain]:
+    """The gains of one procedure, one for each label, from the numbers [N] whose means are the shares."""
+    intervals = mean_intervals(trials, np.stack(shares))
+    rows = zip(labels, intervals.estimate.tolist(), intervals.low.tolist(), intervals.high.tolist(), strict=True)
+    return [Gain(label, role, name, estimate, low, high) for label, estimate, low, high in rows]
+
+
 def can_normalise(trials: xr.Dataset) -> bool:
     """Whether chance and best are known and differ."""
     return "chance" in trials and "best" in trials and bool((trials.best > trials.chance).any())
 
 
-def share(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
+def gain_shares(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
     """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
     gained, possible = gain(trials, label, window)
     if not possible.sum() > 0:
         return np.full(len(possible), np.nan)
     return ratio(gained, possible)
-
-
-def mean_payoff(trials: xr.Dataset, window: slice) -> np.ndarray:
-    """[N] The mean pay-off over a window of trials; NaN for a lifetime without trials in it."""
-    return mean(payoff(trials)[:, window])

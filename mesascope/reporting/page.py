@@ -1,31 +1,37 @@
-"""Renders the page from examinations alone."""
+"""Renders the page of a report. It depends only on the examinations and the command."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mesascope.findings import Finding
+from mesascope.guards import limits
 from mesascope.questions.spectrum.explanation import describe_level
-from mesascope.questions.spectrum.ladder import LADDER
-from mesascope.reporting import provenance
-from mesascope.reporting.gallery import draw_pictures
+from mesascope.questions.spectrum.ladder import LADDER, RUNGS
+from mesascope.reporting import headlines, provenance
+from mesascope.reporting.gallery import render_svgs
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
-from mesascope.reporting.headlines import HEADLINES, describe_ends, explain_level, list_axes, pick_headlines
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.prose import list_limits, write_paragraph, write_title
-from mesascope.reporting.transcripts import list_transcripts
-from mesascope.reporting.words import describe_findings, format_finding, make_visible
+from mesascope.reporting.words import (
+    describe_condition,
+    describe_findings,
+    describe_split,
+    format_finding,
+    make_visible,
+)
 
-HERE = Path(__file__).parent
-DESCRIPTIVE = "not read by the placement; p is adjusted over all numbers of the subject"
+FOLDER = Path(__file__).parent
+DESCRIPTIVE_NOTE = "not read by the placement; p is adjusted over all numbers of the subject"
 
 
 def render(examinations: Sequence[Examination], command: str) -> str:
     """Renders the whole page as text; the same examinations and command give the same text."""
     import jinja2
+    from markupsafe import Markup
 
+    placed = [(e, e.placement) for e in examinations if e.placement]
     template = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -33,21 +39,23 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         finalize=_escape,
     ).get_template("page.html")
     return template.render(
-        css=_mark_safe((HERE / "page.css").read_text(encoding="utf-8")),
+        css=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         subjects=[_describe_subject(i, e) for i, e in enumerate(examinations)],
-        title=write_title(examinations),
-        paragraph=write_paragraph(examinations),
-        measured=any(f for e in examinations for f in pick_headlines(e).values()),
-        figures={name: [_mark_safe(one) for one in svgs] for name, svgs in draw_pictures(examinations).items()},
+        title=headlines.write_title(examinations),
+        paragraph=headlines.write_paragraph(examinations),
+        measured=any(f for e in examinations for f in headlines.pick_headlines(e).values()),
+        figures={name: [Markup(svg) for svg in svgs] for name, svgs in render_svgs(examinations).items()},
         grids={"splits": make_split_grid(examinations), "conditions": make_condition_grid(examinations)},
         ladder=[(rung, describe_level(rung)) for rung in LADDER],
-        heads=[head for head, _, _ in HEADLINES.values()],
-        limits=list_limits(examinations),
+        heads=[head for head, _, _ in headlines.HEADLINES.values()],
+        placed=bool(placed),
+        axes_tested=any(p.axes for _, p in placed),
+        without_bank=any(e.trained_on == "unlimited" and RUNGS[p.highest] > RUNGS["tracking"] for e, p in placed),
+        has_log=any(map(headlines.is_log, examinations)),
         facts=provenance.list_facts(examinations),
-        origins=provenance.list_subjects(examinations),
-        spoken=list_transcripts(examinations),
+        transcripts=_list_transcripts(examinations),
         constants=provenance.list_constants(examinations),
-        lines=[make_visible(line) for line in command.splitlines()],
+        command_lines=[make_visible(line) for line in command.splitlines()],
     )
 
 
@@ -56,76 +64,52 @@ def _escape(value: Any) -> Any:
     return make_visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def _mark_safe(text: str) -> Any:
-    """Marks our own text as markup, which the template does not escape."""
-    import markupsafe
-
-    return markupsafe.Markup(text)
-
-
 def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
     """What the page shows of one subject."""
     placement = examination.placement
-    by_kind = (
-        [f for f in examination.answers if f.confirmatory],
-        [f for f in examination.answers if not f.confirmatory],
-    )
+    numbers = headlines.pick_headlines(examination).values()
     return {
         "anchor": f"subject-{index + 1}",
         "name": examination.subject,
         "trained_on": examination.trained_on,
-        "level": describe_ends(examination),
+        "fingerprint": provenance.join_distinct(f.fingerprint for f in examination.answers) or "not available",
+        "level": headlines.describe_placement(examination),
         "open": placement is not None and placement.lowest != placement.highest,
         "direction": placement.direction if placement else "–",
-        "why": explain_level(examination),
-        "axes": list_axes(examination),
+        "why": headlines.explain_level(examination),
+        "axes": headlines.list_axis_readings(examination),
         "sentences": describe_findings(examination),
-        "headlines": [format_finding(f) for f in pick_headlines(examination).values()],
-        "units": next((f"{f.n} {f.unit}s" for f in pick_headlines(examination).values() if f), "–"),
-        "controls": _list_controls(examination.answers),
+        "headlines": [format_finding(f) for f in numbers],
+        "units": next((f"{f.n} {f.unit}s" for f in numbers if f), "–"),
+        "controls": {role: str(c.get("subject", "")) for f in examination.answers for role, c in f.controls.items()},
         "tables": [
-            ("Confirmatory", "named in the placement rule", _group_findings(by_kind[0])),
-            ("Descriptive", DESCRIPTIVE, _group_findings(by_kind[1])),
+            ("Confirmatory", "named in the placement rule", _group_findings(examination.answers, confirmatory=True)),
+            ("Descriptive", DESCRIPTIVE_NOTE, _group_findings(examination.answers, confirmatory=False)),
         ],
     }
 
 
-def _list_controls(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """The role and name of every control that the findings are compared with."""
-    names = {role: str(control.get("subject", "")) for f in findings for role, control in f.controls.items()}
-    return list(names.items())
-
-
-def _group_findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Groups findings by their questions, in the order of the findings."""
+def _group_findings(findings: Sequence[Finding], confirmatory: bool) -> list[dict[str, Any]]:
+    """Groups the confirmatory or the descriptive findings by their questions, in the order of the findings."""
     groups: dict[str, dict[str, Any]] = {}
-    for f in findings:
+    for f in [f for f in findings if f.confirmatory == confirmatory]:
         metric, _, label = f.metric.partition(": ")
         group = groups.setdefault(metric, {"metric": metric, "question": f.question, "rows": []})
-        group["rows"].append(
-            {
-                "label": label,
-                "split": f.split,
-                "status": f.status,
-                "text": f.text(),
-                "controls": {role: _format_control(control) for role, control in f.controls.items()},
-                "p": _format_p(f.holm),
-                "reason": f.reason if f.status == "measured" else "",
-            }
-        )
+        group["rows"].append({"label": label, "finding": f})
     return list(groups.values())
 
 
-def _format_control(control: dict[str, Any]) -> tuple[str, str]:
-    """A control's estimate and interval as text."""
-    estimate, low, high = (control.get(k) for k in ("estimate", "low", "high"))
-    if estimate is None:
-        return str(control.get("status", "–")), ""
-    return f"{estimate:.3f}", "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
-
-
-def _format_p(holm: float | None) -> str:
-    """An adjusted p-value as text."""
-    if holm is None:
-        return "–"
-    return "<.001" if holm < 0.001 else f"{holm:.3f}"
+def _list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
+    """By subject and condition, the last question as it was sent, and every answer; empty without such subjects."""
+    return [
+        {
+            "subject": e.subject,
+            "split": describe_split(split),
+            "condition": describe_condition(str(label)),
+            **limits.parse_json(str(text)),
+        }
+        for e in examinations
+        for split, trials in e.trials.items()
+        if "transcript" in trials
+        for label, text in zip(trials.condition.values, trials.transcript.values, strict=True)
+    ]

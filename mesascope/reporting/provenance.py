@@ -19,36 +19,27 @@ def list_facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
         for package, version in (origin.get("versions") or {}).items():
             versions.setdefault(package, []).append(version)
     rows = [
-        ("family", _join_distinct(e.family for e in examinations)),
-        ("splits", _join_distinct(split for e in examinations for split in e.trials)),
-        ("lifetimes on a split", _join_distinct(dataset.sizes["lifetime"] for dataset in datasets)),
-        ("trials of a lifetime", _join_distinct(dataset.sizes["trial"] for dataset in datasets)),
-        ("seed", _join_distinct(m.get("key") for m in origins)),
-        ("commit", _join_distinct(m.get("commit") for m in origins)),
-        ("versions", ", ".join(f"{p} {_join_distinct(v)}" for p, v in versions.items())),
+        ("family", join_distinct(e.family for e in examinations)),
+        ("splits", join_distinct(split for e in examinations for split in e.trials)),
+        ("lifetimes on a split", join_distinct(dataset.sizes["lifetime"] for dataset in datasets)),
+        ("trials of a lifetime", join_distinct(dataset.sizes["trial"] for dataset in datasets)),
+        ("seed", join_distinct(m.get("key") for m in origins)),
+        ("commit", join_distinct(m.get("commit") for m in origins)),
+        ("versions", ", ".join(f"{p} {join_distinct(v)}" for p, v in versions.items())),
     ]
     return [(name, value) for name, value in rows if value]
 
 
-def list_subjects(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
-    """For each subject, its name, what it was trained on, and one hash of its weights."""
+def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
+    """The name, value and meaning of every constant in the rules that placed the subjects."""
+    rules = [dataclasses.asdict(e.placement.rule) for e in examinations if e.placement]
+    meanings = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(Rule) or "", re.MULTILINE))
     return [
-        (e.subject, e.trained_on, _join_distinct(f.fingerprint for f in e.answers) or "not available")
-        for e in examinations
+        (name, join_distinct(rule[name] for rule in rules), meanings.get(name, "").rstrip("."))
+        for name in (rules[0] if rules else ())
     ]
 
 
-def list_constants(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
-    """The name, value and meaning of every constant in the rules that placed the subjects."""
-    rules = [e.placement.rule for e in examinations if e.placement]
-    meanings = dict(re.findall(r"^\s+(\w+): (.+)$", inspect.getdoc(Rule) or "", re.MULTILINE))
-    rows = []
-    for field in dataclasses.fields(Rule) if rules else ():
-        value = _join_distinct(getattr(rule, field.name) for rule in rules)
-        rows.append((field.name, value, meanings.get(field.name, "").rstrip(".")))
-    return rows
-
-
-def _join_distinct(values: Any) -> str:
+def join_distinct(values: Any) -> str:
     """The distinct values in order of appearance, joined by commas."""
     return ", ".join(dict.fromkeys(str(v) for v in values if v is not None))

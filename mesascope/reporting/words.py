@@ -1,21 +1,29 @@
 """Puts values into words for the reports: names of conditions and splits, numbers, and short sentences."""
 
 import math
+import tomllib
 import unicodedata
 from collections.abc import Mapping
+from pathlib import Path
 
 from mesascope.findings import Finding
 from mesascope.reporting.headlines import find_measured, pick_headlines
 from mesascope.reporting.hints import Examination
 
-COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # the kinds of split that a placement can read
-HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
+COUNTED_SPLITS = (
+    "seen",
+    "fresh",
+    "shifted",
+    "exchanged",
+    "restructured",
+)  # the kinds of split that a placement can read
+INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
 
 
 def make_visible(text: object) -> str:
     """Turns any text into one line of visible characters; control and other invisible characters become �."""
     spaced = str(text).replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
-    return "".join("\ufffd" if unicodedata.category(c) in HIDDEN else c for c in spaced)
+    return "".join("\ufffd" if unicodedata.category(c) in INVISIBLE_CATEGORIES else c for c in spaced)
 
 
 def shorten(text: object, max_length: int) -> str:
@@ -27,42 +35,26 @@ def shorten(text: object, max_length: int) -> str:
     return f"{line[: max_length - tail - 1]}…{line[len(line) - tail :]}"
 
 
-ONCE = {  # names of conditions that disturb one response at a time
-    "percept_exchanged_once:action=0": "the last feedback flipped",
-    "percept_exchanged_once:action=1": "another last action",
-    "percept_swapped_once": "another lifetime's percept",
-    "carry_exchanged_once:fresh=0": "another lifetime's carry",
-    "carry_exchanged_once:fresh=1": "a fresh carry",
-    "context_emptied_once": "an empty context",
-    "outcomes_exchanged_once:replicate=0": "other lifetimes' outcomes in the context",
-}
+WORDS = tomllib.loads((Path(__file__).parent / "words.toml").read_text(encoding="utf-8"))
 
 
 def describe_condition(label: str) -> str:
     """Describes a condition in words; gives its label if there are no words for it."""
     name, _, rest = label.partition(":")
     settings = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
-    at_trial = f" at trial {settings['at']}" if settings.get("at") else ""
-    if name == "intact":
-        return "undisturbed"
+    if label in WORDS["one_step_conditions"]:
+        return f"one response at a time: {WORDS['one_step_conditions'][label]}"
     if name == "feedback_shuffled" and "older_than" in settings:
         older = settings["older_than"]
         feedback = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
         return f"{feedback} from other lifetimes"
     if name.startswith("past_") and "of" in settings:
         return _describe_past(name, settings)
-    if name == "carry_reset":
-        reset_once = f"carry made fresh once,{at_trial}, and the start-of-life percept shown"
-        return reset_once if at_trial else "carry made fresh before every trial"
-    if name == "carry_frozen" and at_trial:
-        return f"carry kept as it was{at_trial}"
-    if name == "carry_swapped" and at_trial:
-        return f"carry exchanged with another lifetime's{at_trial}"
-    if name == "observation_swapped":
-        return "observation from another lifetime"
-    if name == "percept_masked":
-        return f"percept masked: {rest}" if rest else "percept masked"
-    return f"one response at a time: {ONCE[label]}" if label in ONCE else label
+    if settings.get("at") and name in WORDS["conditions_at_a_trial"]:
+        return WORDS["conditions_at_a_trial"][name].format(settings["at"])
+    if name == "percept_masked" and rest:
+        return f"percept masked: {rest}"
+    return WORDS["conditions"].get(name, label)
 
 
 def _describe_past(name: str, settings: Mapping[str, str]) -> str:
@@ -74,23 +66,15 @@ def _describe_past(name: str, settings: Mapping[str, str]) -> str:
     return f"{'' if name == 'past_deleted' else 'one response at a time: '}it knows {last} only{birth}"
 
 
-NAMED = {  # names of kinds of split
-    "seen": "seen (the bank)",
-    "fresh": "fresh (never seen)",
-    "logged": "as logged",
-    "curve": "a curve as logged",
-}
-
-
 def describe_split(name: str) -> str:
     """Describes a split in words."""
     kind, _, variant = name.partition(":")
-    return NAMED.get(kind) or (f"{kind}: {variant}" if variant else kind)
+    return WORDS["splits"].get(kind) or (f"{kind}: {variant}" if variant else kind)
 
 
 def is_counted(name: str) -> bool:
     """Whether a placement can read the split; the others are reported only."""
-    return name.partition(":")[0] in COUNTED and name != "exchanged:random"
+    return name.partition(":")[0] in COUNTED_SPLITS and name != "exchanged:random"
 
 
 def format_number(value: float | None) -> str:
@@ -133,7 +117,7 @@ def describe_findings(examination: Examination) -> list[str]:
     deleted, shown = heads["deletion"], heads["transplant"]
     reset = find_measured(examination, "cost_of_reset: every trial", "fresh")
     if gain and deleted:
-        change = _change(gain, deleted)
+        change = _describe_change(gain, deleted)
         sentences.append(f"For single acts that knew only its last few trials, the gain {change}.")
     if shown:
         sentences.append(
@@ -142,10 +126,10 @@ def describe_findings(examination: Examination) -> list[str]:
         )
     shuffled = find_measured(examination, "benefit", "fresh")
     if gain and shuffled and not deleted:
-        change = _change(gain, shuffled)
+        change = _describe_change(gain, shuffled)
         sentences.append(f"When feedback older than a few trials came from other lifetimes, its gain {change}.")
     if gain and reset:
-        sentences.append(f"When its carry was made fresh before every trial, its gain {_change(gain, reset)}.")
+        sentences.append(f"When its carry was made fresh before every trial, its gain {_describe_change(gain, reset)}.")
     percept = find_measured(examination, "dependence_on_percept: feedback flipped")
     carry = find_measured(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
@@ -162,6 +146,7 @@ def describe_findings(examination: Examination) -> list[str]:
 
 
 def _format_percent(finding: Finding) -> str:
+    """A finding's estimate in per cent."""
     return f"{100 * (finding.estimate or 0.0):.0f}\u00a0%"
 
 
@@ -170,7 +155,7 @@ def _contains_null(finding: Finding) -> bool:
     return finding.low is None or finding.high is None or finding.low <= finding.null <= finding.high
 
 
-def _change(before: Finding, loss: Finding) -> str:
+def _describe_change(before: Finding, loss: Finding) -> str:
     """Describes a loss as a change of the gain, for example 'fell from 0.88 to 0.08'."""
     start, drop = before.estimate or 0.0, loss.estimate or 0.0
     if loss.exactly and drop == 0:

@@ -18,8 +18,8 @@ from mesascope.examination.checks import check_plugin
 from mesascope.examination.examination import Examination
 from mesascope.questions.goal.axis import Rule, read
 from mesascope.questions.spectrum.placement import conditions, place
-from mesascope.reporting import summary
 from mesascope.reporting.page import render
+from mesascope.reporting.terminal import summarise
 from mesascope.rollouts.rollouts import rollout
 from mesascope.validation import axes as validation_of_axes
 
@@ -121,7 +121,7 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     (again,), command = runs.read_run(tmp_path)
     assert again.placement is not None and again.placement.axes == placement.axes and command
     out = io.StringIO()
-    Console(file=out, width=80).print(summary([one]))
+    Console(file=out, width=80).print(summarise([one]))
     assert "goal: proxy (in 100% of resamples)" in out.getvalue()
     page = render([one], "mesascope examine mark_follower")
     assert "Beside the spectrum" in page and "pursues, capably" in page

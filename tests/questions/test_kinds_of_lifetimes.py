@@ -16,8 +16,8 @@ from mesascope import catalogue
 from mesascope.contracts.subject import Response, Scripted, choose
 from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.kinds_of_lifetimes import REPLAYS, correlate, split_trials
-from mesascope.reporting import summary
 from mesascope.reporting.headlines import explain_level
+from mesascope.reporting.terminal import summarise
 from mesascope.rollouts.replays import Replays, replay
 from mesascope.rollouts.rollouts import rollout
 
@@ -181,7 +181,7 @@ def test_more_than_one_kind_is_told_beside_the_level(tmp_path):
     assert reason.endswith("the level is that of their mean.")
     assert TOLD in mixed.report(tmp_path / "page.html").read_text(encoding="utf-8")
     out = io.StringIO()
-    Console(file=out, width=80).print(summary([mixed]))
+    Console(file=out, width=80).print(summarise([mixed]))
     assert TOLD in " ".join(out.getvalue().split())
     doubtful = dataclasses.replace(mixed, answers=[dataclasses.replace(finding, p=0.002)])
     assert explain_level(doubtful) == mixed.placement.reason

@@ -6,12 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from report_cases import log
 
 from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, spectrum, splits
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
-from mesascope.reporting.headlines import describe_ends, find_measured
+from mesascope.reporting.headlines import describe_placement, find_measured
 from mesascope.reporting.words import (
     describe_condition,
     describe_findings,
@@ -24,12 +23,12 @@ from mesascope.reporting.words import (
 
 def test_splits_show_the_findings(examined):
     for e in examined:
-        gained = {g.split: g for g in splits.gains(e) if g.role == "subject"}
+        gained = {g.label: g for g in splits.find_gains(e) if g.role == "subject"}
         assert set(gained) == {"seen", "fresh", "shifted:low", "horizon:longer"}
         for split, g in gained.items():
             finding = find_measured(e, "performance", split)
             assert (g.estimate, g.low, g.high) == pytest.approx((finding.estimate, finding.low, finding.high))
-    assert splits.order(splits.gains(examined[0]))[-1] == "horizon:longer"
+    assert splits.sort_labels(splits.find_gains(examined[0]))[-1] == "horizon:longer"
     grid = make_split_grid(examined)
     assert [name for name, _ in grid.rows][:2] == ["thompson", "locator"]
     assert "known learner, reference" in [name for name, _ in grid.rows]
@@ -38,30 +37,30 @@ def test_splits_show_the_findings(examined):
 
 def test_memory_span_and_conditions_show_the_findings(examined):
     for e in examined:
-        one = memory_span.find_span(e)
-        assert one.older == (1, 2, 4, 5, 6, 8)
-        for w, estimate in zip(one.older, one.estimate, strict=False):
+        one = memory_span.compute_span(e)
+        assert one.windows == (1, 2, 4, 5, 6, 8)
+        for w, estimate in zip(one.windows, one.gains.estimate, strict=False):
             assert estimate == pytest.approx(find_measured(e, f"memory_span: knows {w}").estimate)
-        assert one.estimate[-1] == pytest.approx(find_measured(e, "performance", "fresh").estimate)
-        told = {d.condition: d.estimate for d in conditions.find_disturbed(e)}
+        assert one.gains.estimate[-1] == pytest.approx(find_measured(e, "performance", "fresh").estimate)
+        told = {g.label: g.estimate for g in conditions.find_gains(e)}
         assert next(iter(told)) == "intact"
         assert told["carry_reset"] == pytest.approx(
             find_measured(e, "cost_of_reset: what a reflex on the last percept keeps").estimate
         )
         assert not any("exchanged_once" in label for label in told)
-        assert len(conditions.select_others(e)) < len(told)
+        assert len(conditions.select_drawn_gains(e)) < len(told)
     assert len(make_condition_grid(examined).columns) == len(told)
 
 
 def test_curve_is_summed_before_it_is_divided(examined):
     lived = examined[0].trials["fresh"]
-    made = adaptation.find_curve(lived, "subject", "it")
+    made = adaptation.compute_curve(lived, "subject", "it")
     score = lived.score.sel(condition="intact").values.astype(float)
     by_hand = (score - lived.chance.values).sum(0) / (lived.best.values - lived.chance.values).sum(0)
-    np.testing.assert_allclose(made.estimate, by_hand, atol=1e-5)
+    np.testing.assert_allclose(made.means.estimate, by_hand, atol=1e-5)
     np.testing.assert_array_equal(made.trial, np.arange(1, 13))
     assert made.normalised
-    assert (made.low < made.estimate).all()
+    assert (made.means.low < made.means.estimate).all()
     roles = [c.role for c in adaptation.collect_curves(examined[1])]
     assert roles == ["subject", "seen", "learner", "strongest"]  # it was trained on the bank
 
@@ -73,11 +72,11 @@ def test_curve_of_a_log_is_the_realised_pay_off():
     assert not made.normalised
     assert len(made.trial) == 20  # bins of three
     by_participant = paid[:, :3].mean(1).reshape(4, 2).mean(1)
-    assert made.estimate[0] == pytest.approx(by_participant.mean())
+    assert made.means.estimate[0] == pytest.approx(by_participant.mean())
 
 
 def test_lifetimes_are_sorted_by_the_task(examined):
-    one = lifetimes.find_lives(examined[0])
+    one = lifetimes.compute_payoffs(examined[0])
     assert one.shares.shape == (64, 12)
     assert sum(one.blocks) == 64
     lived = examined[0].trials["fresh"]
@@ -85,10 +84,10 @@ def test_lifetimes_are_sorted_by_the_task(examined):
     assert one.blocks == tuple((best == k).sum() for k in range(3))
     hit = lived.action.sel(condition="intact").values == best[:, None]
     assert (one.shares == 1).sum() == hit.sum()
-    long = lifetimes.coarsen(np.arange(600.0 * 250).reshape(600, 250))
+    long = lifetimes.shrink_image(np.arange(600.0 * 250).reshape(600, 250))
     assert long.shape == (200, 84)
     assert long[0, 0] == pytest.approx(np.mean([r * 250 + c for r in range(3) for c in range(3)]))
-    assert np.isnan(lifetimes.coarsen(np.full((3, 500), np.nan))).all()
+    assert np.isnan(lifetimes.shrink_image(np.full((3, 500), np.nan))).all()
 
 
 def test_bank_shows_those_that_were_trained_on_one(examined):
@@ -96,9 +95,8 @@ def test_bank_shows_those_that_were_trained_on_one(examined):
     assert one.name == "locator"
     assert one.estimate == pytest.approx(0, abs=1e-6)
     wild = one._replace(estimate=9.0, low=-40.0, high=60.0)
-    axes = Figure().subplots()
-    bank.draw(axes, [one, wild])
-    assert axes.get_xlim() == bank.LIMITS
+    (axes,) = bank.draw_figure([one, wild]).axes
+    assert axes.get_xlim() == bank.X_LIMITS
 
 
 def test_spectrum_draws_both_ends_and_every_share(examined):
@@ -107,13 +105,12 @@ def test_spectrum_draws_both_ends_and_every_share(examined):
         examined[0].placement, lowest="locating", highest="general", direction="against", probability=shares
     )
     e = dataclasses.replace(examined[0], placement=placed)
-    (row,) = spectrum.find_standings([e, log()])
-    assert (row.lowest, row.highest, row.unclear) == (3, 5, 0.1)
-    axes = Figure().subplots()
-    spectrum.draw(axes, [row])
+    rows = spectrum.find_placed([e, log()])
+    assert rows == [(e, placed)]
+    (axes,) = spectrum.draw_figure(rows).axes
     told = [t.get_text() for t in axes.texts]
     assert {"25 %", "60 %", "5 %", "10 %", "against", "thompson"} <= set(told)
-    assert describe_ends(e) == "locating … general"
+    assert describe_placement(e) == "locating … general"
 
 
 def test_sentences_say_what_was_seen(examined):

@@ -9,12 +9,12 @@ from report_cases import log
 from rich.cells import cell_len
 from rich.console import Console
 
-from mesascope.reporting import summary
+from mesascope.reporting.terminal import summarise
 
 
 def printed(examinations, width=80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, force_terminal=False, color_system=None).print(summary(examinations))
+    Console(file=out, width=width, force_terminal=False, color_system=None).print(summarise(examinations))
     return out.getvalue()
 
 

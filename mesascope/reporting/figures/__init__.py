@@ -6,13 +6,14 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 from mesascope.reporting.hints import Axes, Figure
 from mesascope.reporting.words import shorten
 
-GAINED = "share of what could be gained (0 chance, 1 the best action every time)"
+GAIN_LABEL = "share of what could be gained (0 chance, 1 the best action every time)"
 WIDTH = 9.0  # in inches, each of which has 72 units
-SCALE = 1.6  # at most this many pixels of the page per unit of the picture
+PIXELS_PER_UNIT = 1.6  # at most this many pixels of the page per unit of the picture
 COLOURS = {  # the colours by name; the page's style sheet may replace them, so that a dark page is readable
     "ink": "#1b1b1c",
     "soft": "#66666b",
@@ -23,21 +24,7 @@ COLOURS = {  # the colours by name; the page's style sheet may replace them, so 
     "third": "#009e73",
 }
 INK, SOFT, LINE, SUBJECT, SHARE, SECOND, THIRD = COLOURS.values()
-STYLE = {
-    "svg.fonttype": "none",
-    "font.family": ["DejaVu Sans"],
-    "axes.titlelocation": "left",
-    "axes.titlesize": 8.5,
-    **dict.fromkeys(("font.size", "axes.labelsize", "legend.fontsize"), 8.0),
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7.5),
-    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.7),
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor"), INK),
-    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), INK),
-    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), SOFT),
-    **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor"), "none"),
-    **dict.fromkeys(("text.parse_math", "text.usetex", "legend.frameon"), False),
-    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
-}
+STYLE = Path(__file__).parent / "report.mplstyle"
 
 
 @contextlib.contextmanager
@@ -47,7 +34,7 @@ def apply_style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        matplotlib.rc_file(STYLE, use_default_template=False)
         with warnings.catch_warnings():  # fonts may be missing here, but not in the reader's browser
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
@@ -58,7 +45,7 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     """Converts a figure to one SVG element that can stand on a page with others.
 
     Args:
-        figure: a figure that was drawn within `style()`.
+        figure: a figure that was drawn within `apply_style()`.
         name: the name of the figure, which makes its identifiers unique on the page.
         description: the text for a screen reader.
 
@@ -75,7 +62,7 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r"<[^>]*>", _tag, text)  # changes only tags, because '<' in text is escaped
+    text = re.sub(r"<[^>]*>", _rewrite_tag, text)  # changes only tags, because '<' in text is escaped
     text = re.sub(r">\n\s*<", ">\n<", text)
     return _adapt_root(text, html.escape(description, quote=True))
 
@@ -84,12 +71,12 @@ def _adapt_root(text: str, label: str) -> str:
     """Gives the root element a label, and a maximum size in place of its fixed size."""
     head, tail = text.split(">", 1)
     box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', head)
-    style_attribute = f' style="max-width: {SCALE * float(box.group(1)):.0f}px"' if box else ""
+    style_attribute = f' style="max-width: {PIXELS_PER_UNIT * float(box.group(1)):.0f}px"' if box else ""
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
     return f'{head} role="img" aria-label="{label}"{style_attribute}>{tail}'
 
 
-def _tag(match: re.Match[str]) -> str:
+def _rewrite_tag(match: re.Match[str]) -> str:
     """Makes a tag's colours replaceable by a style sheet, and removes identifiers that nothing needs."""
     tag = match.group()
     if tag.startswith("<g id="):
@@ -118,7 +105,7 @@ def _index_colours(match: re.Match[str]) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def label_rows(axes: Axes, count: int, title: str) -> None:
+def prepare_rows(axes: Axes, count: int, title: str) -> None:
     """Prepares a panel of rows, with a line for each row, a line at zero, and a title."""
     axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for y in range(count):
@@ -127,29 +114,28 @@ def label_rows(axes: Axes, count: int, title: str) -> None:
     axes.set_title(shorten(title, 26))
 
 
-def make_panels(count: int, most: int, height: float, x: str, y: str = ""):
+def make_panels(count: int, max_columns: int, row_height: float, x_label: str, y_label: str = ""):
     """Makes a figure with one panel per subject; returns the figure and its panels in order.
 
     Args:
         count: the number of panels.
-        most: the largest number of panels in a row.
-        height: the height of a row in inches.
-        x: the label below all panels.
-        y: the label beside all panels.
+        max_columns: the largest number of panels in a row.
+        row_height: the height of a row in inches.
+        x_label: the label below all panels.
+        y_label: the label beside all panels.
     """
     from matplotlib.figure import Figure
 
-    rows = -(-count // most)
+    rows = -(-count // max_columns)
     columns = -(-count // rows)
-    figure = Figure(figsize=(WIDTH if columns > 1 else 6.0, rows * max(height, 1.2) + 0.35), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for unused_panel in grid.ravel()[count:]:
+    size = (WIDTH if columns > 1 else 6.0, rows * max(row_height, 1.2) + 0.35)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel())
+    for unused_panel in panels[count:]:
         unused_panel.remove()
-    for row, line in enumerate(grid):  # the lowest panel of a column keeps its tick labels
-        for column, axes in enumerate(line):
-            if row * columns + column < count <= (row + 1) * columns + column:
-                axes.tick_params(labelbottom=True)
-    figure.supxlabel(x, fontsize=8)
-    if y:
-        figure.supylabel(y, fontsize=8)
-    return figure, list(grid.ravel()[:count])
+    for axes in panels[count - columns : count]:  # the lowest panel of each column keeps its tick labels
+        axes.tick_params(labelbottom=True)
+    figure.supxlabel(x_label, fontsize=8)
+    if y_label:
+        figure.supylabel(y_label, fontsize=8)
+    return figure, panels[:count]

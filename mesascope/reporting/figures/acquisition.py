@@ -10,57 +10,57 @@ from mesascope.reporting.figures import INK, SECOND, SUBJECT, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import shorten
 
-PROBE = "recognition_and_acquisition"
+METRIC = "recognition_and_acquisition"
 
 
-class Growth(NamedTuple):
+class ShotCurves(NamedTuple):
     """Recognition and acquisition by shots: rows of [shots, estimate, low, high].
 
     Attributes:
         name: the subject's name.
-        asked: 'log_probs', 'samples' or 'answer'; '' for a subject that is not asked in words.
+        elicited: 'log_probs', 'samples' or 'answer'; '' for a subject that is not asked in words.
         recognition: [S, 4] the rows of recognition.
         acquisition: [S, 4] the rows of acquisition.
     """
 
     name: str
-    asked: str
+    elicited: str
     recognition: np.ndarray
     acquisition: np.ndarray
 
 
-def find_growth(examination: Examination) -> Growth | None:
+def find_shot_curves(examination: Examination) -> ShotCurves | None:
     """Recognition and acquisition of one subject; None if they were not measured."""
     rows: dict[str, list[list[float]]] = {"recognition": [], "acquisition": []}
     for f in examination.answers:
-        match = re.fullmatch(rf"{PROBE}: (recognition|acquisition), (\d+) shots", f.metric)
+        match = re.fullmatch(rf"{METRIC}: (recognition|acquisition), (\d+) shots", f.metric)
         if match and f.status == "measured" and f.low is not None and f.high is not None:
             rows[match[1]].append([int(match[2]), float(f.estimate or 0.0), f.low, f.high])
     if not all(rows.values()):
         return None
     fresh = examination.trials.get("fresh")
     elicited = "" if fresh is None else str(fresh.attrs.get("elicited", ""))
-    return Growth(examination.subject, elicited, *(np.asarray(points) for points in rows.values()))
+    return ShotCurves(examination.subject, elicited, *(np.asarray(points) for points in rows.values()))
 
 
-def draw(axes: Axes, one: Growth) -> None:
+def draw_panel(axes: Axes, growth: ShotCurves) -> None:
     """Draws one subject's panel."""
     axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
-    for name, rows, colour, mark in (
-        ("recognised", one.recognition, SECOND, "s"),
-        ("acquired", one.acquisition, SUBJECT, "o"),
+    for name, rows, colour, marker in (
+        ("recognised", growth.recognition, SECOND, "s"),
+        ("acquired", growth.acquisition, SUBJECT, "o"),
     ):
         axes.vlines(rows[:, 0], rows[:, 2], rows[:, 3], color=colour, lw=1.4, alpha=0.6)
-        axes.plot(rows[:, 0], rows[:, 1], mark + "-", color=colour, ms=3.5, lw=1.0, label=name)
-    axes.set_title(shorten(one.name, 26))
+        axes.plot(rows[:, 0], rows[:, 1], marker + "-", color=colour, ms=3.5, lw=1.0, label=name)
+    axes.set_title(shorten(growth.name, 26))
 
 
-def figure(group: Sequence[Growth]) -> Figure:
+def draw_figure(growths: Sequence[ShotCurves]) -> Figure:
     """A figure with one panel per subject; all subjects were asked in the same way."""
     y = "accuracy above chance, and what true labels add"
-    drawing, axes = make_panels(len(group), 3, 1.9 if len(group) > 1 else 2.6, "shots in the context", y)
-    for a, one in zip(axes, group, strict=True):
-        draw(a, one)
-    axes[0].legend(loc="upper left")
-    axes[0].set_ylim(-0.6, 0.75)
+    drawing, panels = make_panels(len(growths), 3, 1.9 if len(growths) > 1 else 2.6, "shots in the context", y)
+    for axes, growth in zip(panels, growths, strict=True):
+        draw_panel(axes, growth)
+    panels[0].legend(loc="upper left")
+    panels[0].set_ylim(-0.6, 0.75)
     return drawing

@@ -6,13 +6,15 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.reporting.figures import INK, SECOND, SOFT, SUBJECT, THIRD, make_panels
+from mesascope.reporting.figures import GAIN_LABEL, INK, SECOND, SOFT, SUBJECT, THIRD, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import can_normalise, mean_payoff, means, share
+from mesascope.reporting.intervals import can_normalise, gain_shares, mean_intervals
 from mesascope.reporting.words import shorten
+from mesascope.stats import Interval, mean
+from mesascope.trials import payoff
 
-BINS = 25  # the largest number of bins in a lifetime
-ROLES = ("learner", "strongest")  # the references that the figure shows
+MAX_BINS = 25  # the largest number of bins in a lifetime
+REFERENCE_ROLES = ("learner", "strongest")  # the references that the figure shows
 
 
 class Curve(NamedTuple):
@@ -22,18 +24,14 @@ class Curve(NamedTuple):
         role: 'subject', 'seen' (the subject on its training tasks), or a reference's role.
         name: the procedure's name.
         trial: [B] the middle of each bin, from 1.
-        estimate: [B] the mean in each bin.
-        low: [B] the lower end of its interval; NaN if there are too few units.
-        high: [B] the upper end.
+        means: [B] the mean in each bin, with its interval, which is NaN if there are too few units.
         normalised: whether 0 is chance and 1 the best action; otherwise values are realised or expected pay-offs.
     """
 
     role: str
     name: str
     trial: np.ndarray
-    estimate: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    means: Interval
     normalised: bool
 
 
@@ -41,29 +39,28 @@ def collect_curves(examination: Examination) -> list[Curve]:
     """The subject's curves on fresh tasks (or in the log) and on seen tasks, and the references' curves."""
     trials = examination.trials
     split = next((r for r in ("fresh", "logged") if r in trials), next(iter(trials)))
-    curve_list = [find_curve(trials[split], "subject", examination.subject)]
+    curves = [compute_curve(trials[split], "subject", examination.subject)]
     if split == "fresh" and "seen" in trials and examination.trained_on.startswith("bank"):
-        curve_list.append(find_curve(trials["seen"], "seen", f"{examination.subject} on its training tasks"))
-    for role in ROLES:
+        curves.append(compute_curve(trials["seen"], "seen", f"{examination.subject} on its training tasks"))
+    for role in REFERENCE_ROLES:
         reference_trials = examination.references.get(role, {}).get(split)
         if reference_trials is not None:
-            curve_list.append(find_curve(reference_trials, role, str(reference_trials.attrs.get("subject", role))))
-    return curve_list
+            curves.append(compute_curve(reference_trials, role, str(reference_trials.attrs.get("subject", role))))
+    return curves
 
 
-def find_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
+def compute_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
     """Computes one curve, which is a ratio of sums over lifetimes if chance and best are known."""
     length = trials.sizes["trial"]
-    width = -(-length // BINS)
+    width = -(-length // MAX_BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
     normalised = can_normalise(trials)
-    rows = [share(trials, window=w) if normalised else mean_payoff(trials, w) for w in windows]
-    intervals = means(trials, np.stack(rows))
+    rows = [gain_shares(trials, window=w) if normalised else mean(payoff(trials)[:, w]) for w in windows]
     trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
-    return Curve(role, name, trial, intervals.estimate, intervals.low, intervals.high, normalised)
+    return Curve(role, name, trial, mean_intervals(trials, np.stack(rows)), normalised)
 
 
-LOOKS = {  # by role: colour, line, width, and label in the key
+LINE_STYLES = {  # by role: colour, line, width, and label in the key
     "subject": (SUBJECT, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
     "seen": (SECOND, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
     "learner": (SOFT, "-", 0.9, None),
@@ -71,32 +68,31 @@ LOOKS = {  # by role: colour, line, width, and label in the key
 }
 
 
-def draw(axes: Axes, curves: Sequence[Curve]) -> None:
+def draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
     """Draws one subject's panel."""
-    for one in curves:
-        colour, line, width, _ = LOOKS[one.role]
-        if one.role in ("subject", "seen"):
-            axes.fill_between(one.trial, one.low, one.high, color=colour, alpha=0.2, lw=0)
-        axes.plot(one.trial, one.estimate, color=colour, ls=line, lw=width, zorder=2 + width)
+    for curve in curves:
+        colour, line, width, _ = LINE_STYLES[curve.role]
+        if curve.role in ("subject", "seen"):
+            axes.fill_between(curve.trial, curve.means.low, curve.means.high, color=colour, alpha=0.2, lw=0)
+        axes.plot(curve.trial, curve.means.estimate, color=colour, ls=line, lw=width, zorder=2 + width)
     if curves[0].normalised:
         axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
         axes.axhline(1, color=INK, lw=0.7, zorder=1)
     axes.set_title(shorten(curves[0].name, 34))
 
 
-def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
+def draw_figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     """A figure with one panel per subject; either all curves are normalised or none."""
     from matplotlib.lines import Line2D
 
     normalised = groups[0][0].normalised
-    y = "share of what could be gained\n(0 chance, 1 the best action every time)"
-    y = y if normalised else "realised pay-off"
-    drawing, axes = make_panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
-    for one, curves in zip(axes, groups, strict=True):
-        draw(one, curves)
+    y = GAIN_LABEL.replace(" (", "\n(") if normalised else "realised pay-off"
+    drawing, panels = make_panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
+    for axes, curves in zip(panels, groups, strict=True):
+        draw_panel(axes, curves)
     names = {c.role: c.name for curves in groups for c in curves}
     handles = []
-    for role, (colour, line, width, description) in LOOKS.items():
+    for role, (colour, line, width, description) in LINE_STYLES.items():
         if role in names:
             best = " (best known)" if role == "strongest" else ""
             label = description or f"{shorten(names[role], 24)}{best}"

@@ -1,14 +1,14 @@
-"""Draws each subject's position between the ideal locator of its bank and a procedure that does as well on any task."""
+"""Draws each subject's position between the ideal locator of its bank (0) and any learner (1)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT
 from mesascope.reporting.headlines import find_measured
-from mesascope.reporting.hints import Axes, Examination, Figure
+from mesascope.reporting.hints import Examination, Figure
 from mesascope.reporting.words import shorten
 
-LIMITS = (-0.5, 1.5)
+X_LIMITS = (-0.5, 1.5)
 
 
 class Position(NamedTuple):
@@ -20,7 +20,7 @@ class Position(NamedTuple):
         estimate: the position.
         low: the lower end of its interval.
         high: the upper end.
-        kept: the share of its gain that the ideal locator keeps on fresh tasks.
+        kept_share: the share of its gain that the ideal locator keeps on fresh tasks.
         cut: the position that separates a locator from a learner in the placement rule.
     """
 
@@ -29,7 +29,7 @@ class Position(NamedTuple):
     estimate: float
     low: float
     high: float
-    kept: float
+    kept_share: float
     cut: float
 
 
@@ -37,45 +37,40 @@ def find_positions(examinations: Sequence[Examination]) -> list[Position]:
     """The measured positions, with intervals, of subjects that were trained on a bank."""
     rows = []
     for e in examinations:
-        position, kept_finding = (
-            find_measured(e, f"locate_or_learn: {w}") for w in ("position", "kept by the ideal locator")
-        )
+        position = find_measured(e, "locate_or_learn: position")
+        kept = find_measured(e, "locate_or_learn: kept by the ideal locator")
         if position is None or position.low is None or position.high is None or not e.trained_on.startswith("bank"):
             continue
-        cut_at = e.placement.rule.cut if e.placement else 0.5
-        share = kept_finding.estimate if kept_finding and kept_finding.estimate is not None else float("nan")
+        cut = e.placement.rule.cut if e.placement else 0.5
+        kept_share = kept.estimate if kept and kept.estimate is not None else float("nan")
         estimates = (position.estimate or 0.0, position.low, position.high)
-        rows.append(Position(e.subject, e.trained_on, *estimates, share, cut_at))
+        rows.append(Position(e.subject, e.trained_on, *estimates, kept_share, cut))
     return rows
 
 
-def draw(axes: Axes, rows: Sequence[Position]) -> None:
-    """Draws one row per subject; an arrow marks a number outside the picture."""
+def draw_figure(rows: Sequence[Position]) -> Figure:
+    """A figure with one row per subject; an arrow marks a number outside the figure."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
+    axes = drawing.subplots()
     for x in (0, 1):
         axes.axvline(x, color=INK, lw=0.8, zorder=1)
     axes.axvline(rows[0].cut, color=SOFT, lw=0.8, ls=(0, (2, 2)), zorder=1)
     for y, row in enumerate(rows):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
-        low, high = max(row.low, LIMITS[0]), min(row.high, LIMITS[1])
+        low, high = max(row.low, X_LIMITS[0]), min(row.high, X_LIMITS[1])
         if low < high:
             axes.plot([low, high], [y, y], color=SUBJECT, lw=2)
-        mark = "<" if row.estimate < LIMITS[0] else ">" if row.estimate > LIMITS[1] else "o"
-        x = min(max(row.estimate, LIMITS[0]), LIMITS[1])
-        axes.plot(x, y, mark, color=SUBJECT, ms=6, clip_on=False, zorder=4)
-    labels = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept:.2f}" for r in rows]
+        marker = "<" if row.estimate < X_LIMITS[0] else ">" if row.estimate > X_LIMITS[1] else "o"
+        x = min(max(row.estimate, X_LIMITS[0]), X_LIMITS[1])
+        axes.plot(x, y, marker, color=SUBJECT, ms=6, clip_on=False, zorder=4)
+    labels = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept_share:.2f}" for r in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(*LIMITS)
+    axes.set_xlim(*X_LIMITS)
     axes.spines.left.set_visible(False)
     axes.tick_params(axis="y", length=0)
     tick_names = {0: "ideal locator of the bank", rows[0].cut: "the rule's cut", 1: "any learner"}
     axes.set_xticks(list(tick_names), [f"{x:g}\n{name}" for x, name in tick_names.items()])
-
-
-def figure(rows: Sequence[Position]) -> Figure:
-    """The whole figure."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
-    draw(drawing.subplots(), rows)
     return drawing

@@ -1,9 +1,10 @@
-"""Draws all lifetimes of a subject as one picture, with one row per lifetime."""
+"""Draws all lifetimes of a subject as one image, with one row per lifetime."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from mesascope.reporting.figures import make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
@@ -12,19 +13,17 @@ from mesascope.reporting.words import shorten
 from mesascope.stats import mean
 from mesascope.trials import payoff
 
-MOST = (256, 120)  # rows and columns of the picture; neighbours are averaged if there are more
-LEVELS = 9  # the number of colours, which keeps the page small
-MAX_NAMED = 10  # at most this many actions are named at the side
+MAX_SHAPE = (256, 120)  # rows and columns of the image; neighbours are averaged if there are more
+N_COLOURS = 9  # the number of colours, which keeps the page small
+MAX_NAMED_ACTIONS = 10  # at most this many actions are named at the side
 
 
-class Lives(NamedTuple):
+class LifetimePayoffs(NamedTuple):
     """The normalised pay-off of every lifetime on every trial.
 
     Attributes:
         name: the subject's name.
-        got: [rows, columns] the pay-off from 0 to 1; NaN if it is missing.
-        lifetimes: the number of lifetimes.
-        trials: the length of the longest lifetime.
+        shares: [N, T] the pay-off from 0 to 1; NaN if it is missing.
         normalised: whether 1 is the best action of the trial and 0 the worst; otherwise the realised pay-off is scaled
             to its range.
         blocks: for each action, the number of lifetimes in which it is best; empty if that is not known.
@@ -32,14 +31,12 @@ class Lives(NamedTuple):
 
     name: str
     shares: np.ndarray
-    lifetimes: int
-    trials: int
     normalised: bool
     blocks: tuple[int, ...]
 
 
-def find_lives(examination: Examination) -> Lives:
-    """The subject's lifetimes on fresh tasks, or in the log.
+def compute_payoffs(examination: Examination) -> LifetimePayoffs:
+    """Normalises the pay-offs of the subject's lifetimes on fresh tasks, or in the log.
 
     Rows are sorted by the task's best action, if the actions' means are known, and then by the possible gain. If the
     pay-offs cannot be normalised, rows are sorted by mean pay-off.
@@ -53,61 +50,58 @@ def find_lives(examination: Examination) -> Lives:
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = np.where(best > worst, (payoffs - worst) / (best - worst), np.nan)
         keys = [-(best - chance).mean(-1)]
-        if "means" in trials and trials.sizes["choice"] <= MAX_NAMED:
-            act = trials.means.values[:, 0].argmax(-1)
-            keys.append(act)
-            blocks = tuple(np.bincount(act, minlength=trials.sizes["choice"]).tolist())
+        if "means" in trials and trials.sizes["choice"] <= MAX_NAMED_ACTIONS:
+            best_action = trials.means.values[:, 0].argmax(-1)
+            keys.append(best_action)
+            blocks = tuple(np.bincount(best_action, minlength=trials.sizes["choice"]).tolist())
         order = np.lexsort(keys)
     else:
         low, high = (np.nanmin(payoffs), np.nanmax(payoffs)) if np.isfinite(payoffs).any() else (0.0, 1.0)
         shares = (payoffs - low) / max(high - low, 1e-12)
         order = np.argsort(-mean(shares, 1), kind="stable")
-    return Lives(examination.subject, coarsen(shares[order]), len(payoffs), payoffs.shape[1], normalised, blocks)
+    return LifetimePayoffs(examination.subject, shares[order], normalised, blocks)
 
 
-def coarsen(values: np.ndarray) -> np.ndarray:
-    """Reduces a picture to at most MOST rows and columns by averaging neighbours, and ignores missing ones."""
-    for axis, limit in enumerate(MOST):
+def shrink_image(values: np.ndarray) -> np.ndarray:
+    """Averages neighbouring values, so that the image has at most MAX_SHAPE rows and columns; ignores NaN."""
+    for axis, limit in enumerate(MAX_SHAPE):
         width = -(-values.shape[axis] // limit)
-        starts = range(0, values.shape[axis], width)
-        if width > 1:
-            parts = [np.take(values, range(s, min(s + width, values.shape[axis])), axis) for s in starts]
-            values = np.stack([mean(p, axis) for p in parts], axis)
+        values = xr.DataArray(values).coarsen({f"dim_{axis}": width}, boundary="pad").mean().values
     return values
 
 
-def draw(axes: Axes, one: Lives):
-    """Draws one subject's picture and returns it for the colour bar."""
+def draw_panel(axes: Axes, lives: LifetimePayoffs):
+    """Draws one subject's image and returns it for the colour bar."""
     import matplotlib
 
-    colours = matplotlib.colormaps["cividis"].resampled(LEVELS).with_extremes(bad=(0, 0, 0, 0))
-    extent = (0.5, one.trials + 0.5, one.lifetimes, 0)
+    colours = matplotlib.colormaps["cividis"].resampled(N_COLOURS).with_extremes(bad=(0, 0, 0, 0))
+    extent = (0.5, lives.shares.shape[1] + 0.5, len(lives.shares), 0)
     look = {"aspect": "auto", "interpolation": "none", "extent": extent}
-    image = axes.imshow(one.shares, cmap=colours, vmin=0, vmax=1, **look)
-    for edge in np.cumsum(one.blocks)[:-1]:
+    image = axes.imshow(shrink_image(lives.shares), cmap=colours, vmin=0, vmax=1, **look)
+    for edge in np.cumsum(lives.blocks)[:-1]:
         axes.axhline(edge, color="white", lw=1.2)
-    axes.set_title(shorten(one.name, 26))
+    axes.set_title(shorten(lives.name, 26))
     return image
 
 
-def figure(group: Sequence[Lives]) -> Figure:
-    """A figure with one picture per subject."""
+def draw_figure(group: Sequence[LifetimePayoffs]) -> Figure:
+    """A figure with one image per subject."""
     blocks, normalised = group[0].blocks, group[0].normalised
-    same_blocks = blocks and all(one.blocks == blocks for one in group)
+    same_blocks = blocks and all(lives.blocks == blocks for lives in group)
     order = "by the task's best action" if same_blocks else "most to gain on top"
     y = f"lifetimes, {order if normalised else 'highest pay-off on top'}"
-    drawing, axes = make_panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
+    drawing, panels = make_panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
     if not same_blocks:
-        group = [one._replace(blocks=()) for one in group]
-    images = [draw(a, one) for a, one in zip(axes, group, strict=True)]
+        group = [lives._replace(blocks=()) for lives in group]
+    images = [draw_panel(axes, lives) for axes, lives in zip(panels, group, strict=True)]
     if same_blocks:
         starts = np.cumsum(blocks) - blocks
         ticks = [(s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]
-        axes[0].set_yticks([y for y, _ in ticks], [text for _, text in ticks])
-        axes[0].tick_params(axis="y", length=0)
+        panels[0].set_yticks([y for y, _ in ticks], [text for _, text in ticks])
+        panels[0].tick_params(axis="y", length=0)
     else:
-        axes[0].yaxis.get_major_locator().set_params(integer=True)
-    key = drawing.colorbar(images[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
-    key.set_ticks([0, 1], labels=["worst action", "best action"] if normalised else ["lowest", "highest"])
-    key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+        panels[0].yaxis.get_major_locator().set_params(integer=True)
+    bar = drawing.colorbar(images[0], ax=panels, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
+    bar.set_ticks([0, 1], labels=["worst action", "best action"] if normalised else ["lowest", "highest"])
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return drawing

@@ -1,4 +1,4 @@
-"""Draws the gain of a life that knows only its last w trials, for several w."""
+"""Draws the gain in lifetimes in which the subject knows only its last w trials, for several w."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,8 +8,9 @@ import numpy as np
 from mesascope.questions.spectrum.carried import life_curve
 from mesascope.reporting.figures import INK, SUBJECT, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import can_normalise, means
+from mesascope.reporting.intervals import can_normalise, mean_intervals
 from mesascope.reporting.words import shorten
+from mesascope.stats import Interval
 
 
 class Span(NamedTuple):
@@ -17,21 +18,17 @@ class Span(NamedTuple):
 
     Attributes:
         name: the subject's name.
-        older: [W] the values of w.
-        estimate: [W + 1] the gains; the last one is undisturbed.
-        low: [W + 1] the lower ends of the intervals.
-        high: [W + 1] the upper ends.
+        windows: the values of w.
+        gains: [W + 1] the gains with their intervals; the last one is undisturbed.
     """
 
     name: str
-    older: tuple[int, ...]
-    estimate: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    windows: tuple[int, ...]
+    gains: Interval
 
 
-def find_span(examination: Examination) -> Span | None:
-    """The memory span on fresh tasks; None if these conditions did not run."""
+def compute_span(examination: Examination) -> Span | None:
+    """Computes the gains on fresh tasks; returns None if the conditions of the memory span did not run."""
     trials = examination.trials.get("fresh")
     if trials is None or not can_normalise(trials):
         return None
@@ -39,31 +36,30 @@ def find_span(examination: Examination) -> Span | None:
     intact = curve.pop(0)
     if not curve:
         return None
-    older = tuple(sorted(curve))
-    intervals = means(trials, np.stack([*(curve[w] for w in older), intact]))
-    return Span(examination.subject, older, intervals.estimate, intervals.low, intervals.high)
+    windows = tuple(sorted(curve))
+    return Span(examination.subject, windows, mean_intervals(trials, np.stack([*(curve[w] for w in windows), intact])))
 
 
-def draw(axes: Axes, one: Span, steps: Sequence[int]) -> None:
+def draw_panel(axes: Axes, span: Span, windows: Sequence[int]) -> None:
     """Draws one subject's panel, with evenly spaced w on the x axis and the undisturbed gain at its end."""
-    x = np.array([*(steps.index(w) for w in one.older), len(steps)])
+    x, y = np.array([*(windows.index(w) for w in span.windows), len(windows)]), span.gains.estimate
     axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
-    axes.plot(x[:-1], one.estimate[:-1], color=SUBJECT, lw=1.2)
-    axes.plot(x[-2:], one.estimate[-2:], color=SUBJECT, lw=1.0, ls=(0, (1, 2)))
-    axes.vlines(x, one.low, one.high, color=SUBJECT, lw=1.8)
-    axes.plot(x[:-1], one.estimate[:-1], "o", color=SUBJECT, ms=3.5)
-    axes.plot(x[-1:], one.estimate[-1:], "s", color=SUBJECT, ms=4)
-    axes.set_title(shorten(one.name, 26))
+    axes.plot(x[:-1], y[:-1], color=SUBJECT, lw=1.2)
+    axes.plot(x[-2:], y[-2:], color=SUBJECT, lw=1.0, ls=(0, (1, 2)))
+    axes.vlines(x, span.gains.low, span.gains.high, color=SUBJECT, lw=1.8)
+    axes.plot(x[:-1], y[:-1], "o", color=SUBJECT, ms=3.5)
+    axes.plot(x[-1:], y[-1:], "s", color=SUBJECT, ms=4)
+    axes.set_title(shorten(span.name, 26))
 
 
-def figure(group: Sequence[Span]) -> Figure:
+def draw_figure(spans: Sequence[Span]) -> Figure:
     """A figure with one panel per subject."""
-    steps = sorted({w for one in group for w in one.older})
+    windows = sorted({w for span in spans for w in span.windows})
     x = "last trials that it knows (all: undisturbed)"
-    drawing, axes = make_panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
-    for a, one in zip(axes, group, strict=True):
-        draw(a, one, steps)
-    axes[0].set_xticks(range(len(steps) + 1), [*(str(w) for w in steps), "all"])
-    lowest = min(float(np.nanmin(one.estimate)) for one in group)
-    axes[0].set_ylim(min(-0.12, lowest - 0.1), 1.02)
+    drawing, panels = make_panels(len(spans), 4, 1.6 if len(spans) > 1 else 2.6, x, "share of what could be gained")
+    for axes, span in zip(panels, spans, strict=True):
+        draw_panel(axes, span, windows)
+    panels[0].set_xticks(range(len(windows) + 1), [*(str(w) for w in windows), "all"])
+    lowest = min(float(np.nanmin(span.gains.estimate)) for span in spans)
+    panels[0].set_ylim(min(-0.12, lowest - 0.1), 1.02)
     return drawing

@@ -1,87 +1,72 @@
 """Draws the gain on every split, beside the gains of the reference procedures on the same tasks."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
-from mesascope.reporting.figures import GAINED, SOFT, SUBJECT, THIRD, label_rows, make_panels
+from mesascope.reporting.figures import GAIN_LABEL, SOFT, SUBJECT, THIRD, make_panels, prepare_rows
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import can_normalise, means, share
+from mesascope.reporting.intervals import Gain, can_normalise, gain_shares, make_gains
 from mesascope.reporting.words import describe_split, is_counted, shorten
 
-ROLES = ("learner", "discounting", "locator")
-MARKS = {  # by role: colour, mark, size
-    "subject": (SUBJECT, "o", 5),
-    "learner": (SOFT, "|", 9),
-    "discounting": (SOFT, "D", 4),
-    "locator": (THIRD, "x", 5),
+MARKERS: dict[str, dict[str, Any]] = {  # by role: how its gains are drawn
+    "subject": {"color": SUBJECT, "marker": "o", "ms": 5, "mfc": SUBJECT},
+    "learner": {"color": SOFT, "marker": "|", "ms": 9, "mfc": "none"},
+    "discounting": {"color": SOFT, "marker": "D", "ms": 4, "mfc": "none"},
+    "locator": {"color": THIRD, "marker": "x", "ms": 5, "mfc": "none"},
 }
 
 
-class Gain(NamedTuple):
-    """The share of the possible gain that one procedure gained on one split."""
-
-    split: str
-    role: str
-    name: str
-    estimate: float
-    low: float
-    high: float
-
-
-def gains(examination: Examination) -> list[Gain]:
+def find_gains(examination: Examination) -> list[Gain]:
     """The gains of the subject and the references on every split on which something can be gained."""
-    rows = []
-    for name, trials in examination.trials.items():
+    gains = []
+    for split, trials in examination.trials.items():
         if not can_normalise(trials):
             continue
-        references = {r: examination.references.get(r, {}).get(name) for r in ROLES}
-        for role, procedure_trials in {"subject": trials, **references}.items():
-            if procedure_trials is None:
-                continue
-            intervals = means(procedure_trials, share(procedure_trials)[None])
-            label = examination.subject if role == "subject" else str(procedure_trials.attrs.get("subject", role))
-            rows.append(Gain(name, role, label, *(float(v[0]) for v in intervals[:3])))
-    return rows
+        gains += make_gains(trials, [split], [gain_shares(trials)], "subject", examination.subject)
+        for role in [r for r in MARKERS if r in examination.references]:
+            reference_trials = examination.references[role].get(split)
+            if reference_trials is not None:
+                name = str(reference_trials.attrs.get("subject", role))
+                gains += make_gains(reference_trials, [split], [gain_shares(reference_trials)], role, name)
+    return gains
 
 
-def order(gains: Sequence[Gain]) -> list[str]:
+def sort_labels(gains: Sequence[Gain]) -> list[str]:
     """The splits; those that a placement can read come first."""
-    names = list(dict.fromkeys(g.split for g in gains))
-    return sorted(names, key=lambda n: not is_counted(n))
+    return sorted(dict.fromkeys(g.label for g in gains), key=lambda split: not is_counted(split))
 
 
-def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -> None:
+def draw_panel(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None:
     """Draws one subject's panel, with one row per split."""
-    label_rows(axes, len(splits), title)
-    for role, (colour, mark, size) in MARKS.items():
+    prepare_rows(axes, len(splits), gains[0].name)
+    for role, marker in MARKERS.items():
         role_gains = [g for g in gains if g.role == role]
-        y = [splits.index(g.split) for g in role_gains]
-        filled = colour if mark == "o" else "none"
+        y = [splits.index(g.label) for g in role_gains]
         if role == "subject":
-            axes.hlines(y, [g.low for g in role_gains], [g.high for g in role_gains], color=colour, lw=1.5, zorder=3)
-        axes.plot([g.estimate for g in role_gains], y, mark, color=colour, ms=size, mfc=filled, zorder=4)
+            axes.hlines(y, [g.low for g in role_gains], [g.high for g in role_gains], color=SUBJECT, lw=1.5, zorder=3)
+        axes.plot([g.estimate for g in role_gains], y, ls="none", zorder=4, **marker)
 
 
-def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
+def draw_figure(groups: Sequence[Sequence[Gain]]) -> Figure:
     """A figure with one panel per subject; all panels have the same rows."""
     from matplotlib.lines import Line2D
 
-    splits = order([g for gains in groups for g in gains])
-    drawing, axes = make_panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAINED)
-    for one, gains, name in zip(axes, groups, names, strict=True):
-        draw(one, gains, splits, name)
+    gains = [g for group in groups for g in group]
+    splits = sort_labels(gains)
+    drawing, panels = make_panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAIN_LABEL)
+    for axes, group in zip(panels, groups, strict=True):
+        draw_panel(axes, group, splits)
     labels = [describe_split(r) if is_counted(r) else f"{describe_split(r)} *" for r in splits]
-    axes[0].set_yticks(range(len(splits)), labels)
-    estimates = [g.estimate for gains in groups for g in gains]
-    axes[0].set_xlim(max(min([-0.1, *estimates]) - 0.06, -1.3), min(max([1.0, *estimates]) + 0.06, 1.5))
-    names_by_role = {g.role: g.name for gains in groups for g in gains}
+    panels[0].set_yticks(range(len(splits)), labels)
+    estimates = [g.estimate for g in gains]
+    panels[0].set_xlim(max(min([-0.1, *estimates]) - 0.06, -1.3), min(max([1.0, *estimates]) + 0.06, 1.5))
+    names_by_role = {g.role: g.name for g in gains}
     handles = []
-    for role, (colour, mark, size) in MARKS.items():
+    for role, marker in MARKERS.items():
         if role in names_by_role:
             is_subject = role == "subject"
             label = "the subject, with 95 % interval" if is_subject else shorten(names_by_role[role], 30)
             label += " (ideal for the bank)" if role == "locator" else ""
-            look = {"color": colour, "marker": mark, "ms": size, "mfc": colour if mark == "o" else "none"}
-            handles.append(Line2D([], [], **look, lw=1.5 if is_subject else 0, label=label))
+            handles.append(Line2D([], [], **marker, lw=1.5 if is_subject else 0, label=label))
     drawing.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
     return drawing
