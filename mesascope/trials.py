@@ -117,6 +117,8 @@ def assemble(
             kind = np.float32 if stacked.dtype.kind == "f" else stacked.dtype
             axes = ("transplant", *AXES[1:], "rank")[: stacked.ndim]
             data[f"donor_{name}"] = (axes, stacked.astype(kind))
+    # sums depend on the layout of an array in their last digits, and a file has only one layout
+    data = {name: (axes, np.ascontiguousarray(values)) for name, (axes, values) in data.items()}
     trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS, **attrs})
     check(trials)
     return trials

@@ -32,8 +32,7 @@ from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
-LABELS = "labels of the conditions"
-METADATA = "dimensions, attributes and the code that was loaded"
+METADATA = "dimensions, labels, attributes and the code that was loaded"
 CACHED = 1 << 30  # bytes of references' and controls' rollouts in the user's cache
 COMPARED = ("learner", "discounting")  # references that run on every split
 REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # the splits on which the other references run
@@ -292,13 +291,13 @@ def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
         "dims": {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()},
+        "coords": {str(name): labels.values.tolist() for name, labels in rollout.coords.items()},
         "attrs": rollout.attrs,
         "code": loaded_modules() if code is None else code,
     }
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
-    labels = np.asarray(rollout.condition.values.tolist(), np.str_)
     with replacing(path, os.getpid()) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, **{LABELS: labels, METADATA: np.asarray(json.dumps(metadata))})
+        np.savez(file, allow_pickle=False, **arrays, **{METADATA: np.asarray(json.dumps(metadata))})
 
 
 def load_rollout(path: Path) -> xr.Dataset:
@@ -312,13 +311,12 @@ def load_rollout(path: Path) -> xr.Dataset:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             metadata = limits.parse_json(str(file[METADATA]))
             data = {name: (dims, file[name]) for name, dims in metadata["dims"].items()}
-            labels = file[LABELS].tolist()
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise MesascopeError(
             f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
     if not is_unchanged(metadata["code"]):
         raise MesascopeError(f"{str(path)!r} was written by other code.", "Delete it and run again.")
-    rollout = xr.Dataset(data, coords={"condition": labels}, attrs=metadata["attrs"])
+    rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check(rollout)
     return rollout
