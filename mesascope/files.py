@@ -31,3 +31,17 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text to a file atomically."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def limit_size(folder: Path, most: int) -> None:
+    """Deletes the files of a folder that were changed longest ago, until the rest holds at most `most` bytes."""
+    states = []
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process may delete files too
+            states.append((path, path.stat()))
+    excess = sum(state.st_size for _, state in states) - most
+    for path, state in sorted(states, key=lambda entry: entry[1].st_mtime):
+        if excess <= 0:
+            return
+        path.unlink(missing_ok=True)
+        excess -= state.st_size

@@ -115,6 +115,8 @@ def assemble(
             values = np.stack(parts)
             axes = ("transplant", *AXES[1:], "rank")[: values.ndim]
             data[f"donor_{name}"] = (axes, values.astype(np.float32) if values.dtype.kind == "f" else values)
+    # sums depend on the layout of an array in their last digits, and a file has only one layout
+    data = {name: (axes, np.ascontiguousarray(values)) for name, (axes, values) in data.items()}
     trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS, **attrs})
     check(trials)
     return trials

@@ -1,5 +1,7 @@
 """Runs are told apart by what acts, and a run that is measured again reads the same."""
 
+import os
+
 import numpy as np
 
 from mesascope.agents.function import wrap
@@ -8,7 +10,9 @@ from mesascope.examination import runs
 from mesascope.examination.bench import Bench
 from mesascope.examination.examination import examine
 from mesascope.examination.logged import measure
+from mesascope.files import limit_size
 from mesascope.reporting import headlines, page
+from mesascope.rollouts.rollouts import rollout
 
 FAMILY = "bernoulli_bandit:arms=3,trials=12"
 
@@ -45,6 +49,36 @@ def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_
     changed = bench[1].live(wrap(make(1), family, "mine"), family)
     assert (former["fresh"].action.values == 0).all()
     assert (changed["fresh"].action.values == 1).all()
+
+
+def test_references_and_controls_run_once_for_all_examinations(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    ran = []
+    monkeypatch.setattr(
+        "mesascope.examination.bench.rollout", lambda *a, **k: ran.append(a[0].name) or rollout(*a, **k)
+    )
+
+    def look(subject):
+        ran.clear()
+        found = examine(subject, FAMILY, splits="fresh", metrics="benefit", lifetimes=64)
+        return set(ran), found.references["learner"]["fresh"]
+
+    first, trials = look("epsilon_greedy")
+    assert first == {"epsilon_greedy", "thompson", "two_loss_reflex", "uniform", "thompson:discount=0.93", "gittins"}
+    second, same_trials = look("satisficer")
+    assert second == {"satisficer"}
+    assert same_trials.identical(trials)
+    kept_files = sorted((tmp_path / "mesascope" / "rollouts").iterdir())
+    kept_files[0].write_bytes(kept_files[0].read_bytes()[:1000])
+    assert len(look("satisficer")[0]) == 2  # the broken one ran again
+
+
+def test_the_cache_has_a_bound(tmp_path):
+    for i in range(4):
+        (tmp_path / str(i)).write_bytes(b"0" * 100)
+        os.utime(tmp_path / str(i), (i, i))
+    limit_size(tmp_path, 250)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["2", "3"]
 
 
 def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):

@@ -1,13 +1,17 @@
 """Runs each rollout of an examination once, so that metrics and references share it, and keeps it in a folder."""
 
+import contextlib
 import functools
 import hashlib
 import json
+import os
+import platform
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 
@@ -20,7 +24,7 @@ from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, unknown
 from mesascope.execution import fingerprint
-from mesascope.files import replacing
+from mesascope.files import cache, limit_size, replacing
 from mesascope.guards import limits
 from mesascope.guards.identity import is_unchanged, loaded_modules
 from mesascope.questions.spectrum import first_rule
@@ -28,8 +32,8 @@ from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
-LABELS = "labels of the conditions"
-METADATA = "dimensions, attributes and the code that was loaded"
+METADATA = "dimensions, labels, attributes and the code that was loaded"
+CACHED = 1 << 30  # bytes of references' and controls' rollouts in the user's cache
 COMPARED = ("learner", "discounting")  # references that run on every split
 REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # the splits on which the other references run
 
@@ -122,11 +126,19 @@ class Bench:
             placement = self.place_trials(trials_by_split, references, trained_on, rule)
         return trials_by_split, references, placement
 
-    def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
-        """Runs a subject on every split, under the conditions of that split, and returns its trials by split."""
+    def live(self, subject: Subject, family: Family, shared: bool = False) -> dict[str, xr.Dataset]:
+        """Runs a subject on every split, under the conditions of that split, and returns its trials by split.
+
+        With `shared`, rollouts are kept in the user's cache for all examinations, not in the folder of this one.
+        """
         return {
             split: self._roll(
-                subject, family, split, self._conditions_on(family, split), self._compiled_kinds(family, split)
+                subject,
+                family,
+                split,
+                self._conditions_on(family, split),
+                self._compiled_kinds(family, split),
+                shared=shared,
             )
             for split in self.splits(family)
         }
@@ -176,7 +188,7 @@ class Bench:
                     conditions.append(catalogue.make("conditions", f"carry_reset:at={change}"))
                 kinds = self._compiled_kinds(family, split) if role in COMPARED else (intact,)
                 family_there = family if split == "seen" else home
-                trials = self._roll(procedure, family_there, split, conditions, kinds)
+                trials = self._roll(procedure, family_there, split, conditions, kinds, shared=True)
                 references.setdefault(role + suffix, {})[split] = trials
         return references
 
@@ -185,25 +197,35 @@ class Bench:
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
     def _roll(
-        self, subject: Subject, family: Family, split: str, conditions: Sequence[Condition], kinds: Sequence[Condition]
+        self,
+        subject: Subject,
+        family: Family,
+        split: str,
+        conditions: Sequence[Condition],
+        kinds: Sequence[Condition],
+        *,
+        shared: bool = False,
     ) -> xr.Dataset:
-        """Runs one rollout, or reads it from memory or from the folder if it ran before."""
+        """Runs one rollout, or reads it from memory or from a file if it ran before."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
         inputs = [subject.name, self.essence(subject), home_name, home.code(), split, self.lifetimes, self.seed]
-        inputs += [c.label for c in conditions] + [_hash_package()]
+        inputs += [c.label for c in conditions] + [_hash_package(), *_describe_machine()]
         digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         if digest in self.rollouts:
             return self.rollouts[digest]
         self.doing = f"{subject.name} on {split}"
-        path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
+        # the code of others is not hashed well enough to share its rollouts between runs
+        shared = shared and family.traceable and _is_of_package(subject) and _is_of_package(family)
+        folder = cache() if shared else self.out
+        path = folder / "rollouts" / f"{digest}.npz" if folder else None
         if path and path.is_file():
             try:
                 trials = load_rollout(path)
                 self._tick(self.blocks * len(conditions))
             except MesascopeError:
-                path.unlink()
-                return self._roll(subject, family, split, conditions, kinds)
+                path.unlink(missing_ok=True)
+                return self._roll(subject, family, split, conditions, kinds, shared=shared)
         else:
             # on other splits no metric compares probabilities
             keeps_log_probs = kind(split) in ("fresh", "seen")
@@ -222,7 +244,11 @@ class Bench:
                 tasks=tasks,
                 together=self.together,
             )
-            if path:
+            if shared and path:
+                with contextlib.suppress(OSError):  # what cannot be kept runs again
+                    save_rollout(trials, path, code={})
+                    limit_size(path.parent, CACHED)
+            elif path:
                 save_rollout(trials, path)
         self.rollouts[digest] = trials
         return trials
@@ -244,18 +270,34 @@ def _hash_package() -> str:
     return fingerprint(Path(mesascope.__file__).parent, (".py",))
 
 
-def save_rollout(rollout: xr.Dataset, path: Path) -> None:
-    """Saves one split's trials until the run is complete, as .npz, which is twenty times faster than netCDF."""
+def _describe_machine() -> list[str]:
+    """What the last digits of a rollout depend on beside its inputs and the package's code."""
+    flags = (os.environ.get(name, "") for name in ("XLA_FLAGS", "JAX_ENABLE_X64", "JAX_PLATFORMS"))
+    return [jax.__version__, np.__version__, platform.machine(), *flags]
+
+
+def _is_of_package(module: Subject | Family) -> bool:
+    return type(module).__module__.startswith("mesascope.")
+
+
+def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None = None) -> None:
+    """Saves one split's trials as .npz, which is twenty times faster than netCDF.
+
+    Args:
+        rollout: the trials.
+        path: the file to write.
+        code: the state of the modules that the trials depend on; by default of all that are loaded.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
         "dims": {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()},
+        "coords": {str(name): labels.values.tolist() for name, labels in rollout.coords.items()},
         "attrs": rollout.attrs,
-        "code": loaded_modules(),
+        "code": loaded_modules() if code is None else code,
     }
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
-    labels = np.asarray(rollout.condition.values.tolist(), np.str_)
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, **{LABELS: labels, METADATA: np.asarray(json.dumps(metadata))})
+    with replacing(path, os.getpid()) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays, **{METADATA: np.asarray(json.dumps(metadata))})
 
 
 def load_rollout(path: Path) -> xr.Dataset:
@@ -269,13 +311,12 @@ def load_rollout(path: Path) -> xr.Dataset:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             metadata = limits.parse_json(str(file[METADATA]))
             data = {name: (dims, file[name]) for name, dims in metadata["dims"].items()}
-            labels = file[LABELS].tolist()
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise MesascopeError(
             f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
     if not is_unchanged(metadata["code"]):
         raise MesascopeError(f"{str(path)!r} was written by other code.", "Delete it and run again.")
-    rollout = xr.Dataset(data, coords={"condition": labels}, attrs=metadata["attrs"])
+    rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check(rollout)
     return rollout

@@ -161,7 +161,7 @@ def examine(
     waiting = {}
     with ThreadPoolExecutor(1) as pool:  # controls are measured while the next subject is compiled
         for role, control in controls.items():
-            if trials := bench.live(control, unbanked):
+            if trials := bench.live(control, unbanked, shared=True):
                 expected, references = ([p for p in metric_list if role in p.expects], bench.references(unbanked))
                 waiting[role] = pool.submit(answer, expected, trials, references, Replays(control))
         placements: list[Any] = [bench.place(subject, trained_on or subject.trained_on, rule) for subject in group]

@@ -12,6 +12,7 @@ import numpy as np
 
 from mesascope.contracts.condition import Condition
 from mesascope.contracts.family import Family
+from mesascope.contracts.payoffs import take_choice
 from mesascope.rollouts.lives import Place, Record
 
 CHUNK = 1 << 22  # numbers per array
@@ -64,99 +65,133 @@ def judge(
         task if the condition is judged, and NaN otherwise. And for every condition with donors' pasts, by label, a
         comparison for each block; without those that the family cannot judge.
     """
-    result, transplants = dict(records), {}
-    for condition in conditions:
-        if not condition.one_step:
-            continue
-        for b, block_tasks in enumerate(tasks):
-            at, intact = (condition.label, (b,)), records.get(("intact", (b,)))
-            record = records[at]
-            worth = _own_worth(family, block_tasks, split, record) if condition.judged else None
+    result: dict[tuple[str, Place], Record] = dict(records)
+    transplants: dict[str, list[Transplant]] = {}
+    for b, block_tasks in enumerate(tasks):
+        single = {c: records[c.label, (b,)] for c in conditions if c.one_step}
+        judged = {c: record for c, record in single.items() if c.judged}
+        judgements = _judge_block(family, block_tasks, split, judged, records.get(("intact", (b,))))
+        for condition, record in single.items():
+            worth, transplant = judgements.get(condition, (None, None))
             score = np.full(np.shape(record.score), np.nan) if worth is None else (worth + chances[b]).T
-            result[at] = record._replace(score=score)
-            if worth is not None and condition.seam is not None and intact is not None:
-                compared = _compare_block(family, block_tasks, split, record, intact, condition.seam)
-                transplants.setdefault(condition.label, []).append(compared)
+            result[condition.label, (b,)] = record._replace(score=score)
+            if transplant is not None:
+                transplants.setdefault(condition.label, []).append(transplant)
     return result, transplants
 
 
-def _own_worth(family: Family, tasks: Any, split: str, record: Record) -> np.ndarray | None:
-    """[N, T] What every act pays beyond chance on the subject's own task; None if the family cannot say."""
-    observation, action = _by_lifetime(record)
-    if action.ndim > 2 or (worth := family.worth(tasks, split, observation[:1], action[:1])) is None:
-        return None
-    step, parts = _count_rows(worth), []
-    for i in range(0, len(action), step):
-        worth = np.asarray(family.worth(tasks, split, observation[i : i + step], action[i : i + step]))
-        rows = np.arange(len(worth))
-        parts.append(worth[rows, :, rows + i])
-    return np.concatenate(parts)
+def _judge_block(
+    family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
+) -> dict[Condition, tuple[np.ndarray, Transplant | None]]:
+    """What the acts of one block pay beyond chance on their own tasks [N, T], and how they compare with a donor's past.
+
+    One-step conditions leave lifetimes undisturbed, so all of them show the same observations, and what every action
+    pays to every lifetime is computed once. The result is empty if the family cannot judge.
+    """
+    observation, action = _by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
+    if observation is None or action.ndim > 2 or family.worth(tasks, split, observation[:1], action[:1]) is None:
+        return {}
+    lifetimes, trials = action.shape
+    size = lifetimes * trials * (family.choices if _is_ranked(family) else 1)
+    step = max(1, CHUNK // size)
+    parts: dict[Condition, list[tuple[np.ndarray, Transplant | None]]] = {c: [] for c in records}
+    for start in range(0, lifetimes, step):
+        rows = np.arange(start, min(start + step, lifetimes))
+        payoffs = Payoffs(family, tasks, split, observation[rows])
+        for condition, record in records.items():
+            action = _by_lifetime(record)[1]
+            own = payoffs.of(action[rows])[np.arange(len(rows)), :, rows]
+            compared = None
+            if condition.seam is not None and intact is not None:
+                at_seam = np.roll(np.asarray(intact.action).T, condition.seam, 1)
+                differs = (at_seam[None] != at_seam[rows, None]).swapaxes(1, 2)  # [n, T, M]
+                compared = _compare(payoffs, action[rows], np.asarray(record.partner).T[rows], differs, rows)
+            parts[condition].append((own, compared))
+    return {c: _join_rows(of_rows) for c, of_rows in parts.items()}
 
 
-def _compare_block(family: Family, tasks: Any, split: str, record: Record, intact: Record, seam: int) -> Transplant:
-    """The worth of a block's acts with their donors' pasts.
+def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[np.ndarray, Transplant | None]:
+    """Joins what `_judge_block` found for consecutive lifetimes."""
+    own, compared = zip(*parts, strict=True)
+    if compared[0] is None:
+        return np.concatenate(own), None
+    return np.concatenate(own), Transplant(*(np.concatenate(x) for x in zip(*compared, strict=True)))
+
+
+def _is_ranked(family: Family) -> bool:
+    """Whether a family has so few actions that all of them are evaluated."""
+    return family.choices is not None and family.choices <= RANKED
+
+
+class Payoffs:
+    """What actions pay beyond chance on all M tasks of a block, to n lifetimes with these observations [n, T, D].
+
+    Attributes:
+        best: the best action on every task [n, T, M].
+        every: what each action pays [n or 1, T, K, M]; None if there are too many actions or if they are real.
+    """
+
+    def __init__(self, family: Family, tasks: Any, split: str, observation: np.ndarray):
+        self.inputs = family, tasks, split, observation
+        self.every, shape = None, observation.shape[:2]
+        if _is_ranked(family):
+            values: list[Any] = [
+                family.worth(tasks, split, observation, np.full(shape, a)) for a in range(family.choices or 0)
+            ]
+            self.every = np.stack(values, 2)
+        self.best: Any = family.best_actions(tasks, split, observation)
+
+    def of(self, action: np.ndarray) -> np.ndarray:
+        """What actions [n, T] or [n, T, M] pay on every task [n, T, M]."""
+        if self.every is not None:
+            return take_choice(self.every, action)
+        family, tasks, split, observation = self.inputs
+        worth: Any = family.worth(tasks, split, observation, action)
+        return worth
+
+
+def _compare(
+    payoffs: Payoffs, action: np.ndarray, donor: np.ndarray, differs: np.ndarray, rows: np.ndarray
+) -> Transplant:
+    """How some lifetimes' acts compare with their donors' pasts.
 
     Args:
-        family: the family of the tasks.
-        tasks: the tasks of the block.
-        split: the split that they belong to.
-        record: the block's record under the condition; its partners are the donors.
-        intact: the block's undisturbed record.
-        seam: how many trials ago the donor's carry took the place of the subject's own.
+        payoffs: what actions pay these lifetimes.
+        action: the acts with the donor's past [n, T].
+        donor: the lifetime whose past it is [n, T].
+        differs: whether the act at the seam differs from that of each lifetime of the block [n, T, M].
+        rows: the indices of these lifetimes in the block.
     """
-    observation, action = _by_lifetime(record)
-    donor, own = np.asarray(record.partner).T, np.asarray(intact.action).T
-    at_seam = np.roll(own, seam, 1)
-    step = _count_rows(np.empty((1, own.shape[1], own.shape[0])))
-    parts = []
-    for i in range(0, len(action), step):
-        rows = slice(i, i + step)
-        differs = (at_seam[None] != at_seam[rows, None]).swapaxes(1, 2)  # [n, T, M]
-        parts.append(_compare(family, tasks, split, observation[rows], action[rows], donor[rows], differs, i))
-    return Transplant(*(np.concatenate(x) for x in zip(*parts, strict=True)))
-
-
-def _compare(family, tasks, split, observation, action, donor, differs, start) -> Transplant:
-    """The worth of some lifetimes' acts, of which `start` is the index of the first."""
-    lifetimes = np.arange(len(action))
+    lifetimes = np.arange(len(rows))
     there = donor[..., None]
     others = np.ones(differs.shape, np.float32)
     np.put_along_axis(others, there, 0.0, -1)
-    others[lifetimes, :, lifetimes + start] = 0.0
+    others[lifetimes, :, rows] = 0.0
     among = others * differs
     strict_counts = np.take_along_axis(differs, there, -1)[..., 0] & among.any(-1)
 
-    def pay_there(act: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What acts pay beyond chance on every task [N, T, M], and on the donor's [N, T]."""
-        worth: Any = family.worth(tasks, split, observation, act)
-        worth = np.broadcast_to(worth, differs.shape)
-        return worth, np.take_along_axis(worth, there, -1)[..., 0]
+    def on_donor(values: np.ndarray) -> np.ndarray:
+        """The values [n, T] on the donor's task, of those on every task."""
+        return np.take_along_axis(np.broadcast_to(values, differs.shape), there, -1)[..., 0]
 
     def compare_with(act: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """[N, T] The worth of acts on the donor's task, minus the mean on each group of other tasks."""
-        worth, here = pay_there(act)
-        return [here - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared]
+        """[n, T] What acts pay on the donor's task, minus the mean on each group of other tasks."""
+        worth = np.broadcast_to(payoffs.of(act), differs.shape)
+        return [on_donor(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared]
 
-    best: Any = family.best_actions(tasks, split, observation)
-    best = np.take_along_axis(np.broadcast_to(best, differs.shape), there, -1)[..., 0]
+    best = on_donor(payoffs.best)
     gain, strict = compare_with(action, [others, among])
     (room,) = compare_with(best, [others])
     strict, strict_all, strict_room = (np.where(strict_counts, x, 0.0) for x in (strict, gain, room))
-    if family.choices is None:
-        ranks = np.zeros((*best.shape, 0), np.int16)
-    elif family.choices > RANKED:
-        ranks = best[..., None]
-    else:
-        paid = [pay_there(np.full_like(action, a))[1] for a in range(family.choices)]
+    if payoffs.every is not None:
+        paid = [on_donor(payoffs.every[:, :, a]) for a in range(payoffs.every.shape[2])]
         ranks = np.argsort(-np.stack(paid, -1), -1, kind="stable")
+    else:
+        real = payoffs.inputs[0].choices is None
+        ranks = np.zeros((*best.shape, 0)) if real else best[..., None]
     return Transplant(gain, room, strict, strict_all, strict_room, ranks.astype(np.int16))
 
 
 def _by_lifetime(record: Record) -> tuple[np.ndarray, np.ndarray]:
     """The observations [N, T, D] and the actions [N, T] of a record."""
     return np.moveaxis(np.asarray(record.observation), 1, 0), np.asarray(record.action).T
-
-
-def _count_rows(worth: np.ndarray) -> int:
-    """How many lifetimes to compare at a time, given the worth of one lifetime's acts."""
-    return max(1, CHUNK // max(1, worth.size))

@@ -65,7 +65,7 @@ def test_a_run_that_fails_at_its_second_subject_goes_on(tmp_path, monkeypatch, c
 
 
 def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
-    arguments = ["examine", "uniform", "agents_under_test:late", *OPTIONS, "--out", "run", "--json"]
+    arguments = ["examine", "epsilon_greedy", "agents_under_test:late", *OPTIONS, "--out", "run", "--json"]
     monkeypatch.setenv("FAIL", str(12 * LOOKED_AT + 30))
     assert run(arguments) == 2
     capsys.readouterr()
@@ -78,7 +78,7 @@ def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
 
 def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch, capsys):
     run_folder, hangs = tmp_path / "run", tmp_path / "hangs"
-    arguments = ["examine", "uniform", "agents_under_test:hangs", *OPTIONS, "--out", str(run_folder)]
+    arguments = ["examine", "epsilon_greedy", "agents_under_test:hangs", *OPTIONS, "--out", str(run_folder)]
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # it may be ignored here
     code = heard + "import sys; from mesascope.cli.main import main; main()"
     asked = [sys.executable, "-P", "-c", code, *arguments]  # -P: as the installed command, which adds no folder
@@ -108,7 +108,7 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
     )
     assert run(arguments) == 0
     assert set(lived) == {"agents_under_test:hangs"}
-    assert "uniform" in capsys.readouterr().out
+    assert "epsilon_greedy" in capsys.readouterr().out
 
 
 def test_measure_reads_a_log_with_the_metrics_that_are_named(tmp_path, capsys):
