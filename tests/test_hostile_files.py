@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from mesascope import trials
-from mesascope.agents import inert as _inert
+from mesascope.agents import pickles as _pickles
 from mesascope.agents import sb3_zip as _sb3_zip
 from mesascope.agents import tensors as _tensors
 from mesascope.agents.language import llama_cpp, transformers  # noqa: F401
@@ -105,7 +105,7 @@ def test_pickles(data, why):
 def test_plain_pickles_are_read_as_before():
     shared = (1, 2)
     told = {"a": [shared, shared, {"b": {(1, "x"): b"abc"}}], 3: {1, 2}, "c": frozenset([shared])}
-    assert _inert.read(pickle.dumps(told), "it") == told
+    assert _pickles.read_pickle(pickle.dumps(told), "it") == told
 
 
 NUMBER = b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f4'\nI0\nI1\ntRS'\\x00\\x00\\x00\\x00'\ntR"
@@ -136,7 +136,7 @@ def weights(value, change=lambda data: data, packed=zipfile.ZIP_STORED, **named)
         made.writestr("net/data.pkl", value)
         for name, data in named.items():
             made.writestr(f"net/data/{name[1:]}", data)
-    return _tensors.measure, "net.pt"
+    return _tensors.check_file, "net.pt"
 
 
 def tensor(count, offset, size, stride, kind=b"FloatStorage"):

@@ -55,9 +55,8 @@ def permit(name: str, label: str, does: str = "would import and run code") -> No
     """
     pattern = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
     if not any(pattern.search(text) for text in _TYPED):
-        raise MesascopeError(
-            f"{label} {name!r} {does} that a file names.", "Read it, then add --trust, or type it yourself."
-        )
+        problem = f"{label} {name!r} {does} that a file names."
+        raise MesascopeError(problem, "Read it, then add --trust, or type it yourself.")
 
 
 def find_function(path: str, label: str, remedy: str) -> Any:
@@ -84,9 +83,8 @@ def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any
     try:
         return factory(*arguments)
     except Exception as error:
-        raise MesascopeError(
-            f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
-        ) from error
+        problem = f"{path} raised {type(error).__name__}: {error}."
+        raise MesascopeError(problem, "It is called as factory(family).") from error
 
 
 def _import_own(place: str, remedy: str) -> ModuleType:
@@ -94,9 +92,8 @@ def _import_own(place: str, remedy: str) -> ModuleType:
     try:
         return importlib.import_module(place)
     except Exception as error:
-        raise MesascopeError(
-            f"The module {place!r} cannot be imported: {type(error).__name__}: {error}.", remedy
-        ) from error
+        problem = f"The module {place!r} cannot be imported: {type(error).__name__}: {error}."
+        raise MesascopeError(problem, remedy) from error
 
 
 def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, Any]) -> Any:

@@ -78,9 +78,8 @@ def read_eval(path: str) -> xr.Dataset:
     try:
         from inspect_ai.log import read_eval_log
     except ImportError:
-        raise MesascopeError(
-            "Reading an .eval log needs inspect-ai.", "Install it with: pip install 'mesascope[inspect]'"
-        ) from None
+        problem = "Reading an .eval log needs inspect-ai."
+        raise MesascopeError(problem, "Install it with: pip install 'mesascope[inspect]'") from None
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -90,9 +89,8 @@ def read_eval(path: str) -> xr.Dataset:
         raise MesascopeError(f"{path!r} is not an .eval log: {error}.", "Name a log that inspect wrote.") from None
     saved = [sample.store[KEPT] for sample in log.samples or [] if KEPT in sample.store]
     if not saved:
-        raise MesascopeError(
-            f"{path!r} contains no lifetimes of mesascope's tasks.", "Run: inspect eval mesascope/word_labels --model …"
-        )
+        problem = f"{path!r} contains no lifetimes of mesascope's tasks."
+        raise MesascopeError(problem, "Run: inspect eval mesascope/word_labels --model …")
     records = [limits.parse_json(record) if isinstance(record, str) else record for record in saved]
     records.sort(key=lambda record: record["number"])
     return _assemble(records, str(log.eval.model))

@@ -120,10 +120,8 @@ def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Arra
         foreign_carry, _ = subject.respond(address(key, "foreign", t), subject.fresh(BLOCK), _at(other, 0))
         subject.respond(address(key, "foreign", t), foreign_carry, _at(other, (t + 7) % length))
         if _hash_leaves((carry, now)) != input_hashes or _hash_leaves(after) != after_hashes:
-            raise MesascopeError(
-                f"{subject.name} writes into a carry or a percept that it received or returned.",
-                "Return a new carry each time, and leave the others as they are.",
-            )
+            problem = f"{subject.name} writes into a carry or a percept that it received or returned."
+            raise MesascopeError(problem, "Return a new carry each time, and leave the others as they are.")
         second_carry, second = subject.respond(key_now, carry_copy, now)
         if difference := _describe_difference(first, second):
             _refuse(subject, cause, f"asked the same again, {difference}")

@@ -242,9 +242,7 @@ def present_only(present: Past) -> Callable[[Any], Past]:
     def past(i: Any) -> Past:
         if isinstance(i, int) and i == 0:
             return present
-        raise MesascopeError(
-            "A condition looks back on percepts of trials with steps and does not say so.",
-            "Give it the class variable looks_back = True.",
-        )
+        problem = "A condition looks back on percepts of trials with steps and does not say so."
+        raise MesascopeError(problem, "Give it the class variable looks_back = True.")
 
     return past

@@ -70,9 +70,8 @@ class Replays:
             return self.itself
         twin = self.itself.untrained(int(trials.attrs.get("seed") or 0))
         if twin is None:
-            raise MesascopeError(
-                f"{self.itself.name} has no untrained twin.", "Give the subject a method untrained(seed)."
-            )
+            problem = f"{self.itself.name} has no untrained twin."
+            raise MesascopeError(problem, "Give the subject a method untrained(seed).")
         return twin
 
     def taps(self, procedure: Subject | str, trials: xr.Dataset) -> tuple[str, ...]:
@@ -121,10 +120,8 @@ def replay(
     selected = trials.sel(condition=label)
     stepwise = int(trials.attrs.get("steps", 1)) > 1
     if stepwise and ("step_feedback" not in selected or label != "intact"):
-        raise MesascopeError(
-            f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed.",
-            "Replay intact trials, in a family with shorter trials or smaller observations.",
-        )
+        problem = f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed."
+        raise MesascopeError(problem, "Replay intact trials, in a family with shorter trials or smaller observations.")
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
     (n, *shape), parts = selected.action.shape, []  # shape is (T,) or (T, S)
 
@@ -251,10 +248,8 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
     try:
         return eqx.tree_at(lambda c: [procedure.taps(c)[k] for k in names], carry, [taps[k] for k in names])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise MesascopeError(
-            f"The taps {', '.join(names)} of {procedure.name} cannot be written to.",
-            "Let taps() return leaves of the carry as they are.",
-        ) from None
+        problem = f"The taps {', '.join(names)} of {procedure.name} cannot be written to."
+        raise MesascopeError(problem, "Let taps() return leaves of the carry as they are.") from None
 
 
 @compiling.compile_loop

@@ -97,9 +97,8 @@ def rollout(
         raise MesascopeError("A condition is listed twice.", "Name every condition once.")
     for condition in conditions:
         if reason := condition.unfit(family):
-            raise MesascopeError(
-                f"{condition.label} does not apply to {family.name}: {reason}.", "Leave that condition out."
-            )
+            problem = f"{condition.label} does not apply to {family.name}: {reason}."
+            raise MesascopeError(problem, "Leave that condition out.")
     before, recorded = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct_kinds([*(kinds or ()), *conditions])
@@ -296,10 +295,8 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
     place, condition, _ = jobs[0]
     for job in jobs:
         if (length := len(job.donated.feedback) // family.steps) != trials:
-            raise MesascopeError(
-                f"{job.condition.label} needs lifetimes of {length} trials, {split!r} has {trials}.",
-                "Run it on a split of the same length as fresh.",
-            )
+            problem = f"{job.condition.label} needs lifetimes of {length} trials, {split!r} has {trials}."
+            raise MesascopeError(problem, "Run it on a split of the same length as fresh.")
 
     def find_partners(job):
         if job.place[0] == "lent":

@@ -161,10 +161,9 @@ class LanguageModel(NamedSubject):
         for a in answers:
             log.streak = log.streak + 1 if a.code == UNREACHED else 0
         if log.streak >= MAX_UNANSWERED:
-            raise MesascopeError(
-                f"{log.streak} questions in a row to {self.name} got no answer: {answers[-1].text}.",
-                "Run the same command again later: answers are saved, so no question is asked twice.",
-            )
+            problem = f"{log.streak} questions in a row to {self.name} got no answer: {answers[-1].text}."
+            remedy = "Run the same command again later: answers are saved, so no question is asked twice."
+            raise MesascopeError(problem, remedy)
 
     def taps(self, carry: Context) -> dict[str, Any]:
         """The question's index, the answer's code, the labels' total probability, and activations if there are any."""
@@ -227,10 +226,8 @@ class LanguageModel(NamedSubject):
         if not any(self.price):
             return f"{summary}; no price was given."
         if cost > self.budget:
-            raise MesascopeError(
-                f"{summary}, about {cost:.2f} at the prices given.",
-                f"Give budget={np.ceil(100 * cost) / 100:g} or more, or reduce the lifetimes, splits or metrics.",
-            )
+            remedy = f"Give budget={np.ceil(100 * cost) / 100:g} or more, or reduce the lifetimes, splits or metrics."
+            raise MesascopeError(f"{summary}, about {cost:.2f} at the prices given.", remedy)
         return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 
     def example(self) -> Question:
@@ -277,8 +274,6 @@ def require_words(family: Family) -> Any:
         MesascopeError: the family has no such questions.
     """
     if not isinstance(family, SpeaksWords):
-        raise MesascopeError(
-            f"{family.name} has no words, so a language model cannot run on it.",
-            "Take --family word_labels or text_bandit, or give your family a method question(past, now).",
-        )
+        remedy = "Take --family word_labels or text_bandit, or give your family a method question(past, now)."
+        raise MesascopeError(f"{family.name} has no words, so a language model cannot run on it.", remedy)
     return family

@@ -55,7 +55,7 @@ def subject(
     check_range(1, 1024, threads=threads, slots=slots, top=top)
     check_range(64, 1_000_000, context=context)
     talks = require_words(family)
-    with GGUF.reading(path):
+    with GGUF.explain_errors(path):
         limits.check_gguf(path)
     engine = load(path, threads, slots, context)
     settings = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
@@ -89,9 +89,8 @@ def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> An
     try:
         return xllamacpp.Server(params)
     except Exception as error:
-        raise MesascopeError(
-            f"llama.cpp cannot load {path!r}: {type(error).__name__}: {error}.", "Name a GGUF file of a language model."
-        ) from None
+        problem = f"llama.cpp cannot load {path!r}: {type(error).__name__}: {error}."
+        raise MesascopeError(problem, "Name a GGUF file of a language model.") from None
 
 
 def _make_sender(engine: Any) -> Any:

@@ -81,9 +81,8 @@ def subject(
     if mode in ("auto", "log_probs"):
         found = asker.check(language_model.example())
         if mode == "log_probs" and found != mode:
-            raise MesascopeError(
-                f"The model server at {home} gives no log-probabilities.", "Type mode=samples or mode=answer."
-            )
+            problem = f"The model server at {home} gives no log-probabilities."
+            raise MesascopeError(problem, "Type mode=samples or mode=answer.")
         asker.mode = found
     settings = {"samples": samples} if mode == "samples" else {}
     settings = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | settings

@@ -164,10 +164,8 @@ class Prompts:
             choice = read_choices(self.send(self.place, body), 1)[0]
             read_text(choice)
         except (Failed, WrongShape) as error:
-            raise MesascopeError(
-                f"The model server gives no usable answer: {error}.",
-                "Check its address, its model, and whether it accepts the kind of request that chat= selects.",
-            ) from None
+            remedy = "Check its address, its model, and whether it accepts the kind of request that chat= selects."
+            raise MesascopeError(f"The model server gives no usable answer: {error}.", remedy) from None
         return "log_probs" if list_tokens(choice) else "answer"
 
 

@@ -41,15 +41,11 @@ def split_address(address: str) -> SplitResult:
     except ValueError:
         is_valid = False
     if not is_valid:
-        raise MesascopeError(
-            "The address of a model server begins with http:// or https:// and names a host.",
-            "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23.",
-        )
+        remedy = "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23."
+        raise MesascopeError("The address of a model server begins with http:// or https:// and names a host.", remedy)
     if "@" in parts.path + parts.query + parts.fragment or re.search(r"\s", address):
-        raise MesascopeError(
-            "The address of a model server contains a space, or an @ behind its host.",
-            "Write %20 for a space and %40 for an @; in a password, / as %2F, ? as %3F and # as %23.",
-        )
+        remedy = "Write %20 for a space and %40 for an @; in a password, / as %2F, ? as %3F and # as %23."
+        raise MesascopeError("The address of a model server contains a space, or an @ behind its host.", remedy)
     return parts
 
 
@@ -69,16 +65,12 @@ def read_key(name: str) -> str:
             is not valid in a header.
     """
     if name and name != USUAL and name not in os.environ:
-        raise MesascopeError(
-            "The value of key= is not the name of an environment variable that is set.",
-            "Put the key into an environment variable, and type the variable's name after key=.",
-        )
+        remedy = "Put the key into an environment variable, and type the variable's name after key=."
+        raise MesascopeError("The value of key= is not the name of an environment variable that is set.", remedy)
     value = os.environ.get(name, "").strip() if name else ""
     if not (value.isascii() and value.isprintable()):
-        raise MesascopeError(
-            f"The key in the environment variable {name} contains a character that an HTTP header cannot contain.",
-            "Set the variable again, on one line.",
-        )
+        problem = f"The key in the environment variable {name} contains a character that an HTTP header cannot contain."
+        raise MesascopeError(problem, "Set the variable again, on one line.")
     return value
 
 
@@ -200,10 +192,8 @@ class Server:
                 with contextlib.suppress(TypeError, ValueError):  # the reply gives no valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
         if reason == "refused":
-            raise MesascopeError(
-                f"No model server answers at {self.home}.",
-                "Start it, or correct the address; the answers so far are saved.",
-            )
+            problem = f"No model server answers at {self.home}."
+            raise MesascopeError(problem, "Start it, or correct the address; the answers so far are saved.")
         raise Failed(reason)
 
     def _make_error(self, reply: Any) -> Exception:

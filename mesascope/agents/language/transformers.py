@@ -83,10 +83,9 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
     except MesascopeError:
         raise
     except Exception as error:  # a reader may raise anything on a broken file
-        raise MesascopeError(
-            f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}.",
-            "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files.",
-        ) from None
+        problem = f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}."
+        remedy = "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files."
+        raise MesascopeError(problem, remedy) from None
     if tokens.pad_token is None:
         tokens.pad_token = tokens.eos_token
     return model.eval(), tokens
@@ -99,9 +98,8 @@ def _refuse_code(folder: Path) -> None:
             settings = _read_settings(file)
             kernels = str(settings.get("attn_implementation") or settings.get("_attn_implementation") or "")
             if settings.get("auto_map") or "/" in kernels:
-                raise MesascopeError(
-                    f"{str(file)!r} names code that would run.", "Read it, then add --trust (trust=True in Python)."
-                )
+                problem = f"{str(file)!r} names code that would run."
+                raise MesascopeError(problem, "Read it, then add --trust (trust=True in Python).")
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
@@ -168,9 +166,8 @@ class Forward:
         inputs = self.tokens(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
         if inputs["input_ids"].shape[1] > limit:
-            raise MesascopeError(
-                f"A question has {inputs['input_ids'].shape[1]} tokens; the model takes {limit}.", "Give fewer trials."
-            )
+            problem = f"A question has {inputs['input_ids'].shape[1]} tokens; the model takes {limit}."
+            raise MesascopeError(problem, "Give fewer trials.")
         with torch.inference_mode():
             output = self.model(**inputs, output_hidden_states=True, use_cache=False)
             likeliest = torch.log_softmax(output.logits[:, -1].float(), -1).topk(self.top)

@@ -162,9 +162,8 @@ def create(
     check_range(1, WIDEST, width=width)
     layout = dict(layout or {})
     if layout and memory not in WITH_LAYERS:
-        raise MesascopeError(
-            f"The memory {memory} has neither depth nor heads.", f"Omit them, or take {' or '.join(WITH_LAYERS)}."
-        )
+        problem = f"The memory {memory} has neither depth nor heads."
+        raise MesascopeError(problem, f"Omit them, or take {' or '.join(WITH_LAYERS)}.")
     depth, heads = layout.get("depth", 1), layout.get("heads", 1)
     check_range(1, DEEPEST, depth=depth)
     check_range(1, width, heads=heads)
@@ -224,10 +223,8 @@ def subject(family: Family, path: str = "") -> Recurrent:
         )
     width = find_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
-        raise MesascopeError(
-            f"{str(path)!r} observes {metadata['observation']} numbers; {family.name} shows {width}.",
-            f"Run it on its own family, {metadata['family']}.",
-        )
+        problem = f"{str(path)!r} observes {metadata['observation']} numbers; {family.name} shows {width}."
+        raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}.")
     return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))
 
 
