@@ -120,7 +120,7 @@ def _copy_state(name: str, state: Any) -> Any:
         return copy_carry(state)
     except Exception as error:  # copying an object may raise anything
         raise MesascopeError(
-            f"An object in the state of {name} cannot be percept_copy: {type(error).__name__}: {error}.",
+            f"An object in the state of {name} cannot be copied: {type(error).__name__}: {error}.",
             "Put only changing data into the state; keep locks, files, generators and networks in the function itself.",
         ) from error
 

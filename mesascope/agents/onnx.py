@@ -297,10 +297,9 @@ def _measure_outputs(
             raise MesascopeError(f"The output {port.name!r} of {path!r} has no fixed rank.", "Export it again.")
         batch_axes = [i for i, axis_sizes in enumerate(zip(*port_shapes, strict=True)) if axis_sizes == sizes]
         if not batch_axes or (not fixed_size and len(batch_axes) != 1):
-            raise MesascopeError(
-                f"The output {port.name!r} of {path!r} has shape {port_shapes[0]} for {sizes[0]} lifetimes, not one row each.",
-                "Export it with a free batch axis.",
-            )
+            name, shape = f"The output {port.name!r} of {path!r}", port_shapes[0]
+            problem = f"{name} has shape {shape} for {sizes[0]} lifetimes, not one row each."
+            raise MesascopeError(problem, "Export it with a free batch axis.")
         axis = port.batch_axis if port.batch_axis in batch_axes else batch_axes[0]
         shape = tuple(0 if i == axis and not fixed_size else size for i, size in enumerate(port_shapes[-1]))
         result.append(port._replace(batch_axis=axis, shape=shape))
