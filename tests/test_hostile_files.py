@@ -64,7 +64,7 @@ def agent(**entries):
     with zipfile.ZipFile("agent.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", json.dumps(told))
         made.writestr("policy.pth", b"")
-    return _sb3_zip.read("agent.zip")
+    return _sb3_zip.read_file("agent.zip")
 
 
 def nested():

@@ -114,10 +114,8 @@ def _assemble(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
 
     feedback, score = (field(name, np.nan, np.float32) for name in ("feedback", "score"))
     observation = field("observation", np.full(family.shown, np.nan), np.float32)
-    partner, taps = (
-        np.zeros((length, len(records)), np.int32),
-        {"answered": field("code", UNREACHED, np.int8)[..., None]},
-    )
+    partner = np.zeros((length, len(records)), np.int32)
+    taps = {"answered": field("code", UNREACHED, np.int8)[..., None]}
     record = Record(field("action", -1, np.int32), feedback, score, partner, None, observation, taps)
     tables = {b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in {n // BLOCK for n in numbers}}
     names = tables[numbers[0] // BLOCK]

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from mesascope.contracts.condition import Condition
+from mesascope.contracts.condition import Condition, take
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Response, Subject, copy_carry
 from mesascope.errors import MesascopeError

@@ -138,9 +138,6 @@ def rollout(
     def find_outcomes(condition: Condition, block: int) -> Outcomes:
         return donors[locate_donors(condition, block)] if condition.needs_donors else no_outcomes
 
-    def find_outcomes(condition: Condition, block: int) -> Outcomes:
-        return donors[locate_donors(condition, block)] if condition.needs_donors else no_outcomes
-
     jobs = [Job((b,), c, find_outcomes(c, b)) for c in conditions for b in numbers]
     records = run_all(split, jobs)
     refuse_changed(subject, before)
