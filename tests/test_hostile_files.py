@@ -127,7 +127,7 @@ def test_zips_that_unpack_to_much():
     with zipfile.ZipFile("agent.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", b"[" + b"0," * 6_000_000 + b"0]")
         made.writestr("policy.pth", b"")
-    assert "contains more than 5,000,000 values" in refused(_sb3_zip.read, "agent.zip")
+    assert "contains more than 5,000,000 values" in refused(_sb3_zip.read_file, "agent.zip")
 
 
 def weights(value, change=lambda data: data, packed=zipfile.ZIP_STORED, **named):

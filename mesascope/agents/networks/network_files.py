@@ -17,7 +17,7 @@ from safetensors.numpy import load
 from mesascope import formats
 from mesascope.errors import MesascopeError
 
-HEADER = 1 << 20  # the maximum bytes of a header
+MAX_HEADER = 1 << 20  # the maximum bytes of a header
 NETWORKS = Path(__file__).parent / "shipped"
 
 
@@ -40,7 +40,7 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
     try:
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= HEADER:
+            if not 2 <= length <= MAX_HEADER:
                 raise _make_error(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
@@ -64,14 +64,14 @@ class OurFiles:
 
     Attributes:
         format: the format's name in the header.
-        called: the name of such a network in error messages.
-        wholes: the integers that a header must contain, each with its minimum and maximum.
+        noun: the name of such a network in error messages.
+        integer_ranges: the integers that a header must contain, each with its minimum and maximum.
         find_fault: a function that describes anything else that is wrong in a header, and returns '' if nothing is.
     """
 
     format: str
-    called: str
-    wholes: Mapping[str, tuple[int, int]]
+    noun: str
+    integer_ranges: Mapping[str, tuple[int, int]]
     find_fault: Callable[[Mapping[str, Any]], str] = lambda metadata: ""
 
     def opens(self, path: str | os.PathLike) -> bool:
@@ -119,7 +119,7 @@ class OurFiles:
         for key in ("family", "trained_on"):
             if not isinstance(metadata.get(key), str):
                 raise self.broken(path, f"its metadata has no text {key!r}")
-        for key, (low, high) in self.wholes.items():
+        for key, (low, high) in self.integer_ranges.items():
             if type(metadata.get(key)) is not int or not low <= metadata[key] <= high:
                 raise self.broken(path, f"its metadata has no whole number {key!r} in range")
         if reason := self.find_fault(metadata):
@@ -155,7 +155,7 @@ class OurFiles:
 
 
 def _make_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
-    noun = kind.called if kind else "network of ours"
+    noun = kind.noun if kind else "network of ours"
     return MesascopeError(f"{str(path)!r} is not a {noun}: {reason}.", _suggest(kind))
 
 

@@ -25,9 +25,9 @@ from mesascope.formats import NETWORK
 from mesascope.keys import address
 
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
-WIDEST = 4096
+MAX_WIDTH = 4096
 MAX_INTEGER = 10**6  # the maximum of any integer in a header
-DEEPEST = 64  # layers
+MAX_DEPTH = 64  # layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": NoMemory,
     "gru": GRU,
@@ -56,8 +56,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-WHOLES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
-OURS = OurFiles(NETWORK, "network of ours", WHOLES, _find_fault)
+INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
+OURS = OurFiles(NETWORK, "network of ours", INTEGER_RANGES, _find_fault)
 opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
@@ -86,10 +86,9 @@ class Recurrent(NamedSubject):
 
     def encode(self, percept: Percept) -> jax.Array:
         """Encodes the observed parts of the percept as features [N, F]."""
-        parts = {
-            "action": percept.action[:, None]
-            if self.choices is None
-            else jax.nn.one_hot(percept.action, self.choices),  # all zero before the first
+        is_real = self.choices is None
+        parts = {  # a one-hot action is all zero before the first action
+            "action": percept.action[:, None] if is_real else jax.nn.one_hot(percept.action, self.choices),
             "feedback": percept.feedback[:, None],
             "trial": percept.trial[:, None] / self.horizon,
             "first": percept.first[:, None],
@@ -159,13 +158,13 @@ def create(
     """
     if memory not in MEMORIES:
         raise unknown("memory", memory, MEMORIES)
-    check_range(1, WIDEST, width=width)
+    check_range(1, MAX_WIDTH, width=width)
     layout = dict(layout or {})
     if layout and memory not in WITH_LAYERS:
         problem = f"The memory {memory} has neither depth nor heads."
         raise MesascopeError(problem, f"Omit them, or take {' or '.join(WITH_LAYERS)}.")
     depth, heads = layout.get("depth", 1), layout.get("heads", 1)
-    check_range(1, DEEPEST, depth=depth)
+    check_range(1, MAX_DEPTH, depth=depth)
     check_range(1, width, heads=heads)
     if width % heads:
         raise MesascopeError(f"width={width} is not a multiple of heads={heads}.", "Give a multiple.")
@@ -201,9 +200,7 @@ def initialise(
 
 def find_width(family: Family) -> int:
     """D, the width of a family's observations."""
-    key = jax.random.key(0)
-    percept = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1))[1])
-    return percept.observation.shape[-1]
+    return family.shown[-1]
 
 
 def subject(family: Family, path: str = "") -> Recurrent:
@@ -217,10 +214,10 @@ def subject(family: Family, path: str = "") -> Recurrent:
     metadata = about(file)
     network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
-        raise MesascopeError(
-            f"{str(path)!r} {_name_actions(network.choices)}; {family.name} has {family.choices or 'real'} actions.",
-            f"Run it on its own family, {metadata['family']}, or on one with {network.choices or 'real'} actions.",
-        )
+        actions = _describe_actions(network.choices)
+        problem = f"{str(path)!r} {actions}; {family.name} has {family.choices or 'real'} actions."
+        other_family = f"one with {network.choices or 'real'} actions"
+        raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}, or on {other_family}.")
     width = find_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
         problem = f"{str(path)!r} observes {metadata['observation']} numbers; {family.name} shows {width}."
@@ -249,5 +246,5 @@ def _match_training(family: Family, metadata: dict[str, Any]) -> str:
     return bank
 
 
-def _name_actions(choices: int | None) -> str:
+def _describe_actions(choices: int | None) -> str:
     return "acts by real numbers" if choices is None else f"chooses between {choices} actions"
