@@ -220,19 +220,8 @@ def _check_chunks(variable: Any, chunk: int) -> None:
             raise ValueError(f"a chunk of {variable.name!r} unpacks to more than its {chunk:,} bytes")
 
 
-GGUF_NUMBER_BYTES = {
-    0: 1,
-    1: 1,
-    2: 2,
-    3: 2,
-    4: 4,
-    5: 4,
-    6: 4,
-    7: 1,
-    10: 8,
-    11: 8,
-    12: 8,
-}  # bytes of one number of each type
+# GGUF's codes of types, and the bytes of one number of each type
+GGUF_NUMBER_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 GGUF_TEXT, GGUF_ARRAY = 8, 9
 PARQUET_TEXT = "BYTE_ARRAY"  # parquet's name for values without a fixed length
 

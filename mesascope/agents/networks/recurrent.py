@@ -86,9 +86,9 @@ class Recurrent(NamedSubject):
 
     def encode(self, percept: Percept) -> jax.Array:
         """Encodes the observed parts of the percept as features [N, F]."""
-        is_real = self.choices is None
-        parts = {  # a one-hot action is all zero before the first action
-            "action": percept.action[:, None] if is_real else jax.nn.one_hot(percept.action, self.choices),
+        one_hot = None if self.choices is None else jax.nn.one_hot(percept.action, self.choices)
+        parts = {
+            "action": percept.action[:, None] if one_hot is None else one_hot,  # all zero before the first action
             "feedback": percept.feedback[:, None],
             "trial": percept.trial[:, None] / self.horizon,
             "first": percept.first[:, None],
