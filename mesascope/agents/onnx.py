@@ -123,9 +123,7 @@ class Onnx(ForeignNetwork):
         return dict(self.weights)
 
 
-def run_session(
-    session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], input_rows: list[np.ndarray]
-) -> list[np.ndarray]:
+def run_session(session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], input_rows: Any) -> list[Any]:
     """Runs the network on rows [N, U] of every input, and returns its outputs.
 
     Raises:
@@ -210,20 +208,12 @@ def subject(
         problem = f"{path!r} gives {width} numbers in {output_ports[0].name!r}; {family.name} has {actions}."
         remedy = f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family."
         raise MesascopeError(problem, remedy)
-    return Onnx(
-        name=name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic),
-        trained_on=trained_on,
-        session=session,
-        path=path,
-        observe=observer,
-        inputs=input_ports,
-        outputs=output_ports,
-        graph=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
-        weights=_onnx_file.hash_weights(path, model),
-        gives=gives,
-        stochastic=stochastic,
-        epsilon=epsilon,
-    )
+    name = name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic)
+    choosing = {"gives": gives, "stochastic": stochastic, "epsilon": epsilon}
+    source = {"path": path, "session": session, "trained_on": trained_on}
+    source["graph"] = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    source["weights"] = _onnx_file.hash_weights(path, model)
+    return Onnx(name=name, **source, **choosing, observe=observer, inputs=input_ports, outputs=output_ports)
 
 
 def _read_port(path: str, tensor: Any, role: str) -> Port:
@@ -277,9 +267,7 @@ def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[
     return result
 
 
-def _measure_outputs(
-    session: Any, path: str, inputs: Sequence[Port], outputs: list[Port], width: int
-) -> tuple[Port, ...]:
+def _measure_outputs(session: Any, path: str, inputs: Any, outputs: list[Port], width: int) -> tuple[Port, ...]:
     """The outputs with their batch axes and shapes, found by running the network with two batch sizes.
 
     Raises:

@@ -152,23 +152,12 @@ def subject(
     settings["episode"] = episode if episode != EPISODES[0] else ""
     settings["normalize"] = statistics_path
     settings["stack"] = stack if stack > 1 else ""
-    agent = SB3(
-        name=name_with_settings("sb3", **settings),
-        trained_on=trained_on,
-        module=policy,
-        archive=archive,
-        observe=observer,
-        statistics=statistics,
-        stochastic=stochastic,
-        epsilon=epsilon,
-        episode=episode,
-        stack=stack,
-        hooks=_torch.match_paths(policy, hooks),
-        state=_find_state_layout(policy),
-        hook_widths={},
-        trust=trust,
-    )
-    return _attach_hooks(agent)
+    name, state = name_with_settings("sb3", **settings), _find_state_layout(policy)
+    source = {"archive": archive, "trust": trust, "module": policy, "state": state, "trained_on": trained_on}
+    choosing = {"stochastic": stochastic, "epsilon": epsilon, "episode": episode}
+    observing = {"observe": observer, "statistics": statistics, "stack": stack}
+    tapped = {"hooks": _torch.match_paths(policy, hooks), "hook_widths": {}}
+    return _attach_hooks(SB3(name=name, **source, **choosing, **observing, **tapped))
 
 
 def _attach_hooks(agent: SB3) -> SB3:

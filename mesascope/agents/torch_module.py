@@ -158,23 +158,14 @@ def wrap(
     if count != (family.choices or 1):
         problem = f"The network gives {count} numbers; {family.name} has {family.choices or 'real-valued'} actions."
         raise MesascopeError(problem, "Run it on a family with as many choices, or return the logits first.")
-    state = _torch.find_state_layout(small_state, large_state, BATCH_SIZES, hook_outputs) if recurrent else ()
+    state = _torch.find_state_layout(small_state, large_state, hook_outputs) if recurrent else ()
     hook_outputs = {path: hook_outputs[path] for path in paths if path in hook_outputs}
-    return TorchModule(
-        name=name or f"{type(module).__name__}(stochastic={stochastic})",
-        trained_on=trained_on,
-        module=module,
-        observe=observer,
-        layout=layout,
-        gives=gives,
-        stochastic=stochastic,
-        epsilon=epsilon,
-        hooks=tuple(hook_outputs),
-        state=state,
-        structure=jax.tree.structure(runs[0][1]),
-        hook_widths=_torch.measure_taps(hook_outputs, BATCH_SIZES[1], state),
-        again=again,
-    )
+    name = name or f"{type(module).__name__}(stochastic={stochastic})"
+    choosing = {"layout": layout, "gives": gives, "stochastic": stochastic, "epsilon": epsilon}
+    hook_widths = _torch.measure_taps(hook_outputs, BATCH_SIZES[1], state)
+    tapped = {"hooks": tuple(hook_outputs), "hook_widths": hook_widths, "state": state}
+    structure, common = jax.tree.structure(runs[0][1]), {"name": name, "trained_on": trained_on, "observe": observer}
+    return TorchModule(**common, **choosing, **tapped, module=module, structure=structure, again=again)
 
 
 def subject(

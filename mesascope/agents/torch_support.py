@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from mesascope.agents import tensors as _tensors
-from mesascope.agents.foreign import ForeignNetwork
+from mesascope.agents.foreign import BATCH_SIZES, ForeignNetwork
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
@@ -213,10 +213,8 @@ def name_taps(name: str, count: int) -> tuple[str, ...]:
     return (name,) if count == 1 else tuple(f"{name}_l{k}" for k in range(count))
 
 
-def find_state_layout(
-    small_state: list[Any], large_state: list[Any], sizes: tuple[int, int], hook_outputs: dict[str, Any]
-) -> tuple[StateTensor, ...]:
-    """Finds the layout of a state from two runs with different batch sizes, and names parts after their submodules.
+def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outputs: Any) -> tuple[StateTensor, ...]:
+    """Finds the layout of a state from runs with both BATCH_SIZES, and names its parts after their submodules.
 
     Raises:
         MesascopeError: a part of the state has no batch axis.
@@ -224,11 +222,11 @@ def find_state_layout(
     layout = []
     named_outputs = [pair for path, output in hook_outputs.items() for pair in label_tensors(path, output)]
     for i, (a, b) in enumerate(zip(small_state, large_state, strict=True)):
-        batch_axes = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == sizes]
+        batch_axes = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == BATCH_SIZES]
         if len(batch_axes) != 1:
             raise MesascopeError(
-                f"Part {i} of the network's state has shape {tuple(a.shape)} for {sizes[0]} lifetimes and "
-                f"{tuple(b.shape)} for {sizes[1]}, so no axis is the batch axis.",
+                f"Part {i} of the network's state has shape {tuple(a.shape)} for {BATCH_SIZES[0]} lifetimes and "
+                f"{tuple(b.shape)} for {BATCH_SIZES[1]}, so no axis is the batch axis.",
                 "Use one row per lifetime, or set layout to time or batch_time if it takes sequences.",
             )
         other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])

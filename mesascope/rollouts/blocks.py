@@ -79,12 +79,12 @@ class Outcomes(NamedTuple):
     observation: Any
 
 
-class ConditionRun(NamedTuple):
-    """A condition, with what it needs to run on a block: the donors' outcomes, and [T, N] the partners."""
+class Job(NamedTuple):
+    """A block of lifetimes to run under a condition, with the outcomes that its donors lend."""
 
+    place: Place
     condition: Condition
     donor_outcomes: Outcomes
-    partners: Any
 
 
 class BlockState(NamedTuple):

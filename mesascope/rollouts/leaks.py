@@ -148,9 +148,7 @@ def _equal_carries(one: Any, other: Any) -> bool:
     )
 
 
-def _refuse_different(
-    subject: Subject, cause: str, key: jax.Array, one: Percept, responses: Response, two: Percept, two_rows: np.ndarray
-) -> None:
+def _refuse_different(subject, cause: str, key, one: Percept, responses: Response, two: Percept, two_rows) -> None:
     """Raises an error if lifetimes act differently in another block.
 
     Args:

@@ -14,11 +14,11 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
 from mesascope.rollouts import blocks
-from mesascope.rollouts.blocks import BLOCK, BlockConstants, BlockState, ConditionRun, PastTick, Record, Step
+from mesascope.rollouts.blocks import BLOCK, BlockConstants, BlockState, Job, PastTick, Record, Step
 from mesascope.trials import kept_steps
 
 
-def run_looped(subject, family, tasks, keys, runs: Sequence[ConditionRun], *, record, whole: bool) -> list[Record]:
+def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, record, whole: bool) -> list[Record]:
     """Runs one block of lifetimes under one condition, or under several conditions that share the lifetimes.
 
     Conditions that leave the lifetimes undisturbed share them, so that nothing runs twice.
@@ -28,7 +28,8 @@ def run_looped(subject, family, tasks, keys, runs: Sequence[ConditionRun], *, re
         family: the family of the tasks.
         tasks: the tasks of the block.
         keys: gives the block's key for a purpose at a tick.
-        runs: one condition, or several that are each intact or disturb one response at a time.
+        jobs: one condition, or several that are each intact or disturb one response at a time.
+        partners: [T, N] the partners, for each condition.
         record: the names of the taps to keep.
         whole: whether to keep every observation of the intact condition, if trials have several steps.
 
@@ -44,9 +45,8 @@ def run_looped(subject, family, tasks, keys, runs: Sequence[ConditionRun], *, re
             carry = body(i, carry)
         return carry
 
-    constants = [BlockConstants(family, fresh, start, run.donor_outcomes, keys, subject, repeat) for run in runs]
-    conditions: list[Any] = [run.condition for run in runs]
-    partners = [np.asarray(run.partners) for run in runs]
+    constants = [BlockConstants(family, fresh, start, job.donor_outcomes, keys, subject, repeat) for job in jobs]
+    conditions: list[Any] = [job.condition for job in jobs]
     undisturbed = all(blocks.is_undisturbed(c) for c in conditions)
     looks_back = any(c.looks_back for c in conditions) or steps == 1
     recent = collections.deque(maxlen=RECENT * steps if looks_back else 1)  # newest first
@@ -81,7 +81,7 @@ def run_looped(subject, family, tasks, keys, runs: Sequence[ConditionRun], *, re
             return lasting._replace(state=state), records
         return blocks.restore_idle(idle, block, after), records
 
-    block, records_by_condition = BlockState(state, start, fresh, [fresh] * len(runs), ()), [[] for _ in runs]
+    block, records_by_condition = BlockState(state, start, fresh, [fresh] * len(jobs), ()), [[] for _ in jobs]
     last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)
     for t in range(len(partners[0])):
         if steps == 1:

@@ -11,7 +11,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -30,7 +30,7 @@ from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 from mesascope.keys import fold_address
 from mesascope.rollouts import blocks
-from mesascope.rollouts.blocks import BLOCK, ConditionRun, Keys, Outcomes, Place, Record
+from mesascope.rollouts.blocks import BLOCK, Job, Keys, Outcomes, Place, Record
 from mesascope.rollouts.compiling import compile_once
 from mesascope.rollouts.loops import collect_percepts, run_looped
 from mesascope.rollouts.scans import BlockInputs, run_scanned
@@ -38,14 +38,6 @@ from mesascope.rollouts.worth import judge
 from mesascope.trials import assemble
 
 WORKERS = 2
-
-
-class Job(NamedTuple):
-    """A block of lifetimes to run under a condition, with the outcomes that its donors lend."""
-
-    place: Place
-    condition: Condition
-    donor_outcomes: Outcomes
 
 
 @contain_exits()
@@ -295,9 +287,8 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
         drop_observations = family.steps > 1 and not (keeps_observations and type(condition) is Intact)
         return [r._replace(observation=None) for r in records] if drop_observations else records
 
-    runs = [ConditionRun(job.condition, job.donor_outcomes, find_partners(job)) for job in jobs]
-    keys = _make_keys(seed, place)
-    return run_looped(subject, family, tasks[0], keys, runs, record=record, whole=keeps_observations)
+    partners, keys = [np.asarray(find_partners(job)) for job in jobs], _make_keys(seed, place)
+    return run_looped(subject, family, tasks[0], keys, jobs, partners, record=record, whole=keeps_observations)
 
 
 def collect_block_percepts(subject, family, split: str, place: Place, seed: int, *, ticks: int) -> Percept:

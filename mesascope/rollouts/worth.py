@@ -5,14 +5,13 @@ is compared with its worth on the tasks of the other lifetimes of the block. A p
 the clock and chance is independent of the donor, so its expected difference is 0.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mesascope.contracts.condition import Condition
 from mesascope.contracts.family import Family
-from mesascope.rollouts.blocks import Place, Record
+from mesascope.rollouts.blocks import Record
 
 MAX_NUMBERS = 1 << 22  # in one array
 MAX_RANKED = 8  # if there are more choices, only the best one on the donor's task is kept
@@ -41,14 +40,8 @@ class Transplant(NamedTuple):
 
 
 def judge(
-    family: Family,
-    split: str,
-    conditions: Sequence[Condition],
-    records: Mapping[tuple[str, Place], Record],
-    *,
-    tasks: Sequence[Any],
-    chances: Sequence[np.ndarray],
-) -> tuple[dict[tuple[str, Place], Record], dict[str, list[Transplant]]]:
+    family: Family, split: str, conditions, records, *, tasks, chances
+) -> tuple[dict[Any, Record], dict[str, Any]]:
     """Replaces the scores of one-step conditions, and compares the worth of actions with donors' pasts.
 
     Args:

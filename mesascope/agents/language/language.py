@@ -1,12 +1,11 @@
 """A language model as a subject, whose carry is its context, the list of past trials.
 
 So a reset empties the context, a swap gives it another lifetime's context, and shuffled feedback shuffles the outcomes
-in it. The family's `question` writes the questions, and an `Asker` asks the model.
+in it. The family's `question` writes the questions. An asker, `Prompts` or `ForwardAsker`, puts them to the model.
 """
 
 import json
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -25,26 +24,6 @@ from mesascope.errors import MesascopeError
 MODES = ("log_probs", "samples", "answer")
 REPEATED_QUESTIONS = 64  # questions of the first block that are repeated at the end
 MAX_UNANSWERED = 256  # a run ends after this many consecutive questions without an answer
-
-
-class Asker(Protocol):
-    """Puts questions to a model."""
-
-    mode: str
-    samples: int
-    hidden: np.ndarray | None  # [N, U] activations at the last questions; None if they are not available
-
-    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], ignore_saved: bool) -> list[Answer]:
-        """Returns an answer to each question; `draws` seed the samples, and saved answers may be ignored."""
-        ...
-
-    def fingerprint(self) -> dict[str, str]:
-        """The hashes of the weights; empty if the weights are hidden."""
-        ...
-
-    def render(self, question: Question) -> str:
-        """The question word for word as the model receives it."""
-        ...
 
 
 class Context(NamedTuple):
@@ -80,7 +59,7 @@ class LanguageModel(NamedSubject):
 
     Attributes:
         family: the family that writes the questions.
-        asker: the `Asker` that asks the model.
+        asker: `Prompts` or `ForwardAsker`, which puts the questions to the model.
         log: the questions since the last finished rollout.
         identity_code: a text that identifies the model, so that saved rollouts of other models are not reused.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.

@@ -101,7 +101,7 @@ def _refuse_code(folder: Path) -> None:
             settings = _read_settings(file)
             kernels = str(settings.get("attn_implementation") or settings.get("_attn_implementation") or "")
             if settings.get("auto_map") or "/" in kernels:
-                problem = f"{str(file)!r} keys code that would run."
+                problem = f"{str(file)!r} names code that would run."
                 raise MesascopeError(problem, "Read it, then add --trust (trust=True in Python).")
 
 
