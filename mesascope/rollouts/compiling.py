@@ -15,10 +15,11 @@ import jax
 from mesascope.files import cache
 
 LEVEL = "xla_backend_optimization_level"
+_jit: Any = eqx.filter_jit
 
 # decorators: `compile_loop` for a function that runs for a long time, `compile_once` for one that runs a few times
-compile_loop: Any = functools.partial(eqx.filter_jit, compiler_options={LEVEL: 1})
-compile_once: Any = functools.partial(eqx.filter_jit, compiler_options={LEVEL: 0})
+compile_loop = functools.partial(_jit, compiler_options={LEVEL: 1})
+compile_once = functools.partial(_jit, compiler_options={LEVEL: 0})
 
 
 def cache_compiled(short: bool = False) -> None:
