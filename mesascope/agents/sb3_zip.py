@@ -138,7 +138,7 @@ def open_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Spa
         MesascopeError: its class or settings are customised and not trusted, or the weights do not fit the policy.
     """
     policy_class, settings = _find_policy_class(archive, trust), _read_settings(archive, trust)
-    weights = _torch.load(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
+    weights = _torch.load_file(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
     excess = ZIP.make_error(archive.path, f"its settings ask for more weights than the {found:,} that it contains")
     try:

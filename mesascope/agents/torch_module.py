@@ -198,7 +198,7 @@ def subject(
         trust: whether a factory that the file names may run.
     """
     require("torch", "torch")
-    content = _torch.load(path, repr(path)) if path else None
+    content = _torch.load_file(path, repr(path)) if path else None
     weights, file_factory = content, ""
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         weights, file_factory = content["state_dict"], content.get("factory", "")

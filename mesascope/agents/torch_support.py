@@ -252,7 +252,7 @@ def opens(path: str | os.PathLike) -> bool:
         return False
 
 
-def load(source: Any, label: str) -> Any:
+def load_file(source: Any, label: str) -> Any:
     """Reads only tensors and plain data (weights_only=True) from a file that torch.save wrote.
 
     Raises:

@@ -196,11 +196,9 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
     changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
     if changed:
         others = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
-        raise MesascopeError(
-            f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{others}.",
-            "mesascope measures frozen subjects: pass a copy that does not train. Memory of a lifetime belongs in the "
-            "carry (a function's state).",
-        )
+        problem = f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{others}."
+        remedy = "mesascope measures frozen subjects: pass a copy that does not train. "
+        raise MesascopeError(problem, f"{remedy}Memory of a lifetime belongs in the carry (a function's state).")
 
 
 def _run_units(threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]) -> list[Any]:

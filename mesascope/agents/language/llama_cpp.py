@@ -57,7 +57,7 @@ def subject(
     words_family = require_words(family)
     with GGUF.explain_errors(path):
         limits.check_gguf(path)
-    engine = load(path, threads, slots, context)
+    engine = start_server(path, threads, slots, context)
     settings = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
     name = name_with_settings(subject, path=path, **settings)
     before = _hash_weights(path)["file"]
@@ -72,7 +72,7 @@ def subject(
     return LanguageModel(name, "unknown", words_family, asker, QuestionLog(), before, temperature)
 
 
-def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> Any:
+def start_server(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> Any:
     """Starts llama.cpp's server with a model; its `listening_address` is on 127.0.0.1.
 
     Raises:

@@ -47,7 +47,7 @@ def subject(
     """
     check_range(1, 4096, batch=batch, top=top)
     words_family = require_words(family)
-    model, tokenizer = load(path, trust)
+    model, tokenizer = load_model(path, trust)
     layers = int(model.config.num_hidden_layers)
     check_range(-layers - 1, layers, layer=layer)
     asker, log = ForwardAsker(model, tokenizer, chat, layer, batch, top=top), QuestionLog()
@@ -58,7 +58,7 @@ def subject(
     return LanguageModel(name, "unknown", words_family, asker, log, code, temperature)
 
 
-def load(path: str, trust: bool = False) -> tuple[Any, Any]:
+def load_model(path: str, trust: bool = False) -> tuple[Any, Any]:
     """Loads the model and its tokenizer, in single precision on the CPU.
 
     Raises:

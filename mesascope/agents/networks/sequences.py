@@ -5,7 +5,7 @@ All are stacks of residual layers. They process whole lifetimes at once in train
 
 import abc
 import functools
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -66,8 +66,16 @@ class AttentionLayer(eqx.Module):
 
 
 class AttentionMemory(Memory):
-    """What both kinds of attention share; subclasses are final."""
+    """What both kinds of attention share; subclasses are final.
 
+    Attributes:
+        max_window: the maximum number of percepts whose distances it distinguishes.
+        entry: [F, W] the weights that embed a percept.
+        entry_bias: [W] the bias of the embedding.
+        layers: the layers in their order.
+    """
+
+    max_window: ClassVar[int]
     entry: jax.Array  # [F, W]
     entry_bias: jax.Array  # [W]
     layers: list[AttentionLayer]
@@ -76,13 +84,8 @@ class AttentionMemory(Memory):
         self.entry = draw_weights(address(key, "entry"), (features, width))
         self.entry_bias = jnp.zeros(width)
         heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
-        sizes = width, self.lookback(horizon), heads, depth
+        sizes = width, min(horizon, self.max_window), heads, depth
         self.layers = [AttentionLayer(address(key, "layer", i), *sizes) for i in range(depth)]
-
-    @staticmethod
-    @abc.abstractmethod
-    def lookback(horizon: int) -> int:
-        """The number of past percepts whose distances it distinguishes."""
 
     @abc.abstractmethod
     def weigh(self, layer: AttentionLayer, logits: jax.Array) -> jax.Array:
@@ -110,10 +113,7 @@ class Transformer(AttentionMemory):
     the training horizon, but at most 512 percepts, so nothing is forgotten in shorter training lifetimes.
     """
 
-    @staticmethod
-    def lookback(horizon: int) -> int:
-        """The horizon, at most MAX_WINDOW."""
-        return min(horizon, MAX_WINDOW)
+    max_window: ClassVar[int] = MAX_WINDOW
 
     @property
     def window(self) -> int:
@@ -174,10 +174,7 @@ class LinearAttention(AttentionMemory):
     nothing and does not represent order.
     """
 
-    @staticmethod
-    def lookback(horizon: int) -> int:
-        """0, because it does not distinguish distances."""
-        return 0
+    max_window: ClassVar[int] = 0  # it does not distinguish distances
 
     def fresh(self, n: int) -> SumMemory:
         """Sums of 0, and 0 past percepts."""
