@@ -73,7 +73,7 @@ class FileKind(NamedTuple):
     Attributes:
         name: the kind in messages, such as 'ONNX file'.
         if_missing: the remedy if the file does not exist.
-        if_broken: the remedy if the file is make_error.
+        if_broken: the remedy if the file is broken.
     """
 
     name: str
@@ -81,7 +81,7 @@ class FileKind(NamedTuple):
     if_broken: str
 
     def make_error(self, path: str, reason: str) -> MesascopeError:
-        """The error for a make_error file."""
+        """The error for a broken file."""
         return MesascopeError(f"{path!r} is not a valid {self.name}: {reason}.", self.if_broken)
 
     @contextlib.contextmanager
@@ -95,7 +95,7 @@ class FileKind(NamedTuple):
             raise MesascopeError(f"There is no file {path!r}.", self.if_missing) from None
         except OSError as error:
             raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.if_missing) from None
-        except Exception as error:  # a reader may raise anything on a make_error file
+        except Exception as error:  # a reader may raise anything on a broken file
             reason = str(error).strip()
             if not (reason and isinstance(error, ValueError)):
                 reason = f"{type(error).__name__}: {reason or 'no message'}"

@@ -44,11 +44,9 @@ class FunctionSubject(NamedSubject):
             answer = self.function(percept_copy, state, rng)
         except Exception as error:
             trial, given_state = int(percept_copy["trial"][0]), "no state" if carry is None else "its last state"
-            raise MesascopeError(
-                f"{self.name} raised {type(error).__name__}: {error}.",
-                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and {given_state}; "
-                f"percept contains {', '.join(percept_copy)}.",
-            ) from error
+            remedy = f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and {given_state}; "
+            remedy += f"percept contains {', '.join(percept_copy)}."
+            raise MesascopeError(f"{self.name} raised {type(error).__name__}: {error}.", remedy) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             problem = f"{self.name} returned {type(answer).__name__}, not a pair."
             raise MesascopeError(problem, "Return (action or probabilities, state).")

@@ -259,11 +259,9 @@ def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[
         else:
             unmatched.append(port.name)
     if unmatched:
-        raise MesascopeError(
-            f"{path!r} takes the state {', '.join(map(repr, unmatched))} but does not return it: "
-            f"its only outputs are {', '.join(outputs)}.",
-            "Export the next state as an output too, or pair them with state=input>output.",
-        )
+        problem = f"{path!r} takes the state {', '.join(map(repr, unmatched))} but does not return it: "
+        problem += f"its only outputs are {', '.join(outputs)}."
+        raise MesascopeError(problem, "Export the next state as an output too, or pair them with state=input>output.")
     return result
 
 

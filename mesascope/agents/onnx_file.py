@@ -88,10 +88,9 @@ def _refuse_outside(path: str, model: Any) -> None:
         parts = PureWindowsPath(place)  # splits at both kinds of slashes
         is_inside = place and not parts.anchor and ".." not in parts.parts
         if not is_inside or not (folder / place).resolve().is_relative_to(folder):
-            raise MesascopeError(
-                f"{path!r} stores the weight {tensor.name!r} outside its folder, in {place!r}; that file is not read.",
-                "Move that file beside it and export with a bare file name, or keep the weights in the model.",
-            )
+            weight = f"{path!r} stores the weight {tensor.name!r}"
+            remedy = "Move that file beside it and export with a bare file name, or keep the weights in the model."
+            raise MesascopeError(f"{weight} outside its folder, in {place!r}; that file is not read.", remedy)
         if not (folder / place).is_file():
             problem = f"{path!r} stores the weight {tensor.name!r} in {place!r}, which does not exist."
             raise MesascopeError(problem, "Copy that file beside it.")
@@ -123,11 +122,9 @@ def _refuse_operators(path: str, model: Any) -> None:
     """Raises `MesascopeError` if the model needs operators from a custom library."""
     own_functions = {(f.domain, f.name) for f in model.functions}
     operators = {(node.domain, node.op_type) for graph in _list_graphs(model) for node in graph.node}
-    foreign = sorted(
-        f"{domain or 'ai.onnx'}:{name}"
-        for domain, name in operators - own_functions
-        if domain not in STANDARD_DOMAINS or name in UNSAFE_OPERATORS
-    )
-    if foreign:
-        problem = f"{path!r} needs custom operators: {', '.join(foreign[:8])}. Custom libraries are never loaded."
+    needed = operators - own_functions
+    unsafe = [(domain, name) for domain, name in needed if domain not in STANDARD_DOMAINS or name in UNSAFE_OPERATORS]
+    if unsafe:
+        names = sorted(f"{domain or 'ai.onnx'}:{name}" for domain, name in unsafe)
+        problem = f"{path!r} needs custom operators: {', '.join(names[:8])}. Custom libraries are never loaded."
         raise MesascopeError(problem, "Export it with standard operators only.")

@@ -218,10 +218,9 @@ def _resolve_classes(value: Any, depth: int = 0) -> Any:
 def _unpickle_trusted(archive: AgentFile, name: str, trust: bool, origin: str) -> Any:
     """Unpickles a customised entry if the user trusts the file; otherwise raises an error."""
     if not trust:
-        raise MesascopeError(
-            f"{archive.path!r} is customised: its {name} is {origin}, and unpickling it would run code from the file.",
-            "If you know who made it, add --trust (trust=True in Python).",
-        )
+        problem = f"{archive.path!r} is customised: its {name} is {origin}, "
+        problem += "and unpickling it would run code from the file."
+        raise MesascopeError(problem, "If you know who made it, add --trust (trust=True in Python).")
     value = archive.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
         raise ZIP.make_error(archive.path, f"it has no {name}")

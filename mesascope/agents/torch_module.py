@@ -100,22 +100,18 @@ def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: 
     try:
         outputs = module(inputs, state) if recurrent else module(inputs)
     except Exception as error:
-        raise MesascopeError(
-            f"The module {type(module).__name__} raised {type(error).__name__}: {error}.",
-            f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(inputs.shape)}: "
-            "check observes (the content of x) and layout.",
-        ) from error
+        call = f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(inputs.shape)}"
+        problem = f"The module {type(module).__name__} raised {type(error).__name__}: {error}."
+        raise MesascopeError(problem, f"{call}: check observes (the content of x) and layout.") from error
     if recurrent and not (isinstance(outputs, tuple) and len(outputs) >= 2):
         problem = f"The module {type(module).__name__} takes a state, but returned {type(outputs).__name__}."
         raise MesascopeError(problem, "Return (logits, state).")
     first = outputs[0] if isinstance(outputs, tuple | list) else outputs
     shape = getattr(first, "shape", None)
     if not shape or first.numel() % len(x) or first.numel() == 0:
-        raise MesascopeError(
-            f"The first output of {type(module).__name__} is "
-            f"{type(first).__name__ if shape is None else f'of shape {tuple(shape)}'} for {len(x)} lifetimes.",
-            f"Return logits of shape ({len(x)}, choices) first.",
-        )
+        found = type(first).__name__ if shape is None else f"of shape {tuple(shape)}"
+        problem = f"The first output of {type(module).__name__} is {found} for {len(x)} lifetimes."
+        raise MesascopeError(problem, f"Return logits of shape ({len(x)}, choices) first.")
     return first.detach().float().cpu().numpy().reshape(len(x), -1), outputs[-1] if recurrent else None
 
 

@@ -224,11 +224,10 @@ def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outpu
     for i, (a, b) in enumerate(zip(small_state, large_state, strict=True)):
         batch_axes = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == BATCH_SIZES]
         if len(batch_axes) != 1:
-            raise MesascopeError(
-                f"Part {i} of the network's state has shape {tuple(a.shape)} for {BATCH_SIZES[0]} lifetimes and "
-                f"{tuple(b.shape)} for {BATCH_SIZES[1]}, so no axis is the batch axis.",
-                "Use one row per lifetime, or set layout to time or batch_time if it takes sequences.",
-            )
+            problem = f"Part {i} of the network's state has shape {tuple(a.shape)} for {BATCH_SIZES[0]} lifetimes and "
+            problem += f"{tuple(b.shape)} for {BATCH_SIZES[1]}, so no axis is the batch axis."
+            remedy = "Use one row per lifetime, or set layout to time or batch_time if it takes sequences."
+            raise MesascopeError(problem, remedy)
         other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])
         equal = [k for k, x in named_outputs if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
         name = max(equal, key=lambda k: k.endswith((".h", ".c")), default=f"state.{i}")

@@ -50,10 +50,8 @@ def mean_score():
 
 def make_task(family: str, split: str, lifetimes: int, seed: int) -> Task:
     """An Inspect task in which every sample is one lifetime of a family on one split."""
-    samples = [
-        Sample(id=i + 1, input=Lifetime(family, split, seed, i).ask().turn, metadata={"number": i})
-        for i in range(lifetimes)
-    ]
+    questions = [Lifetime(family, split, seed, i).ask().turn for i in range(lifetimes)]
+    samples = [Sample(id=i + 1, input=turn, metadata={"number": i}) for i, turn in enumerate(questions)]
     return Task(dataset=samples, solver=play_lifetime(family, split, seed), scorer=mean_score())
 
 
@@ -83,6 +81,5 @@ def text_bandit(
     seed: int = 0,
 ) -> Task:
     """The model plays a Bernoulli bandit that is described in words."""
-    return make_task(
-        f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}", split, lifetimes, seed
-    )
+    family = f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}"
+    return make_task(family, split, lifetimes, seed)
