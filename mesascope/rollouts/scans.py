@@ -10,18 +10,8 @@ import numpy as np
 
 from mesascope.contracts.condition import RECENT
 from mesascope.keys import address
-from mesascope.rollouts import compiling
-from mesascope.rollouts.blocks import (
-    BLOCK,
-    BlockConstants,
-    BlockState,
-    PastTick,
-    Record,
-    Step,
-    blank_idle,
-    limit_to_present,
-    restore_idle,
-)
+from mesascope.rollouts import blocks, compiling
+from mesascope.rollouts.blocks import BLOCK, BlockConstants, BlockState, PastTick, Record, Step
 from mesascope.trials import kept_steps
 
 
@@ -34,13 +24,13 @@ class BlockInputs(NamedTuple):
     partners: Any
 
 
-def run_scanned(subject, family, blocks, condition, examples, *, trials, record) -> list[Record]:
+def run_scanned(subject, family, inputs, condition, examples, *, trials, record) -> list[Record]:
     """Runs blocks under one condition in one call.
 
     Args:
         subject: the subject to run.
         family: the family of the tasks.
-        blocks: the inputs of each block.
+        inputs: the inputs of each block.
         condition: the condition to run.
         examples: one condition of every kind in the compiled scan.
         trials: T, the number of trials.
@@ -52,11 +42,11 @@ def run_scanned(subject, family, blocks, condition, examples, *, trials, record)
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
     scan_options: Any = {"kinds": jax.tree.map(_as_number, kinds), "which": which, "trials": trials, "record": record}
-    if len(blocks) == 1:
-        return [jax.device_get(_scan_block(subject, family, blocks[0], **scan_options))]
-    stacked = jax.tree.map(_stack, *blocks)
+    if len(inputs) == 1:
+        return [jax.device_get(_scan_block(subject, family, inputs[0], **scan_options))]
+    stacked = jax.tree.map(_stack, *inputs)
     records = jax.device_get(_scan_blocks(subject, family, stacked, **scan_options))
-    return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(blocks))]
+    return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(inputs))]
 
 
 def _stack(*x: Any) -> Any:
@@ -70,9 +60,9 @@ def _as_number(x: Any) -> np.ndarray:
 
 
 @compiling.compile_loop
-def _scan_blocks(subject, family, blocks, **options) -> Record:
+def _scan_blocks(subject, family, inputs, **options) -> Record:
     """Runs blocks under one condition; all arrays have a leading axis of blocks."""
-    return jax.vmap(lambda block: _scan(subject, family, block, **options))(blocks)
+    return jax.vmap(lambda block: _scan(subject, family, block, **options))(inputs)
 
 
 @compiling.compile_loop
@@ -133,10 +123,13 @@ def _scan(subject, family, block: BlockInputs, *, kinds, which, trials, record) 
             def past(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
-            context = constants.context(t, s, partner, past if looks_back else limit_to_present(present))
+            context = constants.context(t, s, partner, past if looks_back else blocks.limit_to_present(present))
             after, result = run_step(before._replace(recent=recent), context, now)
             if idle is not None:
-                after, result = (restore_idle(idle, before, after), blank_idle(idle, family.choices is None, result))
+                after, result = (
+                    blocks.restore_idle(idle, before, after),
+                    blocks.blank_idle(idle, family.choices is None, result),
+                )
                 last = jnp.where(idle, last, now)
             awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
             return (after, last), (result, before.percept.observation, awake)

@@ -76,12 +76,10 @@ def subject(
     gate.permit(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
     saved_answers = Cache(cache_path(cache, base_address, model), base_address)
-    asker = Prompts(
-        server.ask, saved_answers, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
-    )
-    language_model = LanguageModel(
-        "", "unknown", words_family, asker, QuestionLog(), "", temperature, (price_in, price_out), budget
-    )
+    options = {"top": top, "samples": samples, "words": words, "side": side, "batch": batch}
+    asker = Prompts(server.ask, saved_answers, model, chat, mode, **options)
+    log, prices = QuestionLog(), (price_in, price_out)
+    language_model = LanguageModel("", "unknown", words_family, asker, log, "", temperature, prices, budget)
     if mode in ("auto", "log_probs"):
         server_mode = asker.find_mode(language_model.make_example())
         if mode == "log_probs" and server_mode != mode:

@@ -176,18 +176,12 @@ def create(
     choices, observation, horizon = sizes
     outputs = 1 if choices is None else choices
     features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
-    return Recurrent(
-        name="untrained",
-        trained_on="unknown",
-        memory=MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout),
-        policy=0.01 * draw_weights(address(key, "policy"), (width, outputs)),
-        policy_bias=jnp.zeros(outputs),
-        value=jnp.zeros(width),
-        value_bias=jnp.zeros(()),
-        observes=tuple(observes),
-        choices=choices,
-        horizon=horizon,
-    )
+    core = MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout)
+    policy = 0.01 * draw_weights(address(key, "policy"), (width, outputs))
+    actor = {"policy": policy, "policy_bias": jnp.zeros(outputs)}
+    critic = {"value": jnp.zeros(width), "value_bias": jnp.zeros(())}
+    shape = {"observes": tuple(observes), "choices": choices, "horizon": horizon}
+    return Recurrent(name="untrained", trained_on="unknown", memory=core, **actor, **critic, **shape)
 
 
 def initialise(

@@ -76,8 +76,8 @@ class AttentionMemory(Memory):
     """
 
     max_window: ClassVar[int]
-    entry: jax.Array  # [F, W]
-    entry_bias: jax.Array  # [W]
+    entry: jax.Array
+    entry_bias: jax.Array
     layers: list[AttentionLayer]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int, depth: int = N_LAYERS, *, heads=0):
