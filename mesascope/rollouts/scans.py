@@ -65,12 +65,6 @@ def _scan_blocks(subject, family, inputs, **options) -> Record:
     return jax.vmap(lambda block: _scan(subject, family, block, **options))(inputs)
 
 
-@compiling.compile_loop
-def _scan_block(subject, family, block, **options) -> Record:
-    """Runs one block under one condition."""
-    return _scan(subject, family, block, **options)
-
-
 def _scan(subject, family, block: BlockInputs, *, kinds, which, trials, record) -> Record:
     """Runs one block under one condition as one scan; the condition's kind and numbers are data."""
     key, tasks, donor_outcomes, partners = block
@@ -126,10 +120,8 @@ def _scan(subject, family, block: BlockInputs, *, kinds, which, trials, record) 
             context = constants.context(t, s, partner, past if looks_back else blocks.limit_to_present(present))
             after, result = run_step(before._replace(recent=recent), context, now)
             if idle is not None:
-                after, result = (
-                    blocks.restore_idle(idle, before, after),
-                    blocks.blank_idle(idle, family.choices is None, result),
-                )
+                after = blocks.restore_idle(idle, before, after)
+                result = blocks.blank_idle(idle, family.choices is None, result)
                 last = jnp.where(idle, last, now)
             awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
             return (after, last), (result, before.percept.observation, awake)
@@ -150,3 +142,6 @@ def _scan(subject, family, block: BlockInputs, *, kinds, which, trials, record) 
     recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT * family.steps, 0), past) if looks_back else ()
     birth = BlockState(state, start, fresh, fresh, recent)
     return jax.lax.scan(run_stepwise_trial, (birth, last), (jnp.arange(trials), partners))[1]
+
+
+_scan_block = compiling.compile_loop(_scan)

@@ -6,6 +6,7 @@ again at the end and compares the answers.
 """
 
 import dataclasses
+from typing import Any
 
 from mesascope.agents.language.language import MODES, LanguageModel, QuestionLog, require_words
 from mesascope.agents.language.prompts import Prompts
@@ -76,7 +77,7 @@ def subject(
     gate.permit(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
     saved_answers = Cache(cache_path(cache, base_address, model), base_address)
-    options = {"top": top, "samples": samples, "words": words, "side": side, "batch": batch}
+    options: dict[str, Any] = {"top": top, "samples": samples, "words": words, "side": side, "batch": batch}
     asker = Prompts(server.ask, saved_answers, model, chat, mode, **options)
     log, prices = QuestionLog(), (price_in, price_out)
     language_model = LanguageModel("", "unknown", words_family, asker, log, "", temperature, prices, budget)
