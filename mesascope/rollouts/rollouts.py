@@ -33,7 +33,7 @@ from mesascope.rollouts import blocks
 from mesascope.rollouts.blocks import BLOCK, Job, Keys, Outcomes, Place, Record
 from mesascope.rollouts.compiling import compile_once
 from mesascope.rollouts.loops import collect_percepts, run_looped
-from mesascope.rollouts.scans import BlockInputs, run_scanned
+from mesascope.rollouts.scans import run_scanned
 from mesascope.rollouts.worth import judge
 from mesascope.trials import assemble
 
@@ -278,7 +278,7 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
     keeps_observations = blocks.lends_observations(family) if is_donor else blocks.keeps_observations(family, trials)
     if subject.traceable and family.traceable:
         inputs = [
-            BlockInputs(fold_address(seed, "lives", *job.place), block_tasks, job.donor_outcomes, find_partners(job))
+            (fold_address(seed, "lives", *job.place), block_tasks, job.donor_outcomes, find_partners(job))
             for job, block_tasks in zip(jobs, tasks, strict=True)
         ]
         records = run_scanned(subject, family, inputs, condition, examples, trials=trials, record=record)

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,22 +15,13 @@ from mesascope.rollouts.blocks import BLOCK, BlockConstants, BlockState, PastTic
 from mesascope.trials import kept_steps
 
 
-class BlockInputs(NamedTuple):
-    """The inputs of one block: its key, its tasks, the donors' outcomes and [T, N] the partners."""
-
-    key: Any
-    tasks: Any
-    donor_outcomes: Any
-    partners: Any
-
-
 def run_scanned(subject, family, inputs, condition, examples, *, trials, record) -> list[Record]:
     """Runs blocks under one condition in one call.
 
     Args:
         subject: the subject to run.
         family: the family of the tasks.
-        inputs: the inputs of each block.
+        inputs: for each block its key, its tasks, the donors' outcomes, and [T, N] the partners.
         condition: the condition to run.
         examples: one condition of every kind in the compiled scan.
         trials: T, the number of trials.
@@ -65,7 +56,7 @@ def _scan_blocks(subject, family, inputs, **options) -> Record:
     return jax.vmap(lambda block: _scan(subject, family, block, **options))(inputs)
 
 
-def _scan(subject, family, block: BlockInputs, *, kinds, which, trials, record) -> Record:
+def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
     """Runs one block under one condition as one scan; the condition's kind and numbers are data."""
     key, tasks, donor_outcomes, partners = block
     state, start = family.begin(address(key, "begin"), tasks)

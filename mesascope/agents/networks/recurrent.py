@@ -20,7 +20,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject, Response, choose
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, pick_named
 from mesascope.formats import NETWORK
 from mesascope.keys import address
 
@@ -156,8 +156,7 @@ def create(
         sizes: the number of choices K (None for real actions), the observation's width D and the horizon T.
         layout: the depth and the number of heads of a memory with layers; by default the memory's own.
     """
-    if memory not in MEMORIES:
-        raise unknown("memory", memory, MEMORIES)
+    pick_named("memory", memory, MEMORIES)
     check_range(1, MAX_WIDTH, width=width)
     layout = dict(layout or {})
     if layout and memory not in WITH_LAYERS:
@@ -169,8 +168,7 @@ def create(
     if width % heads:
         raise MesascopeError(f"width={width} is not a multiple of heads={heads}.", "Give a multiple.")
     for part in observes:
-        if part not in OBSERVED:
-            raise unknown("part of the percept", part, OBSERVED)
+        pick_named("part of the percept", part, OBSERVED)
     if not observes or len(set(observes)) != len(observes):
         raise MesascopeError("observes is empty, or names a part twice.", f"Type {'+'.join(OBSERVED)}.")
     choices, observation, horizon = sizes
