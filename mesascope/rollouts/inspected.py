@@ -20,7 +20,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 from mesascope.keys import fold_address
 from mesascope.rollouts.blocks import BLOCK, Record
-from mesascope.rollouts.rollouts import attributes, draw_tasks
+from mesascope.rollouts.rollouts import draw_tasks, make_attributes
 from mesascope.trials import assemble
 
 STORE_KEY = "mesascope"  # where the store of a sample contains the lifetime
@@ -120,7 +120,7 @@ def _assemble(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
     tables = {b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in {n // BLOCK for n in numbers}}
     names = tables[numbers[0] // BLOCK]
     latents = {name: np.stack([tables[n // BLOCK][name][n % BLOCK] for n in numbers]) for name in names}
-    attrs = attributes(family, split, f"inspect:{model}", "unknown", {}, seed=seed)
+    attrs = make_attributes(family, split, f"inspect:{model}", "unknown", {}, seed=seed)
     attrs["elicited"] = "answer"
     trials = assemble([[record]], latents, ["intact"], [False], len(records), attrs=attrs)
     answered = trials.tap_answered.values[..., 0]

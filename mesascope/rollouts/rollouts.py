@@ -92,7 +92,7 @@ def rollout(
             problem = f"{condition.label} does not apply to {family.name}: {reason}."
             raise MesascopeError(problem, "Leave that condition out.")
     before, taps = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
-    numbers = range(-(-lifetimes // BLOCK))
+    block_numbers = range(-(-lifetimes // BLOCK))
     examples = distinct_kinds([*(kinds or ()), *conditions])
     unbanked_family, banked_family = strip_names(family.with_bank(None)), strip_names(family)
     # a looped subject runs as the caller's own object, so that changes to it are detected
@@ -123,31 +123,31 @@ def rollout(
         pairs = zip(itertools.chain(*units), finished, strict=True)
         return {(job.condition.label, job.place): record for job, record in pairs}
 
-    places = list(dict.fromkeys(locate_donors(c, b) for c in conditions if c.needs_donors for b in numbers))
+    places = list(dict.fromkeys(locate_donors(c, b) for c in conditions if c.needs_donors for b in block_numbers))
     donor_records = run_all("fresh", [Job(place, Intact(), no_fresh_outcomes) for place in places])
     donors = {place: blocks.read_outcomes(record) for (_, place), record in donor_records.items()}
 
     def find_outcomes(condition: Condition, block: int) -> Outcomes:
         return donors[locate_donors(condition, block)] if condition.needs_donors else no_outcomes
 
-    jobs = [Job((b,), c, find_outcomes(c, b)) for c in conditions for b in numbers]
+    jobs = [Job((b,), c, find_outcomes(c, b)) for c in conditions for b in block_numbers]
     records = run_all(split, jobs)
     refuse_changed(subject, before)
-    split_tasks = [tasks[split, (b,)] for b in numbers]
+    split_tasks = [tasks[split, (b,)] for b in block_numbers]
     latents = [family.latents(block_tasks, split) for block_tasks in split_tasks]
     if not log_probs:
         records = {k: r._replace(log_probs=None) for k, r in records.items()}
     chances = [x["chance"] for x in latents]
     records, transplants = judge(family, split, conditions, records, tasks=split_tasks, chances=chances)
-    record_table = [[records[label, (b,)] for b in numbers] for label in labels]
+    record_table = [[records[label, (b,)] for b in block_numbers] for label in labels]
     payoffs = {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]}
     one_step = [c.one_step for c in conditions]
-    attrs = attributes(family, split, subject.name, subject.trained_on, before, seed=seed)
+    attrs = make_attributes(family, split, subject.name, subject.trained_on, before, seed=seed)
     trials = assemble(record_table, payoffs, labels, one_step, lifetimes, attrs=attrs, transplants=transplants)
     return subject.annotate(trials)
 
 
-def attributes(
+def make_attributes(
     family: Family, split: str, subject: str, trained_on: str, fingerprint: dict[str, str], *, seed: int
 ) -> dict[str, Any]:
     """The attributes of trials, which describe the family, the split and the subject."""
@@ -303,11 +303,11 @@ def _draw_partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array
 
 def _make_keys(seed: int, place: Place) -> Keys:
     """A function that gives the keys of a looped block."""
-    return lambda name, *t: _fold_cached(seed, place, name, *map(int, t))
+    return lambda name, *t: _fold_block_key(seed, place, name, *map(int, t))
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _fold_cached(seed: int, place: Place, name: str, *t: int) -> jax.Array:
+def _fold_block_key(seed: int, place: Place, name: str, *t: int) -> jax.Array:
     """A key of a block, computed once for all conditions."""
     return fold_address(seed, "lives", *place, name, *t)
 
