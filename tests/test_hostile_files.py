@@ -308,7 +308,7 @@ def test_settings_that_are_nested():
     assert run(["report", "."]) == 2
     Path("index.json").write_text("{}")
     Path("config.json").write_text("[" * 100_000)
-    assert "nested too deeply" in refused(transformers.load, ".")
+    assert "nested too deeply" in refused(transformers.load_model, ".")
 
 
 def test_headers_that_announce_much(capsys):
@@ -344,4 +344,4 @@ def test_a_folder_of_transformers_that_asks_for_more_than_it_holds(bounded):
     told = {"model_type": "gpt2", "n_embd": 1 << 16, "n_layer": 4000, "n_head": 1, "architectures": ["GPT2LMHeadModel"]}
     Path("config.json").write_text(json.dumps(told))
     Path("model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
-    assert "more weights than fit in its" in refused(transformers.load, ".")
+    assert "more weights than fit in its" in refused(transformers.load_model, ".")
