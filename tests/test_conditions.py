@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.agents.function import Function, wrap
+from mesascope.agents.function import FunctionSubject, wrap
 from mesascope.rollouts.rollouts import rollout
 
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
@@ -93,7 +93,7 @@ def recorder(percept, state, rng):
 def watched(monkeypatch):
     """What the recorder keeps would count as weights that change."""
     SEEN.clear()
-    monkeypatch.setattr(Function, "fingerprint", lambda self: {})
+    monkeypatch.setattr(FunctionSubject, "fingerprint", lambda self: {})
 
 
 def lent():

@@ -35,7 +35,7 @@ FREE = {  # no text of a file's reaches these
     ("cruxes/__init__.py", "importlib.import_module"): "our own modules",
     ("cruxes/argument.py", "importlib.import_module"): "our own modules",
     ("execution.py", "pickle.loads"): "what it has just written",
-    ("agents/inert.py", "pickle._Unpickler"): "reads data, calls nothing",
+    ("agents/pickles.py", "pickle._Unpickler"): "reads data, calls nothing",
 }
 OPENED = {  # who says that a text was typed
     *("cli/main.py", "catalogue.py", "examination/examination.py", "examination/checks.py"),
@@ -117,7 +117,7 @@ def test_what_is_planted_is_found(planted):
 @pytest.fixture
 def shut(monkeypatch, tmp_path):
     """Nothing has been typed; the folder holds a module that leaves a mark, where it must not stand at the end."""
-    monkeypatch.setattr(gate, "_TYPED", {})
+    monkeypatch.setattr(gate, "_ALLOWED_TEXTS", {})
     monkeypatch.chdir(tmp_path)
     Path("evil.py").write_text("open('sprung', 'w').close()\ndef f(*told): ...\n")
     yield tmp_path
@@ -170,7 +170,7 @@ def test_a_file_does_not_have_a_server_asked(shut):
     ],
 )
 def test_only_whole_names_count_as_typed(monkeypatch, typed, named, passes):
-    monkeypatch.setattr(gate, "_TYPED", {typed: None})
+    monkeypatch.setattr(gate, "_ALLOWED_TEXTS", {typed: None})
     if passes:
         return gate.permit(named, "It")
     with pytest.raises(MesascopeError, match="--trust"):

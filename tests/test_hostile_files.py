@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from mesascope import trials
-from mesascope.agents import inert as _inert
+from mesascope.agents import pickles as _pickles
 from mesascope.agents import sb3_zip as _sb3_zip
 from mesascope.agents import tensors as _tensors
 from mesascope.agents.language import llama_cpp, transformers  # noqa: F401
@@ -64,7 +64,7 @@ def agent(**entries):
     with zipfile.ZipFile("agent.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", json.dumps(told))
         made.writestr("policy.pth", b"")
-    return _sb3_zip.read("agent.zip")
+    return _sb3_zip.read_file("agent.zip")
 
 
 def nested():
@@ -105,7 +105,7 @@ def test_pickles(data, why):
 def test_plain_pickles_are_read_as_before():
     shared = (1, 2)
     told = {"a": [shared, shared, {"b": {(1, "x"): b"abc"}}], 3: {1, 2}, "c": frozenset([shared])}
-    assert _inert.read(pickle.dumps(told), "it") == told
+    assert _pickles.read_pickle(pickle.dumps(told), "it") == told
 
 
 NUMBER = b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f4'\nI0\nI1\ntRS'\\x00\\x00\\x00\\x00'\ntR"
@@ -127,7 +127,7 @@ def test_zips_that_unpack_to_much():
     with zipfile.ZipFile("agent.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", b"[" + b"0," * 6_000_000 + b"0]")
         made.writestr("policy.pth", b"")
-    assert "contains more than 5,000,000 values" in refused(_sb3_zip.read, "agent.zip")
+    assert "contains more than 5,000,000 values" in refused(_sb3_zip.read_file, "agent.zip")
 
 
 def weights(value, change=lambda data: data, packed=zipfile.ZIP_STORED, **named):
@@ -136,7 +136,7 @@ def weights(value, change=lambda data: data, packed=zipfile.ZIP_STORED, **named)
         made.writestr("net/data.pkl", value)
         for name, data in named.items():
             made.writestr(f"net/data/{name[1:]}", data)
-    return _tensors.measure, "net.pt"
+    return _tensors.check_file, "net.pt"
 
 
 def tensor(count, offset, size, stride, kind=b"FloatStorage"):
@@ -308,7 +308,7 @@ def test_settings_that_are_nested():
     assert run(["report", "."]) == 2
     Path("index.json").write_text("{}")
     Path("config.json").write_text("[" * 100_000)
-    assert "nested too deeply" in refused(transformers.load, ".")
+    assert "nested too deeply" in refused(transformers.load_model, ".")
 
 
 def test_headers_that_announce_much(capsys):
@@ -344,4 +344,4 @@ def test_a_folder_of_transformers_that_asks_for_more_than_it_holds(bounded):
     told = {"model_type": "gpt2", "n_embd": 1 << 16, "n_layer": 4000, "n_head": 1, "architectures": ["GPT2LMHeadModel"]}
     Path("config.json").write_text(json.dumps(told))
     Path("model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
-    assert "more weights than fit in its" in refused(transformers.load, ".")
+    assert "more weights than fit in its" in refused(transformers.load_model, ".")

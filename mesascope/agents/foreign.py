@@ -1,4 +1,4 @@
-"""Code that subjects with networks from other frameworks share: observations, choices, and errors about their files."""
+"""What all networks from other frameworks share: how actions are chosen, and errors about their files."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from mesascope.agents.observing import Observer
 from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
-GIVES = ("logits", "probabilities", "values")
-SIZES = (2, 3)  # two batch sizes: in a state or output, the axis that changes with them is the batch axis
+OUTPUT_KINDS = ("logits", "probabilities", "values")
+BATCH_SIZES = (2, 3)  # a network is run with both, because the axis whose size changes is the batch axis
 
-_choose = jax.jit(choose)
+_choose_compiled = jax.jit(choose)
 
 
-class Foreign(NamedSubject):
+class ForeignNetwork(NamedSubject):
     """A network with frozen weights; subclasses are final.
 
     Attributes:
@@ -34,33 +34,32 @@ class Foreign(NamedSubject):
     traceable: ClassVar = False
 
     def choose(self, key: jax.Array, scores: np.ndarray, gives: str) -> Response:
-        """Chooses actions from outputs [N, K] of a kind in GIVES; real actions are the outputs themselves."""
+        """Chooses actions from outputs [N, K]: 'logits', 'probabilities', or 'values' (ε-greedily).
+
+        Real actions are the outputs themselves.
+        """
         if self.observe.choices is None:
             return Response(scores[:, 0].astype(np.float32), None)
-        return _draw_response(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
-
-
-def _draw_response(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float) -> Response:
-    """Draws actions from 'logits', from 'probabilities', or ε-greedily from 'values'."""
-    count = scores.shape[-1]
-    if not np.isfinite(scores).all():
-        raise MesascopeError(
-            "The network's outputs are not finite.", "Fix the network; its outputs cannot select an action."
-        )
-    if gives == "logits" and stochastic:
-        top = scores - scores.max(-1, keepdims=True)
-        log_probs = top - np.log(np.exp(top).sum(-1, keepdims=True))
-        return _choose(key, log_probs.astype(np.float32))
-    if gives == "probabilities" and stochastic:
-        if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
-            raise MesascopeError("The network's probabilities do not sum to 1.", "Set gives=logits or gives=values.")
-        chances = np.clip(scores, 0, None)
-    else:
-        best = np.arange(count) == scores.argmax(-1)[:, None]
-        part = epsilon if gives == "values" and stochastic else 0.0
-        chances = (1.0 - part) * best + part / count
-    with np.errstate(divide="ignore"):
-        return _choose(key, np.log(chances).astype(np.float32))
+        scores = np.asarray(scores, np.float64)
+        if not np.isfinite(scores).all():
+            remedy = "Fix the network; its outputs cannot select an action."
+            raise MesascopeError("The network's outputs are not finite.", remedy)
+        if gives == "logits" and self.stochastic:
+            shifted = scores - scores.max(-1, keepdims=True)
+            log_probs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+            return _choose_compiled(key, log_probs.astype(np.float32))
+        if gives == "probabilities" and self.stochastic:
+            if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
+                problem = "The network's probabilities do not sum to 1."
+                raise MesascopeError(problem, "Set gives=logits or gives=values.")
+            probabilities = np.clip(scores, 0, None)
+        else:
+            count = scores.shape[-1]
+            best = np.arange(count) == scores.argmax(-1)[:, None]
+            epsilon = self.epsilon if gives == "values" and self.stochastic else 0.0
+            probabilities = (1.0 - epsilon) * best + epsilon / count
+        with np.errstate(divide="ignore"):
+            return _choose_compiled(key, np.log(probabilities).astype(np.float32))
 
 
 def name_with_settings(plugin: str, **settings: Any) -> str:
@@ -69,10 +68,10 @@ def name_with_settings(plugin: str, **settings: Any) -> str:
 
 
 class FileKind(NamedTuple):
-    """A kind of file, and the errors for files that cannot be read.
+    """A kind of file, with the errors for files of this kind that cannot be read.
 
     Attributes:
-        name: what the file should be, as in 'is not a valid ONNX file'.
+        name: the kind in messages, such as 'ONNX file'.
         if_missing: the remedy if the file does not exist.
         if_broken: the remedy if the file is broken.
     """
@@ -81,12 +80,12 @@ class FileKind(NamedTuple):
     if_missing: str
     if_broken: str
 
-    def broken(self, path: str, reason: str) -> MesascopeError:
+    def make_error(self, path: str, reason: str) -> MesascopeError:
         """The error for a broken file."""
         return MesascopeError(f"{path!r} is not a valid {self.name}: {reason}.", self.if_broken)
 
     @contextlib.contextmanager
-    def reading(self, path: str) -> Iterator[None]:
+    def explain_errors(self, path: str) -> Iterator[None]:
         """Turns exceptions raised while a file is read into errors that name the file and say what is wrong."""
         try:
             yield
@@ -97,6 +96,7 @@ class FileKind(NamedTuple):
         except OSError as error:
             raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.if_missing) from None
         except Exception as error:  # a reader may raise anything on a broken file
-            kind, message = type(error).__name__, str(error).strip()
-            is_value_error = message and isinstance(error, ValueError)
-            raise self.broken(path, message if is_value_error else f"{kind}: {message or 'no message'}") from None
+            reason = str(error).strip()
+            if not (reason and isinstance(error, ValueError)):
+                reason = f"{type(error).__name__}: {reason or 'no message'}"
+            raise self.make_error(path, reason) from None

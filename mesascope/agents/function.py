@@ -1,8 +1,8 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
-`percept` is a dict of NumPy arrays with leading axis N. `state` is None at the start, and afterwards what the function
-returned: None, or a pytree of arrays with leading axis N (they may be object arrays). `rng` is a NumPy generator. The
-function receives copies, so it may write into them.
+`percept` is a dict of NumPy arrays with leading axis N. `state` is None at the start, and afterwards whatever the
+function returned last: None, or a pytree of arrays with leading axis N (object arrays are allowed). `rng` is a NumPy
+generator. The function receives copies, so it may write into them.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from mesascope.guards.identity import digest, reachable_parts
 RUNS_CODE = True  # a user who types a path wants its code to run
 
 
-class Function(NamedSubject):
+class FunctionSubject(NamedSubject):
     """A subject that calls the user's function once per step, for all lifetimes of a block."""
 
     function: Callable[..., Any] = eqx.field(static=True)
@@ -37,67 +37,65 @@ class Function(NamedSubject):
     def respond(self, key, carry, percept: Percept):
         """Calls the function with copies and checks its result."""
         n = len(percept.action)
-        copied = {k: np.array(v) for k, v in percept._asdict().items()}
+        percept_copy = {k: np.array(v) for k, v in percept._asdict().items()}
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         state = _copy_state(self.name, carry)
         try:
-            answer = self.function(copied, state, rng)
+            answer = self.function(percept_copy, state, rng)
         except Exception as error:
-            raise MesascopeError(
-                f"{self.name} raised {type(error).__name__}: {error}.",
-                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(copied['trial'][0])} and "
-                f"{'no state' if carry is None else 'its last state'}; percept contains {', '.join(copied)}.",
-            ) from error
+            trial, given_state = int(percept_copy["trial"][0]), "no state" if carry is None else "its last state"
+            remedy = f"It was called as f(percept, state, rng), with {n} lifetimes at trial {trial} and {given_state}; "
+            remedy += f"percept contains {', '.join(percept_copy)}."
+            raise MesascopeError(f"{self.name} raised {type(error).__name__}: {error}.", remedy) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
-            raise MesascopeError(
-                f"{self.name} returned {type(answer).__name__}, not a pair.", "Return (action or probabilities, state)."
-            )
+            problem = f"{self.name} returned {type(answer).__name__}, not a pair."
+            raise MesascopeError(problem, "Return (action or probabilities, state).")
         response = _read_response(self.name, answer[0], n, self.choices, rng)
         return _check_state(self.name, answer[1], n), response
 
     def fingerprint(self) -> dict[str, str]:
         """Hashes of all arrays that the function reaches through its closure, defaults, globals, object or class."""
-        found = reachable_parts(self.function)
-        return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray)}
+        parts = reachable_parts(self.function)
+        return {path or "itself": digest(x) for path, x in parts if isinstance(x, np.ndarray)}
 
 
 def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
-    def wrong_answer(found: str, remedy: str = "Return whole numbers.") -> MesascopeError:
+    """Checks the actions or probabilities that a function returned, and makes them a response."""
+
+    def make_error(found: str, remedy: str = "Return whole numbers.") -> MesascopeError:
         return MesascopeError(f"{name} returned {found}.", remedy)
 
     try:
         array = np.asarray(answer)
     except (TypeError, ValueError) as error:
-        raise wrong_answer(f"something that is not an array: {error}", f"Return actions [{n}].") from None
+        raise make_error(f"something that is not an array: {error}", f"Return actions [{n}].") from None
     if choices is not None and array.shape == (n, choices) and array.dtype.kind in "fiu":
-        return _draw(name, array.astype(float), rng)
+        return _draw_actions(name, array.astype(float), rng)
     if array.shape != (n,):
         or_probabilities = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
-        raise wrong_answer(f"an array of shape {array.shape}", f"Return actions of shape ({n},){or_probabilities}.")
+        raise make_error(f"an array of shape {array.shape}", f"Return actions of shape ({n},){or_probabilities}.")
     if choices is None:
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-            raise wrong_answer("an action that is not a number", "Return finite numbers.")
+            raise make_error("an action that is not a number", "Return finite numbers.")
         return Response(array.astype(np.float32), None)
     if array.dtype.kind not in "fiub":
-        raise wrong_answer(f"actions of type {array.dtype}")
+        raise make_error(f"actions of type {array.dtype}")
     if not np.isfinite(array).all():
-        raise wrong_answer("an action that is not a number")
+        raise make_error("an action that is not a number")
     if (is_fraction := array != np.round(array)).any():
-        raise wrong_answer(f"the action {array[is_fraction][0]}")
+        raise make_error(f"the action {array[is_fraction][0]}")
     if (out_of_range := (array < 0) | (array >= choices)).any():
-        raise wrong_answer(f"the action {int(array[out_of_range][0])}", f"Actions run from 0 to {choices - 1}.")
+        raise make_error(f"the action {int(array[out_of_range][0])}", f"Actions run from 0 to {choices - 1}.")
     return Response(array.astype(np.int32), None)
 
 
-def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
+def _draw_actions(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
     """Draws actions from probabilities [N, K]."""
     is_invalid = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
     if is_invalid.any():
         row = int(np.argmax(is_invalid))
-        raise MesascopeError(
-            f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}.",
-            "They need to be finite, not negative and sum to 1.",
-        )
+        problem = f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}."
+        raise MesascopeError(problem, "They need to be finite, not negative and sum to 1.")
     probs = probs / probs.sum(1, keepdims=True)
     action = np.minimum((rng.random(len(probs))[:, None] >= np.cumsum(probs, 1)).sum(1), probs.shape[1] - 1)
     with np.errstate(divide="ignore"):
@@ -105,13 +103,13 @@ def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
 
 
 def _check_state(name: str, state: Any, n: int) -> Any:
+    """Returns a copy of a state in NumPy arrays; raises an error unless every part has one row per lifetime."""
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         if not isinstance(leaf, np.ndarray | jax.Array) or leaf.ndim < 1 or len(leaf) != n:
             found = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
-            raise MesascopeError(
-                f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {found}.",
-                f"Every part needs leading axis {n}, one row per lifetime; use object arrays for anything else.",
-            )
+            problem = f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {found}."
+            remedy = f"Every part needs leading axis {n}, one row per lifetime; use object arrays for anything else."
+            raise MesascopeError(problem, remedy)
     return jax.tree.map(np.array, state)
 
 
@@ -125,14 +123,14 @@ def _copy_state(name: str, state: Any) -> Any:
         ) from error
 
 
-def wrap(function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown") -> Function:
+def wrap(function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown") -> FunctionSubject:
     """Makes a subject of a family from a function f(percept, state, rng)."""
     name = name or getattr(function, "__name__", type(function).__name__)
-    return Function(name=name, trained_on=trained_on, function=function, choices=family.choices)
+    return FunctionSubject(name=name, trained_on=trained_on, function=function, choices=family.choices)
 
 
 def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
-    """Your own Python function, which the factory that `path` names returns.
+    """Your own Python function, made by the factory that `path` names.
 
     Args:
         family: the argument of the factory.
@@ -144,7 +142,6 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
     if isinstance(result, Subject):
         return result
     if not callable(result):
-        raise MesascopeError(
-            f"{path} returned {type(result).__name__}.", "Return f(percept, state, rng), or a Subject."
-        )
+        problem = f"{path} returned {type(result).__name__}."
+        raise MesascopeError(problem, "Return f(percept, state, rng), or a Subject.")
     return wrap(result, family, path, trained_on)

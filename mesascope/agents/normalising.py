@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.agents import inert as _inert
+from mesascope.agents import pickles as _pickles
 from mesascope.agents.foreign import FileKind
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 
-NONE = "none"
-FILE = FileKind(
+NO_FILE = "none"
+VECNORMALIZE = FileKind(
     "VecNormalize file",
-    f"Name a VecNormalize file, or normalize={NONE}.",
-    f"Save it again with VecNormalize.save(), or add normalize={NONE} to leave it out; nothing in it was run.",
+    f"Name a VecNormalize file, or normalize={NO_FILE}.",
+    f"Save it again with VecNormalize.save(), or add normalize={NO_FILE} to leave it out; nothing in it was run.",
 )
 
 
@@ -36,34 +36,32 @@ class Statistics:
         return np.clip(normalised, -self.clip, self.clip).astype(np.float32)
 
 
-def find_statistics(path: str | os.PathLike) -> list[str]:
-    """The VecNormalize files beside a zip, or in the folder with the zip's name, where rl_zoo3 puts them."""
-    zipped = Path(path)
-    places = (zipped.parent, zipped.with_suffix("")) if zipped.suffix else (zipped.parent,)
-    found = [f for p in places if p.is_dir() for f in sorted(p.glob("*.pkl")) if f.is_file()]
-    return [str(f) for f in found if "vecnormalize" in re.sub("[-_]", "", f.name.lower())]
+def find_statistics_files(path: str | os.PathLike) -> list[str]:
+    """The VecNormalize files in the folder of a zip, and in the folder named after the zip, which rl_zoo3 makes."""
+    zip_path = Path(path)
+    folders = (zip_path.parent, zip_path.with_suffix("")) if zip_path.suffix else (zip_path.parent,)
+    files = [f for folder in folders if folder.is_dir() for f in sorted(folder.glob("*.pkl")) if f.is_file()]
+    return [str(f) for f in files if "vecnormalize" in re.sub("[-_]", "", f.name.lower())]
 
 
-def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
-    """The statistics in a file; None if it normalises rewards only.
+def read_statistics(path: str, shape: tuple[int, ...]) -> Statistics | None:
+    """Reads the statistics in a VecNormalize file; returns None if the file normalises rewards only.
 
     Raises:
         MesascopeError: the file does not exist, is broken, or describes observations of another shape.
     """
-    with FILE.reading(path):
-        content: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
+    with VECNORMALIZE.explain_errors(path):
+        content: Any = _pickles.read_pickle(limits.read(path, _pickles.MAX_BYTES), repr(path))
         if content.origin[1] != "VecNormalize":
             raise ValueError(f"it contains {'.'.join(content.origin)}")
-        if _inert.to_array(content.state.get("norm_obs", True)) is False:
+        if _pickles.to_array(content.state.get("norm_obs", True)) is False:
             return None
         moments = content.state["obs_rms"].state
-        mean, var = (np.asarray(_inert.to_array(moments[k]), np.float64) for k in ("mean", "var"))
-        clip, epsilon = (float(_inert.to_array(content.state[k])) for k in ("clip_obs", "epsilon"))
+        mean, var = (np.asarray(_pickles.to_array(moments[k]), np.float64) for k in ("mean", "var"))
+        clip, epsilon = (float(_pickles.to_array(content.state[k])) for k in ("clip_obs", "epsilon"))
     if mean.shape != shape or var.shape != shape:
-        raise MesascopeError(
-            f"{path!r} is for observations of shape {mean.shape}; the agent's have shape {shape}.",
-            f"Name its own file with normalize=FILE, or add normalize={NONE}.",
-        )
+        problem = f"{path!r} is for observations of shape {mean.shape}; the agent's have shape {shape}."
+        raise MesascopeError(problem, f"Name its own file with normalize=FILE, or add normalize={NO_FILE}.")
     if not (np.isfinite(mean).all() and (var >= 0).all() and np.isfinite(var).all() and clip > 0):
         raise MesascopeError(f"The statistics in {path!r} are not finite.", "Save them again.")
     return Statistics(mean, var, clip, epsilon)

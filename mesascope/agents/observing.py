@@ -11,18 +11,18 @@ import numpy as np
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, pick_named
 
-PARTS = ("observation", "action", "feedback", "trial", "step", "first")
-ALL = "observation+action+feedback+trial+first"  # what FamilyEnv shows
-SHOWN = "observation"
+PERCEPT_PARTS = ("observation", "action", "feedback", "trial", "step", "first")
+DEFAULT_PARTS = "observation+action+feedback+trial+first"  # as in FamilyEnv
+OBSERVATION = "observation"
 
 
 class Observer(NamedTuple):
     """Concatenates parts of a percept into an observation [N, F] of type float32.
 
     Attributes:
-        observes: the parts, all of them in PARTS, in the order of the features.
+        observes: the parts, all of them in PERCEPT_PARTS, in the order of the features.
         choices: K, or None if actions are real numbers.
         horizon: T, by which the trial index is divided.
         steps: S, by which the step index is divided.
@@ -41,22 +41,18 @@ class Observer(NamedTuple):
         widths = {"observation": self.shown, "action": self.choices or 1}
         return sum(widths.get(part, 1) for part in self.observes)
 
-    @property
-    def text(self) -> str:
-        """The parts as a user would type them."""
-        return "+".join(self.observes)
-
     def __call__(self, percept: Percept | Mapping[str, Any]) -> np.ndarray:
         """Encodes a percept as an observation [N, F] of type float32."""
-        seen = percept if isinstance(percept, Mapping) else percept._asdict()
-        return np.concatenate([self._part(name, seen) for name in self.observes], axis=1)
+        fields = percept if isinstance(percept, Mapping) else percept._asdict()
+        return np.concatenate([self._encode_part(name, fields) for name in self.observes], axis=1)
 
-    def _part(self, name: str, seen: Mapping[str, Any]) -> np.ndarray:
-        value = np.asarray(seen[name])
+    def _encode_part(self, name: str, fields: Mapping[str, Any]) -> np.ndarray:
+        """The features [N, F] of one part of the percept."""
+        value = np.asarray(fields[name])
         if name == "action" and self.choices:
-            value = value[:, None] == np.arange(self.choices)  # all zero before the first
+            value = value[:, None] == np.arange(self.choices)  # all zero before the first action
         elif name == "action":
-            value = np.where(np.asarray(seen["first"]), 0.0, value)
+            value = np.where(np.asarray(fields["first"]), 0.0, value)
         elif name == "trial":
             value = value / self.horizon
         elif name == "step":
@@ -64,7 +60,7 @@ class Observer(NamedTuple):
         return value.reshape(len(value), -1).astype(np.float32)
 
 
-def make_observer(family: Family, observes: str = ALL, width: int | None = None) -> Observer:
+def make_observer(family: Family, observes: str = DEFAULT_PARTS, width: int | None = None) -> Observer:
     """Makes the encoder of a family's percepts for a network.
 
     Args:
@@ -77,33 +73,28 @@ def make_observer(family: Family, observes: str = ALL, width: int | None = None)
         MesascopeError: a part is unknown, or the width does not fit.
     """
     sizes = (family.choices, family.horizon, family.steps, math.prod(family.shown))
+    remedy = f"Set observes to the parts that it was trained on, of {', '.join(PERCEPT_PARTS)}"
     if observes:
-        parts = tuple(observes.split("+"))
-        for part in parts:
-            if part not in PARTS:
-                raise unknown("part of the percept", part, PARTS)
-        if len(set(parts)) != len(parts):
-            raise MesascopeError(f"observes={observes!r} names a part twice.", f"Type e.g. observes={ALL}.")
-        observer = Observer(parts, *sizes)
+        observer = Observer(tuple(observes.split("+")), *sizes)
+        for part in observer.observes:
+            pick_named("part of the percept", part, PERCEPT_PARTS)
+        if len(set(observer.observes)) != len(observer.observes):
+            raise MesascopeError(f"observes={observes!r} names a part twice.", f"Type e.g. observes={DEFAULT_PARTS}.")
         if width not in (None, observer.width):
-            raise MesascopeError(
-                f"The network takes {width} numbers; {family.name} observed as {observes} gives {observer.width}.",
-                f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}.",
-            )
+            problem = f"The network takes {width} numbers; {family.name} observed as {observes} gives {observer.width}."
+            raise MesascopeError(problem, f"{remedy}.")
         return observer
-    options = [Observer(tuple(t.split("+")), *sizes) for t in (ALL, SHOWN)]
-    matches = [o for o in options if width in (None, o.width)]
+    options = {parts: Observer(tuple(parts.split("+")), *sizes) for parts in (DEFAULT_PARTS, OBSERVATION)}
+    matches = [option for option in options.values() if width in (None, option.width)]
     if not matches or not matches[0].width:
-        widths = " and ".join(f"{o.width} observed as {o.text}" for o in options)
-        raise MesascopeError(
-            f"The network takes {width} numbers; {family.name} gives {widths}.",
-            f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}, or run it on its own family.",
-        )
+        widths = " and ".join(f"{option.width} observed as {parts}" for parts, option in options.items())
+        problem = f"The network takes {width} numbers; {family.name} gives {widths}."
+        raise MesascopeError(problem, f"{remedy}, or run it on its own family.")
     return matches[0]
 
 
-def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str = ALL) -> np.ndarray:
-    """Encodes a percept as the flat observation [N, F] that `FamilyEnv` shows, for policies that were trained on it.
+def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str = DEFAULT_PARTS) -> np.ndarray:
+    """Encodes a percept as the flat observation [N, F] of `FamilyEnv`, for policies that were trained there.
 
     Args:
         family: the percept's family.

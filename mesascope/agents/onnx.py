@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from mesascope.agents import onnx_file as _onnx_file
-from mesascope.agents.foreign import GIVES, SIZES, Foreign, name_with_settings
+from mesascope.agents.foreign import BATCH_SIZES, OUTPUT_KINDS, ForeignNetwork, name_with_settings
 from mesascope.agents.observing import make_observer
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
@@ -21,9 +21,9 @@ from mesascope.contracts.settings import check_choice, check_range
 from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 
-STARTS = ("episode_start", "episode_starts", "first", "is_first", "done", "dones", "reset")
-TYPES = {f"tensor({kind})": np.dtype(kind) for kind in ("double", "float16", "int64", "int32", "bool")}
-TYPES["tensor(float)"] = np.dtype("float32")
+START_FLAGS = ("episode_start", "episode_starts", "first", "is_first", "done", "dones", "reset")
+DTYPES = {f"tensor({kind})": np.dtype(kind) for kind in ("double", "float16", "int64", "int32", "bool")}
+DTYPES["tensor(float)"] = np.dtype("float32")
 
 
 class Port(NamedTuple):
@@ -32,42 +32,42 @@ class Port(NamedTuple):
     Attributes:
         name: the name in the file.
         shape: the shape, with 0 for axes of any size.
-        kind: the dtype.
-        axis: the index of the batch axis.
+        dtype: the dtype.
+        batch_axis: the index of the batch axis.
     """
 
     name: str
     shape: tuple[int, ...]
-    kind: Any
-    axis: int
+    dtype: Any
+    batch_axis: int
 
-    def rows(self, value: np.ndarray) -> np.ndarray:
+    def flatten(self, value: np.ndarray) -> np.ndarray:
         """The values of an output as rows [N, U]."""
-        value = np.moveaxis(value, self.axis, 0)
+        value = np.moveaxis(value, self.batch_axis, 0)
         return np.ascontiguousarray(value.reshape(len(value), -1))
 
-    def fill(self, rows: np.ndarray) -> np.ndarray:
+    def unflatten(self, rows: np.ndarray) -> np.ndarray:
         """Puts rows [N, U] into the input's shape."""
-        value = np.moveaxis(rows.reshape(len(rows), *(size or 1 for size in self.rest)), 0, self.axis)
-        return np.ascontiguousarray(value, self.kind)
+        value = np.moveaxis(rows.reshape(len(rows), *(size or 1 for size in self.other_sizes)), 0, self.batch_axis)
+        return np.ascontiguousarray(value, self.dtype)
 
     @property
     def width(self) -> int:
         """U, the number of values per lifetime."""
-        return math.prod(size or 1 for size in self.rest)
+        return math.prod(size or 1 for size in self.other_sizes)
 
     @property
-    def rest(self) -> list[int]:
+    def other_sizes(self) -> list[int]:
         """The sizes of all axes except the batch axis."""
-        return [size for i, size in enumerate(self.shape) if i != self.axis]
+        return [size for i, size in enumerate(self.shape) if i != self.batch_axis]
 
     @property
-    def batch(self) -> int:
-        """The only batch size that it accepts, 0 for any size."""
-        return self.shape[self.axis]
+    def batch_size(self) -> int:
+        """The only batch size that it accepts; 0 for any size."""
+        return self.shape[self.batch_axis]
 
 
-class Onnx(Foreign):
+class Onnx(ForeignNetwork):
     """A network with frozen weights.
 
     Attributes:
@@ -75,7 +75,7 @@ class Onnx(Foreign):
         outputs: the scores for choosing, then the next state in the order of the inputs.
         graph: a hash of the model.
         weights: the hash of every weight by its name.
-        gives: the kind of its first output, one of GIVES.
+        gives: the kind of its first output, one of OUTPUT_KINDS.
     """
 
     session: Any = eqx.field(static=True)
@@ -93,25 +93,25 @@ class Onnx(Foreign):
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
         """A state of zeros."""
-        return {port.name: np.zeros((n, port.width), port.kind) for port in self.state}
+        return {port.name: np.zeros((n, port.width), port.dtype) for port in self.state}
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Runs the network once for all lifetimes, or several times if its batch size is fixed."""
         x, starts = self.observe(percept), np.asarray(percept.first)[:, None]
-        fed = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
-        scores, *next_state = self._run(fed)
+        input_rows = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
+        scores, *next_state = self._run(input_rows)
         state = {port.name: rows for port, rows in zip(self.state, next_state, strict=True)}
         return state, self.choose(key, scores, self.gives)
 
-    def _run(self, fed: list[np.ndarray]) -> list[np.ndarray]:
+    def _run(self, input_rows: list[np.ndarray]) -> list[np.ndarray]:
         """Returns the outputs as rows [N, U]; runs a network with a fixed batch size on parts of the rows."""
-        n = len(fed[0])
-        size = max(port.batch for port in self.inputs) or n
+        n = len(input_rows[0])
+        size = max(port.batch_size for port in self.inputs) or n
         parts = []
         for start in range(0, n, size):
             rows = np.minimum(np.arange(start, start + size), n - 1)
-            values = run_session(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in fed])
-            parts.append([port.rows(value) for port, value in zip(self.outputs, values, strict=True)])
+            values = run_session(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in input_rows])
+            parts.append([port.flatten(value) for port, value in zip(self.outputs, values, strict=True)])
         return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
 
     def taps(self, carry: Any) -> dict[str, Any]:
@@ -123,22 +123,19 @@ class Onnx(Foreign):
         return dict(self.weights)
 
 
-def run_session(
-    session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], fed: list[np.ndarray]
-) -> list[np.ndarray]:
+def run_session(session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], input_rows: Any) -> list[Any]:
     """Runs the network on rows [N, U] of every input, and returns its outputs.
 
     Raises:
         MesascopeError: the network raised an error on its inputs.
     """
-    feeds = {port.name: port.fill(rows) for port, rows in zip(inputs, fed, strict=True)}
+    feeds = {port.name: port.unflatten(rows) for port, rows in zip(inputs, input_rows, strict=True)}
     try:
         return [np.asarray(x) for x in session.run([port.name for port in outputs], feeds)]
     except Exception as error:  # onnxruntime's own
-        raise MesascopeError(
-            f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
-            "Export it with a free batch axis, and set observes to the parts that it was trained on.",
-        ) from None
+        problem = f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}."
+        remedy = "Export it with a free batch axis, and set observes to the parts that it was trained on."
+        raise MesascopeError(problem, remedy) from None
 
 
 def opens(path: str | os.PathLike) -> bool:
@@ -174,76 +171,64 @@ def subject(
         epsilon: the fraction of uniform choices, if it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
     """
-    check_choice(GIVES, gives=gives)
+    check_choice(OUTPUT_KINDS, gives=gives)
     check_range(0, 1, epsilon=epsilon)
     path = os.fspath(path)
     runtime = require("onnxruntime", "onnx")
-    model = _onnx_file.read(path)
+    model = _onnx_file.read_model(path)
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     try:
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise _onnx_file.ONNX.broken(path, str(error).strip().splitlines()[0][:300]) from None
-    inputs = {p.name: p for p in (_read_port(path, x, "input") for x in session.get_inputs())}
-    outputs = {p.name: p for p in (_read_port(path, x, "output") for x in session.get_outputs())}
-    sees = _find_port(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
-    starts = next((p for name, p in inputs.items() if name.lower() in STARTS and p.width == 1), None)
-    state_inputs = [p for p in inputs.values() if p not in (sees, starts)]
+        raise _onnx_file.ONNX.make_error(path, str(error).strip().splitlines()[0][:300]) from None
+    inputs = {x.name: _read_port(path, x, "input") for x in session.get_inputs()}
+    outputs = {x.name: _read_port(path, x, "output") for x in session.get_outputs()}
+    observation_port = _get_port(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
+    starts = next((p for name, p in inputs.items() if name.lower() in START_FLAGS and p.width == 1), None)
+    state_inputs = [p for p in inputs.values() if p not in (observation_port, starts)]
     state_outputs = _match_states(path, state, state_inputs, outputs, logits)
     other_outputs = [o for o in outputs.values() if o not in state_outputs]
     if not other_outputs:
-        raise MesascopeError(
-            f"{path!r} gives no logits; its outputs are {', '.join(outputs)}, which are all states.",
-            "Export the logits as an output too.",
-        )
-    scores = _find_port(path, "output", logits, outputs) if logits else other_outputs[0]
-    watch = make_observer(family, observes, None if 0 in sees.rest else sees.width)
-    sees = sees._replace(shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape)))
-    ports = (sees, *state_inputs, *([starts] if starts else []))
-    results = _measure_outputs(session, path, ports, [scores, *state_outputs], watch.width)
-    for port, out in zip(state_inputs, results[1:], strict=True):
+        problem = f"{path!r} gives no logits; its outputs are {', '.join(outputs)}, which are all states."
+        raise MesascopeError(problem, "Export the logits as an output too.")
+    scores = _get_port(path, "output", logits, outputs) if logits else other_outputs[0]
+    has_free_width = 0 in observation_port.other_sizes
+    observer = make_observer(family, observes, None if has_free_width else observation_port.width)
+    sizes = [size or observer.width for size in observation_port.shape]
+    sizes[observation_port.batch_axis] = observation_port.batch_size
+    input_ports = (observation_port._replace(shape=tuple(sizes)), *state_inputs, *([starts] if starts else []))
+    output_ports = _measure_outputs(session, path, input_ports, [scores, *state_outputs], observer.width)
+    for port, out in zip(state_inputs, output_ports[1:], strict=True):
         if out.width != port.width:
-            raise MesascopeError(
-                f"{path!r} takes {port.width} numbers in {port.name!r} and gives {out.width} in {out.name!r}.",
-                "Pair them with state=input>output+input>output.",
-            )
-    if results[0].width != (family.choices or 1):
-        raise MesascopeError(
-            f"{path!r} gives {results[0].width} numbers in {results[0].name!r}; {family.name} has "
-            f"{family.choices or 'real-valued'} actions.",
-            f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family.",
-        )
-    return Onnx(
-        name=name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic),
-        trained_on=trained_on,
-        session=session,
-        path=path,
-        observe=watch,
-        inputs=ports,
-        outputs=results,
-        graph=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
-        weights=_onnx_file.hash_weights(path, model),
-        gives=gives,
-        stochastic=stochastic,
-        epsilon=epsilon,
-    )
+            problem = f"{path!r} takes {port.width} numbers in {port.name!r} and gives {out.width} in {out.name!r}."
+            raise MesascopeError(problem, "Pair them with state=input>output+input>output.")
+    if (width := output_ports[0].width) != (family.choices or 1):
+        actions = f"{family.choices or 'real-valued'} actions"
+        problem = f"{path!r} gives {width} numbers in {output_ports[0].name!r}; {family.name} has {actions}."
+        remedy = f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family."
+        raise MesascopeError(problem, remedy)
+    name = name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic)
+    choosing = {"gives": gives, "stochastic": stochastic, "epsilon": epsilon}
+    source = {"path": path, "session": session, "trained_on": trained_on}
+    source["graph"] = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    source["weights"] = _onnx_file.hash_weights(path, model)
+    return Onnx(name=name, **source, **choosing, observe=observer, inputs=input_ports, outputs=output_ports)
 
 
 def _read_port(path: str, tensor: Any, role: str) -> Port:
-    if tensor.type not in TYPES:
-        raise MesascopeError(
-            f"The {role} {tensor.name!r} of {path!r} is {tensor.type}.", "Export it with plain tensors."
-        )
+    if tensor.type not in DTYPES:
+        problem = f"The {role} {tensor.name!r} of {path!r} is {tensor.type}."
+        raise MesascopeError(problem, "Export it with plain tensors.")
     shape = tuple(x if isinstance(x, int) and x > 0 else 0 for x in tensor.shape)
     free_axes = [i for i, size in enumerate(shape) if not size]
     axis = free_axes[0] if free_axes else (1 if len(shape) == 3 else 0)
     if not shape:
         raise MesascopeError(f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it a batch axis.")
-    return Port(tensor.name, shape, TYPES[tensor.type], axis)
+    return Port(tensor.name, shape, DTYPES[tensor.type], axis)
 
 
-def _find_port(path: str, role: str, name: str, ports: dict[str, Port]) -> Port:
+def _get_port(path: str, role: str, name: str, ports: dict[str, Port]) -> Port:
     if name not in ports:
         raise MesascopeError(f"{path!r} has no {role} {name!r}.", f"Its {role}s are: {', '.join(ports)}.")
     return ports[name]
@@ -255,8 +240,8 @@ def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[
     Raises:
         MesascopeError: an input has no matching output; the message names it.
     """
-    pairs = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, spec.split("+"))}
-    unknown_names = sorted(pairs.keys() - {p.name for p in state_inputs})
+    output_names = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, spec.split("+"))}
+    unknown_names = sorted(output_names.keys() - {p.name for p in state_inputs})
     if unknown_names:
         valid_names = ", ".join(p.name for p in state_inputs) or "none"
         raise MesascopeError(f"{path!r} has no state input {unknown_names[0]!r}.", f"There are: {valid_names}.")
@@ -265,8 +250,8 @@ def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[
     result, unmatched = [], []
     for i, port in enumerate(state_inputs):
         similar = [o for o in unpaired if port.name.lower() in o.name.lower()]
-        if port.name in pairs:
-            result.append(_find_port(path, "output", pairs[port.name], outputs))
+        if port.name in output_names:
+            result.append(_get_port(path, "output", output_names[port.name], outputs))
         elif len(similar) == 1:
             result.append(similar[0])
         elif len(unpaired) == len(state_inputs):
@@ -274,39 +259,34 @@ def _match_states(path: str, spec: str, state_inputs: list[Port], outputs: dict[
         else:
             unmatched.append(port.name)
     if unmatched:
-        raise MesascopeError(
-            f"{path!r} takes the state {', '.join(map(repr, unmatched))} but does not return it: "
-            f"its only outputs are {', '.join(outputs)}.",
-            "Export the next state as an output too, or pair them with state=input>output.",
-        )
+        problem = f"{path!r} takes the state {', '.join(map(repr, unmatched))} but does not return it: "
+        problem += f"its only outputs are {', '.join(outputs)}."
+        raise MesascopeError(problem, "Export the next state as an output too, or pair them with state=input>output.")
     return result
 
 
-def _measure_outputs(
-    session: Any, path: str, inputs: Sequence[Port], outputs: list[Port], width: int
-) -> tuple[Port, ...]:
-    """Completes the outputs with their batch axes and shapes, which two runs of different batch size reveal.
+def _measure_outputs(session: Any, path: str, inputs: Any, outputs: list[Port], width: int) -> tuple[Port, ...]:
+    """The outputs with their batch axes and shapes, found by running the network with two batch sizes.
 
     Raises:
         MesascopeError: an output has no row per lifetime.
     """
-    fixed = max(port.batch for port in inputs)
-    sizes = (fixed,) if fixed else SIZES
+    fixed_size = max(port.batch_size for port in inputs)
+    sizes = (fixed_size,) if fixed_size else BATCH_SIZES
     shapes = []
     for n in sizes:
-        fed = [np.zeros((n, width if i == 0 else port.width)) for i, port in enumerate(inputs)]
-        shapes.append([x.shape for x in run_session(session, path, inputs, outputs, fed)])
+        input_rows = [np.zeros((n, width if i == 0 else port.width)) for i, port in enumerate(inputs)]
+        shapes.append([x.shape for x in run_session(session, path, inputs, outputs, input_rows)])
     result = []
-    for port, *seen in zip(outputs, *shapes, strict=True):
-        if any(len(s) != len(seen[0]) for s in seen):
+    for port, *port_shapes in zip(outputs, *shapes, strict=True):
+        if len({len(shape) for shape in port_shapes}) > 1:
             raise MesascopeError(f"The output {port.name!r} of {path!r} has no fixed rank.", "Export it again.")
-        batch_axes = [i for i, axis in enumerate(zip(*seen, strict=True)) if axis == sizes]
-        if not batch_axes or (not fixed and len(batch_axes) != 1):
-            raise MesascopeError(
-                f"The output {port.name!r} of {path!r} has shape {seen[0]} for {sizes[0]} lifetimes, not one row each.",
-                "Export it with a free batch axis.",
-            )
-        axis = port.axis if port.axis in batch_axes else batch_axes[0]
-        shape = tuple(0 if i == axis and not fixed else x for i, x in enumerate(seen[-1]))
-        result.append(port._replace(axis=axis, shape=shape))
+        batch_axes = [i for i, axis_sizes in enumerate(zip(*port_shapes, strict=True)) if axis_sizes == sizes]
+        if not batch_axes or (not fixed_size and len(batch_axes) != 1):
+            name, shape = f"The output {port.name!r} of {path!r}", port_shapes[0]
+            problem = f"{name} has shape {shape} for {sizes[0]} lifetimes, not one row each."
+            raise MesascopeError(problem, "Export it with a free batch axis.")
+        axis = port.batch_axis if port.batch_axis in batch_axes else batch_axes[0]
+        shape = tuple(0 if i == axis and not fixed_size else size for i, size in enumerate(port_shapes[-1]))
+        result.append(port._replace(batch_axis=axis, shape=shape))
     return tuple(result)

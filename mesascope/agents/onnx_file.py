@@ -1,4 +1,4 @@
-"""Checks where an ONNX file keeps its weights and which operators it needs, before a runtime loads it."""
+"""Checks where an ONNX file keeps its weights, and which operators it needs, before onnxruntime loads the file."""
 
 import math
 import os
@@ -12,13 +12,13 @@ from mesascope.contracts.subject import digest
 from mesascope.errors import MesascopeError
 
 ONNX = FileKind("ONNX file", "Name an .onnx file.", "Copy it again, or export it again.")
-LARGEST = 2 << 30  # bytes, because no protobuf message can be larger
-KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
-# these operators call or open something outside the file
-REACHING_OUT = ("EPContext", "PythonOp", "PythonOpGrad", "TorchEmbedding", "ATen")
+MAX_BYTES = 2 << 30  # bytes, because no protobuf message can be larger
+STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
+# operators that call or open something outside the file
+UNSAFE_OPERATORS = ("EPContext", "PythonOp", "PythonOpGrad", "TorchEmbedding", "ATen")
 
 
-def read(path: str) -> Any:
+def read_model(path: str) -> Any:
     """Reads and checks a model, without its external weights.
 
     Raises:
@@ -26,12 +26,12 @@ def read(path: str) -> Any:
             custom operators.
     """
     onnx = require("onnx", "onnx")
-    with ONNX.reading(path):
-        if (size := os.path.getsize(path)) > LARGEST:
+    with ONNX.explain_errors(path):
+        if (size := os.path.getsize(path)) > MAX_BYTES:
             raise MesascopeError(f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep the weights beside it.")
         model = onnx.load_model_from_string(Path(path).read_bytes())
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
-        raise ONNX.broken(path, "it contains no graph")
+        raise ONNX.make_error(path, "it contains no graph")
     _refuse_outside(path, model)
     _refuse_operators(path, model)
     _refuse_large(path, model)
@@ -40,13 +40,12 @@ def read(path: str) -> Any:
 
 def hash_weights(path: str, model: Any) -> dict[str, str]:
     """The hash of every weight by its name, including weights in files beside the model."""
-    numpy_helper = require("onnx.numpy_helper", "onnx")
+    to_array = require("onnx.numpy_helper", "onnx").to_array
     folder = str(Path(path).resolve().parent)
     try:
-        to_array = numpy_helper.to_array
         arrays = {t.name or f"constant {i}": to_array(t, folder) for i, t in enumerate(list_tensors(model))}
     except Exception as error:
-        raise ONNX.broken(path, f"a weight cannot be read: {error}") from None
+        raise ONNX.make_error(path, f"a weight cannot be read: {error}") from None
     return {name: digest(value) for name, value in sorted(arrays.items()) if value.dtype.kind in "fiubc"}
 
 
@@ -89,22 +88,19 @@ def _refuse_outside(path: str, model: Any) -> None:
         parts = PureWindowsPath(place)  # splits at both kinds of slashes
         is_inside = place and not parts.anchor and ".." not in parts.parts
         if not is_inside or not (folder / place).resolve().is_relative_to(folder):
-            raise MesascopeError(
-                f"{path!r} stores the weight {tensor.name!r} outside its folder, in {place!r}; that file is not read.",
-                "Move that file beside it and export with a bare file name, or keep the weights in the model.",
-            )
+            weight = f"{path!r} stores the weight {tensor.name!r}"
+            remedy = "Move that file beside it and export with a bare file name, or keep the weights in the model."
+            raise MesascopeError(f"{weight} outside its folder, in {place!r}; that file is not read.", remedy)
         if not (folder / place).is_file():
-            raise MesascopeError(
-                f"{path!r} stores the weight {tensor.name!r} in {place!r}, which does not exist.",
-                "Copy that file beside it.",
-            )
+            problem = f"{path!r} stores the weight {tensor.name!r} in {place!r}, which does not exist."
+            raise MesascopeError(problem, "Copy that file beside it.")
         size = os.path.getsize(folder / place)
         try:
             offset, length = int(reference.get("offset", 0)), int(reference.get("length", 0))
         except ValueError:
-            raise ONNX.broken(path, f"the weight {tensor.name!r} has a position that is not a number") from None
+            raise ONNX.make_error(path, f"the weight {tensor.name!r} has a position that is not a number") from None
         if offset < 0 or length < 0 or offset + length > size:
-            raise ONNX.broken(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
+            raise ONNX.make_error(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
 
 
 def _refuse_large(path: str, model: Any) -> None:
@@ -113,26 +109,22 @@ def _refuse_large(path: str, model: Any) -> None:
     try:
         inferred = inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # onnx's own errors; unknown shapes raise nothing here
-        raise ONNX.broken(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
+        raise ONNX.make_error(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
     graphs = [g for g in _list_graphs(inferred) if hasattr(g, "initializer")]
     shapes = [v.type.tensor_type.shape.dim for g in graphs for v in (*g.value_info, *g.output)]
     shapes += [t.dims for t in list_tensors(model)]
     size = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
-    if size > LARGEST // 8:
-        raise ONNX.broken(path, f"it would allocate {size:,} numbers at once")
+    if size > MAX_BYTES // 8:
+        raise ONNX.make_error(path, f"it would allocate {size:,} numbers at once")
 
 
 def _refuse_operators(path: str, model: Any) -> None:
     """Raises `MesascopeError` if the model needs operators from a custom library."""
     own_functions = {(f.domain, f.name) for f in model.functions}
     operators = {(node.domain, node.op_type) for graph in _list_graphs(model) for node in graph.node}
-    foreign = sorted(
-        f"{domain or 'ai.onnx'}:{name}"
-        for domain, name in operators - own_functions
-        if domain not in KNOWN or name in REACHING_OUT
-    )
-    if foreign:
-        raise MesascopeError(
-            f"{path!r} needs custom operators: {', '.join(foreign[:8])}. Custom libraries are never loaded.",
-            "Export it with standard operators only.",
-        )
+    needed = operators - own_functions
+    unsafe = [(domain, name) for domain, name in needed if domain not in STANDARD_DOMAINS or name in UNSAFE_OPERATORS]
+    if unsafe:
+        names = sorted(f"{domain or 'ai.onnx'}:{name}" for domain, name in unsafe)
+        problem = f"{path!r} needs custom operators: {', '.join(names[:8])}. Custom libraries are never loaded."
+        raise MesascopeError(problem, "Export it with standard operators only.")

@@ -1,4 +1,4 @@
-"""Opens subjects from an object, a function, a name with settings, a file, or package.module:factory."""
+"""Opens a subject that is given as an object, a function, a name with settings, a file, or package.module:factory."""
 
 import copy
 import itertools
@@ -16,13 +16,13 @@ from mesascope.guards import gate
 
 
 def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: Any) -> Any:
-    """Makes the plug-in that a spec names; for subjects it accepts everything that the command line accepts.
+    """Makes the plug-in that a spec names; a subject may be given in any form that the command line accepts.
 
     Args:
         kind: families, subjects, conditions, metrics, recipes or axes.
         spec: 'name' or 'name:key=value,…'; for a subject also a file, an address, package.module:factory or a function.
         family: the subject's family or its name; not needed for a file that names its family.
-        trust: whether code in a subject's file may run.
+        trust: whether code in the subject's file may run.
         settings: settings from Python, which override those in the spec.
 
     Raises:
@@ -31,11 +31,11 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
     gate.allow_from_python(spec, *family, *settings.values())
     if kind != "subjects":
         return catalogue.make(kind, spec, *family, **settings)
-    home = open_family(*family) if family else open_family(default_family([spec], trust))
+    subject_family = open_family(*(family or [default_family([spec], trust)]))
     if settings:
         trust_setting = catalogue.trust_setting(kind, catalogue.parse_spec(spec)[0], trust)
-        return catalogue.make(kind, spec, home, **trust_setting, **settings)
-    return open_subject(spec, home, trust)
+        return catalogue.make(kind, spec, subject_family, **trust_setting, **settings)
+    return open_subject(spec, subject_family, trust)
 
 
 def open_family(family: Family | str) -> Family:
@@ -43,27 +43,26 @@ def open_family(family: Family | str) -> Family:
     if isinstance(family, str):
         return catalogue.make("families", family)
     if not isinstance(family, Family):
-        raise MesascopeError(
-            f"{type(family).__name__} is not a family.", "Give a Family, or a name such as 'bernoulli_bandit:arms=5'."
-        )
+        problem = f"{type(family).__name__} is not a family."
+        raise MesascopeError(problem, "Give a Family, or a name such as 'bernoulli_bandit:arms=5'.")
     return family
 
 
 def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Subject]:
     """Opens one or several subjects; the keys of a mapping become their names, and equal names get numbers."""
     if isinstance(subjects, Mapping):
-        result = [rename(open_subject(s, family, trust), name) for name, s in subjects.items()]
+        result = [rename(open_subject(value, family, trust), name) for name, value in subjects.items()]
     else:
         subject_list = subjects if isinstance(subjects, list | tuple) else [subjects]
         result = [open_subject(s, family, trust) for s in subject_list]
     if not result:
         raise MesascopeError("There is no subject.", "Name one, such as 'thompson'.")
-    names = {one.name for one in result}
-    for i, one in enumerate(result):
-        if one.name in {other.name for other in result[:i]}:
-            name = next(n for n in (f"{one.name}-{k}" for k in itertools.count(2)) if n not in names)
+    names = {subject.name for subject in result}
+    for i, subject in enumerate(result):
+        if subject.name in {earlier.name for earlier in result[:i]}:
+            name = next(n for n in (f"{subject.name}-{k}" for k in itertools.count(2)) if n not in names)
             names.add(name)
-            result[i] = rename(one, name)
+            result[i] = rename(subject, name)
     return result
 
 
@@ -87,11 +86,10 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     if callable(subject):
         return wrap(subject, family)
     if not isinstance(subject, str | os.PathLike):
-        raise MesascopeError(
-            f"{type(subject).__name__} is not a subject.", "Give a Subject, a function, a name or a file."
-        )
+        problem = f"{type(subject).__name__} is not a subject."
+        raise MesascopeError(problem, "Give a Subject, a function, a name or a file.")
     gate.allow_from_python(spec := os.fspath(subject))
-    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password contains
+    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address; its password may contain ':' or '='
         return catalogue.make("subjects", find_adapter(spec), family, path=spec)
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
@@ -153,17 +151,17 @@ def find_adapter(path: str) -> str:
     Raises:
         MesascopeError: no adapter opens it, or several adapters do.
     """
-    claims = []
+    adapters = []
     for name in catalogue.names("subjects"):
         try:
             module = catalogue.module("subjects", name)
         except MesascopeError:  # a broken plug-in of another package
             continue
         if hasattr(module, "opens") and module.opens(path):
-            claims.append(name)
-    if len(claims) == 1:
-        return claims[0]
-    reason = f"{' and '.join(claims)} both open it" if claims else "no adapter opens it"
+            adapters.append(name)
+    if len(adapters) == 1:
+        return adapters[0]
+    reason = f"{' and '.join(adapters)} both open it" if adapters else "no adapter opens it"
     remedy = "Name the adapter, as adapter:path=FILE."
     if path.endswith(".py"):
         remedy = f"Name the function in it that makes the subject, as {Path(path).stem}:factory."

@@ -14,9 +14,9 @@ from mesascope.agents import normalising as _normalising
 from mesascope.agents import sb3_zip as _sb3_zip
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.foreign import name_with_settings
-from mesascope.agents.normalising import NONE, Statistics
-from mesascope.agents.observing import SHOWN, Observer, make_observer
-from mesascope.agents.torch_support import Leaf, TorchSubject, run_hooked
+from mesascope.agents.normalising import NO_FILE, Statistics
+from mesascope.agents.observing import OBSERVATION, Observer, make_observer
+from mesascope.agents.torch_support import StateTensor, TorchSubject, run_hooked
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -36,12 +36,12 @@ class SB3(TorchSubject):
     Attributes:
         archive: the zip from which it was read.
         statistics: the statistics that normalise observations; None if they are not normalised.
-        episode: whether episode_start is true at the start of the 'lifetime' or of every 'trial'.
-        stack: the number of observations that it receives at once; the older ones are part of the carry.
+        episode: 'lifetime' or 'trial', at the start of which episode_start is true.
+        stack: how many observations it receives at once; the older ones are part of the carry.
         trust: whether the user's own classes may be unpickled.
     """
 
-    archive: _sb3_zip.Zip = eqx.field(static=True)
+    archive: _sb3_zip.AgentFile = eqx.field(static=True)
     statistics: Statistics | None = eqx.field(static=True)
     episode: str
     stack: int
@@ -66,8 +66,8 @@ class SB3(TorchSubject):
     def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
         """Calls the policy on observations; returns its outputs, their kind, and its next state."""
         torch, policy = require("torch", "sb3"), self.module
-        seen, _ = policy.obs_to_tensor(self._shape_observations(x))
-        arguments = (seen, tuple(self.restore_state(carry)), torch.tensor(starts)) if self.state else (seen,)
+        inputs, _ = policy.obs_to_tensor(self._shape_observations(x))
+        arguments = (inputs, tuple(self.restore_state(carry)), torch.tensor(starts)) if self.state else (inputs,)
         if self.observe.choices is None:
             action = policy._predict(*arguments, deterministic=not self.stochastic)
             action, state = action if self.state else (action, ())
@@ -76,14 +76,14 @@ class SB3(TorchSubject):
                 return policy.unscale_action(action), "action", state
             return np.clip(action, space.low.ravel(), space.high.ravel()), "action", state
         if hasattr(policy, "q_net"):
-            return policy.q_net(seen).numpy(), "values", ()
+            return policy.q_net(inputs).numpy(), "values", ()
         if hasattr(policy, "quantile_net"):
-            return policy.quantile_net(seen).mean(dim=1).numpy(), "values", ()
+            return policy.quantile_net(inputs).mean(dim=1).numpy(), "values", ()
         if hasattr(policy, "get_distribution"):
-            chances = policy.get_distribution(*arguments)
-            chances, state = chances if self.state else (chances, ())
-            return chances.distribution.logits.numpy(), "logits", state
-        action = policy._predict(seen, deterministic=True).cpu().numpy().reshape(-1)
+            actions = policy.get_distribution(*arguments)
+            actions, state = actions if self.state else (actions, ())
+            return actions.distribution.logits.numpy(), "logits", state
+        action = policy._predict(inputs, deterministic=True).cpu().numpy().reshape(-1)
         return np.eye(self.observe.choices)[action.astype(int)], "probabilities", ()
 
     def _shape_observations(self, x: np.ndarray) -> np.ndarray:
@@ -137,40 +137,27 @@ def subject(
     check_choice(EPISODES, episode=episode)
     check_range(-1, 1, epsilon=epsilon)
     check_range(1, 1024, stack=stack)
-    archive = _sb3_zip.read(os.fspath(path))
+    archive = _sb3_zip.read_file(os.fspath(path))
     spaces = (_sb3_zip.read_space(archive, "observation_space"), _sb3_zip.read_space(archive, "action_space"))
     _refuse_actions(path, spaces[1], family)
-    watch = _match_observer(path, spaces[0], family, observes, stack)
+    observer = _match_observer(path, spaces[0], family, observes, stack)
     statistics, statistics_path = _find_statistics(archive, normalize, spaces[0].shape or ())
     policy = _sb3_zip.open_policy(archive, spaces, trust)
     if epsilon < 0:
         rate = archive.data.get("exploration_rate", 0.05)
         epsilon = float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else 0.05
+    explores = stochastic and (hasattr(policy, "q_net") or hasattr(policy, "quantile_net"))
     settings: dict[str, Any] = {"path": path, "observes": observes, "stochastic": stochastic}
-    if stochastic and (hasattr(policy, "q_net") or hasattr(policy, "quantile_net")):
-        settings["epsilon"] = round(epsilon, 6)
-    if episode != EPISODES[0]:
-        settings["episode"] = episode
+    settings["epsilon"] = round(epsilon, 6) if explores else ""
+    settings["episode"] = episode if episode != EPISODES[0] else ""
     settings["normalize"] = statistics_path
-    if stack > 1:
-        settings["stack"] = stack
-    agent = SB3(
-        name=name_with_settings("sb3", **settings),
-        trained_on=trained_on,
-        module=policy,
-        archive=archive,
-        observe=watch,
-        statistics=statistics,
-        stochastic=stochastic,
-        epsilon=epsilon,
-        episode=episode,
-        stack=stack,
-        hooks=_torch.match_paths(policy, hooks),
-        state=_find_layout(policy),
-        seen={},
-        trust=trust,
-    )
-    return _attach_hooks(agent)
+    settings["stack"] = stack if stack > 1 else ""
+    name, state = name_with_settings("sb3", **settings), _find_state_layout(policy)
+    source = {"archive": archive, "trust": trust, "module": policy, "state": state, "trained_on": trained_on}
+    choosing = {"stochastic": stochastic, "epsilon": epsilon, "episode": episode}
+    observing = {"observe": observer, "statistics": statistics, "stack": stack}
+    tapped = {"hooks": _torch.match_paths(policy, hooks), "hook_widths": {}}
+    return _attach_hooks(SB3(name=name, **source, **choosing, **observing, **tapped))
 
 
 def _attach_hooks(agent: SB3) -> SB3:
@@ -179,69 +166,66 @@ def _attach_hooks(agent: SB3) -> SB3:
     x = np.zeros((n, *stack_shape, agent.observe.width), np.float32)
     with _torch.no_grad_seeded(0), run_hooked(agent.module, agent.hooks) as hook_outputs:
         agent._call(x, agent.fresh(n), np.ones(n, np.float32))
-    return dataclasses.replace(agent, seen=_torch.measure_taps(hook_outputs, n, agent.state), hooks=tuple(hook_outputs))
+    widths = _torch.measure_taps(hook_outputs, n, agent.state)
+    return dataclasses.replace(agent, hook_widths=widths, hooks=tuple(hook_outputs))
 
 
-def _find_layout(policy: Any) -> tuple[Leaf, ...]:
+def _find_state_layout(policy: Any) -> tuple[StateTensor, ...]:
     """The layout of the state (h, c) of the actor's LSTM, each [layers, N, H]; empty without an LSTM."""
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape
-    names = (_torch.name_taps(f"lstm_actor.{part}", layers) for part in ("h", "c"))
-    return tuple(Leaf(own, 1, (layers, width), np.dtype(np.float32)) for own in names)
+    taps = (_torch.name_taps(f"lstm_actor.{part}", layers) for part in ("h", "c"))
+    return tuple(StateTensor(names, 1, (layers, width), np.dtype(np.float32)) for names in taps)
 
 
 def _match_observer(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
+    """Makes the encoder that fits the agent's observation space; raises an error if none does."""
     if hasattr(space, "n") and not space.shape:
-        observer = make_observer(family, observes or SHOWN)
+        observer = make_observer(family, observes or OBSERVATION)
         if observer.width not in (1, int(space.n)):
-            raise MesascopeError(
-                f"{path!r} observes one of {space.n} states; {family.name} shows {observer.width} numbers.",
-                "Run it on the family that it was trained on.",
-            )
+            problem = f"{path!r} observes one of {space.n} states; {family.name} shows {observer.width} numbers."
+            raise MesascopeError(problem, "Run it on the family that it was trained on.")
         return observer
     size = int(np.prod(space.shape, dtype=int))
     if size % stack:
-        raise MesascopeError(
-            f"{path!r} observes {size} numbers, which do not divide into {stack} frames.", "Set stack=1."
-        )
+        problem = f"{path!r} observes {size} numbers, which do not divide into {stack} frames."
+        raise MesascopeError(problem, "Set stack=1.")
     return make_observer(family, observes, size // stack)
 
 
 def _refuse_actions(path: str, space: Any, family: Family) -> None:
+    """Raises an error if the agent's action space does not fit the family."""
     count, is_real = getattr(space, "n", None), getattr(space, "shape", ()) and int(np.prod(space.shape)) == 1
     if family.choices is None:
-        fits, has = is_real and hasattr(space, "low"), "one real number"
+        fits, actions = is_real and hasattr(space, "low"), "one real number"
     else:
         fits = not space.shape and count == family.choices and getattr(space, "start", 0) == 0
-        has = f"{family.choices} actions"
+        actions = f"{family.choices} actions"
     if not fits:
-        raise MesascopeError(
-            f"{path!r} acts in {space}; {family.name} has {has}.", "Run it on the family that it was trained on."
-        )
+        problem = f"{path!r} acts in {space}; {family.name} has {actions}."
+        raise MesascopeError(problem, "Run it on the family that it was trained on.")
 
 
-def _find_statistics(archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]) -> tuple[Statistics | None, str]:
-    """The statistics to use and their file; warns the user about a file beside the zip, or if one is left out."""
-    if normalize not in ("", NONE):
-        return _normalising.read(normalize, shape), normalize
-    found = [] if normalize else _normalising.find_statistics(archive.path)
+def _find_statistics(
+    archive: _sb3_zip.AgentFile, normalize: str, shape: tuple[int, ...]
+) -> tuple[Statistics | None, str]:
+    """The statistics to use, and their file; warns the user if the file is one beside the zip, or is left out."""
+    if normalize not in ("", NO_FILE):
+        return _normalising.read_statistics(normalize, shape), normalize
+    found = [] if normalize else _normalising.find_statistics_files(archive.path)
     if len(found) > 1:
-        raise MesascopeError(
-            f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found))}.",
-            f"Add normalize={found[0]}, or normalize={NONE}.",
-        )
-    statistics = _normalising.read(found[0], shape) if found else None
+        problem = f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found))}."
+        raise MesascopeError(problem, f"Add normalize={found[0]}, or normalize={NO_FILE}.")
+    statistics = _normalising.read_statistics(found[0], shape) if found else None
     if found:
         message = f"There is a VecNormalize file beside {archive.path!r}: {found[0]!r} normalises the observations; "
-        message += f"normalize={NONE} leaves it out."
+        message += f"normalize={NO_FILE} leaves it out."
     elif "gae_lambda" not in archive.data or archive.data.get("_last_original_obs") is None:
         return None, normalize
     elif not normalize:
-        raise MesascopeError(
-            f"{archive.path!r} was trained under VecNormalize, but its statistics are not beside it.",
-            f"Add normalize=FILE, or normalize={NONE} if only rewards were normalised.",
-        )
+        problem = f"{archive.path!r} was trained under VecNormalize, but its statistics are not beside it."
+        raise MesascopeError(problem, f"Add normalize=FILE, or normalize={NO_FILE} if only rewards were normalised.")
     else:
         message = f"{archive.path!r} was trained under VecNormalize, whose statistics are left out."
     warnings.warn(message, MesascopeWarning, stacklevel=3)

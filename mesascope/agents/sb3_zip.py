@@ -1,9 +1,9 @@
 """Reads a zip of stable-baselines3 or sb3-contrib as a frozen policy, and the pickles in it as data.
 
 The zip contains everything that is needed to build a policy: its weights (policy.pth, read with weights_only) and, in
-`data`, pickles of its class, settings and spaces. These name standard classes, except in customised agents. `inert`
-reads them without imports or calls, and this module looks the classes up. So zips of old versions open even if their
-pickles need a package that is not installed (gym).
+`data`, pickles of its class, settings and spaces. The pickles name standard classes, except in customised agents. The
+module `pickles` reads them without imports or calls, and this module looks up the classes. So zips of old versions
+open even if their pickles need a package that is not installed (gym).
 """
 
 import base64
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from mesascope.agents import inert as _inert
+from mesascope.agents import pickles as _pickles
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.foreign import FileKind
 from mesascope.contracts.extras import require
@@ -28,13 +28,13 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
 MEMBERS = {"data", "policy.pth"}
-TEXT = 32 << 20  # the maximum bytes of `data`
-POLICIES = re.compile(r"(stable_baselines3|sb3_contrib)(\.\w+)*\.policies")
-LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
-EXTRACTORS = "stable_baselines3.common.torch_layers"
-UNUSED = ("optimizer_class", "optimizer_kwargs")
-WIDEST = 1 << 16
-SPACE = ("n", "start", "nvec", "low", "high", "dtype")  # the fields that define a space
+MAX_DATA_BYTES = 32 << 20  # the maximum bytes of `data`
+POLICY_MODULES = re.compile(r"(stable_baselines3|sb3_contrib)(\.\w+)*\.policies")
+LAYER_MODULES = re.compile(r"torch\.nn\.modules\.\w+")
+EXTRACTOR_MODULE = "stable_baselines3.common.torch_layers"
+UNUSED_SETTINGS = ("optimizer_class", "optimizer_kwargs")
+MAX_INTEGER = 1 << 16
+SPACE_FIELDS = ("n", "start", "nvec", "low", "high", "dtype")  # the fields that define a space
 ZIP = FileKind(
     "agent of stable-baselines3",
     "Name a zip that model.save() wrote.",
@@ -42,18 +42,18 @@ ZIP = FileKind(
 )
 
 
-class Zip(NamedTuple):
-    """The content of a zip: its `data`, in which pickles are still encoded, and the bytes of the weights."""
+class AgentFile(NamedTuple):
+    """The content of a zip: its `data`, in which pickles are still encoded, and the bytes of its weights."""
 
     path: str
     data: dict[str, Any]
     weights: bytes
 
-    def entry(self, name: str) -> Any:
-        """One entry of `data`; if it is a pickle, it is read as inert data."""
+    def read_entry(self, name: str) -> Any:
+        """One entry of `data`; a pickle is read as data, without running it."""
         value = self.data.get(name)
         if isinstance(value, dict) and ":serialized:" in value:
-            return _inert.read(self.get_pickle(name), f"{self.path!r}, {name},")
+            return _pickles.read_pickle(self.get_pickle(name), f"{self.path!r}, {name},")
         return value
 
     def get_pickle(self, name: str) -> bytes:
@@ -61,11 +61,11 @@ class Zip(NamedTuple):
         try:
             return base64.b64decode(str(self.data[name][":serialized:"]), validate=True)
         except (binascii.Error, ValueError):
-            raise ZIP.broken(self.path, f"its entry {name!r} is not base64") from None
+            raise ZIP.make_error(self.path, f"its entry {name!r} is not base64") from None
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file has the members of such a zip; also true for a broken .zip, so that `read` can say why."""
+    """Whether a file has the members of such a zip, or is a broken .zip, for which `read_file` raises an error."""
     try:
         with zipfile.ZipFile(path) as zipped:
             at_start = min((x.header_offset for x in zipped.infolist()), default=1) == 0
@@ -76,41 +76,41 @@ def opens(path: str | os.PathLike) -> bool:
         return False
 
 
-def read(path: str) -> Zip:
+def read_file(path: str) -> AgentFile:
     """Reads a zip with limited memory, without running anything in it.
 
     Raises:
         MesascopeError: the file does not exist, is truncated, or would unpack to far more than its size.
     """
-    with ZIP.reading(path):
+    with ZIP.explain_errors(path):
         size = limits.file_size(path)
         with zipfile.ZipFile(path) as zipped:
             if missing := sorted(MEMBERS - set(zipped.namelist())):
-                raise ZIP.broken(path, f"it has no {' and no '.join(missing)}")
+                raise ZIP.make_error(path, f"it has no {' and no '.join(missing)}")
             for name in MEMBERS:
                 if (unpacked_size := zipped.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
-                    raise ZIP.broken(path, f"{name} unpacks to {unpacked_size:,} bytes")
-            if zipped.getinfo("data").file_size > TEXT:
-                raise ZIP.broken(path, f"its data has {zipped.getinfo('data').file_size:,} bytes")
+                    raise ZIP.make_error(path, f"{name} unpacks to {unpacked_size:,} bytes")
+            if zipped.getinfo("data").file_size > MAX_DATA_BYTES:
+                raise ZIP.make_error(path, f"its data has {zipped.getinfo('data').file_size:,} bytes")
             data, weights = limits.parse_json(zipped.read("data")), zipped.read("policy.pth")
     if not isinstance(data, dict):
-        raise ZIP.broken(path, "its data is not a JSON object")
-    return Zip(path, data, weights)
+        raise ZIP.make_error(path, "its data is not a JSON object")
+    return AgentFile(path, data, weights)
 
 
-def read_space(archive: Zip, name: str) -> gymnasium.Space:
+def read_space(archive: AgentFile, name: str) -> gymnasium.Space:
     """Rebuilds a space from its pickle, which any version of gym or gymnasium may have written.
 
     Raises:
         MesascopeError: the space is not Box, Discrete, MultiDiscrete or MultiBinary.
     """
-    value = archive.entry(name)
+    value = archive.read_entry(name)
     origin = getattr(value, "origin", ("", ""))
-    if isinstance(value, _inert.Inert) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
+    if isinstance(value, _pickles.InertObject) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
         state: Any = value.state
         try:
-            fields = {k: _inert.to_array(v) for k, v in state.items() if k in SPACE}
-            shape = _inert.to_array(state.get("_shape", state.get("shape", ())))
+            fields = {k: _pickles.to_array(v) for k, v in state.items() if k in SPACE_FIELDS}
+            shape = _pickles.to_array(state.get("_shape", state.get("shape", ())))
             one_hot = np.prod(fields.get("n", 1), dtype=float), np.sum(fields.get("nvec", 0), dtype=float)
             if (count := max(math.prod(shape or ()), *one_hot)) > limits.WIDEST:
                 raise ValueError(f"it has {count:,.0f} numbers")
@@ -124,43 +124,41 @@ def read_space(archive: Zip, name: str) -> gymnasium.Space:
                 low, high = (np.broadcast_to(fields[k], shape) for k in ("low", "high"))
                 return gymnasium.spaces.Box(low, high, dtype=np.dtype(fields["dtype"]).type)
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, OverflowError) as error:
-            raise ZIP.broken(archive.path, f"its {name} cannot be read ({error})") from None
+            raise ZIP.make_error(archive.path, f"its {name} cannot be read ({error})") from None
     if origin[1] in ("Dict", "Tuple", "Text", "Graph", "Sequence"):
-        raise MesascopeError(
-            f"The {name} of {archive.path!r} is a {origin[1]}.",
-            "Flatten the space: a subject's observation in mesascope is one array.",
-        )
-    raise ZIP.broken(archive.path, f"its {name} is none of Gymnasium's spaces")
+        problem = f"The {name} of {archive.path!r} is a {origin[1]}."
+        raise MesascopeError(problem, "Flatten the space: a subject's observation in mesascope is one array.")
+    raise ZIP.make_error(archive.path, f"its {name} is none of Gymnasium's spaces")
 
 
-def open_policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
+def open_policy(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
     """The frozen policy of a zip with its weights, on the CPU.
 
     Raises:
         MesascopeError: its class or settings are customised and not trusted, or the weights do not fit the policy.
     """
-    policy_class, settings = _find_class(archive, trust), _read_settings(archive, trust)
-    weights = _torch.load(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
+    policy_class, settings = _find_policy_class(archive, trust), _read_settings(archive, trust)
+    weights = _torch.load_file(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    excess = ZIP.broken(archive.path, f"its settings ask for more weights than the {found:,} that it contains")
+    excess = ZIP.make_error(archive.path, f"its settings ask for more weights than the {found:,} that it contains")
     try:
         with _torch.limit_parameters(2 * found, excess), _torch.fork_seed(0):
-            network = _build(policy_class, spaces, settings)
+            network = _build_policy(policy_class, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
-        raise ZIP.broken(archive.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
+        raise ZIP.make_error(archive.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
     _torch.load_weights(network, weights, f"The member policy.pth of {archive.path!r}")
     return _torch.freeze(network)
 
 
-def build_untrained(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
+def build_untrained(archive: AgentFile, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
     """A policy of the same shape, with weights as they are before training."""
     with _torch.fork_seed(seed):
-        return _torch.freeze(_build(_find_class(archive, trust), spaces, _read_settings(archive, trust)))
+        return _torch.freeze(_build_policy(_find_policy_class(archive, trust), spaces, _read_settings(archive, trust)))
 
 
-def _build(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
+def _build_policy(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
     """Builds a policy; passes a learning-rate schedule only if its class accepts one."""
     parameters = inspect.signature(policy_class).parameters
     if "lr_schedule" in parameters:
@@ -168,10 +166,10 @@ def _build(policy_class: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], s
     return policy_class(*spaces, *([lambda _: 0.0] if "args" in parameters else []), **settings)
 
 
-def _find_class(archive: Zip, trust: bool) -> Any:
+def _find_policy_class(archive: AgentFile, trust: bool) -> Any:
     """The policy's class, which its pickle names."""
-    origin = _inert.find_reference(archive.entry("policy_class"))
-    if origin and POLICIES.fullmatch(origin[0]):
+    origin = _pickles.find_reference(archive.read_entry("policy_class"))
+    if origin and POLICY_MODULES.fullmatch(origin[0]):
         found = getattr(require(origin[0], "sb3"), origin[1], None)
         base = require("stable_baselines3.common.policies", "sb3").BasePolicy
         if isinstance(found, type) and issubclass(found, base):
@@ -179,16 +177,16 @@ def _find_class(archive: Zip, trust: bool) -> Any:
     return _unpickle_trusted(archive, "policy_class", trust, ".".join(origin) if origin else "a custom class")
 
 
-def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
+def _read_settings(archive: AgentFile, trust: bool) -> dict[str, Any]:
     """The policy's settings, with standard classes in place of their names."""
-    content = archive.entry("policy_kwargs")
+    content = archive.read_entry("policy_kwargs")
     try:
         if not isinstance(content, dict | None):
-            raise _Unknown("not a dictionary")
-        result = {str(k): _resolve(v) for k, v in (content or {}).items() if k not in UNUSED}
-    except _Unknown as unknown:
+            raise _UnknownSetting("not a dictionary")
+        result = {str(k): _resolve_classes(v) for k, v in (content or {}).items() if k not in UNUSED_SETTINGS}
+    except _UnknownSetting as unknown:
         unpickled = dict(_unpickle_trusted(archive, "policy_kwargs", trust, str(unknown)))
-        result = {k: v for k, v in unpickled.items() if k not in UNUSED}
+        result = {k: v for k, v in unpickled.items() if k not in UNUSED_SETTINGS}
     else:
         arch = result.get("net_arch")
         if isinstance(arch, list) and len(arch) == 1 and isinstance(arch[0], dict):  # before 1.8
@@ -196,42 +194,39 @@ def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
     return result | ({"use_sde": True} if archive.data.get("use_sde") is True else {})
 
 
-class _Unknown(Exception):
+class _UnknownSetting(Exception):
     """Raised for a setting that can only be made by running code; its text names the setting."""
 
 
-def _resolve(value: Any, depth: int = 0) -> Any:
+def _resolve_classes(value: Any, depth: int = 0) -> Any:
     """Returns plain data in which the names of standard layers and feature extractors are replaced with the classes."""
-    if isinstance(value, bool | float | str | None) or (isinstance(value, int) and abs(value) <= WIDEST):
+    if isinstance(value, bool | float | str | None) or (isinstance(value, int) and abs(value) <= MAX_INTEGER):
         return value
     if depth < 8 and isinstance(value, list | tuple):
-        return type(value)(_resolve(x, depth + 1) for x in value)
+        return type(value)(_resolve_classes(x, depth + 1) for x in value)
     if depth < 8 and isinstance(value, dict):
-        return {k: _resolve(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
-    origin = _inert.find_reference(value) or ("", type(value).__name__)
-    module_name = "torch.nn" if LAYERS.fullmatch(origin[0]) else EXTRACTORS
-    if module_name == "torch.nn" or origin[0] == EXTRACTORS:
+        return {k: _resolve_classes(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
+    origin = _pickles.find_reference(value) or ("", type(value).__name__)
+    module_name = "torch.nn" if LAYER_MODULES.fullmatch(origin[0]) else EXTRACTOR_MODULE
+    if module_name == "torch.nn" or origin[0] == EXTRACTOR_MODULE:
         found = getattr(require(module_name, "sb3"), origin[1], None)
         if isinstance(found, type) and issubclass(found, require("torch", "sb3").nn.Module):
             return found
-    raise _Unknown(".".join(filter(None, origin)))
+    raise _UnknownSetting(".".join(filter(None, origin)))
 
 
-def _unpickle_trusted(archive: Zip, name: str, trust: bool, origin: str) -> Any:
+def _unpickle_trusted(archive: AgentFile, name: str, trust: bool, origin: str) -> Any:
     """Unpickles a customised entry if the user trusts the file; otherwise raises an error."""
     if not trust:
-        raise MesascopeError(
-            f"{archive.path!r} is customised: its {name} is {origin}, and unpickling it would run code from the file.",
-            "If you know who made it, add --trust (trust=True in Python).",
-        )
+        problem = f"{archive.path!r} is customised: its {name} is {origin}, "
+        problem += "and unpickling it would run code from the file."
+        raise MesascopeError(problem, "If you know who made it, add --trust (trust=True in Python).")
     value = archive.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
-        raise ZIP.broken(archive.path, f"it has no {name}")
+        raise ZIP.make_error(archive.path, f"it has no {name}")
     require("cloudpickle", "sb3")
     try:
         return gate.load_pickle(archive.get_pickle(name), trust)
     except Exception as error:
-        raise MesascopeError(
-            f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}.",
-            "Put the modules with which it was made on PYTHONPATH.",
-        ) from error
+        problem = f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}."
+        raise MesascopeError(problem, "Put the modules with which it was made on PYTHONPATH.") from error

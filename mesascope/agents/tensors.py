@@ -5,20 +5,20 @@ import math
 import zipfile
 from typing import Any
 
-from mesascope.agents import inert as _inert
+from mesascope.agents import pickles as _pickles
 from mesascope.guards import limits
 
-BYTES = {
+NUMBER_BYTES = {
     **{"DoubleStorage": 8, "LongStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16},
     **{"FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2},
     **{"CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1},
-}  # bytes of one number
-REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
-NO_STORAGE = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # need no new memory
-BEFORE = 3  # pickles that precede the pickle of the tensors in files of torch before 1.6
+}  # bytes of one number in each class of storage
+REBUILDERS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
+WITHOUT_STORAGE = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # allocate no numbers
+LEADING_PICKLES = 3  # in files of torch before 1.6, this many pickles come before the tensors
 
 
-def measure(source: Any) -> None:
+def check_file(source: Any) -> None:
     """Refuses a file whose tensors declare more numbers than it stores, or that stores them in an unknown way.
 
     Args:
@@ -34,13 +34,14 @@ def measure(source: Any) -> None:
             _check_archive(archive, stored)
     else:
         with io.BytesIO(source.getvalue()) if in_memory else open(source, "rb") as file:
-            found = _inert.read_tensors(file.read(_inert.LARGEST), BEFORE)
-        _check_tensors(found, {}, stored)
+            content = _pickles.read_tensors(file.read(_pickles.MAX_BYTES), LEADING_PICKLES)
+        _check_tensors(content, {}, stored)
     if in_memory:
         source.seek(0)
 
 
 def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
+    """Checks every pickle of tensors in a zip of `stored` bytes."""
     members = limits.zip_members(archive, stored)
     if any(name.endswith("/constants.pkl") for name in members):
         return  # TorchScript, which is refused elsewhere
@@ -49,34 +50,41 @@ def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
     limits.check_array(sum(x.file_size for x in members.values()), stored, "what it contains")
     for name in members:
         if name.endswith("data.pkl"):
-            found = _inert.read_tensors(archive.read(name))
             folder = name.removesuffix(".pkl")
-            _check_tensors(found, {n.removeprefix(f"{folder}/"): x.file_size for n, x in members.items()}, 0)
+            sizes = {n.removeprefix(f"{folder}/"): x.file_size for n, x in members.items()}
+            _check_tensors(_pickles.read_tensors(archive.read(name)), sizes, 0)
 
 
 def _check_tensors(content: Any, sizes: dict[str, int], default_size: int) -> None:
-    """Checks every tensor in a pickle, and every other object that the pickle would create."""
+    """Checks every tensor in a pickle, and every other object that the pickle would create.
+
+    Args:
+        content: the content of the pickle, read as data.
+        sizes: the bytes stored for each storage, by its key.
+        default_size: the bytes stored for a storage that is not in `sizes`.
+    """
     queue, visited = [content], set()
     while queue:
         value = queue.pop()
         if id(value) in visited:
             continue
         visited.add(id(value))
-        queue += _inert.describe_value(value)
-        module, name = value.origin if isinstance(value, _inert.Inert) else ("", "")
-        if name in REBUILT and module == "torch._utils":
+        queue += _pickles.list_parts(value)
+        module, name = value.origin if isinstance(value, _pickles.InertObject) else ("", "")
+        if name in REBUILDERS and module == "torch._utils":
             _check_tensor(value.args, sizes, default_size)
-        elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in NO_STORAGE:
+        elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in WITHOUT_STORAGE:
             raise ValueError(f"it contains a {name.removeprefix('_rebuild_')}, which is not read")
 
 
 def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], default_size: int) -> None:
+    """Checks one tensor, given the arguments of the function that rebuilds it."""
     storage, offset, shape, strides = arguments[:4]
-    if not isinstance(storage, _inert.Stored):
+    if not isinstance(storage, _pickles.StorageReference):
         raise ValueError("one of its tensors has no numbers")
-    _, kind, key, _, count = storage.args[:5]
-    width = BYTES[(_inert.find_reference(kind) or ("", ""))[1]]
-    limits.check_array(count * width, sizes.get(str(key), default_size), f"tensor {key}")
+    _, storage_class, key, _, count = storage.args[:5]
+    number_bytes = NUMBER_BYTES[(_pickles.find_reference(storage_class) or ("", ""))[1]]
+    limits.check_array(count * number_bytes, sizes.get(str(key), default_size), f"tensor {key}")
     size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if min(*shape, *strides, offset, count, 0) < 0 or size > count or (size and last >= count):
         raise ValueError(f"a tensor of shape {tuple(shape)} is announced, but {count:,} numbers are stored")

@@ -14,8 +14,8 @@ import jax
 import numpy as np
 
 from mesascope.agents import torch_support as _torch
-from mesascope.agents.foreign import GIVES, SIZES, name_with_settings
-from mesascope.agents.observing import ALL, make_observer
+from mesascope.agents.foreign import BATCH_SIZES, OUTPUT_KINDS, name_with_settings
+from mesascope.agents.observing import DEFAULT_PARTS, make_observer
 from mesascope.agents.torch_support import TorchSubject, run_hooked
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
@@ -25,7 +25,7 @@ from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 
-RUNS_CODE = True  # a user who types a factory wants its code to run
+RUNS_CODE = True  # a user who types the path of a factory wants its code to run
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
 
 opens = _torch.opens
@@ -36,9 +36,9 @@ class TorchModule(TorchSubject):
 
     Attributes:
         layout: the layout of its input, one of LAYOUTS.
-        gives: the kind of its first output, one of GIVES.
+        gives: the kind of its first output, one of OUTPUT_KINDS.
         structure: the pytree structure of its state; `state` describes the tensors in it.
-        again: a function that makes the module with fresh weights; None if there is none.
+        again: a function that makes the module with fresh weights, or None.
     """
 
     layout: str
@@ -47,18 +47,18 @@ class TorchModule(TorchSubject):
     again: Callable[[], Any] | None = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Rows of zeros that are marked as not begun, so that the module is called with its initial state."""
+        """Zeros for lifetimes that have not begun; the module is called with its initial state for these."""
         return super().fresh(n) | ({"begun": np.zeros(n, bool)} if self.state else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Calls the module once for all lifetimes, or twice if only some have begun."""
         x = self.observe(percept)
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
-        groups = [rows for which in (True, False) if len(rows := np.flatnonzero(begun == which))]
+        groups = [rows for has_begun in (True, False) if len(rows := np.flatnonzero(begun == has_begun))]
         with _torch.no_grad_seeded(_torch.make_seed(key)):
             parts = [self._call(x[rows], {k: np.asarray(v)[rows] for k, v in carry.items()}) for rows in groups]
-        back = np.argsort(np.concatenate(groups))
-        scores, next_carry = jax.tree.map(lambda *p: np.concatenate(p)[back], *parts)
+        order = np.argsort(np.concatenate(groups))
+        scores, next_carry = jax.tree.map(lambda *p: np.concatenate(p)[order], *parts)
         return next_carry, self.choose(key, scores, self.gives)
 
     def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -84,9 +84,8 @@ class TorchModule(TorchSubject):
 
 
 def make_state(module: Any, n: int) -> Any:
-    """The state at birth, initial_state(n) if the module has that method, otherwise None."""
-    make = getattr(module, "initial_state", None)
-    return make(n) if callable(make) else None
+    """The state at birth: initial_state(n) if the module has that method, otherwise None."""
+    return module.initial_state(n) if callable(getattr(module, "initial_state", None)) else None
 
 
 def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool) -> tuple[np.ndarray, Any]:
@@ -96,29 +95,23 @@ def call_module(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: 
         MesascopeError: the module raised an exception, or returned something else.
     """
     torch = require("torch", "torch")
-    inputs = torch.tensor(x)
-    inputs = {"batch": inputs, "time": inputs[None], "batch_time": inputs[:, None]}[layout]
+    batch = torch.tensor(x)
+    inputs = {"batch": batch, "time": batch[None], "batch_time": batch[:, None]}[layout]
     try:
         outputs = module(inputs, state) if recurrent else module(inputs)
     except Exception as error:
-        raise MesascopeError(
-            f"The module {type(module).__name__} raised {type(error).__name__}: {error}.",
-            f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(inputs.shape)}: "
-            "check observes (the content of x) and layout.",
-        ) from error
+        call = f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(inputs.shape)}"
+        problem = f"The module {type(module).__name__} raised {type(error).__name__}: {error}."
+        raise MesascopeError(problem, f"{call}: check observes (the content of x) and layout.") from error
     if recurrent and not (isinstance(outputs, tuple) and len(outputs) >= 2):
-        raise MesascopeError(
-            f"The module {type(module).__name__} takes a state, but returned {type(outputs).__name__}.",
-            "Return (logits, state).",
-        )
+        problem = f"The module {type(module).__name__} takes a state, but returned {type(outputs).__name__}."
+        raise MesascopeError(problem, "Return (logits, state).")
     first = outputs[0] if isinstance(outputs, tuple | list) else outputs
-    size = getattr(first, "shape", None)
-    if size is None or not len(size) or first.numel() % len(x) or first.numel() == 0:
-        raise MesascopeError(
-            f"The first output of {type(module).__name__} is "
-            f"{type(first).__name__ if size is None else f'of shape {tuple(size)}'} for {len(x)} lifetimes.",
-            f"Return logits of shape ({len(x)}, choices) first.",
-        )
+    shape = getattr(first, "shape", None)
+    if not shape or first.numel() % len(x) or first.numel() == 0:
+        found = type(first).__name__ if shape is None else f"of shape {tuple(shape)}"
+        problem = f"The first output of {type(module).__name__} is {found} for {len(x)} lifetimes."
+        raise MesascopeError(problem, f"Return logits of shape ({len(x)}, choices) first.")
     return first.detach().float().cpu().numpy().reshape(len(x), -1), outputs[-1] if recurrent else None
 
 
@@ -126,7 +119,7 @@ def wrap(
     module: Any,
     family: Family,
     name: str = "",
-    observes: str = ALL,
+    observes: str = DEFAULT_PARTS,
     layout: str = "batch",
     *,
     gives: str = "logits",
@@ -146,39 +139,29 @@ def wrap(
     if not isinstance(module, torch.nn.Module):
         raise MesascopeError(f"{type(module).__name__} is not a torch.nn.Module.", "Pass the module itself.")
     check_choice(LAYOUTS, layout=layout)
-    check_choice(GIVES, gives=gives)
+    check_choice(OUTPUT_KINDS, gives=gives)
     check_range(0, 1, epsilon=epsilon)
-    module, watch = _torch.freeze(module), make_observer(family, observes or ALL)
+    module, observer = _torch.freeze(module), make_observer(family, observes or DEFAULT_PARTS)
     paths, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
     submodules = [path for path, _ in module.named_modules() if path]
     with _torch.no_grad_seeded(0), run_hooked(module, submodules) as hook_outputs:
-        runs = [call_module(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent) for n in SIZES]
-    small, large = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
-    if recurrent and not small:
+        batches = [np.zeros((n, observer.width), np.float32) for n in BATCH_SIZES]
+        runs = [call_module(module, x, None, layout, recurrent) for x in batches]
+    small_state, large_state = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
+    if recurrent and not small_state:
         raise MesascopeError(f"{type(module).__name__} takes a state, but returned none.", "Return (logits, state).")
     count = runs[0][0].shape[1]
     if count != (family.choices or 1):
-        raise MesascopeError(
-            f"The network gives {count} numbers; {family.name} has {family.choices or 'real-valued'} actions.",
-            "Run it on a family with as many choices, or return the logits first.",
-        )
-    state = _torch.find_layout(small, large, SIZES, hook_outputs) if recurrent else ()
+        problem = f"The network gives {count} numbers; {family.name} has {family.choices or 'real-valued'} actions."
+        raise MesascopeError(problem, "Run it on a family with as many choices, or return the logits first.")
+    state = _torch.find_state_layout(small_state, large_state, hook_outputs) if recurrent else ()
     hook_outputs = {path: hook_outputs[path] for path in paths if path in hook_outputs}
-    return TorchModule(
-        name=name or f"{type(module).__name__}(stochastic={stochastic})",
-        trained_on=trained_on,
-        module=module,
-        observe=watch,
-        layout=layout,
-        gives=gives,
-        stochastic=stochastic,
-        epsilon=epsilon,
-        hooks=tuple(hook_outputs),
-        state=state,
-        structure=jax.tree.structure(runs[0][1]),
-        seen=_torch.measure_taps(hook_outputs, SIZES[1], state),
-        again=again,
-    )
+    name = name or f"{type(module).__name__}(stochastic={stochastic})"
+    choosing = {"layout": layout, "gives": gives, "stochastic": stochastic, "epsilon": epsilon}
+    hook_widths = _torch.measure_taps(hook_outputs, BATCH_SIZES[1], state)
+    tapped = {"hooks": tuple(hook_outputs), "hook_widths": hook_widths, "state": state}
+    structure, common = jax.tree.structure(runs[0][1]), {"name": name, "trained_on": trained_on, "observe": observer}
+    return TorchModule(**common, **choosing, **tapped, module=module, structure=structure, again=again)
 
 
 def subject(
@@ -186,7 +169,7 @@ def subject(
     *,
     path: str = "",
     factory: str = "",
-    observes: str = ALL,
+    observes: str = DEFAULT_PARTS,
     layout: str = "batch",
     gives: str = "logits",
     hooks: str = "",
@@ -211,41 +194,28 @@ def subject(
         trust: whether a factory that the file names may run.
     """
     require("torch", "torch")
-    content = _torch.load(path, repr(path)) if path else None
-    weights, factory_name = content, ""
+    content = _torch.load_file(path, repr(path)) if path else None
+    weights, file_factory = content, ""
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        weights, factory_name = content["state_dict"], content.get("factory", "")
+        weights, file_factory = content["state_dict"], content.get("factory", "")
     if not factory:
-        if not isinstance(factory_name, str) or not factory_name:
-            raise MesascopeError(
-                f"{path!r} contains weights without their module." if path else "There is no module.",
-                f"Type torch_module:factory=package.module:factory{',path=' + path if path else ''}.",
-            )
+        if not isinstance(file_factory, str) or not file_factory:
+            problem = f"{path!r} contains weights without their module." if path else "There is no module."
+            remedy = f"Type torch_module:factory=package.module:factory{',path=' + path if path else ''}."
+            raise MesascopeError(problem, remedy)
         if not trust:
-            raise MesascopeError(
-                f"{path!r} names the factory {factory_name!r}, whose code would run.",
-                f"Read it, then add --trust, or type torch_module:factory={factory_name},path={path}.",
-            )
-        gate.allow(factory_name)
-    make = functools.partial(_make_module, factory or factory_name, family)
+            remedy = f"Read it, then add --trust, or type torch_module:factory={file_factory},path={path}."
+            raise MesascopeError(f"{path!r} names the factory {file_factory!r}, whose code would run.", remedy)
+        gate.allow(file_factory)
+    make = functools.partial(_make_module, factory or file_factory, family)
     module = make()
     if weights is not None:
         _torch.load_weights(module, weights, repr(path))
-    parts = "" if observes == ALL else observes
+    parts = "" if observes == DEFAULT_PARTS else observes
     name = name_with_settings("torch_module", factory=factory, path=path, observes=parts, stochastic=stochastic)
-    return wrap(
-        module,
-        family,
-        name,
-        observes,
-        layout,
-        gives=gives,
-        hooks=hooks,
-        stochastic=stochastic,
-        epsilon=epsilon,
-        trained_on=trained_on,
-        again=make if path else None,
-    )
+    choosing = {"gives": gives, "stochastic": stochastic, "epsilon": epsilon}
+    again = make if path else None
+    return wrap(module, family, name, observes, layout, **choosing, hooks=hooks, trained_on=trained_on, again=again)
 
 
 def _make_module(path: str, family: Family) -> Any:

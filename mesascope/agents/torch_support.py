@@ -1,13 +1,14 @@
-"""Code that PyTorch subjects share: safe loading, seeding, hooks, states of any layout, and fingerprints."""
+"""What all PyTorch subjects share: safe loading, seeding, hooks, states of any layout, and fingerprints."""
 
 import contextlib
 import fnmatch
+import functools
 import math
 import os
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,84 +17,83 @@ import jax
 import numpy as np
 
 from mesascope.agents import tensors as _tensors
-from mesascope.agents.foreign import Foreign
+from mesascope.agents.foreign import BATCH_SIZES, ForeignNetwork
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest
 
 MAX_UNITS = 1 << 16  # the maximum units of one tap
-SLACK = 1 << 20  # how many weights a network may have beyond those in its file
-SEEN = "seen "  # prefix of hooked activations in a carry
+EXTRA_WEIGHTS = 1 << 20  # how many weights a network may have beyond those in its file
+HOOK_PREFIX = "seen "  # how the names of hooked activations begin in a carry
 
 
-class Leaf(NamedTuple):
+class StateTensor(NamedTuple):
     """One tensor of a module's state.
 
     Attributes:
         names: the names of its taps: one name, or one per layer if the tensor is [L, N, H].
-        axis: the index of the batch axis.
+        batch_axis: the index of the batch axis.
         shape: the sizes of the other axes.
-        kind: its dtype in NumPy.
+        dtype: its dtype in NumPy.
     """
 
     names: tuple[str, ...]
-    axis: int
+    batch_axis: int
     shape: tuple[int, ...]
-    kind: Any
+    dtype: Any
 
-    def rows(self, tensor: Any) -> dict[str, np.ndarray]:
+    def split_taps(self, tensor: Any) -> dict[str, np.ndarray]:
         """Splits a tensor into its taps: rows [N, U] by name."""
-        value = np.moveaxis(tensor.detach().cpu().numpy(), self.axis, 0)
+        value = np.moveaxis(tensor.detach().cpu().numpy(), self.batch_axis, 0)
         parts = np.split(value, len(self.names), axis=1) if len(self.names) > 1 else [value]
         return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.names, parts, strict=True)}
 
-    def tensor(self, carry: dict[str, Any]) -> Any:
+    def restore_tensor(self, carry: dict[str, Any]) -> Any:
         """Restores the tensor from a carry."""
-        torch = require("torch", "torch")
-        value = np.concatenate([np.asarray(carry[k], self.kind) for k in self.names], axis=1)
-        array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.axis)
-        return torch.tensor(np.ascontiguousarray(array))
+        value = np.concatenate([np.asarray(carry[k], self.dtype) for k in self.names], axis=1)
+        array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.batch_axis)
+        return require("torch", "torch").tensor(np.ascontiguousarray(array))
 
 
-class TorchSubject(Foreign):
+class TorchSubject(ForeignNetwork):
     """A module with frozen weights; subclasses are final.
 
     Attributes:
         module: the PyTorch module.
         hooks: the paths of the submodules whose outputs are taps.
         state: the layout of its state, empty for a feed-forward module.
-        seen: the width of each tap of a hooked submodule, by name.
+        hook_widths: the width of each tap of a hooked submodule, by name.
     """
 
     module: Any = eqx.field(static=True)
     hooks: tuple[str, ...]
-    state: tuple[Leaf, ...] = eqx.field(static=True)
-    seen: dict[str, int] = eqx.field(static=True)
+    state: tuple[StateTensor, ...] = eqx.field(static=True)
+    hook_widths: dict[str, int] = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
         """A state of zeros, and zeros for the taps of hooked submodules."""
-        carry: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
-        for leaf in self.state:
-            width = math.prod(leaf.shape) // len(leaf.names)
-            carry |= {k: np.zeros((n, width), leaf.kind) for k in leaf.names}
+        carry: dict[str, Any] = {HOOK_PREFIX + k: np.zeros((n, u), np.float32) for k, u in self.hook_widths.items()}
+        for tensor in self.state:
+            width = math.prod(tensor.shape) // len(tensor.names)
+            carry |= {k: np.zeros((n, width), tensor.dtype) for k in tensor.names}
         return carry
 
     def restore_state(self, carry: dict[str, Any]) -> list[Any]:
         """Restores the tensors of its state from a carry."""
-        return [leaf.tensor(carry) for leaf in self.state]
+        return [tensor.restore_tensor(carry) for tensor in self.state]
 
     def pack_carry(self, state: Sequence[Any], hook_outputs: dict[str, Any], n: int) -> dict[str, np.ndarray]:
         """Packs the tensors of a state and the outputs of hooked submodules into a carry."""
-        found, carry = collect_taps(hook_outputs, n), {}
-        for leaf, tensor in zip(self.state, state, strict=True):
-            carry |= leaf.rows(tensor)
-        return carry | {SEEN + k: found[k] for k in self.seen}
+        hook_taps, carry = collect_taps(hook_outputs, n), {}
+        for layout, tensor in zip(self.state, state, strict=True):
+            carry |= layout.split_taps(tensor)
+        return carry | {HOOK_PREFIX + k: hook_taps[k] for k in self.hook_widths}
 
     def taps(self, carry: Any) -> dict[str, Any]:
         """The parts of its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
-        state = {k: carry[k] for leaf in self.state for k in leaf.names}
-        return state | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies, which the subject does not read
+        state = {k: carry[k] for tensor in self.state for k in tensor.names}
+        return state | {k: np.array(carry[HOOK_PREFIX + k]) for k in self.hook_widths}  # copies: no response reads them
 
     def fingerprint(self) -> dict[str, str]:
         """The hash of every parameter and buffer by its name."""
@@ -111,7 +111,7 @@ def fork_seed(seed: int) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def no_grad_seeded(seed: int) -> Iterator[Any]:
-    """Seeds torch as `fork_seed` does, and computes no gradients inside this context."""
+    """Seeds torch as `fork_seed` does, and turns gradients off inside this context."""
     with fork_seed(seed) as torch, torch.inference_mode():
         yield torch
 
@@ -145,24 +145,18 @@ def _to_numpy(tensor: Any) -> np.ndarray:
 def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Records the last output of each submodule by its path, with forward hooks, inside this context."""
     hook_outputs: dict[str, Any] = {}
-    parts = dict(module.named_modules())
+    cell_class = require("torch", "torch").nn.RNNCellBase
 
-    cells = require("torch", "torch").nn.RNNCellBase
+    def keep_output(path: str, submodule: Any, _: Any, output: Any) -> None:
+        if isinstance(submodule, cell_class):  # give the output the form that the corresponding layer returns
+            output = (output[0] if isinstance(output, tuple) else output, output)
+        hook_outputs[path] = output
 
-    def keep(path: str) -> Callable[..., None]:
-        def hook(part: Any, _: Any, output: Any) -> None:
-            if isinstance(part, cells):  # give the output the form that the corresponding layer returns
-                output = (output[0] if isinstance(output, tuple) else output, output)
-            hook_outputs[path] = output
-
-        return hook
-
-    handles = [parts[path].register_forward_hook(keep(path)) for path in paths]
-    try:
+    with contextlib.ExitStack() as handles:
+        for path in paths:
+            hook = functools.partial(keep_output, path)
+            handles.enter_context(module.get_submodule(path).register_forward_hook(hook))
         yield hook_outputs
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
@@ -204,13 +198,13 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
         elif hasattr(output[1], "shape"):
             yield f"{path}.h", output[1]
         return
-    found = [x for x in jax.tree.leaves(output) if hasattr(x, "shape")]
-    yield from ((path, x) for x in found[:1])
+    tensors = [x for x in jax.tree.leaves(output) if hasattr(x, "shape")]
+    yield from ((path, tensor) for tensor in tensors[:1])
 
 
-def measure_taps(hook_outputs: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
+def measure_taps(hook_outputs: dict[str, Any], n: int, state: Sequence[StateTensor]) -> dict[str, int]:
     """The widths of the taps of submodules, except those already in the state."""
-    state_taps = {k for leaf in state for k in leaf.names}
+    state_taps = {k for tensor in state for k in tensor.names}
     return {k: v.shape[1] for k, v in collect_taps(hook_outputs, n).items() if k not in state_taps}
 
 
@@ -219,36 +213,33 @@ def name_taps(name: str, count: int) -> tuple[str, ...]:
     return (name,) if count == 1 else tuple(f"{name}_l{k}" for k in range(count))
 
 
-def find_layout(
-    small: list[Any], large: list[Any], sizes: tuple[int, int], hook_outputs: dict[str, Any]
-) -> tuple[Leaf, ...]:
-    """Finds the layout of a state from two runs with different batch sizes, and names parts after their submodules.
+def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outputs: Any) -> tuple[StateTensor, ...]:
+    """Finds the layout of a state from runs with both BATCH_SIZES, and names its parts after their submodules.
 
     Raises:
         MesascopeError: a part of the state has no batch axis.
     """
     layout = []
-    named = [pair for path, output in hook_outputs.items() for pair in label_tensors(path, output)]
-    for i, (a, b) in enumerate(zip(small, large, strict=True)):
-        batch_axes = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == sizes]
+    named_outputs = [pair for path, output in hook_outputs.items() for pair in label_tensors(path, output)]
+    for i, (a, b) in enumerate(zip(small_state, large_state, strict=True)):
+        batch_axes = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == BATCH_SIZES]
         if len(batch_axes) != 1:
-            raise MesascopeError(
-                f"Part {i} of the network's state has shape {tuple(a.shape)} for {sizes[0]} lifetimes and "
-                f"{tuple(b.shape)} for {sizes[1]}, so no axis is the batch axis.",
-                "Use one row per lifetime, or set layout to time or batch_time if it takes sequences.",
-            )
+            problem = f"Part {i} of the network's state has shape {tuple(a.shape)} for {BATCH_SIZES[0]} lifetimes and "
+            problem += f"{tuple(b.shape)} for {BATCH_SIZES[1]}, so no axis is the batch axis."
+            remedy = "Use one row per lifetime, or set layout to time or batch_time if it takes sequences."
+            raise MesascopeError(problem, remedy)
         other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])
-        same = [name for name, x in named if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
-        name = max(same, key=lambda k: k.endswith((".h", ".c"))) if same else f"state.{i}"
-        used_names = {x for leaf in layout for x in leaf.names}
-        name = name if name not in used_names and f"{name}_l0" not in used_names else f"state.{i}"
+        equal = [k for k, x in named_outputs if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
+        name = max(equal, key=lambda k: k.endswith((".h", ".c")), default=f"state.{i}")
+        used_names = {x for tensor in layout for x in tensor.names}
+        name = f"state.{i}" if {name, f"{name}_l0"} & used_names else name
         layers = other_sizes[0] if len(other_sizes) == 2 and other_sizes[0] > 1 and batch_axes[0] == 1 else 1
-        layout.append(Leaf(name_taps(name, layers), batch_axes[0], other_sizes, _to_numpy(a).dtype))
+        layout.append(StateTensor(name_taps(name, layers), batch_axes[0], other_sizes, _to_numpy(a).dtype))
     return tuple(layout)
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file's name or members are those of a file that torch.save wrote."""
+    """Whether a file's name or its members look like those of a file that torch.save wrote."""
     if Path(path).suffix.lower() in (".pt", ".pth", ".ckpt"):
         return True
     try:
@@ -260,7 +251,7 @@ def opens(path: str | os.PathLike) -> bool:
         return False
 
 
-def load(source: Any, label: str) -> Any:
+def load_file(source: Any, label: str) -> Any:
     """Reads only tensors and plain data (weights_only=True) from a file that torch.save wrote.
 
     Raises:
@@ -268,40 +259,37 @@ def load(source: Any, label: str) -> Any:
     """
     require("torch", "torch")
     try:
-        _tensors.measure(source)
+        _tensors.check_file(source)
         return gate.load_weights(source)
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {label}.", "Name a file of weights.") from None
     except pickle.UnpicklingError as error:
         reason = str(error).partition("Please file an issue")[0].strip().splitlines()
         message = next((line.strip() for line in reason if "Unsupported" in line or "GLOBAL" in line), "")
-        raise MesascopeError(
-            f"{label} contains more than weights, so reading it would run code{': ' * bool(message)}{message}.",
-            "Save only the weights: torch.save(module.state_dict(), path).",
-        ) from None
+        problem = f"{label} contains more than weights, so reading it would run code{': ' * bool(message)}{message}."
+        raise MesascopeError(problem, "Save only the weights: torch.save(module.state_dict(), path).") from None
     except Exception as error:  # a reader may raise anything on a broken file
-        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        message = f"{label} is not a valid file of weights: {first}."
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        problem = f"{label} is not a valid file of weights: {lines[0][:200]}."
         if "TorchScript" in str(error):
-            message = f"{label} is a TorchScript archive, which contains code."
-        raise MesascopeError(
-            message, "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
-        ) from None
+            problem = f"{label} is a TorchScript archive, which contains code."
+        remedy = "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
+        raise MesascopeError(problem, remedy) from None
 
 
 @contextlib.contextmanager
 def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
-    """Raises `excess` if modules made in this context have many more than `weights` weights."""
+    """Raises the error `excess` if modules made in this context have many more than `weights` weights."""
     count = 0
 
-    def bounded(module: Any, name: str, weight: Any) -> None:
+    def count_weight(module: Any, name: str, weight: Any) -> None:
         nonlocal count
         count += 0 if weight is None else weight.numel()
-        if count > weights + SLACK:  # before the weights are initialised: allocation alone takes no memory
+        if count > weights + EXTRA_WEIGHTS:  # before the weights are initialised: allocation alone takes no memory
             raise excess
 
     torch = require("torch", "torch")
-    hook = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
+    hook = torch.nn.modules.module.register_module_parameter_registration_hook(count_weight)
     try:
         yield
     finally:
@@ -314,13 +302,11 @@ def load_weights(module: Any, weights: Any, label: str) -> None:
         raise MesascopeError(f"{label} is not a state dict.", "Save torch.save(module.state_dict(), path).")
     infinite = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
     if infinite:
-        raise MesascopeError(
-            f"{label}: the weights {', '.join(infinite[:8])} are not all finite.", "Train or save it again."
-        )
+        problem = f"{label}: the weights {', '.join(infinite[:8])} are not all finite."
+        raise MesascopeError(problem, "Train or save it again.")
     try:
         module.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         details = "; ".join(line.strip() for line in str(error).splitlines()[1:6])
-        raise MesascopeError(
-            f"{label} does not fit the network: {details}", "Name the module that it was saved from."
-        ) from None
+        problem = f"{label} does not fit the network: {details}"
+        raise MesascopeError(problem, "Name the module that it was saved from.") from None

@@ -37,10 +37,8 @@ def make_exit_error(error: BaseException) -> MesascopeError:
     """The error to show for an exception that would have ended the process."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = locate_error(error) or f"{last.filename}, line {last.lineno},"
-    return MesascopeError(
-        f"{place} would have ended the run: {describe(error)}.",
-        "Let it return or raise an exception; put the code of a script under if __name__ == '__main__':",
-    )
+    remedy = "Let it return or raise an exception; put the code of a script under if __name__ == '__main__':"
+    return MesascopeError(f"{place} would have ended the run: {describe(error)}.", remedy)
 
 
 def make_plugin_error(error: BaseException) -> MesascopeError | None:

@@ -1,6 +1,6 @@
-"""The gate: every import, call, unpickling or network request that a text could cause must pass through it.
+"""The gate: every import, call, unpickling or network request that a text could cause must pass through this module.
 
-It rejects texts that only a file contains. It permits texts that the user typed, passed in Python or trusts,
+It refuses texts that only a file contains. It permits texts that the user typed, passed in Python or trusts,
 installed plug-ins, and the packages that our own code names.
 """
 
@@ -22,14 +22,14 @@ PACKAGES = (
     *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
     *("httpx", "xllamacpp", "transformers"),
 )
-PLAIN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id or words, but not a module or a file
+HARMLESS_SETTING = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id or words, but not a module or a file
 LIBRARIES = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
-_TYPED: dict[str, None] = {}
+_ALLOWED_TEXTS: dict[str, None] = {}
 
 
 def allow(*texts: Any) -> None:
     """Records texts that the user typed, passed or trusts: the code that they name may run in this process."""
-    _TYPED.update(dict.fromkeys(os.fspath(t) for t in texts if isinstance(t, str | os.PathLike)))
+    _ALLOWED_TEXTS.update(dict.fromkeys(os.fspath(t) for t in texts if isinstance(t, str | os.PathLike)))
 
 
 def allow_from_python(*texts: Any) -> None:
@@ -54,10 +54,9 @@ def permit(name: str, label: str, does: str = "would import and run code") -> No
         MesascopeError: only a file contains the name.
     """
     pattern = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
-    if not any(pattern.search(text) for text in _TYPED):
-        raise MesascopeError(
-            f"{label} {name!r} {does} that a file names.", "Read it, then add --trust, or type it yourself."
-        )
+    if not any(pattern.search(text) for text in _ALLOWED_TEXTS):
+        problem = f"{label} {name!r} {does} that a file names."
+        raise MesascopeError(problem, "Read it, then add --trust, or type it yourself.")
 
 
 def find_function(path: str, label: str, remedy: str) -> Any:
@@ -73,7 +72,7 @@ def find_function(path: str, label: str, remedy: str) -> Any:
     """
     permit(path, label)
     place, _, name = path.partition(":")
-    module = _import_own(place.removesuffix(".py"), remedy)
+    module = _import_user_module(place.removesuffix(".py"), remedy)
     if not callable(function := getattr(module, name, None)):
         raise MesascopeError(f"The module {module.__name__!r} has no function {name!r}.", remedy)
     return function
@@ -84,19 +83,17 @@ def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any
     try:
         return factory(*arguments)
     except Exception as error:
-        raise MesascopeError(
-            f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
-        ) from error
+        problem = f"{path} raised {type(error).__name__}: {error}."
+        raise MesascopeError(problem, "It is called as factory(family).") from error
 
 
-def _import_own(place: str, remedy: str) -> ModuleType:
-    _OWN.watch()
+def _import_user_module(place: str, remedy: str) -> ModuleType:
+    _USER_MODULES.watch()
     try:
         return importlib.import_module(place)
     except Exception as error:
-        raise MesascopeError(
-            f"The module {place!r} cannot be imported: {type(error).__name__}: {error}.", remedy
-        ) from error
+        problem = f"The module {place!r} cannot be imported: {type(error).__name__}: {error}."
+        raise MesascopeError(problem, remedy) from error
 
 
 def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, Any]) -> Any:
@@ -111,11 +108,11 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
         MesascopeError: only a file contains the module's name, or a setting that is more than words or a number.
     """
     check_settings([name, keywords])
-    module, _, own = name.rpartition(":")
+    module, _, environment_id = name.rpartition(":")
     if module:
-        _OWN.watch()
+        _USER_MODULES.watch()
         importlib.import_module(module)
-    return make(own, **keywords)
+    return make(environment_id, **keywords)
 
 
 def check_settings(settings: Any) -> None:
@@ -125,7 +122,7 @@ def check_settings(settings: Any) -> None:
         MesascopeError: only a file contains such a text.
     """
     for text in _list_texts(settings):
-        if not PLAIN.fullmatch(text):
+        if not HARMLESS_SETTING.fullmatch(text):
             permit(text, "The setting of an environment")
 
 
@@ -184,7 +181,7 @@ def load_pretrained(kind: Any, folder: str, trusted: bool, **options: Any) -> An
     return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **options)
 
 
-class _Own:
+class _UserModuleFinder:
     """Finds modules in the user's current folder, after all other places, and only for the user's own imports.
 
     So a library that looks for an optional package does not find one there.
@@ -202,10 +199,10 @@ class _Own:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """The spec of a module, as `importlib` needs it."""
-        return None if path is not None or not _is_own_import() else PathFinder.find_spec(name, self.folders)
+        return None if path is not None or not _is_user_import() else PathFinder.find_spec(name, self.folders)
 
 
-def _is_own_import() -> bool:
+def _is_user_import() -> bool:
     """Whether an import comes from this gate, from the user's own code, or from a process that it started."""
     frame: Any = sys._getframe(2)
     while frame and str(frame.f_globals.get("__name__")).startswith("importlib"):
@@ -217,6 +214,6 @@ def _is_own_import() -> bool:
     return not file.startswith(LIBRARIES) and "-packages" not in file
 
 
-_OWN = _Own()
+_USER_MODULES = _UserModuleFinder()
 if "--multiprocessing-fork" in sys.orig_argv:  # a process that the user's own code started
-    _OWN.watch()
+    _USER_MODULES.watch()

@@ -15,19 +15,19 @@ from typing import Any
 import jax
 import numpy as np
 
-REACHED = 100_000  # the most values that are inspected
-LONG = 1000  # characters of a path to a value; longer paths are hashed
-PLAIN = bool | int | float | complex | str | bytes | None | np.generic | np.dtype | PurePath
+MAX_VALUES = 100_000  # the most values that are inspected
+MAX_PATH_LENGTH = 1000  # longer paths to values are hashed
+PLAIN_TYPES = bool | int | float | complex | str | bytes | None | np.generic | np.dtype | PurePath
 LIBRARIES = sys.stdlib_module_names | {  # their functions and classes contain no user code
     *("mesascope", "jax", "jaxlib", "equinox", "numpy", "scipy", "torch", "gymnasium", "stable_baselines3"),
     *("sb3_contrib", "onnxruntime"),
 }
-EMPTY = sys.stdlib_module_names | {"jax", "jaxlib"}  # their objects contain no weights
-PLAINEST = ("builtins", "collections", "functools", "types", "argparse")  # except objects of these modules
-HOME, PYTHON = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
+LIBRARIES_WITHOUT_WEIGHTS = sys.stdlib_module_names | {"jax", "jaxlib"}  # their objects contain no weights,
+DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # except objects of these modules
+PACKAGE_FOLDER, STDLIB_FOLDER = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
 
 # the state of each module's file when it was first inspected, with the module's spec
-_SEEN: dict[str, tuple[Any, list[str]]] = {}
+_FILE_STATES: dict[str, tuple[Any, list[str]]] = {}
 
 
 def digest(array: Any) -> str:
@@ -41,7 +41,7 @@ def hash_code(value: Any) -> str:
     lines = []
     for path, x in reachable_parts(value):
         if isinstance(x, types.CodeType):
-            x = _spell_out(x)
+            x = _describe_code(x)
         lines.append(f"{path}={digest(x) if isinstance(x, np.ndarray) else repr(x)}")
     return hashlib.sha256("\n".join(sorted(lines)).encode(errors="backslashreplace")).hexdigest()
 
@@ -49,9 +49,9 @@ def hash_code(value: Any) -> str:
 def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Every array (as NumPy), plain value and code object reachable from a value, each with its path."""
     queue, visited = [("", value)], {}
-    while queue and len(visited) < REACHED:
+    while queue and len(visited) < MAX_VALUES:
         path, x = queue.pop()
-        if isinstance(x, PLAIN):
+        if isinstance(x, PLAIN_TYPES):
             yield path, str(x) if isinstance(x, PurePath) else x
         elif isinstance(x, types.CodeType):
             yield path, x
@@ -62,7 +62,7 @@ def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
                 yield path, array
                 continue
             parts = list(_list_parts(x if array is None else array.ravel().tolist(), path))
-            queue += [(k if len(k) < LONG else digest(np.array(k)), v) for k, v in reversed(parts)]
+            queue += [(k if len(k) < MAX_PATH_LENGTH else digest(np.array(k)), v) for k, v in reversed(parts)]
 
 
 def _to_array(value: Any) -> np.ndarray | None:
@@ -80,22 +80,22 @@ def _to_array(value: Any) -> np.ndarray | None:
 def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The parts of a value, each with its path."""
     prefix, kind = f"{path}." if path else "", type(value)
-    own = getattr(value, "__dict__", {})
-    library = _name_library(kind.__module__) in LIBRARIES
+    fields = getattr(value, "__dict__", {})
+    library = _find_library(kind.__module__) in LIBRARIES
     if isinstance(value, type):
         yield path, value.__qualname__
         for base in value.__mro__:
-            if _name_library(base.__module__) not in LIBRARIES:
+            if _find_library(base.__module__) not in LIBRARIES:
                 attributes = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
                 yield from ((prefix + k, v) for k, v in attributes.items())
-    elif _name_library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
-        yield path, own.get("__wrapped__")  # the function inside a compiled one
+    elif _find_library(kind.__module__) in LIBRARIES_WITHOUT_WEIGHTS and kind.__module__ not in DATA_MODULES:
+        yield path, fields.get("__wrapped__")  # the function inside a compiled one
     elif isinstance(value, Mapping):
-        yield from ((f"{path}[{_make_key(k)}]", v) for k, v in value.items())
+        yield from ((f"{path}[{_describe_key(k)}]", v) for k, v in value.items())
     elif isinstance(value, list | tuple | collections.deque):
         yield from ((f"{path}[{i}]", v) for i, v in enumerate(value))
     elif isinstance(value, set | frozenset):
-        yield from ((f"{path}[{i}]", v) for i, v in enumerate(sorted(value, key=_make_key)))
+        yield from ((f"{path}[{i}]", v) for i, v in enumerate(sorted(value, key=_describe_key)))
     elif isinstance(value, functools.partial):
         yield from ((path, value.func), (f"{prefix}args", value.args), (f"{prefix}keywords", value.keywords))
     elif inspect.ismethod(value):
@@ -110,8 +110,8 @@ def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, (library and getattr(value, "__name__", "")) or kind.__qualname__
     if isinstance(value, type | types.FunctionType | types.MethodType | types.ModuleType):
         return
-    if _name_library(kind.__module__) not in EMPTY or kind.__module__ in PLAINEST:
-        yield from ((prefix + k, v) for k, v in own.items())
+    if _find_library(kind.__module__) not in LIBRARIES_WITHOUT_WEIGHTS or kind.__module__ in DATA_MODULES:
+        yield from ((prefix + k, v) for k, v in fields.items())
     if not library:
         slots = [k for c in kind.__mro__ for k, v in vars(c).items() if inspect.ismemberdescriptor(v)]
         yield from ((prefix + k, getattr(value, k, None)) for k in slots)
@@ -119,23 +119,24 @@ def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _list_function_parts(function: Any, path: str, prefix: str) -> Iterator[tuple[str, Any]]:
-    code, space = function.__code__, function.__globals__
+    """The parts of a function: its code, defaults, closure and the globals that it uses."""
+    code, global_values = function.__code__, function.__globals__
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         if cell != types.CellType():
             yield prefix + name, cell.cell_contents
     yield f"{prefix}defaults", function.__defaults__
     yield f"{prefix}keywords", function.__kwdefaults__
     yield from ((f"{prefix}{k}", v) for k, v in function.__dict__.items())
-    if _name_library(space.get("__name__", "")) in LIBRARIES:
+    if _find_library(global_values.get("__name__", "")) in LIBRARIES:
         yield path, function.__qualname__
         return
     yield f"{prefix}code", code
     names = dict.fromkeys(_list_names(code))
     for name in names:
-        if name in space:
-            yield prefix + name, space[name]
-            module = space[name]
-            if isinstance(module, types.ModuleType) and _name_library(module.__name__) not in LIBRARIES:
+        if name in global_values:
+            yield prefix + name, global_values[name]
+            module = global_values[name]
+            if isinstance(module, types.ModuleType) and _find_library(module.__name__) not in LIBRARIES:
                 yield from ((f"{prefix}{name}.{k}", vars(module)[k]) for k in names if k in vars(module))
 
 
@@ -147,22 +148,22 @@ def _list_names(code: types.CodeType) -> Iterator[str]:
             yield from _list_names(constant)
 
 
-def _spell_out(x: Any) -> str:
+def _describe_code(x: Any) -> str:
     """Code or one of its constants as text, without memory addresses and independent of the hash seed."""
     if isinstance(x, types.CodeType):
-        return repr((x.co_code.hex(), x.co_names, [_spell_out(c) for c in x.co_consts]))
+        return repr((x.co_code.hex(), x.co_names, [_describe_code(c) for c in x.co_consts]))
     if isinstance(x, tuple | frozenset):
-        parts = [_spell_out(c) for c in x]
+        parts = [_describe_code(c) for c in x]
         return repr(parts if isinstance(x, tuple) else sorted(parts))
     return repr(x)
 
 
-def _make_key(key: Any) -> str:
+def _describe_key(key: Any) -> str:
     text = repr(key)
     return type(key).__qualname__ if " at 0x" in text else text
 
 
-def _name_library(module: Any) -> str:
+def _find_library(module: Any) -> str:
     return str(module).partition(".")[0]
 
 
@@ -176,9 +177,9 @@ def loaded_modules() -> dict[str, list[str]]:
         file, spec = (getattr(module, "__dict__", {}).get(k) for k in ("__file__", "__spec__"))
         if not isinstance(file, str):
             continue
-        if name not in _SEEN or _SEEN[name][0] is not spec:  # a reloaded module has another spec
-            _SEEN[name] = spec, _read_state(name, Path(file))
-        if state := _SEEN[name][1]:
+        if name not in _FILE_STATES or _FILE_STATES[name][0] is not spec:  # a reloaded module has another spec
+            _FILE_STATES[name] = spec, _read_state(name, Path(file))
+        if state := _FILE_STATES[name][1]:
             result[name] = state
     return result
 
@@ -186,11 +187,11 @@ def loaded_modules() -> dict[str, list[str]]:
 def _read_state(name: str, path: Path) -> list[str]:
     """A file and its hash, or its size and time; empty for modules of Python or mesascope, and for submodules."""
     path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # it may lie in a .zip
-    if HOME in path.parents or (PYTHON in path.parents and not _is_installed(path)):
+    if PACKAGE_FOLDER in path.parents or (STDLIB_FOLDER in path.parents and not _is_installed(path)):
         return []
     if not _is_installed(path):
         return [str(path), hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()]
-    parent_file = "." in name and getattr(sys.modules.get(_name_library(name)), "__file__", None)
+    parent_file = "." in name and getattr(sys.modules.get(_find_library(name)), "__file__", None)
     return [] if parent_file else [str(path), f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
 
 

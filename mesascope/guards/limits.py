@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import IO, Any
 
 SLACK = 64 << 20  # bytes that any file may unpack to
-RATIO = 200  # a larger file may unpack to this many times its size
+RATIO = 200  # beyond SLACK, a file may unpack to this many times its size
 SETTINGS = 16 << 20  # bytes of a file of settings
-PARTS = 5_000_000  # values in one JSON document
+MAX_JSON_VALUES = 5_000_000  # values in one JSON document
 MAX_DEPTH = 64  # levels of plain data
-NODES = 1 << 21  # values of plain data; shared values count each time they occur
+MAX_VALUES = 1 << 21  # values of plain data; shared values count each time they occur
 COLUMNS = 10_000  # columns of a log
 CELLS = 1 << 27  # cells of a log
-GROUPS = 4  # levels of groups in a netCDF file
-OBJECTS = 200_000  # groups and variables in a netCDF file
-CHUNK = 16 << 20  # bytes of a chunk
-STRINGS = 4096  # texts of variable length in one variable
+MAX_GROUP_DEPTH = 4  # levels of groups in a netCDF file
+MAX_VARIABLES = 200_000  # groups and variables in a netCDF file
+MAX_CHUNK = 16 << 20  # bytes of a chunk
+MAX_TEXTS = 4096  # texts of variable length in one variable
 WIDEST = 1 << 24  # numbers in one observation
 
 
@@ -54,8 +54,8 @@ def check_ratio(declared: int, stored: int) -> None:
 def parse_json(text: str | bytes) -> Any:
     """Parses a JSON document of limited size and depth."""
     marks: Any = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
-    if sum(text.count(mark) for mark in marks) > PARTS:
-        raise ValueError(f"it contains more than {PARTS:,} values")
+    if sum(text.count(mark) for mark in marks) > MAX_JSON_VALUES:
+        raise ValueError(f"it contains more than {MAX_JSON_VALUES:,} values")
     try:
         return json.loads(text)
     except RecursionError:
@@ -70,7 +70,7 @@ def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
         list_parts: a function that lists the values directly inside a value.
     """
     measured: dict[int, tuple[int, int]] = {}
-    open_: set[int] = set()
+    open_items: set[int] = set()
     queue = [(value, False)]
     while queue:
         item, finished = queue.pop()
@@ -78,16 +78,16 @@ def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
             continue
         parts = list_parts(item)
         if not finished:
-            if id(item) in open_:
+            if id(item) in open_items:
                 raise ValueError("it contains itself")
-            open_.add(id(item))
+            open_items.add(id(item))
             queue.append((item, True))
             queue += [(x, False) for x in parts]
             continue
-        open_.discard(id(item))
+        open_items.discard(id(item))
         part_depths = [measured[id(x)] for x in parts]
         nodes, depth = 1 + sum(n for n, _ in part_depths), 1 + max((d for _, d in part_depths), default=0)
-        if nodes > NODES or depth > MAX_DEPTH:
+        if nodes > MAX_VALUES or depth > MAX_DEPTH:
             raise ValueError("it is nested too deeply, or expands to too many values")
         measured[id(item)] = (nodes, depth)
 
@@ -131,12 +131,12 @@ def check_netcdf(path: str | os.PathLike) -> None:
         while queue:
             group, depth = queue.pop()
             place = h5py.h5o.get_info(group.id).addr  # pyright: ignore[reportAttributeAccessIssue]
-            if place in visited or depth > GROUPS:
+            if place in visited or depth > MAX_GROUP_DEPTH:
                 raise ValueError("its groups are nested too deeply, or contain themselves")
             visited.add(place)
             objects += len(group)
-            if objects > OBJECTS:
-                raise ValueError(f"it contains more than {OBJECTS:,} variables")
+            if objects > MAX_VARIABLES:
+                raise ValueError(f"it contains more than {MAX_VARIABLES:,} variables")
             _check_attributes(group)
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -157,7 +157,7 @@ def _check_attributes(node: Any) -> None:
     for name in node.attrs:
         attribute = node.attrs.get_id(name)
         dtype = attribute.dtype
-        largest = MAX_DEPTH if h5py.check_vlen_dtype(dtype) or _is_variable_text(dtype) else NODES
+        largest = MAX_DEPTH if h5py.check_vlen_dtype(dtype) or _is_variable_text(dtype) else MAX_VALUES
         if math.prod(attribute.shape or ()) > largest or attribute.dtype.itemsize > SLACK:
             raise ValueError(f"its attribute {name!r} is too large")
 
@@ -180,13 +180,13 @@ def _measure_variable(variable: Any) -> int:
     if variable.is_virtual or variable.external or not allowed.issuperset(filters) or len(set(filters)) < len(filters):
         raise ValueError(f"{variable.name!r} is stored in another file, or compressed in a way that is not supported")
     if _is_variable_text(variable.dtype):
-        if count > STRINGS:
+        if count > MAX_TEXTS:
             raise ValueError(f"{variable.name!r} contains {count:,} texts")
         return _measure_texts(variable)
     if variable.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(variable.dtype):
         raise ValueError(f"{variable.name!r} contains {variable.dtype}")
     chunk = math.prod(variable.chunks or ()) * variable.dtype.itemsize
-    if chunk > CHUNK:
+    if chunk > MAX_CHUNK:
         raise ValueError(f"{variable.name!r} is read in chunks of {chunk:,} bytes")
     if h5py.h5z.FILTER_DEFLATE in filters:
         _check_chunks(variable, chunk)
@@ -207,11 +207,11 @@ def _check_chunks(variable: Any, chunk: int) -> None:
     """Refuses chunks that unpack to more bytes than declared."""
     offsets: list[Any] = []
 
-    def look(info: Any) -> None:
+    def collect_offset(info: Any) -> None:
         if info.size > 1 << 16:  # a smaller one cannot unpack to more than 64 MiB
             offsets.append(info.chunk_offset)
 
-    variable.id.chunk_iter(look)
+    variable.id.chunk_iter(collect_offset)
     for offset in offsets:
         _, chunk_bytes = variable.id.read_direct_chunk(offset)
         unzip = zlib.decompressobj()
@@ -220,9 +220,10 @@ def _check_chunks(variable: Any, chunk: int) -> None:
             raise ValueError(f"a chunk of {variable.name!r} unpacks to more than its {chunk:,} bytes")
 
 
-GGUF = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of one number of each type
-TEXT, ARRAY = 8, 9
-TEXTS = "BYTE_ARRAY"  # parquet's name for values without a fixed length
+# GGUF's codes of types, and the bytes of one number of each type
+GGUF_NUMBER_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+GGUF_TEXT, GGUF_ARRAY = 8, 9
+PARQUET_TEXT = "BYTE_ARRAY"  # parquet's name for values without a fixed length
 
 
 def check_gguf(path: str | os.PathLike) -> None:
@@ -237,14 +238,14 @@ def check_gguf(path: str | os.PathLike) -> None:
         for _ in range(keys):
             _skip(file, _read_number(file, 8), size)
             kind, count = _read_number(file, 4), 1
-            if kind == ARRAY:
+            if kind == GGUF_ARRAY:
                 kind, count = _read_number(file, 4), _read_number(file, 8)
-            if kind == TEXT:
+            if kind == GGUF_TEXT:
                 check_array(8 * count, size, "its header")
                 for _ in range(count):
                     _skip(file, _read_number(file, 8), size)
-            elif kind in GGUF:
-                _skip(file, GGUF[kind] * count, size)
+            elif kind in GGUF_NUMBER_BYTES:
+                _skip(file, GGUF_NUMBER_BYTES[kind] * count, size)
             else:
                 raise ValueError("its header contains values of an unknown type")
         for _ in range(tensors):
@@ -282,7 +283,7 @@ def read_parquet(path: str | os.PathLike) -> Any:
         raise ValueError(f"it contains {metadata.num_rows:,} rows of {metadata.num_columns:,} columns")
     check_ratio(sum(c.total_uncompressed_size for c in columns), file_size(path))
     leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]
-    texts = [leaf for leaf in leaves if leaf.physical_type == TEXTS]
+    texts = [leaf for leaf in leaves if leaf.physical_type == PARQUET_TEXT]
     if lists := [leaf.path for leaf in texts if leaf.max_repetition_level]:
         raise ValueError(f"its column {lists[0]!r} contains lists of texts")
     names = [leaf.path for leaf in texts]

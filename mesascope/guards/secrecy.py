@@ -1,19 +1,19 @@
-"""Masks secrets in everything that is written or printed: passwords, keys, and headers that contain them."""
+"""Masks secrets in everything that is written or printed: passwords, keys, and headers with passwords or keys."""
 
 import os
 import re
 from collections.abc import Iterable
 
-GONE = "…"
-USUAL = "OPENAI_API_KEY"  # this variable's name may be typed even if it is not set
-NAMED = r"(?:x-)?(?:api[-_]?)?key|(?:\w+[-_])?token|secret|passw(?:or)?d"
-KEYLIKE = re.compile(r"key|token|secret|pass|sig|auth|cred|code", re.IGNORECASE)
-WORD = re.compile(r"[a-z_.]+|\d{1,9}")  # not a key
+MASK = "…"
+DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"  # a user may type this name even if the variable is not set
+SECRET_NAMES = r"(?:x-)?(?:api[-_]?)?key|(?:\w+[-_])?token|secret|passw(?:or)?d"
+KEY_NAME = re.compile(r"key|token|secret|pass|sig|auth|cred|code", re.IGNORECASE)
+PLAIN_WORD = re.compile(r"[a-z_.]+|\d{1,9}")  # a value that cannot be a key
 MIN_MATCH = 6  # a word with this many consecutive characters of a secret is masked
 
 _USER = re.compile(r"(\w://)(?:(?!, *\w+=)\S)*@")
 _QUERY = re.compile(r"(\w://[^\s?#,'\"]*)[?#][^\s,'\"]*")
-_SETTING = re.compile(rf"(?<![A-Za-z_-])({NAMED})( *= *['\"]?)([^\s,&'\"]+)", re.IGNORECASE)
+_SETTING = re.compile(rf"(?<![A-Za-z_-])({SECRET_NAMES})( *= *['\"]?)([^\s,&'\"]+)", re.IGNORECASE)
 _HEADER = re.compile(r"\b(Bearer|Basic) +(?=\S*[0-9A-Z=])[^\s'\",]{8,}")
 _MASKED = re.compile(r"[\w-]+\*{3,}[\w-]*")
 
@@ -28,8 +28,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     pieces = [piece for secret in secrets for piece in secret.split()]
     parts = {p[i : i + MIN_MATCH] for p in pieces for i in range(max(len(p) - MIN_MATCH, 0) + 1)}
     if parts:
-        text = re.sub(r"\S+", lambda word: GONE if any(_reveals(word[0], p) for p in parts) else word[0], text)
-    text = _HEADER.sub(rf"\1 {GONE}", _MASKED.sub(GONE, text))
+        text = re.sub(r"\S+", lambda word: MASK if any(_reveals(word[0], p) for p in parts) else word[0], text)
+    text = _HEADER.sub(rf"\1 {MASK}", _MASKED.sub(MASK, text))
     return _SETTING.sub(_mask_setting, _QUERY.sub(r"\1", _USER.sub(r"\1", text)))
 
 
@@ -42,6 +42,7 @@ def _mask_setting(found: re.Match[str]) -> str:
     """Masks a setting's value, unless it is the name of an environment variable or cannot be a key."""
     name, equals, value = found.groups()
     before = found.string[: found.start()].rpartition(" ")[2]
-    served = "://" in before or "openai_api:" in before
-    harmless = value in os.environ or value == USUAL or (not served and WORD.fullmatch(value))
-    return found[0] if harmless else f"{name}{equals}{GONE}"
+    for_server = "://" in before or "openai_api:" in before
+    is_variable = value in os.environ or value == DEFAULT_KEY_VARIABLE
+    harmless = is_variable or (not for_server and PLAIN_WORD.fullmatch(value))
+    return found[0] if harmless else f"{name}{equals}{MASK}"

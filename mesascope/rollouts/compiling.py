@@ -4,36 +4,26 @@ At level 1, a scan compiles in four fifths of the time that the default level ta
 draw of tasks compiles in less than half of that time. Its code may be slow, because it runs only once per block.
 """
 
+import functools
 import os
-from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
 import equinox as eqx
 import jax
 
 from mesascope.files import cache
 
-F = TypeVar("F", bound=Callable)
+LEVEL = "xla_backend_optimization_level"
+_jit: Any = eqx.filter_jit
 
-
-def compile_loop(function: F) -> F:
-    """Compiles a function that runs for a long time."""
-    return _compile_at(1, function)
-
-
-def compile_once(function: F) -> F:
-    """Compiles a function that runs once or a few times."""
-    return _compile_at(0, function)
-
-
-def _compile_at(level: int, function: Callable) -> Any:
-    options: dict[str, Any] = {"compiler_options": {"xla_backend_optimization_level": level}}
-    return eqx.filter_jit(function, **options)
+# decorators: `compile_loop` for a function that runs for a long time, `compile_once` for one that runs a few times
+compile_loop = functools.partial(_jit, compiler_options={LEVEL: 1})
+compile_once = functools.partial(_jit, compiler_options={LEVEL: 0})
 
 
 def cache_compiled(short: bool = False) -> None:
-    """Keeps compiled code in the user's cache folder for later runs and for processes that this one starts.
+    """Keeps compiled code in the user's cache folder, for later runs and for processes that this process starts.
 
     A short run spends more time on compilation than on lifetimes. It uses emitters that compile in two thirds of the
     time, but whose code takes a quarter longer to run. An unknown flag would end the process, so this function sets

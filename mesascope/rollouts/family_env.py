@@ -12,7 +12,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.keys import address
 from mesascope.rollouts.compiling import compile_once
 
-WIDEST = 1e6  # bound on real actions, because stable-baselines3 rejects a space without bounds
+MAX_ACTION = 1e6  # bound on real actions, because stable-baselines3 rejects a space without bounds
 
 
 class FamilyEnv(gymnasium.Env):
@@ -35,7 +35,7 @@ class FamilyEnv(gymnasium.Env):
         self.length, self.steps = family.split(split).trials, family.steps
         self.observe = make_observer(family)._replace(horizon=self.length)
         if family.choices is None:
-            self.action_space = gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32)
+            self.action_space = gymnasium.spaces.Box(-MAX_ACTION, MAX_ACTION, (1,), np.float32)
             action_bounds = [(-np.inf, np.inf)]
         else:
             self.action_space, action_bounds = (gymnasium.spaces.Discrete(family.choices), [(0, 1)] * family.choices)
@@ -49,48 +49,48 @@ class FamilyEnv(gymnasium.Env):
         super().reset(seed=seed)
         number = int(self.np_random.integers(2**31 - 1))
         self.key = address(jax.random.key(number), "gymnasium")
-        begin = _begin_compiled if self.family.traceable else _begin
+        begin = _begin_compiled if self.family.traceable else _begin_lifetime
         self.tasks, self.state, percept = begin(self.family, self.key, self.split)
         self.latents = self.family.latents(self.tasks, self.split)
         self.tick, self.message = 0, ""
-        return self._flat(percept), {}
+        return self._encode(percept), {}
 
     def step(self, action: Any):
         """Takes one action and returns the observation, the reward, whether the lifetime ended, False and `info`."""
         kind = np.int32 if self.family.choices else np.float32
         actions = np.asarray(action).reshape(-1)[:1].astype(kind)
-        step, trial = _step_compiled if self.family.traceable else _step, self.tick // self.steps
+        step, trial = _step_compiled if self.family.traceable else _take_step, self.tick // self.steps
         result = step(self.family, self.key, np.int32(self.tick), self.tasks, self.state, action=actions)
         self.state, percept, score = result[0], *jax.device_get(result[1:])
         self.tick += 1
-        if self.tick % self.steps and self._idle():
+        if self.tick % self.steps and self._is_idle():
             self.tick += self.steps - self.tick % self.steps
         info = {"score": float(score[0])} | {k: float(self.latents[k][0, trial]) for k in ("chance", "best")}
         feedback = float(percept.feedback[0])
         self.message = self.family.text(actions[0].item(), feedback)
-        return self._flat(percept), feedback, self.tick >= self.length * self.steps, False, info
+        return self._encode(percept), feedback, self.tick >= self.length * self.steps, False, info
 
     def render(self) -> str | None:
         """The last action and its feedback in words; None unless the render mode is 'ansi'."""
         return self.message if self.render_mode == "ansi" else None
 
-    def _idle(self) -> bool:
+    def _is_idle(self) -> bool:
         """Whether the lifetime is idle because its trial ended early."""
         mask = self.family.idle(self.state)
         return mask is not None and bool(np.asarray(mask)[0])
 
-    def _flat(self, percept: Percept) -> np.ndarray:
+    def _encode(self, percept: Percept) -> np.ndarray:
         return self.observe(jax.device_get(percept))[0]
 
 
-def _begin(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
+def _begin_lifetime(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
     """Draws a task and returns it with its state and the first percept of the lifetime."""
     tasks = family.split(split).draw(address(key, "tasks"), 1)
     return tasks, *family.begin(address(key, "begin"), tasks)
 
 
-def _step(family: Family, key: Any, tick: Any, tasks: Any, state: Any, *, action: Any) -> tuple[Any, Percept, Any]:
+def _take_step(family: Family, key: Any, tick: Any, tasks: Any, state: Any, *, action: Any) -> tuple[Any, Percept, Any]:
     return family.step(address(key, "pay", tick), tasks, state, action)
 
 
-_begin_compiled, _step_compiled = compile_once(_begin), compile_once(_step)
+_begin_compiled, _step_compiled = compile_once(_begin_lifetime), compile_once(_take_step)

@@ -14,11 +14,11 @@ from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.scorer import Score, mean, scorer, stderr
 from inspect_ai.solver import solver
 
-from mesascope.rollouts.inspected import KEPT, Lifetime
+from mesascope.rollouts.inspected import STORE_KEY, Lifetime
 
 
 @solver
-def play(family: str, split: str, seed: int):
+def play_lifetime(family: str, split: str, seed: int):
     """A solver that runs one lifetime, trial by trial."""
 
     async def solve(state: Any, generate: Any) -> Any:
@@ -27,11 +27,11 @@ def play(family: str, split: str, seed: int):
         for _ in range(lifetime.length):
             message = ChatMessageUser(content=lifetime.ask().turn)
             output = await get_model().generate([message], config=GenerateConfig(temperature=0, max_tokens=8))
-            lifetime.tell(output.completion)
+            lifetime.answer(output.completion)
             state.messages += [message, output.message]
             state.output = output
         record = {"family": family, "split": split, "seed": seed, "number": number, "trials": lifetime.trials}
-        state.store.set(KEPT, record)
+        state.store.set(STORE_KEY, record)
         return state
 
     return solve
@@ -42,19 +42,17 @@ def mean_score():
     """A scorer that gives the mean score of a lifetime's answered trials."""
 
     async def score(state: Any, target: Any) -> Score:
-        scores = [trial["score"] for trial in state.store.get(KEPT)["trials"] if trial["score"] is not None]
+        scores = [trial["score"] for trial in state.store.get(STORE_KEY)["trials"] if trial["score"] is not None]
         return Score(value=float(np.mean(scores)) if scores else 0.0, answer=state.output.completion)
 
     return score
 
 
-def task_of(family: str, split: str, lifetimes: int, seed: int) -> Task:
+def make_task(family: str, split: str, lifetimes: int, seed: int) -> Task:
     """An Inspect task in which every sample is one lifetime of a family on one split."""
-    samples = [
-        Sample(id=i + 1, input=Lifetime(family, split, seed, i).ask().turn, metadata={"number": i})
-        for i in range(lifetimes)
-    ]
-    return Task(dataset=samples, solver=play(family, split, seed), scorer=mean_score())
+    questions = [Lifetime(family, split, seed, i).ask().turn for i in range(lifetimes)]
+    samples = [Sample(id=i + 1, input=turn, metadata={"number": i}) for i, turn in enumerate(questions)]
+    return Task(dataset=samples, solver=play_lifetime(family, split, seed), scorer=mean_score())
 
 
 @task
@@ -68,7 +66,7 @@ def word_labels(
     seed: int = 0,
 ) -> Task:
     """The model gives each word one of two labels; the right label follows every answer."""
-    return task_of(f"word_labels:labels={labels},trials={trials},wording={wording}", split, lifetimes, seed)
+    return make_task(f"word_labels:labels={labels},trials={trials},wording={wording}", split, lifetimes, seed)
 
 
 @task
@@ -83,6 +81,5 @@ def text_bandit(
     seed: int = 0,
 ) -> Task:
     """The model plays a Bernoulli bandit that is described in words."""
-    return task_of(
-        f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}", split, lifetimes, seed
-    )
+    family = f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}"
+    return make_task(family, split, lifetimes, seed)

@@ -13,17 +13,17 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.agents.language.answers import Answer, parse_label
+from mesascope.agents.language.answers import UNREACHED, Answer, parse_label
 from mesascope.contracts.family import Family
 from mesascope.contracts.questions import Moment, Question, row
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 from mesascope.keys import fold_address
-from mesascope.rollouts.lives import BLOCK, Record
-from mesascope.rollouts.rollouts import attributes, draw_tasks
+from mesascope.rollouts.blocks import BLOCK, Record
+from mesascope.rollouts.rollouts import draw_tasks, make_attributes
 from mesascope.trials import assemble
 
-KEPT = "mesascope"  # the key under which a sample's store keeps the trials
+STORE_KEY = "mesascope"  # where the store of a sample contains the lifetime
 
 
 class Lifetime:
@@ -40,29 +40,31 @@ class Lifetime:
         self.family: Any = catalogue.make("families", family)
         self.place, self.row, self.seed = (number // BLOCK,), number % BLOCK, seed
         self.tasks = draw_tasks(self.family, split, self.place, seed)
-        self.state, self.percept = self.family.begin(self._key("begin"), self.tasks)
+        self.state, self.percept = self.family.begin(self._make_key("begin"), self.tasks)
         self.past: tuple[Moment, ...] = ()
         self.trials: list[dict[str, Any]] = []
         self.length = self.family.split(split).trials
 
-    def _key(self, *name: str | int) -> jax.Array:
+    def _make_key(self, *name: str | int) -> jax.Array:
         return fold_address(self.seed, "lives", *self.place, *name)
+
+    def _read_observation(self) -> tuple[float, ...]:
+        return row(np.asarray(self.percept.observation)[self.row])
 
     def ask(self) -> Question:
         """The question for the next trial."""
-        return self.family.question(self.past, row(np.asarray(self.percept.observation)[self.row]))
+        return self.family.question(self.past, self._read_observation())
 
-    def tell(self, text: str) -> Answer:
-        """Reads an answer in words, takes that action and moves on to the next trial."""
+    def answer(self, text: str) -> Answer:
+        """Reads an answer in words, takes the action that it names, and moves on to the next trial."""
         answer = parse_label(text, self.ask().labels)
         action = np.zeros(BLOCK, np.int32)
         action[self.row] = answer.action
-        observation = row(np.asarray(self.percept.observation)[self.row])
-        key = self._key("pay", len(self.trials))
+        observation = self._read_observation()
+        key = self._make_key("pay", len(self.trials))
         self.state, self.percept, score = self.family.step(key, self.tasks, self.state, jnp.asarray(action))
         feedback = float(np.asarray(self.percept.feedback)[self.row])
-        next_observation = row(np.asarray(self.percept.observation)[self.row])
-        self.past = (*self.past, Moment(next_observation, answer.action, feedback))
+        self.past = (*self.past, Moment(self._read_observation(), answer.action, feedback))
         record = {"observation": observation, "action": answer.action, "code": answer.code, "said": text}
         outcome = {"feedback": feedback, "score": float(np.asarray(score)[self.row])}
         self.trials.append(record | {k: None if np.isnan(v) else v for k, v in outcome.items()})
@@ -78,9 +80,8 @@ def read_eval(path: str) -> xr.Dataset:
     try:
         from inspect_ai.log import read_eval_log
     except ImportError:
-        raise MesascopeError(
-            "Reading an .eval log needs inspect-ai.", "Install it with: pip install 'mesascope[inspect]'"
-        ) from None
+        problem = "Reading an .eval log needs inspect-ai."
+        raise MesascopeError(problem, "Install it with: pip install 'mesascope[inspect]'") from None
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -88,11 +89,10 @@ def read_eval(path: str) -> xr.Dataset:
         log = read_eval_log(str(path))
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise MesascopeError(f"{path!r} is not an .eval log: {error}.", "Name a log that inspect wrote.") from None
-    saved = [sample.store[KEPT] for sample in log.samples or [] if KEPT in sample.store]
+    saved = [sample.store[STORE_KEY] for sample in log.samples or [] if STORE_KEY in sample.store]
     if not saved:
-        raise MesascopeError(
-            f"{path!r} contains no lifetimes of mesascope's tasks.", "Run: inspect eval mesascope/word_labels --model …"
-        )
+        problem = f"{path!r} contains no lifetimes of mesascope's tasks."
+        raise MesascopeError(problem, "Run: inspect eval mesascope/word_labels --model …")
     records = [limits.parse_json(record) if isinstance(record, str) else record for record in saved]
     records.sort(key=lambda record: record["number"])
     return _assemble(records, str(log.eval.model))
@@ -112,21 +112,15 @@ def _assemble(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
                 trials[t, i] = absent if trial[name] is None else trial[name]
         return trials
 
-    missing = np.full(family.shown, np.nan)
-    record = Record(
-        field("action", -1, np.int32),
-        field("feedback", np.nan, np.float32),
-        field("score", np.nan, np.float32),
-        np.zeros((length, len(records)), np.int32),
-        None,
-        field("observation", missing, np.float32),
-        {"answered": field("code", 4, np.int8)[..., None]},
-    )
-    blocks = {n // BLOCK for n in numbers}
-    tables = {b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in blocks}
-    rows = {n: {record: values[n % BLOCK] for record, values in tables[n // BLOCK].items()} for n in numbers}
-    latents = {record: np.stack([rows[n][record] for n in numbers]) for record in rows[numbers[0]]}
-    attrs = attributes(family, split, f"inspect:{model}", "unknown", {}, seed=seed)
+    feedback, score = (field(name, np.nan, np.float32) for name in ("feedback", "score"))
+    observation = field("observation", np.full(family.shown, np.nan), np.float32)
+    partner = np.zeros((length, len(records)), np.int32)
+    taps = {"answered": field("code", UNREACHED, np.int8)[..., None]}
+    record = Record(field("action", -1, np.int32), feedback, score, partner, None, observation, taps)
+    tables = {b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in {n // BLOCK for n in numbers}}
+    names = tables[numbers[0] // BLOCK]
+    latents = {name: np.stack([tables[n // BLOCK][name][n % BLOCK] for n in numbers]) for name in names}
+    attrs = make_attributes(family, split, f"inspect:{model}", "unknown", {}, seed=seed)
     attrs["elicited"] = "answer"
     trials = assemble([[record]], latents, ["intact"], [False], len(records), attrs=attrs)
     answered = trials.tap_answered.values[..., 0]

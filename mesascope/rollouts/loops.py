@@ -13,12 +13,12 @@ from mesascope.contracts.condition import RECENT, Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
-from mesascope.rollouts import lives
-from mesascope.rollouts.lives import BLOCK, Disturbed, Life, Past, Record, Setting, Step
+from mesascope.rollouts import blocks
+from mesascope.rollouts.blocks import BLOCK, BlockConstants, BlockState, Job, PastTick, Record, Step
 from mesascope.trials import kept_steps
 
 
-def run_looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, record, whole: bool) -> list[Record]:
+def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, record, whole: bool) -> list[Record]:
     """Runs one block of lifetimes under one condition, or under several conditions that share the lifetimes.
 
     Conditions that leave the lifetimes undisturbed share them, so that nothing runs twice.
@@ -28,15 +28,16 @@ def run_looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, 
         family: the family of the tasks.
         tasks: the tasks of the block.
         keys: gives the block's key for a purpose at a tick.
-        disturbed: one condition, or several that are each intact or disturb one response at a time.
+        jobs: one condition, or several that are each intact or disturb one response at a time.
+        partners: [T, N] the partners, for each condition.
         record: the names of the taps to keep.
         whole: whether to keep every observation of the intact condition, if trials have several steps.
 
     Returns:
         One record per condition, in NumPy arrays.
     """
-    subject, env = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
-    state, start = env.begin(keys("begin"))
+    subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
+    state, start = runner.begin(keys("begin"))
     fresh, steps, real = subject.fresh(BLOCK), family.steps, family.choices is None
 
     def repeat(low, high, body, carry):
@@ -44,83 +45,79 @@ def run_looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, 
             carry = body(i, carry)
         return carry
 
-    settings = [Setting(family, fresh, start, d.donated, keys, subject, repeat) for d in disturbed]
-    conditions: list[Any] = [d.condition for d in disturbed]
-    partners = [np.asarray(d.partners) for d in disturbed]
-    undisturbed = all(lives.is_undisturbed(c) for c in conditions)
+    constants = [BlockConstants(family, fresh, start, job.donor_outcomes, keys, subject, repeat) for job in jobs]
+    conditions: list[Any] = [job.condition for job in jobs]
+    undisturbed = all(blocks.is_undisturbed(c) for c in conditions)
     looks_back = any(c.looks_back for c in conditions) or steps == 1
     recent = collections.deque(maxlen=RECENT * steps if looks_back else 1)  # newest first
 
     def past(i):
-        return recent[int(i)] if int(i) < len(recent) else Past(start)
+        return recent[int(i)] if int(i) < len(recent) else PastTick(start)
 
-    def live(life: Life, t: int, s: int, idle: Any, last: Any):
+    def run_step(block: BlockState, t: int, s: int, idle: Any, last: Any):
         now = t * steps + s
-        present = Past(life.percept, idle, last)
+        present = PastTick(block.percept, idle, last)
         recent.appendleft(present)
-        intact_answer = subject.respond(keys("act", now), life.carry, life.percept) if undisturbed else None
-        shadows, answers = [], []
-        for i, (condition, setting) in enumerate(zip(conditions, settings, strict=True)):
+        intact_answer = subject.respond(keys("act", now), block.carry, block.percept) if undisturbed else None
+        visible_past = past if looks_back else blocks.limit_to_present(present)
+        shadows, answers = list(block.shadow), []
+        for i, condition in enumerate(conditions):
             if intact_answer and type(condition) is Intact:
-                shadows, answers = [*shadows, life.shadow[i]], [*answers, intact_answer]
+                answers.append(intact_answer)
                 continue
-            context = setting.context(t, s, partners[i][t], past if looks_back else lives.present_only(present))
-            carry, percept, shadow = condition.apply(life.carry, life.percept, life.shadow[i], context)
-            answers = [*answers, subject.respond(keys("act", now), carry, percept)]
-            shadows = [*shadows, shadow]
+            context = constants[i].context(t, s, partners[i][t], visible_past)
+            carry, percept, shadows[i] = condition.apply(block.carry, block.percept, shadows[i], context)
+            answers.append(subject.respond(keys("act", now), carry, percept))
         carry, response = intact_answer or answers[0]
-        state, percept, score = env.step(keys("pay", now), life.state, response.action, idle)
+        state, percept, score = runner.step(keys("pay", now), block.state, response.action, idle)
         score, paid = np.asarray(score), np.asarray(percept.feedback)
-        records = [
-            Step(np.asarray(response.action), score, paid, *_read_kept(subject, carry, response, record))
-            for carry, response in answers
-        ]
-        after = Life(state, percept, carry, shadows, ())
+        records = [_record_step(subject, answer, score, paid, record) for answer in answers]
+        after = BlockState(state, percept, carry, shadows, ())
         if idle is None or not idle.any():
             return after, records
-        records = [lives.blank_idle(idle, real, x) for x in records]
-        if not family.traceable:  # such a family itself keeps its idle lifetimes as they were
-            lasting = lives.select_idle(idle, life._replace(state=()), after._replace(state=()))
+        records = [blocks.blank_idle(idle, real, step) for step in records]
+        if not family.traceable:  # such a family leaves the state of idle lifetimes unchanged itself
+            lasting = blocks.restore_idle(idle, block._replace(state=()), after._replace(state=()))
             return lasting._replace(state=state), records
-        return lives.select_idle(idle, life, after), records
+        return blocks.restore_idle(idle, block, after), records
 
-    life, rows = Life(state, start, fresh, [fresh] * len(disturbed), ()), [[] for _ in disturbed]
+    block, records_by_condition = BlockState(state, start, fresh, [fresh] * len(jobs), ()), [[] for _ in jobs]
     last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)
     for t in range(len(partners[0])):
         if steps == 1:
-            observation = life.percept.observation
-            life, trial_steps = live(life, t, 0, None, None)
+            observation = block.percept.observation
+            block, trial_steps = run_step(block, t, 0, None, None)
             for i, step in enumerate(trial_steps):
                 rest = step.log_probs, observation, step.taps
-                rows[i].append(Record(step.action, step.paid, step.score, partners[i][t], *rest))
+                records_by_condition[i].append(Record(step.action, step.paid, step.score, partners[i][t], *rest))
             continue
         trial_steps = []
         for s in range(steps):
-            idle = family.idle(life.state) if s else None
+            idle = family.idle(block.state) if s else None
             idle = None if idle is None else np.asarray(idle)
             if idle is not None and idle.all():
                 break
-            observation = life.percept.observation if whole else None
-            life, step = live(life, t, s, idle, last)
+            observation = block.percept.observation if whole else None
+            block, step = run_step(block, t, s, idle, last)
             awake = np.ones(BLOCK, bool) if idle is None else ~idle
             last = last if last is None else np.where(awake, t * steps + s, last)
             trial_steps.append((step, observation, awake))
         skipped = steps - len(trial_steps)
         for _ in range(skipped if looks_back else 0):
-            recent.appendleft(Past(life.percept, np.ones(BLOCK, bool), last))
-        for i, (row, partner) in enumerate(zip(rows, partners, strict=True)):
+            recent.appendleft(PastTick(block.percept, np.ones(BLOCK, bool), last))
+        for i, (row, partner) in enumerate(zip(records_by_condition, partners, strict=True)):
             intact = type(conditions[i]) is Intact
-            condition_steps = [
-                (step[i], observation if intact else None, awake) for step, observation, awake in trial_steps
-            ]
-            row.append(_join_trial(condition_steps, steps, partner[t], real))
-    return [jax.tree.map(lambda *xs: np.stack(xs), *row) for row in rows]
+            own_steps = [(step[i], shown if intact else None, awake) for step, shown, awake in trial_steps]
+            row.append(_join_trial(own_steps, steps, partner[t], real))
+    return [jax.tree.map(lambda *xs: np.stack(xs), *row) for row in records_by_condition]
 
 
-def _read_kept(subject: Any, carry: Any, response: Any, record: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    """The log-probabilities of a response, and the taps to keep."""
-    log_probs = None if response.log_probs is None else np.asarray(response.log_probs)
-    return log_probs, {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in record}
+def _record_step(subject: Any, answer: tuple[Any, Any], score: Any, paid: Any, record: Any) -> Step:
+    """Makes the record of a step from the subject's answer (the next carry and the response)."""
+    carry, (action, log_probs) = answer
+    log_probs = None if log_probs is None else np.asarray(log_probs)
+    taps = {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in record}
+    return Step(np.asarray(action), score, paid, log_probs, taps)
 
 
 def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
@@ -128,42 +125,32 @@ def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: A
     step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
     kept_rows, ran = kept_steps(steps), len(step.action)
 
-    def pad(x, value, rows):
-        padding = np.full((steps - ran, *x.shape[1:]), value, x.dtype)
-        return np.concatenate([x, padding])[rows]
+    def pad(x, value):
+        return np.concatenate([x, np.full((steps - ran, *x.shape[1:]), value, x.dtype)])
 
-    every = np.arange(steps)
-    log_probs, taps = jax.tree.map(lambda x: pad(x, np.nan, kept_rows), (step.log_probs, step.taps))
-    return Record(
-        pad(step.action, np.nan if real else -1, kept_rows),
-        step.paid.sum(0),
-        step.score.sum(0),
-        partner,
-        log_probs,
-        None if observation is None else pad(observation, 0, every),
-        taps,
-        awake.sum(0),
-        pad(step.paid, 0.0, every),
-    )
+    action = pad(step.action, np.nan if real else -1)[kept_rows]
+    log_probs, taps = jax.tree.map(lambda x: pad(x, np.nan)[kept_rows], (step.log_probs, step.taps))
+    observation, sums = None if observation is None else pad(observation, 0), (step.paid.sum(0), step.score.sum(0))
+    return Record(action, *sums, partner, log_probs, observation, taps, awake.sum(0), pad(step.paid, 0.0))
 
 
-def watch(subject, family, tasks, keys, ticks: int) -> Percept:
+def collect_percepts(subject, family, tasks, keys, ticks: int) -> Percept:
     """The percepts at the first ticks of an undisturbed block, in fields with axes tick, N."""
-    subject, env = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
-    (state, percept), carry, percepts = env.begin(keys("begin")), subject.fresh(BLOCK), []
+    subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
+    (state, percept), carry, percepts = runner.begin(keys("begin")), subject.fresh(BLOCK), []
     for now in range(ticks):
         percepts.append(percept)
         idle = family.idle(state) if now % family.steps else None
         idle = np.zeros(BLOCK, bool) if idle is None else np.asarray(idle)
         after, response = subject.respond(keys("act", now), carry, percept)
-        next_state, next_percept, _ = env.step(keys("pay", now), state, response.action, idle)
+        next_state, next_percept, _ = runner.step(keys("pay", now), state, response.action, idle)
         state = select(idle, state, next_state) if family.traceable else next_state
         carry = select(idle, carry, after) if idle.any() else after
         percept = select(idle, percept, next_percept)
     return jax.tree.map(lambda *xs: np.stack(xs), *percepts)
 
 
-class _World:
+class _FamilyRunner:
     """A family with its tasks; converts the arrays of a traceable family to NumPy."""
 
     def __init__(self, family: Family, tasks: Any):
@@ -184,7 +171,7 @@ class _World:
         return (*jax.tree.map(np.asarray, (state, percept)), score)
 
 
-class _Compiled:
+class _CompiledSubject:
     """A traceable subject whose single responses are compiled."""
 
     def __init__(self, subject: Subject):

@@ -1,6 +1,7 @@
 """Shows recorded trials to a procedure and records how it would have responded."""
 
 import dataclasses
+import operator
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -19,12 +20,12 @@ from mesascope.contracts.subject import Response, Subject
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.rollouts import compiling
-from mesascope.rollouts.lives import BLOCK
+from mesascope.rollouts.blocks import BLOCK
 from mesascope.rollouts.rollouts import strip_names
 
 
 class Replay(NamedTuple):
-    """How a procedure would have responded.
+    """How a procedure would have responded to recorded trials.
 
     Attributes:
         action: [N, T] the actions that it would have drawn.
@@ -42,7 +43,7 @@ class Replay(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Replays:
-    """Makes replays for the metrics of one examination, of any procedure by name and of the subject itself.
+    """Replays any procedure by name, and the examined subject itself, for the metrics of one examination.
 
     Attributes:
         itself: the examined subject; None if only its trials are available.
@@ -70,9 +71,8 @@ class Replays:
             return self.itself
         twin = self.itself.untrained(int(trials.attrs.get("seed") or 0))
         if twin is None:
-            raise MesascopeError(
-                f"{self.itself.name} has no untrained twin.", "Give the subject a method untrained(seed)."
-            )
+            problem = f"{self.itself.name} has no untrained twin."
+            raise MesascopeError(problem, "Give the subject a method untrained(seed).")
         return twin
 
     def taps(self, procedure: Subject | str, trials: xr.Dataset) -> tuple[str, ...]:
@@ -108,12 +108,12 @@ def replay(
 
     Args:
         procedure: a subject with as many choices as the trials have.
-        trials: one split, or a log; missing trials are used as they are.
+        trials: the trials of one split, or of a log; missing trials are used as they are.
         label: the condition whose trials are replayed.
         seed: the seed of the procedure's draws; by default the seed of the trials.
         record: the names of the procedure's taps to keep; they are read after each response.
         push: by tap, [N, T, U] the vectors to add before the responses ([N, T, S, U] if trials have several steps).
-            Each response comes from the moved carry, but the lifetime continues from the carry that was not moved.
+            Only the response comes from the changed carry; the lifetime continues from the unchanged carry.
 
     Raises:
         MesascopeError: the trials have several steps, and the single steps of this condition were not kept.
@@ -121,10 +121,8 @@ def replay(
     selected = trials.sel(condition=label)
     stepwise = int(trials.attrs.get("steps", 1)) > 1
     if stepwise and ("step_feedback" not in selected or label != "intact"):
-        raise MesascopeError(
-            f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed.",
-            "Replay intact trials, in a family with shorter trials or smaller observations.",
-        )
+        problem = f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed."
+        raise MesascopeError(problem, "Replay intact trials, in a family with shorter trials or smaller observations.")
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
     (n, *shape), parts = selected.action.shape, []  # shape is (T,) or (T, S)
 
@@ -136,52 +134,49 @@ def replay(
     for block in range(-(-n // BLOCK)):
         rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
         part = selected.isel(lifetime=rows)
-        past, idle = percepts_by_step(part) if stepwise else (percepts_by_trial(part), None)
-        pushed = {name: flatten(activations[rows]) for name, activations in (push or {}).items()}
-        parts.append(_force(procedure, past, address(key, "lives", block), pushed, tuple(record), idle=idle))
+        past, idle = read_percepts_by_step(part) if stepwise else (read_percepts_by_trial(part), None)
+        block_pushes = {name: flatten(activations[rows]) for name, activations in (push or {}).items()}
+        block_key = address(key, "lives", block)
+        parts.append(_find_responses(procedure, past, block_key, block_pushes, tuple(record), idle=idle))
     joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *parts)
     response, taps = jax.tree.map(lambda x: x.reshape(n, *shape, *x.shape[2:]), joined)
     return Replay(response.action, response.log_probs, taps)
 
 
-def percepts_by_trial(trials: xr.Dataset) -> Percept:
+def read_percepts_by_trial(trials: xr.Dataset) -> Percept:
     """The percept before each trial of one condition, in fields with axes T, N; every trial must have one step."""
-    action, feedback = acts(trials), np.nan_to_num(trials.feedback.values)
+    action, feedback = read_actions(trials), np.nan_to_num(trials.feedback.values)
     observation = trials.observation.values if "observation" in trials else np.zeros((*action.shape, 0), np.float32)
-    return percepts(action, feedback, observation)
+    return make_percepts(action, feedback, observation)
 
 
-def percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
+def read_percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
     """[T·S, N] The percept before each step of one condition, and whether each lifetime is idle at that step."""
     n, length, steps = trials.action.shape
     awake = (np.arange(steps) < trials.n_steps.values[..., None]).reshape(n, -1)
     ticks = np.arange(length * steps)
-    last = np.maximum.accumulate(np.where(awake, ticks, -1), 1)  # the last step that had run by then
+    last = np.maximum.accumulate(np.where(awake, ticks, -1), 1)  # the last step that ran, at or before each tick
     last = np.concatenate([np.full((n, 1), -1), last[:, :-1]], 1)
     action, real = trials.action.values.reshape(n, -1), trials.attrs.get("actions") == "real"
     last_action = np.where(last < 0, 0 if real else -1, np.take_along_axis(action, np.maximum(last, 0), 1))
     feedback = np.take_along_axis(trials.step_feedback.values.reshape(n, -1), np.maximum(last, 0), 1)
     observation = trials.observation.values if "observation" in trials else np.zeros((n, length, steps, 0))
     trial, step = (np.repeat(x[:, None], n, 1).astype(np.int32) for x in np.divmod(ticks, steps))
-    percepts = Percept(
-        np.moveaxis(observation.reshape(n, length * steps, *observation.shape[3:]), 0, 1).astype(np.float32),
-        last_action.T.astype(np.float32 if real else np.int32),
-        np.where(last < 0, 0, feedback).T.astype(np.float32),
-        trial,
-        step,
-        np.repeat(ticks[:, None] == 0, n, 1),
-    )
-    return percepts, ~awake.T
+    observation = np.moveaxis(observation.reshape(n, length * steps, *observation.shape[3:]), 0, 1).astype(np.float32)
+    last_action = last_action.T.astype(np.float32 if real else np.int32)
+    last_feedback = np.where(last < 0, 0, feedback).T.astype(np.float32)
+    first = np.repeat(ticks[:, None] == 0, n, 1)
+    return Percept(observation, last_action, last_feedback, trial, step, first), ~awake.T
 
 
-def acts(trials: xr.Dataset) -> np.ndarray:
+def read_actions(trials: xr.Dataset) -> np.ndarray:
     """[N, T] The actions in the form that a subject observes."""
     if trials.attrs.get("actions") == "real":
         return np.nan_to_num(trials.action.values.astype(np.float32))
     return trials.action.values.astype(np.int32)
 
 
-def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) -> Percept:
+def make_percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) -> Percept:
     """The percept before each trial, in fields with axes T, N, from records [N, T]."""
     n, length = action.shape
     no_action = np.zeros((n, 1), np.float32) if action.dtype.kind == "f" else np.full((n, 1), -1, np.int32)
@@ -192,33 +187,29 @@ def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) 
     return Percept(observations, last_action, last_feedback.astype(np.float32), index, np.zeros_like(index), index == 0)
 
 
-def force(procedure: Subject, past: Percept, key: jax.Array) -> Response:
+def find_responses(procedure: Subject, past: Percept, key: jax.Array) -> Response:
     """A procedure's responses to the percepts of one block; the percepts have axes T, N, the responses N, T."""
-    return _force(procedure, past, key, {}, ())[0]
+    return _find_responses(procedure, past, key, {}, ())[0]
 
 
-def _force(
-    procedure: Subject,
-    past: Percept,
-    key: jax.Array,
-    pushes: dict[str, np.ndarray],
-    record: tuple[str, ...],
-    *,
-    idle: np.ndarray | None = None,
-) -> tuple[Response, dict[str, np.ndarray]]:
+def _find_responses(procedure, past, key, pushes, record, *, idle=None) -> tuple[Response, dict[str, np.ndarray]]:
     """A procedure's responses to the percepts of one block, and the recorded taps.
 
-    Each response comes from a carry whose taps were moved by `pushes` [T, N, U]. The carry of a lifetime does not
-    change while it is idle; `idle` has shape [T, N].
+    Args:
+        procedure: the subject that responds.
+        past: the percepts, in fields with axes T, N.
+        key: the key of the block.
+        pushes: by tap, [T, N, U] the vectors to add to the carry before each response.
+        record: the names of the taps to keep.
+        idle: [T, N] whether each lifetime is idle, so that its carry does not change; None if none ever is.
     """
     if procedure.traceable:
-        result = jax.device_get(_force_scanned(strip_names(procedure), past, key, pushes, record, idle=idle))
+        result = jax.device_get(_respond_scanned(strip_names(procedure), past, key, pushes, record, idle=idle))
     else:
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):
-            now = Percept(*(field[t] for field in past))
-            push = {name: values[t] for name, values in pushes.items()}
-            after, step = _step_forced(procedure, act(key, t), carry, now, push, record=record)
+            percept, push = jax.tree.map(operator.itemgetter(t), (past, pushes))
+            after, step = _replay_step(procedure, make_response_key(key, t), carry, percept, push, record=record)
             carry = after if idle is None or not idle[t].any() else select(idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
         result = jax.tree.map(lambda *xs: np.stack(xs), *steps)
@@ -226,18 +217,18 @@ def _force(
 
 
 @jax.jit
-def act(key: jax.Array, t: Any) -> jax.Array:
+def make_response_key(key: jax.Array, t: Any) -> jax.Array:
     """The key of the response at a tick."""
     return address(key, "act", t)
 
 
-def _step_forced(procedure: Subject, key: jax.Array, carry: Any, now: Percept, push: Any, *, record: Any):
+def _replay_step(procedure: Subject, key: jax.Array, carry: Any, percept: Percept, push: Any, *, record: Any):
     """Replays one tick; returns the next carry, and the response with the taps."""
-    after, response = procedure.respond(key, carry, now)
+    after, response = procedure.respond(key, carry, percept)
     taps = {k: v for k, v in procedure.taps(after).items() if k in record}
     if push:
         moved = write_taps(procedure, carry, {k: procedure.taps(carry)[k] + v for k, v in push.items()})
-        response = procedure.respond(key, moved, now)[1]
+        response = procedure.respond(key, moved, percept)[1]
     return after, (response, taps)
 
 
@@ -251,19 +242,15 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
     try:
         return eqx.tree_at(lambda c: [procedure.taps(c)[k] for k in names], carry, [taps[k] for k in names])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise MesascopeError(
-            f"The taps {', '.join(names)} of {procedure.name} cannot be written to.",
-            "Let taps() return leaves of the carry as they are.",
-        ) from None
+        problem = f"The taps {', '.join(names)} of {procedure.name} cannot be written to."
+        raise MesascopeError(problem, "Let taps() return leaves of the carry as they are.") from None
 
 
 @compiling.compile_loop
-def _force_scanned(
-    procedure: Subject, past: Percept, key: jax.Array, pushes: Any, record: tuple[str, ...], *, idle: Any
-) -> Any:
+def _respond_scanned(procedure, past, key, pushes, record, *, idle) -> Any:
     def step(carry, xs):
-        t, now, push, asleep = xs
-        after, out = _step_forced(procedure, address(key, "act", t), carry, now, push, record=record)
+        t, percept, push, asleep = xs
+        after, out = _replay_step(procedure, address(key, "act", t), carry, percept, push, record=record)
         return after if asleep is None else select(asleep, carry, after), out
 
     start = procedure.fresh(past.action.shape[1])

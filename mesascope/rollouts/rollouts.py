@@ -11,7 +11,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -29,23 +29,15 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 from mesascope.keys import fold_address
-from mesascope.rollouts import lives
+from mesascope.rollouts import blocks
+from mesascope.rollouts.blocks import BLOCK, Job, Keys, Outcomes, Place, Record
 from mesascope.rollouts.compiling import compile_once
-from mesascope.rollouts.lives import BLOCK, Disturbed, Keys, Outcomes, Place, Record
-from mesascope.rollouts.loops import run_looped, watch
-from mesascope.rollouts.scans import Block, run_scanned
+from mesascope.rollouts.loops import collect_percepts, run_looped
+from mesascope.rollouts.scans import run_scanned
 from mesascope.rollouts.worth import judge
 from mesascope.trials import assemble
 
 WORKERS = 2
-
-
-class Job(NamedTuple):
-    """A block of lifetimes to run under a condition, with the outcomes that its donors lend."""
-
-    place: Place
-    condition: Condition
-    donated: Outcomes
 
 
 @contain_exits()
@@ -64,7 +56,7 @@ def rollout(
     tasks: dict[tuple[str, Place], Any] | None = None,
     together: int = 1,
 ) -> xr.Dataset:
-    """Runs `lifetimes` lifetimes of a split under each condition.
+    """Runs `lifetimes` lifetimes on a split under each condition.
 
     Args:
         subject: the subject, as `examine` takes it; its fingerprint is compared before and after.
@@ -97,93 +89,73 @@ def rollout(
         raise MesascopeError("A condition is listed twice.", "Name every condition once.")
     for condition in conditions:
         if reason := condition.unfit(family):
-            raise MesascopeError(
-                f"{condition.label} does not apply to {family.name}: {reason}.", "Leave that condition out."
-            )
-    before, recorded = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
-    blocks = range(-(-lifetimes // BLOCK))
+            problem = f"{condition.label} does not apply to {family.name}: {reason}."
+            raise MesascopeError(problem, "Leave that condition out.")
+    before, taps = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
+    block_numbers = range(-(-lifetimes // BLOCK))
     examples = distinct_kinds([*(kinds or ()), *conditions])
-    home, banked = strip_names(family.with_bank(None)), strip_names(family)
+    unbanked_family, banked_family = strip_names(family.with_bank(None)), strip_names(family)
     # a looped subject runs as the caller's own object, so that changes to it are detected
     stripped_subject = strip_names(subject) if subject.traceable else subject
-    no_outcomes, no_fresh_outcomes = (
-        lives.empty_outcomes(family, family.split(name).trials) for name in (split, "fresh")
-    )
+    no_outcomes, no_fresh_outcomes = (blocks.empty_outcomes(family, name) for name in (split, "fresh"))
     threads = WORKERS if subject.traceable and family.traceable else 1
     tasks = {} if tasks is None else tasks
 
     def locate_donors(condition: Condition, block: int) -> Place:
-        """The donors' block. Every draw of donors has its own tasks, so that none has the task of a recipient."""
+        """The donors' block. Every draw of donors has its own tasks, so that no donor has the task of a recipient."""
         return ("lent", condition.draw, block)
 
     def run_jobs(run_split: str, jobs: Sequence[Job]) -> list[Record]:
         missing = [job.place for job in jobs if (run_split, job.place) not in tasks]
-        new_tasks = _draw_several(banked if run_split == "seen" else home, run_split, missing, seed)
+        new_tasks = _draw_all(banked_family if run_split == "seen" else unbanked_family, run_split, missing, seed)
         tasks.update({(run_split, place): block_tasks for place, block_tasks in zip(missing, new_tasks, strict=True)})
         unit_tasks = [tasks[run_split, job.place] for job in jobs]
-        actor = _Still() if jobs[0].place[0] == "lent" and family.full_feedback else stripped_subject
-        trials = family.split(run_split).trials  # a family without its bank has no split 'seen'
-        unit_records = _run_unit(
-            actor, home, run_split, unit_tasks, seed, jobs=jobs, examples=examples, record=recorded, trials=trials
-        )
+        actor = _FirstChoice() if jobs[0].place[0] == "lent" and family.full_feedback else stripped_subject
+        scan: dict[str, Any] = {"examples": examples, "record": taps}
+        scan["trials"] = family.split(run_split).trials  # a family without its bank has no split 'seen'
+        unit_records = _run_unit(actor, unbanked_family, run_split, unit_tasks, seed, jobs=jobs, **scan)
         done(len(jobs))
         return unit_records
 
     def run_all(run_split: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
         units = _group_jobs(jobs, threads, together, subject.in_turn)
-        finished = itertools.chain(*_spread(threads, functools.partial(run_jobs, run_split), units))
+        finished = itertools.chain(*_run_units(threads, functools.partial(run_jobs, run_split), units))
         pairs = zip(itertools.chain(*units), finished, strict=True)
         return {(job.condition.label, job.place): record for job, record in pairs}
 
-    places = list(dict.fromkeys(locate_donors(c, b) for c in conditions if c.needs_donors for b in blocks))
+    places = list(dict.fromkeys(locate_donors(c, b) for c in conditions if c.needs_donors for b in block_numbers))
     donor_records = run_all("fresh", [Job(place, Intact(), no_fresh_outcomes) for place in places])
-    donors = {place: lives.lendable(record) for (_, place), record in donor_records.items()}
-    records = run_all(
-        split,
-        [
-            Job((b,), c, donors[locate_donors(c, b)] if c.needs_donors else no_outcomes)
-            for c in conditions
-            for b in blocks
-        ],
-    )
+    donors = {place: blocks.read_outcomes(record) for (_, place), record in donor_records.items()}
+
+    def find_outcomes(condition: Condition, block: int) -> Outcomes:
+        return donors[locate_donors(condition, block)] if condition.needs_donors else no_outcomes
+
+    jobs = [Job((b,), c, find_outcomes(c, b)) for c in conditions for b in block_numbers]
+    records = run_all(split, jobs)
     refuse_changed(subject, before)
-    latents = [family.latents(tasks[split, (b,)], split) for b in blocks]
+    split_tasks = [tasks[split, (b,)] for b in block_numbers]
+    latents = [family.latents(block_tasks, split) for block_tasks in split_tasks]
     if not log_probs:
         records = {k: r._replace(log_probs=None) for k, r in records.items()}
-    records, transplants = judge(
-        family,
-        split,
-        conditions,
-        records,
-        tasks=[tasks[split, (b,)] for b in blocks],
-        chances=[x["chance"] for x in latents],
-    )
-    trials = assemble(
-        [[records[label, (b,)] for b in blocks] for label in labels],
-        {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]},
-        labels,
-        [c.one_step for c in conditions],
-        lifetimes,
-        attrs=attributes(family, split, subject.name, subject.trained_on, before, seed=seed),
-        transplants=transplants,
-    )
+    chances = [x["chance"] for x in latents]
+    records, transplants = judge(family, split, conditions, records, tasks=split_tasks, chances=chances)
+    record_table = [[records[label, (b,)] for b in block_numbers] for label in labels]
+    payoffs = {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]}
+    one_step = [c.one_step for c in conditions]
+    attrs = make_attributes(family, split, subject.name, subject.trained_on, before, seed=seed)
+    trials = assemble(record_table, payoffs, labels, one_step, lifetimes, attrs=attrs, transplants=transplants)
     return subject.annotate(trials)
 
 
-def attributes(
+def make_attributes(
     family: Family, split: str, subject: str, trained_on: str, fingerprint: dict[str, str], *, seed: int
 ) -> dict[str, Any]:
     """The attributes of trials, which describe the family, the split and the subject."""
     split_data = family.split(split)
     return {
-        "family": family.name,
-        "split": split,
-        "counted": split_data.counted,
-        "subject": subject,
-        "trained_on": trained_on,
-        "fingerprint": fingerprint,
-        "seed": seed,
-        "changes": split_data.changes_at,
+        **{"family": family.name, "split": split, "counted": split_data.counted},
+        **{"subject": subject, "trained_on": trained_on, "fingerprint": fingerprint},
+        **{"seed": seed, "changes": split_data.changes_at},
         **({"actions": "real"} if family.choices is None else {}),
         **({"steps": family.steps} if family.steps > 1 else {}),
         **({"inexpressible": True} if split_data.beyond_banks else {}),
@@ -192,7 +164,7 @@ def attributes(
     }
 
 
-class _Still(Scripted):
+class _FirstChoice(Scripted):
     """A donor that takes the first choice, for families in which the lent outcome does not depend on the action."""
 
     name: str = "still"
@@ -224,14 +196,12 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
     changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
     if changed:
         others = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
-        raise MesascopeError(
-            f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{others}.",
-            "mesascope measures frozen subjects: pass a copy that does not train. Memory of a lifetime belongs in the "
-            "carry (a function's state).",
-        )
+        problem = f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{others}."
+        remedy = "mesascope measures frozen subjects: pass a copy that does not train. "
+        raise MesascopeError(problem, f"{remedy}Memory of a lifetime belongs in the carry (a function's state).")
 
 
-def _spread(threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]) -> list[list[Record]]:
+def _run_units(threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]) -> list[Any]:
     """Runs units on several threads; the first unit runs alone."""
     if threads < 2 or len(units) < 2:
         return [work(u) for u in units]
@@ -246,32 +216,32 @@ def _spread(threads: int, work: Callable[[list[Job]], list[Record]], units: Sequ
 
 
 @compile_once
-def _draw(family: Family, key: jax.Array, split: str) -> Any:
+def _draw_block(family: Family, key: jax.Array, split: str) -> Any:
     return family.split(split).draw(key, BLOCK)
 
 
 def draw_tasks(family: Family, split: str, place: Place, seed: int) -> Any:
     """The tasks of a block; 'fresh' and the splits derived from it share their draws."""
     key = fold_address(seed, "tasks", *place)
-    return _draw(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK)
+    return _draw_block(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK)
 
 
 @compile_once
-def _draws(family: Family, keys: jax.Array, split: str) -> Any:
+def _draw_blocks(family: Family, keys: jax.Array, split: str) -> Any:
     return jax.vmap(lambda key: family.split(split).draw(key, BLOCK))(keys)
 
 
-def _draw_several(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
+def _draw_all(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
     """Draws the tasks of several blocks, in one call if JAX can trace the family."""
     if len(places) < 2 or not family.traceable:
         return [draw_tasks(family, split, place, seed) for place in places]
     keys = jnp.stack([fold_address(seed, "tasks", *place) for place in places])
-    tasks = jax.device_get(_draws(family, keys, split))
+    tasks = jax.device_get(_draw_blocks(family, keys, split))
     return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(places))]
 
 
 def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -> list[list[Job]]:
-    """Groups jobs into units that run in one call.
+    """Groups jobs into units; each unit runs in one call.
 
     A compiled unit has `together` blocks of one condition. The remaining blocks run one by one, so that no third size
     is compiled. A looped unit has one block under all conditions that leave its lifetimes undisturbed, or under one
@@ -279,7 +249,7 @@ def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -
     """
     groups: dict[Any, list[Job]] = {}
     for job in jobs:
-        shared = (job.place, (lives.is_undisturbed(job.condition) and not apart) or job.condition.label)
+        shared = (job.place, (blocks.is_undisturbed(job.condition) and not apart) or job.condition.label)
         groups.setdefault(job.condition.label if threads > 1 else shared, []).append(job)
     if threads == 1:
         return list(groups.values())
@@ -294,61 +264,56 @@ def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -
 def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, trials) -> list[Record]:
     """Runs the jobs of one unit and returns one record per job, in NumPy arrays."""
     place, condition, _ = jobs[0]
+    is_donor = place[0] == "lent"
     for job in jobs:
-        if (length := len(job.donated.feedback) // family.steps) != trials:
-            raise MesascopeError(
-                f"{job.condition.label} needs lifetimes of {length} trials, {split!r} has {trials}.",
-                "Run it on a split of the same length as fresh.",
-            )
+        if (length := len(job.donor_outcomes.feedback) // family.steps) != trials:
+            problem = f"{job.condition.label} needs lifetimes of {length} trials, {split!r} has {trials}."
+            raise MesascopeError(problem, "Run it on a split of the same length as fresh.")
 
     def find_partners(job):
-        if job.place[0] == "lent":
+        if is_donor:
             return np.zeros((trials, BLOCK), np.int32)  # donors do not use partners
-        return _partners(seed, job.place, job.condition.draw, trials)
+        return _draw_partners(seed, job.place, job.condition.draw, trials)
 
-    keeps_observations = (
-        lives.lends_observations(family) if place[0] == "lent" else lives.keeps_observations(family, trials)
-    )
+    keeps_observations = blocks.lends_observations(family) if is_donor else blocks.keeps_observations(family, trials)
     if subject.traceable and family.traceable:
-        blocks = [
-            Block(fold_address(seed, "lives", *job.place), block_tasks, job.donated, find_partners(job))
+        inputs = [
+            (fold_address(seed, "lives", *job.place), block_tasks, job.donor_outcomes, find_partners(job))
             for job, block_tasks in zip(jobs, tasks, strict=True)
         ]
-        records = run_scanned(subject, family, blocks, condition, examples, trials=trials, record=record)
+        records = run_scanned(subject, family, inputs, condition, examples, trials=trials, record=record)
         drop_observations = family.steps > 1 and not (keeps_observations and type(condition) is Intact)
         return [r._replace(observation=None) for r in records] if drop_observations else records
 
-    disturbed = [Disturbed(job.condition, job.donated, find_partners(job)) for job in jobs]
-    return run_looped(
-        subject, family, tasks[0], _make_keys(seed, place), disturbed, record=record, whole=keeps_observations
-    )
+    partners, keys = [np.asarray(find_partners(job)) for job in jobs], _make_keys(seed, place)
+    return run_looped(subject, family, tasks[0], keys, jobs, partners, record=record, whole=keeps_observations)
 
 
-def watch_block(subject: Subject, family: Family, split: str, place: Place, seed: int, *, ticks: int) -> Percept:
+def collect_block_percepts(subject, family, split: str, place: Place, seed: int, *, ticks: int) -> Percept:
     """The percepts at the first ticks of a block, in fields with axes tick, N; the block runs in a Python loop."""
     tasks, limit = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
-    return watch(subject, family, tasks, _make_keys(seed, place), min(ticks, limit))
+    return collect_percepts(subject, family, tasks, _make_keys(seed, place), min(ticks, limit))
 
 
 @functools.lru_cache(maxsize=1024)
-def _partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
+def _draw_partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
     """[T, N] The partners: on every trial a random cycle through the block, so that no lifetime is its own partner."""
-    return _cycles(fold_address(seed, "lives", *place, "partners", draw), trials)
+    return _draw_cycles(fold_address(seed, "lives", *place, "partners", draw), trials)
 
 
 def _make_keys(seed: int, place: Place) -> Keys:
     """A function that gives the keys of a looped block."""
-    return lambda name, *t: _fold_cached(seed, place, name, *map(int, t))
+    return lambda name, *t: _fold_block_key(seed, place, name, *map(int, t))
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _fold_cached(seed: int, place: Place, name: str, *t: int) -> jax.Array:
+def _fold_block_key(seed: int, place: Place, name: str, *t: int) -> jax.Array:
     """A key of a block, computed once for all conditions."""
     return fold_address(seed, "lives", *place, name, *t)
 
 
 @compile_once
-def _cycles(key: jax.Array, trials: int) -> jax.Array:
+def _draw_cycles(key: jax.Array, trials: int) -> jax.Array:
     def cycle(k):
         order = jax.random.permutation(k, BLOCK)
         return jnp.zeros(BLOCK, jnp.int32).at[order].set(jnp.roll(order, 1))

@@ -2,37 +2,26 @@
 
 import functools
 import operator
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.condition import RECENT
-from mesascope.contracts.subject import Response
 from mesascope.keys import address
-from mesascope.rollouts import compiling
-from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, Step, blank_idle, present_only, select_idle
+from mesascope.rollouts import blocks, compiling
+from mesascope.rollouts.blocks import BLOCK, BlockConstants, BlockState, PastTick, Record, Step
 from mesascope.trials import kept_steps
 
 
-class Block(NamedTuple):
-    """The inputs of one block: its key, its tasks, the donors' outcomes and [T, N] the partners."""
-
-    key: Any
-    tasks: Any
-    donated: Any
-    partners: Any
-
-
-def run_scanned(subject, family, blocks: Sequence[Block], condition, examples, *, trials: int, record) -> list[Record]:
+def run_scanned(subject, family, inputs, condition, examples, *, trials, record) -> list[Record]:
     """Runs blocks under one condition in one call.
 
     Args:
         subject: the subject to run.
         family: the family of the tasks.
-        blocks: the inputs of each block.
+        inputs: for each block its key, its tasks, the donors' outcomes, and [T, N] the partners.
         condition: the condition to run.
         examples: one condition of every kind in the compiled scan.
         trials: T, the number of trials.
@@ -44,11 +33,11 @@ def run_scanned(subject, family, blocks: Sequence[Block], condition, examples, *
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
     scan_options: Any = {"kinds": jax.tree.map(_as_number, kinds), "which": which, "trials": trials, "record": record}
-    if len(blocks) == 1:
-        return [jax.device_get(_scan_block(subject, family, blocks[0], **scan_options))]
-    stacked = jax.tree.map(_stack, *blocks)
+    if len(inputs) == 1:
+        return [jax.device_get(_scan_block(subject, family, inputs[0], **scan_options))]
+    stacked = jax.tree.map(_stack, *inputs)
     records = jax.device_get(_scan_blocks(subject, family, stacked, **scan_options))
-    return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(blocks))]
+    return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(inputs))]
 
 
 def _stack(*x: Any) -> Any:
@@ -62,20 +51,14 @@ def _as_number(x: Any) -> np.ndarray:
 
 
 @compiling.compile_loop
-def _scan_blocks(subject, family, blocks, **options) -> Record:
+def _scan_blocks(subject, family, inputs, **options) -> Record:
     """Runs blocks under one condition; all arrays have a leading axis of blocks."""
-    return jax.vmap(lambda block: _scan(subject, family, block, **options))(blocks)
+    return jax.vmap(lambda block: _scan(subject, family, block, **options))(inputs)
 
 
-@compiling.compile_loop
-def _scan_block(subject, family, block, **options) -> Record:
-    """Runs one block under one condition."""
-    return _scan(subject, family, block, **options)
-
-
-def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Record:
+def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
     """Runs one block under one condition as one scan; the condition's kind and numbers are data."""
-    key, tasks, donated, partners = block
+    key, tasks, donor_outcomes, partners = block
     state, start = family.begin(address(key, "begin"), tasks)
     fresh = subject.fresh(BLOCK)
     one_step = jnp.asarray([k.one_step for k in kinds])[which]
@@ -84,76 +67,72 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
     def repeat(low, high, body, carry):
         return jax.lax.fori_loop(low, jnp.asarray(high, jnp.int32), body, carry)
 
-    setting = Setting(family, fresh, start, donated, keys, subject, repeat)
+    constants = BlockConstants(family, fresh, start, donor_outcomes, keys, subject, repeat)
 
-    def live(life: Life, context, t, now):
-        """Runs one step; returns the lifetimes after it and the record of the disturbed response."""
+    def run_step(before: BlockState, context, now):
+        """Runs one step; returns the block after it, and the record of the disturbed response."""
 
         def disturb(kind):
-            return lambda: kind.apply(life.carry, life.percept, life.shadow, context)
+            return lambda: kind.apply(before.carry, before.percept, before.shadow, context)
+
+        def respond_undisturbed():
+            next_carry, response = subject.respond(address(key, "act", now), before.carry, before.percept)
+            return next_carry, response.action
 
         carry, percept, shadow = jax.lax.switch(which, [disturb(k) for k in kinds])
         after, response = subject.respond(address(key, "act", now), carry, percept)
-        next_carry, action = jax.lax.cond(
-            one_step,
-            lambda: _drop_log_probs(subject.respond(address(key, "act", now), life.carry, life.percept)),
-            lambda: (after, response.action),
-        )
-        state, percept, score = family.step(address(key, "pay", now), tasks, life.state, action)
+        next_carry, action = jax.lax.cond(one_step, respond_undisturbed, lambda: (after, response.action))
+        state, percept, score = family.step(address(key, "pay", now), tasks, before.state, action)
         taps = {k: v for k, v in subject.taps(after).items() if k in record}
         result = Step(response.action, score, percept.feedback, response.log_probs, taps)
-        return Life(state, percept, next_carry, shadow, life.recent), result
+        return BlockState(state, percept, next_carry, shadow, before.recent), result
 
-    def trial(life: Life, xs):
+    def run_trial(before: BlockState, xs):
         t, partner = xs
-        recent = jax.tree.map(lambda old, new: jnp.concatenate([new[None], old[:-1]]), life.recent, life.percept)
-        context = setting.context(t, 0, partner, lambda i: Past(jax.tree.map(lambda x: x[i], recent)))
-        after, result = live(life._replace(recent=recent), context, t, t)
-        observation = life.percept.observation
-        return after, Record(
-            result.action, result.paid, result.score, partner, result.log_probs, observation, result.taps
-        )
+        recent = jax.tree.map(lambda old, new: jnp.concatenate([new[None], old[:-1]]), before.recent, before.percept)
+        context = constants.context(t, 0, partner, lambda i: PastTick(jax.tree.map(lambda x: x[i], recent)))
+        after, (action, score, paid, log_probs, taps) = run_step(before._replace(recent=recent), context, t)
+        return after, Record(action, paid, score, partner, log_probs, before.percept.observation, taps)
 
-    def stepwise(state_and_last, xs):
+    def run_stepwise_trial(state_and_tick, xs):
         t, partner = xs
 
-        def step(state_and_last, s):
-            life, last = state_and_last
-            now, idle = t * family.steps + s, family.idle(life.state)
+        def step(state_and_tick, s):
+            before, last = state_and_tick
+            now, idle = t * family.steps + s, family.idle(before.state)
             idle = None if idle is None else idle & (s > 0)
-            present = Past(life.percept, idle, last)
-            recent = jax.tree.map(
-                lambda old, new: old.at[now % len(old)].set(new), life.recent, present if looks_back else ()
-            )
+            present = PastTick(before.percept, idle, last)
+            newest = present if looks_back else ()
+            recent = jax.tree.map(lambda old, new: old.at[now % len(old)].set(new), before.recent, newest)
 
             def past(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
-            context = setting.context(t, s, partner, past if looks_back else present_only(present))
-            after, result = live(life._replace(recent=recent), context, t, now)
+            context = constants.context(t, s, partner, past if looks_back else blocks.limit_to_present(present))
+            after, result = run_step(before._replace(recent=recent), context, now)
             if idle is not None:
-                after, result = (select_idle(idle, life, after), blank_idle(idle, family.choices is None, result))
+                after = blocks.restore_idle(idle, before, after)
+                result = blocks.blank_idle(idle, family.choices is None, result)
                 last = jnp.where(idle, last, now)
             awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
-            return (after, last), (result, life.percept.observation, awake)
+            return (after, last), (result, before.percept.observation, awake)
 
-        state_and_last, (result, observations, awake) = jax.lax.scan(step, state_and_last, jnp.arange(family.steps))
+        state_and_tick, (result, observations, awake) = jax.lax.scan(step, state_and_tick, jnp.arange(family.steps))
         single_steps = (result.action, result.log_probs, result.taps)
         action, log_probs, taps = jax.tree.map(lambda x: x[kept_rows], single_steps)
         sums = result.paid.sum(0), result.score.sum(0)
-        return state_and_last, Record(action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid)
+        return state_and_tick, Record(action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid)
 
     if family.steps == 1:
         recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)
-        life = Life(state, start, fresh, fresh, recent)
-        return jax.lax.scan(trial, life, (jnp.arange(trials), partners))[1]
+        birth = BlockState(state, start, fresh, fresh, recent)
+        return jax.lax.scan(run_trial, birth, (jnp.arange(trials), partners))[1]
     kept_rows, idle = kept_steps(family.steps), family.idle(state)
     no_idle, last = (None, None) if idle is None else (jnp.zeros(BLOCK, bool), jnp.full(BLOCK, -1))
-    looks_back, past = any(k.looks_back for k in kinds), Past(start, no_idle, last)
+    looks_back, past = any(k.looks_back for k in kinds), PastTick(start, no_idle, last)
     recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT * family.steps, 0), past) if looks_back else ()
-    life = Life(state, start, fresh, fresh, recent)
-    return jax.lax.scan(stepwise, (life, last), (jnp.arange(trials), partners))[1]
+    birth = BlockState(state, start, fresh, fresh, recent)
+    return jax.lax.scan(run_stepwise_trial, (birth, last), (jnp.arange(trials), partners))[1]
 
 
-def _drop_log_probs(answer: tuple[Any, Response]) -> tuple[Any, jax.Array]:
-    return answer[0], answer[1].action
+_scan_block = compiling.compile_loop(_scan)

@@ -1,8 +1,8 @@
-"""What the acts of one-step conditions would have been worth: on the subject's own task, and on a donor's.
+"""What the actions under one-step conditions are worth on the subject's own task, and on a donor's task.
 
-If a lifetime's older past is that of a donor, its acts may show the donor's task. An act's worth there is compared with
-its worth on the tasks of the other lifetimes of the block. A policy that depends on the recipient's last trials, the
-clock and chance alone is independent of the donor, so its expected difference is 0.
+If a lifetime has the older past of a donor, its actions may suit the donor's task. The worth of an action on that task
+is compared with its worth on the tasks of the other lifetimes of the block. A policy of the recipient's last trials,
+the clock and chance is independent of the donor, so its expected difference is 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,24 +13,24 @@ import numpy as np
 from mesascope.contracts.condition import Condition
 from mesascope.contracts.family import Family
 from mesascope.contracts.payoffs import take_choice
-from mesascope.rollouts.lives import Place, Record
+from mesascope.rollouts.blocks import Place, Record
 
-CHUNK = 1 << 22  # numbers per array
-RANKED = 8  # the most choices that are ranked on the donor's task
+MAX_NUMBERS = 1 << 22  # in one array
+MAX_RANKED = 8  # if there are more choices, only the best one on the donor's task is kept
 
 
 class Transplant(NamedTuple):
-    """The worth of acts with a donor's past, [N, T] each.
+    """The worth of actions with a donor's past, [N, T] each.
 
     Attributes:
-        gain: their worth on the donor's task, minus the mean on the tasks of all other lifetimes.
-        room: the same difference for the donor's best act.
-        strict: `gain`, where the donor's own act at the seam was not the subject's; the other lifetimes are those of
-            which this is true too. 0 elsewhere.
-        strict_all: the same, but compared with all lifetimes.
-        strict_room: the room there, 0 elsewhere.
-        ranks: [N, T, R] the donor's acts from the best to the worst, or the best alone if there are many; R is 0 if
-            actions are real.
+        gain: the worth on the donor's task, minus the mean on the tasks of all other lifetimes.
+        room: the same difference for the best action on the donor's task.
+        strict: the gain on strict trials, whose donor acted differently from the subject at the seam; the mean is over
+            the other lifetimes that acted differently, too. It is 0 on other trials.
+        strict_all: the gain on strict trials, compared with all other lifetimes; 0 on other trials.
+        strict_room: the room on strict trials; 0 on other trials.
+        ranks: [N, T, R] the actions from the best to the worst on the donor's task, or the best alone if there are
+            many; R is 0 if actions are real.
     """
 
     gain: np.ndarray
@@ -50,7 +50,7 @@ def judge(
     tasks: Sequence[Any],
     chances: Sequence[np.ndarray],
 ) -> tuple[dict[tuple[str, Place], Record], dict[str, list[Transplant]]]:
-    """Replaces the scores of one-step conditions, and compares the acts with donors' pasts.
+    """Replaces the scores of one-step conditions, and compares the worth of actions with donors' pasts.
 
     Args:
         family: the family of the tasks.
@@ -61,9 +61,9 @@ def judge(
         chances: for each block the pay-offs of chance [N, T].
 
     Returns:
-        The records; the score under a one-step condition is now what the disturbed act is worth on the subject's own
-        task if the condition is judged, and NaN otherwise. And for every condition with donors' pasts, by label, a
-        comparison for each block; without those that the family cannot judge.
+        The records: under a one-step condition the score is now the worth of the disturbed action on the subject's own
+        task if the condition is judged, and NaN otherwise. By the label of each condition with donors' pasts: one
+        comparison per block, unless the family cannot judge it.
     """
     result: dict[tuple[str, Place], Record] = dict(records)
     transplants: dict[str, list[Transplant]] = {}
@@ -83,23 +83,23 @@ def judge(
 def _judge_block(
     family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
 ) -> dict[Condition, tuple[np.ndarray, Transplant | None]]:
-    """What the acts of one block pay beyond chance on their own tasks [N, T], and how they compare with a donor's past.
+    """What the actions of one block pay beyond chance on their own tasks [N, T], and their comparison with donors' pasts.
 
     One-step conditions leave lifetimes undisturbed, so all of them show the same observations, and what every action
     pays to every lifetime is computed once. The result is empty if the family cannot judge.
     """
-    observation, action = _by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
+    observation, action = _arrange_by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
     if observation is None or action.ndim > 2 or family.worth(tasks, split, observation[:1], action[:1]) is None:
         return {}
     lifetimes, trials = action.shape
     size = lifetimes * trials * (family.choices if _is_ranked(family) else 1)
-    step = max(1, CHUNK // size)
+    step = max(1, MAX_NUMBERS // size)
     parts: dict[Condition, list[tuple[np.ndarray, Transplant | None]]] = {c: [] for c in records}
     for start in range(0, lifetimes, step):
         rows = np.arange(start, min(start + step, lifetimes))
         payoffs = Payoffs(family, tasks, split, observation[rows])
         for condition, record in records.items():
-            action = _by_lifetime(record)[1]
+            action = _arrange_by_lifetime(record)[1]
             own = payoffs.of(action[rows])[np.arange(len(rows)), :, rows]
             compared = None
             if condition.seam is not None and intact is not None:
@@ -120,7 +120,7 @@ def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[n
 
 def _is_ranked(family: Family) -> bool:
     """Whether a family has so few actions that all of them are evaluated."""
-    return family.choices is not None and family.choices <= RANKED
+    return family.choices is not None and family.choices <= MAX_RANKED
 
 
 class Payoffs:
@@ -153,34 +153,34 @@ class Payoffs:
 def _compare(
     payoffs: Payoffs, action: np.ndarray, donor: np.ndarray, differs: np.ndarray, rows: np.ndarray
 ) -> Transplant:
-    """How some lifetimes' acts compare with their donors' pasts.
+    """Compares the worth of some lifetimes' actions on the tasks of their donors and on others.
 
     Args:
-        payoffs: what actions pay these lifetimes.
-        action: the acts with the donor's past [n, T].
+        payoffs: what actions pay to these lifetimes.
+        action: the actions with the donor's past [n, T].
         donor: the lifetime whose past it is [n, T].
-        differs: whether the act at the seam differs from that of each lifetime of the block [n, T, M].
+        differs: whether the action at the seam differs from that of each lifetime of the block [n, T, M].
         rows: the indices of these lifetimes in the block.
     """
     lifetimes = np.arange(len(rows))
-    there = donor[..., None]
+    donor_index = donor[..., None]
     others = np.ones(differs.shape, np.float32)
-    np.put_along_axis(others, there, 0.0, -1)
+    np.put_along_axis(others, donor_index, 0.0, -1)
     others[lifetimes, :, rows] = 0.0
-    among = others * differs
-    strict_counts = np.take_along_axis(differs, there, -1)[..., 0] & among.any(-1)
+    strict_others = others * differs
+    strict_counts = np.take_along_axis(differs, donor_index, -1)[..., 0] & strict_others.any(-1)
 
     def on_donor(values: np.ndarray) -> np.ndarray:
         """The values [n, T] on the donor's task, of those on every task."""
-        return np.take_along_axis(np.broadcast_to(values, differs.shape), there, -1)[..., 0]
+        return np.take_along_axis(np.broadcast_to(values, differs.shape), donor_index, -1)[..., 0]
 
-    def compare_with(act: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """[n, T] What acts pay on the donor's task, minus the mean on each group of other tasks."""
-        worth = np.broadcast_to(payoffs.of(act), differs.shape)
+    def compare_with(chosen: np.ndarray, compared: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """[n, T] What actions pay on the donor's task, minus the mean on each group of other tasks."""
+        worth = np.broadcast_to(payoffs.of(chosen), differs.shape)
         return [on_donor(worth) - np.einsum("ntm,ntm->nt", worth, c) / np.maximum(c.sum(-1), 1) for c in compared]
 
     best = on_donor(payoffs.best)
-    gain, strict = compare_with(action, [others, among])
+    gain, strict = compare_with(action, [others, strict_others])
     (room,) = compare_with(best, [others])
     strict, strict_all, strict_room = (np.where(strict_counts, x, 0.0) for x in (strict, gain, room))
     if payoffs.every is not None:
@@ -192,6 +192,6 @@ def _compare(
     return Transplant(gain, room, strict, strict_all, strict_room, ranks.astype(np.int16))
 
 
-def _by_lifetime(record: Record) -> tuple[np.ndarray, np.ndarray]:
+def _arrange_by_lifetime(record: Record) -> tuple[np.ndarray, np.ndarray]:
     """The observations [N, T, D] and the actions [N, T] of a record."""
     return np.moveaxis(np.asarray(record.observation), 1, 0), np.asarray(record.action).T

@@ -18,7 +18,7 @@ from mesascope.questions.procedures.histories import history
 from mesascope.questions.procedures.procedures import SIMPLE, Axis, Procedure, Stepped, mix_lapse
 from mesascope.questions.procedures.samplers import EXACT, SLOW, ideal_locator
 from mesascope.questions.procedures.sweeps import middle_of_best
-from mesascope.rollouts.replays import Replays, percepts
+from mesascope.rollouts.replays import Replays, make_percepts
 from mesascope.rollouts.rollouts import rollout
 
 TWICE = {
@@ -69,7 +69,7 @@ def three():
 def lived_again(subject, lived):
     """Its probabilities along recorded trials, one respond after the other: nothing is compiled."""
     now = lived.sel(condition="intact")
-    past = percepts(now.action.values.astype(np.int32), now.feedback.values, np.zeros((*now.action.shape, 0)))
+    past = make_percepts(now.action.values.astype(np.int32), now.feedback.values, np.zeros((*now.action.shape, 0)))
     carry, out = subject.fresh(now.sizes["lifetime"]), []
     for t in range(now.sizes["trial"]):
         percept = jax.tree.map(lambda x, t=t: jnp.asarray(x[t]), past)

@@ -276,7 +276,7 @@ def test_what_is_refused(settings, why):
 
 
 def test_code_that_a_file_names_needs_trust(monkeypatch):
-    monkeypatch.setattr(gate, "_TYPED", {})
+    monkeypatch.setattr(gate, "_ALLOWED_TEXTS", {})
     spec = "gymnasium:env=gymnasium_cases:Corridor-v0,episodes=3"
     with pytest.raises(MesascopeError, match=r"would import and run code that a file names.*--trust"):
         from_a_file(spec)
@@ -300,7 +300,7 @@ def test_code_that_a_file_names_needs_trust(monkeypatch):
         default_family([str(net)])
     assert default_family([str(net)], trust=True) == spec
     assert from_a_file(spec).choices == 2  # trusted once
-    monkeypatch.setattr(gate, "_TYPED", {})
+    monkeypatch.setattr(gate, "_ALLOWED_TEXTS", {})
     assert catalogue.make("families", spec).choices == 2  # the user's own act
     assert from_a_file(spec).name == spec  # and from then on known
 

@@ -1,4 +1,4 @@
-"""Reads a model's choice among labels from a reply in either of OpenAI's two forms.
+"""Reads a model's choice among labels from a server's reply in either of OpenAI's two forms.
 
 Log-probabilities are in `choices[i].logprobs.content[t].top_logprobs` (chat, and llama.cpp everywhere) or in
 `choices[i].logprobs.top_logprobs[t]` (completions).
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 ANSWERED, BOUNDED, REFUSED, UNPARSABLE, UNREACHED = range(5)
-SAYS = {
+CODE_TEXTS = {
     ANSWERED: "answered",
     BOUNDED: "answered with a label that was not listed",
     REFUSED: "refused",
@@ -42,21 +42,21 @@ class Answer(NamedTuple):
     text: str
 
 
-class WrongShape(Exception):
-    """The reply does not have OpenAI's form; the text says why."""
+class MalformedReply(Exception):
+    """Raised for a reply that does not have OpenAI's form; the text says why."""
 
 
-def read_choices(reply: Any, number: int) -> list[Mapping[str, Any]]:
+def read_choices(reply: Any, count: int) -> list[Mapping[str, Any]]:
     """The choices in a reply, in the order of the questions.
 
     Raises:
-        WrongShape: there is no list of choices, or their number is wrong.
+        MalformedReply: there is no list of choices, or their number is wrong.
     """
     entries = reply.get("choices") if isinstance(reply, Mapping) else None
     if not isinstance(entries, list) or not all(isinstance(c, Mapping) for c in entries):
-        raise WrongShape("it contains no list of choices")
-    if len(entries) != number:
-        raise WrongShape(f"it contains {len(entries)} choices for {number} questions")
+        raise MalformedReply("it contains no list of choices")
+    if len(entries) != count:
+        raise MalformedReply(f"it contains {len(entries)} choices for {count} questions")
     return sorted(entries, key=lambda c: c.get("index") or 0)
 
 
@@ -64,7 +64,7 @@ def read_text(choice: Mapping[str, Any]) -> str:
     """The text of a choice in a reply.
 
     Raises:
-        WrongShape: the choice has no text.
+        MalformedReply: the choice has no text.
     """
     message = choice.get("message")
     text = message.get("content") if isinstance(message, Mapping) else choice.get("text")
@@ -72,7 +72,7 @@ def read_text(choice: Mapping[str, Any]) -> str:
     if isinstance(refusal, str) and refusal:
         return refusal
     if not isinstance(text, str):
-        raise WrongShape("a choice contains no text")
+        raise MalformedReply("a choice contains no text")
     return text
 
 
@@ -108,36 +108,29 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
     """
     mass = [0.0] * len(labels)
     for token, log_prob in tokens:
-        meant = [i for i, label in enumerate(labels) if is_prefix_of_label(token, label)]
-        if len(meant) == 1:
-            mass[meant[0]] += math.exp(log_prob)
+        matches = [i for i, label in enumerate(labels) if is_prefix_of_label(token, label)]
+        if len(matches) == 1:
+            mass[matches[0]] += math.exp(log_prob)
     if not any(mass):
         code = REFUSED if REFUSAL.search(text) else UNPARSABLE
         return Answer(code, -1, None, 0.0, text)
-    min_probability = math.exp(min(p for _, p in tokens))
-    bounded = not all(mass)
-    total = sum(mass)
+    min_probability, total = math.exp(min(p for _, p in tokens)), sum(mass)
     filled = [m or min(min_probability, total) for m in mass]
     log_probs = tuple(math.log(m / sum(filled)) for m in filled)
-    action = max(range(len(labels)), key=lambda i: filled[i])
-    return Answer(BOUNDED if bounded else ANSWERED, action, log_probs, min(total, 1.0), text)
+    return Answer(ANSWERED if all(mass) else BOUNDED, filled.index(max(filled)), log_probs, min(total, 1.0), text)
 
 
 def parse_label(text: str, labels: Sequence[str]) -> Answer:
     """Finds the label that a text begins with, or the only label that it names; a refusal does not count."""
-    refusal = REFUSAL.search(text)
-    named_labels = [i for i, label in enumerate(labels) if _names(text, label)]
-    first = [i for i in named_labels if re.match(rf"\W*{re.escape(labels[i])}\b", text, _choose_flags(labels[i]))]
-    for found in ([] if refusal else first, [] if refusal else named_labels):
+    if REFUSAL.search(text):
+        return Answer(REFUSED, -1, None, math.nan, text)
+    for before in (r"^\W*", r"\b"):
+        found = [i for i, label in enumerate(labels) if _find_label(before, label, text)]
         if len(found) == 1:
             return Answer(ANSWERED, found[0], None, math.nan, text)
-    return Answer(REFUSED if refusal else UNPARSABLE, -1, None, math.nan, text)
+    return Answer(UNPARSABLE, -1, None, math.nan, text)
 
 
-def _names(text: str, label: str) -> bool:
-    return bool(re.search(rf"\b{re.escape(label)}\b", text, _choose_flags(label)))
-
-
-def _choose_flags(label: str) -> re.RegexFlag:
-    """Flags for searching a label: only labels of one letter are case-sensitive."""
-    return re.IGNORECASE if len(label) > 1 else re.RegexFlag(0)
+def _find_label(before: str, label: str, text: str) -> re.Match[str] | None:
+    """Finds a label as a whole word after the pattern `before`; only labels of one letter are case-sensitive."""
+    return re.search(rf"{before}{re.escape(label)}\b", text, re.IGNORECASE if len(label) > 1 else 0)

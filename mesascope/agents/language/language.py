@@ -1,12 +1,11 @@
 """A language model as a subject, whose carry is its context, the list of past trials.
 
 So a reset empties the context, a swap gives it another lifetime's context, and shuffled feedback shuffles the outcomes
-in it. The family's `question` writes the questions, and an `Asker` asks the model.
+in it. The family's `question` writes the questions. An asker, `Prompts` or `ForwardAsker`, puts them to the model.
 """
 
 import json
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.agents.language.answers import SAYS, UNREACHED, Answer
+from mesascope.agents.language.answers import CODE_TEXTS, UNREACHED, Answer
 from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -25,26 +24,6 @@ from mesascope.errors import MesascopeError
 MODES = ("log_probs", "samples", "answer")
 REPEATED_QUESTIONS = 64  # questions of the first block that are repeated at the end
 MAX_UNANSWERED = 256  # a run ends after this many consecutive questions without an answer
-
-
-class Asker(Protocol):
-    """Asks a model questions."""
-
-    mode: str
-    samples: int
-    hidden: np.ndarray | None  # [N, U] activations at the last questions; None if they are not available
-
-    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
-        """Returns an answer to each question; `draws` seed the samples, and `again` ignores saved answers."""
-        ...
-
-    def fingerprint(self) -> dict[str, str]:
-        """The hashes of the weights; empty if the weights are hidden."""
-        ...
-
-    def render(self, question: Question) -> str:
-        """The question word for word as the model receives it."""
-        ...
 
 
 class Context(NamedTuple):
@@ -65,14 +44,14 @@ class Context(NamedTuple):
     hidden: np.ndarray
 
 
-class Log:
+class QuestionLog:
     """The questions to one subject and its answers, in order; the first questions are also kept for `drift`."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[Question, Answer]] = []
         self.first: list[tuple[Question, int, Answer]] = []
-        self.streak = 0
-        self.units = 0  # the number of activations
+        self.unanswered = 0  # the number of consecutive questions without an answer
+        self.n_activations = 0  # the number of activations
 
 
 class LanguageModel(NamedSubject):
@@ -80,7 +59,7 @@ class LanguageModel(NamedSubject):
 
     Attributes:
         family: the family that writes the questions.
-        asker: the `Asker` that asks the model.
+        asker: `Prompts` or `ForwardAsker`, which puts the questions to the model.
         log: the questions since the last finished rollout.
         identity_code: a text that identifies the model, so that saved rollouts of other models are not reused.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
@@ -90,7 +69,7 @@ class LanguageModel(NamedSubject):
 
     family: Any
     asker: Any = eqx.field(static=True)
-    log: Log = eqx.field(static=True)
+    log: QuestionLog = eqx.field(static=True)
     identity_code: str = eqx.field(static=True)
     temperature: float = eqx.field(static=True)
     price: tuple[float, float] = eqx.field(static=True, default=(0.0, 0.0))
@@ -106,14 +85,12 @@ class LanguageModel(NamedSubject):
         past = np.empty(n, object)
         past[:] = [()] * n
         zeros = np.zeros((n, 1))
-        hidden = np.zeros((n, self.log.units), np.float32)
+        hidden = np.zeros((n, self.log.n_activations), np.float32)
         return Context(past, zeros.astype(np.int32), zeros.astype(np.int8), zeros.astype(np.float32), hidden)
 
     def absorb(self, key, carry: Context, percept: Percept) -> Context:
         """Adds the last trial to the context without asking a question."""
-        observation, action, feedback, first = (
-            np.asarray(x) for x in (percept.observation, percept.action, percept.feedback, percept.first)
-        )
+        observation, action, feedback, _, _, first = map(np.asarray, percept)
         past = np.empty(len(action), object)
         for i, before in enumerate(carry.past):
             moment = Moment(row(observation[i]), int(action[i]), float(feedback[i]))
@@ -127,16 +104,13 @@ class LanguageModel(NamedSubject):
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
         answers = self.asker.answer_all(questions, draws, False)
-        self._note(questions, draws, answers)
+        self._log_answers(questions, draws, answers)
         start = len(self.log.rows) - len(answers)
-        hidden = self.asker.hidden
-        carry = Context(
-            carry.past,
-            (start + np.arange(len(answers), dtype=np.int32))[:, None],
-            np.asarray([[a.code] for a in answers], np.int8),
-            np.asarray([[a.mass] for a in answers], np.float32),
-            carry.hidden if hidden is None else hidden,
-        )
+        indices = (start + np.arange(len(answers), dtype=np.int32))[:, None]
+        codes = np.asarray([[a.code] for a in answers], np.int8)
+        masses = np.asarray([[a.mass] for a in answers], np.float32)
+        hidden = carry.hidden if self.asker.hidden is None else self.asker.hidden
+        carry = Context(carry.past, indices, codes, masses, hidden)
         return carry, self._make_response(key, answers, len(questions[0].labels))
 
     def _make_response(self, key, answers: list[Answer], choices: int) -> Response:
@@ -152,19 +126,18 @@ class LanguageModel(NamedSubject):
             action, log_probs = np.where(action < 0, -1, sampled).astype(np.int32), scaled
         return Response(action, log_probs)
 
-    def _note(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
+    def _log_answers(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
         """Logs questions and answers; raises an error if too many questions in a row have no answer."""
         log = self.log
         log.rows += list(zip(questions, answers, strict=True))
         if len(log.first) < REPEATED_QUESTIONS:
             log.first += list(zip(questions, draws, answers, strict=True))[:4]
         for a in answers:
-            log.streak = log.streak + 1 if a.code == UNREACHED else 0
-        if log.streak >= MAX_UNANSWERED:
-            raise MesascopeError(
-                f"{log.streak} questions in a row to {self.name} got no answer: {answers[-1].text}.",
-                "Run the same command again later: answers are saved, so no question is asked twice.",
-            )
+            log.unanswered = log.unanswered + 1 if a.code == UNREACHED else 0
+        if log.unanswered >= MAX_UNANSWERED:
+            problem = f"{log.unanswered} questions in a row to {self.name} got no answer: {answers[-1].text}."
+            remedy = "Run the same command again later: answers are saved, so no question is asked twice."
+            raise MesascopeError(problem, remedy)
 
     def taps(self, carry: Context) -> dict[str, Any]:
         """The question's index, the answer's code, the labels' total probability, and activations if there are any."""
@@ -176,26 +149,21 @@ class LanguageModel(NamedSubject):
         axes = ("condition", "lifetime", "trial")
         indices = trials.tap_asked.values[..., 0]
         transcripts = [self._write_transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
-        variables = {
-            "answered": (axes, trials.tap_answered.values[..., 0]),
-            "mass": (axes, trials.tap_mass.values[..., 0]),
-            "transcript": (("condition",), np.asarray(transcripts, np.str_)),
+        variables: dict[str, Any] = {
+            name: (axes, trials[f"tap_{name}"].values[..., 0]) for name in ("answered", "mass")
         }
+        variables["transcript"] = (("condition",), np.asarray(transcripts, np.str_))
         result = trials.drop_vars(["tap_asked", "tap_answered", "tap_mass"]).assign(variables)
         self.log.rows.clear()
         return result.assign_attrs(elicited=self.asker.mode)
 
     def _write_transcript(self, rows: list[tuple[Question, Answer]]) -> str:
         """The last question of a lifetime word for word, and all its answers, as JSON."""
-        answers = [
-            {
-                "asked": q.asked,
-                "said": a.text,
-                "how": SAYS[a.code],
-                "probabilities": a.log_probs and [round(float(np.exp(p)), 4) for p in a.log_probs],
-            }
-            for q, a in rows
-        ]
+        answers = []
+        for question, answer in rows:
+            probabilities = answer.log_probs and [round(float(np.exp(p)), 4) for p in answer.log_probs]
+            entry = {"asked": question.asked, "said": answer.text, "how": CODE_TEXTS[answer.code]}
+            answers.append({**entry, "probabilities": probabilities})
         last = rows[-1][0]
         return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
 
@@ -216,7 +184,7 @@ class LanguageModel(NamedSubject):
         Raises:
             MesascopeError: the questions cost more than the budget.
         """
-        length = len(self.asker.render(self.example())) / 4
+        length = len(self.asker.render(self.make_example())) / 4
         tokens_in = responses * length
         tokens_out = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
         summary = (
@@ -227,13 +195,11 @@ class LanguageModel(NamedSubject):
         if not any(self.price):
             return f"{summary}; no price was given."
         if cost > self.budget:
-            raise MesascopeError(
-                f"{summary}, about {cost:.2f} at the prices given.",
-                f"Give budget={np.ceil(100 * cost) / 100:g} or more, or reduce the lifetimes, splits or metrics.",
-            )
+            remedy = f"Give budget={np.ceil(100 * cost) / 100:g} or more, or reduce the lifetimes, splits or metrics."
+            raise MesascopeError(f"{summary}, about {cost:.2f} at the prices given.", remedy)
         return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 
-    def example(self) -> Question:
+    def make_example(self) -> Question:
         """A question from the middle of a lifetime, to estimate the length of questions."""
         tasks = self.family.draw(jax.random.key(0), 1)
         state, percept = self.family.begin(jax.random.key(0), tasks)
@@ -263,11 +229,11 @@ class LanguageModel(NamedSubject):
         log_prob_pairs = [(a.log_probs, b.log_probs) for a, b in pairs if a.log_probs and b.log_probs]
         if log_prob_pairs:
             first, second = (np.asarray(x) for x in zip(*log_prob_pairs, strict=True))
-            floor, mean = np.abs(first - second).max(), np.abs(np.exp(first) - np.exp(second)).mean()
+            largest, mean = np.abs(first - second).max(), np.abs(np.exp(first) - np.exp(second)).mean()
         else:
-            floor = mean = np.mean([a.action != b.action for a, b in pairs])
+            largest = mean = np.mean([a.action != b.action for a, b in pairs])
         reason = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
-        return float(floor), reason if mean > threshold else ""
+        return float(largest), reason if mean > threshold else ""
 
 
 def require_words(family: Family) -> Any:
@@ -277,8 +243,6 @@ def require_words(family: Family) -> Any:
         MesascopeError: the family has no such questions.
     """
     if not isinstance(family, SpeaksWords):
-        raise MesascopeError(
-            f"{family.name} has no words, so a language model cannot run on it.",
-            "Take --family word_labels or text_bandit, or give your family a method question(past, now).",
-        )
+        remedy = "Take --family word_labels or text_bandit, or give your family a method question(past, now)."
+        raise MesascopeError(f"{family.name} has no words, so a language model cannot run on it.", remedy)
     return family

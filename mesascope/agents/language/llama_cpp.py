@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.agents.foreign import FileKind
-from mesascope.agents.language.language import LanguageModel, Log, require_words
+from mesascope.agents.language.language import LanguageModel, QuestionLog, require_words
 from mesascope.agents.language.openai_api import subject as served_model
 from mesascope.agents.language.prompts import Prompts
-from mesascope.agents.language.requests import TOO_LONG, Cache, Failed
+from mesascope.agents.language.requests import LONG_CONTEXT_PHRASES, Cache, RequestFailed
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_range, name_with_settings
@@ -54,10 +54,10 @@ def subject(
     """
     check_range(1, 1024, threads=threads, slots=slots, top=top)
     check_range(64, 1_000_000, context=context)
-    talks = require_words(family)
-    with GGUF.reading(path):
+    words_family = require_words(family)
+    with GGUF.explain_errors(path):
         limits.check_gguf(path)
-    engine = load(path, threads, slots, context)
+    engine = start_server(path, threads, slots, context)
     settings = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
     name = name_with_settings(subject, path=path, **settings)
     before = _hash_weights(path)["file"]
@@ -69,10 +69,10 @@ def subject(
         return dataclasses.replace(served_subject, name=name, identity_code=before)
     cache, weights = Cache(None, before), functools.partial(_hash_weights, path)
     asker = Prompts(_make_sender(engine), cache, "", chat, "log_probs", top=top, batch=slots, weights=weights)
-    return LanguageModel(name, "unknown", talks, asker, Log(), before, temperature)
+    return LanguageModel(name, "unknown", words_family, asker, QuestionLog(), before, temperature)
 
 
-def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> Any:
+def start_server(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> Any:
     """Starts llama.cpp's server with a model; its `listening_address` is on 127.0.0.1.
 
     Raises:
@@ -89,23 +89,22 @@ def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> An
     try:
         return xllamacpp.Server(params)
     except Exception as error:
-        raise MesascopeError(
-            f"llama.cpp cannot load {path!r}: {type(error).__name__}: {error}.", "Name a GGUF file of a language model."
-        ) from None
+        problem = f"llama.cpp cannot load {path!r}: {type(error).__name__}: {error}."
+        raise MesascopeError(problem, "Name a GGUF file of a language model.") from None
 
 
 def _make_sender(engine: Any) -> Any:
     """Makes a function that sends requests to llama.cpp in this process."""
 
-    def send(place: str, body: Mapping[str, Any]) -> Any:
-        handler = engine.handle_chat_completions if place.startswith("chat") else engine.handle_completions
+    def send(endpoint: str, body: Mapping[str, Any]) -> Any:
+        handler = engine.handle_chat_completions if endpoint.startswith("chat") else engine.handle_completions
         try:
             reply = handler({**body, "cache_prompt": True})
         except Exception as error:
-            raise Failed(_shorten_error(str(error))) from None
+            raise RequestFailed(_shorten_error(str(error))) from None
         reply = json.loads(reply) if isinstance(reply, str | bytes) else reply
         if isinstance(reply, Mapping) and "error" in reply:
-            raise Failed(_shorten_error(json.dumps(reply["error"])))
+            raise RequestFailed(_shorten_error(json.dumps(reply["error"])))
         return reply
 
     return send
@@ -113,7 +112,7 @@ def _make_sender(engine: Any) -> Any:
 
 def _shorten_error(message: str) -> str:
     """Shortens the message of an error of llama.cpp."""
-    too_long = any(mark in message.lower() for mark in TOO_LONG)
+    too_long = any(mark in message.lower() for mark in LONG_CONTEXT_PHRASES)
     return "the context is too long for the model" if too_long else f"llama.cpp said: {' '.join(message.split())[:200]}"
 
 

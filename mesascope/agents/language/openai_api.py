@@ -6,15 +6,16 @@ again at the end and compares the answers.
 """
 
 import dataclasses
+from typing import Any
 
-from mesascope.agents.language.language import MODES, LanguageModel, Log, require_words
+from mesascope.agents.language.language import MODES, LanguageModel, QuestionLog, require_words
 from mesascope.agents.language.prompts import Prompts
 from mesascope.agents.language.requests import Cache, Server, cache_path, strip_address
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_choice, check_range, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.guards.secrecy import USUAL
+from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE
 
 
 def opens(path: str) -> bool:
@@ -33,7 +34,7 @@ def subject(
     samples: int = 8,
     top: int = 20,
     words: int = 8,
-    key: str = USUAL,
+    key: str = DEFAULT_KEY_VARIABLE,
     timeout: float = 60.0,
     retries: int = 4,
     side: int = 4,
@@ -71,21 +72,22 @@ def subject(
     check_range(1, 1000, top=top)
     check_range(1, 4096, samples=samples, words=words, side=side, batch=batch)
     check_range(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
-    home = strip_address(path)
-    talks = require_words(family)
+    base_address = strip_address(path)
+    words_family = require_words(family)
     gate.permit(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
-    store = Cache(cache_path(cache, home, model), home)
-    asker = Prompts(server.ask, store, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch)
-    language_model = LanguageModel("", "unknown", talks, asker, Log(), "", temperature, (price_in, price_out), budget)
+    saved_answers = Cache(cache_path(cache, base_address, model), base_address)
+    options: dict[str, Any] = {"top": top, "samples": samples, "words": words, "side": side, "batch": batch}
+    asker = Prompts(server.ask, saved_answers, model, chat, mode, **options)
+    log, prices = QuestionLog(), (price_in, price_out)
+    language_model = LanguageModel("", "unknown", words_family, asker, log, "", temperature, prices, budget)
     if mode in ("auto", "log_probs"):
-        found = asker.check(language_model.example())
-        if mode == "log_probs" and found != mode:
-            raise MesascopeError(
-                f"The model server at {home} gives no log-probabilities.", "Type mode=samples or mode=answer."
-            )
-        asker.mode = found
+        server_mode = asker.find_mode(language_model.make_example())
+        if mode == "log_probs" and server_mode != mode:
+            problem = f"The model server at {base_address} gives no log-probabilities."
+            raise MesascopeError(problem, "Type mode=samples or mode=answer.")
+        asker.mode = server_mode
     settings = {"samples": samples} if mode == "samples" else {}
     settings = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | settings
-    name = name_with_settings(subject, path=home, **settings)
+    name = name_with_settings(subject, path=base_address, **settings)
     return dataclasses.replace(language_model, name=name, identity_code=name)

@@ -1,5 +1,6 @@
 """Turns questions into requests to an OpenAI-compatible server, and its replies into answers."""
 
+import collections
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,29 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.agents.language.answers import (
-    UNREACHED,
-    Answer,
-    WrongShape,
-    list_tokens,
-    parse_label,
-    read_choices,
-    read_text,
-    weigh_labels,
-)
-from mesascope.agents.language.requests import Cache, Failed
+from mesascope.agents.language import answers
+from mesascope.agents.language.answers import Answer, MalformedReply
+from mesascope.agents.language.requests import Cache, RequestFailed
 from mesascope.contracts.questions import Question
 from mesascope.errors import MesascopeError
 
-Send = Callable[[str, Mapping[str, Any]], Any]
+SendRequest = Callable[[str, Mapping[str, Any]], Any]
 
 
 @dataclasses.dataclass(eq=False)
 class Prompts:
-    """Asks questions through a function that sends a request's body to a place such as 'chat/completions'.
+    """Asks questions through a function that sends a request's body to an endpoint such as 'chat/completions'.
 
     Attributes:
-        send: the function send(place, body) that returns the reply, or raises `Failed` if there is none.
+        send: the function send(endpoint, body) that returns the reply, or raises `RequestFailed`.
         cache: the saved answers.
         model: the model's name on the server; '' sends no name.
         chat: whether questions are turns of a conversation instead of texts to complete.
@@ -46,7 +39,7 @@ class Prompts:
 
     hidden = None
 
-    send: Send
+    send: SendRequest
     cache: Cache
     model: str
     chat: bool
@@ -71,7 +64,7 @@ class Prompts:
         return self.weights()
 
     @property
-    def place(self) -> str:
+    def endpoint(self) -> str:
         """The path to which requests go, below the server's address."""
         return "chat/completions" if self.chat else "completions"
 
@@ -79,7 +72,7 @@ class Prompts:
         """The question as the server receives it."""
         return question.turn if self.chat else question.text
 
-    def body(self, question: Question, draw: int) -> dict[str, Any]:
+    def make_body(self, question: Question, draw: int) -> dict[str, Any]:
         """The body of the request for one question."""
         request: dict[str, Any] = {"model": self.model} if self.model else {}
         if self.chat:
@@ -93,18 +86,16 @@ class Prompts:
             return request | {"max_tokens": self.words, "temperature": 1, "n": self.samples, "seed": draw}
         return request | {"max_tokens": self.words, "temperature": 0}
 
-    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], ignore_saved: bool) -> list[Answer]:
         """Returns one answer per question; sends equal questions only once."""
-        bodies = [self.body(q, d) for q, d in zip(questions, draws, strict=True)]
-        keys = [self.cache.key(self.place, b) for b in bodies]
-        pending = {k: b for k, b in zip(keys, bodies, strict=True) if again or k not in self.cache.saved}
-        fresh = self._send_all(pending, again)
-        return [
-            self._read(q, fresh[k] if k in fresh else self.cache.saved[k]) for q, k in zip(questions, keys, strict=True)
-        ]
+        bodies = [self.make_body(q, d) for q, d in zip(questions, draws, strict=True)]
+        keys = [self.cache.make_key(self.endpoint, b) for b in bodies]
+        pending = {k: b for k, b in zip(keys, bodies, strict=True) if ignore_saved or k not in self.cache.saved}
+        replies = collections.ChainMap(self._send_all(pending, ignore_saved), self.cache.saved)
+        return [self._read_answer(q, replies[k]) for q, k in zip(questions, keys, strict=True)]
 
-    def _send_all(self, pending: Mapping[str, dict[str, Any]], again: bool) -> dict[str, Any]:
-        """Sends all requests; returns, by key, each reply, or the exception if there was none."""
+    def _send_all(self, pending: Mapping[str, dict[str, Any]], ignore_saved: bool) -> dict[str, Any]:
+        """Sends all requests; returns by key each reply, or the exception if there was no reply."""
         rows = list(pending.items())
         groups = [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)]
 
@@ -114,16 +105,16 @@ class Prompts:
                 body["prompt"] = [b["prompt"] for _, b in group]
             try:
                 self.cache.sent += len(group)
-                reply = self.send(self.place, body)
-                short_choices = [_shorten(c) for c in read_choices(reply, len(group) * self.samples)]
-            except (Failed, WrongShape) as error:
+                reply = self.send(self.endpoint, body)
+                short_choices = [_shorten_choice(c) for c in answers.read_choices(reply, len(group) * self.samples)]
+            except (RequestFailed, MalformedReply) as error:
                 return {k: error for k, _ in group}
-            out = {}
+            replies = {}
             for i, (k, b) in enumerate(group):
-                out[k] = {"choices": short_choices[i * self.samples : (i + 1) * self.samples]}
-                if not again:
-                    self.cache.store(self.place, b, out[k])
-            return out
+                replies[k] = {"choices": short_choices[i * self.samples : (i + 1) * self.samples]}
+                if not ignore_saved:
+                    self.cache.store(self.endpoint, b, replies[k])
+            return replies
 
         if len(groups) < 2 or self.side < 2:
             parts = [ask(g) for g in groups]
@@ -132,20 +123,20 @@ class Prompts:
                 parts = list(pool.map(ask, groups))
         return {k: v for part in parts for k, v in part.items()}
 
-    def _read(self, question: Question, reply: Any) -> Answer:
+    def _read_answer(self, question: Question, reply: Any) -> Answer:
         """Reads the answer to a question from a reply."""
         if isinstance(reply, Exception):
-            return Answer(UNREACHED, -1, None, math.nan, str(reply))
+            return Answer(answers.UNREACHED, -1, None, math.nan, str(reply))
         try:
-            entries = read_choices(reply, self.samples)
+            entries = answers.read_choices(reply, self.samples)
             if self.mode == "log_probs":
-                tokens = list_tokens(entries[0])
+                tokens = answers.list_tokens(entries[0])
                 if tokens is None:
-                    raise WrongShape("it contains no log-probabilities")
-                return weigh_labels(tokens, question.labels, read_text(entries[0]))
-            found = [parse_label(read_text(c), question.labels) for c in entries]
-        except WrongShape as error:
-            return Answer(UNREACHED, -1, None, math.nan, f"its answer has another form: {error}")
+                    raise MalformedReply("it contains no log-probabilities")
+                return answers.weigh_labels(tokens, question.labels, answers.read_text(entries[0]))
+            found = [answers.parse_label(answers.read_text(c), question.labels) for c in entries]
+        except MalformedReply as error:
+            return Answer(answers.UNREACHED, -1, None, math.nan, f"its answer has another form: {error}")
         first = next((a for a in found if a.action >= 0), found[0])
         if self.mode == "answer":
             return first
@@ -153,27 +144,25 @@ class Prompts:
         log_probs = None if first.action < 0 else tuple(np.log(counts / counts.sum()).tolist())
         return first._replace(log_probs=log_probs)
 
-    def check(self, question: Question) -> str:
+    def find_mode(self, question: Question) -> str:
         """Asks one question, and returns the mode that the server supports: log_probs or answer.
 
         Raises:
             MesascopeError: the server gives no usable answer at all.
         """
-        body = dataclasses.replace(self, mode="log_probs").body(question, 0)
+        body = dataclasses.replace(self, mode="log_probs").make_body(question, 0)
         try:
-            choice = read_choices(self.send(self.place, body), 1)[0]
-            read_text(choice)
-        except (Failed, WrongShape) as error:
-            raise MesascopeError(
-                f"The model server gives no usable answer: {error}.",
-                "Check its address, its model, and whether it accepts the kind of request that chat= selects.",
-            ) from None
-        return "log_probs" if list_tokens(choice) else "answer"
+            choice = answers.read_choices(self.send(self.endpoint, body), 1)[0]
+            answers.read_text(choice)
+        except (RequestFailed, MalformedReply) as error:
+            remedy = "Check its address, its model, and whether it accepts the kind of request that chat= selects."
+            raise MesascopeError(f"The model server gives no usable answer: {error}.", remedy) from None
+        return "log_probs" if answers.list_tokens(choice) else "answer"
 
 
-def _shorten(choice: Mapping[str, Any]) -> dict[str, Any]:
+def _shorten_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a choice that is saved: its text and its listed first tokens."""
-    shortened: dict[str, Any] = {"text": read_text(choice)}
-    if tokens := list_tokens(choice):
+    shortened: dict[str, Any] = {"text": answers.read_text(choice)}
+    if tokens := answers.list_tokens(choice):
         shortened["logprobs"] = {"top_logprobs": [dict(tokens)]}
     return shortened

@@ -1,4 +1,4 @@
-"""Requests to a model server: addresses without secrets, answers saved on disk, retries, and errors in words."""
+"""Sends requests to a model server: addresses without secrets, saved answers, retries, and errors in words."""
 
 import base64
 import contextlib
@@ -17,15 +17,18 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlun
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.files import cache
-from mesascope.guards.secrecy import KEYLIKE, USUAL, redact
+from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE, KEY_NAME, redact
 
 RETRIED_CODES = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
-LONGEST = 30.0  # the longest pause in seconds that a server may request
-TOO_LONG = (*("context length", "context_length", "context size", "maximum context"), *("too long", "exceed_context"))
+MAX_PAUSE = 30.0  # the longest pause in seconds that a server may request
+LONG_CONTEXT_PHRASES = (
+    *("context length", "context_length", "context size", "maximum context"),
+    *("too long", "exceed_context"),
+)
 
 
-class Failed(Exception):
-    """A reachable server did not answer a question; the text says why."""
+class RequestFailed(Exception):
+    """Raised if a reachable server does not answer a question; the text says why."""
 
 
 def split_address(address: str) -> SplitResult:
@@ -41,15 +44,11 @@ def split_address(address: str) -> SplitResult:
     except ValueError:
         is_valid = False
     if not is_valid:
-        raise MesascopeError(
-            "The address of a model server begins with http:// or https:// and names a host.",
-            "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23.",
-        )
+        remedy = "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23."
+        raise MesascopeError("The address of a model server begins with http:// or https:// and names a host.", remedy)
     if "@" in parts.path + parts.query + parts.fragment or re.search(r"\s", address):
-        raise MesascopeError(
-            "The address of a model server contains a space, or an @ behind its host.",
-            "Write %20 for a space and %40 for an @; in a password, / as %2F, ? as %3F and # as %23.",
-        )
+        remedy = "Write %20 for a space and %40 for an @; in a password, / as %2F, ? as %3F and # as %23."
+        raise MesascopeError("The address of a model server contains a space, or an @ behind its host.", remedy)
     return parts
 
 
@@ -68,17 +67,13 @@ def read_key(name: str) -> str:
         MesascopeError: the variable is not set (the typed text may be the key, so it is not repeated), or its value
             is not valid in a header.
     """
-    if name and name != USUAL and name not in os.environ:
-        raise MesascopeError(
-            "The value of key= is not the name of an environment variable that is set.",
-            "Put the key into an environment variable, and type the variable's name after key=.",
-        )
+    if name and name != DEFAULT_KEY_VARIABLE and name not in os.environ:
+        remedy = "Put the key into an environment variable, and type the variable's name after key=."
+        raise MesascopeError("The value of key= is not the name of an environment variable that is set.", remedy)
     value = os.environ.get(name, "").strip() if name else ""
     if not (value.isascii() and value.isprintable()):
-        raise MesascopeError(
-            f"The key in the environment variable {name} contains a character that an HTTP header cannot contain.",
-            "Set the variable again, on one line.",
-        )
+        problem = f"The key in the environment variable {name} contains a character that an HTTP header cannot contain."
+        raise MesascopeError(problem, "Set the variable again, on one line.")
     return value
 
 
@@ -88,8 +83,8 @@ class Cache:
     A line contains the address, the request's body and the answer, but no header.
     """
 
-    def __init__(self, path: Path | None, home: str):
-        self.path, self.home, self.saved, self.lock = path, home, {}, threading.Lock()
+    def __init__(self, path: Path | None, base_address: str):
+        self.path, self.base_address, self.saved, self.lock = path, base_address, {}, threading.Lock()
         self.sent = 0  # the number of questions that were sent
         if path is None:
             return
@@ -99,37 +94,34 @@ class Cache:
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off when a run was stopped
-                    row = json.loads(line)
-                    self.saved[row["key"]] = row["answer"]
+                    entry = json.loads(line)
+                    self.saved[entry["key"]] = entry["answer"]
 
-    def key(self, place: str, body: Mapping[str, Any]) -> str:
+    def make_key(self, endpoint: str, body: Mapping[str, Any]) -> str:
         """The key of a question: a hash of the request and its address."""
-        request = json.dumps([self.home, place, body], sort_keys=True)
+        request = json.dumps([self.base_address, endpoint, body], sort_keys=True)
         return hashlib.sha256(request.encode()).hexdigest()
 
-    def store(self, place: str, body: Mapping[str, Any], answer: Any) -> None:
+    def store(self, endpoint: str, body: Mapping[str, Any], answer: Any) -> None:
         """Saves an answer at once, in a single write."""
-        key = self.key(place, body)
+        key = self.make_key(endpoint, body)
         with self.lock:
             self.saved[key] = answer
             if self.path is None:
                 return
-            row = {"key": key, "address": f"{self.home}/{place}", "request": body, "answer": answer}
-            line = (json.dumps(row) + "\n").encode()
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
-            try:
-                os.write(file, line)
-            finally:
-                os.close(file)
+            entry = {"key": key, "address": f"{self.base_address}/{endpoint}", "request": body, "answer": answer}
+            line = (json.dumps(entry) + "\n").encode()
+            with open(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb", buffering=0) as file:
+                file.write(line)
 
 
-def cache_path(setting: str, home: str, model: str) -> Path | None:
+def cache_path(setting: str, base_address: str, model: str) -> Path | None:
     """The file for saved answers: None for 'none', a file in the user's cache folder for '', or the named file."""
     if setting == "none":
         return None
     if setting:
         return Path(setting)
-    code = hashlib.sha256(f"{home} {model}".encode()).hexdigest()[:12]
+    code = hashlib.sha256(f"{base_address} {model}".encode()).hexdigest()[:12]
     slug = "".join(c if c.isalnum() else "-" for c in model)[-40:].strip("-") or "model"
     return cache("asked", f"{slug}-{code}.jsonl")
 
@@ -146,40 +138,37 @@ class Server:
     """
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
-        self.home, parts, token = strip_address(address), split_address(address), read_key(key)
+        self.base_address, parts, token = strip_address(address), split_address(address), read_key(key)
         httpx = require("httpx", "lm")
-        for chatty in ("httpx", "httpcore"):  # these loggers would write the query and the server's headers
-            logging.getLogger(chatty).setLevel(logging.WARNING)
+        for logger in ("httpx", "httpcore"):  # these loggers would write the query and the server's headers
+            logging.getLogger(logger).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
-        query_keys = [value for name, value in parse_qsl(parts.query) if KEYLIKE.search(name)]
+        query_keys = [value for name, value in parse_qsl(parts.query) if KEY_NAME.search(name)]
         secrets = {token, password or user, parts.password or "", credentials, *query_keys, *map(quote, query_keys)}
         self.secrets = secrets - {""}
         self.http, self.retries, self.wait = httpx, retries, wait
         self.query = parts.query
-        self.client = httpx.Client(
-            headers={"Authorization": f"Bearer {token}"} if token else {},
-            auth=(user, password) if user and not token else None,
-            timeout=timeout,
-            follow_redirects=False,
-        )
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        auth = (user, password) if user and not token else None
+        self.client = httpx.Client(headers=headers, auth=auth, timeout=timeout, follow_redirects=False)
 
     def __del__(self) -> None:
         if hasattr(self, "client"):
             self.client.close()
 
-    def ask(self, place: str, body: Mapping[str, Any]) -> Any:
+    def ask(self, endpoint: str, body: Mapping[str, Any]) -> Any:
         """The server's answer to one request.
 
         Raises:
-            Failed: the server gave no usable answer after all retries.
+            RequestFailed: the server gave no usable answer after all retries.
             MesascopeError: the server cannot be reached, or rejects the key, the model or the request.
         """
-        url = f"{self.home}/{place}" + (f"?{self.query}" if self.query else "")
+        url = f"{self.base_address}/{endpoint}" + (f"?{self.query}" if self.query else "")
         reason, pause = "", 0.0
         for attempt in range(self.retries + 1):
             if attempt:
-                time.sleep(min(pause, LONGEST))
+                time.sleep(min(pause, MAX_PAUSE))
             pause = self.wait * 2**attempt
             try:
                 reply = self.client.post(url, json=dict(body))
@@ -200,20 +189,17 @@ class Server:
                 with contextlib.suppress(TypeError, ValueError):  # the reply gives no valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
         if reason == "refused":
-            raise MesascopeError(
-                f"No model server answers at {self.home}.",
-                "Start it, or correct the address; the answers so far are saved.",
-            )
-        raise Failed(reason)
+            problem = f"No model server answers at {self.base_address}."
+            raise MesascopeError(problem, "Start it, or correct the address; the answers so far are saved.")
+        raise RequestFailed(reason)
 
     def _make_error(self, reply: Any) -> Exception:
         """The error for a status code that is not worth a retry."""
         message = " ".join(redact(reply.text, self.secrets).split())[:200]
-        if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):
-            return Failed(f"the context is too long for the model ({reply.status_code})")
-        remedy = {
-            401: "Put a valid key into the environment variable that key= names.",
-            403: "Put a valid key into the environment variable that key= names.",
-            404: "Check the address (it often ends in /v1) and the name of the model.",
-        }.get(reply.status_code, "Check the model's name and the settings.")
-        return MesascopeError(f"{self.home} said {reply.status_code}: {message}.", remedy)
+        if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in LONG_CONTEXT_PHRASES):
+            return RequestFailed(f"the context is too long for the model ({reply.status_code})")
+        new_key = "Put a valid key into the environment variable that key= names."
+        new_address = "Check the address (it often ends in /v1) and the name of the model."
+        remedies = {401: new_key, 403: new_key, 404: new_address}
+        remedy = remedies.get(reply.status_code, "Check the model's name and the settings.")
+        return MesascopeError(f"{self.base_address} said {reply.status_code}: {message}.", remedy)

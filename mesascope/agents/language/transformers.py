@@ -1,5 +1,6 @@
 """A local language model in a folder of Hugging Face transformers or in a GGUF file, with its activations."""
 
+import collections
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import numpy as np
 
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.language.answers import Answer, weigh_labels
-from mesascope.agents.language.language import LanguageModel, Log, require_words
+from mesascope.agents.language.language import LanguageModel, QuestionLog, require_words
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.questions import Question
@@ -45,51 +46,52 @@ def subject(
         trust: whether code in the folder may run.
     """
     check_range(1, 4096, batch=batch, top=top)
-    talks = require_words(family)
-    model, tokens = load(path, trust)
+    words_family = require_words(family)
+    model, tokenizer = load_model(path, trust)
     layers = int(model.config.num_hidden_layers)
     check_range(-layers - 1, layers, layer=layer)
-    asker, log = Forward(model, tokens, chat, layer, batch, top=top), Log()
-    log.units = int(model.config.hidden_size)
+    asker, log = ForwardAsker(model, tokenizer, chat, layer, batch, top=top), QuestionLog()
+    log.n_activations = int(model.config.hidden_size)
     settings = {"chat": chat, "temperature": float(temperature), "layer": layer, "batch": batch, "top": top}
     name = name_with_settings(subject, path=path, **settings)
     code = ",".join(sorted(asker.fingerprint().values()))
-    return LanguageModel(name, "unknown", talks, asker, log, code, temperature)
+    return LanguageModel(name, "unknown", words_family, asker, log, code, temperature)
 
 
-def load(path: str, trust: bool = False) -> tuple[Any, Any]:
+def load_model(path: str, trust: bool = False) -> tuple[Any, Any]:
     """Loads the model and its tokenizer, in single precision on the CPU.
 
     Raises:
         MesascopeError: a package or the model is missing, or the model has code that is not trusted.
     """
-    place = Path(path)
-    if not place.exists():
+    location = Path(path)
+    if not location.exists():
         raise MesascopeError(f"There is no folder or file {path!r}.", "Name a model's folder or a .gguf file.")
-    if place.is_dir() and not trust:
-        _refuse_code(place)
+    if location.is_dir() and not trust:
+        _refuse_code(location)
     torch, transformers = require("torch", "torch"), require("transformers", "transformers")
-    options = {"gguf_file": place.name} if place.is_file() else {}
-    size = sum(f.stat().st_size for f in ([place] if place.is_file() else place.glob("*")) if f.is_file())
-    home = str(place.parent if place.is_file() else place)
+    options = {"gguf_file": location.name} if location.is_file() else {}
+    size = sum(f.stat().st_size for f in ([location] if location.is_file() else location.glob("*")) if f.is_file())
+    folder = str(location.parent if location.is_file() else location)
     try:
-        if place.is_file():
+        if location.is_file():
             limits.check_gguf(path)
-        tokens = gate.load_pretrained(transformers.AutoTokenizer, home, trust, padding_side="left", **options)
+        tokenizer = gate.load_pretrained(transformers.AutoTokenizer, folder, trust, padding_side="left", **options)
         with _torch.limit_parameters(
             4 * size, ValueError(f"its settings ask for more weights than fit in its {size:,} bytes")
         ):
-            model = gate.load_pretrained(transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **options)
+            model = gate.load_pretrained(
+                transformers.AutoModelForCausalLM, folder, trust, dtype=torch.float32, **options
+            )
     except MesascopeError:
         raise
     except Exception as error:  # a reader may raise anything on a broken file
-        raise MesascopeError(
-            f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}.",
-            "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files.",
-        ) from None
-    if tokens.pad_token is None:
-        tokens.pad_token = tokens.eos_token
-    return model.eval(), tokens
+        problem = f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}."
+        remedy = "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files."
+        raise MesascopeError(problem, remedy) from None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model.eval(), tokenizer
 
 
 def _refuse_code(folder: Path) -> None:
@@ -99,9 +101,8 @@ def _refuse_code(folder: Path) -> None:
             settings = _read_settings(file)
             kernels = str(settings.get("attn_implementation") or settings.get("_attn_implementation") or "")
             if settings.get("auto_map") or "/" in kernels:
-                raise MesascopeError(
-                    f"{str(file)!r} names code that would run.", "Read it, then add --trust (trust=True in Python)."
-                )
+                problem = f"{str(file)!r} names code that would run."
+                raise MesascopeError(problem, "Read it, then add --trust (trust=True in Python).")
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
@@ -113,12 +114,12 @@ def _read_settings(file: Path) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(eq=False)
-class Forward:
+class ForwardAsker:
     """Answers each batch of questions with one forward pass.
 
     Attributes:
         model: the language model.
-        tokens: the model's tokenizer.
+        tokenizer: the model's tokenizer.
         chat: whether questions are turns of a conversation instead of texts to complete.
         layer: the layer whose activations are in `hidden`.
         batch: the number of questions per forward pass.
@@ -131,7 +132,7 @@ class Forward:
     samples: ClassVar = 1
 
     model: Any
-    tokens: Any
+    tokenizer: Any
     chat: bool
     layer: int
     batch: int
@@ -145,44 +146,42 @@ class Forward:
         if not self.chat:
             return question.text
         turn = [{"role": "user", "content": question.turn}]
-        return self.tokens.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        return self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
-    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+    def answer_all(self, questions: Sequence[Question], draws: Sequence[int], ignore_saved: bool) -> list[Answer]:
         """Returns an answer to each question, and sets `hidden` to the activations [N, U] at their ends."""
         texts = [self.render(q) for q in questions]
-        names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
-        pending = {n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.saved}
+        keys = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
+        rows_by_key = dict(zip(keys, zip(texts, questions, strict=True), strict=True))
+        pending = {key: row for key, row in rows_by_key.items() if ignore_saved or key not in self.saved}
         new_answers: dict[str, tuple[Answer, np.ndarray]] = {}
         rows = sorted(pending.items(), key=lambda row: len(row[1][0]))  # similar lengths need little padding
         for start in range(0, len(rows), self.batch):
             new_answers |= self._run_batch(rows[start : start + self.batch])
-        if not again:
+        if not ignore_saved:
             self.saved |= new_answers
-        found = [new_answers[n] if n in new_answers else self.saved[n] for n in names]
+        answers = collections.ChainMap(new_answers, self.saved)
+        found = [answers[key] for key in keys]
         self.hidden = np.stack([hidden for _, hidden in found])
         return [answer for answer, _ in found]
 
     def _run_batch(self, rows: list[tuple[str, tuple[str, Question]]]) -> dict[str, tuple[Answer, np.ndarray]]:
         torch = require("torch", "torch")
         texts = [text for _, (text, _) in rows]
-        inputs = self.tokens(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
+        inputs = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
         if inputs["input_ids"].shape[1] > limit:
-            raise MesascopeError(
-                f"A question has {inputs['input_ids'].shape[1]} tokens; the model takes {limit}.", "Give fewer trials."
-            )
+            problem = f"A question has {inputs['input_ids'].shape[1]} tokens; the model takes {limit}."
+            raise MesascopeError(problem, "Give fewer trials.")
         with torch.inference_mode():
             output = self.model(**inputs, output_hidden_states=True, use_cache=False)
             likeliest = torch.log_softmax(output.logits[:, -1].float(), -1).topk(self.top)
             hidden = output.hidden_states[self.layer][:, -1].float().numpy()
         result = {}
         for i, (name, (_, question)) in enumerate(rows):
-            token_lists = [
-                (self.tokens.decode([int(t)]), float(p))
-                for t, p in zip(likeliest.indices[i], likeliest.values[i], strict=True)
-                if math.isfinite(float(p))
-            ]
-            result[name] = (weigh_labels(token_lists, question.labels, token_lists[0][0]), hidden[i])
+            pairs = zip(likeliest.indices[i].tolist(), likeliest.values[i].tolist(), strict=True)
+            log_probs = [(self.tokenizer.decode([t]), p) for t, p in pairs if math.isfinite(p)]
+            result[name] = (weigh_labels(log_probs, question.labels, log_probs[0][0]), hidden[i])
         return result
 
     def fingerprint(self) -> dict[str, str]:

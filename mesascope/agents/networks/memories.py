@@ -41,9 +41,9 @@ class Memory(eqx.Module):
         step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
         return jax.lax.scan(step, self.fresh(xs.shape[1]), xs)[1]
 
-    @abc.abstractmethod
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Named activations [N, U] in a carry."""
+        """Named activations [N, U] in a carry; empty if there is no carry."""
+        return {}
 
 
 class NoMemory(Memory):
@@ -67,10 +67,6 @@ class NoMemory(Memory):
     def unroll(self, xs):
         """Processes all percepts at once."""
         return jnp.tanh(xs @ self.weight + self.bias)
-
-    def taps(self, carry):
-        """An empty dict, because there is no carry."""
-        return {}
 
 
 class GRU(Memory):

@@ -17,7 +17,7 @@ from safetensors.numpy import load
 from mesascope import formats
 from mesascope.errors import MesascopeError
 
-HEADER = 1 << 20  # the maximum bytes of a header
+MAX_HEADER = 1 << 20  # the maximum bytes of a header
 NETWORKS = Path(__file__).parent / "shipped"
 
 
@@ -37,11 +37,12 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
     Raises:
         MesascopeError: the file does not exist, or its header is not a safetensors header.
     """
+    kind = kind or ANY_NETWORK
     try:
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= HEADER:
-                raise _make_error(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
+            if not 2 <= length <= MAX_HEADER:
+                raise kind.broken(path, f"its first eight bytes announce a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
@@ -50,11 +51,11 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
         if not isinstance(metadata, dict):
             raise TypeError("its metadata is not an object")
     except FileNotFoundError:
-        raise MesascopeError(f"There is no file {str(path)!r}.", _suggest(kind)) from None
+        raise MesascopeError(f"There is no file {str(path)!r}.", kind.suggest()) from None
     except OSError as error:
-        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", _suggest(kind)) from None
+        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", kind.suggest()) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
-        raise _make_error(path, kind, "it has no readable safetensors header") from None
+        raise kind.broken(path, "it has no readable safetensors header") from None
     return metadata, shapes, 8 + length + size
 
 
@@ -63,15 +64,15 @@ class OurFiles:
     """Recognises, lists, checks and reads the network files of one format.
 
     Attributes:
-        format: the format's name in the header.
-        called: the name of such a network in error messages.
-        wholes: the integers that a header must contain, each with its minimum and maximum.
+        format: the format's name in the header; '' for all formats.
+        noun: the name of such a network in error messages.
+        integer_ranges: the integers that a header must contain, each with its minimum and maximum.
         find_fault: a function that describes anything else that is wrong in a header, and returns '' if nothing is.
     """
 
     format: str
-    called: str
-    wholes: Mapping[str, tuple[int, int]]
+    noun: str
+    integer_ranges: Mapping[str, tuple[int, int]]
     find_fault: Callable[[Mapping[str, Any]], str] = lambda metadata: ""
 
     def opens(self, path: str | os.PathLike) -> bool:
@@ -86,7 +87,7 @@ class OurFiles:
 
     def list_bundled(self) -> dict[str, Path]:
         """The files of the networks that ship with mesascope, by name."""
-        return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if self.opens(p)}
+        return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if not self.format or self.opens(p)}
 
     def find(self, path: str | os.PathLike) -> Path:
         """The file at a path, or the shipped network with that name; the path itself if there is neither.
@@ -95,7 +96,7 @@ class OurFiles:
             MesascopeError: the path is empty.
         """
         if not os.fspath(path):
-            raise MesascopeError("No network is named.", _suggest(self))
+            raise MesascopeError("No network is named.", self.suggest())
         return Path(path) if Path(path).is_file() else self.list_bundled().get(os.fspath(path), Path(path))
 
     def family_of(self, path: str | os.PathLike) -> str:
@@ -119,7 +120,7 @@ class OurFiles:
         for key in ("family", "trained_on"):
             if not isinstance(metadata.get(key), str):
                 raise self.broken(path, f"its metadata has no text {key!r}")
-        for key, (low, high) in self.wholes.items():
+        for key, (low, high) in self.integer_ranges.items():
             if type(metadata.get(key)) is not int or not low <= metadata[key] <= high:
                 raise self.broken(path, f"its metadata has no whole number {key!r} in range")
         if reason := self.find_fault(metadata):
@@ -151,16 +152,12 @@ class OurFiles:
 
     def broken(self, path: str | os.PathLike, reason: str) -> MesascopeError:
         """The error for a file that is not such a network."""
-        return _make_error(path, self, reason)
+        return MesascopeError(f"{str(path)!r} is not a {self.noun}: {reason}.", self.suggest())
+
+    def suggest(self) -> str:
+        """The remedy for a wrong file, which lists the shipped networks of this format."""
+        ships = ", ".join(self.list_bundled()) or "none"
+        return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."
 
 
-def _make_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
-    noun = kind.called if kind else "network of ours"
-    return MesascopeError(f"{str(path)!r} is not a {noun}: {reason}.", _suggest(kind))
-
-
-def _suggest(kind: OurFiles | None) -> str:
-    """The remedy for a wrong file, which lists the shipped networks of its kind, or all of them."""
-    names = kind.list_bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
-    ships = ", ".join(names) or "none"
-    return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."
+ANY_NETWORK = OurFiles("", "network of ours", {})  # all formats, for error messages

@@ -20,14 +20,14 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject, Response, choose
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, pick_named
 from mesascope.formats import NETWORK
 from mesascope.keys import address
 
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
-WIDEST = 4096
+MAX_WIDTH = 4096
 MAX_INTEGER = 10**6  # the maximum of any integer in a header
-DEEPEST = 64  # layers
+MAX_DEPTH = 64  # layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": NoMemory,
     "gru": GRU,
@@ -56,8 +56,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-WHOLES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
-OURS = OurFiles(NETWORK, "network of ours", WHOLES, _find_fault)
+INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
+OURS = OurFiles(NETWORK, "network of ours", INTEGER_RANGES, _find_fault)
 opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
@@ -86,10 +86,9 @@ class Recurrent(NamedSubject):
 
     def encode(self, percept: Percept) -> jax.Array:
         """Encodes the observed parts of the percept as features [N, F]."""
+        one_hot = None if self.choices is None else jax.nn.one_hot(percept.action, self.choices)
         parts = {
-            "action": percept.action[:, None]
-            if self.choices is None
-            else jax.nn.one_hot(percept.action, self.choices),  # all zero before the first
+            "action": percept.action[:, None] if one_hot is None else one_hot,  # all zero before the first action
             "feedback": percept.feedback[:, None],
             "trial": percept.trial[:, None] / self.horizon,
             "first": percept.first[:, None],
@@ -157,39 +156,30 @@ def create(
         sizes: the number of choices K (None for real actions), the observation's width D and the horizon T.
         layout: the depth and the number of heads of a memory with layers; by default the memory's own.
     """
-    if memory not in MEMORIES:
-        raise unknown("memory", memory, MEMORIES)
-    check_range(1, WIDEST, width=width)
+    pick_named("memory", memory, MEMORIES)
+    check_range(1, MAX_WIDTH, width=width)
     layout = dict(layout or {})
     if layout and memory not in WITH_LAYERS:
-        raise MesascopeError(
-            f"The memory {memory} has neither depth nor heads.", f"Omit them, or take {' or '.join(WITH_LAYERS)}."
-        )
+        problem = f"The memory {memory} has neither depth nor heads."
+        raise MesascopeError(problem, f"Omit them, or take {' or '.join(WITH_LAYERS)}.")
     depth, heads = layout.get("depth", 1), layout.get("heads", 1)
-    check_range(1, DEEPEST, depth=depth)
+    check_range(1, MAX_DEPTH, depth=depth)
     check_range(1, width, heads=heads)
     if width % heads:
         raise MesascopeError(f"width={width} is not a multiple of heads={heads}.", "Give a multiple.")
     for part in observes:
-        if part not in OBSERVED:
-            raise unknown("part of the percept", part, OBSERVED)
+        pick_named("part of the percept", part, OBSERVED)
     if not observes or len(set(observes)) != len(observes):
         raise MesascopeError("observes is empty, or names a part twice.", f"Type {'+'.join(OBSERVED)}.")
     choices, observation, horizon = sizes
     outputs = 1 if choices is None else choices
     features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
-    return Recurrent(
-        name="untrained",
-        trained_on="unknown",
-        memory=MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout),
-        policy=0.01 * draw_weights(address(key, "policy"), (width, outputs)),
-        policy_bias=jnp.zeros(outputs),
-        value=jnp.zeros(width),
-        value_bias=jnp.zeros(()),
-        observes=tuple(observes),
-        choices=choices,
-        horizon=horizon,
-    )
+    core = MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout)
+    policy = 0.01 * draw_weights(address(key, "policy"), (width, outputs))
+    actor = {"policy": policy, "policy_bias": jnp.zeros(outputs)}
+    critic = {"value": jnp.zeros(width), "value_bias": jnp.zeros(())}
+    shape = {"observes": tuple(observes), "choices": choices, "horizon": horizon}
+    return Recurrent(name="untrained", trained_on="unknown", memory=core, **actor, **critic, **shape)
 
 
 def initialise(
@@ -202,9 +192,7 @@ def initialise(
 
 def find_width(family: Family) -> int:
     """D, the width of a family's observations."""
-    key = jax.random.key(0)
-    percept = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1))[1])
-    return percept.observation.shape[-1]
+    return family.shown[-1]
 
 
 def subject(family: Family, path: str = "") -> Recurrent:
@@ -218,16 +206,14 @@ def subject(family: Family, path: str = "") -> Recurrent:
     metadata = about(file)
     network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
-        raise MesascopeError(
-            f"{str(path)!r} {_name_actions(network.choices)}; {family.name} has {family.choices or 'real'} actions.",
-            f"Run it on its own family, {metadata['family']}, or on one with {network.choices or 'real'} actions.",
-        )
+        actions = _describe_actions(network.choices)
+        problem = f"{str(path)!r} {actions}; {family.name} has {family.choices or 'real'} actions."
+        other_family = f"one with {network.choices or 'real'} actions"
+        raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}, or on {other_family}.")
     width = find_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
-        raise MesascopeError(
-            f"{str(path)!r} observes {metadata['observation']} numbers; {family.name} shows {width}.",
-            f"Run it on its own family, {metadata['family']}.",
-        )
+        problem = f"{str(path)!r} observes {metadata['observation']} numbers; {family.name} shows {width}."
+        raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}.")
     return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))
 
 
@@ -252,5 +238,5 @@ def _match_training(family: Family, metadata: dict[str, Any]) -> str:
     return bank
 
 
-def _name_actions(choices: int | None) -> str:
+def _describe_actions(choices: int | None) -> str:
     return "acts by real numbers" if choices is None else f"chooses between {choices} actions"

@@ -5,7 +5,7 @@ All are stacks of residual layers. They process whole lifetimes at once in train
 
 import abc
 import functools
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from mesascope.agents.networks.memories import Memory, draw_weights
 from mesascope.keys import address
 
-LAYERS = 2  # the default number of layers
-LONGEST = 512  # the longest window of a transformer, in percepts
-FAR = -1e9  # logit of masked percepts
+N_LAYERS = 2  # the default number of layers
+MAX_WINDOW = 512  # the longest window of a transformer, in percepts
+MASKED_LOGIT = -1e9  # for percepts outside the window
 
 
 class LookupMemory(NamedTuple):
@@ -25,15 +25,15 @@ class LookupMemory(NamedTuple):
     Attributes:
         keys: [N, L, window, W] the keys of the last percepts in each layer.
         values: [N, L, window, W] the values of the last percepts in each layer.
-        seen: [N] the number of percepts so far.
+        n_percepts: [N] the number of percepts so far.
     """
 
     keys: jax.Array
     values: jax.Array
-    seen: jax.Array
+    n_percepts: jax.Array
 
 
-class Attention(eqx.Module):
+class AttentionLayer(eqx.Module):
     """One layer: causal attention with a bias for each distance, and two dense layers; both begin with a layer norm."""
 
     mixing: jax.Array  # [W, 3W]: query, key, value
@@ -66,26 +66,29 @@ class Attention(eqx.Module):
 
 
 class AttentionMemory(Memory):
-    """Code that both kinds of attention share; subclasses are final."""
+    """What both kinds of attention share; subclasses are final.
 
-    entry: jax.Array  # [F, W]
-    entry_bias: jax.Array  # [W]
-    layers: list[Attention]
+    Attributes:
+        max_window: the maximum number of percepts whose distances it distinguishes.
+        entry: [F, W] the weights that embed a percept.
+        entry_bias: [W] the bias of the embedding.
+        layers: the layers in their order.
+    """
 
-    def __init__(self, key: jax.Array, features: int, width: int, horizon: int, depth: int = LAYERS, *, heads: int = 0):
+    max_window: ClassVar[int]
+    entry: jax.Array
+    entry_bias: jax.Array
+    layers: list[AttentionLayer]
+
+    def __init__(self, key: jax.Array, features: int, width: int, horizon: int, depth: int = N_LAYERS, *, heads=0):
         self.entry = draw_weights(address(key, "entry"), (features, width))
         self.entry_bias = jnp.zeros(width)
         heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
-        sizes = width, self.lookback(horizon), heads, depth
-        self.layers = [Attention(address(key, "layer", i), *sizes) for i in range(depth)]
-
-    @staticmethod
-    @abc.abstractmethod
-    def lookback(horizon: int) -> int:
-        """The number of past percepts whose distances it distinguishes."""
+        sizes = width, min(horizon, self.max_window), heads, depth
+        self.layers = [AttentionLayer(address(key, "layer", i), *sizes) for i in range(depth)]
 
     @abc.abstractmethod
-    def weigh(self, layer: Attention, logits: jax.Array) -> jax.Array:
+    def weigh(self, layer: AttentionLayer, logits: jax.Array) -> jax.Array:
         """Attention weights [N, heads, T, U] from percept t to percept u, computed from logits (query times key)."""
 
     def unroll(self, xs):
@@ -110,10 +113,7 @@ class Transformer(AttentionMemory):
     the training horizon, but at most 512 percepts, so nothing is forgotten in shorter training lifetimes.
     """
 
-    @staticmethod
-    def lookback(horizon: int) -> int:
-        """The horizon, at most LONGEST."""
-        return min(horizon, LONGEST)
+    max_window: ClassVar[int] = MAX_WINDOW
 
     @property
     def window(self) -> int:
@@ -127,9 +127,9 @@ class Transformer(AttentionMemory):
 
     def step(self, carry: LookupMemory, x):
         """Overwrites the oldest keys and values with those of the percept, then attends to all valid slots."""
-        rows, slot = jnp.arange(len(x)), carry.seen % self.window
+        rows, slot = jnp.arange(len(x)), carry.n_percepts % self.window
         steps_ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
-        in_window = (steps_ago <= carry.seen[:, None])[:, None]
+        in_window = (steps_ago <= carry.n_percepts[:, None])[:, None]
         keys, values = carry.keys, carry.values
         h = x @ self.entry + self.entry_bias
         for i, layer in enumerate(self.layers):
@@ -137,20 +137,20 @@ class Transformer(AttentionMemory):
             keys, values = keys.at[rows, i, slot].set(key), values.at[rows, i, slot].set(value)
             query, stored_keys, stored_values = (layer.heads(query), layer.heads(keys[:, i]), layer.heads(values[:, i]))
             logits = jnp.einsum("nhd,nwhd->nhw", query, stored_keys) / jnp.sqrt(query.shape[-1])
-            logits = jnp.where(in_window, logits + jnp.moveaxis(layer.distance[:, steps_ago], 0, 1), FAR)
+            logits = jnp.where(in_window, logits + jnp.moveaxis(layer.distance[:, steps_ago], 0, 1), MASKED_LOGIT)
             h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), stored_values))
-        return LookupMemory(keys, values, carry.seen + 1), layer_norm(h)
+        return LookupMemory(keys, values, carry.n_percepts + 1), layer_norm(h)
 
     def weigh(self, layer, logits):
         """Applies a softmax over the percepts in the window, after adding the bias for each distance."""
         times = jnp.arange(logits.shape[-1])
         steps_ago = times[:, None] - times  # [T, T]
         logits = logits + layer.distance[:, jnp.clip(steps_ago, 0, self.window - 1)]
-        return jax.nn.softmax(jnp.where((steps_ago >= 0) & (steps_ago < self.window), logits, FAR))
+        return jax.nn.softmax(jnp.where((steps_ago >= 0) & (steps_ago < self.window), logits, MASKED_LOGIT))
 
     def taps(self, carry: LookupMemory):
         """The newest key and value of each layer, as 'core.key0', 'core.value0' and so on."""
-        rows, slot = jnp.arange(len(carry.seen)), (carry.seen - 1) % self.window
+        rows, slot = jnp.arange(len(carry.n_percepts)), (carry.n_percepts - 1) % self.window
         entries = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
         return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in entries.items()}
 
@@ -160,11 +160,11 @@ class SumMemory(NamedTuple):
 
     Attributes:
         sums: [N, L, heads, W / heads, W / heads] the sums of keys times values over all percepts so far.
-        seen: [N] the number of percepts so far.
+        n_percepts: [N] the number of percepts so far.
     """
 
     sums: jax.Array
-    seen: jax.Array
+    n_percepts: jax.Array
 
 
 class LinearAttention(AttentionMemory):
@@ -174,10 +174,7 @@ class LinearAttention(AttentionMemory):
     nothing and does not represent order.
     """
 
-    @staticmethod
-    def lookback(horizon: int) -> int:
-        """0, because it does not distinguish distances."""
-        return 0
+    max_window: ClassVar[int] = 0  # it does not distinguish distances
 
     def fresh(self, n: int) -> SumMemory:
         """Sums of 0, and 0 past percepts."""
@@ -188,15 +185,15 @@ class LinearAttention(AttentionMemory):
 
     def step(self, carry: SumMemory, x):
         """Adds the percept's key times its value to the sums, then attends."""
-        sums, seen = carry.sums, carry.seen + 1
+        sums, n_percepts = carry.sums, carry.n_percepts + 1
         h = x @ self.entry + self.entry_bias
         for i, layer in enumerate(self.layers):
             query, key, value = (layer.heads(part) for part in layer.split(h))
             new_sums = sums[:, i] + key[..., :, None] * value[..., None, :]
             sums = sums.at[:, i].set(new_sums)
             attended = jnp.einsum("nhd,nhde->nhe", query, new_sums) / jnp.sqrt(query.shape[-1])
-            h = layer.finish(h, attended / seen[:, None, None])
-        return SumMemory(sums, seen), layer_norm(h)
+            h = layer.finish(h, attended / n_percepts[:, None, None])
+        return SumMemory(sums, n_percepts), layer_norm(h)
 
     def weigh(self, layer, logits):
         """Averages over the present and earlier percepts, without a softmax."""
@@ -209,7 +206,7 @@ class LinearAttention(AttentionMemory):
         return {f"core.sums{i}": flat[:, i] for i in range(len(self.layers))}
 
 
-class Decay(eqx.Module):
+class RecurrentLayer(eqx.Module):
     """One layer: a complex diagonal linear recurrence, then a gated dense layer."""
 
     rate: jax.Array  # [W] log of -log |λ|
@@ -257,12 +254,12 @@ class LRU(Memory):
 
     entry: jax.Array  # [F, W]
     entry_bias: jax.Array  # [W]
-    layers: list[Decay]
+    layers: list[RecurrentLayer]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
         self.entry = draw_weights(address(key, "entry"), (features, width))
         self.entry_bias = draw_weights(address(key, "bias"), (1, width))[0]
-        self.layers = [Decay(address(key, "layer", i), width, horizon) for i in range(LAYERS)]
+        self.layers = [RecurrentLayer(address(key, "layer", i), width, horizon) for i in range(N_LAYERS)]
 
     def begin(self, x: jax.Array) -> jax.Array:
         """Embeds percepts [..., F]; this layer can form the products of action and feedback that counting needs."""
@@ -270,7 +267,7 @@ class LRU(Memory):
 
     def fresh(self, n: int) -> jax.Array:
         """A state of zeros [n, L, 2, W], with the real and the imaginary parts for each layer."""
-        return jnp.zeros((n, LAYERS, 2, len(self.entry_bias)))
+        return jnp.zeros((n, N_LAYERS, 2, len(self.entry_bias)))
 
     def step(self, carry, x):
         """Processes one percept in all layers."""
@@ -293,7 +290,7 @@ class LRU(Memory):
 
     def taps(self, carry):
         """The state [N, 2W] of each layer, real parts first, as 'core.h0' and so on."""
-        return {f"core.h{i}": carry[:, i].reshape(len(carry), -1) for i in range(LAYERS)}
+        return {f"core.h{i}": carry[:, i].reshape(len(carry), -1) for i in range(N_LAYERS)}
 
 
 def layer_norm(x: jax.Array) -> jax.Array:

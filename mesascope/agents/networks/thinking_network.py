@@ -54,7 +54,7 @@ def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -
 
 
 def gather_neighbours(values: jax.Array) -> jax.Array:
-    """[N, H, W, 5 C] The values [N, H, W, C] of each cell and its four neighbours; zeros beyond the edge."""
+    """[N, H, W, 5 C] The values [N, H, W, C] of each cell and of its four neighbours; zeros beyond the edge."""
     padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
     parts = (values, padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2])
     return jnp.concatenate(parts, -1)
@@ -133,7 +133,7 @@ class ThinkingNetwork(NamedSubject):
         return jnp.zeros((n, self.side, self.side, len(self.weights.policy))) if self.recurrent else ()
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Thinks about the observation for its number of ticks, then follows the plan for the agent's cell."""
+        """Thinks about the observation for a number of ticks, then follows the plan for the agent's cell."""
         pictures, cell = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
         carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
         state = carry if self.recurrent else run_layers(self.weights, pictures)
@@ -174,19 +174,15 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     metadata = about(file)
     side, planes = find_shape(family)
     if planes != metadata["planes"] or family.choices != metadata["choices"]:
-        raise MesascopeError(
-            f"{str(path)!r} looks at {metadata['planes']} pictures and chooses between {metadata['choices']} moves; "
-            f"{family.name} differs.",
-            f"Run it on its own family, {metadata['family']}, of any size.",
-        )
+        sizes = f"{metadata['planes']} pictures and chooses between {metadata['choices']} moves"
+        problem = f"{str(path)!r} looks at {sizes}; {family.name} differs."
+        raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}, of any size.")
     template = jax.eval_shape(lambda: create(jax.random.key(0), *(metadata[k] for k in SIZES)))
     weights = OURS.fill(file, template)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
-    unbanked = family.with_bank(None)
-    unbanked = eqx.tree_at(lambda f: f.name, unbanked, "")
-    return ThinkingNetwork(
-        name, metadata["trained_on"], weights, unbanked, jnp.asarray(ticks, jnp.int32), not metadata["layers"], side
-    )
+    home = eqx.tree_at(lambda f: f.name, family.with_bank(None), "")
+    recurrent, tick_count = not metadata["layers"], jnp.asarray(ticks, jnp.int32)
+    return ThinkingNetwork(name, metadata["trained_on"], weights, home, tick_count, recurrent, side)
 
 
 def find_shape(family: Family) -> tuple[int, int]:

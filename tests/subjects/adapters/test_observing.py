@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mesascope import FamilyEnv, catalogue
-from mesascope.agents import inert as _inert
-from mesascope.agents.observing import ALL, make_observer, observe
+from mesascope.agents import pickles as _pickles
+from mesascope.agents.observing import DEFAULT_PARTS, make_observer, observe
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 
@@ -40,10 +40,10 @@ def test_parts_stand_in_the_order_that_is_told():
     made = make_observer(BANDIT, "feedback+action+first")
     assert made.width == 5
     assert made(percept(1, 0.25, 4))[3].tolist() == [0.25, 0, 1, 0, 0]
-    assert make_observer(BANDIT, "", width=6).text == ALL
+    assert "+".join(make_observer(BANDIT, "", width=6).observes) == DEFAULT_PARTS
     cued = catalogue.make("families", "beta_bernoulli")
     alone = make_observer(cued, "", width=make_observer(cued, "observation").width)
-    assert alone.text == "observation"
+    assert alone.observes == ("observation",)
     for told, width, error in (
         ("action", 7, "takes 7 numbers; .* observed as action gives 3"),
         ("", 9, "takes 9 numbers"),
@@ -66,7 +66,7 @@ def test_parts_stand_in_the_order_that_is_told():
     ],
 )
 def test_arrays_are_put_together_from_their_bytes(value, protocol):
-    got = _inert.to_array(_inert.read(pickle.dumps(value, protocol), "it"))
+    got = _pickles.to_array(_pickles.read_pickle(pickle.dumps(value, protocol), "it"))
     assert got.dtype == value.dtype and got.shape == value.shape and np.array_equal(got, value)
 
 
@@ -77,26 +77,29 @@ def test_what_a_pickle_names_is_not_imported_and_not_called(tmp_path, monkeypatc
 
     imported = []
     monkeypatch.setattr("builtins.__import__", lambda name, *a, **k: imported.append(name))
-    got = _inert.read(b"cno_such_module.deep\nThing\n(I1\nI2\ntR.", "it")
+    got = _pickles.read_pickle(b"cno_such_module.deep\nThing\n(I1\nI2\ntR.", "it")
     monkeypatch.undo()
     assert imported == [] and got.origin == ("no_such_module.deep", "Thing") and got.args == (1, 2)
-    _inert.read(pickle.dumps(Trap()), "it")
+    _pickles.read_pickle(pickle.dumps(Trap()), "it")
     assert not (tmp_path / "sprung").exists()
-    held = _inert.read(pickle.dumps(OrderedDict(a=1, b=[2])), "it")
+    held = _pickles.read_pickle(pickle.dumps(OrderedDict(a=1, b=[2])), "it")
     assert held.items == [("a", 1), ("b", [2])]
-    assert _inert.find_reference(_inert.read(pickle.dumps(OrderedDict), "it")) == ("collections", "OrderedDict")
+    assert _pickles.find_reference(_pickles.read_pickle(pickle.dumps(OrderedDict), "it")) == (
+        "collections",
+        "OrderedDict",
+    )
 
 
 @pytest.mark.parametrize("value", [object(), {"a": 1}, np.array([object()]), np.array(["text"]), np.dtype("O")])
 def test_what_is_not_made_of_numbers_is_no_array(value):
     with pytest.raises((ValueError, TypeError)):
-        _inert.to_array(_inert.read(pickle.dumps(value), "it"))
+        _pickles.to_array(_pickles.read_pickle(pickle.dumps(value), "it"))
 
 
 def test_broken_pickles_are_errors():
     whole = pickle.dumps([np.arange(3), "text"])
     for data in (b"", whole[:-1], whole[:7], b"\x80\x05\x95\xff\xff\xff\xff\xff\xff\xff\x7f.", b"Nr\xff\xff\xff\x7f"):
         with pytest.raises(MesascopeError, match="is not a valid pickle"):
-            _inert.read(data, "it")
+            _pickles.read_pickle(data, "it")
     with pytest.raises(MesascopeError, match="is not a valid pickle"):
-        _inert.read(b"P7\n.", "it")  # a reference outside
+        _pickles.read_pickle(b"P7\n.", "it")  # a reference outside

@@ -309,7 +309,7 @@ def test_it_does_not_fit_another_family(trained):
         open_subject(str(folder / "PPO.zip"), wide)
     cued = catalogue.make("families", "beta_bernoulli")
     two = catalogue.make("subjects", f"sb3:path={folder}/PPO.zip", SMALL)
-    assert two.observe.text == "observation+action+feedback+trial+first"
+    assert "+".join(two.observe.observes) == "observation+action+feedback+trial+first"
     with pytest.raises(MesascopeError):
         open_subject(str(folder / "PPO.zip"), cued)
     with pytest.raises(MesascopeError, match=r"takes 6 numbers; .* observed as action gives 3"):

@@ -276,7 +276,7 @@ def test_mistakes_say_what_to_type(tmp_path):
         wrap(gru(choices=3, features=7), wide)
     with pytest.raises(MesascopeError, match="no axis is the batch axis"):
         wrap(Sequences(), SMALL)
-    assert wrap(Sequences(), SMALL, layout="time").state[0].axis == 1
+    assert wrap(Sequences(), SMALL, layout="time").state[0].batch_axis == 1
 
 
 class Sequences(torch.nn.Module):

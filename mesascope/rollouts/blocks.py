@@ -1,4 +1,4 @@
-"""The parts of a rollout: a block of lifetimes, its record, and what a condition may use while it runs.
+"""The parts of a rollout: blocks of lifetimes, their records, and what a condition may use at a step.
 
 A lifetime has T trials of S steps, and step s of trial t is tick t·S + s. Every tick has its own draws, and every
 trial has its own partners. If S = 1, every trial is one tick, and no array has an axis of steps.
@@ -7,7 +7,7 @@ trial has its own partners. If S = 1, every trial is one tick, and no array has 
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,18 +20,11 @@ from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK, KEPT, LARGEST
 
 Place = tuple[str | int, ...]  # a block's address: (number,), or ('lent', draw, number) for donors
-
-
-class Keys(Protocol):
-    """A function that gives the random keys of a block."""
-
-    def __call__(self, name: str, tick: Any, /) -> jax.Array:
-        """The key for the purpose `name` ('act', 'pay', 'disturb') at a tick."""
-        ...
+Keys = Callable[..., jax.Array]  # keys(name, tick) is a block's key for the purpose 'act', 'pay' or 'disturb' at a tick
 
 
 class Record(NamedTuple):
-    """What one block recorded: arrays with leading axes T, N. If trials have several steps, some have axes T, S, N.
+    """The record of one block: arrays with leading axes T, N. If trials have several steps, some have axes T, S, N.
 
     Attributes:
         action: the actions at the kept steps; at idle steps -1, or NaN if actions are real.
@@ -86,16 +79,24 @@ class Outcomes(NamedTuple):
     observation: Any
 
 
-class Disturbed(NamedTuple):
-    """A condition under which lifetimes run, with its donors' outcomes and [T, N] the partners."""
+class Job(NamedTuple):
+    """A block of lifetimes to run under a condition, with the outcomes that its donors lend."""
 
+    place: Place
     condition: Condition
-    donated: Outcomes
-    partners: Any
+    donor_outcomes: Outcomes
 
 
-class Life(NamedTuple):
-    """The state of a block between two ticks."""
+class BlockState(NamedTuple):
+    """The state of a block between two ticks.
+
+    Attributes:
+        state: the hidden state of the tasks.
+        percept: the next percept.
+        carry: the subject's carry.
+        shadow: the condition's own carry.
+        recent: the last ticks, in a compiled scan.
+    """
 
     state: Any
     percept: Percept
@@ -104,13 +105,13 @@ class Life(NamedTuple):
     recent: Any
 
 
-class Past(NamedTuple):
+class PastTick(NamedTuple):
     """A past tick.
 
     Attributes:
         percept: the percept at that tick.
         idle: [N] whether each lifetime was idle; None if lifetimes are never idle.
-        last: [N] the tick before it at which each lifetime was last awake; None if lifetimes are never idle.
+        last: [N] the last earlier tick at which each lifetime was not idle; None if lifetimes are never idle.
     """
 
     percept: Percept
@@ -118,7 +119,7 @@ class Past(NamedTuple):
     last: Any = None
 
 
-def lendable(record: Record) -> Outcomes:
+def read_outcomes(record: Record) -> Outcomes:
     """The outcomes that a block's lifetimes lend to others."""
     if record.paid is None:
         return Outcomes(record.feedback, record.observation)
@@ -138,9 +139,9 @@ def keeps_observations(family: Family, trials: int) -> bool:
     return family.steps <= KEPT and size <= LARGEST
 
 
-def empty_outcomes(family: Family, trials: int) -> Outcomes:
-    """Zeros in place of donors' outcomes, for lifetimes with this many trials."""
-    shape = (trials * family.steps, BLOCK)
+def empty_outcomes(family: Family, split: str) -> Outcomes:
+    """Zeros in place of donors' outcomes, for lifetimes on this split."""
+    shape = (family.split(split).trials * family.steps, BLOCK)
     observation_shape = (*shape, *(family.shown if family.steps == 1 or lends_observations(family) else (0,)))
     if not family.traceable:  # never read, but large if observations are pictures
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), observation_shape))
@@ -148,15 +149,15 @@ def empty_outcomes(family: Family, trials: int) -> Outcomes:
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
-    """The constants of a block, from which `context` makes a condition's context at every tick.
+class BlockConstants:
+    """What stays the same in a block; `context` makes a condition's context at every tick from it.
 
     Attributes:
         family: the family of the tasks.
         fresh: the carry at birth.
         start: the first percept of each lifetime.
-        donated: the donors' outcomes.
-        keys: gives the key for a purpose at a tick.
+        donor_outcomes: the donors' outcomes.
+        keys: a function that gives the key for a purpose at a tick.
         subject: the subject, or its compiled form.
         repeat: a loop over ticks, as in `Context`.
     """
@@ -164,12 +165,12 @@ class Setting:
     family: Family
     fresh: Any
     start: Percept
-    donated: Outcomes
+    donor_outcomes: Outcomes
     keys: Keys
     subject: Any
     repeat: Repeat
 
-    def context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], Past]) -> Context:
+    def context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], PastTick]) -> Context:
         """What a condition may use at step s of trial t; past(i) is the tick i ticks ago."""
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
@@ -178,11 +179,11 @@ class Setting:
             last = past(i).last
             last = now - 1 - i if last is None else last
             at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (now - i, last))
-            feedback = self.donated.feedback
+            feedback = self.donor_outcomes.feedback
             feedback = feedback[before][partner] if jnp.ndim(before) == 0 else feedback[before, partner]
-            return family.with_outcome(old, feedback, self.donated.observation[at][partner])
+            return family.with_outcome(old, feedback, self.donor_outcomes.observation[at][partner])
 
-        def live(i, carry, percept):
+        def repeat_step(i, carry, percept):
             after, idle = self.subject.absorb(self.keys("act", now - i), carry, percept), past(i).idle
             return after if idle is None else select(idle, carry, after)
 
@@ -204,47 +205,41 @@ class Setting:
             comes=lambda at: t == at if steps == 1 else (t == at) & begins,
             key=lambda i: self.keys("act", now - i),
             respond=self.subject.respond,
-            live=live,
+            live=repeat_step,
             repeat=self.repeat,
             absorb=self.subject.absorb,
         )
 
 
-def select_idle(idle: Any, before: Life, after: Life) -> Life:
-    """The lifetimes after a step, in which the idle ones are as they were before; `idle` has shape [N]."""
-    chosen = {name: select(idle, getattr(before, name), getattr(after, name)) for name in ("state", "percept", "carry")}
-    return after._replace(**chosen)
+def restore_idle(idle: Any, before: BlockState, after: BlockState) -> BlockState:
+    """The block after a step, in which the idle lifetimes are as before the step; `idle` has shape [N]."""
+    names = ("state", "percept", "carry")
+    return after._replace(**{k: select(idle, getattr(before, k), getattr(after, k)) for k in names})
 
 
 def blank_idle(idle: Any, real: bool, step: Step) -> Step:
-    """The record of a step, in which the idle lifetimes are blanked; `idle` has shape [N]."""
+    """The record of a step, without the values of idle lifetimes; `idle` has shape [N]."""
     xp = np if isinstance(idle, np.ndarray) else jnp
 
-    def blank(x):
-        return xp.where(idle.reshape(idle.shape + (1,) * (x.ndim - 1)), xp.nan, x).astype(x.dtype)
+    def blank(x, value=xp.nan):
+        return xp.where(idle.reshape(idle.shape + (1,) * (x.ndim - 1)), value, x).astype(x.dtype)
 
-    return Step(
-        xp.where(idle, xp.nan if real else -1, step.action).astype(step.action.dtype),
-        xp.where(idle, 0.0, step.score).astype(step.score.dtype),
-        xp.where(idle, 0.0, step.paid).astype(step.paid.dtype),
-        *jax.tree.map(blank, (step.log_probs, step.taps)),
-    )
+    action, score, paid = blank(step.action, xp.nan if real else -1), blank(step.score, 0.0), blank(step.paid, 0.0)
+    return Step(action, score, paid, *jax.tree.map(blank, (step.log_probs, step.taps)))
 
 
 def is_undisturbed(condition: Condition) -> bool:
-    """Whether a lifetime under this condition continues as if nothing had been disturbed."""
+    """Whether a lifetime continues under this condition as if nothing had been disturbed."""
     return type(condition) is Intact or bool(condition.one_step)
 
 
-def present_only(present: Past) -> Callable[[Any], Past]:
-    """A function that gives the present tick alone, for conditions that do not look back."""
+def limit_to_present(present: PastTick) -> Callable[[Any], PastTick]:
+    """Makes a function past(i) that gives the present tick alone, for conditions that do not look back."""
 
-    def past(i: Any) -> Past:
+    def past(i: Any) -> PastTick:
         if isinstance(i, int) and i == 0:
             return present
-        raise MesascopeError(
-            "A condition looks back on percepts of trials with steps and does not say so.",
-            "Give it the class variable looks_back = True.",
-        )
+        problem = "A condition looks back on percepts of trials with steps and does not say so."
+        raise MesascopeError(problem, "Give it the class variable looks_back = True.")
 
     return past
