@@ -6,18 +6,18 @@ marked arm does well in training without learning what pays (goal misgeneralisat
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Split, check_range, keep_settings, payoff_latents
+from mesascope.contracts.configured import Split, check_range, keep_settings, payoff_latents, reference_roles
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.worlds.bandits.pulling import Pulling
+from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
 class Tasks(NamedTuple):
@@ -27,7 +27,7 @@ class Tasks(NamedTuple):
     mark: jax.Array
 
 
-class CuedBandit(Pulling):
+class CuedBandit(BanditFamily):
     """A bandit with a mark; see `family` for the settings. Its numbers are arrays, so all rho share compiled code."""
 
     rho: jax.Array
@@ -44,11 +44,8 @@ class CuedBandit(Pulling):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; all except the strongest ignore the mark."""
-        return {
-            "learner": "cue_filter",
-            "discounting": "cue_filter:keep=0.8",
-            "locator": "locator",
-            "strongest": f"cue_filter:belief={float(self.rho):.6g}",
+        strongest = f"cue_filter:belief={float(self.rho):.6g}"
+        return reference_roles("cue_filter", "cue_filter:keep=0.8", "locator", strongest=strongest, against="") | {
             "learner against": "thompson:minimise=true",
             "discounting against": "thompson:discount=0.93,minimise=true",
             "locator against": "locator:minimise=true",
@@ -191,11 +188,7 @@ def family(
             f"high={high} and low={low}: no arm pays more than the others, so there is no intended goal.",
             "Give a high above low, e.g. high=0.9,low=0.1.",
         )
-    order: Any = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), arms) if bank else None
-    return CuedBandit(
-        choices=arms,
-        horizon=trials,
-        rho=jnp.asarray(rho, jnp.float32),
-        payoffs=jnp.asarray([high, low], jnp.float32),
-        bank_arms=order[:bank] if bank else None,
-    )
+    key = address(jax.random.key(bank_seed), "bank")
+    bank_arms = jax.random.permutation(key, arms)[:bank] if bank else None
+    payoffs = jnp.asarray([high, low], jnp.float32)
+    return CuedBandit(jnp.asarray(rho, jnp.float32), payoffs, bank_arms, choices=arms, horizon=trials)

@@ -20,7 +20,6 @@ from mesascope.keys import address
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
 
-HISTORIES = ("raw", "summary")
 WORDING, FIRST = 0, 1  # positions in the observation; the names of the arms start at FIRST
 
 
@@ -115,7 +114,7 @@ class TextBandit(Configured):
         return self.bandit.text(action, feedback)
 
 
-@keep_settings(history=HISTORIES, arms=(2, 10), trials=(2, 1000))
+@keep_settings(history=("raw", "summary"), arms=(2, 10), trials=(2, 1000))
 def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int = -1) -> TextBandit:
     """A Bernoulli bandit in words, for language models.
 
@@ -126,6 +125,4 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
         wording: the index of the wording, from 0; -1 to draw one per lifetime.
     """
     check_range(-1, len(read_texts()["wordings"]) - 1, wording=wording)
-    return TextBandit(
-        choices=arms, horizon=trials, history=history, wording=wording, bandit=bernoulli_bandit(arms, trials)
-    )
+    return TextBandit(history, wording, bernoulli_bandit(arms, trials), choices=arms, horizon=trials)

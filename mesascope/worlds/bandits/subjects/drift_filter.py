@@ -1,6 +1,6 @@
 """A Bayes filter for the restless bandit on a grid of means; it pulls the arm with the largest posterior mean.
 
-It knows both rates, the length of the blocks and that they alternate; it infers which kind came first. With two
+The filter knows both rates, the length of the blocks and that they alternate; it infers which kind came first. With two
 coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the resolution of the grid.
 Jumps between two levels do not require a grid.
 """
@@ -51,12 +51,12 @@ class DriftFilter(Choosing):
 
     def respond(self, key, carry: Belief, percept: Percept):
         """Updates the belief with the last outcome, then pulls the arm with the largest posterior mean."""
-        belief = self.learn(carry, percept)
-        mean = self.means(belief)
+        belief = self.update_belief(carry, percept)
+        mean = self.compute_means(belief)
         probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
         return belief._replace(trial=belief.trial + 1), choose(key, jnp.log(probabilities))
 
-    def learn(self, carry: Belief, percept: Percept) -> Belief:
+    def update_belief(self, carry: Belief, percept: Percept) -> Belief:
         """Updates the belief with the last outcome, then with one step at the block's rate (not on the first trial)."""
         pulled = (percept.action >= 0)[:, None, None]
         won = percept.feedback[:, None, None]
@@ -76,13 +76,13 @@ class DriftFilter(Choosing):
         mass = jnp.where((carry.trial > 0)[:, None, None, None], moved, mass)
         return Belief(mass, weight / weight.sum(-1, keepdims=True), carry.trial)
 
-    def means(self, belief: Belief) -> jax.Array:
+    def compute_means(self, belief: Belief) -> jax.Array:
         """The posterior means [N, K] of the arms on the current trial."""
         mean = (belief.weight[..., None] * (belief.mass @ self.grid)).sum(1)
         return jnp.concatenate([mean, 1.0 - mean], -1) if self.coupled else mean
 
 
-def walk(rate: float, cells: int) -> np.ndarray:
+def build_walk_kernel(rate: float, cells: int) -> np.ndarray:
     """The transition matrix [G, G] of a Gaussian walk reflected at 0 and 1, from each cell's middle to every cell."""
     if rate == 0:
         return np.eye(cells)
@@ -109,7 +109,7 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
     rates = (home.slow, home.fast)
     if home.change == "drift":
         grid = (np.arange(cells) + 0.5) / cells
-        kernels = np.stack([walk(rate, cells) for rate in rates])
+        kernels = np.stack([build_walk_kernel(rate, cells) for rate in rates])
     else:
         grid = np.asarray([1.0 - home.level, home.level])
         kernels = np.stack([[[1 - rate, rate], [rate, 1 - rate]] for rate in rates])

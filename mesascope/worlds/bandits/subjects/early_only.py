@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import Counted, CountingByTheClock, greedy_probabilities, means, outcomes
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.subjects.thompson import probability_best
+from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 
 
 class EarlyOnly(CountingByTheClock):
@@ -14,14 +14,11 @@ class EarlyOnly(CountingByTheClock):
 
     def respond(self, key, carry: Counted, percept: Percept):
         """Samples an arm in the early trials, then takes the largest posterior mean (the first arm if tied)."""
-        early = (carry.clock <= self.trials)[:, None, None]  # the outcome is that of the previous trial
-        counts = carry.counts + early * outcomes(percept, self.choices)
-        acts = jnp.where(
-            (carry.clock < self.trials)[:, None],
-            probability_best(counts + 1.0),
-            greedy_probabilities(means(counts), "first"),
-        )
-        return Counted(counts, carry.clock + 1), choose(key, jnp.log(acts))
+        is_early = (carry.clock <= self.trials)[:, None, None]  # the outcome is that of the previous trial
+        counts = carry.counts + is_early * outcomes(percept, self.choices)
+        explore, exploit = compute_best_probability(counts + 1.0), greedy_probabilities(means(counts), "first")
+        probabilities = jnp.where((carry.clock < self.trials)[:, None], explore, exploit)
+        return Counted(counts, carry.clock + 1), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(trials=(1, 1_000_000))

@@ -14,11 +14,12 @@ class ExploreThenCommit(CountingByTheClock):
 
     def respond(self, key, carry: Counted, percept: Percept):
         """Pulls the arms in turn while exploring, then takes the largest posterior mean (the first arm if tied)."""
-        exploring = (carry.clock <= self.pulls)[:, None, None]  # the outcome is that of the previous trial
-        counts = carry.counts + exploring * outcomes(percept, self.choices)
+        is_early = (carry.clock <= self.pulls)[:, None, None]  # the outcome is that of the previous trial
+        counts = carry.counts + is_early * outcomes(percept, self.choices)
         turn = jax.nn.one_hot(carry.clock % self.choices, self.choices)
-        acts = jnp.where((carry.clock < self.pulls)[:, None], turn, greedy_probabilities(means(counts), "first"))
-        return Counted(counts, carry.clock + 1), choose(key, jnp.log(acts))
+        exploit = greedy_probabilities(means(counts), "first")
+        probabilities = jnp.where((carry.clock < self.pulls)[:, None], turn, exploit)
+        return Counted(counts, carry.clock + 1), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(pulls=(1, 1_000_000))

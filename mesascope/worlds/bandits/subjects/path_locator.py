@@ -11,7 +11,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
-EDGE = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
+MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class PathLocator(Scripted):
@@ -27,7 +27,7 @@ class PathLocator(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods, then pulls the arm with the largest mean; after T trials it uses the last means."""
         log_likelihood, trial = carry
-        paths = jnp.clip(self.bank_means, EDGE, 1.0 - EDGE)
+        paths = jnp.clip(self.bank_means, MARGIN, 1.0 - MARGIN)
         end = paths.shape[1] - 1
         rows = jnp.arange(len(paths))
         pays = paths[rows, jnp.clip(trial - 1, 0, end)[:, None], jnp.maximum(percept.action, 0)[:, None]]  # [N, M]

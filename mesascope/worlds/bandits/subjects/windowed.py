@@ -23,8 +23,10 @@ class Windowed(Choosing):
         best = greedy_probabilities(carry.sum(1))
         others = (best == 0).astype(jnp.float32)
         count = others.sum(-1, keepdims=True)
-        acts = jnp.where(count > 0, self.focus * best + (1.0 - self.focus) * others / jnp.maximum(count, 1), best)
-        return carry, choose(key, jnp.log(acts))
+        probabilities = jnp.where(
+            count > 0, self.focus * best + (1.0 - self.focus) * others / jnp.maximum(count, 1), best
+        )
+        return carry, choose(key, jnp.log(probabilities))
 
 
 @keep_settings(window=(1, 1000), focus=(0, 1))
