@@ -28,7 +28,7 @@ class Carry(NamedTuple):
 class Checker(Choosing):
     """Leaves an arm after two losses in a row until a check fails; see `subject` for the settings."""
 
-    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
+    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     checks: str
     afterwards: str

@@ -30,7 +30,7 @@ class Carry(NamedTuple):
 class PartTime(Choosing):
     """See `subject` for the settings."""
 
-    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
+    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     bank_means: jax.Array | None  # [M, K], for the locator
     share: float

@@ -17,7 +17,7 @@ from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, up
 class Turning(Choosing):
     """Carries the losses in a row on the current arm, the hash, and the number of past trials, [N] each."""
 
-    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
+    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     by: str
 
