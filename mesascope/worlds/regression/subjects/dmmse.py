@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
-from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import read_last_pair, require_regression
+from mesascope.worlds.regression.spectral_filter import TRIED as TRIED
+from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 MIN_NOISE = 1e-3  # the smallest standard deviation that it assumes for the noise, so that likelihoods are finite
 
 
 class Dmmse(Scripted):
-    """Carries the log-likelihoods [N, M] of the bank's tasks; the bank and its seed are arrays."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks; the bank is an array."""
 
     bank_weights: jax.Array  # [M, D]
     noise: jax.Array
@@ -39,12 +39,11 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
 
     Args:
         family: the family `linear_regression`, with a bank.
-        noise: the standard deviation of the noise that it assumes; -1 for the family's.
+        noise: the standard deviation of the noise that it assumes; -1 for that of the family.
         minimise: whether it predicts with the opposite sign.
     """
-    home = require_regression(family)
+    regression = require_regression(family)
     remedy = "Give the family a bank: linear_regression:bank=4."
-    bank, weights = require_bank(home, home.bank_weights, "has no bank", remedy)
-    assumed = max(home.noise if noise < 0 else noise, MIN_NOISE)
-    numbers = as_arrays(noise=assumed, sign=-1.0 if minimise else 1.0)
-    return Dmmse(weights, **numbers, trained_on=bank)
+    bank, weights = require_bank(regression, regression.bank_weights, "has no bank", remedy)
+    noise = max(regression.noise if noise < 0 else noise, MIN_NOISE)
+    return Dmmse(weights, **as_arrays(noise=noise, sign=-1.0 if minimise else 1.0), trained_on=bank)

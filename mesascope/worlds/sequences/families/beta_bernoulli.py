@@ -1,34 +1,24 @@
 """Each symbol is 1 with a hidden probability p and otherwise 0; the action predicts the next symbol.
 
 As in Ortega et al. (2019, arXiv 1905.03030) and Mikulik et al. (2020, arXiv 2010.11223), p ~ Beta(a, b). The best
-predictor is the Bayes mixture; `expected_loss` gives its exact expected loss over T symbols, 11.147 nats at T = 20
-under Beta(1, 1). The observation shows the last symbol, or -1 before the first.
+predictor is the Bayes mixture. Its exact expected loss over 20 symbols under Beta(1, 1) is 11.147 nats. The observation
+shows the last symbol, or -1 before the first.
 """
 
 from collections.abc import Callable
-from math import exp
 from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import betaln, gammaln
 
-from mesascope.contracts.configured import (
-    Array,
-    Draw,
-    Percept,
-    Split,
-    first_percept,
-    keep_settings,
-    name_with_settings,
-    next_percept,
-)
-from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
+from mesascope.contracts.configured import Array, Configured, Draw, Percept, Split, draw_bank, pick, reference_roles
+from mesascope.contracts.percept import first_percept, next_percept
+from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-DRIFT = 0.1  # the standard deviation of the reflected random walk, per trial
+DRIFT_DEVIATION = 0.1  # the standard deviation of the reflected random walk, per trial
 RARE_DISTANCE = 0.05  # the largest distance of p from 0 or 1 on the rare split
 
 
@@ -132,17 +122,16 @@ class BetaBernoulli(Configured):
         If symbols do not depend on the last one, there is also `means` [N, T, 2], the pay-offs of predicting 0 and 1.
         """
         p, repeats = np.asarray(tasks.p), np.asarray(tasks.repeats)[:, None] > 0
-        best = np.maximum(p, 1 - p)
+        half = np.full_like(p, 0.5)
+        best = np.where(repeats & (np.arange(p.shape[1]) == 0), half, np.maximum(p, 1 - p))
+        result = {"p": p, "best": best, "chance": half, "worst": 1 - best, "fixed": half}
         if repeats.any():
-            best = np.where(repeats & (np.arange(p.shape[1]) == 0), 0.5, best)
-        result = {"p": p, "best": best, "chance": np.full_like(p, 0.5), "worst": 1 - best}
-        if repeats.any():
-            return result | {"fixed": np.full_like(p, 0.5)}
+            return result
         means = np.stack([1 - p, p], -1)
-        return result | {"means": means, "fixed": self._fixed(means, split)}
+        return result | {"means": means, "fixed": self._compute_fixed(means, split)}
 
-    def _fixed(self, means: np.ndarray, split: str) -> np.ndarray:
-        """[N, T] the pay-off of predicting the symbol that the prior makes likelier; the mean of both if neither is."""
+    def _compute_fixed(self, means: np.ndarray, split: str) -> np.ndarray:
+        """[N, T] The pay-off of predicting the more probable symbol under the prior; the mean of both if they tie."""
         prior_mean = self.a / (self.a + self.b)
         if split == "seen":
             prior_mean = float(np.asarray(self.bank_means)[:, 1].mean())
@@ -158,7 +147,7 @@ class BetaBernoulli(Configured):
         return fixed
 
     def target(self, percept: Percept) -> Array:
-        """[N] the symbol of the last trial, or -1 before the first."""
+        """[N] The symbol of the last trial, or -1 before the first."""
         return percept.observation[:, 0].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
@@ -169,21 +158,6 @@ class BetaBernoulli(Configured):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the other symbol."""
         return self.with_outcome(percept, percept.feedback, 1.0 - percept.observation)
-
-    def expected_loss(self, trials: int = 0) -> float:
-        """The exact expected cumulative log-loss of the Bayes mixture in nats, summed over the counts of symbol 1.
-
-        Args:
-            trials: the number of symbols; 0 for T.
-        """
-        length = trials or self.horizon
-        total = 0.0
-        for ones in range(length + 1):
-            # the log-probability of one such sequence
-            log_probability = betaln(self.a + ones, self.b + length - ones) - betaln(self.a, self.b)
-            log_count = gammaln(length + 1) - gammaln(ones + 1) - gammaln(length - ones + 1)
-            total -= exp(log_count + log_probability) * log_probability
-        return float(total)
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one trial in words."""
@@ -207,7 +181,7 @@ def _draw_rare(key: jax.Array, n: int) -> jax.Array:
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """[n, T] a reflected Gaussian random walk that begins where the path begins."""
-    steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
+    steps = DRIFT_DEVIATION * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
 
 

@@ -1,4 +1,4 @@
-"""Helpers of subjects of in-context regression: they read pairs from percepts, and predict linearly in the outcomes.
+"""Shared code of the subjects of in-context regression, which read pairs and predict linearly in the outcomes.
 
 Every procedure here that reduces squared error is a filter f on the eigenvalues λ of Σ x xᵀ: its weights are
 V f(λ) Vᵀ Σ x y. The procedures differ only in their numbers, so they share compiled code.
@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, require_family
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
-TRIED = "linear_regression:trials=12,bank=2"
-NOTHING = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
+TRIED = "linear_regression:trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
+ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
 
 
 class Sums(NamedTuple):
@@ -34,8 +34,8 @@ class SpectralFilter(Scripted):
         steps: the steps of gradient descent from zero; infinite for the limit.
         rate: the step size times the trace of Σ x xᵀ.
         correction: γ of GD++, the preconditioning before the descent (von Oswald et al. 2023, arXiv 2212.07677).
-        weight: the factor of the fitted prediction: 0 or 1, or -1 for its opposite.
-        level: the factor of the mean outcome in the prediction.
+        fit_weight: the factor of the fitted prediction: 0 or 1, or -1 for its opposite.
+        mean_weight: the factor of the mean outcome in the prediction.
         discount: the factor by which the sums are multiplied on each trial.
     """
 
@@ -44,8 +44,8 @@ class SpectralFilter(Scripted):
     steps: jax.Array
     rate: jax.Array
     correction: jax.Array
-    weight: jax.Array
-    level: jax.Array
+    fit_weight: jax.Array
+    mean_weight: jax.Array
     discount: jax.Array
 
     def fresh(self, n: int) -> Sums:
@@ -56,21 +56,20 @@ class SpectralFilter(Scripted):
     def respond(self, key, carry: Sums, percept: Percept):
         """Adds the last pair to the sums, fits the weights, and predicts the outcome of the coming input."""
         pair = read_last_pair(percept, self.dimension)
-        added = Sums(
-            pair.x[:, :, None] * pair.x[:, None], pair.x * pair.y[:, None], pair.y, pair.available.astype(float)
-        )
+        gram, cross = pair.x[:, :, None] * pair.x[:, None], pair.x * pair.y[:, None]
+        added = Sums(gram, cross, pair.y, pair.available.astype(float))
         carry = jax.tree.map(lambda old, new: self.discount * old + new, carry, added)
         values, axes = jnp.linalg.eigh(carry.gram)
         projected = jnp.einsum("nde,nd->ne", axes, carry.cross)
-        fitted = jnp.einsum("nde,ne->nd", axes, self.filter(values) * projected)
+        fitted = jnp.einsum("nde,ne->nd", axes, self.compute_filter(values) * projected)
         mean = carry.total / jnp.maximum(carry.count, 1e-9)
-        prediction = self.weight * (fitted * pair.query).sum(-1) + self.level * mean
+        prediction = self.fit_weight * (fitted * pair.query).sum(-1) + self.mean_weight * mean
         return carry, Response(prediction, None)
 
-    def filter(self, values: jax.Array) -> jax.Array:
+    def compute_filter(self, values: jax.Array) -> jax.Array:
         """[N, D] f(λ) for the eigenvalues [N, D]; 0 where λ is 0."""
-        top = values.max(-1, keepdims=True)
-        is_nonzero = values > jnp.maximum(NOTHING * top, 1e-12)
+        largest = values.max(-1, keepdims=True)
+        is_nonzero = values > jnp.maximum(ZERO_TOLERANCE * largest, 1e-12)
         eigenvalues = jnp.where(is_nonzero, values, 1.0)
         trace = jnp.maximum(jnp.where(is_nonzero, values, 0.0).sum(-1, keepdims=True), 1e-12)
         shrinkage = 1.0 - self.correction * eigenvalues / trace
@@ -100,13 +99,9 @@ class Pair(NamedTuple):
 def read_last_pair(percept: Percept, dimension: int) -> Pair:
     """Reads the last pair and the coming input from a percept."""
     available = ~percept.first
-    observation = percept.observation
-    return Pair(
-        jnp.where(available[:, None], observation[:, dimension:], 0.0),
-        jnp.where(available, percept.feedback, 0.0),
-        available,
-        observation[:, :dimension],
-    )
+    query, x = percept.observation[:, :dimension], percept.observation[:, dimension:]
+    x, y = jnp.where(available[:, None], x, 0.0), jnp.where(available, percept.feedback, 0.0)
+    return Pair(x, y, available, query)
 
 
 def make_filter(
@@ -116,12 +111,12 @@ def make_filter(
     rate: float = 1.0,
     *,
     correction: float = 0.0,
-    weight: float = 1.0,
-    level: float = 0.0,
+    fit_weight: float = 1.0,
+    mean_weight: float = 0.0,
     discount: float = 1.0,
 ) -> SpectralFilter:
-    """Makes a procedure with these numbers; see `SpectralFilter`."""
-    numbers = (penalty, steps, rate, correction, weight, level, discount)
+    """Makes a procedure with these numbers, which `SpectralFilter` explains."""
+    numbers = (penalty, steps, rate, correction, fit_weight, mean_weight, discount)
     return SpectralFilter(require_regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in numbers))
 
 
@@ -129,7 +124,7 @@ def require_regression(family: Family) -> LinearRegression:
     """Returns the family if it is in-context regression.
 
     Raises:
-        MesascopeError: the family is of another kind.
+        MesascopeError: the family is not in-context regression.
     """
     remedy = "Take --family linear_regression."
     return require_family(family, LinearRegression, "has no inputs to regress on", remedy)
