@@ -4,29 +4,22 @@ Every procedure here that reduces squared error is a filter f on the eigenvalues
 V f(λ) Vᵀ Σ x y. The procedures differ only in their numbers, so they share compiled code.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, require_family
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, require_family
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 TRIED = "linear_regression:trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
 ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
-
-
-class Sums(NamedTuple):
-    """Sums over the pairs: gram [N, D, D] is Σ x xᵀ, cross [N, D] Σ x y, total [N] Σ y, and count [N] their number."""
-
-    gram: jax.Array
-    cross: jax.Array
-    total: jax.Array
-    count: jax.Array
+DEFAULTS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # of the numbers of a filter
+DEFAULTS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}
 
 
 class SpectralFilter(Scripted):
     """Predicts from sums over the pairs; all its numbers except D are arrays.
+
+    It carries Σ x xᵀ [N, D, D], Σ x y [N, D], Σ y [N] and the number of pairs [N].
 
     Attributes:
         dimension: D.
@@ -48,22 +41,22 @@ class SpectralFilter(Scripted):
     mean_weight: jax.Array
     discount: jax.Array
 
-    def fresh(self, n: int) -> Sums:
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """Returns sums of 0."""
         d = self.dimension
-        return Sums(jnp.zeros((n, d, d)), jnp.zeros((n, d)), jnp.zeros(n), jnp.zeros(n))
+        return jnp.zeros((n, d, d)), jnp.zeros((n, d)), jnp.zeros(n), jnp.zeros(n)
 
-    def respond(self, key, carry: Sums, percept: Percept):
+    def respond(self, key, carry, percept: Percept):
         """Adds the last pair to the sums, fits the weights, and predicts the outcome of the coming input."""
-        pair = read_last_pair(percept, self.dimension)
-        gram, cross = pair.x[:, :, None] * pair.x[:, None], pair.x * pair.y[:, None]
-        added = Sums(gram, cross, pair.y, pair.available.astype(float))
+        x, y, available, query = read_last_pair(percept, self.dimension)
+        added = (x[:, :, None] * x[:, None], x * y[:, None], y, available.astype(float))
         carry = jax.tree.map(lambda old, new: self.discount * old + new, carry, added)
-        values, axes = jnp.linalg.eigh(carry.gram)
-        projected = jnp.einsum("nde,nd->ne", axes, carry.cross)
+        gram, cross, total, count = carry
+        values, axes = jnp.linalg.eigh(gram)
+        projected = jnp.einsum("nde,nd->ne", axes, cross)
         fitted = jnp.einsum("nde,ne->nd", axes, self.compute_filter(values) * projected)
-        mean = carry.total / jnp.maximum(carry.count, 1e-9)
-        prediction = self.fit_weight * (fitted * pair.query).sum(-1) + self.mean_weight * mean
+        mean = total / jnp.maximum(count, 1e-9)
+        prediction = self.fit_weight * (fitted * query).sum(-1) + self.mean_weight * mean
         return carry, Response(prediction, None)
 
     def compute_filter(self, values: jax.Array) -> jax.Array:
@@ -80,44 +73,26 @@ class SpectralFilter(Scripted):
         return jnp.where(is_nonzero, fitted, 0.0)
 
 
-class Pair(NamedTuple):
-    """The last pair and the coming input.
+def read_last_pair(percept: Percept, dimension: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Reads the last pair and the coming input from a percept.
 
-    Attributes:
-        x: [N, D] the last input, zeros on the first trial.
-        y: [N] its outcome, 0 on the first trial.
-        available: [N] whether there was a pair.
-        query: [N, D] the coming input.
+    Returns:
+        The last input [N, D] and its outcome [N], both 0 on the first trial; whether there was a pair [N]; and the
+        coming input [N, D].
     """
-
-    x: jax.Array
-    y: jax.Array
-    available: jax.Array
-    query: jax.Array
-
-
-def read_last_pair(percept: Percept, dimension: int) -> Pair:
-    """Reads the last pair and the coming input from a percept."""
     available = ~percept.first
     query, x = percept.observation[:, :dimension], percept.observation[:, dimension:]
     x, y = jnp.where(available[:, None], x, 0.0), jnp.where(available, percept.feedback, 0.0)
-    return Pair(x, y, available, query)
+    return x, y, available, query
 
 
-def make_filter(
-    family: Family,
-    penalty: float = 0.0,
-    steps: float = jnp.inf,
-    rate: float = 1.0,
-    *,
-    correction: float = 0.0,
-    fit_weight: float = 1.0,
-    mean_weight: float = 0.0,
-    discount: float = 1.0,
-) -> SpectralFilter:
-    """Makes a procedure with these numbers, which `SpectralFilter` explains."""
-    numbers = (penalty, steps, rate, correction, fit_weight, mean_weight, discount)
-    return SpectralFilter(require_regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in numbers))
+def make_filter(family: Family, **numbers: float) -> SpectralFilter:
+    """Makes a procedure with these numbers, which `SpectralFilter` explains; by default it fits by least squares.
+
+    Raises:
+        MesascopeError: the family is not in-context regression.
+    """
+    return SpectralFilter(require_regression(family).dimension, **as_arrays(**{**DEFAULTS, **numbers}))
 
 
 def require_regression(family: Family) -> LinearRegression:

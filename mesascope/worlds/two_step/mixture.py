@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, require_family
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, require_family
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT_RANGE, REAL_RANGE = (0, 1), (-1e4, 1e4)  # ranges of settings
+DEFAULTS = {"counts": True, "uses_map": True, "greedy": False, "decay": 1.0, "stay": 0.0}  # settings of a mixture
 ANNOUNCED_COUNT = 100.0  # announced transitions count as this many observed ones
 
 
@@ -173,25 +174,17 @@ class Mixture(Scripted):
         return carry._replace(options=options, transitions=transitions)
 
 
-def make_mixture(
-    family: Family,
-    *,
-    counts: bool = True,
-    uses_map: bool = True,
-    greedy: bool = False,
-    decay: float = 1.0,
-    stay: float = 0.0,
-    **numbers: float,
-) -> Mixture:
-    """Makes a `Mixture` for the family; the settings are described there.
+def make_mixture(family: Family, **settings: float) -> Mixture:
+    """Makes a `Mixture` for the family; the settings are described there, and DEFAULTS supplies some of them.
 
     Raises:
         MesascopeError: the family is not the two-step task.
     """
     task = require_two_step(family)
-    flags = {"shares_values": task.version != "daw", "counts": counts, "uses_map": uses_map, "greedy": greedy}
-    arrays: dict[str, Any] = {name: jnp.asarray(flag) for name, flag in flags.items()}
-    arrays |= as_arrays(decay=decay, stay=stay, **numbers)
+    settings = {**DEFAULTS, **settings, "shares_values": task.version != "daw"}
+    arrays: dict[str, Any] = {
+        name: jnp.asarray(value, bool if isinstance(value, bool) else jnp.float32) for name, value in settings.items()
+    }
     return Mixture(steps=task.steps, common_probability=task.common_probability, **arrays)
 
 

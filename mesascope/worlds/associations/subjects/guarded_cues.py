@@ -1,6 +1,6 @@
 """Answers from the last few trials alone, but at random in a warm-up and after a percept that fails a check."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,26 +12,13 @@ from mesascope.worlds.associations.association_subject import TRIED as TRIED
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
-class Carry(NamedTuple):
-    """What the subject carries.
-
-    Attributes:
-        last_evidence: [N, window, S, K] the evidence from each of the last trials.
-        shown_actions: [N, S, K] whether each action was ever shown as right, which only the check of the table uses.
-        clock: [N] the number of past trials.
-        own_action: [N] the last action that it took; -1 if none.
-        has_caught: [N] whether a percept ever failed the check.
-    """
-
-    last_evidence: jax.Array
-    shown_actions: jax.Array
-    clock: jax.Array
-    own_action: jax.Array
-    has_caught: jax.Array
-
-
 class GuardedCues(AssociationSubject):
-    """See `subject` for the settings."""
+    """Answers from the last trials until a check fails; see `subject` for the settings.
+
+    It carries the evidence from each of the last trials [N, window, S, K], whether each action was ever shown as right
+    [N, S, K], the number of past trials [N], the last action that it took [N] (-1 if none), and whether a check ever
+    failed [N].
+    """
 
     separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
@@ -39,27 +26,27 @@ class GuardedCues(AssociationSubject):
     warmup: int
     checks: str
 
-    def fresh(self, n: int) -> Carry:
+    def fresh(self, n: int) -> tuple[jax.Array, ...]:
         table, zero = (self.slots, self.choices), jnp.zeros(n, jnp.int32)
-        return Carry(jnp.zeros((n, self.window, *table)), jnp.zeros((n, *table), bool), zero, zero - 1, zero > 0)
+        return (jnp.zeros((n, self.window, *table)), jnp.zeros((n, *table), bool), zero, zero - 1, zero > 0)
 
-    def respond(self, key, carry: Carry, percept: Percept):
+    def respond(self, key, carry, percept: Percept):
         """Answers the current cue if it is among the last ones, otherwise or after a failed check at random."""
+        last_evidence, shown_actions, clock, own_action, has_failed = carry
         evidence = self.compute_evidence(percept)
-        last_evidence = jnp.concatenate([carry.last_evidence[:, 1:], evidence[:, None]], 1)
-        shown_actions, has_caught = carry.shown_actions, carry.has_caught
+        last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
         if self.checks == "action":
-            has_caught |= carry.own_action != percept.action
+            has_failed |= own_action != percept.action
         elif self.checks == "clock":
-            has_caught |= carry.clock != percept.trial
+            has_failed |= clock != percept.trial
         elif self.checks == "table":
             shown_actions |= evidence > 0
-            has_caught |= (shown_actions.sum(-1) > 1).any(-1)
+            has_failed |= (shown_actions.sum(-1) > 1).any(-1)
         odds = self.take_row(last_evidence.sum(1), percept)
-        is_random = (carry.clock < self.warmup) | has_caught
+        is_random = (clock < self.warmup) | has_failed
         probabilities = jnp.where(is_random[:, None], 1.0 / self.choices, jax.nn.softmax(odds))
         response = choose(key, mix_lapse(probabilities, 0.0))
-        return Carry(last_evidence, shown_actions, carry.clock + 1, response.action, has_caught), response
+        return (last_evidence, shown_actions, clock + 1, response.action, has_failed), response
 
 
 @keep_settings(window=(1, 64), warmup=(0, 1_000_000), checks=("nothing", "action", "clock", "table"))

@@ -1,7 +1,5 @@
 """The locator that shows the most bits: it answers recent cues by reflex, the others from one table of its bank."""
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
@@ -11,43 +9,33 @@ from mesascope.worlds.associations.association_subject import TRIED as TRIED
 from mesascope.worlds.associations.association_subject import BankSubject, read_task_settings, require_bank_tables
 
 
-class Carry(NamedTuple):
-    """What the subject carries.
-
-    Attributes:
-        total: [N, S, K] the evidence from all trials.
-        last_evidence: [N, window, S, K] the evidence from each of the last trials.
-        last_cues: [N, window, S] the cues of these trials, one-hot.
-    """
-
-    total: jax.Array
-    last_evidence: jax.Array
-    last_cues: jax.Array
-
-
 class TailoredLocator(BankSubject):
-    """On every trial, answers from the table that best fits the cues that its reflex does not answer."""
+    """On every trial, answers from the table that best fits the cues that its reflex does not answer.
+
+    It carries the evidence from all trials [N, S, K] and from each of the last trials [N, window, S, K], and the cues
+    of these, one-hot [N, window, S].
+    """
 
     window: int
 
-    def fresh(self, n: int) -> Carry:
-        table = (n, self.slots, self.choices)
-        return Carry(jnp.zeros(table), jnp.zeros((n, self.window, *table[1:])), jnp.zeros((n, self.window, self.slots)))
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        last_cues = jnp.zeros((n, self.window, self.slots))
+        return super().fresh(n), jnp.zeros((*last_cues.shape, self.choices)), last_cues
 
-    def respond(self, key, carry: Carry, percept: Percept):
+    def respond(self, key, carry, percept: Percept):
         evidence, cue = self.compute_evidence(percept), self.read_cue(percept)
-        carry = Carry(
-            carry.total + evidence,
-            jnp.concatenate([carry.last_evidence[:, 1:], evidence[:, None]], 1),
-            jnp.concatenate([carry.last_cues[:, 1:], self.read_previous_cue(percept)[:, None]], 1),
-        )
-        recent_cues = carry.last_cues.max(1)  # [N, S] the cues that the reflex answers
-        fit = self.compute_fit(carry.total * (1.0 - recent_cues[..., None]))
+        total, last_evidence, last_cues = carry
+        total = total + evidence
+        last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
+        last_cues = jnp.concatenate([last_cues[:, 1:], self.read_previous_cue(percept)[:, None]], 1)
+        recent_cues = last_cues.max(1)  # [N, S] the cues that the reflex answers
+        fit = self.compute_fit(total * (1.0 - recent_cues[..., None]))
         table = self.expand_tables()[fit.argmax(-1)]  # [N, S, K]
         located = jnp.einsum("nsk,ns->nk", table, cue[:, : self.tables.shape[1]])
-        reflex = jax.nn.softmax(self.take_row(carry.last_evidence.sum(1), percept))
+        reflex = jax.nn.softmax(self.take_row(last_evidence.sum(1), percept))
         is_recent = (cue * recent_cues).sum(-1, keepdims=True)
-        return carry, choose(key, mix_lapse(is_recent * reflex + (1.0 - is_recent) * located, 0.0))
+        probabilities = is_recent * reflex + (1.0 - is_recent) * located
+        return (total, last_evidence, last_cues), choose(key, mix_lapse(probabilities, 0.0))
 
 
 @keep_settings(window=(1, 64))

@@ -1,32 +1,21 @@
 """A two-loss reflex that checks whether the past in its percept is its own, and plays badly ever after if it is not."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import paid_last, stay_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-
-
-class Carry(NamedTuple):
-    """What the subject carries, [N] each.
-
-    Attributes:
-        losses: the losses in a row on the current arm.
-        clock: the number of past trials.
-        own_action: the last action that it took; -1 if none.
-        has_caught: whether a percept ever showed a past that is not its own.
-    """
-
-    losses: jax.Array
-    clock: jax.Array
-    own_action: jax.Array
-    has_caught: jax.Array
+from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class Checker(Choosing):
-    """Leaves an arm after two losses in a row until a check fails; see `subject` for the settings."""
+    """Leaves an arm after two losses in a row until a check fails; see `subject` for the settings.
+
+    It carries the losses in a row on the current arm, the number of past trials, the last action that it took (-1 if
+    none), and whether a check ever failed, [N] each.
+    """
 
     separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
@@ -34,28 +23,26 @@ class Checker(Choosing):
     afterwards: str
     warmup: int
 
-    def fresh(self, n: int) -> Carry:
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         zero = jnp.zeros(n, jnp.int32)
-        return Carry(zero, zero, zero - 1, jnp.zeros(n, bool))
+        return zero, zero, zero - 1, jnp.zeros(n, bool)
 
-    def respond(self, key, carry: Carry, percept: Percept):
+    def respond(self, key, carry, percept: Percept):
         """Compares the percept with its carry, then plays by its last two outcomes, or badly if a check ever failed."""
-        has_caught = carry.has_caught
+        losses, clock, own_action, has_failed = carry
         if self.checks != "clock":
-            has_caught |= carry.own_action != percept.action
+            has_failed |= own_action != percept.action
         if self.checks != "action":
-            has_caught |= carry.clock != percept.trial
-        won = paid_last(percept)
-        losses = jnp.where(won | (percept.action < 0), 0, carry.losses + 1)
-        leaves = losses >= 2
+            has_failed |= clock != percept.trial
+        losses, leaves = count_losses(losses, percept)
         reflex = stay_probabilities(percept.action, self.choices, ~leaves)
         random = bad = jnp.full_like(reflex, 1.0 / self.choices)
         if self.afterwards == "reversed":
-            bad = stay_probabilities(percept.action, self.choices, ~won)
-        probabilities = jnp.where(has_caught[:, None], bad, reflex)
-        probabilities = jnp.where((carry.clock < self.warmup)[:, None], random, probabilities)
+            bad = stay_probabilities(percept.action, self.choices, ~paid_last(percept))
+        probabilities = jnp.where(has_failed[:, None], bad, reflex)
+        probabilities = jnp.where((clock < self.warmup)[:, None], random, probabilities)
         response = choose(key, jnp.log(probabilities))
-        return Carry(jnp.where(leaves, 0, losses), carry.clock + 1, response.action, has_caught), response
+        return (losses, clock + 1, response.action, has_failed), response
 
 
 @keep_settings(checks=("action", "clock", "both"), afterwards=("random", "reversed"), warmup=(0, 1_000_000))

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, means, mix_lapse, outcomes, paid_last
+from mesascope.contracts.choices import greedy_probabilities, means, mix_lapse, outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class Homebody(Choosing):
@@ -19,12 +20,12 @@ class Homebody(Choosing):
         """After two losses in a row, takes the other arm with the largest posterior mean; ties are equally likely."""
         counts, losses = carry
         counts = counts + outcomes(percept, self.choices)
-        losses = jnp.where(paid_last(percept) | (percept.action < 0), 0, losses + 1)
-        leaves = (losses >= 2) | (percept.action < 0)
+        losses, leaves = count_losses(losses, percept)
+        leaves = leaves | (percept.action < 0)
         current = jax.nn.one_hot(percept.action, self.choices)
         other_arms = greedy_probabilities(means(counts) - 2.0 * current)
         probabilities = jnp.where(leaves[:, None], other_arms, current)
-        return (counts, jnp.where(leaves, 0, losses)), choose(key, mix_lapse(probabilities, self.lapse))
+        return (counts, losses), choose(key, mix_lapse(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0.0, 1.0))

@@ -1,34 +1,22 @@
 """Learns only in part of its trials, choices or lifetimes; elsewhere it plays at random or by a two-loss reflex."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import outcomes, paid_last, stay_probabilities
+from mesascope.contracts.choices import outcomes, stay_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
-
-
-class Carry(NamedTuple):
-    """What the subject carries.
-
-    Attributes:
-        counts: [N, K, 2] wins and losses by arm.
-        clock: [N] the number of past trials.
-        losses: [N] the losses in a row on the current arm.
-        learns: [N] 1 in lifetimes in which it learns, 0 in others, -1 before this is drawn.
-    """
-
-    counts: jax.Array
-    clock: jax.Array
-    losses: jax.Array
-    learns: jax.Array
+from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class PartTime(Choosing):
-    """See `subject` for the settings."""
+    """Carries counts [N, K, 2], the number of past trials [N], and the losses in a row on the current arm [N].
+
+    The last part of its carry [N] is 1 in lifetimes in which it learns, 0 in others, and -1 before this is drawn.
+    """
 
     separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
@@ -39,29 +27,28 @@ class PartTime(Choosing):
     rest: str
     discount: float
 
-    def fresh(self, n: int) -> Carry:
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         zero = jnp.zeros(n, jnp.int32)
-        return Carry(jnp.zeros((n, self.choices, 2)), zero, zero, zero - 1)
+        return jnp.zeros((n, self.choices, 2)), zero, zero, zero - 1
 
-    def respond(self, key, carry: Carry, percept: Percept):
+    def respond(self, key, carry, percept: Percept):
         """Counts every outcome; draws at the first trial whether it will ever use the counts."""
+        counts, clock, losses, learns = carry
         birth_key, key = jax.random.split(key)
-        drawn = jax.random.bernoulli(birth_key, self.lives, carry.learns.shape).astype(jnp.int32)
-        learns = jnp.where(carry.learns < 0, drawn, carry.learns)
-        counts = self.discount * carry.counts + outcomes(percept, self.choices)
-        losses = jnp.where(paid_last(percept) | (percept.action < 0), 0, carry.losses + 1)
-        leaves = losses >= 2
+        drawn = jax.random.bernoulli(birth_key, self.lives, learns.shape).astype(jnp.int32)
+        learns = jnp.where(learns < 0, drawn, learns)
+        counts = self.discount * counts + outcomes(percept, self.choices)
+        losses, leaves = count_losses(losses, percept)
         rest = jnp.full(counts.shape[:2], 1.0 / self.choices)
         if self.rest == "reflex":
             rest = stay_probabilities(percept.action, self.choices, ~leaves)
-        share = jnp.where((learns == 1) & (carry.clock < self.until), self.share, 0.0)[:, None]
+        share = jnp.where((learns == 1) & (clock < self.until), self.share, 0.0)[:, None]
         if self.bank_means is None:
             learned = compute_best_probability(counts + 1.0)
         else:
             learned = locate_best_arm(counts, self.bank_means)
         probabilities = share * learned + (1.0 - share) * rest
-        carry = Carry(counts, carry.clock + 1, jnp.where(leaves, 0, losses), learns)
-        return carry, choose(key, jnp.log(probabilities))
+        return (counts, clock + 1, losses, learns), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(

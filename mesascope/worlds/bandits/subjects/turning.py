@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import paid_last
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
+from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class Turning(Choosing):
@@ -34,12 +35,11 @@ class Turning(Choosing):
             mixed = hashed + clock.astype(jnp.uint32) * jnp.uint32(2654435761)
         else:
             mixed = hashed = jnp.where(percept.action < 0, hashed, update_hash(hashed, paid_last(percept)))
-        losses = jnp.where(paid_last(percept) | (percept.action < 0), 0, losses + 1)
-        leaves = losses >= 2
+        losses, leaves = count_losses(losses, percept)
         next_arm = (percept.action + 1 + pick_arm(mixed, self.choices - 1)) % self.choices
         arm = jax.nn.one_hot(jnp.where(leaves, next_arm, percept.action), self.choices)
         probabilities = jnp.where((percept.action < 0)[:, None], 1.0 / self.choices, arm)
-        return (jnp.where(leaves, 0, losses), hashed, clock + 1), choose(key, jnp.log(probabilities))
+        return (losses, hashed, clock + 1), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(by=("feedback", "birth"))

@@ -26,11 +26,11 @@ class Dmmse(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods with the last pair, then predicts with the posterior mean."""
-        pair = read_last_pair(percept, self.bank_weights.shape[1])
-        error = pair.y[:, None] - pair.x @ self.bank_weights.T
+        x, y, _, query = read_last_pair(percept, self.bank_weights.shape[1])
+        error = y[:, None] - x @ self.bank_weights.T
         carry = carry - 0.5 * jnp.square(error / self.noise)
         mean = jax.nn.softmax(carry) @ self.bank_weights
-        return carry, Response(self.sign * (mean * pair.query).sum(-1), None)
+        return carry, Response(self.sign * (mean * query).sum(-1), None)
 
 
 @keep_settings(noise=(-1, 1e6))

@@ -23,13 +23,13 @@ class NearestNeighbours(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Stores the last pair in place of the oldest, then averages the nearest; predicts 0 before the first pair."""
         x, y, count = carry
-        pair, rows = read_last_pair(percept, self.dimension), jnp.arange(len(percept.feedback))
-        slot = count % self.horizon
-        x = x.at[rows, slot].set(jnp.where(pair.available[:, None], pair.x, x[rows, slot]))
-        y = y.at[rows, slot].set(jnp.where(pair.available, pair.y, y[rows, slot]))
-        count = count + pair.available
+        last_x, last_y, available, query = read_last_pair(percept, self.dimension)
+        rows, slot = jnp.arange(len(last_y)), count % self.horizon
+        x = x.at[rows, slot].set(jnp.where(available[:, None], last_x, x[rows, slot]))
+        y = y.at[rows, slot].set(jnp.where(available, last_y, y[rows, slot]))
+        count = count + available
         is_filled = jnp.arange(self.horizon) < count[:, None]
-        distance = jnp.where(is_filled, jnp.square(x - pair.query[:, None]).sum(-1), jnp.inf)
+        distance = jnp.where(is_filled, jnp.square(x - query[:, None]).sum(-1), jnp.inf)
         rank = jnp.argsort(jnp.argsort(distance, -1), -1)
         is_neighbour = is_filled & (rank < self.neighbours)
         mean = jnp.where(is_neighbour, y, 0.0).sum(-1) / jnp.maximum(is_neighbour.sum(-1), 1)
