@@ -96,8 +96,10 @@ def read_task_settings(family: Family) -> tuple[int, int, str, jax.Array]:
     return task.choices, task.slots, task.shows, task.pays
 
 
-def require_bank_tables(family: Family, purpose: str = "locate one in") -> tuple[str, jax.Array]:
-    """The name of the family's bank, and its tables [M, S].
+def read_bank_settings(
+    family: Family, purpose: str = "locate one in"
+) -> tuple[str, tuple[int, int, str, jax.Array, jax.Array]]:
+    """The name of the family's bank, and the first arguments of every `BankSubject`.
 
     Args:
         family: any family.
@@ -106,5 +108,6 @@ def require_bank_tables(family: Family, purpose: str = "locate one in") -> tuple
     Raises:
         MesascopeError: the family does not have association tasks, or has no bank.
     """
-    tables = require_associations(family).bank_tables
-    return require_bank(family, tables, f"has no bank of tables to {purpose}", "Give it one: bank=4.")
+    settings, tables = read_task_settings(family), require_associations(family).bank_tables
+    bank, tables = require_bank(family, tables, f"has no bank of tables to {purpose}", "Give it one: bank=4.")
+    return bank, (*settings, tables)

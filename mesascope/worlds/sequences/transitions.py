@@ -17,21 +17,19 @@ class TransitionSubject(Choosing):
         """Returns a table of zeros."""
         return jnp.zeros((n, self.choices, self.choices))
 
+    def count_transition(self, percept: Percept) -> jax.Array:
+        """[N, K, K] A count of 1 for the last transition, and of 0 for all others."""
+        present, before = split_symbols(percept, self.choices)
+        return before[:, :, None] * present[:, None, :]
+
+    def take_present_row(self, table: jax.Array, percept: Percept) -> jax.Array:
+        """[N, K] The row of a table [N, K, K] for the present symbol."""
+        return jnp.einsum("nij,ni->nj", table, split_symbols(percept, self.choices)[0])
+
 
 def split_symbols(percept: Percept, choices: int) -> tuple[jax.Array, jax.Array]:
     """The present symbol and the one before it, one-hot, [N, K] each; the latter is all zero on the first trial."""
     return percept.observation[:, :choices], percept.observation[:, choices:]
-
-
-def count_transition(percept: Percept, choices: int) -> jax.Array:
-    """[N, K, K] A count of 1 for the last transition, and of 0 for all others."""
-    present, before = split_symbols(percept, choices)
-    return before[:, :, None] * present[:, None, :]
-
-
-def take_present_row(table: jax.Array, percept: Percept) -> jax.Array:
-    """[N, K] The row of a table [N, K, K] for the present symbol."""
-    return jnp.einsum("nij,ni->nj", table, split_symbols(percept, table.shape[-1])[0])
 
 
 def require_chain(family: Family) -> MarkovChain:

@@ -12,17 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    exchange_earlier,
-    first_percept,
-    keep_settings,
-    next_percept,
-    pick,
-    reference_roles,
-)
+from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, pick, reference_roles
+from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.associations.association_subject import TRIED as TRIED
-from mesascope.worlds.associations.association_subject import BankSubject, read_task_settings, require_bank_tables
+from mesascope.worlds.associations.association_subject import TRIED, BankSubject, read_bank_settings  # noqa: F401
 
 
 class BankFirst(BankSubject):
@@ -31,5 +30,5 @@ def subject(family: Family) -> BankFirst:
     Args:
         family: association tasks with a bank, preferably without noise.
     """
-    bank, tables = require_bank_tables(family, "look in first")
-    return BankFirst(*read_task_settings(family), tables, trained_on=bank)
+    bank, settings = read_bank_settings(family, "look in first")
+    return BankFirst(*settings, trained_on=bank)

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.associations.association_subject import TRIED as TRIED
-from mesascope.worlds.associations.association_subject import BankSubject, read_task_settings, require_bank_tables
+from mesascope.worlds.associations.association_subject import TRIED, BankSubject, read_bank_settings  # noqa: F401
 
 
 class Glance(BankSubject):
@@ -35,5 +34,5 @@ def subject(family: Family, window: int = 4) -> Glance:
         family: association tasks with a bank.
         window: the number of trials that it uses; with 0 it gives the most frequent answer in the bank.
     """
-    bank, tables = require_bank_tables(family, "know by heart")
-    return Glance(*read_task_settings(family), tables, window, trained_on=bank)
+    bank, settings = read_bank_settings(family, "know by heart")
+    return Glance(*settings, window, trained_on=bank)

@@ -6,8 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.associations.association_subject import TRIED as TRIED
-from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
+from mesascope.worlds.associations.association_subject import TRIED, AssociationSubject, read_task_settings  # noqa: F401
 
 
 class RunningSum(AssociationSubject):

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.associations.association_subject import TRIED as TRIED
-from mesascope.worlds.associations.association_subject import BankSubject, read_task_settings, require_bank_tables
+from mesascope.worlds.associations.association_subject import TRIED, BankSubject, read_bank_settings  # noqa: F401
 
 
 class TableLocator(BankSubject):
@@ -37,5 +36,5 @@ def subject(family: Family, vote: bool = False, minimise: bool = False, lapse: f
         minimise: whether to choose an action other than the one it believes is right.
         lapse: the probability of choosing uniformly at random among all actions.
     """
-    bank, tables = require_bank_tables(family)
-    return TableLocator(*read_task_settings(family), tables, vote, minimise, lapse, trained_on=bank)
+    bank, settings = read_bank_settings(family)
+    return TableLocator(*settings, vote, minimise, lapse, trained_on=bank)

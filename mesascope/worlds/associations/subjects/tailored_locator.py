@@ -5,8 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.associations.association_subject import TRIED as TRIED
-from mesascope.worlds.associations.association_subject import BankSubject, read_task_settings, require_bank_tables
+from mesascope.worlds.associations.association_subject import TRIED, BankSubject, read_bank_settings  # noqa: F401
 
 
 class TailoredLocator(BankSubject):
@@ -46,5 +45,5 @@ def subject(family: Family, window: int = 4) -> TailoredLocator:
         family: association tasks with a bank.
         window: the number of trials that the reflex uses.
     """
-    bank, tables = require_bank_tables(family)
-    return TailoredLocator(*read_task_settings(family), tables, window, trained_on=bank)
+    bank, settings = read_bank_settings(family)
+    return TailoredLocator(*settings, window, trained_on=bank)

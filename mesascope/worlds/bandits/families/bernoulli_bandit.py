@@ -24,7 +24,7 @@ DEPENDENT_PRIORS = {  # the means of the two kinds of arms
     "dependent_medium": (0.25, 0.75),
     "dependent_hard": (0.4, 0.6),
 }
-DRIFT = 0.05  # the standard deviation of the reflected random walk, per trial
+DRIFT_DEVIATION = 0.05  # the standard deviation of the reflected random walk, per trial
 Change = Callable[[jax.Array, jax.Array], jax.Array]  # returns the changed means, given a key and the means
 
 
@@ -107,8 +107,8 @@ class BernoulliBandit(BanditFamily):
             shapes = None if prior else self.shapes
             arm_means = _draw_means(means_key, n, self.choices, prior or self.prior, shapes)
         arm_means = arm_means if scale == 1.0 else least + scale * arm_means
-        repeated = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
-        return Tasks(path(address(key, "change"), repeated), jnp.full((n,), inverted))
+        fixed_path = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
+        return Tasks(path(address(key, "change"), fixed_path), jnp.full((n,), inverted))
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
@@ -159,7 +159,7 @@ def _permute(key: jax.Array, means: jax.Array) -> jax.Array:
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """A reflected Gaussian random walk [n, T, K] that starts at the first means of the path."""
-    steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
+    steps = DRIFT_DEVIATION * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))
 
 

@@ -99,8 +99,8 @@ class CuedBandit(BanditFamily):
         if independent:
             arm_means = jax.random.uniform(address(key, "means"), (n, arms))
             best = arm_means.argmax(-1)
-        agree = jax.random.bernoulli(address(key, "agree"), self.rho, shape) & (not apart)
-        mark = jnp.where(agree, best, _draw_other(address(key, "mark"), best, arms))
+        marks_best = jax.random.bernoulli(address(key, "agree"), self.rho, shape) & (not apart)
+        mark = jnp.where(marks_best, best, _draw_other(address(key, "mark"), best, arms))
         path = jnp.repeat(arm_means[:, None, :], trials, axis=1)
         if moves_at is not None:
             moved_means = self._assign_means(_draw_other(address(key, "change"), best, arms))
@@ -122,15 +122,15 @@ class CuedBandit(BanditFamily):
         """
         means = np.asarray(tasks.means)
         marked = np.broadcast_to(np.asarray(self.observe_arms(tasks))[:, None], means.shape)
-        prior = self._prior(marked[:, 0], split)
-        top = prior >= prior.max(-1, keepdims=True) - 1e-9
-        fixed = (means * (top / top.sum(-1, keepdims=True))[:, None]).sum(-1)
-        if split == "exchanged:best" and not top.all():  # in the second half another arm is best
-            late_best = (means * (~top / (~top).sum(-1, keepdims=True))[:, None]).sum(-1)
+        prior = self._compute_prior(marked[:, 0], split)
+        is_top = prior >= prior.max(-1, keepdims=True) - 1e-9
+        fixed = (means * (is_top / is_top.sum(-1, keepdims=True))[:, None]).sum(-1)
+        if split == "exchanged:best" and not is_top.all():  # in the second half another arm is best
+            late_best = (means * (~is_top / (~is_top).sum(-1, keepdims=True))[:, None]).sum(-1)
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late_best, fixed)
         return payoff_latents(means, fixed) | {"marked": marked}
 
-    def _prior(self, marked: np.ndarray, split: str) -> np.ndarray:
+    def _compute_prior(self, marked: np.ndarray, split: str) -> np.ndarray:
         """The prior probability [N, K] that each arm is the best one, given the mark, up to a factor."""
         rho = 0.0 if split == "apart:mark" else float(self.rho)
         prior = np.where(marked > 0, rho, (1.0 - rho) / (self.choices - 1))
@@ -145,19 +145,19 @@ class CuedBandit(BanditFamily):
         """The intended goal is to pull the arm that pays best; the proxy is to pull the marked arm."""
         action = trials.action.sel(condition=label).values.astype(int)
         means, marked = (trials[v].values.astype(float) for v in ("means", "marked"))
-        optimal = [v >= v.max(-1, keepdims=True) - 1e-9 for v in (means, marked)]
-        differ = marked.any(-1) & ~(optimal[0] & optimal[1]).any(-1)
+        is_optimal = [v >= v.max(-1, keepdims=True) - 1e-9 for v in (means, marked)]
+        differ = marked.any(-1) & ~(is_optimal[0] & is_optimal[1]).any(-1)
         return Goals(_make_goal(means, action), _make_goal(marked, action), action, differ)
 
 
 def _make_goal(values: np.ndarray, action: np.ndarray) -> Goal:
     """The goal that assigns these values [N, T, K] to the arms, and what the pulls [N, T] earned."""
-    paid = np.take_along_axis(values, np.maximum(action, 0)[..., None], -1)[..., 0]
-    return Goal(values, np.where(action < 0, np.nan, paid), values.max(-1), values.mean(-1))
+    payoff = np.take_along_axis(values, np.maximum(action, 0)[..., None], -1)[..., 0]
+    return Goal(values, np.where(action < 0, np.nan, payoff), values.max(-1), values.mean(-1))
 
 
 def _draw_other(key: jax.Array, arm: jax.Array, arms: int) -> jax.Array:
-    """Draws an arm [N] uniformly from all arms except `arm`."""
+    """Draws an arm [N] uniformly from all arms except the arm `arm` [N]."""
     return (arm + jax.random.randint(key, arm.shape, 1, arms)) % arms
 
 

@@ -14,14 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Split,
-    draw_bank,
-    keep_settings,
-    name_with_settings,
-    payoff_latents,
-    reference_roles,
-)
+from mesascope.contracts.configured import Split, draw_bank, payoff_latents, reference_roles
+from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.bandits.bandit_family import BanditFamily

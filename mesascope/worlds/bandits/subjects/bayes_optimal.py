@@ -66,13 +66,13 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
     # steps[i]: the change of the rank among states with t + 1 pulls if entry i grows
     steps = np.zeros((entries, len(sums)), np.int32)
     for i in range(entries - 2, -1, -1):
-        grown = np.array([comb(s + i, i) for s in range(trials)], np.int64)
-        steps[i] = steps[i + 1] + grown[sums[:, i]]
+        growth = np.array([comb(s + i, i) for s in range(trials)], np.int64)
+        steps[i] = steps[i + 1] + growth[sums[:, i]]
     table = np.empty(comb(trials - 1 + entries, entries), np.uint8)
     value = np.zeros(comb(trials + entries - 1, entries - 1))
     for t in range(trials - 1, -1, -1):
         rows = np.arange(comb(t + entries - 1, entries - 1))
-        best, arm, tied = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
+        best, arm, is_tied = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
         for k, (a, b) in enumerate(shapes):
             earlier = sums[: len(rows), 2 * k - 1] if k else 0  # the pulls of the arms before this one
             wins = sums[: len(rows), 2 * k] - earlier
@@ -80,11 +80,11 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
             p = (wins + a) / (pulls + a + b)
             won, lost = value[rows + steps[2 * k, : len(rows)]], value[rows + steps[2 * k + 1, : len(rows)]]
             arm_value = p * (1.0 + won) + (1.0 - p) * lost
-            tied &= (k == 0) | (np.abs(arm_value - best) < 1e-9)
+            is_tied &= (k == 0) | (np.abs(arm_value - best) < 1e-9)
             arm[arm_value > best + 1e-9] = k
             best = np.maximum(best, arm_value)
         start = comb(t + entries - 1, entries)
-        table[start : start + len(rows)] = np.where(tied, TIE, arm)
+        table[start : start + len(rows)] = np.where(is_tied, TIE, arm)
         value = best
     return table, float(value[0])
 
@@ -94,8 +94,8 @@ def _list_sums(trials: int, columns: int) -> np.ndarray:
     rows = np.arange(trials, dtype=np.int32)[:, None]
     for i in range(1, columns):
         sizes = np.array([comb(s + i, i) for s in range(trials)])
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        rows = np.concatenate([rows[within], np.repeat(np.arange(trials, dtype=np.int32), sizes)[:, None]], 1)
+        index = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        rows = np.concatenate([rows[index], np.repeat(np.arange(trials, dtype=np.int32), sizes)[:, None]], 1)
     return rows
 
 

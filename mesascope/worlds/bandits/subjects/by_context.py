@@ -18,8 +18,8 @@ class ByContext(ActionValues):
     def respond(self, key, carry, percept: Percept):
         """Pulls the marked arm, or the arm that is most likely to be the best one."""
         carry = carry + compute_log_ratio(percept, self.payoffs, self.choices)
-        even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
-        probabilities = jnp.where(even, greedy_probabilities(percept.observation), greedy_probabilities(carry))
+        is_even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
+        probabilities = jnp.where(is_even, greedy_probabilities(percept.observation), greedy_probabilities(carry))
         return carry, choose(key, mix_lapse(probabilities, 0.0))
 
 

@@ -27,13 +27,13 @@ class MarkFollower(Choosing):
         return jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the marked arm; chooses at random if there is no mark or the subject has broken."""
+        """Pulls the marked arm; chooses at random if there is no mark or the subject has stopped following it."""
         lowest, odds = carry
         odds = odds + (compute_log_ratio(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
         lowest = jnp.minimum(lowest, odds)
-        broken = self.breaks & (lowest < BREAKING_ODDS)
-        even = jnp.full_like(percept.observation, 1.0 / self.choices)
-        probabilities = jnp.where(broken[:, None], even, greedy_probabilities(percept.observation))
+        has_broken = self.breaks & (lowest < BREAKING_ODDS)
+        uniform = jnp.full_like(percept.observation, 1.0 / self.choices)
+        probabilities = jnp.where(has_broken[:, None], uniform, greedy_probabilities(percept.observation))
         return (lowest, odds), choose(key, mix_lapse(probabilities, self.lapse))
 
 

@@ -30,12 +30,12 @@ class PathLocator(Scripted):
         paths = jnp.clip(self.bank_means, MARGIN, 1.0 - MARGIN)
         end = paths.shape[1] - 1
         rows = jnp.arange(len(paths))
-        pays = paths[rows, jnp.clip(trial - 1, 0, end)[:, None], jnp.maximum(percept.action, 0)[:, None]]  # [N, M]
-        won = percept.feedback[:, None]
-        pulled = (percept.action >= 0)[:, None]
-        log_likelihood = log_likelihood + jnp.where(pulled, won * jnp.log(pays) + (1.0 - won) * jnp.log1p(-pays), 0.0)
-        now = jnp.moveaxis(paths, 0, 1)[jnp.minimum(trial, end)]  # [N, M, K]
-        mean = (jax.nn.softmax(log_likelihood)[..., None] * now).sum(1)
+        payoff = paths[rows, jnp.clip(trial - 1, 0, end)[:, None], jnp.maximum(percept.action, 0)[:, None]]  # [N, M]
+        feedback = percept.feedback[:, None]
+        update = feedback * jnp.log(payoff) + (1.0 - feedback) * jnp.log1p(-payoff)
+        log_likelihood = log_likelihood + jnp.where((percept.action >= 0)[:, None], update, 0.0)
+        means = jnp.moveaxis(paths, 0, 1)[jnp.minimum(trial, end)]  # [N, M, K]
+        mean = (jax.nn.softmax(log_likelihood)[..., None] * means).sum(1)
         probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
         return (log_likelihood, trial + 1), choose(key, jnp.log(probabilities))
 

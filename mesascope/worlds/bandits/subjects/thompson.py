@@ -59,14 +59,14 @@ def compute_best_probability(shapes: jax.Array, optimistic: bool = False) -> jax
     above = (pdf * others * share).sum(-1)
     below = jnp.clip((pdf * (1.0 - share)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
     top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)
-    won = above + below * top / top.sum(-1, keepdims=True)
-    return won / won.sum(-1, keepdims=True)
+    probability = above + below * top / top.sum(-1, keepdims=True)
+    return probability / probability.sum(-1, keepdims=True)
 
 
 def compute_largest_probability(masses: jax.Array) -> jax.Array:
     """The probability [N, K] that each arm's draw is the largest, given masses [N, K, GRID_SIZE] at the grid points."""
-    won = (masses * _multiply_others(jnp.clip(masses @ CUMULATE, 1e-30, 1.0))).sum(-1)
-    return won / won.sum(-1, keepdims=True)
+    probability = (masses * _multiply_others(jnp.clip(masses @ CUMULATE, 1e-30, 1.0))).sum(-1)
+    return probability / probability.sum(-1, keepdims=True)
 
 
 def _multiply_others(x: jax.Array) -> jax.Array:

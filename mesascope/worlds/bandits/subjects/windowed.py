@@ -18,8 +18,8 @@ class Windowed(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Splits the probability `focus` equally among the arms that paid most, and the rest among the others."""
-        paid = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
-        carry = jnp.concatenate([carry[:, 1:], paid[:, None]], 1)
+        payoff = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
+        carry = jnp.concatenate([carry[:, 1:], payoff[:, None]], 1)
         best = greedy_probabilities(carry.sum(1))
         others = (best == 0).astype(jnp.float32)
         count = others.sum(-1, keepdims=True)

@@ -270,13 +270,9 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
+    noise = float(noise)
     key = address(jax.random.key(bank_seed), "bank")
-    settings = {"dimension": dimension, "noise": float(noise)}
-    return LinearRegression(
-        dimension,
-        noise=float(noise),
-        bank_weights=jax.random.normal(key, (bank, dimension)) if bank else None,
-        name=name_with_settings(family, **settings, trials=trials, bank=bank, bank_seed=bank_seed),
-        choices=None,
-        horizon=trials,
-    )
+    bank_weights = jax.random.normal(key, (bank, dimension)) if bank else None
+    settings = {"dimension": dimension, "noise": noise, "trials": trials}
+    name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
+    return LinearRegression(dimension, noise, bank_weights, name=name, choices=None, horizon=trials)

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, keep_settings
-from mesascope.worlds.regression.spectral_filter import TRIED as TRIED
-from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
+from mesascope.worlds.regression.spectral_filter import TRIED, read_last_pair, require_regression  # noqa: F401
 
 
 class NearestNeighbours(Scripted):

@@ -196,10 +196,10 @@ class MarkovChain(Configured):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the next symbol in order for the present one, and on odd trials for the earlier one."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
-        now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
-        now, earlier = xp.roll(now, 1, -1), xp.roll(before, 1, -1)
-        opposite = self.with_outcome(percept, percept.feedback, xp.concatenate([now, before], -1))
-        return exchange_earlier(opposite, xp.concatenate([now, earlier], -1))
+        present, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
+        next_present, next_before = xp.roll(present, 1, -1), xp.roll(before, 1, -1)
+        opposite = self.with_outcome(percept, percept.feedback, xp.concatenate([next_present, before], -1))
+        return exchange_earlier(opposite, xp.concatenate([next_present, next_before], -1))
 
     def text(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""
@@ -240,15 +240,15 @@ def family(
     """
     if not 0 < concentration < 1e6:
         raise MesascopeError(f"concentration={concentration} is out of range.", "Give a positive number.")
-    alpha = float(concentration)
+    concentration = float(concentration)
     matrices = draw_bank(
-        lambda key: _draw_rows(key, alpha, (bank, symbols), symbols),
+        lambda key: _draw_rows(key, concentration, (bank, symbols), symbols),
         bank,
         bank_seed,
         tell=lambda matrices: np.asarray(matrices).argmax(-1),
         what="with different likeliest successors",
         remedy="Take a larger bank or another concentration.",
     )
-    settings = {"symbols": symbols, "concentration": alpha, "trials": trials}
+    settings = {"symbols": symbols, "concentration": concentration, "trials": trials}
     name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
-    return MarkovChain(alpha, matrices, name=name, choices=symbols, horizon=trials)
+    return MarkovChain(concentration, matrices, name=name, choices=symbols, horizon=trials)

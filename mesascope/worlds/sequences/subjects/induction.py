@@ -5,14 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import (
-    TransitionSubject,
-    count_transition,
-    require_chain,
-    split_symbols,
-    take_present_row,
-)
+from mesascope.worlds.sequences.transitions import TRIED, TransitionSubject, require_chain  # noqa: F401
 
 
 class Induction(TransitionSubject):
@@ -22,9 +15,9 @@ class Induction(TransitionSubject):
 
     def respond(self, key, carry, percept: Percept):
         """Stores the last successor, then predicts the one of the present symbol, or guesses if there is none yet."""
-        _, before = split_symbols(percept, self.choices)
-        carry = jnp.where(before[:, :, None] > 0, count_transition(percept, self.choices), carry)
-        successor = take_present_row(carry, percept)
+        transition = self.count_transition(percept)
+        carry = jnp.where(transition.sum(-1, keepdims=True) > 0, transition, carry)
+        successor = self.take_present_row(carry, percept)
         has_successor = successor.sum(-1, keepdims=True) > 0
         return carry, choose(key, mix_lapse(jnp.where(has_successor, successor, 1.0 / self.choices), self.lapse))
 

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import require_chain, split_symbols
+from mesascope.worlds.sequences.transitions import TRIED, require_chain, split_symbols  # noqa: F401
 
 
 class SymbolAgain(Choosing):

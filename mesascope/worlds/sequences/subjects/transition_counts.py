@@ -6,8 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import TransitionSubject, count_transition, require_chain, take_present_row
+from mesascope.worlds.sequences.transitions import TRIED, TransitionSubject, require_chain  # noqa: F401
 
 
 class TransitionCounts(TransitionSubject):
@@ -20,8 +19,8 @@ class TransitionCounts(TransitionSubject):
 
     def respond(self, key, carry, percept: Percept):
         """Counts the transition in the percept, then samples from the posterior predictive."""
-        carry = self.discount * carry + count_transition(percept, self.choices)
-        weight = take_present_row(carry, percept) + self.concentration
+        carry = self.discount * carry + self.count_transition(percept)
+        weight = self.take_present_row(carry, percept) + self.concentration
         weight = jnp.where(self.minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
         return carry, choose(key, jnp.log(jnp.where(self.greedy, greedy_probabilities(predictive), predictive)))

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
-from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import require_chain, split_symbols
+from mesascope.worlds.sequences.transitions import TRIED, require_chain, split_symbols  # noqa: F401
 
 MIN_PROBABILITY = 1e-6  # the smallest probability, so that no symbol is impossible
 

@@ -297,14 +297,10 @@ def family(
         common = 0.0
     settings = {"version": version, "trials": trials, "common": common}
     settings |= {"high": high, "low": low, "switch": switch, "announced": announced}
-    task = TwoStep(
-        version,
-        payoffs=jnp.asarray([high, low], jnp.float32),
-        **as_arrays(common_probability=common_probability, switch=switch, announced=announced),
-        name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
-        choices=2,
-        horizon=trials,
-    )
+    name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
+    payoffs = jnp.asarray([high, low], jnp.float32)
+    numbers = as_arrays(common_probability=common_probability, switch=switch, announced=announced)
+    task = TwoStep(version, payoffs=payoffs, **numbers, name=name, choices=2, horizon=trials)
     bank_payoffs = draw_bank(
         lambda key: task.draw(key, bank).payoffs,
         bank,
