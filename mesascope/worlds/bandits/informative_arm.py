@@ -82,8 +82,6 @@ class Asker(Choosing):
         pulled_arm = jax.nn.one_hot(percept.action, self.choices - 1, dtype=bool)
         failed = carry.failed_arms | (pulled_arm & not_paid[:, None])
         forgets = (not_paid & (percept.action == carry.paying_arm)) | failed.all(-1)
-        return Knowledge(
-            jnp.where(forgets, -1, carry.named_arm),
-            jnp.where(forgets, -1, jnp.where(paid, percept.action, carry.paying_arm)),
-            failed & ~forgets[:, None],
-        )
+        paying_arm = jnp.where(paid, percept.action, carry.paying_arm)
+        named_arm, paying_arm = (jnp.where(forgets, -1, arm) for arm in (carry.named_arm, paying_arm))
+        return Knowledge(named_arm, paying_arm, failed & ~forgets[:, None])

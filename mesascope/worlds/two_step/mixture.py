@@ -182,9 +182,7 @@ def make_mixture(family: Family, **settings: float) -> Mixture:
     """
     task = require_two_step(family)
     settings = {**DEFAULTS, **settings, "shares_values": task.version != "daw"}
-    arrays: dict[str, Any] = {
-        name: jnp.asarray(value, bool if isinstance(value, bool) else jnp.float32) for name, value in settings.items()
-    }
+    arrays: Any = {k: jnp.asarray(v, bool if isinstance(v, bool) else jnp.float32) for k, v in settings.items()}
     return Mixture(steps=task.steps, common_probability=task.common_probability, **arrays)
 
 

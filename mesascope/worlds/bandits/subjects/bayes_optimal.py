@@ -17,7 +17,7 @@ import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import Counting, greedy_probabilities, means, outcomes
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_family
 from mesascope.errors import MesascopeError
 from mesascope.files import cache, replacing
 
@@ -129,15 +129,12 @@ def subject(family: Family) -> BayesOptimal:
     Args:
         family: the bandit.
     """
-    if not isinstance(family, HasArms):
-        raise MesascopeError(
-            f"{family.name} has no independent arms with fixed means, so no optimum can be computed.",
-            "Use --family bernoulli_bandit.",
-        )
+    lacks = "has no independent arms with fixed means, so no optimum can be computed"
+    bandit = require_family(family, HasArms, lacks, "Use --family bernoulli_bandit.")
     arms, trials = family.choices, family.horizon
-    shapes = family.shapes or ((1.0, 1.0),) * arms
+    shapes = bandit.shapes or ((1.0, 1.0),) * arms
     a, b = (tuple(float(shape[i]) for shape in shapes) for i in (0, 1))
-    if family.prior.startswith("dependent"):
+    if bandit.prior.startswith("dependent"):
         if arms != 2:
             raise MesascopeError(
                 f"The exact optimum of {arms} dependent arms is not tabulated.", "Use two arms: arms=2."
