@@ -43,7 +43,7 @@ class AssociationSubject(Choosing):
     def compute_evidence(self, percept: Percept) -> jax.Array:
         """[N, S, K] The log-likelihood of the last outcome if each action is right for the previous cue.
 
-        It is known up to a constant. The rows of the other cues are 0.
+        The log-likelihood is correct up to a constant. The rows of the other cues are 0.
         """
         low, high = self.pays
         if self.shows == "right":
@@ -103,7 +103,7 @@ def read_bank_settings(
 
     Args:
         family: any family.
-        purpose: what the subject does with the tables, for the error without a bank.
+        purpose: what the subject does with the tables; the error for a family without a bank says it.
 
     Raises:
         MesascopeError: the family does not have association tasks, or has no bank.

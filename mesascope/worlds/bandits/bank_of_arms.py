@@ -15,7 +15,7 @@ def require_bank_means(family: Family, lacks: str = "has no bank of arms' means 
 
     Args:
         family: any family.
-        lacks: the predicate of the error without a bank.
+        lacks: what the error says of a family without a bank, such as 'has no bank'.
 
     Raises:
         MesascopeError: the family has no bank of arms.

@@ -12,7 +12,7 @@ TARGET_THRESHOLD = (HIGH + LOW) / 2  # an arm that pays more than this is the ta
 
 
 class Knowledge(NamedTuple):
-    """What an asker carries.
+    """The carry of an `Asker`.
 
     Attributes:
         named_arm: [N] the arm that the number named, -1 for none.

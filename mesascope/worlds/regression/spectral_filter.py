@@ -12,7 +12,7 @@ from mesascope.worlds.regression.families.linear_regression import LinearRegress
 
 TRIED = "linear_regression:trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
 ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
-DEFAULTS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # of the numbers of a filter
+DEFAULTS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # the default numbers of a filter
 DEFAULTS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}
 
 
@@ -60,7 +60,7 @@ class SpectralFilter(Scripted):
         return carry, Response(prediction, None)
 
     def compute_filter(self, values: jax.Array) -> jax.Array:
-        """[N, D] f(λ) for the eigenvalues [N, D]; 0 where λ is 0."""
+        """[N, D] The filter f(λ) of the eigenvalues [N, D]; 0 where λ is 0."""
         largest = values.max(-1, keepdims=True)
         is_nonzero = values > jnp.maximum(ZERO_TOLERANCE * largest, 1e-12)
         eigenvalues = jnp.where(is_nonzero, values, 1.0)

@@ -28,7 +28,7 @@ class TransitionSubject(Choosing):
 
 
 def split_symbols(percept: Percept, choices: int) -> tuple[jax.Array, jax.Array]:
-    """The present symbol and the one before it, one-hot, [N, K] each; the latter is all zero on the first trial."""
+    """The present symbol and the one before it, one-hot [N, K]; on the first trial the one before is all zero."""
     return percept.observation[:, :choices], percept.observation[:, choices:]
 
 

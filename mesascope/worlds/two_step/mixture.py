@@ -167,7 +167,7 @@ class Mixture(Scripted):
         """Updates the beliefs with the announcement in a percept, if there is one (see `TwoStep`)."""
         is_announced = (percept.observation[:, 2] > 0)[:, None, None]
         options = jnp.where(is_announced, percept.observation[:, 4:8].reshape(-1, 2, 2), carry.options)
-        common_state = jax.nn.one_hot((percept.observation[:, 3] < 0).astype(jnp.int32), 2)  # that of first choice 0
+        common_state = jax.nn.one_hot((percept.observation[:, 3] < 0).astype(jnp.int32), 2)  # of first choice 0
         is_common = jnp.stack([common_state, 1.0 - common_state], 1)  # [N, first choice, state]
         transitions = ANNOUNCED_COUNT * self._find_frequency(is_common)
         transitions = jnp.where(is_announced & self.uses_map, transitions, carry.transitions)
@@ -175,7 +175,7 @@ class Mixture(Scripted):
 
 
 def make_mixture(family: Family, **settings: float) -> Mixture:
-    """Makes a `Mixture` for the family; the settings are described there, and DEFAULTS supplies some of them.
+    """Makes a `Mixture` for the family; that class explains the settings, and DEFAULTS supplies some of them.
 
     Raises:
         MesascopeError: the family is not the two-step task.

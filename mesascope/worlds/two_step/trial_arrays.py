@@ -95,7 +95,7 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.n
     The penalty, ridge · |weights|² / 2 for all rows together, keeps the weights finite if x determines y.
 
     Returns:
-        The weights [F], and the curvature [F, F] of the penalised negative log-likelihood there.
+        The weights [F], and the curvature [F, F] of the penalised negative log-likelihood at these weights.
     """
     weights, eye = np.zeros(x.shape[1]), np.eye(x.shape[1])
 

@@ -27,7 +27,7 @@ class Tasks(NamedTuple):
         cue: [N, T + 1] the cue of each trial; the last one is shown but never answered.
         right_action: [N, T] the right action for that cue.
         shown_action: [N, T] the action that is shown as right.
-        pays: [N, 2] low and high, see `family`; closer together on the faint split.
+        pays: [N, 2] low and high (see `family`), which are closer together on the faint split.
         tables: [N, T, S] the right actions of all cues on each trial.
     """
 
@@ -263,7 +263,7 @@ def family(
     bank: int = 0,
     bank_seed: int = 0,
 ) -> Associations:
-    """Each of S cues has one right action among K; a hidden table, drawn for every lifetime, says which.
+    """Each of S cues has one right action among K; a hidden table, which is drawn for every lifetime, gives it.
 
     Args:
         cues: S, at least 2.

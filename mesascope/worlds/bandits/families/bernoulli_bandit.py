@@ -25,7 +25,7 @@ DEPENDENT_PRIORS = {  # the means of the two kinds of arms
     "dependent_hard": (0.4, 0.6),
 }
 DRIFT_DEVIATION = 0.05  # the standard deviation of the reflected random walk, per trial
-Change = Callable[[jax.Array, jax.Array], jax.Array]  # returns the changed means, given a key and the means
+Change = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a key and means that returns changed means
 
 
 class Tasks(NamedTuple):
@@ -68,7 +68,7 @@ class BernoulliBandit(BanditFamily):
             split("exchanged:reversal", changes_at=half, path=change_halfway(_swap_extremes)),
             split(f"restructured:{other_prior}", prior=other_prior),
             split("restructured:drift", path=_draw_walk, drifting=True),
-            # not counted: less sensitive than a reversal (Gittins retains .46 here and .30 after a reversal)
+            # not counted, because it is less sensitive than a reversal: Gittins retains .46 here, .30 after a reversal
             split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
             split("inverted:feedback", counted=False, inverted=1.0),
@@ -93,9 +93,9 @@ class BernoulliBandit(BanditFamily):
             key: the random key of all draws.
             n: the number of tasks.
             seen: whether the means come from the bank.
-            prior: the prior of the means; '' for the family's.
+            prior: the prior of the means; '' for that of the family.
             scale: the factor by which the means are multiplied.
-            least: what is then added to the means, unless the factor is 1.
+            least: what is added to the scaled means; it has no effect if the factor is 1.
             path: a function of the key and the means [n, T, K] that returns their course over the trials.
             trials: T; 0 for the family's horizon.
             inverted: 1 for inverted feedback, else 0.

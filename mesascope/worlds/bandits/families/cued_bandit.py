@@ -1,6 +1,6 @@
 """One arm pays well and the others badly; a visible mark lies on the good arm in a share of the lifetimes.
 
-The share is rho; in the other lifetimes the mark lies on another arm. The mark is a proxy: a subject that pulls the
+This share is rho. In the other lifetimes the mark lies on another arm. The mark is a proxy: a subject that pulls the
 marked arm does well in training without learning what pays (goal misgeneralisation: Langosco et al. 2022, arXiv
 2105.14111). On the split 'apart:mark' the mark never lies on the best arm; on 'unmarked' there is no mark.
 """
@@ -28,7 +28,7 @@ class Tasks(NamedTuple):
 
 
 class CuedBandit(BanditFamily):
-    """A bandit with a mark; see `family` for the settings. Its numbers are arrays, so all rho share compiled code."""
+    """A bandit with a mark; see `family` for the settings. Its numbers are arrays, so all share compiled code."""
 
     rho: jax.Array
     payoffs: jax.Array  # [2] high, low
@@ -151,7 +151,7 @@ class CuedBandit(BanditFamily):
 
 
 def _make_goal(values: np.ndarray, action: np.ndarray) -> Goal:
-    """The goal that assigns these values [N, T, K] to the arms, and what the pulls [N, T] earned."""
+    """The goal that assigns the values [N, T, K] to the arms, evaluated for the pulls [N, T]."""
     payoff = np.take_along_axis(values, np.maximum(action, 0)[..., None], -1)[..., 0]
     return Goal(values, np.where(action < 0, np.nan, payoff), values.max(-1), values.mean(-1))
 

@@ -1,4 +1,4 @@
-"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh names the good one (Wang et al. 2016).
+"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh arm names that arm (Wang et al. 2016).
 
 arXiv 1611.05763, section 3.1.3: five pulls with deterministic pay-offs. Each split draws uniformly from a finite list
 of tasks, so its optimum is known exactly: 20.55 of 25 in total, 11.0 without the informative arm, 7.00 without
@@ -33,7 +33,7 @@ class InformativeBandit(BanditFamily):
     bank_targets: jax.Array | None  # [M]
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
-    # minimising the pay-off needs no acquisition, so there are no references 'against'
+    # there are no references 'against', because a subject can minimise the pay-off without knowing the task
     references: ClassVar = reference_roles(
         "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
     )
@@ -55,7 +55,7 @@ class InformativeBandit(BanditFamily):
             *(split(name) for name in ("fresh", "shifted:low", "shifted:high")),
             split("exchanged:target", changes_at=half),
             *(split(name) for name in ("restructured:code", "restructured:lies")),
-            # not counted: no subject can know that the code changes as well
+            # not counted, because no subject can know that the code changes too
             split("exchanged:code", changes_at=half, counted=False),
             split("horizon:longer", trials=5 * self.horizon, counted=False),
         )
@@ -111,7 +111,7 @@ class InformativeBandit(BanditFamily):
         return payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """Counts the number from the other end, and swaps the pay-offs of the target and the other arms."""
+        """The percept with the number counted from the other end, or with the pay-off of the other kind of arm."""
         informative = percept.action == self.targets
         mirrored = (1 + self.targets) / self.targets - percept.feedback
         xp = np if isinstance(informative, np.ndarray) else jnp  # subjects in a Python loop use NumPy arrays

@@ -1,4 +1,4 @@
-"""An optimal memoryless policy for the informative bandit: the last percept contains everything that it needs."""
+"""An optimal policy without memory for the informative bandit, where the last percept is all that it needs."""
 
 import jax
 import jax.numpy as jnp

@@ -63,7 +63,7 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
     entries = 2 * len(shapes)
     # [R, 2K - 1] sums of all states with T - 1 pulls; the first rows are those with t pulls
     sums = _list_sums(trials, entries - 1)
-    # steps[i]: the change of the rank among states with t + 1 pulls if entry i grows
+    # steps[i]: by how much the rank among states with t + 1 pulls grows if entry i grows by 1
     steps = np.zeros((entries, len(sums)), np.int32)
     for i in range(entries - 2, -1, -1):
         growth = np.array([comb(s + i, i) for s in range(trials)], np.int64)
@@ -124,7 +124,7 @@ def subject(family: Family) -> BayesOptimal:
     """The exact Bayes-optimal policy for the family's prior and horizon.
 
     The table covers two arms up to 200 trials, and more arms over shorter horizons. If all arms are equally good, the
-    policy draws one uniformly; if only some are, it pulls the first of them.
+    policy draws one uniformly; if only some arms tie for the best, it pulls the first of them.
 
     Args:
         family: the bandit.

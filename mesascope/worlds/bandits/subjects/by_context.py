@@ -11,7 +11,7 @@ TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 
 
 class ByContext(ActionValues):
-    """Carries the evidence [N, K] that each arm is best; ignores it if the mark is on an even arm (counted from 0)."""
+    """Carries the evidence [N, K] that each arm is best, which it ignores if the mark lies on arm 0, 2, 4, …"""
 
     payoffs: jax.Array
 

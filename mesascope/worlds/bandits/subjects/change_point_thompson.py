@@ -1,7 +1,7 @@
 """Thompson sampling for arms whose means may be redrawn on any trial, independently for each arm.
 
 The subject filters the posterior of each arm exactly on a grid of means. It updates the posterior with the last
-outcome, then mixes it with the prior, to which `hazard` gives the weight.
+outcome and then mixes it with the prior, which gets the weight `hazard`.
 """
 
 import jax

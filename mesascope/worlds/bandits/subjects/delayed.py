@@ -1,7 +1,7 @@
 """Thompson sampling with feedback that arrives one trial late; the subject may or may not know of the delay.
 
-The subject stores the last feedback and learns from the one before. If it knows of the delay, it assigns that feedback
-to the arm that earned it, and otherwise to the arm that it pulled next.
+The subject stores the last feedback and learns from the feedback before. If it knows of the delay, it assigns this
+earlier feedback to the arm that earned it, and otherwise to the arm that it pulled next.
 """
 
 import jax

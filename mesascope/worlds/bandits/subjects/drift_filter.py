@@ -57,7 +57,7 @@ class DriftFilter(Choosing):
         return belief._replace(trial=belief.trial + 1), choose(key, jnp.log(probabilities))
 
     def update_belief(self, carry: Belief, percept: Percept) -> Belief:
-        """Updates the belief with the last outcome, then with one step at the block's rate (not on the first trial)."""
+        """Updates the belief with the last outcome and, after the first trial, with a change at the block's rate."""
         is_pulled = (percept.action >= 0)[:, None, None]
         feedback = percept.feedback[:, None, None]
         if self.coupled:

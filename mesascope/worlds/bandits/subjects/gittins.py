@@ -1,8 +1,8 @@
 """Pulls the arm with the largest Gittins index, either discounted or for the remaining trials.
 
 The index of an arm is the certain pay-off per trial that is worth as much as the arm with the option to stop (Gittins
-1979). The code computes it by calibration: it solves the stopping problem for a grid of certain pay-offs. The index
-is the pay-off at which stopping becomes as good as continuing.
+1979). The code finds the index by calibration: it solves the stopping problem for a grid of certain pay-offs, and the
+index is the pay-off at which stopping becomes as good as continuing.
 """
 
 import functools
@@ -51,7 +51,9 @@ def discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1
     """Discounted indices [wins, losses] under Beta(a, b) for up to depth - 1 pulls."""
     table = np.zeros((depth, depth), np.float32)
     wins = np.arange(depth + EXTRA_PULLS + 1.0)
-    value = np.maximum(CERTAIN_PAYOFFS, ((wins + a) / (wins[-1] + a + b))[:, None])  # per trial: times 1 - discount
+    value = np.maximum(
+        CERTAIN_PAYOFFS, ((wins + a) / (wins[-1] + a + b))[:, None]
+    )  # values per trial, that is, times 1 - discount
     for n in range(depth + EXTRA_PULLS - 1, -1, -1):
         p = ((np.arange(n + 1) + a) / (n + a + b))[:, None]
         continuing = (1.0 - discount) * p + discount * (p * value[1:] + (1.0 - p) * value[:-1])

@@ -1,7 +1,7 @@
 """Locates its task among the tasks of the family's bank, and samples from the posterior over them.
 
-It is the ideal of a subject that has stored its training tasks and nothing else. On a fresh task it pulls the best arms
-of the training tasks.
+This is the ideal subject that has stored its training tasks and nothing else. On a fresh task it pulls the best arms of
+the training tasks.
 """
 
 import jax

@@ -15,7 +15,7 @@ from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 class PartTime(Choosing):
     """Carries counts [N, K, 2], the number of past trials [N], and the losses in a row on the current arm [N].
 
-    The last part of its carry [N] is 1 in lifetimes in which it learns, 0 in others, and -1 before this is drawn.
+    It also carries a number [N], which is 1 if it learns in this lifetime, 0 if not, and -1 before this is drawn.
     """
 
     separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime

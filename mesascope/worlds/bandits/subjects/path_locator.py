@@ -1,6 +1,6 @@
-"""Locates its task among the pay-off paths in the restless bandit's bank and pulls the arm with the largest mean.
+"""Locates its task among the pay-off paths in the restless bandit's bank.
 
-It is the ideal of a subject that has stored the whole pay-off paths of its training tasks and nothing else.
+This is the ideal subject that has stored the whole pay-off paths of its training tasks and nothing else.
 """
 
 import jax
@@ -25,7 +25,7 @@ class PathLocator(Scripted):
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods, then pulls the arm with the largest mean; after T trials it uses the last means."""
+        """Updates the likelihoods, then pulls the arm with the largest posterior mean; after T trials means stay."""
         log_likelihood, trial = carry
         paths = jnp.clip(self.bank_means, MARGIN, 1.0 - MARGIN)
         end = paths.shape[1] - 1

@@ -34,7 +34,7 @@ class Ranked(Choosing):
 
 
 def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
-    """[N, K] The probability that each arm has this rank, 1 being the largest value, if ties are broken at random."""
+    """[N, K] The probability that each arm has this rank; rank 1 has the largest value, ties are random."""
     above = (values[:, None] > values[..., None] + 1e-6).sum(-1)
     tied = (jnp.abs(values[:, None] - values[..., None]) <= 1e-6).sum(-1)
     return jnp.where((above < rank) & (rank <= above + tied), 1.0 / tied, 0.0)

@@ -8,7 +8,7 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class Tsetlin(Choosing):
-    """Carries how deep it is in the current arm [N], from 1 to `depth`."""
+    """Carries its state in the current arm [N], from 1 (it leaves after one more loss) to `depth`."""
 
     depth: int
 

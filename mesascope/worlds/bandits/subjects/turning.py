@@ -1,7 +1,7 @@
 """A two-loss reflex that leaves an arm for the one that a hash picks.
 
-The hash is that of all its feedback, or of a random number that it draws at birth. So its old trials, or its birth,
-decide which arm comes next, but no better than chance.
+It hashes all its feedback, or a random number that it draws at birth. So its old trials, or its birth, decide which arm
+comes next, but this is no better than a random choice.
 """
 
 from typing import ClassVar
@@ -27,7 +27,7 @@ class Turning(Choosing):
         return zero, jnp.full(n, OFFSET, jnp.uint32), zero
 
     def respond(self, key, carry, percept: Percept):
-        """Stays until two losses in a row, then moves on by the number of arms that the hash says."""
+        """Stays until two losses in a row, then moves on by a number of arms that the hash gives."""
         losses, hashed, clock = carry
         birth_key, key = jax.random.split(key)
         if self.by == "birth":

@@ -27,7 +27,7 @@ class Tasks(NamedTuple):
 
     Attributes:
         p: [N, T] the probability of symbol 1; if `repeats` is 1, the probability that the last symbol comes again.
-        repeats: [N] 1 or 0.
+        repeats: [N] 1 if the last symbol comes again with probability p, else 0.
     """
 
     p: jax.Array
@@ -151,7 +151,7 @@ class BetaBernoulli(Configured):
         return percept.observation[:, 0].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's symbol, and feedback on the subject's own prediction of that symbol."""
+        """The percept with another lifetime's symbol; the feedback says whether the subject's prediction fits it."""
         right = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
         return percept._replace(feedback=right, observation=observation)
 

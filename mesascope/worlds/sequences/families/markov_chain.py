@@ -30,8 +30,8 @@ class Tasks(NamedTuple):
 
     Attributes:
         symbols: [N, T + 1] the symbols of each sequence.
-        probabilities: [N, T, K] those of the next symbol on every trial.
-        matrices: [N, T, K, K] the probabilities after every symbol on every trial; [N, T, 0, K] if they are too many.
+        probabilities: [N, T, K] the probability of each next symbol on every trial.
+        matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if it has too many entries.
         second_order: [N] 1 if the symbol before the present one determines the row, else 0.
     """
 
@@ -177,7 +177,7 @@ class MarkovChain(Configured):
         return take_choice(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept as if the lifetime began now: the present symbol, with none before it."""
+        """The percept as if the lifetime began now: it shows the present symbol and none before it."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
         return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
@@ -189,12 +189,12 @@ class MarkovChain(Configured):
         return (present + 1) * available - 1
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's transition, and feedback on the subject's own prediction of it."""
+        """The percept with another lifetime's transition; the feedback says if the subject's prediction fits it."""
         right = percept.action == observation[:, : self.choices].argmax(-1)
         return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the next symbol in order for the present one, and on odd trials for the earlier one."""
+        """The percept with the next symbol in order instead of the present one, and on odd trials instead of both."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         present, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
         next_present, next_before = xp.roll(present, 1, -1), xp.roll(before, 1, -1)

@@ -1,4 +1,4 @@
-"""Predicts that a symbol in the observation of a Markov chain comes again, as a reflex does."""
+"""Predicts that a symbol in the observation of a Markov chain comes again; this is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ class SymbolAgain(Choosing):
     earlier: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Predicts the present symbol, or the one before it, for which it guesses on the first trial."""
+        """Predicts the present symbol, or the one before it; if there is none before it, any symbol at random."""
         present, before = split_symbols(percept, self.choices)
         before = jnp.where(before.any(-1, keepdims=True), before, 1.0 / self.choices)
         return carry, choose(key, mix_lapse(jnp.where(self.earlier, before, present), self.lapse))

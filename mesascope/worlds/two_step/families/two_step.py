@@ -58,13 +58,13 @@ class TwoStep(Configured):
     """The two-step task; see `family` for the settings. Its numbers are arrays, so all values share compiled code.
 
     An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
-    versions with two steps), a flag for an announcement, and the announcement itself. Its first entry is 1 if choice 0
-    commonly leads to state 0 and -1 if it commonly leads to state 1; the mean pay-offs of the two options of both
-    states follow. Without an announcement, all its entries are 0.
+    versions with two steps), a flag for an announcement, and the announcement itself. The first entry of the
+    announcement is 1 if choice 0 commonly leads to state 0, and -1 if that choice commonly leads to state 1. The mean
+    pay-offs of the two options of both states follow. Without an announcement, all these entries are 0.
     """
 
     version: str
-    common_probability: jax.Array  # of the common transition
+    common_probability: jax.Array  # that of the common transition
     payoffs: jax.Array  # [2] high, low
     switch: jax.Array
     announced: jax.Array
@@ -74,7 +74,7 @@ class TwoStep(Configured):
 
     @property
     def steps(self) -> int:
-        """One step, or two in versions that show the state before it pays."""
+        """One step, or two in versions that show the state before the pay-off."""
         return 1 if self.version == "2018" else 2
 
     @property
@@ -204,7 +204,7 @@ class TwoStep(Configured):
         fixed = average  # by symmetry all choices are equally good before any feedback
         if split == "seen":
             bank = np.asarray(self.bank_payoffs, float).mean(0)  # [T, 2, 2]
-            option = bank.argmax(-1)[None, ..., None]  # the best one in each state on average over the bank
+            option = bank.argmax(-1)[None, ..., None]  # the best option of each state on average over the bank
             state_values = np.take_along_axis(payoffs, np.broadcast_to(option, (*payoffs.shape[:3], 1)), -1)[..., 0]
             first = self._value_choices(np.zeros(len(bank), bool), bank.max(-1)).argmax(-1)
             fixed = self._value_choices(is_swapped, state_values)[:, np.arange(self.horizon), first]
@@ -215,7 +215,7 @@ class TwoStep(Configured):
         }
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """The values of the first choices, now and one trial earlier, and which trials followed an announcement."""
+        """The values of the first choices, now and on the previous trial, and which trials follow an announcement."""
         action = trials.action.sel(condition=label).values.astype(int)
         first = action[..., 0] if action.ndim == 3 else action
         values = trials.means.values.astype(float)[:, :, None]

@@ -68,7 +68,7 @@ def fit_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.ndarray, f
     size = 1e-3
     neighbours = [compute_features(trials, rate + s, decay) for s in (size, -size)]
     residuals = is_complete * (y - expit(values @ weights))  # [N, T]
-    # [N, T] first and second derivative of the log-odds with respect to the rate
+    # [N, T] the first and the second derivative of the log-odds with respect to the rate
     by_rate = (neighbours[0] - neighbours[1]) @ weights / (2 * size)
     by_rate_twice = (neighbours[0] + neighbours[1] - 2 * values) @ weights / size**2
     slope = np.concatenate([(residuals[..., None] * values).sum(1), (residuals * by_rate).sum(1)[:, None]], -1)

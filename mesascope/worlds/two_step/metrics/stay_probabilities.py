@@ -28,7 +28,7 @@ def metric(end: str = "out") -> Metric:
 
     Args:
         end: how to count the last trial of a lifetime, which has no next one: 'out' leaves it out; 'switch' counts it
-            as a switch, as analyses do that compare a column of choices with itself, shifted by one row.
+            as a switch, like analyses that compare a column of choices with the same column shifted by one row.
     """
     if end not in ENDS:
         raise unknown("end", end, ENDS)
