@@ -51,9 +51,8 @@ def discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1
     """Discounted indices [wins, losses] under Beta(a, b) for up to depth - 1 pulls."""
     table = np.zeros((depth, depth), np.float32)
     wins = np.arange(depth + EXTRA_PULLS + 1.0)
-    value = np.maximum(
-        CERTAIN_PAYOFFS, ((wins + a) / (wins[-1] + a + b))[:, None]
-    )  # values per trial, that is, times 1 - discount
+    # values are pay-offs per trial, that is, sums of pay-offs times 1 - discount
+    value = np.maximum(CERTAIN_PAYOFFS, ((wins + a) / (wins[-1] + a + b))[:, None])
     for n in range(depth + EXTRA_PULLS - 1, -1, -1):
         p = ((np.arange(n + 1) + a) / (n + a + b))[:, None]
         continuing = (1.0 - discount) * p + discount * (p * value[1:] + (1.0 - p) * value[:-1])

@@ -24,9 +24,8 @@ NOISE_FACTOR = 3.0  # the factor of the noise on the noisier split
 DRIFT_WEIGHT = 0.3  # the weight of the noise that every trial of the drifting split adds to w, whose variance stays 1
 MAX_PREDICTION = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
 
-Change = Callable[
-    [jax.Array, jax.Array], jax.Array
-]  # a function of a key and inputs or weights that returns changed ones
+# a function of a key and inputs or weights that returns changed ones
+Change = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Tasks(NamedTuple):
