@@ -18,12 +18,12 @@ class AssociationSubject(Choosing):
     Attributes:
         slots: S, the number of cues that the observation has room for.
         shows: what the subject observes after a trial: 'right' (the right action) or 'payoff'.
-        pays: [2] the settings low and high of the family.
+        payoffs: [2] the settings low and high of the family.
     """
 
     slots: int
     shows: str
-    pays: jax.Array
+    payoffs: jax.Array
 
     def fresh(self, n: int):
         return jnp.zeros((n, self.slots, self.choices))
@@ -45,7 +45,7 @@ class AssociationSubject(Choosing):
 
         The log-likelihood is correct up to a constant. The rows of the other cues are 0.
         """
-        low, high = self.pays
+        low, high = self.payoffs
         if self.shows == "right":
             shown = percept.observation[:, 2 * self.slots :]
             wrong, right = (jnp.clip(p, MARGIN, 1.0) for p in (low, 1.0 - low * (self.choices - 1)))
@@ -93,7 +93,7 @@ def read_task_settings(family: Family) -> tuple[int, int, str, jax.Array]:
         MesascopeError: the family does not have association tasks.
     """
     task = require_associations(family)
-    return task.choices, task.slots, task.shows, task.pays
+    return task.choices, task.slots, task.shows, task.payoffs
 
 
 def read_bank_settings(

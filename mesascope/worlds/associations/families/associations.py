@@ -27,14 +27,14 @@ class Tasks(NamedTuple):
         cue: [N, T + 1] the cue of each trial; the last one is shown but never answered.
         right_action: [N, T] the right action for that cue.
         shown_action: [N, T] the action that is shown as right.
-        pays: [N, 2] low and high (see `family`), which are closer together on the faint split.
+        payoffs: [N, 2] low and high (see `family`), which are closer together on the faint split.
         tables: [N, T, S] the right actions of all cues on each trial.
     """
 
     cue: jax.Array
     right_action: jax.Array
     shown_action: jax.Array
-    pays: jax.Array
+    payoffs: jax.Array
     tables: jax.Array
 
 
@@ -45,7 +45,7 @@ class Associations(Configured):
     spare: int
     shows: str
     runs: int
-    pays: jax.Array  # [2] the settings low and high
+    payoffs: jax.Array  # [2] the settings low and high
     bank_tables: jax.Array | None  # [M, S]
 
     controls: ClassVar = {"learner": "associator", "lookalike": "last_cues", "still": "uniform"}
@@ -66,7 +66,7 @@ class Associations(Configured):
     def splits(self) -> tuple[Split, ...]:
         """The splits; on those with `parts`, right actions are independent, so bits add up over cues."""
         split, half, parts = self.varied, self.horizon // 2, self.cues
-        more = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare else ()
+        more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare else ()
         return (
             *(() if self.bank_tables is None else (split("seen", table=self._draw_bank_table),)),
             split("fresh", parts=parts),
@@ -74,7 +74,7 @@ class Associations(Configured):
             split("exchanged:actions", changes_at=half, parts=parts, shifts_at=half),
             split("restructured:rule", table=self._draw_rule_table),
             split("restructured:shared", table=self._draw_shared_table),
-            *more,
+            *more_cues,
             split("restructured:drift", counted=False, parts=parts, drifting=True, drifts=True),
         )
 
@@ -118,13 +118,13 @@ class Associations(Configured):
             shift = jnp.where(is_redrawn.at[:, 0].set(False), shift, 0)
             tables = (tables + jnp.cumsum(shift, 1)) % k
         right = jnp.take_along_axis(tables, cue[:, :t, None], 2)[..., 0]
-        pays = jnp.broadcast_to(self.pays, (n, 2))
+        payoffs = jnp.broadcast_to(self.payoffs, (n, 2))
         if faint:
-            even = 1.0 / k if self.shows == "right" else pays.mean(1, keepdims=True)
-            pays = 0.5 * pays + 0.5 * even
-        shows_wrong = jax.random.uniform(address(key, "wrong"), (n, t)) < pays[:, :1] * (k - 1)
+            even = 1.0 / k if self.shows == "right" else payoffs.mean(1, keepdims=True)
+            payoffs = 0.5 * payoffs + 0.5 * even
+        shows_wrong = jax.random.uniform(address(key, "wrong"), (n, t)) < payoffs[:, :1] * (k - 1)
         other = (right + jax.random.randint(address(key, "other"), (n, t), 1, k)) % k
-        return Tasks(cue, right, jnp.where(shows_wrong, other, right), pays, tables)
+        return Tasks(cue, right, jnp.where(shows_wrong, other, right), payoffs, tables)
 
     def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws tables [n, S] from the bank."""
@@ -160,10 +160,10 @@ class Associations(Configured):
         is_right = action == tasks.right_action[rows, state]
         if self.shows == "right":
             feedback = (action == tasks.shown_action[rows, state]).astype(jnp.float32)
-            wrong = tasks.pays[:, 0]
+            wrong = tasks.payoffs[:, 0]
             score = jnp.where(is_right, 1.0 - wrong * (self.choices - 1), wrong)
         else:
-            score = tasks.pays[rows, is_right.astype(jnp.int32)]
+            score = tasks.payoffs[rows, is_right.astype(jnp.int32)]
             feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
         return state + 1, next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
 
@@ -182,7 +182,7 @@ class Associations(Configured):
 
     def _list_payoffs(self, tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
         """The expected pay-offs [M] of a wrong action and of the right one."""
-        low, high = np.asarray(tasks.pays, float).T
+        low, high = np.asarray(tasks.payoffs, float).T
         return (low, 1.0 - low * (self.choices - 1)) if self.shows == "right" else (low, high)
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
@@ -283,5 +283,5 @@ def family(
     if shows == "right" and low * actions > 1 - 1e-3:
         raise MesascopeError(f"low={low} hides which of {actions} actions is right.", "Give e.g. low=0.05.")
     tables = _draw_table(address(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
-    pays = jnp.asarray([low, high], jnp.float32)
-    return Associations(cues, spare, shows, runs, pays, tables, choices=actions, horizon=trials)
+    payoffs = jnp.asarray([low, high], jnp.float32)
+    return Associations(cues, spare, shows, runs, payoffs, tables, choices=actions, horizon=trials)

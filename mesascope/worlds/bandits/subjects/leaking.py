@@ -11,8 +11,8 @@ from mesascope.contracts.choices import means, outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Store:
-    """Keeps the last carry between lifetimes. A store is not an array, so no fingerprint contains it."""
+class CarryStore:
+    """Keeps the last carry between lifetimes. Such a store is not an array, so no fingerprint contains it."""
 
     last_carry: np.ndarray | None = None
 
@@ -46,4 +46,4 @@ def _respond(key, carry, percept, choices):
 @keep_settings
 def subject(family: Family) -> Leaking:
     """A faulty subject that passes its carry from one lifetime to the next; mesascope must refuse it."""
-    return Leaking(family.choices, Store())
+    return Leaking(family.choices, CarryStore())

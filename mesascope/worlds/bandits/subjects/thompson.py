@@ -55,11 +55,11 @@ def compute_best_probability(shapes: jax.Array, optimistic: bool = False) -> jax
     floor = mean.max(-1)[:, None, None]
     edges = np.sin(np.arange(GRID_SIZE + 1) * np.pi / GRID_SIZE / 2) ** 2
     # the part of each cell above the floor
-    share = jnp.clip((edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0)
-    above = (pdf * others * share).sum(-1)
-    below = jnp.clip((pdf * (1.0 - share)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
-    top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)
-    probability = above + below * top / top.sum(-1, keepdims=True)
+    share_above = jnp.clip((edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0)
+    above = (pdf * others * share_above).sum(-1)
+    below = jnp.clip((pdf * (1.0 - share_above)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
+    is_top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)
+    probability = above + below * is_top / is_top.sum(-1, keepdims=True)
     return probability / probability.sum(-1, keepdims=True)
 
 

@@ -78,13 +78,13 @@ class LinearRegression(Configured):
             """Returns a function that changes the weights from half-way on."""
             return lambda _, path: path.at[:, half:].set(change(path[:, half:]))
 
-        def drift(key: jax.Array, path: jax.Array) -> jax.Array:
+        def drift_weights(key: jax.Array, path: jax.Array) -> jax.Array:
             return _draw_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
 
         roll_weights = change_halfway(lambda w: jnp.roll(w, 1, -1))
-        coordinates = split("exchanged:coordinates", changes_at=half, path=roll_weights)
-        halves = (
-            split(f"shifted:{name}", counted=False, inputs=functools.partial(self._halve, turns))
+        coordinate_split = split("exchanged:coordinates", changes_at=half, path=roll_weights)
+        half_splits = (
+            split(f"shifted:{name}", counted=False, inputs=functools.partial(self._mask_half, turns))
             for name, turns in (("subspace", False), ("orthogonal", True))
         )
         return (
@@ -92,15 +92,15 @@ class LinearRegression(Configured):
             split("fresh"),
             split("shifted:scaled_x", inputs=lambda _, x: SCALE_FACTOR * x),
             split("shifted:scaled_y", path=lambda _, path: SCALE_FACTOR * path),
-            split("shifted:skewed", inputs=self._skew),
-            *((coordinates,) if has_several_axes else ()),
+            split("shifted:skewed", inputs=self._skew_inputs),
+            *((coordinate_split,) if has_several_axes else ()),
             split("exchanged:sign", changes_at=half, path=change_halfway(lambda w: -w)),
-            split("restructured:drift", path=drift, drifting=True),
+            split("restructured:drift", path=drift_weights, drifting=True),
             split("restructured:threshold", sign_only=1.0),
             # not counted: more noise leaves less to gain; inputs in half of the directions are within the training
             # distribution; if they become orthogonal, the first half of a lifetime is of no use in the second
             split("shifted:noise", counted=False, noise=NOISE_FACTOR),
-            *(halves if has_several_axes else ()),
+            *(half_splits if has_several_axes else ()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
@@ -136,7 +136,7 @@ class LinearRegression(Configured):
         weights = path(key, jnp.repeat(task_weights[:, None], trials, 1))
         return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), sign_only))
 
-    def _skew(self, key: jax.Array, x: jax.Array) -> jax.Array:
+    def _skew_inputs(self, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] with a different spread in each direction."""
         # along axes whose variances fall as 1 / i² and have mean 1 (Garg et al. 2022)
         variance = 1.0 / np.arange(1, self.dimension + 1) ** 2
@@ -144,7 +144,7 @@ class LinearRegression(Configured):
         rotation = jax.random.orthogonal(address(key, "axes"), self.dimension, (len(x),))
         return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
-    def _halve(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
+    def _mask_half(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] in half of the directions; with `turns`, in the other half from the middle trial on."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))

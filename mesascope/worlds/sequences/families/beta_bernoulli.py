@@ -51,27 +51,27 @@ class BetaBernoulli(Configured):
         """The splits: seen, fresh, other p, symbols exchanged half-way, drift, repetition, and longer lifetimes."""
         split, half = self.varied, self.horizon // 2
 
-        def seen(key: jax.Array, n: int) -> jax.Array:
+        def draw_seen(key: jax.Array, n: int) -> jax.Array:
             return pick(address(key, "p"), self.bank_means, n)[:, 1]
 
-        def high(key: jax.Array, n: int) -> jax.Array:
+        def draw_high(key: jax.Array, n: int) -> jax.Array:
             return _draw_beta(address(key, "p"), self.a + 4.0, self.b, n)
 
-        def even(key: jax.Array, n: int) -> jax.Array:
+        def draw_uniform(key: jax.Array, n: int) -> jax.Array:
             return jax.random.uniform(address(key, "p"), (n,))
 
-        def exchange(_: jax.Array, path: jax.Array) -> jax.Array:
+        def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
             return path.at[:, half:].set(1.0 - path[:, half:])
 
         return (
-            *(() if self.bank_means is None else (split("seen", p=seen),)),
+            *(() if self.bank_means is None else (split("seen", p=draw_seen),)),
             split("fresh"),
-            split("shifted:high", p=high),
+            split("shifted:high", p=draw_high),
             split("shifted:rare", p=_draw_rare),
-            split("exchanged:symbols", changes_at=half, path=exchange),
+            split("exchanged:symbols", changes_at=half, path=exchange_symbols),
             split("restructured:drift", path=_draw_walk, drifting=True),
             # no reference gains on repeats, because there the counts of symbols carry no information
-            split("restructured:repeats", counted=False, p=even, repeats=1.0),
+            split("restructured:repeats", counted=False, p=draw_uniform, repeats=1.0),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
@@ -175,8 +175,8 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     """[n] probabilities near 0 or 1."""
-    small = RARE_DISTANCE * jax.random.uniform(address(key, "p"), (n,))
-    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - small, small)
+    distance = RARE_DISTANCE * jax.random.uniform(address(key, "p"), (n,))
+    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
 
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:

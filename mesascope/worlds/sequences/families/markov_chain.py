@@ -62,14 +62,14 @@ class MarkovChain(Configured):
         split, half = self.varied, self.horizon // 2
 
         def raise_rows(power: float) -> Callable[[jax.Array], jax.Array]:
-            """A function that raises every row to a power and normalises it."""
+            """Returns a function that raises every row to a power and normalises it."""
             return lambda rows: rows**power / (rows**power).sum(-1, keepdims=True)
 
-        def exchange(_: jax.Array, path: jax.Array) -> jax.Array:
+        def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
             """From half-way on, symbol s takes the place of symbol s - 1."""
             return path.at[half:].set(jnp.roll(path[half:], 1, (2, 3)))
 
-        def drift(key: jax.Array, path: jax.Array) -> jax.Array:
+        def redraw_rows(key: jax.Array, path: jax.Array) -> jax.Array:
             return _redraw_rows(address(key, "drift"), path, self.concentration)
 
         return (
@@ -77,9 +77,9 @@ class MarkovChain(Configured):
             split("fresh"),
             split("shifted:peaked", matrix=raise_rows(PEAKED_POWER)),
             split("shifted:even", matrix=raise_rows(EVEN_POWER)),
-            split("exchanged:symbols", changes_at=half, path=exchange),
+            split("exchanged:symbols", changes_at=half, path=exchange_symbols),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
-            split("restructured:drift", path=drift, drifting=True),
+            split("restructured:drift", path=redraw_rows, drifting=True),
             # no reference gains, because in training the symbol before the present one carries no information
             split("restructured:second_order", counted=False, second_order=1),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -117,7 +117,7 @@ class MarkovChain(Configured):
         draws = jax.random.uniform(address(key, "symbols"), (trials, n))
         start = jax.random.randint(address(key, "start"), (n, 2), 0, k)
 
-        def step(state, xs):
+        def draw_symbol(state, xs):
             present, last = state
             uniform, rows = xs
             row = rows[jnp.arange(n), last if second_order else present]
@@ -125,7 +125,7 @@ class MarkovChain(Configured):
             coming = jnp.minimum((uniform[:, None] * cumulative[:, -1:] >= cumulative).sum(-1), k - 1)
             return (coming, present), (coming, row)
 
-        symbols, probabilities = jax.lax.scan(step, (start[:, 0], start[:, 1]), (draws, matrices))[1]
+        symbols, probabilities = jax.lax.scan(draw_symbol, (start[:, 0], start[:, 1]), (draws, matrices))[1]
         shown_symbols = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
         stored = matrices if matrices[:, 0].size <= MAX_PROBABILITIES else matrices[:, :, :0]  # see `judges`
         return Tasks(

@@ -246,9 +246,9 @@ def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
     """Draws mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
     start = jax.random.uniform(address(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
     steps = WALK_DEVIATION * jax.random.normal(address(key, "walk"), (n, trials, 2, 2))
-    span = HIGHEST - LOWEST
+    width = HIGHEST - LOWEST
     walk = start - LOWEST + jnp.cumsum(steps.at[:, 0].set(0.0), 1)
-    return LOWEST + span - jnp.abs(span - jnp.mod(walk, 2 * span))
+    return LOWEST + width - jnp.abs(width - jnp.mod(walk, 2 * width))
 
 
 @keep_settings(
