@@ -15,7 +15,7 @@ from mesascope.formats import TRIALS as FORMAT
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import AXES
 from mesascope.worlds.two_step.metrics import hybrid_weight, lagged_regression
-from mesascope.worlds.two_step.two_steps import convert_steps, fit_logistic
+from mesascope.worlds.two_step.trial_arrays import fit_logistic, scale_trials
 
 
 def trials(first, paid, common, **more) -> xr.Dataset:
@@ -119,17 +119,17 @@ def test_logs_of_two_stages_are_read_with_what_they_hold():
     common, paid = np.array([[1, 0, -1, 1]] * 3), np.array([[0, 5, np.nan, 10]] * 3)
     log = trials(first, paid, common, unit="participant").assign_coords(participant=("lifetime", [0, 0, 1]))
     log["second_action"] = (AXES, np.array([[[0, 3, -1, 1]] * 3], np.int16)[0][None])
-    steps = convert_steps(log)
-    assert steps.place.tolist() == [[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]
-    assert steps.second[0].tolist() == [0, 1, 0, 1] and steps.paid[0].tolist() == [0, 0.5, 0, 1]
-    assert steps.complete[0].tolist() == [True, True, False, True] and steps.unit.tolist() == [0, 0, 1]
+    steps = scale_trials(log)
+    assert steps.state.tolist() == [[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]
+    assert steps.second_choice[0].tolist() == [0, 1, 0, 1] and steps.payoff[0].tolist() == [0, 0.5, 0, 1]
+    assert steps.is_complete[0].tolist() == [True, True, False, True] and steps.unit.tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("decay", [1.0, 0.3])
 def test_values_of_the_model_are_those_worked_out_by_hand(decay):
     """Two trials: after one rewarded rare transition of the first choice."""
-    steps = convert_steps(trials([[0, 1]], [[1, 0]], [[0, 1]]))
-    x = hybrid_weight.find_features(steps._replace(common=np.array([[1, 1]])), 0.4, decay)[0]
+    steps = scale_trials(trials([[0, 1]], [[1, 0]], [[0, 1]]))
+    x = hybrid_weight.compute_features(steps._replace(transition=np.array([[1, 1]])), 0.4, decay)[0]
     assert x[0].tolist() == [0, 0, 0]
     own = 10 / 11  # of ten counted ones all were common, and one more was not
     values = np.array([0.5, 0.5 + 0.4 * 0.5])

@@ -17,7 +17,7 @@ from mesascope.contracts.choices import means
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from mesascope.worlds.bandits.subjects import bayes_optimal, gittins
 from mesascope.worlds.bandits.subjects.change_point_thompson import subject as change_point
-from mesascope.worlds.bandits.subjects.thompson import X, probability_best
+from mesascope.worlds.bandits.subjects.thompson import GRID_MEANS, compute_best_probability
 from tests.subjects.lives import forced, live, make
 
 FLAT = (1.0, 1.0)
@@ -193,7 +193,7 @@ def test_quadrature_against_samples(optimistic):
     samples = rng.beta(shapes[..., 0], shapes[..., 1], (200_000, 6, 3))
     if optimistic:
         samples = np.maximum(samples, shapes[..., 0] / shapes.sum(-1))
-    got = np.asarray(probability_best(jnp.asarray(shapes), optimistic))
+    got = np.asarray(compute_best_probability(jnp.asarray(shapes), optimistic))
     drawn = np.stack([(samples.argmax(-1) == k).mean(0) for k in range(3)], -1)
     if optimistic:  # equal means: the first wins here, they share there
         tied = np.ptp(shapes[..., 0] / shapes.sum(-1), axis=-1) < 1e-9
@@ -217,8 +217,8 @@ def test_change_point_filter_against_run_lengths():
         shapes = [(a + won, b + 1 - won) for a, b in shapes]
         weight, shapes = np.append((1 - hazard) * weight, hazard), [*shapes, (1.0, 1.0)]
         exact = weight @ np.array([a / (a + b) for a, b in shapes])
-        assert float(carry[0, 0] @ X) == pytest.approx(exact, abs=1e-3)
-        assert float(carry[0, 1] @ X) == pytest.approx(0.5, abs=1e-3)
+        assert float(carry[0, 0] @ GRID_MEANS) == pytest.approx(exact, abs=1e-3)
+        assert float(carry[0, 1] @ GRID_MEANS) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_change_point_without_hazard_is_thompson():

@@ -40,7 +40,7 @@ def test_splits_say_where_parts_are_independent():
         "restructured:drift": 6,
     }
     tasks = family.split("restructured:shared").draw(jax.random.key(1), 64)
-    cue, right = np.asarray(tasks.cue)[:, :-1], np.asarray(tasks.right)
+    cue, right = np.asarray(tasks.cue)[:, :-1], np.asarray(tasks.right_action)
     for lifetime in range(64):
         pairs = {}
         for c, r in zip(cue[lifetime], right[lifetime], strict=True):
@@ -60,7 +60,7 @@ def test_in_the_second_half_a_cue_stays_for_a_run():
 def test_a_wrong_action_is_shown_as_often_as_low_says():
     family = make("families", "associations:cues=2,trials=64,low=0.1,runs=0")
     tasks = family.split("fresh").draw(jax.random.key(0), 512)
-    assert (np.asarray(tasks.shown) != np.asarray(tasks.right)).mean() == pytest.approx(0.3, abs=0.01)
+    assert (np.asarray(tasks.shown_action) != np.asarray(tasks.right_action)).mean() == pytest.approx(0.3, abs=0.01)
 
 
 def test_information_of_a_noisy_channel_is_exact_and_the_jackknife_takes_the_bias_off():

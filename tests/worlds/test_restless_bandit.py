@@ -9,7 +9,7 @@ from mesascope import FamilyEnv, catalogue
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.restless_bandit import family
-from mesascope.worlds.bandits.subjects.drift_filter import walk
+from mesascope.worlds.bandits.subjects.drift_filter import build_walk_kernel
 from tests.subjects.lives import forced, live, make
 
 N = 2048
@@ -87,12 +87,12 @@ def filtered(subject, acts, paid):
     """[T + 1, N, K] posterior means before and after each of the given acts and outcomes [T, N]."""
     n = acts.shape[1]
     carry, still, out = subject.fresh(n), jnp.zeros(n, jnp.int32), []
-    learn = jax.jit(lambda carry, percept: subject.learn(carry, percept))
+    learn = jax.jit(lambda carry, percept: subject.update_belief(carry, percept))
     for t in range(len(acts) + 1):
         action = jnp.asarray(acts[t - 1], jnp.int32) if t else still - 1
         feedback = jnp.asarray(paid[t - 1], jnp.float32) if t else jnp.zeros(n)
         carry = learn(carry, Percept(jnp.zeros((n, 0)), action, feedback, still + t, still, still + t == 0))
-        out.append(np.asarray(subject.means(carry)))
+        out.append(np.asarray(subject.compute_means(carry)))
         carry = carry._replace(trial=carry.trial + 1)
     return np.stack(out)
 
@@ -121,7 +121,7 @@ def test_the_filter_of_a_walk_against_particles(coupled):
 
 def test_one_step_of_the_walk_is_a_law_whose_even_distribution_stays():
     for rate in (0.0, 0.01, 0.1, 1.3):
-        kernel = walk(rate, 23)
+        kernel = build_walk_kernel(rate, 23)
         assert (kernel >= 0).all() and kernel.sum(-1) == pytest.approx(np.ones(23))
         assert kernel == pytest.approx(kernel[::-1, ::-1])
         assert np.full(23, 1 / 23) @ kernel == pytest.approx(np.full(23, 1 / 23), abs=2e-3)

@@ -54,8 +54,8 @@ def test_best_and_worst_by_enumeration():
     family = task("version=daw,trials=7")
     tasks = family.split("exchanged:map").draw(jax.random.key(5), 5)
     known = family.latents(tasks, "exchanged:map")
-    worth, crossed = np.asarray(tasks.worth), np.asarray(tasks.crossed)
-    usual = float(family.usual)
+    worth, crossed = np.asarray(tasks.payoffs), np.asarray(tasks.is_swapped)
+    usual = float(family.common_probability)
     paths = []
     for first, left, right in itertools.product((0, 1), repeat=3):
         pays = np.stack([worth[..., 0, left], worth[..., 1, right]], -1)
@@ -111,7 +111,7 @@ def test_a_drifting_task_of_two_steps_a_trial():
     trials = lived("model_based", "version=daw,trials=61", lifetimes=192)
     assert trials.action.shape == (1, 192, 61, 2)
     assert gain(trials)[0].sum() / gain(trials)[1].sum() > 0.3
-    worth = np.asarray(task("version=daw,trials=61").draw(address(jax.random.key(1)), 64).worth)
+    worth = np.asarray(task("version=daw,trials=61").draw(address(jax.random.key(1)), 64).payoffs)
     assert worth.min() >= 0.25 and worth.max() <= 0.75
     steps = np.diff(worth, axis=1)
     assert np.median(np.abs(steps)) == pytest.approx(0.025 * 0.6745, rel=0.05)

@@ -1,43 +1,41 @@
-"""Helpers of subjects of Markov chains: they read the transition from a percept, and count transitions."""
-
-from typing import NamedTuple
+"""Shared code of the subjects of Markov chains, which read the last transition from a percept and count transitions."""
 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.scripted import Choosing, Family, require_family
 from mesascope.worlds.sequences.families.markov_chain import MarkovChain
 
-TRIED = "markov_chain:symbols=3,trials=12,bank=2"
+TRIED = "markov_chain:symbols=3,trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
 
 
-class Transition(NamedTuple):
-    """Two one-hot symbols, before [N, K] and now [N, K]; before is all zero on the first trial."""
+class TransitionSubject(Choosing):
+    """A subject that carries a table [N, K, K] with one row for each symbol, zeros at birth."""
 
-    before: jax.Array
-    now: jax.Array
+    def fresh(self, n: int) -> jax.Array:
+        """Returns a table of zeros."""
+        return jnp.zeros((n, self.choices, self.choices))
+
+    def count_transition(self, percept: Percept) -> jax.Array:
+        """[N, K, K] A count of 1 for the last transition, and of 0 for all others."""
+        present, before = split_symbols(percept, self.choices)
+        return before[:, :, None] * present[:, None, :]
+
+    def take_present_row(self, table: jax.Array, percept: Percept) -> jax.Array:
+        """[N, K] The row of a table [N, K, K] for the present symbol."""
+        return jnp.einsum("nij,ni->nj", table, split_symbols(percept, self.choices)[0])
 
 
-def read_transition(percept: Percept, choices: int) -> Transition:
-    """The last transition that a percept shows."""
-    return Transition(percept.observation[:, choices:], percept.observation[:, :choices])
-
-
-def count_transition(transition: Transition) -> jax.Array:
-    """[N, K, K] a count of 1 for the transition, and of 0 for all others."""
-    return transition.before[:, :, None] * transition.now[:, None, :]
-
-
-def take_row(table: jax.Array, transition: Transition) -> jax.Array:
-    """[N, K] the row of a table [N, K, K] for the present symbol."""
-    return jnp.einsum("nij,ni->nj", table, transition.now)
+def split_symbols(percept: Percept, choices: int) -> tuple[jax.Array, jax.Array]:
+    """The present symbol and the one before it, one-hot [N, K]; on the first trial the one before is all zero."""
+    return percept.observation[:, :choices], percept.observation[:, choices:]
 
 
 def require_chain(family: Family) -> MarkovChain:
     """Returns the family if it shows symbols of a Markov chain.
 
     Raises:
-        MesascopeError: the family does not show them.
+        MesascopeError: the family does not show such symbols.
     """
     return require_family(family, MarkovChain, "shows no Markov chain", "Take --family markov_chain.")

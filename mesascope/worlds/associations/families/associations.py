@@ -1,8 +1,8 @@
 """Every trial shows one of S cues; a hidden table gives the right one of K actions for each cue.
 
-A task contains S log2 K bits that matter for choosing actions: 32 with the default settings, against 2.3 in a bandit
-with five arms. The observation is the current cue [S], the previous cue [S] and, with shows=right, the previous cue's
-right action [K].
+To choose the right actions, a subject needs S log2 K bits about its task: 32 with the default settings, against 2.3 in
+a bandit with five arms. The observation is the current cue [S], the previous cue [S] and, with shows=right, the right
+action for the previous cue [K].
 """
 
 from collections.abc import Callable
@@ -12,20 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    exchange_earlier,
-    first_percept,
-    keep_settings,
-    next_percept,
-    reference_roles,
-)
+from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, pick, reference_roles
+from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-DRIFT = 0.2  # the expected number of cues that change their right action per trial on the drifting split
+DRIFT_RATE = 0.2  # the expected number of cues that change their right action per trial on the drifting split
 
 
 class Tasks(NamedTuple):
@@ -33,16 +25,16 @@ class Tasks(NamedTuple):
 
     Attributes:
         cue: [N, T + 1] the cue of each trial; the last one is shown but never answered.
-        right: [N, T] the right action for that cue.
-        shown: [N, T] the action that is shown as right.
-        pays: [N, 2] low and high, see `family`; closer together on the faint split.
+        right_action: [N, T] the right action for that cue.
+        shown_action: [N, T] the action that is shown as right.
+        payoffs: [N, 2] low and high (see `family`), which are closer together on the faint split.
         tables: [N, T, S] the right actions of all cues on each trial.
     """
 
     cue: jax.Array
-    right: jax.Array
-    shown: jax.Array
-    pays: jax.Array
+    right_action: jax.Array
+    shown_action: jax.Array
+    payoffs: jax.Array
     tables: jax.Array
 
 
@@ -53,7 +45,7 @@ class Associations(Configured):
     spare: int
     shows: str
     runs: int
-    pays: jax.Array  # [2] the settings low and high
+    payoffs: jax.Array  # [2] the settings low and high
     bank_tables: jax.Array | None  # [M, S]
 
     controls: ClassVar = {"learner": "associator", "lookalike": "last_cues", "still": "uniform"}
@@ -74,15 +66,15 @@ class Associations(Configured):
     def splits(self) -> tuple[Split, ...]:
         """The splits; on those with `parts`, right actions are independent, so bits add up over cues."""
         split, half, parts = self.varied, self.horizon // 2, self.cues
-        more = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare else ()
+        more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare else ()
         return (
-            *(() if self.bank_tables is None else (split("seen", table=_of_bank(self.bank_tables)),)),
+            *(() if self.bank_tables is None else (split("seen", table=self._draw_bank_table),)),
             split("fresh", parts=parts),
             split("shifted:faint", parts=parts, faint=True),
-            split("exchanged:actions", changes_at=half, parts=parts, turns_at=half),
-            split("restructured:rule", table=self._rule),
-            split("restructured:shared", table=self._shared),
-            *more,
+            split("exchanged:actions", changes_at=half, parts=parts, shifts_at=half),
+            split("restructured:rule", table=self._draw_rule_table),
+            split("restructured:shared", table=self._draw_shared_table),
+            *more_cues,
             split("restructured:drift", counted=False, parts=parts, drifting=True, drifts=True),
         )
 
@@ -94,7 +86,7 @@ class Associations(Configured):
         table: Callable[[jax.Array, int], jax.Array] | None = None,
         cues: int = 0,
         faint: bool = False,
-        turns_at: int | None = None,
+        shifts_at: int | None = None,
         drifts: bool = False,
     ) -> Tasks:
         """Draws n tasks.
@@ -105,53 +97,56 @@ class Associations(Configured):
             table: a function that draws the right actions [n, S] of all cues; None for uniform independent draws.
             cues: the number of cues that occur; 0 for the family's number.
             faint: whether pay-offs lie half-way between their usual and uninformative values.
-            turns_at: the trial from which a random step, the same for all cues, shifts every right action.
+            shifts_at: the trial from which a random step, the same for all cues, shifts every right action.
             drifts: whether the right actions of single cues change from time to time.
         """
         count, k, t = cues or self.cues, self.choices, self.horizon
-        rights = table(key, n) if table else _table(key, n, count, k)
+        right_actions = table(key, n) if table else _draw_table(key, n, count, k)
         cue = jax.random.randint(address(key, "cue"), (n, t + 1), 0, count)
-        if self.runs:  # in the second half every cue is repeated for some trials; runs begin at any phase of the clock
-            at, half = jnp.arange(t + 1), t // 2
+        if self.runs:  # in the second half every cue is repeated for some trials; the first run may begin earlier
+            trial, half = jnp.arange(t + 1), t // 2
             phase = jax.random.randint(address(key, "phase"), (n, 1), 0, self.runs)
-            begun = (at - half + phase) // self.runs * self.runs - phase
-            cue = jnp.take_along_axis(cue, jnp.where(at >= half, half + jnp.maximum(begun, 0), at), 1)
-        tables = jnp.broadcast_to(rights[:, None], (n, t, rights.shape[1]))
-        if turns_at is not None:
+            run_start = (trial - half + phase) // self.runs * self.runs - phase
+            cue = jnp.take_along_axis(cue, jnp.where(trial >= half, half + jnp.maximum(run_start, 0), trial), 1)
+        tables = jnp.broadcast_to(right_actions[:, None], (n, t, right_actions.shape[1]))
+        if shifts_at is not None:
             step = jax.random.randint(address(key, "step"), (n, 1, 1), 1, k)
-            tables = jnp.where((jnp.arange(t) >= turns_at)[None, :, None], (tables + step) % k, tables)
+            tables = jnp.where((jnp.arange(t) >= shifts_at)[None, :, None], (tables + step) % k, tables)
         if drifts:
-            anew = jax.random.bernoulli(address(key, "anew"), DRIFT / count, tables.shape).at[:, 0].set(False)
-            move = jnp.where(anew, jax.random.randint(address(key, "move"), tables.shape, 1, k), 0)
-            tables = (tables + jnp.cumsum(move, 1)) % k
+            is_redrawn = jax.random.bernoulli(address(key, "anew"), DRIFT_RATE / count, tables.shape)
+            shift = jax.random.randint(address(key, "move"), tables.shape, 1, k)
+            shift = jnp.where(is_redrawn.at[:, 0].set(False), shift, 0)
+            tables = (tables + jnp.cumsum(shift, 1)) % k
         right = jnp.take_along_axis(tables, cue[:, :t, None], 2)[..., 0]
-        pays = jnp.broadcast_to(self.pays, (n, 2))
+        payoffs = jnp.broadcast_to(self.payoffs, (n, 2))
         if faint:
-            even = 1.0 / k if self.shows == "right" else pays.mean(1, keepdims=True)
-            pays = 0.5 * pays + 0.5 * even
-        wrong = jax.random.uniform(address(key, "wrong"), (n, t)) < pays[:, :1] * (k - 1)
+            even = 1.0 / k if self.shows == "right" else payoffs.mean(1, keepdims=True)
+            payoffs = 0.5 * payoffs + 0.5 * even
+        shows_wrong = jax.random.uniform(address(key, "wrong"), (n, t)) < payoffs[:, :1] * (k - 1)
         other = (right + jax.random.randint(address(key, "other"), (n, t), 1, k)) % k
-        return Tasks(cue, right, jnp.where(wrong, other, right), pays, tables)
+        return Tasks(cue, right, jnp.where(shows_wrong, other, right), payoffs, tables)
 
-    def _rule(self, key: jax.Array, n: int) -> jax.Array:
+    def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
+        """Draws tables [n, S] from the bank."""
+        return pick(address(key, "table"), self.bank_tables, n)
+
+    def _draw_rule_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws right actions [n, S] that follow a random rule (a · cue + b) mod K."""
         a = jax.random.randint(address(key, "a"), (n, 1), 1, self.choices)
         b = jax.random.randint(address(key, "b"), (n, 1), 0, self.choices)
         return (a * jnp.arange(self.cues) + b) % self.choices
 
-    def _shared(self, key: jax.Array, n: int) -> jax.Array:
+    def _draw_shared_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws right actions [n, S]; each pair of neighbouring cues shares one."""
-        return _table(key, n, self.cues, self.choices)[:, jnp.arange(self.cues) // 2 * 2]
+        return _draw_table(key, n, self.cues, self.choices)[:, jnp.arange(self.cues) // 2 * 2]
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
         """The observation [N, D] before a trial [N]."""
-        rows, last, begun = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0), (trial > 0)[:, None]
-        parts = [
-            jax.nn.one_hot(tasks.cue[rows, trial], self.slots),
-            begun * jax.nn.one_hot(tasks.cue[rows, last], self.slots),
-        ]
+        rows, last, has_last = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0), (trial > 0)[:, None]
+        cue, last_cue = (jax.nn.one_hot(tasks.cue[rows, at], self.slots) for at in (trial, last))
+        parts = [cue, has_last * last_cue]
         if self.shows == "right":
-            parts.append(begun * jax.nn.one_hot(tasks.shown[rows, last], self.choices))
+            parts.append(has_last * jax.nn.one_hot(tasks.shown_action[rows, last], self.choices))
         return jnp.concatenate(parts, -1)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
@@ -160,24 +155,24 @@ class Associations(Configured):
         return zero, first_percept(self._observe(tasks, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Takes one action in each lifetime, in answer to the current cue."""
+        """Takes one action in each lifetime, as the answer to the current cue."""
         rows = jnp.arange(len(action))
-        match = action == tasks.right[rows, state]
+        is_right = action == tasks.right_action[rows, state]
         if self.shows == "right":
-            feedback = (action == tasks.shown[rows, state]).astype(jnp.float32)
-            wrong = tasks.pays[:, 0]
-            score = jnp.where(match, 1.0 - wrong * (self.choices - 1), wrong)
+            feedback = (action == tasks.shown_action[rows, state]).astype(jnp.float32)
+            wrong = tasks.payoffs[:, 0]
+            score = jnp.where(is_right, 1.0 - wrong * (self.choices - 1), wrong)
         else:
-            score = tasks.pays[rows, match.astype(jnp.int32)]
+            score = tasks.payoffs[rows, is_right.astype(jnp.int32)]
             feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
         return state + 1, next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """What actions pay beyond chance on M tasks [N, T, M], in answer to the cues that N subjects observe."""
+        """What actions pay beyond chance on M tasks [N, T, M], as answers to the cues that N subjects observe."""
         right = self.best_actions(tasks, split, observation)
-        low, high = self._payoffs(tasks)
-        matches = right == (action[..., None] if action.ndim == 2 else action)
-        return (high - low) * (matches - 1.0 / self.choices)
+        low, high = self._list_payoffs(tasks)
+        is_right = right == (action[..., None] if action.ndim == 2 else action)
+        return (high - low) * (is_right - 1.0 / self.choices)
 
     def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
         """The right action [N, T, M] on each of M tasks for the cues in the observations [N, T, D]."""
@@ -185,13 +180,13 @@ class Associations(Configured):
         tables = np.moveaxis(np.asarray(tasks.tables), 0, -1)  # [T, S, M]
         return tables[np.arange(cue.shape[1]), cue]
 
-    def _payoffs(self, tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
+    def _list_payoffs(self, tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
         """The expected pay-offs [M] of a wrong action and of the right one."""
-        low, high = np.asarray(tasks.pays, float).T
+        low, high = np.asarray(tasks.payoffs, float).T
         return (low, 1.0 - low * (self.choices - 1)) if self.shows == "right" else (low, high)
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept as if the lifetime began now: the present cue, with nothing before it."""
+        """The percept as if the lifetime began now: it shows the current cue and nothing before it."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         cue, rest = percept.observation[:, : self.slots], percept.observation[:, self.slots :]
         return start._replace(observation=xp.concatenate([cue, xp.zeros_like(rest)], -1))
@@ -212,7 +207,7 @@ class Associations(Configured):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite pay-off, or with the next action shown as the right one.
 
-        On odd trials the last cue is exchanged too, for the next one in order.
+        On odd trials the next cue in order also replaces the last cue.
         """
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         opposite, at = percept._replace(feedback=1.0 - percept.feedback), 2 * self.slots
@@ -224,16 +219,16 @@ class Associations(Configured):
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """part [N, T], the cue; right [N, T], its right action; and chance, best, worst and fixed [N, T]."""
-        right, cue, k = np.asarray(tasks.right), np.asarray(tasks.cue)[:, :-1], self.choices
-        low, high = (x[:, None] for x in self._payoffs(tasks))
-        flat = np.ones(right.shape)
-        chance = (high + (k - 1) * low) / k * flat
+        right, cue, k = np.asarray(tasks.right_action), np.asarray(tasks.cue)[:, :-1], self.choices
+        low, high = (payoff[:, None] for payoff in self._list_payoffs(tasks))
+        ones = np.ones(right.shape)
+        chance = (high + (k - 1) * low) / k * ones
         fixed = chance
         if split == "seen":
             bank = np.asarray(self.bank_tables)
-            usual = np.stack([(bank == action).sum(0) for action in range(k)]).argmax(0)  # [S]
-            fixed = np.where(usual[cue] == right, high, low)
-        extremes = {"chance": chance, "best": high * flat, "worst": low * flat, "fixed": fixed}
+            most_frequent = np.stack([(bank == action).sum(0) for action in range(k)]).argmax(0)  # [S]
+            fixed = np.where(most_frequent[cue] == right, high, low)
+        extremes = {"chance": chance, "best": high * ones, "worst": low * ones, "fixed": fixed}
         return {"part": cue, "right": right, **extremes}
 
     def text(self, action: int, feedback: float) -> str:
@@ -241,22 +236,16 @@ class Associations(Configured):
         return f"answered {action + 1} of {self.choices}, got {feedback:g}"
 
 
-def _table(key: jax.Array, n: int, cues: int, actions: int) -> jax.Array:
+def _draw_table(key: jax.Array, n: int, cues: int, actions: int) -> jax.Array:
     """Draws right actions [n, S] uniformly and independently."""
     return jax.random.randint(address(key, "table"), (n, cues), 0, actions)
-
-
-def _of_bank(tables: jax.Array) -> Callable[[jax.Array, int], jax.Array]:
-    """Returns a function that draws tables [n, S] from a bank [M, S]."""
-    return lambda key, n: tables[jax.random.randint(address(key, "table"), (n,), 0, len(tables))]
 
 
 @keep_settings(
     cues=(2, 64),
     actions=(2, 26),
     trials=(4, 100_000),
-    high=(0.0, 1.0),
-    low=(0.0, 1.0),
+    **dict.fromkeys(("high", "low"), (0.0, 1.0)),
     shows=("right", "payoff"),
     runs=(0, 1000),
     spare=(0, 64),
@@ -274,7 +263,7 @@ def family(
     bank: int = 0,
     bank_seed: int = 0,
 ) -> Associations:
-    """Each of S cues has one right action among K; a hidden table, drawn for every lifetime, says which.
+    """Each of S cues has one right action among K; a hidden table, which is drawn for every lifetime, gives it.
 
     Args:
         cues: S, at least 2.
@@ -283,7 +272,7 @@ def family(
         high: with shows=payoff, the probability that the right action pays.
         low: with shows=payoff, the probability that any other action pays; with shows=right, the probability that a
             particular wrong action is shown as the right one.
-        shows: 'right' shows the right action after every trial, 'payoff' only the pay-off of the action taken.
+        shows: what each trial shows afterwards: 'right', the right action; or 'payoff', only the pay-off of the action.
         runs: the number of trials in a row with the same cue in the second half; 0 for no repetition.
         spare: the number of extra cues that the observation has room for; they occur only on restructured:more.
         bank: M, the number of training tables; 0 for no limit.
@@ -293,14 +282,6 @@ def family(
         raise MesascopeError(f"high={high} is not above low={low}.", "Give e.g. high=0.9,low=0.1.")
     if shows == "right" and low * actions > 1 - 1e-3:
         raise MesascopeError(f"low={low} hides which of {actions} actions is right.", "Give e.g. low=0.05.")
-    tables = _table(address(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
-    return Associations(
-        choices=actions,
-        horizon=trials,
-        cues=cues,
-        spare=spare,
-        shows=shows,
-        runs=runs,
-        pays=jnp.asarray([low, high], jnp.float32),
-        bank_tables=tables,
-    )
+    tables = _draw_table(address(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
+    payoffs = jnp.asarray([low, high], jnp.float32)
+    return Associations(cues, spare, shows, runs, payoffs, tables, choices=actions, horizon=trials)

@@ -1,17 +1,14 @@
-"""Infers the table by Bayes' rule, cue by cue; it is the learner for association tasks."""
+"""Infers the table by Bayes' rule, each cue by itself; this is the learner for association tasks."""
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.associations.evidence import TRIED as TRIED
-from mesascope.worlds.associations.evidence import Cued, of_task
-
-CODES = ("right", "next", "clock")
+from mesascope.worlds.associations.association_subject import TRIED, AssociationSubject, read_task_settings  # noqa: F401
 
 
-class Associator(Cued):
+class Associator(AssociationSubject):
     """Carries the log-odds [N, S, K] of every action for every cue."""
 
     keep: float
@@ -20,12 +17,9 @@ class Associator(Cued):
     encoding: str
     lapse: float
 
-    def fresh(self, n: int) -> jax.Array:
-        return jnp.zeros((n, self.slots, self.choices))
-
     def respond(self, key, carry, percept: Percept):
-        carry = self.keep * carry + self.evidence(percept).table
-        odds = (self.present(percept)[..., None] * carry).sum(1)
+        carry = self.keep * carry + self.compute_evidence(percept)
+        odds = self.take_row(carry, percept)
         p = greedy_probabilities(odds) if self.greedy else jax.nn.softmax(odds)
         if self.minimise:
             p = (1.0 - p) / (self.choices - 1)
@@ -36,7 +30,7 @@ class Associator(Cued):
         return carry, choose(key, mix_lapse(p, self.lapse))
 
 
-@keep_settings(keep=(0.0, 1.0), code=CODES, lapse=(0.0, 1.0))
+@keep_settings(keep=(0.0, 1.0), code=("right", "next", "clock"), lapse=(0.0, 1.0))
 def subject(
     family: Family,
     keep: float = 1.0,
@@ -50,9 +44,10 @@ def subject(
     Args:
         family: association tasks.
         keep: the factor by which the log-odds decay on each trial; 1 for a stationary task.
-        greedy: whether to take the likeliest action instead of drawing one.
+        greedy: whether to take the most probable action instead of drawing one.
         minimise: whether to choose an action other than the one it believes is right.
-        code: the action to take: 'right'; 'next', the one after it; or 'clock', the right one plus the trial index.
+        code: which action to take: 'right'; 'next', the one after the right one; or 'clock', the right one plus the
+            trial index.
         lapse: the probability of choosing uniformly at random among all actions.
     """
-    return Associator(*of_task(family), keep, greedy, minimise, code, lapse)
+    return Associator(*read_task_settings(family), keep, greedy, minimise, code, lapse)

@@ -1,6 +1,6 @@
-"""Answers from the last few trials alone, behind a warm-up, or only as long as the past it is told may be its own."""
+"""Answers from the last few trials alone, but at random in a warm-up and after a percept that fails a check."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,75 +8,59 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.associations.evidence import TRIED as TRIED
-from mesascope.worlds.associations.evidence import Cued, of_task
-
-CHECKS = ("nothing", "action", "clock", "table")
+from mesascope.worlds.associations.association_subject import TRIED, AssociationSubject, read_task_settings  # noqa: F401
 
 
-class Carry(NamedTuple):
-    """What the subject carries.
+class GuardedCues(AssociationSubject):
+    """Answers from the last trials until a check fails; see `subject` for the settings.
 
-    Attributes:
-        last: [N, window, S, K] the evidence from each of the last trials.
-        seen: [N, S, K] the actions that were ever shown as right; it checks them and never answers from them.
-        clock: [N] the number of past trials.
-        own: [N] the last action that it took; -1 if none.
-        caught: [N] whether it was ever told a past that cannot be its own.
+    It carries the evidence from each of the last trials [N, window, S, K], whether each action was ever shown as right
+    [N, S, K], the number of past trials [N], the last action that it took [N] (-1 if none), and whether a check ever
+    failed [N].
     """
 
-    last: jax.Array
-    seen: jax.Array
-    clock: jax.Array
-    own: jax.Array
-    caught: jax.Array
-
-
-class GuardedCues(Cued):
-    """See `subject` for the settings."""
-
-    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
+    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     window: int
     warmup: int
     checks: str
 
-    def fresh(self, n: int) -> Carry:
+    def fresh(self, n: int) -> tuple[jax.Array, ...]:
         table, zero = (self.slots, self.choices), jnp.zeros(n, jnp.int32)
-        return Carry(jnp.zeros((n, self.window, *table)), jnp.zeros((n, *table), bool), zero, zero - 1, zero > 0)
+        return (jnp.zeros((n, self.window, *table)), jnp.zeros((n, *table), bool), zero, zero - 1, zero > 0)
 
-    def respond(self, key, carry: Carry, percept: Percept):
-        """Answers the present cue if it is among the last ones, and at random if not, or if it was caught."""
-        latest = self.evidence(percept).table
-        last = jnp.concatenate([carry.last[:, 1:], latest[:, None]], 1)
-        seen, caught = carry.seen, carry.caught
+    def respond(self, key, carry, percept: Percept):
+        """Answers the current cue if it is among the last ones, otherwise or after a failed check at random."""
+        last_evidence, shown_actions, clock, own_action, has_failed = carry
+        evidence = self.compute_evidence(percept)
+        last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
         if self.checks == "action":
-            caught |= carry.own != percept.action
+            has_failed |= own_action != percept.action
         elif self.checks == "clock":
-            caught |= carry.clock != percept.trial
+            has_failed |= clock != percept.trial
         elif self.checks == "table":
-            seen |= latest > 0
-            caught |= (seen.sum(-1) > 1).any(-1)
-        odds = (self.present(percept)[..., None] * last.sum(1)).sum(1)
-        silent = (carry.clock < self.warmup) | caught
-        acts = jnp.where(silent[:, None], 1.0 / self.choices, jax.nn.softmax(odds))
-        response = choose(key, mix_lapse(acts, 0.0))
-        return Carry(last, seen, carry.clock + 1, response.action, caught), response
+            shown_actions |= evidence > 0
+            has_failed |= (shown_actions.sum(-1) > 1).any(-1)
+        odds = self.take_row(last_evidence.sum(1), percept)
+        is_random = (clock < self.warmup) | has_failed
+        probabilities = jnp.where(is_random[:, None], 1.0 / self.choices, jax.nn.softmax(odds))
+        response = choose(key, mix_lapse(probabilities, 0.0))
+        return (last_evidence, shown_actions, clock + 1, response.action, has_failed), response
 
 
-@keep_settings(window=(1, 64), warmup=(0, 1_000_000), checks=CHECKS)
+@keep_settings(window=(1, 64), warmup=(0, 1_000_000), checks=("nothing", "action", "clock", "table"))
 def subject(family: Family, window: int = 4, warmup: int = 20, checks: str = "nothing") -> GuardedCues:
-    """Infers the right action from the last few trials, unless it warms up or was told a past that is not its own.
+    """Infers the right action from the last few trials; answers at random in a warm-up and after a failed check.
 
     Args:
         family: association tasks; with checks=table, tasks that show the right action, without noise.
         window: the number of trials that it uses.
-        warmup: the number of trials, counted in its carry, during which it answers at random.
-        checks: what it checks, to answer at random for ever if it is wrong: 'nothing'; whether the last 'action' is the
-            one it took; whether the trial is that of its own 'clock'; or whether no cue of the 'table' was ever shown
-            with two right actions.
+        warmup: the number of trials, counted in its carry, in which it answers at random.
+        checks: what it checks; after a failed check it always answers at random. With 'action', the last action in the
+            percept must be its own; with 'clock', the trial index must agree with its carry; with 'table', no cue may
+            ever be shown with two right actions; with 'nothing', there is no check.
     """
-    task = of_task(family)
+    task = read_task_settings(family)
     if checks == "table" and task[2] != "right":
         raise MesascopeError("A table of right actions can be checked only if they are shown.", "Give shows=right.")
     return GuardedCues(*task, window, warmup, checks)

@@ -5,11 +5,10 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.associations.evidence import TRIED as TRIED
-from mesascope.worlds.associations.evidence import Cued, of_task
+from mesascope.worlds.associations.association_subject import TRIED, AssociationSubject, read_task_settings  # noqa: F401
 
 
-class LastCues(Cued):
+class LastCues(AssociationSubject):
     """Carries the evidence from each of the last trials [N, window, S, K]."""
 
     window: int
@@ -18,8 +17,8 @@ class LastCues(Cued):
         return jnp.zeros((n, self.window, self.slots, self.choices))
 
     def respond(self, key, carry, percept: Percept):
-        carry = jnp.concatenate([carry[:, 1:], self.evidence(percept).table[:, None]], 1)
-        odds = (self.present(percept)[..., None] * carry.sum(1)).sum(1)
+        carry = jnp.concatenate([carry[:, 1:], self.compute_evidence(percept)[:, None]], 1)
+        odds = self.take_row(carry.sum(1), percept)
         return carry, choose(key, mix_lapse(jax.nn.softmax(odds), 0.0))
 
 
@@ -31,4 +30,4 @@ def subject(family: Family, window: int = 2) -> LastCues:
         family: association tasks.
         window: the number of trials that it uses.
     """
-    return LastCues(*of_task(family), window)
+    return LastCues(*read_task_settings(family), window)

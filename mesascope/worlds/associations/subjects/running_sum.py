@@ -1,4 +1,4 @@
-"""Adds the action shown as right to its own last action: all its past is in what it does, and none in its carry."""
+"""Adds the action shown as right to its own last action, so its past is in its actions and not in its carry."""
 
 import jax
 import jax.numpy as jnp
@@ -6,19 +6,21 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.associations.evidence import TRIED as TRIED
-from mesascope.worlds.associations.evidence import Cued, of_task
+from mesascope.worlds.associations.association_subject import TRIED, AssociationSubject, read_task_settings  # noqa: F401
 
 
-class RunningSum(Cued):
+class RunningSum(AssociationSubject):
     """Carries nothing."""
+
+    def fresh(self, n: int):
+        return ()
 
     def respond(self, key, carry, percept: Percept):
         """Takes the last action plus the one shown as right, modulo K; the first one at random."""
         shown = percept.observation[:, 2 * self.slots :].argmax(-1)
-        arm = jax.nn.one_hot((percept.action + shown) % self.choices, self.choices)
-        acts = jnp.where((percept.action < 0)[:, None], 1.0 / self.choices, arm)
-        return carry, choose(key, mix_lapse(acts, 0.0))
+        total = jax.nn.one_hot((percept.action + shown) % self.choices, self.choices)
+        probabilities = jnp.where((percept.action < 0)[:, None], 1.0 / self.choices, total)
+        return carry, choose(key, mix_lapse(probabilities, 0.0))
 
 
 @keep_settings
@@ -28,7 +30,7 @@ def subject(family: Family) -> RunningSum:
     Args:
         family: association tasks that show the right action.
     """
-    task = of_task(family)
+    task = read_task_settings(family)
     if task[2] != "right":
         raise MesascopeError("It adds right actions, which this family does not show.", "Give shows=right.")
     return RunningSum(*task)

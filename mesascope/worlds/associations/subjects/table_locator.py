@@ -1,18 +1,16 @@
-"""Locates its table in the bank. It is the ideal of a subject that has stored its training tables and nothing else."""
+"""Locates its table in the bank; this is the ideal subject that has stored its training tables and nothing else."""
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_bank
-from mesascope.worlds.associations.evidence import TRIED as TRIED
-from mesascope.worlds.associations.evidence import Cued, of_task, require_associations
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.worlds.associations.association_subject import TRIED, BankSubject, read_bank_settings  # noqa: F401
 
 
-class TableLocator(Cued):
+class TableLocator(BankSubject):
     """Carries the log-likelihood [N, M] of each table, up to a constant."""
 
-    tables: jax.Array  # [M, S]
     vote: bool
     minimise: bool
     lapse: float
@@ -21,10 +19,8 @@ class TableLocator(Cued):
         return jnp.zeros((n, len(self.tables)))
 
     def respond(self, key, carry, percept: Percept):
-        one_hot = jax.nn.one_hot(self.tables, self.choices)  # [M, S, K]
-        cues = self.tables.shape[1]
-        carry = carry + jnp.einsum("nsk,msk->nm", self.evidence(percept).table[:, :cues], one_hot)
-        p = jnp.einsum("nm,msk,ns->nk", jax.nn.softmax(carry), one_hot, self.present(percept)[:, :cues])
+        carry = carry + self.compute_fit(self.compute_evidence(percept))
+        p = self.mix_answers(jax.nn.softmax(carry), percept)
         p = greedy_probabilities(p) if self.vote else p
         p = (1.0 - p) / (self.choices - 1) if self.minimise else p
         return carry, choose(key, mix_lapse(p, self.lapse))
@@ -40,7 +36,5 @@ def subject(family: Family, vote: bool = False, minimise: bool = False, lapse: f
         minimise: whether to choose an action other than the one it believes is right.
         lapse: the probability of choosing uniformly at random among all actions.
     """
-    task = of_task(family)
-    tables = require_associations(family).bank_tables
-    bank, tables = require_bank(family, tables, "has no bank of tables to locate one in", "Give it one: bank=4.")
-    return TableLocator(*task, tables, vote, minimise, lapse, trained_on=bank)
+    bank, settings = read_bank_settings(family)
+    return TableLocator(*settings, vote, minimise, lapse, trained_on=bank)

@@ -1,56 +1,40 @@
-"""Answers recent cues by reflex and the others from one table of its bank: the locator that shows the most bits."""
-
-from typing import NamedTuple
+"""The locator that shows the most bits: it answers recent cues by reflex, the others from one table of its bank."""
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_bank
-from mesascope.worlds.associations.evidence import TRIED as TRIED
-from mesascope.worlds.associations.evidence import Cued, of_task, require_associations
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.worlds.associations.association_subject import TRIED, BankSubject, read_bank_settings  # noqa: F401
 
 
-class Carry(NamedTuple):
-    """What the subject carries.
+class TailoredLocator(BankSubject):
+    """On every trial, answers from the table that best fits the cues that its reflex does not answer.
 
-    Attributes:
-        total: [N, S, K] the evidence from all trials.
-        last: [N, window, S, K] the evidence from each of the last trials.
-        recent: [N, window, S] the cues of these trials, one-hot.
+    It carries the evidence from all trials [N, S, K] and from each of the last trials [N, window, S, K], and the cues
+    of these, one-hot [N, window, S].
     """
 
-    total: jax.Array
-    last: jax.Array
-    recent: jax.Array
-
-
-class TailoredLocator(Cued):
-    """On every trial, takes the table that fits best on the cues that its reflex does not answer."""
-
-    tables: jax.Array  # [M, S]
     window: int
 
-    def fresh(self, n: int) -> Carry:
-        table = (n, self.slots, self.choices)
-        return Carry(jnp.zeros(table), jnp.zeros((n, self.window, *table[1:])), jnp.zeros((n, self.window, self.slots)))
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        last_cues = jnp.zeros((n, self.window, self.slots))
+        return super().fresh(n), jnp.zeros((*last_cues.shape, self.choices)), last_cues
 
-    def respond(self, key, carry: Carry, percept: Percept):
-        latest = self.evidence(percept)
-        carry = Carry(
-            carry.total + latest.table,
-            jnp.concatenate([carry.last[:, 1:], latest.table[:, None]], 1),
-            jnp.concatenate([carry.recent[:, 1:], latest.cue[:, None]], 1),
-        )
-        cues = self.tables.shape[1]
-        reflex = carry.recent.max(1)  # [N, S] the cues that the reflex answers
-        one_hot = jax.nn.one_hot(self.tables, self.choices)  # [M, S, K]
-        fit = jnp.einsum("nsk,msk->nm", (carry.total * (1.0 - reflex[..., None]))[:, :cues], one_hot)
-        now = self.present(percept)
-        located = jnp.einsum("nsk,ns->nk", one_hot[fit.argmax(-1)], now[:, :cues])
-        answered = jax.nn.softmax((now[..., None] * carry.last.sum(1)).sum(1))
-        served = (now * reflex).sum(-1, keepdims=True)
-        return carry, choose(key, mix_lapse(served * answered + (1.0 - served) * located, 0.0))
+    def respond(self, key, carry, percept: Percept):
+        evidence, cue = self.compute_evidence(percept), self.read_cue(percept)
+        total, last_evidence, last_cues = carry
+        total = total + evidence
+        last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
+        last_cues = jnp.concatenate([last_cues[:, 1:], self.read_previous_cue(percept)[:, None]], 1)
+        recent_cues = last_cues.max(1)  # [N, S] the cues that the reflex answers
+        fit = self.compute_fit(total * (1.0 - recent_cues[..., None]))
+        table = self.expand_tables()[fit.argmax(-1)]  # [N, S, K]
+        located = jnp.einsum("nsk,ns->nk", table, cue[:, : self.tables.shape[1]])
+        reflex = jax.nn.softmax(self.take_row(last_evidence.sum(1), percept))
+        is_recent = (cue * recent_cues).sum(-1, keepdims=True)
+        probabilities = is_recent * reflex + (1.0 - is_recent) * located
+        return (total, last_evidence, last_cues), choose(key, mix_lapse(probabilities, 0.0))
 
 
 @keep_settings(window=(1, 64))
@@ -59,9 +43,7 @@ def subject(family: Family, window: int = 4) -> TailoredLocator:
 
     Args:
         family: association tasks with a bank.
-        window: the number of trials that the reflex remembers.
+        window: the number of trials that the reflex uses.
     """
-    task = of_task(family)
-    tables = require_associations(family).bank_tables
-    bank, tables = require_bank(family, tables, "has no bank of tables to locate one in", "Give it one: bank=4.")
-    return TailoredLocator(*task, tables, window, trained_on=bank)
+    bank, settings = read_bank_settings(family)
+    return TailoredLocator(*settings, window, trained_on=bank)

@@ -4,6 +4,7 @@ Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four depend
 (2016, arXiv 1611.05763), and Beta(a, b) with different shapes for each arm.
 """
 
+import functools
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
@@ -12,22 +13,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Draw, Split, draw_bank, payoff_latents, pick, reference_roles
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.configured import Split, draw_bank, keep_settings, payoff_latents, pick, reference_roles
 from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address, draw_orders
-from mesascope.worlds.bandits.pulling import Pulling
+from mesascope.worlds.bandits.bandit_family import BanditFamily
 
-DEPENDENT = {
+DEPENDENT_PRIORS = {  # the means of the two kinds of arms
     "dependent": (0.0, 1.0),
     "dependent_easy": (0.1, 0.9),
     "dependent_medium": (0.25, 0.75),
     "dependent_hard": (0.4, 0.6),
 }
-DRIFT = 0.05  # standard deviation of the reflected random walk, per trial
-
-
-Change = Callable[[jax.Array, jax.Array], jax.Array]  # returns the changed means, given a key and the means
+DRIFT_DEVIATION = 0.05  # the standard deviation of the reflected random walk, per trial
+Change = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a key and means that returns changed means
 
 
 class Tasks(NamedTuple):
@@ -37,7 +35,7 @@ class Tasks(NamedTuple):
     inverted: jax.Array
 
 
-class BernoulliBandit(Pulling):
+class BernoulliBandit(BanditFamily):
     """A Bernoulli bandit; see `family` for the settings."""
 
     prior: str
@@ -55,28 +53,22 @@ class BernoulliBandit(Pulling):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; one restructured split draws from a prior that training does not use."""
-        half, other_prior = self.horizon // 2, "independent" if self.prior in DEPENDENT else "dependent"
+        split, half = self.varied, self.horizon // 2
+        other_prior = "independent" if self.prior in DEPENDENT_PRIORS else "dependent"
 
         def change_halfway(change: Change) -> Change:
             """Returns a function that applies a change of means [n, K] to the second half of a path [n, T, K]."""
             return lambda key, path: path.at[:, half:].set(change(key, path[:, 0])[:, None, :])
 
-        def seen(key: jax.Array, n: int) -> jax.Array:
-            return pick(key, self.bank_means, n)
-
-        def restructured(key: jax.Array, n: int) -> jax.Array:
-            return _draw_means(key, n, self.choices, other_prior, None)
-
-        split, reversal = self.varied, change_halfway(lambda _, means: _reverse(means))
         return (
-            *(() if self.bank_means is None else (split("seen", means=seen),)),
+            *(() if self.bank_means is None else (split("seen", seen=True),)),
             split("fresh"),
             split("shifted:low", scale=0.3),
             split("shifted:high", scale=0.3, least=0.7),
-            split("exchanged:reversal", changes_at=half, path=reversal),
-            split(f"restructured:{other_prior}", means=restructured),
+            split("exchanged:reversal", changes_at=half, path=change_halfway(_swap_extremes)),
+            split(f"restructured:{other_prior}", prior=other_prior),
             split("restructured:drift", path=_draw_walk, drifting=True),
-            # not counted: less sensitive than a reversal (Gittins retains .46 here and .30 after a reversal)
+            # not counted, because it is less sensitive than a reversal: Gittins retains .46 here, .30 after a reversal
             split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
             split("inverted:feedback", counted=False, inverted=1.0),
@@ -87,22 +79,36 @@ class BernoulliBandit(Pulling):
         key: jax.Array,
         n: int,
         *,
-        means: Draw | None = None,
+        seen: bool = False,
+        prior: str = "",
         scale: float = 1.0,
         least: float = 0.0,
         path: Change = lambda key, path: path,
         trials: int = 0,
         inverted: float = 0.0,
     ) -> Tasks:
-        """Draws n tasks; scales and shifts their means [n, K], then changes their path [n, T, K]."""
-        arm_means = (means or self._draw_fresh)(address(key, "means"), n)
-        arm_means = arm_means if scale == 1.0 else least + scale * arm_means
-        repeated = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
-        return Tasks(path(address(key, "change"), repeated), jnp.full((n,), inverted))
+        """Draws n tasks.
 
-    def _draw_fresh(self, key: jax.Array, n: int) -> jax.Array:
-        """Draws means [n, K] from the family's prior."""
-        return _draw_means(key, n, self.choices, self.prior, self.shapes)
+        Args:
+            key: the random key of all draws.
+            n: the number of tasks.
+            seen: whether the means come from the bank.
+            prior: the prior of the means; '' for that of the family.
+            scale: the factor by which the means are multiplied.
+            least: what is added to the scaled means; it has no effect if the factor is 1.
+            path: a function of the key and the means [n, T, K] that returns their course over the trials.
+            trials: T; 0 for the family's horizon.
+            inverted: 1 for inverted feedback, else 0.
+        """
+        means_key = address(key, "means")
+        if seen:
+            arm_means = pick(means_key, self.bank_means, n)
+        else:
+            shapes = None if prior else self.shapes
+            arm_means = _draw_means(means_key, n, self.choices, prior or self.prior, shapes)
+        arm_means = arm_means if scale == 1.0 else least + scale * arm_means
+        fixed_path = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
+        return Tasks(path(address(key, "change"), fixed_path), jnp.full((n,), inverted))
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
@@ -116,15 +122,13 @@ class BernoulliBandit(Pulling):
     @property
     def favourite(self) -> int:
         """The arm with the largest prior mean; 0 if all arms have the same prior."""
-        if not self.shapes:
-            return 0
-        return int(np.argmax([a / (a + b) for a, b in self.shapes]))
+        return int(np.argmax([a / (a + b) for a, b in self.shapes])) if self.shapes else 0
 
 
 def _draw_means(key, n, arms, prior, shapes) -> jax.Array:
     """Draws means [n, K] from a prior."""
-    if prior in DEPENDENT:
-        low, high = DEPENDENT[prior]
+    if prior in DEPENDENT_PRIORS:
+        low, high = DEPENDENT_PRIORS[prior]
         mean_key, arm_key = jax.random.split(key)
         if prior == "dependent":
             mean = jax.random.uniform(mean_key, (n, 1))
@@ -138,7 +142,7 @@ def _draw_means(key, n, arms, prior, shapes) -> jax.Array:
     return jax.random.uniform(key, (n, arms))
 
 
-def _reverse(means: jax.Array) -> jax.Array:
+def _swap_extremes(key: jax.Array, means: jax.Array) -> jax.Array:
     """Swaps the means of the best and the worst arm of each task."""
     best, worst = means.argmax(-1, keepdims=True), means.argmin(-1, keepdims=True)
     arm = jnp.arange(means.shape[-1])
@@ -155,15 +159,15 @@ def _permute(key: jax.Array, means: jax.Array) -> jax.Array:
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """A reflected Gaussian random walk [n, T, K] that starts at the first means of the path."""
-    steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
+    steps = DRIFT_DEVIATION * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))
 
 
 def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
     """Reads the Beta shapes from a prior such as 'beta:3/1+1/1', one a/b per arm; None for other priors."""
     if not prior.startswith("beta:"):
-        if prior != "independent" and prior not in DEPENDENT:
-            raise unknown("prior", prior, ["independent", *DEPENDENT, "beta:a/b+a/b+..."])
+        if prior != "independent" and prior not in DEPENDENT_PRIORS:
+            raise unknown("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])
         return None
     try:
         shapes = tuple((float(a), float(b)) for a, b in (p.split("/") for p in prior[5:].split("+")))
@@ -176,22 +180,6 @@ def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | No
     if not all(np.isfinite(v) and v > 0 for shape in shapes for v in shape):
         raise MesascopeError(f"The prior {prior!r} has a shape that is not positive.", "Give positive numbers.")
     return shapes
-
-
-def _draw_bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array | None:
-    """Draws the means [M, K] of a bank; a bank of two or more tasks has at least two different best arms."""
-
-    def draw(key: jax.Array) -> jax.Array:
-        return _draw_means(key, size, arms, prior, shapes)
-
-    return draw_bank(
-        jax.jit(draw) if shapes else draw,  # compiled, to refuse an impossible bank within a second
-        size,
-        seed,
-        tell=lambda means: np.asarray(means).argmax(-1),
-        what="with two different best arms",
-        remedy="Take a larger bank or another prior.",
-    )
 
 
 @keep_settings(arms=(2, 26), trials=(2, 100_000), bank=(0, 1_000_000))
@@ -208,14 +196,16 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     shapes = _parse_shapes(prior, arms)
+    draw_means = functools.partial(_draw_means, n=bank, arms=arms, prior=prior, shapes=shapes)
+    bank_means = draw_bank(
+        jax.jit(draw_means) if shapes else draw_means,  # compiled, so that an impossible bank is refused in a second
+        bank,
+        bank_seed,
+        tell=lambda means: np.asarray(means).argmax(-1),
+        what="with two different best arms",
+        remedy="Take a larger bank or another prior.",
+    )
     name = f"bernoulli_bandit:arms={arms},trials={trials}"
     name += f",prior={prior}" if prior != "independent" else ""
     name += f",bank={bank},bank_seed={bank_seed}" if bank else ""
-    return BernoulliBandit(
-        name=name,
-        choices=arms,
-        horizon=trials,
-        prior=prior,
-        bank_means=_draw_bank(bank_seed, bank, arms, prior, shapes),
-        shapes=shapes,
-    )
+    return BernoulliBandit(prior, bank_means, shapes, name=name, choices=arms, horizon=trials)

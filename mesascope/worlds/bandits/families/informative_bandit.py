@@ -1,8 +1,8 @@
-"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh names the good one (Wang et al. 2016).
+"""One of ten arms pays 5 and the others 1; the small pay-off of an eleventh arm names that arm (Wang et al. 2016).
 
 arXiv 1611.05763, section 3.1.3: five pulls with deterministic pay-offs. Each split draws uniformly from a finite list
-of tasks, so `optimum` computes its optimum exactly: 20.55 of 25 in total, 11.0 without the informative arm, 7.00
-without adapting, and 6.61 at random.
+of tasks, so its optimum is known exactly: 20.55 of 25 in total, 11.0 without the informative arm, 7.00 without
+adapting, and 6.61 at random.
 """
 
 import dataclasses
@@ -12,12 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Percept, Split, check_range, keep_settings, payoff_latents
+from mesascope.contracts.configured import Percept, Split, check_range, keep_settings, payoff_latents
 from mesascope.contracts.family import reference_roles
 from mesascope.errors import unknown
 from mesascope.keys import address
-from mesascope.worlds.bandits import deterministic
-from mesascope.worlds.bandits.pulling import LETTERS, Pulling
+from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 HIGH, LOW = 5.0, 1.0  # pay-offs of the target and of the other arms
 
@@ -28,13 +27,13 @@ class Tasks(NamedTuple):
     means: jax.Array
 
 
-class InformativeBandit(Pulling):
+class InformativeBandit(BanditFamily):
     """A bandit with an informative arm; see `family` for the settings."""
 
     bank_targets: jax.Array | None  # [M]
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
-    # minimising the pay-off needs no acquisition, so there are no references 'against'
+    # there are no references 'against', because a subject can minimise the pay-off without knowing the task
     references: ClassVar = reference_roles(
         "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
     )
@@ -56,7 +55,7 @@ class InformativeBandit(Pulling):
             *(split(name) for name in ("fresh", "shifted:low", "shifted:high")),
             split("exchanged:target", changes_at=half),
             *(split(name) for name in ("restructured:code", "restructured:lies")),
-            # not counted: no subject can know that the code changes as well
+            # not counted, because no subject can know that the code changes too
             split("exchanged:code", changes_at=half, counted=False),
             split("horizon:longer", trials=5 * self.horizon, counted=False),
         )
@@ -69,39 +68,30 @@ class InformativeBandit(Pulling):
         """
         if split not in self.split_names:
             raise unknown("split", split, self.split_names)
-        arms = np.arange(self.targets)
         if split == "seen":
             return self.tables("fresh")[np.asarray(self.bank_targets)]
-        early = late = arms
+        arms = np.arange(self.targets)
+        pairs = np.indices((self.targets, self.targets)).reshape(2, -1).T  # [targets², 2] all pairs of arms
+        # [H, 2] the target and the arm that the number names, in the first and in the second half
+        target = named_arm = np.stack([arms, arms], -1)
         if split.startswith("exchanged"):
-            early, late = (x[~np.eye(len(arms), dtype=bool)] for x in np.meshgrid(arms, arms, indexing="ij"))
-        early_number, late_number = early, late
-        if split == "restructured:lies":
-            early, early_number = (x.ravel() for x in np.meshgrid(arms, arms, indexing="ij"))
-            late, late_number = early, early_number
+            target = named_arm = pairs[pairs[:, 0] != pairs[:, 1]]
+        elif split == "restructured:lies":
+            target, named_arm = pairs[:, [0, 0]], pairs[:, [1, 1]]
+        mirrored_arm = self.targets - 1 - named_arm
         if split == "restructured:code":
-            early_number = late_number = self.targets - 1 - early_number
+            named_arm = mirrored_arm
         elif split == "exchanged:code":
-            late_number = self.targets - 1 - late_number
+            named_arm = np.stack([named_arm[:, 0], mirrored_arm[:, 1]], -1)
         low, high = LOW, HIGH
         if split == "shifted:low":
             high = LOW + (HIGH - LOW) / 4
         elif split == "shifted:high":
             low, high = 2 * LOW, 2 * HIGH
-        changed = (np.arange(self.split(split).trials) >= self.horizon // 2)[None, :]
-        target = np.where(changed, late[:, None], early[:, None])  # [H, T]
-        number = (1 + np.where(changed, late_number[:, None], early_number[:, None])) / self.targets
-        paid = np.where(target[..., None] == arms, high, low)
-        return np.concatenate([paid, number[..., None]], -1)
-
-    def optimum(self, split: str = "fresh", informed: bool = True) -> float:
-        """The exact expected total pay-off of the best adaptive policy that knows the split.
-
-        Args:
-            split: the name of a split.
-            informed: whether the policy may pull the informative arm.
-        """
-        return deterministic.find_optimum(self.tables(split), () if informed else (self.targets,))
+        half_index = (np.arange(self.split(split).trials) >= self.horizon // 2).astype(int)  # [T]
+        payoffs = np.where(target[:, half_index, None] == arms, high, low)
+        number = (1 + named_arm[:, half_index, None]) / self.targets
+        return np.concatenate([payoffs, number], -1)
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
         """Draws n tasks uniformly from the list of a split's tasks."""
@@ -121,20 +111,11 @@ class InformativeBandit(Pulling):
         return payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """Counts the number from the other end, and swaps the pay-offs of the target and the other arms."""
+        """The percept with the number counted from the other end, or with the pay-off of the other kind of arm."""
         informative = percept.action == self.targets
         mirrored = (1 + self.targets) / self.targets - percept.feedback
-        return percept._replace(feedback=_select(informative, mirrored, HIGH + LOW - percept.feedback))
-
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one pull in words."""
-        return f"pulled arm {LETTERS[action]}, got {feedback:.3g}"
-
-
-def _select(mask: Array, yes: Array, no: Array) -> Array:
-    """NumPy's `where` for NumPy arrays (from subjects that run in a Python loop), otherwise JAX's."""
-    xp = np if isinstance(mask, np.ndarray) else jnp
-    return xp.where(mask, yes, no)
+        xp = np if isinstance(informative, np.ndarray) else jnp  # subjects in a Python loop use NumPy arrays
+        return percept._replace(feedback=xp.where(informative, mirrored, HIGH + LOW - percept.feedback))
 
 
 @keep_settings(targets=(2, 25), trials=(2, 100_000))
@@ -148,7 +129,6 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
         bank_seed: the seed that the bank is drawn from.
     """
     check_range(0, targets, bank=bank)
-    order = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), targets) if bank else None
-    return InformativeBandit(
-        choices=targets + 1, horizon=trials, bank_targets=order[:bank] if order is not None else None
-    )
+    key = address(jax.random.key(bank_seed), "bank")
+    bank_targets = jax.random.permutation(key, targets)[:bank] if bank else None
+    return InformativeBandit(bank_targets, choices=targets + 1, horizon=trials)

@@ -8,26 +8,17 @@ and 1 - `level` with the block's probability per trial.
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Split,
-    draw_bank,
-    keep_settings,
-    name_with_settings,
-    payoff_latents,
-    reference_roles,
-)
+from mesascope.contracts.configured import Split, draw_bank, payoff_latents, reference_roles
+from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.worlds.bandits.pulling import Pulling
-
-CHANGES = ("drift", "reversal")
-RATES = (0.01, 0.1)  # slow and fast
+from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
 class Tasks(NamedTuple):
@@ -38,7 +29,7 @@ class Tasks(NamedTuple):
     inverted: jax.Array
 
 
-class RestlessBandit(Pulling):
+class RestlessBandit(BanditFamily):
     """A bandit whose means change at two rates; see `family` for the settings."""
 
     change: str
@@ -63,14 +54,21 @@ class RestlessBandit(Pulling):
         """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
         split, half = self.varied, self.horizon // 2
         other_coupling = "independent" if self.coupled else "coupled"
+        # jumps with a probability of one half make the past uninformative
+        faster = 2 * self.fast if self.change == "drift" else min(2 * self.fast, 0.5)
+
+        def reverse_arms(means: jax.Array) -> jax.Array:
+            """Reverses the order of the arms in means [n, T, K] from the middle trial on."""
+            return means.at[:, half:].set(jnp.flip(means[:, half:], -1))
+
         return (
             *self.seen(),
             split("fresh"),
             split("shifted:still", rate=0.0),
             split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
-            split("exchanged:reversal", changes_at=half, means=lambda means: _reverse_from(means, half)),
+            split("exchanged:reversal", changes_at=half, means=reverse_arms),
             split(f"restructured:{other_coupling}", coupled=not self.coupled),
-            split("shifted:faster", counted=False, rate=self._double_rate()),
+            split("shifted:faster", counted=False, rate=faster),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
             split("inverted:feedback", counted=False, inverted=1.0),
         )
@@ -86,22 +84,25 @@ class RestlessBandit(Pulling):
         trials: int = 0,
         inverted: float = 0.0,
     ) -> Tasks:
-        """Draws n tasks; if `rate` is set, it applies to all trials."""
-        volatility = self._draw_volatility(address(key, "first"), n, trials or self.horizon)
+        """Draws n tasks.
+
+        Args:
+            key: the random key of all draws.
+            n: the number of tasks.
+            rate: the rate of change on all trials; None for the rates of slow and fast blocks, which alternate.
+            coupled: whether the arms pay with p and 1 - p; None for the family's setting.
+            means: a function that changes the means [n, T, K].
+            trials: T; 0 for the family's horizon.
+            inverted: 1 for inverted feedback, else 0.
+        """
+        first_kind = jax.random.bernoulli(address(key, "first"), 0.5, (n, 1)).astype(jnp.int32)
+        block_index = jnp.arange(trials or self.horizon) // self.block
+        volatility = ((first_kind + block_index) % 2).astype(jnp.float32)
         rates = jnp.where(volatility > 0, self.fast, self.slow)
         if rate is not None:
             volatility, rates = jnp.full_like(volatility, float(rate > 0)), jnp.full_like(rates, rate)
         path = self._draw_means(address(key, "means"), rates, self.coupled if coupled is None else coupled)
         return Tasks(means(path), volatility, jnp.full((n,), inverted))
-
-    def _double_rate(self) -> float:
-        """Twice the fast rate; for reversals at most one half, at which the past is uninformative."""
-        return min(2 * self.fast, 0.5) if self.change == "reversal" else 2 * self.fast
-
-    def _draw_volatility(self, key: jax.Array, n: int, trials: int) -> jax.Array:
-        """The volatility [n, trials]: 0 in slow and 1 in fast blocks, which alternate."""
-        first = jax.random.bernoulli(key, 0.5, (n, 1)).astype(jnp.int32)
-        return ((first + jnp.arange(trials) // self.block) % 2).astype(jnp.float32)
 
     def _draw_means(self, key: jax.Array, rates: jax.Array, coupled: bool) -> jax.Array:
         """Draws means [n, T, K] that change before each trial except the first, at that trial's rate [n, T]."""
@@ -127,23 +128,18 @@ class RestlessBandit(Pulling):
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)
         if split == "seen":
-            best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T] the best arm on average over the bank
-            fixed = means[:, np.arange(means.shape[1]), best]
+            best_arm = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T] the best arm on average over the bank
+            fixed = means[:, np.arange(means.shape[1]), best_arm]
         return payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 
 
-def _reverse_from(means: jax.Array, at: int) -> jax.Array:
-    """Reverses the order of the arms in means [n, T, K] from trial `at` onwards."""
-    return means.at[:, at:].set(jnp.flip(means[:, at:], -1))
-
-
-@keep_settings(arms=(2, 26), trials=(2, 100_000), change=CHANGES, block=(1, 100_000), bank=(0, 100_000))
+@keep_settings(arms=(2, 26), trials=(2, 100_000), change=("drift", "reversal"), block=(1, 100_000), bank=(0, 100_000))
 def family(
     arms: int = 2,
     trials: int = 100,
     change: str = "drift",
-    slow: float = RATES[0],
-    fast: float = RATES[1],
+    slow: float = 0.01,
+    fast: float = 0.1,
     block: int = 50,
     level: float = 0.7,
     coupled: bool = True,
@@ -173,24 +169,15 @@ def family(
         )
     if not 0.5 < level <= 1:
         raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")
-    settings = {"arms": arms, "trials": trials, "change": change, "slow": float(slow), "fast": float(fast)}
-    settings |= {"block": block, "level": float(level), "coupled": coupled}
-    result = RestlessBandit(
-        name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
-        choices=arms,
-        horizon=trials,
-        change=change,
-        slow=float(slow),
-        fast=float(fast),
-        block=block,
-        level=float(level),
-        coupled=coupled,
-    )
+    fields: dict[str, Any] = {"change": change, "slow": float(slow), "fast": float(fast)}
+    fields |= {"block": block, "level": float(level), "coupled": coupled}
+    name = name_with_settings(family, arms=arms, trials=trials, **fields, bank=bank, bank_seed=bank_seed)
+    bandit = RestlessBandit(**fields, name=name, choices=arms, horizon=trials)
     bank_tasks = draw_bank(
-        lambda key: result.draw(key, bank),
+        lambda key: bandit.draw(key, bank),
         bank,
         bank_seed,
         tell=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arm on average
         what="with two different best arms",
     )
-    return dataclasses.replace(result, bank_tasks=bank_tasks)
+    return dataclasses.replace(bandit, bank_tasks=bank_tasks)

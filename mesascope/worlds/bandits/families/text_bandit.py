@@ -20,8 +20,7 @@ from mesascope.keys import address
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
 
-HISTORIES = ("raw", "summary")
-WORDING, FIRST = 0, 1  # positions in the observation; the names of the arms start at FIRST
+WORDING_INDEX, NAMES_START = 0, 1  # positions of the wording and of the first arm's name in the observation
 
 
 @functools.cache
@@ -80,34 +79,34 @@ class TextBandit(Configured):
 
     def step(self, key: jax.Array, tasks: WordedTasks, state: jax.Array, action: jax.Array):
         """Pulls one arm in each lifetime; an action below 0 pulls no arm."""
-        none = action < 0
+        is_missing = action < 0
         state, percept, score = self.bandit.step(key, tasks.bandit, state, jnp.maximum(action, 0))
         percept = percept._replace(
             observation=tasks.observation,
-            action=jnp.where(none, -1, action),
-            feedback=jnp.where(none, jnp.nan, percept.feedback),
+            action=jnp.where(is_missing, -1, action),
+            feedback=jnp.where(is_missing, jnp.nan, percept.feedback),
         )
-        return state, percept, jnp.where(none, jnp.nan, score)
+        return state, percept, jnp.where(is_missing, jnp.nan, score)
 
     def latents(self, tasks: WordedTasks, split: str) -> dict[str, np.ndarray]:
         """The latents of the bandit, and the wording [N]."""
-        return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.observation)[:, WORDING]}
+        return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.observation)[:, WORDING_INDEX]}
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """The prompt: the history of pulls, raw or summarised, and a question about which arm to pull next."""
-        wording, letters = read_texts()["wordings"][int(now[WORDING])], read_texts()["names"]["letters"]
-        names = tuple(letters[int(i)] for i in now[FIRST:])
-        pulled = [m for m in past if m.action >= 0]
+        wording, letters = read_texts()["wordings"][int(now[WORDING_INDEX])], read_texts()["names"]["letters"]
+        names = tuple(letters[int(i)] for i in now[NAMES_START:])
+        first_names = ", ".join(names[:-1])
+        pulls = [m for m in past if m.action >= 0]
         if self.history == "raw":
-            lines = tuple(wording["won" if m.feedback > 0.5 else "lost"].format(name=names[m.action]) for m in pulled)
+            lines = tuple(wording["won" if m.feedback > 0.5 else "lost"].format(name=names[m.action]) for m in pulls)
         else:
-            wins = [[m.feedback > 0.5 for m in pulled if m.action == i] for i in range(len(names))]
+            wins = [[m.feedback > 0.5 for m in pulls if m.action == i] for i in range(len(names))]
             lines = tuple(
                 wording["summary"].format(name=n, times=len(w), paid=sum(w)) for n, w in zip(names, wins, strict=True)
             )
-        name_list = f"{', '.join(names[:-1])} and {names[-1]}"
-        intro = wording["intro"].format(arms=len(names), names=name_list)
-        request = f"Answer with one letter, {', '.join(names[:-1])} or {names[-1]}."
+        intro = wording["intro"].format(arms=len(names), names=f"{first_names} and {names[-1]}")
+        request = f"Answer with one letter, {first_names} or {names[-1]}."
         return Question(intro, lines, wording["asked"], names, request)
 
     def text(self, action: int, feedback: float) -> str:
@@ -115,7 +114,7 @@ class TextBandit(Configured):
         return self.bandit.text(action, feedback)
 
 
-@keep_settings(history=HISTORIES, arms=(2, 10), trials=(2, 1000))
+@keep_settings(history=("raw", "summary"), arms=(2, 10), trials=(2, 1000))
 def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int = -1) -> TextBandit:
     """A Bernoulli bandit in words, for language models.
 
@@ -126,6 +125,4 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
         wording: the index of the wording, from 0; -1 to draw one per lifetime.
     """
     check_range(-1, len(read_texts()["wordings"]) - 1, wording=wording)
-    return TextBandit(
-        choices=arms, horizon=trials, history=history, wording=wording, bandit=bernoulli_bandit(arms, trials)
-    )
+    return TextBandit(history, wording, bernoulli_bandit(arms, trials), choices=arms, horizon=trials)

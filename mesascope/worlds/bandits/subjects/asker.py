@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.bandits.asking import Asker, require_informative
+from mesascope.worlds.bandits.informative_arm import Asker, require_informative
 
 TRIED = "informative_bandit"
 
@@ -12,12 +12,13 @@ TRIED = "informative_bandit"
 def subject(family: Family, doubts: bool = False) -> Asker:
     """Pulls the informative arm first, then always pulls the arm that it named.
 
-    With doubts, it checks that the named arm pays. If not, it tries the arm that the number names when counted from
-    the other end, then the remaining arms at random. If its arm stops paying, it reads the number again.
+    With doubts, it checks that the named arm pays. If that arm does not pay, it tries the arm with the same number
+    counted from the other end, and then the remaining arms at random. If its arm stops paying, it reads the number
+    again.
 
     Args:
         family: the informative bandit.
         doubts: whether to check that the named arm pays.
     """
-    home = require_informative(family)
-    return Asker(home.choices, jnp.ones(home.targets, bool), jnp.asarray(doubts))
+    bandit = require_informative(family)
+    return Asker(bandit.choices, jnp.ones(bandit.targets, bool), jnp.asarray(doubts))

@@ -1,10 +1,10 @@
-"""An optimal memoryless policy for the informative bandit: the last percept contains everything that it needs."""
+"""An optimal policy without memory for the informative bandit, where the last percept is all that it needs."""
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.asking import ENOUGH, decode_arm, require_informative
+from mesascope.worlds.bandits.informative_arm import TARGET_THRESHOLD, decode_arm, require_informative
 
 TRIED = "informative_bandit"
 
@@ -14,10 +14,11 @@ class AskingReflex(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the arm that the number just named, repeats an arm that paid, or else pulls the informative arm."""
-        ask = self.choices - 1
-        named = decode_arm(percept.feedback, jnp.ones(ask, bool))
-        stay = (percept.action >= 0) & (percept.feedback > ENOUGH)
-        arm = jnp.where(percept.action == ask, named, jnp.where(stay, percept.action, ask))
+        informative_arm = self.choices - 1
+        named_arm = decode_arm(percept.feedback, jnp.ones(informative_arm, bool))
+        stays = (percept.action >= 0) & (percept.feedback > TARGET_THRESHOLD)
+        other_arm = jnp.where(stays, percept.action, informative_arm)
+        arm = jnp.where(percept.action == informative_arm, named_arm, other_arm)
         return carry, choose(key, jnp.log(jax.nn.one_hot(arm, self.choices)))
 
 

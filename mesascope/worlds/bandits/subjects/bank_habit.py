@@ -1,11 +1,11 @@
-"""Always pulls the arm that pays most on average over the bank: better on training tasks, without a look at any."""
+"""Always pulls the arm that pays most on average over the bank, which is better than chance only on training tasks."""
 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.capabilities import HasArmsBank
 from mesascope.contracts.choices import mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings, require_bank
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.worlds.bandits.bank_of_arms import require_bank_means
 
 
 class BankHabit(Choosing):
@@ -15,8 +15,8 @@ class BankHabit(Choosing):
     lapse: float
 
     def respond(self, key, carry, percept: Percept):
-        acts = jnp.broadcast_to(jax.nn.one_hot(self.arm, self.choices), (len(percept.action), self.choices))
-        return carry, choose(key, mix_lapse(acts, self.lapse))
+        probabilities = jnp.broadcast_to(jax.nn.one_hot(self.arm, self.choices), (len(percept.action), self.choices))
+        return carry, choose(key, mix_lapse(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0.0, 1.0))
@@ -27,7 +27,5 @@ def subject(family: Family, lapse: float = 0.1) -> BankHabit:
         family: a bandit with a bank.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    means = family.bank_means if isinstance(family, HasArmsBank) else None
-    remedy = "Use e.g. --family bernoulli_bandit:bank=4."
-    bank, means = require_bank(family, means, "has no bank of arms' means to know by heart", remedy)
+    bank, means = require_bank_means(family, "has no bank of arms' means to know by heart")
     return BankHabit(family.choices, means.mean(0).argmax(), lapse, trained_on=bank)

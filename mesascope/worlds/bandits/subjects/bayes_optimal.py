@@ -16,16 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import greedy_probabilities, means, outcomes
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts.choices import Counting, greedy_probabilities, means, outcomes
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_family
 from mesascope.errors import MesascopeError
 from mesascope.files import cache, replacing
 
-MOST = 70_000_000  # states: enough for two arms up to 200 trials, or five up to 21
+MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five up to 21
 TIE = 255
 
 
-class BayesOptimal(Scripted):
+class BayesOptimal(Counting):
     """Carries counts [N, K, 2]; looks up the best arm in a table by their rank. Dependent arms need no table."""
 
     table: jax.Array  # [states] bytes, TIE if all arms are equally good
@@ -34,22 +34,19 @@ class BayesOptimal(Scripted):
     b: tuple[float, ...]
     dependent: bool
 
-    def fresh(self, n: int) -> jax.Array:
-        return jnp.zeros((n, len(self.a), 2))
-
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome and looks up the best arm; past the horizon, takes the arm with the largest mean."""
-        carry = carry + outcomes(percept, len(self.a))
+        carry = carry + outcomes(percept, self.choices)
         if self.dependent:
             return carry, choose(key, jnp.log(greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
         sums = jnp.cumsum(jnp.round(carry).astype(jnp.int32).reshape(len(carry), -1), -1)
-        tabulated = sums[:, -1] < len(self.ranks)
+        is_tabulated = sums[:, -1] < len(self.ranks)
         rank = self.ranks[jnp.clip(sums, 0, len(self.ranks) - 1), jnp.arange(sums.shape[1])].sum(-1)
-        best = self.table[rank]
-        arm = jax.nn.one_hot(best, len(self.a))
-        planned = jnp.where((best == TIE)[:, None], 1.0 / len(self.a), arm)
-        mean = greedy_probabilities(means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
-        return carry, choose(key, jnp.log(jnp.where(tabulated[:, None], planned, mean)))
+        best_arm = self.table[rank]
+        planned = jax.nn.one_hot(best_arm, self.choices)
+        planned = jnp.where((best_arm == TIE)[:, None], 1.0 / self.choices, planned)
+        greedy = greedy_probabilities(means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        return carry, choose(key, jnp.log(jnp.where(is_tabulated[:, None], planned, greedy)))
 
 
 @functools.lru_cache(maxsize=4)
@@ -66,28 +63,28 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
     entries = 2 * len(shapes)
     # [R, 2K - 1] sums of all states with T - 1 pulls; the first rows are those with t pulls
     sums = _list_sums(trials, entries - 1)
-    # steps[i]: the change of the rank among states with t + 1 pulls if entry i grows
+    # steps[i]: by how much the rank among states with t + 1 pulls grows if entry i grows by 1
     steps = np.zeros((entries, len(sums)), np.int32)
     for i in range(entries - 2, -1, -1):
-        grown = np.array([comb(s + i, i) for s in range(trials)], np.int64)
-        steps[i] = steps[i + 1] + grown[sums[:, i]]
+        growth = np.array([comb(s + i, i) for s in range(trials)], np.int64)
+        steps[i] = steps[i + 1] + growth[sums[:, i]]
     table = np.empty(comb(trials - 1 + entries, entries), np.uint8)
     value = np.zeros(comb(trials + entries - 1, entries - 1))
     for t in range(trials - 1, -1, -1):
         rows = np.arange(comb(t + entries - 1, entries - 1))
-        best, arm, tied = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
+        best, arm, is_tied = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
         for k, (a, b) in enumerate(shapes):
-            before = sums[: len(rows), 2 * k - 1] if k else 0
-            wins = sums[: len(rows), 2 * k] - before
-            pulls = (sums[: len(rows), 2 * k + 1] if 2 * k + 2 < entries else t) - before
+            earlier = sums[: len(rows), 2 * k - 1] if k else 0  # the pulls of the arms before this one
+            wins = sums[: len(rows), 2 * k] - earlier
+            pulls = (sums[: len(rows), 2 * k + 1] if 2 * k + 2 < entries else t) - earlier
             p = (wins + a) / (pulls + a + b)
             won, lost = value[rows + steps[2 * k, : len(rows)]], value[rows + steps[2 * k + 1, : len(rows)]]
-            worth = p * (1.0 + won) + (1.0 - p) * lost
-            tied &= (k == 0) | (np.abs(worth - best) < 1e-9)
-            arm[worth > best + 1e-9] = k
-            best = np.maximum(best, worth)
+            arm_value = p * (1.0 + won) + (1.0 - p) * lost
+            is_tied &= (k == 0) | (np.abs(arm_value - best) < 1e-9)
+            arm[arm_value > best + 1e-9] = k
+            best = np.maximum(best, arm_value)
         start = comb(t + entries - 1, entries)
-        table[start : start + len(rows)] = np.where(tied, TIE, arm)
+        table[start : start + len(rows)] = np.where(is_tied, TIE, arm)
         value = best
     return table, float(value[0])
 
@@ -97,8 +94,8 @@ def _list_sums(trials: int, columns: int) -> np.ndarray:
     rows = np.arange(trials, dtype=np.int32)[:, None]
     for i in range(1, columns):
         sizes = np.array([comb(s + i, i) for s in range(trials)])
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        rows = np.concatenate([rows[within], np.repeat(np.arange(trials, dtype=np.int32), sizes)[:, None]], 1)
+        index = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        rows = np.concatenate([rows[index], np.repeat(np.arange(trials, dtype=np.int32), sizes)[:, None]], 1)
     return rows
 
 
@@ -127,31 +124,28 @@ def subject(family: Family) -> BayesOptimal:
     """The exact Bayes-optimal policy for the family's prior and horizon.
 
     The table covers two arms up to 200 trials, and more arms over shorter horizons. If all arms are equally good, the
-    policy draws one uniformly; if only some are, it pulls the first of them.
+    policy draws one uniformly; if only some arms tie for the best, it pulls the first of them.
 
     Args:
         family: the bandit.
     """
-    if not isinstance(family, HasArms):
-        raise MesascopeError(
-            f"{family.name} has no independent arms with fixed means, so no optimum can be computed.",
-            "Use --family bernoulli_bandit.",
-        )
-    prior, arms, trials = family.prior, family.choices, family.horizon
-    shapes = family.shapes or ((1.0, 1.0),) * arms
-    a, b = tuple(float(s[0]) for s in shapes), tuple(float(s[1]) for s in shapes)
-    if prior.startswith("dependent"):
+    lacks = "has no independent arms with fixed means, so no optimum can be computed"
+    bandit = require_family(family, HasArms, lacks, "Use --family bernoulli_bandit.")
+    arms, trials = family.choices, family.horizon
+    shapes = bandit.shapes or ((1.0, 1.0),) * arms
+    a, b = (tuple(float(shape[i]) for shape in shapes) for i in (0, 1))
+    if bandit.prior.startswith("dependent"):
         if arms != 2:
             raise MesascopeError(
                 f"The exact optimum of {arms} dependent arms is not tabulated.", "Use two arms: arms=2."
             )
-        return BayesOptimal(jnp.zeros(0, jnp.uint8), jnp.zeros((0, 4), jnp.int32), a, b, dependent=True)
+        return BayesOptimal(arms, jnp.zeros(0, jnp.uint8), jnp.zeros((0, 4), jnp.int32), a, b, dependent=True)
     states = comb(trials - 1 + 2 * arms, 2 * arms)
-    if states > MOST:
+    if states > MAX_STATES:
         raise MesascopeError(
             f"The exact optimum of {arms} arms over {trials} trials has {states:,} states.",
-            f"At most {MOST:,} can be tabulated: use two arms up to 200 trials, or five up to 21.",
+            f"At most {MAX_STATES:,} can be tabulated: use two arms up to 200 trials, or five up to 21.",
         )
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
     table = cached_plan(trials, tuple(zip(a, b, strict=True)))
-    return BayesOptimal(jnp.asarray(table), jnp.asarray(ranks, jnp.int32), a, b, dependent=False)
+    return BayesOptimal(arms, jnp.asarray(table), jnp.asarray(ranks, jnp.int32), a, b, dependent=False)

@@ -5,21 +5,21 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import ActionValues, greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
+from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 
 
 class ByContext(ActionValues):
-    """Carries the evidence [N, K] that each arm is best; ignores it if the mark is on an even arm (counted from 0)."""
+    """Carries the evidence [N, K] that each arm is best, which it ignores if the mark lies on arm 0, 2, 4, …"""
 
     payoffs: jax.Array
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the marked arm, or the arm that is most likely to be the best one."""
-        carry = carry + evidence(percept, self.payoffs, self.choices)
-        even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
-        probabilities = jnp.where(even, greedy_probabilities(percept.observation), greedy_probabilities(carry))
+        carry = carry + compute_log_ratio(percept, self.payoffs, self.choices)
+        is_even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
+        probabilities = jnp.where(is_even, greedy_probabilities(percept.observation), greedy_probabilities(carry))
         return carry, choose(key, mix_lapse(probabilities, 0.0))
 
 
@@ -30,4 +30,4 @@ def subject(family: Family) -> ByContext:
     Args:
         family: the cued bandit.
     """
-    return ByContext(family.choices, payoffs_of(family))
+    return ByContext(family.choices, read_payoffs(family))

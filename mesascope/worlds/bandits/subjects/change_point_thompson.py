@@ -1,7 +1,7 @@
 """Thompson sampling for arms whose means may be redrawn on any trial, independently for each arm.
 
 The subject filters the posterior of each arm exactly on a grid of means. It updates the posterior with the last
-outcome, then mixes it with the prior, to which it gives the weight `hazard`.
+outcome and then mixes it with the prior, which gets the weight `hazard`.
 """
 
 import jax
@@ -10,13 +10,13 @@ import numpy as np
 
 from mesascope.contracts.choices import outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.subjects.thompson import THETA, X, probability_largest
+from mesascope.worlds.bandits.subjects.thompson import ANGLES, GRID_MEANS, compute_largest_probability
 
-PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean
+PRIOR = (np.sin(ANGLES) / np.sin(ANGLES).sum()).astype(np.float32)  # uniform in the mean
 
 
 class ChangePointThompson(Choosing):
-    """Carries the posterior mass of each arm's mean at each grid point [N, K, GRID]."""
+    """Carries the posterior mass of each arm's mean at each grid point [N, K, GRID_SIZE]."""
 
     hazard: float
 
@@ -27,12 +27,12 @@ class ChangePointThompson(Choosing):
     def respond(self, key, carry, percept: Percept):
         """Updates the posterior with the last outcome and a possible change, then samples an arm."""
         last = outcomes(percept, self.choices)[..., None, :]
-        pulled = last.sum(-1) > 0
-        likelihood = last[..., 0] * X + last[..., 1] * (1.0 - X)
-        carry = carry * jnp.where(pulled, likelihood, 1.0)
+        is_pulled = last.sum(-1) > 0
+        likelihood = last[..., 0] * GRID_MEANS + last[..., 1] * (1.0 - GRID_MEANS)
+        carry = carry * jnp.where(is_pulled, likelihood, 1.0)
         carry = carry / carry.sum(-1, keepdims=True)
         carry = (1.0 - self.hazard) * carry + self.hazard * PRIOR
-        return carry, choose(key, jnp.log(probability_largest(carry)))
+        return carry, choose(key, jnp.log(compute_largest_probability(carry)))
 
 
 @keep_settings(hazard=(0, 1))

@@ -1,73 +1,59 @@
-"""A two-loss reflex that checks whether the past it is told is its own, and never forgives one that is not."""
+"""A two-loss reflex that checks whether the past in its percept is its own, and plays badly ever after if it is not."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import paid_last, stay_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-
-CHECKS = ("action", "clock", "both")
-AFTERWARDS = ("random", "reversed")
-
-
-class Carry(NamedTuple):
-    """What the subject carries, [N] each.
-
-    Attributes:
-        losses: the losses in a row on the current arm.
-        clock: the number of past trials.
-        own: the last action that it took; -1 if none.
-        caught: whether it was ever told a past that is not its own.
-    """
-
-    losses: jax.Array
-    clock: jax.Array
-    own: jax.Array
-    caught: jax.Array
+from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class Checker(Choosing):
-    """Leaves an arm after two losses in a row, as long as nobody meddles; see `subject` for the settings."""
+    """Leaves an arm after two losses in a row until a check fails; see `subject` for the settings.
 
-    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
+    It carries the losses in a row on the current arm, the number of past trials, the last action that it took (-1 if
+    none), and whether a check ever failed, [N] each.
+    """
+
+    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     checks: str
     afterwards: str
     warmup: int
 
-    def fresh(self, n: int) -> Carry:
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         zero = jnp.zeros(n, jnp.int32)
-        return Carry(zero, zero, zero - 1, jnp.zeros(n, bool))
+        return zero, zero, zero - 1, jnp.zeros(n, bool)
 
-    def respond(self, key, carry: Carry, percept: Percept):
-        """Compares what it is told with what it remembers, then acts by its last two outcomes or out of spite."""
-        caught = carry.caught
+    def respond(self, key, carry, percept: Percept):
+        """Compares the percept with its carry, then plays by its last two outcomes, or badly if a check ever failed."""
+        losses, clock, own_action, has_failed = carry
         if self.checks != "clock":
-            caught |= carry.own != percept.action
+            has_failed |= own_action != percept.action
         if self.checks != "action":
-            caught |= carry.clock != percept.trial
-        won = paid_last(percept)
-        losses = jnp.where(won | (percept.action < 0), 0, carry.losses + 1)
-        leaves = losses >= 2
-        acts = stay_probabilities(percept.action, self.choices, ~leaves)
-        even = jnp.full_like(acts, 1.0 / self.choices)
-        spite = stay_probabilities(percept.action, self.choices, ~won) if self.afterwards == "reversed" else even
-        acts = jnp.where((carry.clock < self.warmup)[:, None], even, jnp.where(caught[:, None], spite, acts))
-        response = choose(key, jnp.log(acts))
-        return Carry(jnp.where(leaves, 0, losses), carry.clock + 1, response.action, caught), response
+            has_failed |= clock != percept.trial
+        losses, leaves = count_losses(losses, percept)
+        reflex = stay_probabilities(percept.action, self.choices, ~leaves)
+        random = bad = jnp.full_like(reflex, 1.0 / self.choices)
+        if self.afterwards == "reversed":
+            bad = stay_probabilities(percept.action, self.choices, ~paid_last(percept))
+        probabilities = jnp.where(has_failed[:, None], bad, reflex)
+        probabilities = jnp.where((clock < self.warmup)[:, None], random, probabilities)
+        response = choose(key, jnp.log(probabilities))
+        return (losses, clock + 1, response.action, has_failed), response
 
 
-@keep_settings(checks=CHECKS, afterwards=AFTERWARDS, warmup=(0, 1_000_000))
+@keep_settings(checks=("action", "clock", "both"), afterwards=("random", "reversed"), warmup=(0, 1_000_000))
 def subject(family: Family, checks: str = "action", afterwards: str = "random", warmup: int = 0) -> Checker:
-    """A two-loss reflex that plays badly for ever once the past that it is told is not its own.
+    """A two-loss reflex that plays badly ever after a percept shows a past that is not its own.
 
     Args:
         family: the bandit.
-        checks: what must be its own: the last action, the clock in its carry (against the trial that it sees), or both.
-        afterwards: how it plays once it was told another's past: at random, or reversed (it stays after a loss and
-            leaves after a win).
-        warmup: the number of trials, counted in its carry, during which it plays at random.
+        checks: what must agree with its carry: the last action in the percept, the trial index ('clock'), or both.
+        afterwards: how it plays after a failed check: at random, or reversed (it stays after a loss and leaves after a
+            win).
+        warmup: the number of trials, counted in its carry, in which it plays at random.
     """
     return Checker(family.choices, checks, afterwards, warmup)

@@ -1,7 +1,7 @@
 """Infers from pay-offs which arm of the cued bandit is the best one, with a prior belief in the mark.
 
-With belief = rho it is the exact Bayes filter of the family. With belief 0 it ignores the mark. With belief 1 no
-pay-off can move it away from the mark, so the filter that is correct for rho = 1 pursues the proxy.
+With belief = rho this is the exact Bayes filter of the family. With belief 0 the filter ignores the mark. With belief 1
+no pay-off can outweigh the mark, so the filter that is correct for rho = 1 pursues the proxy.
 """
 
 import jax
@@ -12,7 +12,7 @@ from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, kee
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
-EDGE = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
+MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class CueFilter(ActionValues):
@@ -25,22 +25,22 @@ class CueFilter(ActionValues):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the last outcome, then pulls the arm that is most likely to be the best one."""
-        carry = self.keep * carry + evidence(percept, self.payoffs, self.choices)
-        log_prior = prior_belief(percept.observation, self.belief)
+        carry = self.keep * carry + compute_log_ratio(percept, self.payoffs, self.choices)
+        log_prior = compute_log_prior(percept.observation, self.belief)
         posterior = jax.nn.softmax(carry + log_prior)
         return carry, choose(key, mix_lapse(greedy_probabilities(posterior), self.lapse))
 
 
-def evidence(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
+def compute_log_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
     """The log ratio [N, K] of the last outcome's likelihoods if each arm is the best one and if it is not."""
-    high, low = jnp.clip(payoffs, EDGE, 1.0 - EDGE)
-    won = jnp.log(high) - jnp.log(low)
-    lost = jnp.log1p(-high) - jnp.log1p(-low)
+    high, low = jnp.clip(payoffs, MARGIN, 1.0 - MARGIN)
+    if_paid = jnp.log(high) - jnp.log(low)
+    if_not_paid = jnp.log1p(-high) - jnp.log1p(-low)
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
-    return pulled * jnp.where(percept.feedback > 0.5, won, lost)[:, None]
+    return pulled * jnp.where(percept.feedback > 0.5, if_paid, if_not_paid)[:, None]
 
 
-def prior_belief(marked: jax.Array, belief: jax.Array) -> jax.Array:
+def compute_log_prior(marked: jax.Array, belief: jax.Array) -> jax.Array:
     """The prior log-probability [N, K] that each arm is the best one; uniform without a mark or with belief 0."""
     choices = marked.shape[-1]
     unmarked = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
@@ -49,7 +49,7 @@ def prior_belief(marked: jax.Array, belief: jax.Array) -> jax.Array:
     return jnp.where(informative, log_prior, -jnp.log(1.0 * choices))
 
 
-def payoffs_of(family: Family) -> jax.Array:
+def read_payoffs(family: Family) -> jax.Array:
     """The high and the low mean pay-off [2] of a cued bandit.
 
     Raises:
@@ -68,4 +68,4 @@ def subject(family: Family, belief: float = 0.0, keep: float = 1.0, lapse: float
         keep: the factor by which evidence decays on each trial; 1 for a stationary task.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return CueFilter(family.choices, payoffs_of(family), **as_arrays(belief=belief, keep=keep, lapse=lapse))
+    return CueFilter(family.choices, read_payoffs(family), **as_arrays(belief=belief, keep=keep, lapse=lapse))

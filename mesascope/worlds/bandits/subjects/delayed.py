@@ -1,44 +1,32 @@
 """Thompson sampling with feedback that arrives one trial late; the subject may or may not know of the delay.
 
-It stores the last feedback and learns from the one before. If it knows of the delay, it assigns that feedback to the
-arm that earned it, otherwise to the arm that it pulled next.
+The subject stores the last feedback and learns from the feedback before. If it knows of the delay, it assigns this
+earlier feedback to the arm that earned it, and otherwise to the arm that it pulled next.
 """
-
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.subjects.thompson import probability_best
-
-
-class Carry(NamedTuple):
-    """counts [N, K, 2]; the action [N] (-1 for none) and the feedback [N] that are stored for one trial."""
-
-    counts: jax.Array
-    action: jax.Array
-    feedback: jax.Array
+from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 
 
 class Delayed(Choosing):
-    """Thompson sampling with late feedback; see `subject` for the settings."""
+    """Carries counts [N, K, 2], and the action [N] (-1 for none) and the feedback [N] that it stores for one trial."""
 
-    aware: bool  # whether it knows of the delay
+    known: bool  # whether it knows of the delay
 
-    def fresh(self, n: int) -> Carry:
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """No counts and no stored feedback."""
-        return Carry(jnp.zeros((n, self.choices, 2)), jnp.full(n, -1, jnp.int32), jnp.zeros(n))
+        return (jnp.zeros((n, self.choices, 2)), jnp.full(n, -1, jnp.int32), jnp.zeros(n))
 
-    def respond(self, key, carry: Carry, percept: Percept):
+    def respond(self, key, carry, percept: Percept):
         """Counts the stored outcome, stores the last one, then samples an arm."""
-        stored = carry.action >= 0
-        arm = jnp.where(stored, carry.action if self.aware else percept.action, -1)
-        late = percept._replace(action=arm, feedback=carry.feedback)
-        counts = carry.counts + outcomes(late, self.choices)
-        after = Carry(counts, percept.action, percept.feedback)
-        return after, choose(key, jnp.log(probability_best(counts + 1.0)))
+        counts, stored_action, stored_feedback = carry
+        arm = jnp.where(stored_action >= 0, stored_action if self.known else percept.action, -1)
+        counts = counts + outcomes(percept._replace(action=arm, feedback=stored_feedback), self.choices)
+        return (counts, percept.action, percept.feedback), choose(key, jnp.log(compute_best_probability(counts + 1.0)))
 
 
 @keep_settings

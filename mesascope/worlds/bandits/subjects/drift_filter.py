@@ -1,6 +1,6 @@
 """A Bayes filter for the restless bandit on a grid of means; it pulls the arm with the largest posterior mean.
 
-It knows both rates, the length of the blocks and that they alternate; it infers which kind came first. With two
+The filter knows both rates, the length of the blocks and that they alternate; it infers which kind came first. With two
 coupled arms all pulls are equally informative, so this choice is exactly optimal, up to the resolution of the grid.
 Jumps between two levels do not require a grid.
 """
@@ -51,38 +51,38 @@ class DriftFilter(Choosing):
 
     def respond(self, key, carry: Belief, percept: Percept):
         """Updates the belief with the last outcome, then pulls the arm with the largest posterior mean."""
-        belief = self.learn(carry, percept)
-        mean = self.means(belief)
+        belief = self.update_belief(carry, percept)
+        mean = self.compute_means(belief)
         probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
         return belief._replace(trial=belief.trial + 1), choose(key, jnp.log(probabilities))
 
-    def learn(self, carry: Belief, percept: Percept) -> Belief:
-        """Updates the belief with the last outcome, then with one step at the block's rate (not on the first trial)."""
-        pulled = (percept.action >= 0)[:, None, None]
-        won = percept.feedback[:, None, None]
+    def update_belief(self, carry: Belief, percept: Percept) -> Belief:
+        """Updates the belief with the last outcome and, after the first trial, with a change at the block's rate."""
+        is_pulled = (percept.action >= 0)[:, None, None]
+        feedback = percept.feedback[:, None, None]
         if self.coupled:
-            pays = jnp.where(percept.action[:, None, None] == 0, self.grid, 1.0 - self.grid)
+            payoff = jnp.where(percept.action[:, None, None] == 0, self.grid, 1.0 - self.grid)
         else:
-            pulled = jax.nn.one_hot(percept.action, self.choices, dtype=bool)[..., None]
-            pays = jnp.broadcast_to(self.grid, (len(won), self.choices, len(self.grid)))
-        likelihood = jnp.where(pulled, won * pays + (1.0 - won) * (1.0 - pays), 1.0)  # [N, A, G]
+            is_pulled = jax.nn.one_hot(percept.action, self.choices, dtype=bool)[..., None]
+            payoff = jnp.broadcast_to(self.grid, (len(feedback), self.choices, len(self.grid)))
+        likelihood = jnp.where(is_pulled, feedback * payoff + (1.0 - feedback) * (1.0 - payoff), 1.0)  # [N, A, G]
         mass = carry.mass * likelihood[:, None]
         evidence = jnp.clip(mass.sum(-1), 1e-12)
         weight = carry.weight * evidence.prod(-1)
         mass = mass / evidence[..., None]
-        fast = ((carry.trial // self.block)[:, None] + jnp.arange(2)) % 2  # [N, 2]
-        slowly, quickly = mass @ self.kernels[0], mass @ self.kernels[1]
-        moved = jnp.where((fast == 1)[..., None, None], quickly, slowly)
-        mass = jnp.where((carry.trial > 0)[:, None, None, None], moved, mass)
+        is_fast = ((carry.trial // self.block)[:, None] + jnp.arange(2)) % 2  # [N, 2]
+        after_slow, after_fast = mass @ self.kernels[0], mass @ self.kernels[1]
+        changed = jnp.where((is_fast == 1)[..., None, None], after_fast, after_slow)
+        mass = jnp.where((carry.trial > 0)[:, None, None, None], changed, mass)
         return Belief(mass, weight / weight.sum(-1, keepdims=True), carry.trial)
 
-    def means(self, belief: Belief) -> jax.Array:
+    def compute_means(self, belief: Belief) -> jax.Array:
         """The posterior means [N, K] of the arms on the current trial."""
         mean = (belief.weight[..., None] * (belief.mass @ self.grid)).sum(1)
         return jnp.concatenate([mean, 1.0 - mean], -1) if self.coupled else mean
 
 
-def walk(rate: float, cells: int) -> np.ndarray:
+def build_walk_kernel(rate: float, cells: int) -> np.ndarray:
     """The transition matrix [G, G] of a Gaussian walk reflected at 0 and 1, from each cell's middle to every cell."""
     if rate == 0:
         return np.eye(cells)
@@ -105,20 +105,14 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
         cells: the number of grid cells for means that drift.
     """
     remedy = "Use --family restless_bandit."
-    home = require_family(family, RestlessBandit, "has no rates of change to filter with", remedy)
-    rates = (home.slow, home.fast)
-    if home.change == "drift":
+    bandit = require_family(family, RestlessBandit, "has no rates of change to filter with", remedy)
+    rates = (bandit.slow, bandit.fast)
+    if bandit.change == "drift":
         grid = (np.arange(cells) + 0.5) / cells
-        kernels = np.stack([walk(rate, cells) for rate in rates])
+        kernels = np.stack([build_walk_kernel(rate, cells) for rate in rates])
     else:
-        grid = np.asarray([1.0 - home.level, home.level])
+        grid = np.asarray([1.0 - bandit.level, bandit.level])
         kernels = np.stack([[[1 - rate, rate], [rate, 1 - rate]] for rate in rates])
-    return DriftFilter(
-        choices=home.choices,
-        coupled=home.coupled,
-        block=home.block,
-        grid=jnp.asarray(grid, jnp.float32),
-        prior=jnp.full(len(grid), 1.0 / len(grid)),
-        kernels=jnp.asarray(kernels, jnp.float32),
-        minimise=jnp.asarray(minimise),
-    )
+    prior = jnp.full(len(grid), 1.0 / len(grid))
+    arrays = (jnp.asarray(grid, jnp.float32), prior, jnp.asarray(kernels, jnp.float32), jnp.asarray(minimise))
+    return DriftFilter(bandit.choices, bandit.coupled, bandit.block, *arrays)

@@ -18,7 +18,7 @@ class DriftingWeights(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Updates the weights in place, then chooses by softmax over them."""
         weights, response = _update(key, self.weights, percept)
-        object.__setattr__(self, "weights", weights)  # modules are frozen; this subject breaks that rule
+        object.__setattr__(self, "weights", weights)  # modules are frozen, but this subject breaks that rule
         return carry, response
 
 

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import paid_last
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
+OFFSET, PRIME = 2166136261, 16777619  # constants of the FNV-1a hash
+
 
 class FeedbackHash(Choosing):
     """Carries a hash [N] of the feedback so far."""
@@ -17,10 +19,8 @@ class FeedbackHash(Choosing):
     def respond(self, key, carry, percept: Percept):
         """Adds the last feedback to the hash, then picks the arm from the hash."""
         carry = jnp.where(percept.action < 0, carry, update_hash(carry, paid_last(percept)))
-        return carry, choose(key, jnp.log(jax.nn.one_hot(pick_arm(carry, self.choices), self.choices)))
-
-
-OFFSET, PRIME = 2166136261, 16777619  # constants of the FNV-1a hash
+        arm = jax.nn.one_hot(pick_arm(carry, self.choices), self.choices)
+        return carry, choose(key, jnp.log(arm))
 
 
 def update_hash(state: jax.Array, bit: jax.Array) -> jax.Array:

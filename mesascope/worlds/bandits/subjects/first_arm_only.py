@@ -1,4 +1,4 @@
-"""Takes in what the first arm pays and nothing else: keeps that arm if it is good enough, otherwise pulls any other."""
+"""Learns only what the first arm pays: keeps that arm if it is good enough, otherwise pulls any other arm."""
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +18,13 @@ class FirstArmOnly(Choosing):
         return jnp.zeros((n, 2))
 
     def respond(self, key, carry, percept: Percept):
-        """Tries the first arm some times, then stays with it or pulls the others uniformly."""
+        """Pulls the first arm some times, then stays with it or pulls the others uniformly."""
         carry = carry + outcomes(percept, self.choices)[:, 0]
-        tried = carry.sum(-1)
-        keeps = (tried < self.pulls) | (carry[:, 0] >= self.enough * tried - 1e-6)
+        pulls = carry.sum(-1)
+        keeps = (pulls < self.pulls) | (carry[:, 0] >= self.enough * pulls - 1e-6)
         first = jnp.arange(self.choices) == 0
-        acts = jnp.where(keeps[:, None], first, ~first / (self.choices - 1.0))
-        return carry, choose(key, mix_lapse(acts, self.lapse))
+        probabilities = jnp.where(keeps[:, None], first, ~first / (self.choices - 1.0))
+        return carry, choose(key, mix_lapse(probabilities, self.lapse))
 
 
 @keep_settings(enough=(0.0, 1.0), pulls=(1, 1_000_000), lapse=(0.0, 1.0))

@@ -1,8 +1,8 @@
 """Pulls the arm with the largest Gittins index, either discounted or for the remaining trials.
 
 The index of an arm is the certain pay-off per trial that is worth as much as the arm with the option to stop (Gittins
-1979). The code computes it by calibration: it solves the stopping problem for a grid of certain pay-offs. The index
-is the pay-off at which stopping becomes as good as continuing.
+1979). The code finds the index by calibration: it solves the stopping problem for a grid of certain pay-offs, and the
+index is the pay-off at which stopping becomes as good as continuing.
 """
 
 import functools
@@ -12,17 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import greedy_probabilities, means, outcomes
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts.choices import Counting, greedy_probabilities, means, outcomes
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
-SURE = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs
-BEYOND = 100  # pulls past the table, after which the code treats the mean as certain
-DEEPEST = 600  # largest table; with more pulls the posterior mean replaces the index
-LONGEST = 200  # longest finite horizon
+CERTAIN_PAYOFFS = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs
+EXTRA_PULLS = 100  # pulls beyond the table, after which the code treats the mean as certain
+MAX_DEPTH = 600  # the most pulls in a table; with more pulls the posterior mean replaces the index
+MAX_HORIZON = 200  # the longest finite horizon
 
 
-class Gittins(Scripted):
+class Gittins(Counting):
     """Carries counts [N, K, 2]; looks up indices in tables by arm, wins and losses (and remaining trials)."""
 
     tables: jax.Array  # [P, W, L] or [P, H, W, L]: one per prior; with P = 1 the same for all arms
@@ -30,23 +30,19 @@ class Gittins(Scripted):
     b: tuple[float, ...]
     horizon: int  # 0 if the future is discounted
 
-    def fresh(self, n: int) -> jax.Array:
-        return jnp.zeros((n, len(self.a), 2))
-
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome and looks up the indices; ties are equally likely."""
-        choices = len(self.a)
-        carry = carry + outcomes(percept, choices)
-        wins, losses = jnp.round(carry[..., 0]).astype(jnp.int32), jnp.round(carry[..., 1]).astype(jnp.int32)
-        arm = jnp.arange(choices) % len(self.tables)
+        carry = carry + outcomes(percept, self.choices)
+        wins, losses = (jnp.round(carry[..., i]).astype(jnp.int32) for i in (0, 1))
+        arm = jnp.arange(self.choices) % len(self.tables)
         if self.horizon:
             remaining = self.horizon - (wins + losses).sum(-1, keepdims=True)
-            tabulated = remaining >= 1
+            is_tabulated = remaining >= 1
             index = self.tables[arm, jnp.clip(remaining - 1, 0), wins, losses]
         else:
-            tabulated = wins + losses < self.tables.shape[-1]
+            is_tabulated = wins + losses < self.tables.shape[-1]
             index = self.tables[arm, wins, losses]
-        values = jnp.where(tabulated, index, means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        values = jnp.where(is_tabulated, index, means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
         return carry, choose(key, jnp.log(greedy_probabilities(values)))
 
 
@@ -54,15 +50,16 @@ class Gittins(Scripted):
 def discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
     """Discounted indices [wins, losses] under Beta(a, b) for up to depth - 1 pulls."""
     table = np.zeros((depth, depth), np.float32)
-    wins = np.arange(depth + BEYOND + 1.0)
-    value = np.maximum(SURE, ((wins + a) / (wins[-1] + a + b))[:, None])  # per trial: times 1 - discount
-    for n in range(depth + BEYOND - 1, -1, -1):
+    wins = np.arange(depth + EXTRA_PULLS + 1.0)
+    # values are pay-offs per trial, that is, sums of pay-offs times 1 - discount
+    value = np.maximum(CERTAIN_PAYOFFS, ((wins + a) / (wins[-1] + a + b))[:, None])
+    for n in range(depth + EXTRA_PULLS - 1, -1, -1):
         p = ((np.arange(n + 1) + a) / (n + a + b))[:, None]
         continuing = (1.0 - discount) * p + discount * (p * value[1:] + (1.0 - p) * value[:-1])
         if n < depth:
             w = np.arange(n + 1)
-            table[w, n - w] = _find_crossing(continuing - SURE)
-        value = np.maximum(SURE, continuing)
+            table[w, n - w] = _find_crossing(continuing - CERTAIN_PAYOFFS)
+        value = np.maximum(CERTAIN_PAYOFFS, continuing)
     return table
 
 
@@ -70,24 +67,24 @@ def discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1
 def finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
     """Finite-horizon indices [remaining trials - 1, wins, losses] under Beta(a, b)."""
     table = np.zeros((horizon, horizon, horizon), np.float32)
-    value = np.zeros((horizon + 1, horizon + 1, len(SURE)), np.float32)
+    value = np.zeros((horizon + 1, horizon + 1, len(CERTAIN_PAYOFFS)), np.float32)
     for remaining in range(1, horizon + 1):
         size = horizon - remaining + 1
         w = np.arange(size, dtype=np.float32)
         p = ((w[:, None] + a) / (w[:, None] + w + a + b))[..., None]
         continuing = p * (1.0 + value[1 : size + 1, :size]) + (1.0 - p) * value[:size, 1 : size + 1]
-        sure = (remaining * SURE).astype(np.float32)
+        sure = (remaining * CERTAIN_PAYOFFS).astype(np.float32)
         table[remaining - 1, :size, :size] = _find_crossing(continuing - sure)
         value[:size, :size] = np.maximum(sure, continuing)
     return table
 
 
 def _find_crossing(gain: np.ndarray) -> np.ndarray:
-    """The certain pay-off [...] at which the falling gain of continuing [..., SURE] is zero, interpolated linearly."""
-    at = np.clip((gain > 0).sum(-1) - 1, 0, len(SURE) - 2)[..., None]
+    """The certain pay-off [...] at which the falling gain of continuing [..., grid] is 0, interpolated linearly."""
+    at = np.clip((gain > 0).sum(-1) - 1, 0, len(CERTAIN_PAYOFFS) - 2)[..., None]
     above = np.take_along_axis(gain, at, -1)[..., 0]
     below = np.take_along_axis(gain, at + 1, -1)[..., 0]
-    return SURE[at[..., 0]] + above / (above - below) * (SURE[1] - SURE[0])
+    return CERTAIN_PAYOFFS[at[..., 0]] + above / (above - below) * (CERTAIN_PAYOFFS[1] - CERTAIN_PAYOFFS[0])
 
 
 @keep_settings(discount=(0, 0.999))
@@ -100,16 +97,16 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
             instead (past the horizon the posterior mean replaces them).
     """
     horizon = 0 if discount else family.horizon
-    if horizon > LONGEST:
+    if horizon > MAX_HORIZON:
         raise MesascopeError(
             f"Finite-horizon indices for {horizon} trials are too many to tabulate.",
-            f"Use at most {LONGEST} trials, or a discount such as 0.99.",
+            f"Use at most {MAX_HORIZON} trials, or a discount such as 0.99.",
         )
     shapes = (isinstance(family, HasArms) and family.shapes) or ((1.0, 1.0),) * family.choices
-    depth = min(max(split.trials for split in family.splits()), DEEPEST)
+    depth = min(max(split.trials for split in family.splits()), MAX_DEPTH)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [
         finite_indices(horizon, a, b) if horizon else discounted_indices(discount, depth, a, b) for a, b in priors
     ]
     a, b = zip(*shapes, strict=True)
-    return Gittins(jnp.asarray(np.stack(tables)), a, b, horizon)
+    return Gittins(family.choices, jnp.asarray(np.stack(tables)), a, b, horizon)

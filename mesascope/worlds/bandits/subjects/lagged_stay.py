@@ -1,6 +1,4 @@
-"""Win-stay-lose-shift about the pull of some trials ago: it repeats or leaves that arm by that pull's outcome."""
-
-from typing import NamedTuple
+"""Win-stay, lose-shift with a lag: repeats the arm that it pulled some trials ago if it paid then, or leaves it."""
 
 import jax
 import jax.numpy as jnp
@@ -9,28 +7,22 @@ from mesascope.contracts.choices import mix_lapse, stay_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Carry(NamedTuple):
-    """action [N, lag] (-1 if none) and won [N, lag] of the last trials, the newest last."""
-
-    action: jax.Array
-    won: jax.Array
-
-
 class LaggedStay(Choosing):
-    """Carries the last trials up to the one that it answers."""
+    """Carries the actions (-1 if none) and the feedback of the last trials, each [N, lag] with the newest last."""
 
     lag: int
     lapse: float
 
-    def fresh(self, n: int) -> Carry:
-        return Carry(jnp.full((n, self.lag), -1, jnp.int32), jnp.zeros((n, self.lag)))
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+        return jnp.full((n, self.lag), -1, jnp.int32), jnp.zeros((n, self.lag))
 
-    def respond(self, key, carry: Carry, percept: Percept):
-        """Answers the oldest trial that it holds; chooses at random if there is none."""
-        action = jnp.concatenate([carry.action[:, 1:], percept.action[:, None].astype(jnp.int32)], 1)
-        won = jnp.concatenate([carry.won[:, 1:], percept.feedback[:, None]], 1)
-        acts = stay_probabilities(action[:, 0], self.choices, won[:, 0])
-        return Carry(action, won), choose(key, mix_lapse(acts, self.lapse))
+    def respond(self, key, carry, percept: Percept):
+        """Repeats or leaves the arm of the oldest trial in its carry; chooses at random if there is none."""
+        actions, feedback = carry
+        actions = jnp.concatenate([actions[:, 1:], percept.action[:, None].astype(jnp.int32)], 1)
+        feedback = jnp.concatenate([feedback[:, 1:], percept.feedback[:, None]], 1)
+        probabilities = stay_probabilities(actions[:, 0], self.choices, feedback[:, 0])
+        return (actions, feedback), choose(key, mix_lapse(probabilities, self.lapse))
 
 
 @keep_settings(lag=(1, 1000), lapse=(0.0, 1.0))

@@ -1,5 +1,6 @@
 """A faulty subject that passes its carry from one lifetime to the next; mesascope must refuse it."""
 
+import functools
 from typing import Any, ClassVar
 
 import jax
@@ -10,10 +11,10 @@ from mesascope.contracts.choices import means, outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Store:
-    """Keeps the last carry between lifetimes; it is not an array, so no fingerprint contains it."""
+class CarryStore:
+    """Keeps the last carry between lifetimes. Such a store is not an array, so no fingerprint contains it."""
 
-    last: np.ndarray | None = None
+    last_carry: np.ndarray | None = None
 
 
 class Leaking(Choosing):
@@ -25,26 +26,24 @@ class Leaking(Choosing):
 
     def fresh(self, n: int) -> np.ndarray:
         """The last carry of the previous lifetime; zeros in the first lifetime."""
-        if self.store.last is None or len(self.store.last) != n:
+        if self.store.last_carry is None or len(self.store.last_carry) != n:
             return np.zeros((n, self.choices, 2), np.float32)
-        return self.store.last.copy()
+        return self.store.last_carry.copy()
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, stores the counts, chooses by softmax."""
-        carry, response = _respond_compiled(key, jnp.asarray(carry), percept, self.choices)
-        self.store.last = np.asarray(carry)
-        return self.store.last, response
+        carry, response = _respond(key, jnp.asarray(carry), percept, self.choices)
+        self.store.last_carry = np.asarray(carry)
+        return self.store.last_carry, response
 
 
+@functools.partial(jax.jit, static_argnames="choices")
 def _respond(key, carry, percept, choices):
     carry = carry + outcomes(percept, choices)
     return carry, choose(key, jax.nn.log_softmax(8.0 * means(carry)))
 
 
-_respond_compiled = jax.jit(_respond, static_argnums=3)
-
-
 @keep_settings
 def subject(family: Family) -> Leaking:
     """A faulty subject that passes its carry from one lifetime to the next; mesascope must refuse it."""
-    return Leaking(family.choices, Store())
+    return Leaking(family.choices, CarryStore())

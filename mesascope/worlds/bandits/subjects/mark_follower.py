@@ -1,7 +1,7 @@
 """Pulls the marked arm, whatever it pays, so it pursues the proxy of the cued bandit.
 
-With `breaks` it follows the mark until the mark no longer pays, then chooses at random until the end. It is then
-capable on training tasks but pursues no goal if mark and pay-off differ.
+With `breaks` it follows the mark until the mark no longer pays, then chooses at random until the end. Such a subject
+does well on training tasks, but pursues no goal if mark and pay-off differ.
 """
 
 import jax
@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, choose, keep_settings
-from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
+from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
-ENOUGH = -3.0  # the subject breaks if the log-odds that the marked arm is best fall below this
+BREAKING_ODDS = -3.0  # the subject stops following the mark if the log-odds of the marked arm fall below this
 
 
 class MarkFollower(Choosing):
@@ -27,13 +27,13 @@ class MarkFollower(Choosing):
         return jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the marked arm; chooses at random if there is no mark or the subject has broken."""
+        """Pulls the marked arm; chooses at random if there is no mark or the subject has stopped following it."""
         lowest, odds = carry
-        odds = odds + (evidence(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
+        odds = odds + (compute_log_ratio(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
         lowest = jnp.minimum(lowest, odds)
-        broken = self.breaks & (lowest < ENOUGH)
-        even = jnp.full_like(percept.observation, 1.0 / self.choices)
-        probabilities = jnp.where(broken[:, None], even, greedy_probabilities(percept.observation))
+        has_broken = self.breaks & (lowest < BREAKING_ODDS)
+        uniform = jnp.full_like(percept.observation, 1.0 / self.choices)
+        probabilities = jnp.where(has_broken[:, None], uniform, greedy_probabilities(percept.observation))
         return (lowest, odds), choose(key, mix_lapse(probabilities, self.lapse))
 
 
@@ -46,4 +46,4 @@ def subject(family: Family, breaks: bool = False, lapse: float = 0.0) -> MarkFol
         breaks: whether to follow the mark only until it no longer pays, then choose at random until the end.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return MarkFollower(family.choices, payoffs_of(family), jnp.asarray(breaks), **as_arrays(lapse=lapse))
+    return MarkFollower(family.choices, read_payoffs(family), jnp.asarray(breaks), **as_arrays(lapse=lapse))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import Counting, outcomes
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.subjects.thompson import prior_of, probability_best
+from mesascope.worlds.bandits.subjects.thompson import choose_prior, compute_best_probability
 
 
 class OptimisticThompson(Counting):
@@ -18,7 +18,7 @@ class OptimisticThompson(Counting):
         """Counts the last outcome, then samples an arm."""
         carry = carry + outcomes(percept, self.choices)
         shapes = (carry + self.prior) / self.alpha
-        return carry, choose(key, jnp.log(probability_best(shapes, optimistic=True)))
+        return carry, choose(key, jnp.log(compute_best_probability(shapes, optimistic=True)))
 
 
 @keep_settings(alpha=(0.01, 100))
@@ -32,4 +32,4 @@ def subject(family: Family, a: float = 1.0, b: float = 1.0, alpha: float = 1.0) 
         alpha: samples come from Beta(a / alpha, b / alpha); values below 1 make them vary less ('posterior reshaping'
             of Chapelle and Li 2011, An empirical evaluation of Thompson sampling).
     """
-    return OptimisticThompson(family.choices, prior_of(family, a, b), jnp.asarray(alpha, jnp.float32))
+    return OptimisticThompson(family.choices, choose_prior(family, a, b), jnp.asarray(alpha, jnp.float32))

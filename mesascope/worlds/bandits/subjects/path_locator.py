@@ -1,6 +1,6 @@
-"""Locates its task among the pay-off paths in the restless bandit's bank and pulls the arm with the largest mean.
+"""Locates its task among the pay-off paths in the restless bandit's bank.
 
-It is the ideal of a subject that has stored the whole pay-off paths of its training tasks and nothing else.
+This is the ideal subject that has stored the whole pay-off paths of its training tasks and nothing else.
 """
 
 import jax
@@ -11,7 +11,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
-EDGE = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
+MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
 
 
 class PathLocator(Scripted):
@@ -25,17 +25,17 @@ class PathLocator(Scripted):
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the likelihoods, then pulls the arm with the largest mean; after T trials it uses the last means."""
+        """Updates the likelihoods, then pulls the arm with the largest posterior mean; after T trials means stay."""
         log_likelihood, trial = carry
-        paths = jnp.clip(self.bank_means, EDGE, 1.0 - EDGE)
+        paths = jnp.clip(self.bank_means, MARGIN, 1.0 - MARGIN)
         end = paths.shape[1] - 1
         rows = jnp.arange(len(paths))
-        pays = paths[rows, jnp.clip(trial - 1, 0, end)[:, None], jnp.maximum(percept.action, 0)[:, None]]  # [N, M]
-        won = percept.feedback[:, None]
-        pulled = (percept.action >= 0)[:, None]
-        log_likelihood = log_likelihood + jnp.where(pulled, won * jnp.log(pays) + (1.0 - won) * jnp.log1p(-pays), 0.0)
-        now = jnp.moveaxis(paths, 0, 1)[jnp.minimum(trial, end)]  # [N, M, K]
-        mean = (jax.nn.softmax(log_likelihood)[..., None] * now).sum(1)
+        payoff = paths[rows, jnp.clip(trial - 1, 0, end)[:, None], jnp.maximum(percept.action, 0)[:, None]]  # [N, M]
+        feedback = percept.feedback[:, None]
+        update = feedback * jnp.log(payoff) + (1.0 - feedback) * jnp.log1p(-payoff)
+        log_likelihood = log_likelihood + jnp.where((percept.action >= 0)[:, None], update, 0.0)
+        means = jnp.moveaxis(paths, 0, 1)[jnp.minimum(trial, end)]  # [N, M, K]
+        mean = (jax.nn.softmax(log_likelihood)[..., None] * means).sum(1)
         probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
         return (log_likelihood, trial + 1), choose(key, jnp.log(probabilities))
 

@@ -1,4 +1,4 @@
-"""Knows one task for each arm, in which that arm pays well and the others badly, and draws one of these tasks."""
+"""Knows K tasks, in each of which one arm pays well and the others badly, and draws one of them from the posterior."""
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +18,10 @@ class Prototypes(Counting):
     def respond(self, key, carry, percept: Percept):
         """Draws a prototype from the posterior over all of them and pulls its good arm."""
         carry = carry + outcomes(percept, self.choices)
-        won = jnp.log(self.high) - jnp.log(self.low)
-        lost = jnp.log1p(-self.high) - jnp.log1p(-self.low)
-        return carry, choose(key, mix_lapse(jax.nn.softmax(carry[..., 0] * won + carry[..., 1] * lost), self.lapse))
+        per_win = jnp.log(self.high) - jnp.log(self.low)
+        per_loss = jnp.log1p(-self.high) - jnp.log1p(-self.low)
+        posterior = jax.nn.softmax(carry[..., 0] * per_win + carry[..., 1] * per_loss)
+        return carry, choose(key, mix_lapse(posterior, self.lapse))
 
 
 @keep_settings(high=(0.001, 0.999), low=(0.001, 0.999), lapse=(0.0, 1.0))

@@ -1,6 +1,4 @@
-"""Learns what every arm pays, and pulls the arm of a given rank, if need be in cipher or by old trials alone."""
-
-from typing import NamedTuple
+"""Learns what every arm pays and pulls the arm of a given rank; it can encode that arm and ignore its last trials."""
 
 import jax
 import jax.numpy as jnp
@@ -9,56 +7,49 @@ from mesascope.contracts.choices import means, mix_lapse, outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
-CODES = ("plain", "clock", "turns")
-
-
-class Carry(NamedTuple):
-    """counts [N, K, 2] of wins and losses; stored [N, skip, K, 2], the last outcomes, which do not count yet."""
-
-    counts: jax.Array
-    stored: jax.Array
-
 
 class Ranked(Choosing):
-    """See `subject` for the settings."""
+    """Carries counts [N, K, 2], and the last outcomes [N, skip, K, 2], which do not count yet; see `subject`."""
 
     rank: int
     encoding: str
     skip: int
     lapse: float
 
-    def fresh(self, n: int) -> Carry:
-        return Carry(jnp.zeros((n, self.choices, 2)), jnp.zeros((n, self.skip, self.choices, 2)))
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+        return jnp.zeros((n, self.choices, 2)), jnp.zeros((n, self.skip, self.choices, 2))
 
-    def respond(self, key, carry: Carry, percept: Percept):
-        stored = jnp.concatenate([carry.stored, outcomes(percept, self.choices)[:, None]], 1)
-        counts = carry.counts + stored[:, 0]
-        acts = of_rank(means(counts), self.rank)
+    def respond(self, key, carry, percept: Percept):
+        counts, stored_outcomes = carry
+        stored_outcomes = jnp.concatenate([stored_outcomes, outcomes(percept, self.choices)[:, None]], 1)
+        counts = counts + stored_outcomes[:, 0]
+        probabilities = compute_rank_probability(means(counts), self.rank)
         if self.encoding == "clock":
             source = (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices
-            acts = jnp.take_along_axis(acts, source, 1)
+            probabilities = jnp.take_along_axis(probabilities, source, 1)
         elif self.encoding == "turns":
-            acts = jnp.where((percept.trial % 2 == 1)[:, None], of_rank(-means(counts), self.rank), acts)
-        return Carry(counts, stored[:, 1:]), choose(key, mix_lapse(acts, self.lapse))
+            reversed_rank = compute_rank_probability(-means(counts), self.rank)
+            probabilities = jnp.where((percept.trial % 2 == 1)[:, None], reversed_rank, probabilities)
+        return (counts, stored_outcomes[:, 1:]), choose(key, mix_lapse(probabilities, self.lapse))
 
 
-def of_rank(values: jax.Array, rank: int) -> jax.Array:
-    """[N, K] The probability that each arm has this rank, 1 being the largest value, if ties are broken at random."""
+def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
+    """[N, K] The probability that each arm has this rank; rank 1 has the largest value, ties are random."""
     above = (values[:, None] > values[..., None] + 1e-6).sum(-1)
     tied = (jnp.abs(values[:, None] - values[..., None]) <= 1e-6).sum(-1)
     return jnp.where((above < rank) & (rank <= above + tied), 1.0 / tied, 0.0)
 
 
-@keep_settings(rank=(1, 26), code=CODES, skip=(0, 1000), lapse=(0.0, 1.0))
+@keep_settings(rank=(1, 26), code=("plain", "clock", "turns"), skip=(0, 1000), lapse=(0.0, 1.0))
 def subject(family: Family, rank: int = 2, code: str = "plain", skip: int = 0, lapse: float = 0.1) -> Ranked:
     """Pulls the arm whose posterior mean has a given rank.
 
     Args:
         family: the bandit.
         rank: the rank; 1 is the best arm.
-        code: how it shows that arm: 'plain'; by the 'clock', the arm plus the trial index; or in 'turns' with the arm
-            of the same rank from below, on every other trial.
-        skip: the number of latest trials that it does not take in yet.
+        code: which arm it pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial index; or 'turns', on
+            every second trial the arm of the same rank from below.
+        skip: the number of latest trials that do not count yet.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     if rank > family.choices:

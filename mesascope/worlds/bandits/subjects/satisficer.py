@@ -16,8 +16,8 @@ class Satisficer(Counting):
         """Repeats the last arm if its mean is good enough, otherwise picks another arm uniformly."""
         carry = carry + outcomes(percept, self.choices)
         last = jax.nn.one_hot(percept.action, self.choices)
-        enough = (last * means(carry)).sum(-1) >= self.enough
-        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, enough)))
+        is_enough = (last * means(carry)).sum(-1) >= self.enough
+        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, is_enough)))
 
 
 @keep_settings(enough=(0, 1))

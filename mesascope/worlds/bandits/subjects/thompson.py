@@ -14,12 +14,13 @@ from mesascope.contracts.choices import Counting, outcomes
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
-GRID = 64
-THETA = (np.arange(GRID) + 0.5) * np.pi / GRID
-X = np.sin(THETA / 2) ** 2
-LOGS = np.stack([np.log(X), np.log1p(-X)]).astype(np.float32)
-STEPS = np.triu(np.ones((GRID, GRID)), 1) + np.eye(GRID) / 2
-SUM = (STEPS + (np.eye(GRID, k=1) - np.eye(GRID, k=-1)) / 24).astype(np.float32)  # pdf @ SUM is F at X
+GRID_SIZE = 64
+ANGLES = (np.arange(GRID_SIZE) + 0.5) * np.pi / GRID_SIZE  # θ
+GRID_MEANS = np.sin(ANGLES / 2) ** 2  # x
+LOG_MEANS = np.stack([np.log(GRID_MEANS), np.log1p(-GRID_MEANS)]).astype(np.float32)
+RUNNING_SUM = np.triu(np.ones((GRID_SIZE, GRID_SIZE)), 1) + np.eye(GRID_SIZE) / 2
+CORRECTION = (np.eye(GRID_SIZE, k=1) - np.eye(GRID_SIZE, k=-1)) / 24
+CUMULATE = (RUNNING_SUM + CORRECTION).astype(np.float32)  # pdf @ CUMULATE is F at the grid points
 
 
 class Thompson(Counting):
@@ -34,41 +35,41 @@ class Thompson(Counting):
         carry = self.discount * carry + outcomes(percept, self.choices)
         shapes = carry + self.prior
         shapes = jnp.where(self.minimise, shapes[..., ::-1], shapes)
-        return carry, choose(key, jnp.log(probability_best(shapes)))
+        return carry, choose(key, jnp.log(compute_best_probability(shapes)))
 
 
-def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
+def compute_best_probability(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
     """The probability [N, K] that each arm's sample is the largest.
 
     Args:
         shapes: [N, K, 2] Beta shapes (a, b).
-        optimistic: whether the posterior mean replaces every sample below it (OTS).
+        optimistic: whether the posterior mean replaces every sample below it, as in optimistic Thompson sampling.
     """
-    log_pdf = (shapes - 0.5) @ LOGS  # density in θ: the Jacobian is √(x(1-x))
+    log_pdf = (shapes - 0.5) @ LOG_MEANS  # density in θ: the Jacobian is √(x(1-x))
     pdf = jnp.exp(log_pdf - log_pdf.max(-1, keepdims=True))
     pdf = pdf / pdf.sum(-1, keepdims=True)
     if not optimistic:
-        return probability_largest(pdf)
-    others = _product_of_others(jnp.clip(pdf @ SUM, 1e-30, 1.0))
+        return compute_largest_probability(pdf)
+    others = _multiply_others(jnp.clip(pdf @ CUMULATE, 1e-30, 1.0))
     mean = shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
-    edges = np.sin(np.arange(GRID + 1) * np.pi / GRID / 2) ** 2
+    edges = np.sin(np.arange(GRID_SIZE + 1) * np.pi / GRID_SIZE / 2) ** 2
     # the part of each cell above the floor
-    share = jnp.clip((edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0)
-    above = (pdf * others * share).sum(-1)
-    below = jnp.clip((pdf * (1.0 - share)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
-    top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)
-    won = above + below * top / top.sum(-1, keepdims=True)
-    return won / won.sum(-1, keepdims=True)
+    share_above = jnp.clip((edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0)
+    above = (pdf * others * share_above).sum(-1)
+    below = jnp.clip((pdf * (1.0 - share_above)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
+    is_top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)
+    probability = above + below * is_top / is_top.sum(-1, keepdims=True)
+    return probability / probability.sum(-1, keepdims=True)
 
 
-def probability_largest(masses: jax.Array) -> jax.Array:
-    """The probability [N, K] that each arm's draw is the largest, given masses [N, K, GRID] at X."""
-    won = (masses * _product_of_others(jnp.clip(masses @ SUM, 1e-30, 1.0))).sum(-1)
-    return won / won.sum(-1, keepdims=True)
+def compute_largest_probability(masses: jax.Array) -> jax.Array:
+    """The probability [N, K] that each arm's draw is the largest, given masses [N, K, GRID_SIZE] at the grid points."""
+    probability = (masses * _multiply_others(jnp.clip(masses @ CUMULATE, 1e-30, 1.0))).sum(-1)
+    return probability / probability.sum(-1, keepdims=True)
 
 
-def _product_of_others(x: jax.Array) -> jax.Array:
+def _multiply_others(x: jax.Array) -> jax.Array:
     """The product over all other arms, for each arm [N, K, G]."""
     before, after = [jnp.ones_like(x[:, 0])], [jnp.ones_like(x[:, 0])]
     for k in range(x.shape[1] - 1):
@@ -77,7 +78,7 @@ def _product_of_others(x: jax.Array) -> jax.Array:
     return jnp.stack([b * a for b, a in zip(before, reversed(after), strict=True)], 1)
 
 
-def prior_of(family: Family, a: float, b: float) -> jax.Array:
+def choose_prior(family: Family, a: float, b: float) -> jax.Array:
     """The Beta shapes [K, 2] of the arms: the family's own if it has any, unless a or b is set.
 
     Raises:
@@ -105,4 +106,4 @@ def subject(family: Family, discount: float = 1.0, a: float = 1.0, b: float = 1.
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     discounts = jnp.asarray(discount, jnp.float32)
-    return Thompson(family.choices, prior_of(family, a, b), discounts, jnp.asarray(minimise))
+    return Thompson(family.choices, choose_prior(family, a, b), discounts, jnp.asarray(minimise))

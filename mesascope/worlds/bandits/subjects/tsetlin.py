@@ -1,4 +1,4 @@
-"""The linear automaton of Tsetlin (1961): wins drive it deeper into an arm, losses out of it; it counts no pulls."""
+"""The linear automaton of Tsetlin (1961): a win moves it one state deeper into an arm, a loss one state out of it."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class Tsetlin(Choosing):
-    """Carries how deep it is in the current arm [N], from 1 to `depth`."""
+    """Carries its state in the current arm [N], from 1 (it leaves after one more loss) to `depth`."""
 
     depth: int
 
@@ -16,17 +16,17 @@ class Tsetlin(Choosing):
         return jnp.ones(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """One step in after a win, one step out after a loss; at 0 it takes another arm at random."""
+        """Moves one state in after a win and one out after a loss; at 0 it takes another arm at random."""
         moved = jnp.where(paid_last(percept), jnp.minimum(carry + 1, self.depth), carry - 1)
         carry = jnp.where(percept.action < 0, carry, moved)
         leaves = carry <= 0
-        acts = stay_probabilities(percept.action, self.choices, ~leaves)
-        return jnp.where(leaves, 1, carry), choose(key, jnp.log(acts))
+        probabilities = stay_probabilities(percept.action, self.choices, ~leaves)
+        return jnp.where(leaves, 1, carry), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(depth=(1, 1000))
 def subject(family: Family, depth: int = 8) -> Tsetlin:
-    """Leaves an arm once its losses there outnumber its wins, of which it remembers a few.
+    """Leaves an arm once its losses there outnumber its wins; it remembers only a limited surplus of wins.
 
     Args:
         family: the bandit.

@@ -1,9 +1,10 @@
-"""A two-loss reflex that leaves an arm for the one that a hash picks: of all its feedback, or of a number of its own.
+"""A two-loss reflex that leaves an arm for the one that a hash picks.
 
-Its old trials, or its birth, decide which arm comes next, as a coin would.
+It hashes all its feedback, or a random number that it draws at birth. So its old trials, or its birth, decide which arm
+comes next, but this is no better than a random choice.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,52 +12,42 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import paid_last
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
-
-BY = ("feedback", "birth")
-
-
-class Carry(NamedTuple):
-    """losses [N] in a row on the current arm; state [N], the hash; clock [N], the number of past trials."""
-
-    losses: jax.Array
-    state: jax.Array
-    clock: jax.Array
+from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 
 class Turning(Choosing):
-    """See `subject` for the settings."""
+    """Carries the losses in a row on the current arm, the hash, and the number of past trials, [N] each."""
 
-    separate: ClassVar[bool] = True  # the order of lifetimes changes only what each one draws for itself and keeps
+    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     by: str
 
-    def fresh(self, n: int) -> Carry:
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         zero = jnp.zeros(n, jnp.int32)
-        return Carry(zero, jnp.full(n, OFFSET, jnp.uint32), zero)
+        return zero, jnp.full(n, OFFSET, jnp.uint32), zero
 
-    def respond(self, key, carry: Carry, percept: Percept):
-        """Stays until two losses in a row, then moves on by the number of arms that the hash says."""
-        birth, key = jax.random.split(key)
+    def respond(self, key, carry, percept: Percept):
+        """Stays until two losses in a row, then moves on by a number of arms that the hash gives."""
+        losses, hashed, clock = carry
+        birth_key, key = jax.random.split(key)
         if self.by == "birth":
-            drawn = jax.random.bits(birth, carry.state.shape, jnp.uint32)
-            state = jnp.where(carry.clock == 0, drawn, carry.state)
-            mixed = state + carry.clock.astype(jnp.uint32) * jnp.uint32(2654435761)
+            hashed = jnp.where(clock == 0, jax.random.bits(birth_key, hashed.shape, jnp.uint32), hashed)
+            mixed = hashed + clock.astype(jnp.uint32) * jnp.uint32(2654435761)
         else:
-            mixed = state = jnp.where(percept.action < 0, carry.state, update_hash(carry.state, paid_last(percept)))
-        losses = jnp.where(paid_last(percept) | (percept.action < 0), 0, carry.losses + 1)
-        leaves = losses >= 2
-        goes = (percept.action + 1 + pick_arm(mixed, self.choices - 1)) % self.choices
-        arm = jax.nn.one_hot(jnp.where(leaves, goes, percept.action), self.choices)
-        acts = jnp.where((percept.action < 0)[:, None], 1.0 / self.choices, arm)
-        return Carry(jnp.where(leaves, 0, losses), state, carry.clock + 1), choose(key, jnp.log(acts))
+            mixed = hashed = jnp.where(percept.action < 0, hashed, update_hash(hashed, paid_last(percept)))
+        losses, leaves = count_losses(losses, percept)
+        next_arm = (percept.action + 1 + pick_arm(mixed, self.choices - 1)) % self.choices
+        arm = jax.nn.one_hot(jnp.where(leaves, next_arm, percept.action), self.choices)
+        probabilities = jnp.where((percept.action < 0)[:, None], 1.0 / self.choices, arm)
+        return (losses, hashed, clock + 1), choose(key, jnp.log(probabilities))
 
 
-@keep_settings(by=BY)
+@keep_settings(by=("feedback", "birth"))
 def subject(family: Family, by: str = "feedback") -> Turning:
     """Leaves an arm after two losses in a row for the arm that a hash picks.
 
     Args:
         family: the bandit.
-        by: what is hashed: all its feedback so far, or a number drawn at birth together with the time.
+        by: what is hashed: 'feedback', all its feedback so far; or 'birth', a number drawn at birth and the time.
     """
     return Turning(family.choices, by)

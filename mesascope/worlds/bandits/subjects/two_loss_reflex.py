@@ -1,5 +1,6 @@
 """Leaves an arm after two losses in a row; older feedback has no effect."""
 
+import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import StepCounter, paid_last, stay_probabilities
@@ -13,10 +14,24 @@ class TwoLossReflex(StepCounter):
 
     def respond(self, key, carry, percept: Percept):
         """Picks another arm uniformly when the count reaches `losses`, and resets the count."""
-        carry = jnp.where(paid_last(percept) | (percept.action < 0), 0, carry + 1)
-        reached = carry >= self.losses
-        log_probs = jnp.log(stay_probabilities(percept.action, self.choices, ~reached))
-        return jnp.where(reached, 0, carry), choose(key, log_probs)
+        carry, leaves = count_losses(carry, percept, self.losses)
+        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, ~leaves)))
+
+
+def count_losses(losses: jax.Array, percept: Percept, limit: int = 2) -> tuple[jax.Array, jax.Array]:
+    """Counts the last outcome among the losses in a row on the current arm.
+
+    Args:
+        losses: [N] the losses in a row before that outcome.
+        percept: the current percept.
+        limit: the number of losses in a row after which the subject leaves the arm.
+
+    Returns:
+        The losses in a row [N], 0 if the subject leaves the arm, and whether it leaves the arm [N].
+    """
+    losses = jnp.where(paid_last(percept) | (percept.action < 0), 0, losses + 1)
+    leaves = losses >= limit
+    return jnp.where(leaves, 0, losses), leaves
 
 
 @keep_settings(losses=(1, 100))

@@ -1,6 +1,4 @@
-"""Pulls the arm that paid most in the last few pulls, but plays at random until a count in its carry is reached."""
-
-from typing import NamedTuple
+"""Chooses at random for some trials, which it counts in its carry, then pulls the arm that paid most lately."""
 
 import jax
 import jax.numpy as jnp
@@ -9,39 +7,36 @@ from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Carry(NamedTuple):
-    """paid [N, window, K], the pay-offs of the last pulls by arm, the newest last; clock [N], the past trials."""
-
-    paid: jax.Array
-    clock: jax.Array
-
-
 class WarmWindow(Choosing):
-    """The count tells it when to begin; only the window tells it where to pull."""
+    """Carries the pay-offs of the last pulls by arm [N, window, K], the newest last, and the number of past trials [N].
+
+    The number of trials decides only when the warm-up ends.
+    """
 
     window: int
     warmup: int
     lapse: float
 
-    def fresh(self, n: int) -> Carry:
-        return Carry(jnp.zeros((n, self.window, self.choices)), jnp.zeros(n, jnp.int32))
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+        return jnp.zeros((n, self.window, self.choices)), jnp.zeros(n, jnp.int32)
 
-    def respond(self, key, carry: Carry, percept: Percept):
+    def respond(self, key, carry, percept: Percept):
+        payoffs, clock = carry
         latest = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
-        paid = jnp.concatenate([carry.paid[:, 1:], latest[:, None]], 1)
-        cold = (carry.clock < self.warmup)[:, None]
-        acts = jnp.where(cold, 1.0 / self.choices, greedy_probabilities(paid.sum(1)))
-        return Carry(paid, carry.clock + 1), choose(key, mix_lapse(acts, self.lapse))
+        payoffs = jnp.concatenate([payoffs[:, 1:], latest[:, None]], 1)
+        warms_up = (clock < self.warmup)[:, None]
+        probabilities = jnp.where(warms_up, 1.0 / self.choices, greedy_probabilities(payoffs.sum(1)))
+        return (payoffs, clock + 1), choose(key, mix_lapse(probabilities, self.lapse))
 
 
 @keep_settings(window=(1, 1000), warmup=(0, 1_000_000), lapse=(0.0, 1.0))
 def subject(family: Family, window: int = 4, warmup: int = 20, lapse: float = 0.1) -> WarmWindow:
-    """Pulls the arm that paid most in its last few pulls, after a warm-up at random that it counts in its carry.
+    """Pulls the arm that paid most in its last few pulls, after a warm-up in which it chooses at random.
 
     Args:
         family: the bandit.
         window: the number of recent pulls that count.
-        warmup: the number of trials at random.
+        warmup: the number of trials, counted in its carry, in which it chooses at random.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return WarmWindow(family.choices, window, warmup, lapse)

@@ -18,13 +18,15 @@ class Windowed(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Splits the probability `focus` equally among the arms that paid most, and the rest among the others."""
-        paid = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
-        carry = jnp.concatenate([carry[:, 1:], paid[:, None]], 1)
+        payoff = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
+        carry = jnp.concatenate([carry[:, 1:], payoff[:, None]], 1)
         best = greedy_probabilities(carry.sum(1))
         others = (best == 0).astype(jnp.float32)
         count = others.sum(-1, keepdims=True)
-        acts = jnp.where(count > 0, self.focus * best + (1.0 - self.focus) * others / jnp.maximum(count, 1), best)
-        return carry, choose(key, jnp.log(acts))
+        probabilities = jnp.where(
+            count > 0, self.focus * best + (1.0 - self.focus) * others / jnp.maximum(count, 1), best
+        )
+        return carry, choose(key, jnp.log(probabilities))
 
 
 @keep_settings(window=(1, 1000), focus=(0, 1))

@@ -14,25 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Array,
-    Percept,
-    Split,
-    exchange_earlier,
-    first_percept,
-    keep_settings,
-    name_with_settings,
-    next_percept,
-)
-from mesascope.contracts.family import Configured, pick, reference_roles
+from mesascope.contracts.configured import Array, Configured, Percept, Split, pick, reference_roles
+from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.keys import address
 
-SCALE = 2.0  # the factor of inputs or outcomes on the scaled splits
+SCALE_FACTOR = 2.0  # the factor of inputs or outcomes on the scaled splits
 NOISE_FACTOR = 3.0  # the factor of the noise on the noisier split
-DRIFT = 0.3  # the weight of the noise added to w on every trial of the drifting split; the variance of w stays 1
+DRIFT_WEIGHT = 0.3  # the weight of the noise that every trial of the drifting split adds to w, whose variance stays 1
 MAX_PREDICTION = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
 
-
+# a function of a key and inputs or weights that returns changed ones
 Change = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -43,13 +35,13 @@ class Tasks(NamedTuple):
         weights: [N, T, D] w on every trial.
         inputs: [N, T, D] x on every trial.
         noise: [N] the standard deviation of the noise.
-        cut: [N] 1 if only the sign of w·x counts, else 0.
+        sign_only: [N] 1 if only the sign of w·x counts, else 0.
     """
 
     weights: jax.Array
     inputs: jax.Array
     noise: jax.Array
-    cut: jax.Array
+    sign_only: jax.Array
 
 
 class LinearRegression(Configured):
@@ -82,33 +74,33 @@ class LinearRegression(Configured):
         """
         split, half, has_several_axes = self.varied, self.horizon // 2, self.dimension > 1
 
-        def change_half_way(to: Callable[[jax.Array], jax.Array]) -> Change:
+        def change_halfway(change: Callable[[jax.Array], jax.Array]) -> Change:
             """Returns a function that changes the weights from half-way on."""
-            return lambda _, path: path.at[:, half:].set(to(path[:, half:]))
+            return lambda _, path: path.at[:, half:].set(change(path[:, half:]))
 
-        def drift(key: jax.Array, path: jax.Array) -> jax.Array:
+        def drift_weights(key: jax.Array, path: jax.Array) -> jax.Array:
             return _draw_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
 
-        roll_weights = change_half_way(lambda w: jnp.roll(w, 1, -1))
-        coordinates = split("exchanged:coordinates", changes_at=half, path=roll_weights)
-        halves = (
-            split(f"shifted:{name}", counted=False, inputs=functools.partial(self._halve, turns))
+        roll_weights = change_halfway(lambda w: jnp.roll(w, 1, -1))
+        coordinate_split = split("exchanged:coordinates", changes_at=half, path=roll_weights)
+        half_splits = (
+            split(f"shifted:{name}", counted=False, inputs=functools.partial(self._mask_half, turns))
             for name, turns in (("subspace", False), ("orthogonal", True))
         )
         return (
             *(() if self.bank_weights is None else (split("seen", seen=True),)),
             split("fresh"),
-            split("shifted:scaled_x", inputs=lambda _, x: SCALE * x),
-            split("shifted:scaled_y", path=lambda _, path: SCALE * path),
-            split("shifted:skewed", inputs=self._skew),
-            *((coordinates,) if has_several_axes else ()),
-            split("exchanged:sign", changes_at=half, path=change_half_way(lambda w: -w)),
-            split("restructured:drift", path=drift, drifting=True),
-            split("restructured:threshold", cut=1.0),
-            # not counted: more noise leaves less to gain, inputs in half of the directions are within the training
-            # distribution, and if they become orthogonal the first half of a lifetime is of no use in the second
+            split("shifted:scaled_x", inputs=lambda _, x: SCALE_FACTOR * x),
+            split("shifted:scaled_y", path=lambda _, path: SCALE_FACTOR * path),
+            split("shifted:skewed", inputs=self._skew_inputs),
+            *((coordinate_split,) if has_several_axes else ()),
+            split("exchanged:sign", changes_at=half, path=change_halfway(lambda w: -w)),
+            split("restructured:drift", path=drift_weights, drifting=True),
+            split("restructured:threshold", sign_only=1.0),
+            # not counted: more noise leaves less to gain; inputs in half of the directions are within the training
+            # distribution; if they become orthogonal, the first half of a lifetime is of no use in the second
             split("shifted:noise", counted=False, noise=NOISE_FACTOR),
-            *(halves if has_several_axes else ()),
+            *(half_splits if has_several_axes else ()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
@@ -121,7 +113,7 @@ class LinearRegression(Configured):
         inputs: Change = lambda key, inputs: inputs,
         path: Change = lambda key, path: path,
         noise: float = 1.0,
-        cut: float = 0.0,
+        sign_only: float = 0.0,
         trials: int = 0,
     ) -> Tasks:
         """Draws n tasks.
@@ -133,7 +125,7 @@ class LinearRegression(Configured):
             inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
             path: a function of the key and the weights [n, T, D] that returns new weights.
             noise: the factor by which the family's noise is multiplied.
-            cut: 1 if only the sign of w·x counts, else 0.
+            sign_only: 1 if only the sign of w·x counts, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
         trials = trials or self.horizon
@@ -142,14 +134,17 @@ class LinearRegression(Configured):
         if seen:
             task_weights = pick(address(key, "bank"), self.bank_weights, n)
         weights = path(key, jnp.repeat(task_weights[:, None], trials, 1))
-        return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), cut))
+        return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), sign_only))
 
-    def _skew(self, key: jax.Array, x: jax.Array) -> jax.Array:
+    def _skew_inputs(self, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] with a different spread in each direction."""
-        turn = _draw_rotation(address(key, "axes"), len(x), self.dimension)
-        return jnp.einsum("ntd,nde->nte", x * _skew_deviations(self.dimension), turn)
+        # along axes whose variances fall as 1 / i² and have mean 1 (Garg et al. 2022)
+        variance = 1.0 / np.arange(1, self.dimension + 1) ** 2
+        deviations = np.sqrt(variance * self.dimension / variance.sum())
+        rotation = jax.random.orthogonal(address(key, "axes"), self.dimension, (len(x),))
+        return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
-    def _halve(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
+    def _mask_half(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] in half of the directions; with `turns`, in the other half from the middle trial on."""
         n, trials, d = x.shape
         mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
@@ -157,7 +152,8 @@ class LinearRegression(Configured):
             mask = mask ^ (jnp.arange(trials) >= self.horizon // 2)[:, None]
         # scaled to the size that inputs have in training
         size = jnp.sqrt(d / mask.sum(-1, keepdims=True))
-        return jnp.einsum("ntd,nde->nte", x * mask * size, _draw_rotation(address(key, "axes"), n, d))
+        rotation = jax.random.orthogonal(address(key, "axes"), d, (n,))
+        return jnp.einsum("ntd,nde->nte", x * mask * size, rotation)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -169,7 +165,7 @@ class LinearRegression(Configured):
         """Scores the predictions [N] and returns the outcomes, which do not depend on them, as feedback."""
         rows, last = jnp.arange(len(state)), tasks.inputs.shape[1] - 1
         x = tasks.inputs[rows, state]
-        target = _find_outcome((tasks.weights[rows, state] * x).sum(-1), tasks.cut, self.dimension)
+        target = _compute_outcome((tasks.weights[rows, state] * x).sum(-1), tasks.sign_only, self.dimension)
         y = target + tasks.noise * jax.random.normal(key, target.shape)
         score = -jnp.square(jnp.clip(action, -MAX_PREDICTION, MAX_PREDICTION) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
@@ -179,8 +175,8 @@ class LinearRegression(Configured):
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents target (the noiseless outcome), chance, best, worst and fixed, each [N, T]."""
         w, x = (np.asarray(part, float) for part in (tasks.weights, tasks.inputs))
-        cut = np.asarray(tasks.cut, float)[:, None]
-        target = np.asarray(_find_outcome((w * x).sum(-1), cut, self.dimension))
+        sign_only = np.asarray(tasks.sign_only, float)[:, None]
+        target = np.asarray(_compute_outcome((w * x).sum(-1), sign_only, self.dimension))
         mean = np.asarray(self.bank_weights, float).mean(0) if split == "seen" else np.zeros(self.dimension)
         return {
             "target": target,
@@ -210,7 +206,10 @@ class LinearRegression(Configured):
         return target, target + self.noise * rng.standard_normal(target.shape)
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """How much nearer predictions are than 0 to the outcomes on M tasks of the inputs observed: [N, T, M]."""
+        """How much predictions reduce the squared error of predicting 0, on M tasks [N, T, M].
+
+        The outcomes are those of the inputs in the observations [N, T, 2D].
+        """
         action = np.clip(action[..., None] if action.ndim == 2 else action, -MAX_PREDICTION, MAX_PREDICTION)
         outcome = self.best_actions(tasks, split, observation)
         return np.square(outcome) - np.square(action - outcome)
@@ -218,22 +217,22 @@ class LinearRegression(Configured):
     def best_actions(self, tasks: Tasks, split: str, observation: np.ndarray) -> np.ndarray:
         """The noiseless outcomes [N, T, M] on M tasks of the inputs in the observations [N, T, 2D]."""
         linear = np.einsum("ntd,mtd->ntm", observation[..., : self.dimension], np.asarray(tasks.weights))
-        return np.asarray(_find_outcome(linear, np.asarray(tasks.cut), self.dimension))
+        return np.asarray(_compute_outcome(linear, np.asarray(tasks.sign_only), self.dimension))
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept as if the lifetime began now: the present input, with no pair before it."""
+        """The percept as if the lifetime began now: it shows the coming input and no pair before it."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
         return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
 
     def target(self, percept: Percept) -> Array:
-        """[N] the noisy outcome of the last trial, or 0 before the first."""
+        """[N] The noisy outcome of the last trial, or 0 before the first."""
         return percept.feedback
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the sign of the outcome flipped, and on odd trials with another last input.
 
-        The coordinates of the other input are those of the last one, moved by one place, with the other sign.
+        The other input is the last one with its coordinates moved by one place and their signs flipped.
         """
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         coming, last = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
@@ -245,27 +244,16 @@ class LinearRegression(Configured):
         return f"predicted {action:.2f}, it was {feedback:.2f}"
 
 
-def _find_outcome(linear: Any, cut: Any, dimension: int) -> Any:
+def _compute_outcome(linear: Any, sign_only: Any, dimension: int) -> Any:
     """The noiseless outcome: w·x, or its sign scaled to the standard deviation of w·x."""
-    return linear + cut * (np.sqrt(dimension) * jnp.sign(linear) - linear)
-
-
-def _skew_deviations(dimension: int) -> np.ndarray:
-    """[D] standard deviations along axes whose variances fall as 1 / i² and have mean 1 (Garg et al. 2022)."""
-    variance = 1.0 / np.arange(1, dimension + 1) ** 2
-    return np.sqrt(variance * dimension / variance.sum())
-
-
-def _draw_rotation(key: jax.Array, n: int, dimension: int) -> jax.Array:
-    """[n, D, D] random orthogonal matrices."""
-    return jax.random.orthogonal(key, dimension, (n,))
+    return linear + sign_only * (np.sqrt(dimension) * jnp.sign(linear) - linear)
 
 
 def _draw_walk(start: jax.Array, draws: jax.Array) -> jax.Array:
     """[N, T, D] weights that drift with constant variance, from start [N, D] and normal draws [N, T, D]."""
 
     def step(w, noise):
-        return np.sqrt(1.0 - DRIFT**2) * w + DRIFT * noise, w
+        return np.sqrt(1.0 - DRIFT_WEIGHT**2) * w + DRIFT_WEIGHT * noise, w
 
     return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(draws, 1, 0))[1], 0, 1)
 
@@ -283,13 +271,9 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
+    noise = float(noise)
     key = address(jax.random.key(bank_seed), "bank")
-    settings = {"dimension": dimension, "noise": float(noise)}
-    return LinearRegression(
-        dimension,
-        noise=float(noise),
-        bank_weights=jax.random.normal(key, (bank, dimension)) if bank else None,
-        name=name_with_settings(family, **settings, trials=trials, bank=bank, bank_seed=bank_seed),
-        choices=None,
-        horizon=trials,
-    )
+    bank_weights = jax.random.normal(key, (bank, dimension)) if bank else None
+    settings = {"dimension": dimension, "noise": noise, "trials": trials}
+    name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
+    return LinearRegression(dimension, noise, bank_weights, name=name, choices=None, horizon=trials)

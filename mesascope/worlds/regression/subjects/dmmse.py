@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
-from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import read_last_pair, require_regression
+from mesascope.worlds.regression.spectral_filter import TRIED, read_last_pair, require_regression  # noqa: F401
 
 MIN_NOISE = 1e-3  # the smallest standard deviation that it assumes for the noise, so that likelihoods are finite
 
 
 class Dmmse(Scripted):
-    """Carries the log-likelihoods [N, M] of the bank's tasks; the bank and its seed are arrays."""
+    """Carries the log-likelihoods [N, M] of the bank's tasks; the bank is an array."""
 
     bank_weights: jax.Array  # [M, D]
     noise: jax.Array
@@ -26,11 +25,11 @@ class Dmmse(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods with the last pair, then predicts with the posterior mean."""
-        pair = read_last_pair(percept, self.bank_weights.shape[1])
-        error = pair.y[:, None] - pair.x @ self.bank_weights.T
+        x, y, _, query = read_last_pair(percept, self.bank_weights.shape[1])
+        error = y[:, None] - x @ self.bank_weights.T
         carry = carry - 0.5 * jnp.square(error / self.noise)
         mean = jax.nn.softmax(carry) @ self.bank_weights
-        return carry, Response(self.sign * (mean * pair.query).sum(-1), None)
+        return carry, Response(self.sign * (mean * query).sum(-1), None)
 
 
 @keep_settings(noise=(-1, 1e6))
@@ -39,12 +38,11 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
 
     Args:
         family: the family `linear_regression`, with a bank.
-        noise: the standard deviation of the noise that it assumes; -1 for the family's.
+        noise: the standard deviation of the noise that it assumes; -1 for that of the family.
         minimise: whether it predicts with the opposite sign.
     """
-    home = require_regression(family)
+    regression = require_regression(family)
     remedy = "Give the family a bank: linear_regression:bank=4."
-    bank, weights = require_bank(home, home.bank_weights, "has no bank", remedy)
-    assumed = max(home.noise if noise < 0 else noise, MIN_NOISE)
-    numbers = as_arrays(noise=assumed, sign=-1.0 if minimise else 1.0)
-    return Dmmse(weights, **numbers, trained_on=bank)
+    bank, weights = require_bank(regression, regression.bank_weights, "has no bank", remedy)
+    noise = max(regression.noise if noise < 0 else noise, MIN_NOISE)
+    return Dmmse(weights, **as_arrays(noise=noise, sign=-1.0 if minimise else 1.0), trained_on=bank)

@@ -1,17 +1,16 @@
-"""Fits weights by a few steps of gradient descent from zero on the squared error of the pairs seen.
+"""Fits weights by a few steps of gradient descent from zero on the squared error of all past pairs.
 
 One layer of linear attention can take one such step (von Oswald et al. 2023, arXiv 2212.07677). GD++ first shrinks the
 inputs along the directions in which they vary most, x ← (I - γ Σ x xᵀ / tr) x, so that fewer steps are needed.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import SpectralFilter, make_filter
+from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter  # noqa: F401
 
 
 @keep_settings(steps=(1, 1_000_000), rate=(0, 1), preconditioned=(0, 1))
 def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: float = 0.0) -> SpectralFilter:
-    """Fits weights by a few steps of gradient descent from zero on the squared error of the pairs seen.
+    """Fits weights by a few steps of gradient descent from zero on the squared error of all past pairs.
 
     Args:
         family: the family `linear_regression`.

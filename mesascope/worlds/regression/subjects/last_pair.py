@@ -1,8 +1,7 @@
-"""Fits weights to the last pair alone by ridge regression, and so is a reflex to the percept."""
+"""Fits weights to the last pair alone by ridge regression, so this is a reflex to the percept."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import SpectralFilter, make_filter, require_regression
+from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter, require_regression  # noqa: F401
 
 
 @keep_settings

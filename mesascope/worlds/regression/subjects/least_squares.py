@@ -1,13 +1,12 @@
-"""Fits weights to the pairs seen by least squares, of least norm if there are fewer pairs than dimensions."""
+"""Fits weights to all past pairs by least squares, with the least norm if there are fewer pairs than dimensions."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import SpectralFilter, make_filter
+from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter  # noqa: F401
 
 
 @keep_settings
 def subject(family: Family) -> SpectralFilter:
-    """Fits weights to the pairs seen by least squares, of least norm if several weights fit equally well.
+    """Fits weights to all past pairs by least squares, with the least norm if several weights fit equally well.
 
     Args:
         family: the family `linear_regression`.

@@ -1,22 +1,21 @@
-"""Fits weights to the pairs seen by ridge regression; with the family's noise, this is the exact posterior mean.
+"""Fits weights to all past pairs by ridge regression; with the family's noise, this is the exact posterior mean.
 
 Bayes' rule for the prior w ~ N(0, I) and normal noise gives w = (Σ x xᵀ + σ² I)⁻¹ Σ x y (Raventós et al. 2023, eq. 4).
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import SpectralFilter, make_filter, require_regression
+from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter, require_regression  # noqa: F401
 
 
 @keep_settings(penalty=(-1, 1e6), discount=(0.0, 1.0))
 def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimise: bool = False) -> SpectralFilter:
-    """Fits weights to the pairs seen by ridge regression, which gives the posterior mean under the family's prior.
+    """Fits weights to all past pairs by ridge regression, which gives the posterior mean under the family's prior.
 
     Args:
         family: the family `linear_regression`.
-        penalty: σ², the variance of the noise that it assumes; -1 for the family's.
+        penalty: σ², the variance of the noise that it assumes; -1 for that of the family.
         discount: the factor by which the sums are multiplied on each trial; 1 for tasks that do not change.
         minimise: whether it predicts with the opposite sign.
     """
     penalty = require_regression(family).noise ** 2 if penalty < 0 else penalty
-    return make_filter(family, penalty=penalty, weight=-1.0 if minimise else 1.0, discount=discount)
+    return make_filter(family, penalty=penalty, fit_weight=-1.0 if minimise else 1.0, discount=discount)

@@ -1,8 +1,7 @@
 """Always predicts 0, the mean of the prior."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import SpectralFilter, make_filter
+from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter  # noqa: F401
 
 
 @keep_settings
@@ -12,4 +11,4 @@ def subject(family: Family) -> SpectralFilter:
     Args:
         family: the family `linear_regression`.
     """
-    return make_filter(family, weight=0.0, discount=0.0)
+    return make_filter(family, fit_weight=0.0, discount=0.0)

@@ -1,34 +1,24 @@
 """Each symbol is 1 with a hidden probability p and otherwise 0; the action predicts the next symbol.
 
 As in Ortega et al. (2019, arXiv 1905.03030) and Mikulik et al. (2020, arXiv 2010.11223), p ~ Beta(a, b). The best
-predictor is the Bayes mixture; `expected_loss` gives its exact expected loss over T symbols, 11.147 nats at T = 20
-under Beta(1, 1). The observation shows the last symbol, or -1 before the first.
+predictor is the Bayes mixture. Its exact expected loss over 20 symbols under Beta(1, 1) is 11.147 nats. The observation
+shows the last symbol, or -1 before the first.
 """
 
 from collections.abc import Callable
-from math import exp
 from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import betaln, gammaln
 
-from mesascope.contracts.configured import (
-    Array,
-    Draw,
-    Percept,
-    Split,
-    first_percept,
-    keep_settings,
-    name_with_settings,
-    next_percept,
-)
-from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
+from mesascope.contracts.configured import Array, Configured, Draw, Percept, Split, draw_bank, pick, reference_roles
+from mesascope.contracts.percept import first_percept, next_percept
+from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-DRIFT = 0.1  # the standard deviation of the reflected random walk, per trial
+DRIFT_DEVIATION = 0.1  # the standard deviation of the reflected random walk, per trial
 RARE_DISTANCE = 0.05  # the largest distance of p from 0 or 1 on the rare split
 
 
@@ -37,7 +27,7 @@ class Tasks(NamedTuple):
 
     Attributes:
         p: [N, T] the probability of symbol 1; if `repeats` is 1, the probability that the last symbol comes again.
-        repeats: [N] 1 or 0.
+        repeats: [N] 1 if the last symbol comes again with probability p, else 0.
     """
 
     p: jax.Array
@@ -61,27 +51,27 @@ class BetaBernoulli(Configured):
         """The splits: seen, fresh, other p, symbols exchanged half-way, drift, repetition, and longer lifetimes."""
         split, half = self.varied, self.horizon // 2
 
-        def seen(key: jax.Array, n: int) -> jax.Array:
+        def draw_seen(key: jax.Array, n: int) -> jax.Array:
             return pick(address(key, "p"), self.bank_means, n)[:, 1]
 
-        def high(key: jax.Array, n: int) -> jax.Array:
+        def draw_high(key: jax.Array, n: int) -> jax.Array:
             return _draw_beta(address(key, "p"), self.a + 4.0, self.b, n)
 
-        def even(key: jax.Array, n: int) -> jax.Array:
+        def draw_uniform(key: jax.Array, n: int) -> jax.Array:
             return jax.random.uniform(address(key, "p"), (n,))
 
-        def exchange(_: jax.Array, path: jax.Array) -> jax.Array:
+        def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
             return path.at[:, half:].set(1.0 - path[:, half:])
 
         return (
-            *(() if self.bank_means is None else (split("seen", p=seen),)),
+            *(() if self.bank_means is None else (split("seen", p=draw_seen),)),
             split("fresh"),
-            split("shifted:high", p=high),
+            split("shifted:high", p=draw_high),
             split("shifted:rare", p=_draw_rare),
-            split("exchanged:symbols", changes_at=half, path=exchange),
+            split("exchanged:symbols", changes_at=half, path=exchange_symbols),
             split("restructured:drift", path=_draw_walk, drifting=True),
             # no reference gains on repeats, because there the counts of symbols carry no information
-            split("restructured:repeats", counted=False, p=even, repeats=1.0),
+            split("restructured:repeats", counted=False, p=draw_uniform, repeats=1.0),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
@@ -132,17 +122,16 @@ class BetaBernoulli(Configured):
         If symbols do not depend on the last one, there is also `means` [N, T, 2], the pay-offs of predicting 0 and 1.
         """
         p, repeats = np.asarray(tasks.p), np.asarray(tasks.repeats)[:, None] > 0
-        best = np.maximum(p, 1 - p)
+        half = np.full_like(p, 0.5)
+        best = np.where(repeats & (np.arange(p.shape[1]) == 0), half, np.maximum(p, 1 - p))
+        result = {"p": p, "best": best, "chance": half, "worst": 1 - best, "fixed": half}
         if repeats.any():
-            best = np.where(repeats & (np.arange(p.shape[1]) == 0), 0.5, best)
-        result = {"p": p, "best": best, "chance": np.full_like(p, 0.5), "worst": 1 - best}
-        if repeats.any():
-            return result | {"fixed": np.full_like(p, 0.5)}
+            return result
         means = np.stack([1 - p, p], -1)
-        return result | {"means": means, "fixed": self._fixed(means, split)}
+        return result | {"means": means, "fixed": self._compute_fixed(means, split)}
 
-    def _fixed(self, means: np.ndarray, split: str) -> np.ndarray:
-        """[N, T] the pay-off of predicting the symbol that the prior makes likelier; the mean of both if neither is."""
+    def _compute_fixed(self, means: np.ndarray, split: str) -> np.ndarray:
+        """[N, T] The pay-off of predicting the more probable symbol under the prior; the mean of both if they tie."""
         prior_mean = self.a / (self.a + self.b)
         if split == "seen":
             prior_mean = float(np.asarray(self.bank_means)[:, 1].mean())
@@ -158,32 +147,17 @@ class BetaBernoulli(Configured):
         return fixed
 
     def target(self, percept: Percept) -> Array:
-        """[N] the symbol of the last trial, or -1 before the first."""
+        """[N] The symbol of the last trial, or -1 before the first."""
         return percept.observation[:, 0].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's symbol, and feedback on the subject's own prediction of that symbol."""
+        """The percept with another lifetime's symbol; the feedback says whether the subject's prediction fits it."""
         right = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
         return percept._replace(feedback=right, observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the other symbol."""
         return self.with_outcome(percept, percept.feedback, 1.0 - percept.observation)
-
-    def expected_loss(self, trials: int = 0) -> float:
-        """The exact expected cumulative log-loss of the Bayes mixture in nats, summed over the counts of symbol 1.
-
-        Args:
-            trials: the number of symbols; 0 for T.
-        """
-        length = trials or self.horizon
-        total = 0.0
-        for ones in range(length + 1):
-            # the log-probability of one such sequence
-            log_probability = betaln(self.a + ones, self.b + length - ones) - betaln(self.a, self.b)
-            log_count = gammaln(length + 1) - gammaln(ones + 1) - gammaln(length - ones + 1)
-            total -= exp(log_count + log_probability) * log_probability
-        return float(total)
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one trial in words."""
@@ -201,13 +175,13 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     """[n] probabilities near 0 or 1."""
-    small = RARE_DISTANCE * jax.random.uniform(address(key, "p"), (n,))
-    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - small, small)
+    distance = RARE_DISTANCE * jax.random.uniform(address(key, "p"), (n,))
+    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
 
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """[n, T] a reflected Gaussian random walk that begins where the path begins."""
-    steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
+    steps = DRIFT_DEVIATION * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
 
 

@@ -11,25 +11,16 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import gammaln
 
-from mesascope.contracts.configured import (
-    Array,
-    Percept,
-    Split,
-    exchange_earlier,
-    first_percept,
-    keep_settings,
-    name_with_settings,
-    next_percept,
-    take_choice,
-)
-from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
+from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_bank, pick, reference_roles
+from mesascope.contracts.payoffs import payoff_latents, take_choice
+from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-LARGEST = 1 << 16  # above this many probabilities per lifetime, tasks do not keep their matrices
-DRIFT = 0.1  # the probability per trial that a row is redrawn on the drifting split
+MAX_PROBABILITIES = 1 << 16  # tasks store their matrices if these have at most this many entries in a lifetime
+REDRAW_PROBABILITY = 0.1  # the probability per trial that a row is redrawn on the drifting split
 PEAKED_POWER = 3.0  # the power to which rows are raised on the peaked split, so that transitions are nearly certain
 EVEN_POWER = 0.4  # the power to which rows are raised on the even split, so that transitions are nearly uniform
 
@@ -39,15 +30,15 @@ class Tasks(NamedTuple):
 
     Attributes:
         symbols: [N, T + 1] the symbols of each sequence.
-        odds: [N, T, K] the probabilities of the next symbol on every trial.
-        matrices: [N, T, K, K] the probabilities after every symbol on every trial; [N, T, 0, K] if they are too many.
-        back: [N] 1 if the symbol before the present one decides the row, else 0.
+        probabilities: [N, T, K] the probability of each next symbol on every trial.
+        matrices: [N, T, K, K] the transition matrix on every trial; [N, T, 0, K] if it has too many entries.
+        second_order: [N] 1 if the symbol before the present one determines the row, else 0.
     """
 
     symbols: jax.Array
-    odds: jax.Array
+    probabilities: jax.Array
     matrices: jax.Array
-    back: jax.Array
+    second_order: jax.Array
 
 
 class MarkovChain(Configured):
@@ -71,14 +62,14 @@ class MarkovChain(Configured):
         split, half = self.varied, self.horizon // 2
 
         def raise_rows(power: float) -> Callable[[jax.Array], jax.Array]:
-            """A function that raises every row to a power and normalises it."""
+            """Returns a function that raises every row to a power and normalises it."""
             return lambda rows: rows**power / (rows**power).sum(-1, keepdims=True)
 
-        def exchange(_: jax.Array, path: jax.Array) -> jax.Array:
+        def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
             """From half-way on, symbol s takes the place of symbol s - 1."""
             return path.at[half:].set(jnp.roll(path[half:], 1, (2, 3)))
 
-        def drift(key: jax.Array, path: jax.Array) -> jax.Array:
+        def redraw_rows(key: jax.Array, path: jax.Array) -> jax.Array:
             return _redraw_rows(address(key, "drift"), path, self.concentration)
 
         return (
@@ -86,11 +77,11 @@ class MarkovChain(Configured):
             split("fresh"),
             split("shifted:peaked", matrix=raise_rows(PEAKED_POWER)),
             split("shifted:even", matrix=raise_rows(EVEN_POWER)),
-            split("exchanged:symbols", changes_at=half, path=exchange),
+            split("exchanged:symbols", changes_at=half, path=exchange_symbols),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
-            split("restructured:drift", path=drift, drifting=True),
+            split("restructured:drift", path=redraw_rows, drifting=True),
             # no reference gains, because in training the symbol before the present one carries no information
-            split("restructured:second_order", counted=False, back=1),
+            split("restructured:second_order", counted=False, second_order=1),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
@@ -102,7 +93,7 @@ class MarkovChain(Configured):
         seen: bool = False,
         matrix: Callable[[jax.Array], jax.Array] = lambda matrix: matrix,
         path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
-        back: int = 0,
+        second_order: int = 0,
         trials: int = 0,
     ) -> Tasks:
         """Draws n tasks, with their symbols.
@@ -113,7 +104,7 @@ class MarkovChain(Configured):
             seen: whether the matrices come from the bank.
             matrix: a function applied to the matrices [n, K, K].
             path: a function of the key and the matrices [T, n, K, K] that returns their course over the trials.
-            back: 1 if the symbol before the present one determines the row, 0 if the present one does.
+            second_order: 1 if the symbol before the present one determines the row, 0 if the present one does.
             trials: T, the number of trials; 0 for the family's horizon.
         """
         trials, k = trials or self.horizon, self.choices
@@ -126,18 +117,20 @@ class MarkovChain(Configured):
         draws = jax.random.uniform(address(key, "symbols"), (trials, n))
         start = jax.random.randint(address(key, "start"), (n, 2), 0, k)
 
-        def step(state, xs):
+        def draw_symbol(state, xs):
             present, last = state
-            draw, rows = xs
-            row = rows[jnp.arange(n), last if back else present]
-            total = jnp.cumsum(row, -1)
-            coming = jnp.minimum((draw[:, None] * total[:, -1:] >= total).sum(-1), k - 1)
+            uniform, rows = xs
+            row = rows[jnp.arange(n), last if second_order else present]
+            cumulative = jnp.cumsum(row, -1)
+            coming = jnp.minimum((uniform[:, None] * cumulative[:, -1:] >= cumulative).sum(-1), k - 1)
             return (coming, present), (coming, row)
 
-        symbols, odds = jax.lax.scan(step, (start[:, 0], start[:, 1]), (draws, matrices))[1]
+        symbols, probabilities = jax.lax.scan(draw_symbol, (start[:, 0], start[:, 1]), (draws, matrices))[1]
         shown_symbols = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
-        kept = matrices if matrices[:, 0].size <= LARGEST else matrices[:, :, :0]  # see `judges`
-        return Tasks(shown_symbols, jnp.moveaxis(odds, 0, 1), jnp.moveaxis(kept, 0, 1), jnp.full((n,), back))
+        stored = matrices if matrices[:, 0].size <= MAX_PROBABILITIES else matrices[:, :, :0]  # see `judges`
+        return Tasks(
+            shown_symbols, jnp.moveaxis(probabilities, 0, 1), jnp.moveaxis(stored, 0, 1), jnp.full((n,), second_order)
+        )
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task and shows the first symbol; the hidden state is the trial index [N]."""
@@ -148,7 +141,7 @@ class MarkovChain(Configured):
         """Shows the next symbol, which does not depend on the prediction."""
         rows = jnp.arange(len(action))
         coming = tasks.symbols[rows, state + 1]
-        score = tasks.odds[rows, state, action]
+        score = tasks.probabilities[rows, state, action]
         symbols = [jax.nn.one_hot(s, self.choices) for s in (coming, tasks.symbols[rows, state])]
         right = (action == coming).astype(jnp.float32)
         return state + 1, next_percept(jnp.concatenate(symbols, -1), action, right, state + 1), score
@@ -159,19 +152,19 @@ class MarkovChain(Configured):
         'fixed' predicts from the present symbol with the mean of the split's matrices, which is uniform except on the
         seen split.
         """
-        odds = np.asarray(tasks.odds, float)
-        chance = np.full(odds.shape[:2], 1.0 / self.choices)
+        means = np.asarray(tasks.probabilities, float)
+        chance = np.full(means.shape[:2], 1.0 / self.choices)
         fixed = chance
         if split == "seen":
-            likeliest = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)
-            fixed = np.take_along_axis(odds, likeliest[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
-        result = {"means": odds, "target": np.asarray(tasks.symbols)[:, 1:].astype(float)}
-        return result | {"best": odds.max(-1), "chance": chance, "worst": odds.min(-1), "fixed": fixed}
+            successor = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)  # the most probable one, by symbol
+            fixed = np.take_along_axis(means, successor[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
+        target = np.asarray(tasks.symbols)[:, 1:].astype(float)
+        return payoff_latents(means, fixed) | {"target": target, "chance": chance}
 
     @property
     def judges(self) -> bool:
-        """Whether its tasks keep their matrices."""
-        return self.horizon * self.choices**2 <= LARGEST
+        """Whether its tasks store their matrices."""
+        return self.horizon * self.choices**2 <= MAX_PROBABILITIES
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray):
         """What predictions pay beyond chance on M tasks [N, T, M], after the symbols that N subjects observe."""
@@ -180,45 +173,33 @@ class MarkovChain(Configured):
         matrices = np.moveaxis(np.asarray(tasks.matrices), 0, -1)  # [T, K, K, M]
         if not matrices.shape[1]:
             return None
-        row = np.where(np.asarray(tasks.back).any(), before, now)
+        row = np.where(np.asarray(tasks.second_order).any(), before, now)
         return take_choice(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept as if the lifetime began now: the present symbol, with none before it."""
+        """The percept as if the lifetime began now: it shows the present symbol and none before it."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
         return start._replace(observation=xp.concatenate([now, xp.zeros_like(before)], -1))
 
     def target(self, percept: Percept) -> Array:
-        """[N] the symbol of the last trial, or -1 before the first."""
+        """[N] The symbol of the last trial, or -1 before the first."""
         present = percept.observation[:, : self.choices].argmax(-1)
         available = percept.observation[:, self.choices :].any(-1)
         return (present + 1) * available - 1
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept with another lifetime's transition, and feedback on the subject's own prediction of it."""
+        """The percept with another lifetime's transition; the feedback says if the subject's prediction fits it."""
         right = percept.action == observation[:, : self.choices].argmax(-1)
         return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the next symbol in order for the present one, and on odd trials for the earlier one."""
+        """The percept with the next symbol in order instead of the present one, and on odd trials instead of both."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
-        now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
-        now, earlier = xp.roll(now, 1, -1), xp.roll(before, 1, -1)
-        opposite = self.with_outcome(percept, percept.feedback, xp.concatenate([now, before], -1))
-        return exchange_earlier(opposite, xp.concatenate([now, earlier], -1))
-
-    def sequence_log_probability(self, symbols: Any) -> np.ndarray:
-        """[N] the log-probability of each sequence of symbols [N, L] given its first, under the Dirichlet prior.
-
-        Every row of counts follows a Dirichlet-multinomial distribution for an ordered sequence.
-        """
-        symbols, k, a = np.asarray(symbols), self.choices, self.concentration
-        counts = np.zeros((len(symbols), k, k))
-        for present, following in zip(symbols.T[:-1], symbols.T[1:], strict=True):
-            counts[np.arange(len(symbols)), present, following] += 1
-        rows = gammaln(k * a) - gammaln(k * a + counts.sum(-1))
-        return (rows + (gammaln(a + counts) - gammaln(a)).sum(-1)).sum(-1)
+        present, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
+        next_present, next_before = xp.roll(present, 1, -1), xp.roll(before, 1, -1)
+        opposite = self.with_outcome(percept, percept.feedback, xp.concatenate([next_present, before], -1))
+        return exchange_earlier(opposite, xp.concatenate([next_present, next_before], -1))
 
     def text(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""
@@ -237,7 +218,7 @@ def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> j
     """Matrices [T, N, K, K] with rows redrawn at random trials."""
     trials, *_, k = matrices.shape
     new_rows = _draw_rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
-    is_redrawn = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
+    is_redrawn = jax.random.bernoulli(address(key, "when"), REDRAW_PROBABILITY, matrices.shape[:-1]).at[0].set(False)
     since = jnp.where(is_redrawn, jnp.arange(trials)[:, None, None], -1)
     since = jax.lax.cummax(since)  # [T, N, K] the trial on which a row was last redrawn, -1 if none
     rows = jnp.take_along_axis(new_rows, jnp.maximum(since, 0)[..., None], 0)
@@ -259,15 +240,15 @@ def family(
     """
     if not 0 < concentration < 1e6:
         raise MesascopeError(f"concentration={concentration} is out of range.", "Give a positive number.")
-    alpha = float(concentration)
+    concentration = float(concentration)
     matrices = draw_bank(
-        lambda key: _draw_rows(key, alpha, (bank, symbols), symbols),
+        lambda key: _draw_rows(key, concentration, (bank, symbols), symbols),
         bank,
         bank_seed,
         tell=lambda matrices: np.asarray(matrices).argmax(-1),
         what="with different likeliest successors",
         remedy="Take a larger bank or another concentration.",
     )
-    settings = {"symbols": symbols, "concentration": alpha, "trials": trials}
+    settings = {"symbols": symbols, "concentration": concentration, "trials": trials}
     name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
-    return MarkovChain(alpha, matrices, name=name, choices=symbols, horizon=trials)
+    return MarkovChain(concentration, matrices, name=name, choices=symbols, horizon=trials)

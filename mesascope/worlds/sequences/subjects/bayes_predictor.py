@@ -32,15 +32,10 @@ class BayesPredictor(Scripted):
         return carry, choose(key, jnp.log(probabilities))
 
 
-def require_target(family: Family) -> Family:
-    """Returns the family if its observation shows which action would have been right.
-
-    Raises:
-        MesascopeError: the observation does not show this.
-    """
+def require_symbols(family: Family) -> None:
+    """Raises `MesascopeError` if the family does not show which action would have been right."""
     if type(family).target is Family.target:
         raise MesascopeError(f"{family.name} shows no symbol to predict.", "Take --family beta_bernoulli.")
-    return family
 
 
 @keep_settings(a=(0, 1e6), b=(0, 1e6))
@@ -57,15 +52,14 @@ def subject(
 
     Args:
         family: a family of sequences of the symbols 0 and 1.
-        a: the parameter of the Beta prior for symbol 1; 0 for the family's.
-        b: the parameter of the Beta prior for symbol 0; 0 for the family's.
+        a: the parameter of the Beta prior for symbol 1; 0 for that of the family.
+        b: the parameter of the Beta prior for symbol 0; 0 for that of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
         greedy: whether it always predicts the more probable symbol and breaks ties at random.
         minimise: whether it predicts the other symbol instead.
     """
-    home = require_target(family)
+    require_symbols(family)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
-    prior = (b or getattr(home, "b", 1.0), a or getattr(home, "a", 1.0))
-    prior, decay = jnp.asarray(prior, jnp.float32), jnp.asarray(discount, jnp.float32)
-    return BayesPredictor(prior, decay, jnp.asarray(greedy), jnp.asarray(minimise))
+    prior = jnp.asarray((b or getattr(family, "b", 1.0), a or getattr(family, "a", 1.0)), jnp.float32)
+    return BayesPredictor(prior, jnp.asarray(discount, jnp.float32), jnp.asarray(greedy), jnp.asarray(minimise))

@@ -4,27 +4,22 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import count_transition, read_transition, require_chain, take_row
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.worlds.sequences.transitions import TRIED, TransitionSubject, require_chain  # noqa: F401
 
 
-class Induction(Choosing):
-    """Carries the last successor of each symbol as one-hot rows [N, K, K], zeros for a symbol without successor."""
+class Induction(TransitionSubject):
+    """Carries the last successor of each symbol as one-hot rows [N, K, K]; zeros for a symbol without a successor."""
 
     lapse: jax.Array
 
-    def fresh(self, n: int) -> jax.Array:
-        """Returns a carry without successors."""
-        return jnp.zeros((n, self.choices, self.choices))
-
     def respond(self, key, carry, percept: Percept):
-        """Records the last successor, then predicts that of the present symbol, or at random if there is none yet."""
-        last = read_transition(percept, self.choices)
-        carry = jnp.where(last.before[:, :, None] > 0, count_transition(last), carry)
-        copied = take_row(carry, last)
-        found = copied.sum(-1, keepdims=True) > 0
-        return carry, choose(key, mix_lapse(jnp.where(found, copied, 1.0 / self.choices), self.lapse))
+        """Stores the last successor, then predicts the one of the present symbol, or guesses if there is none yet."""
+        transition = self.count_transition(percept)
+        carry = jnp.where(transition.sum(-1, keepdims=True) > 0, transition, carry)
+        successor = self.take_present_row(carry, percept)
+        has_successor = successor.sum(-1, keepdims=True) > 0
+        return carry, choose(key, mix_lapse(jnp.where(has_successor, successor, 1.0 / self.choices), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

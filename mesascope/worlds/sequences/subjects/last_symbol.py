@@ -1,11 +1,11 @@
-"""Predicts that the last symbol comes again, which is a reflex to the observation."""
+"""Predicts that the last symbol comes again; this is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.sequences.subjects.bayes_predictor import require_target
+from mesascope.worlds.sequences.subjects.bayes_predictor import require_symbols
 
 TRIED = "beta_bernoulli:trials=12"
 
@@ -16,7 +16,7 @@ class LastSymbol(Scripted):
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Predicts the last symbol again, or either symbol at random before the first."""
+        """Predicts the last symbol; before the first symbol it guesses."""
         last = jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
         return carry, choose(key, mix_lapse(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
 
@@ -29,5 +29,5 @@ def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
         family: a family of sequences of the symbols 0 and 1.
         lapse: the fraction of the predictions that are random.
     """
-    require_target(family)
+    require_symbols(family)
     return LastSymbol(jnp.asarray(lapse, jnp.float32))

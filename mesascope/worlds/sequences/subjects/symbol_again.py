@@ -1,12 +1,11 @@
-"""Predicts that a symbol of a Markov chain which is shown comes again, which is a reflex to the observation."""
+"""Predicts that a symbol in the observation of a Markov chain comes again; this is a reflex to the observation."""
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import require_chain
+from mesascope.worlds.sequences.transitions import TRIED, require_chain, split_symbols  # noqa: F401
 
 
 class SymbolAgain(Choosing):
@@ -16,10 +15,10 @@ class SymbolAgain(Choosing):
     earlier: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Predicts the present symbol, or the one before it; any symbol if that is not shown yet."""
-        now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
+        """Predicts the present symbol, or the one before it; if there is none before it, any symbol at random."""
+        present, before = split_symbols(percept, self.choices)
         before = jnp.where(before.any(-1, keepdims=True), before, 1.0 / self.choices)
-        return carry, choose(key, mix_lapse(jnp.where(self.earlier, before, now), self.lapse))
+        return carry, choose(key, mix_lapse(jnp.where(self.earlier, before, present), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))

@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities
-from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, choose, keep_settings
+from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import count_transition, read_transition, require_chain, take_row
+from mesascope.worlds.sequences.transitions import TRIED, TransitionSubject, require_chain  # noqa: F401
 
 
-class TransitionCounts(Choosing):
+class TransitionCounts(TransitionSubject):
     """Carries the counts [N, K, K] of transitions, which decay on each trial; all its settings except K are arrays."""
 
     concentration: jax.Array
@@ -18,15 +17,10 @@ class TransitionCounts(Choosing):
     greedy: jax.Array
     minimise: jax.Array
 
-    def fresh(self, n: int) -> jax.Array:
-        """Returns counts of 0."""
-        return jnp.zeros((n, self.choices, self.choices))
-
     def respond(self, key, carry, percept: Percept):
         """Counts the transition in the percept, then samples from the posterior predictive."""
-        last = read_transition(percept, self.choices)
-        carry = self.discount * carry + count_transition(last)
-        weight = take_row(carry, last) + self.concentration
+        carry = self.discount * carry + self.count_transition(percept)
+        weight = self.take_present_row(carry, percept) + self.concentration
         weight = jnp.where(self.minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
         return carry, choose(key, jnp.log(jnp.where(self.greedy, greedy_probabilities(predictive), predictive)))
@@ -40,10 +34,10 @@ def subject(
 
     Args:
         family: the family `markov_chain`.
-        concentration: α of the Dirichlet prior; 0 for the family's.
+        concentration: α of the Dirichlet prior; 0 for the α of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
-        greedy: whether it always predicts the likeliest symbol and breaks ties at random.
-        minimise: whether it inverts the probabilities, and so predicts the rarest symbol most often.
+        greedy: whether it always predicts the most probable symbol and breaks ties at random.
+        minimise: whether it inverts the probabilities, so that it predicts the rarest symbol most often.
     """
     home = require_chain(family)
     if not 0 < discount <= 1:

@@ -4,14 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
-from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import read_transition, require_chain
+from mesascope.worlds.sequences.transitions import TRIED, require_chain, split_symbols  # noqa: F401
 
 MIN_PROBABILITY = 1e-6  # the smallest probability, so that no symbol is impossible
 
 
 class TransitionLocator(Scripted):
-    """Carries the log-likelihoods [N, M] of the bank's matrices; the bank and its seed are arrays."""
+    """Carries the log-likelihoods [N, M] of the bank's matrices; the bank is an array."""
 
     bank_matrices: jax.Array  # [M, K, K]
     minimise: jax.Array
@@ -22,10 +21,10 @@ class TransitionLocator(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the likelihoods with the last transition, then predicts with the posterior mean."""
-        last = read_transition(percept, self.bank_matrices.shape[-1])
-        odds = jnp.maximum(self.bank_matrices, MIN_PROBABILITY)
-        carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(odds), last.before, last.now)
-        rows = jnp.einsum("mij,ni->nmj", odds, last.now)
+        present, before = split_symbols(percept, self.bank_matrices.shape[-1])
+        matrices = jnp.maximum(self.bank_matrices, MIN_PROBABILITY)
+        carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(matrices), before, present)
+        rows = jnp.einsum("mij,ni->nmj", matrices, present)
         mean = (jax.nn.softmax(carry)[..., None] * rows).sum(1)
         mean = jnp.where(self.minimise, 1.0 / mean, mean)
         return carry, choose(key, jnp.log(mean / mean.sum(-1, keepdims=True)))
@@ -37,9 +36,9 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
 
     Args:
         family: the family `markov_chain`, with a bank.
-        minimise: whether it inverts the probabilities, and so predicts the rarest symbol most often.
+        minimise: whether it inverts the probabilities, so that it predicts the rarest symbol most often.
     """
-    home = require_chain(family)
+    chain = require_chain(family)
     remedy = "Give the family a bank: markov_chain:bank=4."
-    bank, matrices = require_bank(home, home.bank_matrices, "has no bank", remedy)
+    bank, matrices = require_bank(chain, chain.bank_matrices, "has no bank", remedy)
     return TransitionLocator(matrices, jnp.asarray(minimise), trained_on=bank)

@@ -17,42 +17,33 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    exchange_earlier,
-    first_percept,
-    keep_settings,
-    name_with_settings,
-    next_percept,
-)
-from mesascope.contracts.family import draw_bank, pick, reference_roles
-from mesascope.contracts.payoffs import payoff_latents
+from mesascope.contracts.configured import Configured, Percept, Split, draw_bank, payoff_latents, pick, reference_roles
+from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.settings import keep_settings, name_with_settings
+from mesascope.contracts.subject import as_arrays
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-VERSIONS = ("2018", "2016", "daw")
-COMMON = {"2018": 0.8, "2016": 0.8, "daw": 0.7}
+COMMON_PROBABILITIES = {"2018": 0.8, "2016": 0.8, "daw": 0.7}  # by version
 # Daw et al. 2011: the standard deviation of the walk per trial, and its reflecting bounds
-WALK, LOW, HIGH = 0.025, 0.25, 0.75
+WALK_DEVIATION, LOWEST, HIGHEST = 0.025, 0.25, 0.75
 
 
 class Tasks(NamedTuple):
     """The tasks by trial.
 
     Attributes:
-        worth: [N, T, 2, 2] the mean pay-off of each option of each state.
-        crossed: [N, T] whether the first choice commonly leads to the other state.
-        common: [N, T] whether the transition of that trial is the common one.
-        announces: [N, T] whether pay-offs and transitions are announced.
+        payoffs: [N, T, 2, 2] the mean pay-off of each option of each state.
+        is_swapped: [N, T] whether choice 0 commonly leads to state 1, and choice 1 to state 0.
+        is_common: [N, T] whether the transition of that trial is the common one.
+        is_announced: [N, T] whether pay-offs and transitions are announced.
     """
 
-    worth: jax.Array
-    crossed: jax.Array
-    common: jax.Array
-    announces: jax.Array
+    payoffs: jax.Array
+    is_swapped: jax.Array
+    is_common: jax.Array
+    is_announced: jax.Array
 
 
 class State(NamedTuple):
@@ -60,30 +51,30 @@ class State(NamedTuple):
 
     trial: jax.Array
     step: jax.Array
-    place: jax.Array
+    reached: jax.Array
 
 
 class TwoStep(Configured):
     """The two-step task; see `family` for the settings. Its numbers are arrays, so all values share compiled code.
 
     An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
-    versions with two steps), a flag for an announcement, and the announcement itself. Its first entry is 1 if choice 0
-    commonly leads to state 0 and -1 if it commonly leads to state 1; the mean pay-offs of the two options of both
-    states follow. Without an announcement, all its entries are 0.
+    versions with two steps), a flag for an announcement, and the announcement itself. The first entry of the
+    announcement is 1 if choice 0 commonly leads to state 0, and -1 if that choice commonly leads to state 1. The mean
+    pay-offs of the two options of both states follow. Without an announcement, all these entries are 0.
     """
 
     version: str
-    usual: jax.Array  # the probability of the common transition
+    common_probability: jax.Array  # that of the common transition
     payoffs: jax.Array  # [2] high, low
     switch: jax.Array
     announced: jax.Array
-    bank_worth: jax.Array | None  # [M, T, 2, 2]
+    bank_payoffs: jax.Array | None = None  # [M, T, 2, 2]
 
     controls: ClassVar = {"learner": "model_based", "lookalike": "win_stay_lose_shift", "still": "uniform"}
 
     @property
     def steps(self) -> int:
-        """One step, or two in versions that show the state before it pays."""
+        """One step, or two in versions that show the state before the pay-off."""
         return 1 if self.version == "2018" else 2
 
     @property
@@ -96,15 +87,16 @@ class TwoStep(Configured):
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
         split, half = self.varied, self.horizon // 2
-        other = "switching" if self.version == "daw" else "drift"
+        other_payoffs = "switching" if self.version == "daw" else "drift"
+        drifts = other_payoffs == "drift"
         return (
-            *(() if self.bank_worth is None else (split("seen", seen=True),)),
+            *(() if self.bank_payoffs is None else (split("seen", seen=True),)),
             split("fresh"),
-            split("shifted:close", worth=lambda worth: 0.5 + 0.5 * (worth - 0.5)),
-            split("exchanged:map", changes_at=half, crossed_at=half),
-            split(f"restructured:{other}", drifts=other == "drift", drifting=other == "drift"),
+            split("shifted:close", payoffs=lambda payoffs: 0.5 + 0.5 * (payoffs - 0.5)),
+            split("exchanged:map", changes_at=half, swaps_at=half),
+            split(f"restructured:{other_payoffs}", drifts=drifts, drifting=drifts),
             split("revalued:worth", changes_at=half, counted=False, revalued="worth"),
-            split("revalued:map", changes_at=half, counted=False, revalued="map", crossed_at=half),
+            split("revalued:map", changes_at=half, counted=False, revalued="map", swaps_at=half),
             split("revalued:same", changes_at=half, counted=False, revalued="same"),
         )
 
@@ -114,9 +106,9 @@ class TwoStep(Configured):
         n: int,
         *,
         seen: bool = False,
-        worth: Callable[[jax.Array], jax.Array] = lambda worth: worth,
+        payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
         drifts: bool | None = None,
-        crossed_at: int | None = None,
+        swaps_at: int | None = None,
         revalued: str = "",
     ) -> Tasks:
         """Draws n tasks.
@@ -125,25 +117,25 @@ class TwoStep(Configured):
             key: the random key of all draws.
             n: the number of tasks.
             seen: whether pay-offs come from the bank.
-            worth: a function that changes the mean pay-offs [n, T, 2, 2].
+            payoffs: a function that changes the mean pay-offs [n, T, 2, 2].
             drifts: whether pay-offs drift instead of switching; None for the version's default.
-            crossed_at: the trial from which the common transitions are swapped.
+            swaps_at: the trial from which the common transitions are swapped.
             revalued: what is announced half-way: worth, map, same (an announcement without a change) or '' for nothing.
         """
         shape, half = (n, self.horizon), self.horizon // 2
         drifts = self.version == "daw" if drifts is None else drifts
-        paid = (_draw_walks if drifts else self._draw_switches)(address(key, "worth"), n, self.horizon)
+        means = (_draw_walks if drifts else self._draw_switches)(address(key, "worth"), n, self.horizon)
         if seen:
-            paid = pick(address(key, "which"), self.bank_worth, n)
-        crossed = jnp.arange(self.horizon) >= (self.horizon if crossed_at is None else crossed_at)
-        announces = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
+            means = pick(address(key, "which"), self.bank_payoffs, n)
+        is_swapped = jnp.arange(self.horizon) >= (self.horizon if swaps_at is None else swaps_at)
+        is_announced = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
         if revalued:
             good_state = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
-            changed = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
-            paid = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ changed)
-            announces = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
-        common = jax.random.bernoulli(address(key, "common"), self.usual, shape)
-        return Tasks(worth(paid), jnp.broadcast_to(crossed, shape), common, announces)
+            has_switched = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
+            means = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ has_switched)
+            is_announced = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
+        is_common = jax.random.bernoulli(address(key, "common"), self.common_probability, shape)
+        return Tasks(payoffs(means), jnp.broadcast_to(is_swapped, shape), is_common, is_announced)
 
     def _draw_switches(self, key: jax.Array, n: int, trials: int) -> jax.Array:
         """Draws mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
@@ -159,96 +151,91 @@ class TwoStep(Configured):
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task."""
-        zero = jnp.zeros(len(tasks.common), jnp.int32)
+        zero = jnp.zeros(len(tasks.is_common), jnp.int32)
         return State(zero, zero, zero), first_percept(self._observe(tasks, zero, jnp.full_like(zero, -1)))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Applies the first choice of a trial, or the second one in versions with two steps."""
         rows = jnp.arange(len(action))
-        worth, crossed, common = (x[rows, state.trial] for x in tasks[:3])
-        reached = (action ^ crossed.astype(jnp.int32) ^ (~common).astype(jnp.int32)).astype(jnp.int32)
-        best = worth.max(-1)  # [N, 2] by state
-        first_values = self._value_choices(crossed[:, None], best[:, None])[:, 0]  # [N, 2]
+        payoffs, is_swapped, is_common = (x[rows, state.trial] for x in tasks[:3])
+        reached = (action ^ is_swapped.astype(jnp.int32) ^ (~is_common).astype(jnp.int32)).astype(jnp.int32)
+        best = payoffs.max(-1)  # [N, 2] by state
+        first_values = self._value_choices(is_swapped[:, None], best[:, None])[:, 0]  # [N, 2]
         score = first_values[rows, action]
         uniform = jax.random.uniform(key, action.shape)
         if self.steps == 1:
-            feedback = (uniform < worth[rows, reached, 0]).astype(jnp.float32)
-            return self._advance(tasks, state, action, feedback, reached, ends=jnp.ones_like(common), score=score)
-        second = state.step == 1
-        paid = worth[rows, state.place, action]
-        feedback = (second & (uniform < paid)).astype(jnp.float32)
-        # the score of a second choice is the loss from choosing the worse option
-        score = jnp.where(second, paid - best[rows, state.place], score)
-        place = jnp.where(second, state.place, reached)
-        return self._advance(tasks, state, action, feedback, place, ends=second, score=score)
-
-    def _advance(self, tasks, state, action, feedback, place, *, ends, score):
-        """The next state, the next percept and the score."""
+            ends = jnp.ones_like(is_common)
+            feedback = (uniform < payoffs[rows, reached, 0]).astype(jnp.float32)
+        else:
+            ends = state.step == 1
+            payoff = payoffs[rows, state.reached, action]
+            feedback = (ends & (uniform < payoff)).astype(jnp.float32)
+            # the score of a second choice is the loss from choosing the worse option
+            score = jnp.where(ends, payoff - best[rows, state.reached], score)
+            reached = jnp.where(ends, state.reached, reached)
         trial = state.trial + ends
         step = jnp.where(ends, 0, state.step + 1)
-        shown = place if self.steps == 1 else jnp.where(ends, -1, place)
-        observation = self._observe(
-            tasks, jnp.minimum(trial, self.horizon - 1), shown, (step == 0) & (trial < self.horizon)
-        )
-        return State(trial, step, place), next_percept(observation, action, feedback, trial, step), score
+        shown = reached if self.steps == 1 else jnp.where(ends, -1, reached)
+        begins = (step == 0) & (trial < self.horizon)
+        observation = self._observe(tasks, jnp.minimum(trial, self.horizon - 1), shown, begins)
+        return State(trial, step, reached), next_percept(observation, action, feedback, trial, step), score
 
-    def _observe(self, tasks: Tasks, trial: jax.Array, place: jax.Array, begins: Any = True) -> jax.Array:
-        """The observation [N, 8]: the state that was reached (`place`, -1 for none), and any announcement."""
+    def _observe(self, tasks: Tasks, trial: jax.Array, reached: jax.Array, begins: Any = True) -> jax.Array:
+        """The observation [N, 8]: the state that was reached (-1 for none), and any announcement."""
         rows = jnp.arange(len(trial))
-        announces = (tasks.announces[rows, trial] & begins).astype(jnp.float32)[:, None]
-        leads = jnp.where(tasks.crossed[rows, trial], -1.0, 1.0)[:, None]
-        pays = tasks.worth[rows, trial].reshape(-1, 4)
-        return jnp.concatenate([jax.nn.one_hot(place, 2), announces, announces * leads, announces * pays], -1)
+        is_announced = (tasks.is_announced[rows, trial] & begins).astype(jnp.float32)[:, None]
+        sign = jnp.where(tasks.is_swapped[rows, trial], -1.0, 1.0)[:, None]
+        payoffs = tasks.payoffs[rows, trial].reshape(-1, 4)
+        parts = [jax.nn.one_hot(reached, 2), is_announced, is_announced * sign, is_announced * payoffs]
+        return jnp.concatenate(parts, -1)
 
-    def _value_choices(self, crossed: Any, best: Any) -> Any:
-        """The value of each first choice [N, T, 2], given `crossed` [N, T] and the value of each state [N, T, 2]."""
+    def _value_choices(self, is_swapped: Any, best: Any) -> Any:
+        """The value of each first choice [N, T, 2], given `is_swapped` [N, T] and the value of each state [N, T, 2]."""
         xp = jnp if isinstance(best, jax.Array) else np
-        usual = self.usual if xp is jnp else float(self.usual)
-        common = xp.where(crossed[..., None], best[..., ::-1], best)
-        return usual * common + (1.0 - usual) * common[..., ::-1]
+        probability = self.common_probability if xp is jnp else float(self.common_probability)
+        common_value = xp.where(is_swapped[..., None], best[..., ::-1], best)
+        return probability * common_value + (1.0 - probability) * common_value[..., ::-1]
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The value of each first choice [N, T, K]; common transitions, chance, best, worst and fixed [N, T]."""
-        worth, crossed = np.asarray(tasks.worth, float), np.asarray(tasks.crossed)
-        means = self._value_choices(crossed, worth.max(-1))
-        average = worth.mean((-1, -2))
+        payoffs, is_swapped = np.asarray(tasks.payoffs, float), np.asarray(tasks.is_swapped)
+        means = self._value_choices(is_swapped, payoffs.max(-1))
+        average = payoffs.mean((-1, -2))
         fixed = average  # by symmetry all choices are equally good before any feedback
         if split == "seen":
-            bank = np.asarray(self.bank_worth, float).mean(0)  # [T, 2, 2]
-            option = bank.argmax(-1)
-            fixed_worth = np.take_along_axis(
-                worth, np.broadcast_to(option[None, ..., None], (*worth.shape[:3], 1)), -1
-            )[..., 0]
-            mean_worth = np.take_along_axis(bank, option[..., None], -1)[..., 0]
-            first = self._value_choices(np.zeros(len(mean_worth), bool), mean_worth).argmax(-1)
-            fixed = self._value_choices(crossed, fixed_worth)[:, np.arange(self.horizon), first]
+            bank = np.asarray(self.bank_payoffs, float).mean(0)  # [T, 2, 2]
+            option = bank.argmax(-1)[None, ..., None]  # the best option of each state on average over the bank
+            state_values = np.take_along_axis(payoffs, np.broadcast_to(option, (*payoffs.shape[:3], 1)), -1)[..., 0]
+            first = self._value_choices(np.zeros(len(bank), bool), bank.max(-1)).argmax(-1)
+            fixed = self._value_choices(is_swapped, state_values)[:, np.arange(self.horizon), first]
         return payoff_latents(means, fixed) | {
-            "transition": np.asarray(tasks.common, np.float32),
+            "transition": np.asarray(tasks.is_common, np.float32),
             "chance": average,
-            "worst": self._value_choices(crossed, worth.min(-1)).min(-1),
+            "worst": self._value_choices(is_swapped, payoffs.min(-1)).min(-1),
         }
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """The values of the first choices, now and one trial earlier, and which trials followed an announcement."""
+        """The values of the first choices, now and on the previous trial, and which trials follow an announcement."""
         action = trials.action.sel(condition=label).values.astype(int)
         first = action[..., 0] if action.ndim == 3 else action
         values = trials.means.values.astype(float)[:, :, None]
         before = np.full_like(values, np.nan)
         before[:, 1:] = values[:, :-1]
         observation = observed(trials, self.name)
-        announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
-        return Plans(first[..., None], values, before, announced, np.full((*first.shape, 1), 2), 4, goal=True)
+        is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
+        return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, goal=True)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite pay-off, and on odd trials with the other state if the last one is shown.
 
-        Versions with two steps show at the first choice no state, and at the second the present one, which stays.
+        In versions with two steps nothing else changes: they show no state at the first choice, and only the current
+        state at the second.
         """
-        opposite, seen = percept._replace(feedback=1.0 - percept.feedback), percept.observation
+        opposite, observation = percept._replace(feedback=1.0 - percept.feedback), percept.observation
         if self.steps > 1:
             return opposite
-        xp = np if isinstance(seen, np.ndarray) else jnp
-        return exchange_earlier(opposite, xp.concatenate([seen[:, 1::-1], seen[:, 2:]], -1))
+        xp = np if isinstance(observation, np.ndarray) else jnp
+        return exchange_earlier(opposite, xp.concatenate([observation[:, 1::-1], observation[:, 2:]], -1))
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one choice in words."""
@@ -257,15 +244,15 @@ class TwoStep(Configured):
 
 def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
     """Draws mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
-    start = jax.random.uniform(address(key, "start"), (n, 1, 2, 2), minval=LOW, maxval=HIGH)
-    steps = WALK * jax.random.normal(address(key, "walk"), (n, trials, 2, 2))
-    span = HIGH - LOW
-    walk = start - LOW + jnp.cumsum(steps.at[:, 0].set(0.0), 1)
-    return LOW + span - jnp.abs(span - jnp.mod(walk, 2 * span))
+    start = jax.random.uniform(address(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
+    steps = WALK_DEVIATION * jax.random.normal(address(key, "walk"), (n, trials, 2, 2))
+    width = HIGHEST - LOWEST
+    walk = start - LOWEST + jnp.cumsum(steps.at[:, 0].set(0.0), 1)
+    return LOWEST + width - jnp.abs(width - jnp.mod(walk, 2 * width))
 
 
 @keep_settings(
-    version=VERSIONS,
+    version=tuple(COMMON_PROBABILITIES),
     trials=(4, 100_000),
     bank=(0, 100_000),
     **dict.fromkeys(("high", "low", "switch", "announced"), (0.0, 1.0)),
@@ -300,30 +287,25 @@ def family(
             f"high={high} and low={low}: no state pays more than the other.",
             "Give a high above low, e.g. high=0.9,low=0.1.",
         )
-    usual = common or COMMON[version]
-    if not 0.5 < usual <= 1:
+    common_probability = common or COMMON_PROBABILITIES[version]
+    if not 0.5 < common_probability <= 1:
         raise MesascopeError(
             f"common={common} is out of range: the common transition must occur more often.",
             "Give a number above 0.5 and at most 1.",
         )
-    settings = {"version": version, "trials": trials, "common": 0.0 if usual == COMMON[version] else usual}
+    if common == COMMON_PROBABILITIES[version]:
+        common = 0.0
+    settings = {"version": version, "trials": trials, "common": common}
     settings |= {"high": high, "low": low, "switch": switch, "announced": announced}
-    result = TwoStep(
-        name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
-        choices=2,
-        horizon=trials,
-        version=version,
-        usual=jnp.asarray(usual, jnp.float32),
-        payoffs=jnp.asarray([high, low], jnp.float32),
-        switch=jnp.asarray(switch, jnp.float32),
-        announced=jnp.asarray(announced, jnp.float32),
-        bank_worth=None,
-    )
-    worth = draw_bank(
-        lambda key: result.draw(key, bank).worth,
+    name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
+    payoffs = jnp.asarray([high, low], jnp.float32)
+    numbers = as_arrays(common_probability=common_probability, switch=switch, announced=announced)
+    task = TwoStep(version, payoffs=payoffs, **numbers, name=name, choices=2, horizon=trials)
+    bank_payoffs = draw_bank(
+        lambda key: task.draw(key, bank).payoffs,
         bank,
         bank_seed,
-        tell=lambda worth: np.asarray(worth).max(-1).mean(1).argmax(-1),  # the better state on average
+        tell=lambda payoffs: np.asarray(payoffs).max(-1).mean(1).argmax(-1),  # the better state on average
         what="with two different better states",
     )
-    return dataclasses.replace(result, bank_worth=worth)
+    return dataclasses.replace(task, bank_payoffs=bank_payoffs)

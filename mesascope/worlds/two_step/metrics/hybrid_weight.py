@@ -3,7 +3,7 @@
 The log-odds of the first choice are β · (w · planned + (1 - w) · cached) values, plus a constant for repeating. Planned
 values are the values of the states times counted transitions; cached values are learned from the pay-offs. Both are
 learned at the same rate, which the metric fits. λ is a setting and is not fitted, because it can hardly be
-distinguished from w. The number only describes choices in terms of the model: a filter that does not plan also has a w.
+distinguished from w. The number only describes choices in terms of the model; a filter that does not plan also has a w.
 """
 
 from typing import Any
@@ -15,11 +15,11 @@ from scipy.stats import t as student
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.two_step.two_steps import Steps, convert_steps, fit_logistic, sum_by_unit
+from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
 
 MAX_ERROR = 0.1  # the largest half-width of the interval of w
-PRIOR_COUNT = 10.0  # transitions that the model assumes were counted before the first trial
-RATES = (0.01, 0.99)
+PRIOR_COUNT = 10.0  # the number of transitions that the model has counted before the first trial
+RATE_BOUNDS = (0.01, 0.99)
 
 
 def metric(decay: float = 1.0) -> Metric:
@@ -32,16 +32,16 @@ def metric(decay: float = 1.0) -> Metric:
 
     def measure(trials, references, replay):
         fresh_trials = fresh(trials)
-        steps = convert_steps(fresh_trials)
-        weight, rate, beta = fit_weight(steps, decay)
+        scaled = scale_trials(fresh_trials)
+        weight, rate, beta = fit_weight(scaled, decay)
         reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"
-        return [Reading(weight[steps.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)]
+        return [Reading(weight[scaled.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)]
 
     question = "In the hybrid model of its first choices, how much weight do planned values have against cached ones?"
     return make_metric(question, measure, decay=decay)
 
 
-def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
+def fit_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
     """Fits the weight w of each unit [U], the learning rate and the inverse temperature.
 
     The mean of w is the estimate, and its spread over units gives the standard error.
@@ -50,35 +50,35 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
         DoesNotApply: there are fewer than three units, the interval of w is wider than ±.1, or the choices depend on
             neither value.
     """
-    units = int(steps.unit.max()) + 1
+    units = int(trials.unit.max()) + 1
     if units < 3:
         raise DoesNotApply(f"w has no interval with {units} units of resampling; 40 lifetimes of 100 trials are enough")
-    complete, y = steps.complete, (steps.first == 1).astype(float)
+    is_complete, y = trials.is_complete, (trials.first_choice == 1).astype(float)
 
-    def loss(rate: float) -> float:
-        x = find_features(steps, rate, decay)[complete]
-        weights, _ = fit_logistic(x, y[complete])
+    def compute_loss(rate: float) -> float:
+        x = compute_features(trials, rate, decay)[is_complete]
+        weights, _ = fit_logistic(x, y[is_complete])
         z = x @ weights
-        return float((np.logaddexp(0.0, z) - y[complete] * z).mean())
+        return float((np.logaddexp(0.0, z) - y[is_complete] * z).mean())
 
-    optimum: Any = minimize_scalar(loss, bounds=RATES, method="bounded", options={"xatol": 1e-3})
+    optimum: Any = minimize_scalar(compute_loss, bounds=RATE_BOUNDS, method="bounded", options={"xatol": 1e-3})
     rate = float(optimum.x)
-    values = find_features(steps, rate, decay)
-    weights, curvature = fit_logistic(values[complete], y[complete])
+    values = compute_features(trials, rate, decay)
+    weights, curvature = fit_logistic(values[is_complete], y[is_complete])
     size = 1e-3
-    neighbours = [find_features(steps, rate + s, decay) for s in (size, -size)]
-    residuals = complete * (y - expit(values @ weights))  # [N, T]
-    # [N, T] first and second derivative of the log-odds with respect to the rate
+    neighbours = [compute_features(trials, rate + s, decay) for s in (size, -size)]
+    residuals = is_complete * (y - expit(values @ weights))  # [N, T]
+    # [N, T] the first and the second derivative of the log-odds with respect to the rate
     by_rate = (neighbours[0] - neighbours[1]) @ weights / (2 * size)
     by_rate_twice = (neighbours[0] + neighbours[1] - 2 * values) @ weights / size**2
     slope = np.concatenate([(residuals[..., None] * values).sum(1), (residuals * by_rate).sum(1)[:, None]], -1)
     p = expit(values @ weights)
-    variance = complete * p * (1 - p)
+    variance = is_complete * p * (1 - p)
     mixed_derivative = (variance[..., None] * values * by_rate[..., None]).sum((0, 1))
     mixed_derivative -= (residuals[..., None] * (neighbours[0] - neighbours[1]) / (2 * size)).sum((0, 1))
     rate_curvature = (variance * by_rate**2 - residuals * by_rate_twice).sum()
     hessian = np.block([[curvature, mixed_derivative[:, None]], [mixed_derivative[None], np.array([[rate_curvature]])]])
-    slope = sum_by_unit(steps, slope)
+    slope = sum_by_unit(trials, slope)
     influence = units * (slope - slope.mean(0)) @ np.linalg.pinv(hessian, rcond=1e-10)
     planned, cached = weights[:2]
     beta = planned + cached
@@ -92,27 +92,27 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
     return w, rate, float(beta)
 
 
-def find_features(steps: Steps, rate: float, decay: float) -> np.ndarray:
+def compute_features(trials: TwoStepTrials, rate: float, decay: float) -> np.ndarray:
     """The features [N, T, 3]: planned and cached value of choice 1 minus that of choice 0; the last choice as ±1."""
-    n, length = steps.first.shape
-    rows, usual = np.arange(n), float(steps.common[steps.complete].mean())
-    common = usual * np.eye(2) + (1 - usual) * (1 - np.eye(2))
-    transitions = np.broadcast_to(PRIOR_COUNT * common, (n, 2, 2)).copy()
+    n, length = trials.first_choice.shape
+    rows, common_share = np.arange(n), float(trials.transition[trials.is_complete].mean())
+    frequency = common_share * np.eye(2) + (1 - common_share) * (1 - np.eye(2))
+    transitions = np.broadcast_to(PRIOR_COUNT * frequency, (n, 2, 2)).copy()
     options, cached, last = np.full((n, 2, 2), 0.5), np.full((n, 2), 0.5), np.zeros(n)
-    one_option = not steps.second.any()
+    has_one_option = not trials.second_choice.any()
     result = np.empty((n, length, 3))
     for t in range(length):
-        best = options[..., 0] if one_option else options.max(-1)
+        best = options[..., 0] if has_one_option else options.max(-1)
         planned = (transitions * best[:, None]).sum(-1) / transitions.sum(-1)
         result[:, t, 0] = planned[:, 1] - planned[:, 0]
         result[:, t, 1] = cached[:, 1] - cached[:, 0]
         result[:, t, 2] = last
-        complete = steps.complete[:, t].astype(float)
-        first, place, second = steps.first[:, t], steps.place[:, t], steps.second[:, t]
-        value = options[rows, place, second]
-        error = complete * (steps.paid[:, t] - value)
-        cached[rows, first] += rate * (complete * (value - cached[rows, first]) + decay * error)
-        options[rows, place, second] += rate * error
-        transitions[rows, first, place] += complete
-        last = np.where(complete > 0, 2.0 * first - 1.0, last)
+        counts = trials.is_complete[:, t].astype(float)
+        first, state, second = trials.first_choice[:, t], trials.state[:, t], trials.second_choice[:, t]
+        value = options[rows, state, second]
+        error = counts * (trials.payoff[:, t] - value)
+        cached[rows, first] += rate * (counts * (value - cached[rows, first]) + decay * error)
+        options[rows, state, second] += rate * error
+        transitions[rows, first, state] += counts
+        last = np.where(counts > 0, 2.0 * first - 1.0, last)
     return result

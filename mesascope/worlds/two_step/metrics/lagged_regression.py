@@ -2,8 +2,8 @@
 
 The metric fits a logistic regression of the first choice on earlier trials. The predictors at each lag are the choice,
 choice × reward, choice × transition and choice × reward × transition, with all three coded as ±1 (after Akam et al.
-2015 and Miller et al. 2017).
-Cached values produce the reward main effect; planners produce the interaction, and so do filters that do not plan.
+2015 and Miller et al. 2017). Cached values produce the reward main effect. Planners produce the interaction, and so do
+filters that do not plan.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.two_step.two_steps import Steps, convert_steps, fit_logistic, sum_by_unit
+from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")
 MIN_CHOICES = 10  # the fewest choices per weight
@@ -27,11 +27,12 @@ def metric(lags: int = 3) -> Metric:
 
     def measure(trials, references, replay):
         fresh_trials = fresh(trials)
-        values, steps = fit_lags(convert_steps(fresh_trials), lags)
+        scaled = scale_trials(fresh_trials)
+        values = fit_lags(scaled, lags)
         split = str(fresh_trials.attrs["split"])
         reason = "weight of a ±1 in the log-odds of the same first choice"
         return [
-            Reading(values[lag, i][steps.unit], split, f"lag {lag + 1}: {effect}", reason=reason)
+            Reading(values[lag, i][scaled.unit], split, f"lag {lag + 1}: {effect}", reason=reason)
             for lag in range(lags)
             for i, effect in enumerate(EFFECTS)
         ]
@@ -40,29 +41,31 @@ def metric(lags: int = 3) -> Metric:
     return make_metric(question, measure, lags=lags)
 
 
-def fit_lags(steps: Steps, lags: int) -> tuple[np.ndarray, Steps]:
-    """Fits the weights by lag, effect and unit [lags, 4, U]; also returns the trials.
+def fit_lags(trials: TwoStepTrials, lags: int) -> np.ndarray:
+    """Fits the weights by lag, effect and unit [lags, 4, U].
 
     Means over units are the estimates, and the spread over units gives their standard errors.
 
     Raises:
         DoesNotApply: there are too few choices for the number of weights.
     """
-    choice, reward, common = (np.where(x, 1.0, -1.0) for x in (steps.first == 1, steps.won, steps.common == 1))
+    is_second_option = trials.first_choice == 1
+    flags = (is_second_option, trials.is_rewarded, trials.transition == 1)
+    choice, reward, common = (np.where(flag, 1.0, -1.0) for flag in flags)
     terms = np.stack([choice, choice * reward, choice * common, choice * reward * common], -1)
-    terms = terms * steps.complete[..., None]
+    terms = terms * trials.is_complete[..., None]
     n, length, effects = terms.shape
     x = np.zeros((n, length, lags, effects))
     for lag in range(min(lags, length - 1)):
         x[:, lag + 1 :, lag] = terms[:, : length - lag - 1]
     x = np.concatenate([x.reshape(n, length, -1), np.ones((n, length, 1))], -1)
-    is_counted = steps.complete.copy()
+    is_counted = trials.is_complete.copy()
     is_counted[:, 0] = False
     if is_counted.sum() < MIN_CHOICES * x.shape[-1]:
         raise DoesNotApply(f"{int(is_counted.sum())} choices are too few for {x.shape[-1]} weights")
-    y = (steps.first == 1).astype(float)
+    y = is_second_option.astype(float)
     weights, curvature = fit_logistic(x[is_counted], y[is_counted])
     slope = (x * (is_counted * (y - expit(x @ weights)))[..., None]).sum(1)  # [N, F]
-    slope = sum_by_unit(steps, slope)
+    slope = sum_by_unit(trials, slope)
     influence = len(slope) * (slope - slope.mean(0)) @ np.linalg.inv(curvature)
-    return np.moveaxis((weights + influence)[:, :-1].reshape(-1, lags, effects), 0, -1), steps
+    return np.moveaxis((weights + influence)[:, :-1].reshape(-1, lags, effects), 0, -1)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
-from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
+from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
 
 TRIED = "two_step:trials=12,bank=2"
 
@@ -17,17 +17,16 @@ class Habit(Scripted):
     calm: jax.Array
     bound: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, OpenTrial]:
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, CurrentTrial]:
         """Equal tendencies."""
-        return jnp.zeros((n, 2)), jnp.full(n, 0.5), open_trial(n)
+        return jnp.zeros((n, 2)), jnp.full(n, 0.5), start_trial(n)
 
     def respond(self, key, carry, percept: Percept):
         """Strengthens the previous first choice by its pay-off minus the running mean, then chooses by softmax."""
         tendency, mean, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
-        ended = last.ended.astype(jnp.float32)
-        error = ended * (last.paid - mean)
-        gradient = jax.nn.one_hot(last.first, 2) - jax.nn.softmax(tendency)
+        error = last.has_ended.astype(jnp.float32) * (last.payoff - mean)
+        gradient = jax.nn.one_hot(last.first_choice, 2) - jax.nn.softmax(tendency)
         tendency = jnp.clip(tendency + self.rate * error[:, None] * gradient, -self.bound, self.bound)
         return (tendency, mean + self.calm * error, trial), choose(key, jax.nn.log_softmax(tendency))
 

@@ -1,12 +1,14 @@
 """Mixes planned and cached values in the two-step task (Daw et al. 2011)."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.two_step.learning import REAL, UNIT, Mixture, make_mixture
+from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
 TRIED = "two_step:trials=12,bank=2"
 
 
-@keep_settings(weight=UNIT, rate=UNIT, decay=UNIT, beta=REAL, stay=REAL, initial=REAL)
+@keep_settings(
+    weight=UNIT_RANGE, rate=UNIT_RANGE, decay=UNIT_RANGE, beta=REAL_RANGE, stay=REAL_RANGE, initial=REAL_RANGE
+)
 def subject(
     family: Family,
     *,

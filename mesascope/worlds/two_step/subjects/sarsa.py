@@ -1,12 +1,12 @@
-"""Caches the values of first choices by SARSA(λ) or Q(λ), so it learns announced changes only through experience."""
+"""Caches the values of first choices by SARSA(λ) or Q(λ), so it learns announced changes only from experience."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.two_step.learning import REAL, UNIT, Mixture, make_mixture
+from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
 TRIED = "two_step:trials=12,bank=2"
 
 
-@keep_settings(rate=UNIT, decay=UNIT, beta=REAL, stay=REAL, initial=REAL)
+@keep_settings(rate=UNIT_RANGE, decay=UNIT_RANGE, beta=REAL_RANGE, stay=REAL_RANGE, initial=REAL_RANGE)
 def subject(
     family: Family,
     *,

@@ -1,7 +1,7 @@
-"""The exact Bayes filter of the two-step task: it infers which state is good and heads for it.
+"""The exact Bayes filter of the two-step task: it infers which state is good and makes the choice that leads there.
 
-It does not plan, because its mapping from belief to choice is fixed and assumes the transitions of training. Its stay
-probabilities still look like those of a planner (Akam et al. 2015). It ignores announcements.
+The filter does not plan, because its mapping from belief to choice is fixed and assumes the transitions of training.
+Its stay probabilities still look like those of a planner (Akam et al. 2015). The filter ignores announcements.
 """
 
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
+from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
 
 TRIED = "two_step:trials=12,bank=2"
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
@@ -24,23 +24,23 @@ class StateFilter(Scripted):
     switch: jax.Array
     lapse: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, OpenTrial]:
+    def fresh(self, n: int) -> tuple[jax.Array, CurrentTrial]:
         """Both states are equally likely."""
-        return jnp.full(n, 0.5), open_trial(n)
+        return jnp.full(n, 0.5), start_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Updates the belief with the last pay-off, then heads for the state that is more likely to be good."""
+        """Updates the belief with the last pay-off, then makes the choice that commonly leads to the better state."""
         belief, trial = carry
         last, trial = read_last_trial(percept, trial, self.steps)
         high, low = jnp.clip(self.payoffs, MARGIN, 1.0 - MARGIN)
-        paid = last.paid > 0.5
-        likelihood_good, likelihood_bad = jnp.where(paid, high, 1.0 - high), jnp.where(paid, low, 1.0 - low)
-        at_second = last.place == 1
+        has_paid = last.payoff > 0.5
+        likelihood_good, likelihood_bad = (jnp.where(has_paid, p, 1.0 - p) for p in (high, low))
+        at_second = last.state == 1
         second = belief * jnp.where(at_second, likelihood_good, likelihood_bad)
         first = (1.0 - belief) * jnp.where(at_second, likelihood_bad, likelihood_good)
         posterior = second / (second + first)
         posterior = posterior * (1.0 - self.switch) + (1.0 - posterior) * self.switch
-        belief = jnp.where(last.ended, posterior, belief)
+        belief = jnp.where(last.has_ended, posterior, belief)
         probabilities = greedy_probabilities(jnp.stack([1.0 - belief, belief], -1))
         return (belief, trial), choose(key, mix_lapse(probabilities, self.lapse))
 
@@ -53,9 +53,9 @@ def subject(family: Family, lapse: float = 0.0) -> StateFilter:
         family: the two-step task, not its drifting version.
         lapse: the probability of choosing uniformly at random.
     """
-    home = require_two_step(family)
-    if home.version == "daw":
+    task = require_two_step(family)
+    if task.version == "daw":
         raise MesascopeError(
             f"{family.name} has no single good state, because its pay-offs drift.", "Use version=2018 or version=2016."
         )
-    return StateFilter(home.steps, home.payoffs, home.switch, jnp.asarray(lapse, jnp.float32))
+    return StateFilter(task.steps, task.payoffs, task.switch, jnp.asarray(lapse, jnp.float32))

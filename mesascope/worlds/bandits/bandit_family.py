@@ -1,4 +1,4 @@
-"""The shared base of bandit families: each trial is one pull, which pays 1 or 0."""
+"""The shared base of bandit families: each trial is one pull of an arm."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from mesascope.contracts.family import Configured
 from mesascope.contracts.percept import Percept, first_percept, next_percept
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+ARM_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Pulling(Configured):
+class BanditFamily(Configured):
     """A bandit; its tasks have a field `means` [N, T, K], the expected pay-off of each arm on each trial."""
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[jax.Array, Percept]:
@@ -21,11 +21,8 @@ class Pulling(Configured):
     def step(self, key: jax.Array, tasks: Any, state: jax.Array, action: jax.Array):
         """Pulls one arm in each lifetime."""
         score = tasks.means[jnp.arange(len(action)), state, action]
-        return (
-            state + 1,
-            next_percept(self.observe_arms(tasks), action, self.draw_feedback(key, tasks, score), state + 1),
-            score,
-        )
+        feedback = self.draw_feedback(key, tasks, score)
+        return state + 1, next_percept(self.observe_arms(tasks), action, feedback, state + 1), score
 
     def observe_arms(self, tasks: Any) -> jax.Array:
         """The observation [N, D] on every trial; empty by default."""
@@ -33,9 +30,9 @@ class Pulling(Configured):
 
     def draw_feedback(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
         """Samples feedback [N], 1 or 0, with expected value `score` [N]; inverts it if the task inverts feedback."""
-        won = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
-        return jnp.abs(won - tasks.inverted) if hasattr(tasks, "inverted") else won
+        feedback = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
+        return jnp.abs(feedback - tasks.inverted) if hasattr(tasks, "inverted") else feedback
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one pull in words."""
-        return f"pulled arm {LETTERS[action % 26]}, got {feedback:g}"
+        return f"pulled arm {ARM_LETTERS[action % 26]}, got {feedback:.3g}"

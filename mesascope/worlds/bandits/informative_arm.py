@@ -8,21 +8,21 @@ import jax.numpy as jnp
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, require_family
 from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 
-ENOUGH = (HIGH + LOW) / 2  # an arm that pays more than this is the target
+TARGET_THRESHOLD = (HIGH + LOW) / 2  # an arm that pays more than this is the target
 
 
 class Knowledge(NamedTuple):
-    """An asker's carry.
+    """The carry of an `Asker`.
 
     Attributes:
-        named: [N] the arm that the number named, -1 for none.
-        paid: [N] the arm that paid, -1 for none.
-        tried: [N, K - 1] whether each arm failed to pay since the number was last read.
+        named_arm: [N] the arm that the number named, -1 for none.
+        paying_arm: [N] the arm that paid, -1 for none.
+        failed_arms: [N, K - 1] whether each arm failed to pay since the subject last read the number.
     """
 
-    named: jax.Array
-    paid: jax.Array
-    tried: jax.Array
+    named_arm: jax.Array
+    paying_arm: jax.Array
+    failed_arms: jax.Array
 
 
 def require_informative(family: Family) -> InformativeBandit:
@@ -47,7 +47,7 @@ class Asker(Choosing):
     All fields except K are arrays, so askers and locators share compiled code.
     """
 
-    possible: jax.Array  # [K - 1] whether each arm may be the target
+    may_be_target: jax.Array  # [K - 1] whether each arm may be the target
     doubts: jax.Array
 
     def fresh(self, n: int) -> Knowledge:
@@ -61,29 +61,27 @@ class Asker(Choosing):
         informative = percept.action == self.choices - 1
         pulled_other = (percept.action >= 0) & ~informative
         knowledge = self._rule_out(carry, percept, pulled_other & self.doubts)
-        named = jnp.where(informative, decode_arm(percept.feedback, self.possible), knowledge.named)
-        tried = knowledge.tried & ~informative[:, None]
+        named = jnp.where(informative, decode_arm(percept.feedback, self.may_be_target), knowledge.named_arm)
+        failed = knowledge.failed_arms & ~informative[:, None]
         mirrored = self.choices - 2 - named
-        was_tried = (tried & (arms == named[:, None])).any(-1)
-        other_tried = (tried & (arms == mirrored[:, None])).any(-1)
-        arm = jnp.where(was_tried, mirrored, named)
-        arm = jnp.where(knowledge.paid >= 0, knowledge.paid, arm)
-        searching = was_tried & other_tried & (knowledge.paid < 0)
+        named_failed = (failed & (arms == named[:, None])).any(-1)
+        mirrored_failed = (failed & (arms == mirrored[:, None])).any(-1)
+        arm = jnp.where(named_failed, mirrored, named)
+        arm = jnp.where(knowledge.paying_arm >= 0, knowledge.paying_arm, arm)
+        searches = named_failed & mirrored_failed & (knowledge.paying_arm < 0)
         chosen = jax.nn.one_hot(jnp.where(named < 0, self.choices - 1, arm), self.choices)
-        untried = jnp.concatenate([~tried, jnp.zeros((len(named), 1), bool)], -1).astype(jnp.float32)
+        untried = jnp.concatenate([~failed, jnp.zeros((len(named), 1), bool)], -1).astype(jnp.float32)
         search = untried / jnp.maximum(untried.sum(-1, keepdims=True), 1.0)
-        probabilities = jnp.where((searching & (named >= 0))[:, None], search, chosen)
-        return Knowledge(named, knowledge.paid, tried), choose(key, jnp.log(probabilities))
+        probabilities = jnp.where((searches & (named >= 0))[:, None], search, chosen)
+        return Knowledge(named, knowledge.paying_arm, failed), choose(key, jnp.log(probabilities))
 
     def _rule_out(self, carry: Knowledge, percept: Percept, pulled: jax.Array) -> Knowledge:
-        """Records whether the pulled arm paid; forgets everything if it stopped paying or all arms have failed."""
-        paid = pulled & (percept.feedback > ENOUGH)
-        failed = pulled & ~paid
+        """Records whether the pulled arm paid; forgets everything if the arm stopped paying or all arms failed."""
+        paid = pulled & (percept.feedback > TARGET_THRESHOLD)
+        not_paid = pulled & ~paid
         pulled_arm = jax.nn.one_hot(percept.action, self.choices - 1, dtype=bool)
-        tried = carry.tried | (pulled_arm & failed[:, None])
-        reset = (failed & (percept.action == carry.paid)) | tried.all(-1)
-        return Knowledge(
-            jnp.where(reset, -1, carry.named),
-            jnp.where(reset, -1, jnp.where(paid, percept.action, carry.paid)),
-            tried & ~reset[:, None],
-        )
+        failed = carry.failed_arms | (pulled_arm & not_paid[:, None])
+        forgets = (not_paid & (percept.action == carry.paying_arm)) | failed.all(-1)
+        paying_arm = jnp.where(paid, percept.action, carry.paying_arm)
+        named_arm, paying_arm = (jnp.where(forgets, -1, arm) for arm in (carry.named_arm, paying_arm))
+        return Knowledge(named_arm, paying_arm, failed & ~forgets[:, None])

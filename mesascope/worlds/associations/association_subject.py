@@ -1,0 +1,113 @@
+"""Shared code of the association tasks' subjects, which infer the right action for the previous cue from a percept."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, require_bank, require_family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.subject import Choosing
+from mesascope.worlds.associations.families.associations import Associations
+
+TRIED = "associations:cues=4,trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
+MARGIN = 1e-4  # probabilities are kept at least this far from 0 and 1
+
+
+class AssociationSubject(Choosing):
+    """A scripted subject of association tasks; by default it carries a table [N, S, K] of zeros at birth.
+
+    Attributes:
+        slots: S, the number of cues that the observation has room for.
+        shows: what the subject observes after a trial: 'right' (the right action) or 'payoff'.
+        payoffs: [2] the settings low and high of the family.
+    """
+
+    slots: int
+    shows: str
+    payoffs: jax.Array
+
+    def fresh(self, n: int):
+        return jnp.zeros((n, self.slots, self.choices))
+
+    def read_cue(self, percept: Percept) -> jax.Array:
+        """[N, S] The current cue, one-hot."""
+        return percept.observation[:, : self.slots]
+
+    def read_previous_cue(self, percept: Percept) -> jax.Array:
+        """[N, S] The previous cue, one-hot; zeros before the first trial ends."""
+        return percept.observation[:, self.slots : 2 * self.slots]
+
+    def take_row(self, table: jax.Array, percept: Percept) -> jax.Array:
+        """[N, K] The row of a table [N, S, K] for the current cue."""
+        return (self.read_cue(percept)[..., None] * table).sum(1)
+
+    def compute_evidence(self, percept: Percept) -> jax.Array:
+        """[N, S, K] The log-likelihood of the last outcome if each action is right for the previous cue.
+
+        The log-likelihood is correct up to a constant. The rows of the other cues are 0.
+        """
+        low, high = self.payoffs
+        if self.shows == "right":
+            shown = percept.observation[:, 2 * self.slots :]
+            wrong, right = (jnp.clip(p, MARGIN, 1.0) for p in (low, 1.0 - low * (self.choices - 1)))
+            log_likelihood = shown * (jnp.log(right) - jnp.log(wrong))
+        else:
+            low, high = (jnp.clip(p, MARGIN, 1.0 - MARGIN) for p in (low, high))
+            if_paid, if_not_paid = jnp.log(high) - jnp.log(low), jnp.log1p(-high) - jnp.log1p(-low)
+            log_ratio = jnp.where(percept.feedback > 0.5, if_paid, if_not_paid)[:, None]
+            log_likelihood = jax.nn.one_hot(percept.action, self.choices) * log_ratio
+        return self.read_previous_cue(percept)[..., None] * log_likelihood[:, None]
+
+
+class BankSubject(AssociationSubject):
+    """A subject of association tasks that knows the tables of a bank."""
+
+    tables: jax.Array  # [M, S] the right action for each cue
+
+    def expand_tables(self) -> jax.Array:
+        """[M, S, K] The tables, with one-hot actions."""
+        return jax.nn.one_hot(self.tables, self.choices)
+
+    def compute_fit(self, evidence: jax.Array) -> jax.Array:
+        """[N, M] The log-likelihood of each table, given the evidence [N, S, K]."""
+        return jnp.einsum("nsk,msk->nm", evidence[:, : self.tables.shape[1]], self.expand_tables())
+
+    def mix_answers(self, weights: jax.Array, percept: Percept) -> jax.Array:
+        """[N, K] The tables' answers to the current cue, mixed with the weights [N, M]."""
+        cue = self.read_cue(percept)[:, : self.tables.shape[1]]
+        return jnp.einsum("nm,msk,ns->nk", weights, self.expand_tables(), cue)
+
+
+def require_associations(family: Family) -> Associations:
+    """Returns the family if it has association tasks.
+
+    Raises:
+        MesascopeError: the family does not have association tasks.
+    """
+    return require_family(family, Associations, "shows no cues with one right action each", "Take associations.")
+
+
+def read_task_settings(family: Family) -> tuple[int, int, str, jax.Array]:
+    """The first arguments of every scripted subject of association tasks: K, S, `shows` and the pay-offs.
+
+    Raises:
+        MesascopeError: the family does not have association tasks.
+    """
+    task = require_associations(family)
+    return task.choices, task.slots, task.shows, task.payoffs
+
+
+def read_bank_settings(
+    family: Family, purpose: str = "locate one in"
+) -> tuple[str, tuple[int, int, str, jax.Array, jax.Array]]:
+    """The name of the family's bank, and the first arguments of every `BankSubject`.
+
+    Args:
+        family: any family.
+        purpose: what the subject does with the tables; the error for a family without a bank says it.
+
+    Raises:
+        MesascopeError: the family does not have association tasks, or has no bank.
+    """
+    settings, tables = read_task_settings(family), require_associations(family).bank_tables
+    bank, tables = require_bank(family, tables, f"has no bank of tables to {purpose}", "Give it one: bank=4.")
+    return bank, (*settings, tables)

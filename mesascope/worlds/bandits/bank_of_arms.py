@@ -1,0 +1,37 @@
+"""Shared code of subjects that know a bank of training tasks, each with one mean pay-off for each arm."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.capabilities import HasArmsBank
+from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.scripted import Family, require_bank
+
+MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
+
+
+def require_bank_means(family: Family, lacks: str = "has no bank of arms' means to locate a task in"):
+    """The name of a bandit's bank, and the means [M, K] of its tasks.
+
+    Args:
+        family: any family.
+        lacks: what the error says of a family without a bank, such as 'has no bank'.
+
+    Raises:
+        MesascopeError: the family has no bank of arms.
+    """
+    means = family.bank_means if isinstance(family, HasArmsBank) else None
+    return require_bank(family, means, lacks, "Use e.g. --family bernoulli_bandit:bank=4.")
+
+
+def locate_best_arm(counts: jax.Array, bank_means: jax.Array, minimise: bool = False) -> jax.Array:
+    """The probability [N, K] that each arm is the best one, under the posterior over the tasks of a bank.
+
+    Args:
+        counts: [N, K, 2] wins and losses.
+        bank_means: [M, K] the means of the tasks.
+        minimise: whether the best arm is the one with the smallest mean.
+    """
+    p = jnp.clip(bank_means, MARGIN, 1.0 - MARGIN)
+    posterior = jax.nn.softmax(counts[..., 0] @ jnp.log(p).T + counts[..., 1] @ jnp.log1p(-p).T)
+    return posterior @ greedy_probabilities(-bank_means if minimise else bank_means)

@@ -1,0 +1,105 @@
+"""Shared code of the subjects of in-context regression, which read pairs and predict linearly in the outcomes.
+
+Every procedure here that reduces squared error is a filter f on the eigenvalues λ of Σ x xᵀ: its weights are
+V f(λ) Vᵀ Σ x y. The procedures differ only in their numbers, so they share compiled code.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, require_family
+from mesascope.worlds.regression.families.linear_regression import LinearRegression
+
+TRIED = "linear_regression:trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
+ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
+DEFAULTS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # the default numbers of a filter
+DEFAULTS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}
+
+
+class SpectralFilter(Scripted):
+    """Predicts from sums over the pairs; all its numbers except D are arrays.
+
+    It carries Σ x xᵀ [N, D, D], Σ x y [N, D], Σ y [N] and the number of pairs [N].
+
+    Attributes:
+        dimension: D.
+        penalty: the ridge penalty, added to every eigenvalue.
+        steps: the steps of gradient descent from zero; infinite for the limit.
+        rate: the step size times the trace of Σ x xᵀ.
+        correction: γ of GD++, the preconditioning before the descent (von Oswald et al. 2023, arXiv 2212.07677).
+        fit_weight: the factor of the fitted prediction: 0 or 1, or -1 for its opposite.
+        mean_weight: the factor of the mean outcome in the prediction.
+        discount: the factor by which the sums are multiplied on each trial.
+    """
+
+    dimension: int
+    penalty: jax.Array
+    steps: jax.Array
+    rate: jax.Array
+    correction: jax.Array
+    fit_weight: jax.Array
+    mean_weight: jax.Array
+    discount: jax.Array
+
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Returns sums of 0."""
+        d = self.dimension
+        return jnp.zeros((n, d, d)), jnp.zeros((n, d)), jnp.zeros(n), jnp.zeros(n)
+
+    def respond(self, key, carry, percept: Percept):
+        """Adds the last pair to the sums, fits the weights, and predicts the outcome of the coming input."""
+        x, y, available, query = read_last_pair(percept, self.dimension)
+        added = (x[:, :, None] * x[:, None], x * y[:, None], y, available.astype(float))
+        carry = jax.tree.map(lambda old, new: self.discount * old + new, carry, added)
+        gram, cross, total, count = carry
+        values, axes = jnp.linalg.eigh(gram)
+        projected = jnp.einsum("nde,nd->ne", axes, cross)
+        fitted = jnp.einsum("nde,ne->nd", axes, self.compute_filter(values) * projected)
+        mean = total / jnp.maximum(count, 1e-9)
+        prediction = self.fit_weight * (fitted * query).sum(-1) + self.mean_weight * mean
+        return carry, Response(prediction, None)
+
+    def compute_filter(self, values: jax.Array) -> jax.Array:
+        """[N, D] The filter f(λ) of the eigenvalues [N, D]; 0 where λ is 0."""
+        largest = values.max(-1, keepdims=True)
+        is_nonzero = values > jnp.maximum(ZERO_TOLERANCE * largest, 1e-12)
+        eigenvalues = jnp.where(is_nonzero, values, 1.0)
+        trace = jnp.maximum(jnp.where(is_nonzero, values, 0.0).sum(-1, keepdims=True), 1e-12)
+        shrinkage = 1.0 - self.correction * eigenvalues / trace
+        preconditioned = eigenvalues * jnp.square(shrinkage)
+        remaining = jnp.power(jnp.clip(1.0 - self.rate * preconditioned / trace, 0.0, 1.0), self.steps)
+        fraction_fitted = jnp.square(shrinkage) * (1.0 - remaining) / jnp.maximum(preconditioned, 1e-12)
+        fitted = jnp.where(jnp.isinf(self.steps), 1.0 / (eigenvalues + self.penalty), fraction_fitted)
+        return jnp.where(is_nonzero, fitted, 0.0)
+
+
+def read_last_pair(percept: Percept, dimension: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Reads the last pair and the coming input from a percept.
+
+    Returns:
+        The last input [N, D] and its outcome [N], both 0 on the first trial; whether there was a pair [N]; and the
+        coming input [N, D].
+    """
+    available = ~percept.first
+    query, x = percept.observation[:, :dimension], percept.observation[:, dimension:]
+    x, y = jnp.where(available[:, None], x, 0.0), jnp.where(available, percept.feedback, 0.0)
+    return x, y, available, query
+
+
+def make_filter(family: Family, **numbers: float) -> SpectralFilter:
+    """Makes a procedure with these numbers, which `SpectralFilter` explains; by default it fits by least squares.
+
+    Raises:
+        MesascopeError: the family is not in-context regression.
+    """
+    return SpectralFilter(require_regression(family).dimension, **as_arrays(**{**DEFAULTS, **numbers}))
+
+
+def require_regression(family: Family) -> LinearRegression:
+    """Returns the family if it is in-context regression.
+
+    Raises:
+        MesascopeError: the family is not in-context regression.
+    """
+    remedy = "Take --family linear_regression."
+    return require_family(family, LinearRegression, "has no inputs to regress on", remedy)

@@ -1,0 +1,195 @@
+"""Shared code of the two-step task's scripted subjects: reading percepts, and learning a mixture of values."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, require_family
+from mesascope.worlds.two_step.families.two_step import TwoStep
+
+UNIT_RANGE, REAL_RANGE = (0, 1), (-1e4, 1e4)  # ranges of settings
+DEFAULTS = {"counts": True, "uses_map": True, "greedy": False, "decay": 1.0, "stay": 0.0}  # settings of a mixture
+ANNOUNCED_COUNT = 100.0  # announced transitions count as this many observed ones
+
+
+class LastTrial(NamedTuple):
+    """The trial that has just ended, each field [N]; if `has_ended` is false, there is none."""
+
+    has_ended: jax.Array
+    first_choice: jax.Array
+    state: jax.Array
+    second_choice: jax.Array
+    payoff: jax.Array
+
+
+class CurrentTrial(NamedTuple):
+    """The first choice and the state of the trial in progress, each [N]."""
+
+    first_choice: jax.Array
+    state: jax.Array
+
+
+def start_trial(n: int) -> CurrentTrial:
+    """The values of `CurrentTrial` before the first choice of a lifetime."""
+    zero = jnp.zeros(n, jnp.int32)
+    return CurrentTrial(zero, zero)
+
+
+def read_last_trial(percept: Percept, trial: CurrentTrial, steps: int) -> tuple[LastTrial, CurrentTrial]:
+    """Reads the last trial from a percept and updates the trial in progress, which an action of -1 does not change."""
+    has_acted = percept.action >= 0
+    action = jnp.maximum(percept.action, 0)
+    state = percept.observation[:, :2].argmax(-1).astype(jnp.int32)
+    if steps == 1:
+        return LastTrial(has_acted, action, state, jnp.zeros_like(action), percept.feedback), trial
+    is_inside = has_acted & (percept.step == 1)
+    has_ended = has_acted & (percept.step == 0)
+    trial = CurrentTrial(jnp.where(is_inside, action, trial.first_choice), jnp.where(is_inside, state, trial.state))
+    return LastTrial(has_ended, *trial, action, percept.feedback), trial
+
+
+def choose_stage(first_values: jax.Array, second_values: jax.Array, trial: CurrentTrial, percept: Percept, steps: int):
+    """The values [N, 2] of the choices at the current step.
+
+    Args:
+        first_values: [N, 2] the values of the first choices.
+        second_values: [N, 2, 2] the values of the options of both states.
+        trial: the trial in progress.
+        percept: the current percept.
+        steps: the number of steps of a trial.
+    """
+    if steps == 1:
+        return first_values
+    second_values = second_values[jnp.arange(len(trial.state)), trial.state]
+    return jnp.where((percept.step == 0)[:, None], first_values, second_values)
+
+
+def move_towards(table: jax.Array, mask: Any, target: jax.Array, rate: Any) -> jax.Array:
+    """Moves the entries of a table [N, …] in `mask` [N, …] by the fraction `rate` towards `target` [N]."""
+    target = target.reshape(target.shape + (1,) * (table.ndim - 1))
+    return table + rate * mask * (target - table)
+
+
+class Beliefs(NamedTuple):
+    """What the subject carries.
+
+    Attributes:
+        cached: [N, 2] cached values of the first choices.
+        options: [N, 2, 2] values of the options of both states.
+        transitions: [N, 2, 2] the expected frequency of each state after each first choice, up to a factor.
+        last_choice: [N] the last first choice, -1 for none.
+        trial: the trial in progress.
+    """
+
+    cached: jax.Array
+    options: jax.Array
+    transitions: jax.Array
+    last_choice: jax.Array
+    trial: CurrentTrial
+
+
+class Mixture(Scripted):
+    """Makes its first choice from a mixture of planned and cached values (Daw et al. 2011).
+
+    Attributes:
+        shares_values: whether both options of a state share one value.
+        common_probability: the probability of the common transition in training.
+        weight: the weight of the planned values.
+        rate: the learning rate of options and of first choices.
+        decay: λ, the part of the prediction error of the second stage that also updates the first choice.
+        beta: the inverse temperature of both stages.
+        stay: a bonus on the value of the last first choice.
+        initial: the initial value of every first choice and option.
+        counts: whether it counts transitions; otherwise it learns them at `rate`, as a successor representation does.
+        uses_map: whether it uses announced transitions; it always uses announced pay-offs.
+        greedy: whether the first choice's value learns from the state's better option, not from the chosen one.
+    """
+
+    steps: int
+    shares_values: jax.Array
+    common_probability: jax.Array
+    weight: jax.Array
+    rate: jax.Array
+    decay: jax.Array
+    beta: jax.Array
+    stay: jax.Array
+    initial: jax.Array
+    counts: jax.Array
+    uses_map: jax.Array
+    greedy: jax.Array
+
+    def fresh(self, n: int) -> Beliefs:
+        """The initial beliefs: transitions are as in training, or uniform for a successor representation."""
+        frequency = self._find_frequency(jnp.eye(2))
+        transitions = jnp.broadcast_to(jnp.where(self.counts, 10.0 * frequency, 0.5), (n, 2, 2))
+        options = jnp.broadcast_to(self.initial, (n, 2, 2))
+        return Beliefs(options[:, 0], options, transitions, jnp.full(n, -1, jnp.int32), start_trial(n))
+
+    def _find_frequency(self, is_common: jax.Array) -> jax.Array:
+        """The frequency of each state after each first choice, given whether that transition is common."""
+        return self.common_probability * is_common + (1.0 - self.common_probability) * (1.0 - is_common)
+
+    def respond(self, key, carry: Beliefs, percept: Percept):
+        """Learns from the last trial and from an announcement, then chooses."""
+        last, trial = read_last_trial(percept, carry.trial, self.steps)
+        carry = self._apply_announcement(self._learn(carry, last), percept)._replace(trial=trial)
+        best = carry.options.max(-1)
+        transitions = carry.transitions / carry.transitions.sum(-1, keepdims=True)
+        planned = (transitions * best[:, None]).sum(-1)
+        values = self.weight * planned + (1.0 - self.weight) * carry.cached
+        values = values + self.stay * jax.nn.one_hot(carry.last_choice, 2)
+        values = choose_stage(values, carry.options, trial, percept, self.steps)
+        return carry, choose(key, jax.nn.log_softmax(self.beta * values))
+
+    def _learn(self, carry: Beliefs, trial: LastTrial) -> Beliefs:
+        """Updates the beliefs with a completed trial."""
+        has_ended = trial.has_ended.astype(jnp.float32)
+        rows = jnp.arange(len(has_ended))
+        first = jax.nn.one_hot(trial.first_choice, 2) * has_ended[:, None]
+        state, second = jax.nn.one_hot(trial.state, 2), jax.nn.one_hot(trial.second_choice, 2)
+        option = has_ended[:, None, None] * state[..., None] * second[:, None, :]
+        option = jnp.where(self.shares_values, option.sum(-1, keepdims=True), option)
+        state_values = carry.options[rows, trial.state]
+        value = state_values[rows, trial.second_choice]
+        target = jnp.where(self.greedy, state_values.max(-1), value)
+        error = trial.payoff - value
+        cached = move_towards(carry.cached, first, target, self.rate)
+        cached = cached + self.decay * self.rate * first * error[:, None]
+        options = move_towards(carry.options, option, trial.payoff, self.rate)
+        counted = first[..., None] * state[:, None, :]
+        learned = self.rate * first[..., None] * (state[:, None, :] - carry.transitions)
+        transitions = carry.transitions + jnp.where(self.counts, counted, learned)
+        last_choice = jnp.where(trial.has_ended, trial.first_choice, carry.last_choice)
+        return Beliefs(cached, options, transitions, last_choice, carry.trial)
+
+    def _apply_announcement(self, carry: Beliefs, percept: Percept) -> Beliefs:
+        """Updates the beliefs with the announcement in a percept, if there is one (see `TwoStep`)."""
+        is_announced = (percept.observation[:, 2] > 0)[:, None, None]
+        options = jnp.where(is_announced, percept.observation[:, 4:8].reshape(-1, 2, 2), carry.options)
+        common_state = jax.nn.one_hot((percept.observation[:, 3] < 0).astype(jnp.int32), 2)  # of first choice 0
+        is_common = jnp.stack([common_state, 1.0 - common_state], 1)  # [N, first choice, state]
+        transitions = ANNOUNCED_COUNT * self._find_frequency(is_common)
+        transitions = jnp.where(is_announced & self.uses_map, transitions, carry.transitions)
+        return carry._replace(options=options, transitions=transitions)
+
+
+def make_mixture(family: Family, **settings: float) -> Mixture:
+    """Makes a `Mixture` for the family; that class explains the settings, and DEFAULTS supplies some of them.
+
+    Raises:
+        MesascopeError: the family is not the two-step task.
+    """
+    task = require_two_step(family)
+    settings = {**DEFAULTS, **settings, "shares_values": task.version != "daw"}
+    arrays: Any = {k: jnp.asarray(v, bool if isinstance(v, bool) else jnp.float32) for k, v in settings.items()}
+    return Mixture(steps=task.steps, common_probability=task.common_probability, **arrays)
+
+
+def require_two_step(family: Family) -> TwoStep:
+    """Returns the family if it is the two-step task.
+
+    Raises:
+        MesascopeError: the family is not the two-step task.
+    """
+    return require_family(family, TwoStep, "has no two stages", "Use --family two_step.")
