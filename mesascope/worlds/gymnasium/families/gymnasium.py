@@ -1,7 +1,7 @@
 """Any Gymnasium environment; a trial is one episode or one step, and a lifetime is one or several episodes.
 
-If every step is a trial and a number in the observation tells the last reward, an exchange of the reward exchanges
-this number too.
+If every step is a trial and an entry of the observation shows the last reward, an exchange of the reward exchanges
+this entry too.
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
 user's function draws. Splits differ in the same ways. If actions are discrete, 'exchanged' permutes them half-way.
 """
@@ -23,14 +23,14 @@ from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_code
 from mesascope.keys import address
-from mesascope.worlds.gymnasium.environments import Lifetimes, make_lane, name_of, read_registry
-from mesascope.worlds.gymnasium.history import RewardPlace, find_history, find_reward
-from mesascope.worlds.gymnasium.variations import Range, check_function, draw_task, find_function, parse_ranges
+from mesascope.worlds.gymnasium.environments import BlockState, make_env, name_env, read_registry
+from mesascope.worlds.gymnasium.history import RewardEntry, find_history, find_reward
+from mesascope.worlds.gymnasium.variations import Range, draw_task, find_function, parse_ranges
 
 RUNS_CODE = True  # module:Env-v0 imports the module
-MOST = 1_000_000  # the largest number of steps in a lifetime
-PLAYED = 64  # the number of episodes of random play from which chance is estimated
-_CHANCES: dict[tuple[str, str], float] = {}
+MAX_STEPS = 1_000_000  # the largest number of steps in a lifetime
+CHANCE_EPISODES = 64  # the number of episodes of random play from which chance is estimated
+_CHANCE_BY_FAMILY: dict[tuple[str, str], float] = {}
 
 
 class Gymnasium(Configured):
@@ -54,7 +54,7 @@ class Gymnasium(Configured):
     history: bool
     size: tuple[int, ...]
     by_steps: bool
-    rewards: tuple[RewardPlace, ...] = eqx.field(static=True)
+    rewards: tuple[RewardEntry, ...] = eqx.field(static=True)
 
     identity: ClassVar = ("name",)  # the settings determine the tasks
     traceable: ClassVar[bool] = False
@@ -85,7 +85,7 @@ class Gymnasium(Configured):
     def code(self) -> str:
         """A hash of its settings and of the code that makes its environments and tasks."""
         varied = (self.vary, *(ranges for _, ranges in self.replacements))
-        ids = [self.env, *(e for ranges in varied for e in dict(ranges).get("env", Range()).listed)]
+        ids = [self.env, *(e for ranges in varied for e in dict(ranges).get("env", Range()).options)]
         specs = [gymnasium.registry.get(e.rpartition(":")[2]) for e in ids if isinstance(e, str)]
         return hash_code((vars(self), specs))
 
@@ -95,9 +95,9 @@ class Gymnasium(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen if there is a bank, fresh, those in the settings, and exchanged for discrete actions."""
-        own = tuple(getattr(self.function, "splits", ())) if self.function else ()
-        names = ("fresh", *own, *(split for split, _ in self.replacements))
-        names = (*(("seen",) if self.bank else ()), *dict.fromkeys(names))
+        own = getattr(self.function, "splits", ())
+        names = dict.fromkeys(("fresh", *own, *(split for split, _ in self.replacements)))
+        names = (*(("seen",) if self.bank else ()), *names)
         splits = [Split(name, functools.partial(self._draw_tasks, name), self.horizon) for name in names]
         if self.choices is not None and self.horizon > 1:
             half = self.horizon // 2
@@ -116,27 +116,25 @@ class Gymnasium(Configured):
         rows = np.arange(n)
         if split == "seen" and self.bank:
             size, seed = parse_bank(self.bank)
-            rows = np.array([int(_rng(key, "of", i).integers(size)) for i in range(n)])
+            rows = np.array([int(_make_rng(key, "of", i).integers(size)) for i in range(n)])
             key = address(jax.random.key(seed), "bank")
-        seeds = np.array([int(_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
+        seeds = np.array([int(_make_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
         keywords = np.empty(n, object)
         for i, row in enumerate(rows.tolist()):
-            keywords[i] = self._draw_keywords(_rng(key, "task", row), "fresh" if split == "seen" else split)
+            keywords[i] = self._draw_keywords(_make_rng(key, "task", row), "fresh" if split == "seen" else split)
             seeds[i] = int(keywords[i].pop("seed", seeds[i]))
         at = np.full(n, self.horizon if exchanged_at is None else exchanged_at, np.int32)
         return {"seed": seeds, "keywords": keywords, "exchanged": at}
 
     def _draw_keywords(self, rng: np.random.Generator, split: str) -> dict[str, Any]:
-        replacements = dict(next((ranges for name, ranges in self.replacements if name == split), ()))
         keywords = {k: values.draw(rng) for k, values in self.vary}
         if self.function:
-            keywords |= draw_task(self.function, name_of(self.function), rng, split)
-        return keywords | {k: values.draw(rng) for k, values in replacements.items()}
+            keywords |= draw_task(self.function, rng, split)
+        return keywords | {k: values.draw(rng) for k, values in dict(self.replacements).get(split, ())}
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
         """Makes one environment for every lifetime."""
-        life_seeds = _rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"]))
-        state = Lifetimes(self, tasks, life_seeds)
+        state = BlockState(self, tasks, _make_rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"])))
         return state, state.percept()
 
     def step(self, key: jax.Array, tasks: Any, state: Any, action: np.ndarray) -> tuple[Any, Percept, np.ndarray]:
@@ -146,28 +144,25 @@ class Gymnasium(Configured):
 
     def idle(self, state: Any) -> np.ndarray:
         """[N] whether the trial is over and waits for the others."""
-        return (state.now == 0) & (state.trial > 0) & (not self.by_steps)
+        return (state.episode_step == 0) & (state.trial > 0) & (not self.by_steps)
 
     def with_outcome(self, percept: Percept, feedback: np.ndarray, observation: np.ndarray) -> Percept:
-        """The percept with another lifetime's last reward, also where the observation tells it.
+        """The percept with another lifetime's last reward, also in the entries of the observation that show it.
 
-        The first observation of an episode tells no reward, so it stays.
+        The first observation of an episode shows no reward, so it stays.
         """
-        seen = percept.observation
+        new_observation = percept.observation
         if self.rewards:
-            seen = seen.copy()
-            flat, rows = seen.reshape(len(seen), -1), self._tells(percept)
-            for place in self.rewards:
-                flat[rows, place.index] = place.scale * np.asarray(feedback)[rows] + place.offset
-        return percept._replace(feedback=feedback, observation=seen)
+            new_observation = new_observation.copy()
+            flat = new_observation.reshape(len(new_observation), -1)
+            rows = np.asarray(percept.trial % self.most if self.by_steps else percept.step) > 0
+            for entry in self.rewards:
+                flat[rows, entry.index] = entry.scale * np.asarray(feedback)[rows] + entry.offset
+        return percept._replace(feedback=feedback, observation=new_observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite last reward, 1 - reward, also where the observation tells it."""
+        """The percept with the opposite last reward, 1 - reward, also in the observation."""
         return self.with_outcome(percept, 1.0 - percept.feedback, percept.observation)
-
-    def _tells(self, percept: Percept) -> np.ndarray:
-        """[N] whether the observation is not the first one of an episode."""
-        return np.asarray(percept.trial % self.most if self.by_steps else percept.step) > 0
 
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
         """The latents best, worst and chance, the returns of a trial, and fixed (unknown: NaN), each [N, T]."""
@@ -187,30 +182,27 @@ class Gymnasium(Configured):
         """The mean return of a trial of random play over 64 episodes, one per task."""
         split = "fresh" if split in ("seen", "exchanged") else split
         unlimited = self.with_bank(None)
-        kind = (unlimited.code(), split)
-        if kind not in _CHANCES:
+        identity = (unlimited.code(), split)
+        if identity not in _CHANCE_BY_FAMILY:
             key = address(jax.random.key(0), "chance")
             single = dataclasses.replace(unlimited, horizon=self.most if self.by_steps else 1)
-            state, _ = single.begin(key, single.split(split).draw(key, PLAYED))
-            rng, total = _rng(key, "play"), np.zeros(PLAYED)
-            for _ in range(self.most):
-                playing = state.trial < single.horizon
-                if not playing.any():
-                    break
-                if self.choices is None:
-                    action = np.array([lane.random(rng) for lane in state.lanes])
+            state, _ = single.begin(key, single.split(split).draw(key, CHANCE_EPISODES))
+            rng, total, is_real = _make_rng(key, "play"), np.zeros(CHANCE_EPISODES), self.choices is None
+            while (state.trial < single.horizon).any():
+                if is_real:
+                    action = np.array([env.draw_action(rng) for env in state.envs])
                 else:
-                    action = rng.integers(self.choices, size=PLAYED)
-                total += state.step(np.where(playing, action, np.nan if self.choices is None else -1))
-            _CHANCES[kind] = float(total.mean()) / single.horizon
-        return _CHANCES[kind]
+                    action = rng.integers(self.choices, size=CHANCE_EPISODES)
+                total += state.step(np.where(state.trial < single.horizon, action, np.nan if is_real else -1))
+            _CHANCE_BY_FAMILY[identity] = float(total.mean()) / single.horizon
+        return _CHANCE_BY_FAMILY[identity]
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one step in words."""
         return f"did {action}, got {feedback:g}"
 
 
-def _rng(key: jax.Array, *parts: str | int) -> np.random.Generator:
+def _make_rng(key: jax.Array, *parts: str | int) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jax.random.key_data(address(key, *parts)), np.uint32).tolist())
 
 
@@ -269,10 +261,9 @@ def family(
     """
     settings: dict[str, Any] = dict(locals())
     by_steps = trial == "step"
-    check_range(0, MOST, episodes=episodes)
-    episodes = episodes or (1 if by_steps else 10)
-    check_range(0, MOST, steps=steps)
+    check_range(0, MAX_STEPS, episodes=episodes, steps=steps)
     check_range(0, 1_000_000, bank=bank)
+    episodes = episodes or (1 if by_steps else 10)
     for label, value, options in (
         ("seeds", seeds, ("", "same", "new")),
         ("carry", carry, ("kept", "reset")),
@@ -282,70 +273,68 @@ def family(
             raise MesascopeError(f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, options))}.")
     changes = {k: parse_ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
     varied = parse_ranges(vary, "vary")
-    gate.check_settings([env, *(each.listed for ranges in (varied, *changes.values()) for each in ranges.values())])
+    gate.check_settings([env, *(each.options for ranges in (varied, *changes.values()) for each in ranges.values())])
     if ":" in learner and "=" not in learner:
         gate.permit(learner, "The learner")
         learner = f"function:path={learner}"
-    function = (
-        find_function(tasks) if isinstance(tasks, str) and tasks else tasks and check_function(tasks, name_of(tasks))
-    )
+    function = find_function(tasks) if tasks else None
     own, threshold, vector = read_registry(env, vector)
     if not steps and not own:
         raise MesascopeError(
-            f"{name_of(env)} has no limit of steps (max_episode_steps), so an episode may never end.",
+            f"{name_env(env)} has no limit of steps (max_episode_steps), so an episode may never end.",
             "Set steps=, the number of steps after which an episode is cut off.",
         )
     limited = bool(own) and steps in (0, own)
     if (vector and not limited) or (callable(env) and steps == 0):
         raise MesascopeError(
-            f"An episode of {name_of(env)} cannot be cut off from outside.", "Leave out steps or vector."
+            f"An episode of {name_env(env)} cannot be cut off from outside.", "Leave out steps or vector."
         )
-    if (most := steps or own) * episodes > MOST:
+    if (most := steps or own) * episodes > MAX_STEPS:
         raise MesascopeError(
             f"A lifetime of {episodes:,} episodes of {most:,} steps is too long.",
-            f"Set steps and episodes to at most {MOST:,} together.",
+            f"Set steps and episodes to at most {MAX_STEPS:,} together.",
         )
     returns = {k: _parse_number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
     if returns["best"] is None and threshold is not None:
         returns["best"] = threshold / most if by_steps else threshold
     if returns["best"] is None:
         raise MesascopeError(
-            f"The return of the best policy in an episode of {name_of(env)} is not known.",
+            f"The return of the best policy in an episode of {name_env(env)} is not known.",
             "Set best= to this return; gains are measured by it.",
         )
-    settings |= {"env": name_of(env), "tasks": name_of(tasks) if tasks else "", "vector": vector}
+    settings |= {"env": name_env(env), "tasks": name_env(tasks) if tasks else "", "vector": vector}
     keywords: dict[str, Any] = {k: values.draw(np.random.default_rng(0)) for k, values in varied.items()}
     if function:
-        keywords |= draw_task(function, name_of(function), np.random.default_rng(0), "fresh")
+        keywords |= draw_task(function, np.random.default_rng(0), "fresh")
     keywords = {k: v for k, v in keywords.items() if k not in ("seed", "options")}
-    lane = make_lane(env, keywords, most, limited, vector, score=score)
-    evidence = "" if history else find_history(lane)
+    checked_env = make_env(env, keywords, most, limited, vector, score=score)
+    evidence = "" if history else find_history(checked_env)
     if evidence:
         settings["history"] = True
         warnings.warn(
-            f"{lane.name} puts the history into the observation ({evidence}). So all that a subject acquires is in its "
-            "percept, and it reads 'reactive' by construction.",
+            f"{checked_env.name} puts the history into the observation ({evidence}). So all that a subject acquires is "
+            "in its percept, and it reads 'reactive' by construction.",
             MesascopeWarning,
             stacklevel=2,
         )
-    rewards = find_reward(lane) if by_steps else ()
+    rewards = find_reward(checked_env) if by_steps else ()
     if by_steps and not rewards:
         warnings.warn(
-            f"The observation of {lane.name} does not tell the last reward. So an agent that reads the observation "
-            "alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
+            f"The observation of {checked_env.name} does not tell the last reward. So an agent that reads the "
+            "observation alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
             MesascopeWarning,
             stacklevel=2,
         )
     result = Gymnasium(
         name=name_with_settings(family, **settings),
-        choices=lane.hand.choices,
+        choices=checked_env.convert_action.choices,
         horizon=episodes * most if by_steps else episodes,
         env=env,
         most=most,
         limited=limited,
         vary=tuple(varied.items()),
         replacements=tuple((k, tuple(ranges.items())) for k, ranges in changes.items()),
-        function=function or None,
+        function=function,
         same_seed=seeds == "same" or (not seeds and not varied and not function),
         forgets=carry == "reset",
         returns=(float(returns["best"]), returns["worst"], returns["chance"]),
@@ -353,12 +342,12 @@ def family(
         learner=learner,
         vector=vector,
         history=bool(settings["history"]),
-        size=lane.sight.shape,
+        size=checked_env.convert_observation.shape,
         by_steps=by_steps,
         rewards=rewards,
         settings=tuple(settings.items()),
     )
-    lane.close()
+    checked_env.close()
     return result
 
 
