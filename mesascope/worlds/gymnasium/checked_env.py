@@ -20,7 +20,7 @@ from mesascope.errors import MesascopeError
 LARGE = 4096  # observations with more numbers are checked against their space only now and then
 LARGEST = 4_000_000  # the most numbers in an observation
 MOST_ACTIONS = 1000
-OLD_GYM = "Environments of old Gym need shimmy or the present interface of Gymnasium."
+STEP_RESULT = ("observation", "reward", "terminated", "truncated", "info")
 
 
 class ObservationConverter:
@@ -153,13 +153,10 @@ class CheckedEnv:
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> np.ndarray:
         """Begins an episode; returns the first observation."""
-        result = self._call("reset", seed=seed, options=dict(options) if options else None)
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise MesascopeError(
-                f"reset() of {self.name} returned {_abbreviate(result)}, not (observation, info).", OLD_GYM
-            )
+        options = dict(options) if options else None
+        observation, _ = self._call("reset", ("observation", "info"), seed=seed, options=options)
         self.steps = 0
-        return self._convert(result[0])
+        return self._convert(observation)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, float, bool]:
         """Takes one real step; returns the observation, reward, expected pay-off, and whether the episode is over.
@@ -169,14 +166,7 @@ class CheckedEnv:
         """
         converted = self.convert_action(action)
         converted = np.asarray(converted)[None] if self.mode else converted
-        result = self._call("step", converted)
-        if not isinstance(result, tuple) or len(result) != 5:
-            raise MesascopeError(
-                f"step() of {self.name} returned {_abbreviate(result)}, "
-                "not (observation, reward, terminated, truncated, info).",
-                OLD_GYM,
-            )
-        observation, reward, terminated, truncated, info = result
+        observation, reward, terminated, truncated, info = self._call("step", STEP_RESULT, converted)
         self.steps += 1
         score = reward = self._parse_number(reward, "paid")
         over = bool(np.any(terminated) or np.any(truncated))
@@ -209,7 +199,7 @@ class CheckedEnv:
                 "Correct its metadata or its info.",
             )
         if self.mode is AutoresetMode.NEXT_STEP:
-            _, reward, terminated, truncated, _ = self._call("step", action)
+            _, reward, terminated, truncated, _ = self._call("step", STEP_RESULT, action)
             if self._parse_number(reward, "paid") != 0 or np.any(terminated) or np.any(truncated):
                 raise MesascopeError(
                     f"{self.name} says autoreset_mode NextStep, but the step after an episode's end was a real one.",
@@ -236,9 +226,10 @@ class CheckedEnv:
             )
         return number
 
-    def _call(self, method: str, *arguments: Any, **keywords: Any) -> Any:
+    def _call(self, method: str, result_names: tuple[str, ...], *arguments: Any, **keywords: Any) -> Any:
+        """Calls a method of the environment, and checks that it returns a tuple with one value for each name."""
         try:
-            return getattr(self.env, method)(*arguments, **keywords)
+            result = getattr(self.env, method)(*arguments, **keywords)
         except MesascopeError:
             raise
         except Exception as error:
@@ -246,6 +237,12 @@ class CheckedEnv:
                 f"{method}() of {self.name} raised {type(error).__name__} {self._describe_time()}: {str(error)[:300]}.",
                 "Correct the environment.",
             ) from error
+        if not isinstance(result, tuple) or len(result) != len(result_names):
+            raise MesascopeError(
+                f"{method}() of {self.name} returned {_abbreviate(result)}, not ({', '.join(result_names)}).",
+                "Environments of old Gym need shimmy or the present interface of Gymnasium.",
+            )
+        return result
 
     def close(self) -> None:
         """Closes the environment; an error while closing changes no result, so it is ignored."""

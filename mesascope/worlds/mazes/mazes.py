@@ -16,7 +16,6 @@ import numpy as np
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-WORDS = ("north", "east", "south", "west")
 PLANES = 6  # open to the north, east, south and west; the goal; whether the cell belongs to the maze
 UNREACHABLE = 1 << 14  # the distance of a cell from which no way leads to the goal
 
@@ -83,20 +82,30 @@ def get_neighbours(values: jax.Array, fill: Any) -> jax.Array:
     return jnp.stack([padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2]], -1)
 
 
+def spread_wave(open_moves: jax.Array, distance: jax.Array) -> jax.Array:
+    """[N, F, F] distances to the goal after a wave from the goal has spread by one more cell.
+
+    Args:
+        open_moves: [N, F, F, 4] whether each move is possible.
+        distance: [N, F, F] the distances before: 0 at the goal, `UNREACHABLE` where the wave has not been.
+    """
+    through_neighbour = 1 + jnp.where(open_moves, get_neighbours(distance, UNREACHABLE), UNREACHABLE).min(-1)
+    return jnp.minimum(distance, through_neighbour)
+
+
 @jax.jit
 def measure_distances(problem: Problem) -> jax.Array:
-    """[N, F, F] steps to the goal from every cell, by breadth-first search; FAR if there is no way."""
+    """[N, F, F] steps to the goal from every cell, by breadth-first search; `UNREACHABLE` if there is no way."""
     n, size = problem.opens.shape[:2]
     start = jnp.full((n, size**2), UNREACHABLE).at[jnp.arange(n), problem.goal].set(0).reshape(n, size, size)
-    is_open = find_open_moves(problem.opens)
+    open_moves = find_open_moves(problem.opens)
 
-    def wave(state):
-        value, _ = state
-        nearer = jnp.where(is_open, get_neighbours(value, UNREACHABLE), UNREACHABLE).min(-1) + 1
-        new_value = jnp.minimum(value, nearer)
-        return new_value, (new_value != value).any()
+    def spread(state):
+        distance, _ = state
+        new_distance = spread_wave(open_moves, distance)
+        return new_distance, (new_distance != distance).any()
 
-    return jax.lax.while_loop(lambda state: state[1], wave, (start, jnp.asarray(True)))[0]
+    return jax.lax.while_loop(lambda state: state[1], spread, (start, jnp.asarray(True)))[0]
 
 
 @jax.jit
@@ -223,16 +232,16 @@ def count_problems(size: int) -> float:
 
 def draw_maze(opens: np.ndarray, goal: int, cell: int, size: int) -> str:
     """Draws one maze with characters; A marks the subject's cell, and G the goal."""
-    rows = ["+" + "--+" * size]
-    for r in range(size):
-        line, line_below = "|", "+"
-        for c in range(size):
-            index = r * len(opens) + c
-            sign = "A" if index == cell else "G" if index == goal else " "
-            line += f"{sign} " + (" " if opens[r, c, 0] else "|")
-            line_below += ("  " if opens[r, c, 1] else "--") + "+"
-        rows += [line, line_below]
-    return "\n".join(rows)
+    canvas = np.full((2 * size + 1, 3 * size + 1), " ")
+    canvas[::2] = "-"
+    canvas[1::2, ::3] = "|"
+    canvas[::2, ::3] = "+"
+    east, south = opens[:size, :size, 0], opens[:size, :size, 1]
+    canvas[1::2, 3::3][east] = " "
+    canvas[2::2, 1::3][south] = canvas[2::2, 2::3][south] = " "
+    canvas[1::2, 1::3][divmod(goal, len(opens))] = "G"
+    canvas[1::2, 1::3][divmod(cell, len(opens))] = "A"
+    return "\n".join("".join(row) for row in canvas)
 
 
 def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
@@ -248,17 +257,15 @@ def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
             f"This is not a drawing of a maze: {len(rows)} lines of {sorted({len(r) for r in rows})} characters.",
             "Draw n cells on a side in 2n + 1 lines of 3n + 1 characters, as the family maze shows them.",
         )
-    middle = [[rows[2 * r + 1][3 * c + 1] for c in range(size)] for r in range(size)]
-    places = {sign: [r * size + c for r in range(size) for c in range(size) if middle[r][c] == sign] for sign in "AG"}
+    canvas = np.array([list(row) for row in rows])
+    places = {sign: np.flatnonzero(canvas[1::2, 1::3] == sign).tolist() for sign in "AG"}
     if any(len(found) != 1 for found in places.values()):
         counts = ", ".join(f"{len(found)} times {sign}" for sign, found in places.items())
         raise MesascopeError(f"The drawing has {counts}.", "Draw one A, the subject's cell, and one G, the goal.")
-    opens = np.zeros((size, size, 2), bool)
-    for r in range(size):
-        for c in range(size):
-            opens[r, c, 0] = c + 1 < size and rows[2 * r + 1][3 * c + 3] == " "
-            opens[r, c, 1] = r + 1 < size and rows[2 * r + 2][3 * c + 1 : 3 * c + 3] == "  "
-    (start,), (goal,) = places["A"], places["G"]
+    empty = canvas == " "
+    opens = np.stack([empty[1::2, 3::3], empty[2::2, 1::3] & empty[2::2, 2::3]], -1)
+    opens[:, -1, 0] = opens[-1, :, 1] = False
+    (start,), (goal,) = places.values()
     distance = measure_distances(Problem(jnp.asarray(opens)[None], jnp.asarray([goal])))
     if int(distance.reshape(-1)[start]) >= UNREACHABLE:
         raise MesascopeError("There is no way from A to G.", "Open a wall between the two.")

@@ -12,7 +12,6 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, ch
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-FOREVER = 1 << 30
 PRIOR = 1.0  # prior mean of the mean pay-offs; the prior variance and the noise variance are 1
 
 
@@ -57,14 +56,14 @@ class Planner(Scripted):
     Attributes:
         shape: S, A, the number of steps in an episode, and L, the largest number of steps in a lifetime.
         sign: 1, or -1 to minimise pay-off.
-        memory: the number of past episodes that it remembers.
+        memory: the number of past episodes that it remembers; 0 for all.
         lapse: the fraction of the actions that are random.
         draws_plans: whether plans are random, so that action probabilities are not available.
     """
 
     shape: tuple[int, int, int, int]
     sign: float = eqx.field(default=1.0, kw_only=True)
-    memory: int = eqx.field(default=FOREVER, kw_only=True)
+    memory: int = eqx.field(default=0, kw_only=True)
     lapse: float = eqx.field(default=0.0, kw_only=True)
 
     draws_plans: ClassVar[bool] = False
@@ -103,7 +102,7 @@ class Planner(Scripted):
     def _plan(self, key: jax.Array, carry: Counts, percept: Percept) -> jax.Array:
         states, actions, steps, longest = self.shape
         pairs, age = states * actions, percept.trial[:, None] - jnp.arange(longest) // steps
-        is_remembered = (carry.pair >= 0) & (age <= self.memory)
+        is_remembered = (carry.pair >= 0) & ((age <= self.memory) | (self.memory == 0))
         pair = jnp.where(is_remembered, carry.pair, pairs)
         has_successor = is_remembered & (carry.reached >= 0)
         seen = jnp.where(has_successor, carry.pair * states + carry.reached, pairs * states)

@@ -114,8 +114,8 @@ def _find_ball_cells(x: Any, y: Any) -> Any:
     # the ball's top is at y - 14 or, on every other line, at y - 15
     first_column, first_row = x - screen.LEFT, y - 15
     is_visible = (x > 0) & (y > 0)
-    rows = _find_overlap(ROWS, screen.CELL_H, first_row - screen.TOP * screen.CELL_H, screen.BALL[0] + 1)
-    columns = _find_overlap(COLUMNS, screen.CELL_W, first_column, screen.BALL[1])
+    rows = find_overlap(ROWS, screen.CELL_H, first_row - screen.TOP * screen.CELL_H, screen.BALL[0] + 1)
+    columns = find_overlap(COLUMNS, screen.CELL_W, first_column, screen.BALL[1])
     return is_visible[:, None, None] & rows[:, :, None] & columns[:, None, :]
 
 
@@ -137,12 +137,15 @@ def check_settings(once: int, before: int) -> None:
 def find_paddle(y: Any, column: int, above: int) -> Any:
     """[N, 33, 40] the cells that a paddle with its top `above` pixels above y touches, now or one screen ago."""
     top = y - above - MOVES - screen.TOP * screen.CELL_H
-    rows = _find_overlap(ROWS, screen.CELL_H, top, screen.PADDLE + 2 * MOVES)
+    rows = find_overlap(ROWS, screen.CELL_H, top, screen.PADDLE + 2 * MOVES)
     return (y > 0)[:, None, None] & rows[:, :, None] & (column == COLUMNS)
 
 
-def _find_overlap(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
-    """[N, cells] whether each cell contains a pixel in [start, start + length)."""
+def find_overlap(cells: np.ndarray, size: int, start: Any, length: Any) -> Any:
+    """[N, cells] whether each cell of `size` pixels contains a pixel in [start, start + length).
+
+    The starts are [N], and the length is one number or [N, 1].
+    """
     start = start[:, None]
     return (cells * size < start + length) & (cells * size + size > start)
 

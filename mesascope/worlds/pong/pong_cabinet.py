@@ -84,10 +84,6 @@ class Cabinet:
             self._show(playing, screens, before)
         return paid
 
-    def screens(self) -> np.ndarray:
-        """The screens [N, 210, 160, 3] in colour, as bytes."""
-        return np.stack([e.getScreenRGB() for e in self.emulators])
-
     def _show(self, games: Any, screens: list[np.ndarray], before: list[np.ndarray]) -> None:
         if screens:
             self.frame[games] = screen.shrink(np.stack(screens))

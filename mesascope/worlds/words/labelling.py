@@ -10,27 +10,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, require_family
-from mesascope.worlds.words.families.word_labels import (
-    FIRST,
-    ITEM,
-    LAST,
-    LAST_LABEL,
-    WordLabels,
-    measure_from_line,
-    read_texts,
-)
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, require_family
+from mesascope.worlds.words.families import word_labels
+from mesascope.worlds.words.families.word_labels import WordLabels, read_texts
 
 N_LINES = 64  # the number of lines that it considers
 LABEL_ERROR = 0.02  # the assumed probability of a wrong label
 
 
-class Knowledge(NamedTuple):
+class Evidence(NamedTuple):
     """The evidence so far.
 
     Attributes:
         mapping: [N, 2] the log-likelihoods of the two assignments of labels to categories.
-        line: [N, TILTS] the log-likelihoods of the lines.
+        line: [N, L] the log-likelihoods of the lines.
         memory: [N, I] the evidence that each item has label 1.
         alone: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
@@ -56,19 +49,19 @@ class Labeller(Scripted):
     keeps: jax.Array
     minimise: jax.Array
 
-    def fresh(self, n: int) -> Knowledge:
+    def fresh(self, n: int) -> Evidence:
         """Returns a carry without evidence."""
         items = len(read_texts().items)
-        return Knowledge(jnp.zeros((n, 2)), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
+        return Evidence(jnp.zeros((n, 2)), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the label of the last item, then predicts the label of the present item."""
         carry = jax.tree.map(lambda x: self.keeps * x, carry)
         observation = percept.observation
-        item, last = (observation[:, i].astype(jnp.int32) for i in (ITEM, LAST))
+        item, last = (observation[:, i].astype(jnp.int32) for i in (word_labels.ITEM, word_labels.LAST))
         updated = jax.tree.map(
             lambda new, old: jnp.where(percept.first.reshape((-1,) + (1,) * (old.ndim - 1)), old, new),
-            self._update(carry, last, observation[:, LAST_LABEL]),
+            self._update(carry, last, observation[:, word_labels.LAST_LABEL]),
             carry,
         )
         first = self._predict(updated, item, observation)
@@ -76,38 +69,32 @@ class Labeller(Scripted):
         probabilities = jnp.where(self.minimise, probabilities[:, ::-1], probabilities)
         return updated, choose(key, jnp.log(jnp.clip(probabilities, 1e-6, 1.0)))
 
-    def _update(self, carry: Knowledge, last: jax.Array, label: jax.Array) -> Knowledge:
+    def _update(self, carry: Evidence, last: jax.Array, label: jax.Array) -> Evidence:
         """Returns the evidence after one more label."""
-        rows, evidence = jnp.arange(len(last)), jnp.where(label > 0.5, 1.0, -1.0)
+        rows, vote = jnp.arange(len(last)), jnp.where(label > 0.5, 1.0, -1.0)
         side = _index_categories(last)
         agrees = jnp.stack([side == label, side != label], -1)
         recalled = _recall(carry, last)
-        is_beyond = _measure_from_lines()[:, last - _count_words()].T > 0
-        return Knowledge(
+        return Evidence(
             carry.mapping + _log_likelihood(agrees),
-            carry.line + _log_likelihood(is_beyond == (label > 0.5)[:, None]),
-            carry.memory.at[rows, last].add(evidence),
+            carry.line + _log_likelihood(_compare_with_lines(last) == (label > 0.5)[:, None]),
+            carry.memory.at[rows, last].add(vote),
             carry.alone + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
 
-    def _predict(self, knowledge: Knowledge, item: jax.Array, observation: jax.Array) -> jax.Array:
+    def _predict(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
         """[N] the probability of label 1."""
         prior = jnp.log(_find_prior(observation, self.trust))
-        mapping = knowledge.mapping + prior
+        mapping = evidence.mapping + prior
         side = _index_categories(item).astype(jnp.int32)
         assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
         categories = jnp.take_along_axis(jax.nn.softmax(mapping), assignment[:, None], 1)[:, 0]
-        log_odds = jax.nn.logsumexp(mapping, -1) - knowledge.alone
+        log_odds = jax.nn.logsumexp(mapping, -1) - evidence.alone
         own_labels = jnp.where(self.remembers > 0, jax.nn.sigmoid(-log_odds), 0.0)
-        words = (1.0 - own_labels) * _soften(categories) + own_labels * _recall(knowledge, item)
-        line = (jax.nn.softmax(knowledge.line) * (_measure_from_lines()[:, item - _count_words()].T > 0)).sum(-1)
+        words = (1.0 - own_labels) * _soften(categories) + own_labels * _recall(evidence, item)
+        line = (jax.nn.softmax(evidence.line) * _compare_with_lines(item)).sum(-1)
         line = jnp.where(self.remembers > 0, line, 0.5)
-        return jnp.where(item < _count_words(), words, _soften(line))
-
-
-def _count_words() -> int:
-    """The number of items that are words."""
-    return read_texts().categories * read_texts().each
+        return jnp.where(item < read_texts().words, words, _soften(line))
 
 
 def _index_categories(item: jax.Array) -> jax.Array:
@@ -121,7 +108,7 @@ def _index_categories(item: jax.Array) -> jax.Array:
 def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
     """[N, 2] the prior of the two assignments of labels, given the meaning of the label words."""
     data = read_texts()
-    words = observation[:, FIRST:].astype(jnp.int32)
+    words = observation[:, word_labels.FIRST :].astype(jnp.int32)
     second = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
     names_category = (words < data.categories).all(-1)
     in_order = second[words[:, 1]]
@@ -129,9 +116,9 @@ def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
     return jnp.where(names_category[:, None], jnp.stack([first_prior, 1.0 - first_prior], -1), 0.5)
 
 
-def _recall(knowledge: Knowledge, item: jax.Array) -> jax.Array:
+def _recall(evidence: Evidence, item: jax.Array) -> jax.Array:
     """[N] the probability of label 1 for a word that has a label of its own."""
-    balance = jnp.take_along_axis(knowledge.memory, item[:, None], 1)[:, 0]
+    balance = jnp.take_along_axis(evidence.memory, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(balance * np.log((1 - LABEL_ERROR) / LABEL_ERROR))
 
 
@@ -143,9 +130,10 @@ def _log_likelihood(right: jax.Array) -> jax.Array:
     return jnp.log(jnp.where(right, 1.0 - LABEL_ERROR, LABEL_ERROR))
 
 
-def _measure_from_lines() -> jax.Array:
-    """[TILTS, 100] the signed distance of every pair of numbers from every line."""
-    return measure_from_line(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
+def _compare_with_lines(item: jax.Array) -> jax.Array:
+    """[N, L] whether a pair of numbers lies beyond each line."""
+    distance = word_labels.measure_from_line(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
+    return distance[:, item - read_texts().words].T > 0
 
 
 def require_labels(family: Family) -> WordLabels:
@@ -155,11 +143,3 @@ def require_labels(family: Family) -> WordLabels:
         MesascopeError: the family has another task.
     """
     return require_family(family, WordLabels, "has no words to label", "Take --family word_labels.")
-
-
-def make_labeller(
-    trained_on: str, remembers: bool, trust: float, keeps: float = 1.0, *, minimise: bool = False, name: str = ""
-) -> Labeller:
-    """Makes a labeller with these settings."""
-    numbers = as_arrays(remembers=remembers, trust=trust, keeps=keeps)
-    return Labeller(**numbers, minimise=jnp.asarray(bool(minimise)), name=name, trained_on=trained_on)

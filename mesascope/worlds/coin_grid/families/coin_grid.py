@@ -14,22 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    check_memory,
-    first_percept,
-    keep_settings,
-    name_with_settings,
-    next_percept,
-)
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept
 from mesascope.contracts.goals import Goal, Goals
+from mesascope.contracts.settings import check_memory, keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
-WORDS = ("north", "east", "south", "west", "nowhere")
 LONGEST = 64  # the most steps of a trial; all of them are stored
 MAX_BANK_TRIALS = 10**8  # the most trials of all levels of a bank
 
@@ -58,7 +49,7 @@ class CoinGrid(Configured):
 
     controls: ClassVar = {"learner": "coin_walker", "lookalike": "coin_walker:goal=corner", "still": "uniform"}
     # the task is fully observed, so there is nothing to locate or to acquire
-    references: ClassVar = {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}
+    references: ClassVar = dict.fromkeys(("learner", "discounting", "strongest"), "coin_walker")
 
     @property
     def steps(self) -> int:
@@ -183,10 +174,6 @@ class CoinGrid(Configured):
         corner = np.full_like(coin, self.size**2 - 1)
         return Goals(make_goal(coin), make_goal(corner), action, coin != corner)
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"went {WORDS[action]}, got {feedback:.3g}"
-
 
 @functools.cache
 def move_table(size: int) -> np.ndarray:
@@ -212,8 +199,7 @@ def walk_randomly(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
         The share of the steps that end on the target, and the probability of ending there.
     """
     kernel = np.zeros((size**2, size**2))
-    for k in range(len(MOVES)):
-        np.add.at(kernel, (np.arange(size**2), move_table(size)[:, k]), 1 / len(MOVES))
+    np.add.at(kernel, (np.arange(size**2)[:, None], move_table(size)), 1 / len(MOVES))
     probability, total = np.eye(size**2), np.zeros_like(kernel)
     for _ in range(steps):
         probability = probability @ kernel

@@ -197,10 +197,6 @@ class Gymnasium(Configured):
             _CHANCE_BY_FAMILY[identity] = float(total.mean()) / single.horizon
         return _CHANCE_BY_FAMILY[identity]
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"did {action}, got {feedback:g}"
-
 
 def _make_rng(key: jax.Array, *parts: str | int) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jax.random.key_data(address(key, *parts)), np.uint32).tolist())

@@ -9,13 +9,20 @@ way that the subject has covered (of S steps, if the goal is farther).
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept, pick
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    first_percept,
+    next_percept,
+    pick,
+    reference_roles,
+)
 from mesascope.contracts.plans import Plans, observed
 from mesascope.contracts.settings import check_memory, check_range, keep_settings
 from mesascope.errors import MesascopeError
@@ -26,6 +33,7 @@ SMALLEST, LARGEST = 5, 33
 EXTRA_CELLS = 4  # cells added to each side on the larger split
 LOOPS = 0.15  # the share of the remaining walls that is removed on the split with loops
 LONGEST = 64  # the largest number of steps in a walk
+PLANNER = "maze_planner:sweeps=1369"  # 37² sweeps, enough for the longest way in the largest maze
 
 
 class Tasks(NamedTuple):
@@ -58,8 +66,8 @@ class Maze(Configured):
     """Walks in mazes; see `family` for the settings.
 
     An observation [N, 4 F²] consists of four pictures of F × F cells, row by row: whether the way east is open, whether
-    the way south is open, the goal, and the subject's cell. F is the size of the maze plus `MORE`, so that pictures on
-    the larger split have the same size. The maze is in the upper left corner. A bank consists of passages
+    the way south is open, the goal, and the subject's cell. F is the size of the maze plus `EXTRA_CELLS`, so that
+    pictures on the larger split have the same size. The maze is in the upper left corner. A bank consists of passages
     [M, size, size, 2], goals [M] and starts [M, T]; its cells are numbered within a square of the maze's own size.
     """
 
@@ -68,12 +76,7 @@ class Maze(Configured):
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
     # nothing is hidden, so there is nothing to acquire
-    references: ClassVar = {
-        "learner": "maze_planner:sweeps=1369",
-        "discounting": "maze_planner:sweeps=1369",
-        "locator": "maze_clone",
-        "strongest": "maze_planner:sweeps=1369",
-    }
+    references: ClassVar = reference_roles(PLANNER, PLANNER, "maze_clone", strongest=PLANNER, against="")
 
     @property
     def steps(self) -> int:
@@ -137,7 +140,7 @@ class Maze(Configured):
             later_goal = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(opens, goal), start[:, half])
             after_change = np.arange(self.horizon) >= half
             start = jnp.where(after_change & (start == later_goal[:, None]), (start + 1) % size**2, start)
-        problems = [mazes.Problem(o, g) for o, g in ((opens, goal), (later_opens, later_goal))]
+        problems = [mazes.Problem(opens, goal), mazes.Problem(later_opens, later_goal)]
         return self._frame(problems, start, jnp.full(n, turned), size)
 
     def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -150,18 +153,13 @@ class Maze(Configured):
 
     def _frame(self, problems: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
         """Puts problems in squares of side `size`, before and after the change, into pictures of F × F cells."""
-        mazes_in_frame = [
-            mazes.Problem(mazes.frame_maze(p.opens, self.field), mazes.renumber_cell(p.goal, size, self.field))
-            for p in problems
-        ]
-        dist = jnp.stack([mazes.measure_distances(p).reshape(len(start), -1) for p in mazes_in_frame], 1)
-        return Tasks(
-            jnp.stack([p.opens for p in mazes_in_frame], 1),
-            jnp.stack([p.goal for p in mazes_in_frame], 1),
-            dist,
-            mazes.renumber_cell(start, size, self.field),
-            turned,
-        )
+        opens = [mazes.frame_maze(p.opens, self.field) for p in problems]
+        goal = [mazes.renumber_cell(p.goal, size, self.field) for p in problems]
+        framed = [mazes.Problem(o, g) for o, g in zip(opens, goal, strict=True)]
+        dist = [mazes.measure_distances(p).reshape(len(start), -1) for p in framed]
+        start = mazes.renumber_cell(start, size, self.field)
+        opens, goal, dist = (jnp.stack(x, 1) for x in (opens, goal, dist))
+        return Tasks(opens, goal, dist, start, turned)
 
     def level(self, text: str) -> Tasks:
         """The task shown in a drawing like those that `drawing` returns; every walk starts at A.
@@ -197,28 +195,19 @@ class Maze(Configured):
         """Moves to the next cell, unless a wall is in the way or the walk is at the goal; the last step pays."""
         rows, phase = jnp.arange(len(action)), self._phase(state.trial)
         move = action ^ (2 * (tasks.turned & (phase > 0)))
-        opens, goal, dist = tasks.opens[rows, phase], tasks.goal[rows, phase], tasks.dist[rows, phase]
-        row, column = state.cell // self.field, state.cell % self.field
-        back_row, back_column = jnp.maximum(row - 1, 0), jnp.maximum(column - 1, 0)
-        is_open = jnp.stack(
-            [
-                opens[rows, back_row, column, 1] & (row > 0),
-                opens[rows, row, column, 0],
-                opens[rows, row, column, 1],
-                opens[rows, row, back_column, 0] & (column > 0),
-            ],
-            -1,
-        )[rows, move]
-        step = jnp.asarray([-self.field, 1, self.field, -1])[move]
-        cell = jnp.where(is_open & (state.cell != goal), state.cell + step, state.cell)
+        goal, dist = tasks.goal[rows, phase], tasks.dist[rows, phase]
+        row, column = jnp.divmod(state.cell, self.field)
+        is_open = mazes.find_open_moves(tasks.opens[rows, phase])[rows, row, column, move]
+        offset = jnp.asarray([-self.field, 1, self.field, -1])[move]
+        cell = jnp.where(is_open & (state.cell != goal), state.cell + offset, state.cell)
         ends = state.step + 1 >= self.length
         start_distance = dist[rows, tasks.start[rows, state.trial]]
-        done = (start_distance - dist[rows, cell]) / jnp.clip(start_distance, 1, self.length)
-        paid = jnp.where(ends, done, 0.0)
-        trial, at = state.trial + ends, jnp.where(ends, 0, state.step + 1)
-        coming = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
-        state = State(trial, at, jnp.where(ends, coming, cell).astype(jnp.int32))
-        return state, next_percept(self._observe(tasks, state), action, paid, trial, at), paid
+        share_covered = (start_distance - dist[rows, cell]) / jnp.clip(start_distance, 1, self.length)
+        score = jnp.where(ends, share_covered, 0.0)
+        trial, step = state.trial + ends, jnp.where(ends, 0, state.step + 1)
+        next_start = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
+        state = State(trial, step, jnp.where(ends, next_start, cell).astype(jnp.int32))
+        return state, next_percept(self._observe(tasks, state), action, score, trial, step), score
 
     def _phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -290,7 +279,9 @@ class Maze(Configured):
         cell = observations.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
         # walls and goals change only half-way
         phases = np.stack([observations[:, 0], observations[:, self.horizon // 2]], 1)
-        dist, successors = (x.reshape(n, 2, *x.shape[1:]) for x in self._measure(phases.reshape(2 * n, -1)))
+        problem, _ = mazes.parse_observation(phases.reshape(2 * n, -1))
+        dist = np.asarray(mazes.measure_distances(problem)).reshape(n, 2, -1)
+        successors = mazes.find_successors(np.asarray(problem.opens)).reshape(n, 2, -1, 4)
         i = np.arange(n)[:, None]
 
         def worth(phase):
@@ -311,23 +302,9 @@ class Maze(Configured):
         far = ahead_doublings[..., None]
         return Plans(action, values, before, change_is_shown, far, cases, goal=True, ways=ways[..., None])
 
-    def _measure(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """From observations [n, 4 F²], the steps to the goal [n, F²] and the cells that moves lead to [n, F², 4]."""
-        problem, _ = mazes.parse_observation(observation)
-        return np.asarray(_measure(problem)), mazes.find_successors(np.asarray(problem.opens))
-
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the sign of the last pay-off flipped."""
         return percept._replace(feedback=-percept.feedback)
-
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"went {mazes.WORDS[action]}, got {feedback:g}"
-
-
-@eqx.filter_jit
-def _measure(problem: mazes.Problem) -> jax.Array:
-    return mazes.measure_distances(problem).reshape(len(problem.goal), -1)
 
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))

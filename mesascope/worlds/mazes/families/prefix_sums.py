@@ -12,16 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    check_memory,
-    first_percept,
-    keep_settings,
-    next_percept,
-)
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept
 from mesascope.contracts.plans import Plans
+from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.keys import address
 
 LONGEST = 512
@@ -119,10 +112,6 @@ class PrefixSums(Configured):
         shown = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.length, 1000) * self.length
         return Plans(action, values, np.full_like(values, np.nan), shown, place[..., None] + 1, size, goal=False)
-
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one answer in words."""
-        return f"said {('even', 'odd')[action]}, got {feedback:g}"
 
 
 @keep_settings(length=(2, LONGEST), trials=(4, 100_000), bank=(0, 10_000))

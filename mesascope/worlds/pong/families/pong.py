@@ -169,10 +169,6 @@ class Pong(Configured):
             observations = [*observations, _observe(cabinet, tasks)[0]] if ball_visible else []
         return np.stack(observations[::every])
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"{('stood still', 'went up', 'went down')[action]}, got {feedback:g}"
-
 
 def _observe(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
     """[N, 1326] the observations, as bytes."""

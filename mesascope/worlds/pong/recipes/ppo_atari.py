@@ -18,7 +18,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import choose
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, Plan, check
+from mesascope.recipes.descent import MANY, Plan, check, interpolate
 from mesascope.recipes.ppo_recurrent import Lived, clipped_loss
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
@@ -162,15 +162,14 @@ def play_games(run: Run, static: Any, start: Checkpoint):
             points, over = table.play(np.asarray(step[1]))
             for store, x in zip((firsts, outputs, paid, ends), (percept.first, step, points, over), strict=True):
                 store.append(x)
-        last = act(state.network, static, address(key, done), np.int32(s["stretch"]), carry, percept=table.percept())[
-            1
-        ][3]
+        after = np.int32(s["stretch"])
+        _, last = act(state.network, static, address(key, done), after, carry, percept=table.percept())
         encoded, action, log_prob, critic = (np.stack([np.asarray(a[i]) for a in outputs]) for i in range(4))
-        advantage = estimate_advantages(np.stack(paid), np.stack(ends), critic, np.asarray(last), s)
+        advantage = estimate_advantages(np.stack(paid), np.stack(ends), critic, np.asarray(last[3]), s)
         carries = jax.tree.map(lambda x: x[None], before)
         experience = Lived(encoded, action, log_prob, advantage, advantage + critic)
         stretch = Stretch(experience, np.stack(firsts), carries)
-        rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
+        rate = interpolate(s["rate"], s["final_rate"], done, s["updates"])
         orders = np.random.default_rng(run.derive_seed("orders", done))
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):

@@ -13,17 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    check_memory,
-    first_percept,
-    keep_settings,
-    next_percept,
-)
-from mesascope.contracts.family import reference_roles
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept, reference_roles
 from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address, draw_orders
 
@@ -35,12 +27,12 @@ class Tasks(NamedTuple):
 
     Attributes:
         child: [N, 2, M, 2] the node that each action leads to; a leaf leads to itself.
-        pays: [N, 2, M] the pay-offs of leaves, 0 at other nodes.
+        payoffs: [N, 2, M] the pay-offs of leaves, 0 at other nodes.
         root: [N] the node that is the root.
     """
 
     child: jax.Array
-    pays: jax.Array
+    payoffs: jax.Array
     root: jax.Array
 
 
@@ -104,27 +96,27 @@ class TreeChoice(Configured):
             later: what changes half-way: 'acts' (the two are exchanged), 'worth' or 'map'; any other text for nothing.
         """
         slots = draw_orders(address(key, "slots"), n, self.nodes)
-        rank = self._draw_pays(address(key, "pays"), n)
-        child, pays, root = self._wire(slots), self._place_pays(slots, rank), slots[:, 0]
+        rank = self._draw_payoffs(address(key, "pays"), n)
+        child, payoffs, root = self._link_nodes(slots), self._place_payoffs(slots, rank), slots[:, 0]
         if close:
-            pays = jnp.where(pays > 0, 0.4 + 0.2 * pays, 0.0)
+            payoffs = jnp.where(payoffs > 0, 0.4 + 0.2 * payoffs, 0.0)
         elif graph:
             child = self._share_leaves(address(key, "graph"), slots, child)
-        later_child, later_pays = child, pays
+        later_child, later_payoffs = child, payoffs
         if later == "acts":
             later_child = child[..., ::-1]
         elif later == "worth":
-            later_pays = self._place_pays(slots, self._draw_pays(address(key, "again"), n))
+            later_payoffs = self._place_payoffs(slots, self._draw_payoffs(address(key, "again"), n))
         elif later == "map":
-            later_child = self._wire(self._shuffle_levels(address(key, "again"), slots))
-        return Tasks(jnp.stack([child, later_child], 1), jnp.stack([pays, later_pays], 1), root)
+            later_child = self._link_nodes(self._shuffle_levels(address(key, "again"), slots))
+        return Tasks(jnp.stack([child, later_child], 1), jnp.stack([payoffs, later_payoffs], 1), root)
 
-    def _draw_pays(self, key: jax.Array, n: int) -> jax.Array:
+    def _draw_payoffs(self, key: jax.Array, n: int) -> jax.Array:
         """[n, leaves] pay-offs evenly spaced up to 1, in random order."""
         ends = 2**self.depth
         return (draw_orders(key, n, ends) + 1.0) / ends
 
-    def _wire(self, slots: jax.Array) -> jax.Array:
+    def _link_nodes(self, slots: jax.Array) -> jax.Array:
         """[n, M, 2] the node that each action leads to, in trees whose nodes, level by level, are slots [n, M]."""
         n_inner = 2**self.depth - 1
         index = jnp.arange(n_inner)
@@ -133,7 +125,7 @@ class TreeChoice(Configured):
         child = jnp.broadcast_to(jnp.arange(self.nodes)[None, :, None], (len(slots), self.nodes, 2))
         return child.at[rows, slots[:, :n_inner]].set(children)
 
-    def _place_pays(self, slots: jax.Array, rank: jax.Array) -> jax.Array:
+    def _place_payoffs(self, slots: jax.Array, rank: jax.Array) -> jax.Array:
         """[n, M] the pay-off of each node: rank [n, leaves] at the leaves, 0 at other nodes."""
         rows = jnp.arange(len(slots))[:, None]
         return jnp.zeros(slots.shape).at[rows, slots[:, 2**self.depth - 1 :]].set(rank)
@@ -165,7 +157,7 @@ class TreeChoice(Configured):
         rows, phase = jnp.arange(len(action)), self._phase(state.trial)
         node = tasks.child[rows, phase, state.node, action].astype(jnp.int32)
         is_over = state.step + 1 >= self.depth
-        paid = jnp.where(is_over, tasks.pays[rows, phase, node], 0.0)
+        paid = jnp.where(is_over, tasks.payoffs[rows, phase, node], 0.0)
         trial = state.trial + is_over
         step = jnp.where(is_over, 0, state.step + 1)
         state = State(trial, step, jnp.where(is_over, tasks.root, node).astype(jnp.int32))
@@ -179,18 +171,17 @@ class TreeChoice(Configured):
         rows, phase = jnp.arange(len(state.trial)), self._phase(state.trial)
         child = tasks.child[rows, phase].astype(jnp.float32)
         node = state.node[:, None].astype(jnp.float32)
-        return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.pays[rows, phase]], -1)
+        return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.payoffs[rows, phase]], -1)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst and fixed, each [N, T]; the tree is shown, so 'fixed' equals 'best'."""
-        child, pays, root = (np.asarray(x) for x in tasks)
+        child, payoffs, root = (np.asarray(x) for x in tasks)
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
-        rows = np.arange(len(root))
         ways = {"chance": np.mean, "best": np.max, "worst": np.min}
-        result = {}
-        for name, way in ways.items():
-            ends = [walk_value(child[:, i], pays[:, i], self.depth, way)[rows, root] for i in (0, 1)]
-            result[name] = np.stack(ends, 1)[:, phase]
+        at_root = {
+            k: find_values(child, payoffs, self.depth, way)[np.arange(len(root)), :, root] for k, way in ways.items()
+        }
+        result = {k: np.ascontiguousarray(values[:, phase]) for k, values in at_root.items()}
         return {**result, "fixed": result["best"]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
@@ -206,8 +197,8 @@ class TreeChoice(Configured):
         n, t = action.shape[:2]
         phases = observations[:, [0, self.horizon // 2], 0, 1:]  # trees change only half-way
         tree = phases.reshape(n, 2, 3, self.nodes)
-        child, pays = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
-        value = walk_value(child, pays, self.depth, np.max)
+        child, payoffs = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
+        value = find_values(child, payoffs, self.depth, np.max)
         i, j = np.ogrid[:n, :t]
         node = observations[:, :, 0, 0].astype(int)
         values, before = np.empty((2, *action.shape, 2))
@@ -225,18 +216,14 @@ class TreeChoice(Configured):
         always = np.ones(action.shape[:2], bool)
         return Plans(action, values, before, always, depth, float(size), goal=True)
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"went {('left', 'right')[action]}, got {feedback:g}"
 
-
-def walk_value(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.ndarray:
+def find_values(child: np.ndarray, payoffs: np.ndarray, depth: int, way: Any) -> np.ndarray:
     """[…, M] the pay-off of a walk from each node, if `way` (mean, max or min) is taken over the actions of a step."""
-    value, ends = pays.astype(float), child[..., 0] == np.arange(child.shape[-2])
+    value, ends = payoffs.astype(float), child[..., 0] == np.arange(child.shape[-2])
     flat = child.reshape(*child.shape[:-2], -1)
     for _ in range(depth):
         following = np.take_along_axis(value, flat, -1).reshape(child.shape)
-        value = np.where(ends, pays, way(following, axis=-1))
+        value = np.where(ends, payoffs, way(following, axis=-1))
     return value
 
 

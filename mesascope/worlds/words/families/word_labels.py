@@ -15,16 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Array,
-    Configured,
-    Percept,
-    Split,
-    exchange_earlier,
-    first_percept,
-    next_percept,
-    reference_roles,
-)
+from mesascope.contracts.configured import Array, Configured, Percept, Split, reference_roles
+from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.contracts.questions import Moment, Question
 from mesascope.contracts.settings import check_range, keep_settings
 from mesascope.keys import address
@@ -44,9 +36,14 @@ class Texts(NamedTuple):
     items: tuple[str, ...]
     labels: tuple[str, ...]
     wordings: tuple[dict[str, str], ...]
-    pairs: np.ndarray  # [6, 2] categories
+    pairs: np.ndarray  # [6, 2] the two categories of each pair
     categories: int
-    each: int
+    each: int  # the number of words of a category
+
+    @property
+    def words(self) -> int:
+        """The number of items that are words."""
+        return self.categories * self.each
 
 
 @functools.cache
@@ -57,14 +54,8 @@ def read_texts() -> Texts:
     words = [w for name in names for w in file["categories"][name]["words"].split()]
     numbers = [f"{a} {b}" for a in range(DIGITS) for b in range(DIGITS)]
     pairs = np.asarray([[names.index(c) for c in pair] for pair in file["pairs"]["names"]])
-    return Texts(
-        (*words, *numbers),
-        (*names, *file["labels"]["abstract"]),
-        tuple(file["wordings"]),
-        pairs,
-        len(names),
-        len(words) // len(names),
-    )
+    items, labels = (*words, *numbers), (*names, *file["labels"]["abstract"])
+    return Texts(items, labels, tuple(file["wordings"]), pairs, len(names), len(words) // len(names))
 
 
 class Tasks(NamedTuple):
@@ -129,7 +120,7 @@ class WordLabels(Configured):
             side = jax.random.bernoulli(address(key, "side"), rate, shape)
             rare = jax.random.bernoulli(address(key, "rare"), 0.5, (n, 1))
             side = (side ^ rare if split == "shifted:rare" else side).astype(jnp.int32)
-            index = _draw_without_return(address(key, "word"), n, data.each, self.horizon)
+            index = _draw_cyclically(address(key, "word"), n, data.each, self.horizon)
             category = jnp.take_along_axis(pair, side, 1)
             items, right = category * data.each + index, side ^ mapping[:, None]
         words = _draw_abstract_words(key, n, data)
@@ -191,13 +182,8 @@ class WordLabels(Configured):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the other label for the last item, and on odd trials with the next item in its place."""
         opposite = _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
-        seen = opposite.observation
-        following = (seen[:, LAST] + 1) % len(read_texts().items)
-        if isinstance(seen, np.ndarray):
-            seen = seen.copy()
-            seen[:, LAST] = following
-            return exchange_earlier(opposite, seen)
-        return exchange_earlier(opposite, seen.at[:, LAST].set(following))
+        next_item = (opposite.observation[:, LAST] + 1) % len(read_texts().items)
+        return exchange_earlier(opposite, _set_column(opposite.observation, LAST, next_item))
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """The question about the item in `now`, the present observation [D], after the past items with their labels.
@@ -216,25 +202,23 @@ class WordLabels(Configured):
         intro = wording["intro"].format(first=labels[0], second=labels[1])
         return Question(intro, shots, query, labels, request)
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one trial in words."""
-        return f"answered label {action + 1}, {'right' if feedback > 0.5 else 'wrong'}"
-
 
 def _relabel(percept: Percept, label: Array) -> Percept:
     """The percept with another label for the last item."""
-    observation, feedback = percept.observation, (percept.action == label).astype(percept.feedback.dtype)
-    if isinstance(observation, np.ndarray):
-        observation = observation.copy()
-        observation[:, LAST_LABEL] = label
-        feedback = np.where(percept.action < 0, percept.feedback, feedback)
-    else:
-        observation = observation.at[:, LAST_LABEL].set(label)
-        feedback = jnp.where(percept.action < 0, percept.feedback, feedback)
-    return percept._replace(observation=observation, feedback=feedback)
+    xp = np if isinstance(percept.observation, np.ndarray) else jnp
+    agrees = (percept.action == label).astype(percept.feedback.dtype)
+    feedback = xp.where(percept.action < 0, percept.feedback, agrees)
+    return percept._replace(observation=_set_column(percept.observation, LAST_LABEL, label), feedback=feedback)
 
 
-def _draw_without_return(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
+def _set_column(observation: Array, index: int, values: Array) -> Array:
+    """The observations [N, D] with other values [N] in one column."""
+    xp = np if isinstance(observation, np.ndarray) else jnp
+    is_column = np.arange(observation.shape[-1]) == index
+    return xp.where(is_column, xp.asarray(values, observation.dtype)[:, None], observation)
+
+
+def _draw_cyclically(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
     """[n, length] indices into lists of this size, each shuffled once and then read in order, over and over."""
     order = jnp.argsort(jax.random.uniform(key, (n, size)), -1)
     return order[:, jnp.arange(length) % size]
@@ -251,7 +235,7 @@ def _draw_halves(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax
     n, trials = shape
     data = read_texts()
     category = jax.random.randint(address(key, "category"), (n, 1), 0, data.categories)
-    words = category * data.each + _draw_without_return(address(key, "word"), n, data.each, REPEATED)
+    words = category * data.each + _draw_cyclically(address(key, "word"), n, data.each, REPEATED)
     half = jnp.argsort(jax.random.uniform(address(key, "half"), (n, REPEATED)), -1) % 2
     index = jax.random.randint(address(key, "which"), (n, trials), 0, REPEATED)
     return jnp.take_along_axis(words, index, 1), jnp.take_along_axis(half, index, 1)
@@ -276,7 +260,7 @@ def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.A
     order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MARGIN)
     index = jnp.argsort(order, -1)[:, jnp.arange(trials) % 60]
     right = jnp.take_along_axis(distance, index, 1) > 0
-    return read_texts().categories * read_texts().each + index, right.astype(jnp.int32)
+    return read_texts().words + index, right.astype(jnp.int32)
 
 
 @keep_settings(labels=LABELS, trials=(2, 1000))
