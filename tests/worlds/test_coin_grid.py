@@ -9,7 +9,13 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
-from mesascope.worlds.coin_grid.families.coin_grid import MOVES, family, measure_distances, move_table, walk_randomly
+from mesascope.worlds.coin_grid.families.coin_grid import (
+    MOVES,
+    family,
+    find_random_walk_chances,
+    measure_distances,
+    tabulate_moves,
+)
 
 HOME = family(size=5, trials=3, rho=0.6, bank=7, bank_seed=3)
 
@@ -24,8 +30,8 @@ def test_what_chance_reaches_is_counted_over_every_path():
             column = min(max(column + MOVES[a][1], 0), size - 1)
             there[start, row * size + column] += 1 / steps / 5**steps
         end[start, row * size + column] += 1 / 5**steps
-    assert walk_randomly(size, steps)[0] == pytest.approx(there)
-    assert walk_randomly(size, steps)[1] == pytest.approx(end)
+    assert find_random_walk_chances(size, steps)[0] == pytest.approx(there)
+    assert find_random_walk_chances(size, steps)[1] == pytest.approx(end)
 
 
 def test_distances_are_those_of_a_search():
@@ -33,7 +39,7 @@ def test_distances_are_those_of_a_search():
         found, queue = {start: 0}, deque([start])
         while queue:
             cell = queue.popleft()
-            for then in move_table(5)[cell]:
+            for then in tabulate_moves(5)[cell]:
                 if then not in found:
                     found[then] = found[cell] + 1
                     queue.append(then)
@@ -84,7 +90,7 @@ def test_the_walker_earns_exactly_the_best_and_ends_on_the_coin(lived):
 def test_paths_are_what_was_seen_and_paid(lived):
     """The cells that acts and start give, against the observations and the last step's pay-off."""
     for (_, split), trials in lived.items():
-        paths = HOME.paths(trials)
+        paths = HOME.trace_paths(trials)
         shown = trials.observation.values.reshape(70, 3, 10, 4, 5).argmax(-1)
         assert (paths[..., :-1] == 5 * shown[..., 0] + shown[..., 1]).all(), split
         assert (trials.coin.values[..., None] == 5 * shown[..., 2] + shown[..., 3]).all()
@@ -95,7 +101,7 @@ def test_paths_are_what_was_seen_and_paid(lived):
 def test_the_worth_of_a_step_is_the_distance_that_it_leaves(lived):
     for split in ("apart:coin", "restructured:controls"):
         trials = lived["coin_walker:goal=corner", split]
-        paths, goals = HOME.paths(trials), HOME.goals(trials)
+        paths, goals = HOME.trace_paths(trials), HOME.goals(trials)
         left = measure_distances(5)[paths[..., 1:], 24]
         done = np.take_along_axis(goals.proxy.values, goals.action[..., None], -1)[..., 0]
         assert (-done == left).all()

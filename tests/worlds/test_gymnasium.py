@@ -357,7 +357,7 @@ def test_an_episode_that_is_a_lifetime_is_read_step_by_step():
     """As one trial it read 'tracking' in 100 % of resamples, with a benefit of exactly 0 ± 0."""
     home = family(**LIFETIME, episodes=0, best=0.8, trial="step")
     assert (home.horizon, home.steps) == (20, 1)
-    (place,) = home.rewards
+    (place,) = home.reward_entries
     assert place.index == 3 and (place.scale, place.offset) == pytest.approx((2.0, -0.5))
     assert home.latents({"seed": np.zeros(7)}, "fresh")["chance"][0, 0] == pytest.approx(0.5, abs=0.05)
     found = examine(counts_what_it_is_shown, home, lifetimes=128, splits="fresh", trained_on="unlimited")
@@ -390,7 +390,7 @@ def test_one_trial_has_no_older_feedback_and_a_reward_that_is_not_told_is_said()
         examine(counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited")
     blind = {**LIFETIME, "env": lambda: Lifetime(tells=False)}
     with pytest.warns(MesascopeWarning, match="does not tell the last reward.*0 says nothing"):
-        assert family(**blind, episodes=0, best=0.8, trial="step").rewards == ()
+        assert family(**blind, episodes=0, best=0.8, trial="step").reward_entries == ()
     with pytest.raises(MesascopeError, match=r"was over after \d+ of 12 steps.*same length"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         lived(family(env=Corridor, steps=12, episodes=0, best=1, trial="step"))

@@ -17,9 +17,9 @@ from gymnasium.vector.utils import iterate
 
 from mesascope.errors import MesascopeError
 
-LARGE = 4096  # observations with more numbers are checked against their space only now and then
-LARGEST = 4_000_000  # the most numbers in an observation
-MOST_ACTIONS = 1000
+LARGE_SIZE = 4096  # observations with more numbers are checked against their space only now and then
+MAX_SIZE = 4_000_000  # the most numbers in an observation
+MAX_ACTIONS = 1000
 STEP_RESULT = ("observation", "reward", "terminated", "truncated", "info")
 
 
@@ -38,10 +38,10 @@ class ObservationConverter:
                 f"Observations of {name} are {space}, which has no fixed size.",
                 "Wrap the environment so that it shows a Box or a Discrete space.",
             ) from None
-        if math.prod(self.shape) > LARGEST:
+        if math.prod(self.shape) > MAX_SIZE:
             raise MesascopeError(
                 f"An observation of {name} has {math.prod(self.shape):,} numbers.",
-                f"Wrap the environment so that it shows at most {LARGEST:,}.",
+                f"Wrap the environment so that it shows at most {MAX_SIZE:,}.",
             )
         if isinstance(space, spaces.Box):
             low, high = (np.asarray(x, np.float64) for x in (space.low, space.high))
@@ -76,7 +76,7 @@ class ObservationConverter:
 
     def _find_fault(self, observation: Any, flat: Any, values: np.ndarray, check_all: bool) -> str:
         """Says what is wrong with an observation; '' if nothing is. `flat` and `values` are its numbers."""
-        is_checked = check_all or values.size <= LARGE
+        is_checked = check_all or values.size <= LARGE_SIZE
         if self.is_box and flat.shape != self.space.shape:
             return f"showed {_abbreviate(observation)}"
         if is_checked and np.isnan(values).any():
@@ -115,8 +115,8 @@ class ActionConverter:
                 "Wrap the environment (gymnasium.ActionWrapper) so that they are.",
             )
         self.choices = math.prod(self.sizes) if self.sizes else None
-        if self.choices is not None and not 2 <= self.choices <= MOST_ACTIONS:
-            raise MesascopeError(f"{name} has {self.choices:,} actions.", f"There can be 2 to {MOST_ACTIONS:,}.")
+        if self.choices is not None and not 2 <= self.choices <= MAX_ACTIONS:
+            raise MesascopeError(f"{name} has {self.choices:,} actions.", f"There can be 2 to {MAX_ACTIONS:,}.")
 
     def __call__(self, action: Any) -> Any:
         """The environment's action; real numbers are clipped to its bounds."""
@@ -133,12 +133,12 @@ class CheckedEnv:
 
     Attributes:
         steps: the number of steps of the present episode.
-        mode: how a vector environment resets itself; None for other environments.
+        autoreset_mode: how a vector environment resets itself; None for other environments.
     """
 
     def __init__(self, env: gymnasium.Env | VectorEnv, name: str, score: str = ""):
         self.env: Any = env
-        self.name, self.score, self.steps, self.mode = name, score, 0, None
+        self.name, self.score, self.steps, self.autoreset_mode = name, score, 0, None
         observation_space, action_space = env.observation_space, env.action_space
         if isinstance(env, VectorEnv):
             if env.num_envs != 1:
@@ -146,10 +146,10 @@ class CheckedEnv:
                     f"{name} gave a vector environment of {env.num_envs}.",
                     "Give a vector environment of one: a lifetime must be able to wait at the end of an episode.",
                 )
-            self.mode = _read_mode(env, name)
+            self.autoreset_mode = _read_autoreset_mode(env, name)
             observation_space, action_space = env.single_observation_space, env.single_action_space
-        self.convert_observation = ObservationConverter(observation_space, name)
-        self.convert_action = ActionConverter(action_space, name)
+        self.observation_converter = ObservationConverter(observation_space, name)
+        self.action_converter = ActionConverter(action_space, name)
 
     def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> np.ndarray:
         """Begins an episode; returns the first observation."""
@@ -164,8 +164,8 @@ class CheckedEnv:
         Raises:
             MesascopeError: the environment raised, violated its spaces, or paid something other than a number.
         """
-        converted = self.convert_action(action)
-        converted = np.asarray(converted)[None] if self.mode else converted
+        converted = self.action_converter(action)
+        converted = np.asarray(converted)[None] if self.autoreset_mode else converted
         observation, reward, terminated, truncated, info = self._call("step", STEP_RESULT, converted)
         self.steps += 1
         score = reward = self._parse_number(reward, "paid")
@@ -173,7 +173,7 @@ class CheckedEnv:
         if over:
             self._finish_episode(info, converted)
         if self.score:
-            if over and self.mode is AutoresetMode.SAME_STEP:
+            if over and self.autoreset_mode is AutoresetMode.SAME_STEP:
                 info = info.get("final_info", info)
             if self.score not in info:
                 keys = ", ".join(map(str, info)) or "nothing"
@@ -186,19 +186,19 @@ class CheckedEnv:
 
     def draw_action(self, rng: np.random.Generator) -> Any:
         """Draws an action at random."""
-        if self.convert_action.choices is not None:
-            return int(rng.integers(self.convert_action.choices))
-        low, high = (float(np.ravel(x)[0]) for x in (self.convert_action.space.low, self.convert_action.space.high))
+        if self.action_converter.choices is not None:
+            return int(rng.integers(self.action_converter.choices))
+        low, high = (float(np.ravel(x)[0]) for x in (self.action_converter.space.low, self.action_converter.space.high))
         return float(rng.uniform(low, high) if np.isfinite([low, high]).all() else rng.standard_normal())
 
     def _finish_episode(self, info: Any, action: Any) -> None:
         """Handles the automatic reset of a vector environment at the end of an episode."""
-        if self.mode is AutoresetMode.SAME_STEP and "final_obs" not in info:
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and "final_obs" not in info:
             raise MesascopeError(
                 f"{self.name} says autoreset_mode SameStep, but its info has no final_obs at an episode's end.",
                 "Correct its metadata or its info.",
             )
-        if self.mode is AutoresetMode.NEXT_STEP:
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             _, reward, terminated, truncated, _ = self._call("step", STEP_RESULT, action)
             if self._parse_number(reward, "paid") != 0 or np.any(terminated) or np.any(truncated):
                 raise MesascopeError(
@@ -207,9 +207,9 @@ class CheckedEnv:
                 )
 
     def _convert(self, observation: Any) -> np.ndarray:
-        if self.mode:
+        if self.autoreset_mode:
             observation = next(iter(iterate(self.env.observation_space, observation)))
-        return self.convert_observation(observation, self.steps % 16 == 0, self._describe_time)
+        return self.observation_converter(observation, self.steps % 16 == 0, self._describe_time)
 
     def _describe_time(self) -> str:
         return f"after step {self.steps} of an episode" if self.steps else "at reset"
@@ -250,13 +250,13 @@ class CheckedEnv:
             self.env.close()
 
 
-def _read_mode(env: VectorEnv, name: str) -> AutoresetMode:
-    mode = (env.metadata or {}).get("autoreset_mode")
+def _read_autoreset_mode(env: VectorEnv, name: str) -> AutoresetMode:
+    autoreset_mode = (env.metadata or {}).get("autoreset_mode")
     try:
-        return AutoresetMode(mode)
+        return AutoresetMode(autoreset_mode)
     except ValueError:
         raise MesascopeError(
-            f"The metadata of the vector environment {name} has autoreset_mode {mode!r}.",
+            f"The metadata of the vector environment {name} has autoreset_mode {autoreset_mode!r}.",
             f"Set it to one of {', '.join(m.value for m in AutoresetMode)}.",
         ) from None
 

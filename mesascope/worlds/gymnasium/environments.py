@@ -29,21 +29,19 @@ class BlockState:
         observation: [N, ...] the present observation.
     """
 
-    def __init__(self, family: Any, tasks: Mapping[str, np.ndarray], life_seeds: np.ndarray):
-        self.family, self.tasks, self.life_seeds = family, tasks, life_seeds
-        n = len(life_seeds)
+    def __init__(self, family: Any, tasks: Mapping[str, np.ndarray], lifetime_seeds: np.ndarray):
+        self.family, self.tasks, self.lifetime_seeds = family, tasks, lifetime_seeds
+        n = len(lifetime_seeds)
         # one environment for every lifetime, because an environment may keep state from one episode to the next
-        self.envs = [
-            make_env(family.env, keywords, family.most, family.limited, family.vector, score=family.score_key)
-            for keywords in tasks["keywords"]
-        ]
+        settings = family.env, family.max_steps, family.has_own_limit, family.uses_vector_env, family.score_key
+        self.envs = [make_env(keywords, *settings) for keywords in tasks["keywords"]]
         weakref.finalize(self, _close, self.envs)
         for env in self.envs:
-            shape, choices = env.convert_observation.shape, env.convert_action.choices
-            if shape != family.size or choices != family.choices:
+            shape, choices = env.observation_converter.shape, env.action_converter.choices
+            if shape != family.observation_shape or choices != family.choices:
                 raise MesascopeError(
                     f"{env.name} has observations {shape} and {choices} actions in one task, "
-                    f"{family.size} and {family.choices} in another.",
+                    f"{family.observation_shape} and {family.choices} in another.",
                     "All tasks of a family need the same spaces: vary other keywords.",
                 )
         self.trial, self.episode_step, self.reward = (np.zeros(n, kind) for kind in (np.int32, np.int32, np.float32))
@@ -54,12 +52,13 @@ class BlockState:
         """Begins the next episode of lifetime i; returns its first observation."""
         seed = int(self.tasks["seed"][i])
         if not self.family.same_seed:
-            seed = int(np.random.default_rng([seed, int(self.life_seeds[i]), int(self.trial[i])]).integers(2**31 - 1))
+            rng = np.random.default_rng([seed, int(self.lifetime_seeds[i]), int(self.trial[i])])
+            seed = int(rng.integers(2**31 - 1))
         return self.envs[i].reset(seed, self.tasks["keywords"][i].get("options"))
 
     def step(self, action: np.ndarray) -> np.ndarray:
         """Takes a step in every lifetime that is not idle; returns the scores [N]."""
-        family, choices, most = self.family, self.family.choices, self.family.most
+        family, choices, max_steps = self.family, self.family.choices, self.family.max_steps
         score = np.zeros(len(action), np.float32)
         idle = np.isnan(action) if choices is None else action < 0
         for i in np.flatnonzero(~idle).tolist():
@@ -69,18 +68,18 @@ class BlockState:
             observation, self.reward[i], score[i], over = env.step(taken)
             self.action[i] = requested
             self.episode_step[i] += 1
-            if not over and self.episode_step[i] >= most:
+            if not over and self.episode_step[i] >= max_steps:
                 raise MesascopeError(
-                    f"An episode of {env.name} was not over after {most:,} steps"
+                    f"An episode of {env.name} was not over after {max_steps:,} steps"
                     f"{', its own limit' if family.limited else ''}.",
                     "Set steps to the most steps of an episode, or make the environment end it.",
                 )
-            if over and family.by_steps and self.episode_step[i] < most:
+            if over and family.step_is_trial and self.episode_step[i] < max_steps:
                 raise MesascopeError(
-                    f"An episode of {env.name} was over after {self.episode_step[i]:,} of {most:,} steps.",
+                    f"An episode of {env.name} was over after {self.episode_step[i]:,} of {max_steps:,} steps.",
                     "If every step is a trial, all episodes must have the same length: set steps, or trial=episode.",
                 )
-            self.trial[i] += over or family.by_steps
+            self.trial[i] += over or family.step_is_trial
             if over:
                 self.episode_step[i] = 0
                 observation = self._begin(i) if self.trial[i] < family.horizon else self.observation[i]
@@ -89,13 +88,13 @@ class BlockState:
 
     def percept(self) -> Percept:
         """Returns the percepts of all lifetimes."""
-        begins = (self.episode_step == 0) & ((self.trial == 0) | self.family.forgets)
-        step = np.zeros_like(self.trial) if self.family.by_steps else self.episode_step
+        begins = (self.episode_step == 0) & ((self.trial == 0) | self.family.resets_carry)
+        step = np.zeros_like(self.trial) if self.family.step_is_trial else self.episode_step
         fields = (self.observation, self.action, self.reward, self.trial, step, begins)
         return Percept(*(x.copy() for x in fields))
 
 
-def name_env(env: Any) -> str:
+def describe_env(env: Any) -> str:
     """The name of an environment as the user types it, or the module and name of a function."""
     return env if isinstance(env, str) else f"{env.__module__}:{env.__qualname__}"
 
@@ -123,15 +122,15 @@ def _explain_errors(explain: Callable[[Exception], tuple[str, str]]) -> Iterator
 
 
 def make_env(
-    env: Any, keywords: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str
+    keywords: Mapping[str, Any], env: Any, max_steps: int, has_own_limit: bool, vector: bool, score: str
 ) -> CheckedEnv:
     """Makes a new environment.
 
     Args:
-        env: the environment's id, or a function that makes it.
         keywords: the keywords of one task, which may include attributes ('.name') and 'options'.
-        most: the largest number of steps in an episode.
-        limited: whether the environment itself has this limit.
+        env: the environment's id, or a function that makes it.
+        max_steps: the largest number of steps in an episode.
+        has_own_limit: whether the environment itself has this limit.
         vector: whether to make a vector environment.
         score: the key of info with the expected pay-off; '' for the reward.
 
@@ -140,7 +139,7 @@ def make_env(
     """
     arguments = {k: v for k, v in keywords.items() if k not in ("env", "options") and not k.startswith(".")}
     chosen = keywords.get("env", env)
-    name = name_env(chosen)
+    name = describe_env(chosen)
 
     def explain(error: Exception) -> tuple[str, str]:
         is_unknown = isinstance(error, gymnasium.error.UnregisteredEnv | ModuleNotFoundError)
@@ -152,11 +151,11 @@ def make_env(
         if callable(chosen):
             instance = chosen(**arguments)
             if isinstance(instance, gymnasium.Env):
-                instance = gymnasium.wrappers.TimeLimit(instance, most)
+                instance = gymnasium.wrappers.TimeLimit(instance, max_steps)
         else:
             make = gymnasium.make_vec if vector else gymnasium.make
             options = {"num_envs": 1} if vector else {"disable_env_checker": True}
-            limits = {} if limited and chosen == env else {"max_episode_steps": most}
+            limits = {} if has_own_limit and chosen == env else {"max_episode_steps": max_steps}
             instance = gate.make_environment(make, chosen, {**options, **limits, **arguments})
     if not isinstance(instance, gymnasium.Env | gymnasium.vector.VectorEnv):
         raise MesascopeError(f"{name} made a {type(instance).__name__}.", "It must make a gymnasium.Env.")

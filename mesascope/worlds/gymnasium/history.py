@@ -8,10 +8,10 @@ from gymnasium import wrappers
 
 from mesascope.worlds.gymnasium.checked_env import CheckedEnv
 
-EPISODES = 48  # the largest number of episodes of random play
-STEPS = 24  # the largest number of steps in each
-ENOUGH = 4 * STEPS  # after more observations than this, no further episode begins
-WIDEST = 4096  # larger observations are searched for stacked frames only
+MAX_EPISODES = 48  # the largest number of episodes of random play
+MAX_STEPS = 24  # the largest number of steps in each
+MAX_OBSERVATIONS = 4 * MAX_STEPS  # after more observations than this, no further episode begins
+MAX_SEARCHED_SIZE = 4096  # larger observations are searched for stacked frames only
 
 
 class Step(NamedTuple):
@@ -34,9 +34,9 @@ def find_history(env: CheckedEnv) -> str:
         if isinstance(inner, wrappers.FrameStackObservation):
             return "FrameStackObservation"
         inner = inner.env
-    runs, sums = [], []
-    total_reward, action_counts = 0.0, np.zeros(env.convert_action.choices or 0)
-    for first, steps in _play_episodes(env, 1, STEPS - 1):
+    episodes, sums = [], []
+    total_reward, action_counts = 0.0, np.zeros(env.action_converter.choices or 0)
+    for first, steps in _play_episodes(env, 1, MAX_STEPS - 1):
         observations = [first]
         sums.append((first, total_reward, action_counts.copy()))
         for action, reward, observation in steps:
@@ -46,35 +46,38 @@ def find_history(env: CheckedEnv) -> str:
             if observation is not None:
                 observations.append(observation)
                 sums.append((observation, total_reward, action_counts.copy()))
-        runs.append(np.stack(observations))
-        if len(sums) > ENOUGH:
+        episodes.append(np.stack(observations))
+        if len(sums) > MAX_OBSERVATIONS:
             break
-    stack = _find_stack(runs)
-    return stack if stack or runs[0][0].size > WIDEST else _find_sum(*(np.stack(x) for x in zip(*sums, strict=True)))
+    evidence = _find_stack(episodes)
+    if not evidence and episodes[0][0].size <= MAX_SEARCHED_SIZE:
+        observations, rewards, counts = (np.stack(x) for x in zip(*sums, strict=True))
+        evidence = _find_sum(observations, rewards, counts)
+    return evidence
 
 
-def _play_episodes(env: CheckedEnv, seed: int, most: int) -> Iterator[tuple[np.ndarray, list[Step]]]:
-    """Plays episodes at random; yields the first observation of each, and its steps, at most `most`."""
+def _play_episodes(env: CheckedEnv, seed: int, max_steps: int) -> Iterator[tuple[np.ndarray, list[Step]]]:
+    """Plays episodes at random; yields the first observation of each, and its steps, at most `max_steps`."""
     rng = np.random.default_rng(seed)
-    for _ in range(EPISODES):
+    for _ in range(MAX_EPISODES):
         first, steps = env.reset(int(rng.integers(2**31 - 1))), []
-        while len(steps) < most and (not steps or steps[-1].observation is not None):
+        while len(steps) < max_steps and (not steps or steps[-1].observation is not None):
             action = env.draw_action(rng)
             observation, reward, _, over = env.step(action)
             steps.append(Step(action, reward, None if over else observation))
         yield first, steps
 
 
-def _find_stack(runs: list[np.ndarray]) -> str:
+def _find_stack(episodes: list[np.ndarray]) -> str:
     """The evidence that each observation is the last one shifted along its first or last axis; '' if there is none."""
-    long_runs = [r for r in runs if len(r) > 4]
-    if len(long_runs) < 2:
+    long_episodes = [r for r in episodes if len(r) > 4]
+    if len(long_episodes) < 2:
         return ""
-    for axis in dict.fromkeys((1, long_runs[0].ndim - 1)):
-        length = long_runs[0].shape[axis]
+    for axis in dict.fromkeys((1, long_episodes[0].ndim - 1)):
+        length = long_episodes[0].shape[axis]
         for parts in (p for p in range(2, min(length, 16) + 1) if length % p == 0):
             for newest_last in (True, False):
-                pairs = [_split_stack(r, axis, length // parts, newest_last) for r in long_runs]
+                pairs = [_split_stack(r, axis, length // parts, newest_last) for r in long_episodes]
                 is_changing = all(len({x.tobytes() for x in older}) > 2 for _, older in pairs)
                 if is_changing and all(np.array_equal(newer, older) for newer, older in pairs):
                     return f"{parts} observations side by side"
@@ -127,12 +130,12 @@ def find_reward(env: CheckedEnv) -> tuple[RewardEntry, ...]:
     observation as closely, such as a place that pays, count too.
     """
     shown: list[tuple[np.ndarray, float]] = []
-    for _, steps in _play_episodes(env, 2, STEPS):
+    for _, steps in _play_episodes(env, 2, MAX_STEPS):
         shown += [(s.observation.ravel().astype(float), s.reward) for s in steps if s.observation is not None]
-        if len(shown) > ENOUGH:
+        if len(shown) > MAX_OBSERVATIONS:
             break
     rewards = np.array([reward for _, reward in shown])
-    if len(rewards) < 8 or np.ptp(rewards) == 0 or shown[0][0].size > WIDEST:
+    if len(rewards) < 8 or np.ptp(rewards) == 0 or shown[0][0].size > MAX_SEARCHED_SIZE:
         return ()
     table = np.stack([observation for observation, _ in shown])
     centred, spread = rewards - rewards.mean(), table - table.mean(0)

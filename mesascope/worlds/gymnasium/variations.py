@@ -9,7 +9,7 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.worlds.gymnasium.environments import name_env
+from mesascope.worlds.gymnasium.environments import describe_env
 
 EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
 
@@ -75,7 +75,7 @@ def find_function(tasks: Any) -> Callable[[np.random.Generator, str], Mapping[st
         inspect.signature(function).bind(None, "fresh")
     except (TypeError, ValueError):
         raise MesascopeError(
-            f"{name_env(tasks)} is not a function of (rng, split).",
+            f"{describe_env(tasks)} is not a function of (rng, split).",
             "It must take a NumPy generator and a split's name, and return the keywords of one task.",
         ) from None
     return function
@@ -87,7 +87,7 @@ def draw_task(function: Callable[..., Any], rng: np.random.Generator, split: str
     Raises:
         MesascopeError: the function raised, or did not return keywords.
     """
-    name = name_env(function)
+    name = describe_env(function)
     try:
         keywords = function(rng, split)
     except Exception as error:

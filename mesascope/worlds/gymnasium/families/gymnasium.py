@@ -23,7 +23,7 @@ from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_code
 from mesascope.keys import address
-from mesascope.worlds.gymnasium.environments import BlockState, make_env, name_env, read_registry
+from mesascope.worlds.gymnasium.environments import BlockState, describe_env, make_env, read_registry
 from mesascope.worlds.gymnasium.history import RewardEntry, find_history, find_reward
 from mesascope.worlds.gymnasium.variations import Range, draw_task, find_function, parse_ranges
 
@@ -40,21 +40,21 @@ class Gymnasium(Configured):
     """
 
     env: Any = eqx.field(static=True)
-    most: int
-    limited: bool
-    vary: tuple[tuple[str, Range], ...] = eqx.field(static=True)
+    max_steps: int
+    has_own_limit: bool
+    ranges: tuple[tuple[str, Range], ...] = eqx.field(static=True)
     replacements: tuple[tuple[str, tuple[tuple[str, Range], ...]], ...] = eqx.field(static=True)
-    function: Any = eqx.field(static=True)
+    task_function: Any = eqx.field(static=True)
     same_seed: bool
-    forgets: bool
+    resets_carry: bool
     returns: tuple[float, float | None, float | None]  # best, worst, chance
     score_key: str
     learner: str
-    vector: bool
+    uses_vector_env: bool
     history: bool
-    size: tuple[int, ...]
-    by_steps: bool
-    rewards: tuple[RewardEntry, ...] = eqx.field(static=True)
+    observation_shape: tuple[int, ...]
+    step_is_trial: bool
+    reward_entries: tuple[RewardEntry, ...] = eqx.field(static=True)
 
     identity: ClassVar = ("name",)  # the settings determine the tasks
     traceable: ClassVar[bool] = False
@@ -75,16 +75,16 @@ class Gymnasium(Configured):
     @property
     def steps(self) -> int:
         """The largest number of steps in a trial: in an episode, or 1 if every step is a trial."""
-        return 1 if self.by_steps else self.most
+        return 1 if self.step_is_trial else self.max_steps
 
     @property
     def shown(self) -> tuple[int, ...]:
         """The shape of one observation."""
-        return self.size
+        return self.observation_shape
 
     def code(self) -> str:
         """A hash of its settings and of the code that makes its environments and tasks."""
-        varied = (self.vary, *(ranges for _, ranges in self.replacements))
+        varied = (self.ranges, *(ranges for _, ranges in self.replacements))
         ids = [self.env, *(e for ranges in varied for e in dict(ranges).get("env", Range()).options)]
         specs = [gymnasium.registry.get(e.rpartition(":")[2]) for e in ids if isinstance(e, str)]
         return hash_code((vars(self), specs))
@@ -95,7 +95,7 @@ class Gymnasium(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen if there is a bank, fresh, those in the settings, and exchanged for discrete actions."""
-        own = getattr(self.function, "splits", ())
+        own = getattr(self.task_function, "splits", ())
         names = dict.fromkeys(("fresh", *own, *(split for split, _ in self.replacements)))
         names = (*(("seen",) if self.bank else ()), *names)
         splits = [Split(name, functools.partial(self._draw_tasks, name), self.horizon) for name in names]
@@ -127,9 +127,9 @@ class Gymnasium(Configured):
         return {"seed": seeds, "keywords": keywords, "exchanged": at}
 
     def _draw_keywords(self, rng: np.random.Generator, split: str) -> dict[str, Any]:
-        keywords = {k: values.draw(rng) for k, values in self.vary}
-        if self.function:
-            keywords |= draw_task(self.function, rng, split)
+        keywords = {k: values.draw(rng) for k, values in self.ranges}
+        if self.task_function:
+            keywords |= draw_task(self.task_function, rng, split)
         return keywords | {k: values.draw(rng) for k, values in dict(self.replacements).get(split, ())}
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
@@ -144,7 +144,7 @@ class Gymnasium(Configured):
 
     def idle(self, state: Any) -> np.ndarray:
         """[N] whether the trial is over and waits for the others."""
-        return (state.episode_step == 0) & (state.trial > 0) & (not self.by_steps)
+        return (state.episode_step == 0) & (state.trial > 0) & (not self.step_is_trial)
 
     def with_outcome(self, percept: Percept, feedback: np.ndarray, observation: np.ndarray) -> Percept:
         """The percept with another lifetime's last reward, also in the entries of the observation that show it.
@@ -152,11 +152,11 @@ class Gymnasium(Configured):
         The first observation of an episode shows no reward, so it stays.
         """
         new_observation = percept.observation
-        if self.rewards:
+        if self.reward_entries:
             new_observation = new_observation.copy()
             flat = new_observation.reshape(len(new_observation), -1)
-            rows = np.asarray(percept.trial % self.most if self.by_steps else percept.step) > 0
-            for entry in self.rewards:
+            rows = np.asarray(percept.trial % self.max_steps if self.step_is_trial else percept.step) > 0
+            for entry in self.reward_entries:
                 flat[rows, entry.index] = entry.scale * np.asarray(feedback)[rows] + entry.offset
         return percept._replace(feedback=feedback, observation=new_observation)
 
@@ -171,7 +171,7 @@ class Gymnasium(Configured):
         if not best > chance:
             raise MesascopeError(
                 f"best={best:g} of {self.name} is not above the return of random play on {split}, {chance:.4g}.",
-                f"Set best to the return of the best policy in one {'step' if self.by_steps else 'episode'}.",
+                f"Set best to the return of the best policy in one {'step' if self.step_is_trial else 'episode'}.",
             )
         result = {"chance": chance, "best": best, "fixed": np.nan}
         result["worst"] = 2 * chance - best if worst is None else min(worst, chance)
@@ -185,7 +185,7 @@ class Gymnasium(Configured):
         identity = (unlimited.code(), split)
         if identity not in _CHANCE_BY_FAMILY:
             key = address(jax.random.key(0), "chance")
-            single = dataclasses.replace(unlimited, horizon=self.most if self.by_steps else 1)
+            single = dataclasses.replace(unlimited, horizon=self.max_steps if self.step_is_trial else 1)
             state, _ = single.begin(key, single.split(split).draw(key, CHANCE_EPISODES))
             rng, total, is_real = _make_rng(key, "play"), np.zeros(CHANCE_EPISODES), self.choices is None
             while (state.trial < single.horizon).any():
@@ -256,10 +256,10 @@ def family(
             every episode must have the same number of steps, and best, worst and chance are pay-offs of one step.
     """
     settings: dict[str, Any] = dict(locals())
-    by_steps = trial == "step"
+    step_is_trial = trial == "step"
     check_range(0, MAX_STEPS, episodes=episodes, steps=steps)
     check_range(0, 1_000_000, bank=bank)
-    episodes = episodes or (1 if by_steps else 10)
+    episodes = episodes or (1 if step_is_trial else 10)
     for label, value, options in (
         ("seeds", seeds, ("", "same", "new")),
         ("carry", carry, ("kept", "reset")),
@@ -273,37 +273,37 @@ def family(
     if ":" in learner and "=" not in learner:
         gate.permit(learner, "The learner")
         learner = f"function:path={learner}"
-    function = find_function(tasks) if tasks else None
-    own, threshold, vector = read_registry(env, vector)
-    if not steps and not own:
+    task_function = find_function(tasks) if tasks else None
+    registered_limit, threshold, vector = read_registry(env, vector)
+    if not steps and not registered_limit:
         raise MesascopeError(
-            f"{name_env(env)} has no limit of steps (max_episode_steps), so an episode may never end.",
+            f"{describe_env(env)} has no limit of steps (max_episode_steps), so an episode may never end.",
             "Set steps=, the number of steps after which an episode is cut off.",
         )
-    limited = bool(own) and steps in (0, own)
-    if (vector and not limited) or (callable(env) and steps == 0):
+    has_own_limit = bool(registered_limit) and steps in (0, registered_limit)
+    if (vector and not has_own_limit) or (callable(env) and steps == 0):
         raise MesascopeError(
-            f"An episode of {name_env(env)} cannot be cut off from outside.", "Leave out steps or vector."
+            f"An episode of {describe_env(env)} cannot be cut off from outside.", "Leave out steps or vector."
         )
-    if (most := steps or own) * episodes > MAX_STEPS:
+    if (max_steps := steps or registered_limit) * episodes > MAX_STEPS:
         raise MesascopeError(
-            f"A lifetime of {episodes:,} episodes of {most:,} steps is too long.",
+            f"A lifetime of {episodes:,} episodes of {max_steps:,} steps is too long.",
             f"Set steps and episodes to at most {MAX_STEPS:,} together.",
         )
     returns = {k: _parse_number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
     if returns["best"] is None and threshold is not None:
-        returns["best"] = threshold / most if by_steps else threshold
+        returns["best"] = threshold / max_steps if step_is_trial else threshold
     if returns["best"] is None:
         raise MesascopeError(
-            f"The return of the best policy in an episode of {name_env(env)} is not known.",
+            f"The return of the best policy in an episode of {describe_env(env)} is not known.",
             "Set best= to this return; gains are measured by it.",
         )
-    settings |= {"env": name_env(env), "tasks": name_env(tasks) if tasks else "", "vector": vector}
+    settings |= {"env": describe_env(env), "tasks": describe_env(tasks) if tasks else "", "vector": vector}
     keywords: dict[str, Any] = {k: values.draw(np.random.default_rng(0)) for k, values in varied.items()}
-    if function:
-        keywords |= draw_task(function, np.random.default_rng(0), "fresh")
+    if task_function:
+        keywords |= draw_task(task_function, np.random.default_rng(0), "fresh")
     keywords = {k: v for k, v in keywords.items() if k not in ("seed", "options")}
-    checked_env = make_env(env, keywords, most, limited, vector, score=score)
+    checked_env = make_env(keywords, env, max_steps, has_own_limit, vector, score)
     evidence = "" if history else find_history(checked_env)
     if evidence:
         settings["history"] = True
@@ -313,8 +313,8 @@ def family(
             MesascopeWarning,
             stacklevel=2,
         )
-    rewards = find_reward(checked_env) if by_steps else ()
-    if by_steps and not rewards:
+    reward_entries = find_reward(checked_env) if step_is_trial else ()
+    if step_is_trial and not reward_entries:
         warnings.warn(
             f"The observation of {checked_env.name} does not tell the last reward. So an agent that reads the "
             "observation alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
@@ -323,24 +323,24 @@ def family(
         )
     result = Gymnasium(
         name=name_with_settings(family, **settings),
-        choices=checked_env.convert_action.choices,
-        horizon=episodes * most if by_steps else episodes,
+        choices=checked_env.action_converter.choices,
+        horizon=episodes * max_steps if step_is_trial else episodes,
         env=env,
-        most=most,
-        limited=limited,
-        vary=tuple(varied.items()),
+        max_steps=max_steps,
+        has_own_limit=has_own_limit,
+        ranges=tuple(varied.items()),
         replacements=tuple((k, tuple(ranges.items())) for k, ranges in changes.items()),
-        function=function,
-        same_seed=seeds == "same" or (not seeds and not varied and not function),
-        forgets=carry == "reset",
+        task_function=task_function,
+        same_seed=seeds == "same" or (not seeds and not varied and not task_function),
+        resets_carry=carry == "reset",
         returns=(float(returns["best"]), returns["worst"], returns["chance"]),
         score_key=score,
         learner=learner,
-        vector=vector,
+        uses_vector_env=vector,
         history=bool(settings["history"]),
-        size=checked_env.convert_observation.shape,
-        by_steps=by_steps,
-        rewards=rewards,
+        observation_shape=checked_env.observation_converter.shape,
+        step_is_trial=step_is_trial,
+        reward_entries=reward_entries,
         settings=tuple(settings.items()),
     )
     checked_env.close()

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.mazes.labyrinths import move_probabilities, read_maze, require_mazes, start_wave
 from mesascope.worlds.mazes.mazes import UNREACHABLE, spread_wave
+from mesascope.worlds.mazes.observed_maze import move_probabilities, read_maze, require_mazes, start_wave
 
 TRIED = "maze:size=5,trials=12,bank=3"
 

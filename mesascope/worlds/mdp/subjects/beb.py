@@ -5,7 +5,7 @@ an action in a state, where n counts how often it has taken the action there.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, average_moves, backward_induction, find_shape, make_expectation
+from mesascope.worlds.mdp.planning import Planner, backward_induction, find_shape, infer_transitions, make_expectation
 
 
 class BEB(Planner):
@@ -15,8 +15,8 @@ class BEB(Planner):
 
     def plan_episode(self, key, belief, trial):
         """The best policy for the mean process with the bonus."""
-        pays = belief.mean + self.bonus / (1.0 + belief.times)
-        return backward_induction(pays, self.shape[2], make_expectation(average_moves(belief)))
+        payoffs = belief.mean_payoffs + self.bonus / (1.0 + belief.action_counts)
+        return backward_induction(payoffs, self.shape[2], make_expectation(infer_transitions(belief)))
 
 
 @keep_settings(bonus=(0, 1000))

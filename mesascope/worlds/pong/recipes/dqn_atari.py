@@ -20,7 +20,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, check, interpolate
+from mesascope.recipes.descent import MANY, check
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.dqn_games import Games
@@ -132,7 +132,7 @@ def play_games(run: Run, start: Checkpoint):
             updates_due += s["environments"] / s["steps"]
         while updates_due >= 1 and done < s["updates"]:
             batch = replay.sample(rng, s["batch"], s["ahead"], s["discount"])
-            rate = interpolate(s["rate"], s["final_rate"], done, s["updates"])
+            rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
             if done % s["target_every"] == 0:
                 state = state._replace(target=state.weights)
             state, updates_due, done = update(state, batch, np.float32(rate)), updates_due - 1, done + 1

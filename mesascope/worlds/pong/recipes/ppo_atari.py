@@ -18,7 +18,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import choose
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, Plan, check, interpolate
+from mesascope.recipes.descent import MANY, Plan, check
 from mesascope.recipes.ppo_recurrent import Lived, clipped_loss
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
@@ -169,7 +169,7 @@ def play_games(run: Run, static: Any, start: Checkpoint):
         carries = jax.tree.map(lambda x: x[None], before)
         experience = Lived(encoded, action, log_prob, advantage, advantage + critic)
         stretch = Stretch(experience, np.stack(firsts), carries)
-        rate = interpolate(s["rate"], s["final_rate"], done, s["updates"])
+        rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
         orders = np.random.default_rng(run.derive_seed("orders", done))
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):

@@ -12,7 +12,7 @@ from mesascope.worlds.mazes.families.maze import Maze
 from mesascope.worlds.mazes.mazes import UNREACHABLE, draw_planes, get_neighbours, parse_observation
 
 
-class ReadMaze(NamedTuple):
+class ObservedMaze(NamedTuple):
     """What an observation shows of a maze.
 
     Attributes:
@@ -28,20 +28,20 @@ class ReadMaze(NamedTuple):
     pictures: jax.Array
 
 
-def read_maze(percept: Percept) -> ReadMaze:
+def read_maze(percept: Percept) -> ObservedMaze:
     """Reads the maze from an observation."""
     problem, cell = parse_observation(percept.observation)
     planes = draw_planes(problem)
     pictures = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
-    return ReadMaze(planes[..., :4] > 0.5, planes[..., 4] > 0.5, cell, pictures)
+    return ObservedMaze(planes[..., :4] > 0.5, planes[..., 4] > 0.5, cell, pictures)
 
 
-def start_wave(maze: ReadMaze) -> jax.Array:
+def start_wave(maze: ObservedMaze) -> jax.Array:
     """[N, F, F] distances to the goal before any wave: 0 at the goal, `UNREACHABLE` elsewhere."""
     return jnp.where(maze.goal, 0, UNREACHABLE)
 
 
-def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -> jax.Array:
+def move_probabilities(maze: ObservedMaze, value: jax.Array, ties: str = "random") -> jax.Array:
     """[N, 4] probabilities of moving to the open neighbour with the least value.
 
     Ties are broken evenly ('random') or in favour of the first move ('first').
