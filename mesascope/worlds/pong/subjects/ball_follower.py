@@ -31,7 +31,7 @@ class BallFollower(Scripted):
 
 def find_offset(percept: Percept) -> jax.Array:
     """[N] how many pixels the ball is below the middle of the paddle; 0 if there is no ball."""
-    places = jnp.asarray(percept.observation)[:, screen.SIZE :].astype(jnp.float32)
+    places = jnp.asarray(percept.observation)[:, screen.FRAME_SIZE :].astype(jnp.float32)
     ball_x, ball_y, own_y = places[:, 0], places[:, 1], places[:, 2]
     return jnp.where((ball_x > 0) & (ball_y > 0), ball_y - own_y - 6, 0.0)
 
@@ -48,6 +48,6 @@ def subject(family: Family, minimise: bool = False) -> BallFollower:
         family: the family `pong`.
         minimise: whether it moves away from the ball instead.
     """
-    screen.refuse_others(family)
+    screen.require_positions(family)
     name = "ball_follower" + (":minimise=true" if minimise else "")
     return BallFollower(jnp.asarray(-1.0 if minimise else 1.0), name=name)
