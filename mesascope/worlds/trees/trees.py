@@ -9,7 +9,7 @@ from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.worlds.trees.families.tree_choice import TreeChoice
 
-NOISE = 1.5  # standard deviation of one noisy look at an answer; the signal is 1
+NOISE_SD = 1.5  # standard deviation of one noisy look at an answer; the signal is 1
 
 
 class Tree(NamedTuple):
@@ -88,7 +88,7 @@ class Evidence(NamedTuple):
         return cls(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
     def add_look(
-        self, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, steady: Any = False
+        self, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, noisy_once: Any = False
     ) -> Self:
         """The evidence after one more noisy look at the answer.
 
@@ -98,8 +98,8 @@ class Evidence(NamedTuple):
         Args:
             percept: what the subject observes.
             answer: [N, 2] the answer as probabilities of the two actions.
-            signal: the size of what one look adds, one number or [N]; the standard deviation of its noise is `NOISE`.
-            steady: whether only the first look at an observation is noisy, so that later looks outweigh the noise
+            signal: the size of what one look adds, one number or [N]; its noise has the standard deviation `NOISE_SD`.
+            noisy_once: whether only the first look at an observation is noisy, so that later looks outweigh the noise
                 sooner.
         """
         observation = percept.observation
@@ -109,7 +109,7 @@ class Evidence(NamedTuple):
         hashed = observation @ weights + 0.7548 * percept.trial + 1.3247 * ticks
         uniform = jnp.mod(jnp.sin(12.9898 * hashed) * 43758.547, 1.0)
         noise = jax.scipy.special.ndtri(jnp.clip(uniform, 1e-4, 1.0 - 1e-4))
-        noise = jnp.where(steady & (ticks > 0), 0.0, NOISE * noise)
+        noise = jnp.where(noisy_once & (ticks > 0), 0.0, NOISE_SD * noise)
         return type(self)(drift + signal * (answer[:, 1] - answer[:, 0]) + noise, ticks + 1, observation)
 
     def action_probabilities(self) -> jax.Array:

@@ -5,8 +5,8 @@ import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, replicates
 
-EMPTY, EXCHANGED = "context_emptied_once", "outcomes_exchanged_once:replicate=0"
-CONDITIONS = ("intact", EMPTY, EXCHANGED)
+EMPTY_CONTEXT, EXCHANGED_LABELS = "context_emptied_once", "outcomes_exchanged_once:replicate=0"
+CONDITIONS = ("intact", EMPTY_CONTEXT, EXCHANGED_LABELS)
 
 
 def require_answers(trials: xr.Dataset) -> xr.Dataset:
@@ -37,7 +37,7 @@ def calibrate_log_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
     """
     if "log_probs" not in trials:
         return None
-    log_probs, empty = (trials.log_probs.sel(condition=c).values.astype(float) for c in (label, EMPTY))
+    log_probs, empty = (trials.log_probs.sel(condition=c).values.astype(float) for c in (label, EMPTY_CONTEXT))
     if not np.isfinite(log_probs).all():
         return None
     calibrated = log_probs - empty.mean(1, keepdims=True)

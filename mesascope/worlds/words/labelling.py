@@ -22,16 +22,16 @@ class Evidence(NamedTuple):
     """The evidence so far.
 
     Attributes:
-        mapping: [N, 2] the log-likelihoods of the two assignments of labels to categories.
+        assignment: [N, 2] the log-likelihoods of the two assignments of labels to categories.
         line: [N, L] the log-likelihoods of the lines.
         memory: [N, I] the evidence that each item has label 1.
-        alone: [N] the log-likelihood of the hypothesis that each word has a label of its own.
+        own_label: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
-    mapping: jax.Array
+    assignment: jax.Array
     line: jax.Array
     memory: jax.Array
-    alone: jax.Array
+    own_label: jax.Array
 
 
 class Labeller(Scripted):
@@ -58,7 +58,7 @@ class Labeller(Scripted):
         """Updates the evidence with the label of the last item, then predicts the label of the present item."""
         carry = jax.tree.map(lambda x: self.keeps * x, carry)
         observation = percept.observation
-        item, last = (observation[:, i].astype(jnp.int32) for i in (word_labels.ITEM, word_labels.LAST))
+        item, last = (observation[:, i].astype(jnp.int32) for i in (word_labels.ITEM, word_labels.LAST_ITEM))
         updated = jax.tree.map(
             lambda new, old: jnp.where(percept.first.reshape((-1,) + (1,) * (old.ndim - 1)), old, new),
             self._update(carry, last, observation[:, word_labels.LAST_LABEL]),
@@ -72,43 +72,43 @@ class Labeller(Scripted):
     def _update(self, carry: Evidence, last: jax.Array, label: jax.Array) -> Evidence:
         """Returns the evidence after one more label."""
         rows, vote = jnp.arange(len(last)), jnp.where(label > 0.5, 1.0, -1.0)
-        side = _index_categories(last)
+        side = _find_side(last)
         agrees = jnp.stack([side == label, side != label], -1)
-        recalled = _recall(carry, last)
+        recalled = _predict_from_memory(carry, last)
         return Evidence(
-            carry.mapping + _log_likelihood(agrees),
+            carry.assignment + _log_likelihood(agrees),
             carry.line + _log_likelihood(_compare_with_lines(last) == (label > 0.5)[:, None]),
             carry.memory.at[rows, last].add(vote),
-            carry.alone + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
+            carry.own_label + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
 
     def _predict(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
         """[N] the probability of label 1."""
         prior = jnp.log(_find_prior(observation, self.trust))
-        mapping = evidence.mapping + prior
-        side = _index_categories(item).astype(jnp.int32)
-        assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
-        categories = jnp.take_along_axis(jax.nn.softmax(mapping), assignment[:, None], 1)[:, 0]
-        log_odds = jax.nn.logsumexp(mapping, -1) - evidence.alone
+        log_posterior = evidence.assignment + prior
+        side = _find_side(item).astype(jnp.int32)
+        right_assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
+        categories = jnp.take_along_axis(jax.nn.softmax(log_posterior), right_assignment[:, None], 1)[:, 0]
+        log_odds = jax.nn.logsumexp(log_posterior, -1) - evidence.own_label
         own_labels = jnp.where(self.remembers > 0, jax.nn.sigmoid(-log_odds), 0.0)
-        words = (1.0 - own_labels) * _soften(categories) + own_labels * _recall(evidence, item)
+        words = (1.0 - own_labels) * _mix_label_error(categories) + own_labels * _predict_from_memory(evidence, item)
         line = (jax.nn.softmax(evidence.line) * _compare_with_lines(item)).sum(-1)
         line = jnp.where(self.remembers > 0, line, 0.5)
-        return jnp.where(item < read_texts().words, words, _soften(line))
+        return jnp.where(item < read_texts().words, words, _mix_label_error(line))
 
 
-def _index_categories(item: jax.Array) -> jax.Array:
+def _find_side(item: jax.Array) -> jax.Array:
     """[N] 1 if an item is from the second category of its pair, else 0; 0 for numbers."""
     data = read_texts()
     second = np.zeros(data.categories + 1)
     second[data.pairs[:, 1]] = 1
-    return jnp.asarray(second)[jnp.minimum(item // data.each, data.categories)]
+    return jnp.asarray(second)[jnp.minimum(item // data.words_per_category, data.categories)]
 
 
 def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
     """[N, 2] the prior of the two assignments of labels, given the meaning of the label words."""
     data = read_texts()
-    words = observation[:, word_labels.FIRST :].astype(jnp.int32)
+    words = observation[:, word_labels.FIRST_LABEL_WORD :].astype(jnp.int32)
     second = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
     names_category = (words < data.categories).all(-1)
     in_order = second[words[:, 1]]
@@ -116,13 +116,13 @@ def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
     return jnp.where(names_category[:, None], jnp.stack([first_prior, 1.0 - first_prior], -1), 0.5)
 
 
-def _recall(evidence: Evidence, item: jax.Array) -> jax.Array:
+def _predict_from_memory(evidence: Evidence, item: jax.Array) -> jax.Array:
     """[N] the probability of label 1 for a word that has a label of its own."""
     balance = jnp.take_along_axis(evidence.memory, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(balance * np.log((1 - LABEL_ERROR) / LABEL_ERROR))
 
 
-def _soften(p: jax.Array) -> jax.Array:
+def _mix_label_error(p: jax.Array) -> jax.Array:
     return LABEL_ERROR + (1.0 - 2.0 * LABEL_ERROR) * p
 
 
@@ -132,7 +132,7 @@ def _log_likelihood(right: jax.Array) -> jax.Array:
 
 def _compare_with_lines(item: jax.Array) -> jax.Array:
     """[N, L] whether a pair of numbers lies beyond each line."""
-    distance = word_labels.measure_from_line(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
+    distance = word_labels.measure_line_distance(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
     return distance[:, item - read_texts().words].T > 0
 
 

@@ -38,13 +38,13 @@ class TreeSearch(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Continues the search, or starts again if the observation changed; takes the action of highest mean value."""
-        before, spent, last_observation = carry
+        last_search, used, last_observation = carry
         is_same = (percept.observation == last_observation).all(-1)
-        search, values = self._search(read_tree(percept.observation), before, spent, is_same)
-        spent = jnp.minimum(jnp.where(is_same, spent, 0) + self.simulations, self.budget)
-        return (search, spent, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
+        search, values = self._search(read_tree(percept.observation), last_search, used, is_same)
+        used = jnp.minimum(jnp.where(is_same, used, 0) + self.simulations, self.budget)
+        return (search, used, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
 
-    def _search(self, tree: Tree, before: Any, spent: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
+    def _search(self, tree: Tree, last_search: Any, used: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
         """The search tree after this tick's simulations, and its values of the two actions [N, 2]."""
         mctx = require("mctx", "planning")
         n = len(tree.node)
@@ -63,8 +63,8 @@ class TreeSearch(Scripted):
 
         def continue_search(low, high, body, carry):
             rng, initial = carry
-            state = initial if before is None else select(is_same, before, initial)
-            start = jnp.where(is_same, spent, 0)
+            state = initial if last_search is None else select(is_same, last_search, initial)
+            start = jnp.where(is_same, used, 0)
 
             def simulate(i, state):
                 has_budget = start + i < self.budget

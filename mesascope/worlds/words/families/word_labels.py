@@ -21,13 +21,13 @@ from mesascope.contracts.questions import Moment, Question
 from mesascope.contracts.settings import check_range, keep_settings
 from mesascope.keys import address
 
-LABELS = ("abstract", "gold", "random", "flipped")
-RARE = 0.15  # the probability of the rarer category on the rare split
-REPEATED = 6  # the number of words of one category that recur on the split of halves, half of them with each label
-DIGITS = 10  # both numbers of a pair run from 0 to 9
-MARGIN = 0.5  # the smallest distance of a pair of numbers from the line that separates them
+LABEL_KINDS = ("abstract", "gold", "random", "flipped")
+RARE_PROBABILITY = 0.15  # the probability of the rarer category on the rare split
+N_REPEATED_WORDS = 6  # the number of words that recur on the split of halves, half of them with each label
+N_DIGITS = 10  # both numbers of a pair run from 0 to 9
+MIN_LINE_DISTANCE = 0.5  # the smallest distance of a pair of numbers from the line that separates them
 # indices into the observation; the label words start at FIRST
-ITEM, LAST, LAST_LABEL, WORDING, FIRST = range(5)
+ITEM, LAST_ITEM, LAST_LABEL, WORDING, FIRST_LABEL_WORD = range(5)
 
 
 class Texts(NamedTuple):
@@ -38,12 +38,12 @@ class Texts(NamedTuple):
     wordings: tuple[dict[str, str], ...]
     pairs: np.ndarray  # [6, 2] the two categories of each pair
     categories: int
-    each: int  # the number of words of a category
+    words_per_category: int  # the number of words of a category
 
     @property
     def words(self) -> int:
         """The number of items that are words."""
-        return self.categories * self.each
+        return self.categories * self.words_per_category
 
 
 @functools.cache
@@ -52,7 +52,7 @@ def read_texts() -> Texts:
     file = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     names = list(file["categories"])
     words = [w for name in names for w in file["categories"][name]["words"].split()]
-    numbers = [f"{a} {b}" for a in range(DIGITS) for b in range(DIGITS)]
+    numbers = [f"{a} {b}" for a in range(N_DIGITS) for b in range(N_DIGITS)]
     pairs = np.asarray([[names.index(c) for c in pair] for pair in file["pairs"]["names"]])
     items, labels = (*words, *numbers), (*names, *file["labels"]["abstract"])
     return Texts(items, labels, tuple(file["wordings"]), pairs, len(names), len(words) // len(names))
@@ -111,18 +111,18 @@ class WordLabels(Configured):
         data, shape = read_texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(address(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
         if split == "restructured:rule":
-            items, right = _draw_rule(key, shape)
+            items, right = _draw_number_pairs(key, shape)
         elif split == "restructured:halves":
-            items, right = _draw_halves(key, shape)
+            items, right = _draw_mixed_labels(key, shape)
         else:
             pair = jnp.asarray(data.pairs)[jax.random.randint(address(key, "pair"), (n,), 0, len(data.pairs))]
-            rate = RARE if split == "shifted:rare" else 0.5
+            rate = RARE_PROBABILITY if split == "shifted:rare" else 0.5
             side = jax.random.bernoulli(address(key, "side"), rate, shape)
             rare = jax.random.bernoulli(address(key, "rare"), 0.5, (n, 1))
             side = (side ^ rare if split == "shifted:rare" else side).astype(jnp.int32)
-            index = _draw_cyclically(address(key, "word"), n, data.each, self.horizon)
+            index = _draw_cyclically(address(key, "word"), n, data.words_per_category, self.horizon)
             category = jnp.take_along_axis(pair, side, 1)
-            items, right = category * data.each + index, side ^ mapping[:, None]
+            items, right = category * data.words_per_category + index, side ^ mapping[:, None]
         words = _draw_abstract_words(key, n, data)
         if self.labels != "abstract" and not split.startswith("restructured"):
             names_exchanged = mapping if self.labels != "flipped" else 1 - mapping
@@ -182,8 +182,8 @@ class WordLabels(Configured):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the other label for the last item, and on odd trials with the next item in its place."""
         opposite = _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
-        next_item = (opposite.observation[:, LAST] + 1) % len(read_texts().items)
-        return exchange_earlier(opposite, _set_column(opposite.observation, LAST, next_item))
+        next_item = (opposite.observation[:, LAST_ITEM] + 1) % len(read_texts().items)
+        return exchange_earlier(opposite, _set_column(opposite.observation, LAST_ITEM, next_item))
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """The question about the item in `now`, the present observation [D], after the past items with their labels.
@@ -192,9 +192,9 @@ class WordLabels(Configured):
         """
         data = read_texts()
         wording = data.wordings[int(now[WORDING])]
-        labels = tuple(data.labels[int(i)] for i in now[FIRST:])
+        labels = tuple(data.labels[int(i)] for i in now[FIRST_LABEL_WORD:])
         shots = tuple(
-            wording["shot"].format(item=data.items[int(m.shown[LAST])], label=labels[int(m.shown[LAST_LABEL])])
+            wording["shot"].format(item=data.items[int(m.shown[LAST_ITEM])], label=labels[int(m.shown[LAST_LABEL])])
             for m in past
         )
         query = wording["query"].format(item=data.items[int(now[ITEM])])
@@ -230,25 +230,26 @@ def _draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
     return data.categories + jnp.argsort(scores, -1)[:, :2]
 
 
-def _draw_halves(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
+def _draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Draws items and right actions [n, T]: a few words of one category recur, half of them with each label."""
     n, trials = shape
     data = read_texts()
     category = jax.random.randint(address(key, "category"), (n, 1), 0, data.categories)
-    words = category * data.each + _draw_cyclically(address(key, "word"), n, data.each, REPEATED)
-    half = jnp.argsort(jax.random.uniform(address(key, "half"), (n, REPEATED)), -1) % 2
-    index = jax.random.randint(address(key, "which"), (n, trials), 0, REPEATED)
+    size = data.words_per_category
+    words = category * size + _draw_cyclically(address(key, "word"), n, size, N_REPEATED_WORDS)
+    half = jnp.argsort(jax.random.uniform(address(key, "half"), (n, N_REPEATED_WORDS)), -1) % 2
+    index = jax.random.randint(address(key, "which"), (n, trials), 0, N_REPEATED_WORDS)
     return jnp.take_along_axis(words, index, 1), jnp.take_along_axis(half, index, 1)
 
 
-def measure_from_line(angle: Array) -> Array:
+def measure_line_distance(angle: Array) -> Array:
     """[…, 100] the signed distance of each pair of numbers from a line through the middle of all, given angles […]."""
-    places = jnp.arange(DIGITS) - (DIGITS - 1) / 2
+    places = jnp.arange(N_DIGITS) - (N_DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(places, places, indexing="ij"))
     return jnp.cos(angle)[..., None] * a + jnp.sin(angle)[..., None] * b
 
 
-def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
+def _draw_number_pairs(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Draws items and right actions [n, T]: pairs of numbers, separated by a line unlike any rule that has a name.
 
     Rules that have a name are, for example, that the first number is larger, or that the sum is large.
@@ -256,14 +257,14 @@ def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.A
     n, trials = shape
     eighth = jnp.pi / 4
     offset = jax.random.uniform(address(key, "tilt"), (n,), minval=0.3, maxval=0.7)
-    distance = measure_from_line(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset))
-    order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MARGIN)
+    distance = measure_line_distance(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset))
+    order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MIN_LINE_DISTANCE)
     index = jnp.argsort(order, -1)[:, jnp.arange(trials) % 60]
     right = jnp.take_along_axis(distance, index, 1) > 0
     return read_texts().words + index, right.astype(jnp.int32)
 
 
-@keep_settings(labels=LABELS, trials=(2, 1000))
+@keep_settings(labels=LABEL_KINDS, trials=(2, 1000))
 def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any:
     """The subject gives a word one of two labels, after it has seen 0 to T - 1 words with their labels.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, fresh
 from mesascope.stats import mean
-from mesascope.worlds.words.answers import CONDITIONS, EMPTY, EXCHANGED, mark_answers, require_answers
+from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_LABELS, mark_answers, require_answers
 
 
 @asks(
@@ -15,8 +15,8 @@ def metric(trials, references, replay):
     """If it answers wrongly with an empty context, how much more often is it right after true labels?"""
     rollout = require_answers(fresh(trials))
     half = rollout.sizes["trial"] // 2
-    is_wrong = mark_answers(rollout, EMPTY) == 0
-    answers = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED))
+    is_wrong = mark_answers(rollout, EMPTY_CONTEXT) == 0
+    answers = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED_LABELS))
     intact, exchanged = (mean(x[:, half:]) for x in answers)
     return [
         Reading(intact, label="right with true labels", null=0.5),

@@ -5,33 +5,36 @@ Recognition is the accuracy above chance with labels of other lifetimes in the c
 calibrated accuracy are relative to an empty context (Zhao et al. 2021, 2102.09690, with the lifetime's own items).
 """
 
+from typing import Any
+
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, fresh
 from mesascope.stats import mean
-from mesascope.worlds.words.answers import CONDITIONS, EXCHANGED, calibrate_log_odds, mark_answers, require_answers
+from mesascope.worlds.words import answers
+from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds, mark_answers
 
-SHOTS = (0, 1, 2, 4, 8, 16)
+SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 
 
 @asks(
     "How far above chance is it with exchanged labels in its context, and how much do true labels add?",
-    conditions=CONDITIONS,
+    conditions=answers.CONDITIONS,
 )
 def metric(trials, references, replay):
     """How far above chance is it with exchanged labels in its context, and how much do true labels add?"""
-    rollout = require_answers(fresh(trials))
+    rollout = answers.require_answers(fresh(trials))
     length = rollout.sizes["trial"]
     half, chance = slice(length // 2, None), rollout.chance.values.mean(1)
-    exchanged, intact = (mark_answers(rollout, c) for c in (EXCHANGED, "intact"))
-    readings = _compare(exchanged, intact, half, chance, "accuracy")
-    log_odds = [x for x in (calibrate_log_odds(rollout, c) for c in (EXCHANGED, "intact")) if x is not None]
+    exchanged, intact = (mark_answers(rollout, c) for c in (EXCHANGED_LABELS, "intact"))
+    readings = _compare_contexts(exchanged, intact, half, chance, "accuracy")
+    log_odds = [x for x in (calibrate_log_odds(rollout, c) for c in (EXCHANGED_LABELS, "intact")) if x is not None]
     if len(log_odds) == 2:
         exchanged, intact = ((x > 0) + 0.5 * (x == 0) for x in log_odds)
-        readings += _compare(exchanged, intact, half, chance, "calibrated accuracy")
-        readings += _compare(log_odds[0], log_odds[1], half, 0.0, "log-odds")
-    for shots in (s for s in SHOTS if s < length):
-        readings += _compare(exchanged, intact, slice(shots, shots + 1), chance, f"{shots} shots")
+        readings += _compare_contexts(exchanged, intact, half, chance, "calibrated accuracy")
+        readings += _compare_contexts(log_odds[0], log_odds[1], half, 0.0, "log-odds")
+    for shots in (s for s in SHOT_COUNTS if s < length):
+        readings += _compare_contexts(exchanged, intact, slice(shots, shots + 1), chance, f"{shots} shots")
     if length > 8:
         acquired = intact - exchanged
         growth = mean(acquired[:, 8:]) - mean(acquired[:, 1:5])
@@ -39,7 +42,7 @@ def metric(trials, references, replay):
     return readings
 
 
-def _compare(exchanged: np.ndarray, intact: np.ndarray, trials: slice, chance: np.ndarray | float, measure: str):
+def _compare_contexts(exchanged: np.ndarray, intact: np.ndarray, trials: slice, chance: Any, measure: str):
     """The readings of recognition and of acquisition on some of the trials.
 
     Args:

@@ -6,7 +6,7 @@ from mesascope.contracts.scripted import Family, as_arrays, keep_settings
 from mesascope.worlds.words.labelling import Labeller, require_labels
 
 TRIED = "word_labels"
-TRUST = 0.9  # the prior probability that a label word that names a category stands for it
+NAME_TRUST = 0.9  # the prior probability that a label word that names a category stands for it
 
 
 @keep_settings(keeps=(0, 1))
@@ -19,4 +19,4 @@ def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Label
         minimise: whether it gives the label opposite to the one it infers.
     """
     require_labels(family)
-    return Labeller(**as_arrays(remembers=True, trust=TRUST, keeps=keeps), minimise=jnp.asarray(minimise))
+    return Labeller(**as_arrays(remembers=True, trust=NAME_TRUST, keeps=keeps), minimise=jnp.asarray(minimise))
