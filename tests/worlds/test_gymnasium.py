@@ -164,7 +164,7 @@ def test_the_carry_is_kept_or_the_subject_is_told_to_begin_anew():
             state, percept, _ = home.step(jax.random.key(now), None, state, np.where(idle, -1, 1))
             firsts += percept.first & ~idle & (percept.trial < 3)
         assert firsts.tolist() == [wanted] * 7
-    assert catalogue.make("families", family(carry="reset").name).forgets
+    assert catalogue.make("families", family(carry="reset").name).resets_carry
 
 
 def sampler(percept, state, rng):

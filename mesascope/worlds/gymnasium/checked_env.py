@@ -26,7 +26,8 @@ STEP_RESULT = ("observation", "reward", "terminated", "truncated", "info")
 class ObservationConverter:
     """Converts observations of a space into float32 arrays of one shape.
 
-    A Box stays as it is; a Discrete space becomes one-hot; other spaces are flattened as Gymnasium does.
+    Observations of a Box keep their shape. Those of a Discrete space become one-hot. Those of other spaces are flattened
+    as Gymnasium flattens them.
     """
 
     def __init__(self, space: gymnasium.Space, name: str):

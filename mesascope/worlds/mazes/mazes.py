@@ -1,8 +1,7 @@
 """Grows mazes on a square of cells, measures distances to the goal, moves walls and goals, and draws mazes.
 
-The array opens [N, F, F, 2] holds the passages: whether the way east, and the way south, is open from each cell. Cells
-are numbered row by row. Functions with loops are compiled separately, so that callers outside compiled code share one
-compilation.
+The array `passages` [N, F, F, 2] says whether the way east, and the way south, is open from each cell. Cells are
+numbered row by row. Functions with loops are compiled separately, so that all callers share one compilation.
 """
 
 import functools
@@ -21,7 +20,7 @@ UNREACHABLE = 1 << 14  # the distance of a cell from which no way leads to the g
 
 
 class Problem(NamedTuple):
-    """N mazes with their goals: the passages opens [N, F, F, 2], and goal [N], the cell of each goal."""
+    """N mazes with their goals: the passages [N, F, F, 2], and the cell of each goal [N]."""
 
     passages: jax.Array
     goal: jax.Array
@@ -124,7 +123,7 @@ def draw_planes(problem: Problem) -> jax.Array:
 
 
 def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
-    """Reads the problem and the subject's cell [N] from observations [N, 4 F²]."""
+    """Reads the problems and the subjects' cells [N] from observations [N, 4 F²]."""
     east, south, goal, cell = jnp.split(jnp.asarray(observation), 4, axis=-1)
     field = math.isqrt(east.shape[-1])
     passages = jnp.stack([east, south], -1).reshape(-1, field, field, 2) > 0.5
@@ -150,9 +149,9 @@ def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.A
 
 @jax.jit
 def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
-    """[n, size, size, 2] the passages after one wall has moved, which blocks the way from the start and opens another.
+    """[n, size, size, 2] the passages after one wall has moved: it closes the way to the goal, and another way opens.
 
-    If the way has two or more steps, the wall does not block it beside the start. In a perfect maze all cells stay
+    If the way has two or more steps, the wall does not close it beside the start. In a perfect maze all cells stay
     connected.
     """
     n, size = problem.passages.shape[:2]

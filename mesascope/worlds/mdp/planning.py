@@ -1,4 +1,4 @@
-"""Helpers of subjects of tabular processes: they record transitions and pay-offs, and plan before every episode."""
+"""The base class of subjects that plan in tabular processes, and the belief and the algorithms that they share."""
 
 import abc
 from typing import Any, ClassVar, NamedTuple
@@ -16,7 +16,7 @@ PRIOR_MEAN = 1.0  # prior mean of the mean pay-offs; the prior variance and the 
 
 
 class History(NamedTuple):
-    """The record of all steps so far, and the plan for the episode.
+    """All steps so far, and the plan for the present episode.
 
     Attributes:
         state_action: [N, L] state · A + action of each step, or -1 for a step that is not yet taken.

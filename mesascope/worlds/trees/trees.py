@@ -1,4 +1,4 @@
-"""Helpers of scripted subjects of `tree_choice`: they read observations, compute values, and add noise to answers."""
+"""Helpers for scripted subjects of `tree_choice`, which read trees, compute values, and add noise to answers."""
 
 from typing import Any, NamedTuple, Self
 

@@ -1,7 +1,8 @@
 """A scripted Bayesian classifier for `word_labels`, with its posterior after the labels shown and its predictions.
 
-It has three hypotheses about a lifetime: two known categories have either assignment of labels; each word has a label
-of its own; or a line separates pairs of numbers. The prediction for a word mixes the first two by their posteriors.
+It has three hypotheses about a lifetime. In the first, the two labels stand for two known categories, one way or the
+other. In the second, each word has a label of its own. In the third, a line separates pairs of numbers. The prediction
+for a word is the mean of the first two, weighted by their posteriors.
 """
 
 from typing import NamedTuple

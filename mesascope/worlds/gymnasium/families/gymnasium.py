@@ -1,9 +1,9 @@
 """Any Gymnasium environment; a trial is one episode or one step, and a lifetime is one or several episodes.
 
-If every step is a trial and an entry of the observation shows the last reward, an exchange of the reward exchanges
-this entry too.
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
-user's function draws. Splits differ in the same ways. If actions are discrete, 'exchanged' permutes them half-way.
+user's function draws. Splits differ in the same ways. If actions are discrete, the split 'exchanged' permutes them
+half-way. If every step is a trial and an entry of the observation shows the last reward, conditions that exchange the
+reward exchange this entry too.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Plans for the posterior mean process, with a bonus for actions that it has seldom tried.
+"""Plans for the posterior mean of the process, with a bonus for actions that it has seldom tried.
 
 This is the Bayesian exploration bonus (Kolter and Ng 2009, ICML). It adds β / (1 + n) to the posterior mean pay-off of
 an action in a state, where n counts how often it has taken the action there.

@@ -48,8 +48,9 @@ def subject(
         family: the family of trees, `tree_choice`.
         near: what one look adds to the evidence for the right action one step ahead of a leaf; the noise of a look has
             the standard deviation 1.5.
-        fade: the factor by which that is less for every further step ahead.
-        steady: whether only the first look is noisy, so that evidence grows with the ticks and not with their root.
+        fade: the factor by which one look adds less for every further step ahead.
+        steady: whether only the first look is noisy. Then evidence grows like the number of ticks, otherwise like its
+            square root.
         waits: whether it knows the action without noise, and acts at random until it has had as many ticks as there
             are steps ahead, whatever these ticks show.
     """

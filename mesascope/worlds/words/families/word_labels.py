@@ -1,8 +1,8 @@
 """The subject gives each word one of two labels; the right label is then shown, as a shot in the context.
 
 Gold, random and flipped labels separate what a model recognises from what it acquires from the shots (Min et al. 2022,
-arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). Choosing between the two ways to name two
-known categories is locating; the restructured splits contain partitions that do not follow known categories.
+arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). A subject that only chooses between the two
+ways to name two known categories is locating. On the restructured splits, labels do not follow known categories.
 """
 
 import functools
@@ -219,7 +219,7 @@ def _set_column(observation: Array, index: int, values: Array) -> Array:
 
 
 def _draw_cyclically(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
-    """[n, length] indices into lists of this size, each shuffled once and then read in order, over and over."""
+    """[n, length] indices into lists of this size, each shuffled once and then repeated in the same order."""
     order = jnp.argsort(jax.random.uniform(key, (n, size)), -1)
     return order[:, jnp.arange(length) % size]
 
@@ -243,7 +243,7 @@ def _draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Arra
 
 
 def measure_line_distance(angle: Array) -> Array:
-    """[…, 100] the signed distance of each pair of numbers from a line through the middle of all, given angles […]."""
+    """[…, 100] the signed distance of each pair of numbers from lines with angles […] through the middle of all pairs."""
     places = jnp.arange(N_DIGITS) - (N_DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(places, places, indexing="ij"))
     return jnp.cos(angle)[..., None] * a + jnp.sin(angle)[..., None] * b
