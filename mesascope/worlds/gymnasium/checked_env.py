@@ -26,8 +26,7 @@ STEP_RESULT = ("observation", "reward", "terminated", "truncated", "info")
 class ObservationConverter:
     """Converts observations of a space into float32 arrays of one shape.
 
-    Observations of a Box keep their shape. Those of a Discrete space become one-hot. Those of other spaces are flattened
-    as Gymnasium flattens them.
+    Observations of a Box keep their shape. Those of a Discrete space become one-hot. Gymnasium flattens all others.
     """
 
     def __init__(self, space: gymnasium.Space, name: str):

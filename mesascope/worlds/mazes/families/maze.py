@@ -295,7 +295,7 @@ class Maze(Configured):
         depth = np.maximum(distance[i, late[None], cell], 1)
         # distances are grouped by doublings, because too few lifetimes have any single distance
         ahead_doublings = 1 << np.floor(np.log2(depth)).astype(int)
-        change_is_shown = ~(trials.moves_reversed.values > 0) if "turned" in trials else np.ones((n, t), bool)
+        change_is_shown = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
         cases = mazes.count_problems(self.size)
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
             cases = float(len(self.bank_tasks[1]))

@@ -243,7 +243,7 @@ def _draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Arra
 
 
 def measure_line_distance(angle: Array) -> Array:
-    """[…, 100] the signed distance of each pair of numbers from lines with angles […] through the middle of all pairs."""
+    """[…, 100] the signed distance of each pair of numbers from lines with these angles […] through the middle."""
     places = jnp.arange(N_DIGITS) - (N_DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(places, places, indexing="ij"))
     return jnp.cos(angle)[..., None] * a + jnp.sin(angle)[..., None] * b
