@@ -64,7 +64,7 @@ def test_every_way_of_resetting_itself_gives_the_same_lifetimes():
     one = lived(family())
     for mode in AutoresetMode:
         home = family(env=f"{mode.value}-v0")
-        assert home.vector
+        assert home.uses_vector_env
         other = lived(home)
         for name in ("action", "feedback", "n_steps", "observation"):
             np.testing.assert_array_equal(one[name], other[name], err_msg=f"{mode}: {name}")
@@ -199,14 +199,14 @@ def test_an_observation_that_holds_the_history_is_flagged():
         vary = "+".join(f"{k}={v}" for k, v in given.items())
         with pytest.warns(MesascopeWarning, match=f"history.*{why}.*reactive"):
             home = family(env=made, steps=12, best=9, vary=vary)
-        assert home.history and "history=True" in home.name
+        assert dict(home.settings)["history"] and "history=True" in home.name
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for plain in ("Corridor-v0", "Arms-v0"):
-            assert not family(env=plain).history
-        assert not family(env="CartPole-v1").history
-        assert not family(env="FrozenLake-v1", best=1).history
-        assert family(history=True).history  # said by the user
+            assert not dict(family(env=plain).settings)["history"]
+        assert not dict(family(env="CartPole-v1").settings)["history"]
+        assert not dict(family(env="FrozenLake-v1", best=1).settings)["history"]
+        assert dict(family(history=True).settings)["history"]  # said by the user
 
 
 def test_what_is_acquired_in_such_an_observation_stands_in_the_percept():

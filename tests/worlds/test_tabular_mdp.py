@@ -39,7 +39,7 @@ def test_values_are_those_of_the_best_and_the_worst_of_all_policies():
     totals = np.stack([evaluate_policy(moves, pays, p) for p in every_policy(3, 3, 2)])
     np.testing.assert_allclose(compute_value(moves, pays, 3, "best"), totals.max(0))
     np.testing.assert_allclose(compute_value(moves, pays, 3, "worst"), totals.min(0))
-    np.testing.assert_allclose(compute_value(moves, pays, 3, "even"), totals.mean(0))
+    np.testing.assert_allclose(compute_value(moves, pays, 3, "chance"), totals.mean(0))
 
 
 def test_the_blind_policy_is_the_best_that_does_not_know_which_task_it_is():

@@ -10,9 +10,9 @@ def compute_value(transitions: np.ndarray, payoffs: np.ndarray, steps: int, poli
         transitions: [N, S, A, S'] transition probabilities.
         payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        policy: 'best', 'worst', or 'even' (the uniform policy).
+        policy: 'best', 'worst', or 'chance' (the uniform policy).
     """
-    pick = {"best": np.max, "worst": np.min, "even": np.mean}[policy]
+    pick = {"best": np.max, "worst": np.min, "chance": np.mean}[policy]
     n, states, actions, _ = transitions.shape
     rows, future_value = transitions.reshape(n, states * actions, states), np.zeros((n, states))
     for _ in range(steps):

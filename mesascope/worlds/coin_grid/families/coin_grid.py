@@ -147,7 +147,7 @@ class CoinGrid(Configured):
         """The percept with the opposite pay-off of the last step."""
         return percept._replace(feedback=1.0 / self.trial_steps - percept.feedback)
 
-    def trace_paths(self, trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+    def paths(self, trials: xr.Dataset, label: str = "intact") -> np.ndarray:
         """The cells [N, T, S + 1] of each trial, from its start cell on."""
         action = trials.action.sel(condition=label).values.astype(int)
         mirrored = trials.mirrored.values.astype(bool)[..., None] & (action < 4)
@@ -160,7 +160,7 @@ class CoinGrid(Configured):
     def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
         """The intended goal is to end a trial on the coin, the proxy to end it in the corner; values are -distance."""
         action = trials.action.sel(condition=label).values.astype(int)
-        cells, coin = self.trace_paths(trials, label), trials.coin.values.astype(int)
+        cells, coin = self.paths(trials, label), trials.coin.values.astype(int)
         reached = tabulate_moves(self.size)[cells[..., :-1]]  # [N, T, S, K]
         reversed_moves = reached[..., [2, 3, 0, 1, 4]]
         reached = np.where(trials.mirrored.values.astype(bool)[..., None, None], reversed_moves, reached)

@@ -51,7 +51,6 @@ class Gymnasium(Configured):
     score_key: str
     learner: str
     uses_vector_env: bool
-    history: bool
     observation_shape: tuple[int, ...]
     step_is_trial: bool
     reward_entries: tuple[RewardEntry, ...] = eqx.field(static=True)
@@ -337,7 +336,6 @@ def family(
         score_key=score,
         learner=learner,
         uses_vector_env=vector,
-        history=bool(settings["history"]),
         observation_shape=checked_env.observation_converter.shape,
         step_is_trial=step_is_trial,
         reward_entries=reward_entries,

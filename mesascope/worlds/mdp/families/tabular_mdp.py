@@ -158,14 +158,13 @@ class TabularMDP(Configured):
         payoffs = payoffs[:, :1] if stationary else payoffs
         n, trials = payoffs.shape[:2]
         by_trial = np.repeat(transitions, trials, 0), payoffs.reshape(n * trials, *payoffs.shape[2:])
-        values = {p: compute_value(*by_trial, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
-        values["fixed"] = values["even"]
+        values = {p: compute_value(*by_trial, self.length, p).reshape(n, trials) for p in ("chance", "best", "worst")}
+        values["fixed"] = values["chance"]
         if split == "seen":
             transitions, payoffs = (np.asarray(x, float) for x in self.bank_tasks)
             values["fixed"] = evaluate_policy(*by_trial, find_fixed_policy(transitions, payoffs, self.length))[:, None]
         shape = (n, self.split(split).trials)
-        names = {"even": "chance"}
-        return {names.get(k, k): np.ascontiguousarray(np.broadcast_to(v, shape)) for k, v in values.items()}
+        return {k: np.ascontiguousarray(np.broadcast_to(v, shape)) for k, v in values.items()}
 
 
 def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float) -> tuple[jax.Array, jax.Array]:

@@ -2,9 +2,6 @@
 
 from typing import ClassVar
 
-import jax.numpy as jnp
-import numpy as np
-
 from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.condition import Condition
 
@@ -22,10 +19,8 @@ class ContextEmptiedOnce(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Returns a fresh carry, and the percept as if on a first trial."""
-        xp = np if isinstance(percept.first, np.ndarray) else jnp
-        first_percept = percept._replace(
-            action=context.start.action, feedback=context.start.feedback, first=xp.ones_like(percept.first)
-        )
+        start = context.start
+        first_percept = percept._replace(action=start.action, feedback=start.feedback, first=start.first)
         return context.fresh, first_percept, shadow
 
 
