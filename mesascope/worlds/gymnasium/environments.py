@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.worlds.gymnasium.checked_env import CheckedEnv
 
-REGISTERED_NAME = "Type it as it is registered, with the module that registers it: module:Env-v0."
+REGISTRY_REMEDY = "Type it as it is registered, with the module that registers it: module:Env-v0."
 
 
 class BlockState:
@@ -143,7 +143,7 @@ def make_env(
 
     def explain(error: Exception) -> tuple[str, str]:
         is_unknown = isinstance(error, gymnasium.error.UnregisteredEnv | ModuleNotFoundError)
-        remedy = REGISTERED_NAME if is_unknown else "Give other keywords, or install what the environment needs."
+        remedy = REGISTRY_REMEDY if is_unknown else "Give other keywords, or install what the environment needs."
         description = f" with {', '.join(f'{k}={v}' for k, v in arguments.items())}" if arguments else ""
         return f"{name!r} cannot be made{description}: {type(error).__name__}: {str(error)[:300]}.", remedy
 
@@ -179,7 +179,7 @@ def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
     """
     if not isinstance(env, str):
         return 0, None, vector
-    with _explain_errors(lambda error: (f"There is no environment {env!r}: {str(error)[:300]}.", REGISTERED_NAME)):
+    with _explain_errors(lambda error: (f"There is no environment {env!r}: {str(error)[:300]}.", REGISTRY_REMEDY)):
         spec = gate.make_environment(gymnasium.spec, env, {})
     vector_only = spec.entry_point is None and spec.vector_entry_point is not None
     return spec.max_episode_steps or 0, spec.reward_threshold, vector or vector_only

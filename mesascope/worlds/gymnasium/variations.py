@@ -41,7 +41,8 @@ def parse_ranges(text: str, setting: str) -> dict[str, Range]:
         key, equals, value = part.partition("=")
         if not equals or not key or not value or key in ranges:
             raise MesascopeError(
-                f"{part!r} in {setting}={text!r} is not a keyword with values.", f"Type e.g. {setting}={EXAMPLE}."
+                f"{part!r} in {setting}={text!r} is not a keyword with values.",
+                f"Type e.g. {setting}={EXAMPLE}.",
             )
         low, dots, high = value.partition("..")
         ends = [_parse_literal(low), _parse_literal(high)] if dots else []

@@ -59,10 +59,10 @@ class Labeller(Scripted):
         """Updates the evidence with the label of the last item, then predicts the label of the present item."""
         carry = jax.tree.map(lambda x: self.keeps * x, carry)
         observation = percept.observation
-        item, last = (observation[:, i].astype(jnp.int32) for i in (word_labels.ITEM, word_labels.LAST_ITEM))
+        item, last_item = (observation[:, i].astype(jnp.int32) for i in (word_labels.ITEM, word_labels.LAST_ITEM))
         updated = jax.tree.map(
             lambda new, old: jnp.where(percept.first.reshape((-1,) + (1,) * (old.ndim - 1)), old, new),
-            self._update(carry, last, observation[:, word_labels.LAST_LABEL]),
+            self._update(carry, last_item, observation[:, word_labels.LAST_LABEL]),
             carry,
         )
         first = self._predict(updated, item, observation)
@@ -70,16 +70,16 @@ class Labeller(Scripted):
         probabilities = jnp.where(self.minimise, probabilities[:, ::-1], probabilities)
         return updated, choose(key, jnp.log(jnp.clip(probabilities, 1e-6, 1.0)))
 
-    def _update(self, carry: Evidence, last: jax.Array, label: jax.Array) -> Evidence:
+    def _update(self, carry: Evidence, last_item: jax.Array, label: jax.Array) -> Evidence:
         """Returns the evidence after one more label."""
-        rows, vote = jnp.arange(len(last)), jnp.where(label > 0.5, 1.0, -1.0)
-        side = _find_side(last)
+        rows, vote = jnp.arange(len(last_item)), jnp.where(label > 0.5, 1.0, -1.0)
+        side = _find_side(last_item)
         agrees = jnp.stack([side == label, side != label], -1)
-        recalled = _predict_from_memory(carry, last)
+        recalled = _predict_from_memory(carry, last_item)
         return Evidence(
             carry.assignment + _log_likelihood(agrees),
-            carry.line + _log_likelihood(_compare_with_lines(last) == (label > 0.5)[:, None]),
-            carry.memory.at[rows, last].add(vote),
+            carry.line + _log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
+            carry.memory.at[rows, last_item].add(vote),
             carry.own_label + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
 

@@ -141,7 +141,7 @@ class Maze(Configured):
             after_change = np.arange(self.horizon) >= half
             start = jnp.where(after_change & (start == later_goal[:, None]), (start + 1) % size**2, start)
         problems = [mazes.Problem(passages, goal), mazes.Problem(later_opens, later_goal)]
-        return self._frame(problems, start, jnp.full(n, moves_reversed), size)
+        return self._frame_tasks(problems, start, jnp.full(n, moves_reversed), size)
 
     def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Draws perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in cells other than the goal."""
@@ -151,7 +151,9 @@ class Maze(Configured):
         start = jax.vmap(lambda k: mazes.draw_other_cell(k, goal, size**2), out_axes=1)(keys)
         return passages, goal, start
 
-    def _frame(self, problems: list[mazes.Problem], start: jax.Array, moves_reversed: jax.Array, size: int) -> Tasks:
+    def _frame_tasks(
+        self, problems: list[mazes.Problem], start: jax.Array, moves_reversed: jax.Array, size: int
+    ) -> Tasks:
         """Puts problems in squares of side `size`, before and after the change, into pictures of F × F cells."""
         passages = [mazes.frame_maze(p.passages, self.field) for p in problems]
         goal = [mazes.renumber_cell(p.goal, size, self.field) for p in problems]
@@ -176,7 +178,7 @@ class Maze(Configured):
             )
         problem = mazes.Problem(jnp.asarray(passages)[None], jnp.asarray([goal]))
         starts = jnp.full((1, self.horizon), start)
-        return self._frame([problem, problem], starts, jnp.zeros(1, bool), len(passages))
+        return self._frame_tasks([problem, problem], starts, jnp.zeros(1, bool), len(passages))
 
     def drawing(self, observation: Any) -> str:
         """Draws one observation [4 F²] with characters."""

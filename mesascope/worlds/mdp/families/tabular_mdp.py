@@ -31,19 +31,19 @@ class Tasks(NamedTuple):
         transitions: [N, S, A, S'] transition probabilities.
         payoffs: [N, T, S, A] mean pay-offs on every trial.
         exchanged_from: [N] the first trial on which the order of the actions is reversed; T or more if it never is.
-        inverted: [N] 1 if feedback is reflected about the mean of all pay-offs, else 0.
+        inverts_feedback: [N] 1 if feedback is reflected about the mean of all pay-offs, else 0.
     """
 
     transitions: jax.Array
     payoffs: jax.Array
     exchanged_from: jax.Array
-    inverted: jax.Array
+    inverts_feedback: jax.Array
 
 
 class State(NamedTuple):
     """The current state of the process, the trial and its step, [N] each."""
 
-    current: jax.Array
+    current_state: jax.Array
     trial: jax.Array
     step: jax.Array
 
@@ -80,7 +80,7 @@ class TabularMDP(Configured):
             # an action has the same mean pay-off in every state
             split("restructured:alike", payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, inverted=1.0),
+            split("inverted:feedback", counted=False, inverts_feedback=1.0),
         )
 
     def draw(
@@ -94,7 +94,7 @@ class TabularMDP(Configured):
         drifts: bool = False,
         exchanged_at: int | None = None,
         trials: int = 0,
-        inverted: float = 0.0,
+        inverts_feedback: float = 0.0,
     ) -> Tasks:
         """Draws n tasks.
 
@@ -107,7 +107,7 @@ class TabularMDP(Configured):
             drifts: whether the mean pay-offs drift from trial to trial.
             exchanged_at: the first trial on which the order of the actions is reversed; None if it never is.
             trials: T, the number of trials; 0 for the family's horizon.
-            inverted: 1 if feedback is reflected about the mean of all pay-offs, else 0.
+            inverts_feedback: 1 if feedback is reflected about the mean of all pay-offs, else 0.
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)
         if seen:
@@ -119,7 +119,7 @@ class TabularMDP(Configured):
         if drifts:
             paths = _draw_drift(address(key, "drift"), means, trials)
         exchanged_from = trials if exchanged_at is None else exchanged_at
-        return Tasks(transitions, paths, jnp.full(n, exchanged_from), jnp.full(n, inverted))
+        return Tasks(transitions, paths, jnp.full(n, exchanged_from), jnp.full(n, inverts_feedback))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in state 0."""
@@ -128,19 +128,19 @@ class TabularMDP(Configured):
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Takes one action in each lifetime."""
-        rows, (current, trial, step) = jnp.arange(len(action)), state
+        rows, (current_state, trial, step) = jnp.arange(len(action)), state
         executed = jnp.where(trial >= tasks.exchanged_from, self.choices - 1 - action, action)
-        score = tasks.payoffs[rows, trial, current, executed]
+        score = tasks.payoffs[rows, trial, current_state, executed]
         paid = score + jax.random.normal(address(key, "pay"), score.shape)
-        feedback = jnp.where(tasks.inverted > 0, 2 * MEAN_PAYOFF - paid, paid)
-        cumulative = jnp.cumsum(tasks.transitions[rows, current, executed], -1)
+        feedback = jnp.where(tasks.inverts_feedback > 0, 2 * MEAN_PAYOFF - paid, paid)
+        cumulative = jnp.cumsum(tasks.transitions[rows, current_state, executed], -1)
         draw = jax.random.uniform(address(key, "move"), score.shape)[:, None] * cumulative[:, -1:]
-        current = jnp.minimum((draw >= cumulative).sum(-1), self.states - 1).astype(jnp.int32)
+        current_state = jnp.minimum((draw >= cumulative).sum(-1), self.states - 1).astype(jnp.int32)
         ends = step + 1 == self.length
-        current, step = jnp.where(ends, 0, current), jnp.where(ends, 0, step + 1)
+        current_state, step = jnp.where(ends, 0, current_state), jnp.where(ends, 0, step + 1)
         trial = jnp.where(ends, trial + 1, trial)
-        percept = next_percept(jax.nn.one_hot(current, self.states), action, feedback, trial, step)
-        return State(current, trial, step), percept, score
+        percept = next_percept(jax.nn.one_hot(current_state, self.states), action, feedback, trial, step)
+        return State(current_state, trial, step), percept, score
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with its feedback reflected about the mean of all pay-offs."""

@@ -122,7 +122,7 @@ class GamePlayer:
         idle = self.rng.integers(0, screen.MAX_IDLE_FRAMES + 1, games)
         self.games = EmulatedGames(GameStart(none, idle, np.zeros(games), none, none), reads_frames=False)
         self.action, self.feedback = np.full(games, -1, np.int32), np.zeros(games, np.float32)
-        self.first, self.sums, self.scores = np.ones(games, bool), np.zeros(games), []
+        self.first, self.game_scores, self.scores = np.ones(games, bool), np.zeros(games), []
         self.scores_by_environment: list[list[float]] = [[] for _ in range(games)]
 
     def percept(self) -> Percept:
@@ -135,11 +135,11 @@ class GamePlayer:
     def play(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Plays one step; returns the points [E] and whether each game is over [E]. A new game follows each end."""
         paid = self.games.play(action, np.ones(len(action), bool))
-        is_over, self.sums = self.games.is_over.copy(), self.sums + paid
+        is_over, self.game_scores = self.games.is_over.copy(), self.game_scores + paid
         for i in np.flatnonzero(is_over):
-            self.scores.append(float(self.sums[i]))
+            self.scores.append(float(self.game_scores[i]))
             self.scores_by_environment[i].append(self.scores[-1])
-            self.sums[i] = 0.0
+            self.game_scores[i] = 0.0
             self.games.begin(int(i), int(self.rng.integers(0, screen.MAX_IDLE_FRAMES + 1)))
         self.action = np.where(is_over, -1, action).astype(np.int32)
         self.feedback = np.where(is_over, 0, paid).astype(np.float32)

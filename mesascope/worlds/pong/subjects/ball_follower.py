@@ -10,7 +10,7 @@ from mesascope.worlds.pong import pong_screen as screen
 
 TRIED = "pong:rallies=2,steps=3"
 TOLERANCE = 3  # in pixels; it does not move if the ball is at most this far away
-SLIP = 0.01  # the fraction of steps on which it acts at random
+SLIP_PROBABILITY = 0.01  # the fraction of steps on which it acts at random
 
 
 class BallFollower(Scripted):
@@ -38,7 +38,7 @@ def find_offset(percept: Percept) -> jax.Array:
 
 def slip_probabilities(action: jax.Array) -> jax.Array:
     """[N, 3] the probabilities of the actions if the subject mostly takes `action` but sometimes slips at random."""
-    return (1 - SLIP) * jax.nn.one_hot(action, 3) + SLIP / 3
+    return (1 - SLIP_PROBABILITY) * jax.nn.one_hot(action, 3) + SLIP_PROBABILITY / 3
 
 
 def subject(family: Family, minimise: bool = False) -> BallFollower:

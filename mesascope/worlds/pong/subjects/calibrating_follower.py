@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.subjects.ball_follower import SLIP, TOLERANCE, find_offset, slip_probabilities
+from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, find_offset, slip_probabilities
 
 TRIED = "pong:rallies=2,steps=3"
 MIN_EFFECT = 0.5  # in pixels; an action with a smaller effect does not count as moving the paddle
@@ -52,7 +52,7 @@ class CalibratingFollower(Scripted):
         probabilities = slip_probabilities(jnp.argmax(values, -1))
         explores = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
         # at a wall the wrong action has no effect, so it explores
-        random = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])
+        random = jnp.asarray([SLIP_PROBABILITY, 1 - SLIP_PROBABILITY, 1 - SLIP_PROBABILITY])
         probabilities = jnp.where(explores, random / random.sum(), probabilities)
         return PaddleModel(effects, paddle_y), choose(key, jnp.log(probabilities))
 

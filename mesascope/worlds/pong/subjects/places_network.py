@@ -31,8 +31,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return f"its memory is {metadata.get('memory')!r}, none of {', '.join(MEMORIES)}"
 
 
-WHOLES = {"width": (1, 4096), "choices": (2, 4096)}
-OURS = OurFiles(FORMAT, "network that sees positions", WHOLES, _find_fault)
+INTEGER_RANGES = {"width": (1, 4096), "choices": (2, 4096)}
+OURS = OurFiles(FORMAT, "network that sees positions", INTEGER_RANGES, _find_fault)
 opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 

@@ -79,28 +79,28 @@ class TreeChoice(Configured):
         return (
             *self.seen(),
             split("fresh"),
-            split("shifted:close", similar=True),
+            split("shifted:close", similar_payoffs=True),
             split("exchanged:acts", changes_at=half, change="acts"),
             split("restructured:graph", shares_leaves=True),
             *revalued,
         )
 
     def draw(
-        self, key: jax.Array, n: int, *, similar: bool = False, shares_leaves: bool = False, change: str = ""
+        self, key: jax.Array, n: int, *, similar_payoffs: bool = False, shares_leaves: bool = False, change: str = ""
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            similar: whether pay-offs are close to one another.
+            similar_payoffs: whether pay-offs are close to one another.
             shares_leaves: whether two ways may lead to the same leaf.
             change: what changes half-way: 'acts' (the two are exchanged), 'worth' or 'map'; any other text for nothing.
         """
         node_order = draw_orders(address(key, "slots"), n, self.nodes)
         rank = self._draw_payoffs(address(key, "pays"), n)
         child, payoffs, root = self._link_nodes(node_order), self._place_payoffs(node_order, rank), node_order[:, 0]
-        if similar:
+        if similar_payoffs:
             payoffs = jnp.where(payoffs > 0, 0.4 + 0.2 * payoffs, 0.0)
         elif shares_leaves:
             child = self._share_leaves(address(key, "graph"), node_order, child)

@@ -38,14 +38,22 @@ class TreeSearch(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Continues the search, or starts again if the observation changed; takes the action of highest mean value."""
-        last_search, used, last_observation = carry
+        last_search, past_simulations, last_observation = carry
         is_same = (percept.observation == last_observation).all(-1)
-        search, values = self._search(read_tree(percept.observation), last_search, used, is_same)
-        used = jnp.minimum(jnp.where(is_same, used, 0) + self.simulations, self.budget)
-        return (search, used, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
+        done = jnp.where(is_same, past_simulations, 0)
+        search, values = self._search(read_tree(percept.observation), last_search, done, is_same)
+        past_simulations = jnp.minimum(done + self.simulations, self.budget)
+        return (search, past_simulations, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
 
-    def _search(self, tree: Tree, last_search: Any, used: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
-        """The search tree after this tick's simulations, and its values of the two actions [N, 2]."""
+    def _search(self, tree: Tree, last_search: Any, done: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
+        """The search tree after this tick's simulations, and its values of the two actions [N, 2].
+
+        Args:
+            tree: the tree shown.
+            last_search: the search tree after the last tick.
+            done: [N] the number of simulations so far.
+            is_same: [N] whether the search goes on from the last one.
+        """
         mctx = require("mctx", "planning")
         n = len(tree.node)
         rows, prior, mean = jnp.arange(n), jnp.zeros((n, 2)), tree.mean_leaf()
@@ -64,12 +72,11 @@ class TreeSearch(Scripted):
         def continue_search(low, high, body, carry):
             rng, initial = carry
             state = initial if last_search is None else select(is_same, last_search, initial)
-            start = jnp.where(is_same, used, 0)
 
             def simulate(i, state):
-                has_budget = start + i < self.budget
+                has_budget = done + i < self.budget
                 return jax.lax.cond(
-                    has_budget.any(), lambda: select(has_budget, body(start + i, (rng, state))[1], state), lambda: state
+                    has_budget.any(), lambda: select(has_budget, body(done + i, (rng, state))[1], state), lambda: state
                 )
 
             return rng, jax.lax.fori_loop(0, self.simulations, simulate, state)
