@@ -21,9 +21,16 @@ import jax
 import numpy as np
 
 from mesascope.recipes.rounds import Checkpoint, Run
-from mesascope.worlds.pong.dqn_games import Games
 from mesascope.worlds.pong.recipes import dqn_atari as ours
-from mesascope.worlds.pong.subjects.q_network import FIELD, LAYERS, SPREAD, STACK, Sizes, create
+from mesascope.worlds.pong.subjects.q_network import (
+    FIELD_GREY,
+    GREY_SCALE,
+    LAYERS,
+    STACK,
+    Sizes,
+    create_weights,
+)
+from mesascope.worlds.pong.vector_games import VectorGames
 
 GAMES, BATCH, STEPS, REPLAY, BEFORE, HIDDEN, ROUNDS = 16, 32, 4, 50_000, 10_000, 128, 3
 WARM = 100  # updates that are not timed
@@ -38,7 +45,7 @@ class Ours:
             **{"discount": 0.99, "rate": 2.5e-4, "final_rate": 2.5e-4, "target_every": 1000, "replay": REPLAY},
             **{"before": BEFORE, "explore": 1, "epsilon": 0.01, "seed": 0},
         }
-        weights = create(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
+        weights = create_weights(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
         state = ours.State(weights, weights, ours.OPTIMISER.init(weights))
         run = Run("dqn_atari", None, settings, 1, lambda state: ({}, {}))  # pyright: ignore[reportArgumentType]
         self.loop = ours.play_games(run, Checkpoint(state, 0, 0, 0, ()))
@@ -91,7 +98,7 @@ def extractor() -> Any:
             self.net = nn.Sequential(*convolutions, nn.Linear(flat, HIDDEN), nn.ReLU())
 
         def forward(self, seen: Any) -> Any:
-            return self.net((seen.float() - FIELD) / SPREAD)
+            return self.net((seen.float() - FIELD_GREY) / GREY_SCALE)
 
     return Layers
 
@@ -103,14 +110,14 @@ def vectorised() -> Any:
 
     class Table(VecEnv):
         def __init__(self) -> None:
-            shape = (STACK, *Games.shape)
+            shape = (STACK, *VectorGames.shape)
             box = gymnasium.spaces.Box(0, 255, shape, np.uint8)
             super().__init__(GAMES, box, gymnasium.spaces.Discrete(3))
-            self.games = Games(GAMES, 1, 0)
+            self.games = VectorGames(GAMES, 1, 0)
             self.age = np.zeros(GAMES, int)
 
         def reset(self) -> Any:
-            self.stacks = ours.push_frame(ours.empty_stacks(self.games), self.games.frame, self.age)
+            self.stacks = ours.push_frame(ours.make_empty_stacks(self.games), self.games.frame, self.age)
             return self.stacks
 
         def step_async(self, actions: Any) -> None:

@@ -30,7 +30,7 @@ def seen():
 
 
 def network(layers, ticks=1):
-    weights = networks.create(jax.random.key(layers), 7, layers, mazes.PLANES, 4)
+    weights = networks.create(jax.random.key(layers), 7, layers, mazes.N_PLANES, 4)
     noise = jax.random.normal(jax.random.key(9), weights.bias.shape)
     weights = weights._replace(bias=0.3 * noise, policy_bias=jnp.arange(4.0))
     return networks.ThinkingNetwork("thinking_network", "unknown", weights, HOME, jnp.asarray(ticks), not layers, FIELD)
@@ -98,7 +98,7 @@ def test_a_network_plans_alike_in_a_field_of_any_size(seen):
     """Cells that belong to no maze hold nothing, so they change nothing."""
     subject = network(0)
     problem, _ = mazes.parse_observation(seen.observation)
-    framed = mazes.Problem(mazes.frame_maze(problem.opens, 14), mazes.renumber_cell(problem.goal, FIELD, 14))
+    framed = mazes.Problem(mazes.frame_maze(problem.passages, 14), mazes.renumber_cell(problem.goal, FIELD, 14))
     held = []
     for p in (problem, framed):
         pictures = mazes.draw_planes(p)

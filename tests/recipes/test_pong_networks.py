@@ -14,7 +14,7 @@ from mesascope.agents.opening import find_adapter
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.recipes.files import replace as write
-from mesascope.worlds.pong.dqn_replay import Replay
+from mesascope.worlds.pong.replay_memory import ReplayMemory
 from mesascope.worlds.pong.subjects import places_network, q_network
 
 SIZES = q_network.Sizes(33, 40, 4, 7, 3)
@@ -37,7 +37,7 @@ PLACES = {
 
 def test_a_sample_holds_what_followed_up_to_the_end_of_the_game():
     """Every step of three games is told apart by its frame: what is drawn can be looked up."""
-    rng, replay = np.random.default_rng(0), Replay(60, 3, (1, 1), stack=3)
+    rng, replay = np.random.default_rng(0), ReplayMemory(60, 3, (1, 1), stack=3)
     games, age, story = 3, np.zeros(3, int), []
     for t in range(37):  # of 20 that are kept
         fake = np.array([bool(story) and story[-1][3][e] for e in range(games)])
@@ -69,7 +69,7 @@ def test_a_sample_holds_what_followed_up_to_the_end_of_the_game():
 
 
 def test_values_are_those_of_plain_loops():
-    weights = jax.tree.map(lambda x: x + 0.1, q_network.create(jax.random.key(1), SIZES))
+    weights = jax.tree.map(lambda x: x + 0.1, q_network.create_weights(jax.random.key(1), SIZES))
     frames = np.random.default_rng(2).integers(0, 256, (2, 33, 40, 4)).astype(np.uint8)
     x = (frames.astype(float) - 87) / 64
     for kernel, bias, (size, stride, channels) in zip(weights.kernels, weights.biases, q_network.LAYERS, strict=True):
@@ -82,7 +82,7 @@ def test_values_are_those_of_plain_loops():
         x = np.maximum(out, 0)
     x = np.maximum(x.reshape(2, -1) @ np.asarray(weights.hidden, float) + np.asarray(weights.hidden_bias), 0)
     x = x @ np.asarray(weights.value, float) + np.asarray(weights.value_bias)
-    got = q_network.find_values(weights, jnp.asarray(frames), tuple(s for _, s, _ in q_network.LAYERS))
+    got = q_network.compute_values(weights, jnp.asarray(frames), tuple(s for _, s, _ in q_network.LAYERS))
     assert np.allclose(got, x, rtol=1e-4)
 
 
@@ -95,7 +95,7 @@ def seen(frames, action=0):
 @pytest.fixture
 def network(tmp_path):
     path = tmp_path / "network.safetensors"
-    weights = q_network.create(jax.random.key(3), SIZES)
+    weights = q_network.create_weights(jax.random.key(3), SIZES)
     write(path, {k: np.asarray(v) for k, v in name_weights(weights).items()}, HEADER)
     return path
 

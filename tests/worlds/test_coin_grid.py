@@ -9,7 +9,13 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
-from mesascope.worlds.coin_grid.families.coin_grid import MOVES, family, measure_distances, move_table, walk_randomly
+from mesascope.worlds.coin_grid.families.coin_grid import (
+    MOVES,
+    family,
+    find_random_walk_chances,
+    measure_distances,
+    tabulate_moves,
+)
 
 HOME = family(size=5, trials=3, rho=0.6, bank=7, bank_seed=3)
 
@@ -24,8 +30,8 @@ def test_what_chance_reaches_is_counted_over_every_path():
             column = min(max(column + MOVES[a][1], 0), size - 1)
             there[start, row * size + column] += 1 / steps / 5**steps
         end[start, row * size + column] += 1 / 5**steps
-    assert walk_randomly(size, steps)[0] == pytest.approx(there)
-    assert walk_randomly(size, steps)[1] == pytest.approx(end)
+    assert find_random_walk_chances(size, steps)[0] == pytest.approx(there)
+    assert find_random_walk_chances(size, steps)[1] == pytest.approx(end)
 
 
 def test_distances_are_those_of_a_search():
@@ -33,7 +39,7 @@ def test_distances_are_those_of_a_search():
         found, queue = {start: 0}, deque([start])
         while queue:
             cell = queue.popleft()
-            for then in move_table(5)[cell]:
+            for then in tabulate_moves(5)[cell]:
                 if then not in found:
                     found[then] = found[cell] + 1
                     queue.append(then)

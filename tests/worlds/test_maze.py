@@ -45,7 +45,7 @@ def known(observation):
     rows, n = jnp.arange(len(here)), len(here)
     return (
         mazes.find_right_moves(problem).reshape(n, -1, 4)[rows, here],
-        mazes.find_open_moves(problem.opens).reshape(n, -1, 4)[rows, here],
+        mazes.find_open_moves(problem.passages).reshape(n, -1, 4)[rows, here],
         here,
     )
 
@@ -69,7 +69,7 @@ def test_mazes_are_spanning_trees_and_distances_those_of_scipy(drawn):
     for split, tasks in drawn.items():
         side = FIELD if split == "shifted:larger" else 7
         for n, phase in itertools.product(range(0, 30, 7), (0, 1)):
-            found = graph(tasks.opens[n, phase])
+            found = graph(tasks.passages[n, phase])
             labels = connected_components(found, directed=False)[1].reshape(FIELD, FIELD)
             assert len(np.unique(labels[:side, :side])) == 1, split
             if split == "restructured:loops":
@@ -77,7 +77,7 @@ def test_mazes_are_spanning_trees_and_distances_those_of_scipy(drawn):
             else:
                 assert found.nnz == side**2 - 1, split
             far = shortest_path(found, directed=False, unweighted=True, indices=tasks.goal[n, phase])
-            got = tasks.dist[n, phase]
+            got = tasks.distance[n, phase]
             assert (got[np.isfinite(far)] == far[np.isfinite(far)]).all()
             assert (got[np.isinf(far)] >= mazes.UNREACHABLE).all()
 
@@ -86,11 +86,11 @@ def test_what_changes_is_what_the_split_says(drawn):
     for split, tasks in drawn.items():
         late = (np.arange(6) >= 3).astype(int)
         rows = np.arange(30)[:, None]
-        assert (tasks.dist[rows, late, tasks.start] > 0).all() and (
-            tasks.dist[rows, late, tasks.start] < mazes.UNREACHABLE
+        assert (tasks.distance[rows, late, tasks.start] > 0).all() and (
+            tasks.distance[rows, late, tasks.start] < mazes.UNREACHABLE
         ).all()
-        assert not tasks.turned.any()
-        same = (tasks.opens[:, 0] == tasks.opens[:, 1]).all((1, 2, 3))
+        assert not tasks.moves_reversed.any()
+        same = (tasks.passages[:, 0] == tasks.passages[:, 1]).all((1, 2, 3))
         assert same.all() == (split != "revalued:map")
         assert (tasks.goal[:, 0] == tasks.goal[:, 1]).all() == (split != "revalued:worth")
         if split.startswith("revalued"):
@@ -99,16 +99,16 @@ def test_what_changes_is_what_the_split_says(drawn):
     assert (worth.goal[:, 0] != worth.goal[:, 1]).all()
     for n in range(30):
         start = worth.start[n, 3]
-        beside = [c for c in range(FIELD**2) if graph(worth.opens[n, 0]).toarray()[[start, c], [c, start]].any()]
-        first = [min(beside, key=lambda c, d=d: d[c]) for d in worth.dist[n]]
+        beside = [c for c in range(FIELD**2) if graph(worth.passages[n, 0]).toarray()[[start, c], [c, start]].any()]
+        first = [min(beside, key=lambda c, d=d: d[c]) for d in worth.distance[n]]
         assert (first[0] == first[1]) == (len(beside) == 1)  # another move leads to the new goal
-        gone = np.argwhere(walls.opens[n, 0] & ~walls.opens[n, 1])
-        come = np.argwhere(walls.opens[n, 1] & ~walls.opens[n, 0])
+        gone = np.argwhere(walls.passages[n, 0] & ~walls.passages[n, 1])
+        come = np.argwhere(walls.passages[n, 1] & ~walls.passages[n, 0])
         assert len(gone) == len(come) == 1
         r, c, south = gone[0]
         ends = r * FIELD + c, (r + south) * FIELD + c + 1 - south
-        far, start = walls.dist[n, 0], walls.start[n, 3]
-        back = shortest_path(graph(walls.opens[n, 0]), directed=False, indices=start)
+        far, start = walls.distance[n, 0], walls.start[n, 3]
+        back = shortest_path(graph(walls.passages[n, 0]), directed=False, indices=start)
         assert all(far[e] + back[e] == far[start] for e in ends)  # on the way
         assert (start in ends) == (far[start] == 1)
 
@@ -120,16 +120,16 @@ def test_what_walks_bring_is_counted_over_every_walk():
         told = home.latents(jax.tree.map(jnp.asarray, tasks), split)
         for n, t in itertools.product(range(4), (1, 3)):
             phase = int(t >= 2)
-            can = np.asarray(mazes.find_open_moves(jnp.asarray(tasks.opens[n, phase])[None]))[0].reshape(-1, 4)
-            first = tasks.dist[n, phase, tasks.start[n, t]]
+            can = np.asarray(mazes.find_open_moves(jnp.asarray(tasks.passages[n, phase])[None]))[0].reshape(-1, 4)
+            first = tasks.distance[n, phase, tasks.start[n, t]]
             paid = []
             for acts in itertools.product(range(4), repeat=3):
                 cell = tasks.start[n, t]
                 for act in acts:
-                    move = act ^ 2 if tasks.turned[n] and phase else act
+                    move = act ^ 2 if tasks.moves_reversed[n] and phase else act
                     if can[cell, move] and cell != tasks.goal[n, phase]:
                         cell = cell + (-home.field, 1, home.field, -1)[move]
-                paid.append((first - tasks.dist[n, phase, cell]) / min(max(first, 1), 3))
+                paid.append((first - tasks.distance[n, phase, cell]) / min(max(first, 1), 3))
             for name, way in (("chance", np.mean), ("best", np.max), ("worst", np.min)):
                 assert told[name][n, t] == pytest.approx(way(paid)), (split, name)
             assert told["worst"][n, t] <= told["fixed"][n, t] <= told["best"][n, t]
@@ -138,7 +138,7 @@ def test_what_walks_bring_is_counted_over_every_walk():
 def test_a_walk_by_the_right_moves_ends_at_the_goal():
     home = family(size=5, steps=30, trials=4)
     tasks, state, percept = begun(home, jax.random.key(8), 9, "fresh")
-    far = np.asarray(tasks.dist)
+    far = np.asarray(tasks.distance)
     assert far[far < mazes.UNREACHABLE].max() <= 30
     for s in range(30):
         right, _, here = known(percept.observation)
@@ -153,7 +153,7 @@ def test_drawings_are_read_as_they_are_drawn():
     seen = percept.observation
     for n in (0, 7, 29):
         again = HOME.level(HOME.drawing(seen[n]))
-        assert (again.opens[0] == tasks.opens[n]).all() and (again.dist[0] == tasks.dist[n]).all()
+        assert (again.passages[0] == tasks.passages[n]).all() and (again.distance[0] == tasks.distance[n]).all()
         assert again.goal[0, 0] == tasks.goal[n, 0] and again.start[0, 4] == tasks.start[n, 0]
     small = "+--+--+\n|A |G |\n+  +  +\n|     |\n+--+--+"
     opens, goal, start = mazes.parse_drawing(small)
@@ -194,7 +194,7 @@ def test_a_wave_needs_as_many_ticks_as_the_goal_is_far():
     tasks, state, percept = begun(HOME, jax.random.key(4), 30, "fresh")
     right, can, _ = (np.asarray(x) for x in known(percept.observation))
     rows = np.arange(30)
-    far = np.asarray(tasks.dist)[rows, 0, np.asarray(state.cell)]
+    far = np.asarray(tasks.distance)[rows, 0, np.asarray(state.cell)]
     planner = catalogue.make("subjects", "maze_planner", HOME)
     carry = planner.fresh(30)
     for ticks in range(1, 12):
@@ -204,7 +204,7 @@ def test_a_wave_needs_as_many_ticks_as_the_goal_is_far():
         open_ = can[far > ticks].astype(float)
         assert chance[far > ticks] == pytest.approx(open_ / open_.sum(-1, keepdims=True))
     moved, state, percept = begun(HOME, jax.random.key(9), 30, "fresh")
-    far = np.asarray(moved.dist)[rows, 0, np.asarray(state.cell)]
+    far = np.asarray(moved.distance)[rows, 0, np.asarray(state.cell)]
     at_once = catalogue.make("subjects", "maze_planner:sweeps=400", HOME)
     for subject, held in ((planner, carry), (at_once, at_once.fresh(30))):
         _, response = answered(subject, jax.random.key(0), held, percept)

@@ -17,8 +17,8 @@ from mesascope.contracts import subject as subjects  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.worlds.pong import painting  # noqa: E402
 from mesascope.worlds.pong import pong_screen as screen  # noqa: E402
-from mesascope.worlds.pong.dqn_games import Games  # noqa: E402
-from mesascope.worlds.pong.pong_cabinet import Cabinet, Start  # noqa: E402
+from mesascope.worlds.pong.emulators import EmulatedGames, GameStart  # noqa: E402
+from mesascope.worlds.pong.vector_games import VectorGames  # noqa: E402
 
 KEY = jax.random.key(0)
 N = 7
@@ -26,7 +26,7 @@ N = 7
 
 def starts(n=1, idle=0, mode=0, difficulty=0, sticky=0.0):
     none = np.zeros(n, np.int32)
-    return Start(none, none + idle, none + sticky, none + mode, none + difficulty)
+    return GameStart(none, none + idle, none + sticky, none + mode, none + difficulty)
 
 
 def lived(family, split, act, n=N, steps=10**6):
@@ -69,11 +69,11 @@ def test_frames_and_points_are_those_of_the_vector_environment():
         "pong", num_envs=1, img_height=42, img_width=40, stack_num=1, noop_max=0, use_fire_reset=False
     )
     theirs.reset(seed=3)
-    cabinet, live = Cabinet(starts()), np.ones(1, bool)
+    cabinet, live = EmulatedGames(starts()), np.ones(1, bool)
     for action in np.random.default_rng(1).integers(0, 3, 230):
         shown, reward, *_ = theirs.step(np.array([[0, 2, 3][action]]))
         assert cabinet.play(np.array([action]), live)[0] == reward[0]
-        assert (cabinet.frame[0] == Games.cut(shown)[0]).all()
+        assert (cabinet.frame[0] == VectorGames.crop_frames(shown)[0]).all()
 
 
 def test_who_stands_still_loses_every_rally():
@@ -104,11 +104,13 @@ def test_a_rally_that_does_not_end_is_cut_and_goes_on():
 
 
 def test_places_say_where_the_ball_and_the_paddle_are():
-    cabinet, live, rng, found = Cabinet(starts(N, 31)), np.ones(N, bool), np.random.default_rng(2), 0
+    cabinet, live, rng, found = EmulatedGames(starts(N, 31)), np.ones(N, bool), np.random.default_rng(2), 0
     for _ in range(97):
         cabinet.play(rng.integers(0, 3, N), live)
-        picture = painting.Picture(cabinet.frame, dict(zip(screen.PLACES, cabinet.places.T.astype(int), strict=True)))
-        odd = np.abs(cabinet.frame.astype(int) - painting.BLANK) > 1
+        picture = painting.Picture(
+            cabinet.frame, dict(zip(screen.POSITION_NAMES, cabinet.places.T.astype(int), strict=True))
+        )
+        odd = np.abs(cabinet.frame.astype(int) - painting.EMPTY_FRAME) > 1
         ball, own = (
             painting.find_ball(picture.places),
             painting.find_paddle(picture.places["own y"], painting.OWN, 14),
@@ -129,7 +131,7 @@ def test_what_conditions_paint(wandering, name):
         plain = painting.read_picture(percept.observation)
         painted = condition.paint(KEY, plain, None)
         gone, ball = painted.frame != plain.frame, painting.find_ball(plain.places)
-        empty = np.abs(painted.frame.astype(int) - painting.BLANK) <= 1
+        empty = np.abs(painted.frame.astype(int) - painting.EMPTY_FRAME) <= 1
         own = painting.COLUMNS == painting.OWN
         other = painting.COLUMNS == painting.OTHER
         if name == "ball_hidden":
@@ -144,7 +146,7 @@ def test_what_conditions_paint(wandering, name):
             free = ~(ball & (own | other)).any((1, 2)) & ~ball[:, [0, -1]].any((1, 2))
             same = inner.sum((1, 2)) == light.sum((1, 2))  # as much of it as before, elsewhere
             assert (same | ~free | (light[:, :, [4, 35]] != inner[:, :, [4, 35]]).any((1, 2))).all()
-            again = condition.paint(KEY, painting.read_picture(painting.to_observation(painted)), None)
+            again = condition.paint(KEY, painting.read_picture(painting.make_observation(painted)), None)
             assert (again.places["ball y"] != plain.places["ball y"])[plain.places["ball y"] > 0].all()
         changed.append(gone.any((1, 2)))
     assert 0.3 < np.mean(changed) <= 1
@@ -157,12 +159,12 @@ def test_splits_are_what_they_say():
     splits = {split: lived(family, split, lambda p, t: acts[t], steps=60)[0][-1] for split in family.split_names}
     frames = {k: painting.read_picture(v.observation).frame for k, v in splits.items()}
     assert (frames["restructured:mirror"] == frames["fresh"][:, :, ::-1]).all()
-    swapped = lived(family, "fresh", lambda p, t: np.array(screen.SWAPPED)[acts[t]], steps=60)[0][-1]
+    swapped = lived(family, "fresh", lambda p, t: np.array(screen.SWAPPED_ACTIONS)[acts[t]], steps=60)[0][-1]
     assert (painting.read_picture(swapped.observation).frame == frames["exchanged:start"]).all()
     for split in ("shifted:sticky", "shifted:difficulty", "shifted:mode"):
         assert (frames[split] != frames["fresh"]).any()
     idle = family.draw(KEY, 500).start.idle
-    assert idle.min() > screen.NOOPS and len(np.unique(idle)) > 30
+    assert idle.min() > screen.MAX_IDLE_FRAMES and len(np.unique(idle)) > 30
 
 
 def test_controls_are_exchanged_half_way():
@@ -195,7 +197,7 @@ class Recalls(subjects.Scripted):
         return jnp.zeros((n, 3), bool)
 
     def respond(self, key, carry, percept):
-        there = jnp.asarray(percept.observation)[:, screen.SIZE] > 0
+        there = jnp.asarray(percept.observation)[:, screen.FRAME_SIZE] > 0
         held = jnp.concatenate([carry, there[:, None]], 1)
         return held[:, 1:], subjects.choose(key, jnp.log(jax.nn.one_hot(held.any(1) * 1, 3)))
 

@@ -11,8 +11,14 @@ import pytest
 
 from mesascope import catalogue, rollout
 from mesascope.contracts.subject import Response, Scripted
-from mesascope.worlds.mdp.episodes import evaluate_policy, find_blind_policy, find_value
-from mesascope.worlds.mdp.planning import Belief, average_moves, backward_induction, make_expectation, sample_posterior
+from mesascope.worlds.mdp.episodes import compute_value, evaluate_policy, find_fixed_policy
+from mesascope.worlds.mdp.planning import (
+    Belief,
+    backward_induction,
+    infer_transitions,
+    make_expectation,
+    sample_posterior,
+)
 
 SMALL = "tabular_mdp:states=3,actions=2,steps=4,trials=7"
 
@@ -31,16 +37,16 @@ def every_policy(steps, states, actions):
 def test_values_are_those_of_the_best_and_the_worst_of_all_policies():
     moves, pays = process()
     totals = np.stack([evaluate_policy(moves, pays, p) for p in every_policy(3, 3, 2)])
-    np.testing.assert_allclose(find_value(moves, pays, 3, "best"), totals.max(0))
-    np.testing.assert_allclose(find_value(moves, pays, 3, "worst"), totals.min(0))
-    np.testing.assert_allclose(find_value(moves, pays, 3, "even"), totals.mean(0))
+    np.testing.assert_allclose(compute_value(moves, pays, 3, "best"), totals.max(0))
+    np.testing.assert_allclose(compute_value(moves, pays, 3, "worst"), totals.min(0))
+    np.testing.assert_allclose(compute_value(moves, pays, 3, "chance"), totals.mean(0))
 
 
 def test_the_blind_policy_is_the_best_that_does_not_know_which_task_it_is():
     moves, pays = process(5, 4)
     best = max(evaluate_policy(moves, pays, p).mean() for p in every_policy(3, 3, 2))
-    assert evaluate_policy(moves, pays, find_blind_policy(moves, pays, 3)).mean() == pytest.approx(best)
-    assert best < find_value(moves, pays, 3, "best").mean() - 0.05
+    assert evaluate_policy(moves, pays, find_fixed_policy(moves, pays, 3)).mean() == pytest.approx(best)
+    assert best < compute_value(moves, pays, 3, "best").mean() - 0.05
 
 
 def test_plans_are_the_best_policies():
@@ -49,7 +55,7 @@ def test_plans_are_the_best_policies():
     for n in range(5):
         got = evaluate_policy(*(np.asarray(x, float)[n : n + 1] for x in (moves, pays)), plans[n])
         np.testing.assert_allclose(
-            got, find_value(np.asarray(moves[n : n + 1]), np.asarray(pays[n : n + 1]), 3), rtol=1e-5
+            got, compute_value(np.asarray(moves[n : n + 1]), np.asarray(pays[n : n + 1]), 3), rtol=1e-5
         )
 
 
@@ -61,7 +67,7 @@ def test_the_posterior_is_the_one_that_conjugacy_gives():
     drawn, pays = (np.asarray(x)[:, 0] for x in sample_posterior(jax.random.key(3), belief, 20_000))
     for row, weights in ((0, [1, 1, 1]), (1, [4, 1, 2])):
         share = np.asarray(weights) / np.sum(weights)
-        np.testing.assert_allclose(average_moves(belief)[0, row, 0], share, rtol=1e-6)
+        np.testing.assert_allclose(infer_transitions(belief)[0, row, 0], share, rtol=1e-6)
         np.testing.assert_allclose(drawn[:, row, 0].mean(0), share, atol=0.008)
         np.testing.assert_allclose(drawn[:, row, 0].var(0), share * (1 - share) / (1 + np.sum(weights)), rtol=0.06)
     np.testing.assert_allclose(pays.mean(0)[:, 0], [1, 2], atol=0.03)
@@ -101,8 +107,8 @@ def test_what_is_lived_has_the_expected_pay_off_of_its_policy(family, lived):
     policy, told = lived
     for split, trials in told.items():
         tasks = [family.split(split).draw(_key(block), 64) for block in range(16)]
-        moves = np.concatenate([np.asarray(t.moves, float) for t in tasks])
-        pays = np.concatenate([np.asarray(t.pays, float) for t in tasks])
+        moves = np.concatenate([np.asarray(t.transitions, float) for t in tasks])
+        pays = np.concatenate([np.asarray(t.payoffs, float) for t in tasks])
         off = trials.score.values[0].astype(float)
         for t in range(trials.sizes["trial"]):
             late = split.startswith("exchanged") and t >= family.split(split).changes_at

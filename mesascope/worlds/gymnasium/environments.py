@@ -1,8 +1,9 @@
-"""Reads the registry of Gymnasium environments, makes lanes from them, and runs a block of lifetimes in the lanes."""
+"""Reads the registry of Gymnasium environments, makes environments, and runs a block of lifetimes in them."""
 
+import contextlib
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
@@ -11,102 +12,125 @@ import numpy as np
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.worlds.gymnasium.lanes import Lane
+from mesascope.worlds.gymnasium.checked_env import CheckedEnv
+
+REGISTRY_REMEDY = "Type it as it is registered, with the module that registers it: module:Env-v0."
 
 
-class Lifetimes:
-    """A block of lifetimes, with their lanes, trials [N], steps [N] and observations.
+class BlockState:
+    """The state of a block of lifetimes, which changes in place, like Gymnasium's environments.
 
-    It changes in place, like Gymnasium's environments. `home` is the family.
+    Attributes:
+        envs: the environment of each lifetime.
+        trial: [N] the present trial.
+        episode_step: [N] the number of steps of the present episode.
+        action: [N] the last action.
+        reward: [N] the last reward.
+        observation: [N, ...] the present observation.
     """
 
-    def __init__(self, home: Any, tasks: Mapping[str, np.ndarray], life_seeds: np.ndarray):
-        self.home, self.tasks, self.life_seeds = home, tasks, life_seeds
-        n = len(life_seeds)
+    def __init__(self, family: Any, tasks: Mapping[str, np.ndarray], lifetime_seeds: np.ndarray):
+        self.family, self.tasks, self.lifetime_seeds = family, tasks, lifetime_seeds
+        n = len(lifetime_seeds)
         # one environment for every lifetime, because an environment may keep state from one episode to the next
-        self.lanes = [
-            make_lane(home.env, keywords, home.most, home.limited, home.vector, score=home.score_key)
-            for keywords in tasks["keywords"]
-        ]
-        weakref.finalize(self, _close, self.lanes)
-        for lane in self.lanes:
-            if lane.sight.shape != home.size or lane.hand.choices != home.choices:
+        settings = family.env, family.max_steps, family.has_own_limit, family.uses_vector_env, family.score_key
+        self.envs = [make_env(keywords, *settings) for keywords in tasks["keywords"]]
+        weakref.finalize(self, _close, self.envs)
+        for env in self.envs:
+            shape, choices = env.observation_converter.shape, env.action_converter.choices
+            if shape != family.observation_shape or choices != family.choices:
                 raise MesascopeError(
-                    f"{lane.name} has observations {lane.sight.shape} and {lane.hand.choices} actions in one task, "
-                    f"{home.size} and {home.choices} in another.",
+                    f"{env.name} has observations {shape} and {choices} actions in one task, "
+                    f"{family.observation_shape} and {family.choices} in another.",
                     "All tasks of a family need the same spaces: vary other keywords.",
                 )
-        self.trial, self.now = np.zeros(n, np.int32), np.zeros(n, np.int32)
-        real = home.choices is None
-        self.acted = np.zeros(n, np.float32) if real else np.full(n, -1, np.int32)
-        self.paid = np.zeros(n, np.float32)
-        self.seen = np.stack([self._begin(i) for i in range(n)])
+        self.trial, self.episode_step, self.reward = (np.zeros(n, kind) for kind in (np.int32, np.int32, np.float32))
+        self.action = np.zeros(n, np.float32) if family.choices is None else np.full(n, -1, np.int32)
+        self.observation = np.stack([self._begin(i) for i in range(n)])
 
     def _begin(self, i: int) -> np.ndarray:
         """Begins the next episode of lifetime i; returns its first observation."""
         seed = int(self.tasks["seed"][i])
-        if not self.home.same_seed:
-            seed = int(np.random.default_rng([seed, int(self.life_seeds[i]), int(self.trial[i])]).integers(2**31 - 1))
-        return self.lanes[i].reset(seed, self.tasks["keywords"][i].get("options"))
+        if not self.family.same_seed:
+            rng = np.random.default_rng([seed, int(self.lifetime_seeds[i]), int(self.trial[i])])
+            seed = int(rng.integers(2**31 - 1))
+        return self.envs[i].reset(seed, self.tasks["keywords"][i].get("options"))
 
     def step(self, action: np.ndarray) -> np.ndarray:
         """Takes a step in every lifetime that is not idle; returns the scores [N]."""
+        family, choices, max_steps = self.family, self.family.choices, self.family.max_steps
         score = np.zeros(len(action), np.float32)
-        home, k, most = self.home, self.home.choices, self.home.most
-        for i, lane in enumerate(self.lanes):
-            requested = action[i]
-            if (requested < 0) if k is not None else np.isnan(requested):
-                continue
-            exchanged = k is not None and self.trial[i] >= self.tasks["exchanged"][i]
-            observation, self.paid[i], score[i], over = lane.step((requested + 1) % k if exchanged else requested)
-            self.acted[i] = requested
-            self.now[i] += 1
-            if not over and self.now[i] >= most:
+        idle = np.isnan(action) if choices is None else action < 0
+        for i in np.flatnonzero(~idle).tolist():
+            env, requested = self.envs[i], action[i]
+            exchanged = choices is not None and self.trial[i] >= self.tasks["exchanged"][i]
+            taken = (requested + 1) % choices if exchanged else requested
+            observation, self.reward[i], score[i], over = env.step(taken)
+            self.action[i] = requested
+            self.episode_step[i] += 1
+            if not over and self.episode_step[i] >= max_steps:
                 raise MesascopeError(
-                    f"An episode of {lane.name} was not over after {most:,} steps"
-                    f"{', its own limit' if home.limited else ''}.",
+                    f"An episode of {env.name} was not over after {max_steps:,} steps"
+                    f"{', its own limit' if family.limited else ''}.",
                     "Set steps to the most steps of an episode, or make the environment end it.",
                 )
-            if over and home.by_steps and self.now[i] < most:
+            if over and family.step_is_trial and self.episode_step[i] < max_steps:
                 raise MesascopeError(
-                    f"An episode of {lane.name} was over after {self.now[i]:,} of {most:,} steps.",
+                    f"An episode of {env.name} was over after {self.episode_step[i]:,} of {max_steps:,} steps.",
                     "If every step is a trial, all episodes must have the same length: set steps, or trial=episode.",
                 )
-            if over or home.by_steps:
-                self.trial[i] += 1
+            self.trial[i] += over or family.step_is_trial
             if over:
-                lane.check_resets()
-                self.now[i] = 0
-                observation = self._begin(i) if self.trial[i] < home.horizon else self.seen[i]
-            self.seen[i] = observation
+                self.episode_step[i] = 0
+                observation = self._begin(i) if self.trial[i] < family.horizon else self.observation[i]
+            self.observation[i] = observation
         return score
 
     def percept(self) -> Percept:
         """Returns the percepts of all lifetimes."""
-        begins = (self.now == 0) & ((self.trial == 0) | self.home.forgets)
-        step = np.zeros_like(self.now) if self.home.by_steps else self.now
-        fields = (self.seen, self.acted, self.paid, self.trial, step, begins)
+        begins = (self.episode_step == 0) & ((self.trial == 0) | self.family.resets_carry)
+        step = np.zeros_like(self.trial) if self.family.step_is_trial else self.episode_step
+        fields = (self.observation, self.action, self.reward, self.trial, step, begins)
         return Percept(*(x.copy() for x in fields))
 
 
-def name_of(env: Any) -> str:
-    """The name as the user types it, or the module and name of a function."""
+def describe_env(env: Any) -> str:
+    """The name of an environment as the user types it, or the module and name of a function."""
     return env if isinstance(env, str) else f"{env.__module__}:{env.__qualname__}"
 
 
-def _close(lanes: list[Lane]) -> None:
-    for lane in lanes:
-        lane.close()
+def _close(envs: list[CheckedEnv]) -> None:
+    for env in envs:
+        env.close()
 
 
-def make_lane(env: Any, keywords: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str) -> Lane:
-    """Makes a lane with a new environment.
+@contextlib.contextmanager
+def _explain_errors(explain: Callable[[Exception], tuple[str, str]]) -> Iterator[None]:
+    """Turns other errors into `MesascopeError`, and hides warnings, because `CheckedEnv` makes its own checks.
 
     Args:
-        env: the environment's id, or a function that makes it.
+        explain: returns the problem and the remedy for an error.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except MesascopeError:
+        raise
+    except Exception as error:
+        raise MesascopeError(*explain(error)) from error
+
+
+def make_env(
+    keywords: Mapping[str, Any], env: Any, max_steps: int, has_own_limit: bool, vector: bool, score: str
+) -> CheckedEnv:
+    """Makes a new environment.
+
+    Args:
         keywords: the keywords of one task, which may include attributes ('.name') and 'options'.
-        most: the largest number of steps in an episode.
-        limited: whether the environment itself has this limit.
+        env: the environment's id, or a function that makes it.
+        max_steps: the largest number of steps in an episode.
+        has_own_limit: whether the environment itself has this limit.
         vector: whether to make a vector environment.
         score: the key of info with the expected pay-off; '' for the reward.
 
@@ -114,31 +138,25 @@ def make_lane(env: Any, keywords: Mapping[str, Any], most: int, limited: bool, v
         MesascopeError: the environment is not registered, or cannot be made with these keywords.
     """
     arguments = {k: v for k, v in keywords.items() if k not in ("env", "options") and not k.startswith(".")}
-    chosen, name = keywords.get("env", env), name_of(keywords.get("env", env))
-    limits = {} if (limited and chosen == env) or callable(chosen) else {"max_episode_steps": most}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they are about newer versions and wrappers; the lane makes its own checks
-            if callable(chosen):
-                instance = chosen(**arguments)
-                if isinstance(instance, gymnasium.Env):
-                    instance = gymnasium.wrappers.TimeLimit(instance, most)
-            elif vector:
-                instance = gate.make_environment(gymnasium.make_vec, chosen, {"num_envs": 1, **limits, **arguments})
-            else:
-                options = {"disable_env_checker": True, **limits, **arguments}
-                instance = gate.make_environment(gymnasium.make, chosen, options)
-    except MesascopeError:
-        raise
-    except Exception as error:
-        if isinstance(error, gymnasium.error.UnregisteredEnv | ModuleNotFoundError):
-            remedy = "Type it as it is registered, with the module that registers it: module:Env-v0."
-        else:
-            remedy = "Give other keywords, or install what the environment needs."
+    chosen = keywords.get("env", env)
+    name = describe_env(chosen)
+
+    def explain(error: Exception) -> tuple[str, str]:
+        is_unknown = isinstance(error, gymnasium.error.UnregisteredEnv | ModuleNotFoundError)
+        remedy = REGISTRY_REMEDY if is_unknown else "Give other keywords, or install what the environment needs."
         description = f" with {', '.join(f'{k}={v}' for k, v in arguments.items())}" if arguments else ""
-        raise MesascopeError(
-            f"{name!r} cannot be made{description}: {type(error).__name__}: {str(error)[:300]}.", remedy
-        ) from error
+        return f"{name!r} cannot be made{description}: {type(error).__name__}: {str(error)[:300]}.", remedy
+
+    with _explain_errors(explain):
+        if callable(chosen):
+            instance = chosen(**arguments)
+            if isinstance(instance, gymnasium.Env):
+                instance = gymnasium.wrappers.TimeLimit(instance, max_steps)
+        else:
+            make = gymnasium.make_vec if vector else gymnasium.make
+            options = {"num_envs": 1} if vector else {"disable_env_checker": True}
+            limits = {} if has_own_limit and chosen == env else {"max_episode_steps": max_steps}
+            instance = gate.make_environment(make, chosen, {**options, **limits, **arguments})
     if not isinstance(instance, gymnasium.Env | gymnasium.vector.VectorEnv):
         raise MesascopeError(f"{name} made a {type(instance).__name__}.", "It must make a gymnasium.Env.")
     inner = instance.unwrapped if isinstance(instance, gymnasium.Env) else instance
@@ -150,7 +168,7 @@ def make_lane(env: Any, keywords: Mapping[str, Any], most: int, limited: bool, v
                 )
             gate.check_settings(value)
             setattr(inner, key[1:], value)
-    return Lane(instance, name, score)
+    return CheckedEnv(instance, name, score)
 
 
 def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
@@ -161,14 +179,7 @@ def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
     """
     if not isinstance(env, str):
         return 0, None, vector
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            spec = gate.make_environment(gymnasium.spec, env, {})
-    except MesascopeError:
-        raise
-    except Exception as error:
-        remedy = "Type it as it is registered, with the module that registers it: module:Env-v0."
-        raise MesascopeError(f"There is no environment {env!r}: {str(error)[:300]}.", remedy) from error
+    with _explain_errors(lambda error: (f"There is no environment {env!r}: {str(error)[:300]}.", REGISTRY_REMEDY)):
+        spec = gate.make_environment(gymnasium.spec, env, {})
     vector_only = spec.entry_point is None and spec.vector_entry_point is not None
     return spec.max_episode_steps or 0, spec.reward_threshold, vector or vector_only

@@ -9,6 +9,7 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
+from mesascope.worlds.gymnasium.environments import describe_env
 
 EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
 
@@ -16,14 +17,14 @@ EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
 class Range(NamedTuple):
     """The values of one keyword: a list, or a uniform range (of whole numbers if both ends are whole)."""
 
-    listed: tuple[Any, ...] = ()
+    options: tuple[Any, ...] = ()
     low: float = 0
     high: float = 0
 
     def draw(self, rng: np.random.Generator) -> Any:
         """Draws a value at random."""
-        if self.listed:
-            return self.listed[int(rng.integers(len(self.listed)))]
+        if self.options:
+            return self.options[int(rng.integers(len(self.options)))]
         if isinstance(self.low, int) and isinstance(self.high, int):
             return int(rng.integers(self.low, self.high + 1))
         return float(rng.uniform(self.low, self.high))
@@ -36,11 +37,12 @@ def parse_ranges(text: str, setting: str) -> dict[str, Range]:
         MesascopeError: a part is not a new keyword with values, or a range runs backwards.
     """
     ranges: dict[str, Range] = {}
-    for part in filter(None, (p.strip() for p in text.split("+"))):
+    for part in filter(None, map(str.strip, text.split("+"))):
         key, equals, value = part.partition("=")
         if not equals or not key or not value or key in ranges:
             raise MesascopeError(
-                f"{part!r} in {setting}={text!r} is not a keyword with values.", f"Type e.g. {setting}={EXAMPLE}."
+                f"{part!r} in {setting}={text!r} is not a keyword with values.",
+                f"Type e.g. {setting}={EXAMPLE}.",
             )
         low, dots, high = value.partition("..")
         ends = [_parse_literal(low), _parse_literal(high)] if dots else []
@@ -60,38 +62,33 @@ def _parse_literal(text: str) -> Any:
         return text
 
 
-def find_function(path: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
-    """Finds the user's function, given as 'module:function'.
+def find_function(tasks: Any) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
+    """Finds the user's function of tasks, given as 'module:function' or itself.
 
     Raises:
-        MesascopeError: there is no such module or function, or only a file names it.
+        MesascopeError: there is no such module or function, only a file names it, or it takes other arguments.
     """
-    remedy = "Name it as package.module:function, in a folder from which it can be imported."
-    return check_function(gate.find_function(path, "The function of tasks", remedy), path)
-
-
-def check_function(function: Any, name: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
-    """Returns the function if it takes (rng, split).
-
-    Raises:
-        MesascopeError: it is not a function, or takes other arguments.
-    """
+    function = tasks
+    if isinstance(tasks, str):
+        remedy = "Name it as package.module:function, in a folder from which it can be imported."
+        function = gate.find_function(tasks, "The function of tasks", remedy)
     try:
         inspect.signature(function).bind(None, "fresh")
     except (TypeError, ValueError):
         raise MesascopeError(
-            f"{name} is not a function of (rng, split).",
+            f"{describe_env(tasks)} is not a function of (rng, split).",
             "It must take a NumPy generator and a split's name, and return the keywords of one task.",
         ) from None
     return function
 
 
-def draw_task(function: Callable[..., Any], name: str, rng: np.random.Generator, split: str) -> dict[str, Any]:
+def draw_task(function: Callable[..., Any], rng: np.random.Generator, split: str) -> dict[str, Any]:
     """Draws the keywords of one task with the user's function.
 
     Raises:
         MesascopeError: the function raised, or did not return keywords.
     """
+    name = describe_env(function)
     try:
         keywords = function(rng, split)
     except Exception as error:

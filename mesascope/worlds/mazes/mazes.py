@@ -1,8 +1,7 @@
 """Grows mazes on a square of cells, measures distances to the goal, moves walls and goals, and draws mazes.
 
-The array opens [N, F, F, 2] holds the passages: whether the way east, and the way south, is open from each cell. Cells
-are numbered row by row. Functions with loops are compiled separately, so that callers outside compiled code share one
-compilation.
+The array `passages` [N, F, F, 2] says whether the way east, and the way south, is open from each cell. Cells are
+numbered row by row. Functions with loops are compiled separately, so that all callers share one compilation.
 """
 
 import functools
@@ -16,15 +15,14 @@ import numpy as np
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-WORDS = ("north", "east", "south", "west")
-PLANES = 6  # open to the north, east, south and west; the goal; whether the cell belongs to the maze
+N_PLANES = 6  # open to the north, east, south and west; the goal; whether the cell belongs to the maze
 UNREACHABLE = 1 << 14  # the distance of a cell from which no way leads to the goal
 
 
 class Problem(NamedTuple):
-    """N mazes with their goals: the passages opens [N, F, F, 2], and goal [N], the cell of each goal."""
+    """N mazes with their goals: the passages [N, F, F, 2], and the cell of each goal [N]."""
 
-    opens: jax.Array
+    passages: jax.Array
     goal: jax.Array
 
 
@@ -36,7 +34,7 @@ def list_edges(size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([east[0], south[0]]), np.concatenate([east[1], south[1]])
 
 
-def open_walls(open_edges: jax.Array, size: int) -> jax.Array:
+def arrange_passages(open_edges: jax.Array, size: int) -> jax.Array:
     """[n, size, size, 2] the passages after the walls marked in open_edges [n, E] are removed."""
     n, count = len(open_edges), size * (size - 1)
     east = open_edges[:, :count].reshape(n, size, size - 1)
@@ -44,14 +42,14 @@ def open_walls(open_edges: jax.Array, size: int) -> jax.Array:
     return jnp.stack([jnp.pad(east, ((0, 0), (0, 0), (0, 1))), jnp.pad(south, ((0, 0), (0, 1), (0, 0)))], -1)
 
 
-def find_walls(opens: jax.Array) -> jax.Array:
-    """[n, E] whether each wall is removed; this is the inverse of `open_walls`."""
-    n = len(opens)
-    return jnp.concatenate([opens[:, :, :-1, 0].reshape(n, -1), opens[:, :-1, :, 1].reshape(n, -1)], -1)
+def list_passages(passages: jax.Array) -> jax.Array:
+    """[n, E] whether each wall is removed; this is the inverse of `arrange_passages`."""
+    n = len(passages)
+    return jnp.concatenate([passages[:, :, :-1, 0].reshape(n, -1), passages[:, :-1, :, 1].reshape(n, -1)], -1)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def grow_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
+def draw_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
     """[n, size, size, 2] perfect mazes, the minimum spanning trees under uniform random weights (Prim's algorithm)."""
     one, other = (jnp.asarray(e) for e in list_edges(size))
     weight = jax.random.uniform(key, (n, len(one)))
@@ -66,12 +64,12 @@ def grow_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
         return in_tree, open_edges.at[rows, e].set(True)
 
     open_edges = jax.lax.fori_loop(0, size**2 - 1, add, (in_tree, jnp.zeros(weight.shape, bool)))[1]
-    return open_walls(open_edges, size)
+    return arrange_passages(open_edges, size)
 
 
-def find_open_moves(opens: jax.Array) -> jax.Array:
+def find_open_moves(passages: jax.Array) -> jax.Array:
     """[N, F, F, 4] whether the ways north, east, south and west are open."""
-    east, south = opens[..., 0], opens[..., 1]
+    east, south = passages[..., 0], passages[..., 1]
     north = jnp.pad(south[:, :-1], ((0, 0), (1, 0), (0, 0)))
     west = jnp.pad(east[:, :, :-1], ((0, 0), (0, 0), (1, 0)))
     return jnp.stack([north, east, south, west], -1)
@@ -83,43 +81,53 @@ def get_neighbours(values: jax.Array, fill: Any) -> jax.Array:
     return jnp.stack([padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2]], -1)
 
 
+def spread_wave(open_moves: jax.Array, distance: jax.Array) -> jax.Array:
+    """[N, F, F] distances to the goal after a wave from the goal has spread by one more cell.
+
+    Args:
+        open_moves: [N, F, F, 4] whether each move is possible.
+        distance: [N, F, F] the distances before: 0 at the goal, `UNREACHABLE` where the wave has not been.
+    """
+    through_neighbour = 1 + jnp.where(open_moves, get_neighbours(distance, UNREACHABLE), UNREACHABLE).min(-1)
+    return jnp.minimum(distance, through_neighbour)
+
+
 @jax.jit
 def measure_distances(problem: Problem) -> jax.Array:
-    """[N, F, F] steps to the goal from every cell, by breadth-first search; FAR if there is no way."""
-    n, size = problem.opens.shape[:2]
+    """[N, F, F] steps to the goal from every cell, by breadth-first search; `UNREACHABLE` if there is no way."""
+    n, size = problem.passages.shape[:2]
     start = jnp.full((n, size**2), UNREACHABLE).at[jnp.arange(n), problem.goal].set(0).reshape(n, size, size)
-    is_open = find_open_moves(problem.opens)
+    open_moves = find_open_moves(problem.passages)
 
-    def wave(state):
-        value, _ = state
-        nearer = jnp.where(is_open, get_neighbours(value, UNREACHABLE), UNREACHABLE).min(-1) + 1
-        new_value = jnp.minimum(value, nearer)
-        return new_value, (new_value != value).any()
+    def spread(state):
+        distance, _ = state
+        new_distance = spread_wave(open_moves, distance)
+        return new_distance, (new_distance != distance).any()
 
-    return jax.lax.while_loop(lambda state: state[1], wave, (start, jnp.asarray(True)))[0]
+    return jax.lax.while_loop(lambda state: state[1], spread, (start, jnp.asarray(True)))[0]
 
 
 @jax.jit
 def find_right_moves(problem: Problem) -> jax.Array:
     """[N, F, F, 4] whether each move leads one step nearer to the goal; at the goal no move does."""
     distance = measure_distances(problem)
-    return find_open_moves(problem.opens) & (get_neighbours(distance, UNREACHABLE) == distance[..., None] - 1)
+    return find_open_moves(problem.passages) & (get_neighbours(distance, UNREACHABLE) == distance[..., None] - 1)
 
 
 def draw_planes(problem: Problem) -> jax.Array:
     """[N, F, F, PLANES] the maze as pictures of zeros and ones."""
-    n, size = problem.opens.shape[:2]
-    is_open = find_open_moves(problem.opens)
+    n, size = problem.passages.shape[:2]
+    is_open = find_open_moves(problem.passages)
     goal = jax.nn.one_hot(problem.goal, size**2).reshape(n, size, size, 1)
     return jnp.concatenate([is_open, goal, is_open.any(-1, keepdims=True)], -1).astype(jnp.float32)
 
 
 def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
-    """Reads the problem and the subject's cell [N] from observations [N, 4 F²]."""
+    """Reads the problems and the subjects' cells [N] from observations [N, 4 F²]."""
     east, south, goal, cell = jnp.split(jnp.asarray(observation), 4, axis=-1)
     field = math.isqrt(east.shape[-1])
-    opens = jnp.stack([east, south], -1).reshape(-1, field, field, 2) > 0.5
-    return Problem(opens, goal.argmax(-1)), cell.argmax(-1).astype(jnp.int32)
+    passages = jnp.stack([east, south], -1).reshape(-1, field, field, 2) > 0.5
+    return Problem(passages, goal.argmax(-1)), cell.argmax(-1).astype(jnp.int32)
 
 
 def draw_other_cell(key: jax.Array, cell: jax.Array, cells: int) -> jax.Array:
@@ -130,10 +138,10 @@ def draw_other_cell(key: jax.Array, cell: jax.Array, cells: int) -> jax.Array:
 @jax.jit
 def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     """[N] a new goal that requires a different first move from the start, if the start has several open ways."""
-    n, size = problem.opens.shape[:2]
+    n, size = problem.passages.shape[:2]
     right = find_right_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
     first = start + jnp.asarray([-size, 1, size, -1])[right]
-    far, near = (measure_distances(Problem(problem.opens, c)).reshape(n, -1) for c in (start, first))
+    far, near = (measure_distances(Problem(problem.passages, c)).reshape(n, -1) for c in (start, first))
     cell = jnp.arange(size**2)
     draws = jax.random.uniform(key, far.shape) + (near > far)  # prefers goals that require a different first step
     return jnp.where((cell == start[:, None]) | (cell == problem.goal[:, None]), -1.0, draws).argmax(-1)
@@ -141,38 +149,38 @@ def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.A
 
 @jax.jit
 def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
-    """[n, size, size, 2] the passages after one wall has moved, which blocks the way from the start and opens another.
+    """[n, size, size, 2] the passages after one wall has moved: it closes the way to the goal, and another way opens.
 
-    If the way has two or more steps, the wall does not block it beside the start. In a perfect maze all cells stay
+    If the way has two or more steps, the wall does not close it beside the start. In a perfect maze all cells stay
     connected.
     """
-    n, size = problem.opens.shape[:2]
+    n, size = problem.passages.shape[:2]
     one, other = (jnp.asarray(e) for e in list_edges(size))
-    open_edges = find_walls(problem.opens)
+    open_edges = list_passages(problem.passages)
     to_goal = measure_distances(problem).reshape(n, -1)
-    to_start = measure_distances(Problem(problem.opens, start)).reshape(n, -1)
+    to_start = measure_distances(Problem(problem.passages, start)).reshape(n, -1)
     on_way = to_goal + to_start == jnp.take_along_axis(to_goal, start[:, None], 1)
     is_beside = (start[:, None] == one) | (start[:, None] == other)
     draws = jax.random.uniform(address(key, "cut"), open_edges.shape)
     cut = jnp.where(open_edges & on_way[:, one] & on_way[:, other], draws + 1.0 - is_beside, -1.0).argmax(-1)
     rows = jnp.arange(n)
     after_cut = open_edges.at[rows, cut].set(False)
-    reached = (measure_distances(Problem(open_walls(after_cut, size), problem.goal)) < UNREACHABLE).reshape(n, -1)
+    reached = (measure_distances(Problem(arrange_passages(after_cut, size), problem.goal)) < UNREACHABLE).reshape(n, -1)
     draws = jax.random.uniform(address(key, "open"), open_edges.shape).at[rows, cut].set(-2.0)
     crosses = reached[:, one] ^ reached[:, other]
-    return open_walls(after_cut.at[rows, jnp.where(crosses, draws, -3.0).argmax(-1)].set(True), size)
+    return arrange_passages(after_cut.at[rows, jnp.where(crosses, draws, -3.0).argmax(-1)].set(True), size)
 
 
-def open_loops(key: jax.Array, opens: jax.Array, share: float) -> jax.Array:
+def remove_walls(key: jax.Array, passages: jax.Array, share: float) -> jax.Array:
     """The passages after a random share of the remaining walls is removed, so that there are several ways."""
-    open_edges = find_walls(opens)
-    return open_walls(open_edges | jax.random.bernoulli(key, share, open_edges.shape), opens.shape[1])
+    open_edges = list_passages(passages)
+    return arrange_passages(open_edges | jax.random.bernoulli(key, share, open_edges.shape), passages.shape[1])
 
 
-def frame_maze(opens: jax.Array, field: int) -> jax.Array:
+def frame_maze(passages: jax.Array, field: int) -> jax.Array:
     """[n, field, field, 2] the maze in the upper left corner of a larger square."""
-    more = field - opens.shape[1]
-    return jnp.pad(opens, ((0, 0), (0, more), (0, more), (0, 0)))
+    more = field - passages.shape[1]
+    return jnp.pad(passages, ((0, 0), (0, more), (0, more), (0, 0)))
 
 
 def renumber_cell(cell: Any, size: int, field: int) -> Any:
@@ -180,28 +188,28 @@ def renumber_cell(cell: Any, size: int, field: int) -> Any:
     return cell // size * field + cell % size
 
 
-def find_successors(opens: np.ndarray) -> np.ndarray:
+def find_successors(passages: np.ndarray) -> np.ndarray:
     """[..., F², 4] the cell that each move leads to, given passages [..., F, F, 2]; a move into a wall goes nowhere."""
-    size = opens.shape[-2]
-    flat = opens.reshape(-1, size, size, 2)
-    is_open = np.asarray(find_open_moves(jnp.asarray(flat))).reshape(*opens.shape[:-3], size**2, 4)
+    size = passages.shape[-2]
+    flat = passages.reshape(-1, size, size, 2)
+    is_open = np.asarray(find_open_moves(jnp.asarray(flat))).reshape(*passages.shape[:-3], size**2, 4)
     cell = np.arange(size**2)[:, None]
     return np.where(is_open, cell + np.asarray([-size, 1, size, -1]), cell)
 
 
-def find_distance_left(dist: np.ndarray, successors: np.ndarray, steps: int, way: Any) -> np.ndarray:
+def find_remaining_distance(distance: np.ndarray, successors: np.ndarray, steps: int, way: Any) -> np.ndarray:
     """[..., C] the distance to the goal that remains after S steps from each cell.
 
     Args:
-        dist: [..., C] the number of steps to the goal.
+        distance: [..., C] the number of steps to the goal.
         successors: [..., C, 4] the cells that moves lead to.
         steps: S, the number of steps.
         way: a function that combines the distances over the moves of each step, such as the mean or the minimum; None
             for a policy that takes the opposite of the best moves.
     """
-    value = dist.astype(float)
+    value = distance.astype(float)
     flat = successors.reshape(*successors.shape[:-2], -1)
-    neighbour_distances = np.take_along_axis(dist, flat, -1).reshape(successors.shape)
+    neighbour_distances = np.take_along_axis(distance, flat, -1).reshape(successors.shape)
     right = (neighbour_distances == neighbour_distances.min(-1, keepdims=True))[..., [2, 3, 0, 1]]
     for _ in range(steps):
         next_values = np.take_along_axis(value, flat, -1).reshape(successors.shape)
@@ -221,18 +229,18 @@ def count_problems(size: int) -> float:
     return float(np.exp(min(log, 700.0)))
 
 
-def draw_maze(opens: np.ndarray, goal: int, cell: int, size: int) -> str:
+def draw_maze(passages: np.ndarray, goal: int, cell: int, size: int) -> str:
     """Draws one maze with characters; A marks the subject's cell, and G the goal."""
-    rows = ["+" + "--+" * size]
-    for r in range(size):
-        line, line_below = "|", "+"
-        for c in range(size):
-            index = r * len(opens) + c
-            sign = "A" if index == cell else "G" if index == goal else " "
-            line += f"{sign} " + (" " if opens[r, c, 0] else "|")
-            line_below += ("  " if opens[r, c, 1] else "--") + "+"
-        rows += [line, line_below]
-    return "\n".join(rows)
+    canvas = np.full((2 * size + 1, 3 * size + 1), " ")
+    canvas[::2] = "-"
+    canvas[1::2, ::3] = "|"
+    canvas[::2, ::3] = "+"
+    east, south = passages[:size, :size, 0], passages[:size, :size, 1]
+    canvas[1::2, 3::3][east] = " "
+    canvas[2::2, 1::3][south] = canvas[2::2, 2::3][south] = " "
+    canvas[1::2, 1::3][divmod(goal, len(passages))] = "G"
+    canvas[1::2, 1::3][divmod(cell, len(passages))] = "A"
+    return "\n".join("".join(row) for row in canvas)
 
 
 def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
@@ -248,18 +256,16 @@ def parse_drawing(text: str) -> tuple[np.ndarray, int, int]:
             f"This is not a drawing of a maze: {len(rows)} lines of {sorted({len(r) for r in rows})} characters.",
             "Draw n cells on a side in 2n + 1 lines of 3n + 1 characters, as the family maze shows them.",
         )
-    middle = [[rows[2 * r + 1][3 * c + 1] for c in range(size)] for r in range(size)]
-    places = {sign: [r * size + c for r in range(size) for c in range(size) if middle[r][c] == sign] for sign in "AG"}
+    canvas = np.array([list(row) for row in rows])
+    places = {sign: np.flatnonzero(canvas[1::2, 1::3] == sign).tolist() for sign in "AG"}
     if any(len(found) != 1 for found in places.values()):
         counts = ", ".join(f"{len(found)} times {sign}" for sign, found in places.items())
         raise MesascopeError(f"The drawing has {counts}.", "Draw one A, the subject's cell, and one G, the goal.")
-    opens = np.zeros((size, size, 2), bool)
-    for r in range(size):
-        for c in range(size):
-            opens[r, c, 0] = c + 1 < size and rows[2 * r + 1][3 * c + 3] == " "
-            opens[r, c, 1] = r + 1 < size and rows[2 * r + 2][3 * c + 1 : 3 * c + 3] == "  "
-    (start,), (goal,) = places["A"], places["G"]
-    distance = measure_distances(Problem(jnp.asarray(opens)[None], jnp.asarray([goal])))
+    empty = canvas == " "
+    passages = np.stack([empty[1::2, 3::3], empty[2::2, 1::3] & empty[2::2, 2::3]], -1)
+    passages[:, -1, 0] = passages[-1, :, 1] = False
+    (start,), (goal,) = places.values()
+    distance = measure_distances(Problem(jnp.asarray(passages)[None], jnp.asarray([goal])))
     if int(distance.reshape(-1)[start]) >= UNREACHABLE:
         raise MesascopeError("There is no way from A to G.", "Open a wall between the two.")
-    return opens, goal, start
+    return passages, goal, start

@@ -3,49 +3,49 @@
 import numpy as np
 
 
-def find_value(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
+def compute_value(transitions: np.ndarray, payoffs: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
     """[N] the expected pay-off of an episode from state 0, by backward induction.
 
     Args:
-        moves: [N, S, A, S'] transition probabilities.
-        pays: [N, S, A] mean pay-offs.
+        transitions: [N, S, A, S'] transition probabilities.
+        payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        policy: 'best', 'worst', or 'even' (the uniform policy).
+        policy: 'best', 'worst', or 'chance' (the uniform policy).
     """
-    pick = {"best": np.max, "worst": np.min, "even": np.mean}[policy]
-    n, states, actions, _ = moves.shape
-    rows, future_value = moves.reshape(n, states * actions, states), np.zeros((n, states))
+    pick = {"best": np.max, "worst": np.min, "chance": np.mean}[policy]
+    n, states, actions, _ = transitions.shape
+    rows, future_value = transitions.reshape(n, states * actions, states), np.zeros((n, states))
     for _ in range(steps):
-        future_value = pick(pays + (rows @ future_value[..., None])[..., 0].reshape(pays.shape), axis=-1)
+        future_value = pick(payoffs + (rows @ future_value[..., None])[..., 0].reshape(payoffs.shape), axis=-1)
     return future_value[:, 0]
 
 
-def find_blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
+def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
     """[steps, S] a good policy that depends only on the step and the state, for M equally likely tasks.
 
     The best such policy is hard to find (Vlassis et al. 2012). This function starts from the best policy for the mean
     task. It then optimises the policy exactly at one step after another, until the value no longer rises.
 
     Args:
-        moves: [M, S, A, S'] transition probabilities.
-        pays: [M, S, A] mean pay-offs.
+        transitions: [M, S, A, S'] transition probabilities.
+        payoffs: [M, S, A] mean pay-offs.
         steps: the number of steps in the episode.
         sweeps: the largest number of passes over all steps.
     """
-    mean = moves.mean(0), pays.mean(0)
-    future_value, policy = np.zeros(pays.shape[1]), np.zeros((steps, pays.shape[1]), int)
+    mean = transitions.mean(0), payoffs.mean(0)
+    future_value, policy = np.zeros(payoffs.shape[1]), np.zeros((steps, payoffs.shape[1]), int)
     for h in reversed(range(steps)):
         action_values = mean[1] + mean[0] @ future_value
         policy[h], future_value = action_values.argmax(-1), action_values.max(-1)
-    states, before = np.arange(pays.shape[1]), -np.inf
+    states, before = np.arange(payoffs.shape[1]), -np.inf
     for _ in range(sweeps):
-        occupancy = np.zeros((steps, *pays.shape[:2]))  # the probability of each state in each task
+        occupancy = np.zeros((steps, *payoffs.shape[:2]))  # the probability of each state in each task
         occupancy[0, :, 0] = 1.0
         for h in range(steps - 1):
-            occupancy[h + 1] = np.einsum("ms,msp->mp", occupancy[h], moves[:, states, policy[h]])
-        future_value = np.zeros(pays.shape[:2])
+            occupancy[h + 1] = np.einsum("ms,msp->mp", occupancy[h], transitions[:, states, policy[h]])
+        future_value = np.zeros(payoffs.shape[:2])
         for h in reversed(range(steps)):
-            action_values = pays + np.einsum("msap,mp->msa", moves, future_value)
+            action_values = payoffs + np.einsum("msap,mp->msa", transitions, future_value)
             pooled = np.einsum("ms,msa->sa", occupancy[h], action_values)
             policy[h] = np.where(pooled.max(-1) > pooled[states, policy[h]] + 1e-9, pooled.argmax(-1), policy[h])
             future_value = action_values[:, states, policy[h]]
@@ -56,9 +56,10 @@ def find_blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: i
     return policy
 
 
-def evaluate_policy(moves: np.ndarray, pays: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def evaluate_policy(transitions: np.ndarray, payoffs: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """[N] the expected pay-off of an episode from state 0 under a policy [steps, S]."""
-    future_value, states = np.zeros(pays.shape[:2]), np.arange(pays.shape[1])
+    future_value, states = np.zeros(payoffs.shape[:2]), np.arange(payoffs.shape[1])
     for actions in policy[::-1]:
-        future_value = pays[:, states, actions] + np.einsum("nsp,np->ns", moves[:, states, actions], future_value)
+        expected = np.einsum("nsp,np->ns", transitions[:, states, actions], future_value)
+        future_value = payoffs[:, states, actions] + expected
     return future_value[:, 0]

@@ -1,4 +1,4 @@
-"""Helpers of subjects of tabular processes: they record transitions and pay-offs, and plan before every episode."""
+"""The base class of subjects that plan in tabular processes, and the belief and the algorithms that they share."""
 
 import abc
 from typing import Any, ClassVar, NamedTuple
@@ -12,25 +12,24 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, ch
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-FOREVER = 1 << 30
-PRIOR = 1.0  # prior mean of the mean pay-offs; the prior variance and the noise variance are 1
+PRIOR_MEAN = 1.0  # prior mean of the mean pay-offs; the prior variance and the noise variance are 1
 
 
-class Counts(NamedTuple):
-    """The record of all steps so far, and the plan for the episode.
+class History(NamedTuple):
+    """All steps so far, and the plan for the present episode.
 
     Attributes:
-        pair: [N, L] state · A + action of each step, or -1 for a step that is not yet taken.
-        reached: [N, L] the state that followed, or -1 if it was not shown.
-        paid: [N, L] the pay-off of each step.
-        place: [N] the state in which the last action was taken.
+        state_action: [N, L] state · A + action of each step, or -1 for a step that is not yet taken.
+        next_state: [N, L] the state that followed, or -1 if it was not shown.
+        feedback: [N, L] the pay-off of each step.
+        state: [N] the state in which the last action was taken.
         plan: [N, steps, S] the planned action at each step and state of the episode.
     """
 
-    pair: jax.Array
-    reached: jax.Array
-    paid: jax.Array
-    place: jax.Array
+    state_action: jax.Array
+    next_state: jax.Array
+    feedback: jax.Array
+    state: jax.Array
     plan: jax.Array
 
 
@@ -38,17 +37,17 @@ class Belief(NamedTuple):
     """Sufficient statistics of the posterior.
 
     Attributes:
-        moves: [N, S, A, S'] the count of each transition, without the prior count of one.
-        mean: [N, S, A] the posterior mean of the mean pay-off.
-        times: [N, S, A] the count of each action in each state; the posterior variance is 1 / (1 + times).
-        seen: [N, L] the index of each step's transition in the flattened `moves`, or one beyond its end if the step has
-            none.
+        transitions: [N, S, A, S'] the count of each transition, without the prior count of one.
+        mean_payoffs: [N, S, A] the posterior mean of the mean pay-off.
+        action_counts: [N, S, A] the count of each action in each state; the posterior variance is 1 / (1 + the count).
+        transition_index: [N, L] the index of each step's transition in the flattened `transitions`; one beyond its end
+            if the step has none.
     """
 
-    moves: jax.Array
-    mean: jax.Array
-    times: jax.Array
-    seen: jax.Array
+    transitions: jax.Array
+    mean_payoffs: jax.Array
+    action_counts: jax.Array
+    transition_index: jax.Array
 
 
 class Planner(Scripted):
@@ -57,14 +56,14 @@ class Planner(Scripted):
     Attributes:
         shape: S, A, the number of steps in an episode, and L, the largest number of steps in a lifetime.
         sign: 1, or -1 to minimise pay-off.
-        memory: the number of past episodes that it remembers.
+        memory: the number of past episodes that it remembers; 0 for all.
         lapse: the fraction of the actions that are random.
         draws_plans: whether plans are random, so that action probabilities are not available.
     """
 
     shape: tuple[int, int, int, int]
     sign: float = eqx.field(default=1.0, kw_only=True)
-    memory: int = eqx.field(default=FOREVER, kw_only=True)
+    memory: int = eqx.field(default=0, kw_only=True)
     lapse: float = eqx.field(default=0.0, kw_only=True)
 
     draws_plans: ClassVar[bool] = False
@@ -73,79 +72,81 @@ class Planner(Scripted):
     def plan_episode(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:
         """[N, steps, S] the planned actions of an episode; the belief's pay-offs are already multiplied by `sign`."""
 
-    def fresh(self, n: int) -> Counts:
+    def fresh(self, n: int) -> History:
         """Returns an empty record without a plan."""
         states, _, steps, length = self.shape
         empty = jnp.full((n, length), -1, jnp.int32)
         plan = jnp.zeros((n, steps, states), jnp.int32)
-        return Counts(empty, empty, jnp.zeros((n, length)), jnp.zeros(n, jnp.int32), plan)
+        return History(empty, empty, jnp.zeros((n, length)), jnp.zeros(n, jnp.int32), plan)
 
-    def respond(self, key: jax.Array, carry: Counts, percept: Percept) -> tuple[Any, Response]:
+    def respond(self, key: jax.Array, carry: History, percept: Percept) -> tuple[Any, Response]:
         """Records the last step, plans at the first step of an episode, and acts as planned."""
         _, actions, steps, longest = self.shape
-        place = percept.observation.argmax(-1).astype(jnp.int32)
+        state = percept.observation.argmax(-1).astype(jnp.int32)
         starts = percept.step == 0
         last = percept.trial * steps + percept.step - 1
         slot = jnp.arange(longest) == jnp.where(percept.first, -1, last)[:, None]
-        reached = jnp.where(starts, -1, place)  # an episode's last state is not shown
+        next_state = jnp.where(starts, -1, state)  # an episode's last state is not shown
         carry = carry._replace(
-            pair=jnp.where(slot, (carry.place * actions + percept.action)[:, None], carry.pair),
-            reached=jnp.where(slot, reached[:, None], carry.reached),
-            paid=jnp.where(slot, percept.feedback[:, None], carry.paid),
-            place=place,
+            state_action=jnp.where(slot, (carry.state * actions + percept.action)[:, None], carry.state_action),
+            next_state=jnp.where(slot, next_state[:, None], carry.next_state),
+            feedback=jnp.where(slot, percept.feedback[:, None], carry.feedback),
+            state=state,
         )
         plan = jax.lax.cond(starts.any(), self._plan, lambda key, c, *_: c.plan, key, carry, percept)
         carry = carry._replace(plan=jnp.where(starts[:, None, None], plan, carry.plan))
-        probabilities = jax.nn.one_hot(carry.plan[jnp.arange(len(place)), percept.step, place], actions)
+        probabilities = jax.nn.one_hot(carry.plan[jnp.arange(len(state)), percept.step, state], actions)
         response = choose(key, mix_lapse(probabilities, self.lapse))
         return carry, response._replace(log_probs=None) if self.draws_plans else response
 
-    def _plan(self, key: jax.Array, carry: Counts, percept: Percept) -> jax.Array:
+    def _plan(self, key: jax.Array, carry: History, percept: Percept) -> jax.Array:
         states, actions, steps, longest = self.shape
         pairs, age = states * actions, percept.trial[:, None] - jnp.arange(longest) // steps
-        is_remembered = (carry.pair >= 0) & (age <= self.memory)
-        pair = jnp.where(is_remembered, carry.pair, pairs)
-        has_successor = is_remembered & (carry.reached >= 0)
-        seen = jnp.where(has_successor, carry.pair * states + carry.reached, pairs * states)
-        n, table = len(pair), (len(pair), states, actions)
+        is_remembered = (carry.state_action >= 0) & ((age <= self.memory) | (self.memory == 0))
+        state_action = jnp.where(is_remembered, carry.state_action, pairs)
+        has_successor = is_remembered & (carry.next_state >= 0)
+        transition_index = jnp.where(has_successor, carry.state_action * states + carry.next_state, pairs * states)
+        n, table = len(state_action), (len(state_action), states, actions)
         weight = is_remembered.astype(jnp.float32)
-        times, sums = (sum_by_place(n, pairs, pair, x).reshape(table) for x in (weight, weight * carry.paid))
-        moves = sum_by_place(n, pairs * states, seen, weight).reshape(*table, states)
-        belief = Belief(moves, self.sign * (PRIOR + sums) / (1.0 + times), times, seen)
+        action_counts = sum_by_index(n, pairs, state_action, weight).reshape(table)
+        sums = sum_by_index(n, pairs, state_action, weight * carry.feedback).reshape(table)
+        transitions = sum_by_index(n, pairs * states, transition_index, weight).reshape(*table, states)
+        mean_payoffs = self.sign * (PRIOR_MEAN + sums) / (1.0 + action_counts)
+        belief = Belief(transitions, mean_payoffs, action_counts, transition_index)
         return self.plan_episode(address(key, "plan"), belief, percept.trial)
 
 
-def sum_by_place(n: int, size: int, places: jax.Array, values: jax.Array) -> jax.Array:
-    """[n, size] the sum at each place of the values [n, L] with places [n, L]; places beyond the end are ignored."""
-    return jnp.zeros((n, size)).at[jnp.arange(n)[:, None], places].add(values, mode="drop")
+def sum_by_index(n: int, size: int, indices: jax.Array, values: jax.Array) -> jax.Array:
+    """[n, size] the sum of the values [n, L] at each of the indices [n, L]; indices beyond the end are ignored."""
+    return jnp.zeros((n, size)).at[jnp.arange(n)[:, None], indices].add(values, mode="drop")
 
 
-def backward_induction(pays: jax.Array, steps: int, expected: Any) -> jax.Array:
+def backward_induction(payoffs: jax.Array, steps: int, expect: Any) -> jax.Array:
     """[N, steps, S] the best policy for an episode, found by backward induction.
 
     Args:
-        pays: [N, S, A] mean pay-offs.
+        payoffs: [N, S, A] mean pay-offs.
         steps: the number of steps in the episode.
-        expected: a function that maps the values [N, S] at the next step to their expectation [N, S, A] after each
+        expect: a function that maps the values [N, S] at the next step to their expectation [N, S, A] after each
             action.
     """
 
     def step(values, _):
-        action_values = pays + expected(values)
+        action_values = payoffs + expect(values)
         return action_values.max(-1), action_values.argmax(-1).astype(jnp.int32)
 
-    policy = jax.lax.scan(step, jnp.zeros(pays.shape[:2]), None, length=steps)[1]
+    policy = jax.lax.scan(step, jnp.zeros(payoffs.shape[:2]), None, length=steps)[1]
     return jnp.moveaxis(policy[::-1], 0, 1)
 
 
-def make_expectation(moves: jax.Array) -> Any:
-    """Makes the argument `expected` of `backward_induction` for transitions [N, S, A, S']."""
-    return lambda values: jnp.einsum("nsap,np->nsa", moves, values)
+def make_expectation(transitions: jax.Array) -> Any:
+    """Makes the argument `expect` of `backward_induction` for transitions [N, S, A, S']."""
+    return lambda values: jnp.einsum("nsap,np->nsa", transitions, values)
 
 
-def average_moves(belief: Belief) -> jax.Array:
+def infer_transitions(belief: Belief) -> jax.Array:
     """[N, S, A, S'] the posterior means of the transition probabilities under a flat Dirichlet prior."""
-    weights = 1.0 + belief.moves
+    weights = 1.0 + belief.transitions
     return weights / weights.sum(-1, keepdims=True)
 
 
@@ -155,14 +156,15 @@ def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Ar
     The parameters of the Dirichlet are whole numbers, so each gamma variate is a sum of exponential variates: one for
     the prior and one for every transition seen.
     """
-    n, size = len(belief.moves), belief.moves[0].size
+    n, size = len(belief.transitions), belief.transitions[0].size
 
     def draw(key):
-        first = jax.random.exponential(address(key, "first"), belief.moves.shape)
-        extra = jax.random.exponential(address(key, "more"), belief.seen.shape)
-        gammas = first + sum_by_place(n, size, belief.seen, extra).reshape(first.shape)
-        noise = jax.random.normal(address(key, "pays"), belief.mean.shape)
-        return gammas / gammas.sum(-1, keepdims=True), belief.mean + jax.lax.rsqrt(1.0 + belief.times) * noise
+        first = jax.random.exponential(address(key, "first"), belief.transitions.shape)
+        extra = jax.random.exponential(address(key, "more"), belief.transition_index.shape)
+        gammas = first + sum_by_index(n, size, belief.transition_index, extra).reshape(first.shape)
+        noise = jax.random.normal(address(key, "pays"), belief.mean_payoffs.shape)
+        payoffs = belief.mean_payoffs + jax.lax.rsqrt(1.0 + belief.action_counts) * noise
+        return gammas / gammas.sum(-1, keepdims=True), payoffs
 
     return jax.vmap(draw)(jax.random.split(key, draws))
 

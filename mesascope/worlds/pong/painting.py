@@ -16,13 +16,14 @@ from mesascope.contracts.settings import check_range
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong import pong_screen as screen
 
-FIELD, BORDER, PADDLE = 87, 236, 148  # brightness
-ROWS, COLUMNS = np.arange(screen.HEIGHT), np.arange(screen.WIDTH)
-OTHER, OWN = 4, 35  # columns of the paddles
-MOVES = 8  # the largest number of pixels that a paddle moves between two screens
-BLANK = np.full((screen.HEIGHT, screen.WIDTH), FIELD, np.uint8)
+FIELD_GREY, BORDER_GREY, PADDLE_GREY = 87, 236, 148  # brightness, from 0 to 255
+ROWS, COLUMNS = np.arange(screen.FRAME_HEIGHT), np.arange(screen.FRAME_WIDTH)
+OTHER_COLUMN, OWN_COLUMN = 4, 35  # columns of the paddles
+MAX_PADDLE_MOVE = 8  # the largest number of pixels that a paddle moves between two screens
+EMPTY_FRAME = np.full((screen.FRAME_HEIGHT, screen.FRAME_WIDTH), FIELD_GREY, np.uint8)
 # the walls reach into the first and the last row
-BLANK[0], BLANK[-1] = round((4 * BORDER + FIELD) / 5), round((4 * FIELD + BORDER) / 5)
+EMPTY_FRAME[0] = round((4 * BORDER_GREY + FIELD_GREY) / 5)
+EMPTY_FRAME[-1] = round((4 * FIELD_GREY + BORDER_GREY) / 5)
 
 
 class Picture(NamedTuple):
@@ -32,7 +33,7 @@ class Picture(NamedTuple):
     places: dict[str, Any]
 
 
-class OnPicture(Condition):
+class PictureCondition(Condition):
     """A condition on Pong's picture, for one response at a time (once=1) or for the whole lifetime (once=0).
 
     With `before`, it paints that many earlier percepts too, and rebuilds the carry from them alone. This works for one
@@ -59,16 +60,16 @@ class OnPicture(Condition):
 
     def unfit(self, family: Family) -> str | None:
         """The reason why the condition does not apply if the family does not show Pong's picture, else None."""
-        return None if screen.shows_places(family) else "it shows no ball"
+        return None if screen.shows_positions(family) else "it shows no ball"
 
     def apply(self, carry, percept, shadow, context):
         """Disturbs the picture, and leaves an observation of another size as it is."""
-        if percept.observation.shape[-1] != screen.SHOWN:
+        if percept.observation.shape[-1] != screen.OBSERVATION_SIZE:
             return carry, percept, shadow
 
-        def paint_percept(seen):
-            new_picture = self.paint(context.random(), read_picture(seen.observation), context)
-            return seen._replace(observation=to_observation(new_picture))
+        def paint_percept(percept):
+            picture = self.paint(context.random(), read_picture(percept.observation), context)
+            return percept._replace(observation=make_observation(picture))
 
         if self.before:
             count = jnp.minimum(self.before, context.trial * context.steps + context.step)
@@ -83,39 +84,38 @@ class OnPicture(Condition):
         """The painted frames [F, 33, 40] of observations [F, D]."""
         return np.asarray(self.paint(jax.random.key(0), read_picture(observations), None).frame)
 
-    def paint(self, key: jax.Array, seen: Picture, context: Any) -> Picture:
+    def paint(self, key: jax.Array, picture: Picture, context: Any) -> Picture:
         """Returns the disturbed picture; subclasses define it."""
         raise NotImplementedError
 
 
 def read_picture(observations: Any) -> Picture:
     """Reads the picture from observations [N, 1326]."""
-    places = {name: observations[:, screen.SIZE + i].astype("int32") for i, name in enumerate(screen.PLACES)}
-    return Picture(observations[:, : screen.SIZE].reshape(-1, screen.HEIGHT, screen.WIDTH), places)
+    frame = observations[:, : screen.FRAME_SIZE].reshape(-1, screen.FRAME_HEIGHT, screen.FRAME_WIDTH)
+    places = observations[:, screen.FRAME_SIZE :].astype("int32").T
+    return Picture(frame, dict(zip(screen.POSITION_NAMES, places, strict=True)))
 
 
-def to_observation(seen: Picture) -> Any:
+def make_observation(picture: Picture) -> Any:
     """Turns a picture into observations [N, 1326]."""
-    xp = np if isinstance(seen.frame, np.ndarray) else jnp
-    bytes_ = xp.stack([seen.places[name] for name in screen.PLACES], -1)
-    flat = seen.frame.reshape(len(seen.frame), -1)
+    xp = np if isinstance(picture.frame, np.ndarray) else jnp
+    bytes_ = xp.stack([picture.places[name] for name in screen.POSITION_NAMES], -1)
+    flat = picture.frame.reshape(len(picture.frame), -1)
     return xp.concatenate([flat, bytes_.astype(flat.dtype)], -1)
 
 
 def find_ball(places: dict[str, Any]) -> Any:
     """[N, 33, 40] whether the ball touches each cell, in either of the two screens that a frame shows."""
-    return _find_ball_cells(places["ball x"], places["ball y"]) | _find_ball_cells(
-        places["ball x before"], places["ball y before"]
-    )
+    now = _find_ball_cells(places["ball x"], places["ball y"])
+    return now | _find_ball_cells(places["ball x before"], places["ball y before"])
 
 
 def _find_ball_cells(x: Any, y: Any) -> Any:
     """[N, 33, 40] whether a ball touches each cell; x and y are the bytes in the memory, 0 if there is no ball."""
-    # the ball's top is at y - 14 or, on every other line, at y - 15
-    first_column, first_row = x - screen.LEFT, y - 15
     is_visible = (x > 0) & (y > 0)
-    rows = _find_overlap(ROWS, screen.CELL_H, first_row - screen.TOP * screen.CELL_H, screen.BALL[0] + 1)
-    columns = _find_overlap(COLUMNS, screen.CELL_W, first_column, screen.BALL[1])
+    # the ball's top is at y - 14 or, on every other line, at y - 15
+    rows = find_overlap(ROWS, screen.CELL_HEIGHT, y - 15 - screen.FIELD_TOP, screen.BALL_SIZE[0] + 1)
+    columns = find_overlap(COLUMNS, screen.CELL_WIDTH, x - screen.LEFT_EDGE_X, screen.BALL_SIZE[1])
     return is_visible[:, None, None] & rows[:, :, None] & columns[:, None, :]
 
 
@@ -136,22 +136,26 @@ def check_settings(once: int, before: int) -> None:
 
 def find_paddle(y: Any, column: int, above: int) -> Any:
     """[N, 33, 40] the cells that a paddle with its top `above` pixels above y touches, now or one screen ago."""
-    top = y - above - MOVES - screen.TOP * screen.CELL_H
-    rows = _find_overlap(ROWS, screen.CELL_H, top, screen.PADDLE + 2 * MOVES)
+    top = y - above - MAX_PADDLE_MOVE - screen.FIELD_TOP
+    rows = find_overlap(ROWS, screen.CELL_HEIGHT, top, screen.PADDLE_HEIGHT + 2 * MAX_PADDLE_MOVE)
     return (y > 0)[:, None, None] & rows[:, :, None] & (column == COLUMNS)
 
 
-def _find_overlap(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
-    """[N, cells] whether each cell contains a pixel in [start, start + length)."""
+def find_overlap(cells: np.ndarray, size: int, start: Any, length: Any) -> Any:
+    """[N, cells] whether each cell of `size` pixels contains a pixel in [start, start + length).
+
+    The starts are [N], and the length is one number or [N, 1].
+    """
     start = start[:, None]
     return (cells * size < start + length) & (cells * size + size > start)
 
 
-def remove_ball(seen: Picture) -> Picture:
+def remove_ball(picture: Picture) -> Picture:
     """The picture without the ball, but with any paddle under it."""
-    xp = np if isinstance(seen.frame, np.ndarray) else jnp
-    paddles = find_paddle(seen.places["own y"], OWN, 14) | find_paddle(seen.places["other y"], OTHER, 15)
-    background = xp.where(paddles, xp.minimum(seen.frame, np.maximum(BLANK, PADDLE)), BLANK)
-    frame = xp.where(find_ball(seen.places), background, seen.frame).astype(seen.frame.dtype)
-    places = {k: 0 * v if k.startswith("ball") else v for k, v in seen.places.items()}
+    xp = np if isinstance(picture.frame, np.ndarray) else jnp
+    own_paddle = find_paddle(picture.places["own y"], OWN_COLUMN, 14)
+    paddles = own_paddle | find_paddle(picture.places["other y"], OTHER_COLUMN, 15)
+    background = xp.where(paddles, xp.minimum(picture.frame, np.maximum(EMPTY_FRAME, PADDLE_GREY)), EMPTY_FRAME)
+    frame = xp.where(find_ball(picture.places), background, picture.frame).astype(picture.frame.dtype)
+    places = {k: 0 * v if k.startswith("ball") else v for k, v in picture.places.items()}
     return Picture(frame, places)

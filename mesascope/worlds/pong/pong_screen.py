@@ -7,21 +7,22 @@ import numpy as np
 from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.errors import MesascopeError
 
-SCREEN = (210, 160)  # pixels
-HEIGHT, WIDTH = 33, 40  # cells of a frame
-CELL_H, CELL_W = 5, 4  # pixels of the screen in one cell
-TOP = 6  # rows of cells above the field, which show the points
-ACTIONS = (0, 3, 4)  # of the console: nothing, right (the paddle rises), left (it falls)
-SWAPPED = (0, 2, 1)  # the effect of each action when the controls are exchanged
-SKIP = 4  # frames of one step; the last two are shown as one, the brighter pixel of each pair
-NOOPS = 30  # the largest number of idle frames before a training game
-RAM = {"ball x": 49, "ball y": 54, "own y": 51, "other y": 50}  # addresses
-LEFT = 49  # the ball's x in the memory when the ball is at the left edge
-BALL = (4, 2)  # pixels, height and width
-PADDLE = 16  # pixels
-PLACES = (*RAM, "ball x before", "ball y before")  # the bytes after the frame in an observation
-SIZE = HEIGHT * WIDTH
-SHOWN = SIZE + len(PLACES)
+SCREEN_SIZE = (210, 160)  # pixels
+FRAME_HEIGHT, FRAME_WIDTH = 33, 40  # cells of a frame
+CELL_HEIGHT, CELL_WIDTH = 5, 4  # pixels of the screen in one cell
+SCORE_ROWS = 6  # rows of cells above the field, which show the points
+FIELD_TOP = SCORE_ROWS * CELL_HEIGHT  # pixels above the field
+CONSOLE_ACTIONS = (0, 3, 4)  # of the console: nothing, right (the paddle rises), left (it falls)
+SWAPPED_ACTIONS = (0, 2, 1)  # the effect of each action when the controls are exchanged
+FRAMES_PER_STEP = 4  # frames of one step; the last two are shown as one, the brighter pixel of each pair
+MAX_IDLE_FRAMES = 30  # the largest number of idle frames before a training game
+MEMORY_ADDRESSES = {"ball x": 49, "ball y": 54, "own y": 51, "other y": 50}  # addresses
+LEFT_EDGE_X = 49  # the ball's x in the memory when the ball is at the left edge
+BALL_SIZE = (4, 2)  # pixels, height and width
+PADDLE_HEIGHT = 16  # pixels
+POSITION_NAMES = (*MEMORY_ADDRESSES, "ball x before", "ball y before")  # the bytes after the frame in an observation
+FRAME_SIZE = FRAME_HEIGHT * FRAME_WIDTH
+OBSERVATION_SIZE = FRAME_SIZE + len(POSITION_NAMES)
 
 
 def load_ale() -> Any:
@@ -40,31 +41,32 @@ def load_ale() -> Any:
     return ale_py
 
 
-def shrink(screens: np.ndarray) -> np.ndarray:
+def shrink_screens(screens: np.ndarray) -> np.ndarray:
     """Shrinks grey screens [N, 210, 160] to frames [N, 33, 40] of bytes: means of 5 by 4 pixels, without the points."""
-    rows = screens[:, TOP * CELL_H : (TOP + HEIGHT) * CELL_H].reshape(len(screens), HEIGHT, CELL_H, WIDTH * CELL_W)
-    row_sums = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, CELL_W)
-    sums = sum(row_sums[..., i] for i in range(CELL_W))  # faster than summing over an axis of four
-    return np.rint(sums / (CELL_H * CELL_W)).astype(np.uint8)
+    field = screens[:, FIELD_TOP : FIELD_TOP + FRAME_HEIGHT * CELL_HEIGHT]
+    rows = field.reshape(len(screens), FRAME_HEIGHT, CELL_HEIGHT, FRAME_WIDTH * CELL_WIDTH)
+    row_sums = rows.sum(2, dtype=np.uint16).reshape(len(screens), FRAME_HEIGHT, FRAME_WIDTH, CELL_WIDTH)
+    sums = sum(row_sums[..., i] for i in range(CELL_WIDTH))  # faster than summing over an axis of four
+    return np.rint(sums / (CELL_HEIGHT * CELL_WIDTH)).astype(np.uint8)
 
 
-def mirror(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def mirror_positions(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The bytes [N, 6], with left and right swapped if the mask [N] is true; 0 means no ball and stays 0."""
-    x = np.array([name.startswith("ball x") for name in PLACES])
-    mirrored = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))
+    x = np.array([name.startswith("ball x") for name in POSITION_NAMES])
+    mirrored = np.where(places == 0, 0, (2 * LEFT_EDGE_X + SCREEN_SIZE[1] - BALL_SIZE[1]) - places.astype(np.int32))
     return np.where(mask[:, None] & x, mirrored, places).astype(np.uint8)
 
 
-def shows_places(family: Any) -> bool:
+def shows_positions(family: Any) -> bool:
     """Whether a family's observations contain the positions of ball and paddles."""
-    return isinstance(family, ShowsFrames) and family.places == PLACES
+    return isinstance(family, ShowsFrames) and family.places == POSITION_NAMES
 
 
-def refuse_others(family: Any) -> None:
+def require_positions(family: Any) -> None:
     """Refuses a family whose observations do not contain the positions of ball and paddles.
 
     Raises:
         MesascopeError: the observations do not contain them.
     """
-    if not shows_places(family):
+    if not shows_positions(family):
         raise MesascopeError(f"{family.name} does not show where the ball is.", "Take --family pong.")

@@ -1,6 +1,6 @@
-"""Helpers of scripted subjects of `tree_choice`: they read observations, compute values, and add noise to answers."""
+"""Helpers for scripted subjects of `tree_choice`, which read trees, compute values, and add noise to answers."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.worlds.trees.families.tree_choice import TreeChoice
 
-NOISE = 1.5  # standard deviation of one noisy look at an answer; the signal is 1
+NOISE_SD = 1.5  # standard deviation of one noisy look at an answer; the signal is 1
 
 
 class Tree(NamedTuple):
@@ -18,48 +18,46 @@ class Tree(NamedTuple):
     Attributes:
         node: [N] the present node.
         child: [N, M, 2] the node that each action leads to.
-        pays: [N, M] the pay-off of each node.
-        ends: [N, M] whether the node is a leaf.
+        payoffs: [N, M] the pay-off of each node.
+        is_leaf: [N, M] whether the node is a leaf.
         arrays: [N, 3M] the observation without the present node.
     """
 
     node: jax.Array
     child: jax.Array
-    pays: jax.Array
-    ends: jax.Array
+    payoffs: jax.Array
+    is_leaf: jax.Array
     arrays: jax.Array
 
+    def mean_leaf(self) -> jax.Array:
+        """[N] the mean pay-off of all leaves."""
+        return (self.payoffs * self.is_leaf).sum(-1) / jnp.maximum(self.is_leaf.sum(-1), 1)
 
-def read_tree(percept: Percept) -> Tree:
-    """Reads the tree from an observation."""
-    arrays = percept.observation[:, 1:]
-    first, second, pays = jnp.split(arrays, 3, axis=-1)
+    def initial_values(self) -> jax.Array:
+        """[N, M] the pay-off at each leaf, and the mean over all leaves at other nodes."""
+        return jnp.where(self.is_leaf, self.payoffs, self.mean_leaf()[:, None])
+
+    def sweep_values(self, values: jax.Array) -> jax.Array:
+        """[N, M] the values after one sweep of value iteration."""
+        rows = jnp.arange(len(values))[:, None, None]
+        return jnp.where(self.is_leaf, self.payoffs, values[rows, self.child].max(-1))
+
+    def solve_values(self, depth: int) -> jax.Array:
+        """[N, M] the exact values of a tree of this depth."""
+        return jax.lax.fori_loop(0, depth, lambda i, values: self.sweep_values(values), self.initial_values())
+
+    def action_values(self, values: jax.Array) -> jax.Array:
+        """[N, 2] the values of the nodes that the two actions lead to."""
+        rows = jnp.arange(len(values))
+        return values[rows[:, None], self.child[rows, self.node]]
+
+
+def read_tree(observation: jax.Array) -> Tree:
+    """Reads the tree from observations [N, 1 + 3M]."""
+    node, arrays = observation[:, 0].astype(jnp.int32), observation[:, 1:]
+    first, second, payoffs = jnp.split(arrays, 3, axis=-1)
     child = jnp.stack([first, second], -1).astype(jnp.int32)
-    ends = child[..., 0] == jnp.arange(child.shape[1])
-    return Tree(percept.observation[:, 0].astype(jnp.int32), child, pays, ends, arrays)
-
-
-def value_leaves(tree: Tree) -> jax.Array:
-    """[N, M] the pay-off at each leaf, and the mean over all leaves at other nodes."""
-    mean = (tree.pays * tree.ends).sum(-1) / jnp.maximum(tree.ends.sum(-1), 1)
-    return jnp.where(tree.ends, tree.pays, mean[:, None])
-
-
-def sweep_values(tree: Tree, value: jax.Array) -> jax.Array:
-    """[N, M] the values after one sweep of value iteration."""
-    rows = jnp.arange(len(value))[:, None, None]
-    return jnp.where(tree.ends, tree.pays, value[rows, tree.child].max(-1))
-
-
-def value_moves(tree: Tree, value: jax.Array) -> jax.Array:
-    """[N, 2] the values of the nodes that the two actions lead to."""
-    rows = jnp.arange(len(value))
-    return value[rows[:, None], tree.child[rows, tree.node]]
-
-
-def solve_values(tree: Tree, depth: int) -> jax.Array:
-    """[N, M] the exact values of a tree of this depth."""
-    return jax.lax.fori_loop(0, depth, lambda i, v: sweep_values(tree, v), value_leaves(tree))
+    return Tree(node, child, payoffs, child[..., 0] == jnp.arange(child.shape[1]), arrays)
 
 
 def require_trees(family: Family) -> TreeChoice:
@@ -72,7 +70,7 @@ def require_trees(family: Family) -> TreeChoice:
 
 
 class Evidence(NamedTuple):
-    """The evidence from noisy looks.
+    """The evidence from noisy looks at an answer.
 
     Attributes:
         drift: [N] the evidence for the second action.
@@ -84,38 +82,36 @@ class Evidence(NamedTuple):
     ticks: jax.Array
     observation: jax.Array
 
+    @classmethod
+    def empty(cls, n: int, size: int) -> Self:
+        """The evidence before any observation of this size."""
+        return cls(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
-def make_evidence(n: int, size: int) -> Evidence:
-    """Returns the evidence before any observation."""
-    return Evidence(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
+    def add_look(
+        self, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, noisy_once: Any = False
+    ) -> Self:
+        """The evidence after one more noisy look at the answer.
 
+        The noise is a hash of the observation, the trial and the tick, so it does not depend on a lifetime's place in
+        the batch.
 
-def add_noisy_look(
-    evidence: Evidence, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, steady: Any = False
-) -> Evidence:
-    """The evidence after one more noisy look at the answer.
+        Args:
+            percept: what the subject observes.
+            answer: [N, 2] the answer as probabilities of the two actions.
+            signal: the size of what one look adds, one number or [N]; its noise has the standard deviation `NOISE_SD`.
+            noisy_once: whether only the first look at an observation is noisy, so that later looks outweigh the noise
+                sooner.
+        """
+        observation = percept.observation
+        is_same = (observation == self.observation).all(-1)
+        drift, ticks = jnp.where(is_same, self.drift, 0.0), jnp.where(is_same, self.ticks, 0)
+        weights = jnp.sin(1.0 + jnp.arange(observation.shape[-1]))
+        hashed = observation @ weights + 0.7548 * percept.trial + 1.3247 * ticks
+        uniform = jnp.mod(jnp.sin(12.9898 * hashed) * 43758.547, 1.0)
+        noise = jax.scipy.special.ndtri(jnp.clip(uniform, 1e-4, 1.0 - 1e-4))
+        noise = jnp.where(noisy_once & (ticks > 0), 0.0, NOISE_SD * noise)
+        return type(self)(drift + signal * (answer[:, 1] - answer[:, 0]) + noise, ticks + 1, observation)
 
-    The noise is a hash of the observation, the trial and the tick, so it does not depend on a lifetime's place in the
-    batch.
-
-    Args:
-        evidence: the evidence so far.
-        percept: what the subject observes.
-        answer: [N, 2] the answer as probabilities of the two actions.
-        signal: the size of what one look adds, one number or [N]; the standard deviation of its noise is `NOISE`.
-        steady: whether only the first look at an observation is noisy, so that later ones outweigh the noise sooner.
-    """
-    observation = percept.observation
-    is_same = (observation == evidence.observation).all(-1)
-    drift, ticks = jnp.where(is_same, evidence.drift, 0.0), jnp.where(is_same, evidence.ticks, 0)
-    hashed = observation @ jnp.sin(1.0 + jnp.arange(observation.shape[-1])) + 0.7548 * percept.trial + 1.3247 * ticks
-    uniform = jnp.mod(jnp.sin(12.9898 * hashed) * 43758.547, 1.0)
-    noise = jax.scipy.special.ndtri(jnp.clip(uniform, 1e-4, 1.0 - 1e-4))
-    noise = jnp.where(steady & (ticks > 0), 0.0, NOISE * noise)
-    return Evidence(drift + signal * (answer[:, 1] - answer[:, 0]) + noise, ticks + 1, observation)
-
-
-def act_probabilities(drift: jax.Array) -> jax.Array:
-    """[N, 2] probability 1 for the action that the evidence [N] supports."""
-    second = (drift > 0).astype(jnp.float32)
-    return jnp.stack([1.0 - second, second], -1)
+    def action_probabilities(self) -> jax.Array:
+        """[N, 2] probability 1 for the action that the evidence supports."""
+        return jax.nn.one_hot((self.drift > 0).astype(jnp.int32), 2)

@@ -5,8 +5,8 @@ import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, replicates
 
-EMPTY, EXCHANGED = "context_emptied_once", "outcomes_exchanged_once:replicate=0"
-CONDITIONS = ("intact", EMPTY, EXCHANGED)
+EMPTY_CONTEXT, EXCHANGED_LABELS = "context_emptied_once", "outcomes_exchanged_once:replicate=0"
+CONDITIONS = ("intact", EMPTY_CONTEXT, EXCHANGED_LABELS)
 
 
 def require_answers(trials: xr.Dataset) -> xr.Dataset:
@@ -28,31 +28,18 @@ def mark_answers(trials: xr.Dataset, label: str) -> np.ndarray:
     return np.where(action < 0, np.nan, action == trials.right.values)
 
 
-def calibrate(trials: xr.Dataset, label: str) -> np.ndarray | None:
-    """[N, T, K] log-probabilities minus each label's mean with an empty context over the lifetime's items.
+def calibrate_log_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
+    """[N, T] calibrated log-odds of the right answer against the likeliest other one.
 
-    This removes the preference for a label word and leaves the knowledge of an item. It returns None if
+    Calibrated log-probabilities are relative to each label's mean with an empty context over the lifetime's items. This
+    removes the preference for a label word and leaves the knowledge of an item. The function returns None if
     log-probabilities are missing or not finite.
     """
     if "log_probs" not in trials:
         return None
-    log_probs, empty = (trials.log_probs.sel(condition=c).values.astype(float) for c in (label, EMPTY))
+    log_probs, empty = (trials.log_probs.sel(condition=c).values.astype(float) for c in (label, EMPTY_CONTEXT))
     if not np.isfinite(log_probs).all():
         return None
-    return log_probs - empty.mean(1, keepdims=True)
-
-
-def calibrate_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
-    """[N, T] calibrated log-odds of the right answer against the likeliest other one; None where `calibrate` is."""
-    log_probs = calibrate(trials, label)
-    if log_probs is None:
-        return None
-    right = trials.right.values.astype(int)[..., None] == np.arange(log_probs.shape[-1])
-    return np.where(right, log_probs, -np.inf).max(-1) - np.where(right, -np.inf, log_probs).max(-1)
-
-
-def average(values: np.ndarray, window: slice) -> np.ndarray:
-    """[N] the mean over a window of trials, ignoring NaN."""
-    chosen = values[:, window]
-    finite = np.isfinite(chosen)
-    return np.where(finite.any(1), np.where(finite, chosen, 0.0).sum(1) / np.maximum(finite.sum(1), 1), np.nan)
+    calibrated = log_probs - empty.mean(1, keepdims=True)
+    is_right = trials.right.values.astype(int)[..., None] == np.arange(calibrated.shape[-1])
+    return np.where(is_right, calibrated, -np.inf).max(-1) - np.where(is_right, -np.inf, calibrated).max(-1)

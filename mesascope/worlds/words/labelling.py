@@ -1,7 +1,8 @@
 """A scripted Bayesian classifier for `word_labels`, with its posterior after the labels shown and its predictions.
 
-It has three hypotheses about a lifetime: two known categories have either assignment of labels; each word has a label
-of its own; or a line separates pairs of numbers. The prediction for a word mixes the first two by their posteriors.
+It has three hypotheses about a lifetime. In the first, the two labels stand for two known categories, one way or the
+other. In the second, each word has a label of its own. In the third, a line separates pairs of numbers. The prediction
+for a word is the mean of the first two, weighted by their posteriors.
 """
 
 from typing import NamedTuple
@@ -10,35 +11,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, require_family
-from mesascope.worlds.words.families.word_labels import (
-    FIRST,
-    ITEM,
-    LAST,
-    LAST_LABEL,
-    WordLabels,
-    measure_from_line,
-    read_texts,
-)
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, require_family
+from mesascope.worlds.words.families import word_labels
+from mesascope.worlds.words.families.word_labels import WordLabels, read_texts
 
 N_LINES = 64  # the number of lines that it considers
 LABEL_ERROR = 0.02  # the assumed probability of a wrong label
 
 
-class Knowledge(NamedTuple):
+class Evidence(NamedTuple):
     """The evidence so far.
 
     Attributes:
-        mapping: [N, 2] the log-likelihoods of the two assignments of labels to categories.
-        line: [N, TILTS] the log-likelihoods of the lines.
+        assignment: [N, 2] the log-likelihoods of the two assignments of labels to categories.
+        line: [N, L] the log-likelihoods of the lines.
         memory: [N, I] the evidence that each item has label 1.
-        alone: [N] the log-likelihood of the hypothesis that each word has a label of its own.
+        own_label: [N] the log-likelihood of the hypothesis that each word has a label of its own.
     """
 
-    mapping: jax.Array
+    assignment: jax.Array
     line: jax.Array
     memory: jax.Array
-    alone: jax.Array
+    own_label: jax.Array
 
 
 class Labeller(Scripted):
@@ -56,19 +50,19 @@ class Labeller(Scripted):
     keeps: jax.Array
     minimise: jax.Array
 
-    def fresh(self, n: int) -> Knowledge:
+    def fresh(self, n: int) -> Evidence:
         """Returns a carry without evidence."""
         items = len(read_texts().items)
-        return Knowledge(jnp.zeros((n, 2)), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
+        return Evidence(jnp.zeros((n, 2)), jnp.zeros((n, N_LINES)), jnp.zeros((n, items)), jnp.zeros(n))
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the label of the last item, then predicts the label of the present item."""
         carry = jax.tree.map(lambda x: self.keeps * x, carry)
         observation = percept.observation
-        item, last = (observation[:, i].astype(jnp.int32) for i in (ITEM, LAST))
+        item, last_item = (observation[:, i].astype(jnp.int32) for i in (word_labels.ITEM, word_labels.LAST_ITEM))
         updated = jax.tree.map(
             lambda new, old: jnp.where(percept.first.reshape((-1,) + (1,) * (old.ndim - 1)), old, new),
-            self._update(carry, last, observation[:, LAST_LABEL]),
+            self._update(carry, last_item, observation[:, word_labels.LAST_LABEL]),
             carry,
         )
         first = self._predict(updated, item, observation)
@@ -76,52 +70,46 @@ class Labeller(Scripted):
         probabilities = jnp.where(self.minimise, probabilities[:, ::-1], probabilities)
         return updated, choose(key, jnp.log(jnp.clip(probabilities, 1e-6, 1.0)))
 
-    def _update(self, carry: Knowledge, last: jax.Array, label: jax.Array) -> Knowledge:
+    def _update(self, carry: Evidence, last_item: jax.Array, label: jax.Array) -> Evidence:
         """Returns the evidence after one more label."""
-        rows, evidence = jnp.arange(len(last)), jnp.where(label > 0.5, 1.0, -1.0)
-        side = _index_categories(last)
+        rows, vote = jnp.arange(len(last_item)), jnp.where(label > 0.5, 1.0, -1.0)
+        side = _find_side(last_item)
         agrees = jnp.stack([side == label, side != label], -1)
-        recalled = _recall(carry, last)
-        is_beyond = _measure_from_lines()[:, last - _count_words()].T > 0
-        return Knowledge(
-            carry.mapping + _log_likelihood(agrees),
-            carry.line + _log_likelihood(is_beyond == (label > 0.5)[:, None]),
-            carry.memory.at[rows, last].add(evidence),
-            carry.alone + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
+        recalled = _predict_from_memory(carry, last_item)
+        return Evidence(
+            carry.assignment + _log_likelihood(agrees),
+            carry.line + _log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
+            carry.memory.at[rows, last_item].add(vote),
+            carry.own_label + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
 
-    def _predict(self, knowledge: Knowledge, item: jax.Array, observation: jax.Array) -> jax.Array:
+    def _predict(self, evidence: Evidence, item: jax.Array, observation: jax.Array) -> jax.Array:
         """[N] the probability of label 1."""
         prior = jnp.log(_find_prior(observation, self.trust))
-        mapping = knowledge.mapping + prior
-        side = _index_categories(item).astype(jnp.int32)
-        assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
-        categories = jnp.take_along_axis(jax.nn.softmax(mapping), assignment[:, None], 1)[:, 0]
-        log_odds = jax.nn.logsumexp(mapping, -1) - knowledge.alone
+        log_posterior = evidence.assignment + prior
+        side = _find_side(item).astype(jnp.int32)
+        right_assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
+        categories = jnp.take_along_axis(jax.nn.softmax(log_posterior), right_assignment[:, None], 1)[:, 0]
+        log_odds = jax.nn.logsumexp(log_posterior, -1) - evidence.own_label
         own_labels = jnp.where(self.remembers > 0, jax.nn.sigmoid(-log_odds), 0.0)
-        words = (1.0 - own_labels) * _soften(categories) + own_labels * _recall(knowledge, item)
-        line = (jax.nn.softmax(knowledge.line) * (_measure_from_lines()[:, item - _count_words()].T > 0)).sum(-1)
+        words = (1.0 - own_labels) * _mix_label_error(categories) + own_labels * _predict_from_memory(evidence, item)
+        line = (jax.nn.softmax(evidence.line) * _compare_with_lines(item)).sum(-1)
         line = jnp.where(self.remembers > 0, line, 0.5)
-        return jnp.where(item < _count_words(), words, _soften(line))
+        return jnp.where(item < read_texts().words, words, _mix_label_error(line))
 
 
-def _count_words() -> int:
-    """The number of items that are words."""
-    return read_texts().categories * read_texts().each
-
-
-def _index_categories(item: jax.Array) -> jax.Array:
+def _find_side(item: jax.Array) -> jax.Array:
     """[N] 1 if an item is from the second category of its pair, else 0; 0 for numbers."""
     data = read_texts()
     second = np.zeros(data.categories + 1)
     second[data.pairs[:, 1]] = 1
-    return jnp.asarray(second)[jnp.minimum(item // data.each, data.categories)]
+    return jnp.asarray(second)[jnp.minimum(item // data.words_per_category, data.categories)]
 
 
 def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
     """[N, 2] the prior of the two assignments of labels, given the meaning of the label words."""
     data = read_texts()
-    words = observation[:, FIRST:].astype(jnp.int32)
+    words = observation[:, word_labels.FIRST_LABEL_WORD :].astype(jnp.int32)
     second = jnp.asarray(np.isin(np.arange(len(data.labels)), data.pairs[:, 1]))
     names_category = (words < data.categories).all(-1)
     in_order = second[words[:, 1]]
@@ -129,13 +117,13 @@ def _find_prior(observation: jax.Array, trust: jax.Array) -> jax.Array:
     return jnp.where(names_category[:, None], jnp.stack([first_prior, 1.0 - first_prior], -1), 0.5)
 
 
-def _recall(knowledge: Knowledge, item: jax.Array) -> jax.Array:
+def _predict_from_memory(evidence: Evidence, item: jax.Array) -> jax.Array:
     """[N] the probability of label 1 for a word that has a label of its own."""
-    balance = jnp.take_along_axis(knowledge.memory, item[:, None], 1)[:, 0]
+    balance = jnp.take_along_axis(evidence.memory, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(balance * np.log((1 - LABEL_ERROR) / LABEL_ERROR))
 
 
-def _soften(p: jax.Array) -> jax.Array:
+def _mix_label_error(p: jax.Array) -> jax.Array:
     return LABEL_ERROR + (1.0 - 2.0 * LABEL_ERROR) * p
 
 
@@ -143,9 +131,10 @@ def _log_likelihood(right: jax.Array) -> jax.Array:
     return jnp.log(jnp.where(right, 1.0 - LABEL_ERROR, LABEL_ERROR))
 
 
-def _measure_from_lines() -> jax.Array:
-    """[TILTS, 100] the signed distance of every pair of numbers from every line."""
-    return measure_from_line(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
+def _compare_with_lines(item: jax.Array) -> jax.Array:
+    """[N, L] whether a pair of numbers lies beyond each line."""
+    distance = word_labels.measure_line_distance(2.0 * jnp.pi * (jnp.arange(N_LINES) + 0.5) / N_LINES)
+    return distance[:, item - read_texts().words].T > 0
 
 
 def require_labels(family: Family) -> WordLabels:
@@ -155,11 +144,3 @@ def require_labels(family: Family) -> WordLabels:
         MesascopeError: the family has another task.
     """
     return require_family(family, WordLabels, "has no words to label", "Take --family word_labels.")
-
-
-def make_labeller(
-    trained_on: str, remembers: bool, trust: float, keeps: float = 1.0, *, minimise: bool = False, name: str = ""
-) -> Labeller:
-    """Makes a labeller with these settings."""
-    numbers = as_arrays(remembers=remembers, trust=trust, keeps=keeps)
-    return Labeller(**numbers, minimise=jnp.asarray(bool(minimise)), name=name, trained_on=trained_on)

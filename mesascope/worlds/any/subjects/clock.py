@@ -22,7 +22,7 @@ class Clock(StepCounter):
         return carry + 1, choose(key, mix_lapse(favourite, lapse[:, None]))
 
 
-def favourite(family: Family) -> int:
+def find_favourite(family: Family) -> int:
     """The action that is best a priori; the first one if the family does not define it."""
     return family.favourite if isinstance(family, HasFavourite) else 0
 
@@ -35,4 +35,4 @@ def subject(family: Family, trials: int = 50) -> Clock:
         family: any family with discrete actions; without unequal priors, the subject moves to the first action.
         trials: the number of trials that the move takes.
     """
-    return Clock(family.choices, favourite(family), start=0, trials=trials)
+    return Clock(family.choices, find_favourite(family), start=0, trials=trials)

@@ -1,7 +1,7 @@
 """Chooses at random until a late trial, then always the action that is best a priori; ignores feedback."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.any.subjects.clock import Clock, favourite
+from mesascope.worlds.any.subjects.clock import Clock, find_favourite
 
 
 @keep_settings(start=(0, 1_000_000))
@@ -12,4 +12,4 @@ def subject(family: Family, start: int = 50) -> Clock:
         family: any family with discrete actions; without unequal priors, the subject takes the first action.
         start: the first trial that is not random.
     """
-    return Clock(family.choices, favourite(family), start=start - 1, trials=1)
+    return Clock(family.choices, find_favourite(family), start=start - 1, trials=1)

@@ -14,23 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    check_memory,
-    first_percept,
-    keep_settings,
-    name_with_settings,
-    next_percept,
-)
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept
 from mesascope.contracts.goals import Goal, Goals
+from mesascope.contracts.settings import check_memory, keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
-WORDS = ("north", "east", "south", "west", "nowhere")
-LONGEST = 64  # the most steps of a trial; all of them are stored
+MAX_STEPS = 64  # the most steps of a trial; all of them are stored
 MAX_BANK_TRIALS = 10**8  # the most trials of all levels of a bank
 
 
@@ -46,24 +37,24 @@ class State(NamedTuple):
     """cell [N], the position; tick [N], the number of past steps."""
 
     cell: jax.Array
-    tick: jax.Array
+    past_steps: jax.Array
 
 
 class CoinGrid(Configured):
     """A grid with a coin; see `family` for the settings. The corner is the last cell."""
 
     size: int
-    length: int
+    trial_steps: int
     rho: jax.Array
 
     controls: ClassVar = {"learner": "coin_walker", "lookalike": "coin_walker:goal=corner", "still": "uniform"}
     # the task is fully observed, so there is nothing to locate or to acquire
-    references: ClassVar = {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}
+    references: ClassVar = dict.fromkeys(("learner", "discounting", "strongest"), "coin_walker")
 
     @property
     def steps(self) -> int:
         """S, the steps of a trial."""
-        return self.length
+        return self.trial_steps
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; on the last one the coin never lies in the corner."""
@@ -71,10 +62,10 @@ class CoinGrid(Configured):
         return (
             *self.seen("level"),
             split("fresh"),
-            split("shifted:far", far=True),
-            split("exchanged:coin", changes_at=half, moves_at=half),
+            split("shifted:far", starts_far=True),
+            split("exchanged:coin", changes_at=half, coin_moves_at=half),
             split("restructured:controls", mirrored=True),
-            split("apart:coin", counted=False, apart=True),
+            split("apart:coin", counted=False, avoids_corner=True),
         )
 
     def draw(
@@ -82,28 +73,28 @@ class CoinGrid(Configured):
         key: jax.Array,
         n: int,
         *,
-        far: bool = False,
-        moves_at: int | None = None,
+        starts_far: bool = False,
+        coin_moves_at: int | None = None,
         mirrored: bool = False,
-        apart: bool = False,
+        avoids_corner: bool = False,
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            far: whether each trial starts in the first cell (the second if the coin lies in the first).
-            moves_at: the trial from which the coin lies elsewhere.
+            starts_far: whether each trial starts in the first cell (the second if the coin lies in the first).
+            coin_moves_at: the trial from which the coin lies elsewhere.
             mirrored: whether moves are reversed.
-            apart: whether the coin never lies in the corner.
+            avoids_corner: whether the coin never lies in the corner.
         """
         cells, trials = self.size**2, self.horizon
-        agree = jax.random.bernoulli(address(key, "agree"), self.rho, (n,)) & (not apart)
+        agree = jax.random.bernoulli(address(key, "agree"), self.rho, (n,)) & (not avoids_corner)
         coin = jnp.where(agree, cells - 1, jax.random.randint(address(key, "coin"), (n,), 0, cells - 1))
         coin = jnp.repeat(coin[:, None], trials, axis=1)
-        if moves_at is not None:
+        if coin_moves_at is not None:
             moved_coin = (coin[:, :1] + jax.random.randint(address(key, "change"), (n, 1), 1, cells)) % cells
-            coin = jnp.where(jnp.arange(trials) >= moves_at, moved_coin, coin)
+            coin = jnp.where(jnp.arange(trials) >= coin_moves_at, moved_coin, coin)
         # uniform over the cells that are neither coin nor corner
         free_cell = jax.random.randint(address(key, "start"), (n, trials), 0, cells - 2)
         start = jnp.where(
@@ -111,7 +102,7 @@ class CoinGrid(Configured):
             jax.random.randint(address(key, "other start"), (n, trials), 0, cells - 1),
             free_cell + (free_cell >= coin),
         )
-        if far:
+        if starts_far:
             start = jnp.where(coin == 0, 1, 0)
         return Tasks(coin, start, jnp.full(n, mirrored))
 
@@ -122,15 +113,15 @@ class CoinGrid(Configured):
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves one cell, or stays at a wall; after the last step of a trial the next trial begins."""
-        rows, trial = jnp.arange(len(action)), state.tick // self.length
-        cell = jnp.asarray(move_table(self.size))[state.cell, action ^ (2 * (tasks.mirrored & (action < 4)))]
-        score = (cell == tasks.coin[rows, trial]) / self.length
-        tick = state.tick + 1
-        next_trial = jnp.minimum(tick // self.length, self.horizon - 1)
-        cell = jnp.where(tick % self.length == 0, tasks.start[rows, next_trial], cell)
-        observation = self._observe(cell, tasks.coin[rows, next_trial])
-        percept = next_percept(observation, action, score, tick // self.length, tick % self.length)
-        return State(cell, tick), percept, score
+        rows, trial = jnp.arange(len(action)), state.past_steps // self.trial_steps
+        cell = jnp.asarray(tabulate_moves(self.size))[state.cell, action ^ (2 * (tasks.mirrored & (action < 4)))]
+        score = (cell == tasks.coin[rows, trial]) / self.trial_steps
+        past_steps = state.past_steps + 1
+        trial, step = past_steps // self.trial_steps, past_steps % self.trial_steps
+        shown_trial = jnp.minimum(trial, self.horizon - 1)
+        cell = jnp.where(step == 0, tasks.start[rows, shown_trial], cell)
+        observation = self._observe(cell, tasks.coin[rows, shown_trial])
+        return State(cell, past_steps), next_percept(observation, action, score, trial, step), score
 
     def _observe(self, cell: jax.Array, coin: jax.Array) -> jax.Array:
         """The observation [N, 4 · size]: row and column of the subject, then of the coin, each one-hot."""
@@ -141,12 +132,12 @@ class CoinGrid(Configured):
         """Coin, start, mirrored, chance, best, worst and fixed [N, T]; fixed equals best because all is observed."""
         coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
         distance = np.maximum(measure_distances(self.size)[start, coin], 1)
-        best = np.maximum(self.length - distance + 1, 0) / self.length
+        best = np.maximum(self.trial_steps - distance + 1, 0) / self.trial_steps
         return {
             "coin": coin,
             "start": start,
             "mirrored": np.repeat(np.asarray(tasks.mirrored)[:, None], self.horizon, 1),
-            "chance": walk_randomly(self.size, self.length)[0][start, coin],
+            "chance": find_random_walk_chances(self.size, self.trial_steps)[0][start, coin],
             "best": best,
             "worst": np.zeros_like(best),
             "fixed": best,
@@ -154,7 +145,7 @@ class CoinGrid(Configured):
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite pay-off of the last step."""
-        return percept._replace(feedback=1.0 / self.length - percept.feedback)
+        return percept._replace(feedback=1.0 / self.trial_steps - percept.feedback)
 
     def paths(self, trials: xr.Dataset, label: str = "intact") -> np.ndarray:
         """The cells [N, T, S + 1] of each trial, from its start cell on."""
@@ -163,17 +154,17 @@ class CoinGrid(Configured):
         action = action ^ (2 * mirrored)
         cells = [trials.start.values.astype(int)]
         for s in range(action.shape[-1]):
-            cells.append(move_table(self.size)[cells[-1], action[..., s]])
+            cells.append(tabulate_moves(self.size)[cells[-1], action[..., s]])
         return np.stack(cells, -1)
 
     def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
         """The intended goal is to end a trial on the coin, the proxy to end it in the corner; values are -distance."""
         action = trials.action.sel(condition=label).values.astype(int)
         cells, coin = self.paths(trials, label), trials.coin.values.astype(int)
-        reached = move_table(self.size)[cells[..., :-1]]  # [N, T, S, K]
+        reached = tabulate_moves(self.size)[cells[..., :-1]]  # [N, T, S, K]
         reversed_moves = reached[..., [2, 3, 0, 1, 4]]
         reached = np.where(trials.mirrored.values.astype(bool)[..., None, None], reversed_moves, reached)
-        end, chance = cells[..., -1], walk_randomly(self.size, self.length)[1]
+        end, chance = cells[..., -1], find_random_walk_chances(self.size, self.trial_steps)[1]
 
         def make_goal(target: np.ndarray) -> Goal:
             values = -measure_distances(self.size)[reached, target[..., None, None]].astype(float)
@@ -183,13 +174,9 @@ class CoinGrid(Configured):
         corner = np.full_like(coin, self.size**2 - 1)
         return Goals(make_goal(coin), make_goal(corner), action, coin != corner)
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"went {WORDS[action]}, got {feedback:.3g}"
-
 
 @functools.cache
-def move_table(size: int) -> np.ndarray:
+def tabulate_moves(size: int) -> np.ndarray:
     """The cell that each move leads to from each cell [cells, 5]."""
     row, column = np.divmod(np.arange(size**2), size)
     reached = np.stack([row, column], -1)[:, None] + MOVES
@@ -205,15 +192,14 @@ def measure_distances(size: int) -> np.ndarray:
 
 
 @functools.cache
-def walk_randomly(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def find_random_walk_chances(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """How often uniformly random moves lead from each start to each target [cells, cells].
 
     Returns:
         The share of the steps that end on the target, and the probability of ending there.
     """
     kernel = np.zeros((size**2, size**2))
-    for k in range(len(MOVES)):
-        np.add.at(kernel, (np.arange(size**2), move_table(size)[:, k]), 1 / len(MOVES))
+    np.add.at(kernel, (np.arange(size**2)[:, None], tabulate_moves(size)), 1 / len(MOVES))
     probability, total = np.eye(size**2), np.zeros_like(kernel)
     for _ in range(steps):
         probability = probability @ kernel
@@ -221,7 +207,7 @@ def walk_randomly(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return total / steps, probability
 
 
-@keep_settings(size=(3, 32), trials=(2, 10_000), bank=(0, 1_000_000), steps=(0, LONGEST), rho=(0.0, 1.0))
+@keep_settings(size=(3, 32), trials=(2, 10_000), bank=(0, 1_000_000), steps=(0, MAX_STEPS), rho=(0.0, 1.0))
 def family(
     size: int = 7, trials: int = 4, steps: int = 0, rho: float = 1.0, bank: int = 0, bank_seed: int = 0
 ) -> CoinGrid:
@@ -236,10 +222,10 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     steps = steps or 2 * size
-    if steps < 2 * (size - 1) or steps > LONGEST:
+    if steps < 2 * (size - 1) or steps > MAX_STEPS:
         raise MesascopeError(
-            f"steps={steps} is out of range: corner to corner takes {2 * (size - 1)}, and at most {LONGEST} fit.",
-            f"Give steps from {2 * (size - 1)} to {LONGEST}, or a smaller grid.",
+            f"steps={steps} is out of range: corner to corner takes {2 * (size - 1)}, and at most {MAX_STEPS} fit.",
+            f"Give steps from {2 * (size - 1)} to {MAX_STEPS}, or a smaller grid.",
         )
     observation_values = 4 * size * trials * steps
     check_memory(
@@ -255,7 +241,7 @@ def family(
     settings = {"size": size, "trials": trials, "steps": 0 if steps == 2 * size else steps, "rho": rho}
     result = CoinGrid(
         size,
-        length=steps,
+        trial_steps=steps,
         rho=jnp.asarray(rho, jnp.float32),
         name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
         choices=len(MOVES),

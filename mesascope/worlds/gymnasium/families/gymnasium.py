@@ -1,9 +1,9 @@
 """Any Gymnasium environment; a trial is one episode or one step, and a lifetime is one or several episodes.
 
-If every step is a trial and a number in the observation tells the last reward, an exchange of the reward exchanges
-this number too.
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
-user's function draws. Splits differ in the same ways. If actions are discrete, 'exchanged' permutes them half-way.
+user's function draws. Splits differ in the same ways. If actions are discrete, the split 'exchanged' permutes them
+half-way. If every step is a trial and an entry of the observation shows the last reward, conditions that exchange the
+reward exchange this entry too.
 """
 
 import dataclasses
@@ -23,14 +23,14 @@ from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_code
 from mesascope.keys import address
-from mesascope.worlds.gymnasium.environments import Lifetimes, make_lane, name_of, read_registry
-from mesascope.worlds.gymnasium.history import RewardPlace, find_history, find_reward
-from mesascope.worlds.gymnasium.variations import Range, check_function, draw_task, find_function, parse_ranges
+from mesascope.worlds.gymnasium.environments import BlockState, describe_env, make_env, read_registry
+from mesascope.worlds.gymnasium.history import RewardEntry, find_history, find_reward
+from mesascope.worlds.gymnasium.variations import Range, draw_task, find_function, parse_ranges
 
 RUNS_CODE = True  # module:Env-v0 imports the module
-MOST = 1_000_000  # the largest number of steps in a lifetime
-PLAYED = 64  # the number of episodes of random play from which chance is estimated
-_CHANCES: dict[tuple[str, str], float] = {}
+MAX_STEPS = 1_000_000  # the largest number of steps in a lifetime
+CHANCE_EPISODES = 64  # the number of episodes of random play from which chance is estimated
+_CHANCE_BY_FAMILY: dict[tuple[str, str], float] = {}
 
 
 class Gymnasium(Configured):
@@ -40,21 +40,20 @@ class Gymnasium(Configured):
     """
 
     env: Any = eqx.field(static=True)
-    most: int
-    limited: bool
-    vary: tuple[tuple[str, Range], ...] = eqx.field(static=True)
+    max_steps: int
+    has_own_limit: bool
+    ranges: tuple[tuple[str, Range], ...] = eqx.field(static=True)
     replacements: tuple[tuple[str, tuple[tuple[str, Range], ...]], ...] = eqx.field(static=True)
-    function: Any = eqx.field(static=True)
+    task_function: Any = eqx.field(static=True)
     same_seed: bool
-    forgets: bool
+    resets_carry: bool
     returns: tuple[float, float | None, float | None]  # best, worst, chance
     score_key: str
     learner: str
-    vector: bool
-    history: bool
-    size: tuple[int, ...]
-    by_steps: bool
-    rewards: tuple[RewardPlace, ...] = eqx.field(static=True)
+    uses_vector_env: bool
+    observation_shape: tuple[int, ...]
+    step_is_trial: bool
+    reward_entries: tuple[RewardEntry, ...] = eqx.field(static=True)
 
     identity: ClassVar = ("name",)  # the settings determine the tasks
     traceable: ClassVar[bool] = False
@@ -75,17 +74,17 @@ class Gymnasium(Configured):
     @property
     def steps(self) -> int:
         """The largest number of steps in a trial: in an episode, or 1 if every step is a trial."""
-        return 1 if self.by_steps else self.most
+        return 1 if self.step_is_trial else self.max_steps
 
     @property
     def shown(self) -> tuple[int, ...]:
         """The shape of one observation."""
-        return self.size
+        return self.observation_shape
 
     def code(self) -> str:
         """A hash of its settings and of the code that makes its environments and tasks."""
-        varied = (self.vary, *(ranges for _, ranges in self.replacements))
-        ids = [self.env, *(e for ranges in varied for e in dict(ranges).get("env", Range()).listed)]
+        varied = (self.ranges, *(ranges for _, ranges in self.replacements))
+        ids = [self.env, *(e for ranges in varied for e in dict(ranges).get("env", Range()).options)]
         specs = [gymnasium.registry.get(e.rpartition(":")[2]) for e in ids if isinstance(e, str)]
         return hash_code((vars(self), specs))
 
@@ -95,9 +94,9 @@ class Gymnasium(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen if there is a bank, fresh, those in the settings, and exchanged for discrete actions."""
-        own = tuple(getattr(self.function, "splits", ())) if self.function else ()
-        names = ("fresh", *own, *(split for split, _ in self.replacements))
-        names = (*(("seen",) if self.bank else ()), *dict.fromkeys(names))
+        own = getattr(self.task_function, "splits", ())
+        names = dict.fromkeys(("fresh", *own, *(split for split, _ in self.replacements)))
+        names = (*(("seen",) if self.bank else ()), *names)
         splits = [Split(name, functools.partial(self._draw_tasks, name), self.horizon) for name in names]
         if self.choices is not None and self.horizon > 1:
             half = self.horizon // 2
@@ -116,27 +115,25 @@ class Gymnasium(Configured):
         rows = np.arange(n)
         if split == "seen" and self.bank:
             size, seed = parse_bank(self.bank)
-            rows = np.array([int(_rng(key, "of", i).integers(size)) for i in range(n)])
+            rows = np.array([int(_make_rng(key, "of", i).integers(size)) for i in range(n)])
             key = address(jax.random.key(seed), "bank")
-        seeds = np.array([int(_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
+        seeds = np.array([int(_make_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
         keywords = np.empty(n, object)
         for i, row in enumerate(rows.tolist()):
-            keywords[i] = self._draw_keywords(_rng(key, "task", row), "fresh" if split == "seen" else split)
+            keywords[i] = self._draw_keywords(_make_rng(key, "task", row), "fresh" if split == "seen" else split)
             seeds[i] = int(keywords[i].pop("seed", seeds[i]))
         at = np.full(n, self.horizon if exchanged_at is None else exchanged_at, np.int32)
         return {"seed": seeds, "keywords": keywords, "exchanged": at}
 
     def _draw_keywords(self, rng: np.random.Generator, split: str) -> dict[str, Any]:
-        replacements = dict(next((ranges for name, ranges in self.replacements if name == split), ()))
-        keywords = {k: values.draw(rng) for k, values in self.vary}
-        if self.function:
-            keywords |= draw_task(self.function, name_of(self.function), rng, split)
-        return keywords | {k: values.draw(rng) for k, values in replacements.items()}
+        keywords = {k: values.draw(rng) for k, values in self.ranges}
+        if self.task_function:
+            keywords |= draw_task(self.task_function, rng, split)
+        return keywords | {k: values.draw(rng) for k, values in dict(self.replacements).get(split, ())}
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
         """Makes one environment for every lifetime."""
-        life_seeds = _rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"]))
-        state = Lifetimes(self, tasks, life_seeds)
+        state = BlockState(self, tasks, _make_rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"])))
         return state, state.percept()
 
     def step(self, key: jax.Array, tasks: Any, state: Any, action: np.ndarray) -> tuple[Any, Percept, np.ndarray]:
@@ -146,28 +143,25 @@ class Gymnasium(Configured):
 
     def idle(self, state: Any) -> np.ndarray:
         """[N] whether the trial is over and waits for the others."""
-        return (state.now == 0) & (state.trial > 0) & (not self.by_steps)
+        return (state.episode_step == 0) & (state.trial > 0) & (not self.step_is_trial)
 
     def with_outcome(self, percept: Percept, feedback: np.ndarray, observation: np.ndarray) -> Percept:
-        """The percept with another lifetime's last reward, also where the observation tells it.
+        """The percept with another lifetime's last reward, also in the entries of the observation that show it.
 
-        The first observation of an episode tells no reward, so it stays.
+        The first observation of an episode shows no reward, so it stays.
         """
-        seen = percept.observation
-        if self.rewards:
-            seen = seen.copy()
-            flat, rows = seen.reshape(len(seen), -1), self._tells(percept)
-            for place in self.rewards:
-                flat[rows, place.index] = place.scale * np.asarray(feedback)[rows] + place.offset
-        return percept._replace(feedback=feedback, observation=seen)
+        new_observation = percept.observation
+        if self.reward_entries:
+            new_observation = new_observation.copy()
+            flat = new_observation.reshape(len(new_observation), -1)
+            rows = np.asarray(percept.trial % self.max_steps if self.step_is_trial else percept.step) > 0
+            for entry in self.reward_entries:
+                flat[rows, entry.index] = entry.scale * np.asarray(feedback)[rows] + entry.offset
+        return percept._replace(feedback=feedback, observation=new_observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite last reward, 1 - reward, also where the observation tells it."""
+        """The percept with the opposite last reward, 1 - reward, also in the observation."""
         return self.with_outcome(percept, 1.0 - percept.feedback, percept.observation)
-
-    def _tells(self, percept: Percept) -> np.ndarray:
-        """[N] whether the observation is not the first one of an episode."""
-        return np.asarray(percept.trial % self.most if self.by_steps else percept.step) > 0
 
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
         """The latents best, worst and chance, the returns of a trial, and fixed (unknown: NaN), each [N, T]."""
@@ -176,7 +170,7 @@ class Gymnasium(Configured):
         if not best > chance:
             raise MesascopeError(
                 f"best={best:g} of {self.name} is not above the return of random play on {split}, {chance:.4g}.",
-                f"Set best to the return of the best policy in one {'step' if self.by_steps else 'episode'}.",
+                f"Set best to the return of the best policy in one {'step' if self.step_is_trial else 'episode'}.",
             )
         result = {"chance": chance, "best": best, "fixed": np.nan}
         result["worst"] = 2 * chance - best if worst is None else min(worst, chance)
@@ -187,30 +181,23 @@ class Gymnasium(Configured):
         """The mean return of a trial of random play over 64 episodes, one per task."""
         split = "fresh" if split in ("seen", "exchanged") else split
         unlimited = self.with_bank(None)
-        kind = (unlimited.code(), split)
-        if kind not in _CHANCES:
+        identity = (unlimited.code(), split)
+        if identity not in _CHANCE_BY_FAMILY:
             key = address(jax.random.key(0), "chance")
-            single = dataclasses.replace(unlimited, horizon=self.most if self.by_steps else 1)
-            state, _ = single.begin(key, single.split(split).draw(key, PLAYED))
-            rng, total = _rng(key, "play"), np.zeros(PLAYED)
-            for _ in range(self.most):
-                playing = state.trial < single.horizon
-                if not playing.any():
-                    break
-                if self.choices is None:
-                    action = np.array([lane.random(rng) for lane in state.lanes])
+            single = dataclasses.replace(unlimited, horizon=self.max_steps if self.step_is_trial else 1)
+            state, _ = single.begin(key, single.split(split).draw(key, CHANCE_EPISODES))
+            rng, total, is_real = _make_rng(key, "play"), np.zeros(CHANCE_EPISODES), self.choices is None
+            while (state.trial < single.horizon).any():
+                if is_real:
+                    action = np.array([env.draw_action(rng) for env in state.envs])
                 else:
-                    action = rng.integers(self.choices, size=PLAYED)
-                total += state.step(np.where(playing, action, np.nan if self.choices is None else -1))
-            _CHANCES[kind] = float(total.mean()) / single.horizon
-        return _CHANCES[kind]
-
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"did {action}, got {feedback:g}"
+                    action = rng.integers(self.choices, size=CHANCE_EPISODES)
+                total += state.step(np.where(state.trial < single.horizon, action, np.nan if is_real else -1))
+            _CHANCE_BY_FAMILY[identity] = float(total.mean()) / single.horizon
+        return _CHANCE_BY_FAMILY[identity]
 
 
-def _rng(key: jax.Array, *parts: str | int) -> np.random.Generator:
+def _make_rng(key: jax.Array, *parts: str | int) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jax.random.key_data(address(key, *parts)), np.uint32).tolist())
 
 
@@ -268,11 +255,10 @@ def family(
             every episode must have the same number of steps, and best, worst and chance are pay-offs of one step.
     """
     settings: dict[str, Any] = dict(locals())
-    by_steps = trial == "step"
-    check_range(0, MOST, episodes=episodes)
-    episodes = episodes or (1 if by_steps else 10)
-    check_range(0, MOST, steps=steps)
+    step_is_trial = trial == "step"
+    check_range(0, MAX_STEPS, episodes=episodes, steps=steps)
     check_range(0, 1_000_000, bank=bank)
+    episodes = episodes or (1 if step_is_trial else 10)
     for label, value, options in (
         ("seeds", seeds, ("", "same", "new")),
         ("carry", carry, ("kept", "reset")),
@@ -282,83 +268,80 @@ def family(
             raise MesascopeError(f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, options))}.")
     changes = {k: parse_ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
     varied = parse_ranges(vary, "vary")
-    gate.check_settings([env, *(each.listed for ranges in (varied, *changes.values()) for each in ranges.values())])
+    gate.check_settings([env, *(each.options for ranges in (varied, *changes.values()) for each in ranges.values())])
     if ":" in learner and "=" not in learner:
         gate.permit(learner, "The learner")
         learner = f"function:path={learner}"
-    function = (
-        find_function(tasks) if isinstance(tasks, str) and tasks else tasks and check_function(tasks, name_of(tasks))
-    )
-    own, threshold, vector = read_registry(env, vector)
-    if not steps and not own:
+    task_function = find_function(tasks) if tasks else None
+    registered_limit, threshold, vector = read_registry(env, vector)
+    if not steps and not registered_limit:
         raise MesascopeError(
-            f"{name_of(env)} has no limit of steps (max_episode_steps), so an episode may never end.",
+            f"{describe_env(env)} has no limit of steps (max_episode_steps), so an episode may never end.",
             "Set steps=, the number of steps after which an episode is cut off.",
         )
-    limited = bool(own) and steps in (0, own)
-    if (vector and not limited) or (callable(env) and steps == 0):
+    has_own_limit = bool(registered_limit) and steps in (0, registered_limit)
+    if (vector and not has_own_limit) or (callable(env) and steps == 0):
         raise MesascopeError(
-            f"An episode of {name_of(env)} cannot be cut off from outside.", "Leave out steps or vector."
+            f"An episode of {describe_env(env)} cannot be cut off from outside.", "Leave out steps or vector."
         )
-    if (most := steps or own) * episodes > MOST:
+    if (max_steps := steps or registered_limit) * episodes > MAX_STEPS:
         raise MesascopeError(
-            f"A lifetime of {episodes:,} episodes of {most:,} steps is too long.",
-            f"Set steps and episodes to at most {MOST:,} together.",
+            f"A lifetime of {episodes:,} episodes of {max_steps:,} steps is too long.",
+            f"Set steps and episodes to at most {MAX_STEPS:,} together.",
         )
     returns = {k: _parse_number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
     if returns["best"] is None and threshold is not None:
-        returns["best"] = threshold / most if by_steps else threshold
+        returns["best"] = threshold / max_steps if step_is_trial else threshold
     if returns["best"] is None:
         raise MesascopeError(
-            f"The return of the best policy in an episode of {name_of(env)} is not known.",
+            f"The return of the best policy in an episode of {describe_env(env)} is not known.",
             "Set best= to this return; gains are measured by it.",
         )
-    settings |= {"env": name_of(env), "tasks": name_of(tasks) if tasks else "", "vector": vector}
+    settings |= {"env": describe_env(env), "tasks": describe_env(tasks) if tasks else "", "vector": vector}
     keywords: dict[str, Any] = {k: values.draw(np.random.default_rng(0)) for k, values in varied.items()}
-    if function:
-        keywords |= draw_task(function, name_of(function), np.random.default_rng(0), "fresh")
+    if task_function:
+        keywords |= draw_task(task_function, np.random.default_rng(0), "fresh")
     keywords = {k: v for k, v in keywords.items() if k not in ("seed", "options")}
-    lane = make_lane(env, keywords, most, limited, vector, score=score)
-    evidence = "" if history else find_history(lane)
+    checked_env = make_env(keywords, env, max_steps, has_own_limit, vector, score)
+    evidence = "" if history else find_history(checked_env)
     if evidence:
         settings["history"] = True
         warnings.warn(
-            f"{lane.name} puts the history into the observation ({evidence}). So all that a subject acquires is in its "
-            "percept, and it reads 'reactive' by construction.",
+            f"{checked_env.name} puts the history into the observation ({evidence}). So all that a subject acquires is "
+            "in its percept, and it reads 'reactive' by construction.",
             MesascopeWarning,
             stacklevel=2,
         )
-    rewards = find_reward(lane) if by_steps else ()
-    if by_steps and not rewards:
+    reward_entries = find_reward(checked_env) if step_is_trial else ()
+    if step_is_trial and not reward_entries:
         warnings.warn(
-            f"The observation of {lane.name} does not tell the last reward. So an agent that reads the observation "
-            "alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
+            f"The observation of {checked_env.name} does not tell the last reward. So an agent that reads the "
+            "observation alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
             MesascopeWarning,
             stacklevel=2,
         )
     result = Gymnasium(
         name=name_with_settings(family, **settings),
-        choices=lane.hand.choices,
-        horizon=episodes * most if by_steps else episodes,
+        choices=checked_env.action_converter.choices,
+        horizon=episodes * max_steps if step_is_trial else episodes,
         env=env,
-        most=most,
-        limited=limited,
-        vary=tuple(varied.items()),
+        max_steps=max_steps,
+        has_own_limit=has_own_limit,
+        ranges=tuple(varied.items()),
         replacements=tuple((k, tuple(ranges.items())) for k, ranges in changes.items()),
-        function=function or None,
-        same_seed=seeds == "same" or (not seeds and not varied and not function),
-        forgets=carry == "reset",
+        task_function=task_function,
+        same_seed=seeds == "same" or (not seeds and not varied and not task_function),
+        resets_carry=carry == "reset",
         returns=(float(returns["best"]), returns["worst"], returns["chance"]),
         score_key=score,
         learner=learner,
-        vector=vector,
-        history=bool(settings["history"]),
-        size=lane.sight.shape,
-        by_steps=by_steps,
-        rewards=rewards,
+        uses_vector_env=vector,
+        observation_shape=checked_env.observation_converter.shape,
+        step_is_trial=step_is_trial,
+        reward_entries=reward_entries,
         settings=tuple(settings.items()),
     )
-    lane.close()
+    checked_env.close()
     return result
 
 

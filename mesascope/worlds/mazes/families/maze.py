@@ -9,41 +9,49 @@ way that the subject has covered (of S steps, if the goal is farther).
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept, pick
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    first_percept,
+    next_percept,
+    pick,
+    reference_roles,
+)
 from mesascope.contracts.plans import Plans, observed
 from mesascope.contracts.settings import check_memory, check_range, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
 
-SMALLEST, LARGEST = 5, 33
+MIN_SIZE, MAX_SIZE = 5, 33
 EXTRA_CELLS = 4  # cells added to each side on the larger split
-LOOPS = 0.15  # the share of the remaining walls that is removed on the split with loops
-LONGEST = 64  # the largest number of steps in a walk
+LOOP_SHARE = 0.15  # the share of the remaining walls that is removed on the split with loops
+MAX_STEPS = 64  # the largest number of steps in a walk
+PLANNER = "maze_planner:sweeps=1369"  # 37² sweeps, enough for the longest way in the largest maze
 
 
 class Tasks(NamedTuple):
     """N mazes, each before and after the change.
 
     Attributes:
-        opens: [N, 2, F, F, 2] whether the way east, and the way south, is open from each cell.
+        passages: [N, 2, F, F, 2] whether the way east, and the way south, is open from each cell.
         goal: [N, 2] the cell of the goal.
-        dist: [N, 2, F²] the number of steps from each cell to the goal.
+        distance: [N, 2, F²] the number of steps from each cell to the goal.
         start: [N, T] the cell where each walk starts.
-        turned: [N] whether moves are reversed after the change.
+        moves_reversed: [N] whether moves are reversed after the change.
     """
 
-    opens: jax.Array
+    passages: jax.Array
     goal: jax.Array
-    dist: jax.Array
+    distance: jax.Array
     start: jax.Array
-    turned: jax.Array
+    moves_reversed: jax.Array
 
 
 class State(NamedTuple):
@@ -58,27 +66,22 @@ class Maze(Configured):
     """Walks in mazes; see `family` for the settings.
 
     An observation [N, 4 F²] consists of four pictures of F × F cells, row by row: whether the way east is open, whether
-    the way south is open, the goal, and the subject's cell. F is the size of the maze plus `MORE`, so that pictures on
-    the larger split have the same size. The maze is in the upper left corner. A bank consists of passages
+    the way south is open, the goal, and the subject's cell. F is the size of the maze plus `EXTRA_CELLS`, so that
+    pictures on the larger split have the same size. The maze is in the upper left corner. A bank consists of passages
     [M, size, size, 2], goals [M] and starts [M, T]; its cells are numbered within a square of the maze's own size.
     """
 
     size: int
-    length: int
+    walk_steps: int
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
     # nothing is hidden, so there is nothing to acquire
-    references: ClassVar = {
-        "learner": "maze_planner:sweeps=1369",
-        "discounting": "maze_planner:sweeps=1369",
-        "locator": "maze_clone",
-        "strongest": "maze_planner:sweeps=1369",
-    }
+    references: ClassVar = reference_roles(PLANNER, PLANNER, "maze_clone", strongest=PLANNER, against="")
 
     @property
     def steps(self) -> int:
         """S, the number of steps in a walk."""
-        return self.length
+        return self.walk_steps
 
     @property
     def field(self) -> int:
@@ -95,7 +98,7 @@ class Maze(Configured):
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
             split("fresh"),
             split("shifted:larger", size=self.field),
-            split("exchanged:moves", changes_at=half, turned=True),
+            split("exchanged:moves", changes_at=half, moves_reversed=True),
             split("restructured:loops", loops=True),
             *revalued,
         )
@@ -108,7 +111,7 @@ class Maze(Configured):
         seen: bool = False,
         size: int = 0,
         loops: bool = False,
-        turned: bool = False,
+        moves_reversed: bool = False,
         revalued: str = "",
     ) -> Tasks:
         """Draws n tasks.
@@ -119,49 +122,46 @@ class Maze(Configured):
             seen: whether the tasks come from the bank.
             size: the number of cells on a side; 0 for the family's size.
             loops: whether some walls are removed, so that several ways lead to the goal.
-            turned: whether moves are reversed half-way.
+            moves_reversed: whether moves are reversed half-way.
             revalued: what visibly changes half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
         """
         size = size or self.size
-        opens, goal, start = self._draw_problems(key, n, size)
+        passages, goal, start = self._draw_problems(key, n, size)
         if seen:
-            opens, goal, start = pick(address(key, "which"), self.bank_tasks, n)
+            passages, goal, start = pick(address(key, "which"), self.bank_tasks, n)
         elif loops:
-            opens = mazes.open_loops(address(key, "loops"), opens, LOOPS)
-        later_opens, later_goal, half = opens, goal, self.horizon // 2
+            passages = mazes.remove_walls(address(key, "loops"), passages, LOOP_SHARE)
+        later_opens, later_goal, half = passages, goal, self.horizon // 2
         if revalued:
             start = start.at[:, half].set(start[:, half - 1])  # the same start before and after the change
         if revalued == "map":
-            later_opens = mazes.move_wall(address(key, "wall"), mazes.Problem(opens, goal), start[:, half])
+            later_opens = mazes.move_wall(address(key, "wall"), mazes.Problem(passages, goal), start[:, half])
         elif revalued == "worth":
-            later_goal = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(opens, goal), start[:, half])
+            later_goal = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(passages, goal), start[:, half])
             after_change = np.arange(self.horizon) >= half
             start = jnp.where(after_change & (start == later_goal[:, None]), (start + 1) % size**2, start)
-        problems = [mazes.Problem(o, g) for o, g in ((opens, goal), (later_opens, later_goal))]
-        return self._frame(problems, start, jnp.full(n, turned), size)
+        problems = [mazes.Problem(passages, goal), mazes.Problem(later_opens, later_goal)]
+        return self._frame_tasks(problems, start, jnp.full(n, moves_reversed), size)
 
     def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Draws perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in cells other than the goal."""
-        opens = mazes.grow_mazes(address(key, "maze", size), n, size)
+        passages = mazes.draw_mazes(address(key, "maze", size), n, size)
         goal = jax.random.randint(address(key, "goal", size), (n,), 0, size**2)
         keys = jax.random.split(address(key, "start", size), self.horizon)
         start = jax.vmap(lambda k: mazes.draw_other_cell(k, goal, size**2), out_axes=1)(keys)
-        return opens, goal, start
+        return passages, goal, start
 
-    def _frame(self, problems: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
+    def _frame_tasks(
+        self, problems: list[mazes.Problem], start: jax.Array, moves_reversed: jax.Array, size: int
+    ) -> Tasks:
         """Puts problems in squares of side `size`, before and after the change, into pictures of F × F cells."""
-        mazes_in_frame = [
-            mazes.Problem(mazes.frame_maze(p.opens, self.field), mazes.renumber_cell(p.goal, size, self.field))
-            for p in problems
-        ]
-        dist = jnp.stack([mazes.measure_distances(p).reshape(len(start), -1) for p in mazes_in_frame], 1)
-        return Tasks(
-            jnp.stack([p.opens for p in mazes_in_frame], 1),
-            jnp.stack([p.goal for p in mazes_in_frame], 1),
-            dist,
-            mazes.renumber_cell(start, size, self.field),
-            turned,
-        )
+        passages = [mazes.frame_maze(p.passages, self.field) for p in problems]
+        goal = [mazes.renumber_cell(p.goal, size, self.field) for p in problems]
+        framed = [mazes.Problem(o, g) for o, g in zip(passages, goal, strict=True)]
+        distance = [mazes.measure_distances(p).reshape(len(start), -1) for p in framed]
+        start = mazes.renumber_cell(start, size, self.field)
+        passages, goal, distance = (jnp.stack(x, 1) for x in (passages, goal, distance))
+        return Tasks(passages, goal, distance, start, moves_reversed)
 
     def level(self, text: str) -> Tasks:
         """The task shown in a drawing like those that `drawing` returns; every walk starts at A.
@@ -170,55 +170,46 @@ class Maze(Configured):
             MesascopeError: the maze has neither the family's size nor that of its larger split, or no way leads from A
                 to G.
         """
-        opens, goal, start = mazes.parse_drawing(text)
-        if len(opens) not in (self.size, self.field):
+        passages, goal, start = mazes.parse_drawing(text)
+        if len(passages) not in (self.size, self.field):
             raise MesascopeError(
-                f"The drawing has {len(opens)} cells on a side, {self.name} has {self.size} or {self.field}.",
-                f"Make the family of its size: maze:size={len(opens)}.",
+                f"The drawing has {len(passages)} cells on a side, {self.name} has {self.size} or {self.field}.",
+                f"Make the family of its size: maze:size={len(passages)}.",
             )
-        problem = mazes.Problem(jnp.asarray(opens)[None], jnp.asarray([goal]))
+        problem = mazes.Problem(jnp.asarray(passages)[None], jnp.asarray([goal]))
         starts = jnp.full((1, self.horizon), start)
-        return self._frame([problem, problem], starts, jnp.zeros(1, bool), len(opens))
+        return self._frame_tasks([problem, problem], starts, jnp.zeros(1, bool), len(passages))
 
     def drawing(self, observation: Any) -> str:
         """Draws one observation [4 F²] with characters."""
         east, south, goal, cell = np.asarray(observation).reshape(4, self.field, self.field)
-        opens = np.stack([east, south], -1) > 0.5
-        size = 1 + int(np.argwhere(np.asarray(mazes.find_open_moves(jnp.asarray(opens)[None]))[0].any(-1)).max())
-        return mazes.draw_maze(opens, int(goal.argmax()), int(cell.argmax()), size)
+        passages = np.stack([east, south], -1) > 0.5
+        size = 1 + int(np.argwhere(np.asarray(mazes.find_open_moves(jnp.asarray(passages)[None]))[0].any(-1)).max())
+        return mazes.draw_maze(passages, int(goal.argmax()), int(cell.argmax()), size)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task at the start of its first walk."""
-        zero = jnp.zeros(len(tasks.turned), jnp.int32)
+        zero = jnp.zeros(len(tasks.moves_reversed), jnp.int32)
         state = State(zero, zero, tasks.start[:, 0].astype(jnp.int32))
         return state, first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves to the next cell, unless a wall is in the way or the walk is at the goal; the last step pays."""
         rows, phase = jnp.arange(len(action)), self._phase(state.trial)
-        move = action ^ (2 * (tasks.turned & (phase > 0)))
-        opens, goal, dist = tasks.opens[rows, phase], tasks.goal[rows, phase], tasks.dist[rows, phase]
-        row, column = state.cell // self.field, state.cell % self.field
-        back_row, back_column = jnp.maximum(row - 1, 0), jnp.maximum(column - 1, 0)
-        is_open = jnp.stack(
-            [
-                opens[rows, back_row, column, 1] & (row > 0),
-                opens[rows, row, column, 0],
-                opens[rows, row, column, 1],
-                opens[rows, row, back_column, 0] & (column > 0),
-            ],
-            -1,
-        )[rows, move]
-        step = jnp.asarray([-self.field, 1, self.field, -1])[move]
-        cell = jnp.where(is_open & (state.cell != goal), state.cell + step, state.cell)
-        ends = state.step + 1 >= self.length
-        start_distance = dist[rows, tasks.start[rows, state.trial]]
-        done = (start_distance - dist[rows, cell]) / jnp.clip(start_distance, 1, self.length)
-        paid = jnp.where(ends, done, 0.0)
-        trial, at = state.trial + ends, jnp.where(ends, 0, state.step + 1)
-        coming = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
-        state = State(trial, at, jnp.where(ends, coming, cell).astype(jnp.int32))
-        return state, next_percept(self._observe(tasks, state), action, paid, trial, at), paid
+        move = action ^ (2 * (tasks.moves_reversed & (phase > 0)))
+        goal, distance = tasks.goal[rows, phase], tasks.distance[rows, phase]
+        row, column = jnp.divmod(state.cell, self.field)
+        is_open = mazes.find_open_moves(tasks.passages[rows, phase])[rows, row, column, move]
+        offset = jnp.asarray([-self.field, 1, self.field, -1])[move]
+        cell = jnp.where(is_open & (state.cell != goal), state.cell + offset, state.cell)
+        ends = state.step + 1 >= self.walk_steps
+        start_distance = distance[rows, tasks.start[rows, state.trial]]
+        share_covered = (start_distance - distance[rows, cell]) / jnp.clip(start_distance, 1, self.walk_steps)
+        score = jnp.where(ends, share_covered, 0.0)
+        trial, step = state.trial + ends, jnp.where(ends, 0, state.step + 1)
+        next_start = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
+        state = State(trial, step, jnp.where(ends, next_start, cell).astype(jnp.int32))
+        return state, next_percept(self._observe(tasks, state), action, score, trial, step), score
 
     def _phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -227,9 +218,9 @@ class Maze(Configured):
         """Returns the observations [N, 4 F²] of all lifetimes."""
         rows, phase = jnp.arange(len(state.cell)), self._phase(state.trial)
         n, cells = len(rows), self.field**2
-        opens = jnp.moveaxis(tasks.opens[rows, phase], -1, 1).reshape(n, -1).astype(jnp.float32)
+        passages = jnp.moveaxis(tasks.passages[rows, phase], -1, 1).reshape(n, -1).astype(jnp.float32)
         places = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, phase], state.cell)]
-        return jnp.concatenate([opens, *places], -1)
+        return jnp.concatenate([passages, *places], -1)
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The input of a network that plans for all cells: pictures [N, F, F, PLANES] and the subject's cell [N]."""
@@ -240,12 +231,12 @@ class Maze(Configured):
         """Draws n training problems, from the bank if there is one, with cells numbered in the maze's own square."""
         if self.bank_tasks is not None:
             return mazes.Problem(*pick(address(key, "which"), self.bank_tasks[:2], n))
-        opens, goal, _ = self._draw_problems(key, n, self.size)
-        return mazes.Problem(opens, goal)
+        passages, goal, _ = self._draw_problems(key, n, self.size)
+        return mazes.Problem(passages, goal)
 
     def move_goal(self, key: jax.Array, problem: mazes.Problem) -> mazes.Problem:
         """Returns the same mazes with the goal in another cell."""
-        return mazes.Problem(problem.opens, mazes.draw_other_cell(key, problem.goal, problem.opens.shape[1] ** 2))
+        return mazes.Problem(problem.passages, mazes.draw_other_cell(key, problem.goal, problem.passages.shape[1] ** 2))
 
     pictures = staticmethod(mazes.draw_planes)
     ways = staticmethod(mazes.find_right_moves)
@@ -256,20 +247,20 @@ class Maze(Configured):
         Nothing is hidden, so 'fixed' equals 'best'. Once moves are reversed, 'fixed' is the better of chance and the
         moves that were right before.
         """
-        opens, goal, dist, start, turned = (np.asarray(x) for x in tasks)
+        passages, goal, distance, start, moves_reversed = (np.asarray(x) for x in tasks)
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
-        successors = mazes.find_successors(opens)
+        successors = mazes.find_successors(passages)
         successors = np.where(
             np.arange(self.field**2)[:, None] == goal[..., None, None], goal[..., None, None], successors
         )
         rows, values = np.arange(len(start))[:, None], {}
-        start_distance = dist[rows, phase, start]
+        start_distance = distance[rows, phase, start]
         ways = {"chance": np.mean, "best": np.min, "worst": np.max, "blind": None}
         for name, way in ways.items():
-            ends = mazes.find_distance_left(dist, successors, self.length, way)[rows, phase, start]
-            values[name] = (start_distance - ends) / np.clip(start_distance, 1, self.length)
+            ends = mazes.find_remaining_distance(distance, successors, self.walk_steps, way)[rows, phase, start]
+            values[name] = (start_distance - ends) / np.clip(start_distance, 1, self.walk_steps)
         blind = values.pop("blind")
-        exchanged = (turned[:, None] & (phase > 0)).astype(float)
+        exchanged = (moves_reversed[:, None] & (phase > 0)).astype(float)
         fixed = np.where(exchanged > 0, np.maximum(blind, values["chance"]), values["best"])
         return {**values, "fixed": fixed, "turned": exchanged, "goal": goal[:, phase]}
 
@@ -282,26 +273,28 @@ class Maze(Configured):
             MesascopeError: the trials have no observations.
         """
         observations = observed(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
-        observations = observations if self.length == 1 else observations[:, :, 0]
+        observations = observations if self.walk_steps == 1 else observations[:, :, 0]
         action = trials.action.sel(condition=label).values.astype(int)
-        action = action[..., None] if self.length == 1 else action[..., :1]
+        action = action[..., None] if self.walk_steps == 1 else action[..., :1]
         n, t = action.shape[:2]
         late = (np.arange(t) >= self.horizon // 2).astype(int)
         cell = observations.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
         # walls and goals change only half-way
         phases = np.stack([observations[:, 0], observations[:, self.horizon // 2]], 1)
-        dist, successors = (x.reshape(n, 2, *x.shape[1:]) for x in self._measure(phases.reshape(2 * n, -1)))
+        problem, _ = mazes.parse_observation(phases.reshape(2 * n, -1))
+        distance = np.asarray(mazes.measure_distances(problem)).reshape(n, 2, -1)
+        successors = mazes.find_successors(np.asarray(problem.passages)).reshape(n, 2, -1, 4)
         i = np.arange(n)[:, None]
 
         def worth(phase):
             ends = successors[i, phase, cell]
-            return -dist[i[..., None], phase[..., None], ends].astype(float)[:, :, None]
+            return -distance[i[..., None], phase[..., None], ends].astype(float)[:, :, None]
 
         values, before = worth(late[None]), worth(np.concatenate([[0], late[:-1]])[None])
         before[:, 0] = np.nan
         ways = (successors[i, late[None], cell] != cell[..., None]).sum(-1)
         action = np.where(ways[..., None] > 1, action, -1)
-        depth = np.maximum(dist[i, late[None], cell], 1)
+        depth = np.maximum(distance[i, late[None], cell], 1)
         # distances are grouped by doublings, because too few lifetimes have any single distance
         ahead_doublings = 1 << np.floor(np.log2(depth)).astype(int)
         change_is_shown = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
@@ -311,23 +304,9 @@ class Maze(Configured):
         far = ahead_doublings[..., None]
         return Plans(action, values, before, change_is_shown, far, cases, goal=True, ways=ways[..., None])
 
-    def _measure(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """From observations [n, 4 F²], the steps to the goal [n, F²] and the cells that moves lead to [n, F², 4]."""
-        problem, _ = mazes.parse_observation(observation)
-        return np.asarray(_measure(problem)), mazes.find_successors(np.asarray(problem.opens))
-
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the sign of the last pay-off flipped."""
         return percept._replace(feedback=-percept.feedback)
-
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"went {mazes.WORDS[action]}, got {feedback:g}"
-
-
-@eqx.filter_jit
-def _measure(problem: mazes.Problem) -> jax.Array:
-    return mazes.measure_distances(problem).reshape(len(problem.goal), -1)
 
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
@@ -342,19 +321,19 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
         bank: M, the number of training mazes, each with its goal and starts; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    if size % 2 == 0 or not SMALLEST <= size <= LARGEST:
-        reason = "is even" if SMALLEST <= size <= LARGEST else "is out of range"
+    if size % 2 == 0 or not MIN_SIZE <= size <= MAX_SIZE:
+        reason = "is even" if MIN_SIZE <= size <= MAX_SIZE else "is out of range"
         raise MesascopeError(
-            f"size={size} {reason}: a maze has from {SMALLEST} to {LARGEST} cells on a side; "
+            f"size={size} {reason}: a maze has from {MIN_SIZE} to {MAX_SIZE} cells on a side; "
             "larger mazes do not fit into memory.",
-            f"Give an odd number from {SMALLEST} to {LARGEST}.",
+            f"Give an odd number from {MIN_SIZE} to {MAX_SIZE}.",
         )
     if steps < 1:
-        raise MesascopeError(f"steps={steps}: a walk needs at least one step.", f"Give a number from 1 to {LONGEST}.")
-    check_range(1, LONGEST, steps=steps)
+        raise MesascopeError(f"steps={steps}: a walk needs at least one step.", f"Give a number from 1 to {MAX_STEPS}.")
+    check_range(1, MAX_STEPS, steps=steps)
     numbers = trials * steps * 4 * (size + EXTRA_CELLS) ** 2
     check_memory(numbers, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
-    result = Maze(size, length=steps, choices=4, horizon=trials)
+    result = Maze(size, walk_steps=steps, choices=4, horizon=trials)
     if not bank:
         return result
     bank_tasks = result._draw_problems(address(jax.random.key(bank_seed), "bank"), bank, size)

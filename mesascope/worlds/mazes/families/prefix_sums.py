@@ -5,6 +5,7 @@ search, because there are no candidates and no values to compare. So a subject t
 does not search.
 """
 
+import math
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -12,19 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    check_memory,
-    first_percept,
-    keep_settings,
-    next_percept,
-)
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept
 from mesascope.contracts.plans import Plans
+from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.keys import address
 
-LONGEST = 512
+MAX_LENGTH = 512
 
 
 class Tasks(NamedTuple):
@@ -33,12 +27,12 @@ class Tasks(NamedTuple):
     Attributes:
         bits: [N, T, L] the bits of each row.
         place: [N, T] the last place of the sum.
-        flip: [N, T] whether the answers are exchanged.
+        exchanged: [N, T] whether the answers are exchanged.
     """
 
     bits: jax.Array
     place: jax.Array
-    flip: jax.Array
+    exchanged: jax.Array
 
 
 class PrefixSums(Configured):
@@ -57,28 +51,28 @@ class PrefixSums(Configured):
             *self.seen(),
             split("fresh"),
             split("shifted:farther", farther=True),
-            split("exchanged:answers", changes_at=half, flips_at=half),
-            split("restructured:sparse", ones=0.15),
+            split("exchanged:answers", changes_at=half, exchanged_at=half),
+            split("restructured:sparse", density=0.15),
         )
 
     def draw(
-        self, key: jax.Array, n: int, *, ones: float = 0.5, farther: bool = False, flips_at: int | None = None
+        self, key: jax.Array, n: int, *, density: float = 0.5, farther: bool = False, exchanged_at: float = math.inf
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            ones: the probability that a bit is 1.
+            density: the probability that a bit is 1.
             farther: whether the place is in the farther half of the row.
-            flips_at: the trial from which answers are exchanged; None for never.
+            exchanged_at: the trial from which answers are exchanged.
         """
         shape, half = (n, self.horizon), self.length // 2
-        bits = jax.random.bernoulli(address(key, "bits"), ones, (*shape, self.length)).astype(jnp.int32)
+        bits = jax.random.bernoulli(address(key, "bits"), density, (*shape, self.length)).astype(jnp.int32)
         low, high = (half, self.length) if farther else (0, half)
         place = jax.random.randint(address(key, "place"), shape, low, high)
-        flip = jnp.arange(self.horizon) >= (self.horizon if flips_at is None else flips_at)
-        return Tasks(bits, place, jnp.broadcast_to(flip, shape))
+        exchanged = jnp.arange(self.horizon) >= exchanged_at
+        return Tasks(bits, place, jnp.broadcast_to(exchanged, shape))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -90,7 +84,7 @@ class PrefixSums(Configured):
         rows = jnp.arange(len(action))
         included = jnp.arange(self.length) <= tasks.place[rows, state][:, None]
         parity = (tasks.bits[rows, state] * included).sum(-1) % 2
-        right = parity ^ tasks.flip[rows, state].astype(jnp.int32)
+        right = parity ^ tasks.exchanged[rows, state].astype(jnp.int32)
         score = (action == right).astype(jnp.float32)
         observation = self._observe(tasks, jnp.minimum(state + 1, self.horizon - 1))
         return state + 1, next_percept(observation, action, score, state + 1), score
@@ -105,9 +99,8 @@ class PrefixSums(Configured):
 
         'fixed' is 1 on every trial, because the row is shown.
         """
-        half, one = (np.full(tasks.place.shape, x) for x in (0.5, 1.0))
-        fixed = np.where(np.asarray(tasks.flip), 0.0, 1.0)
-        return {"chance": half, "best": one, "worst": 0 * one, "fixed": np.maximum(fixed, 1.0 - fixed)}
+        one = np.ones(tasks.place.shape)
+        return {"chance": 0.5 * one, "best": one, "worst": 0 * one, "fixed": one}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """The values 1 for the right answer and 0 for the wrong one, and the number of bits that the answer needs."""
@@ -120,12 +113,8 @@ class PrefixSums(Configured):
         size = 2.0 ** min(self.length, 1000) * self.length
         return Plans(action, values, np.full_like(values, np.nan), shown, place[..., None] + 1, size, goal=False)
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one answer in words."""
-        return f"said {('even', 'odd')[action]}, got {feedback:g}"
 
-
-@keep_settings(length=(2, LONGEST), trials=(4, 100_000), bank=(0, 10_000))
+@keep_settings(length=(2, MAX_LENGTH), trials=(4, 100_000), bank=(0, 10_000))
 def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0) -> PrefixSums:
     """The subject sees a row of bits and a place in it, and says whether the sum up to that place is odd.
 

@@ -4,14 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.mazes.labyrinths import (
-    move_probabilities,
-    read_maze,
-    require_mazes,
-    spread_wave,
-    start_wave,
-)
-from mesascope.worlds.mazes.mazes import UNREACHABLE
+from mesascope.worlds.mazes.mazes import UNREACHABLE, spread_wave
+from mesascope.worlds.mazes.observed_maze import move_probabilities, read_maze, require_mazes, start_wave
 
 TRIED = "maze:size=5,trials=12,bank=3"
 
@@ -31,19 +25,20 @@ class MazePlanner(Scripted):
 
         With one sweep per tick, it knows the way from a cell d steps from the goal at tick d.
         """
-        value, before = carry
+        distance, last_pictures = carry
         maze = read_maze(percept)
-        is_same = (maze.pictures == before).all(-1)[:, None, None]
-        value = jnp.where(is_same, value, start_wave(maze))
+        is_same = (maze.pictures == last_pictures).all(-1)[:, None, None]
+        distance = jnp.where(is_same, distance, start_wave(maze))
 
-        def sweep(start):
-            i, value, _ = start
-            next_value = spread_wave(maze, value)
-            return i + 1, next_value, (next_value != value).any()
+        def sweep(state):
+            i, distance, _ = state
+            new_distance = spread_wave(maze.open_moves, distance)
+            return i + 1, new_distance, (new_distance != distance).any()
 
-        start = jnp.asarray(1, jnp.int32), value, jnp.asarray(True)
-        value = jax.lax.while_loop(lambda h: (h[0] < self.sweeps) & h[2], sweep, start)[1]
-        return (spread_wave(maze, value), maze.pictures), choose(key, jnp.log(move_probabilities(maze, value)))
+        start = jnp.asarray(1, jnp.int32), distance, jnp.asarray(True)
+        distance = jax.lax.while_loop(lambda state: (state[0] < self.sweeps) & state[2], sweep, start)[1]
+        next_carry = spread_wave(maze.open_moves, distance), maze.pictures
+        return next_carry, choose(key, jnp.log(move_probabilities(maze, distance)))
 
 
 @keep_settings(sweeps=(1, 4096))

@@ -16,9 +16,9 @@ import numpy as np
 from mesascope.contracts.configured import Percept, Split, first_percept, keep_settings, next_percept
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.keys import address
-from mesascope.worlds.mdp.episodes import evaluate_policy, find_blind_policy, find_value
+from mesascope.worlds.mdp.episodes import compute_value, evaluate_policy, find_fixed_policy
 
-MEAN = 1.0  # the mean of the mean pay-offs
+MEAN_PAYOFF = 1.0  # the mean of the mean pay-offs
 LOW_SHIFT = -2.0  # added to mean pay-offs on the low split
 SHARP_CONCENTRATION = 0.1  # the Dirichlet's concentration on the split with nearly certain transitions
 DRIFT_CORRELATION = 0.8  # the autocorrelation of mean pay-offs from one episode to the next on the drifting split
@@ -28,22 +28,22 @@ class Tasks(NamedTuple):
     """N Markov decision processes.
 
     Attributes:
-        moves: [N, S, A, S'] transition probabilities.
-        pays: [N, T, S, A] mean pay-offs on every trial.
-        late: [N] the first trial on which the order of the actions is reversed; T or more if it never is.
-        inverted: [N] 1 if feedback is reflected about the mean of all pay-offs, else 0.
+        transitions: [N, S, A, S'] transition probabilities.
+        payoffs: [N, T, S, A] mean pay-offs on every trial.
+        exchanged_from: [N] the first trial on which the order of the actions is reversed; T or more if it never is.
+        inverts_feedback: [N] 1 if feedback is reflected about the mean of all pay-offs, else 0.
     """
 
-    moves: jax.Array
-    pays: jax.Array
-    late: jax.Array
-    inverted: jax.Array
+    transitions: jax.Array
+    payoffs: jax.Array
+    exchanged_from: jax.Array
+    inverts_feedback: jax.Array
 
 
 class State(NamedTuple):
-    """The state of the process, the trial and its step, [N] each."""
+    """The current state of the process, the trial and its step, [N] each."""
 
-    place: jax.Array
+    current_state: jax.Array
     trial: jax.Array
     step: jax.Array
 
@@ -73,14 +73,14 @@ class TabularMDP(Configured):
         return (
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
             split("fresh"),
-            split("shifted:low", pays=lambda pays: pays + LOW_SHIFT),
+            split("shifted:low", payoffs=lambda payoffs: payoffs + LOW_SHIFT),
             split("shifted:sharp", concentration=SHARP_CONCENTRATION),
             split("exchanged:actions", changes_at=half, exchanged_at=half),
             split("restructured:drift", drifts=True, drifting=True),
             # an action has the same mean pay-off in every state
-            split("restructured:alike", pays=lambda pays: jnp.broadcast_to(pays[:, :1], pays.shape)),
+            split("restructured:alike", payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, inverted=1.0),
+            split("inverted:feedback", counted=False, inverts_feedback=1.0),
         )
 
     def draw(
@@ -90,11 +90,11 @@ class TabularMDP(Configured):
         *,
         seen: bool = False,
         concentration: float = 1.0,
-        pays: Callable[[jax.Array], jax.Array] = lambda pays: pays,
+        payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
         drifts: bool = False,
         exchanged_at: int | None = None,
         trials: int = 0,
-        inverted: float = 0.0,
+        inverts_feedback: float = 0.0,
     ) -> Tasks:
         """Draws n tasks.
 
@@ -103,48 +103,48 @@ class TabularMDP(Configured):
             n: the number of tasks.
             seen: whether the tasks come from the bank.
             concentration: the concentration of the transitions' Dirichlet prior.
-            pays: a function applied to the mean pay-offs [n, S, K].
+            payoffs: a function applied to the mean pay-offs [n, S, A].
             drifts: whether the mean pay-offs drift from trial to trial.
             exchanged_at: the first trial on which the order of the actions is reversed; None if it never is.
             trials: T, the number of trials; 0 for the family's horizon.
-            inverted: 1 if feedback is reflected about the mean of all pay-offs, else 0.
+            inverts_feedback: 1 if feedback is reflected about the mean of all pay-offs, else 0.
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)
         if seen:
-            moves, means = pick(address(key, "which"), self.bank_tasks, n)
+            transitions, means = pick(address(key, "which"), self.bank_tasks, n)
         else:
-            moves, means = _draw_processes(key, shape, concentration)
-        means = pays(means)
-        path = jnp.broadcast_to(means[:, None], (n, trials, *shape[1:]))
+            transitions, means = _draw_processes(key, shape, concentration)
+        means = payoffs(means)
+        paths = jnp.broadcast_to(means[:, None], (n, trials, *shape[1:]))
         if drifts:
-            path = _draw_drift(address(key, "drift"), means, trials)
+            paths = _draw_drift(address(key, "drift"), means, trials)
         exchanged_from = trials if exchanged_at is None else exchanged_at
-        return Tasks(moves, path, jnp.full(n, exchanged_from), jnp.full(n, inverted))
+        return Tasks(transitions, paths, jnp.full(n, exchanged_from), jnp.full(n, inverts_feedback))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in state 0."""
-        zero = jnp.zeros(len(tasks.late), jnp.int32)
+        zero = jnp.zeros(len(tasks.exchanged_from), jnp.int32)
         return State(zero, zero, zero), first_percept(jax.nn.one_hot(zero, self.states))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Takes one action in each lifetime."""
-        rows, (place, trial, step) = jnp.arange(len(action)), state
-        actual = jnp.where(trial >= tasks.late, self.choices - 1 - action, action)
-        score = tasks.pays[rows, trial, place, actual]
+        rows, (current_state, trial, step) = jnp.arange(len(action)), state
+        executed = jnp.where(trial >= tasks.exchanged_from, self.choices - 1 - action, action)
+        score = tasks.payoffs[rows, trial, current_state, executed]
         paid = score + jax.random.normal(address(key, "pay"), score.shape)
-        feedback = jnp.where(tasks.inverted > 0, 2 * MEAN - paid, paid)
-        cumulative = jnp.cumsum(tasks.moves[rows, place, actual], -1)
+        feedback = jnp.where(tasks.inverts_feedback > 0, 2 * MEAN_PAYOFF - paid, paid)
+        cumulative = jnp.cumsum(tasks.transitions[rows, current_state, executed], -1)
         draw = jax.random.uniform(address(key, "move"), score.shape)[:, None] * cumulative[:, -1:]
-        place = jnp.minimum((draw >= cumulative).sum(-1), self.states - 1).astype(jnp.int32)
+        current_state = jnp.minimum((draw >= cumulative).sum(-1), self.states - 1).astype(jnp.int32)
         ends = step + 1 == self.length
-        place, step = jnp.where(ends, 0, place), jnp.where(ends, 0, step + 1)
+        current_state, step = jnp.where(ends, 0, current_state), jnp.where(ends, 0, step + 1)
         trial = jnp.where(ends, trial + 1, trial)
-        percept = next_percept(jax.nn.one_hot(place, self.states), action, feedback, trial, step)
-        return State(place, trial, step), percept, score
+        percept = next_percept(jax.nn.one_hot(current_state, self.states), action, feedback, trial, step)
+        return State(current_state, trial, step), percept, score
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with its feedback reflected about the mean of all pay-offs."""
-        return percept._replace(feedback=2 * MEAN - percept.feedback)
+        return percept._replace(feedback=2 * MEAN_PAYOFF - percept.feedback)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst and fixed, each [N, T]: expected pay-offs of an episode, computed exactly.
@@ -153,19 +153,18 @@ class TabularMDP(Configured):
         is the value of the `blind_policy` of the bank. On other splits all policies that cannot adapt have the same
         mean value, so 'fixed' is that of the uniform policy.
         """
-        moves, pays = np.asarray(tasks.moves, float), np.asarray(tasks.pays, float)
+        transitions, payoffs = np.asarray(tasks.transitions, float), np.asarray(tasks.payoffs, float)
         stationary = split != "restructured:drift"
-        pays = pays[:, :1] if stationary else pays
-        n, trials = pays.shape[:2]
-        by_trial = np.repeat(moves, trials, 0), pays.reshape(n * trials, *pays.shape[2:])
-        values = {p: find_value(*by_trial, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
-        values["fixed"] = values["even"]
+        payoffs = payoffs[:, :1] if stationary else payoffs
+        n, trials = payoffs.shape[:2]
+        by_trial = np.repeat(transitions, trials, 0), payoffs.reshape(n * trials, *payoffs.shape[2:])
+        values = {p: compute_value(*by_trial, self.length, p).reshape(n, trials) for p in ("chance", "best", "worst")}
+        values["fixed"] = values["chance"]
         if split == "seen":
-            moves, pays = (np.asarray(x, float) for x in self.bank_tasks)
-            values["fixed"] = evaluate_policy(*by_trial, find_blind_policy(moves, pays, self.length))[:, None]
+            transitions, payoffs = (np.asarray(x, float) for x in self.bank_tasks)
+            values["fixed"] = evaluate_policy(*by_trial, find_fixed_policy(transitions, payoffs, self.length))[:, None]
         shape = (n, self.split(split).trials)
-        names = {"even": "chance"}
-        return {names.get(k, k): np.ascontiguousarray(np.broadcast_to(v, shape)) for k, v in values.items()}
+        return {k: np.ascontiguousarray(np.broadcast_to(v, shape)) for k, v in values.items()}
 
 
 def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float) -> tuple[jax.Array, jax.Array]:
@@ -175,19 +174,20 @@ def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float
         exponentials = jax.random.exponential(address(key, "moves"), (*shape, states))
     else:
         exponentials = jax.random.gamma(address(key, "moves"), concentration, (*shape, states)) + 1e-30
-    return exponentials / exponentials.sum(-1, keepdims=True), MEAN + jax.random.normal(address(key, "pays"), shape)
+    payoffs = MEAN_PAYOFF + jax.random.normal(address(key, "pays"), shape)
+    return exponentials / exponentials.sum(-1, keepdims=True), payoffs
 
 
-def _draw_drift(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
+def _draw_drift(key: jax.Array, payoffs: jax.Array, trials: int) -> jax.Array:
     """[N, T, S, A] mean pay-offs that follow an autoregressive process with stationary distribution N(1, 1)."""
-    draws = jax.random.normal(key, (trials - 1, *pays.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
+    draws = jax.random.normal(key, (trials - 1, *payoffs.shape)) * np.sqrt(1 - DRIFT_CORRELATION**2)
 
     def drift(means, noise):
-        means = MEAN + DRIFT_CORRELATION * (means - MEAN) + noise
+        means = MEAN_PAYOFF + DRIFT_CORRELATION * (means - MEAN_PAYOFF) + noise
         return means, means
 
-    later_pays = jax.lax.scan(drift, pays, draws)[1]
-    return jnp.moveaxis(jnp.concatenate([pays[None], later_pays]), 0, 1)
+    later_payoffs = jax.lax.scan(drift, payoffs, draws)[1]
+    return jnp.moveaxis(jnp.concatenate([payoffs[None], later_payoffs]), 0, 1)
 
 
 @keep_settings(states=(1, 1000), actions=(2, 1000), steps=(2, 10_000), trials=(2, 100_000), bank=(0, 1_000_000))

@@ -1,11 +1,11 @@
-"""Plans for the posterior mean process, with a bonus for actions that it has seldom tried.
+"""Plans for the posterior mean of the process, with a bonus for actions that it has seldom tried.
 
 This is the Bayesian exploration bonus (Kolter and Ng 2009, ICML). It adds β / (1 + n) to the posterior mean pay-off of
 an action in a state, where n counts how often it has taken the action there.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, average_moves, backward_induction, find_shape, make_expectation
+from mesascope.worlds.mdp.planning import Planner, backward_induction, find_shape, infer_transitions, make_expectation
 
 
 class BEB(Planner):
@@ -15,8 +15,8 @@ class BEB(Planner):
 
     def plan_episode(self, key, belief, trial):
         """The best policy for the mean process with the bonus."""
-        pays = belief.mean + self.bonus / (1.0 + belief.times)
-        return backward_induction(pays, self.shape[2], make_expectation(average_moves(belief)))
+        payoffs = belief.mean_payoffs + self.bonus / (1.0 + belief.action_counts)
+        return backward_induction(payoffs, self.shape[2], make_expectation(infer_transitions(belief)))
 
 
 @keep_settings(bonus=(0, 1000))

@@ -4,26 +4,19 @@ Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy if it has a l
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, average_moves, backward_induction, find_shape, make_expectation
-
-
-class CertaintyEquivalent(Planner):
-    """Plans for the posterior mean process."""
-
-    def plan_episode(self, key, belief, trial):
-        """The best policy for the mean process."""
-        return backward_induction(belief.mean, self.shape[2], make_expectation(average_moves(belief)))
+from mesascope.worlds.mdp.planning import find_shape
+from mesascope.worlds.mdp.subjects.beb import BEB
 
 
 @keep_settings(lapse=(0, 1))
-def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
+def subject(family: Family, lapse: float = 0.0) -> BEB:
     """Plans for the posterior mean process as if it were certain.
 
     Args:
         family: a family of episodes in a process with few states.
         lapse: ε, the fraction of its actions that are random.
     """
-    return CertaintyEquivalent(find_shape(family), lapse=lapse)
+    return BEB(find_shape(family), bonus=0.0, lapse=lapse)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -13,46 +13,47 @@ import numpy as np
 from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, require_bank
 from mesascope.keys import address
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
-from mesascope.worlds.mdp.planning import backward_induction, find_shape, make_expectation
+from mesascope.worlds.mdp.planning import backward_induction, make_expectation
 
 
-class Odds(NamedTuple):
+class Posterior(NamedTuple):
     """The posterior, and the task whose policy the subject follows.
 
     Attributes:
-        log: [N, M] the unnormalised log-posterior of each task.
-        place: [N] the state in which the last action was taken.
-        followed: [N] the task whose best policy the subject follows.
+        log_posterior: [N, M] the unnormalised log-posterior of each task.
+        state: [N] the state in which the last action was taken.
+        followed_task: [N] the task whose best policy the subject follows.
     """
 
-    log: jax.Array
-    place: jax.Array
-    followed: jax.Array
+    log_posterior: jax.Array
+    state: jax.Array
+    followed_task: jax.Array
 
 
 class MDPLocator(Scripted):
     """Follows policies for tasks of its bank, which is stored as arrays so that equal sizes share compiled code."""
 
-    moves: jax.Array  # [M, S, A, S'], logarithms
-    pays: jax.Array  # [M, S, A]
+    transitions: jax.Array  # [M, S, A, S'], logarithms
+    payoffs: jax.Array  # [M, S, A]
     policies: jax.Array  # [M, steps, S]
 
-    def fresh(self, n: int) -> Odds:
+    def fresh(self, n: int) -> Posterior:
         """Returns a uniform posterior over the tasks of the bank."""
         zero = jnp.zeros(n, jnp.int32)
-        return Odds(jnp.zeros((n, len(self.pays))), zero, zero)
+        return Posterior(jnp.zeros((n, len(self.payoffs))), zero, zero)
 
     def respond(self, key, carry, percept):
         """Updates the posterior, draws a task at the first step of an episode, and follows the policy for it."""
-        place = percept.observation.argmax(-1).astype(jnp.int32)
+        state = percept.observation.argmax(-1).astype(jnp.int32)
         action, starts = jnp.maximum(percept.action, 0), percept.step == 0
-        reward_likelihood = -0.5 * jnp.square(percept.feedback - self.pays[:, carry.place, action]).T
-        move_likelihood = jnp.where(starts[:, None], 0.0, self.moves[:, carry.place, action, place].T)
-        log = carry.log + jnp.where(percept.first[:, None], 0.0, reward_likelihood + move_likelihood)
-        sampled = jax.random.categorical(address(key, "which"), log).astype(jnp.int32)
-        followed = jnp.where(starts, sampled, carry.followed)
-        next_action = self.policies[followed, percept.step, place]
-        return Odds(log, place, followed), Response(next_action, None)
+        payoff_likelihood = -0.5 * jnp.square(percept.feedback - self.payoffs[:, carry.state, action]).T
+        transition_likelihood = jnp.where(starts[:, None], 0.0, self.transitions[:, carry.state, action, state].T)
+        evidence = jnp.where(percept.first[:, None], 0.0, payoff_likelihood + transition_likelihood)
+        log_posterior = carry.log_posterior + evidence
+        sampled = jax.random.categorical(address(key, "which"), log_posterior).astype(jnp.int32)
+        followed_task = jnp.where(starts, sampled, carry.followed_task)
+        next_action = self.policies[followed_task, percept.step, state]
+        return Posterior(log_posterior, state, followed_task), Response(next_action, None)
 
 
 @keep_settings
@@ -65,9 +66,10 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
     remedy = "Give the family one: tabular_mdp:bank=4."
-    bank, (moves, pays) = require_bank(family, tasks, "has no bank of processes to locate a task in", remedy)
-    policies = backward_induction(-pays if minimise else pays, find_shape(family)[2], make_expectation(moves))
-    return MDPLocator(jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, trained_on=bank)
+    bank, (transitions, payoffs) = require_bank(family, tasks, "has no bank of processes to locate a task in", remedy)
+    goal = -payoffs if minimise else payoffs
+    policies = backward_induction(goal, family.steps, make_expectation(transitions))
+    return MDPLocator(jnp.log(jnp.asarray(np.asarray(transitions))), payoffs, policies, trained_on=bank)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4,bank=2"

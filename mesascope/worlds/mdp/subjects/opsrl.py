@@ -21,12 +21,12 @@ class OPSRL(Planner):
 
     def plan_episode(self, key, belief, trial):
         """The best policy if every action has the largest of its values under the sampled processes."""
-        moves, pays = sample_posterior(key, belief, self.draws)
+        transitions, payoffs = sample_posterior(key, belief, self.draws)
 
-        def expected(values):
-            return (pays + jnp.einsum("dnsap,np->dnsa", moves, values)).max(0)
+        def expect(values):
+            return (payoffs + jnp.einsum("dnsap,np->dnsa", transitions, values)).max(0)
 
-        return backward_induction(jnp.zeros_like(pays[0]), self.shape[2], expected)
+        return backward_induction(jnp.zeros_like(payoffs[0]), self.shape[2], expect)
 
 
 @keep_settings(draws=(1, 100))

@@ -4,32 +4,13 @@ This is posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940). T
 transitions of every state and action, and N(1, 1) for every mean pay-off.
 """
 
-from typing import ClassVar
-
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import (
-    FOREVER,
-    Planner,
-    backward_induction,
-    find_shape,
-    make_expectation,
-    sample_posterior,
-)
-
-
-class PSRL(Planner):
-    """Plans for one sampled process."""
-
-    draws_plans: ClassVar = True
-
-    def plan_episode(self, key, belief, trial):
-        """The best policy for one process drawn from the posterior."""
-        moves, pays = sample_posterior(key, belief, 1)
-        return backward_induction(pays[0], self.shape[2], make_expectation(moves[0]))
+from mesascope.worlds.mdp.planning import find_shape
+from mesascope.worlds.mdp.subjects.opsrl import OPSRL
 
 
 @keep_settings(memory=(0, 1_000_000))
-def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
+def subject(family: Family, memory: int = 0, minimise: bool = False) -> OPSRL:
     """Draws a process from the posterior before every episode, and plans for it.
 
     Args:
@@ -37,7 +18,7 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
         memory: the number of past episodes that it remembers; 0 for all.
         minimise: whether it minimises pay-off.
     """
-    return PSRL(find_shape(family), memory=memory or FOREVER, sign=-1.0 if minimise else 1.0)
+    return OPSRL(find_shape(family), draws=1, memory=memory, sign=-1.0 if minimise else 1.0)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

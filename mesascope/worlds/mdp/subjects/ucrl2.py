@@ -9,7 +9,7 @@ each multiplied by `width`, because a hundred steps do not narrow the full bound
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, average_moves, backward_induction, find_shape
+from mesascope.worlds.mdp.planning import Planner, backward_induction, find_shape, infer_transitions
 
 
 class UCRL2(Planner):
@@ -21,26 +21,26 @@ class UCRL2(Planner):
     def plan_episode(self, key, belief, trial):
         """The best policy, found by extended value iteration."""
         states, actions, steps, _ = self.shape
-        counts = jnp.maximum(belief.times, 1.0)
+        counts = jnp.maximum(belief.action_counts, 1.0)
         t = (trial * steps + 1.0)[:, None, None]
         reach = self.width * jnp.sqrt(3.5 * jnp.log(2.0 * states * actions * t / self.delta) / counts)
         slack = self.width * jnp.sqrt(14.0 * states * jnp.log(2.0 * actions * t / self.delta) / counts)
-        moves = average_moves(belief)
+        transitions = infer_transitions(belief)
 
-        def expected(values):
+        def expect(values):
             order = jnp.argsort(values, -1)  # the worst state first
-            sorted_moves = jnp.take_along_axis(moves, order[:, None, None, :], -1)
+            sorted_probabilities = jnp.take_along_axis(transitions, order[:, None, None, :], -1)
             sorted_values = jnp.take_along_axis(values, order, -1)[:, None, None, :]
-            best = jnp.minimum(sorted_moves[..., -1] + slack / 2.0, 1.0)
-            excess = best - sorted_moves[..., -1]  # taken from the other states, the worst first
-            other_moves = sorted_moves[..., :-1]
-            cumulative = jnp.cumsum(other_moves, -1)
+            best = jnp.minimum(sorted_probabilities[..., -1] + slack / 2.0, 1.0)
+            excess = best - sorted_probabilities[..., -1]  # taken from the other states, the worst first
+            other_probabilities = sorted_probabilities[..., :-1]
+            cumulative = jnp.cumsum(other_probabilities, -1)
             remaining = jnp.clip(cumulative - excess[..., None], 0.0) - jnp.clip(
-                cumulative - other_moves - excess[..., None], 0.0
+                cumulative - other_probabilities - excess[..., None], 0.0
             )
             return (remaining * sorted_values[..., :-1]).sum(-1) + best * sorted_values[..., -1]
 
-        return backward_induction(belief.mean + reach, steps, expected)
+        return backward_induction(belief.mean_payoffs + reach, steps, expect)
 
 
 @keep_settings(width=(0, 100), delta=(1e-12, 1))

@@ -1,16 +1,16 @@
 """Paints over the ball in Pong's picture with the field's colour."""
 
-from mesascope.worlds.pong.painting import OnPicture, check_settings, remove_ball
+from mesascope.worlds.pong.painting import PictureCondition, check_settings, remove_ball
 
 TRIED = "pong:rallies=2,steps=3"
 
 
-class BallHidden(OnPicture):
+class BallHidden(PictureCondition):
     """Hides the ball for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
 
-    def paint(self, key, shown, context):
+    def paint(self, key, picture, context):
         """The picture without the ball."""
-        return remove_ball(shown)
+        return remove_ball(picture)
 
 
 def condition(once: int = 1, before: int = 0) -> BallHidden:

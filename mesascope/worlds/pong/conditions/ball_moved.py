@@ -8,15 +8,15 @@ import numpy as np
 
 from mesascope.contracts.settings import check_range
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.painting import OnPicture, Picture, remove_ball
+from mesascope.worlds.pong.painting import Picture, PictureCondition, remove_ball
 
-INNER = screen.HEIGHT - 2  # rows between the walls
-FIRST = (screen.TOP + 1) * screen.CELL_H + 14  # the ball's y in the memory when it is in the top row
+INNER_ROWS = screen.FRAME_HEIGHT - 2  # rows between the walls
+TOP_ROW_Y = (screen.SCORE_ROWS + 1) * screen.CELL_HEIGHT + 14  # the ball's y in the memory when it is in the top row
 
 TRIED = "pong:rallies=2,steps=3"
 
 
-class BallMoved(OnPicture):
+class BallMoved(PictureCondition):
     """Moves the ball down in the picture.
 
     Attributes:
@@ -31,23 +31,23 @@ class BallMoved(OnPicture):
         """The condition's name with its settings."""
         return f"ball_moved:by={self.by},once={self.once}"
 
-    def paint(self, key, seen, context):
+    def paint(self, key, picture, context):
         """The picture with the ball in its new place."""
-        xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        background = remove_ball(seen)
-        ball = seen.frame.astype(np.int16) - background.frame.astype(np.int16)
+        xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
+        background = remove_ball(picture)
+        ball = picture.frame.astype(np.int16) - background.frame.astype(np.int16)
         rows = xp.roll(ball[:, 1:-1], self.by, axis=1)
         rows = background.frame[:, 1:-1].astype(np.int16) + rows
-        middle = xp.clip(rows, 0, 255).astype(seen.frame.dtype)
+        middle = xp.clip(rows, 0, 255).astype(picture.frame.dtype)
         frame = xp.concatenate([background.frame[:, :1], middle, background.frame[:, -1:]], 1)
-        return Picture(frame, {k: _lower(k, v, self.by) for k, v in seen.places.items()})
+        return Picture(frame, {k: _move_down(k, v, self.by) for k, v in picture.places.items()})
 
 
-def _lower(name: str, value: Any, by: Any) -> Any:
+def _move_down(name: str, value: Any, by: Any) -> Any:
     """A value from the memory, moved down by the rows if it is the ball's y; 0 means no ball and stays 0."""
     if not name.startswith("ball y"):
         return value
-    lowered = (value - FIRST + by * screen.CELL_H) % (INNER * screen.CELL_H) + FIRST
+    lowered = (value - TOP_ROW_Y + by * screen.CELL_HEIGHT) % (INNER_ROWS * screen.CELL_HEIGHT) + TOP_ROW_Y
     return lowered * (value > 0)
 
 
@@ -58,6 +58,6 @@ def condition(by: int = 10, once: int = 1) -> BallMoved:
         by: the number of rows by which the ball is moved down, of the 31 between the walls.
         once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
     """
-    check_range(1, INNER - 1, by=by)
+    check_range(1, INNER_ROWS - 1, by=by)
     check_range(0, 1, once=once)
     return BallMoved(once, by=by)

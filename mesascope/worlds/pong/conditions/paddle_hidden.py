@@ -6,20 +6,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.pong.painting import BLANK, COLUMNS, OWN, OnPicture, Picture, find_ball
+from mesascope.worlds.pong.painting import COLUMNS, EMPTY_FRAME, OWN_COLUMN, Picture, PictureCondition, find_ball
 
 TRIED = "pong:rallies=2,steps=3"
 
 
-class PaddleHidden(OnPicture):
+class PaddleHidden(PictureCondition):
     """Hides the paddle for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
 
-    def paint(self, key, seen, context):
+    def paint(self, key, picture, context):
         """The picture without the paddle on the right; the ball stays."""
-        xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        paddle = (COLUMNS == OWN) & ~find_ball(seen.places)  # nothing else is in that column
-        frame = xp.where(paddle, BLANK, seen.frame).astype(seen.frame.dtype)
-        return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in seen.places.items()})
+        xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
+        paddle = (COLUMNS == OWN_COLUMN) & ~find_ball(picture.places)  # nothing else is in that column
+        frame = xp.where(paddle, EMPTY_FRAME, picture.frame).astype(picture.frame.dtype)
+        return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in picture.places.items()})
 
 
 def condition(once: int = 1) -> PaddleHidden:

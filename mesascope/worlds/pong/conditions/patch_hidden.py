@@ -8,39 +8,28 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.worlds.pong.painting import (
-    BLANK,
-    COLUMNS,
-    OTHER,
-    ROWS,
-    OnPicture,
-    check_settings,
-    find_ball,
-    find_paddle,
-)
+from mesascope.worlds.pong import painting
+from mesascope.worlds.pong.painting import COLUMNS, OTHER_COLUMN, ROWS, PictureCondition
 
 TRIED = "pong:rallies=2,steps=3"
 
 
-class PatchHidden(OnPicture):
+class PatchHidden(PictureCondition):
     """Hides a patch for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
 
-    def paint(self, key, seen, context):
+    def paint(self, key, picture, context):
         """The picture without a patch of the ball's size in the middle of the other paddle."""
-        xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        ball = find_ball(seen.places)
+        xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
+        ball = painting.find_ball(picture.places)
         heights, widths = ball.any(2).sum(1), ball.any(1).sum(1)
-        rows = find_paddle(seen.places["other y"], OTHER, 15).any(2)
+        rows = painting.find_paddle(picture.places["other y"], OTHER_COLUMN, 15).any(2)
         middle = (rows * ROWS).sum(1) // xp.maximum(rows.sum(1), 1)
-        top, first_column = middle - heights // 2, OTHER - widths // 2
-        patch = _mark_between(ROWS, top, heights)[:, :, None] & _mark_between(COLUMNS, first_column, widths)[:, None, :]
-        hidden_cells = patch & rows.any(1)[:, None, None] & ~ball
-        return seen._replace(frame=xp.where(hidden_cells, BLANK, seen.frame).astype(seen.frame.dtype))
-
-
-def _mark_between(cells: np.ndarray, start: Any, length: Any) -> Any:
-    """[N, cells] whether each cell is one of the `length` cells that begin at `start`."""
-    return (cells >= start[:, None]) & (cells < (start + length)[:, None])
+        top, first_column = middle - heights // 2, OTHER_COLUMN - widths // 2
+        patch_rows = painting.find_overlap(ROWS, 1, top, heights[:, None])
+        patch_columns = painting.find_overlap(COLUMNS, 1, first_column, widths[:, None])
+        hidden_cells = patch_rows[:, :, None] & patch_columns[:, None, :] & rows.any(1)[:, None, None] & ~ball
+        frame = xp.where(hidden_cells, painting.EMPTY_FRAME, picture.frame)
+        return picture._replace(frame=frame.astype(picture.frame.dtype))
 
 
 def condition(once: int = 1, before: int = 0) -> PatchHidden:
@@ -51,5 +40,5 @@ def condition(once: int = 1, before: int = 0) -> PatchHidden:
         before: the number of earlier percepts in which a patch is hidden too. The carry is rebuilt from these percepts
             alone, so this setting suits only subjects that carry frames and nothing older.
     """
-    check_settings(once, before)
+    painting.check_settings(once, before)
     return PatchHidden(once, before)

@@ -13,13 +13,13 @@ import numpy as np
 from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, reference_roles
 from mesascope.keys import address
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
+from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 
-CHANCE = -0.97  # pay-off of a rally for a random policy: -20.7 (Mnih et al. 2015) in about 21.3 rallies
+CHANCE_PAYOFF = -0.97  # pay-off of a rally for a random policy: -20.7 (Mnih et al. 2015) in about 21.3 rallies
 NO_RALLY = 2**15 - 1  # the number of a rally that no game reaches
-GAME = 21  # the number of rallies in the shortest game
+MAX_RALLIES = 21  # the number of rallies in the shortest game
 FOLLOWER = "calibrating_follower"
-STICKY = 0.25  # as in Machado et al. 2018, arXiv 1709.06009
+STICKY_PROBABILITY = 0.25  # as in Machado et al. 2018, arXiv 1709.06009
 
 
 class Tasks(NamedTuple):
@@ -27,12 +27,12 @@ class Tasks(NamedTuple):
 
     Attributes:
         start: how the games begin.
-        swapped: [N] the rally from which the controls are exchanged.
+        swapped_from: [N] the rally from which the controls are exchanged.
         mirrored: [N] whether the image is mirrored.
     """
 
-    start: Start
-    swapped: np.ndarray
+    start: GameStart
+    swapped_from: np.ndarray
     mirrored: np.ndarray
 
 
@@ -40,39 +40,39 @@ class State(NamedTuple):
     """The state of N games.
 
     Attributes:
-        cabinet: the games, which change in place as they are played.
+        games: the games, which change in place as they are played.
         trial: [N] the trial of the next step.
         step: [N] the number of the next step within its trial.
-        waiting: [N] whether the rally is over and waits for the others.
+        is_waiting: [N] whether the rally is over and waits for the others.
     """
 
-    cabinet: Cabinet
+    games: EmulatedGames
     trial: np.ndarray
     step: np.ndarray
-    waiting: np.ndarray
+    is_waiting: np.ndarray
 
 
 class Pong(Configured):
     """Games of Pong; see `family` for the settings."""
 
-    most: int  # the largest number of steps in a rally
+    max_steps: int  # the largest number of steps in a rally
 
     traceable: ClassVar = False
     controls: ClassVar = {"learner": FOLLOWER, "lookalike": "ball_follower", "still": "uniform"}
     # no reference is strong, because none looks more than one step ahead
     references: ClassVar = reference_roles(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
-    frame: ClassVar = (screen.HEIGHT, screen.WIDTH)  # the first bytes of an observation
-    places: ClassVar = screen.PLACES  # the bytes after the frame
+    frame: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the first bytes of an observation
+    places: ClassVar = screen.POSITION_NAMES  # the bytes after the frame
 
     @property
     def steps(self) -> int:
         """S, the largest number of steps in a rally."""
-        return self.most
+        return self.max_steps
 
     @property
     def shown(self) -> tuple[int]:
         """The number of bytes for the frame and for the positions of ball and paddles."""
-        return (screen.SHOWN,)
+        return (screen.OBSERVATION_SIZE,)
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: fresh, sticky actions, other difficulty or mode, exchanged controls and a mirrored image.
@@ -82,12 +82,12 @@ class Pong(Configured):
         split, half = self.varied, self.horizon // 2
         return (
             split("fresh"),
-            split("shifted:sticky", sticky=STICKY),
+            split("shifted:sticky", sticky=STICKY_PROBABILITY),
             split("shifted:difficulty", difficulty=1),
             split("shifted:mode", mode=1),
-            split("exchanged:half", changes_at=half, swapped=half),
+            split("exchanged:half", changes_at=half, swapped_from=half),
             split("restructured:mirror", mirrored=True),
-            split("exchanged:start", counted=False, swapped=0),
+            split("exchanged:start", counted=False, swapped_from=0),
         )
 
     def draw(
@@ -98,7 +98,7 @@ class Pong(Configured):
         sticky: float = 0.0,
         mode: int = 0,
         difficulty: int = 0,
-        swapped: int = NO_RALLY,
+        swapped_from: int = NO_RALLY,
         mirrored: bool = False,
     ) -> Tasks:
         """Draws n games.
@@ -109,40 +109,40 @@ class Pong(Configured):
             sticky: the probability that a frame repeats the last action.
             mode: the number of the cartridge's game.
             difficulty: the position of the cartridge's difficulty switch.
-            swapped: the rally from which the controls are exchanged.
+            swapped_from: the rally from which the controls are exchanged.
             mirrored: whether the image is mirrored.
         """
         seed, idle = (np.asarray(jax.random.bits(address(key, k), (n,))) for k in ("sticky", "idle"))
         none = np.zeros(n, np.int32)
-        idle = (screen.NOOPS + 1 + idle % (2 * screen.NOOPS)).astype(np.int32)
-        start = Start(seed, idle, np.full(n, sticky, np.float32), none + mode, none + difficulty)
-        return Tasks(start, none + swapped, np.full(n, mirrored))
+        idle = (screen.MAX_IDLE_FRAMES + 1 + idle % (2 * screen.MAX_IDLE_FRAMES)).astype(np.int32)
+        start = GameStart(seed, idle, np.full(n, sticky, np.float32), none + mode, none + difficulty)
+        return Tasks(start, none + swapped_from, np.full(n, mirrored))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one game per task."""
-        n = len(tasks.swapped)
-        cabinet, zero = Cabinet(tasks.start), np.zeros(n, np.int32)
-        state = State(cabinet, zero, zero, np.zeros(n, bool))
-        observation = _observe(cabinet, tasks)
+        n = len(tasks.swapped_from)
+        games, zero = EmulatedGames(tasks.start), np.zeros(n, np.int32)
+        state = State(games, zero, zero, np.zeros(n, bool))
+        observation = _observe(games, tasks)
         no_action = np.full(n, -1, np.int32)
         return state, Percept(observation, no_action, np.zeros(n, np.float32), zero, zero, np.ones(n, bool))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: np.ndarray):
         """Plays four frames of every rally that is not over; the games are changed in place."""
-        playing = ~state.waiting if not state.waiting.all() else np.ones(len(action), bool)
-        exchanged = state.trial >= tasks.swapped
-        played = np.where(exchanged, np.take(screen.SWAPPED, action), action)
-        paid = state.cabinet.play(played, playing)
-        ends = playing & ((paid != 0) | (state.step + 1 >= self.most))
+        playing = ~state.is_waiting if not state.is_waiting.all() else np.ones(len(action), bool)
+        exchanged = state.trial >= tasks.swapped_from
+        played = np.where(exchanged, np.take(screen.SWAPPED_ACTIONS, action), action)
+        paid = state.games.play(played, playing)
+        ends = playing & ((paid != 0) | (state.step + 1 >= self.max_steps))
         trial = (state.trial + ends).astype(np.int32)
         step = np.where(ends, 0, state.step + playing).astype(np.int32)
-        state = State(state.cabinet, trial, step, ends | ~playing)
-        observation, last_action = _observe(state.cabinet, tasks), np.asarray(action, np.int32)
+        state = State(state.games, trial, step, ends | ~playing)
+        observation, last_action = _observe(state.games, tasks), np.asarray(action, np.int32)
         return state, Percept(observation, last_action, paid, trial, step, np.zeros(len(action), bool)), paid
 
     def idle(self, state: State) -> np.ndarray:
         """[N] whether the rally is over and waits for the others."""
-        return state.waiting
+        return state.is_waiting
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst and fixed, each [N, T].
@@ -150,10 +150,10 @@ class Pong(Configured):
         The screen shows which action is best, so 'fixed' equals 'best'. But once the controls are exchanged half-way, a
         policy that cannot adapt loses every rally.
         """
-        shape = (len(tasks.swapped), self.horizon)
+        shape = (len(tasks.swapped_from), self.horizon)
         one = np.ones(shape, np.float32)
         after_change = np.arange(self.horizon) >= (self.split(split).changes_at or self.horizon)
-        return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(after_change, -one, one)}
+        return {"chance": CHANCE_PAYOFF * one, "best": one, "worst": -one, "fixed": np.where(after_change, -one, one)}
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept as if the other player had won the point."""
@@ -162,27 +162,23 @@ class Pong(Configured):
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
         """[F, D] observations of one rally with a paddle that does not move, to show what conditions hide."""
         tasks = self.draw(jax.random.key(0), 1)
-        cabinet, no_action, observations = Cabinet(tasks.start), np.zeros(1, np.int64), []
+        games, no_action, observations = EmulatedGames(tasks.start), np.zeros(1, np.int64), []
         while len(observations) < frames * every:
-            cabinet.play(no_action, np.ones(1, bool))
-            ball_visible = cabinet.places[0, 1] > 0 and cabinet.places[0, 0] > 0
-            observations = [*observations, _observe(cabinet, tasks)[0]] if ball_visible else []
+            games.play(no_action, np.ones(1, bool))
+            ball_visible = games.places[0, 1] > 0 and games.places[0, 0] > 0
+            observations = [*observations, _observe(games, tasks)[0]] if ball_visible else []
         return np.stack(observations[::every])
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"{('stood still', 'went up', 'went down')[action]}, got {feedback:g}"
 
-
-def _observe(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
+def _observe(games: EmulatedGames, tasks: Tasks) -> np.ndarray:
     """[N, 1326] the observations, as bytes."""
     mirrored = tasks.mirrored[:, None, None]
-    frame = np.where(mirrored, cabinet.frame[:, :, ::-1], cabinet.frame).reshape(len(mirrored), -1)
-    return np.concatenate([frame, screen.mirror(cabinet.places, tasks.mirrored)], 1)
+    frame = np.where(mirrored, games.frame[:, :, ::-1], games.frame).reshape(len(mirrored), -1)
+    return np.concatenate([frame, screen.mirror_positions(games.places, tasks.mirrored)], 1)
 
 
-@keep_settings(rallies=(2, GAME), steps=(2, 10_000))
-def family(rallies: int = GAME, steps: int = 400) -> Pong:
+@keep_settings(rallies=(2, MAX_RALLIES), steps=(2, 10_000))
+def family(rallies: int = MAX_RALLIES, steps: int = 400) -> Pong:
     """A lifetime is the first rallies of a game of Pong, and a trial is one rally.
 
     Args:

@@ -23,11 +23,12 @@ from mesascope.keys import address
 from mesascope.recipes.descent import MANY, check
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.dqn_games import Games
-from mesascope.worlds.pong.dqn_replay import Batch, Replay
-from mesascope.worlds.pong.subjects.q_network import FORMAT, LAYERS, STACK, Sizes, Weights, create, find_values
+from mesascope.worlds.pong.replay_memory import Batch, ReplayMemory
+from mesascope.worlds.pong.subjects import q_network
+from mesascope.worlds.pong.subjects.q_network import STACK, Weights, compute_values
+from mesascope.worlds.pong.vector_games import VectorGames
 
-STRIDES = tuple(stride for _, stride, _ in LAYERS)
+STRIDES = tuple(stride for _, stride, _ in q_network.LAYERS)
 TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on, and with which settings
 SMALL = {"environments": 2, "hidden": 8, "batch": 4, "before": 18, "replay": 64, "games": 1}
 
@@ -97,11 +98,11 @@ def recipe(
     if not isinstance(family, ShowsFrames):
         raise MesascopeError(f"{family.name} shows no frames.", "Train on pong.")
     screen.load_ale()
-    sizes = Sizes(*family.frame, STACK, hidden, family.choices)
+    sizes = q_network.Sizes(*family.frame, STACK, hidden, family.choices)
     key = jax.random.key(seed)
-    weights = create(address(key, "weights"), sizes)
+    weights = q_network.create_weights(address(key, "weights"), sizes)
     initial = State(weights, weights, OPTIMISER.init(weights))
-    metadata = {"format": FORMAT, **sizes._asdict(), "layers": LAYERS, "epsilon": epsilon}
+    metadata = {"format": q_network.FORMAT, **sizes._asdict(), "layers": q_network.LAYERS, "epsilon": epsilon}
     run = Run("dqn_atari", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
     play, judge = functools.partial(play_games, run), functools.partial(evaluate, run)
     return run_rounds(run, lambda: initial, play, out, progress=progress, judge=judge)
@@ -116,19 +117,19 @@ def play_games(run: Run, start: Checkpoint):
     After an interruption, the present network plays until a new replay memory is filled; then the updates continue.
     """
     s = run.settings
-    games = Games(s["environments"], s["threads"], run.derive_seed("games", start.round))
-    replay = Replay(s["replay"], s["environments"], games.shape, STACK)
+    games = VectorGames(s["environments"], s["threads"], run.derive_seed("games", start.round))
+    replay = ReplayMemory(s["replay"], s["environments"], games.shape, STACK)
     rng = np.random.default_rng(run.derive_seed("draws", start.round))
     state, done, updates_due = start.state, start.done, 0.0
     first_update = -(-s["before"] // s["environments"])
-    stacks, age = empty_stacks(games), np.zeros(s["environments"], np.int32)
+    stacks, age = make_empty_stacks(games), np.zeros(s["environments"], np.int32)
     frame, steps, round_ = games.frame, start.steps, start.round
     while done < s["updates"]:
         stacks = push_frame(stacks, frame, age)
         epsilon = 1.0 - (1.0 - s["epsilon"]) * min(1.0, steps / s["explore"])
         action = act_epsilon_greedy(rng, state.weights, stacks, epsilon)
         games.send(action)
-        if replay.added >= first_update:
+        if replay.n_added >= first_update:
             updates_due += s["environments"] / s["steps"]
         while updates_due >= 1 and done < s["updates"]:
             batch = replay.sample(rng, s["batch"], s["ahead"], s["discount"])
@@ -149,20 +150,20 @@ def evaluate(run: Run, state: State) -> list[float]:
     Every environment contributes the same number, so that short games are not favoured.
     """
     environments, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
-    games = Games(environments, run.settings["threads"], run.derive_seed("evaluation"), lately=1)
+    games = VectorGames(environments, run.settings["threads"], run.derive_seed("evaluation"), recent_games=1)
     rng, scores = np.random.default_rng(run.derive_seed("evaluation draws")), [[] for _ in range(environments)]
-    stacks, age = empty_stacks(games), np.zeros(environments, np.int32)
+    stacks, age = make_empty_stacks(games), np.zeros(environments, np.int32)
     while min(map(len, scores)) < games_each:
         stacks = push_frame(stacks, games.frame, age)
         games.send(act_epsilon_greedy(rng, state.weights, stacks, run.settings["epsilon"]))
         _, _, is_over, fake = games.receive()
         age = np.where(fake, 0, age + 1)
         for i in np.flatnonzero(is_over):
-            scores[i].append(float(games.sums[i]))
+            scores[i].append(float(games.game_scores[i]))
     return [x for scores_of_one in scores for x in scores_of_one[:games_each]][: run.settings["games"]]
 
 
-def empty_stacks(games: Games) -> np.ndarray:
+def make_empty_stacks(games: VectorGames) -> np.ndarray:
     """[E, stack, H, W] stacks of black frames."""
     return np.zeros((len(games.frame), STACK, *games.shape), np.uint8)
 
@@ -182,7 +183,7 @@ def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.nd
 @jax.jit
 def choose_greedy(weights: Weights, stacks: jax.Array) -> jax.Array:
     """[E] the best action for each stack of frames [E, stack, H, W]."""
-    return find_values(weights, jnp.moveaxis(stacks, 1, -1), STRIDES).argmax(-1)
+    return compute_values(weights, jnp.moveaxis(stacks, 1, -1), STRIDES).argmax(-1)
 
 
 @jax.jit
@@ -190,12 +191,12 @@ def update(state: State, batch: Batch, rate: jax.Array) -> State:
     """Takes one step of Adam towards the n-step return, bootstrapped with the target network."""
     frames = jnp.moveaxis(batch.frames, 1, -1)
     present, later = frames[..., :STACK], frames[..., -STACK:]
-    choice = find_values(state.weights, later, STRIDES).argmax(-1)
-    value = jnp.take_along_axis(find_values(state.target, later, STRIDES), choice[:, None], 1)[:, 0]
+    choice = compute_values(state.weights, later, STRIDES).argmax(-1)
+    value = jnp.take_along_axis(compute_values(state.target, later, STRIDES), choice[:, None], 1)[:, 0]
     target = batch.reward + batch.discount * value
 
     def loss(weights: Weights) -> jax.Array:
-        value_taken = jnp.take_along_axis(find_values(weights, present, STRIDES), batch.action[:, None], 1)[:, 0]
+        value_taken = jnp.take_along_axis(compute_values(weights, present, STRIDES), batch.action[:, None], 1)[:, 0]
         return optax.huber_loss(value_taken, target).mean()
 
     moves, memory = OPTIMISER.update(jax.grad(loss)(state.weights), state.memory)

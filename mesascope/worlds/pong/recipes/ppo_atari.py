@@ -22,7 +22,7 @@ from mesascope.recipes.descent import MANY, Plan, check
 from mesascope.recipes.ppo_recurrent import Lived, clipped_loss
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
+from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
 RECENT_GAMES = 20  # the number of last games over which the reported score is the mean
@@ -99,7 +99,7 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings | {"lifetimes": environments}, **dict.fromkeys(("environments", "stretch", "width"), (1, MANY)))
-    screen.refuse_others(family)
+    screen.require_positions(family)
     screen.load_ale()
     network = initialise(address(jax.random.key(seed), "weights"), memory, width, family.choices)
     arrays, static = eqx.partition(network, eqx.is_array)
@@ -114,33 +114,33 @@ def recipe(
 OPTIMISER = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
 
 
-class Table:
+class GamePlayer:
     """Plays E games of Pong at once, each followed by a new one, and builds the percept before every step."""
 
     def __init__(self, games: int, seed: int) -> None:
-        self.draws, none = np.random.default_rng(seed), np.zeros(games, np.int32)
-        idle = self.draws.integers(0, screen.NOOPS + 1, games)
-        self.cabinet = Cabinet(Start(none, idle, np.zeros(games), none, none), shown=False)
+        self.rng, none = np.random.default_rng(seed), np.zeros(games, np.int32)
+        idle = self.rng.integers(0, screen.MAX_IDLE_FRAMES + 1, games)
+        self.games = EmulatedGames(GameStart(none, idle, np.zeros(games), none, none), reads_frames=False)
         self.action, self.feedback = np.full(games, -1, np.int32), np.zeros(games, np.float32)
-        self.first, self.sums, self.scores = np.ones(games, bool), np.zeros(games), []
-        self.own: list[list[float]] = [[] for _ in range(games)]  # the scores of each environment
+        self.first, self.game_scores, self.scores = np.ones(games, bool), np.zeros(games), []
+        self.scores_by_environment: list[list[float]] = [[] for _ in range(games)]
 
     def percept(self) -> Percept:
         """The percepts of the games, without the frame."""
-        observation = np.zeros((len(self.first), screen.SHOWN), np.uint8)
-        observation[:, screen.SIZE :] = self.cabinet.places
+        observation = np.zeros((len(self.first), screen.OBSERVATION_SIZE), np.uint8)
+        observation[:, screen.FRAME_SIZE :] = self.games.places
         zero = np.zeros(len(self.first), np.int32)
         return Percept(observation, self.action, self.feedback, zero, zero, self.first)
 
     def play(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Plays one step; returns the points [E] and whether each game is over [E]. A new game follows each end."""
-        paid = self.cabinet.play(action, np.ones(len(action), bool))
-        is_over, self.sums = self.cabinet.over.copy(), self.sums + paid
+        paid = self.games.play(action, np.ones(len(action), bool))
+        is_over, self.game_scores = self.games.is_over.copy(), self.game_scores + paid
         for i in np.flatnonzero(is_over):
-            self.scores.append(float(self.sums[i]))
-            self.own[i].append(self.scores[-1])
-            self.sums[i] = 0.0
-            self.cabinet.begin(int(i), int(self.draws.integers(0, screen.NOOPS + 1)))
+            self.scores.append(float(self.game_scores[i]))
+            self.scores_by_environment[i].append(self.scores[-1])
+            self.game_scores[i] = 0.0
+            self.games.begin(int(i), int(self.rng.integers(0, screen.MAX_IDLE_FRAMES + 1)))
         self.action = np.where(is_over, -1, action).astype(np.int32)
         self.feedback = np.where(is_over, 0, paid).astype(np.float32)
         self.first = is_over
@@ -150,45 +150,41 @@ class Table:
 def play_games(run: Run, static: Any, start: Checkpoint):
     """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
     s, state, done = run.settings, start.state, start.done
-    table = Table(s["environments"], run.derive_seed("games", start.round))
+    player = GamePlayer(s["environments"], run.derive_seed("games", start.round))
     key = address(jax.random.key(s["seed"]), "acts", start.round)
     carry = eqx.combine(state.network, static).fresh(s["environments"])
     steps, plan = start.steps, Plan(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
     while done < s["updates"]:
-        before, firsts, outputs, paid, ends = carry, [], [], [], []
+        first_carry, records, step_key = carry, [], address(key, done)
         for t in range(s["stretch"]):
-            percept = table.percept()
-            carry, step = act(state.network, static, address(key, done), np.int32(t), carry, percept=percept)
-            points, over = table.play(np.asarray(step[1]))
-            for store, x in zip((firsts, outputs, paid, ends), (percept.first, step, points, over), strict=True):
-                store.append(x)
-        last = act(state.network, static, address(key, done), np.int32(s["stretch"]), carry, percept=table.percept())[
-            1
-        ][3]
-        encoded, action, log_prob, critic = (np.stack([np.asarray(a[i]) for a in outputs]) for i in range(4))
-        advantage = estimate_advantages(np.stack(paid), np.stack(ends), critic, np.asarray(last), s)
-        carries = jax.tree.map(lambda x: x[None], before)
+            percept = player.percept()
+            carry, decision = act(state.network, static, step_key, np.int32(t), carry, percept=percept)
+            records.append((percept.first, *map(np.asarray, decision), *player.play(np.asarray(decision[1]))))
+        after = np.int32(s["stretch"])
+        _, last = act(state.network, static, step_key, after, carry, percept=player.percept())
+        first, encoded, action, log_prob, critic, points, is_over = map(np.stack, zip(*records, strict=True))
+        advantage = estimate_advantages(points, is_over, critic, np.asarray(last[3]), s)
         experience = Lived(encoded, action, log_prob, advantage, advantage + critic)
-        stretch = Stretch(experience, np.stack(firsts), carries)
+        stretch = Stretch(experience, first, jax.tree.map(lambda x: x[None], first_carry))
         rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
         orders = np.random.default_rng(run.derive_seed("orders", done))
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
                 part = jax.tree.map(lambda x, rows=rows: x[:, rows], stretch)
-                state = improve(state, static, part, np.float32(rate), plan, entropy=s["entropy"])
+                state = update_weights(state, static, part, np.float32(rate), plan, entropy=s["entropy"])
         done, steps = done + 1, steps + s["stretch"] * s["environments"]
-        yield Checkpoint(state, done, steps, start.round + done, table.scores[-RECENT_GAMES:])
+        yield Checkpoint(state, done, steps, start.round + done, player.scores[-RECENT_GAMES:])
 
 
-def estimate_advantages(paid, is_over, critic, last, settings) -> np.ndarray:
+def estimate_advantages(points, is_over, critic, last, settings) -> np.ndarray:
     """[L, E] the generalised advantage estimates; nothing after the end of a game counts towards it."""
-    result, later, after = np.zeros_like(critic), np.zeros_like(last), last
-    for t in reversed(range(len(paid))):
-        alive = 1.0 - is_over[t]
-        error = paid[t] + settings["discount"] * alive * after - critic[t]
-        later = error + settings["discount"] * settings["trace"] * alive * later
-        result[t], after = later, critic[t]
-    return result
+    advantages, next_advantage, next_value = np.zeros_like(critic), np.zeros_like(last), last
+    for t in reversed(range(len(points))):
+        goes_on = 1.0 - is_over[t]
+        error = points[t] + settings["discount"] * goes_on * next_value - critic[t]
+        next_advantage = error + settings["discount"] * settings["trace"] * goes_on * next_advantage
+        advantages[t], next_value = next_advantage, critic[t]
+    return advantages
 
 
 @eqx.filter_jit
@@ -196,26 +192,26 @@ def act(arrays: Any, static: Any, key: jax.Array, t: Any, carry: Any, *, percept
     """Returns the next carry, and the encoded percept, the action, its log-probability and the critic's estimate."""
     network: Recurrent = eqx.combine(arrays, static)
     encoded = network.encode(show_places(percept))
-    carry, features = network.memory.step(_reset(carry, percept.first), encoded)
+    carry, features = network.memory.step(_reset_carry(carry, percept.first), encoded)
     response = choose(jax.random.fold_in(key, t), network.log_probs(features))
     log_prob = jnp.take_along_axis(response.log_probs, response.action[:, None], 1)[:, 0]
     return carry, (encoded, response.action, log_prob, network.worth(features))
 
 
-def _reset(carry: Any, first: Any) -> Any:
+def _reset_carry(carry: Any, first: Any) -> Any:
     """The carry, reset to fresh if a game begins."""
     return jax.tree.map(lambda x: jnp.where(jnp.asarray(first)[:, None], 0.0, x), carry)
 
 
 @eqx.filter_jit
-def improve(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, *, entropy: float) -> State:
+def update_weights(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, *, entropy: float) -> State:
     """Takes one step of Adam on some of the games of a stretch."""
 
     def loss(arrays: Any) -> jax.Array:
         network: Recurrent = eqx.combine(arrays, static)
 
         def step(carry, xs):
-            return network.memory.step(_reset(carry, xs[1]), xs[0])
+            return network.memory.step(_reset_carry(carry, xs[1]), xs[0])
 
         before = jax.tree.map(lambda x: x[0], stretch.carry)
         features = jax.lax.scan(step, before, (stretch.experience.encoded, stretch.first))[1]
@@ -228,11 +224,11 @@ def improve(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, 
 def evaluate(run: Run, static: Any, state: State) -> list[float]:
     """The scores of complete games, as many from each environment, with actions drawn from the policy."""
     games, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
-    table = Table(games, run.derive_seed("evaluation"))
+    player = GamePlayer(games, run.derive_seed("evaluation"))
     key, t = jax.random.key(run.derive_seed("evaluation draws")), 0
     carry = eqx.combine(state.network, static).fresh(games)
-    while min(map(len, table.own)) < games_each:
-        carry, step = act(state.network, static, key, np.int32(t), carry, percept=table.percept())
-        table.play(np.asarray(step[1]))
+    while min(map(len, player.scores_by_environment)) < games_each:
+        carry, step = act(state.network, static, key, np.int32(t), carry, percept=player.percept())
+        player.play(np.asarray(step[1]))
         t += 1
-    return [x for scores in table.own for x in scores[:games_each]][: run.settings["games"]]
+    return [x for scores in player.scores_by_environment for x in scores[:games_each]][: run.settings["games"]]

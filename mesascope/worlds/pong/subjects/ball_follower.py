@@ -10,7 +10,7 @@ from mesascope.worlds.pong import pong_screen as screen
 
 TRIED = "pong:rallies=2,steps=3"
 TOLERANCE = 3  # in pixels; it does not move if the ball is at most this far away
-SLIP = 0.01  # the fraction of steps on which it acts at random
+SLIP_PROBABILITY = 0.01  # the fraction of steps on which it acts at random
 
 
 class BallFollower(Scripted):
@@ -31,14 +31,14 @@ class BallFollower(Scripted):
 
 def find_offset(percept: Percept) -> jax.Array:
     """[N] how many pixels the ball is below the middle of the paddle; 0 if there is no ball."""
-    places = jnp.asarray(percept.observation)[:, screen.SIZE :].astype(jnp.float32)
+    places = jnp.asarray(percept.observation)[:, screen.FRAME_SIZE :].astype(jnp.float32)
     ball_x, ball_y, own_y = places[:, 0], places[:, 1], places[:, 2]
     return jnp.where((ball_x > 0) & (ball_y > 0), ball_y - own_y - 6, 0.0)
 
 
 def slip_probabilities(action: jax.Array) -> jax.Array:
     """[N, 3] the probabilities of the actions if the subject mostly takes `action` but sometimes slips at random."""
-    return (1 - SLIP) * jax.nn.one_hot(action, 3) + SLIP / 3
+    return (1 - SLIP_PROBABILITY) * jax.nn.one_hot(action, 3) + SLIP_PROBABILITY / 3
 
 
 def subject(family: Family, minimise: bool = False) -> BallFollower:
@@ -48,6 +48,6 @@ def subject(family: Family, minimise: bool = False) -> BallFollower:
         family: the family `pong`.
         minimise: whether it moves away from the ball instead.
     """
-    screen.refuse_others(family)
+    screen.require_positions(family)
     name = "ball_follower" + (":minimise=true" if minimise else "")
     return BallFollower(jnp.asarray(-1.0 if minimise else 1.0), name=name)

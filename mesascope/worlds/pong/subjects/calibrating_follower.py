@@ -11,22 +11,22 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.subjects.ball_follower import SLIP, TOLERANCE, find_offset, slip_probabilities
+from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, find_offset, slip_probabilities
 
 TRIED = "pong:rallies=2,steps=3"
 MIN_EFFECT = 0.5  # in pixels; an action with a smaller effect does not count as moving the paddle
 
 
-class Carry(NamedTuple):
+class PaddleModel(NamedTuple):
     """What it knows of the paddle.
 
     Attributes:
-        effect: [N, 3] the mean number of pixels that the paddle moves down after each action.
-        place: [N] the position of the paddle, 0 if unknown.
+        effects: [N, 3] the mean number of pixels that the paddle moves down after each action.
+        paddle_y: [N] the position of the paddle, 0 if unknown.
     """
 
-    effect: jax.Array
-    place: jax.Array
+    effects: jax.Array
+    paddle_y: jax.Array
 
 
 class CalibratingFollower(Scripted):
@@ -35,25 +35,26 @@ class CalibratingFollower(Scripted):
     sign: jax.Array
     rate: jax.Array
 
-    def fresh(self, n: int) -> Carry:
+    def fresh(self, n: int) -> PaddleModel:
         """Returns a carry in which effects are 0 and the position is unknown."""
-        return Carry(jnp.zeros((n, 3)), jnp.zeros(n))
+        return PaddleModel(jnp.zeros((n, 3)), jnp.zeros(n))
 
-    def respond(self, key: jax.Array, carry: Carry, percept: Percept) -> tuple[Carry, Response]:
+    def respond(self, key: jax.Array, carry: PaddleModel, percept: Percept) -> tuple[PaddleModel, Response]:
         """Updates the effect of the last action, then acts; it explores if no known action leads to the ball."""
-        paddle_y = jnp.asarray(percept.observation)[:, screen.SIZE + 2].astype(jnp.float32)
-        can_compare = (percept.action >= 0) & (paddle_y > 0) & (carry.place > 0)
+        paddle_y = jnp.asarray(percept.observation)[:, screen.FRAME_SIZE + 2].astype(jnp.float32)
+        can_compare = (percept.action >= 0) & (paddle_y > 0) & (carry.paddle_y > 0)
         last_action = jax.nn.one_hot(percept.action, 3) * can_compare[:, None]
-        displacement = (paddle_y - carry.place)[:, None]
-        effect = carry.effect + self.rate * last_action * (displacement - carry.effect)
+        displacement = (paddle_y - carry.paddle_y)[:, None]
+        effects = carry.effects + self.rate * last_action * (displacement - carry.effects)
         gap = self.sign * find_offset(percept)
         direction = jnp.where(jnp.abs(gap) > TOLERANCE, jnp.sign(gap), 0.0)[:, None]
-        values = jnp.where(direction == 0, -jnp.abs(effect), direction * effect)
+        values = jnp.where(direction == 0, -jnp.abs(effects), direction * effects)
         probabilities = slip_probabilities(jnp.argmax(values, -1))
         explores = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
         # at a wall the wrong action has no effect, so it explores
-        random = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])
-        return Carry(effect, paddle_y), choose(key, jnp.log(jnp.where(explores, random / random.sum(), probabilities)))
+        random = jnp.asarray([SLIP_PROBABILITY, 1 - SLIP_PROBABILITY, 1 - SLIP_PROBABILITY])
+        probabilities = jnp.where(explores, random / random.sum(), probabilities)
+        return PaddleModel(effects, paddle_y), choose(key, jnp.log(probabilities))
 
 
 def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> CalibratingFollower:
@@ -64,7 +65,7 @@ def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> Calibr
         rate: the rate of the running mean of each action's effect.
         minimise: whether it moves away from the ball instead.
     """
-    screen.refuse_others(family)
+    screen.require_positions(family)
     settings = [f"rate={rate}"] * (rate != 0.3) + ["minimise=true"] * minimise
     name = "calibrating_follower" + (f":{','.join(settings)}" if settings else "")
     return CalibratingFollower(jnp.asarray(-1.0 if minimise else 1.0), jnp.asarray(rate), name=name)

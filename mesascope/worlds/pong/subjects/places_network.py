@@ -17,7 +17,7 @@ from mesascope.agents.networks.recurrent import Recurrent, create
 from mesascope.contracts.scripted import Family, Percept, Response
 from mesascope.contracts.subject import NamedSubject
 from mesascope.errors import MesascopeError
-from mesascope.worlds.pong.pong_screen import RAM, SIZE, shows_places
+from mesascope.worlds.pong.pong_screen import FRAME_SIZE, MEMORY_ADDRESSES, shows_positions
 
 FORMAT = "mesascope-places-network/1"
 MEMORIES = ("gru", "lstm", "none")
@@ -31,8 +31,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return f"its memory is {metadata.get('memory')!r}, none of {', '.join(MEMORIES)}"
 
 
-WHOLES = {"width": (1, 4096), "choices": (2, 4096)}
-OURS = OurFiles(FORMAT, "network that sees positions", WHOLES, _find_fault)
+INTEGER_RANGES = {"width": (1, 4096), "choices": (2, 4096)}
+OURS = OurFiles(FORMAT, "network that sees positions", INTEGER_RANGES, _find_fault)
 opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
@@ -60,13 +60,13 @@ class PlacesNetwork(NamedSubject):
 
 def show_places(percept: Percept) -> Percept:
     """The percept with the four positions, scaled to about 1, in place of the picture."""
-    places = jnp.asarray(percept.observation)[:, SIZE : SIZE + len(RAM)].astype(jnp.float32)
+    places = jnp.asarray(percept.observation)[:, FRAME_SIZE : FRAME_SIZE + len(MEMORY_ADDRESSES)].astype(jnp.float32)
     return percept._replace(observation=(places - 128.0) / 64.0)
 
 
 def initialise(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
     """Creates an untrained network with this kind of memory and this many units."""
-    return create(key, memory, width, OBSERVES, (choices, len(RAM), 1))
+    return create(key, memory, width, OBSERVES, (choices, len(MEMORY_ADDRESSES), 1))
 
 
 def subject(family: Family, path: str = "") -> PlacesNetwork:
@@ -78,7 +78,7 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
     """
     file = OURS.find(path)
     metadata = about(file)
-    if not shows_places(family) or family.choices != metadata["choices"]:
+    if not shows_positions(family) or family.choices != metadata["choices"]:
         raise MesascopeError(
             f"{str(path)!r} needs the positions of ball and paddles; {family.name} does not show them.",
             f"Run it on its own family, {metadata['family']}.",

@@ -22,8 +22,8 @@ from mesascope.keys import address
 FORMAT = "mesascope-q-network/1"
 Shapes = tuple[tuple[int, int, int], ...]
 LAYERS: Shapes = ((8, 4, 16), (3, 1, 32))  # kernel, stride, channels
-MOST = 4096
-FIELD, SPREAD = 87.0, 64.0  # the brightness of an empty field, and the scale of its differences
+MAX_SIZE = 4096
+FIELD_GREY, GREY_SCALE = 87.0, 64.0  # the brightness of an empty field, and the scale of its differences
 STACK = 4  # the number of frames that it sees at once, including the present one
 
 
@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
 
 
 def _is_layer(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 1 <= x <= MOST for x in value)
+    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 1 <= x <= MAX_SIZE for x in value)
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
@@ -46,15 +46,15 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     layers = metadata.get("layers")
     if not (isinstance(layers, list) and 1 <= len(layers) <= 8 and all(_is_layer(x) for x in layers)):
         return "its metadata does not list its layers"
-    high, wide = metadata["height"], metadata["width"]
+    height, width = metadata["height"], metadata["width"]
     for size, stride, _ in layers:
-        high, wide = (high - size) // stride + 1, (wide - size) // stride + 1
-        if min(high, wide) < 1:
+        height, width = (height - size) // stride + 1, (width - size) // stride + 1
+        if min(height, width) < 1:
             return "its layers do not fit its frames"
     return ""
 
 
-OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MOST) for k in Sizes._fields}, _find_fault)
+OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
 opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
 
 
@@ -69,14 +69,14 @@ class Weights(NamedTuple):
     value_bias: jax.Array
 
 
-def create(key: jax.Array, sizes: Sizes, layers: Shapes = LAYERS) -> Weights:
+def create_weights(key: jax.Array, sizes: Sizes, layers: Shapes = LAYERS) -> Weights:
     """Untrained weights (He et al. 2015); the last layer is scaled by a hundredth, so that values start near 0."""
-    high, wide, deep, kernels = sizes.height, sizes.width, sizes.stack, []
+    height, width, depth, kernels = sizes.height, sizes.width, sizes.stack, []
     for i, (size, stride, channels) in enumerate(layers):
-        shape = (size, size, deep, channels)
-        kernels.append(_draw_weights(address(key, "kernel", i), shape, size * size * deep))
-        high, wide, deep = (high - size) // stride + 1, (wide - size) // stride + 1, channels
-    flat = high * wide * deep
+        shape = (size, size, depth, channels)
+        kernels.append(_draw_weights(address(key, "kernel", i), shape, size * size * depth))
+        height, width, depth = (height - size) // stride + 1, (width - size) // stride + 1, channels
+    flat = height * width * depth
     return Weights(
         tuple(kernels),
         tuple(jnp.zeros(channels) for _, _, channels in layers),
@@ -91,9 +91,10 @@ def _draw_weights(key: jax.Array, shape: tuple[int, ...], inputs: int) -> jax.Ar
     return jax.random.normal(key, shape) * (2.0 / inputs) ** 0.5
 
 
-def find_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+def compute_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax.Array:
     """[N, K] the value of every action, given frames [N, H, W, stack] as bytes."""
-    x = (frames.astype(jnp.float32) - FIELD) / SPREAD  # without this scaling most units of the first layer stay at 0
+    # without this scaling most units of the first layer stay at 0
+    x = (frames.astype(jnp.float32) - FIELD_GREY) / GREY_SCALE
     for kernel, bias, stride in zip(weights.kernels, weights.biases, strides, strict=True):
         x = jax.lax.conv_general_dilated(
             x, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
@@ -133,7 +134,7 @@ class QNetwork(NamedSubject):
         """[N, K] the value of every action, given frames [N, stack, H W]."""
         n, stack, _ = frames.shape
         images = frames.reshape(n, stack, self.sizes.height, self.sizes.width)
-        return find_values(self.weights, jnp.moveaxis(images, 1, -1), self.strides)
+        return compute_values(self.weights, jnp.moveaxis(images, 1, -1), self.strides)
 
     def taps(self, carry: jax.Array) -> dict[str, jax.Array]:
         """The carried frames, scaled to between 0 and 1."""
@@ -161,7 +162,7 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
         )
     name = f"q_network:path={path}" + (f",epsilon={epsilon}" if epsilon != 0.01 else "")
     layers = tuple((int(k), int(s), int(c)) for k, s, c in metadata["layers"])
-    template = jax.eval_shape(lambda: create(jax.random.key(0), sizes, layers))
+    template = jax.eval_shape(lambda: create_weights(jax.random.key(0), sizes, layers))
     weights = OURS.fill(file, template)
     strides = tuple(s for _, s, _ in layers)
     return QNetwork(name, metadata["trained_on"], weights, jnp.asarray(epsilon, jnp.float32), strides, sizes)

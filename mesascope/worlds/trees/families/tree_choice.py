@@ -13,21 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    check_memory,
-    first_percept,
-    keep_settings,
-    next_percept,
-)
-from mesascope.contracts.family import reference_roles
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept, reference_roles
 from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address, draw_orders
 
-DEEPEST = 8  # 511 nodes: observations of larger trees do not fit into memory for a whole block
+MAX_DEPTH = 8  # 511 nodes: observations of larger trees do not fit into memory for a whole block
 
 
 class Tasks(NamedTuple):
@@ -35,12 +27,12 @@ class Tasks(NamedTuple):
 
     Attributes:
         child: [N, 2, M, 2] the node that each action leads to; a leaf leads to itself.
-        pays: [N, 2, M] the pay-offs of leaves, 0 at other nodes.
+        payoffs: [N, 2, M] the pay-offs of leaves, 0 at other nodes.
         root: [N] the node that is the root.
     """
 
     child: jax.Array
-    pays: jax.Array
+    payoffs: jax.Array
     root: jax.Array
 
 
@@ -81,78 +73,80 @@ class TreeChoice(Configured):
         """The splits: seen, fresh, similar pay-offs, actions exchanged half-way, shared leaves, and three revalued."""
         split, half = self.varied, self.horizon // 2
         revalued = (
-            split(f"revalued:{change}", changes_at=half, counted=False, later=change)
+            split(f"revalued:{change}", changes_at=half, counted=False, change=change)
             for change in ("worth", "map", "same")
         )
         return (
             *self.seen(),
             split("fresh"),
-            split("shifted:close", close=True),
-            split("exchanged:acts", changes_at=half, later="acts"),
-            split("restructured:graph", graph=True),
+            split("shifted:close", similar_payoffs=True),
+            split("exchanged:acts", changes_at=half, change="acts"),
+            split("restructured:graph", shares_leaves=True),
             *revalued,
         )
 
-    def draw(self, key: jax.Array, n: int, *, close: bool = False, graph: bool = False, later: str = "") -> Tasks:
+    def draw(
+        self, key: jax.Array, n: int, *, similar_payoffs: bool = False, shares_leaves: bool = False, change: str = ""
+    ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            close: whether pay-offs are close to one another.
-            graph: whether two ways may lead to the same leaf.
-            later: what changes half-way: 'acts' (the two are exchanged), 'worth' or 'map'; any other text for nothing.
+            similar_payoffs: whether pay-offs are close to one another.
+            shares_leaves: whether two ways may lead to the same leaf.
+            change: what changes half-way: 'acts' (the two are exchanged), 'worth' or 'map'; any other text for nothing.
         """
-        slots = draw_orders(address(key, "slots"), n, self.nodes)
-        rank = self._draw_pays(address(key, "pays"), n)
-        child, pays, root = self._wire(slots), self._place_pays(slots, rank), slots[:, 0]
-        if close:
-            pays = jnp.where(pays > 0, 0.4 + 0.2 * pays, 0.0)
-        elif graph:
-            child = self._share_leaves(address(key, "graph"), slots, child)
-        later_child, later_pays = child, pays
-        if later == "acts":
+        node_order = draw_orders(address(key, "slots"), n, self.nodes)
+        rank = self._draw_payoffs(address(key, "pays"), n)
+        child, payoffs, root = self._link_nodes(node_order), self._place_payoffs(node_order, rank), node_order[:, 0]
+        if similar_payoffs:
+            payoffs = jnp.where(payoffs > 0, 0.4 + 0.2 * payoffs, 0.0)
+        elif shares_leaves:
+            child = self._share_leaves(address(key, "graph"), node_order, child)
+        later_child, later_payoffs = child, payoffs
+        if change == "acts":
             later_child = child[..., ::-1]
-        elif later == "worth":
-            later_pays = self._place_pays(slots, self._draw_pays(address(key, "again"), n))
-        elif later == "map":
-            later_child = self._wire(self._shuffle_levels(address(key, "again"), slots))
-        return Tasks(jnp.stack([child, later_child], 1), jnp.stack([pays, later_pays], 1), root)
+        elif change == "worth":
+            later_payoffs = self._place_payoffs(node_order, self._draw_payoffs(address(key, "again"), n))
+        elif change == "map":
+            later_child = self._link_nodes(self._shuffle_levels(address(key, "again"), node_order))
+        return Tasks(jnp.stack([child, later_child], 1), jnp.stack([payoffs, later_payoffs], 1), root)
 
-    def _draw_pays(self, key: jax.Array, n: int) -> jax.Array:
+    def _draw_payoffs(self, key: jax.Array, n: int) -> jax.Array:
         """[n, leaves] pay-offs evenly spaced up to 1, in random order."""
         ends = 2**self.depth
         return (draw_orders(key, n, ends) + 1.0) / ends
 
-    def _wire(self, slots: jax.Array) -> jax.Array:
+    def _link_nodes(self, node_order: jax.Array) -> jax.Array:
         """[n, M, 2] the node that each action leads to, in trees whose nodes, level by level, are slots [n, M]."""
         n_inner = 2**self.depth - 1
         index = jnp.arange(n_inner)
-        children = jnp.stack([slots[:, 2 * index + 1], slots[:, 2 * index + 2]], -1)
-        rows = jnp.arange(len(slots))[:, None]
-        child = jnp.broadcast_to(jnp.arange(self.nodes)[None, :, None], (len(slots), self.nodes, 2))
-        return child.at[rows, slots[:, :n_inner]].set(children)
+        children = jnp.stack([node_order[:, 2 * index + 1], node_order[:, 2 * index + 2]], -1)
+        rows = jnp.arange(len(node_order))[:, None]
+        child = jnp.broadcast_to(jnp.arange(self.nodes)[None, :, None], (len(node_order), self.nodes, 2))
+        return child.at[rows, node_order[:, :n_inner]].set(children)
 
-    def _place_pays(self, slots: jax.Array, rank: jax.Array) -> jax.Array:
+    def _place_payoffs(self, node_order: jax.Array, rank: jax.Array) -> jax.Array:
         """[n, M] the pay-off of each node: rank [n, leaves] at the leaves, 0 at other nodes."""
-        rows = jnp.arange(len(slots))[:, None]
-        return jnp.zeros(slots.shape).at[rows, slots[:, 2**self.depth - 1 :]].set(rank)
+        rows = jnp.arange(len(node_order))[:, None]
+        return jnp.zeros(node_order.shape).at[rows, node_order[:, 2**self.depth - 1 :]].set(rank)
 
-    def _shuffle_levels(self, key: jax.Array, slots: jax.Array) -> jax.Array:
+    def _shuffle_levels(self, key: jax.Array, node_order: jax.Array) -> jax.Array:
         """[n, M] the nodes shuffled within each level, so that other steps lead from one to the next."""
         parts = []
         for level in range(self.depth + 1):
-            nodes = slots[:, 2**level - 1 : 2 ** (level + 1) - 1]
-            keys = jax.random.split(address(key, level), len(slots))
+            nodes = node_order[:, 2**level - 1 : 2 ** (level + 1) - 1]
+            keys = jax.random.split(address(key, level), len(node_order))
             parts.append(jax.vmap(jax.random.permutation)(keys, nodes))
         return jnp.concatenate(parts, 1)
 
-    def _share_leaves(self, key: jax.Array, slots: jax.Array, child: jax.Array) -> jax.Array:
+    def _share_leaves(self, key: jax.Array, node_order: jax.Array, child: jax.Array) -> jax.Array:
         """Makes every last step lead to a random leaf, so that leaves may be shared; returns the new steps."""
         first, n_inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
-        pick = jax.random.randint(key, (len(slots), n_inner - first, 2), n_inner, self.nodes)
-        rows = jnp.arange(len(slots))[:, None]
-        return child.at[rows, slots[:, first:n_inner]].set(jnp.take_along_axis(slots[..., None], pick, 1))
+        pick = jax.random.randint(key, (len(node_order), n_inner - first, 2), n_inner, self.nodes)
+        rows = jnp.arange(len(node_order))[:, None]
+        return child.at[rows, node_order[:, first:n_inner]].set(jnp.take_along_axis(node_order[..., None], pick, 1))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, at the root."""
@@ -164,12 +158,12 @@ class TreeChoice(Configured):
         """Moves one step down; a leaf pays, and the next trial begins at the root."""
         rows, phase = jnp.arange(len(action)), self._phase(state.trial)
         node = tasks.child[rows, phase, state.node, action].astype(jnp.int32)
-        is_over = state.step + 1 >= self.depth
-        paid = jnp.where(is_over, tasks.pays[rows, phase, node], 0.0)
-        trial = state.trial + is_over
-        step = jnp.where(is_over, 0, state.step + 1)
-        state = State(trial, step, jnp.where(is_over, tasks.root, node).astype(jnp.int32))
-        return state, next_percept(self._observe(tasks, state), action, paid, trial, step), paid
+        ends = state.step + 1 >= self.depth
+        score = jnp.where(ends, tasks.payoffs[rows, phase, node], 0.0)
+        trial = state.trial + ends
+        step = jnp.where(ends, 0, state.step + 1)
+        state = State(trial, step, jnp.where(ends, tasks.root, node).astype(jnp.int32))
+        return state, next_percept(self._observe(tasks, state), action, score, trial, step), score
 
     def _phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -179,18 +173,17 @@ class TreeChoice(Configured):
         rows, phase = jnp.arange(len(state.trial)), self._phase(state.trial)
         child = tasks.child[rows, phase].astype(jnp.float32)
         node = state.node[:, None].astype(jnp.float32)
-        return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.pays[rows, phase]], -1)
+        return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.payoffs[rows, phase]], -1)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst and fixed, each [N, T]; the tree is shown, so 'fixed' equals 'best'."""
-        child, pays, root = (np.asarray(x) for x in tasks)
+        child, payoffs, root = (np.asarray(x) for x in tasks)
         phase = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
-        rows = np.arange(len(root))
         ways = {"chance": np.mean, "best": np.max, "worst": np.min}
-        result = {}
-        for name, way in ways.items():
-            ends = [walk_value(child[:, i], pays[:, i], self.depth, way)[rows, root] for i in (0, 1)]
-            result[name] = np.stack(ends, 1)[:, phase]
+        at_root = {
+            k: find_values(child, payoffs, self.depth, way)[np.arange(len(root)), :, root] for k, way in ways.items()
+        }
+        result = {k: np.ascontiguousarray(values[:, phase]) for k, values in at_root.items()}
         return {**result, "fixed": result["best"]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
@@ -206,8 +199,8 @@ class TreeChoice(Configured):
         n, t = action.shape[:2]
         phases = observations[:, [0, self.horizon // 2], 0, 1:]  # trees change only half-way
         tree = phases.reshape(n, 2, 3, self.nodes)
-        child, pays = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
-        value = walk_value(child, pays, self.depth, np.max)
+        child, payoffs = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
+        value = find_values(child, payoffs, self.depth, np.max)
         i, j = np.ogrid[:n, :t]
         node = observations[:, :, 0, 0].astype(int)
         values, before = np.empty((2, *action.shape, 2))
@@ -225,18 +218,14 @@ class TreeChoice(Configured):
         always = np.ones(action.shape[:2], bool)
         return Plans(action, values, before, always, depth, float(size), goal=True)
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one step in words."""
-        return f"went {('left', 'right')[action]}, got {feedback:g}"
 
-
-def walk_value(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.ndarray:
+def find_values(child: np.ndarray, payoffs: np.ndarray, depth: int, way: Any) -> np.ndarray:
     """[…, M] the pay-off of a walk from each node, if `way` (mean, max or min) is taken over the actions of a step."""
-    value, ends = pays.astype(float), child[..., 0] == np.arange(child.shape[-2])
+    value, ends = payoffs.astype(float), child[..., 0] == np.arange(child.shape[-2])
     flat = child.reshape(*child.shape[:-2], -1)
     for _ in range(depth):
         following = np.take_along_axis(value, flat, -1).reshape(child.shape)
-        value = np.where(ends, pays, way(following, axis=-1))
+        value = np.where(ends, payoffs, way(following, axis=-1))
     return value
 
 
@@ -251,10 +240,11 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
         bank_seed: the seed that the bank is drawn from.
     """
     if depth < 1:
-        raise MesascopeError(f"With depth={depth} there is nothing to choose.", f"Give a depth from 1 to {DEEPEST}.")
-    if depth > DEEPEST:
+        raise MesascopeError(f"With depth={depth} there is nothing to choose.", f"Give a depth from 1 to {MAX_DEPTH}.")
+    if depth > MAX_DEPTH:
         raise MesascopeError(
-            f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes do not fit into an observation.", f"Give at most {DEEPEST}."
+            f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes do not fit into an observation.",
+            f"Give at most {MAX_DEPTH}.",
         )
     numbers = trials * depth * (3 * 2 ** (depth + 1) - 2)
     check_memory(numbers, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.trees.trees import read_tree, require_trees, sweep_values, value_leaves, value_moves
+from mesascope.worlds.trees.trees import read_tree, require_trees
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -22,16 +22,16 @@ class BreadthFirst(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Looks one step farther, or starts again if the observation changed; takes the best branch so far."""
-        steps, before = carry
-        is_same = (percept.observation == before).all(-1)
-        steps = jnp.minimum(jnp.where(is_same, steps, 0) + 1, self.limit)
-        tree = read_tree(percept)
+        depth, last_observation = carry
+        is_same = (percept.observation == last_observation).all(-1)
+        depth = jnp.minimum(jnp.where(is_same, depth, 0) + 1, self.limit)
+        tree = read_tree(percept.observation)
 
-        def look_farther(i, value):
-            return jnp.where((i < steps - 1)[:, None], sweep_values(tree, value), value)
+        def look_farther(i, values):
+            return jnp.where((i < depth - 1)[:, None], tree.sweep_values(values), values)
 
-        value = jax.lax.fori_loop(0, steps.max() - 1, look_farther, value_leaves(tree))
-        return (steps, percept.observation), choose(key, jnp.log(greedy_probabilities(value_moves(tree, value))))
+        values = jax.lax.fori_loop(0, depth.max() - 1, look_farther, tree.initial_values())
+        return (depth, percept.observation), choose(key, jnp.log(greedy_probabilities(tree.action_values(values))))
 
 
 @keep_settings(depth=(0, 8))

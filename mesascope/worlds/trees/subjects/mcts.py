@@ -18,7 +18,7 @@ from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, read_tree, require_trees
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
-MOST = 512
+MAX_SIMULATIONS = 512
 
 
 class TreeSearch(Scripted):
@@ -33,45 +33,50 @@ class TreeSearch(Scripted):
         """Returns a carry with an empty search tree."""
         observation = jnp.full((n, self.size), -1.0)
         zero = jnp.zeros(n, jnp.int32)
-        no_tree = read_tree(Percept(observation, zero, zero, zero, zero, zero))
-        tree = jax.eval_shape(lambda: self._search(no_tree, None, zero, zero > 0)[0])
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree), zero, observation
+        search = jax.eval_shape(lambda: self._search(read_tree(observation), None, zero, zero > 0)[0])
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), search), zero, observation
 
     def respond(self, key, carry, percept: Percept):
         """Continues the search, or starts again if the observation changed; takes the action of highest mean value."""
-        before, spent, last_observation = carry
+        last_search, past_simulations, last_observation = carry
         is_same = (percept.observation == last_observation).all(-1)
-        search, values = self._search(read_tree(percept), before, spent, is_same)
-        spent = jnp.minimum(jnp.where(is_same, spent, 0) + self.simulations, self.budget)
-        return (search, spent, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
+        done = jnp.where(is_same, past_simulations, 0)
+        search, values = self._search(read_tree(percept.observation), last_search, done, is_same)
+        past_simulations = jnp.minimum(done + self.simulations, self.budget)
+        return (search, past_simulations, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
 
-    def _search(self, tree: Tree, before: Any, spent: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
-        """The search tree after this tick's simulations, and its values of the two actions [N, 2]."""
+    def _search(self, tree: Tree, last_search: Any, done: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
+        """The search tree after this tick's simulations, and its values of the two actions [N, 2].
+
+        Args:
+            tree: the tree shown.
+            last_search: the search tree after the last tick.
+            done: [N] the number of simulations so far.
+            is_same: [N] whether the search goes on from the last one.
+        """
         mctx = require("mctx", "planning")
         n = len(tree.node)
-        rows, prior = jnp.arange(n), jnp.zeros((n, 2))
-        mean = (tree.pays * tree.ends).sum(-1) / jnp.maximum(tree.ends.sum(-1), 1)
+        rows, prior, mean = jnp.arange(n), jnp.zeros((n, 2)), tree.mean_leaf()
 
         def model(params, rng, action, node):
             child = tree.child[rows, node, action]
-            ends = tree.ends[rows, child]
+            is_leaf = tree.is_leaf[rows, child]
             step = mctx.RecurrentFnOutput(
-                reward=jnp.where(ends, tree.pays[rows, child], 0.0),
-                discount=jnp.where(ends, 0.0, 1.0),
+                reward=jnp.where(is_leaf, tree.payoffs[rows, child], 0.0),
+                discount=jnp.where(is_leaf, 0.0, 1.0),
                 prior_logits=prior,
-                value=jnp.where(ends, 0.0, mean),
+                value=jnp.where(is_leaf, 0.0, mean),
             )
             return step, child
 
         def continue_search(low, high, body, carry):
             rng, initial = carry
-            state = initial if before is None else select(is_same, before, initial)
-            start = jnp.where(is_same, spent, 0)
+            state = initial if last_search is None else select(is_same, last_search, initial)
 
             def simulate(i, state):
-                has_budget = start + i < self.budget
+                has_budget = done + i < self.budget
                 return jax.lax.cond(
-                    has_budget.any(), lambda: select(has_budget, body(start + i, (rng, state))[1], state), lambda: state
+                    has_budget.any(), lambda: select(has_budget, body(done + i, (rng, state))[1], state), lambda: state
                 )
 
             return rng, jax.lax.fori_loop(0, self.simulations, simulate, state)
@@ -89,7 +94,7 @@ class TreeSearch(Scripted):
         return result.search_tree, result.search_tree.summary().qvalues
 
 
-@keep_settings(simulations=(2, MOST), budget=(2, MOST))
+@keep_settings(simulations=(2, MAX_SIMULATIONS), budget=(2, MAX_SIMULATIONS))
 def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSearch:
     """Runs a few simulations of Monte Carlo tree search per tick, and takes the action with the highest value.
 

@@ -5,16 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
-from mesascope.worlds.trees.trees import (
-    Evidence,
-    act_probabilities,
-    add_noisy_look,
-    make_evidence,
-    read_tree,
-    require_trees,
-    solve_values,
-    value_moves,
-)
+from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -31,20 +22,20 @@ class TreeAccumulator(Scripted):
 
     def fresh(self, n: int) -> tuple[Evidence, jax.Array]:
         """Returns a carry without evidence."""
-        return make_evidence(n, self.size), jnp.zeros(n, jnp.int32)
+        return Evidence.empty(n, self.size), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry: tuple[Evidence, jax.Array], percept: Percept):
         """Takes another noisy look at the right answer."""
-        evidence, clock = carry
-        tree, ahead = read_tree(percept), self.depth - percept.step
-        answer = greedy_probabilities(value_moves(tree, solve_values(tree, self.depth)))
-        signal = self.near * self.fade ** (ahead - 1.0)
-        evidence = add_noisy_look(evidence, percept, answer, signal, self.steady)
-        new = (percept.action >= 0) | (percept.first > 0)  # further ticks do not show the last action
-        clock = jnp.where(new, 0, clock) + 1
-        withheld = jnp.where((clock >= ahead)[:, None], answer, 0.5)
-        shares = jnp.where(self.waits, withheld, act_probabilities(evidence.drift))
-        return (evidence, clock), choose(key, jnp.log(shares))
+        evidence, ticks = carry
+        tree, steps_ahead = read_tree(percept.observation), self.depth - percept.step
+        answer = greedy_probabilities(tree.action_values(tree.solve_values(self.depth)))
+        signal = self.near * self.fade ** (steps_ahead - 1.0)
+        evidence = evidence.add_look(percept, answer, signal, self.steady)
+        is_new = (percept.action >= 0) | (percept.first > 0)  # further ticks do not show the last action
+        ticks = jnp.where(is_new, 0, ticks) + 1
+        delayed_answer = jnp.where((ticks >= steps_ahead)[:, None], answer, 0.5)
+        probabilities = jnp.where(self.waits, delayed_answer, evidence.action_probabilities())
+        return (evidence, ticks), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(near=(0.0, 1000.0), fade=(0.0, 1.0))
@@ -57,12 +48,12 @@ def subject(
         family: the family of trees, `tree_choice`.
         near: what one look adds to the evidence for the right action one step ahead of a leaf; the noise of a look has
             the standard deviation 1.5.
-        fade: the factor by which that is less for every further step ahead.
-        steady: whether only the first look is noisy, so that evidence grows with the ticks and not with their root.
+        fade: the factor by which one look adds less for every further step ahead.
+        steady: whether only the first look is noisy. Then evidence grows like the number of ticks, otherwise like its
+            square root.
         waits: whether it knows the action without noise, and acts at random until it has had as many ticks as there
             are steps ahead, whatever these ticks show.
     """
     home = require_trees(family)
-    steadily, waiting = jnp.asarray(steady), jnp.asarray(waits)
-    numbers = as_arrays(near=near, fade=fade)
-    return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth, steady=steadily, waits=waiting, **numbers)
+    flags = {"steady": jnp.asarray(steady), "waits": jnp.asarray(waits)}
+    return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth, **flags, **as_arrays(near=near, fade=fade))

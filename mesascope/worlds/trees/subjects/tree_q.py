@@ -24,13 +24,12 @@ class TreeQ(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Moves the value of the last action towards what followed, then takes the better action."""
-        values, last = carry
+        values, last_node = carry
         node = percept.observation[:, 0].astype(jnp.int32)
-        rows, acted = jnp.arange(len(node)), percept.action >= 0
-        action = jnp.maximum(percept.action, 0)
+        rows, action = jnp.arange(len(node)), jnp.maximum(percept.action, 0)
         target = jnp.where(percept.step == 0, percept.feedback, values[rows, node].max(-1))
-        error = jnp.where(acted, target - values[rows, last, action], 0.0)
-        values = values.at[rows, last, action].add(self.rate * error)
+        error = jnp.where(percept.action >= 0, target - values[rows, last_node, action], 0.0)
+        values = values.at[rows, last_node, action].add(self.rate * error)
         return (values, node), choose(key, mix_lapse(greedy_probabilities(values[rows, node]), self.lapse))
 
 

@@ -26,23 +26,21 @@ class TreeSuccessor(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Records where the last action led, then takes the better action; an untried one has the value `hope`."""
-        occupancy, last = carry
-        tree = read_tree(percept)
-        rows, is_walking = jnp.arange(len(last)), (percept.action >= 0) & (percept.step > 0)
-        has_ended = (percept.action >= 0) & (percept.step == 0)
-        action = jnp.maximum(percept.action, 0)
-        expected = jnp.einsum("nmae,ne->nma", occupancy, tree.pays)
-        node_values = jnp.where(occupancy.sum(-1) > 0, expected, self.hope)
-        better = node_values[rows, tree.node].argmax(-1)
-        onwards = occupancy[rows, tree.node, better]
+        occupancy, last_node = carry
+        tree = read_tree(percept.observation)
+        rows, action = jnp.arange(len(last_node)), jnp.maximum(percept.action, 0)
+
+        def find_values(occupancy):
+            here = occupancy[rows, tree.node]
+            return jnp.where(here.sum(-1) > 0, jnp.einsum("nae,ne->na", here, tree.payoffs), self.hope)
+
+        onwards = occupancy[rows, tree.node, find_values(occupancy).argmax(-1)]
         # after a leaf the root is shown, so the pay-off received identifies the leaf
-        end = jax.nn.one_hot(jnp.abs(tree.pays - percept.feedback[:, None]).argmin(-1), self.nodes)
-        followed = jnp.where(has_ended[:, None], end, onwards)
-        before = occupancy[rows, last, action]
-        occupancy = occupancy.at[rows, last, action].set(jnp.where((is_walking | has_ended)[:, None], followed, before))
-        expected = jnp.einsum("nae,ne->na", occupancy[rows, tree.node], tree.pays)
-        values = jnp.where(occupancy[rows, tree.node].sum(-1) > 0, expected, self.hope)
-        return (occupancy, tree.node), choose(key, mix_lapse(greedy_probabilities(values), self.lapse))
+        leaf = jax.nn.one_hot(jnp.abs(tree.payoffs - percept.feedback[:, None]).argmin(-1), self.nodes)
+        reached = jnp.where((percept.step == 0)[:, None], leaf, onwards)
+        reached = jnp.where((percept.action >= 0)[:, None], reached, occupancy[rows, last_node, action])
+        occupancy = occupancy.at[rows, last_node, action].set(reached)
+        return (occupancy, tree.node), choose(key, mix_lapse(greedy_probabilities(find_values(occupancy)), self.lapse))
 
 
 @keep_settings(hope=(0, 1), lapse=(0, 1))

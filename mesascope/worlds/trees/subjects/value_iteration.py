@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.trees.trees import read_tree, require_trees, sweep_values, value_leaves, value_moves
+from mesascope.worlds.trees.trees import read_tree, require_trees
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -22,14 +22,13 @@ class ValueIteration(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Starts again if the tree has changed; uses the values from before the last sweep of this tick."""
-        value, before = carry
-        tree = read_tree(percept)
-        is_same = (tree.arrays == before).all(-1)[:, None]
-        value = jnp.where(is_same, value, value_leaves(tree))
-        value = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: sweep_values(tree, v), value)
-        return (sweep_values(tree, value), tree.arrays), choose(
-            key, jnp.log(greedy_probabilities(value_moves(tree, value)))
-        )
+        values, last_arrays = carry
+        tree = read_tree(percept.observation)
+        is_same = (tree.arrays == last_arrays).all(-1)[:, None]
+        values = jnp.where(is_same, values, tree.initial_values())
+        values = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: tree.sweep_values(v), values)
+        response = choose(key, jnp.log(greedy_probabilities(tree.action_values(values))))
+        return (tree.sweep_values(values), tree.arrays), response
 
 
 @keep_settings(sweeps=(1, 64))

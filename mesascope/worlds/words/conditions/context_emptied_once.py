@@ -2,11 +2,8 @@
 
 from typing import ClassVar
 
-import jax.numpy as jnp
-import numpy as np
-
+from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.condition import Condition
-from mesascope.worlds.words.fit import explain_no_words
 
 TRIED = "word_labels:trials=12"
 
@@ -18,14 +15,12 @@ class ContextEmptiedOnce(Condition):
 
     def unfit(self, family):
         """The reason if the family has no words; such families have another condition with a fresh carry."""
-        return explain_no_words(family)
+        return None if isinstance(family, SpeaksWords) else "it has no words"
 
     def apply(self, carry, percept, shadow, context):
         """Returns a fresh carry, and the percept as if on a first trial."""
-        xp = np if isinstance(percept.first, np.ndarray) else jnp
-        first_percept = percept._replace(
-            action=context.start.action, feedback=context.start.feedback, first=xp.ones_like(percept.first)
-        )
+        start = context.start
+        first_percept = percept._replace(action=start.action, feedback=start.feedback, first=start.first)
         return context.fresh, first_percept, shadow
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import jax
 
+from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.condition import LAST, Condition, select
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.words.fit import explain_no_words
 
 TRIED = "word_labels:trials=12"
 
@@ -25,7 +25,7 @@ class OutcomesExchangedOnce(Condition):
 
     def unfit(self, family):
         """The reason if the family has no words; such families have another condition with shuffled feedback."""
-        return explain_no_words(family)
+        return None if isinstance(family, SpeaksWords) else "it has no words"
 
     def apply(self, carry, percept, shadow, context):
         """Uses the shadow carry, which has seen only exchanged outcomes, and exchanges the last outcome too."""

@@ -1,8 +1,8 @@
 """The subject gives each word one of two labels; the right label is then shown, as a shot in the context.
 
 Gold, random and flipped labels separate what a model recognises from what it acquires from the shots (Min et al. 2022,
-arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). Choosing between the two ways to name two
-known categories is locating; the restructured splits contain partitions that do not follow known categories.
+arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). A subject that only chooses between the two
+ways to name two known categories is locating. On the restructured splits, labels do not follow known categories.
 """
 
 import functools
@@ -15,27 +15,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Array,
-    Configured,
-    Percept,
-    Split,
-    exchange_earlier,
-    first_percept,
-    next_percept,
-    reference_roles,
-)
+from mesascope.contracts.configured import Array, Configured, Percept, Split, reference_roles
+from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.contracts.questions import Moment, Question
 from mesascope.contracts.settings import check_range, keep_settings
 from mesascope.keys import address
 
-LABELS = ("abstract", "gold", "random", "flipped")
-RARE = 0.15  # the probability of the rarer category on the rare split
-REPEATED = 6  # the number of words of one category that recur on the split of halves, half of them with each label
-DIGITS = 10  # both numbers of a pair run from 0 to 9
-MARGIN = 0.5  # the smallest distance of a pair of numbers from the line that separates them
+LABEL_KINDS = ("abstract", "gold", "random", "flipped")
+RARE_PROBABILITY = 0.15  # the probability of the rarer category on the rare split
+N_REPEATED_WORDS = 6  # the number of words that recur on the split of halves, half of them with each label
+N_DIGITS = 10  # both numbers of a pair run from 0 to 9
+MIN_LINE_DISTANCE = 0.5  # the smallest distance of a pair of numbers from the line that separates them
 # indices into the observation; the label words start at FIRST
-ITEM, LAST, LAST_LABEL, WORDING, FIRST = range(5)
+ITEM, LAST_ITEM, LAST_LABEL, WORDING, FIRST_LABEL_WORD = range(5)
 
 
 class Texts(NamedTuple):
@@ -44,9 +36,14 @@ class Texts(NamedTuple):
     items: tuple[str, ...]
     labels: tuple[str, ...]
     wordings: tuple[dict[str, str], ...]
-    pairs: np.ndarray  # [6, 2] categories
+    pairs: np.ndarray  # [6, 2] the two categories of each pair
     categories: int
-    each: int
+    words_per_category: int  # the number of words of a category
+
+    @property
+    def words(self) -> int:
+        """The number of items that are words."""
+        return self.categories * self.words_per_category
 
 
 @functools.cache
@@ -55,16 +52,10 @@ def read_texts() -> Texts:
     file = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     names = list(file["categories"])
     words = [w for name in names for w in file["categories"][name]["words"].split()]
-    numbers = [f"{a} {b}" for a in range(DIGITS) for b in range(DIGITS)]
+    numbers = [f"{a} {b}" for a in range(N_DIGITS) for b in range(N_DIGITS)]
     pairs = np.asarray([[names.index(c) for c in pair] for pair in file["pairs"]["names"]])
-    return Texts(
-        (*words, *numbers),
-        (*names, *file["labels"]["abstract"]),
-        tuple(file["wordings"]),
-        pairs,
-        len(names),
-        len(words) // len(names),
-    )
+    items, labels = (*words, *numbers), (*names, *file["labels"]["abstract"])
+    return Texts(items, labels, tuple(file["wordings"]), pairs, len(names), len(words) // len(names))
 
 
 class Tasks(NamedTuple):
@@ -120,18 +111,18 @@ class WordLabels(Configured):
         data, shape = read_texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(address(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
         if split == "restructured:rule":
-            items, right = _draw_rule(key, shape)
+            items, right = _draw_number_pairs(key, shape)
         elif split == "restructured:halves":
-            items, right = _draw_halves(key, shape)
+            items, right = _draw_mixed_labels(key, shape)
         else:
             pair = jnp.asarray(data.pairs)[jax.random.randint(address(key, "pair"), (n,), 0, len(data.pairs))]
-            rate = RARE if split == "shifted:rare" else 0.5
+            rate = RARE_PROBABILITY if split == "shifted:rare" else 0.5
             side = jax.random.bernoulli(address(key, "side"), rate, shape)
             rare = jax.random.bernoulli(address(key, "rare"), 0.5, (n, 1))
             side = (side ^ rare if split == "shifted:rare" else side).astype(jnp.int32)
-            index = _draw_without_return(address(key, "word"), n, data.each, self.horizon)
+            index = _draw_cyclically(address(key, "word"), n, data.words_per_category, self.horizon)
             category = jnp.take_along_axis(pair, side, 1)
-            items, right = category * data.each + index, side ^ mapping[:, None]
+            items, right = category * data.words_per_category + index, side ^ mapping[:, None]
         words = _draw_abstract_words(key, n, data)
         if self.labels != "abstract" and not split.startswith("restructured"):
             names_exchanged = mapping if self.labels != "flipped" else 1 - mapping
@@ -191,13 +182,8 @@ class WordLabels(Configured):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the other label for the last item, and on odd trials with the next item in its place."""
         opposite = _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
-        seen = opposite.observation
-        following = (seen[:, LAST] + 1) % len(read_texts().items)
-        if isinstance(seen, np.ndarray):
-            seen = seen.copy()
-            seen[:, LAST] = following
-            return exchange_earlier(opposite, seen)
-        return exchange_earlier(opposite, seen.at[:, LAST].set(following))
+        next_item = (opposite.observation[:, LAST_ITEM] + 1) % len(read_texts().items)
+        return exchange_earlier(opposite, _set_column(opposite.observation, LAST_ITEM, next_item))
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """The question about the item in `now`, the present observation [D], after the past items with their labels.
@@ -206,9 +192,9 @@ class WordLabels(Configured):
         """
         data = read_texts()
         wording = data.wordings[int(now[WORDING])]
-        labels = tuple(data.labels[int(i)] for i in now[FIRST:])
+        labels = tuple(data.labels[int(i)] for i in now[FIRST_LABEL_WORD:])
         shots = tuple(
-            wording["shot"].format(item=data.items[int(m.shown[LAST])], label=labels[int(m.shown[LAST_LABEL])])
+            wording["shot"].format(item=data.items[int(m.shown[LAST_ITEM])], label=labels[int(m.shown[LAST_LABEL])])
             for m in past
         )
         query = wording["query"].format(item=data.items[int(now[ITEM])])
@@ -216,26 +202,24 @@ class WordLabels(Configured):
         intro = wording["intro"].format(first=labels[0], second=labels[1])
         return Question(intro, shots, query, labels, request)
 
-    def text(self, action: int, feedback: float) -> str:
-        """Describes one trial in words."""
-        return f"answered label {action + 1}, {'right' if feedback > 0.5 else 'wrong'}"
-
 
 def _relabel(percept: Percept, label: Array) -> Percept:
     """The percept with another label for the last item."""
-    observation, feedback = percept.observation, (percept.action == label).astype(percept.feedback.dtype)
-    if isinstance(observation, np.ndarray):
-        observation = observation.copy()
-        observation[:, LAST_LABEL] = label
-        feedback = np.where(percept.action < 0, percept.feedback, feedback)
-    else:
-        observation = observation.at[:, LAST_LABEL].set(label)
-        feedback = jnp.where(percept.action < 0, percept.feedback, feedback)
-    return percept._replace(observation=observation, feedback=feedback)
+    xp = np if isinstance(percept.observation, np.ndarray) else jnp
+    agrees = (percept.action == label).astype(percept.feedback.dtype)
+    feedback = xp.where(percept.action < 0, percept.feedback, agrees)
+    return percept._replace(observation=_set_column(percept.observation, LAST_LABEL, label), feedback=feedback)
 
 
-def _draw_without_return(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
-    """[n, length] indices into lists of this size, each shuffled once and then read in order, over and over."""
+def _set_column(observation: Array, index: int, values: Array) -> Array:
+    """The observations [N, D] with other values [N] in one column."""
+    xp = np if isinstance(observation, np.ndarray) else jnp
+    is_column = np.arange(observation.shape[-1]) == index
+    return xp.where(is_column, xp.asarray(values, observation.dtype)[:, None], observation)
+
+
+def _draw_cyclically(key: jax.Array, n: int, size: int, length: int) -> jax.Array:
+    """[n, length] indices into lists of this size, each shuffled once and then repeated in the same order."""
     order = jnp.argsort(jax.random.uniform(key, (n, size)), -1)
     return order[:, jnp.arange(length) % size]
 
@@ -246,25 +230,26 @@ def _draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
     return data.categories + jnp.argsort(scores, -1)[:, :2]
 
 
-def _draw_halves(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
+def _draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Draws items and right actions [n, T]: a few words of one category recur, half of them with each label."""
     n, trials = shape
     data = read_texts()
     category = jax.random.randint(address(key, "category"), (n, 1), 0, data.categories)
-    words = category * data.each + _draw_without_return(address(key, "word"), n, data.each, REPEATED)
-    half = jnp.argsort(jax.random.uniform(address(key, "half"), (n, REPEATED)), -1) % 2
-    index = jax.random.randint(address(key, "which"), (n, trials), 0, REPEATED)
+    size = data.words_per_category
+    words = category * size + _draw_cyclically(address(key, "word"), n, size, N_REPEATED_WORDS)
+    half = jnp.argsort(jax.random.uniform(address(key, "half"), (n, N_REPEATED_WORDS)), -1) % 2
+    index = jax.random.randint(address(key, "which"), (n, trials), 0, N_REPEATED_WORDS)
     return jnp.take_along_axis(words, index, 1), jnp.take_along_axis(half, index, 1)
 
 
-def measure_from_line(angle: Array) -> Array:
-    """[…, 100] the signed distance of each pair of numbers from a line through the middle of all, given angles […]."""
-    places = jnp.arange(DIGITS) - (DIGITS - 1) / 2
+def measure_line_distance(angle: Array) -> Array:
+    """[…, 100] the signed distance of each pair of numbers from lines with these angles […] through the middle."""
+    places = jnp.arange(N_DIGITS) - (N_DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(places, places, indexing="ij"))
     return jnp.cos(angle)[..., None] * a + jnp.sin(angle)[..., None] * b
 
 
-def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
+def _draw_number_pairs(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Draws items and right actions [n, T]: pairs of numbers, separated by a line unlike any rule that has a name.
 
     Rules that have a name are, for example, that the first number is larger, or that the sum is large.
@@ -272,14 +257,14 @@ def _draw_rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.A
     n, trials = shape
     eighth = jnp.pi / 4
     offset = jax.random.uniform(address(key, "tilt"), (n,), minval=0.3, maxval=0.7)
-    distance = measure_from_line(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset))
-    order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MARGIN)
+    distance = measure_line_distance(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset))
+    order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MIN_LINE_DISTANCE)
     index = jnp.argsort(order, -1)[:, jnp.arange(trials) % 60]
     right = jnp.take_along_axis(distance, index, 1) > 0
-    return read_texts().categories * read_texts().each + index, right.astype(jnp.int32)
+    return read_texts().words + index, right.astype(jnp.int32)
 
 
-@keep_settings(labels=LABELS, trials=(2, 1000))
+@keep_settings(labels=LABEL_KINDS, trials=(2, 1000))
 def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any:
     """The subject gives a word one of two labels, after it has seen 0 to T - 1 words with their labels.
 

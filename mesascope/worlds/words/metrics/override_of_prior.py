@@ -3,7 +3,8 @@
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, fresh
-from mesascope.worlds.words.answers import CONDITIONS, EMPTY, EXCHANGED, average, mark_answers, require_answers
+from mesascope.stats import mean
+from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_LABELS, mark_answers, require_answers
 
 
 @asks(
@@ -13,10 +14,11 @@ from mesascope.worlds.words.answers import CONDITIONS, EMPTY, EXCHANGED, average
 def metric(trials, references, replay):
     """If it answers wrongly with an empty context, how much more often is it right after true labels?"""
     rollout = require_answers(fresh(trials))
-    half = slice(rollout.sizes["trial"] // 2, None)
-    is_wrong = mark_answers(rollout, EMPTY) == 0
-    intact, exchanged = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED))
+    half = rollout.sizes["trial"] // 2
+    is_wrong = mark_answers(rollout, EMPTY_CONTEXT) == 0
+    answers = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED_LABELS))
+    intact, exchanged = (mean(x[:, half:]) for x in answers)
     return [
-        Reading(average(intact, half), label="right with true labels", null=0.5),
-        Reading(average(intact, half) - average(exchanged, half), label="right because of the true labels"),
+        Reading(intact, label="right with true labels", null=0.5),
+        Reading(intact - exchanged, label="right because of the true labels"),
     ]

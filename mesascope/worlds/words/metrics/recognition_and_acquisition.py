@@ -5,52 +5,56 @@ Recognition is the accuracy above chance with labels of other lifetimes in the c
 calibrated accuracy are relative to an empty context (Zhao et al. 2021, 2102.09690, with the lifetime's own items).
 """
 
+from typing import Any
+
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, fresh
-from mesascope.worlds.words.answers import (
-    CONDITIONS,
-    EXCHANGED,
-    average,
-    calibrate_odds,
-    mark_answers,
-    require_answers,
-)
+from mesascope.stats import mean
+from mesascope.worlds.words import answers
+from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds, mark_answers
 
-SHOTS = (0, 1, 2, 4, 8, 16)
+SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 
 
 @asks(
     "How far above chance is it with exchanged labels in its context, and how much do true labels add?",
-    conditions=CONDITIONS,
+    conditions=answers.CONDITIONS,
 )
 def metric(trials, references, replay):
     """How far above chance is it with exchanged labels in its context, and how much do true labels add?"""
-    rollout = require_answers(fresh(trials))
+    rollout = answers.require_answers(fresh(trials))
     length = rollout.sizes["trial"]
-    half = slice(length // 2, None)
-    chance = rollout.chance.values.mean(1)
-    before, after = (mark_answers(rollout, c) for c in (EXCHANGED, "intact"))
-    readings = [
-        Reading(average(before, half) - chance, label="recognition, accuracy"),
-        Reading(average(after, half) - average(before, half), label="acquisition, accuracy"),
-    ]
-    log_odds = [calibrate_odds(rollout, c) for c in (EXCHANGED, "intact")]
-    if log_odds[0] is not None and log_odds[1] is not None:
-        recognised, intact = ((x > 0) + 0.5 * (x == 0) for x in map(np.asarray, log_odds))
-        readings += [
-            Reading(average(recognised, half) - chance, label="recognition, calibrated accuracy"),
-            Reading(average(intact, half) - average(recognised, half), label="acquisition, calibrated accuracy"),
-            Reading(average(log_odds[0], half), label="recognition, log-odds"),
-            Reading(average(log_odds[1], half) - average(log_odds[0], half), label="acquisition, log-odds"),
-        ]
-        before, after = recognised, intact
-    for shots in (s for s in SHOTS if s < length):
-        at = slice(shots, shots + 1)
-        readings.append(Reading(average(before, at) - chance, label=f"recognition, {shots} shots"))
-        readings.append(Reading(average(after, at) - average(before, at), label=f"acquisition, {shots} shots"))
+    half, chance = slice(length // 2, None), rollout.chance.values.mean(1)
+    exchanged, intact = (mark_answers(rollout, c) for c in (EXCHANGED_LABELS, "intact"))
+    readings = _compare_contexts(exchanged, intact, half, chance, "accuracy")
+    log_odds = [x for x in (calibrate_log_odds(rollout, c) for c in (EXCHANGED_LABELS, "intact")) if x is not None]
+    if len(log_odds) == 2:
+        exchanged, intact = ((x > 0) + 0.5 * (x == 0) for x in log_odds)
+        readings += _compare_contexts(exchanged, intact, half, chance, "calibrated accuracy")
+        readings += _compare_contexts(log_odds[0], log_odds[1], half, 0.0, "log-odds")
+    for shots in (s for s in SHOT_COUNTS if s < length):
+        readings += _compare_contexts(exchanged, intact, slice(shots, shots + 1), chance, f"{shots} shots")
     if length > 8:
-        acquired = after - before
-        rise = average(acquired, slice(8, None)) - average(acquired, slice(1, 5))
-        readings.append(Reading(rise, label="growth of acquisition, from 1 to 4 shots to 8 and more"))
+        acquired = intact - exchanged
+        growth = mean(acquired[:, 8:]) - mean(acquired[:, 1:5])
+        readings.append(Reading(growth, label="growth of acquisition, from 1 to 4 shots to 8 and more"))
     return readings
+
+
+def _compare_contexts(exchanged: np.ndarray, intact: np.ndarray, trials: slice, chance: Any, measure: str):
+    """The readings of recognition and of acquisition on some of the trials.
+
+    Args:
+        exchanged: [N, T] how good each answer was with exchanged labels in the context.
+        intact: [N, T] the same with true labels.
+        trials: the trials to average over.
+        chance: [N] the mean at chance.
+        measure: the name of the measure, for the labels.
+    """
+    recognition = mean(exchanged[:, trials])
+    acquisition = mean(intact[:, trials]) - recognition
+    return [
+        Reading(recognition - chance, label=f"recognition, {measure}"),
+        Reading(acquisition, label=f"acquisition, {measure}"),
+    ]

@@ -4,7 +4,7 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 
-CODES = {  # as mesascope.agents.language.answers numbers them
+ANSWER_CODES = {  # as mesascope.agents.language.answers numbers them
     1: "a label that was not listed",
     2: "refused",
     3: "named no label, or several",
@@ -19,7 +19,7 @@ def metric(trials, references, replay):
     if "answered" not in rollout:
         raise DoesNotApply("it does not answer in words")
     code = rollout.answered.sel(condition="intact").values
-    readings = [Reading((code == c).mean(-1), label=label) for c, label in CODES.items()]
+    readings = [Reading((code == c).mean(-1), label=label) for c, label in ANSWER_CODES.items()]
     mass = rollout.mass.sel(condition="intact").values.astype(float)
     if np.isfinite(mass).any():
         reason = f"in repeated questions, log-probabilities change by at most {rollout.attrs.get('floor', 0.0):.3f}"

@@ -1,11 +1,12 @@
 """An exact learner that knows the categories, remembers the label of every word, and infers lines between numbers."""
 
-from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.contracts.settings import name_with_settings
-from mesascope.worlds.words.labelling import Labeller, make_labeller, require_labels
+import jax.numpy as jnp
+
+from mesascope.contracts.scripted import Family, as_arrays, keep_settings
+from mesascope.worlds.words.labelling import Labeller, require_labels
 
 TRIED = "word_labels"
-TRUST = 0.9  # the prior probability that a label word that names a category stands for it
+NAME_TRUST = 0.9  # the prior probability that a label word that names a category stands for it
 
 
 @keep_settings(keeps=(0, 1))
@@ -18,5 +19,4 @@ def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Label
         minimise: whether it gives the label opposite to the one it infers.
     """
     require_labels(family)
-    name = name_with_settings(subject, keeps=float(keeps), minimise=bool(minimise))
-    return make_labeller("unlimited", True, TRUST, keeps, minimise=minimise, name=name)
+    return Labeller(**as_arrays(remembers=True, trust=NAME_TRUST, keeps=keeps), minimise=jnp.asarray(minimise))

@@ -3,8 +3,10 @@
 It trusts label words that name a category, whatever labels are shown, so with flipped labels it is always wrong.
 """
 
-from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.words.labelling import Labeller, make_labeller, require_labels
+import jax.numpy as jnp
+
+from mesascope.contracts.scripted import Family, as_arrays, keep_settings
+from mesascope.worlds.words.labelling import Labeller, require_labels
 
 TRIED = "word_labels"
 
@@ -17,4 +19,5 @@ def subject(family: Family) -> Labeller:
         family: the family `word_labels`.
     """
     require_labels(family)
-    return make_labeller("unknown", False, 1.0)
+    numbers = as_arrays(remembers=False, trust=1.0, keeps=1.0)
+    return Labeller(**numbers, minimise=jnp.asarray(False), trained_on="unknown")

@@ -21,7 +21,7 @@ class Batch(NamedTuple):
     discount: np.ndarray
 
 
-class Replay:
+class ReplayMemory:
     """Stores the last steps of E environments."""
 
     def __init__(self, steps: int, environments: int, shape: tuple[int, int], stack: int) -> None:
@@ -29,29 +29,29 @@ class Replay:
         self.frames = np.zeros((environments, self.length, *shape), np.uint8)
         self.action = np.zeros((environments, self.length), np.int32)
         self.reward = np.zeros((environments, self.length), np.float32)  # the reward of the action
-        self.over = np.zeros((environments, self.length), bool)  # whether the action ended the game
+        self.is_over = np.zeros((environments, self.length), bool)  # whether the action ended the game
         self.age = np.zeros((environments, self.length), np.int32)  # steps since the game's start
-        self.added = 0
+        self.n_added = 0
 
-    def add(self, frame, action, reward, over, age) -> None:
+    def add(self, frame, action, reward, is_over, age) -> None:
         """Stores one step of every environment, [E] each: the frame, the action taken on it, and its results."""
-        at = self.added % self.length
-        self.frames[:, at], self.action[:, at], self.reward[:, at] = frame, action, reward
-        self.over[:, at], self.age[:, at] = over, age
-        self.added += 1
+        slot = self.n_added % self.length
+        self.frames[:, slot], self.action[:, slot], self.reward[:, slot] = frame, action, reward
+        self.is_over[:, slot], self.age[:, slot] = is_over, age
+        self.n_added += 1
 
     def sample(self, rng: np.random.Generator, size: int, ahead: int, discount: float) -> Batch:
         """Draws steps, none of them fake (age below 0), each with the `ahead` steps that followed."""
-        oldest = max(0, self.added - self.length) + self.stack - 1
+        oldest = max(0, self.n_added - self.length) + self.stack - 1
         games = rng.integers(0, len(self.frames), 2 * size)
-        steps = rng.integers(oldest, self.added - ahead, 2 * size)
+        steps = rng.integers(oldest, self.n_added - ahead, 2 * size)
         candidates = np.flatnonzero(self.age[games, steps % self.length] >= 0)[:size]
         games, steps = games[candidates, None], steps[candidates, None]
         indices = (steps + np.arange(1 - self.stack, ahead + 1)) % self.length
         offset = np.minimum(np.arange(1 - self.stack, ahead + 1), 0)
         frames = self.frames[games, indices] * (self.age[games, steps % self.length] + offset >= 0)[..., None, None]
         following = (steps + np.arange(ahead)) % self.length
-        has_ended = np.cumsum(self.over[games, following], -1)
+        has_ended = np.cumsum(self.is_over[games, following], -1)
         counts = np.concatenate([np.ones((len(games), 1)), has_ended[:, :-1] == 0], -1)
         paid = (self.reward[games, following] * counts * discount ** np.arange(ahead)).sum(-1)
         bootstrap = np.where(has_ended[:, -1] > 0, 0.0, discount**ahead)

@@ -12,7 +12,7 @@ from mesascope.worlds.mazes.families.maze import Maze
 from mesascope.worlds.mazes.mazes import UNREACHABLE, draw_planes, get_neighbours, parse_observation
 
 
-class ReadMaze(NamedTuple):
+class ObservedMaze(NamedTuple):
     """What an observation shows of a maze.
 
     Attributes:
@@ -28,37 +28,27 @@ class ReadMaze(NamedTuple):
     pictures: jax.Array
 
 
-def read_maze(percept: Percept) -> ReadMaze:
+def read_maze(percept: Percept) -> ObservedMaze:
     """Reads the maze from an observation."""
     problem, cell = parse_observation(percept.observation)
-    layers = draw_planes(problem)
+    planes = draw_planes(problem)
     pictures = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
-    return ReadMaze(layers[..., :4] > 0.5, layers[..., 4] > 0.5, cell, pictures)
+    return ObservedMaze(planes[..., :4] > 0.5, planes[..., 4] > 0.5, cell, pictures)
 
 
-def start_wave(maze: ReadMaze) -> jax.Array:
-    """[N, F, F] distances to the goal before any wave: 0 at the goal, FAR elsewhere."""
+def start_wave(maze: ObservedMaze) -> jax.Array:
+    """[N, F, F] distances to the goal before any wave: 0 at the goal, `UNREACHABLE` elsewhere."""
     return jnp.where(maze.goal, 0, UNREACHABLE)
 
 
-def spread_wave(maze: ReadMaze, value: jax.Array) -> jax.Array:
-    """[N, F, F] distances to the goal after the wave has spread by one more cell."""
-    return jnp.minimum(value, 1 + jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE).min(-1))
-
-
-def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -> jax.Array:
+def move_probabilities(maze: ObservedMaze, value: jax.Array, ties: str = "random") -> jax.Array:
     """[N, 4] probabilities of moving to the open neighbour with the least value.
 
     Ties are broken evenly ('random') or in favour of the first move ('first').
     """
     neighbour_values = jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE + 2)
-    return greedy_probabilities(-value_at(neighbour_values, maze.cell).astype(jnp.float32), ties)
-
-
-def value_at(values: jax.Array, cell: jax.Array) -> jax.Array:
-    """[N, K] the entries of values [N, F, F, K] at the cells [N]."""
-    flat = values.reshape(len(values), -1, values.shape[-1])
-    return flat[jnp.arange(len(flat)), cell]
+    at_cell = neighbour_values.reshape(len(value), -1, 4)[jnp.arange(len(value)), maze.cell]
+    return greedy_probabilities(-at_cell.astype(jnp.float32), ties)
 
 
 def require_mazes(family: Family) -> Maze:

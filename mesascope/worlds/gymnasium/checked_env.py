@@ -1,0 +1,266 @@
+"""Runs one Gymnasium environment, or a vector environment of one, and checks every step.
+
+Only real steps are returned. A vector environment resets itself either in the last step of an episode or in a fake step
+after it. Its metadata say which of the two applies, and fake steps are dropped.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import iterate
+
+from mesascope.errors import MesascopeError
+
+LARGE_SIZE = 4096  # observations with more numbers are checked against their space only now and then
+MAX_SIZE = 4_000_000  # the most numbers in an observation
+MAX_ACTIONS = 1000
+STEP_RESULT = ("observation", "reward", "terminated", "truncated", "info")
+
+
+class ObservationConverter:
+    """Converts observations of a space into float32 arrays of one shape.
+
+    Observations of a Box keep their shape. Those of a Discrete space become one-hot. Gymnasium flattens all others.
+    """
+
+    def __init__(self, space: gymnasium.Space, name: str):
+        self.space, self.name, self.is_box = space, name, isinstance(space, spaces.Box)
+        try:
+            self.shape = tuple(space.shape or (1,)) if self.is_box else (spaces.flatdim(space),)
+        except (NotImplementedError, ValueError):
+            raise MesascopeError(
+                f"Observations of {name} are {space}, which has no fixed size.",
+                "Wrap the environment so that it shows a Box or a Discrete space.",
+            ) from None
+        if math.prod(self.shape) > MAX_SIZE:
+            raise MesascopeError(
+                f"An observation of {name} has {math.prod(self.shape):,} numbers.",
+                f"Wrap the environment so that it shows at most {MAX_SIZE:,}.",
+            )
+        if isinstance(space, spaces.Box):
+            low, high = (np.asarray(x, np.float64) for x in (space.low, space.high))
+            slack = 1e-5 * np.maximum(1, np.where(np.isfinite([low, high]), np.abs([low, high]), 0).max(0))
+            with np.errstate(over="ignore"):
+                self.low, self.high = (low - slack).astype(np.float32), (high + slack).astype(np.float32)
+
+    def __call__(self, observation: Any, check_all: bool, describe_time: Callable[[], str]) -> np.ndarray:
+        """Converts one observation, and checks it against its space.
+
+        Args:
+            observation: the environment's observation.
+            check_all: whether every number of a large observation is checked.
+            describe_time: a function that returns the time of the observation, for a message.
+
+        Raises:
+            MesascopeError: the observation is not in its space, or contains NaN.
+        """
+        try:
+            flat = np.asarray(observation) if self.is_box else spaces.flatten(self.space, observation)
+            values = np.asarray(flat, np.float32).reshape(self.shape)
+            fault = self._find_fault(observation, flat, values, check_all)
+        except (TypeError, ValueError, IndexError, KeyError, AssertionError):
+            values, fault = np.empty(0), f"showed {_abbreviate(observation)}"
+        if fault:
+            raise MesascopeError(
+                f"{self.name} violates its own observation space {_abbreviate(self.space)}: "
+                f"{describe_time()} it {fault}.",
+                "Correct the environment or its observation_space.",
+            )
+        return values
+
+    def _find_fault(self, observation: Any, flat: Any, values: np.ndarray, check_all: bool) -> str:
+        """Says what is wrong with an observation; '' if nothing is. `flat` and `values` are its numbers."""
+        is_checked = check_all or values.size <= LARGE_SIZE
+        if self.is_box and flat.shape != self.space.shape:
+            return f"showed {_abbreviate(observation)}"
+        if is_checked and np.isnan(values).any():
+            return "showed an observation with NaN"
+        if self.is_box and is_checked:
+            in_space = values.reshape(flat.shape)
+            outside = (in_space < self.low) | (in_space > self.high)
+            if outside.any():
+                at = tuple(np.argwhere(outside)[0].tolist())
+                bounds = " to ".join(f"{float(getattr(self.space, b)[at]):g}" for b in ("low", "high"))
+                return f"showed {float(flat[at]):g} at {list(at)}, outside its bounds {bounds}"
+        elif not self.is_box and not self.space.contains(observation):
+            return f"showed {_abbreviate(observation)}"
+        return ""
+
+
+class ActionConverter:
+    """Converts a subject's actions into actions of the environment.
+
+    Attributes:
+        choices: K, or None if an action is one real number.
+    """
+
+    def __init__(self, space: gymnasium.Space, name: str):
+        self.space: Any = space
+        self.sizes: tuple[int, ...] = ()  # of the parts of an action; no parts if an action is a real number
+        if isinstance(space, spaces.Discrete):
+            self.sizes = (int(space.n),)
+        elif isinstance(space, spaces.MultiDiscrete) and len(space.nvec.shape) == 1:
+            self.sizes = tuple(int(n) for n in space.nvec)
+        elif isinstance(space, spaces.MultiBinary) and np.ndim(space.n) == 0:
+            self.sizes = (2,) * int(np.asarray(space.n))
+        elif not isinstance(space, spaces.Box) or math.prod(space.shape) != 1:
+            raise MesascopeError(
+                f"Actions of {name} are {_abbreviate(space)}; they must be whole numbers or one real number.",
+                "Wrap the environment (gymnasium.ActionWrapper) so that they are.",
+            )
+        self.choices = math.prod(self.sizes) if self.sizes else None
+        if self.choices is not None and not 2 <= self.choices <= MAX_ACTIONS:
+            raise MesascopeError(f"{name} has {self.choices:,} actions.", f"There can be 2 to {MAX_ACTIONS:,}.")
+
+    def __call__(self, action: Any) -> Any:
+        """The environment's action; real numbers are clipped to its bounds."""
+        if self.choices is None:
+            clipped = np.clip(np.full(self.space.shape, action), self.space.low, self.space.high)
+            return clipped.astype(self.space.dtype)
+        parts = np.asarray(np.unravel_index(int(action), self.sizes)) + getattr(self.space, "start", 0)
+        parts = parts.astype(self.space.dtype)
+        return parts[0] if isinstance(self.space, spaces.Discrete) else parts
+
+
+class CheckedEnv:
+    """One environment, in which one episode follows another; every step is checked.
+
+    Attributes:
+        steps: the number of steps of the present episode.
+        autoreset_mode: how a vector environment resets itself; None for other environments.
+    """
+
+    def __init__(self, env: gymnasium.Env | VectorEnv, name: str, score: str = ""):
+        self.env: Any = env
+        self.name, self.score, self.steps, self.autoreset_mode = name, score, 0, None
+        observation_space, action_space = env.observation_space, env.action_space
+        if isinstance(env, VectorEnv):
+            if env.num_envs != 1:
+                raise MesascopeError(
+                    f"{name} gave a vector environment of {env.num_envs}.",
+                    "Give a vector environment of one: a lifetime must be able to wait at the end of an episode.",
+                )
+            self.autoreset_mode = _read_autoreset_mode(env, name)
+            observation_space, action_space = env.single_observation_space, env.single_action_space
+        self.observation_converter = ObservationConverter(observation_space, name)
+        self.action_converter = ActionConverter(action_space, name)
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None = None) -> np.ndarray:
+        """Begins an episode; returns the first observation."""
+        options = dict(options) if options else None
+        observation, _ = self._call("reset", ("observation", "info"), seed=seed, options=options)
+        self.steps = 0
+        return self._convert(observation)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, float, bool]:
+        """Takes one real step; returns the observation, reward, expected pay-off, and whether the episode is over.
+
+        Raises:
+            MesascopeError: the environment raised, violated its spaces, or paid something other than a number.
+        """
+        converted = self.action_converter(action)
+        converted = np.asarray(converted)[None] if self.autoreset_mode else converted
+        observation, reward, terminated, truncated, info = self._call("step", STEP_RESULT, converted)
+        self.steps += 1
+        score = reward = self._parse_number(reward, "paid")
+        over = bool(np.any(terminated) or np.any(truncated))
+        if over:
+            self._finish_episode(info, converted)
+        if self.score:
+            if over and self.autoreset_mode is AutoresetMode.SAME_STEP:
+                info = info.get("final_info", info)
+            if self.score not in info:
+                keys = ", ".join(map(str, info)) or "nothing"
+                raise MesascopeError(
+                    f"The info of {self.name} has no key {self.score!r}, but {keys}.",
+                    "Name an existing key with score=, or leave it out.",
+                )
+            score = self._parse_number(info[self.score], f"has in its info as {self.score}")
+        return self._convert(observation), reward, score, over
+
+    def draw_action(self, rng: np.random.Generator) -> Any:
+        """Draws an action at random."""
+        if self.action_converter.choices is not None:
+            return int(rng.integers(self.action_converter.choices))
+        low, high = (float(np.ravel(x)[0]) for x in (self.action_converter.space.low, self.action_converter.space.high))
+        return float(rng.uniform(low, high) if np.isfinite([low, high]).all() else rng.standard_normal())
+
+    def _finish_episode(self, info: Any, action: Any) -> None:
+        """Handles the automatic reset of a vector environment at the end of an episode."""
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and "final_obs" not in info:
+            raise MesascopeError(
+                f"{self.name} says autoreset_mode SameStep, but its info has no final_obs at an episode's end.",
+                "Correct its metadata or its info.",
+            )
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            _, reward, terminated, truncated, _ = self._call("step", STEP_RESULT, action)
+            if self._parse_number(reward, "paid") != 0 or np.any(terminated) or np.any(truncated):
+                raise MesascopeError(
+                    f"{self.name} says autoreset_mode NextStep, but the step after an episode's end was a real one.",
+                    "Correct its metadata: a step that only resets pays 0 and ends no episode.",
+                )
+
+    def _convert(self, observation: Any) -> np.ndarray:
+        if self.autoreset_mode:
+            observation = next(iter(iterate(self.env.observation_space, observation)))
+        return self.observation_converter(observation, self.steps % 16 == 0, self._describe_time)
+
+    def _describe_time(self) -> str:
+        return f"after step {self.steps} of an episode" if self.steps else "at reset"
+
+    def _parse_number(self, value: Any, phrase: str) -> float:
+        try:
+            number = float(np.asarray(value, np.float64).reshape(()) if np.ndim(value) == 0 else value[0])
+        except (TypeError, ValueError, IndexError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise MesascopeError(
+                f"{self._describe_time()} {self.name} {phrase} {_abbreviate(value)}, which is not a finite number.",
+                "Correct the environment.",
+            )
+        return number
+
+    def _call(self, method: str, result_names: tuple[str, ...], *arguments: Any, **keywords: Any) -> Any:
+        """Calls a method of the environment, and checks that it returns a tuple with one value for each name."""
+        try:
+            result = getattr(self.env, method)(*arguments, **keywords)
+        except MesascopeError:
+            raise
+        except Exception as error:
+            raise MesascopeError(
+                f"{method}() of {self.name} raised {type(error).__name__} {self._describe_time()}: {str(error)[:300]}.",
+                "Correct the environment.",
+            ) from error
+        if not isinstance(result, tuple) or len(result) != len(result_names):
+            raise MesascopeError(
+                f"{method}() of {self.name} returned {_abbreviate(result)}, not ({', '.join(result_names)}).",
+                "Environments of old Gym need shimmy or the present interface of Gymnasium.",
+            )
+        return result
+
+    def close(self) -> None:
+        """Closes the environment; an error while closing changes no result, so it is ignored."""
+        with contextlib.suppress(Exception):
+            self.env.close()
+
+
+def _read_autoreset_mode(env: VectorEnv, name: str) -> AutoresetMode:
+    autoreset_mode = (env.metadata or {}).get("autoreset_mode")
+    try:
+        return AutoresetMode(autoreset_mode)
+    except ValueError:
+        raise MesascopeError(
+            f"The metadata of the vector environment {name} has autoreset_mode {autoreset_mode!r}.",
+            f"Set it to one of {', '.join(m.value for m in AutoresetMode)}.",
+        ) from None
+
+
+def _abbreviate(value: Any) -> str:
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= 100 else f"{text[:97]}…"

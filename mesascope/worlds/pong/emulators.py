@@ -1,0 +1,113 @@
+"""Runs emulators of Pong, one per lifetime, and reuses them because loading one takes a tenth of a second."""
+
+import functools
+import weakref
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mesascope.worlds.pong import pong_screen as screen
+
+FREE_EMULATORS: list[Any] = []  # free emulators; a new game overwrites their state
+
+
+class GameStart(NamedTuple):
+    """How games begin, [N] each.
+
+    Attributes:
+        seed: the seed of the sticky actions.
+        idle: the number of idle frames before the game.
+        sticky: the probability that a frame repeats the last action.
+        mode: the number of the cartridge's game.
+        difficulty: the position of the cartridge's difficulty switch.
+    """
+
+    seed: np.ndarray
+    idle: np.ndarray
+    sticky: np.ndarray
+    mode: np.ndarray
+    difficulty: np.ndarray
+
+
+class EmulatedGames:
+    """N games, which `play` changes in place.
+
+    Attributes:
+        frame: [N, 33, 40] the present frames, as bytes.
+        places: [N, 6] the positions of ball and paddles as bytes, in the order of `POSITION_NAMES`.
+        is_over: [N] whether the game is over.
+    """
+
+    def __init__(self, start: GameStart, reads_frames: bool = True) -> None:
+        """Begins a game for every start; without `reads_frames` it does not read the frames, which halves the time."""
+        self.start, self.reads_frames, n = start, reads_frames, len(start.seed)
+        self.emulators = [FREE_EMULATORS.pop() if FREE_EMULATORS else _load_emulator() for _ in range(n)]
+        weakref.finalize(self, FREE_EMULATORS.extend, self.emulators)
+        self.rngs = [np.random.default_rng(int(s)) for s in start.seed]
+        self.last_action = np.zeros(n, np.int64)
+        self.frame = np.zeros((n, screen.FRAME_HEIGHT, screen.FRAME_WIDTH), np.uint8)
+        self.places = np.zeros((n, len(screen.POSITION_NAMES)), np.uint8)
+        self.is_over = np.zeros(n, bool)
+        for i in range(n):
+            self.begin(i, int(start.idle[i]))
+
+    def begin(self, i: int, idle: int) -> None:
+        """Begins a new game in emulator i, with `idle` idle frames first."""
+        emulator = self.emulators[i]
+        emulator.restoreState(_load_start_state(int(self.start.mode[i]), int(self.start.difficulty[i])))
+        for _ in range(idle - 1):
+            emulator.act(0)
+        before, memory = emulator.getScreenGrayscale(), emulator.getRAM()
+        if idle:
+            emulator.act(0)
+        self.last_action[i], self.is_over[i] = 0, False
+        self._update_frames([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
+
+    def play(self, action: np.ndarray, playing: np.ndarray) -> np.ndarray:
+        """Plays one step of the games marked in `playing` [N]; returns the points [N]."""
+        points, indices = np.zeros(len(action), np.float32), np.flatnonzero(playing & ~self.is_over)
+        screens, before = [], []
+        for i in indices:
+            emulator, chosen = self.emulators[i], screen.CONSOLE_ACTIONS[action[i]]
+            repeats = self.rngs[i].random(screen.FRAMES_PER_STEP) < self.start.sticky[i]
+            for j in range(screen.FRAMES_PER_STEP):
+                if j == screen.FRAMES_PER_STEP - 1:
+                    before.append(emulator.getRAM())
+                    if self.reads_frames:
+                        screens.append(emulator.getScreenGrayscale())
+                self.last_action[i] = self.last_action[i] if repeats[j] else chosen
+                points[i] += emulator.act(int(self.last_action[i]))
+            if self.reads_frames:
+                screens[-1] = np.maximum(screens[-1], emulator.getScreenGrayscale())
+            self.is_over[i] = emulator.game_over()
+        if len(indices):
+            self._update_frames(indices, screens, before)
+        return points
+
+    def _update_frames(self, games: Any, screens: list[np.ndarray], last_memory: list[np.ndarray]) -> None:
+        """Updates the frames and the positions of some games; `last_memory` is the memory one screen before."""
+        if screens:
+            self.frame[games] = screen.shrink_screens(np.stack(screens))
+        addresses = list(screen.MEMORY_ADDRESSES.values())
+        places = [self.emulators[i].getRAM()[addresses] for i in games]
+        self.places[games] = [[*a, *b[addresses[:2]]] for a, b in zip(places, last_memory, strict=True)]
+
+
+def _load_emulator() -> Any:
+    """A new emulator without sticky actions."""
+    ale = screen.load_ale()
+    emulator = ale.ALEInterface()
+    emulator.setInt("random_seed", 0)
+    emulator.setFloat("repeat_action_probability", 0.0)
+    emulator.loadROM(ale.roms.get_rom_path("pong"))
+    return emulator
+
+
+@functools.cache
+def _load_start_state(mode: int, difficulty: int) -> Any:
+    """The console's state at the beginning of a game."""
+    emulator = _load_emulator()
+    emulator.setMode(mode)
+    emulator.setDifficulty(difficulty)
+    emulator.reset_game()
+    return emulator.cloneState()
