@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
@@ -66,15 +67,13 @@ def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
 
 
 def check_range(low: float, high: float, /, **values: float) -> None:
-    """Raises `MesascopeError` if a setting is not a number from low to high."""
+    """Raises `MesascopeError` if a setting is not a number from low to high; an infinite `high` is no limit."""
     for label, value in values.items():
         if not low <= value <= high:
-            integers = all(isinstance(x, int) for x in (low, high, value))
-            low_text, high_text = (str(x) if isinstance(x, int) else f"{x:g}" for x in (low, high))
-            raise MesascopeError(
-                f"{label}={value} is out of range.",
-                f"Give a {'whole ' if integers else ''}number from {low_text} to {high_text}.",
-            )
+            numbers = [x for x in (low, high) if x != math.inf]
+            kind = "whole number" if all(isinstance(x, int) for x in (*numbers, value)) else "number"
+            limits = " to ".join(str(x) if isinstance(x, int) else f"{x:g}" for x in numbers)
+            raise MesascopeError(f"{label}={value} is out of range.", f"Give a {kind} from {limits}.")
 
 
 def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:

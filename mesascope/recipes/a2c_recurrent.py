@@ -1,8 +1,8 @@
 """Advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783) over whole lifetimes.
 
 By default it trains the network of Wang et al. (2016, arXiv 1611.05763), an LSTM with 48 units that observes its last
-action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step on it. `gains`
-defines the training reward.
+action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step on it.
+`find_targets` defines the training reward.
 """
 
 import os
@@ -15,9 +15,9 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, Plan, check
-from mesascope.recipes.lives import find_scale, mean
-from mesascope.recipes.ppo_recurrent import Lived, loss_terms, practise
-from mesascope.recipes.updates import improve_on_lifetimes, train
+from mesascope.recipes.lifetimes import find_scale, mean
+from mesascope.recipes.ppo_recurrent import Lived, compute_loss_terms, make_policy_objective
+from mesascope.recipes.updates import make_update, train_network
 
 
 def recipe(
@@ -63,12 +63,15 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
-    update = improve_on_lifetimes(family, settings, Partial(practise, span=find_scale(family), loss=surrogate))
-    return train("a2c_recurrent", family, settings, update, out, progress=progress)
+    update = make_update(
+        family, settings, Partial(make_policy_objective, scale=find_scale(family), policy_loss=policy_gradient_loss)
+    )
+    return train_network("a2c_recurrent", family, settings, update, out, progress=progress)
 
 
-def surrogate(network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /) -> jax.Array:
+def policy_gradient_loss(
+    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy_weight: Number, /
+) -> jax.Array:
     """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""
-    terms = loss_terms(network, features, batch)
-    gain = mean(terms.log_prob * terms.advantage, batch.mask)
-    return -gain + plan.critic * terms.error - entropy * terms.entropy
+    log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
+    return -mean(log_prob * advantage, batch.mask) + plan.critic * error - entropy_weight * entropy
