@@ -10,7 +10,7 @@ Python branches that depend on its numbers, the trial or the carry; use `select`
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -25,28 +25,8 @@ LAST = 2**31 - 1  # the largest trial that a condition can name
 Number = int | jax.Array  # a condition's setting; an array if one compiled scan runs several conditions
 
 
-class Respond(Protocol):
-    """Shows a percept to the subject under test."""
-
-    def __call__(self, key: jax.Array, carry: Any, percept: Percept, /) -> Any:
-        """The carry after a percept, and the response to it; as `Context.absorb` it returns the carry alone."""
-        ...
-
-
-class Live(Protocol):
-    """Repeats a past step from another carry or percept."""
-
-    def __call__(self, i: Any, carry: Any, percept: Percept, /) -> Any:
-        """The carry after the response of i steps ago, had the subject responded with this carry to this percept."""
-        ...
-
-
-class Repeat(Protocol):
-    """A loop that can be compiled."""
-
-    def __call__(self, low: Any, high: Any, body: Callable[[Any, Any], Any], carry: Any, /) -> Any:
-        """Applies body(i, carry) for i from low to high - 1, and returns the last carry."""
-        ...
+Respond = Callable[[jax.Array, Any, Percept], Any]  # see `Context.respond` and `Context.absorb`
+Repeat = Callable[[Any, Any, Callable[[Any, Any], Any], Any], Any]  # see `Context.repeat`
 
 
 class Context(NamedTuple):
@@ -75,7 +55,8 @@ class Context(NamedTuple):
         respond: respond(key, carry, percept) returns the subject's next carry and its response.
         live: live(i, carry, percept) returns the carry after the response of i steps ago, had the subject responded
             with this carry to this percept; lifetimes whose trial was over keep their carry.
-        repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
+        repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
+            carry; the loop can be compiled.
         absorb: absorb(key, carry, percept) returns the carry that `respond` would return, without the response.
     """
 
@@ -95,7 +76,7 @@ class Context(NamedTuple):
     comes: Callable[[Any], Any]
     key: Callable[[Any], jax.Array]
     respond: Respond
-    live: Live
+    live: Callable[[Any, Any, Percept], Any]
     repeat: Repeat
     absorb: Respond
 

@@ -5,7 +5,7 @@ A metric does not compute intervals, because `mesascope.stats` computes them for
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -47,22 +47,7 @@ class Reading(NamedTuple):
     p: float | None = None
 
 
-class Measure(Protocol):
-    """The function that computes a metric."""
-
-    def __call__(self, trials: Splits, references: Mapping[str, Splits], replay: Any, /) -> Sequence[Reading]:
-        """The metric's readings, each with one number per lifetime.
-
-        Args:
-            trials: a data set for each split.
-            references: role → a reference procedure's data sets on the same tasks.
-            replay: a function that replays a procedure, the subject itself or its untrained twin along recorded trials
-                (see `mesascope.rollouts.replays.Replays`); None if replays are not possible.
-
-        Raises:
-            DoesNotApply: the question makes no sense for these trials.
-        """
-        ...
+Measure = Callable[[Splits, Mapping[str, Splits], Any], Sequence[Reading]]  # see `Metric.measure`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +57,11 @@ class Metric:
     Attributes:
         name: the file's name.
         question: the question in words.
-        measure: measure(trials, references, replay) → readings.
+        measure: measure(trials, references, replay) returns the metric's readings, each with one number per lifetime.
+            `trials` has a data set for each split; `references` maps a role to a reference procedure's data sets on
+            the same tasks; `replay` is a function that replays a procedure, the subject itself or its untrained twin,
+            along recorded trials (see `mesascope.rollouts.replays.Replays`), or None if replays are not possible. The
+            function raises `DoesNotApply` if the question makes no sense for these trials.
         conditions: the labels of the conditions that it needs; {half} stands for half the horizon, {few} for a few
             trials.
         splits: the kinds of split that it can use; it does not apply if none of them was run.
@@ -107,14 +96,14 @@ def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], M
         attributes: further attributes of the metric.
     """
 
-    def factory_of(measure: Measure) -> Callable[[], Metric]:
+    def make_factory(measure: Measure) -> Callable[[], Metric]:
         def metric() -> Metric:
             return Metric(measure.__module__.rpartition(".")[2], question, measure, **attributes)
 
         metric.__module__, metric.__doc__ = measure.__module__, measure.__doc__
         return metric
 
-    return factory_of
+    return make_factory
 
 
 def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:

@@ -193,7 +193,7 @@ def test_what_was_said_since_the_last_look_is_heard(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "REPORT_SECONDS", 60.0)
     told = []
     with progress.relay_progress(lambda *said: told.append(said), tmp_path / "heard"):
-        progress.Relay(tmp_path / "heard")(3, 1.0, "thompson, seed 2")
+        progress.ProgressFile(tmp_path / "heard")(3, 1.0, "thompson, seed 2")
     assert told == [(3, 1.0, "thompson, seed 2")]
 
 
