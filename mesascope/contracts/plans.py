@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 
 
 class Plans(NamedTuple):
@@ -41,7 +41,6 @@ def observed(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
     Raises:
         MesascopeError: the observations were not stored.
     """
-    if "observation" not in trials:
-        raise MesascopeError(f"These trials of {family} do not contain observations.", remedy)
+    require("observation" in trials, f"These trials of {family} do not contain observations.", remedy)
     observation = trials.observation
     return (observation.sel(condition="intact") if "condition" in observation.dims else observation).values

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, require, unknown
 
 MOST_GIB = 1.0  # memory limit for the observations of a block of lifetimes
 SEEDS = (0, 2**32 - 1)
@@ -86,7 +86,8 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
 def check_memory(numbers: int, label: str, remedy: str) -> None:
     """Raises `MesascopeError` if a block's observations, `numbers` numbers per lifetime, exceed the memory limit."""
     size = 4 * 64 * numbers / 2**30
-    if size > MOST_GIB:
-        raise MesascopeError(
-            f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64.", remedy
-        )
+    require(
+        size <= MOST_GIB,
+        f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64.",
+        remedy,
+    )

@@ -18,7 +18,7 @@ from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
 from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, identify
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, require, unknown
 from mesascope.execution import fingerprint
 from mesascope.files import replacing
 from mesascope.guards import limits
@@ -274,8 +274,7 @@ def load_rollout(path: Path) -> xr.Dataset:
         raise MesascopeError(
             f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
-    if not is_unchanged(metadata["code"]):
-        raise MesascopeError(f"{str(path)!r} was written by other code.", "Delete it and run again.")
+    require(is_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords={"condition": labels}, attrs=metadata["attrs"])
     trials.check(rollout)
     return rollout

@@ -16,7 +16,7 @@ from mesascope.catalogue import as_list, open_all
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
-from mesascope.errors import MesascopeError, MesascopeWarning, unknown
+from mesascope.errors import MesascopeWarning, require, unknown
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
 from mesascope.findings import COLUMNS, Finding
@@ -147,11 +147,11 @@ def examine(
     for subject, home in zip(group, homes, strict=True):
         if announcement := subject.announce(bench.responses(home)):
             warnings.warn(announcement, MesascopeWarning, stacklevel=2)
-        if not bench.splits(home):
-            raise MesascopeError(
-                f"{home.name} has none of the splits {', '.join(splits or ())}.",
-                "Add fresh to them, or a bank to the family.",
-            )
+        require(
+            bench.splits(home),
+            f"{home.name} has none of the splits {', '.join(splits or ())}.",
+            "Add fresh to them, or a bank to the family.",
+        )
         bench.essence(subject)
         # refuses a faulty subject before any subject runs
         refuse_leaks(subject, home, seed, bench.kinds)
@@ -168,10 +168,11 @@ def examine(
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
     for i, subject in enumerate(group):
         floor, reason = subject.drift()
-        if reason:
-            raise MesascopeError(
-                f"{subject.name} changed since the start: {reason}.", "Examine it again while it stays the same."
-            )
+        require(
+            not reason,
+            f"{subject.name} changed since the start: {reason}.",
+            "Examine it again while it stays the same.",
+        )
         if floor:
             with_floor = {split: trials.assign_attrs(floor=floor) for split, trials in placements[i][0].items()}
             placements[i] = (with_floor, *placements[i][1:])

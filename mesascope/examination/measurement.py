@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.findings import Finding, provenance
 from mesascope.guards.blame import contain_exits
 from mesascope.stats import CONFIDENCE, by_unit, holm, interval
@@ -85,8 +85,7 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
             f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes.",
             "Give one value per lifetime, NaN for a lifetime without one.",
         )
-    if not np.isfinite(reading.null):
-        raise MesascopeError(f"{metric.name} compares with {reading.null}.", "Give a finite null.")
+    require(np.isfinite(reading.null), f"{metric.name} compares with {reading.null}.", "Give a finite null.")
     unit = reading.unit or str(split_trials.attrs.get("unit", "lifetime"))
     if unit in split_trials and split_trials[unit].dims == ("lifetime",):
         values = by_unit(values, split_trials[unit].values)

@@ -14,7 +14,7 @@ from typing import Any
 import xarray as xr
 
 from mesascope import trials
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.examination.examination import Examination
 from mesascope.files import replacing, write_text
 from mesascope.findings import COLUMNS, from_json, to_json
@@ -146,10 +146,11 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
         MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.
     """
     folder = Path(folder)
-    if not (folder / "findings.json").is_file():
-        raise MesascopeError(
-            f"There is no findings.json in {str(folder)!r}.", "Name the folder that examine, measure or demo wrote."
-        )
+    require(
+        (folder / "findings.json").is_file(),
+        f"There is no findings.json in {str(folder)!r}.",
+        "Name the folder that examine, measure or demo wrote.",
+    )
     try:
         subject_rows = limits.parse_json((folder / "findings.json").read_text())["subjects"]
         index = limits.parse_json((folder / "index.json").read_text())

@@ -20,10 +20,10 @@ from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.thinking_network import Weights, find_logits, make_state, run_layers, run_tick
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.condition import select
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 from mesascope.keys import address
 from mesascope.recipes.descent import MANY, check
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
@@ -85,12 +85,9 @@ def recipe(
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
     check(settings, ticks=(window, 4096))
-    if not isinstance(family, ShowsFields):
-        raise MesascopeError(f"{family.name} does not give grids to train on.", "Train on maze.")
-    if family.bank:
-        raise MesascopeError(f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
-    if ticks % window:
-        raise MesascopeError(f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
+    require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
+    require(not family.bank, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
+    require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.find_shape(family)
     key, choices = jax.random.key(seed), int(family.choices or 0)
     metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}

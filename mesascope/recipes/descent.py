@@ -13,7 +13,7 @@ import optax
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import as_arrays
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 from mesascope.keys import address
 
 Number = float | jax.Array
@@ -120,8 +120,8 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
     """
     for name, (low, high) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
         check_range(low, high, **{name: settings[name]})
-    if settings.get("lifetimes", 0) % settings.get("minibatches", 1):
-        raise MesascopeError(
-            f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",
-            "Give a multiple.",
-        )
+    require(
+        settings.get("lifetimes", 0) % settings.get("minibatches", 1) == 0,
+        f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",
+        "Give a multiple.",
+    )

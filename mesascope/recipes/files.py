@@ -17,7 +17,7 @@ from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks.network_files import read_header
 from mesascope.contracts.family import Family
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.files import replacing
 from mesascope.findings import provenance
 
@@ -151,11 +151,11 @@ def check_identity(run: Run, path: Path) -> dict[str, Any]:
     except MesascopeError as error:
         raise MesascopeError(error.problem, "Delete it to start again.") from None
     for name, value in describe_identity(run).items():
-        if metadata.get(name) != json.loads(json.dumps(value)):
-            raise MesascopeError(
-                f"{str(path)!r} belongs to another training run: its {name} is {metadata.get(name)!r}, not {value!r}.",
-                "Name another --out, or delete the file.",
-            )
+        require(
+            metadata.get(name) == json.loads(json.dumps(value)),
+            f"{str(path)!r} belongs to another training run: its {name} is {metadata.get(name)!r}, not {value!r}.",
+            "Name another --out, or delete the file.",
+        )
     return metadata
 
 
@@ -166,6 +166,9 @@ def check_finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
         MesascopeError: some weights are not finite.
     """
     arrays = {k: np.asarray(v) for k, v in tensors.items()}
-    if not all(np.isfinite(x).all() for x in arrays.values()):
-        raise MesascopeError("The training diverged: weights are not finite.", "Lower the rate, or change the seed.")
+    require(
+        all(np.isfinite(x).all() for x in arrays.values()),
+        "The training diverged: weights are not finite.",
+        "Lower the rate, or change the seed.",
+    )
     return arrays

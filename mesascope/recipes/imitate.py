@@ -19,7 +19,7 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 from mesascope.recipes.descent import MANY, RANGES, check, make_adam_state
 from mesascope.recipes.lifetimes import Lifetimes, Scale, find_scale, find_targets, mean, mean_score, run_lifetimes
 from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_objective
@@ -116,11 +116,11 @@ def open_teacher(family: Family, teacher: str) -> Subject:
         percept = family.begin(key, family.draw(key, 1))[1]
         return subject.respond(key, subject.fresh(1), percept)[1].log_probs
 
-    if not subject.traceable or eqx.filter_eval_shape(respond_once) is None:
-        raise MesascopeError(
-            f"{teacher!r} gives no probabilities that can be imitated.",
-            "Name a scripted subject, such as gittins or thompson.",
-        )
+    require(
+        subject.traceable and eqx.filter_eval_shape(respond_once) is not None,
+        f"{teacher!r} gives no probabilities that can be imitated.",
+        "Name a scripted subject, such as gittins or thompson.",
+    )
     return strip_names(subject)
 
 

@@ -21,7 +21,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 from mesascope.keys import address
 from mesascope.recipes.descent import MANY, check
 from mesascope.recipes.lifetimes import find_scale, find_split
@@ -91,8 +91,7 @@ def recipe(
     if has_layers:
         layout = {"depth": depth or DEFAULT_DEPTH, "heads": heads or DEFAULT_HEADS}
     key = jax.random.key(seed)
-    if not family.traceable:
-        raise MesascopeError(f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
+    require(family.traceable, f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
     def begin() -> tuple[Recurrent, Any]:
         shape = {k: v for k, v in layout.items() if v or has_layers}
@@ -122,16 +121,16 @@ def refuse_dependence_on_actions(network: Recurrent, family: Family) -> None:
         return jax.vmap(network.encode)(rollout.percept), jax.vmap(family.target)(rollout.next_percept)
 
     (encoded, target), (encoded_after_other, _) = encode_batch(0 * other_action), encode_batch(other_action)
-    if not np.array_equal(encoded, encoded_after_other):
-        raise MesascopeError(
-            f"In {family.name}, {'+'.join(network.observes)} depends on the actions.",
-            "Leave parts out of observes, or use the recipe predict, which runs every lifetime.",
-        )
-    if target is None:
-        raise MesascopeError(
-            f"{family.name} does not show what the network should have predicted.",
-            "Train on a family that does, such as linear_regression or markov_chain.",
-        )
+    require(
+        np.array_equal(encoded, encoded_after_other),
+        f"In {family.name}, {'+'.join(network.observes)} depends on the actions.",
+        "Leave parts out of observes, or use the recipe predict, which runs every lifetime.",
+    )
+    require(
+        target is not None,
+        f"{family.name} does not show what the network should have predicted.",
+        "Train on a family that does, such as linear_regression or markov_chain.",
+    )
 
 
 def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rollout:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 from mesascope.recipes.descent import check
 from mesascope.recipes.lifetimes import Lifetimes, run_lifetimes
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
@@ -61,11 +61,11 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
-    if not shows_target(family):
-        raise MesascopeError(
-            f"{family.name} does not show what the network should have predicted.",
-            "Train on a family that does, such as beta_bernoulli, or by another recipe.",
-        )
+    require(
+        shows_target(family),
+        f"{family.name} does not show what the network should have predicted.",
+        "Train on a family that does, such as beta_bernoulli, or by another recipe.",
+    )
     update = make_update(family, settings, make_prediction_objective)
     return train_network("predict", family, settings, update, out, progress=progress)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.contracts.recipe import Progress, Trained
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, Run
 
@@ -138,10 +138,11 @@ def _truncate_curve(path: Path, done: int) -> None:
         MesascopeError: the file is not the curve of a training run.
     """
     header, *lines = (path.read_text(errors="replace") if path.exists() else "").splitlines(keepends=True) or [""]
-    if not CURVE_HEADER.startswith(header):
-        raise MesascopeError(
-            f"{str(path)!r} is not the curve of a training run, and would be overwritten.", "Name another --out."
-        )
+    require(
+        CURVE_HEADER.startswith(header),
+        f"{str(path)!r} is not the curve of a training run, and would be overwritten.",
+        "Name another --out.",
+    )
     if header == CURVE_HEADER:
         points = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
         path.write_text("".join([header, *(x for x in points if int(x.partition(",")[0]) <= done)]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mesascope import catalogue
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_range
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 
@@ -49,8 +49,7 @@ def train(
     run_recipe = catalogue.factory("recipes", name)
     settings = catalogue.convert(run_recipe, requested, f"recipe {name!r}")
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise MesascopeError(f"{str(out)!r} is a file.", "Name a folder with --out.")
+    require(not out.exists() or out.is_dir(), f"{str(out)!r} is a file.", "Name a folder with --out.")
     first_seed = int(settings.pop("seed", 0))
     check_range(0, LAST_SEED - seeds, seed=first_seed)
     folders = [out if seeds == 1 else out / f"seed-{first_seed + i}" for i in range(seeds)]
