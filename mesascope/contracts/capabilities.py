@@ -30,6 +30,7 @@ class HasFavourite(Protocol):
     @property
     def favourite(self) -> int:
         """The arm's index."""
+        ...
 
 
 @runtime_checkable
@@ -45,6 +46,7 @@ class HasGoals(Protocol):
 
     def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
         """Evaluates both goals in the lifetimes under one condition, from the stored trials alone."""
+        ...
 
 
 @runtime_checkable
@@ -53,6 +55,7 @@ class ShowsPlans(Protocol):
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """Evaluates the consequences of every action in the lifetimes under one condition, from stored trials alone."""
+        ...
 
 
 @runtime_checkable
@@ -61,6 +64,7 @@ class SpeaksWords(Protocol):
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """The question about the present observation [D], after the past trials."""
+        ...
 
 
 @runtime_checkable
@@ -72,6 +76,7 @@ class ShowsFrames(Protocol):
 
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
         """`frames` observations [F, D] of one lifetime, `every` steps apart."""
+        ...
 
 
 @runtime_checkable
@@ -80,9 +85,11 @@ class ShowsFields(Protocol):
 
     def planes(self, observation: Any) -> tuple[Any, Any]:
         """Converts observations [N, D] into images [N, F, F, P] and the index of the agent's cell [N]."""
+        ...
 
     def problems(self, key: Any, n: int) -> Any:
         """Draws n training problems."""
+        ...
 
 
 @runtime_checkable
@@ -98,3 +105,4 @@ class MixesTasks(Protocol):
 
     def between(self, observation: np.ndarray, part: float, rng: np.random.Generator) -> tuple[Any, Any]:
         """Outcomes [N, T], without and with noise, of tasks that lie a fraction `part` of the way between two tasks."""
+        ...

@@ -148,7 +148,7 @@ def examine(
         if announcement := subject.announce(bench.responses(home)):
             warnings.warn(announcement, MesascopeWarning, stacklevel=2)
         require(
-            bench.splits(home),
+            bool(bench.splits(home)),
             f"{home.name} has none of the splits {', '.join(splits or ())}.",
             "Add fresh to them, or a bank to the family.",
         )

@@ -85,7 +85,7 @@ def recipe(
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
     check(settings, ticks=(window, 4096))
-    require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
+    grid_family: Any = require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
     require(not family.bank, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
     require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.find_shape(family)
@@ -96,9 +96,8 @@ def recipe(
 
     def begin() -> State:
         weights = networks.create(address(key, "weights"), width, layers, planes, choices)
-        first_problems = family.problems(address(key, "first"), problems)
-        pictures = family.pictures(first_problems)  # pyright: ignore[reportAttributeAccessIssue]
-        activations = make_state(weights, pictures)
+        first_problems = grid_family.problems(address(key, "first"), problems)
+        activations = make_state(weights, grid_family.pictures(first_problems))
         ages = jnp.arange(problems) % (ticks // window)  # so that not all problems end at once
         return State(weights, ADAM.init(weights), first_problems, activations, ages)
 

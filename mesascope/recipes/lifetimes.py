@@ -71,7 +71,9 @@ def find_scale(family: Family) -> Scale:
     latents = family.latents(_draw(family, jax.random.key(0), SCALE_TASKS), find_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     require(
-        best - chance >= 1e-6, f"In {family.name} the best action pays no more than chance.", "Train on another family."
+        bool(best - chance >= 1e-6),
+        f"In {family.name} the best action pays no more than chance.",
+        "Train on another family.",
     )
     return Scale(jnp.float32(chance), jnp.float32(best))
 

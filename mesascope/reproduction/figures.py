@@ -60,13 +60,12 @@ def _list_points(group, panel, axes) -> list[tuple[str, str, str]]:
     return [(name, value, labels.get(value, value)) for name, value in zip(group["names"], values, strict=True)]
 
 
-def _place_values(ax, panel, axes) -> dict[str, int]:
-    """Labels the x axis; returns the position of each value, evenly spaced in the order of the longest line."""
+def _label_values(panel, axes) -> dict[str, str]:
+    """The values on the x axis with their labels, in the order of the longest line."""
     labels: dict[str, str] = {}
-    for group in sorted(panel["groups"], key=lambda g: -len(g["names"])):
+    for group in [*sorted(panel["groups"], key=lambda g: -len(g["names"])), *panel["groups"]]:
         labels |= {value: label for _, value, label in _list_points(group, panel, axes)}
-    _label_x(ax, panel, list(labels.values()))
-    return {value: i for i, value in enumerate(labels)}
+    return labels
 
 
 def _label_x(ax, panel, labels) -> None:
@@ -101,7 +100,8 @@ def _list_seeds(summary) -> list[float]:
 
 def _draw_lines(ax, panel, numbers: Numbers, axes) -> None:
     """Draws means as lines with intervals over seeds, and every seed as a dot."""
-    positions = _place_values(ax, panel, axes)
+    labels = _label_values(panel, axes)
+    positions = {value: i for i, value in enumerate(labels)}
     several_groups, several_quantities = len(panel["groups"]) > 1, len(panel["quantities"]) > 1
     for i, (group, quantity) in enumerate(itertools.product(panel["groups"], panel["quantities"])):
         points = _list_points(group, panel, axes)
@@ -121,6 +121,7 @@ def _draw_lines(ax, panel, numbers: Numbers, axes) -> None:
     if values:
         margin = 0.15 * (max(values) - min(values) or 1.0)
         ax.set_ylim(min(values) - margin, max(values) + margin)  # so wide intervals do not shrink the rest
+    _label_x(ax, panel, list(labels.values()))
     ax.legend(loc="best")
 
 
@@ -139,7 +140,8 @@ def _draw_curves(ax, panel, numbers: Numbers, axes) -> None:
 
 def _draw_rungs(ax, panel, numbers: Numbers, axes) -> None:
     """Draws the interval of rungs of every seed: a dot if both ends are the same rung, otherwise a bar."""
-    positions = _place_values(ax, panel, axes)
+    labels = _label_values(panel, axes)
+    positions = {value: i for i, value in enumerate(labels)}
     low_quantity, high_quantity = panel["quantities"]
     for i, group in enumerate(panel["groups"]):
         style = _style_line(i)
@@ -156,6 +158,7 @@ def _draw_rungs(ax, panel, numbers: Numbers, axes) -> None:
         ax.plot([], [], **style, linewidth=2.2, label=group["label"])
     ax.set_yticks(range(len(FIRST_LADDER)), FIRST_LADDER)
     ax.set_ylim(-0.4, len(FIRST_LADDER) - 0.4)
+    _label_x(ax, panel, list(labels.values()))
     ax.legend(loc="lower right")
 
 
