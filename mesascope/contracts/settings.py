@@ -27,13 +27,9 @@ def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
             raise `MesascopeError`. Seeds of banks are always checked.
     """
     if factory is None:
-        return functools.partial(_keep, allowed=allowed)
-    return _keep(factory, allowed)
-
-
-def _keep(factory: F, allowed: dict[str, Range]) -> F:
+        return functools.partial(keep_settings, **allowed)
     signature = inspect.signature(factory)
-    ranges = {**allowed, "bank_seed": SEEDS} if "bank_seed" in signature.parameters else allowed
+    ranges: dict[str, Any] = {**allowed, "bank_seed": SEEDS} if "bank_seed" in signature.parameters else allowed
 
     @functools.wraps(factory)
     def make(*args: Any, **keywords: Any) -> Any:
@@ -41,17 +37,13 @@ def _keep(factory: F, allowed: dict[str, Range]) -> F:
         bound.apply_defaults()
         settings = {k: v for k, v in bound.arguments.items() if k != "family"}
         for label, values in ranges.items():
-            _check(values, **{label: settings[label]})
+            if isinstance(values[0], str):
+                check_choice(values, **{label: settings[label]})
+            else:
+                check_range(*values, **{label: settings[label]})
         return factory(*args, **keywords).with_settings(name_with_settings(factory, **settings), settings)
 
-    return make  # pyright: ignore[reportReturnType]
-
-
-def _check(allowed: Any, /, **setting: Any) -> None:
-    if isinstance(allowed[0], str):
-        check_choice(allowed, **setting)
-    else:
-        check_range(*allowed, **setting)
+    return make
 
 
 def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:

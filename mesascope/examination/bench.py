@@ -197,17 +197,10 @@ class Bench:
             return self.rollouts[digest]
         self.doing = f"{subject.name} on {split}"
         path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
-        if path and path.is_file():
-            try:
-                trials = load_rollout(path)
-                self._tick(self.blocks * len(conditions))
-            except MesascopeError:
-                path.unlink()
-                return self._roll(subject, family, split, conditions, kinds)
+        trials = self._load(path) if path else None
+        if trials is not None:
+            self._count_blocks(self.blocks * len(conditions))
         else:
-            # on other splits no metric compares probabilities
-            keeps_log_probs = kind(split) in ("fresh", "seen")
-            tasks = self.tasks.setdefault(home_name, {}) if family.traceable else None
             trials = rollout(
                 subject,
                 family,
@@ -217,9 +210,9 @@ class Bench:
                 conditions=conditions,
                 kinds=kinds,
                 record=(),
-                log_probs=keeps_log_probs,
-                done=self._tick,
-                tasks=tasks,
+                log_probs=kind(split) in ("fresh", "seen"),  # on other splits no metric compares probabilities
+                done=self._count_blocks,
+                tasks=self.tasks.setdefault(home_name, {}) if family.traceable else None,
                 together=self.together,
             )
             if path:
@@ -233,7 +226,16 @@ class Bench:
             self.essences[id(subject)] = subject, identify(subject)
         return self.essences[id(subject)][1]
 
-    def _tick(self, blocks: int) -> None:
+    @staticmethod
+    def _load(path: Path) -> xr.Dataset | None:
+        """Reads a finished rollout; returns None if there is no usable file."""
+        try:
+            return load_rollout(path) if path.is_file() else None
+        except MesascopeError:
+            path.unlink()
+
+    def _count_blocks(self, blocks: int) -> None:
+        """Reports that more blocks of lifetimes are done."""
         self.done += blocks
         self.progress(min(self.done / self.total, 1.0), self.doing)
 

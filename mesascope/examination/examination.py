@@ -137,12 +137,8 @@ def examine(
     group = open_subjects(subjects, base, trust)
     metric_list, splits = open_all("metrics", metrics), as_list(splits)
     labels = [*conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
-    bench_settings: dict[str, Any] = {
-        "out": Path(out) if out else None,
-        "progress": progress,
-        "beyond": axes.conditions_read(base),
-    }
-    bench = Bench(base, labels, splits, lifetimes, seed, **bench_settings)
+    folder, beyond = Path(out) if out else None, axes.conditions_read(base)
+    bench = Bench(base, labels, splits, lifetimes, seed, out=folder, progress=progress, beyond=beyond)
     homes = [bench.home(trained_on or subject.trained_on) for subject in group]
     for subject, home in zip(group, homes, strict=True):
         if announcement := subject.announce(bench.responses(home)):

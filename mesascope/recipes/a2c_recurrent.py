@@ -6,18 +6,16 @@ action, the last pay-off and the trial index. Every update runs a batch of lifet
 """
 
 import os
-from collections.abc import Callable
 
 import jax
-from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.recipes.descent import Number, Plan, check
-from mesascope.recipes.lifetimes import find_scale, mean
-from mesascope.recipes.ppo_recurrent import Lived, compute_loss_terms, make_policy_objective
-from mesascope.recipes.updates import make_update, train_network
+from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
+from mesascope.recipes.descent import Number, Plan, collect_settings
+from mesascope.recipes.lifetimes import mean
+from mesascope.recipes.ppo_recurrent import Lived, compute_loss_terms, make_policy_update
+from mesascope.recipes.updates import train_network
 
 
 def recipe(
@@ -36,7 +34,7 @@ def recipe(
     discount: float = 0.98,
     trace: float = 1.0,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network, by default an LSTM, by advantage actor-critic.
 
@@ -61,11 +59,8 @@ def recipe(
     Raises:
         MesascopeError: a setting is out of range, or the folder contains another training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings)
-    update = make_update(
-        family, settings, Partial(make_policy_objective, scale=find_scale(family), policy_loss=policy_gradient_loss)
-    )
+    settings = collect_settings(locals())
+    update = make_policy_update(family, settings, policy_gradient_loss)
     return train_network("a2c_recurrent", family, settings, update, out, progress=progress)
 
 

@@ -8,7 +8,6 @@ ticks, a fresh problem replaces it, or its goal moves and the activations stay.
 """
 
 import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,11 +20,11 @@ from mesascope.agents.networks.thinking_network import Weights, find_logits, mak
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.condition import select
 from mesascope.contracts.family import Family, require_family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
+from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, check
+from mesascope.recipes.descent import MANY, check, collect_settings
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.rollouts.compiling import compile_loop
 
@@ -59,7 +58,7 @@ def recipe(
     rate: float = 5e-3,
     final_rate: float = 2e-4,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network to think for as long as a problem needs, with the right move in every cell as the target.
 
@@ -82,9 +81,8 @@ def recipe(
         MesascopeError: a setting is out of range, the family shows no grids, or the folder contains another training
             run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
-    check(settings, ticks=(window, 4096))
+    settings = collect_settings(locals(), problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512))
+    check(settings, swaps=(0.0, 1.0), ticks=(window, 4096))
     grid_family: Any = require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
     require(not family.bank, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
     require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")

@@ -111,6 +111,13 @@ def minimise(
     return eqx.combine(arrays, static), adam_state
 
 
+def collect_settings(arguments: dict[str, Any], **ranges: tuple[float, float]) -> dict[str, Any]:
+    """The settings of a recipe, which are its arguments except those from the caller; checks them as `check` does."""
+    settings = {k: v for k, v in arguments.items() if k not in ("family", "out", "progress")}
+    check(settings, **ranges)
+    return settings
+
+
 def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
     """Raises MesascopeError if a setting is out of range, or if the minibatches cannot be of equal size.
 

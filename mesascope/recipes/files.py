@@ -157,18 +157,3 @@ def check_identity(run: Run, path: Path) -> dict[str, Any]:
             "Name another --out, or delete the file.",
         )
     return metadata
-
-
-def check_finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Converts weights to arrays, and checks that they are finite.
-
-    Raises:
-        MesascopeError: some weights are not finite.
-    """
-    arrays = {k: np.asarray(v) for k, v in tensors.items()}
-    require(
-        all(np.isfinite(x).all() for x in arrays.values()),
-        "The training diverged: weights are not finite.",
-        "Lower the rate, or change the seed.",
-    )
-    return arrays

@@ -6,7 +6,6 @@ trained on a teacher's own histories. The recipe trains the critic at the same t
 """
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -17,12 +16,12 @@ from jax.tree_util import Partial
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
+from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
 from mesascope.errors import require
-from mesascope.recipes.descent import MANY, RANGES, check, make_adam_state
+from mesascope.recipes.descent import MANY, RANGES, check, collect_settings, make_adam_state
 from mesascope.recipes.lifetimes import Lifetimes, Scale, find_scale, find_targets, mean, mean_score, run_lifetimes
-from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_objective
+from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_update
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
 from mesascope.rollouts.rollouts import strip_names
 
@@ -50,7 +49,7 @@ def recipe(
     trace: float = 0.95,
     clip: float = 0.2,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network to give a scripted procedure's action probabilities; PPO can follow.
 
@@ -82,15 +81,13 @@ def recipe(
         MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder contains another
             training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
+    settings = collect_settings(locals(), improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
     check(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
-    subject, scale = open_teacher(family, teacher), find_scale(family)
-    imitation = Partial(make_imitation_objective, scale=scale, teacher=subject, led=round(led * lifetimes))
+    subject, led_lifetimes = open_teacher(family, teacher), round(led * lifetimes)
+    imitation = Partial(make_imitation_objective, scale=find_scale(family), teacher=subject, led=led_lifetimes)
     imitation_update = make_update(family, settings, imitation)
     ppo_settings = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
-    ppo = Partial(make_policy_objective, scale=scale, policy_loss=clipped_loss)
-    ppo_update = make_update(family, {**settings, **ppo_settings}, ppo)
+    ppo_update = make_policy_update(family, {**settings, **ppo_settings}, clipped_loss)
 
     def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any, /):
         if number < updates:

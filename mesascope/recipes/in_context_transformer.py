@@ -7,7 +7,6 @@ choices it is the log-loss of the target (`family.target`).
 
 import functools
 import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,11 +18,11 @@ import optax
 from mesascope.agents.networks.recurrent import WITH_LAYERS, Recurrent, initialise
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
+from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, check
+from mesascope.recipes.descent import MANY, collect_settings
 from mesascope.recipes.lifetimes import find_scale, find_split
 from mesascope.recipes.updates import train_network
 
@@ -31,6 +30,9 @@ ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, 
 DEFAULT_DEPTH, DEFAULT_HEADS = 3, 4
 TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
 SMALL = {"width": 8, "lifetimes": 8}  # the settings for that check
+
+
+Plan = dict[str, jax.Array]  # the settings updates, rate, final_rate and warmup, and payoff_range: best minus chance
 
 
 class Rollout(NamedTuple):
@@ -57,7 +59,7 @@ def recipe(
     final_rate: float = 2e-5,
     warmup: int = 100,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a transformer, linear attention or a GRU to predict in context.
 
@@ -83,8 +85,7 @@ def recipe(
         MesascopeError: a setting is out of range, the family's percepts depend on the actions or do not show the
             target, or the folder contains another training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, warmup=(0, MANY))
+    settings = collect_settings(locals(), warmup=(0, MANY))
     has_layers, has_real_actions = memory in WITH_LAYERS, family.choices is None
     parts = observes or ("first+observation+feedback" if has_real_actions else "first+observation")
     layout = {"depth": depth, "heads": heads}
@@ -100,13 +101,13 @@ def recipe(
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
     @functools.cache
-    def make_plan() -> dict[str, jax.Array]:  # on the first update, after the settings have been checked
+    def make_plan() -> Plan:  # on the first update, after the settings have been checked
         scale = find_scale(family)
         numbers = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
         return {**numbers, "payoff_range": scale.best - scale.chance}
 
     def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any):
-        return improve(key, number, network, adam_state, family, plan=make_plan(), lifetimes=lifetimes)
+        return improve(key, number, network, adam_state, family, make_plan(), lifetimes)
 
     return train_network("in_context_transformer", family, settings, update, out, progress=progress, begin=begin)
 
@@ -156,14 +157,7 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rol
 
 @eqx.filter_jit
 def improve(
-    key: jax.Array,
-    number: jax.Array,
-    network: Recurrent,
-    adam_state: Any,
-    family: Family,
-    *,
-    plan: dict[str, jax.Array],
-    lifetimes: int,
+    key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any, family: Family, plan: Plan, lifetimes: int
 ) -> tuple[Recurrent, Any, jax.Array]:
     """Improves the network's predictions on one batch, with one step of Adam.
 
@@ -173,7 +167,7 @@ def improve(
         network: the network before this update.
         adam_state: Adam's state before this update.
         family: the family of the tasks.
-        plan: the settings updates, rate, final_rate and warmup, and the difference of the best and the chance score.
+        plan: the settings, and the range of the score.
         lifetimes: the number of lifetimes in the batch.
 
     Returns:

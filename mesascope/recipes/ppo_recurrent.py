@@ -15,10 +15,10 @@ from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.recipes.descent import Number, Plan, check, interpolate
+from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
+from mesascope.recipes.descent import Number, Plan, collect_settings, interpolate
 from mesascope.recipes.lifetimes import Scale, find_scale, find_targets, mean, mean_score, run_lifetimes, standardise
-from mesascope.recipes.updates import Batch, Objective, make_update, train_network
+from mesascope.recipes.updates import Batch, Objective, Update, make_update, train_network
 
 
 class Lived(NamedTuple):
@@ -54,7 +54,7 @@ def recipe(
     trace: float = 0.95,
     clip: float = 0.2,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network, with or without memory, by proximal policy optimisation.
 
@@ -80,12 +80,15 @@ def recipe(
     Raises:
         MesascopeError: a setting is out of range, or the folder contains another training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings)
-    update = make_update(
-        family, settings, Partial(make_policy_objective, scale=find_scale(family), policy_loss=clipped_loss)
-    )
+    settings = collect_settings(locals())
+    update = make_policy_update(family, settings, clipped_loss)
     return train_network("ppo_recurrent", family, settings, update, out, progress=progress)
+
+
+def make_policy_update(family: Family, settings: dict[str, Any], policy_loss: PolicyLoss) -> Update:
+    """Makes an update that trains the network by reinforcement learning with a loss of policy and critic."""
+    objective = Partial(make_policy_objective, scale=find_scale(family), policy_loss=policy_loss)
+    return make_update(family, settings, objective)
 
 
 def compute_loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> tuple[jax.Array, ...]:

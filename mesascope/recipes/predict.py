@@ -5,7 +5,6 @@ what the network should have predicted, and that is the target of the cross-entr
 """
 
 import os
-from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -13,9 +12,9 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
+from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
 from mesascope.errors import require
-from mesascope.recipes.descent import check
+from mesascope.recipes.descent import collect_settings
 from mesascope.recipes.lifetimes import Lifetimes, run_lifetimes
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
 
@@ -36,7 +35,7 @@ def recipe(
     rate: float = 3e-3,
     final_rate: float = 1e-5,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network with log-loss to predict what comes next.
 
@@ -59,8 +58,7 @@ def recipe(
         MesascopeError: a setting is out of range, the family does not show the target, or the folder contains another
             training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings)
+    settings = collect_settings(locals())
     require(
         shows_target(family),
         f"{family.name} does not show what the network should have predicted.",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.recipe import Progress, Trained
+from mesascope.contracts.recipe import OnProgress, Progress, Trained
 from mesascope.errors import require
 from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, Run
@@ -34,7 +34,7 @@ def run_rounds(
     train_from: TrainFrom,
     out: str | os.PathLike,
     *,
-    progress: Callable[[Progress], None],
+    progress: OnProgress,
     judge: Judge | None = None,
 ) -> Trained:
     """Trains from the last checkpoint, evaluates the network if there is a judge, and writes it.
@@ -57,7 +57,7 @@ def run_rounds(
     else:
         first = files.load_checkpoint(run, checkpoint_path, begin())
         curve = Curve(folder / "curve.csv", first.done, run.updates) if judge else None
-        latest = _run_updates(run, first, train_from, checkpoint_path, curve, progress=progress)
+        latest = _run_updates(run, first, train_from, checkpoint_path, curve, progress)
         steps = latest.steps - first.steps
         if judge:
             files.save_checkpoint(run, checkpoint_path, latest)
@@ -68,13 +68,7 @@ def run_rounds(
 
 
 def _run_updates(
-    run: Run,
-    first: Checkpoint,
-    train_from: TrainFrom,
-    checkpoint_path: Path,
-    curve: Curve | None,
-    *,
-    progress: Callable[[Progress], None],
+    run: Run, first: Checkpoint, train_from: TrainFrom, checkpoint_path: Path, curve: Curve | None, progress: OnProgress
 ) -> Checkpoint:
     """Trains and returns the last state. It saves checkpoints every few seconds, and when the user stops it."""
     latest, last_save, timing = first, time.monotonic(), None
@@ -155,7 +149,9 @@ def _write_network(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | 
     metadata, tensors = run.describe_network(checkpoint.state)
     trained_on = {"trained_on": run.family.bank or "unlimited"}
     metadata = {**files.describe_identity(run), **metadata, **trained_on, **files.describe_origin(run)}
-    tensors = files.check_finite(tensors)
+    tensors = {name: np.asarray(weights) for name, weights in tensors.items()}
+    is_finite = all(np.isfinite(weights).all() for weights in tensors.values())
+    require(is_finite, "The training diverged: weights are not finite.", "Lower the rate, or change the seed.")
     if judge:
         scores = judge(checkpoint.state)
         evaluation = {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores}

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained
+from mesascope.contracts.recipe import OnProgress, Trained
 from mesascope.formats import NETWORK
 from mesascope.keys import address
 from mesascope.recipes.descent import Loss, Plan, make_adam_state, minimise
@@ -59,7 +59,7 @@ def train_network(
     update: Update,
     out: str | os.PathLike,
     *,
-    progress: Callable[[Progress], None],
+    progress: OnProgress,
     begin: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
     extra_updates: int = 0,
 ) -> Trained:

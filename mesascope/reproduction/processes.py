@@ -4,16 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mesascope import catalogue
+from mesascope.examination.bench import Progress
 from mesascope.execution import spread
 from mesascope.reproduction.progress import ProgressEstimate, relay_progress
 from mesascope.reproduction.work import StudyRun, Unit, fill_seed
 
 
 def run_in_processes(
-    study_run: StudyRun,
-    run_units: Callable[[Sequence[int], Path], None],
-    workers: int,
-    progress: Callable[[float, str], None],
+    study_run: StudyRun, run_units: Callable[[Sequence[int], Path], None], workers: int, progress: Progress
 ) -> None:
     """Runs the unfinished units of a study, so that the study's run then finds all results in the folder.
 
@@ -38,10 +36,10 @@ def run_in_processes(
             groups = group_units(units, unfinished)
             finished = spread(run_units, [(group, relay_folder) for group in groups], workers)
             for group, _ in zip(groups, finished, strict=True):
-                study_run.merge_seconds(name_seconds_file(group))
+                study_run.merge_seconds(name_time_file(group))
 
 
-def name_seconds_file(indices: Sequence[int]) -> str:
+def name_time_file(indices: Sequence[int]) -> str:
     """The name of the file in which a process records how many seconds these units took."""
     return f"seconds-{indices[0]}.json"
 

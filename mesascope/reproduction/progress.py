@@ -4,11 +4,12 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from mesascope.examination.bench import Progress
 from mesascope.files import write_text
-from mesascope.reproduction.work import Unit
+from mesascope.reproduction.work import Report, Unit
 
 DEFAULT_SECONDS = {"train": 60.0, "live": 10.0, "place": 20.0}  # per unit, until the time of one was measured
 REPORT_SECONDS = 0.5  # the shortest time between two reports of one unit
@@ -25,13 +26,7 @@ class ProgressEstimate:
         in_order: whether units run one after the other, so that a report of one means that all earlier ones are done.
     """
 
-    def __init__(
-        self,
-        units: list[Unit],
-        seconds: dict[str, float],
-        progress: Callable[[float, str], None],
-        in_order: bool = True,
-    ):
+    def __init__(self, units: list[Unit], seconds: dict[str, float], progress: Progress, in_order: bool = True):
         self.units, self.seconds, self.progress, self.in_order = units, seconds, progress, in_order
         self.shares, self.largest_share = [0.0] * len(units), 0.0
 
@@ -65,7 +60,7 @@ class ProgressFile:
 
 
 @contextlib.contextmanager
-def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
+def relay_progress(report: Report, folder: Path) -> Iterator[None]:
     """Passes on the reports of every `ProgressFile`, in a thread; the folder exists only in this context."""
     finished = threading.Event()
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed

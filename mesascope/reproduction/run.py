@@ -18,7 +18,7 @@ from mesascope.reproduction.figures import draw
 from mesascope.reproduction.measures import SHIPPED, Measure
 from mesascope.reproduction.outcomes import format_page, make_document
 from mesascope.reproduction.plans import Study, load
-from mesascope.reproduction.processes import name_seconds_file, run_in_processes
+from mesascope.reproduction.processes import name_time_file, run_in_processes
 from mesascope.reproduction.progress import ProgressEstimate, ProgressFile
 from mesascope.reproduction.work import StudyRun
 
@@ -77,7 +77,7 @@ def _run_units(
     """Runs some units of a study, in any process; `code` is what the study's run says about the code at its start."""
     measures = load_measures(study, trust)
     try:
-        study_run = StudyRun(study, folder, measures, ProgressFile(relay_folder), name_seconds_file(indices))
+        study_run = StudyRun(study, folder, measures, ProgressFile(relay_folder), name_time_file(indices))
         require(study_run.code == code, "The code was changed while the study ran.", "Run the command again.")
         study_run.run(indices)
     except Exception as error:  # the parent process cannot tell where it was raised

@@ -48,6 +48,7 @@ PLACEMENT_NUMBERS = (
 RATES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
 PLACED = (*PLACEMENT_NUMBERS, "share", "lowest", "highest", *RATES)
 NETWORK = "network.safetensors"
+Report = Callable[[int, float, str], None]  # takes a unit's index, the share of it that is done, and what is running
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,19 +120,14 @@ class StudyRun:
         out: the folder of the run.
         measures: the available measures by name.
         report: called with a unit's index among the units, the share of the unit that is done, and what is running.
-        seconds_file: the name of the file that records seconds; every parallel process has its own.
+        time_file: the name of the file that records seconds; every parallel process has its own.
     """
 
     def __init__(
-        self,
-        study: Study,
-        out: Path,
-        measures: Mapping[str, Measure],
-        report: Callable[[int, float, str], None],
-        seconds_file: str = "seconds.json",
+        self, study: Study, out: Path, measures: Mapping[str, Measure], report: Report, time_file: str = "seconds.json"
     ):
         self.study, self.out, self.measures, self.report = study, out, measures, report
-        self.units, self.seconds_path = list_units(study), out / seconds_file
+        self.units, self.seconds_path = list_units(study), out / time_file
         other = read_json(out / "seconds.json").get("study", study.name)
         problem = f"{str(out)!r} is the folder of the study {other!r}."
         require(other == study.name, problem, "Name another with --out.")
