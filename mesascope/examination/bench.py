@@ -1,4 +1,4 @@
-"""Runs each rollout of an examination once, so that metrics and references share it, and keeps it in a folder."""
+"""Runs each rollout of an examination once, so that metrics and references share it, and saves it in a folder."""
 
 import functools
 import hashlib
@@ -28,14 +28,17 @@ from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
-LABELS = "labels of the conditions"
-METADATA = "dimensions, attributes and the code that was loaded"
-COMPARED = ("learner", "discounting")  # references that run on every split
-REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # the splits on which the other references run
+LABELS_KEY = "labels of the conditions"
+METADATA_KEY = "dimensions, attributes and the code that was loaded"
+COMPARED_ROLES = ("learner", "discounting")  # references that run on every split
+REFERENCE_SPLITS = {
+    "strongest": ("fresh",),
+    "locator": ("seen", "fresh"),
+}  # the splits on which the other references run
 
 
 class Bench:
-    """The rollouts of one examination, each of which runs once and is kept in memory and in a folder.
+    """The rollouts of one examination. Each of them runs once, and is then kept in memory and in a folder.
 
     Args:
         family: the family to examine subjects on.
@@ -46,7 +49,7 @@ class Bench:
         out: a folder for finished rollouts.
         progress: called with the share of the work that is done, and with a text that says what is running.
         rollouts: earlier rollouts by their digest; this object adds new ones.
-        beyond: by a condition's label, the kinds of split besides fresh on which it also runs.
+        beyond: for the label of a condition, the kinds of split besides fresh on which the condition also runs.
         together: blocks per call of the compiled scan, as in `rollout`.
         placed_by: places a subject from its trials, the references' trials, its training tasks and the rule.
     """
@@ -60,7 +63,7 @@ class Bench:
         seed: int = 0,
         *,
         out: Path | None = None,
-        progress: Progress = lambda share, doing: None,
+        progress: Progress = lambda share, activity: None,
         rollouts: dict[str, xr.Dataset] | None = None,
         beyond: Mapping[str, Sequence[str]] | None = None,
         together: int = 1,
@@ -69,10 +72,10 @@ class Bench:
         self.place_trials = placed_by
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
         self.requested, self.out, self.progress, self.together = splits, out, progress, together
-        self.done, self.total, self.doing = 0, 1, ""
+        self.done, self.total, self.activity = 0, 1, ""
         self.rollouts = {} if rollouts is None else rollouts
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the name of the family, bank included
-        self.essences: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
+        self.identities: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
         loaded_modules()  # hashes the files now, because they may change during the run
         for split in splits or ():
             if split not in self._list_splits(family):
@@ -81,7 +84,7 @@ class Bench:
         unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.unfit(family)]
-        # the transplants whose numbers splits and references are compared by: one draw of donors each
+        # the transplants by which splits and references are compared, with one draw of donors each
         self.compared = [c for c in self.conditions if c.seam is not None and c.draw == 0]
         self.kinds = distinct_kinds(self.conditions)
         self.blocks = -(-lifetimes // BLOCK)
@@ -90,17 +93,17 @@ class Bench:
     def _list_splits(family: Family) -> list[str]:
         return ["seen", *(r for r in family.split_names if r != "seen")]
 
-    def splits(self, family: Family) -> list[str]:
+    def list_splits(self, family: Family) -> list[str]:
         """The splits of a family that the caller requested."""
         return [r for r in family.split_names if self.requested is None or r in self.requested]
 
-    def expect(self, subjects: int) -> None:
+    def expect_work(self, subjects: int) -> None:
         """Sets the expected amount of work for this number of subjects, in blocks of lifetimes."""
         splits = self._list_splits(self.family)
-        extra = sum(len(self._conditions_on(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
+        extra = sum(len(self._list_conditions(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
-    def home(self, trained_on: str) -> Family:
+    def find_family(self, trained_on: str) -> Family:
         """The family, with the bank that a subject was trained on, if it is known.
 
         Raises:
@@ -112,90 +115,93 @@ class Bench:
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
         """Places a subject; returns its trials, the references' trials and the placement (None without fresh)."""
-        family = self.home(trained_on)
-        trials_by_split, references = self.live(subject, family), self.references(family)
+        family = self.find_family(trained_on)
+        trials_by_split, references = self.run_subject(subject, family), self.run_references(family)
         if "fresh" not in trials_by_split:
             return trials_by_split, references, None
         placement = self.place_trials(trials_by_split, references, trained_on, rule)
         if placement.direction == "against":
-            references |= self.references(family, " against")
+            references |= self.run_references(family, " against")
             placement = self.place_trials(trials_by_split, references, trained_on, rule)
         return trials_by_split, references, placement
 
-    def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
+    def run_subject(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
         """Runs a subject on every split, under the conditions of that split, and returns its trials by split."""
         return {
-            split: self._roll(
-                subject, family, split, self._conditions_on(family, split), self._compiled_kinds(family, split)
+            split: self._run_or_load(
+                subject, family, split, self._list_conditions(family, split), self._list_compiled_kinds(family, split)
             )
-            for split in self.splits(family)
+            for split in self.list_splits(family)
         }
 
-    def _conditions_on(self, family: Family, split: str) -> list[Condition]:
+    def _list_conditions(self, family: Family, split: str) -> list[Condition]:
         """The conditions that run on a split.
 
-        All conditions run on fresh tasks. On another split, the intact condition runs and those in `beyond` for its
-        kind; on a counted split of the same length also `self.compared`; and on a split beyond banks shuffled ones.
+        All conditions run on fresh tasks. On another split run the intact condition and those in `beyond` for its kind.
+        On a counted split of the same length, the conditions in `self.compared` run too. On a split beyond banks, the
+        conditions with shuffled feedback run too.
         """
         if kind(split) == "fresh":
             return self.conditions
-        here = next((s for s in family.splits() if s.name == split), None)  # without its bank it has no split 'seen'
-        comparable = here is not None and here.counted and here.trials == family.horizon and split != "seen"
-        labels = {c.label for c in self.compared} if comparable else set()
-        if here is not None and here.beyond_banks:
-            labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}
+        labels: set[str] = set()
+        task_split = next((s for s in family.splits() if s.name == split), None)
+        if task_split is not None:  # a family without its bank has no split 'seen'
+            if task_split.counted and task_split.trials == family.horizon and split != "seen":
+                labels |= {c.label for c in self.compared}
+            if task_split.beyond_banks:
+                labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}
         labels |= {label for label, kinds in self.beyond.items() if kind(split) in kinds}
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
 
-    def responses(self, family: Family) -> int:
-        """How many responses `live` requests from a subject, including those as a donor."""
+    def count_responses(self, family: Family) -> int:
+        """How many responses `run_subject` requests from a subject, including those as a donor."""
 
         def count(split: str) -> int:
-            conditions = self._conditions_on(family, split)
+            conditions = self._list_conditions(family, split)
             donors = 0 if family.full_feedback else len({c.draw for c in conditions if c.needs_donors})
             return (sum(c.asks for c in conditions) + donors) * family.split(split).trials
 
-        return sum(map(count, self.splits(family))) * self.blocks * BLOCK
+        return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK
 
-    def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
+    def run_references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """Runs a family's reference procedures on the same tasks, and returns their trials by role and split."""
         references: dict[str, dict[str, xr.Dataset]] = {}
         intact, without_bank = catalogue.make("conditions", "intact"), family.with_bank(None)
-        for role in (*COMPARED, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
+        for role in (*COMPARED_ROLES, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
             if role + suffix not in family.references:
                 continue
             home = family if role == "locator" else without_bank
             procedure = catalogue.make("subjects", family.references[role + suffix], home)
-            for split in self.splits(family):
-                if kind(split) not in REFERRED.get(role, (kind(split),)):
+            for split in self.list_splits(family):
+                if kind(split) not in REFERENCE_SPLITS.get(role, (kind(split),)):
                     continue
                 conditions, change = [intact], family.split(split).changes_at
-                if role in COMPARED:
-                    conditions += [c for c in self._conditions_on(family, split) if c in self.compared]
+                if role in COMPARED_ROLES:
+                    conditions += [c for c in self._list_conditions(family, split) if c in self.compared]
                 if change and role == "learner":
                     conditions.append(catalogue.make("conditions", f"carry_reset:at={change}"))
-                kinds = self._compiled_kinds(family, split) if role in COMPARED else (intact,)
+                kinds = self._list_compiled_kinds(family, split) if role in COMPARED_ROLES else (intact,)
                 family_there = family if split == "seen" else home
-                trials = self._roll(procedure, family_there, split, conditions, kinds)
+                trials = self._run_or_load(procedure, family_there, split, conditions, kinds)
                 references.setdefault(role + suffix, {})[split] = trials
         return references
 
-    def _compiled_kinds(self, family: Family, split: str) -> Sequence[Condition]:
+    def _list_compiled_kinds(self, family: Family, split: str) -> Sequence[Condition]:
         """The kinds of condition to compile for a split: intact alone if its lifetimes have another length."""
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
-    def _roll(
+    def _run_or_load(
         self, subject: Subject, family: Family, split: str, conditions: Sequence[Condition], kinds: Sequence[Condition]
     ) -> xr.Dataset:
         """Runs one rollout, or reads it from memory or from the folder if it ran before."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
-        inputs = [subject.name, self.essence(subject), home_name, home.code(), split, self.lifetimes, self.seed]
+        inputs = [subject.name, self.get_identity(subject), home_name, home.code(), split, self.lifetimes, self.seed]
         inputs += [c.label for c in conditions] + [_hash_package()]
         digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         if digest in self.rollouts:
             return self.rollouts[digest]
-        self.doing = f"{subject.name} on {split}"
+        self.activity = f"{subject.name} on {split}"
         path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
         trials = self._load(path) if path else None
         if trials is not None:
@@ -220,11 +226,11 @@ class Bench:
         self.rollouts[digest] = trials
         return trials
 
-    def essence(self, subject: Subject) -> str:
-        """The identity that a subject had at the first call; later changes to its own counters do not affect it."""
-        if id(subject) not in self.essences:
-            self.essences[id(subject)] = subject, identify(subject)
-        return self.essences[id(subject)][1]
+    def get_identity(self, subject: Subject) -> str:
+        """The identity that a subject had at the first call, although its own counters may change later."""
+        if id(subject) not in self.identities:
+            self.identities[id(subject)] = subject, identify(subject)
+        return self.identities[id(subject)][1]
 
     @staticmethod
     def _load(path: Path) -> xr.Dataset | None:
@@ -237,7 +243,7 @@ class Bench:
     def _count_blocks(self, blocks: int) -> None:
         """Reports that more blocks of lifetimes are done."""
         self.done += blocks
-        self.progress(min(self.done / self.total, 1.0), self.doing)
+        self.progress(min(self.done / self.total, 1.0), self.activity)
 
 
 @functools.cache
@@ -247,7 +253,7 @@ def _hash_package() -> str:
 
 
 def save_rollout(rollout: xr.Dataset, path: Path) -> None:
-    """Saves one split's trials until the run is complete, as .npz, which is twenty times faster than netCDF."""
+    """Saves the trials of one split until the run is complete, as .npz, which is twenty times faster than netCDF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
         "dims": {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()},
@@ -257,7 +263,9 @@ def save_rollout(rollout: xr.Dataset, path: Path) -> None:
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
     labels = np.asarray(rollout.condition.values.tolist(), np.str_)
     with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, **{LABELS: labels, METADATA: np.asarray(json.dumps(metadata))})
+        np.savez(
+            file, allow_pickle=False, **arrays, **{LABELS_KEY: labels, METADATA_KEY: np.asarray(json.dumps(metadata))}
+        )
 
 
 def load_rollout(path: Path) -> xr.Dataset:
@@ -268,10 +276,10 @@ def load_rollout(path: Path) -> xr.Dataset:
     """
     try:
         limits.check_npz(path)
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            metadata = limits.parse_json(str(file[METADATA]))
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            metadata = limits.parse_json(str(file[METADATA_KEY]))
             data = {name: (dims, file[name]) for name, dims in metadata["dims"].items()}
-            labels = file[LABELS].tolist()
+            labels = file[LABELS_KEY].tolist()
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise MesascopeError(
             f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."

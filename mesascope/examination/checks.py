@@ -288,8 +288,8 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
     reasons, applies = [], False
     for role, control_name in family.controls.items():
         control = open_subject(control_name, family)
-        trials = bench.live(control, family)
-        findings = answer([metric], trials, bench.references(family), Replays(control))
+        trials = bench.run_subject(control, family)
+        findings = answer([metric], trials, bench.run_references(family), Replays(control))
         if not findings:
             yield f"It gave no reading of the {role}."
         reasons += [finding.reason for finding in findings if finding.status == "does not apply"]

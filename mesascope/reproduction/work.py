@@ -251,12 +251,12 @@ class StudyRun:
             beyond=axes.conditions_read(family) if axes_by_spec else {},
             placed_by=place,
         )
-        home, placement = bench.home(trained_on), None
+        home, placement = bench.find_family(trained_on), None
         if needs_placement:
             trials, references, placement = bench.place(subject, trained_on)
         else:
-            trials = bench.live(subject, home)
-            references = bench.references(home) if metrics else {}
+            trials = bench.run_subject(subject, home)
+            references = bench.run_references(home) if metrics else {}
         findings = {spec: answer([m], trials, references, Replays(subject)) for spec, m in metrics.items()}
 
         def read_value(q: Quantity) -> Value:
