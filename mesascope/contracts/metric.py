@@ -66,7 +66,7 @@ class Metric:
             trials.
         splits: the kinds of split that it can use; it does not apply if none of them was run.
         references: the roles of references that it can use.
-        expects: the sign that its estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
+        expects: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
             'any', the default. A slow metric may leave out all controls except the learner.
         settings: the metric's settings.
         confirmatory: whether the placement rule uses it.
@@ -108,8 +108,8 @@ def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], M
 
 def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
     """Pads readings that cover only the first lifetimes with NaN for the other lifetimes."""
-    none = np.full(trials.sizes["lifetime"], np.nan)
-    return [r._replace(values=np.concatenate([r.values, none[len(r.values) :]])) for r in readings]
+    missing = np.full(trials.sizes["lifetime"], np.nan)
+    return [r._replace(values=np.concatenate([r.values, missing[len(r.values) :]])) for r in readings]
 
 
 def fresh(trials: Splits) -> xr.Dataset:

@@ -78,8 +78,5 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
 def check_memory(numbers: int, label: str, remedy: str) -> None:
     """Raises `MesascopeError` if a block's observations, `numbers` numbers per lifetime, exceed the memory limit."""
     size = 4 * 64 * numbers / 2**30
-    require(
-        size <= MOST_GIB,
-        f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64.",
-        remedy,
-    )
+    problem = f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64."
+    require(size <= MOST_GIB, problem, remedy)

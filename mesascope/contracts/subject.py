@@ -68,9 +68,9 @@ class Subject(eqx.Module):
         return ""
 
     def drift(self) -> tuple[float, str]:
-        """How much its answers to the first questions change if they are asked again, and evidence of a change, or ''.
+        """How much the answers to the first questions change if they are asked again, and evidence of a change, or ''.
 
-        Only subjects with hidden weights need it, because the others have a fingerprint.
+        Only subjects with hidden weights need this method, because the others have a fingerprint.
         """
         return 0.0, ""
 
@@ -156,7 +156,7 @@ def copy_carry(carry: Any) -> Any:
 def choose(key: jax.Array, log_probs: jax.Array) -> Response:
     """Draws one action per lifetime by inverting the distribution function.
 
-    It uses one uniform number per lifetime, so with the same key similar distributions mostly give the same action.
+    Each lifetime uses one uniform number, so with the same key similar distributions mostly give the same action.
     """
     total = jnp.cumsum(jnp.exp(log_probs), axis=-1)
     draw = jax.random.uniform(key, log_probs.shape[:1])[:, None] * total[:, -1:]

@@ -18,7 +18,7 @@ from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
 from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, identify
-from mesascope.errors import MesascopeError, require, unknown
+from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.execution import fingerprint
 from mesascope.files import replacing
 from mesascope.guards import limits
@@ -78,8 +78,7 @@ class Bench:
         self.identities: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
         loaded_modules()  # hashes the files now, because they may change during the run
         for split in splits or ():
-            if split not in self._list_splits(family):
-                raise unknown("split", split, self._list_splits(family))
+            pick_named("split", split, self._list_splits(family))
         self.beyond = dict(beyond or {})
         unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
@@ -255,17 +254,12 @@ def _hash_package() -> str:
 def save_rollout(rollout: xr.Dataset, path: Path) -> None:
     """Saves the trials of one split until the run is complete, as .npz, which is twenty times faster than netCDF."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {
-        "dims": {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()},
-        "attrs": rollout.attrs,
-        "code": loaded_modules(),
-    }
+    dims = {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()}
+    metadata = json.dumps({"dims": dims, "attrs": rollout.attrs, "code": loaded_modules()})
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
     labels = np.asarray(rollout.condition.values.tolist(), np.str_)
     with replacing(path) as part, part.open("wb") as file:
-        np.savez(
-            file, allow_pickle=False, **arrays, **{LABELS_KEY: labels, METADATA_KEY: np.asarray(json.dumps(metadata))}
-        )
+        np.savez(file, allow_pickle=False, **arrays, **{LABELS_KEY: labels, METADATA_KEY: np.asarray(metadata)})
 
 
 def load_rollout(path: Path) -> xr.Dataset:

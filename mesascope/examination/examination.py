@@ -131,11 +131,9 @@ def examine(
         An `Examination`; a list of them, in order, if `subjects` is a list or a mapping.
     """
     is_several = isinstance(subjects, list | tuple | Mapping)
-    subject_specs = (
-        (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if is_several else [subjects]
-    )
-    gate.allow_from_python(family, *subject_specs)
-    base = open_family(family or default_family(subject_specs, trust))
+    specs = (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if is_several else [subjects]
+    gate.allow_from_python(family, *specs)
+    base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
     metric_list, splits = open_all("metrics", metrics), as_list(splits)
     labels = [*conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
@@ -145,11 +143,8 @@ def examine(
     for subject, home in zip(group, families, strict=True):
         if announcement := subject.announce(bench.count_responses(home)):
             warnings.warn(announcement, MesascopeWarning, stacklevel=2)
-        require(
-            bool(bench.list_splits(home)),
-            f"{home.name} has none of the splits {', '.join(splits or ())}.",
-            "Add fresh to them, or a bank to the family.",
-        )
+        problem = f"{home.name} has none of the splits {', '.join(splits or ())}."
+        require(bool(bench.list_splits(home)), problem, "Add fresh to them, or a bank to the family.")
         bench.get_identity(subject)
         # refuses a faulty subject before any subject runs
         refuse_leaks(subject, home, seed, bench.kinds)
@@ -164,16 +159,11 @@ def examine(
                 references = bench.run_references(family_without_bank)
                 pending_answers[role] = pool.submit(answer, expected_metrics, trials, references, Replays(control))
         placements: list[Any] = [bench.place(subject, trained_on or subject.trained_on, rule) for subject in group]
-        control_findings = {
-            role: pending_answers[role].result() if role in pending_answers else [] for role in controls
-        }
+        control_findings = {role: pending.result() for role, pending in pending_answers.items()}
     for i, subject in enumerate(group):
         floor, reason = subject.drift()
-        require(
-            not reason,
-            f"{subject.name} changed since the start: {reason}.",
-            "Examine it again while it stays the same.",
-        )
+        problem = f"{subject.name} changed since the start: {reason}."
+        require(not reason, problem, "Examine it again while it stays the same.")
         if floor:
             with_floor = {split: trials.assign_attrs(floor=floor) for split, trials in placements[i][0].items()}
             placements[i] = (with_floor, *placements[i][1:])

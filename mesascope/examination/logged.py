@@ -175,9 +175,7 @@ def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
             subject, role = prefix[-1], " ".join(reversed(prefix[:-1]))
         splits, references = subjects.setdefault(subject, ({}, {}))
         (references.setdefault(role, {}) if role else splits)[split] = trials
-    return [
-        SubjectTrials(splits, references, _read_training(splits)) for splits, references in subjects.values() if splits
-    ]
+    return [SubjectTrials(*pair, _read_training(pair[0])) for pair in subjects.values() if pair[0]]
 
 
 def _read_training(trials: Splits) -> str:

@@ -38,21 +38,18 @@ def answer(
         p-values are adjusted (Holm) over all measured findings.
     """
     findings: list[Finding] = []
-    first_trials = next(iter(trials.values()))
+    first = next(iter(trials.values()))
     for metric in metrics:
         try:
             with contain_exits():
                 readings = _read_metric(metric, trials, references or {}, replay)
                 findings += [_make_finding(metric, reading, trials) for reading in readings]
         except DoesNotApply as reason:
-            findings.append(
-                _make_empty_finding(
-                    metric, first_trials, "does not apply", str(reason) or "the metric does not say why"
-                )
-            )
+            message = str(reason) or "the metric does not say why"
+            findings.append(_make_blank(metric, first, "does not apply", message))
         except Exception as error:  # an error in one plug-in must not lose the other findings
             message = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
-            findings.append(_make_empty_finding(metric, first_trials, "failed", message))
+            findings.append(_make_blank(metric, first, "failed", message))
     adjusted = holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
     results = []
     for finding, p in zip(findings, adjusted, strict=True):
@@ -94,17 +91,17 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
         values = by_unit(values, split_trials[unit].values)
     estimate, low, high, n, p = (column[0] for column in interval(values[None], reading.null))
     if not np.isfinite(estimate):
-        return _make_empty_finding(
+        return _make_blank(
             metric, split_trials, "does not apply", reading.reason or "no lifetime gave a number", reading
         )
-    finding = _make_empty_finding(metric, split_trials, "failed", "-", reading)
+    finding = _make_blank(metric, split_trials, "failed", "-", reading)
     p = p if reading.p is None else reading.p
     low, high, p = (float(x) if np.isfinite(x) else None for x in (low, high, p))
     numbers: dict[str, Any] = {"estimate": float(estimate), "low": low, "high": high, "p": p, "n": int(n)}
     return dataclasses.replace(finding, **numbers, unit=unit, status="measured", reason=reading.reason or "")
 
 
-def _make_empty_finding(
+def _make_blank(
     metric: Metric, split_trials: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
 ) -> Finding:
     """A finding without a number."""

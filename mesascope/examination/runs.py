@@ -163,9 +163,8 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             identity = (row["subject"], row["family"], row["trained_on"])
             datasets, findings = read_splits(entry["trials"]), [from_json(f) for f in row["findings"]]
             references = {role: read_splits(splits) for role, splits in entry["references"].items()}
-            examinations.append(
-                Examination(*identity, datasets, references, findings, _make_placement(row["placement"]))
-            )
+            placement = _make_placement(row["placement"])
+            examinations.append(Examination(*identity, datasets, references, findings, placement))
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(

@@ -127,8 +127,6 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
     """
     for name, (low, high) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
         check_range(low, high, **{name: settings[name]})
-    require(
-        settings.get("lifetimes", 0) % settings.get("minibatches", 1) == 0,
-        f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",
-        "Give a multiple.",
-    )
+    lifetimes, minibatches = settings.get("lifetimes", 0), settings.get("minibatches", 1)
+    problem = f"lifetimes={lifetimes} cannot be split into minibatches={minibatches}."
+    require(lifetimes % minibatches == 0, problem, "Give a multiple.")

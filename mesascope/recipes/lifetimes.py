@@ -15,7 +15,7 @@ from mesascope.contracts.condition import select
 from mesascope.contracts.family import Family
 from mesascope.contracts.split import FRESH, SEEN, Split
 from mesascope.contracts.subject import Subject, choose
-from mesascope.errors import require
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.recipes.descent import Number
 
@@ -70,11 +70,8 @@ def find_scale(family: Family) -> Scale:
     """
     latents = family.latents(_draw(family, jax.random.key(0), SCALE_TASKS), find_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
-    require(
-        bool(best - chance >= 1e-6),
-        f"In {family.name} the best action pays no more than chance.",
-        "Train on another family.",
-    )
+    if best - chance < 1e-6:
+        raise MesascopeError(f"In {family.name} the best action pays no more than chance.", "Train on another family.")
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 

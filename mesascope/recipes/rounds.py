@@ -132,11 +132,8 @@ def _truncate_curve(path: Path, done: int) -> None:
         MesascopeError: the file is not the curve of a training run.
     """
     header, *lines = (path.read_text(errors="replace") if path.exists() else "").splitlines(keepends=True) or [""]
-    require(
-        CURVE_HEADER.startswith(header),
-        f"{str(path)!r} is not the curve of a training run, and would be overwritten.",
-        "Name another --out.",
-    )
+    problem = f"{str(path)!r} is not the curve of a training run, and would be overwritten."
+    require(CURVE_HEADER.startswith(header), problem, "Name another --out.")
     if header == CURVE_HEADER:
         points = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
         path.write_text("".join([header, *(x for x in points if int(x.partition(",")[0]) <= done)]))
