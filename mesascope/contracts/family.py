@@ -178,9 +178,8 @@ class Family(eqx.Module):
             )
         trials = self.split(split).trials
         means = np.asarray(score_every_action(self, tasks, trials))
-        values = score_every_action(
-            self, self.split(split).draw(address(jax.random.key(0), FRESH), TASKS_FOR_FIXED), trials
-        )
+        sample = self.split(split).draw(address(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
+        values = score_every_action(self, sample, trials)
         best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
         return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 

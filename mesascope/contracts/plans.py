@@ -19,7 +19,7 @@ class Plans(NamedTuple):
         values: [N, T, S, K] the best outcome that each action can lead to, given the latest information shown.
         before: [N, T, S, K] the values in the same state, given what was true one trial earlier; NaN if undefined.
         shown: [N, T] whether the subject had by then observed everything that the values depend on.
-        far: [N, T, S] how many steps a planner must look ahead to distinguish the actions; 1 if the next state is enough.
+        far: [N, T, S] how many steps of looking ahead distinguish the actions; 1 if the next state is enough.
         cases: the number of different problems, which is the size of a lookup table that would solve them.
         goal: whether outcomes differ in value, so that there is something to pursue.
         ways: [N, T, S] how many of the actions lead anywhere; None for all K.

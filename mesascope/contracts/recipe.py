@@ -7,9 +7,12 @@ uninterrupted run. The two recipes for Atari games are an exception: the state o
 they restart their games.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+Folder = str | os.PathLike
 
 
 class Progress(NamedTuple):

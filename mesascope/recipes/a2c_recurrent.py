@@ -5,13 +5,11 @@ action, the last pay-off and the trial index. Every update runs a batch of lifet
 `find_targets` defines the training reward.
 """
 
-import os
-
 import jax
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, Plan, collect_settings
 from mesascope.recipes.lifetimes import mean
 from mesascope.recipes.ppo_recurrent import Lived, compute_loss_terms, make_policy_update
@@ -20,7 +18,7 @@ from mesascope.recipes.updates import train_network
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     memory: str = "lstm",
     width: int = 48,

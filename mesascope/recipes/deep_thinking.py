@@ -7,7 +7,6 @@ the network learns to continue from any state, and not for a fixed number of tic
 ticks, a fresh problem replaces it, or its goal moves and the activations stay.
 """
 
-import os
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +19,7 @@ from mesascope.agents.networks.thinking_network import Weights, find_logits, mak
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.condition import select
 from mesascope.contracts.family import Family, require_family
-from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
 from mesascope.keys import address
@@ -46,7 +45,7 @@ class State(NamedTuple):
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     updates: int = 1200,
     problems: int = 64,
@@ -116,15 +115,7 @@ def recipe(
 
 @compile_loop
 def update(
-    key: jax.Array,
-    done: jax.Array,
-    state: State,
-    family: Any,
-    rates: dict[str, jax.Array],
-    *,
-    ticks: int,
-    window: int,
-    feed_forward: bool,
+    key: jax.Array, done: jax.Array, state: State, family: Any, rates: dict, ticks: int, window: int, feed_forward: bool
 ) -> tuple[State, jax.Array]:
     """Replaces finished problems, runs a window of ticks on all problems, and takes one step of Adam.
 

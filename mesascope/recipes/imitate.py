@@ -5,7 +5,6 @@ The teacher labels every step of the histories that the network itself generates
 trained on a teacher's own histories. The recipe trains the critic at the same time, so that PPO can start from it.
 """
 
-import os
 from typing import Any
 
 import equinox as eqx
@@ -16,7 +15,7 @@ from jax.tree_util import Partial
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
 from mesascope.errors import require
 from mesascope.recipes.descent import MANY, RANGES, check, collect_settings, make_adam_state
@@ -28,7 +27,7 @@ from mesascope.rollouts.rollouts import strip_names
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     teacher: str = "gittins",
     memory: str = "gru",

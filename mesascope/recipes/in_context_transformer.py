@@ -6,7 +6,6 @@ choices it is the log-loss of the target (`family.target`).
 """
 
 import functools
-import os
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -18,7 +17,7 @@ import optax
 from mesascope.agents.networks.recurrent import WITH_LAYERS, Recurrent, initialise
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
 from mesascope.keys import address
@@ -46,7 +45,7 @@ class Rollout(NamedTuple):
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     memory: str = "transformer",
     width: int = 64,
@@ -88,15 +87,14 @@ def recipe(
     settings = collect_settings(locals(), warmup=(0, MANY))
     has_layers, has_real_actions = memory in WITH_LAYERS, family.choices is None
     parts = observes or ("first+observation+feedback" if has_real_actions else "first+observation")
-    layout = {"depth": depth, "heads": heads}
-    if has_layers:
-        layout = {"depth": depth or DEFAULT_DEPTH, "heads": heads or DEFAULT_HEADS}
+    default_depth, default_heads = (DEFAULT_DEPTH, DEFAULT_HEADS) if has_layers else (0, 0)
+    layout = {"depth": depth or default_depth, "heads": heads or default_heads}
     key = jax.random.key(seed)
     require(family.traceable, f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
     def begin() -> tuple[Recurrent, Any]:
-        shape = {k: v for k, v in layout.items() if v or has_layers}
-        network = initialise(address(key, "weights"), family, memory, width, parts, layout=shape or None)
+        nonzero_layout = {k: v for k, v in layout.items() if v} or None
+        network = initialise(address(key, "weights"), family, memory, width, parts, layout=nonzero_layout)
         refuse_dependence_on_actions(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 

@@ -5,7 +5,6 @@ the noisy pay-off. The training reward is the expected pay-off, scaled by the fa
 (`find_targets`). Using the expected instead of the noisy pay-off only removes variance.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, Plan, collect_settings, interpolate
 from mesascope.recipes.lifetimes import Scale, find_scale, find_targets, mean, mean_score, run_lifetimes, standardise
 from mesascope.recipes.updates import Batch, Objective, Update, make_update, train_network
@@ -38,7 +37,7 @@ PolicyLoss = Callable[[Recurrent, jax.Array, Lived, Plan, Number], jax.Array]
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     memory: str = "gru",
     width: int = 64,

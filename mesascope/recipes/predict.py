@@ -4,15 +4,13 @@ The network's distribution over the actions is its prediction. After every trial
 what the network should have predicted, and that is the target of the cross-entropy.
 """
 
-import os
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import OnProgress, Trained, ignore_progress
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.errors import require
 from mesascope.recipes.descent import collect_settings
 from mesascope.recipes.lifetimes import Lifetimes, run_lifetimes
@@ -24,7 +22,7 @@ SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # the settings for that 
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     memory: str = "gru",
     width: int = 64,

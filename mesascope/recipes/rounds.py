@@ -6,7 +6,6 @@ interrupted and continues from its last checkpoint ends with the same bytes, if 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.recipe import OnProgress, Progress, Trained
+from mesascope.contracts.recipe import Folder, OnProgress, Progress, Trained
 from mesascope.errors import require
 from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, Run
@@ -32,7 +31,7 @@ def run_rounds(
     run: Run,
     begin: Callable[[], Any],
     train_from: TrainFrom,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     progress: OnProgress,
     judge: Judge | None = None,

@@ -4,7 +4,6 @@ The key of every random draw depends only on the seed and the update's number, s
 of the settings alone.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import OnProgress, Trained
+from mesascope.contracts.recipe import Folder, OnProgress, Trained
 from mesascope.formats import NETWORK
 from mesascope.keys import address
 from mesascope.recipes.descent import Loss, Plan, make_adam_state, minimise
@@ -57,7 +56,7 @@ def train_network(
     family: Family,
     settings: dict[str, Any],
     update: Update,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     progress: OnProgress,
     begin: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
