@@ -91,7 +91,7 @@ def recipe(
     rates = as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate)
     compiled_settings: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
 
-    def begin() -> State:
+    def make_initial_state() -> State:
         weights = networks.create(address(key, "weights"), width, layers, planes, choices)
         first_problems = grid_family.problems(address(key, "first"), problems)
         activations = make_state(weights, grid_family.pictures(first_problems))
@@ -110,7 +110,7 @@ def recipe(
         return solved.astype(float).tolist()
 
     run = Run("deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
-    return run_rounds(run, begin, train_from, out, progress=progress, judge=evaluate)
+    return run_rounds(run, make_initial_state, train_from, out, progress=progress, judge=evaluate)
 
 
 @compile_loop
@@ -151,7 +151,7 @@ def update(
     def compute_loss(weights):
         def sum_loss(activations):
             log_probs = jax.nn.log_softmax(find_logits(weights, activations))
-            share_right = (_find_right(log_probs, right_moves) * is_scored).sum() / is_scored.sum()
+            share_right = (_check_moves(log_probs, right_moves) * is_scored).sum() / is_scored.sum()
             return -(target * log_probs).sum((-1, -2, -3)), share_right
 
         if feed_forward:
@@ -176,7 +176,7 @@ def update(
     return State(weights, adam_state, problems, activations, age + 1), share_right
 
 
-def _find_right(scores: jax.Array, right_moves: jax.Array) -> jax.Array:
+def _check_moves(scores: jax.Array, right_moves: jax.Array) -> jax.Array:
     """Whether the move with the highest score is right, in every cell."""
     return jnp.take_along_axis(right_moves, scores.argmax(-1)[..., None], -1)[..., 0]
 
@@ -188,5 +188,5 @@ def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, fee
     pictures, right_moves = family.pictures(problems), family.ways(problems)
     start = make_state(weights, pictures)
     activations = run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
-    is_right = _find_right(find_logits(weights, activations), right_moves) | ~right_moves.any(-1)
+    is_right = _check_moves(find_logits(weights, activations), right_moves) | ~right_moves.any(-1)
     return is_right.all((-1, -2))

@@ -92,7 +92,7 @@ def recipe(
     key = jax.random.key(seed)
     require(family.traceable, f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
-    def begin() -> tuple[Recurrent, Any]:
+    def make_state() -> tuple[Recurrent, Any]:
         nonzero_layout = {k: v for k, v in layout.items() if v} or None
         network = initialise(address(key, "weights"), family, memory, width, parts, layout=nonzero_layout)
         refuse_dependence_on_actions(network, family)
@@ -107,7 +107,7 @@ def recipe(
     def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any):
         return improve(key, number, network, adam_state, family, make_plan(), lifetimes)
 
-    return train_network("in_context_transformer", family, settings, update, out, progress=progress, begin=begin)
+    return train_network("in_context_transformer", family, settings, update, out, progress, make_state)
 
 
 def refuse_dependence_on_actions(network: Recurrent, family: Family) -> None:
@@ -180,10 +180,10 @@ def improve(
 
     gradient, score = jax.grad(compute_loss_of_arrays, has_aux=True)(arrays)
     direction, adam_state = ADAM.update(gradient, adam_state)
-    rise = jnp.minimum((number + 1) / jnp.maximum(plan["warmup"], 1), 1.0)
+    warmup_factor = jnp.minimum((number + 1) / jnp.maximum(plan["warmup"], 1), 1.0)
     share_done = jnp.maximum(number - plan["warmup"], 0) / jnp.maximum(plan["updates"] - plan["warmup"], 1)
     rate = plan["final_rate"] + (plan["rate"] - plan["final_rate"]) * 0.5 * (1 + jnp.cos(jnp.pi * share_done))
-    arrays = jax.tree.map(lambda a, d: a - rise * rate * d, arrays, direction)
+    arrays = jax.tree.map(lambda a, d: a - warmup_factor * rate * d, arrays, direction)
     return eqx.combine(arrays, static), adam_state, score
 
 

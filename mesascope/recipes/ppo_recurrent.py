@@ -110,8 +110,8 @@ def clipped_loss(
     """The loss with the clipped surrogate, the critic's squared error and the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
     ratio = jnp.exp(log_prob - batch.log_prob)
-    clipped = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
-    surrogate = jnp.minimum(ratio * advantage, clipped * advantage)
+    clipped_ratio = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
+    surrogate = jnp.minimum(ratio * advantage, clipped_ratio * advantage)
     return -mean(surrogate, batch.mask) + 0.5 * error - entropy_weight * entropy
 
 

@@ -29,7 +29,7 @@ Judge = Callable[[Any], list[float]]  # the scores of the network in a state, on
 
 def run_rounds(
     run: Run,
-    begin: Callable[[], Any],
+    make_state: Callable[[], Any],
     train_from: TrainFrom,
     out: Folder,
     *,
@@ -40,7 +40,7 @@ def run_rounds(
 
     Args:
         run: the training run.
-        begin: returns the state before the first update.
+        make_state: returns the state before the first update.
         train_from: continues from a checkpoint, and yields a checkpoint after every update.
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: called after every update.
@@ -54,7 +54,7 @@ def run_rounds(
     if path.exists():
         files.check_identity(run, path)
     else:
-        first = files.load_checkpoint(run, checkpoint_path, begin())
+        first = files.load_checkpoint(run, checkpoint_path, make_state())
         curve = Curve(folder / "curve.csv", first.done, run.updates) if judge else None
         latest = _run_updates(run, first, train_from, checkpoint_path, curve, progress)
         steps = latest.steps - first.steps

@@ -45,21 +45,21 @@ def train(
     """
     gate.allow_from_python(family)
     family = catalogue.make("families", family) if isinstance(family, str) else family
-    name, requested = catalogue.parse_spec(recipe)
+    name, requested_settings = catalogue.parse_spec(recipe)
     run_recipe = catalogue.factory("recipes", name)
-    settings = catalogue.convert(run_recipe, requested, f"recipe {name!r}")
+    settings = catalogue.convert(run_recipe, requested_settings, f"recipe {name!r}")
     out = Path(out)
     require(not out.exists() or out.is_dir(), f"{str(out)!r} is a file.", "Name a folder with --out.")
     first_seed = int(settings.pop("seed", 0))
     check_range(0, LAST_SEED - seeds, seed=first_seed)
     folders = [out if seeds == 1 else out / f"seed-{first_seed + i}" for i in range(seeds)]
     shares, lock = [0.0] * seeds, threading.Lock()
-    compiled, stopped = threading.Event(), threading.Event()
+    compiled_event, stop_event = threading.Event(), threading.Event()
 
     def train_seed(i: int) -> Path:
         def report(state: Progress) -> None:
-            compiled.set()
-            if stopped.is_set():
+            compiled_event.set()
+            if stop_event.is_set():
                 raise KeyboardInterrupt  # the recipe then saves a checkpoint, as if the user had stopped it
             remaining = f"; about {state.seconds_left:.0f} s left of this one" if state.seconds_left else ""
             position = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
@@ -68,11 +68,11 @@ def train(
                 progress(sum(shares) / seeds, f"{name}, seed {first_seed + i}: {position}{remaining}")
 
         if i:
-            compiled.wait()  # the first seed compiles for all of them
+            compiled_event.wait()  # the first seed compiles for all of them
         try:
             return run_recipe(family, folders[i], seed=first_seed + i, progress=report, **settings).path
         finally:
-            compiled.set()
+            compiled_event.set()
 
     if seeds == 1:
         return [train_seed(0)]
@@ -81,6 +81,6 @@ def train(
         try:
             return [f.result() for f in futures]
         except BaseException:
-            stopped.set()
+            stop_event.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise

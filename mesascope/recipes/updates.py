@@ -57,9 +57,8 @@ def train_network(
     settings: dict[str, Any],
     update: Update,
     out: Folder,
-    *,
     progress: OnProgress,
-    begin: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
+    make_state: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
     extra_updates: int = 0,
 ) -> Trained:
     """Runs all remaining updates and writes the network.
@@ -72,8 +71,8 @@ def train_network(
         update: runs one update.
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: called after every update.
-        begin: returns the network and Adam's state before the first update; by default a network with fresh weights
-            that follows the recipe's settings, and the initial state of `minimise`.
+        make_state: returns the network and Adam's state before the first update; by default a network with fresh
+            weights that follows the recipe's settings, and the initial state of `minimise`.
         extra_updates: the number of updates to run in addition to those in the settings.
 
     Raises:
@@ -82,7 +81,7 @@ def train_network(
     key, total = jax.random.key(settings["seed"]), settings["updates"] + extra_updates
     steps_per_update = settings["lifetimes"] * family.horizon * family.steps
 
-    def begin_by_default() -> tuple[recurrent.Recurrent, Any]:
+    def make_default_state() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
         network = recurrent.initialise(address(key, "weights"), family, *shape)
         return network, make_adam_state(network)
@@ -110,7 +109,7 @@ def train_network(
         return metadata, name_weights(network)
 
     run = Run(recipe, family, settings, total, describe_network)
-    return run_rounds(run, begin or begin_by_default, train_from, out, progress=progress)
+    return run_rounds(run, make_state or make_default_state, train_from, out, progress=progress)
 
 
 def make_update(family: Family, settings: dict[str, Any], make_objective: MakeObjective) -> Update:

@@ -114,7 +114,7 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = goals_at(rollouts.family, rollouts.trials).named()
-    return np.stack(gain_parts(_pick(goals, goal), _find_window(rollouts, late)))
+    return np.stack(gain_parts(_pick_option(goals, goal), _find_window(rollouts, late)))
 
 
 def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
@@ -126,7 +126,7 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = goals_at(rollouts.family, rollouts.trials)
-    chosen_goal = _pick(goals.named(), goal)
+    chosen_goal = _pick_option(goals.named(), goal)
     is_best = chosen_goal.paid >= chosen_goal.best - 1e-6
     return np.where(goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
 
@@ -148,11 +148,11 @@ def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarra
     verdict = axis_object.read({str(rollouts.trials.attrs["split"]): rollouts.trials}, rollouts.family)
     if verdict is None:
         raise DoesNotApply(f"the axis {axis!r} does not apply in {rollouts.family.name}")
-    _pick(axis_object.words, says)
+    _pick_option(axis_object.words, says)
     return np.full((1, rollouts.trials.sizes["lifetime"]), float(verdict.reading == says))
 
 
-def _pick(options: Mapping[str, Any], name: str) -> Any:
+def _pick_option(options: Mapping[str, Any], name: str) -> Any:
     return options[pick_named("goal or reading", name, options)]
 
 
@@ -171,7 +171,7 @@ def measure(spec: str, measures: Mapping[str, Measure] = SHIPPED) -> Callable[[R
     Raises:
         MesascopeError: there is no such measure or setting.
     """
-    name, typed = catalogue.parse_spec(spec)
+    name, typed_settings = catalogue.parse_spec(spec)
     function = measures[pick_named("measure", name, measures)]
-    settings: dict[str, Any] = catalogue.convert(function, typed, f"measure {name!r}")
+    settings: dict[str, Any] = catalogue.convert(function, typed_settings, f"measure {name!r}")
     return lambda rollouts: function(rollouts, **settings)

@@ -83,9 +83,9 @@ def summarise(seed_values: Sequence[Value], rate: bool) -> dict[str, Any]:
 
 def _find_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
     """The mean of the numbers that are not NaN, the ends of its interval (None if it has none) and their count."""
-    found = interval(numbers[None])
-    low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (found.low, found.high))
-    return float(found.estimate[0]), low, high, int(found.n[0])
+    mean_interval = interval(numbers[None])
+    low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
+    return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
 
 
 def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
@@ -96,18 +96,18 @@ def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping
         the exact value, or else within 1.96 standard errors of the published value. This standard error combines the
         published error and ours over seeds. `within` is None if the plan gives neither value.
     """
-    measured = numbers[entry["quantity"], entry["subject"]]
-    ours, within, against = measured["ours"], None, ""
+    summary = numbers[entry["quantity"], entry["subject"]]
+    ours, within, against = summary["ours"], None, ""
     if ours is not None and "exact" in entry and "tolerance" in entry:
         against = f"exact ± {entry['tolerance']:g}"
         within = abs(ours - entry["exact"]) <= entry["tolerance"] + ROUNDING
     elif ours is not None and "published" in entry and "published_error" in entry:
-        own_error = standard_error(np.asarray([x for x in measured["by_seed"] if x is not None]))
-        own_error = own_error if math.isfinite(own_error) else (measured["error"] or 0.0)
+        own_error = standard_error(np.asarray([x for x in summary["by_seed"] if x is not None]))
+        own_error = own_error if math.isfinite(own_error) else (summary["error"] or 0.0)
         margin = 1.96 * math.hypot(entry["published_error"], own_error)
         against = f"published ± {margin:.2g}"
         within = abs(ours - entry["published"]) <= margin
-    reported = {k: measured[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")}
+    reported = {k: summary[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")}
     return {**entry, **reported, "within": within, "against": against}
 
 
@@ -143,8 +143,8 @@ def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str]
     met, is_clear = meets(mean), None
     if low is not None and high is not None:
         ends_meet = [meets(low), meets(high)]
-        overlaps_0 = entry["sign"] == "0" and low <= entry["size"] + ROUNDING and high >= -entry["size"] - ROUNDING
-        is_clear = all(ends_meet) if met else not (overlaps_0 or any(ends_meet))
+        overlaps_zero = entry["sign"] == "0" and low <= entry["size"] + ROUNDING and high >= -entry["size"] - ROUNDING
+        is_clear = all(ends_meet) if met else not (overlaps_zero or any(ends_meet))
     return {
         **result,
         "difference": mean,

@@ -330,15 +330,15 @@ def _read_expectations(rows: Sequence[Mapping[str, Any]], study: str) -> Iterato
 
 def _check_references(study: Study) -> None:
     """Raises an error if a row, a panel or an expectation uses a quantity that is not measured."""
-    measured = {(q.name, name) for q in study.quantities for name in q.of}
+    measured_pairs = {(q.name, name) for q in study.quantities for name in q.of}
     for panel in study.panels:
         for subject in (name for group in panel["groups"] for name in group["names"]):
-            pick_named(f"subject in a panel of {study.name}", subject, {s for _, s in measured})
+            pick_named(f"subject in a panel of {study.name}", subject, {s for _, s in measured_pairs})
         for quantity in panel["quantities"]:
-            pick_named(f"quantity in a panel of {study.name}", quantity, {q for q, _ in measured})
+            pick_named(f"quantity in a panel of {study.name}", quantity, {q for q, _ in measured_pairs})
     rows = [(row["quantity"], row["subject"]) for row in study.rows]
     sides = (side for e in study.expectations for side in (e["value"], e["than"]) if isinstance(side, list))
     for quantity, subject in [*rows, *sides]:
-        if (quantity, subject) not in measured:
-            measured_pairs = [f"{q} of {s}" for q, s in measured]
-            raise unknown(f"quantity in {study.name}", f"{quantity} of {subject}", measured_pairs)
+        if (quantity, subject) not in measured_pairs:
+            options = [f"{q} of {s}" for q, s in measured_pairs]
+            raise unknown(f"quantity in {study.name}", f"{quantity} of {subject}", options)

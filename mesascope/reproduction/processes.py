@@ -24,14 +24,14 @@ def run_in_processes(
             thread may call it.
     """
     units = study_run.units
-    if not any(map(study_run.lacks, units)):
+    if not any(map(study_run.lacks_result, units)):
         return
     estimate = ProgressEstimate(units, study_run.seconds, progress, in_order=False)
     relay_folder = study_run.out / "heard"
     study_run.write_seconds()  # claims the folder for this study
     with relay_progress(estimate, relay_folder):
         for group_units in (group_trainings, group_measurements):
-            unfinished = [i for i, unit in enumerate(units) if study_run.lacks(unit)]
+            unfinished = [i for i, unit in enumerate(units) if study_run.lacks_result(unit)]
             estimate.shares = [float(i not in unfinished) for i in range(len(units))]
             groups = group_units(units, unfinished)
             finished = spread(run_units, [(group, relay_folder) for group in groups], workers)
@@ -52,10 +52,10 @@ def group_trainings(units: Sequence[Unit], unfinished: Sequence[int]) -> list[li
 
 def _estimate_length(unit: Unit) -> float:
     """Estimates how many steps a training run takes, from its settings."""
-    name, typed = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
+    name, typed_settings = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
     factory = catalogue.factory("recipes", name)
     settings = {k: p.default for k, p in catalogue.settings(factory).items()}
-    settings |= catalogue.convert(factory, typed, f"recipe {name!r}")
+    settings |= catalogue.convert(factory, typed_settings, f"recipe {name!r}")
     family = catalogue.make("families", unit.family)
     return settings.get("updates", 1) * settings.get("lifetimes", 1) * family.horizon * family.steps
 

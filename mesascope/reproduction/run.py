@@ -59,8 +59,10 @@ def reproduce(
     study_run = StudyRun(plan, folder, measures, lambda index, share, activity: estimate(index, share, activity))
     estimate = ProgressEstimate(study_run.units, study_run.seconds, progress)
     study_run.merge_seconds("seconds-*.json")  # of the processes of a stopped run
-    trained = [i for i, unit in enumerate(study_run.units) if unit.kind == "train" and not study_run.lacks(unit)]
-    study_run.run(trained)  # refuses a network from another training run before other work starts
+    trained_units = [
+        i for i, unit in enumerate(study_run.units) if unit.kind == "train" and not study_run.lacks_result(unit)
+    ]
+    study_run.run(trained_units)  # refuses a network from another training run before other work starts
     if workers != 1:
         run_units = functools.partial(_run_units, plan, folder, trust, study_run.code)
         run_in_processes(study_run, run_units, workers, progress)

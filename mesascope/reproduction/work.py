@@ -152,7 +152,7 @@ class StudyRun:
                     values[name, unit.cell.name, unit.seed] = value
         return values
 
-    def lacks(self, unit: Unit) -> bool:
+    def lacks_result(self, unit: Unit) -> bool:
         """Whether the folder lacks a unit's result."""
         if unit.cell.recipe and not (self._find_network(unit) / NETWORK).is_file():
             return True
