@@ -39,12 +39,7 @@ class Subject(eqx.Module):
     """
 
     name: eqx.AbstractVar[str]
-    if TYPE_CHECKING:  # a field here, a property there
-
-        @property
-        def trained_on(self) -> str: ...  # noqa: D102
-    else:
-        trained_on: eqx.AbstractVar[str]
+    trained_on: eqx.AbstractVar[str]
     traceable: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("name",)
     recorded: ClassVar[tuple[str, ...]] = ()

@@ -78,7 +78,7 @@ class Bench:
         self.identities: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
         loaded_modules()  # hashes the files now, because they may change during the run
         for split in splits or ():
-            pick_named("split", split, self._list_splits(family))
+            pick_named("split", split, self._list_all_splits(family))
         self.beyond = dict(beyond or {})
         unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
@@ -89,7 +89,7 @@ class Bench:
         self.blocks = -(-lifetimes // BLOCK)
 
     @staticmethod
-    def _list_splits(family: Family) -> list[str]:
+    def _list_all_splits(family: Family) -> list[str]:
         return ["seen", *(r for r in family.split_names if r != "seen")]
 
     def list_splits(self, family: Family) -> list[str]:
@@ -98,7 +98,7 @@ class Bench:
 
     def expect_work(self, subjects: int) -> None:
         """Sets the expected amount of work for this number of subjects, in blocks of lifetimes."""
-        splits = self._list_splits(self.family)
+        splits = self._list_all_splits(self.family)
         extra = sum(len(self._list_conditions(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
