@@ -50,11 +50,11 @@ class Axis:
         question: the question in words.
         words: the meaning of every reading.
         read: the function read(trials, family) that returns a Verdict, or None if the question does not apply to the
-            family. `trials` contains the subject's data set for each split; `family` is the family that it was run on.
+            family. `trials` contains the subject's data set for each split; `family` is the family of the tasks.
         applies: the kinds of split of which the axis needs at least one.
-        tested: the kinds of split that its scripted subjects are run on.
-        conditions: the labels of the conditions that it reads; those that make no sense for a family are left out.
-        only: by a condition's label, the kinds of split on which it reads the condition, if these are not all.
+        tested: the kinds of split on which the scripted subjects are run.
+        conditions: the labels of the conditions that the axis reads, except those that make no sense for a family.
+        only: for the label of a condition, the kinds of split on which the axis reads the condition; by default all.
     """
 
     name: str

@@ -4,7 +4,7 @@ A condition counts time in trials. If a trial has several steps, the condition a
 and the carry persists within the trial: 'before every trial' means before the first step of each.
 
 A condition's numbers are data, because one compiled scan runs every condition of every kind. So `apply` must not use
-Python branches that depend on its numbers, the trial or the carry; use `select` and `Context.repeat` instead.
+Python branches that depend on these numbers, the trial or the carry; use `select` and `Context.repeat` instead.
 """
 
 import abc
@@ -20,7 +20,7 @@ import numpy as np
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 
-RECENT = 17  # percepts that a condition can read: the present one and sixteen before it
+RECENT = 17  # the number of percepts that a condition can read: the present one and the sixteen before
 LAST = 2**31 - 1  # the largest trial that a condition can name
 Number = int | jax.Array  # a condition's setting; an array if one compiled scan runs several conditions
 
@@ -38,7 +38,7 @@ class Context(NamedTuple):
         fresh: the carry at birth.
         start: the start-of-life percept.
         past: past(i) returns the percept of i steps ago, for i below RECENT · S (undefined before birth). If trials
-            have several steps, it works only for conditions with `looks_back`.
+            have several steps, only conditions with `looks_back` may call it.
         partner: [N] the index of each lifetime's partner in the block, drawn again for every trial.
         exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
             the same step of the same trial; the feedback is 0 if the donor's trial was over. Donors are lifetimes on
@@ -89,7 +89,7 @@ class Condition(eqx.Module):
             lifetime continues undisturbed.
         needs_donors: whether it uses `Context.exchange`, so that an intact run on fresh tasks must come first.
         looks_back: whether it uses `Context.past` or `Context.live` beyond the present step.
-        judged: whether the trials say what its responses would have been worth; only if it is one-step.
+        judged: whether the trials say what the disturbed responses would have been worth; only for one-step conditions.
     """
 
     one_step: ClassVar[bool] = False
@@ -105,17 +105,17 @@ class Condition(eqx.Module):
 
     @property
     def draw(self) -> int:
-        """Which draw of partners and donors it uses: its setting `replicate`, or 0 if it has none."""
+        """The number of the draw of partners and donors: the setting `replicate`, or 0 if there is no such setting."""
         return int(getattr(self, "replicate", 0))
 
     @property
     def seam(self) -> int | None:
-        """How many trials ago its partner's carry took the place of the subject's own; None if it never does."""
+        """How many trials ago the partner's carry replaced the subject's own; None if the condition never does so."""
         return None
 
     @property
     def asks(self) -> int:
-        """How many responses it needs per step, including the recorded one."""
+        """The number of responses that the condition needs per step, including the recorded one."""
         return 1 + self.one_step
 
     def unfit(self, family: Family) -> str | None:

@@ -163,8 +163,8 @@ class Family(eqx.Module):
         """Expected pay-offs that the subject does not observe: at least chance, best, worst and fixed, each [N, T].
 
         'fixed' is the expected pay-off, on that split, of the best policy that cannot adapt. The default implementation
-        tries every action on every trial. That is correct if actions affect only the pay-off. Its result also contains
-        `means` [N, T, K].
+        tries every action on every trial, which is correct if actions affect only the pay-off. The result then also
+        contains `means` [N, T, K].
 
         Raises:
             MesascopeError: actions are real numbers, trials have several steps, or JAX cannot trace the family; such a
@@ -201,13 +201,13 @@ class Family(eqx.Module):
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
 
-        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family
-        whose observation asks a question must override it, so that every task answers the question that is shown; if
-        actions are real, it must override `best_actions` too.
+        The worth is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A
+        family whose observation asks a question must override this method, so that every task answers the question that
+        is shown; if actions are real, the family must override `best_actions` too.
 
         Args:
             tasks: the M tasks.
-            split: the split that they belong to.
+            split: the split of the tasks.
             observation: [N, T, D] what N subjects observe before each trial.
             action: [N, T] the action of each subject, or [N, T, M] one action per task.
 
@@ -238,7 +238,7 @@ class Family(eqx.Module):
         return percept._replace(feedback=feedback)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite last outcome; by default its feedback becomes 1 - feedback.
+        """The percept with the opposite last outcome; by default the feedback becomes 1 - feedback.
 
         If the observation also shows earlier events, such as the last cue, the family must exchange these too, on every
         second trial (`exchange_earlier`). Otherwise a subject that copies them seems not to depend on its percept.
@@ -279,7 +279,7 @@ class Configured(Family):
         drifting: bool = False,
         **change: Any,
     ) -> Split:
-        """A split whose tasks `draw` makes with the arguments `change`; if they include `trials`, it is the horizon."""
+        """A split whose tasks `draw` makes with the arguments `change`; the argument `trials` also sets the horizon."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
         return Split(name, draw, trials, changes_at, counted, beyond_banks, parts, drifting)

@@ -19,7 +19,7 @@ CONTROLS = ("learner", "lookalike", "still")
 
 
 class DoesNotApply(Exception):
-    """Raised by a metric if its question makes no sense for the trials; its text says why."""
+    """Raised by a metric if its question makes no sense for the trials; the message says why."""
 
 
 class Reading(NamedTuple):
@@ -28,13 +28,13 @@ class Reading(NamedTuple):
     Attributes:
         values: [N] the numbers, NaN if a lifetime has none; their mean is the estimate.
         split: the split of the lifetimes.
-        label: which reading this is, if the metric has several.
+        label: the name of this reading, if the metric has several.
         null: the mean under the null hypothesis.
         reason: a caveat.
         descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
-        unit: the unit of resampling, if it is not that of the trials: a variable [N] of the trials, or a name if each
-            value is itself one unit.
-        p: the p-value, if the metric has a test of its own; by default that of the t test of the values.
+        unit: the unit of resampling, if it differs from the unit of the trials: a variable [N] of the trials, or a name
+            if each value is itself one unit.
+        p: the p-value, if the metric has its own test; by default the p-value of the t test of the values.
     """
 
     values: np.ndarray
@@ -64,7 +64,7 @@ class Metric:
             function raises `DoesNotApply` if the question makes no sense for these trials.
         conditions: the labels of the conditions that it needs; {half} stands for half the horizon, {few} for a few
             trials.
-        splits: the kinds of split that it can use; it does not apply if none of them was run.
+        splits: the kinds of split that the metric can use; the metric does not apply if none of them was run.
         references: the roles of references that it can use.
         expects: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
             'any', the default. A slow metric may leave out all controls except the learner.

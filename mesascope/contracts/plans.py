@@ -21,7 +21,7 @@ class Plans(NamedTuple):
         shown: [N, T] whether the subject had by then observed everything that the values depend on.
         far: [N, T, S] how many steps of looking ahead distinguish the actions; 1 if the next state is enough.
         cases: the number of different problems, which is the size of a lookup table that would solve them.
-        goal: whether outcomes differ in value, so that there is something to pursue.
+        goal: whether outcomes differ in value, so that a subject can pursue better ones.
         ways: [N, T, S] how many of the actions lead anywhere; None for all K.
     """
 

@@ -19,7 +19,7 @@ def keep_settings(factory: F, /) -> F: ...
 @overload
 def keep_settings(**allowed: Range) -> Callable[[F], F]: ...
 def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
-    """Decorates a factory so that its families or subjects are named after their settings; families also store these.
+    """Decorates a factory, so that its families or subjects are named after their settings; families also store them.
 
     Args:
         factory: a factory of families or subjects.

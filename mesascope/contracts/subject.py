@@ -34,8 +34,8 @@ class Subject(eqx.Module):
         identity: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
         recorded: the taps that every rollout records.
         separate: whether, by construction, each lifetime's response depends on no other lifetime's row of the carry.
-        in_turn: whether it is faster if the questions of one lifetime follow each other, because it caches their
-            common beginning. Conditions that could share a lifetime are then run one after the other.
+        in_turn: whether the subject is faster if the questions of one lifetime follow each other, because it caches
+            their common beginning. Conditions that could share a lifetime are then run one after the other.
     """
 
     name: eqx.AbstractVar[str]

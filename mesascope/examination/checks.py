@@ -1,4 +1,4 @@
-"""Checks whether a plug-in keeps its contract, and reports every breach in one sentence."""
+"""Checks whether a plug-in keeps its contract, and describes every violation in one sentence."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Runs every rollout that a metric needs once, places the subjects and applies every metric."""
+"""Runs the rollouts that the metrics need, places the subjects and applies every metric."""
 
 import dataclasses
 import os
@@ -39,7 +39,7 @@ class Examination:
         references: by role and split, the trials of the reference procedures on the same tasks.
         answers: every metric's findings, as objects.
         placement: the subject's level on the spectrum; None if the fresh split did not run.
-        notes: what the reader of a log decided, in sentences.
+        notes: the decisions of the reader of a log, in sentences.
     """
 
     subject: str

@@ -1,9 +1,9 @@
-"""Trains a weight-tied convolutional network to iterate, or its feed-forward twin.
+"""Trains a convolutional network that applies the same layer in every tick, or its feed-forward counterpart.
 
 The method is that of Schwarzschild et al. (2021, arXiv 2106.04537), with recall and progressive training from
 intermediate states (Bansal et al. 2022, arXiv 2202.05826). A batch of problems and the network's activations persist
 from update to update. Each update runs a few more ticks and follows the gradient of the loss over those ticks alone. So
-the network learns to continue from any state, and not for a fixed number of ticks. When a problem has had all its
+the network learns to continue from any state for any number of ticks. When a problem has had all its
 ticks, a fresh problem replaces it, or its goal moves and the activations stay.
 """
 
@@ -123,7 +123,7 @@ def update(
         key: the key of the training run.
         done: the number of updates before this one.
         state: the state before this update.
-        family: the family, which gives problems, pictures of them, and the right moves.
+        family: the family, which gives the problems, their pictures and the right moves.
         rates: the settings updates, swaps, rate and final_rate, which may change without compiling again.
         ticks: the number of ticks for each problem.
         window: the number of ticks in this update.

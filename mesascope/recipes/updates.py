@@ -21,8 +21,8 @@ from mesascope.recipes.descent import Loss, Plan, make_adam_state, minimise
 from mesascope.recipes.lifetimes import draw_tasks
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 
-# one update: from its key, the number of updates before it, the network and Adam's state to the network and Adam's
-# state after it, and the mean score of its batch
+# takes the key of an update, the number of updates before it, the network and Adam's state; returns the network and
+# Adam's state after the update, and the mean score of its batch
 Update = Callable[[jax.Array, jax.Array, recurrent.Recurrent, Any], tuple[recurrent.Recurrent, Any, jax.Array]]
 # the lifetimes to train on (axis 1 of all arrays), the loss to minimise on them, and their mean score
 Objective = tuple[Any, Loss, jax.Array]

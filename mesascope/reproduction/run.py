@@ -82,7 +82,7 @@ def _run_units(
         study_run = StudyRun(study, folder, measures, ProgressFile(relay_folder), name_time_file(indices))
         require(study_run.code == code, "The code was changed while the study ran.", "Run the command again.")
         study_run.run(indices)
-    except Exception as error:  # the parent process cannot tell where it was raised
+    except Exception as error:  # the parent process does not see where the error was raised
         plugin_error = None if isinstance(error, MesascopeError) else make_plugin_error(error)
         if plugin_error is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise

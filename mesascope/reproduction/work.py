@@ -58,7 +58,7 @@ class Value:
     Attributes:
         number: the number, or None if there is none.
         error: its standard error over lifetimes, or None.
-        n: the number of lifetimes behind it.
+        n: the number of lifetimes that were measured.
         text: the level in words, if the number stands for one.
         why: the reason for a missing number.
     """
@@ -166,7 +166,7 @@ class StudyRun:
 
     def _train(self, unit: Unit, report: Progress) -> None:
         folder = self._find_network(unit)
-        exists = (folder / NETWORK).is_file()  # if so, the recipe only checks that the network is its own
+        exists = (folder / NETWORK).is_file()  # if so, the recipe only checks that it trained this network
         recipe = fill_seed(unit.cell.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
@@ -234,7 +234,7 @@ class StudyRun:
             place, labels = first_rule.place_by_benefit, first_rule.conditions(family.horizon)
         labels = [*(labels if needs_placement else ["intact"]), *(c for m in metrics.values() for c in m.conditions)]
         trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
-        # the bank determines the split 'seen'
+        # the split 'seen' contains the tasks of the bank
         family_with_bank = family.with_bank(trained_on) if trained_on.startswith("bank:") else family
         splits = {q.split for q in unit.quantities} | {"fresh"}
         if needs_placement or metrics:
@@ -347,7 +347,7 @@ def _pick_finding(findings: list[Any], q: Quantity) -> Value:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads one of our JSON files; returns {} if it is missing or broken, so that its contents are computed again."""
+    """Reads a JSON file of a study; returns {} if the file is missing or broken, so that it is computed again."""
     try:
         return _as_dict(limits.parse_json(path.read_text()))
     except (OSError, ValueError):
