@@ -252,14 +252,12 @@ def _check_condition(spec: str, family: Family) -> Iterator[str]:
     alone = rollout(subject, family, "fresh", BLOCK)
     conditions = [Intact(), *([condition] if condition.label != "intact" else [])]
     actions, again = (rollout(subject, family, "fresh", BLOCK, conditions=conditions).action for _ in range(2))
-    if not (actions.sel(condition="intact").values == alone.action.values[0]).all():
+    disturbed, intact = (actions.sel(condition=label) for label in (condition.label, "intact"))
+    if not (intact.values == alone.action.values[0]).all():
         yield "With it in the run, the intact lifetimes change."
     if not (actions == again).sel(condition=condition.label).all():
         yield "With the same seed it disturbs differently the second time."
-    if (
-        condition.label != "intact"
-        and (actions.sel(condition=condition.label) == actions.sel(condition="intact")).all()
-    ):
+    if condition.label != "intact" and (disturbed == intact).all():
         message = f"{condition.label} changes no action of {subject.name} on {family.name}."
         warnings.warn(f"{message} Name a --family on which it matters.", MesascopeWarning, stacklevel=2)
 
