@@ -59,7 +59,7 @@ def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
 
 
 def check_range(low: float, high: float, /, **values: float) -> None:
-    """Raises `MesascopeError` if a setting is not a number from low to high; an infinite `high` is no limit."""
+    """Raises `MesascopeError` if a setting is not a number from low to high; an infinite `high` sets no limit."""
     for label, value in values.items():
         if not low <= value <= high:
             numbers = [x for x in (low, high) if x != math.inf]
