@@ -53,7 +53,7 @@ def main(path: str, out: str, threads: str = "2") -> None:
     with told_with_seconds() as told:
         family = catalogue.make("families", f"word_labels:labels={PLACED}")
         lived = asked(path, threads, PLACED, conditions(family.horizon), Path(out) / f"{PLACED}_placed.nc")
-        references = Bench(family, ["intact"], ["fresh"], LIFETIMES).references(family)
+        references = Bench(family, ["intact"], ["fresh"], LIFETIMES).run_references(family)
         placed = place({"fresh": lived}, references)
         told |= {"labels": PLACED, "lowest": placed.lowest, "highest": placed.highest, "why": placed.reason}
         told |= {"shares": placed.probability, "numbers": placed.numbers}

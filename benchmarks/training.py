@@ -23,10 +23,10 @@ from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent, initialise
 from mesascope.keys import address
-from mesascope.recipes.descent import make_moments
-from mesascope.recipes.lives import find_scale
-from mesascope.recipes.ppo_recurrent import clipped_loss, practise
-from mesascope.recipes.updates import improve_on_lifetimes
+from mesascope.recipes.descent import make_adam_state
+from mesascope.recipes.lifetimes import find_scale
+from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_objective
+from mesascope.recipes.updates import make_update
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 
@@ -48,11 +48,13 @@ class Ours:
         self.parallel, self.number, self.key = parallel, 0, jax.random.key(0)
         told = "action+feedback+trial+first"
         self.network: Recurrent = initialise(address(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
-        self.memory = make_moments(self.network)
+        self.memory = make_adam_state(self.network)
         told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
         told |= {"entropy": ENTROPY, "clip": CLIP}
         told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
-        self.improve = improve_on_lifetimes(BANDIT, told, Partial(practise, span=find_scale(BANDIT), loss=clipped_loss))
+        self.improve = make_update(
+            BANDIT, told, Partial(make_policy_objective, scale=find_scale(BANDIT), policy_loss=clipped_loss)
+        )
 
     def update(self) -> None:
         key = address(self.key, "update", self.number)

@@ -45,8 +45,8 @@ def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_
 
     family = catalogue.make("families", FAMILY)
     bench = [Bench(family, ("intact",), ["fresh"], 64, 0, out=tmp_path) for _ in range(2)]
-    former = bench[0].live(wrap(make(0), family, "mine"), family)
-    changed = bench[1].live(wrap(make(1), family, "mine"), family)
+    former = bench[0].run_subject(wrap(make(0), family, "mine"), family)
+    changed = bench[1].run_subject(wrap(make(1), family, "mine"), family)
     assert (former["fresh"].action.values == 0).all()
     assert (changed["fresh"].action.values == 1).all()
 

@@ -54,7 +54,7 @@ def live(tmp_path, monkeypatch):
         forget()
         family = catalogue.make("families", family) if isinstance(family, str) else family
         subject = catalogue.make("subjects", f"function:path={spec}" if "=" not in spec else spec, family)
-        return Bench(family, ("intact",), ["fresh"], 64, 0, out=tmp_path / "out").live(subject, family)["fresh"]
+        return Bench(family, ("intact",), ["fresh"], 64, 0, out=tmp_path / "out").run_subject(subject, family)["fresh"]
 
     def counted(*given, **more):
         one.made += 1

@@ -1,8 +1,8 @@
 """Axes: questions besides the spectrum, such as which goal a subject pursues and whether it searches.
 
-An axis is one file. It reads finished trials and applies if they include at least one of the kinds of split that it
-needs. Its readings have no order, and one of them is always 'undetermined'. `NAME.toml` beside the file lists scripted
-subjects with known readings; `mesascope validate` checks the axis against them.
+An axis is one file. It reads finished trials, and applies if these include at least one of the kinds of split that the
+axis needs. Its readings have no order, and one of them is always 'undetermined'. `NAME.toml` beside the file lists
+scripted subjects with known readings; `mesascope validate` checks the axis against these subjects.
 """
 
 import dataclasses
@@ -25,9 +25,10 @@ class Verdict:
 
     Attributes:
         reading: one of the axis's readings.
-        probability: for each reading, the share of resamples in which the rule returns it. This is not a posterior.
+        probability: for each reading, the share of resamples in which the rule returns this reading. The share is not a
+            posterior.
         numbers: the rule's inputs, and its constants under 'rule'.
-        reason: an explanation in words; it says what would settle an undetermined reading.
+        reason: an explanation in words, which says what would settle an undetermined reading.
     """
 
     reading: str
@@ -49,11 +50,11 @@ class Axis:
         question: the question in words.
         words: the meaning of every reading.
         read: the function read(trials, family) that returns a Verdict, or None if the question does not apply to the
-            family. `trials` contains the subject's data set for each split; `family` is the family that it was run on.
+            family. `trials` contains the subject's data set for each split; `family` is the family of the tasks.
         applies: the kinds of split of which the axis needs at least one.
-        tested: the kinds of split that its scripted subjects are run on.
-        conditions: the labels of the conditions that it reads; those that make no sense for a family are left out.
-        only: by a condition's label, the kinds of split on which it reads the condition, if these are not all.
+        tested: the kinds of split on which the scripted subjects are run.
+        conditions: the labels of the conditions that the axis reads, except those that make no sense for a family.
+        only: for the label of a condition, the kinds of split on which the axis reads the condition; by default all.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Axis:
     only: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def conditions_for(self, family: Any, kind: str | None = None) -> list[Any]:
-        """The axis's conditions that make sense for a family; those read on one kind of split, if it is given."""
+        """The axis's conditions that make sense for a family; with `kind`, only those read on this kind of split."""
         labels = [c for c in self.conditions if kind is None or kind in self.only.get(c, (kind,))]
         return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.unfit(family)]
 

@@ -51,7 +51,7 @@ class CountingByTheClock(Choosing):
 
 
 def outcomes(percept: Percept, choices: int) -> jax.Array:
-    """[N, K, 2] The last pull, counted as one win or one loss of its arm; zeros before the first pull."""
+    """[N, K, 2] The last pull as one win or one loss of its arm; zeros before the first pull."""
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
     wins = percept.feedback[:, None]
     return jnp.stack([pulled * wins, pulled * (1.0 - wins)], axis=-1)
@@ -63,7 +63,7 @@ def means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 
 
 
 def greedy_probabilities(values: jax.Array, ties: str = "random") -> jax.Array:
-    """Probabilities [N, K] of a greedy choice; if arms tie, they share it equally ('random') or the 'first' gets it."""
+    """Probabilities [N, K] of a greedy choice; arms that tie are equally likely, or the first is chosen."""
     if ties == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
     top = (values >= values.max(-1, keepdims=True) - 1e-6).astype(jnp.float32)

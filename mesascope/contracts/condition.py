@@ -4,13 +4,13 @@ A condition counts time in trials. If a trial has several steps, the condition a
 and the carry persists within the trial: 'before every trial' means before the first step of each.
 
 A condition's numbers are data, because one compiled scan runs every condition of every kind. So `apply` must not use
-Python branches that depend on its numbers, the trial or the carry; use `select` and `Context.repeat` instead.
+Python branches that depend on these numbers, the trial or the carry; use `select` and `Context.repeat` instead.
 """
 
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,33 +20,13 @@ import numpy as np
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 
-RECENT = 17  # percepts that a condition can read: the present one and sixteen before it
+RECENT = 17  # the number of percepts that a condition can read: the present one and the sixteen before
 LAST = 2**31 - 1  # the largest trial that a condition can name
 Number = int | jax.Array  # a condition's setting; an array if one compiled scan runs several conditions
 
 
-class Respond(Protocol):
-    """Shows a percept to the subject under test."""
-
-    def __call__(self, key: jax.Array, carry: Any, percept: Percept, /) -> Any:
-        """The carry after a percept, and the response to it; as `Context.absorb` it returns the carry alone."""
-        ...
-
-
-class Live(Protocol):
-    """Repeats a past step from another carry or percept."""
-
-    def __call__(self, i: Any, carry: Any, percept: Percept, /) -> Any:
-        """The carry after the response of i steps ago, had the subject responded with this carry to this percept."""
-        ...
-
-
-class Repeat(Protocol):
-    """A loop that can be compiled."""
-
-    def __call__(self, low: Any, high: Any, body: Callable[[Any, Any], Any], carry: Any, /) -> Any:
-        """Applies body(i, carry) for i from low to high - 1, and returns the last carry."""
-        ...
+Respond = Callable[[jax.Array, Any, Percept], Any]  # see `Context.respond` and `Context.absorb`
+Repeat = Callable[[Any, Any, Callable[[Any, Any], Any], Any], Any]  # see `Context.repeat`
 
 
 class Context(NamedTuple):
@@ -58,7 +38,7 @@ class Context(NamedTuple):
         fresh: the carry at birth.
         start: the start-of-life percept.
         past: past(i) returns the percept of i steps ago, for i below RECENT · S (undefined before birth). If trials
-            have several steps, it works only for conditions with `looks_back`.
+            have several steps, only conditions with `looks_back` may call it.
         partner: [N] the index of each lifetime's partner in the block, drawn again for every trial.
         exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
             the same step of the same trial; the feedback is 0 if the donor's trial was over. Donors are lifetimes on
@@ -75,7 +55,8 @@ class Context(NamedTuple):
         respond: respond(key, carry, percept) returns the subject's next carry and its response.
         live: live(i, carry, percept) returns the carry after the response of i steps ago, had the subject responded
             with this carry to this percept; lifetimes whose trial was over keep their carry.
-        repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
+        repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1, and returns the last
+            carry; the loop can be compiled.
         absorb: absorb(key, carry, percept) returns the carry that `respond` would return, without the response.
     """
 
@@ -95,7 +76,7 @@ class Context(NamedTuple):
     comes: Callable[[Any], Any]
     key: Callable[[Any], jax.Array]
     respond: Respond
-    live: Live
+    live: Callable[[Any, Any, Percept], Any]
     repeat: Repeat
     absorb: Respond
 
@@ -108,7 +89,7 @@ class Condition(eqx.Module):
             lifetime continues undisturbed.
         needs_donors: whether it uses `Context.exchange`, so that an intact run on fresh tasks must come first.
         looks_back: whether it uses `Context.past` or `Context.live` beyond the present step.
-        judged: whether the trials say what its responses would have been worth; only if it is one-step.
+        judged: whether the trials say what the disturbed responses would have been worth; only for one-step conditions.
     """
 
     one_step: ClassVar[bool] = False
@@ -124,17 +105,17 @@ class Condition(eqx.Module):
 
     @property
     def draw(self) -> int:
-        """Which draw of partners and donors it uses: its setting `replicate`, or 0 if it has none."""
+        """The number of the draw of partners and donors: the setting `replicate`, or 0 if there is no such setting."""
         return int(getattr(self, "replicate", 0))
 
     @property
     def seam(self) -> int | None:
-        """How many trials ago its partner's carry took the place of the subject's own; None if it never does."""
+        """How many trials ago the partner's carry replaced the subject's own; None if the condition never does so."""
         return None
 
     @property
     def asks(self) -> int:
-        """How many responses it needs per step, including the recorded one."""
+        """The number of responses that the condition needs per step, including the recorded one."""
         return 1 + self.one_step
 
     def unfit(self, family: Family) -> str | None:

@@ -6,22 +6,6 @@ from mesascope.contracts.percept import Array, Percept, exchange_earlier, first_
 from mesascope.contracts.settings import check_memory, check_range, keep_settings, name_with_settings
 from mesascope.contracts.split import Draw, Split
 
-__all__ = [
-    "Array",
-    "Configured",
-    "Draw",
-    "Percept",
-    "Split",
-    "check_memory",
-    "check_range",
-    "draw_bank",
-    "exchange_earlier",
-    "first_percept",
-    "keep_settings",
-    "name_with_settings",
-    "next_percept",
-    "payoff_latents",
-    "pick",
-    "reference_roles",
-    "take_choice",
-]
+__all__ = ["Array", "Configured", "Draw", "Percept", "Split", "check_memory", "check_range", "draw_bank"]
+__all__ += ["exchange_earlier", "first_percept", "keep_settings", "name_with_settings", "next_percept"]
+__all__ += ["payoff_latents", "pick", "reference_roles", "take_choice"]

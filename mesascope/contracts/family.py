@@ -16,12 +16,12 @@ from mesascope.contracts.banks import parse_bank
 from mesascope.contracts.payoffs import payoff_latents, score_every_action, take_choice
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, pick_named
 from mesascope.guards.identity import hash_code
 from mesascope.keys import address
 
 T = TypeVar("T")
-TRIED = 1024  # tasks for finding the best fixed action of each trial
+TASKS_FOR_FIXED = 1024  # the number of tasks from which the best fixed action of each trial is found
 
 
 class Family(eqx.Module):
@@ -89,10 +89,8 @@ class Family(eqx.Module):
         Raises:
             MesascopeError: there is no such split.
         """
-        found = {split.name: split for split in self.splits()}
-        if name not in found:
-            raise unknown("split", name, found)
-        return found[name]
+        splits = {split.name: split for split in self.splits()}
+        return splits[pick_named("split", name, splits)]
 
     @property
     def split_names(self) -> tuple[str, ...]:
@@ -141,8 +139,8 @@ class Family(eqx.Module):
 
     def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
         """The same family with its factory's settings, and with this name if it has none yet."""
-        new = self.name or name, tuple(settings.items())
-        return eqx.tree_at(lambda f: (f.name, f.settings), self, new, is_leaf=lambda x: x is None)
+        new_fields = self.name or name, tuple(settings.items())
+        return eqx.tree_at(lambda f: (f.name, f.settings), self, new_fields, is_leaf=lambda x: x is None)
 
     def with_bank(self, bank: str | None) -> Self:
         """The same family with another bank, 'bank:M@seed', or with none.
@@ -165,8 +163,8 @@ class Family(eqx.Module):
         """Expected pay-offs that the subject does not observe: at least chance, best, worst and fixed, each [N, T].
 
         'fixed' is the expected pay-off, on that split, of the best policy that cannot adapt. The default implementation
-        tries every action on every trial. That is correct if actions affect only the pay-off. Its result also contains
-        `means` [N, T, K].
+        tries every action on every trial, which is correct if actions affect only the pay-off. The result then also
+        contains `means` [N, T, K].
 
         Raises:
             MesascopeError: actions are real numbers, trials have several steps, or JAX cannot trace the family; such a
@@ -180,7 +178,8 @@ class Family(eqx.Module):
             )
         trials = self.split(split).trials
         means = np.asarray(score_every_action(self, tasks, trials))
-        values = score_every_action(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        sample = self.split(split).draw(address(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
+        values = score_every_action(self, sample, trials)
         best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
         return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
@@ -188,8 +187,8 @@ class Family(eqx.Module):
     def judges(self) -> bool:
         """Whether `worth` can say what single actions pay, so that actions with another past can be judged.
 
-        It can if trials have one step and the family defines `worth`, if it defines latents that contain `means`, or if
-        it shows nothing. A family without latents of its own may ask a question in its observation.
+        `worth` can say so if trials have one step and the family defines `worth`, defines latents that contain `means`,
+        or shows nothing. Otherwise the observation may ask a question, which the default of `worth` does not read.
         """
         if self.steps > 1 or type(self).worth is not Family.worth:
             return self.steps == 1
@@ -202,13 +201,13 @@ class Family(eqx.Module):
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
 
-        It is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A family
-        whose observation asks a question must override it, so that every task answers the question that is shown; if
-        actions are real, it must override `best_actions` too.
+        The worth is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A
+        family whose observation asks a question must override this method, so that every task answers the question that
+        is shown; if actions are real, the family must override `best_actions` too.
 
         Args:
             tasks: the M tasks.
-            split: the split that they belong to.
+            split: the split of the tasks.
             observation: [N, T, D] what N subjects observe before each trial.
             action: [N, T] the action of each subject, or [N, T, M] one action per task.
 
@@ -228,8 +227,8 @@ class Family(eqx.Module):
         """
         shape = observation.shape[:2]
         worth = [self.worth(tasks, split, observation, np.full(shape, a)) for a in range(self.choices or 0)]
-        each = [w for w in worth if w is not None]
-        return np.argmax(each, 0) if each else None
+        known_worth = [w for w in worth if w is not None]
+        return np.argmax(known_worth, 0) if known_worth else None
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
@@ -239,7 +238,7 @@ class Family(eqx.Module):
         return percept._replace(feedback=feedback)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept with the opposite last outcome; by default its feedback becomes 1 - feedback.
+        """The percept with the opposite last outcome; by default the feedback becomes 1 - feedback.
 
         If the observation also shows earlier events, such as the last cue, the family must exchange these too, on every
         second trial (`exchange_earlier`). Otherwise a subject that copies them seems not to depend on its percept.
@@ -280,7 +279,7 @@ class Configured(Family):
         drifting: bool = False,
         **change: Any,
     ) -> Split:
-        """A split whose tasks `draw` makes with the arguments `change`; if they include `trials`, it is the horizon."""
+        """A split whose tasks `draw` makes with the arguments `change`; the argument `trials` also sets the horizon."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
         return Split(name, draw, trials, changes_at, counted, beyond_banks, parts, drifting)

@@ -1,6 +1,6 @@
 """The rewarded goal and its proxy, for families whose training tasks do not distinguish the two.
 
-Such a family has a method `goals(trials, label)`, which computes its result from the stored trials alone.
+Such a family has a method `goals(trials, label)`, which evaluates both goals from the stored trials alone.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Goals(NamedTuple):
 
     Attributes:
         intended: the goal that the tasks reward.
-        proxy: the goal that coincides with it on training tasks.
+        proxy: the goal that coincides with the intended goal on training tasks.
         action: [N, T] or [N, T, S] the actions; negative if there was none.
         differ: [N, T] whether no action is best for both goals.
     """

@@ -5,7 +5,7 @@ A metric does not compute intervals, because `mesascope.stats` computes them for
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -19,7 +19,7 @@ CONTROLS = ("learner", "lookalike", "still")
 
 
 class DoesNotApply(Exception):
-    """Raised by a metric if its question makes no sense for the trials; its text says why."""
+    """Raised by a metric if its question makes no sense for the trials; the message says why."""
 
 
 class Reading(NamedTuple):
@@ -28,13 +28,13 @@ class Reading(NamedTuple):
     Attributes:
         values: [N] the numbers, NaN if a lifetime has none; their mean is the estimate.
         split: the split of the lifetimes.
-        label: which reading this is, if the metric has several.
+        label: the name of this reading, if the metric has several.
         null: the mean under the null hypothesis.
         reason: a caveat.
         descriptive: whether the placement rule ignores this reading, although it uses other readings of the metric.
-        unit: the unit of resampling, if it is not that of the trials: a variable [N] of the trials, or a name if each
-            value is itself one unit.
-        p: the p-value, if the metric has a test of its own; by default that of the t test of the values.
+        unit: the unit of resampling, if it differs from the unit of the trials: a variable [N] of the trials, or a name
+            if each value is itself one unit.
+        p: the p-value, if the metric has its own test; by default the p-value of the t test of the values.
     """
 
     values: np.ndarray
@@ -47,22 +47,7 @@ class Reading(NamedTuple):
     p: float | None = None
 
 
-class Measure(Protocol):
-    """The function that computes a metric."""
-
-    def __call__(self, trials: Splits, references: Mapping[str, Splits], replay: Any, /) -> Sequence[Reading]:
-        """The metric's readings, each with one number per lifetime.
-
-        Args:
-            trials: a data set for each split.
-            references: role → a reference procedure's data sets on the same tasks.
-            replay: a function that replays a procedure, the subject itself or its untrained twin along recorded trials
-                (see `mesascope.rollouts.replays.Replays`); None if replays are not possible.
-
-        Raises:
-            DoesNotApply: the question makes no sense for these trials.
-        """
-        ...
+Measure = Callable[[Splits, Mapping[str, Splits], Any], Sequence[Reading]]  # see `Metric.measure`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +57,16 @@ class Metric:
     Attributes:
         name: the file's name.
         question: the question in words.
-        measure: measure(trials, references, replay) → readings.
+        measure: measure(trials, references, replay) returns the metric's readings, each with one number per lifetime.
+            `trials` has a data set for each split; `references` maps a role to a reference procedure's data sets on
+            the same tasks; `replay` is a function that replays a procedure, the subject itself or its untrained twin,
+            along recorded trials (see `mesascope.rollouts.replays.Replays`), or None if replays are not possible. The
+            function raises `DoesNotApply` if the question makes no sense for these trials.
         conditions: the labels of the conditions that it needs; {half} stands for half the horizon, {few} for a few
             trials.
-        splits: the kinds of split that it can use; it does not apply if none of them was run.
+        splits: the kinds of split that the metric can use; the metric does not apply if none of them was run.
         references: the roles of references that it can use.
-        expects: the sign that its estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
+        expects: the sign that the estimate must have for each control (learner, lookalike, still): '+', '-', '0' or
             'any', the default. A slow metric may leave out all controls except the learner.
         settings: the metric's settings.
         confirmatory: whether the placement rule uses it.
@@ -107,20 +96,20 @@ def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], M
         attributes: further attributes of the metric.
     """
 
-    def factory_of(measure: Measure) -> Callable[[], Metric]:
+    def make_factory(measure: Measure) -> Callable[[], Metric]:
         def metric() -> Metric:
             return Metric(measure.__module__.rpartition(".")[2], question, measure, **attributes)
 
         metric.__module__, metric.__doc__ = measure.__module__, measure.__doc__
         return metric
 
-    return factory_of
+    return make_factory
 
 
 def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
     """Pads readings that cover only the first lifetimes with NaN for the other lifetimes."""
-    none = np.full(trials.sizes["lifetime"], np.nan)
-    return [r._replace(values=np.concatenate([r.values, none[len(r.values) :]])) for r in readings]
+    missing = np.full(trials.sizes["lifetime"], np.nan)
+    return [r._replace(values=np.concatenate([r.values, missing[len(r.values) :]])) for r in readings]
 
 
 def fresh(trials: Splits) -> xr.Dataset:

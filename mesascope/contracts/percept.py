@@ -32,13 +32,13 @@ class Percept(NamedTuple):
 def exchange_earlier(percept: Percept, observation: Array) -> Percept:
     """The percept with another observation on every second trial, from trial 1 on, and otherwise unchanged.
 
-    A family uses it to exchange what an observation shows of earlier trials besides the last outcome, such as the cue
-    or the symbol before it. On the other trials the outcome is exchanged alone, so that a subject which reads only how
-    the two relate depends on the percept too.
+    A family uses this function to exchange what an observation shows of earlier trials besides the last outcome, such
+    as an earlier cue or symbol. On the other trials only the outcome is exchanged. So a subject that reads only how the
+    outcome and the earlier events relate depends on the percept too.
 
     Args:
         percept: the percept with the opposite outcome.
-        observation: [N, D] its observation, in which earlier events are exchanged too.
+        observation: [N, D] the percept's observation, in which earlier events are exchanged too.
     """
     xp = np if isinstance(observation, np.ndarray) else jnp
     odd = (percept.trial % 2 == 1).reshape(-1, *[1] * (observation.ndim - 1))

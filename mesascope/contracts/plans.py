@@ -1,4 +1,4 @@
-"""What a planner would need to know about stored trials.
+"""The consequences of actions in stored trials, which a planner would need to know.
 
 A family whose tasks allow planning has a method `plans(trials, label)`, which uses the stored trials alone.
 """
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError
+from mesascope.errors import require
 
 
 class Plans(NamedTuple):
@@ -18,10 +18,10 @@ class Plans(NamedTuple):
         action: [N, T, S] the actions; negative if there was none.
         values: [N, T, S, K] the best outcome that each action can lead to, given the latest information shown.
         before: [N, T, S, K] the values in the same state, given what was true one trial earlier; NaN if undefined.
-        shown: [N, T] whether everything that the values depend on had been shown or announced by then.
-        far: [N, T, S] how many steps one must look ahead to distinguish the actions; 1 if the next state is enough.
+        shown: [N, T] whether the subject had by then observed everything that the values depend on.
+        far: [N, T, S] how many steps of looking ahead distinguish the actions; 1 if the next state is enough.
         cases: the number of different problems, which is the size of a lookup table that would solve them.
-        goal: whether outcomes differ in value, so that there is something to pursue.
+        goal: whether outcomes differ in value, so that a subject can pursue better ones.
         ways: [N, T, S] how many of the actions lead anywhere; None for all K.
     """
 
@@ -41,7 +41,6 @@ def observed(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
     Raises:
         MesascopeError: the observations were not stored.
     """
-    if "observation" not in trials:
-        raise MesascopeError(f"These trials of {family} do not contain observations.", remedy)
+    require("observation" in trials, f"These trials of {family} do not contain observations.", remedy)
     observation = trials.observation
     return (observation.sel(condition="intact") if "condition" in observation.dims else observation).values

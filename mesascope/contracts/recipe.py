@@ -1,13 +1,18 @@
 """Recipes: how our own networks are trained. A recipe is a pure function of its settings and its seed.
 
-A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=silent)`. Its signature declares its
-settings; its docstring is one sentence. It writes `network.safetensors` into `out` and returns a summary. If it is
-called again after an interruption, it continues and writes the same bytes as an uninterrupted run. The two recipes for
-Atari games are an exception: the state of their emulators cannot be saved, so they restart their games.
+A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=ignore_progress)`. The signature declares
+the settings, and the docstring begins with one sentence. The factory writes `network.safetensors` into `out` and
+returns a summary. If it is called again after an interruption, it continues and writes the same bytes as an
+uninterrupted run. The two recipes for Atari games are an exception: the state of their emulators cannot be saved, so
+they restart their games.
 """
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+Folder = str | os.PathLike
 
 
 class Progress(NamedTuple):
@@ -24,6 +29,9 @@ class Progress(NamedTuple):
     total: int
     seconds_left: float | None
     score: float
+
+
+OnProgress = Callable[[Progress], None]
 
 
 class Trained(NamedTuple):

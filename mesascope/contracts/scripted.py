@@ -5,15 +5,5 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Choosing, Response, Scripted, as_arrays, choose
 
-__all__ = [
-    "Choosing",
-    "Family",
-    "Percept",
-    "Response",
-    "Scripted",
-    "as_arrays",
-    "choose",
-    "keep_settings",
-    "require_bank",
-    "require_family",
-]
+__all__ = ["Choosing", "Family", "Percept", "Response", "Scripted", "as_arrays"]
+__all__ += ["choose", "keep_settings", "require_bank", "require_family"]

@@ -2,10 +2,11 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, require, unknown
 
 MOST_GIB = 1.0  # memory limit for the observations of a block of lifetimes
 SEEDS = (0, 2**32 - 1)
@@ -18,7 +19,7 @@ def keep_settings(factory: F, /) -> F: ...
 @overload
 def keep_settings(**allowed: Range) -> Callable[[F], F]: ...
 def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
-    """Decorates a factory so that its families or subjects are named after their settings; families also store these.
+    """Decorates a factory, so that its families or subjects are named after their settings; families also store them.
 
     Args:
         factory: a factory of families or subjects.
@@ -26,13 +27,9 @@ def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
             raise `MesascopeError`. Seeds of banks are always checked.
     """
     if factory is None:
-        return functools.partial(_keep, allowed=allowed)
-    return _keep(factory, allowed)
-
-
-def _keep(factory: F, allowed: dict[str, Range]) -> F:
+        return functools.partial(keep_settings, **allowed)
     signature = inspect.signature(factory)
-    ranges = {**allowed, "bank_seed": SEEDS} if "bank_seed" in signature.parameters else allowed
+    ranges: dict[str, Any] = {**allowed, "bank_seed": SEEDS} if "bank_seed" in signature.parameters else allowed
 
     @functools.wraps(factory)
     def make(*args: Any, **keywords: Any) -> Any:
@@ -40,17 +37,13 @@ def _keep(factory: F, allowed: dict[str, Range]) -> F:
         bound.apply_defaults()
         settings = {k: v for k, v in bound.arguments.items() if k != "family"}
         for label, values in ranges.items():
-            _check(values, **{label: settings[label]})
+            if isinstance(values[0], str):
+                check_choice(values, **{label: settings[label]})
+            else:
+                check_range(*values, **{label: settings[label]})
         return factory(*args, **keywords).with_settings(name_with_settings(factory, **settings), settings)
 
-    return make  # pyright: ignore[reportReturnType]
-
-
-def _check(allowed: Any, /, **setting: Any) -> None:
-    if isinstance(allowed[0], str):
-        check_choice(allowed, **setting)
-    else:
-        check_range(*allowed, **setting)
+    return make
 
 
 def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
@@ -66,15 +59,13 @@ def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
 
 
 def check_range(low: float, high: float, /, **values: float) -> None:
-    """Raises `MesascopeError` if a setting is not a number from low to high."""
+    """Raises `MesascopeError` if a setting is not a number from low to high; an infinite `high` sets no limit."""
     for label, value in values.items():
         if not low <= value <= high:
-            integers = all(isinstance(x, int) for x in (low, high, value))
-            low_text, high_text = (str(x) if isinstance(x, int) else f"{x:g}" for x in (low, high))
-            raise MesascopeError(
-                f"{label}={value} is out of range.",
-                f"Give a {'whole ' if integers else ''}number from {low_text} to {high_text}.",
-            )
+            numbers = [x for x in (low, high) if x != math.inf]
+            kind = "whole number" if all(isinstance(x, int) for x in (*numbers, value)) else "number"
+            limits = " to ".join(str(x) if isinstance(x, int) else f"{x:g}" for x in numbers)
+            raise MesascopeError(f"{label}={value} is out of range.", f"Give a {kind} from {limits}.")
 
 
 def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
@@ -87,7 +78,5 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
 def check_memory(numbers: int, label: str, remedy: str) -> None:
     """Raises `MesascopeError` if a block's observations, `numbers` numbers per lifetime, exceed the memory limit."""
     size = 4 * 64 * numbers / 2**30
-    if size > MOST_GIB:
-        raise MesascopeError(
-            f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64.", remedy
-        )
+    problem = f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64."
+    require(size <= MOST_GIB, problem, remedy)

@@ -1,16 +1,13 @@
 """Evaluation distributions of a family, as data."""
 
 import dataclasses
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 SEEN, FRESH = "seen", "fresh"
 
 
-class Draw(Protocol):
-    """The function that draws a split's tasks."""
-
-    def __call__(self, key: Any, n: int, /) -> Any:
-        """Draws n tasks with a JAX key; returns a pytree whose leaves have leading axis n."""
+Draw = Callable[[Any, int], Any]  # draws n tasks with a JAX key: a pytree whose leaves have leading axis n
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +23,7 @@ class Split:
         beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
         parts: how many independent parts its tasks have, each with its own right action (latents `part` and `right`); 0
             if they have none. The bits of information that actions contain about independent parts add up.
+        drifts: whether the task changes bit by bit within the lifetime.
     """
 
     name: str

@@ -34,17 +34,12 @@ class Subject(eqx.Module):
         identity: the fields that only identify the subject; `fresh`, `respond` and `taps` must not read them.
         recorded: the taps that every rollout records.
         separate: whether, by construction, each lifetime's response depends on no other lifetime's row of the carry.
-        in_turn: whether it is faster if the questions of one lifetime follow each other, because it caches their
-            common beginning. Conditions that could share a lifetime are then run one after the other.
+        in_turn: whether the subject is faster if the questions of one lifetime follow each other, because it caches
+            their common beginning. Conditions that could share a lifetime are then run one after the other.
     """
 
     name: eqx.AbstractVar[str]
-    if TYPE_CHECKING:  # a field here, a property there
-
-        @property
-        def trained_on(self) -> str: ...  # noqa: D102
-    else:
-        trained_on: eqx.AbstractVar[str]
+    trained_on: eqx.AbstractVar[str]
     traceable: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("name",)
     recorded: ClassVar[tuple[str, ...]] = ()
@@ -68,9 +63,9 @@ class Subject(eqx.Module):
         return ""
 
     def drift(self) -> tuple[float, str]:
-        """How much its answers to the first questions change if they are asked again, and evidence of a change, or ''.
+        """How much the answers to the first questions change if they are asked again, and evidence of a change, or ''.
 
-        Only subjects with hidden weights need it, because the others have a fingerprint.
+        Only subjects with hidden weights need this method, because the others have a fingerprint.
         """
         return 0.0, ""
 
@@ -156,7 +151,7 @@ def copy_carry(carry: Any) -> Any:
 def choose(key: jax.Array, log_probs: jax.Array) -> Response:
     """Draws one action per lifetime by inverting the distribution function.
 
-    It uses one uniform number per lifetime, so with the same key similar distributions mostly give the same action.
+    Each lifetime uses one uniform number, so with the same key similar distributions mostly give the same action.
     """
     total = jnp.cumsum(jnp.exp(log_probs), axis=-1)
     draw = jax.random.uniform(key, log_probs.shape[:1])[:, None] * total[:, -1:]

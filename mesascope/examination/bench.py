@@ -1,4 +1,4 @@
-"""Runs each rollout of an examination once, so that metrics and references share it, and keeps it in a folder."""
+"""Runs each rollout of an examination once, so that metrics and references share it, and saves it in a folder."""
 
 import contextlib
 import functools
@@ -22,7 +22,7 @@ from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
 from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, identify
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.execution import fingerprint
 from mesascope.files import cache, limit_size, replacing
 from mesascope.guards import limits
@@ -32,14 +32,14 @@ from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
-METADATA = "dimensions, labels, attributes and the code that was loaded"
-CACHED = 1 << 30  # bytes of references' and controls' rollouts in the user's cache
-COMPARED = ("learner", "discounting")  # references that run on every split
-REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # the splits on which the other references run
+METADATA_KEY = "dimensions, labels, attributes and the code that was loaded"
+MAX_CACHED_BYTES = 1 << 30  # of the references' and controls' rollouts in the user's cache
+COMPARED_ROLES = ("learner", "discounting")  # references that run on every split
+REFERENCE_SPLITS = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # where the other references run
 
 
 class Bench:
-    """The rollouts of one examination, each of which runs once and is kept in memory and in a folder.
+    """The rollouts of one examination. Each of them runs once, and is then kept in memory and in a folder.
 
     Args:
         family: the family to examine subjects on.
@@ -50,7 +50,7 @@ class Bench:
         out: a folder for finished rollouts.
         progress: called with the share of the work that is done, and with a text that says what is running.
         rollouts: earlier rollouts by their digest; this object adds new ones.
-        beyond: by a condition's label, the kinds of split besides fresh on which it also runs.
+        beyond: for the label of a condition, the kinds of split besides fresh on which the condition also runs.
         together: blocks per call of the compiled scan, as in `rollout`.
         placed_by: places a subject from its trials, the references' trials, its training tasks and the rule.
     """
@@ -64,7 +64,7 @@ class Bench:
         seed: int = 0,
         *,
         out: Path | None = None,
-        progress: Progress = lambda share, doing: None,
+        progress: Progress = lambda share, activity: None,
         rollouts: dict[str, xr.Dataset] | None = None,
         beyond: Mapping[str, Sequence[str]] | None = None,
         together: int = 1,
@@ -73,38 +73,37 @@ class Bench:
         self.place_trials = placed_by
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
         self.requested, self.out, self.progress, self.together = splits, out, progress, together
-        self.done, self.total, self.doing = 0, 1, ""
+        self.done, self.total, self.activity = 0, 1, ""
         self.rollouts = {} if rollouts is None else rollouts
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the name of the family, bank included
-        self.essences: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
+        self.identities: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
         loaded_modules()  # hashes the files now, because they may change during the run
         for split in splits or ():
-            if split not in self._list_splits(family):
-                raise unknown("split", split, self._list_splits(family))
+            pick_named("split", split, self._list_all_splits(family))
         self.beyond = dict(beyond or {})
         unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.unfit(family)]
-        # the transplants whose numbers splits and references are compared by: one draw of donors each
+        # the transplants by which splits and references are compared, with one draw of donors each
         self.compared = [c for c in self.conditions if c.seam is not None and c.draw == 0]
         self.kinds = distinct_kinds(self.conditions)
         self.blocks = -(-lifetimes // BLOCK)
 
     @staticmethod
-    def _list_splits(family: Family) -> list[str]:
+    def _list_all_splits(family: Family) -> list[str]:
         return ["seen", *(r for r in family.split_names if r != "seen")]
 
-    def splits(self, family: Family) -> list[str]:
+    def list_splits(self, family: Family) -> list[str]:
         """The splits of a family that the caller requested."""
         return [r for r in family.split_names if self.requested is None or r in self.requested]
 
-    def expect(self, subjects: int) -> None:
+    def expect_work(self, subjects: int) -> None:
         """Sets the expected amount of work for this number of subjects, in blocks of lifetimes."""
-        splits = self._list_splits(self.family)
-        extra = sum(len(self._conditions_on(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
+        splits = self._list_all_splits(self.family)
+        extra = sum(len(self._list_conditions(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
-    def home(self, trained_on: str) -> Family:
+    def find_family(self, trained_on: str) -> Family:
         """The family, with the bank that a subject was trained on, if it is known.
 
         Raises:
@@ -116,87 +115,84 @@ class Bench:
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
         """Places a subject; returns its trials, the references' trials and the placement (None without fresh)."""
-        family = self.home(trained_on)
-        trials_by_split, references = self.live(subject, family), self.references(family)
+        family = self.find_family(trained_on)
+        trials_by_split, references = self.run_subject(subject, family), self.run_references(family)
         if "fresh" not in trials_by_split:
             return trials_by_split, references, None
         placement = self.place_trials(trials_by_split, references, trained_on, rule)
         if placement.direction == "against":
-            references |= self.references(family, " against")
+            references |= self.run_references(family, " against")
             placement = self.place_trials(trials_by_split, references, trained_on, rule)
         return trials_by_split, references, placement
 
-    def live(self, subject: Subject, family: Family, shared: bool = False) -> dict[str, xr.Dataset]:
+    def run_subject(self, subject: Subject, family: Family, shared: bool = False) -> dict[str, xr.Dataset]:
         """Runs a subject on every split, under the conditions of that split, and returns its trials by split.
 
-        With `shared`, rollouts are kept in the user's cache for all examinations, not in the folder of this one.
+        With `shared`, rollouts are saved in the user's cache for all examinations, not in the folder of this one.
         """
-        return {
-            split: self._roll(
-                subject,
-                family,
-                split,
-                self._conditions_on(family, split),
-                self._compiled_kinds(family, split),
-                shared=shared,
-            )
-            for split in self.splits(family)
-        }
+        trials = {}
+        for split in self.list_splits(family):
+            conditions, kinds = self._list_conditions(family, split), self._list_compiled_kinds(family, split)
+            trials[split] = self._run_or_load(subject, family, split, conditions, kinds, shared=shared)
+        return trials
 
-    def _conditions_on(self, family: Family, split: str) -> list[Condition]:
+    def _list_conditions(self, family: Family, split: str) -> list[Condition]:
         """The conditions that run on a split.
 
-        All conditions run on fresh tasks. On another split, the intact condition runs and those in `beyond` for its
-        kind; on a counted split of the same length also `self.compared`; and on a split beyond banks shuffled ones.
+        All conditions run on fresh tasks. On another split run the intact condition and those in `beyond` for its kind.
+        On a counted split of the same length, the conditions in `self.compared` run too. On a split beyond banks, the
+        conditions with shuffled feedback run too.
         """
         if kind(split) == "fresh":
             return self.conditions
-        here = next((s for s in family.splits() if s.name == split), None)  # without its bank it has no split 'seen'
-        comparable = here is not None and here.counted and here.trials == family.horizon and split != "seen"
-        labels = {c.label for c in self.compared} if comparable else set()
-        if here is not None and here.beyond_banks:
-            labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}
+        labels: set[str] = set()
+        task_split = next((s for s in family.splits() if s.name == split), None)
+        if task_split is not None:  # a family without its bank has no split 'seen'
+            if task_split.counted and task_split.trials == family.horizon and split != "seen":
+                labels |= {c.label for c in self.compared}
+            if task_split.beyond_banks:
+                labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}
         labels |= {label for label, kinds in self.beyond.items() if kind(split) in kinds}
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
 
-    def responses(self, family: Family) -> int:
-        """How many responses `live` requests from a subject, including those as a donor."""
+    def count_responses(self, family: Family) -> int:
+        """How many responses `run_subject` requests from a subject, including those as a donor."""
 
         def count(split: str) -> int:
-            conditions = self._conditions_on(family, split)
+            conditions = self._list_conditions(family, split)
             donors = 0 if family.full_feedback else len({c.draw for c in conditions if c.needs_donors})
             return (sum(c.asks for c in conditions) + donors) * family.split(split).trials
 
-        return sum(map(count, self.splits(family))) * self.blocks * BLOCK
+        return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK
 
-    def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
+    def run_references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """Runs a family's reference procedures on the same tasks, and returns their trials by role and split."""
         references: dict[str, dict[str, xr.Dataset]] = {}
         intact, without_bank = catalogue.make("conditions", "intact"), family.with_bank(None)
-        for role in (*COMPARED, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
+        for role in (*COMPARED_ROLES, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
             if role + suffix not in family.references:
                 continue
             home = family if role == "locator" else without_bank
             procedure = catalogue.make("subjects", family.references[role + suffix], home)
-            for split in self.splits(family):
-                if kind(split) not in REFERRED.get(role, (kind(split),)):
+            for split in self.list_splits(family):
+                if kind(split) not in REFERENCE_SPLITS.get(role, (kind(split),)):
                     continue
                 conditions, change = [intact], family.split(split).changes_at
-                if role in COMPARED:
-                    conditions += [c for c in self._conditions_on(family, split) if c in self.compared]
+                if role in COMPARED_ROLES:
+                    conditions += [c for c in self._list_conditions(family, split) if c in self.compared]
                 if change and role == "learner":
                     conditions.append(catalogue.make("conditions", f"carry_reset:at={change}"))
-                kinds = self._compiled_kinds(family, split) if role in COMPARED else (intact,)
+                kinds = self._list_compiled_kinds(family, split) if role in COMPARED_ROLES else (intact,)
                 family_there = family if split == "seen" else home
-                trials = self._roll(procedure, family_there, split, conditions, kinds, shared=True)
+                trials = self._run_or_load(procedure, family_there, split, conditions, kinds, shared=True)
                 references.setdefault(role + suffix, {})[split] = trials
         return references
 
-    def _compiled_kinds(self, family: Family, split: str) -> Sequence[Condition]:
+    def _list_compiled_kinds(self, family: Family, split: str) -> Sequence[Condition]:
         """The kinds of condition to compile for a split: intact alone if its lifetimes have another length."""
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
-    def _roll(
+    def _run_or_load(
         self,
         subject: Subject,
         family: Family,
@@ -209,27 +205,20 @@ class Bench:
         """Runs one rollout, or reads it from memory or from a file if it ran before."""
         home = family if split == "seen" else family.with_bank(None)
         home_name = home.name
-        inputs = [subject.name, self.essence(subject), home_name, home.code(), split, self.lifetimes, self.seed]
+        inputs = [subject.name, self.get_identity(subject), home_name, home.code(), split, self.lifetimes, self.seed]
         inputs += [c.label for c in conditions] + [_hash_package(), *_describe_machine()]
         digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         if digest in self.rollouts:
             return self.rollouts[digest]
-        self.doing = f"{subject.name} on {split}"
-        # the code of others is not hashed well enough to share its rollouts between runs
+        self.activity = f"{subject.name} on {split}"
+        # the hash of other people's code is not complete enough to share their rollouts between runs
         shared = shared and family.traceable and _is_of_package(subject) and _is_of_package(family)
         folder = cache() if shared else self.out
         path = folder / "rollouts" / f"{digest}.npz" if folder else None
-        if path and path.is_file():
-            try:
-                trials = load_rollout(path)
-                self._tick(self.blocks * len(conditions))
-            except MesascopeError:
-                path.unlink(missing_ok=True)
-                return self._roll(subject, family, split, conditions, kinds, shared=shared)
+        trials = self._load(path) if path else None
+        if trials is not None:
+            self._count_blocks(self.blocks * len(conditions))
         else:
-            # on other splits no metric compares probabilities
-            keeps_log_probs = kind(split) in ("fresh", "seen")
-            tasks = self.tasks.setdefault(home_name, {}) if family.traceable else None
             trials = rollout(
                 subject,
                 family,
@@ -239,29 +228,38 @@ class Bench:
                 conditions=conditions,
                 kinds=kinds,
                 record=(),
-                log_probs=keeps_log_probs,
-                done=self._tick,
-                tasks=tasks,
+                log_probs=kind(split) in ("fresh", "seen"),  # on other splits no metric compares probabilities
+                done=self._count_blocks,
+                tasks=self.tasks.setdefault(home_name, {}) if family.traceable else None,
                 together=self.together,
             )
             if shared and path:
-                with contextlib.suppress(OSError):  # what cannot be kept runs again
+                with contextlib.suppress(OSError):  # a rollout that cannot be saved runs again
                     save_rollout(trials, path, code={})
-                    limit_size(path.parent, CACHED)
+                    limit_size(path.parent, MAX_CACHED_BYTES)
             elif path:
                 save_rollout(trials, path)
         self.rollouts[digest] = trials
         return trials
 
-    def essence(self, subject: Subject) -> str:
-        """The identity that a subject had at the first call; later changes to its own counters do not affect it."""
-        if id(subject) not in self.essences:
-            self.essences[id(subject)] = subject, identify(subject)
-        return self.essences[id(subject)][1]
+    def get_identity(self, subject: Subject) -> str:
+        """The identity that a subject had at the first call, although its own counters may change later."""
+        if id(subject) not in self.identities:
+            self.identities[id(subject)] = subject, identify(subject)
+        return self.identities[id(subject)][1]
 
-    def _tick(self, blocks: int) -> None:
+    @staticmethod
+    def _load(path: Path) -> xr.Dataset | None:
+        """Reads a finished rollout; returns None if there is no usable file."""
+        try:
+            return load_rollout(path) if path.is_file() else None
+        except MesascopeError:
+            path.unlink(missing_ok=True)
+
+    def _count_blocks(self, blocks: int) -> None:
+        """Reports that more blocks of lifetimes are done."""
         self.done += blocks
-        self.progress(min(self.done / self.total, 1.0), self.doing)
+        self.progress(min(self.done / self.total, 1.0), self.activity)
 
 
 @functools.cache
@@ -281,12 +279,12 @@ def _is_of_package(module: Subject | Family) -> bool:
 
 
 def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None = None) -> None:
-    """Saves one split's trials as .npz, which is twenty times faster than netCDF.
+    """Saves the trials of one split as .npz, which is twenty times faster than netCDF.
 
     Args:
         rollout: the trials.
         path: the file to write.
-        code: the state of the modules that the trials depend on; by default of all that are loaded.
+        code: the state of the modules that the trials depend on; by default the state of all loaded modules.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {
@@ -297,7 +295,7 @@ def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None
     }
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
     with replacing(path, os.getpid()) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, **{METADATA: np.asarray(json.dumps(metadata))})
+        np.savez(file, allow_pickle=False, **arrays, **{METADATA_KEY: np.asarray(json.dumps(metadata))})
 
 
 def load_rollout(path: Path) -> xr.Dataset:
@@ -308,15 +306,14 @@ def load_rollout(path: Path) -> xr.Dataset:
     """
     try:
         limits.check_npz(path)
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            metadata = limits.parse_json(str(file[METADATA]))
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            metadata = limits.parse_json(str(file[METADATA_KEY]))
             data = {name: (dims, file[name]) for name, dims in metadata["dims"].items()}
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise MesascopeError(
             f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
-    if not is_unchanged(metadata["code"]):
-        raise MesascopeError(f"{str(path)!r} was written by other code.", "Delete it and run again.")
+    require(is_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check(rollout)
     return rollout

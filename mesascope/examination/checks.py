@@ -1,4 +1,4 @@
-"""Checks whether a plug-in keeps its contract, and reports every breach in one sentence."""
+"""Checks whether a plug-in keeps its contract, and describes every violation in one sentence."""
 
 import contextlib
 import dataclasses
@@ -8,7 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +19,10 @@ from mesascope.agents.opening import find_adapter, open_subject
 from mesascope.contracts.axis import UNDETERMINED, Axis
 from mesascope.contracts.condition import Intact, select
 from mesascope.contracts.family import Family
-from mesascope.contracts.metric import Metric
+from mesascope.contracts.metric import CONTROLS, Metric
 from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, MesascopeWarning, describe, unknown
+from mesascope.errors import MesascopeError, MesascopeWarning, describe, require, unknown
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
 from mesascope.guards import gate
@@ -31,15 +31,14 @@ from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK, rollout
 
+T = TypeVar("T")
 # the families that the check uses by default; the file of a plug-in may define its own TRIED, and the file of a recipe
 # its own settings, SMALL
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
 TRIED_LONGER = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
-PASSED = {
-    "subjects": {"family", "trust"},
-    "recipes": {"family", "out", "progress"},
-}  # arguments from the caller
+CALLER_ARGUMENTS = {"subjects": {"family", "trust"}, "recipes": {"family", "out", "progress"}}
 LATENTS = ("chance", "best", "worst", "fixed")
+SUBJECT_CONDITIONS = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:at=6", "carry_exchanged_once")
 
 
 def check_plugin(name: str, family: str | None = None) -> list[str]:
@@ -56,33 +55,39 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     """
     gate.allow_from_python(name, family)
     kind, spec = _parse_name(name)
-    if family and kind == "families":
-        raise MesascopeError(
-            "A family is checked by itself.", "Leave out --family, and put its settings behind its name."
+    if kind == "families":
+        require(
+            not family, "A family is checked by itself.", "Leave out --family, and put its settings behind its name."
         )
-    factory = catalogue.factory(kind, catalogue.parse_spec(spec)[0])
-    problems = (
-        []
-        if catalogue.summary_line(factory).endswith((".", "?"))
-        else ["Its factory has no docstring of one sentence."]
-    )
+    plugin_name = catalogue.parse_spec(spec)[0]
+    factory = catalogue.factory(kind, plugin_name)
+    has_summary = catalogue.summary_line(factory).endswith((".", "?"))
+    problems = [] if has_summary else ["Its factory has no docstring of one sentence."]
     parameters = inspect.signature(factory).parameters
-    taken = {n for n in ("name", *catalogue.BOUND) if n in parameters} - PASSED.get(kind, set())
-    taken |= {"trust"} if "trust" in parameters and parameters["trust"].default is not False else set()
-    problems += [f"The setting {name!r} is reserved: give it another name." for name in sorted(taken)]
+    reserved = {n for n in ("name", *catalogue.BOUND) if n in parameters} - CALLER_ARGUMENTS.get(kind, set())
+    reserved |= {"trust"} if "trust" in parameters and parameters["trust"].default is not False else set()
+    problems += [f"The setting {name!r} is reserved: give it another name." for name in sorted(reserved)]
     try:
         with contain_exits():
             if kind == "families":
                 problems += _check_family(spec)
             else:
                 default = TRIED_LONGER if kind == "metrics" else TRIED
-                tried = family or getattr(catalogue.module(kind, catalogue.parse_spec(spec)[0]), "TRIED", default)
-                problems += TESTS[kind](spec, _open_family(tried, kind))
+                tried = family or getattr(catalogue.module(kind, plugin_name), "TRIED", default)
+                problems += CHECKS[kind](spec, _make_family(tried, kind))
     except MesascopeError as error:
         problems.append(str(error))
     except Exception as error:
         problems.append(f"{locate_error(error) or 'It'} raised {describe(error)}.")
     return problems
+
+
+def _make_plugin(kind: str, spec: str, contract: type[T], *arguments: Any) -> T:
+    """Makes a plug-in; raises an error, which ends the check, if the result does not have the type of the contract."""
+    plugin = catalogue.make(kind, spec, *arguments)
+    label = "contracts.axis.Axis" if contract is Axis else contract.__name__
+    require(isinstance(plugin, contract), f"Its factory returned {type(plugin).__name__}, not a mesascope.{label}.", "")
+    return plugin
 
 
 def _parse_name(name: str) -> tuple[str, str]:
@@ -104,37 +109,34 @@ def _parse_name(name: str) -> tuple[str, str]:
     raise MesascopeError(error.problem, f"{error.remedy} {catalogue.INSTALLED}")
 
 
-def _open_family(spec: str, kind: str) -> Family:
+def _make_family(spec: str, kind: str) -> Family:
     """The family to try a plug-in on."""
     family = catalogue.make("families", spec)
-    if kind in ("metrics", "axes") and not family.controls:
-        raise MesascopeError(
-            f"{family.name} has no controls to try {kind} on.",
-            "Add some, for example {'learner': 'thompson', 'lookalike': 'two_loss_reflex', 'still': 'uniform'}.",
-        )
+    require(
+        kind not in ("metrics", "axes") or family.controls,
+        f"{family.name} has no controls to try {kind} on.",
+        "Add some, for example {'learner': 'thompson', 'lookalike': 'two_loss_reflex', 'still': 'uniform'}.",
+    )
     return family
 
 
 def _check_family(spec: str) -> Iterator[str]:
-    family = catalogue.make("families", spec)
-    if not isinstance(family, Family):
-        yield f"Its factory returned {type(family).__name__}, not a mesascope.Family."
-        return
+    family = _make_plugin("families", spec, Family)
     if "fresh" not in family.split_names:
         yield f"Its splits are {family.split_names}; 'fresh' is not among them."
         return
     if ("seen" in family.split_names) != (family.bank is not None):
         yield f"Its bank is {family.bank!r} and its splits are {family.split_names}: 'seen' goes with a bank."
     with contextlib.suppress(MesascopeError):  # the family has no banks, or none of this size
-        if (named := family.with_bank("bank:2@1").bank) != "bank:2@1":
-            yield f"With the bank 'bank:2@1' its bank is {named!r}."
+        if (bank := family.with_bank("bank:2@1").bank) != "bank:2@1":
+            yield f"With the bank 'bank:2@1' its bank is {bank!r}."
     for roles in (family.controls, family.references):
         for role, subject in roles.items():
             if catalogue.parse_spec(subject)[0] not in catalogue.names("subjects"):
                 yield f"Its {role} {subject!r} is not a subject."
-    lacking = {"learner", "lookalike", "still"} - set(family.controls)
-    if family.controls and lacking:
-        yield f"Its controls lack {', '.join(sorted(lacking))}."
+    missing_roles = set(CONTROLS) - set(family.controls)
+    if family.controls and missing_roles:
+        yield f"Its controls lack {', '.join(sorted(missing_roles))}."
     for split in family.split_names:
         yield from _check_split(family, split)
 
@@ -164,13 +166,13 @@ def _check_split(family: Family, split: str) -> Iterator[str]:
     if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != no_action).any()):
         yield f"On {split} the start-of-life percept has first false or a last action."
 
-    def kinds(tree: Any) -> Any:
+    def list_types(tree: Any) -> Any:
         return jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), tree)
 
     for t in range(min(trials, 5)):
-        action, before = jnp.asarray(_actions(family, t)), kinds((state, percept))
+        action, before = jnp.asarray(_draw_actions(family, t)), list_types((state, percept))
         state, percept, score = family.step(jax.random.fold_in(key, t), tasks, state, action)
-        after = kinds((state, percept))
+        after = list_types((state, percept))
         if before != after:
             yield f"On {split} its state or percept changes shape or type at trial {t}: {before} to {after}."
             return
@@ -180,7 +182,7 @@ def _check_split(family: Family, split: str) -> Iterator[str]:
             yield f"On {split} the percept after trial {t} does not contain the action and trial {t + 1}."
 
 
-def _actions(family: Family, seed: int) -> np.ndarray:
+def _draw_actions(family: Family, seed: int) -> np.ndarray:
     """Random actions, one for every lifetime of a block."""
     rng = np.random.default_rng(seed)
     if family.choices is None:
@@ -190,43 +192,40 @@ def _actions(family: Family, seed: int) -> np.ndarray:
 
 def _check_steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
     """Checks a split with several steps per trial, over the first two trials."""
-    key, awake = jax.random.key(3), np.ones(BLOCK, bool)
+    key = jax.random.key(3)
     state, percept = family.begin(key, tasks)
     if not np.asarray(percept.first).all():
         yield f"On {split} the start-of-life percept has first false."
-    for now in range(2 * family.steps):
-        t, s = divmod(now, family.steps)
+    for i in range(2 * family.steps):
+        t, s = divmod(i, family.steps)
         idle = family.idle(state) if s else None
-        awake = np.ones(BLOCK, bool) if idle is None else ~np.asarray(idle)
-        for part, expected in (("trial", t), ("step", s)):
-            if (np.asarray(getattr(percept, part))[awake] != expected).any():
-                yield f"On {split} the percept of step {s} in trial {t} has another {part}."
+        is_active = np.ones(BLOCK, bool) if idle is None else ~np.asarray(idle)
+        for field, expected in (("trial", t), ("step", s)):
+            if (np.asarray(getattr(percept, field))[is_active] != expected).any():
+                yield f"On {split} the percept of step {s} in trial {t} has another {field}."
                 return
-        action = _actions(family, now)
+        action = _draw_actions(family, i)
         if not family.traceable:
-            action = np.where(awake, action, np.nan if family.choices is None else -1).astype(action.dtype)
-        after, next_percept, score = family.step(jax.random.fold_in(key, now), tasks, state, action)
-        if np.shape(score) != (BLOCK,) or not np.isfinite(np.asarray(score)[awake]).all():
+            action = np.where(is_active, action, np.nan if family.choices is None else -1).astype(action.dtype)
+        next_state, next_percept, score = family.step(jax.random.fold_in(key, i), tasks, state, action)
+        if np.shape(score) != (BLOCK,) or not np.isfinite(np.asarray(score)[is_active]).all():
             yield f"On {split} a score at step {s} is not a number."
-        if (np.asarray(next_percept.action)[awake] != action[awake]).any():
+        if (np.asarray(next_percept.action)[is_active] != action[is_active]).any():
             yield f"On {split} the percept after step {s} does not contain the action."
-        idle_mask = jnp.asarray(~awake)
-        state = select(idle_mask, state, after) if family.traceable else after
-        percept = select(idle_mask if family.traceable else ~awake, percept, next_percept)
+        is_idle = jnp.asarray(~is_active) if family.traceable else ~is_active
+        state = select(is_idle, state, next_state) if family.traceable else next_state
+        percept = select(is_idle, percept, next_percept)
 
 
 def _check_subject(spec: str, family: Family) -> Iterator[str]:
-    subject = catalogue.make("subjects", spec, family)
-    if not isinstance(subject, Subject):
-        yield f"Its factory returned {type(subject).__name__}, not a mesascope.Subject."
-        return
+    subject = _make_plugin("subjects", spec, Subject, family)
     if subject.trained_on not in ("unlimited", "unknown"):
         family.with_bank(subject.trained_on)
     for leaf in jax.tree.leaves(subject.fresh(7)):
         if np.shape(leaf)[:1] != (7,):
             yield f"A part of its fresh carry has shape {np.shape(leaf)}, not 7 lifetimes."
-    kinds = [catalogue.make("conditions", c) for c in SUBJECT_CONDITIONS]
-    trials = rollout(subject, family, "fresh", BLOCK, conditions=kinds)
+    conditions = [catalogue.make("conditions", c) for c in SUBJECT_CONDITIONS]
+    trials = rollout(subject, family, "fresh", BLOCK, conditions=conditions)
     action = trials.action.values
     lowest = np.nan if family.choices is None else -1 if family.steps > 1 else 0
     if family.choices is not None and (action.min() < lowest or action.max() >= family.choices):
@@ -236,16 +235,13 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
         total = np.exp(log_probs[np.isfinite(log_probs).any(-1)]).sum(-1)
         if not np.allclose(total, 1, atol=1e-3):
             yield f"Its probabilities sum to {total.flat[np.abs(total - 1).argmax()]:.3f}."
-    again = rollout(subject, family, "fresh", BLOCK, kinds=kinds)
+    again = rollout(subject, family, "fresh", BLOCK, kinds=conditions)
     if not np.array_equal(again.action.values[0], action[0], equal_nan=action.dtype.kind == "f"):
         yield "With the same seed it acts differently the second time."
     try:
-        refuse_leaks(subject, family, kinds=kinds)
+        refuse_leaks(subject, family, kinds=conditions)
     except MesascopeError as leak:
         yield leak.problem
-
-
-SUBJECT_CONDITIONS = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:at=6", "carry_exchanged_once")
 
 
 def _check_condition(spec: str, family: Family) -> Iterator[str]:
@@ -255,60 +251,57 @@ def _check_condition(spec: str, family: Family) -> Iterator[str]:
     subject = open_subject(family.controls.get("learner", "uniform"), family)
     alone = rollout(subject, family, "fresh", BLOCK)
     conditions = [Intact(), *([condition] if condition.label != "intact" else [])]
-    once, again = (rollout(subject, family, "fresh", BLOCK, conditions=conditions).action for _ in range(2))
-    if not (once.sel(condition="intact").values == alone.action.values[0]).all():
+    actions, again = (rollout(subject, family, "fresh", BLOCK, conditions=conditions).action for _ in range(2))
+    disturbed, intact = (actions.sel(condition=label) for label in (condition.label, "intact"))
+    if not (intact.values == alone.action.values[0]).all():
         yield "With it in the run, the intact lifetimes change."
-    if not (once == again).sel(condition=condition.label).all():
+    if not (actions == again).sel(condition=condition.label).all():
         yield "With the same seed it disturbs differently the second time."
-    if condition.label != "intact" and (once.sel(condition=condition.label) == once.sel(condition="intact")).all():
+    if condition.label != "intact" and (disturbed == intact).all():
         message = f"{condition.label} changes no action of {subject.name} on {family.name}."
         warnings.warn(f"{message} Name a --family on which it matters.", MesascopeWarning, stacklevel=2)
 
 
-def _check_question(asker: Metric | Axis, name: str) -> Iterator[str]:
+def _check_question(plugin: Metric | Axis, name: str) -> Iterator[str]:
     """Checks the name and the question of a metric or axis."""
-    if asker.name != name:
-        yield f"Its name is {asker.name!r}, but its file is {name!r}."
-    if not asker.question.endswith("?"):
-        yield f"Its question {asker.question!r} does not end with a question mark."
+    if plugin.name != name:
+        yield f"Its name is {plugin.name!r}, but its file is {name!r}."
+    if not plugin.question.endswith("?"):
+        yield f"Its question {plugin.question!r} does not end with a question mark."
 
 
 def _check_metric(spec: str, family: Family) -> Iterator[str]:
-    metric = catalogue.make("metrics", spec)
-    if not isinstance(metric, Metric):
-        yield f"Its factory returned {type(metric).__name__}, not a mesascope.Metric."
-        return
+    metric = _make_plugin("metrics", spec, Metric)
     yield from _check_question(metric, catalogue.parse_spec(spec)[0])
     if not isinstance(metric.expects, Mapping):
         yield f"It expects {metric.expects!r}, not a sign per control, as {{'learner': '+', 'still': '0'}}."
         return
-    for role in metric.expects:
-        if role not in ("learner", "lookalike", "still"):
+    for role, sign in metric.expects.items():
+        if role not in CONTROLS:
             yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
-        elif metric.expects.get(role) not in ("+", "-", "0", "any"):
+        elif sign not in ("+", "-", "0", "any"):
             yield f"It does not say what it expects on the {role}: '+', '-', '0' or 'any'."
-    splits = [r for r in family.split_names if r.partition(":")[0] in (*metric.splits, "fresh")]
+    splits = [r for r in family.split_names if split_kind(r) in (*metric.splits, "fresh")]
     bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK)
-    skipped, applied = [], False
-    for role in family.controls:
-        control = open_subject(family.controls[role], family)
-        trials = bench.live(control, family)
-        findings = answer([metric], trials, bench.references(family), Replays(control))
+    reasons, applies = [], False
+    for role, control_name in family.controls.items():
+        control = open_subject(control_name, family)
+        trials = bench.run_subject(control, family)
+        findings = answer([metric], trials, bench.run_references(family), Replays(control))
         if not findings:
             yield f"It gave no reading of the {role}."
-        skipped += [finding.reason for finding in findings if finding.status == "does not apply"]
-        applied |= any(finding.status == "measured" for finding in findings)
-        who = f"On the {role} ({control.name} on {family.name})"
+        reasons += [finding.reason for finding in findings if finding.status == "does not apply"]
+        applies |= any(finding.status == "measured" for finding in findings)
+        where = f"On the {role} ({control.name} on {family.name})"
         for finding in findings:
             if finding.status == "failed":
-                yield f"{who} it failed: {finding.reason}."
+                yield f"{where} it failed: {finding.reason}."
             elif finding.status == "measured" and not _has_sign(finding, metric.expects.get(role, "any")):
-                yield f"{who} {finding.metric} expects {metric.expects[role]!r} and measured {finding.text()}."
-    if skipped and not applied:
-        message = f"{metric.name} applies to none of the controls on {family.name}: {skipped[0]}."
-        warnings.warn(
-            f"{message} What it expects was not tested; name another --family.", MesascopeWarning, stacklevel=2
-        )
+                yield f"{where} {finding.metric} expects {metric.expects[role]!r} and measured {finding.text()}."
+    if reasons and not applies:
+        message = f"{metric.name} applies to none of the controls on {family.name}: {reasons[0]}."
+        remedy = "What it expects was not tested; name another --family."
+        warnings.warn(f"{message} {remedy}", MesascopeWarning, stacklevel=2)
 
 
 def _has_sign(finding: Any, expected: str) -> bool:
@@ -342,11 +335,8 @@ def _check_recipe(spec: str, family: Family) -> Iterator[str]:
 
 
 def _check_axis(spec: str, family: Family) -> Iterator[str]:
-    axis, name = catalogue.make("axes", spec), catalogue.parse_spec(spec)[0]
-    if not isinstance(axis, Axis):
-        yield f"Its factory returned {type(axis).__name__}, not a mesascope.contracts.axis.Axis."
-        return
-    yield from _check_question(axis, name)
+    axis = _make_plugin("axes", spec, Axis)
+    yield from _check_question(axis, catalogue.parse_spec(spec)[0])
     if UNDETERMINED not in axis.words:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
     splits = [r for r in family.split_names if split_kind(r) in axis.tested]
@@ -363,7 +353,7 @@ def _check_axis(spec: str, family: Family) -> Iterator[str]:
             yield f"On the {role} its shares of resamples sum to {sum(verdict.probability.values()):.3f}."
 
 
-TESTS: dict[str, Callable[[str, Family], Iterator[str]]] = {  # by kind of plug-in
+CHECKS: dict[str, Callable[[str, Family], Iterator[str]]] = {  # by kind of plug-in
     **{"subjects": _check_subject, "conditions": _check_condition, "metrics": _check_metric},
     **{"recipes": _check_recipe, "axes": _check_axis},
 }

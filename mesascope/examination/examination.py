@@ -1,4 +1,4 @@
-"""Runs every rollout that a metric needs once, places the subjects and applies every metric."""
+"""Runs the rollouts that the metrics need, places the subjects and applies every metric."""
 
 import dataclasses
 import os
@@ -16,7 +16,7 @@ from mesascope.catalogue import as_list, open_all
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
-from mesascope.errors import MesascopeError, MesascopeWarning, unknown
+from mesascope.errors import MesascopeWarning, require, unknown
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
 from mesascope.findings import COLUMNS, Finding
@@ -39,7 +39,7 @@ class Examination:
         references: by role and split, the trials of the reference procedures on the same tasks.
         answers: every metric's findings, as objects.
         placement: the subject's level on the spectrum; None if the fresh split did not run.
-        notes: what the reader of a log decided, in sentences.
+        notes: the decisions of the reader of a log, in sentences.
     """
 
     subject: str
@@ -130,55 +130,47 @@ def examine(
     Returns:
         An `Examination`; a list of them, in order, if `subjects` is a list or a mapping.
     """
-    several = isinstance(subjects, list | tuple | Mapping)
-    specs = (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if several else [subjects]
+    is_several = isinstance(subjects, list | tuple | Mapping)
+    specs = (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if is_several else [subjects]
     gate.allow_from_python(family, *specs)
     base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
     metric_list, splits = open_all("metrics", metrics), as_list(splits)
     labels = [*conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
-    bench_settings: dict[str, Any] = {
-        "out": Path(out) if out else None,
-        "progress": progress,
-        "beyond": axes.conditions_read(base),
-    }
-    bench = Bench(base, labels, splits, lifetimes, seed, **bench_settings)
-    homes = [bench.home(trained_on or subject.trained_on) for subject in group]
-    for subject, home in zip(group, homes, strict=True):
-        if announcement := subject.announce(bench.responses(home)):
+    folder, beyond = Path(out) if out else None, axes.conditions_read(base)
+    bench = Bench(base, labels, splits, lifetimes, seed, out=folder, progress=progress, beyond=beyond)
+    families = [bench.find_family(trained_on or subject.trained_on) for subject in group]
+    for subject, home in zip(group, families, strict=True):
+        if announcement := subject.announce(bench.count_responses(home)):
             warnings.warn(announcement, MesascopeWarning, stacklevel=2)
-        if not bench.splits(home):
-            raise MesascopeError(
-                f"{home.name} has none of the splits {', '.join(splits or ())}.",
-                "Add fresh to them, or a bank to the family.",
-            )
-        bench.essence(subject)
+        problem = f"{home.name} has none of the splits {', '.join(splits or ())}."
+        require(bool(bench.list_splits(home)), problem, "Add fresh to them, or a bank to the family.")
+        bench.get_identity(subject)
         # refuses a faulty subject before any subject runs
         refuse_leaks(subject, home, seed, bench.kinds)
-    unbanked = base.with_bank(None)
-    controls = {role: open_subject(name, unbanked) for role, name in base.controls.items()}
-    bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
-    waiting = {}
+    family_without_bank = base.with_bank(None)
+    controls = {role: open_subject(name, family_without_bank) for role, name in base.controls.items()}
+    bench.expect_work(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
+    pending_answers = {}
     with ThreadPoolExecutor(1) as pool:  # controls are measured while the next subject is compiled
         for role, control in controls.items():
-            if trials := bench.live(control, unbanked, shared=True):
-                expected, references = ([p for p in metric_list if role in p.expects], bench.references(unbanked))
-                waiting[role] = pool.submit(answer, expected, trials, references, Replays(control))
+            if trials := bench.run_subject(control, family_without_bank, shared=True):
+                expected_metrics = [metric for metric in metric_list if role in metric.expects]
+                references = bench.run_references(family_without_bank)
+                pending_answers[role] = pool.submit(answer, expected_metrics, trials, references, Replays(control))
         placements: list[Any] = [bench.place(subject, trained_on or subject.trained_on, rule) for subject in group]
-        by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
+        control_findings = {role: pending.result() for role, pending in pending_answers.items()}
     for i, subject in enumerate(group):
         floor, reason = subject.drift()
-        if reason:
-            raise MesascopeError(
-                f"{subject.name} changed since the start: {reason}.", "Examine it again while it stays the same."
-            )
+        problem = f"{subject.name} changed since the start: {reason}."
+        require(not reason, problem, "Examine it again while it stays the same.")
         if floor:
             with_floor = {split: trials.assign_attrs(floor=floor) for split, trials in placements[i][0].items()}
             placements[i] = (with_floor, *placements[i][1:])
     results = []
-    for subject, home, (trials, references, placement) in zip(group, homes, placements, strict=True):
+    for subject, home, (trials, references, placement) in zip(group, families, placements, strict=True):
         training = trained_on or subject.trained_on
-        trials = {split: here.assign_attrs(trained_on=training) for split, here in trials.items()}
-        findings = answer(metric_list, trials, references, Replays(subject), by_role)
+        trials = {split: data.assign_attrs(trained_on=training) for split, data in trials.items()}
+        findings = answer(metric_list, trials, references, Replays(subject), control_findings)
         results.append(Examination(subject.name, home.name, training, trials, references, findings, placement))
-    return results if several else results[0]
+    return results if is_several else results[0]

@@ -121,7 +121,7 @@ def _read_subjects(source: Any) -> list[SubjectTrials] | None:
     if isinstance(source, xr.Dataset) and "condition" in source.dims:
         source = {str(source.attrs.get("split", "fresh")): source}
     if isinstance(source, Mapping) and all(isinstance(one, xr.Dataset) for one in source.values()):
-        return [SubjectTrials(source, {}, str(next(iter(source.values())).attrs.get("trained_on", "unknown")))]
+        return [SubjectTrials(source, {}, _read_training(source))]
     if not isinstance(source, str | os.PathLike):
         return None
     path = Path(source)
@@ -143,8 +143,9 @@ def _examine_trials(
         placement = put_on_spectrum(trials, references, trained_on)
     except MesascopeError:
         placement = None
-    findings, identity = (answer(metrics, trials, references, Replays()), (str(attrs["subject"]), str(attrs["family"])))
-    return Examination(*identity, trained_on, trials, references, findings, placement)
+    findings = answer(metrics, trials, references, Replays())
+    subject, family = str(attrs["subject"]), str(attrs["family"])
+    return Examination(subject, family, trained_on, trials, references, findings, placement)
 
 
 def open_run(folder: str | os.PathLike) -> Any:
@@ -169,13 +170,14 @@ def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
     subjects: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for name, trials in groups.items():
         split, *prefix = reversed(name.split(" "))
-        subject, role = (
-            (prefix[-1], " ".join(reversed(prefix[:-1]))) if prefix else (str(trials.attrs.get("subject")), "")
-        )
+        subject, role = str(trials.attrs.get("subject")), ""
+        if prefix:
+            subject, role = prefix[-1], " ".join(reversed(prefix[:-1]))
         splits, references = subjects.setdefault(subject, ({}, {}))
         (references.setdefault(role, {}) if role else splits)[split] = trials
-    return [
-        SubjectTrials(splits, references, str(next(iter(splits.values())).attrs.get("trained_on", "unknown")))
-        for splits, references in subjects.values()
-        if splits
-    ]
+    return [SubjectTrials(*pair, _read_training(pair[0])) for pair in subjects.values() if pair[0]]
+
+
+def _read_training(trials: Splits) -> str:
+    """What the subject was trained on, according to the attributes of its trials."""
+    return str(next(iter(trials.values())).attrs.get("trained_on", "unknown"))

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
-from mesascope.errors import MesascopeError
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, Splits
+from mesascope.contracts.split import kind
+from mesascope.errors import MesascopeError, require
 from mesascope.findings import Finding, provenance
 from mesascope.guards.blame import contain_exits
 from mesascope.stats import CONFIDENCE, by_unit, holm, interval
-
-Splits = Mapping[str, xr.Dataset]
 
 
 def answer(
@@ -31,7 +30,7 @@ def answer(
         metrics: the metrics to apply.
         trials: by split, the subject's trials.
         references: by role and split, the trials of the reference procedures on the same tasks.
-        replay: replays a procedure along recorded trials, as `Replays` does; None if nothing can be replayed.
+        replay: replays a procedure along recorded trials, as `Replays` does; None if replays are not possible.
         controls: by role, the findings of each control.
 
     Returns:
@@ -43,10 +42,11 @@ def answer(
     for metric in metrics:
         try:
             with contain_exits():
-                readings = _ask(metric, trials, references or {}, replay)
+                readings = _read_metric(metric, trials, references or {}, replay)
                 findings += [_make_finding(metric, reading, trials) for reading in readings]
         except DoesNotApply as reason:
-            findings.append(_make_blank(metric, first, "does not apply", str(reason) or "the metric does not say why"))
+            message = str(reason) or "the metric does not say why"
+            findings.append(_make_blank(metric, first, "does not apply", message))
         except Exception as error:  # an error in one plug-in must not lose the other findings
             message = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
             findings.append(_make_blank(metric, first, "failed", message))
@@ -54,19 +54,19 @@ def answer(
     results = []
     for finding, p in zip(findings, adjusted, strict=True):
         controls_here = {
-            role: _summarize(f)
-            for role, found in (controls or {}).items()
-            for f in found
+            role: {k: getattr(f, k) for k in ("subject", "estimate", "low", "high", "status")}
+            for role, control_findings in (controls or {}).items()
+            for f in control_findings
             if (f.metric, f.split) == (finding.metric, finding.split)
         }
         results.append(dataclasses.replace(finding, holm=None if np.isnan(p) else float(p), controls=controls_here))
     return results
 
 
-def _ask(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
+def _read_metric(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
     """Asks one metric for its readings, and gives it only the splits that it needs."""
-    needed = {r: d for r, d in trials.items() if r.partition(":")[0] in (*metric.splits, "fresh", "logged")}
-    if not any(r.partition(":")[0] in (*metric.splits, "logged") for r in needed):
+    needed = {split: d for split, d in trials.items() if kind(split) in (*metric.splits, "fresh", "logged")}
+    if not any(kind(split) in (*metric.splits, "logged") for split in needed):
         raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
     first = next(iter(needed.values()))
     if "logged" in needed and "chance" not in first and metric.splits != ("fresh",):
@@ -85,8 +85,7 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
             f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes.",
             "Give one value per lifetime, NaN for a lifetime without one.",
         )
-    if not np.isfinite(reading.null):
-        raise MesascopeError(f"{metric.name} compares with {reading.null}.", "Give a finite null.")
+    require(np.isfinite(reading.null), f"{metric.name} compares with {reading.null}.", "Give a finite null.")
     unit = reading.unit or str(split_trials.attrs.get("unit", "lifetime"))
     if unit in split_trials and split_trials[unit].dims == ("lifetime",):
         values = by_unit(values, split_trials[unit].values)
@@ -95,11 +94,11 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
         return _make_blank(
             metric, split_trials, "does not apply", reading.reason or "no lifetime gave a number", reading
         )
-    blank = _make_blank(metric, split_trials, "failed", "-", reading)
+    finding = _make_blank(metric, split_trials, "failed", "-", reading)
     p = p if reading.p is None else reading.p
     low, high, p = (float(x) if np.isfinite(x) else None for x in (low, high, p))
     numbers: dict[str, Any] = {"estimate": float(estimate), "low": low, "high": high, "p": p, "n": int(n)}
-    return dataclasses.replace(blank, **numbers, unit=unit, status="measured", reason=reading.reason or "")
+    return dataclasses.replace(finding, **numbers, unit=unit, status="measured", reason=reading.reason or "")
 
 
 def _make_blank(
@@ -129,10 +128,6 @@ def _make_blank(
         confirmatory=metric.confirmatory and not (reading and reading.descriptive),
         made=provenance(attrs.get("seed")),
     )
-
-
-def _summarize(finding: Finding) -> dict[str, Any]:
-    return {k: getattr(finding, k) for k in ("subject", "estimate", "low", "high", "status")}
 
 
 def hash_fingerprint(fingerprint: Any) -> str:

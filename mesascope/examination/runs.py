@@ -14,7 +14,7 @@ from typing import Any
 import xarray as xr
 
 from mesascope import trials
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.examination.examination import Examination
 from mesascope.files import replacing, write_text
 from mesascope.findings import COLUMNS, from_json, to_json
@@ -24,13 +24,13 @@ from mesascope.questions.spectrum.placement import Placement, Rule
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command with these arguments. Leaves out keys, and the user, password and query of any address."""
+    """The command with these arguments, but without keys and without the user, password and query of any address."""
     words = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
     return shlex.join(["mesascope", *map(redact, words)])
 
 
 def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
-    """What `examine --json` prints: every subject's findings and placement."""
+    """The findings and the placement of every subject as plain data, which `examine --json` prints."""
     return {
         "subjects": [
             {
@@ -56,16 +56,15 @@ def unused_folder(folder: Path, command: str) -> Path:
     def list_words(text: str) -> list[str]:
         return [word for word in text.split() if word != "--json"]
 
-    def holds_other(candidate: Path) -> bool:
+    def has_other_results(candidate: Path) -> bool:
         command_file = candidate / "command.txt"
-        if not command_file.is_file() or not (
-            (candidate / "findings.json").exists() or (candidate / "rollouts").exists()
-        ):
+        has_results = any((candidate / name).exists() for name in ("findings.json", "rollouts"))
+        if not (has_results and command_file.is_file()):
             return False
         return list_words(command_file.read_text(errors="replace")) != list_words(command)
 
     candidate, number = folder, 1
-    while holds_other(candidate):
+    while has_other_results(candidate):
         number += 1
         candidate = folder.with_name(f"{folder.name}-{number}")
     return candidate
@@ -83,11 +82,11 @@ def prepare(folder: str | os.PathLike, command: str = "") -> Path:
         MesascopeError: the folder is a file, or it is not writable.
     """
     folder = Path(folder)
-    probe = folder / ".writable"
+    test_file = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        test_file.touch()
+        test_file.unlink()
     except OSError as error:
         raise MesascopeError(
             f"{str(folder)!r} cannot be the folder of a run: {error.strerror}.", "Name another folder with --out."
@@ -133,9 +132,9 @@ def write(
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
         for examination in examinations:
-            rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in examination.answers)
+            rows.writerows({k: _escape_formula(v) for k, v in to_json(f).items()} for f in examination.answers)
     if rolled_out:
-        shutil.rmtree(folder / "rollouts", ignore_errors=True)  # they are in trials.nc now
+        shutil.rmtree(folder / "rollouts", ignore_errors=True)  # trials.nc contains them now
     return folder
 
 
@@ -146,10 +145,11 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
         MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.
     """
     folder = Path(folder)
-    if not (folder / "findings.json").is_file():
-        raise MesascopeError(
-            f"There is no findings.json in {str(folder)!r}.", "Name the folder that examine, measure or demo wrote."
-        )
+    require(
+        (folder / "findings.json").is_file(),
+        f"There is no findings.json in {str(folder)!r}.",
+        "Name the folder that examine, measure or demo wrote.",
+    )
     try:
         subject_rows = limits.parse_json((folder / "findings.json").read_text())["subjects"]
         index = limits.parse_json((folder / "index.json").read_text())
@@ -163,7 +163,8 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             identity = (row["subject"], row["family"], row["trained_on"])
             datasets, findings = read_splits(entry["trials"]), [from_json(f) for f in row["findings"]]
             references = {role: read_splits(splits) for role, splits in entry["references"].items()}
-            examinations.append(Examination(*identity, datasets, references, findings, _placement(row["placement"])))
+            placement = _make_placement(row["placement"])
+            examinations.append(Examination(*identity, datasets, references, findings, placement))
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(
@@ -173,10 +174,10 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
     return examinations, command
 
 
-def _placement(data: dict[str, Any] | None) -> Placement | None:
+def _make_placement(data: dict[str, Any] | None) -> Placement | None:
     return Placement(**{**data, "rule": Rule(**data["rule"])}) if data else None
 
 
-def _cell(value: Any) -> Any:
+def _escape_formula(value: Any) -> Any:
     """A cell's value, with a quotation mark if a spreadsheet would read it as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")) else value

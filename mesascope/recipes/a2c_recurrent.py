@@ -1,28 +1,24 @@
 """Advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783) over whole lifetimes.
 
 By default it trains the network of Wang et al. (2016, arXiv 1611.05763), an LSTM with 48 units that observes its last
-action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step on it. `gains`
-defines the training reward.
+action, the last pay-off and the trial index. Every update runs a batch of lifetimes and takes one step on it.
+`find_targets` defines the training reward.
 """
 
-import os
-from collections.abc import Callable
-
 import jax
-from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.recipes.descent import Number, Plan, check
-from mesascope.recipes.lives import find_scale, mean
-from mesascope.recipes.ppo_recurrent import Lived, loss_terms, practise
-from mesascope.recipes.updates import improve_on_lifetimes, train
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
+from mesascope.recipes.descent import Number, Plan, collect_settings
+from mesascope.recipes.lifetimes import mean
+from mesascope.recipes.ppo_recurrent import Lived, compute_loss_terms, make_policy_update
+from mesascope.recipes.updates import train_network
 
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     memory: str = "lstm",
     width: int = 48,
@@ -36,7 +32,7 @@ def recipe(
     discount: float = 0.98,
     trace: float = 1.0,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network, by default an LSTM, by advantage actor-critic.
 
@@ -61,14 +57,14 @@ def recipe(
     Raises:
         MesascopeError: a setting is out of range, or the folder contains another training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings)
-    update = improve_on_lifetimes(family, settings, Partial(practise, span=find_scale(family), loss=surrogate))
-    return train("a2c_recurrent", family, settings, update, out, progress=progress)
+    settings = collect_settings(locals())
+    update = make_policy_update(family, settings, policy_gradient_loss)
+    return train_network("a2c_recurrent", family, settings, update, out, progress=progress)
 
 
-def surrogate(network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /) -> jax.Array:
+def policy_gradient_loss(
+    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy_weight: Number, /
+) -> jax.Array:
     """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""
-    terms = loss_terms(network, features, batch)
-    gain = mean(terms.log_prob * terms.advantage, batch.mask)
-    return -gain + plan.critic * terms.error - entropy * terms.entropy
+    log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
+    return -mean(log_prob * advantage, batch.mask) + plan.critic * error - entropy_weight * entropy

@@ -1,14 +1,12 @@
-"""Trains a weight-tied convolutional network to iterate, or its feed-forward twin.
+"""Trains a convolutional network that applies the same layer in every tick, or its feed-forward counterpart.
 
 The method is that of Schwarzschild et al. (2021, arXiv 2106.04537), with recall and progressive training from
 intermediate states (Bansal et al. 2022, arXiv 2202.05826). A batch of problems and the network's activations persist
 from update to update. Each update runs a few more ticks and follows the gradient of the loss over those ticks alone. So
-the network learns to continue from any state, and not for a fixed number of ticks. When a problem has had all its
+the network learns to continue from any state for any number of ticks. When a problem has had all its
 ticks, a fresh problem replaces it, or its goal moves and the activations stay.
 """
 
-import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -19,11 +17,13 @@ from mesascope.agents.networks import thinking_network as networks
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.thinking_network import Weights, find_logits, make_state, run_layers, run_tick
 from mesascope.contracts.capabilities import ShowsFields
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.errors import MesascopeError
+from mesascope.contracts.condition import select
+from mesascope.contracts.family import Family, require_family
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
+from mesascope.contracts.subject import as_arrays
+from mesascope.errors import require
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, as_arrays, check
+from mesascope.recipes.descent import MANY, check, collect_settings
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.rollouts.compiling import compile_loop
 
@@ -34,10 +34,10 @@ TEST_PROBLEMS = 256  # the number of fresh problems for evaluating the trained n
 
 
 class State(NamedTuple):
-    """Weights, Adam's memory, problems, activations [N, H, W, C], and the updates since each problem began [N]."""
+    """Weights, Adam's state, problems, activations [N, H, W, C], and the updates since each problem began [N]."""
 
     weights: Weights
-    memory: Any
+    adam_state: Any
     problems: Any
     activations: jax.Array
     age: jax.Array
@@ -45,7 +45,7 @@ class State(NamedTuple):
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     updates: int = 1200,
     problems: int = 64,
@@ -57,7 +57,7 @@ def recipe(
     rate: float = 5e-3,
     final_rate: float = 2e-4,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network to think for as long as a problem needs, with the right move in every cell as the target.
 
@@ -80,56 +80,42 @@ def recipe(
         MesascopeError: a setting is out of range, the family shows no grids, or the folder contains another training
             run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
-    check(settings, ticks=(window, 4096))
-    if not isinstance(family, ShowsFields):
-        raise MesascopeError(f"{family.name} does not give grids to train on.", "Train on maze.")
-    if family.bank:
-        raise MesascopeError(f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
-    if ticks % window:
-        raise MesascopeError(f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
+    settings = collect_settings(locals(), problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512))
+    check(settings, swaps=(0.0, 1.0), ticks=(window, 4096))
+    grid_family: Any = require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
+    require(not family.bank, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
+    require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.find_shape(family)
-    key, data = (jax.random.key(seed), as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate))
-    choices = int(family.choices or 0)
-    weights = networks.create(address(key, "weights"), width, layers, planes, choices)
+    key, choices = jax.random.key(seed), int(family.choices or 0)
     metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
+    rates = as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate)
     compiled_settings: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
-    initial = _begin(key, family, weights, problems, ticks // window)
 
-    def play(start: Checkpoint):
+    def make_initial_state() -> State:
+        weights = networks.create(address(key, "weights"), width, layers, planes, choices)
+        first_problems = grid_family.problems(address(key, "first"), problems)
+        activations = make_state(weights, grid_family.pictures(first_problems))
+        ages = jnp.arange(problems) % (ticks // window)  # so that not all problems end at once
+        return State(weights, ADAM.init(weights), first_problems, activations, ages)
+
+    def train_from(start: Checkpoint):
         state, done = start.state, start.done
         while done < updates:
-            state, right = update(key, jnp.asarray(done), state, family, data, **compiled_settings)
+            state, share_right = update(key, jnp.asarray(done), state, family, rates, **compiled_settings)
             done += 1
-            yield Checkpoint(state, done, done * problems * window, done, [float(right)])
+            yield Checkpoint(state, done, done * problems * window, done, [float(share_right)])
 
     def evaluate(state: State) -> list[float]:
         solved = _check_solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
         return solved.astype(float).tolist()
 
     run = Run("deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
-    return run_rounds(run, lambda: initial, play, out, progress=progress, judge=evaluate)
-
-
-def _begin(key: jax.Array, family: Any, weights: Weights, n: int, parts: int) -> State:
-    """The state before the first update, in which the ages of the problems are spread evenly."""
-    problems = family.problems(address(key, "first"), n)
-    activations = make_state(weights, family.pictures(problems))
-    return State(weights, ADAM.init(weights), problems, activations, jnp.arange(n) % parts)
+    return run_rounds(run, make_initial_state, train_from, out, progress=progress, judge=evaluate)
 
 
 @compile_loop
 def update(
-    key: jax.Array,
-    done: jax.Array,
-    state: State,
-    family: Any,
-    data: dict[str, jax.Array],
-    *,
-    ticks: int,
-    window: int,
-    feed_forward: bool,
+    key: jax.Array, done: jax.Array, state: State, family: Any, rates: dict, ticks: int, window: int, feed_forward: bool
 ) -> tuple[State, jax.Array]:
     """Replaces finished problems, runs a window of ticks on all problems, and takes one step of Adam.
 
@@ -137,8 +123,8 @@ def update(
         key: the key of the training run.
         done: the number of updates before this one.
         state: the state before this update.
-        family: the family, which gives problems, pictures of them, and the right moves.
-        data: the settings that are data.
+        family: the family, which gives the problems, their pictures and the right moves.
+        rates: the settings updates, swaps, rate and final_rate, which may change without compiling again.
         ticks: the number of ticks for each problem.
         window: the number of ticks in this update.
         feed_forward: whether the network has layers instead of ticks.
@@ -146,65 +132,61 @@ def update(
     Returns:
         The state after the update, and the share of cells with a right move at the end of the window.
     """
-    own = address(key, "update", done)
-    weights, memory, problems, activations, age = state
-    n, parts = len(age), 1 if feed_forward else ticks // window
-    is_finished = age >= parts
-    swap = is_finished & jax.random.bernoulli(address(own, "swap"), data["swaps"], (n,)) & (not feed_forward)
-    fresh, moved = (family.problems(address(own, "fresh"), n), family.move_goal(address(own, "moved"), problems))
-    problems = _select(is_finished & ~swap, fresh, _select(swap, moved, problems))
-    activations = jnp.where((is_finished & ~swap)[:, None, None, None], 0.0, activations)
+    update_key = address(key, "update", done)
+    weights, adam_state, problems, activations, age = state
+    n = len(age)
+    is_finished = age >= (1 if feed_forward else ticks // window)
+    moves_goal = jax.random.bernoulli(address(update_key, "swap"), rates["swaps"], (n,)) & (not feed_forward)
+    is_replaced, is_moved = is_finished & ~moves_goal, is_finished & moves_goal
+    fresh_problems = family.problems(address(update_key, "fresh"), n)
+    moved_problems = family.move_goal(address(update_key, "moved"), problems)
+    problems = select(is_replaced, fresh_problems, select(is_moved, moved_problems, problems))
+    activations = jnp.where(is_replaced[:, None, None, None], 0.0, activations)
     age = jnp.where(is_finished, 0, age)
-    pictures, ways = family.pictures(problems), family.ways(problems).astype(jnp.float32)
-    is_scored = ways.any(-1)
-    target = ways / jnp.maximum(ways.sum(-1, keepdims=True), 1.0)
-    inside = pictures[..., -1:]
+    pictures, right_moves = family.pictures(problems), family.ways(problems).astype(jnp.float32)
+    is_scored = right_moves.any(-1)
+    target = right_moves / jnp.maximum(right_moves.sum(-1, keepdims=True), 1.0)
+    is_inside = pictures[..., -1:]
 
-    def total_loss(weights):
-        def cell_loss(activations):
+    def compute_loss(weights):
+        def sum_loss(activations):
             log_probs = jax.nn.log_softmax(find_logits(weights, activations))
-            right = (
-                jnp.take_along_axis(ways, log_probs.argmax(-1)[..., None], -1)[..., 0] * is_scored
-            ).sum() / is_scored.sum()
-            return -(target * log_probs).sum((-1, -2, -3)), right
+            share_right = (_check_moves(log_probs, right_moves) * is_scored).sum() / is_scored.sum()
+            return -(target * log_probs).sum((-1, -2, -3)), share_right
 
         if feed_forward:
-            activations = run_layers(weights, pictures)
-            loss, right = cell_loss(activations)
-            return loss.sum() / is_scored.sum(), (state.activations, right)
+            loss, share_right = sum_loss(run_layers(weights, pictures))
+            return loss.sum() / is_scored.sum(), (state.activations, share_right)
         inputs = networks.project_input(weights.mix[0], pictures)
 
         def think_once(activations, i):
-            activations = run_tick(weights.mix[0], weights.bias[0], activations, inputs, inside)
-            loss, right = cell_loss(activations)
+            activations = run_tick(weights.mix[0], weights.bias[0], activations, inputs, is_inside)
+            loss, share_right = sum_loss(activations)
             weight = (age * window + i + 1) / ticks  # after a few ticks, the network can be right in only a few cells
-            return activations, ((loss * weight).sum(), right)
+            return activations, ((loss * weight).sum(), share_right)
 
-        last_state, (losses, right) = jax.lax.scan(think_once, before, jnp.arange(window))
-        return losses.sum() / (is_scored.sum() * window), (last_state, right[-1])
+        last_activations, (losses, shares_right) = jax.lax.scan(think_once, activations, jnp.arange(window))
+        return losses.sum() / (is_scored.sum() * window), (last_activations, shares_right[-1])
 
-    before = activations
-    slope, (activations, right) = jax.grad(total_loss, has_aux=True)(weights)
-    change, memory = ADAM.update(slope, memory)
-    falls = 0.5 * (1 + jnp.cos(jnp.pi * done / data["updates"]))
-    rate = data["final_rate"] + (data["rate"] - data["final_rate"]) * falls
-    weights = jax.tree.map(lambda w, c: w - rate * c, weights, change)
-    return State(weights, memory, problems, activations, age + 1), right
+    gradient, (activations, share_right) = jax.grad(compute_loss, has_aux=True)(weights)
+    direction, adam_state = ADAM.update(gradient, adam_state)
+    decay = 0.5 * (1 + jnp.cos(jnp.pi * done / rates["updates"]))
+    rate = rates["final_rate"] + (rates["rate"] - rates["final_rate"]) * decay
+    weights = jax.tree.map(lambda w, d: w - rate * d, weights, direction)
+    return State(weights, adam_state, problems, activations, age + 1), share_right
 
 
-def _select(mask: jax.Array, chosen: Any, other: Any) -> Any:
-    """Takes from `chosen`, in every array, the problems for which the mask [N] is true, and the rest from `other`."""
-    return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), chosen, other)
+def _check_moves(scores: jax.Array, right_moves: jax.Array) -> jax.Array:
+    """Whether the move with the highest score is right, in every cell."""
+    return jnp.take_along_axis(right_moves, scores.argmax(-1)[..., None], -1)[..., 0]
 
 
 @compile_loop
 def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
-    """[TESTED] Whether the network makes a right move in every cell, for each fresh problem."""
+    """[TEST_PROBLEMS] Whether the network makes a right move in every cell, for each fresh problem."""
     problems = family.problems(key, TEST_PROBLEMS)
-    pictures = family.pictures(problems)
+    pictures, right_moves = family.pictures(problems), family.ways(problems)
     start = make_state(weights, pictures)
     activations = run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
-    ways = family.ways(problems)
-    moves = find_logits(weights, activations).argmax(-1)
-    right = jnp.take_along_axis(ways, moves[..., None], -1)[..., 0] | ~ways.any(-1)
-    return right.all((-1, -2))
+    is_right = _check_moves(find_logits(weights, activations), right_moves) | ~right_moves.any(-1)
+    return is_right.all((-1, -2))

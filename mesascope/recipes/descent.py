@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -10,10 +11,13 @@ import jax.numpy as jnp
 import optax
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.errors import MesascopeError
+from mesascope.contracts.settings import check_range
+from mesascope.contracts.subject import as_arrays
+from mesascope.errors import require
 from mesascope.keys import address
 
 Number = float | jax.Array
+Loss = Callable[[Recurrent, Any], jax.Array]  # the loss [] of a network on some of the lifetimes of a batch
 MAX_NORM = 0.5  # the norm to which gradients are clipped
 MANY = float("inf")
 RANGES = {  # the ranges of settings that several recipes have
@@ -56,30 +60,16 @@ class Plan(NamedTuple):
     clip: Any = None
 
     @classmethod
-    def of(cls, settings: dict[str, Any]) -> Plan:
+    def from_settings(cls, settings: dict[str, Any]) -> Plan:
         """Makes the plan from a recipe's settings."""
-        data: Any = {k: v for k, v in settings.items() if k in cls._fields}
-        counts = {k: data.pop(k) for k in ("epochs", "minibatches") if k in data}
-        arrays: Any = as_arrays(**data)
-        return cls(**counts, **arrays)
+        fields: dict[str, Any] = {k: v for k, v in settings.items() if k in cls._fields}
+        counts = {k: fields.pop(k) for k in ("epochs", "minibatches") if k in fields}
+        return cls(**counts, **as_arrays(**fields))
 
 
-class Loss(Protocol):
-    """The loss that training minimises."""
-
-    def __call__(self, network: Recurrent, batch: Any, /) -> jax.Array:
-        """The loss [] of a network on some of the lifetimes of a batch."""
-        ...
-
-
-def make_moments(network: Recurrent) -> Any:
-    """Adam's memory before the first step."""
+def make_adam_state(network: Recurrent) -> Any:
+    """Adam's state before the first step."""
     return ADAM.init(eqx.filter(network, eqx.is_array))
-
-
-def as_arrays(**settings: float) -> dict[str, jax.Array]:
-    """Converts settings to arrays. They are then data, so training runs that differ in them share compiled code."""
-    return {k: jnp.asarray(v, jnp.float32) for k, v in settings.items()}
 
 
 def interpolate(start: Number, end: Number, done: jax.Array, total: Number) -> jax.Array:
@@ -87,54 +77,56 @@ def interpolate(start: Number, end: Number, done: jax.Array, total: Number) -> j
     return start + (end - start) * done / total
 
 
-def descend(
-    key: jax.Array, network: Recurrent, memory: Any, batch: Any, *, loss: Loss, plan: Plan, number: jax.Array
+def minimise(
+    key: jax.Array, network: Recurrent, adam_state: Any, batch: Any, *, loss: Loss, plan: Plan, number: jax.Array
 ) -> tuple[Recurrent, Any]:
     """Minimises a loss, with one step of Adam for each minibatch.
 
     Args:
         key: the key of the random order of the lifetimes.
         network: the network before these steps.
-        memory: Adam's memory.
+        adam_state: Adam's state before these steps.
         batch: arrays with the lifetimes on axis 1.
-        loss: loss(network, part of the batch), which returns an array [].
+        loss: loss(network, minibatch) returns an array [].
         plan: the step size, the number of passes over the batch (each in a new random order), and of minibatches.
         number: the number of updates before this one.
 
     Returns:
-        The network and Adam's memory after these steps.
+        The network and Adam's state after these steps.
     """
     arrays, static = eqx.partition(network, eqx.is_array)
     lifetimes = jax.tree.leaves(batch)[0].shape[1]
     rate = interpolate(plan.rate, plan.final_rate, number, plan.updates)
 
-    def step(state, rows):
-        arrays, memory = state
-        part = jax.tree.map(lambda x: x[:, rows], batch)
-        slope = jax.grad(lambda a: loss(eqx.combine(a, static), part))(arrays)
-        change, memory = ADAM.update(slope, memory)
-        return (jax.tree.map(lambda a, c: a - rate * c, arrays, change), memory), None
+    def take_step(state, rows):
+        arrays, adam_state = state
+        minibatch = jax.tree.map(lambda x: x[:, rows], batch)
+        gradient = jax.grad(lambda a: loss(eqx.combine(a, static), minibatch))(arrays)
+        direction, adam_state = ADAM.update(gradient, adam_state)
+        return (jax.tree.map(lambda a, d: a - rate * d, arrays, direction), adam_state), None
 
     orders = [jax.random.permutation(address(key, "order", i), lifetimes) for i in range(plan.epochs)]
     rows = jnp.concatenate(orders).reshape(plan.epochs * plan.minibatches, -1)
-    (arrays, memory), _ = jax.lax.scan(step, (arrays, memory), rows)
-    return eqx.combine(arrays, static), memory
+    (arrays, adam_state), _ = jax.lax.scan(take_step, (arrays, adam_state), rows)
+    return eqx.combine(arrays, static), adam_state
+
+
+def collect_settings(arguments: dict[str, Any], **ranges: tuple[float, float]) -> dict[str, Any]:
+    """The settings of a recipe, checked by `check`: its arguments except those from the caller."""
+    settings = {k: v for k, v in arguments.items() if k not in ("family", "out", "progress")}
+    check(settings, **ranges)
+    return settings
 
 
 def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
-    """Raises MesascopeError if a setting is out of range, or the lifetimes cannot be split into the minibatches.
+    """Raises MesascopeError if a setting is out of range, or if the minibatches cannot be of equal size.
 
     Args:
         settings: the settings of a recipe.
         ranges: the smallest and the largest value of further settings, by name, besides those in RANGES.
     """
     for name, (low, high) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
-        if not low <= settings[name] <= high:
-            kind = "whole number" if isinstance(settings[name], int) else "number"
-            bounds = f"from {low:g}" + ("" if high == float("inf") else f" to {high:g}")
-            raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a {kind} {bounds}.")
-    if settings.get("lifetimes", 0) % settings.get("minibatches", 1):
-        raise MesascopeError(
-            f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",
-            "Give a multiple.",
-        )
+        check_range(low, high, **{name: settings[name]})
+    lifetimes, minibatches = settings.get("lifetimes", 0), settings.get("minibatches", 1)
+    problem = f"lifetimes={lifetimes} cannot be split into minibatches={minibatches}."
+    require(lifetimes % minibatches == 0, problem, "Give a multiple.")

@@ -3,8 +3,9 @@
 import json
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,19 +17,12 @@ from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks.network_files import read_header
 from mesascope.contracts.family import Family
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.files import replacing
 from mesascope.findings import provenance
 
-CHECKPOINT = "mesascope-training/2"
-
-
-class Contents(Protocol):
-    """Makes the contents of the network file of a training run."""
-
-    def __call__(self, state: Any, /) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The metadata besides `identity` and `origin`, and the weights, by name, of the network in a state."""
-        ...
+FORMAT = "mesascope-training/2"
+COUNTS = ("done", "steps", "round")  # the fields of a checkpoint that its file contains beside the state
 
 
 class Run(NamedTuple):
@@ -39,14 +33,15 @@ class Run(NamedTuple):
         family: the training family.
         settings: all settings, including the seed.
         updates: the number of updates.
-        contents: contents(state) returns the contents of the network's file.
+        describe_network: returns what the network's file contains for a state: the metadata besides
+            `describe_identity` and `describe_origin`, and the weights by name.
     """
 
     recipe: str
     family: Family
     settings: dict[str, Any]
     updates: int
-    contents: Contents
+    describe_network: Callable[[Any], tuple[dict[str, Any], dict[str, Any]]]
 
     def derive_seed(self, *parts: str | int) -> int:
         """Derives a seed from the run's seed and an address."""
@@ -57,10 +52,10 @@ class Checkpoint(NamedTuple):
     """The progress and the state of a training run.
 
     Attributes:
-        state: everything that passes from one round to the next, such as the networks and Adam's memory.
+        state: everything that passes from one update to the next, such as the networks and Adam's state.
         done: the number of updates so far.
         steps: the number of steps so far, in all environments together.
-        round: the number of steps so far in one environment, or of rounds.
+        round: the number of steps so far in one environment, or of updates.
         scores: the scores of the last games, or of the last batch.
     """
 
@@ -71,23 +66,23 @@ class Checkpoint(NamedTuple):
     scores: Any
 
 
-def identity(run: Run) -> dict[str, Any]:
+def describe_identity(run: Run) -> dict[str, Any]:
     """The metadata that identifies a training run."""
     return {"recipe": run.recipe, "family": run.family.name, "settings": run.settings}
 
 
-def origin(run: Run) -> dict[str, Any]:
+def describe_origin(run: Run) -> dict[str, Any]:
     """The metadata that is needed to reproduce a network: the command, the versions and the commit."""
     settings = ",".join(f"{k}={v}" for k, v in run.settings.items())
-    source = provenance(run.settings["seed"])
+    origin = provenance(run.settings["seed"])
     return {
         "command": f"mesascope train {run.recipe}:{settings} --family {run.family.name} --out DIR",
-        "versions": source["versions"] | {"equinox": eqx.__version__},
-        "commit": source["commit"],
+        "versions": origin["versions"] | {"equinox": eqx.__version__},
+        "commit": origin["commit"],
     }
 
 
-def prepare(out: str | os.PathLike) -> Path:
+def make_folder(out: str | os.PathLike) -> Path:
     """Creates the folder of a training run if it does not exist.
 
     Raises:
@@ -100,7 +95,7 @@ def prepare(out: str | os.PathLike) -> Path:
     return Path(out)
 
 
-def replace(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
     """Writes a file atomically, so that it is never incomplete, even after SIGKILL."""
     text = json.dumps(metadata, sort_keys=True)  # all metadata is under one key, so its order in the header is fixed
     with replacing(path) as part, part.open("wb") as file:
@@ -113,8 +108,8 @@ def save_checkpoint(run: Run, path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint, which contains the arrays of the state and the progress."""
     leaves = jax.tree.leaves(eqx.filter(checkpoint.state, _is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    at = {"done": checkpoint.done, "steps": checkpoint.steps, "round": checkpoint.round}
-    replace(path, tensors, {"format": CHECKPOINT, **at, **identity(run)})
+    progress = {k: getattr(checkpoint, k) for k in COUNTS}
+    write_tensors(path, tensors, {"format": FORMAT, **progress, **describe_identity(run)})
 
 
 def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
@@ -130,15 +125,15 @@ def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
     leaves, structure = jax.tree.flatten(arrays)
     try:
         tensors = load(path.read_bytes())
-        saved = [tensors[f"{i:04d}"] for i in range(len(leaves))]
-        matches = [(f.shape, f.dtype) for f in saved] == [(x.shape, x.dtype) for x in leaves]
-        if metadata["format"] != CHECKPOINT or not matches:
+        saved_leaves = [tensors[f"{i:04d}"] for i in range(len(leaves))]
+        has_same_shapes = [(x.shape, x.dtype) for x in saved_leaves] == [(x.shape, x.dtype) for x in leaves]
+        if metadata["format"] != FORMAT or not has_same_shapes:
             raise ValueError("its arrays have other shapes")
-        done, steps, turns = (int(metadata[name]) for name in ("done", "steps", "round"))
+        progress = {name: int(metadata[name]) for name in COUNTS}
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to start again.") from None
-    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in saved]), static)
-    return Checkpoint(state, done, steps, turns, ())
+    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(x) for x in saved_leaves]), static)
+    return Checkpoint(state=state, scores=(), **progress)
 
 
 def _is_array(x: Any) -> bool:
@@ -155,22 +150,10 @@ def check_identity(run: Run, path: Path) -> dict[str, Any]:
         metadata, *_ = read_header(path)
     except MesascopeError as error:
         raise MesascopeError(error.problem, "Delete it to start again.") from None
-    for name, value in identity(run).items():
-        if metadata.get(name) != json.loads(json.dumps(value)):
-            raise MesascopeError(
-                f"{str(path)!r} belongs to another training run: its {name} is {metadata.get(name)!r}, not {value!r}.",
-                "Name another --out, or delete the file.",
-            )
+    for name, value in describe_identity(run).items():
+        require(
+            metadata.get(name) == json.loads(json.dumps(value)),
+            f"{str(path)!r} belongs to another training run: its {name} is {metadata.get(name)!r}, not {value!r}.",
+            "Name another --out, or delete the file.",
+        )
     return metadata
-
-
-def check_finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Converts weights to arrays, and checks that they are finite.
-
-    Raises:
-        MesascopeError: some weights are not finite.
-    """
-    arrays = {k: np.asarray(v) for k, v in tensors.items()}
-    if not all(np.isfinite(x).all() for x in arrays.values()):
-        raise MesascopeError("The training diverged: weights are not finite.", "Lower the rate, or change the seed.")
-    return arrays

@@ -5,9 +5,7 @@ The teacher labels every step of the histories that the network itself generates
 trained on a teacher's own histories. The recipe trains the critic at the same time, so that PPO can start from it.
 """
 
-import os
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -17,28 +15,19 @@ from jax.tree_util import Partial
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError
-from mesascope.recipes.descent import MANY, RANGES, check, make_moments
-from mesascope.recipes.lives import Scale, find_gains, find_scale, live, mean, mean_score
-from mesascope.recipes.ppo_recurrent import clipped_loss, practise
-from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
+from mesascope.errors import require
+from mesascope.recipes.descent import MANY, RANGES, check, collect_settings, make_adam_state
+from mesascope.recipes.lifetimes import Lifetimes, Scale, find_scale, find_targets, mean, mean_score, run_lifetimes
+from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_update
+from mesascope.recipes.updates import Batch, Objective, make_update, train_network
 from mesascope.rollouts.rollouts import strip_names
-
-
-class Examples(NamedTuple):
-    """A batch of lifetimes as training examples."""
-
-    encoded: jax.Array  # [T, N, F]
-    lesson: jax.Array  # [T, N, K] the teacher's log-probabilities
-    worth: jax.Array  # [T, N] the target of the critic
-    mask: Any  # [T, N] whether the step happened; None if all steps happened
 
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     teacher: str = "gittins",
     memory: str = "gru",
@@ -59,7 +48,7 @@ def recipe(
     trace: float = 0.95,
     clip: float = 0.2,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network to give a scripted procedure's action probabilities; PPO can follow.
 
@@ -91,24 +80,22 @@ def recipe(
         MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder contains another
             training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
+    settings = collect_settings(locals(), improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
     check(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
-    guide, leading, span = open_teacher(family, teacher), round(led * lifetimes), find_scale(family)
+    subject, led_lifetimes = open_teacher(family, teacher), round(led * lifetimes)
+    imitation = Partial(make_imitation_objective, scale=find_scale(family), teacher=subject, led=led_lifetimes)
+    imitation_update = make_update(family, settings, imitation)
     ppo_settings = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
-    imitation = improve_on_lifetimes(family, settings, Partial(follow_teacher, span=span, guide=guide, led=leading))
-    practice_update = improve_on_lifetimes(
-        family, {**settings, **ppo_settings}, Partial(practise, span=span, loss=clipped_loss)
-    )
+    ppo_update = make_policy_update(family, {**settings, **ppo_settings}, clipped_loss)
 
-    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any, /):
+    def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any, /):
         if number < updates:
-            return imitation(key, number, network, memory)
-        if number == updates:  # PPO begins with fresh moments
-            memory = make_moments(network)
-        return practice_update(key, jnp.asarray(int(number) - updates), network, memory)
+            return imitation_update(key, number, network, adam_state)
+        if number == updates:
+            adam_state = make_adam_state(network)
+        return ppo_update(key, jnp.asarray(int(number) - updates), network, adam_state)
 
-    return train("imitate", family, settings, improve, out, progress=progress, more=improve_updates)
+    return train_network("imitate", family, settings, update, out, progress=progress, extra_updates=improve_updates)
 
 
 def open_teacher(family: Family, teacher: str) -> Subject:
@@ -118,39 +105,45 @@ def open_teacher(family: Family, teacher: str) -> Subject:
         MesascopeError: there is no such subject, or it gives no exact probabilities.
     """
     name, _, text = teacher.partition(":")
-    guide = catalogue.make("subjects", f"{name}:{text.replace('+', ',')}" if text else name, family)
+    subject = catalogue.make("subjects", f"{name}:{text.replace('+', ',')}" if text else name, family)
 
     def respond_once() -> Any:
         key = jax.random.key(0)
         percept = family.begin(key, family.draw(key, 1))[1]
-        return guide.respond(key, guide.fresh(1), percept)[1].log_probs
+        return subject.respond(key, subject.fresh(1), percept)[1].log_probs
 
-    if not guide.traceable or eqx.filter_eval_shape(respond_once) is None:
-        raise MesascopeError(
-            f"{teacher!r} gives no probabilities that can be imitated.",
-            "Name a scripted subject, such as gittins or thompson.",
-        )
-    return strip_names(guide)
+    require(
+        subject.traceable and eqx.filter_eval_shape(respond_once) is not None,
+        f"{teacher!r} gives no probabilities that can be imitated.",
+        "Name a scripted subject, such as gittins or thompson.",
+    )
+    return strip_names(subject)
 
 
-def follow_teacher(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Objective:
+def make_imitation_objective(
+    network: Recurrent, batch: Batch, /, *, scale: Scale, teacher: Subject, led: int
+) -> Objective:
     """Runs a batch of lifetimes, and returns the objective of imitating the teacher along them.
 
     Args:
         network: the network that acts and learns.
         batch: the lifetimes to run.
-        span: the mean pay-off by chance and at best.
-        guide: the teacher.
+        scale: the mean pay-off by chance and at best.
+        teacher: the subject to imitate.
         led: the number of lifetimes in which the teacher acts; they come first.
     """
-    lives = live(batch.key, network, batch.family, batch.task_batch.tasks, guide, led=led)
-    worth = find_gains(lives, batch.task_batch.best, span, batch.plan.discount, batch.plan.trace).worth
-    examples = Examples(lives.encoded, lives.lesson, worth, lives.mask)
-    return Objective(examples, loss, mean_score(lives, batch.task_batch.best))
+    lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led=led)
+    _, value_target = find_targets(lifetimes, batch.best, scale, batch.plan.discount, batch.plan.trace)
+    return lifetimes._replace(value=value_target), compute_loss, mean_score(lifetimes, batch.best)
 
 
-def loss(network: Recurrent, batch: Examples) -> jax.Array:
-    """The cross-entropy with the teacher's probabilities, plus half of the critic's squared error."""
+def compute_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
+    """The cross-entropy with the teacher's probabilities, plus half of the critic's squared error.
+
+    Args:
+        network: the network that learns.
+        batch: the lifetimes, with the target of the critic as `value`.
+    """
     features = network.memory.unroll(batch.encoded)
-    cross_entropy = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.mask)
-    return -cross_entropy + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.mask)
+    cross_entropy = mean((jnp.exp(batch.teacher_log_probs) * network.log_probs(features)).sum(-1), batch.mask)
+    return -cross_entropy + 0.5 * mean(jnp.square(network.worth(features) - batch.value), batch.mask)

@@ -6,8 +6,6 @@ choices it is the log-loss of the target (`family.target`).
 """
 
 import functools
-import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,41 +17,35 @@ import optax
 from mesascope.agents.networks.recurrent import WITH_LAYERS, Recurrent, initialise
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.errors import MesascopeError
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
+from mesascope.contracts.subject import as_arrays
+from mesascope.errors import require
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, as_arrays, check
-from mesascope.recipes.lives import find_scale, find_split
-from mesascope.recipes.updates import train
+from mesascope.recipes.descent import MANY, collect_settings
+from mesascope.recipes.lifetimes import find_scale, find_split
+from mesascope.recipes.updates import train_network
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
-DEPTH, HEADS = 3, 4
-TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # the family that `mesascope check` tries it on
+DEFAULT_DEPTH, DEFAULT_HEADS = 3, 4
+TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
 SMALL = {"width": 8, "lifetimes": 8}  # the settings for that check
 
 
-class Plan(NamedTuple):
-    """The settings of an update, and `room`, the best score minus the chance score; all are data."""
-
-    updates: jax.Array
-    rate: jax.Array
-    final_rate: jax.Array
-    warmup: jax.Array
-    room: jax.Array
+Plan = dict[str, jax.Array]  # the settings updates, rate, final_rate and warmup, and payoff_range: best minus chance
 
 
 class Rollout(NamedTuple):
     """A batch of lifetimes [T, N]: percept and hidden state before each trial, the percept after it, and its key."""
 
-    before: Percept
+    percept: Percept
     state: Any
-    after: Percept
+    next_percept: Percept
     key: jax.Array
 
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     memory: str = "transformer",
     width: int = 64,
@@ -66,7 +58,7 @@ def recipe(
     final_rate: float = 2e-5,
     warmup: int = 100,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a transformer, linear attention or a GRU to predict in context.
 
@@ -92,82 +84,78 @@ def recipe(
         MesascopeError: a setting is out of range, the family's percepts depend on the actions or do not show the
             target, or the folder contains another training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, warmup=(0, MANY))
-    real = family.choices is None
-    parts = observes or ("first+observation+feedback" if real else "first+observation")
-    layout = {"depth": depth, "heads": heads}
-    if memory in WITH_LAYERS:
-        layout = {"depth": depth or DEPTH, "heads": heads or HEADS}
-    data = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
+    settings = collect_settings(locals(), warmup=(0, MANY))
+    has_layers, has_real_actions = memory in WITH_LAYERS, family.choices is None
+    parts = observes or ("first+observation+feedback" if has_real_actions else "first+observation")
+    default_depth, default_heads = (DEFAULT_DEPTH, DEFAULT_HEADS) if has_layers else (0, 0)
+    layout = {"depth": depth or default_depth, "heads": heads or default_heads}
     key = jax.random.key(seed)
-    if not family.traceable:
-        raise MesascopeError(f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
+    require(family.traceable, f"{family.name} cannot be traced by JAX.", "Train on linear_regression, say.")
 
-    def begin() -> tuple[Recurrent, Any]:
-        shape = {k: v for k, v in layout.items() if v or memory in WITH_LAYERS}
-        network = initialise(address(key, "weights"), family, memory, width, parts, layout=shape or None)
-        refuse_acts(network, family)
+    def make_state() -> tuple[Recurrent, Any]:
+        nonzero_layout = {k: v for k, v in layout.items() if v} or None
+        network = initialise(address(key, "weights"), family, memory, width, parts, layout=nonzero_layout)
+        refuse_dependence_on_actions(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
     @functools.cache
-    def plan() -> Plan:  # computed on the first update, after the settings have been checked
-        gain_scale = find_scale(family)
-        return Plan(room=gain_scale.best - gain_scale.chance, **data)
+    def make_plan() -> Plan:  # on the first update, after the settings have been checked
+        scale = find_scale(family)
+        numbers = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
+        return {**numbers, "payoff_range": scale.best - scale.chance}
 
-    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
-        return update(key, number, network, memory, family, plan=plan(), lifetimes=lifetimes)
+    def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any):
+        return improve(key, number, network, adam_state, family, make_plan(), lifetimes)
 
-    return train("in_context_transformer", family, settings, improve, out, progress=progress, begin=begin)
+    return train_network("in_context_transformer", family, settings, update, out, progress, make_state)
 
 
-def refuse_acts(network: Recurrent, family: Family) -> None:
+def refuse_dependence_on_actions(network: Recurrent, family: Family) -> None:
     """Raises MesascopeError if the network's observations depend on its actions, or if the family shows no target."""
-    key, other = jax.random.key(0), 1 if family.choices is not None else 1.0
+    key, other_action = jax.random.key(0), 1 if family.choices is not None else 1.0
 
     @eqx.filter_jit
-    def encode_batch(act):
-        rollout = roll_out(key, family, family.draw(key, 2), act)
-        return jax.vmap(network.encode)(rollout.before), jax.vmap(family.target)(rollout.after)
+    def encode_batch(action):
+        rollout = roll_out(key, family, family.draw(key, 2), action)
+        return jax.vmap(network.encode)(rollout.percept), jax.vmap(family.target)(rollout.next_percept)
 
-    (one, target), (two, _) = encode_batch(0 * other), encode_batch(other)
-    if not np.array_equal(one, two):
-        raise MesascopeError(
-            f"In {family.name}, {'+'.join(network.observes)} depends on the actions.",
-            "Leave parts out of observes, or use the recipe predict, which runs every lifetime.",
-        )
-    if target is None:
-        raise MesascopeError(
-            f"{family.name} does not show what the network should have predicted.",
-            "Train on a family that does, such as linear_regression or markov_chain.",
-        )
+    (encoded, target), (encoded_after_other, _) = encode_batch(0 * other_action), encode_batch(other_action)
+    require(
+        np.array_equal(encoded, encoded_after_other),
+        f"In {family.name}, {'+'.join(network.observes)} depends on the actions.",
+        "Leave parts out of observes, or use the recipe predict, which runs every lifetime.",
+    )
+    require(
+        target is not None,
+        f"{family.name} does not show what the network should have predicted.",
+        "Train on a family that does, such as linear_regression or markov_chain.",
+    )
 
 
-def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollout:
+def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rollout:
     """Runs a batch of lifetimes with the same action on every trial.
 
     Args:
         key: the key of this batch.
         family: the family of the tasks.
         tasks: the tasks of the lifetimes, with leading axis N.
-        act: the action on every trial.
+        action: the action on every trial.
     """
     start = family.begin(address(key, "begin"), tasks)
-    dtype = jnp.float32 if family.choices is None else jnp.int32
-    acts = jnp.full(start[1].action.shape, act, dtype)
+    actions = jnp.full(start[1].action.shape, action, jnp.float32 if family.choices is None else jnp.int32)
 
-    def run_trial(life, t):
-        state, percept = life
+    def run_trial(before, t):
+        state, percept = before
         trial_key = address(key, "pay", t)
-        next_state, after, _ = family.step(trial_key, tasks, state, acts)
-        return (next_state, after), Rollout(percept, state, after, trial_key)
+        next_state, next_percept, _ = family.step(trial_key, tasks, state, actions)
+        return (next_state, next_percept), Rollout(percept, state, next_percept, trial_key)
 
     return jax.lax.scan(run_trial, start, jnp.arange(family.horizon))[1]
 
 
 @eqx.filter_jit
-def update(
-    key: jax.Array, number: jax.Array, network: Recurrent, state: Any, family: Family, *, plan: Plan, lifetimes: int
+def improve(
+    key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any, family: Family, plan: Plan, lifetimes: int
 ) -> tuple[Recurrent, Any, jax.Array]:
     """Improves the network's predictions on one batch, with one step of Adam.
 
@@ -175,40 +163,43 @@ def update(
         key: the key of this update.
         number: the number of updates before this one.
         network: the network before this update.
-        state: Adam's memory.
+        adam_state: Adam's state before this update.
         family: the family of the tasks.
-        plan: the settings of the update.
+        plan: the settings, and the range of the score.
         lifetimes: the number of lifetimes in the batch.
 
     Returns:
-        The network and Adam's memory after the update, and the batch's mean score.
+        The network and Adam's state after the update, and the batch's mean score.
     """
     tasks = find_split(family).draw(address(key, "tasks"), lifetimes)
     rollout = roll_out(address(key, "lives"), family, tasks)
     arrays, static = eqx.partition(network, eqx.is_array)
 
-    def objective(arrays):
-        return loss(eqx.combine(arrays, static), family, tasks, rollout, plan.room)
+    def compute_loss_of_arrays(arrays):
+        return compute_loss(eqx.combine(arrays, static), family, tasks, rollout, plan["payoff_range"])
 
-    slope, score = jax.grad(objective, has_aux=True)(arrays)
-    change, state = ADAM.update(slope, state)
-    warmup_factor = jnp.minimum((number + 1) / jnp.maximum(plan.warmup, 1), 1.0)
-    past = jnp.maximum(number - plan.warmup, 0) / jnp.maximum(plan.updates - plan.warmup, 1)
-    size = plan.final_rate + (plan.rate - plan.final_rate) * 0.5 * (1 + jnp.cos(jnp.pi * past))
-    arrays = jax.tree.map(lambda a, c: a - warmup_factor * size * c, arrays, change)
-    return eqx.combine(arrays, static), state, score
+    gradient, score = jax.grad(compute_loss_of_arrays, has_aux=True)(arrays)
+    direction, adam_state = ADAM.update(gradient, adam_state)
+    warmup_factor = jnp.minimum((number + 1) / jnp.maximum(plan["warmup"], 1), 1.0)
+    share_done = jnp.maximum(number - plan["warmup"], 0) / jnp.maximum(plan["updates"] - plan["warmup"], 1)
+    rate = plan["final_rate"] + (plan["rate"] - plan["final_rate"]) * 0.5 * (1 + jnp.cos(jnp.pi * share_done))
+    arrays = jax.tree.map(lambda a, d: a - warmup_factor * rate * d, arrays, direction)
+    return eqx.combine(arrays, static), adam_state, score
 
 
-def loss(
-    network: Recurrent, family: Family, tasks: Any, rollout: Rollout, room: jax.Array
+def compute_loss(
+    network: Recurrent, family: Family, tasks: Any, rollout: Rollout, payoff_range: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The loss per trial and the mean score. The loss is minus the score in units of `room`, or log-loss in nats."""
-    features = network.memory.unroll(jax.vmap(network.encode)(rollout.before))
+    """The loss per trial and the mean score.
+
+    For real actions, the loss is minus the score in units of the pay-off range; for choices, it is the log-loss in
+    nats.
+    """
+    features = network.memory.unroll(jax.vmap(network.encode)(rollout.percept))
     if network.choices is None:
-        acts = network.number(features)
-        score = jax.vmap(lambda key, state, act: family.step(key, tasks, state, act)[2])
-        mean = score(rollout.key, rollout.state, acts).mean()
-        return -mean / room, mean
-    target = jnp.asarray(jax.vmap(family.target)(rollout.after))
+        score_trials = jax.vmap(lambda key, state, action: family.step(key, tasks, state, action)[2])
+        score = score_trials(rollout.key, rollout.state, network.number(features)).mean()
+        return -score / payoff_range, score
+    target = jnp.asarray(jax.vmap(family.target)(rollout.next_percept))
     log_probs = jnp.take_along_axis(network.log_probs(features), target[..., None], -1)
     return -log_probs.mean(), jnp.exp(log_probs).mean()

@@ -2,12 +2,11 @@
 
 In every update, one compiled function runs a batch of lifetimes and improves the network on them. The subject observes
 the noisy pay-off. The training reward is the expected pay-off, scaled by the family's chance and best pay-off
-(`gains`). Using the expected instead of the noisy pay-off only removes variance.
+(`find_targets`). Using the expected instead of the noisy pay-off only removes variance.
 """
 
-import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +14,10 @@ from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.recipes.descent import Number, Plan, check, interpolate
-from mesascope.recipes.lives import Scale, find_gains, find_scale, live, mean, mean_entropy, mean_score, standardise
-from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
+from mesascope.recipes.descent import Number, Plan, collect_settings, interpolate
+from mesascope.recipes.lifetimes import Scale, find_scale, find_targets, mean, mean_score, run_lifetimes, standardise
+from mesascope.recipes.updates import Batch, Objective, Update, make_update, train_network
 
 
 class Lived(NamedTuple):
@@ -28,13 +27,17 @@ class Lived(NamedTuple):
     action: Any
     log_prob: Any
     advantage: Any
-    worth: Any  # the target of the critic
+    value_target: Any  # the target of the critic
     mask: Any = None  # whether the step happened; None if all steps happened
+
+
+# the loss [] of policy and critic, from the network, its features, the examples, the settings and the entropy's weight
+PolicyLoss = Callable[[Recurrent, jax.Array, Lived, Plan, Number], jax.Array]
 
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     memory: str = "gru",
     width: int = 64,
@@ -50,7 +53,7 @@ def recipe(
     trace: float = 0.95,
     clip: float = 0.2,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network, with or without memory, by proximal policy optimisation.
 
@@ -76,65 +79,59 @@ def recipe(
     Raises:
         MesascopeError: a setting is out of range, or the folder contains another training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings)
-    update = improve_on_lifetimes(family, settings, Partial(practise, span=find_scale(family), loss=clipped_loss))
-    return train("ppo_recurrent", family, settings, update, out, progress=progress)
+    settings = collect_settings(locals())
+    update = make_policy_update(family, settings, clipped_loss)
+    return train_network("ppo_recurrent", family, settings, update, out, progress=progress)
 
 
-class PolicyLoss(Protocol):
-    """A loss of policy and critic."""
-
-    def __call__(
-        self, network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
-    ) -> jax.Array:
-        """The loss [] of a network, given its features along a batch and the weight of the policy's entropy."""
-        ...
+def make_policy_update(family: Family, settings: dict[str, Any], policy_loss: PolicyLoss) -> Update:
+    """Makes an update that trains the network by reinforcement learning with a loss of policy and critic."""
+    objective = Partial(make_policy_objective, scale=find_scale(family), policy_loss=policy_loss)
+    return make_update(family, settings, objective)
 
 
-class Terms(NamedTuple):
-    """The log-probabilities and standardised advantages of a batch's actions, the critic's error, and the entropy."""
+def compute_loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> tuple[jax.Array, ...]:
+    """The terms of the losses of policy and critic.
 
-    log_prob: jax.Array
-    advantage: jax.Array
-    error: jax.Array
-    entropy: jax.Array
-
-
-def loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> Terms:
-    """Computes the terms from which the losses of policy and critic are made."""
+    Returns:
+        The actions' log-probabilities [T, N], their standardised advantages [T, N], the critic's mean squared error []
+        and the policy's mean entropy [].
+    """
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    advantage = standardise(batch.advantage, batch.mask)
-    error = mean(jnp.square(network.worth(features) - batch.worth), batch.mask)
-    return Terms(log_prob, advantage, error, mean_entropy(log_probs, batch.mask))
+    error = mean(jnp.square(network.worth(features) - batch.value_target), batch.mask)
+    entropy = -mean((jnp.exp(log_probs) * log_probs).sum(-1), batch.mask)
+    return log_prob, standardise(batch.advantage, batch.mask), error, entropy
 
 
-def clipped_loss(network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /) -> jax.Array:
+def clipped_loss(
+    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy_weight: Number, /
+) -> jax.Array:
     """The loss with the clipped surrogate, the critic's squared error and the entropy bonus."""
-    terms = loss_terms(network, features, batch)
-    ratio = jnp.exp(terms.log_prob - batch.log_prob)
-    clipped = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
-    gain = jnp.minimum(ratio * terms.advantage, clipped * terms.advantage)
-    return -mean(gain, batch.mask) + 0.5 * terms.error - entropy * terms.entropy
+    log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
+    ratio = jnp.exp(log_prob - batch.log_prob)
+    clipped_ratio = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
+    surrogate = jnp.minimum(ratio * advantage, clipped_ratio * advantage)
+    return -mean(surrogate, batch.mask) + 0.5 * error - entropy_weight * entropy
 
 
-def practise(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Objective:
+def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, policy_loss: PolicyLoss) -> Objective:
     """Runs a batch of the network's own lifetimes, and returns the objective of reinforcement learning on them.
 
     Args:
         network: the network that acts and learns.
         batch: the lifetimes to run.
-        span: the mean pay-off by chance and at best.
-        loss: the loss of policy and critic.
+        scale: the mean pay-off by chance and at best.
+        policy_loss: the loss of policy and critic.
     """
-    plan, best = batch.plan, batch.task_batch.best
-    lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
-    gained = find_gains(lives, best, span, plan.discount, plan.trace)
-    entropy = interpolate(plan.entropy, 0.0, batch.number, plan.updates)
+    plan = batch.plan
+    lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks)
+    advantage, value_target = find_targets(lifetimes, batch.best, scale, plan.discount, plan.trace)
+    entropy_weight = interpolate(plan.entropy, 0.0, batch.number, plan.updates)
 
-    def part_loss(network: Recurrent, part: Lived) -> jax.Array:
-        return loss(network, network.memory.unroll(part.encoded), part, plan, entropy)
+    def loss(network: Recurrent, minibatch: Lived) -> jax.Array:
+        features = network.memory.unroll(minibatch.encoded)
+        return policy_loss(network, features, minibatch, plan, entropy_weight)
 
-    examples = Lived(lives.encoded, lives.action, lives.log_prob, *gained, lives.mask)
-    return Objective(examples, part_loss, mean_score(lives, best))
+    examples = Lived(lifetimes.encoded, lifetimes.action, lifetimes.log_prob, advantage, value_target, lifetimes.mask)
+    return examples, loss, mean_score(lifetimes, batch.best)

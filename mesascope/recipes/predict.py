@@ -4,36 +4,25 @@ The network's distribution over the actions is its prediction. After every trial
 what the network should have predicted, and that is the target of the cross-entropy.
 """
 
-import os
-from collections.abc import Callable
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.errors import MesascopeError
-from mesascope.recipes.descent import check
-from mesascope.recipes.lives import live
-from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
+from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
+from mesascope.errors import require
+from mesascope.recipes.descent import collect_settings
+from mesascope.recipes.lifetimes import Lifetimes, run_lifetimes
+from mesascope.recipes.updates import Batch, Objective, make_update, train_network
 
-TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # the family that `mesascope check` tries it on
+TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # the settings for that check
-
-
-class Examples(NamedTuple):
-    """A batch of lifetimes as training examples."""
-
-    encoded: jax.Array  # [T, N, F]
-    target: jax.Array  # [T, N]
 
 
 def recipe(
     family: Family,
-    out: str | os.PathLike,
+    out: Folder,
     *,
     memory: str = "gru",
     width: int = 64,
@@ -44,7 +33,7 @@ def recipe(
     rate: float = 3e-3,
     final_rate: float = 1e-5,
     seed: int = 0,
-    progress: Callable[[Progress], None] = ignore_progress,
+    progress: OnProgress = ignore_progress,
 ) -> Trained:
     """Trains a network with log-loss to predict what comes next.
 
@@ -67,14 +56,14 @@ def recipe(
         MesascopeError: a setting is out of range, the family does not show the target, or the folder contains another
             training run.
     """
-    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings)
-    if not shows_target(family):
-        raise MesascopeError(
-            f"{family.name} does not show what the network should have predicted.",
-            "Train on a family that does, such as beta_bernoulli, or by another recipe.",
-        )
-    return train("predict", family, settings, improve_on_lifetimes(family, settings, learn), out, progress=progress)
+    settings = collect_settings(locals())
+    require(
+        shows_target(family),
+        f"{family.name} does not show what the network should have predicted.",
+        "Train on a family that does, such as beta_bernoulli, or by another recipe.",
+    )
+    update = make_update(family, settings, make_prediction_objective)
+    return train_network("predict", family, settings, update, out, progress=progress)
 
 
 def shows_target(family: Family) -> bool:
@@ -83,13 +72,13 @@ def shows_target(family: Family) -> bool:
     return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
-def learn(network: Recurrent, batch: Batch, /) -> Objective:
+def make_prediction_objective(network: Recurrent, batch: Batch, /) -> Objective:
     """Runs a batch of lifetimes, and returns the objective of predicting the targets along them."""
-    lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
-    return Objective(Examples(lives.encoded, lives.target), loss, lives.score.mean())
+    lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks)
+    return lifetimes, compute_log_loss, lifetimes.score.mean()
 
 
-def loss(network: Recurrent, batch: Examples) -> jax.Array:
+def compute_log_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
     """The mean log-loss of a trial, in nats."""
     log_probs = network.log_probs(network.memory.unroll(batch.encoded))
     return -jnp.take_along_axis(log_probs, batch.target[..., None], -1).mean()

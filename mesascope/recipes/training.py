@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from mesascope import catalogue
 from mesascope.contracts.family import Family
-from mesascope.errors import MesascopeError
+from mesascope.contracts.settings import check_range
+from mesascope.errors import require
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 
@@ -28,7 +29,7 @@ def train(
     family: Family | str,
     out: str | os.PathLike,
     seeds: int = 1,
-    progress: Callable[[float, str], None] = lambda share, doing: None,
+    progress: Callable[[float, str], None] = lambda share, activity: None,
 ) -> list[Path]:
     """Trains `seeds` subjects with a recipe, two at a time, except networks that the folder already contains.
 
@@ -37,43 +38,41 @@ def train(
         family: the training family; training uses only its bank if it has one, else unlimited fresh tasks.
         out: the folder for the networks; with several seeds, each seed has a folder 'seed-S' in it.
         seeds: the number of seeds, which count up from the recipe's seed.
-        progress: called with the share of the work that is done and a description of the current work.
+        progress: called with the share of the work that is done, and a text that says what is running.
 
     Returns:
         The paths of the networks' files.
     """
     gate.allow_from_python(family)
     family = catalogue.make("families", family) if isinstance(family, str) else family
-    name, requested = catalogue.parse_spec(recipe)
+    name, requested_settings = catalogue.parse_spec(recipe)
     run_recipe = catalogue.factory("recipes", name)
-    settings = catalogue.convert(run_recipe, requested, f"recipe {name!r}")
+    settings = catalogue.convert(run_recipe, requested_settings, f"recipe {name!r}")
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise MesascopeError(f"{str(out)!r} is a file.", "Name a folder with --out.")
-    first = int(settings.pop("seed", 0))
-    if not 0 <= first <= LAST_SEED - seeds:
-        raise MesascopeError(f"seed={first} is out of range.", f"Give a whole number from 0 to {LAST_SEED - seeds}.")
-    folders = [out if seeds == 1 else out / f"seed-{first + i}" for i in range(seeds)]
+    require(not out.exists() or out.is_dir(), f"{str(out)!r} is a file.", "Name a folder with --out.")
+    first_seed = int(settings.pop("seed", 0))
+    check_range(0, LAST_SEED - seeds, seed=first_seed)
+    folders = [out if seeds == 1 else out / f"seed-{first_seed + i}" for i in range(seeds)]
     shares, lock = [0.0] * seeds, threading.Lock()
-    compiled, stopped = threading.Event(), threading.Event()
+    compiled_event, stop_event = threading.Event(), threading.Event()
 
     def train_seed(i: int) -> Path:
         def report(state: Progress) -> None:
-            compiled.set()
-            if stopped.is_set():
+            compiled_event.set()
+            if stop_event.is_set():
                 raise KeyboardInterrupt  # the recipe then saves a checkpoint, as if the user had stopped it
             remaining = f"; about {state.seconds_left:.0f} s left of this one" if state.seconds_left else ""
             position = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
             with lock:
                 shares[i] = state.done / state.total
-                progress(sum(shares) / seeds, f"{name}, seed {first + i}: {position}{remaining}")
+                progress(sum(shares) / seeds, f"{name}, seed {first_seed + i}: {position}{remaining}")
 
         if i:
-            compiled.wait()  # the first seed compiles for all of them
+            compiled_event.wait()  # the first seed compiles for all of them
         try:
-            return run_recipe(family, folders[i], seed=first + i, progress=report, **settings).path
+            return run_recipe(family, folders[i], seed=first_seed + i, progress=report, **settings).path
         finally:
-            compiled.set()
+            compiled_event.set()
 
     if seeds == 1:
         return [train_seed(0)]
@@ -82,6 +81,6 @@ def train(
         try:
             return [f.result() for f in futures]
         except BaseException:
-            stopped.set()
+            stop_event.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise

@@ -4,9 +4,8 @@ The key of every random draw depends only on the seed and the update's number, s
 of the settings alone.
 """
 
-import os
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,42 +14,52 @@ import jax.numpy as jnp
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained
+from mesascope.contracts.recipe import Folder, OnProgress, Trained
 from mesascope.formats import NETWORK
 from mesascope.keys import address
-from mesascope.recipes.descent import Loss, Plan, descend, make_moments
-from mesascope.recipes.files import Run
-from mesascope.recipes.lives import TaskBatch, draw_tasks
-from mesascope.recipes.rounds import Checkpoint, run_rounds
+from mesascope.recipes.descent import Loss, Plan, make_adam_state, minimise
+from mesascope.recipes.lifetimes import draw_tasks
+from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
+
+# takes the key of an update, the number of updates before it, the network and Adam's state; returns the network and
+# Adam's state after the update, and the mean score of its batch
+Update = Callable[[jax.Array, jax.Array, recurrent.Recurrent, Any], tuple[recurrent.Recurrent, Any, jax.Array]]
+# the lifetimes to train on (axis 1 of all arrays), the loss to minimise on them, and their mean score
+Objective = tuple[Any, Loss, jax.Array]
 
 
-class Update(Protocol):
-    """One update of a network."""
+class Batch(NamedTuple):
+    """A batch of N lifetimes to run.
 
-    def __call__(
-        self, key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /
-    ) -> tuple[recurrent.Recurrent, Any, jax.Array]:
-        """Returns the network and the optimiser's memory after the update, and the batch's mean score.
+    Attributes:
+        key: the key of the random draws in the lifetimes.
+        number: the number of updates before this batch.
+        family: the family of the tasks.
+        tasks: the tasks.
+        best: [T, N] the best pay-off of every trial.
+        plan: the settings of the update.
+    """
 
-        Args:
-            key: the key of this update.
-            number: the number of updates before this one.
-            network: the network before this update.
-            memory: the optimiser's memory.
-        """
-        ...
+    key: jax.Array
+    number: jax.Array
+    family: Family
+    tasks: Any
+    best: jax.Array
+    plan: Plan
 
 
-def train(
+MakeObjective = Callable[[recurrent.Recurrent, Batch], Objective]  # runs a batch of lifetimes with a network
+
+
+def train_network(
     recipe: str,
     family: Family,
     settings: dict[str, Any],
     update: Update,
-    out: str | os.PathLike,
-    *,
-    progress: Callable[[Progress], None],
-    begin: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
-    more: int = 0,
+    out: Folder,
+    progress: OnProgress,
+    make_state: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
+    extra_updates: int = 0,
 ) -> Trained:
     """Runs all remaining updates and writes the network.
 
@@ -62,29 +71,29 @@ def train(
         update: runs one update.
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: called after every update.
-        begin: returns the network and the optimiser's memory before the first update; by default a network with fresh
-            weights that follows the recipe's settings, and the initial memory of `descend`.
-        more: the number of updates to run in addition to those in the settings.
+        make_state: returns the network and Adam's state before the first update; by default a network with fresh
+            weights that follows the recipe's settings, and the initial state of `minimise`.
+        extra_updates: the number of updates to run in addition to those in the settings.
 
     Raises:
         MesascopeError: the folder contains another training run, or it cannot be written.
     """
-    key, total = jax.random.key(settings["seed"]), settings["updates"] + more
+    key, total = jax.random.key(settings["seed"]), settings["updates"] + extra_updates
     steps_per_update = settings["lifetimes"] * family.horizon * family.steps
 
-    def begin_fresh() -> tuple[recurrent.Recurrent, Any]:
+    def make_default_state() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
         network = recurrent.initialise(address(key, "weights"), family, *shape)
-        return network, make_moments(network)
+        return network, make_adam_state(network)
 
-    def play(start: Checkpoint) -> Iterator[Checkpoint]:
+    def train_from(start: Checkpoint) -> Iterator[Checkpoint]:
         state, done = start.state, start.done
         while done < total:
             *state, score = update(address(key, "update", done), jnp.asarray(done), *state)
             done += 1
             yield Checkpoint(tuple(state), done, done * steps_per_update, done, [float(score)])
 
-    def contents(state: tuple[recurrent.Recurrent, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def describe_network(state: tuple[recurrent.Recurrent, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         network = state[0]
         metadata = {
             "format": NETWORK,
@@ -99,78 +108,45 @@ def train(
         }
         return metadata, name_weights(network)
 
-    return run_rounds(
-        Run(recipe, family, settings, total, contents), begin or begin_fresh, play, out, progress=progress
-    )
+    run = Run(recipe, family, settings, total, describe_network)
+    return run_rounds(run, make_state or make_default_state, train_from, out, progress=progress)
 
 
-class Batch(NamedTuple):
-    """A batch of lifetimes to run.
-
-    Attributes:
-        key: the key of the random draws in the lifetimes.
-        number: the number of updates before this batch.
-        family: the family of the tasks.
-        task_batch: the tasks.
-        plan: the settings of the update.
-    """
-
-    key: jax.Array
-    number: jax.Array
-    family: Family
-    task_batch: TaskBatch
-    plan: Plan
-
-
-class Objective(NamedTuple):
-    """The lifetimes to train on (axis 1 of all arrays), the loss to minimise on them, and their mean score."""
-
-    examples: Any
-    loss: Loss
-    score: jax.Array
-
-
-class Lesson(Protocol):
-    """Runs a batch of lifetimes and makes a training objective from it."""
-
-    def __call__(self, network: recurrent.Recurrent, batch: Batch, /) -> Objective:
-        """Returns the objective of a network on a batch."""
-        ...
-
-
-def improve_on_lifetimes(family: Family, settings: dict[str, Any], lesson: Lesson) -> Update:
+def make_update(family: Family, settings: dict[str, Any], make_objective: MakeObjective) -> Update:
     """Makes an update that draws a batch of tasks, runs a lifetime on each, and trains the network on the lifetimes.
 
     Args:
         family: the family of the tasks.
         settings: the recipe's settings; they include `lifetimes`.
-        lesson: runs the lifetimes and makes the objective; arguments bound in a `jax.tree_util.Partial` are data.
+        make_objective: runs the lifetimes and makes the objective; arguments bound in a `jax.tree_util.Partial` are
+            data.
     """
-    plan = Plan.of(settings)
+    plan = Plan.from_settings(settings)
 
-    def improve(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /):
-        task_batch = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
-        return update(key, network, memory, Batch(address(key, "lives"), number, family, task_batch, plan), lesson)
+    def update(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, adam_state: Any, /):
+        tasks, best = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
+        batch = Batch(address(key, "lives"), number, family, tasks, best, plan)
+        return improve(key, network, adam_state, batch, make_objective)
 
-    return improve
+    return update
 
 
 @eqx.filter_jit
-def update(
-    key: jax.Array, network: recurrent.Recurrent, memory: Any, batch: Batch, lesson: Lesson
+def improve(
+    key: jax.Array, network: recurrent.Recurrent, adam_state: Any, batch: Batch, make_objective: MakeObjective
 ) -> tuple[recurrent.Recurrent, Any, jax.Array]:
     """Runs one batch and improves the network on it.
 
     Args:
         key: the key of the order of the lifetimes in the minibatches.
         network: the network before the update.
-        memory: Adam's memory.
+        adam_state: Adam's state before the update.
         batch: the lifetimes to run.
-        lesson: runs the lifetimes and makes the objective.
+        make_objective: runs the lifetimes and makes the objective.
 
     Returns:
-        The network and Adam's memory after the update, and the batch's mean score.
+        The network and Adam's state after the update, and the batch's mean score.
     """
-    examples, loss, score = lesson(network, batch)
-    network, memory = descend(key, network, memory, examples, loss=loss, plan=batch.plan, number=batch.number)
-    return network, memory, score
+    lifetimes, loss, score = make_objective(network, batch)
+    network, adam_state = minimise(key, network, adam_state, lifetimes, loss=loss, plan=batch.plan, number=batch.number)
+    return network, adam_state, score

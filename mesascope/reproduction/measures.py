@@ -37,11 +37,10 @@ def total_reward(rollouts: Rollouts, best: float = 0.0) -> np.ndarray:
 
     Args:
         rollouts: the lifetimes.
-        best: the exact mean over tasks of the pay-off of the best actions in a lifetime. If it is given, the number is
-            `best` minus the regret, which has much less variance. 0 for the plain sum.
+        best: the exact mean over tasks of the pay-off of the best actions in a lifetime. With it, the number is `best`
+            minus the regret, which has much less variance. 0 for the plain sum.
     """
-    rewards = payoff(rollouts.trials).sum(-1)
-    return (best - regret(rollouts)[0] if best else rewards)[None]
+    return best - regret(rollouts) if best else payoff(rollouts.trials).sum(-1)[None]
 
 
 def regret(rollouts: Rollouts) -> np.ndarray:
@@ -114,9 +113,8 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
         goal: 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
-    parts = _pick(goals_at(rollouts.family, rollouts.trials).named(), goal)
-    trials = rollouts.trials.sizes["trial"]
-    return np.stack(gain_parts(parts, last_third(trials) if late else first_third(trials)))
+    goals = goals_at(rollouts.family, rollouts.trials).named()
+    return np.stack(gain_parts(_pick_option(goals, goal), _find_window(rollouts, late)))
 
 
 def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
@@ -128,10 +126,14 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
     goals = goals_at(rollouts.family, rollouts.trials)
-    parts, trials = _pick(goals.named(), goal), rollouts.trials.sizes["trial"]
-    window = last_third(trials) if late else first_third(trials)
-    share = (parts.paid >= parts.best - 1e-6)[:, window].mean(-1)
-    return np.where(goals_differ(goals), share, np.nan)[None]
+    chosen_goal = _pick_option(goals.named(), goal)
+    is_best = chosen_goal.paid >= chosen_goal.best - 1e-6
+    return np.where(goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
+
+
+def _find_window(rollouts: Rollouts, late: bool) -> slice:
+    """The last or the first third of the trials."""
+    return (last_third if late else first_third)(rollouts.trials.sizes["trial"])
 
 
 def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarray:
@@ -142,26 +144,21 @@ def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarra
         axis: the name of the axis.
         says: one of the axis's readings.
     """
-    axis_reader = catalogue.make("axes", axis)
-    verdict = axis_reader.read({str(rollouts.trials.attrs["split"]): rollouts.trials}, rollouts.family)
+    axis_object = catalogue.make("axes", axis)
+    verdict = axis_object.read({str(rollouts.trials.attrs["split"]): rollouts.trials}, rollouts.family)
     if verdict is None:
         raise DoesNotApply(f"the axis {axis!r} does not apply in {rollouts.family.name}")
-    _pick(axis_reader.words, says)
+    _pick_option(axis_object.words, says)
     return np.full((1, rollouts.trials.sizes["lifetime"]), float(verdict.reading == says))
 
 
-def _pick(options: Mapping[str, Any], name: str) -> Any:
+def _pick_option(options: Mapping[str, Any], name: str) -> Any:
     return options[pick_named("goal or reading", name, options)]
 
 
-SHIPPED: dict[str, Measure] = {
-    m.__name__: m
-    for m in (
-        *(total_reward, regret, gain_over_chance, gain_over_fixed, share),
-        *(part_of_choice, log_loss, distance),
-        *(goal_return, goal_taken, read_as),
-    )
-}
+OF_PAYOFF = (total_reward, regret, gain_over_chance, gain_over_fixed, share)
+OF_ACTIONS = (part_of_choice, log_loss, distance, goal_return, goal_taken, read_as)
+SHIPPED: dict[str, Measure] = {measure.__name__: measure for measure in (*OF_PAYOFF, *OF_ACTIONS)}
 
 
 def measure(spec: str, measures: Mapping[str, Measure] = SHIPPED) -> Callable[[Rollouts], np.ndarray]:
@@ -169,12 +166,12 @@ def measure(spec: str, measures: Mapping[str, Measure] = SHIPPED) -> Callable[[R
 
     Args:
         spec: 'name' or 'name:key=value,…'.
-        measures: the known measures by name.
+        measures: the available measures by name.
 
     Raises:
         MesascopeError: there is no such measure or setting.
     """
-    name, typed = catalogue.parse_spec(spec)
+    name, typed_settings = catalogue.parse_spec(spec)
     function = measures[pick_named("measure", name, measures)]
-    settings: dict[str, Any] = catalogue.convert(function, typed, f"measure {name!r}")
+    settings: dict[str, Any] = catalogue.convert(function, typed_settings, f"measure {name!r}")
     return lambda rollouts: function(rollouts, **settings)

@@ -14,16 +14,16 @@ from mesascope.reproduction.work import RATES, Value
 from mesascope.stats import interval, proportion, standard_error
 
 FORMAT = "mesascope-study/1"
-CLOSE = 1e-9
+ROUNDING = 1e-9  # the error of rounding that comparisons allow
 Values = Mapping[tuple[str, str, int], Value]
 
 
 def make_document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
-    """All results as plain data. It contains no times, so that the same work gives the same document."""
-    source_fields = {} if study.ours else {"path": str(study.folder), "trusted": trusted}
+    """All results as plain data. The document contains no times, so that the same work gives the same document."""
+    source_fields = {} if study.ships else {"path": str(study.folder), "trusted": trusted}
     origin = provenance(None)
     numbers = {
-        (q.name, cell.name): summary(study, _is_rate(q), q.name, cell.name, values)
+        (q.name, cell.name): summarise([values[q.name, cell.name, seed] for seed in range(study.seeds)], _is_rate(q))
         for q in study.quantities
         for cell in study.cells
         if cell.name in q.of
@@ -32,7 +32,7 @@ def make_document(study: Study, values: Values, trusted: bool = False) -> dict[s
         "format": FORMAT,
         "study": study.name,
         **source_fields,
-        "says": study.says,
+        "says": study.question,
         "source": study.source,
         "quick": study.quick,
         "seeds": study.seeds,
@@ -41,10 +41,9 @@ def make_document(study: Study, values: Values, trusted: bool = False) -> dict[s
         "commit": origin["commit"],
         "versions": origin["versions"],
         "rows": [make_row(entry, numbers) for entry in study.rows if (entry["quantity"], entry["subject"]) in numbers],
-        "expects": [judge_expectation(entry, numbers) for entry in study.expects],
+        "expects": [judge_expectation(entry, numbers) for entry in study.expectations],
         "values": [
-            {"quantity": quantity, "subject": subject, **summarized}
-            for (quantity, subject), summarized in numbers.items()
+            {"quantity": quantity, "subject": subject, **summary} for (quantity, subject), summary in numbers.items()
         ],
     }
 
@@ -55,7 +54,7 @@ def _is_rate(q: Quantity) -> bool:
     return q.kind == "axis" or q.spec.partition(":")[0] in rates.get(q.kind, ())
 
 
-def summary(study: Study, rate: bool, quantity: str, subject: str, values: Values) -> dict[str, Any]:
+def summarise(seed_values: Sequence[Value], rate: bool) -> dict[str, Any]:
     """The mean and interval over training seeds; the interval is exact for a rate, otherwise Student t.
 
     Returns:
@@ -63,16 +62,13 @@ def summary(study: Study, rate: bool, quantity: str, subject: str, values: Value
         mean over seeds of the standard error over lifetimes), `lifetimes`, `rate`, `texts` (levels by seed), and `why`
         (the reason for a missing number).
     """
-    seed_values = [values[quantity, subject, seed] for seed in range(study.seeds)]
     numbers = np.asarray([math.nan if v.number is None else v.number for v in seed_values])
-    mean_interval = interval(numbers[None])
-    n = int(mean_interval.n[0])
-    low, high = (None if math.isnan(x) else float(x) for x in (mean_interval.low[0], mean_interval.high[0]))
+    mean, low, high, n = _find_interval(numbers)
     if rate and n >= 3:
         low, high = proportion(int(np.nansum(numbers)), n)
     errors = [v.error for v in seed_values if v.error is not None and math.isfinite(v.error)]
     return {
-        "ours": float(mean_interval.estimate[0]) if n else None,
+        "ours": mean if n else None,
         "low": low,
         "high": high,
         "n": n,
@@ -85,26 +81,33 @@ def summary(study: Study, rate: bool, quantity: str, subject: str, values: Value
     }
 
 
+def _find_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
+    """The mean of the numbers that are not NaN, the ends of its interval (None if it has none) and their count."""
+    mean_interval = interval(numbers[None])
+    low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
+    return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
+
+
 def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """One row of the table, in which our number is compared with the exact or published value.
 
     Returns:
-        The plan's entry, the numbers, and `within`. It says whether our number is within the plan's tolerance of the
-        exact value, or else within 1.96 standard errors of the published value (its error and ours over seeds
-        combined). It is None if the plan gives neither.
+        The plan's entry, the numbers, and `within`. `within` says whether our number is within the plan's tolerance of
+        the exact value, or else within 1.96 standard errors of the published value. This standard error combines the
+        published error and ours over seeds. `within` is None if the plan gives neither value.
     """
-    measured = numbers[entry["quantity"], entry["subject"]]
-    ours, within, against = measured["ours"], None, ""
+    summary = numbers[entry["quantity"], entry["subject"]]
+    ours, within, against = summary["ours"], None, ""
     if ours is not None and "exact" in entry and "tolerance" in entry:
         against = f"exact ± {entry['tolerance']:g}"
-        within = abs(ours - entry["exact"]) <= entry["tolerance"] + CLOSE
+        within = abs(ours - entry["exact"]) <= entry["tolerance"] + ROUNDING
     elif ours is not None and "published" in entry and "published_error" in entry:
-        own_error = standard_error(np.asarray([x for x in measured["by_seed"] if x is not None]))
-        own_error = own_error if math.isfinite(own_error) else (measured["error"] or 0.0)
-        reach = 1.96 * math.hypot(entry["published_error"], own_error)
-        against = f"published ± {reach:.2g}"
-        within = abs(ours - entry["published"]) <= reach
-    reported = {k: measured[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")}
+        own_error = standard_error(np.asarray([x for x in summary["by_seed"] if x is not None]))
+        own_error = own_error if math.isfinite(own_error) else (summary["error"] or 0.0)
+        margin = 1.96 * math.hypot(entry["published_error"], own_error)
+        against = f"published ± {margin:.2g}"
+        within = abs(ours - entry["published"]) <= margin
+    reported = {k: summary[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")}
     return {**entry, **reported, "within": within, "against": against}
 
 
@@ -115,47 +118,42 @@ def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str]
         The plan's entry with these results. `difference` is the mean of `value` minus `than`, paired by seed. Its
         interval is Student t over seeds, exact for a rate against a number, and missing for a rate against a rate.
         `met` says whether the mean has the expected sign and reaches the smallest size, or for '0' stays within the
-        largest. It is None if the study did not run the quantity or no seed gave a number. `clear` says whether the
+        largest. `met` is None if the study did not run the quantity or no seed gave a number. `clear` says whether the
         whole interval agrees with `met`.
     """
     result = {**entry, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
     value, reference = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (entry["value"], entry["than"]))
     if value is None or reference is None:
         return {**result, "why": "not run"}
-    is_pair = isinstance(reference, Mapping)  # `than` is another quantity
     ours = np.asarray(value["by_seed"], float)  # NaN for None
-    mean_interval = interval((ours - (np.asarray(reference["by_seed"], float) if is_pair else reference))[None])
-    n, seeds = int(mean_interval.n[0]), len(ours)
+    than: Any = np.asarray(reference["by_seed"], float) if isinstance(reference, Mapping) else reference
+    mean, low, high, n = _find_interval(ours - than)
     if not n:
         return {**result, "why": value["why"]}
-    mean, low, high = (float(mean_interval.estimate[0]), float(mean_interval.low[0]), float(mean_interval.high[0]))
-    if value["rate"] and is_pair and reference["rate"]:
-        low = high = math.nan
-    elif value["rate"] and not isinstance(reference, Mapping) and n >= 3:
-        low, high = (end - reference for end in proportion(int(np.nansum(ours)), n))
+    if value["rate"] and isinstance(reference, Mapping):
+        low, high = (None, None) if reference["rate"] else (low, high)
+    elif value["rate"] and n >= 3:
+        low, high = (end - than for end in proportion(int(np.nansum(ours)), n))
 
-    def reached(x: float) -> bool:
+    def meets(x: float) -> bool:
         if entry["sign"] == "0":
-            return abs(x) <= entry["size"] + CLOSE
-        return (x if entry["sign"] == "+" else -x) >= entry["size"] - CLOSE
+            return abs(x) <= entry["size"] + ROUNDING
+        return (x if entry["sign"] == "+" else -x) >= entry["size"] - ROUNDING
 
-    def within(ends: tuple[float, float]) -> bool:
-        """Whether the interval contains a number that meets the expectation."""
-        if entry["sign"] == "0":
-            return ends[0] <= entry["size"] + CLOSE and ends[1] >= -entry["size"] - CLOSE
-        return reached(ends[0]) or reached(ends[1])
-
-    has_interval, met = not math.isnan(low), reached(mean)
-    is_clear = (reached(low) and reached(high)) if met else not within((low, high))
+    met, is_clear = meets(mean), None
+    if low is not None and high is not None:
+        ends_meet = [meets(low), meets(high)]
+        overlaps_zero = entry["sign"] == "0" and low <= entry["size"] + ROUNDING and high >= -entry["size"] - ROUNDING
+        is_clear = all(ends_meet) if met else not (overlaps_zero or any(ends_meet))
     return {
         **result,
         "difference": mean,
-        "low": low if has_interval else None,
-        "high": high if has_interval else None,
+        "low": low,
+        "high": high,
         "n": n,
         "met": met,
-        "clear": is_clear if has_interval else None,
-        "why": "" if n == seeds else f"{seeds - n} of {seeds} seeds gave no number",
+        "clear": is_clear,
+        "why": "" if n == len(ours) else f"{len(ours) - n} of {len(ours)} seeds gave no number",
     }
 
 
@@ -171,7 +169,7 @@ def describe_verdict(entry: Mapping[str, Any]) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """A number for a table, with two decimals if it is 10 or more and otherwise with three."""
+    """A number for a table, with two decimals if the number is 10 or more, otherwise with three."""
     if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) >= 9.995 else f"{value:.3f}"
@@ -187,8 +185,7 @@ def format_ours(entry: Mapping[str, Any]) -> str:
         return f"{round(entry['ours'] * entry['n'])} of {entry['n']}{levels}"
     if levels:
         return levels.strip(" ()")
-    spread = f" [{format_number(entry['low'])}, {format_number(entry['high'])}]" if entry["low"] is not None else ""
-    return f"{format_number(entry['ours'])}{spread}"
+    return _add_interval(entry["ours"], entry)
 
 
 def judge_row(entry: Mapping[str, Any]) -> str:
@@ -207,41 +204,32 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 def label(document: Mapping[str, Any]) -> str:
     """Describes in one line how many seeds ran, and what the intervals are."""
-    kind = ("seed of lifetimes", "seeds of lifetimes")  # of a study without trained networks
-    if document.get("trained", True):
-        kind = ("training seed", "training seeds")
-    seeds = f"{document['seeds']} {kind[document['seeds'] > 1]}"
+    is_trained = document.get("trained", True)  # whether the study trains networks
+    singular, plural = (
+        ("training seed", "training seeds") if is_trained else ("seed of lifetimes", "seeds of lifetimes")
+    )
+    seeds = f"{document['seeds']} {plural if document['seeds'] > 1 else singular}"
     if document["quick"]:
-        return (
-            f"QUICK: {seeds}, short training runs and few lifetimes, which show that the study runs but settle nothing"
-        )
-    return f"{seeds}; intervals are 95 % over {kind[1]} (Student t, rates exact)"
+        limits = "short training runs and few lifetimes, which show that the study runs but settle nothing"
+        return f"QUICK: {seeds}, {limits}"
+    return f"{seeds}; intervals are 95 % over {plural} (Student t, rates exact)"
 
 
-def write_table(document: Mapping[str, Any]) -> str:
+def format_page(document: Mapping[str, Any]) -> str:
     """The results as a Markdown page with two tables."""
     lines = [f"# {document['study']}", "", document["says"], "", f"{label(document)}.", ""]
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for entry in document["rows"]:
         size = f"{entry['n']} × {entry['lifetimes']}" if entry["n"] else ""
-        cells = [
-            entry["quantity"],
-            entry["subject"],
-            *format_references(entry),
-            format_ours(entry),
-            size,
-            judge_row(entry),
-        ]
-        lines.append("| " + " | ".join(_format_cell(c) for c in cells) + " |")
+        texts = [*format_references(entry), format_ours(entry), size, judge_row(entry)]
+        lines.append(_format_line([entry["quantity"], entry["subject"], *texts]))
     lines += ["", "n: seeds × lifetimes of each.", ""]
     lines += ["| expected before the run | size | seen | outcome |", "|---|---|---|---|"]
-    for entry in document["expects"]:
-        lines.append("| " + " | ".join(_format_cell(c) for c in format_expectation(entry)) + " |")
-    sources = list(dict.fromkeys(r["source"] for r in document["rows"] if "source" in r))
-    exact_sources = list(dict.fromkeys(r["exact_source"] for r in document["rows"] if "exact_source" in r))
-    lines += ["", *(f"Published: {s}." for s in sources), *(f"Exact: {s}." for s in exact_sources)]
+    lines += [*(_format_line(format_expectation(entry)) for entry in document["expects"]), ""]
+    for key, word in (("source", "Published"), ("exact_source", "Exact")):
+        lines += dict.fromkeys(f"{word}: {row[key]}." for row in document["rows"] if key in row)
     versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
-    lines.append(f"Made by `{write_command(document)}` at commit {document['commit']} with {versions}.")
+    lines.append(f"Made by `{format_command(document)}` at commit {document['commit']} with {versions}.")
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -251,13 +239,16 @@ def format_expectation(entry: Mapping[str, Any]) -> Sequence[str]:
     than = entry["than"]
     if not isinstance(than, list) and than:
         bound += f" from {than:g}"
-    difference = format_number(entry["difference"])
-    if entry["low"] is not None:
-        difference += f" [{format_number(entry['low'])}, {format_number(entry['high'])}]"
-    return entry["says"], bound, difference, describe_verdict(entry)
+    return entry["says"], bound, _add_interval(entry["difference"], entry), describe_verdict(entry)
 
 
-def write_command(document: Mapping[str, Any]) -> str:
+def _add_interval(number: float | None, entry: Mapping[str, Any]) -> str:
+    """A number with the interval of its entry, if the entry has one."""
+    ends = f" [{format_number(entry['low'])}, {format_number(entry['high'])}]" if entry["low"] is not None else ""
+    return format_number(number) + ends
+
+
+def format_command(document: Mapping[str, Any]) -> str:
     """The command that produces this document again."""
     study = shlex.quote(document.get("path") or document["study"])
     trusted = " --trust" if document.get("trusted") else ""
@@ -265,5 +256,6 @@ def write_command(document: Mapping[str, Any]) -> str:
     return f"mesascope reproduce {study}{quick} --seeds {document['seeds']}{trusted}"
 
 
-def _format_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _format_line(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
+    return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in cells) + " |"

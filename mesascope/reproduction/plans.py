@@ -1,7 +1,7 @@
 """Reads a study: plan.toml says what to run and show, and expects.toml says what was expected before the run.
 
-Texts may contain placeholders: `{M}` in a name stands for every value of M in [values], so that one entry is a grid.
-[called] gives values their display names, and [quick] replaces values.
+Texts may contain placeholders: `{M}` in a name stands for every value of M in [values], so that one entry gives several
+subjects, quantities or rows. [called] gives values their display names, and [quick] replaces values.
 """
 
 import dataclasses
@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue, formats
-from mesascope.errors import MesascopeError, pick_named, unknown
+from mesascope.errors import MesascopeError, pick_named, require, unknown
 from mesascope.reproduction import tables
 
-PLAN = (
+PLAN_KEYS = (
     *("says", "source", "minutes", "seeds", "rule", "values", "quick", "called"),
     *("subjects", "measured", "rows", "panels"),
 )
-SUBJECT = ("recipe", "subject", "family", "trained_on")
+SUBJECT_KEYS = ("recipe", "subject", "family", "trained_on")
 RULES = ("benefit", "carried")  # the first placement rule, for plans that name none, and the present one
-KINDS = ("measure", "placed", "metric", "axis")
-MEASURED = (*KINDS, "label", "split", "family", "lifetimes", "of")
-ROW = (*("quantity", "subject", "published", "published_error", "source"), *("exact", "exact_source", "tolerance"))
-PANEL = ("draw", "title", "of", "quantities", "x")
-DRAWINGS = ("lines", "curves", "rungs", "bars", "matrix")
-EXPECTED = ("says", "value", "than", "sign", "smallest", "largest")
-SEED = "{seed}"  # filled in at run time
+QUANTITY_KINDS = ("measure", "placed", "metric", "axis")
+QUANTITY_KEYS = (*QUANTITY_KINDS, "label", "split", "family", "lifetimes", "of")
+ROW_KEYS = ("quantity", "subject", "published", "published_error", "source", "exact", "exact_source", "tolerance")
+PANEL_KEYS = ("draw", "title", "of", "quantities", "x")
+PANEL_KINDS = ("lines", "curves", "rungs", "bars", "matrix")
+EXPECTATION_KEYS = ("says", "value", "than", "sign", "smallest", "largest")
+SEED_PLACEHOLDER = "{seed}"  # filled in when the study runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Cell:
 
     Attributes:
         name: the display name.
-        axes: the grid values in its name.
+        axes: the values of the placeholders in its name.
         recipe: the recipe that trains it; '' for a scripted subject.
         subject: the name of a scripted subject, with settings; '' for a trained subject.
         family: the family with settings. Like subject and trained_on, it may contain {seed}.
@@ -58,7 +58,6 @@ class Quantity:
 
     Attributes:
         name: the display name.
-        axes: the grid values in its name.
         kind: 'measure' (intact lifetimes), 'placed' (a placement), 'metric' (a finding) or 'axis' (a reading).
         spec: the measure, the placement's number, the metric or the axis, with settings.
         label: which reading of the metric or axis, if it has several.
@@ -69,7 +68,6 @@ class Quantity:
     """
 
     name: str
-    axes: dict[str, Any]
     kind: str
     spec: str
     label: str
@@ -81,13 +79,13 @@ class Quantity:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A study with its grid filled in.
+    """A study whose placeholders are filled in.
 
     Attributes:
         name: the name of its folder.
         folder: the path of its folder.
-        ours: whether it ships with the package.
-        says: its question.
+        ships: whether it ships with the package.
+        question: its question.
         source: the source of the question.
         minutes: an upper limit on how long it takes on two idle cores.
         seeds: how many training seeds.
@@ -96,15 +94,15 @@ class Study:
         quantities: the quantities to measure.
         rows: the rows of its table.
         panels: the panels of its figure.
-        expects: its expectations.
+        expectations: what was expected before the run.
         digest: a hash of plan.toml and expects.toml.
         rule: the placement rule, 'benefit' (the first one) or 'carried'.
     """
 
     name: str
     folder: Path
-    ours: bool
-    says: str
+    ships: bool
+    question: str
     source: str
     minutes: int
     seeds: int
@@ -113,12 +111,12 @@ class Study:
     quantities: tuple[Quantity, ...]
     rows: tuple[dict[str, Any], ...]
     panels: tuple[dict[str, Any], ...]
-    expects: tuple[dict[str, Any], ...]
+    expectations: tuple[dict[str, Any], ...]
     digest: str
     rule: str = RULES[0]
 
 
-def find(name: str) -> Path:
+def find_folder(name: str) -> Path:
     """Finds the folder of a study, from the name of one that ships or from a path.
 
     Raises:
@@ -142,35 +140,35 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
     Raises:
         MesascopeError: there is no such study, or its files contain a mistake.
     """
-    folder = find(name)
+    folder = find_folder(name)
     plan, expects = tables.read_toml(folder / "plan.toml"), tables.read_toml(folder / "expects.toml")
     where = f"{folder.name}/plan.toml"
-    tables.check_keys(plan, PLAN, where)
+    tables.check_keys(plan, PLAN_KEYS, where)
     tables.check_keys(expects, ("expects",), f"{folder.name}/expects.toml")
-    short = dict(tables.read_table(plan, "quick", where)) if quick else {}
-    count = seeds or int(short.pop("seeds", tables.read_number(plan, "seeds", where)))
-    short.pop("seeds", None)
+    changes = dict(tables.read_table(plan, "quick", where)) if quick else {}
+    seeds = seeds or int(changes.get("seeds", tables.read_number(plan, "seeds", where)))
+    changes.pop("seeds", None)
     values = {"lifetimes": 1024, **tables.read_table(plan, "values", where)}
-    for key in short:
+    for key in changes:
         pick_named(f"value in [quick] of {where}", key, values)
-    grid = Grid({**values, **short}, tables.read_table(plan, "called", where), where)
+    grid = Grid({**values, **changes}, tables.read_table(plan, "called", where), where)
     cells = _read_cells(tables.read_table(plan, "subjects", where), grid)
     quantities = _read_quantities(tables.read_table(plan, "measured", where), grid, {c.name for c in cells})
     text = b"".join((folder / f).read_bytes() for f in ("plan.toml", "expects.toml"))
     study = Study(
         name=folder.name if folder.name else folder.resolve().name,
         folder=folder,
-        ours=folder.resolve().parent == catalogue.STUDIES.resolve(),
-        says=str(plan.get("says", "")),
+        ships=folder.resolve().parent == catalogue.STUDIES.resolve(),
+        question=str(plan.get("says", "")),
         source=str(plan.get("source", "")),
         minutes=int(tables.read_number(plan, "minutes", where)),
-        seeds=count,
+        seeds=seeds,
         quick=quick,
         cells=cells,
         quantities=quantities,
         rows=tuple(_read_rows(plan.get("rows", []), grid)),
         panels=tuple(_read_panels(plan.get("panels", []), grid)),
-        expects=tuple(_read_expects(expects.get("expects", []), folder.name)),
+        expectations=tuple(_read_expectations(expects.get("expects", []), folder.name)),
         digest=hashlib.sha256(text).hexdigest()[:16],
         rule=pick_named(f"placement rule in {where}", str(plan.get("rule", RULES[0])), RULES),
     )
@@ -182,30 +180,36 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
 class Grid:
     """The values of a plan, which fill in the placeholders of texts."""
 
-    def __init__(self, values: Mapping[str, Any], called: Mapping[str, Mapping[str, str]], where: str):
-        self.values, self.called, self.where = values, called, where
+    def __init__(self, values: Mapping[str, Any], display_names: Mapping[str, Mapping[str, str]], where: str):
+        self.values, self.display_names, self.where = values, display_names, where
 
-    def points(self, template: str) -> Iterator[dict[str, Any]]:
+    def list_points(self, template: str) -> list[dict[str, Any]]:
         """Every combination of values for the placeholders in a text."""
-        names = list(dict.fromkeys(self.placeholders(template)))
+        names = list(dict.fromkeys(self.find_placeholders(template)))
         lists = [v if isinstance(v := self.values[n], list) else [v] for n in names]
-        for point in itertools.product(*lists):
-            yield dict(zip(names, point, strict=True))
+        return [dict(zip(names, point, strict=True)) for point in itertools.product(*lists)]
 
-    def show(self, template: str, point: Mapping[str, Any]) -> str:
+    def make_name(self, template: str, point: Mapping[str, Any]) -> str:
         """Fills in a template for display, with the display names of the values."""
-        return self._fill(template, {k: self.called.get(k, {}).get(str(v), v) for k, v in point.items()})
+        return self._fill(template, {k: self.display_names.get(k, {}).get(str(v), v) for k, v in point.items()})
 
-    def fill(self, template: Any, point: Mapping[str, Any]) -> str:
+    def make_spec(self, template: Any, point: Mapping[str, Any]) -> str:
         """Fills in a template for a run; `point` may leave out values that are not lists."""
         constants = {k: v for k, v in self.values.items() if not isinstance(v, list)}
         return self._fill(str(template), {**constants, **point})
 
-    def names(self, templates: Iterable[str]) -> list[str]:
+    def list_names(self, templates: Iterable[str]) -> list[str]:
         """The display names of several templates, over all their points."""
-        return [self.show(t, p) for t in templates for p in self.points(t)]
+        return [self.make_name(t, p) for t in templates for p in self.list_points(t)]
 
-    def placeholders(self, template: str) -> Iterator[str]:
+    def list_unique_names(self, template: str, earlier: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict]]:
+        """The display name and the values of every point of a template; raises an error for a name in `earlier`."""
+        for point in self.list_points(template):
+            name = self.make_name(template, point)
+            require(name not in earlier, f"Two {kind} of {self.where} are called {name!r}.", "Rename one.")
+            yield name, point
+
+    def find_placeholders(self, template: str) -> Iterator[str]:
         """The names of the placeholders in a text, in order."""
         try:
             names = [n for _, n, _, _ in string.Formatter().parse(template) if n is not None]
@@ -216,13 +220,13 @@ class Grid:
                 yield pick_named(f"value in {self.where}", name, self.values)
 
     def _fill(self, template: str, point: Mapping[str, Any]) -> str:
-        for name in self.placeholders(template):
-            if name not in point:
-                raise MesascopeError(
-                    f"{template!r} in {self.where} has {{{name}}}, which its name does not have.",
-                    f"Put {{{name}}} into the name, or make it a single value.",
-                )
-        return template.format(**{**point, "seed": SEED})
+        for name in self.find_placeholders(template):
+            require(
+                name in point,
+                f"{template!r} in {self.where} has {{{name}}}, which its name does not have.",
+                f"Put {{{name}}} into the name, or make it a single value.",
+            )
+        return template.format(**{**point, "seed": SEED_PLACEHOLDER})
 
 
 def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
@@ -230,19 +234,14 @@ def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
     cells: dict[str, Cell] = {}
     for template, entry in table.items():
         where = f"[subjects.{template!r}] of {grid.where}"
-        tables.check_keys(entry, SUBJECT, where)
-        if ("recipe" in entry) == ("subject" in entry):
-            raise MesascopeError(f"{where} needs a recipe or a subject.", "Give one of the two.")
-        if "family" not in entry:
-            raise MesascopeError(f"{where} has no family.", "Name its family.")
-        for point in grid.points(template):
-            name = grid.show(template, point)
-            if name in cells:
-                raise MesascopeError(f"Two subjects of {grid.where} are called {name!r}.", "Rename one.")
-            parts = {k: formats.reword_spec(grid.fill(entry.get(k, ""), point)) for k in SUBJECT}
-            cells[name] = Cell(name, point, **parts)
-    if not cells:
-        raise MesascopeError(f"{grid.where} has no subjects.", "Add a table [subjects.NAME].")
+        tables.check_keys(entry, SUBJECT_KEYS, where)
+        has_one = ("recipe" in entry) != ("subject" in entry)
+        require(has_one, f"{where} needs a recipe or a subject.", "Give one of the two.")
+        require("family" in entry, f"{where} has no family.", "Name its family.")
+        for name, point in grid.list_unique_names(template, cells, "subjects"):
+            specs = {k: formats.reword_spec(grid.make_spec(entry.get(k, ""), point)) for k in SUBJECT_KEYS}
+            cells[name] = Cell(name, point, **specs)
+    require(bool(cells), f"{grid.where} has no subjects.", "Add a table [subjects.NAME].")
     return tuple(cells.values())
 
 
@@ -252,62 +251,55 @@ def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -
     for template, entry in table.items():
         where = f"[measured.{template!r}] of {grid.where}"
         entry = formats.reword(entry) if isinstance(entry, Mapping) else entry
-        tables.check_keys(entry, MEASURED, where)
-        kinds = [k for k in KINDS if k in entry]
-        if len(kinds) != 1:
-            raise MesascopeError(f"{where} needs one of {', '.join(KINDS)}.", "Give one of them.")
-        if kinds == ["axis"] and "label" not in entry:
-            raise MesascopeError(f"{where} has no label, the reading of the axis.", 'Give one: label = "undetermined".')
+        tables.check_keys(entry, QUANTITY_KEYS, where)
+        kinds = [k for k in QUANTITY_KINDS if k in entry]
+        require(len(kinds) == 1, f"{where} needs one of {', '.join(QUANTITY_KINDS)}.", "Give one of them.")
+        has_label = kinds != ["axis"] or "label" in entry
+        require(has_label, f"{where} has no label, the reading of the axis.", 'Give one: label = "undetermined".')
         lifetimes = entry.get("lifetimes", "lifetimes")
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
-        if type(lifetimes) is not int or lifetimes < 3:
-            raise MesascopeError(
-                f"lifetimes={lifetimes!r} in {where} is not a whole number from 3.", "Give a whole number from 3."
-            )
-        of = grid.names(tables.read_texts(entry, "of", grid.where))
+        is_enough = type(lifetimes) is int and lifetimes >= 3
+        problem = f"lifetimes={lifetimes!r} in {where} is not a whole number from 3."
+        require(is_enough, problem, "Give a whole number from 3.")
+        of = tuple(grid.list_names(tables.read_texts(entry, "of", grid.where)))
         for name in of:
             pick_named(f"subject in {where}", name, subjects)
-        for point in grid.points(template):
-            name = grid.show(template, point)
-            if name in quantities:
-                raise MesascopeError(f"Two quantities of {grid.where} are called {name!r}.", "Rename one.")
-            parts = {k: grid.fill(entry.get(k, ""), point) for k in ("label", "split", "family")}
-            parts["split"] = parts["split"] or "fresh"
-            spec, rest = grid.fill(entry[kinds[0]], point), {"lifetimes": lifetimes, "of": tuple(of)}
-            quantities[name] = Quantity(name, point, kinds[0], spec, **parts, **rest)
+        for name, point in grid.list_unique_names(template, quantities, "quantities"):
+            keys = ("label", "split", "family", kinds[0])
+            label, split, family, spec = (grid.make_spec(entry.get(k, ""), point) for k in keys)
+            quantities[name] = Quantity(name, kinds[0], spec, label, split or "fresh", family, lifetimes, of)
     return tuple(quantities.values())
 
 
 def _read_rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for row in rows:
-        tables.check_keys(row, ROW, f"[[rows]] of {grid.where}")
-        if "quantity" not in row or "subject" not in row:
-            raise MesascopeError(f"A row of {grid.where} lacks quantity or subject.", "Give both.")
-        if "published" in row and "source" not in row:
-            raise MesascopeError(f"A published value in {grid.where} has no source.", "Name it.")
-        for quantity in grid.names([row["quantity"]]):
-            for subject in grid.names([row["subject"]]):
+        tables.check_keys(row, ROW_KEYS, f"[[rows]] of {grid.where}")
+        is_complete = "quantity" in row and "subject" in row
+        require(is_complete, f"A row of {grid.where} lacks quantity or subject.", "Give both.")
+        has_source = "published" not in row or "source" in row
+        require(has_source, f"A published value in {grid.where} has no source.", "Name it.")
+        for quantity in grid.list_names([row["quantity"]]):
+            for subject in grid.list_names([row["subject"]]):
                 yield {**row, "quantity": quantity, "subject": subject}
 
 
 def _read_panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for panel in panels:
-        tables.check_keys(panel, PANEL, f"[[panels]] of {grid.where}")
-        pick_named("way to draw", str(panel.get("draw")), DRAWINGS)
-        groups = [
-            {"label": _name_line(t), "axis": (list(grid.placeholders(t)) or [""])[-1], "names": grid.names([t])}
-            for t in tables.read_texts(panel, "of", grid.where)
-        ]
+        tables.check_keys(panel, PANEL_KEYS, f"[[panels]] of {grid.where}")
+        pick_named("way to draw", str(panel.get("draw")), PANEL_KINDS)
+        groups = []
+        for template in tables.read_texts(panel, "of", grid.where):
+            axis = (list(grid.find_placeholders(template)) or [""])[-1]
+            groups.append({"label": _name_line(template), "axis": axis, "names": grid.list_names([template])})
         templates = tables.read_texts(panel, "quantities", grid.where)
-        called = {k: dict(v) for k, v in grid.called.items()}
         yield {
             "x": panel.get("x", ""),
             "draw": panel["draw"],
             "title": panel.get("title", ""),
             "groups": groups,
-            "quantities": grid.names(templates),
-            "along": [str([*p.values()][-1]) if p else t for t in templates for p in grid.points(t)],
-            "called": called,
+            "quantities": grid.list_names(templates),
+            "along": [str([*p.values()][-1]) if p else t for t in templates for p in grid.list_points(t)],
+            "display_names": grid.display_names,
         }
 
 
@@ -317,38 +309,36 @@ def _name_line(template: str) -> str:
     return head.rpartition(",")[0] or head.rstrip(" ,=") or template
 
 
-def _read_expects(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
+def _read_expectations(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
     where = f"{study}/expects.toml"
     for row in rows:
-        tables.check_keys(row, EXPECTED, where)
-        text, sign = row.get("says", "?"), row.get("sign")
-        if sign not in ("+", "-", "0"):
-            raise MesascopeError(f"{text!r} in {where} has no sign.", "Give '+', '-' or '0'.")
-        size = "largest" if sign == "0" else "smallest"
-        if not isinstance(row.get(size), int | float) or row[size] < 0:
-            raise MesascopeError(f"{text!r} in {where} has no {size} size.", f"Give {size} = a number from 0.")
-        value, than = row.get("value"), row.get("than", 0.0)
-        pair = isinstance(value, list) and len(value) == 2
-        if not pair or not (isinstance(than, int | float) or (isinstance(than, list) and len(than) == 2)):
-            raise MesascopeError(
-                f"{text!r} in {where} does not say what is compared.",
-                "Give value = [quantity, subject], and than = the same or a number.",
-            )
-        yield {"says": text, "value": value, "than": than, "sign": sign, "size": float(row[size])}
+        tables.check_keys(row, EXPECTATION_KEYS, where)
+        text, sign, value, than = row.get("says", "?"), row.get("sign"), row.get("value"), row.get("than", 0.0)
+        require(sign in ("+", "-", "0"), f"{text!r} in {where} has no sign.", "Give '+', '-' or '0'.")
+        bound = "largest" if sign == "0" else "smallest"
+        size = row.get(bound)
+        if not isinstance(size, int | float) or size < 0:
+            raise MesascopeError(f"{text!r} in {where} has no {bound} size.", f"Give {bound} = a number from 0.")
+        pairs = [value] if isinstance(than, int | float) else [value, than]
+        require(
+            all(isinstance(pair, list) and len(pair) == 2 for pair in pairs),
+            f"{text!r} in {where} does not say what is compared.",
+            "Give value = [quantity, subject], and than = the same or a number.",
+        )
+        yield {"says": text, "value": value, "than": than, "sign": sign, "size": float(size)}
 
 
 def _check_references(study: Study) -> None:
     """Raises an error if a row, a panel or an expectation uses a quantity that is not measured."""
-    measured = {(q.name, name) for q in study.quantities for name in q.of}
+    measured_pairs = {(q.name, name) for q in study.quantities for name in q.of}
     for panel in study.panels:
-        for kind, names, valid_names in (
-            ("subject", [n for group in panel["groups"] for n in group["names"]], [s for _, s in measured]),
-            ("quantity", panel["quantities"], [q for q, _ in measured]),
-        ):
-            for name in names:
-                pick_named(f"{kind} in a panel of {study.name}", name, set(valid_names))
-    sides = (side for e in study.expects for side in (e["value"], e["than"]) if isinstance(side, list))
-    for quantity, subject in [*((r["quantity"], r["subject"]) for r in study.rows), *sides]:
-        if (quantity, subject) not in measured:
-            valid_names = [f"{q} of {s}" for q, s in measured]
-            raise unknown(f"quantity in {study.name}", f"{quantity} of {subject}", valid_names)
+        for subject in (name for group in panel["groups"] for name in group["names"]):
+            pick_named(f"subject in a panel of {study.name}", subject, {s for _, s in measured_pairs})
+        for quantity in panel["quantities"]:
+            pick_named(f"quantity in a panel of {study.name}", quantity, {q for q, _ in measured_pairs})
+    rows = [(row["quantity"], row["subject"]) for row in study.rows]
+    sides = (side for e in study.expectations for side in (e["value"], e["than"]) if isinstance(side, list))
+    for quantity, subject in [*rows, *sides]:
+        if (quantity, subject) not in measured_pairs:
+            options = [f"{q} of {s}" for q, s in measured_pairs]
+            raise unknown(f"quantity in {study.name}", f"{quantity} of {subject}", options)

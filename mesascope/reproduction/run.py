@@ -6,21 +6,21 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mesascope import catalogue
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, require
 from mesascope.examination import runs
 from mesascope.files import write_text
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits, make_plugin_error
-from mesascope.reproduction.crew import collect_seconds, name_seconds, run_in_processes
 from mesascope.reproduction.figures import draw
 from mesascope.reproduction.measures import SHIPPED, Measure
-from mesascope.reproduction.outcomes import make_document, write_table
+from mesascope.reproduction.outcomes import format_page, make_document
 from mesascope.reproduction.plans import Study, load
-from mesascope.reproduction.progress import Message, Relay
-from mesascope.reproduction.work import Workshop
+from mesascope.reproduction.processes import name_time_file, run_in_processes
+from mesascope.reproduction.progress import ProgressEstimate, ProgressFile
+from mesascope.reproduction.work import StudyRun
 
 
 @contain_exits()
@@ -31,7 +31,7 @@ def reproduce(
     out: str | os.PathLike | None = None,
     trust: bool = False,
     *,
-    progress: Callable[[float, str], None] = lambda share, doing: None,
+    progress: Callable[[float, str], None] = lambda share, activity: None,
     workers: int = 1,
 ) -> dict[str, Any]:
     """Runs a study; does not repeat units that are finished in its folder.
@@ -56,46 +56,37 @@ def reproduce(
     plan = load(study, quick, seeds)
     measures = load_measures(plan, trust)
     folder = runs.prepare(out or choose_folder({"study": plan.name, "quick": quick}))
-    shop = Workshop(plan, folder, measures, lambda place, share, doing: message(place, share, doing))
-    message = Message(shop.plan, shop.seconds, progress)
-    collect_seconds(shop)
-    finished = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
-    shop.work(finished)  # refuses a network from another training run before other work starts
+    study_run = StudyRun(plan, folder, measures, lambda index, share, activity: estimate(index, share, activity))
+    estimate = ProgressEstimate(study_run.units, study_run.seconds, progress)
+    study_run.merge_seconds("seconds-*.json")  # of the processes of a stopped run
+    trained_units = [
+        i for i, unit in enumerate(study_run.units) if unit.kind == "train" and not study_run.lacks_result(unit)
+    ]
+    study_run.run(trained_units)  # refuses a network from another training run before other work starts
     if workers != 1:
-        request = Request(study, quick, seeds, folder, trust, shop.code)
-        run_in_processes(shop, functools.partial(_run_part, request), workers, progress)
-    results = make_document(plan, shop.work(), trust)
+        run_units = functools.partial(_run_units, plan, folder, trust, study_run.code)
+        run_in_processes(study_run, run_units, workers, progress)
+    results = make_document(plan, study_run.run(), trust)
     write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
-    write_text(folder / "table.md", write_table(results))
+    write_text(folder / "table.md", format_page(results))
     draw(plan, results, folder / "figure.png")
     return results
 
 
-class Request(NamedTuple):
-    """The arguments of `reproduce`, the folder, and the hashes of the code at its start."""
-
-    study: str
-    quick: bool
-    seeds: int
-    folder: Path
-    trust: bool
-    code: list[str]
-
-
-def _run_part(request: Request, places: Sequence[int], relay_folder: Path) -> None:
-    """Runs the units at some places of a study's plan, in any process."""
-    plan = load(request.study, request.quick, request.seeds)
-    measures = load_measures(plan, request.trust)
+def _run_units(
+    study: Study, folder: Path, trust: bool, code: Sequence[str], indices: Sequence[int], relay_folder: Path
+) -> None:
+    """Runs some units of a study, in any process; `code` is what the study's run says about the code at its start."""
+    measures = load_measures(study, trust)
     try:
-        shop = Workshop(plan, request.folder, measures, Relay(relay_folder), name_seconds(places))
-        if shop.code != request.code:
-            raise MesascopeError("The code was changed while the study ran.", "Run the command again.")
-        shop.work(places)
-    except Exception as error:  # the parent process cannot tell where it was raised
-        other_error = None if isinstance(error, MesascopeError) else make_plugin_error(error)
-        if other_error is None or os.environ.get("MESASCOPE_TRACEBACK"):
+        study_run = StudyRun(study, folder, measures, ProgressFile(relay_folder), name_time_file(indices))
+        require(study_run.code == code, "The code was changed while the study ran.", "Run the command again.")
+        study_run.run(indices)
+    except Exception as error:  # the parent process does not see where the error was raised
+        plugin_error = None if isinstance(error, MesascopeError) else make_plugin_error(error)
+        if plugin_error is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise
-        raise other_error from error
+        raise plugin_error from error
 
 
 def choose_folder(document: Mapping[str, Any]) -> Path:
@@ -110,7 +101,7 @@ def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
     texts += [t for q in study.quantities for t in (q.spec, q.family)]
     if trust:
         gate.allow(*texts)
-    if not (study.ours or trust):
+    if not (study.ships or trust):
         if own_file.is_file():
             raise _make_error(f"{str(own_file)!r} is code")
         for cell in study.cells:
@@ -118,8 +109,8 @@ def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
             if cell.subject and name not in catalogue.names("subjects"):
                 raise _make_error(f"its subject {cell.subject!r} would run code")
         for text in texts:
-            if running := sorted(set(re.findall(r"\w+", text)) & _list_code_runners()):
-                raise _make_error(f"{running[0]} in {text!r} would run code")
+            if runners := sorted(set(re.findall(r"\w+", text)) & _list_code_runners()):
+                raise _make_error(f"{runners[0]} in {text!r} would run code")
     if not own_file.is_file():
         return SHIPPED
     module = gate.run_file(own_file, f"mesascope_study_{study.name}")
@@ -130,15 +121,15 @@ def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
 
 def _list_code_runners() -> set[str]:
     """The names of the subjects and families that run code given in their settings."""
-    found = set()
+    runners = set()
     for kind in ("subjects", "families"):
         for name in catalogue.names(kind):
             try:
                 module = catalogue.module(kind, name)
             except MesascopeError:  # a broken plug-in of another package cannot run anything
                 continue
-            found |= {name} if getattr(module, "RUNS_CODE", False) else set()
-    return found
+            runners |= {name} if getattr(module, "RUNS_CODE", False) else set()
+    return runners
 
 
 def _make_error(reason: str) -> MesascopeError:

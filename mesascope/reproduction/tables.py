@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mesascope.errors import MesascopeError, pick_named
+from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.guards import limits
 
 
@@ -29,8 +29,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def check_keys(table: Any, keys: Sequence[str], where: str) -> None:
     """Raises an error if a table has an unknown key."""
-    if not isinstance(table, Mapping):
-        raise MesascopeError(f"{where} is not a table.", f"Its keys are {', '.join(keys)}.")
+    require(isinstance(table, Mapping), f"{where} is not a table.", f"Its keys are {', '.join(keys)}.")
     for key in table:
         pick_named(f"key in {where}", key, keys)
 
@@ -38,13 +37,13 @@ def check_keys(table: Any, keys: Sequence[str], where: str) -> None:
 def read_table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     """Reads a table of the plan; an absent table is empty."""
     entry = plan.get(key, {})
-    if not isinstance(entry, Mapping):
-        raise MesascopeError(f"{key} in {where} is not a table.", f"Write [{key}].")
+    require(isinstance(entry, Mapping), f"{key} in {where} is not a table.", f"Write [{key}].")
     return entry
 
 
 def read_number(plan: Mapping[str, Any], key: str, where: str) -> float:
     """Reads a number of the plan; raises an error if there is none."""
-    if not isinstance(plan.get(key), int | float):
-        raise MesascopeError(f"{where} has no number {key!r}.", f"Write, for example, {key} = 3.")
+    require(
+        isinstance(plan.get(key), int | float), f"{where} has no number {key!r}.", f"Write, for example, {key} = 3."
+    )
     return plan[key]

@@ -1,7 +1,7 @@
 """Trains and measures the subjects of a study, and keeps every finished unit in its folder.
 
-A unit of work is a training run, an intact rollout of one subject, or its placement. A unit's key covers everything
-that affects its result, so that a stopped study continues and ends with the same bytes.
+A unit of work is a training run, an intact rollout of one subject, or its placement. The name of a unit's file is a
+hash of everything that affects its result, so that a stopped study continues and ends with the same bytes.
 """
 
 import dataclasses
@@ -24,9 +24,9 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, gains
 from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, pick_named
-from mesascope.examination.bench import Bench
-from mesascope.examination.measurement import answer as measure_with
+from mesascope.errors import MesascopeError, pick_named, require
+from mesascope.examination.bench import Bench, Progress
+from mesascope.examination.measurement import answer
 from mesascope.execution import fingerprint
 from mesascope.files import write_text
 from mesascope.guards import limits
@@ -35,20 +35,20 @@ from mesascope.questions.spectrum import placement as present_rule
 from mesascope.questions.spectrum.ladder import RUNGS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, measure
-from mesascope.reproduction.plans import SEED, Cell, Quantity, Study
+from mesascope.reproduction.plans import SEED_PLACEHOLDER, Cell, Quantity, Study
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, ratio, standard_error
 
-CHUNK = 8192  # the largest number of lifetimes in one rollout
-NUMBERS = (
+LIFETIMES_PER_ROLLOUT = 8192  # the largest number of lifetimes in one rollout
+PLACEMENT_NUMBERS = (
     *("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency"),
     *("deletion", "transplant", "bits", "strict_bits", "gain_old", "span_half", "span_most"),
 )
-PLACED = (*NUMBERS, "share", "lowest", "highest", "locating", "acquiring", "undetermined")
 RATES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
+PLACED = (*PLACEMENT_NUMBERS, "share", "lowest", "highest", *RATES)
 NETWORK = "network.safetensors"
-Progress = Callable[[float, str], None]
+Report = Callable[[int, float, str], None]  # takes a unit's index, the share of it that is done, and what is running
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Value:
     Attributes:
         number: the number, or None if there is none.
         error: its standard error over lifetimes, or None.
-        n: the number of lifetimes behind it.
+        n: the number of lifetimes that were measured.
         text: the level in words, if the number stands for one.
         why: the reason for a missing number.
     """
@@ -90,11 +90,11 @@ class Unit:
 
 def list_units(study: Study) -> list[Unit]:
     """All units of a study, seed by seed, in the order in which a single process runs them."""
-    unit_list = []
+    units = []
     for seed in range(study.seeds):
         for cell in study.cells:
             if cell.recipe:
-                unit_list.append(Unit("train", cell, seed, fill_seed(cell.family, seed)))
+                units.append(Unit("train", cell, seed, fill_seed(cell.family, seed)))
             groups: dict[tuple, list[Quantity]] = {}
             for q in study.quantities:
                 if cell.name in q.of:
@@ -103,129 +103,120 @@ def list_units(study: Study) -> list[Unit]:
                     split = q.split if kind == "live" else ""
                     groups.setdefault((kind, family, split, q.lifetimes), []).append(q)
             for (kind, family, split, lifetimes), quantities in groups.items():
-                unit_list.append(Unit(kind, cell, seed, family, split, lifetimes, tuple(quantities)))
-    return unit_list
+                units.append(Unit(kind, cell, seed, family, split, lifetimes, tuple(quantities)))
+    return units
 
 
 def fill_seed(text: str, seed: int) -> str:
     """Replaces the placeholder {seed} in a text."""
-    return text.replace(SEED, str(seed))
+    return text.replace(SEED_PLACEHOLDER, str(seed))
 
 
-class Workshop:
+class StudyRun:
     """Does a study's work in its folder, which keeps networks, finished measurements and seconds.
 
     Args:
         study: the study to run.
         out: the folder of the run.
-        measures: the known measures by name.
-        tell: called with a unit's place in the plan, the share of the unit that is done, and what is running.
-        clock: the name of the file that records seconds; every parallel process has its own.
+        measures: the available measures by name.
+        report: called with a unit's index among the units, the share of the unit that is done, and what is running.
+        time_file: the name of the file that records seconds; every parallel process has its own.
     """
 
     def __init__(
-        self,
-        study: Study,
-        out: Path,
-        measures: Mapping[str, Measure],
-        tell: Callable[[int, float, str], None],
-        clock: str = "seconds.json",
+        self, study: Study, out: Path, measures: Mapping[str, Measure], report: Report, time_file: str = "seconds.json"
     ):
-        self.study, self.out, self.measures, self.tell, self.clock = study, out, measures, tell, clock
-        self.plan = list_units(study)
-        saved = read(out / "seconds.json")
-        if (found := saved.get("study", study.name)) != study.name:
-            raise MesascopeError(f"{str(out)!r} is the folder of the study {found!r}.", "Name another with --out.")
-        self.seconds = read_seconds(out / clock)
-        code = (".py", ".safetensors")
-        self.code = [
-            study.name,
-            fingerprint(Path(mesascope.__file__).parent, code),
-            fingerprint(study.folder, code, without=out),
-        ]
+        self.study, self.out, self.measures, self.report = study, out, measures, report
+        self.units, self.seconds_path = list_units(study), out / time_file
+        other = read_json(out / "seconds.json").get("study", study.name)
+        problem = f"{str(out)!r} is the folder of the study {other!r}."
+        require(other == study.name, problem, "Name another with --out.")
+        self.seconds = read_seconds(self.seconds_path)
+        package, kinds = Path(mesascope.__file__).parent, (".py", ".safetensors")
+        self.code = [study.name, fingerprint(package, kinds), fingerprint(study.folder, kinds, without=out)]
         self.reference_rollouts: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
         self.seed = -1
 
-    def work(self, places: Sequence[int] | None = None) -> dict[tuple[str, str, int], Value]:
-        """Runs the units at these places of the plan (default: all); returns values by quantity, subject and seed."""
+    def run(self, indices: Sequence[int] | None = None) -> dict[tuple[str, str, int], Value]:
+        """Runs the units with these indices (default: all); returns values by quantity, subject and seed."""
         values = {}
-        for place in range(len(self.plan)) if places is None else places:
-            unit = self.plan[place]
+        for index in range(len(self.units)) if indices is None else indices:
+            unit = self.units[index]
             if unit.seed != self.seed:
                 self.seed, self.reference_rollouts = unit.seed, {}
-            tell = functools.partial(self.tell, place)
+            report = functools.partial(self.report, index)
             if unit.kind == "train":
-                self._train(unit, tell)
+                self._train(unit, report)
             else:
-                for name, value in self._measure_unit(unit, tell).items():
+                for name, value in self._measure(unit, report).items():
                     values[name, unit.cell.name, unit.seed] = value
         return values
 
-    def lacks(self, unit: Unit) -> bool:
+    def lacks_result(self, unit: Unit) -> bool:
         """Whether the folder lacks a unit's result."""
-        if unit.cell.recipe and not (self._network(unit) / NETWORK).is_file():
+        if unit.cell.recipe and not (self._find_network(unit) / NETWORK).is_file():
             return True
-        return unit.kind != "train" and not _read_values(self._path(unit)[0])
+        return unit.kind != "train" and not _read_values(self._find_path(unit)[0])
 
-    def _network(self, unit: Unit) -> Path:
+    def _find_network(self, unit: Unit) -> Path:
         """The folder of a unit's network."""
         key = json.dumps([unit.cell.recipe, fill_seed(unit.cell.family, unit.seed), unit.seed])
         slug = "".join(c if c.isalnum() else "_" for c in unit.cell.name)[:40]
         return self.out / "networks" / f"{slug}-{unit.seed}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
-    def _train(self, unit: Unit, tell: Progress) -> None:
-        folder = self._network(unit)
-        exists = (folder / NETWORK).is_file()  # if so, the recipe only checks that the network is its own
+    def _train(self, unit: Unit, report: Progress) -> None:
+        folder = self._find_network(unit)
+        exists = (folder / NETWORK).is_file()  # if so, the recipe only checks that it trained this network
         recipe = fill_seed(unit.cell.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
-        train(spec, unit.family, folder, progress=lambda s, doing: tell(s, f"{unit.cell.name}: {doing}"))
+        train(spec, unit.family, folder, progress=lambda s, activity: report(s, f"{unit.cell.name}: {activity}"))
         if not exists:
             self._record_seconds("train", folder.name, time.monotonic() - start)
 
-    def _subject(self, unit: Unit, family: Family) -> Subject:
+    def _open_subject(self, unit: Unit, family: Family) -> Subject:
         """Opens the unit's subject for a family."""
         if unit.cell.recipe:
-            return open_subject(str(self._network(unit) / NETWORK), family)
+            return open_subject(str(self._find_network(unit) / NETWORK), family)
         return open_subject(fill_seed(unit.cell.subject, unit.seed), family)
 
-    def _path(self, unit: Unit) -> tuple[Path, list[Any]]:
+    def _find_path(self, unit: Unit) -> tuple[Path, list[Any]]:
         """The file of a measurement, whose name is a hash of its inputs, and these inputs."""
         inputs: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.split, unit.lifetimes]
         inputs += [fill_seed(unit.cell.subject, unit.seed), fill_seed(unit.cell.trained_on, unit.seed)]
-        network = (self._network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
+        network = (self._find_network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
         inputs += [hashlib.sha256(network).hexdigest() if network else ""]
         inputs += [[q.name, q.kind, q.spec, q.label, q.split] for q in unit.quantities]
         inputs += self.code
         name = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
         return self.out / "measurements" / f"{name}.json", inputs
 
-    def _measure_unit(self, unit: Unit, tell: Progress) -> dict[str, Value]:
+    def _measure(self, unit: Unit, report: Progress) -> dict[str, Value]:
         """Measures a unit's values, or reads them from the folder if it has them."""
-        path, inputs = self._path(unit)
-        if saved := _read_values(path):
-            return saved
-        # not called for saved values, which would spoil the estimate of the time left
-        tell(0.0, f"{unit.cell.name}, seed {unit.seed}")
+        path, inputs = self._find_path(unit)
+        if saved_values := _read_values(path):
+            return saved_values
+        # not reported for saved values, which would spoil the estimate of the time left
+        report(0.0, f"{unit.cell.name}, seed {unit.seed}")
         start = time.monotonic()
         family = catalogue.make("families", unit.family)
-        subject = self._subject(unit, family)
-        values = (self._live if unit.kind == "live" else self._place)(unit, subject, family)
+        subject = self._open_subject(unit, family)
+        values = (self._measure_lifetimes if unit.kind == "live" else self._place)(unit, subject, family)
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"of": inputs, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
         write_text(path, json.dumps(document, indent=1))
         self._record_seconds(unit.kind, path.stem, time.monotonic() - start)
-        tell(1.0, f"{unit.cell.name}, seed {unit.seed}")
+        report(1.0, f"{unit.cell.name}, seed {unit.seed}")
         return values
 
-    def _live(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
-        """Measures values in intact lifetimes, which run in chunks of CHUNK."""
+    def _measure_lifetimes(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
+        """Measures values in intact lifetimes, in several rollouts if they are many."""
         measures = {q.name: measure(q.spec, self.measures) for q in unit.quantities}
         parts: dict[str, list[np.ndarray]] = {}
         failures: dict[str, str] = {}
-        for chunk, start in enumerate(range(0, unit.lifetimes, CHUNK)):
-            lifetimes, seed = min(CHUNK, unit.lifetimes - start), unit.first_seed + chunk
-            rollouts = Rollouts(rollout(subject, family, unit.split, lifetimes, seed), subject, family)
+        for i, start in enumerate(range(0, unit.lifetimes, LIFETIMES_PER_ROLLOUT)):
+            lifetimes = min(LIFETIMES_PER_ROLLOUT, unit.lifetimes - start)
+            rollouts = Rollouts(rollout(subject, family, unit.split, lifetimes, unit.first_seed + i), subject, family)
             for name, function in measures.items():
                 try:
                     parts.setdefault(name, []).append(np.atleast_2d(function(rollouts)))
@@ -238,71 +229,68 @@ class Workshop:
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
         axes_by_spec = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         needs_placement = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
-        first = self.study.rule == "benefit"
-        needed = first_rule.conditions(family.horizon) if first else present_rule.conditions(family)
-        labels = needed if needs_placement else ("intact",)
-        labels = [*labels, *(c for p in metrics.values() for c in p.conditions)]
+        place, labels = present_rule.place, present_rule.conditions(family)
+        if self.study.rule == "benefit":
+            place, labels = first_rule.place_by_benefit, first_rule.conditions(family.horizon)
+        labels = [*(labels if needs_placement else ["intact"]), *(c for m in metrics.values() for c in m.conditions)]
         trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
+        # the split 'seen' contains the tasks of the bank
+        family_with_bank = family.with_bank(trained_on) if trained_on.startswith("bank:") else family
         splits = {q.split for q in unit.quantities} | {"fresh"}
-        # the bank determines the split 'seen'
-        family_banked = family.with_bank(trained_on) if trained_on.startswith("bank:") else family
         if needs_placement or metrics:
-            splits |= {split.name for split in family_banked.splits() if split.counted}
-        read_on = {k for p in metrics.values() for k in p.splits}
-        read_on |= {k for axis in axes_by_spec.values() for k in axis.tested}
-        wanted = [r for r in family_banked.split_names if r in splits or split_kind(r) in read_on]
-        extra = axes.conditions_read(family) if axes_by_spec else {}
+            splits |= {split.name for split in family_with_bank.splits() if split.counted}
+        kinds = {k for metric in metrics.values() for k in metric.splits}
+        kinds |= {k for axis in axes_by_spec.values() for k in axis.tested}
         bench = Bench(
             family,
             labels,
-            wanted,
+            [s for s in family_with_bank.split_names if s in splits or split_kind(s) in kinds],
             unit.lifetimes,
             unit.first_seed,
             rollouts=self.reference_rollouts,
-            beyond=extra,
-            placed_by=first_rule.place_by_benefit if first else present_rule.place,
+            beyond=axes.conditions_read(family) if axes_by_spec else {},
+            placed_by=place,
         )
-        home, placement = bench.home(trained_on), None
+        home, placement = bench.find_family(trained_on), None
         if needs_placement:
             trials, references, placement = bench.place(subject, trained_on)
         else:
-            trials = bench.live(subject, home)
-            references = bench.references(home) if metrics else {}
-        findings = {spec: measure_with([p], trials, references, Replays(subject)) for spec, p in metrics.items()}
-        values = {}
-        for q in unit.quantities:
+            trials = bench.run_subject(subject, home)
+            references = bench.run_references(home) if metrics else {}
+        findings = {spec: answer([m], trials, references, Replays(subject)) for spec, m in metrics.items()}
+
+        def read_value(q: Quantity) -> Value:
             if q.kind == "metric":
-                values[q.name] = _pick_finding(findings[q.spec], q)
-            elif q.kind == "axis":
+                return _pick_finding(findings[q.spec], q)
+            if q.kind == "axis":
                 verdict = axes_by_spec[q.spec].read(trials, home)
-                values[q.name] = read_verdict(axes_by_spec[q.spec], q.label, verdict, unit.lifetimes)
-            elif q.spec == "share" and q.split in trials:
-                values[q.name] = combine([np.stack(gains(trials[q.split], "intact"))])
-            elif q.spec == "share":
-                values[q.name] = Value(None, why=f"there is no split {q.split}")
-            else:
-                assert placement is not None
-                values[q.name] = read_placement(q.spec, placement, unit.lifetimes)
-        return values
+                return read_verdict(axes_by_spec[q.spec], q.label, verdict, unit.lifetimes)
+            if placement is not None and q.spec != "share":
+                return read_placement(q.spec, placement, unit.lifetimes)
+            if q.split in trials:
+                return combine([np.stack(gains(trials[q.split], "intact"))])
+            return Value(None, why=f"there is no split {q.split}")
+
+        return {q.name: read_value(q) for q in unit.quantities}
 
     def _record_seconds(self, kind: str, name: str, seconds: float) -> None:
         """Records how long a unit took."""
         self.seconds[f"{kind} {name}"] = round(seconds, 2)
-        self.note()
+        self.write_seconds()
 
-    def take(self, name: str) -> None:
-        """Merges the seconds in another process's file."""
-        if (self.out / name).is_file():
-            self.seconds.update(read_seconds(self.out / name))
-            self.note()
-            (self.out / name).unlink()
+    def merge_seconds(self, pattern: str) -> None:
+        """Merges the seconds in the files of other processes whose names match the pattern, and deletes these files."""
+        for path in sorted(self.out.glob(pattern)):
+            self.seconds.update(read_seconds(path))
+            self.write_seconds()
+            path.unlink()
 
-    def note(self) -> None:
+    def write_seconds(self) -> None:
         """Writes how long the units took, and the load of the machine."""
         load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
         summary = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
         summary |= {"cores": os.cpu_count(), "load": load}
-        write_text(self.out / self.clock, json.dumps({**summary, "units": self.seconds}, indent=1))
+        write_text(self.seconds_path, json.dumps({**summary, "units": self.seconds}, indent=1))
 
 
 def combine(parts: list[np.ndarray]) -> Value:
@@ -318,7 +306,7 @@ def combine(parts: list[np.ndarray]) -> Value:
 
 
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
-    """Reads a number from a placement; rungs are numbered from 0 (inert) to 5 (general)."""
+    """Reads a number from a placement; a rung is read as its place on the ladder."""
     pick_named("number of a placement", spec, PLACED)
     level = placement.text()
     if spec in ("lowest", "highest"):
@@ -352,14 +340,14 @@ def _pick_finding(findings: list[Any], q: Quantity) -> Value:
         raise MesascopeError(
             f"The metric {q.spec!r} gives no {q.label!r} on {q.split}.", f"It gives: {'; '.join(labels)}."
         )
-    f = matching[0]
-    if f.estimate is None:
-        return Value(None, why=f.reason)
-    return Value(float(f.estimate), None, f.n)
+    finding = matching[0]
+    if finding.estimate is None:
+        return Value(None, why=finding.reason)
+    return Value(float(finding.estimate), None, finding.n)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Reads one of our JSON files; returns {} if it is missing or broken, so that its contents are computed again."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON file of a study; returns {} if the file is missing or broken, so that it is computed again."""
     try:
         return _as_dict(limits.parse_json(path.read_text()))
     except (OSError, ValueError):
@@ -368,7 +356,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def read_seconds(path: Path) -> dict[str, float]:
     """Reads how many seconds each unit took."""
-    units = _as_dict(read(path).get("units"))
+    units = _as_dict(read_json(path).get("units"))
     return {str(k): float(v) for k, v in units.items() if isinstance(v, (int, float))}
 
 
@@ -378,10 +366,10 @@ def _as_dict(value: Any) -> dict[str, Any]:
 
 def _read_values(path: Path) -> dict[str, Value]:
     """Reads the values of a finished measurement; returns {} if its file is missing or broken."""
-    values = _as_dict(read(path).get("values"))
+    values = _as_dict(read_json(path).get("values"))
     try:
-        saved = {name: Value(**fields) for name, fields in values.items()}
+        saved_values = {name: Value(**fields) for name, fields in values.items()}
     except TypeError:
         return {}
-    numbers = [x for fields in saved.values() for x in (fields.number, fields.error) if x is not None]
-    return saved if all(isinstance(x, (int, float)) for x in numbers) else {}
+    numbers = [x for value in saved_values.values() for x in (value.number, value.error) if x is not None]
+    return saved_values if all(isinstance(x, (int, float)) for x in numbers) else {}

@@ -10,7 +10,7 @@ import pytest
 from mesascope.agents.networks import recurrent
 from mesascope.keys import address
 from mesascope.recipes import imitate
-from mesascope.recipes.lives import draw_tasks, find_gains, find_scale, live, sum_advantages
+from mesascope.recipes.lifetimes import draw_tasks, estimate_advantages, find_scale, find_targets, run_lifetimes
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
@@ -86,12 +86,12 @@ def test_the_scale_is_that_of_the_tasks_it_trains_on():
 
 def test_a_lifetime_at_chance_is_worth_minus_one_and_at_best_nothing():
     key, network = (jax.random.key(4), recurrent.initialise(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"))
-    task_batch = draw_tasks(SMALL, key, 4096)
-    lives = live(address(key, "lives"), network, SMALL, task_batch.tasks)
-    gained = find_gains(lives, task_batch.best, find_scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
-    assert float(gained.advantage[0].mean()) == pytest.approx(-1, abs=0.05)
-    best = lives._replace(score=task_batch.best)
-    assert (find_gains(best, task_batch.best, find_scale(SMALL), 0.9, 0.7).advantage == 0).all()
+    tasks, best_payoff = draw_tasks(SMALL, key, 4096)
+    lives = run_lifetimes(address(key, "lives"), network, SMALL, tasks)
+    advantage, _ = find_targets(lives, best_payoff, find_scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
+    assert float(advantage[0].mean()) == pytest.approx(-1, abs=0.05)
+    best = lives._replace(score=best_payoff)
+    assert (find_targets(best, best_payoff, find_scale(SMALL), 0.9, 0.7)[0] == 0).all()
 
 
 def test_advantages_are_the_weighted_sums_of_surprises():
@@ -101,5 +101,5 @@ def test_advantages_are_the_weighted_sums_of_surprises():
     after = np.vstack([worth[1:], np.zeros((1, 7))])
     surprise = reward + discount * after - worth
     slow = [sum((discount * trace) ** (u - t) * surprise[u] for u in range(t, 11)) for t in range(11)]
-    fast = sum_advantages(jnp.asarray(reward), jnp.asarray(worth), discount, trace)
+    fast = estimate_advantages(jnp.asarray(reward), jnp.asarray(worth), discount, trace)
     np.testing.assert_allclose(fast, np.stack(slow), rtol=1e-4, atol=1e-5)

@@ -144,7 +144,7 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
         assert curve.read_text() == theirs
     for cut in ("", "updates,st", "updates,steps,score,cpu_seconds\n1,6,.5", "updates,steps,score,cpu_seconds\nx\n"):
         curve.write_text(cut)
-        _rounds._truncate(curve, 4)
+        _rounds._truncate_curve(curve, 4)
         assert not curve.exists() or curve.read_text() == "updates,steps,score,cpu_seconds\n"
         assert curve.exists() == ("seconds\n" in cut)
 

@@ -13,7 +13,7 @@ from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.opening import find_adapter
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
-from mesascope.recipes.files import replace as write
+from mesascope.recipes.files import write_tensors as write
 from mesascope.worlds.pong.replay_memory import ReplayMemory
 from mesascope.worlds.pong.subjects import places_network, q_network
 

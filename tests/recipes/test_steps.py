@@ -10,7 +10,7 @@ from family_kinds import Rounds, Tagged
 
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import initialise
-from mesascope.recipes.lives import Scale, find_gains, live, mean, standardise
+from mesascope.recipes.lifetimes import Scale, find_targets, mean, run_lifetimes, standardise
 
 TAGGED = Tagged("tagged", 3, 5)
 
@@ -19,7 +19,7 @@ TAGGED = Tagged("tagged", 3, 5)
 def lived():
     network = initialise(jax.random.key(1), TAGGED, "gru", 6, "action+feedback+step")
     tasks = TAGGED.draw(jax.random.key(2), 7)
-    return network, tasks, live(jax.random.key(3), network, TAGGED, tasks)
+    return network, tasks, run_lifetimes(jax.random.key(3), network, TAGGED, tasks)
 
 
 def test_what_was_lived_comes_first_and_in_order(lived):
@@ -32,7 +32,7 @@ def test_what_was_lived_comes_first_and_in_order(lived):
         ]  # what Tagged pays, step by step
         got = np.asarray(lives.encoded)[: len(paid), n, 3]  # behind the three actions
         np.testing.assert_allclose(got, [0, *paid[:-1]], rtol=1e-5)
-        opens = np.asarray(lives.opens)[: len(paid), n]
+        opens = np.asarray(lives.new_trial)[: len(paid), n]
         np.testing.assert_array_equal(opens[opens >= 0], range(5))
         first = np.concatenate([[0], np.cumsum(ends[n])[:-1]])
         np.testing.assert_array_equal(np.flatnonzero(opens >= 0), first)
@@ -51,7 +51,7 @@ def test_gains_sum_to_what_a_life_earned_less_the_best(lived):
     """With discount and trace 1 the first step's return is the whole life's, in units of chance to best."""
     _, _, lives = lived
     best = jnp.asarray(np.random.default_rng(3).normal(20, 3, (5, 7)), jnp.float32)
-    worth = find_gains(lives, best, Scale(jnp.float32(1.0), jnp.float32(3.0)), 1.0, 1.0).worth
+    _, worth = find_targets(lives, best, Scale(jnp.float32(1.0), jnp.float32(3.0)), 1.0, 1.0)
     np.testing.assert_allclose(worth[0], (lives.score.sum(0) - best.sum(0)) / 2 / 5, rtol=1e-4)
     assert mean(lives.mask * 2.0, lives.mask) == 2
     even = standardise(lives.score, lives.mask)
@@ -65,15 +65,15 @@ def test_rounds_are_trained_on_as_the_trials_in_rounds():
     rounds = Rounds(plain, "rounds", 3, 4, 3, (0,) * 4)
     network = initialise(jax.random.key(1), plain, "gru", 6, "action+feedback")
     tasks = plain.draw(jax.random.key(2), 7)
-    one, other = (live(jax.random.key(3), network, f, tasks) for f in (plain, rounds))
+    one, other = (run_lifetimes(jax.random.key(3), network, f, tasks) for f in (plain, rounds))
     np.testing.assert_array_equal(one.action, other.action)
     np.testing.assert_array_equal(one.score, other.score)
     assert other.mask is None
     best = jnp.asarray(plain.latents(tasks, "fresh")["best"].T, jnp.float32)
     scale = Scale(jnp.float32(0.5), jnp.float32(0.75))
     whole = Scale(jnp.float32(1.5), jnp.float32(2.25))
-    per_step = find_gains(one, best, scale, 0.9, 0.8).advantage
-    per_trial = find_gains(other, best.reshape(4, 3, 7).sum(1), whole, 0.9, 0.8).advantage
+    per_step = find_targets(one, best, scale, 0.9, 0.8)[0]
+    per_trial = find_targets(other, best.reshape(4, 3, 7).sum(1), whole, 0.9, 0.8)[0]
     np.testing.assert_allclose(per_trial, per_step, rtol=1e-4, atol=1e-6)
 
 

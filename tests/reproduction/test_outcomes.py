@@ -9,13 +9,13 @@ import pytest
 from mesascope import catalogue
 from mesascope.contracts.axis import Verdict
 from mesascope.errors import MesascopeError
-from mesascope.reproduction.outcomes import describe_verdict, format_ours, judge_expectation, make_row, write_table
+from mesascope.reproduction.outcomes import describe_verdict, format_ours, format_page, judge_expectation, make_row
 from mesascope.reproduction.work import read_verdict
 from mesascope.stats import proportion
 
 
 def told(by_seed, rate=False, **more):
-    """A summary as `summary` makes it, of numbers by seed."""
+    """A summary as `summarise` makes it, of numbers by seed."""
     held = [x for x in by_seed if x is not None]
     return {
         "ours": sum(held) / len(held) if held else None, "low": None, "high": None, "n": len(held),
@@ -113,11 +113,11 @@ def test_the_table_says_what_kind_of_run_it_was():
         ],
         "expects": [expect("-", 0.5, [1.0], 2.0)],
     }  # fmt: skip
-    text = write_table(found)
+    text = format_page(found)
     assert "QUICK: 1 training seed," in text and "a\\|b" in text and "| yes (exact ± 1) |" in text
     assert "| at most −0.5 from 2 | -1.000 | met |" in text
     assert "| 1 × 70 | yes" in text
-    assert "QUICK: 1 seed of lifetimes," in write_table({**found, "trained": False})
+    assert "QUICK: 1 seed of lifetimes," in format_page({**found, "trained": False})
 
 
 def test_an_axis_counts_as_its_reading_says_and_not_where_it_does_not_arise():

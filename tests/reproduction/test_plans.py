@@ -6,8 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -16,11 +14,11 @@ from small import EXPECTS, PLAN, small
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.reproduction.crew import group_trainings
 from mesascope.reproduction.measures import measure
 from mesascope.reproduction.plans import load
+from mesascope.reproduction.processes import group_trainings
 from mesascope.reproduction.run import load_measures
-from mesascope.reproduction.work import PLACED, Workshop, fill_seed, list_units
+from mesascope.reproduction.work import PLACED, fill_seed, list_units
 
 ROOT = Path(__file__).parents[2]
 STUDIES = catalogue.names("studies")
@@ -35,8 +33,7 @@ def made_of(kind, spec):
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_longest_training_is_begun_first(name):
     plan = list_units(load(name))
-    shop = SimpleNamespace(plan=plan)
-    order = [i for (i,) in group_trainings(cast(Workshop, shop), range(len(plan)))]
+    order = [i for (i,) in group_trainings(plan, range(len(plan)))]
     assert sorted(order) == [i for i, u in enumerate(plan) if u.kind == "train"]
     if name == "rl2_bandits":  # 3,500 updates of 100 trials, and 1,500 of 10
         told = [plan[i].cell.name for i in order]
@@ -47,7 +44,7 @@ def test_the_longest_training_is_begun_first(name):
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_names_only_what_there_is(name, quick):
     study = load(name, quick)
-    assert study.ours and study.says.endswith("?") and study.expects
+    assert study.ships and study.question.endswith("?") and study.expectations
     assert (study.folder / "README.md").is_file()
     assert study.seeds == 1 if quick else study.seeds >= 3
     assert study.minutes <= {"rl2_bandits": 150, "thinking_time": 75}.get(name, 60)
@@ -81,7 +78,7 @@ def test_results_are_of_the_plan_that_stands_and_younger_than_what_was_expected(
     found, study = json.loads(results.read_text()), load(name)
     assert not found["quick"] and found["seeds"] >= 3
     assert found["plan"] == study.digest
-    assert [e["says"] for e in found["expects"]] == [e["says"] for e in study.expects]
+    assert [e["says"] for e in found["expects"]] == [e["says"] for e in study.expectations]
     if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
         pytest.skip("no history here")
     expects = f"studies/{name}/expects.toml"

@@ -69,7 +69,7 @@ def test_what_is_finished_is_not_done_again_and_what_is_lost_is(whole, monkeypat
     out, _, study = whole
     before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
     (out / "results.json").unlink()
-    monkeypatch.setattr(updates, "update", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(updates, "improve", lambda *a, **k: pytest.fail("trained again"))
     monkeypatch.setattr(work, "rollout", lambda *a, **k: pytest.fail("lived again"))
     reproduce(str(study), out=out)
     assert {p.name for p in out.iterdir() if p.is_file()} == before.keys()
@@ -193,7 +193,7 @@ def test_what_was_said_since_the_last_look_is_heard(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "REPORT_SECONDS", 60.0)
     told = []
     with progress.relay_progress(lambda *said: told.append(said), tmp_path / "heard"):
-        progress.Relay(tmp_path / "heard")(3, 1.0, "thompson, seed 2")
+        progress.ProgressFile(tmp_path / "heard")(3, 1.0, "thompson, seed 2")
     assert told == [(3, 1.0, "thompson, seed 2")]
 
 

@@ -18,7 +18,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
 from mesascope.formats import NETWORK
 from mesascope.keys import address
-from mesascope.recipes.files import replace
+from mesascope.recipes.files import write_tensors
 from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks
 
 
@@ -42,7 +42,7 @@ def value(text: str) -> Any:
 def save(network: Recurrent, path: Path, told: dict[str, Any]) -> None:
     """Writes a network, with everything that the format asks for but the tensors."""
     tensors = {k: np.asarray(v) for k, v in name_weights(network).items()}
-    replace(path, tensors, {"format": NETWORK, **told})
+    write_tensors(path, tensors, {"format": NETWORK, **told})
 
 
 class Lives(NamedTuple):

@@ -129,7 +129,7 @@ def test_recognition_and_acquisition_are_apart():
     def read(who, labels):
         family = catalogue.make("families", f"word_labels:labels={labels}")
         bench = Bench(family, [c for p in asked for c in p.conditions], ["fresh"], 64)
-        found = answer(asked, bench.live(catalogue.make("subjects", who, family), family))
+        found = answer(asked, bench.run_subject(catalogue.make("subjects", who, family), family))
         return {f.metric.partition(": ")[2]: f for f in found}
 
     known, told = read("label_recogniser", "gold"), read("label_learner", "gold")

@@ -1,0 +1,71 @@
+"""Runs a study's units in several processes: first each training run as one job, then the measurements in groups."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mesascope import catalogue
+from mesascope.examination.bench import Progress
+from mesascope.execution import spread
+from mesascope.reproduction.progress import ProgressEstimate, relay_progress
+from mesascope.reproduction.work import StudyRun, Unit, fill_seed
+
+
+def run_in_processes(
+    study_run: StudyRun, run_units: Callable[[Sequence[int], Path], None], workers: int, progress: Progress
+) -> None:
+    """Runs the unfinished units of a study, so that the study's run then finds all results in the folder.
+
+    Args:
+        study_run: the run of the study.
+        run_units: runs the units with the given indices, and reports progress in the given folder. It must be
+            picklable, because other processes call it.
+        workers: how many processes; 0 for one per core.
+        progress: called with the share of the work that is done, and with a text that says what is running; another
+            thread may call it.
+    """
+    units = study_run.units
+    if not any(map(study_run.lacks_result, units)):
+        return
+    estimate = ProgressEstimate(units, study_run.seconds, progress, in_order=False)
+    relay_folder = study_run.out / "heard"
+    study_run.write_seconds()  # claims the folder for this study
+    with relay_progress(estimate, relay_folder):
+        for group_units in (group_trainings, group_measurements):
+            unfinished = [i for i, unit in enumerate(units) if study_run.lacks_result(unit)]
+            estimate.shares = [float(i not in unfinished) for i in range(len(units))]
+            groups = group_units(units, unfinished)
+            finished = spread(run_units, [(group, relay_folder) for group in groups], workers)
+            for group, _ in zip(groups, finished, strict=True):
+                study_run.merge_seconds(name_time_file(group))
+
+
+def name_time_file(indices: Sequence[int]) -> str:
+    """The name of the file in which a process records how many seconds these units took."""
+    return f"seconds-{indices[0]}.json"
+
+
+def group_trainings(units: Sequence[Unit], unfinished: Sequence[int]) -> list[list[int]]:
+    """One group per training run, the longest first, so that no long one runs alone at the end."""
+    runs = [i for i in unfinished if units[i].kind == "train"]
+    return [[i] for i in sorted(runs, key=lambda i: -_estimate_length(units[i]))]
+
+
+def _estimate_length(unit: Unit) -> float:
+    """Estimates how many steps a training run takes, from its settings."""
+    name, typed_settings = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
+    factory = catalogue.factory("recipes", name)
+    settings = {k: p.default for k, p in catalogue.settings(factory).items()}
+    settings |= catalogue.convert(factory, typed_settings, f"recipe {name!r}")
+    family = catalogue.make("families", unit.family)
+    return settings.get("updates", 1) * settings.get("lifetimes", 1) * family.horizon * family.steps
+
+
+def group_measurements(units: Sequence[Unit], unfinished: Sequence[int]) -> list[list[int]]:
+    """Groups placements by seed, because they share references, and rollouts by subject, because they share code."""
+    groups: dict[tuple, list[int]] = {}
+    for i in unfinished:
+        unit = units[i]
+        if unit.kind != "train":
+            key = (unit.kind, unit.seed if unit.kind == "place" else unit.cell.name)
+            groups.setdefault(key, []).append(i)
+    return sorted(groups.values(), key=len, reverse=True)
