@@ -16,7 +16,7 @@ from mesascope import catalogue
 from mesascope.contracts.subject import Subject
 from mesascope.questions.procedures.acts_like import MISS, Comparison, judge, procedures
 from mesascope.questions.procedures.fits import fit
-from mesascope.questions.procedures.histories import history
+from mesascope.questions.procedures.histories import read_history
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 
@@ -124,7 +124,7 @@ def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, R
     family = catalogue.make("families", FAMILY)
     subject: Subject = catalogue.make("subjects", known.spec, family)
     lived = rollout(subject, family, "fresh", lifetimes, seed)
-    seen = history(lived)
+    seen = read_history(lived)
     fitted = [fit(p, seen) for p in procedures(lived, (), Replays(subject), lifetimes=lifetimes)]
     out = (known.procedure, *RELATED.get(known.procedure, ()))
     rest = [f for f in fitted if f.procedure.name not in out]

@@ -14,7 +14,7 @@ class CarryExchangedOnce(Condition):
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Replaces the carry with the fresh one or the partner's."""
+        """Replaces the carry with a fresh one or the partner's."""
         return select(self.fresh == 1, context.fresh, take(carry, context.partner)), percept, shadow
 
 

@@ -10,7 +10,7 @@ def condition(of: int = 4, birth: int = 1) -> DeletedPast:
 
     Args:
         of: w, from 1 to 16, including the present percept.
-        birth: 1 to show the percept before these as the first one of a lifetime, 0 to leave it out.
+        birth: 1 to show the percept before these w as the first one of a lifetime, 0 to leave it out.
     """
     check_range(1, RECENT - 1, of=of)
     check_range(0, 1, birth=birth)

@@ -6,7 +6,7 @@ from mesascope.contracts.settings import check_range
 
 
 def condition(of: int = 4, replicate: int = 0) -> ReplacedPast:
-    """For one response the past before the last w percepts is that of another lifetime of the same subject.
+    """For one response, the past before the last w percepts is that of another lifetime of the same subject.
 
     Args:
         of: w, from 1 to 16, including the present percept.

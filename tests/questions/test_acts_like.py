@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.questions.procedures import fits as _fits
 from mesascope.questions.procedures.acts_like import compare, judge, procedures
-from mesascope.questions.procedures.histories import history
+from mesascope.questions.procedures.histories import read_history
 from mesascope.questions.procedures.procedures import SIMPLE, Axis, Procedure, Stepped, mix_lapse
 from mesascope.questions.procedures.samplers import EXACT, SLOW, ideal_locator
 from mesascope.questions.procedures.sweeps import middle_of_best
@@ -84,15 +84,15 @@ def test_each_procedure_is_the_scripted_subject_of_its_name(three, spec):
     name, settings = TWICE[spec]
     every = {p.name: p for p in (*SIMPLE, *SLOW, EXACT, ideal_locator(np.asarray(family.bank_means)))}
     theirs = lived_again(catalogue.make("subjects", spec, family), lived)
-    assert np.abs(every[name].act(history(lived), **settings) - theirs).max() < 2e-4
+    assert np.abs(every[name].act(read_history(lived), **settings) - theirs).max() < 2e-4
 
 
 def test_probabilities_sum_to_one_and_do_not_see_the_future(three):
     lived = three[1]
-    seen = history(lived)
-    changed = history(lived)
+    seen = read_history(lived)
+    changed = read_history(lived)
     changed.action[:, 7:] = (changed.action[:, 7:] + 1) % 3
-    changed.paid[:, 7:] = 1 - changed.paid[:, 7:]
+    changed.payoff[:, 7:] = 1 - changed.payoff[:, 7:]
     for procedure in (*SIMPLE, *SLOW):
         first = procedure.fit(seen) if procedure.fit else next(_fits.grid(procedure, seen))
         p = procedure.act(seen, **first)
@@ -118,7 +118,7 @@ def asked(two):
 
     @functools.cache
     def fitted(spec):
-        seen = history(two(spec))
+        seen = read_history(two(spec))
         return seen, [_fits.fit(p, seen) for p in procedures(two(spec))]
 
     def judged(spec, probabilities, without=()):
@@ -171,7 +171,7 @@ def test_settings_between_grid_values_are_found_where_the_likelihood_has_steps(t
     setting, values = STEPPED[spec]
     procedure = next(p for p in (*SIMPLE, *SLOW) if p.name == spec.partition(":")[0])
     for value in values:
-        fitted = _fits.fit(procedure, history(two(f"{spec}{',' if ':' in spec else ':'}{setting}={value}")))
+        fitted = _fits.fit(procedure, read_history(two(f"{spec}{',' if ':' in spec else ':'}{setting}={value}")))
         assert abs(fitted.summary()[setting] - value) <= 0.01, (value, fitted.settings)
         assert all(found["lapse"] < 0.003 for found in fitted.settings), (value, fitted.settings)
 
@@ -180,7 +180,7 @@ def test_every_deterministic_procedure_with_a_real_setting_is_among_them():
     """Its choices are certain or tied, and change with a setting that is not a whole number."""
     stepped = {p.name for p in (*SIMPLE, *SLOW) if any(isinstance(v, Stepped) for v in p.axes.values())}
     assert stepped == {spec.partition(":")[0] for spec in STEPPED}
-    seen = history(three_arms())
+    seen = read_history(three_arms())
     for procedure in (*SIMPLE, *SLOW):
         real = [k for k, v in procedure.axes.items() if type(v) is Axis]
         if not real:
@@ -226,8 +226,8 @@ def test_the_miss_is_the_divergence_from_the_subject(two):
 
 def test_fitting_does_not_see_the_lifetimes_that_are_scored(two):
     lived = two("epsilon_greedy")
-    seen, other = history(lived, lifetimes=24), history(lived, lifetimes=24)
-    other.paid[1::2] = 1 - other.paid[1::2]
+    seen, other = read_history(lived, lifetimes=24), read_history(lived, lifetimes=24)
+    other.payoff[1::2] = 1 - other.payoff[1::2]
     procedure = next(p for p in SIMPLE if p.name == "rescorla_wagner")
     assert _fits.fit(procedure, seen).settings[0] == _fits.fit(procedure, other).settings[0]
     assert _fits.fit(procedure, seen).settings[1] != _fits.fit(procedure, other).settings[1]

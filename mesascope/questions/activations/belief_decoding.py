@@ -33,18 +33,18 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 10.")
 
     def measure(trials, references, replay):
-        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
-        if len(recorded.action) < 10:
-            raise DoesNotApply(f"there are {len(recorded.action)} lifetimes, but decoding needs 10")
-        if not recorded.binary:
+        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        if len(history.action) < 10:
+            raise DoesNotApply(f"there are {len(history.action)} lifetimes, but decoding needs 10")
+        if not history.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         x, twin, twin_note = join_taps(taps(replay, rollout)), None, ""
         try:
             twin = join_taps(taps(replay, rollout, "untrained"))
         except DoesNotApply as error:
             twin_note = f"; {error}"
-        split, has_choice = str(rollout.attrs["split"]), recorded.present[..., None]
-        beliefs_by_name = find_beliefs(recorded)
+        split, has_choice = str(rollout.attrs["split"]), history.is_present[..., None]
+        beliefs_by_name = find_beliefs(history)
         y = np.concatenate(list(beliefs_by_name.values()), -1)
         swap = y[(np.arange(len(y)) + 1 + len(y) // 2) % len(y)]  # another lifetime's beliefs
         carried, mean_guess = Moments(x, y), average_others(y, by_trial=False)
@@ -56,7 +56,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         guesses["another lifetime's beliefs"] = (swap, Moments(x, swap).predict(), average_others(swap, by_trial=False))
         readings = []
         for i, name in enumerate(beliefs_by_name):
-            part = slice(i * recorded.choices, (i + 1) * recorded.choices)
+            part = slice(i * history.choices, (i + 1) * history.choices)
             pairs = [(truth, guess) for truth, *both in guesses.values() for guess in both]
             parts = np.stack([((truth - guess) ** 2 * has_choice)[..., part].sum((1, 2)) for truth, guess in pairs])
             note = _describe_units(carried, part, guesses[""][1], mean_guess, trial) + twin_note

@@ -29,17 +29,17 @@ def metric(lifetimes: int = 64) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 6.")
 
     def measure(trials, references, replay):
-        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
-        if len(recorded.action) < 6 or recorded.trials < 3:
-            size = f"{len(recorded.action)} lifetimes of {recorded.trials} trials"
+        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        if len(history.action) < 6 or history.trials < 3:
+            size = f"{len(history.action)} lifetimes of {history.trials} trials"
             raise DoesNotApply(f"there are {size}, but it needs 6 of 3")
-        if not recorded.binary:
+        if not history.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities to compare")
         activations_by_tap = taps(replay, rollout)
-        x, y = join_taps(activations_by_tap), find_beliefs(recorded)["posterior means"]
-        new = (np.arange(len(x))[:, None] + np.arange(recorded.trials)) % recorded.choices  # the choice to make best
+        x, y = join_taps(activations_by_tap), find_beliefs(history)["posterior means"]
+        new = (np.arange(len(x))[:, None] + np.arange(history.trials)) % history.choices  # the choice to make best
         spread, step = x.std((0, 1)), np.empty_like(x)
         for half in (0, 1):
             pattern = Moments(y[half::2], x[half::2]).ridge()
@@ -48,12 +48,12 @@ def metric(lifetimes: int = 64) -> Metric:
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
         random_step = _match_length(rng.normal(size=step.shape) * spread, step, spread)
         other_step = _match_length(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
-        is_scored = recorded.before(new != y.argmax(-1)) & recorded.present
+        is_scored = history.shift_later(new != y.argmax(-1)) & history.is_present
         before = np.exp(np.asarray(replay("itself", rollout).log_probs, float))
         split, rises = str(rollout.attrs["split"]), []
         for edit in (step, random_step, other_step):
             after = _respond_after_edit(replay, rollout, activations_by_tap, edit)
-            rise = np.take_along_axis(after - before, recorded.before(new)[..., None], -1)[..., 0]
+            rise = np.take_along_axis(after - before, history.shift_later(new)[..., None], -1)[..., 0]
             rises.append(np.where(is_scored, rise, 0).sum(-1) / np.maximum(is_scored.sum(-1), 1))
         own_rise, random, towards = rises
         rises_by_name = {
@@ -96,7 +96,7 @@ def _respond_after_edit(
     for name, value in activations.items():
         width = int(np.prod(value.shape[2:]))
         part = step[..., start : start + width].reshape(value.shape)
-        push[name] = History.before(part)  # the carry after the previous trial
+        push[name] = History.shift_later(part)  # the carry after the previous trial
         start += width
     try:
         return np.exp(np.asarray(replay("itself", trials, push=push).log_probs, float))

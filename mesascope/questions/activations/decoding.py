@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 
-from mesascope.questions.procedures.histories import History, history
+from mesascope.questions.procedures.histories import History
 
 FOLDS = 5
 RIDGE = 1e-3  # on standardised units
@@ -71,9 +70,9 @@ def average_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
     return means
 
 
-def find_beliefs(h: History) -> dict[str, np.ndarray]:
+def find_beliefs(history: History) -> dict[str, np.ndarray]:
     """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd under Beta(1, 1), and pulls."""
-    pulls, means = h.counts.sum(-1), h.means()
+    pulls, means = history.counts.sum(-1), history.posterior_means()
     spread = np.sqrt(means * (1 - means) / (pulls + 3))
     return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
 
@@ -81,9 +80,3 @@ def find_beliefs(h: History) -> dict[str, np.ndarray]:
 def join_taps(taps: Mapping[str, np.ndarray]) -> np.ndarray:
     """[N, T, U] The activations of all taps, concatenated along the units."""
     return np.concatenate([np.asarray(v, np.float64).reshape(*v.shape[:2], -1) for v in taps.values()], -1)
-
-
-def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """Returns the first lifetimes of a split, under the condition 'intact', as trials and as a history."""
-    intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
-    return intact, history(intact)

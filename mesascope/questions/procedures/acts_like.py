@@ -16,7 +16,7 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.questions.procedures.fits import Fitted, fit, flexible_gain, group_alike
-from mesascope.questions.procedures.histories import History, history
+from mesascope.questions.procedures.histories import History, read_history
 from mesascope.questions.procedures.procedures import SIMPLE, Procedure
 from mesascope.questions.procedures.samplers import EXACT, EXACT_DEPENDENT, SLOW, ideal_locator
 from mesascope.stats import standard_error
@@ -94,9 +94,9 @@ def procedures(
     trials: xr.Dataset, without: Sequence[str] = (), replay: Any = None, also: Sequence[str] = (), lifetimes: int = 200
 ) -> list[Procedure]:
     """The procedures that apply to a split or log; the simplest come first."""
-    family, recorded = str(trials.attrs.get("family", "")), history(trials, lifetimes=lifetimes)
+    family, history = str(trials.attrs.get("family", "")), read_history(trials, lifetimes=lifetimes)
     candidates = [*SIMPLE, *SLOW]
-    if recorded.choices == 2 and recorded.trials <= 100:
+    if history.choices == 2 and history.trials <= 100:
         candidates.append(EXACT_DEPENDENT if "dependent" in family.replace("independent", "") else EXACT)
     bank = str(trials.attrs.get("trained_on", ""))
     if bank.startswith("bank:") and replay is not None and hasattr(replay, "home"):
@@ -108,7 +108,7 @@ def procedures(
             raise DoesNotApply(f"{spec!r} cannot be replayed along a log")
         candidates.append(_make_procedure(spec, trials, replay))
     candidates = [p for p in candidates if p.name not in without]
-    return [p for p in candidates if recorded.binary or not p.binary]
+    return [p for p in candidates if history.binary or not p.binary]
 
 
 def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
@@ -121,7 +121,7 @@ def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
             raise DoesNotApply(f"{spec} gives no probabilities")
         return np.exp(log_probs)
 
-    return Procedure(spec, lambda h: replay_probabilities()[h.lifetimes, : h.trials])
+    return Procedure(spec, lambda history: replay_probabilities()[history.lifetimes, : history.trials])
 
 
 def compare(
@@ -132,38 +132,38 @@ def compare(
     Raises:
         DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
     """
-    recorded = history(trials.isel(trial=slice(LONGEST)), lifetimes=lifetimes)
-    if len(recorded.action) < 4 or recorded.trials < 2:
+    history = read_history(trials.isel(trial=slice(LONGEST)), lifetimes=lifetimes)
+    if len(history.action) < 4 or history.trials < 2:
         raise DoesNotApply(
-            f"there are {len(recorded.action)} lifetimes of {recorded.trials} trials; "
+            f"there are {len(history.action)} lifetimes of {history.trials} trials; "
             "it needs 4 of 2, to fit on half of them"
         )
-    return judge(trials, recorded, [fit(p, recorded) for p in candidates], probabilities)
+    return judge(trials, history, [fit(p, history) for p in candidates], probabilities)
 
 
-def judge(trials: xr.Dataset, recorded: History, fitted: list[Fitted], probabilities: bool = True) -> Comparison:
+def judge(trials: xr.Dataset, history: History, fitted: list[Fitted], probabilities: bool = True) -> Comparison:
     """Scores fitted procedures, groups them into classes, and decides whether the best is good enough."""
-    lifetimes = len(recorded.action)
+    lifetimes = len(history.action)
     exact = probabilities and "log_probs" in trials
-    target = recorded.chosen
+    target = history.choice_made
     if exact:
         log_probs = trials.log_probs.sel(condition="intact").values[:lifetimes, :LONGEST]
         target = np.exp(log_probs.astype(np.float32))
-    lengths = np.maximum(recorded.present.sum(-1), 1)
+    lengths = np.maximum(history.is_present.sum(-1), 1)
 
     def mean_per_lifetime(x: np.ndarray) -> np.ndarray:
-        return np.where(recorded.present, x, 0).sum(-1) / lengths
+        return np.where(history.is_present, x, 0).sum(-1) / lengths
 
     scores = np.stack([mean_per_lifetime((target * np.log(f.held_out)).sum(-1)) for f in fitted])
     means = scores.mean(1)
-    alike = group_alike(fitted, recorded, means)
+    alike = group_alike(fitted, history, means)
     best = int(np.argmax(means))
     if exact:
         ceiling = (target * np.log(np.maximum(target, 1e-30))).sum(-1)
         miss = mean_per_lifetime(ceiling) - scores[best]
     else:
         near = [i for i in np.argsort(-means)[: NEAREST + 1] if i != best]
-        miss = mean_per_lifetime(flexible_gain(fitted[best], [fitted[i] for i in near], recorded))
+        miss = mean_per_lifetime(flexible_gain(fitted[best], [fitted[i] for i in near], history))
     sure = exact or miss.mean() > 3.09 * standard_error(miss)
     return Comparison(fitted, scores, alike, miss, bool(miss.mean() > MISS[exact] and sure), exact)
 

@@ -28,14 +28,14 @@ def metric(lifetimes: int = 128) -> Metric:
     def measure(trials, references, replay):
         if "volatility" not in fresh(trials):
             raise DoesNotApply("the family has no calm and volatile blocks")
-        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
+        rollout, history = first_lifetimes(fresh(trials), lifetimes)
         volatile = rollout.volatility.values > 0
         if not volatile.any() or volatile.all():
             raise DoesNotApply("all blocks are alike")
-        target = recorded.chosen.astype(float)
+        target = history.choice_made.astype(float)
         if "log_probs" in rollout:
             target = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
-        rates, beta = fit_rates(recorded, volatile, target)
+        rates, beta = fit_rates(history, volatile, target)
         split, reason = str(rollout.attrs["split"]), f"inverse temperature {beta:.1f}"
         blocks = zip(rates, ("calm blocks", "volatile blocks"), strict=True)
         readings = [Reading(rate, split, label, reason=reason) for rate, label in blocks]
@@ -49,17 +49,17 @@ def metric(lifetimes: int = 128) -> Metric:
     )
 
 
-def fit_rates(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+def fit_rates(history: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
     """Rates [2, N] in calm and volatile blocks (their means are the estimates), and the inverse temperature.
 
     Args:
-        h: the recorded lifetimes.
+        history: the recorded lifetimes.
         volatile: [N, T] whether the trial is in a volatile block.
         target: [N, T, K] the subject's probability of every choice, or one for the choice that it made.
     """
 
     def likelihood(x: np.ndarray) -> np.ndarray:
-        return _log_likelihood(h, volatile, target, expit(x[:2]), float(np.exp(x[2])))
+        return _log_likelihood(history, volatile, target, expit(x[:2]), float(np.exp(x[2])))
 
     limits = [(-6, 6), (-6, 6), (-4, 5)]
     starts = ((r, np.log(b)) for r in (logit(0.1), logit(0.4)) for b in (2.0, 8.0))
@@ -81,12 +81,12 @@ def fit_rates(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.
     return (estimates if np.isfinite(optimum) else np.full_like(estimates, np.nan)), float(np.exp(x[2]))
 
 
-def _log_likelihood(h: History, volatile: np.ndarray, target: np.ndarray, rates: np.ndarray, beta: float):
+def _log_likelihood(history: History, volatile: np.ndarray, target: np.ndarray, rates: np.ndarray, beta: float):
     """[N] The mean log-likelihood per trial. The rate is that of the block in which the subject got the pay-off."""
-    rate = np.where(h.before(volatile), rates[1], rates[0])
-    paid, value, total = h.before(h.paid), np.full(h.last[:, 0].shape, 0.5), np.zeros(len(h.action))
-    for t in range(h.trials):
-        value = value + rate[:, t, None] * h.last[:, t] * (paid[:, t, None] - value)
+    rate = np.where(history.shift_later(volatile), rates[1], rates[0])
+    paid, value, total = history.shift_later(history.payoff), np.full(history.last_choice[:, 0].shape, 0.5), np.zeros(len(history.action))
+    for t in range(history.trials):
+        value = value + rate[:, t, None] * history.last_choice[:, t] * (paid[:, t, None] - value)
         fit = (target[:, t] * log_softmax(beta * value, -1)).sum(-1)
-        total += np.where(h.present[:, t], fit, 0.0)
-    return total / np.maximum(h.present.sum(-1), 1)
+        total += np.where(history.is_present[:, t], fit, 0.0)
+    return total / np.maximum(history.is_present.sum(-1), 1)

@@ -55,7 +55,7 @@ class Fitted(NamedTuple):
 def fit(procedure: Procedure, history: History) -> Fitted:
     """Fits a procedure to the even and to the odd lifetimes, and predicts each half from the fit to the other."""
     settings = (_fit_settings(procedure, split_half(history, 0)), _fit_settings(procedure, split_half(history, 1)))
-    held_out = np.empty(history.chosen.shape, np.float32)
+    held_out = np.empty(history.choice_made.shape, np.float32)
     for i in (0, 1):
         held_out[i::2] = predict(procedure, split_half(history, i, 1), settings[1 - i])
     return Fitted(procedure, settings, held_out)
@@ -70,7 +70,7 @@ def split_half(history: History, half: int, every: int = 0) -> History:
         half: 0 for the even lifetimes, 1 for the odd ones.
         every: as in `History`; 0 thins the trials for fitting (see `SOUGHT`).
     """
-    size = history.chosen.size / 2
+    size = history.choice_made.size / 2
     every = every or max(1, round(size / max(SOUGHT, size - 5 * SOUGHT)))
     return history.take(np.arange(half, len(history.action), 2), every)
 
@@ -90,7 +90,7 @@ def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
         return procedure.fit(history)
     if procedure.sweep:
         return _sweep(procedure, history)
-    coarse = history.coarse if procedure.first else history
+    coarse = history.coarser_history if procedure.first else history
     best = max(grid(procedure, history), key=lambda settings: _score(procedure, coarse, settings)[0])
     refined = _refine(procedure, lambda settings: _score(procedure, history, settings)[0], best)
     best = max((best, *refined), key=lambda settings: _score(procedure, history, settings)[0])
@@ -112,7 +112,7 @@ def _score(procedure: Procedure, history: History, settings: dict[str, Any]) -> 
     """The mean log-probability of the choices made, with the lapse that maximises it, and that lapse."""
     p = procedure.act(history, **settings)
     p = np.take_along_axis(p, np.maximum(history.action, 0)[..., None], -1)[..., 0]
-    p = p[history.present & np.isfinite(p)].astype(np.float64)
+    p = p[history.is_present & np.isfinite(p)].astype(np.float64)
     lapse = _lapse(p, history.choices) if procedure.lapse else 0.0
     own = (1 - lapse) * p + lapse / history.choices
     return float(np.log(np.maximum(own, LEAST / 2)).mean()), lapse
@@ -212,7 +212,7 @@ def group_alike(fitted: Sequence[Fitted], history: History, scores: np.ndarray) 
         Members differ from the best one of their class on less than SHARE of the visited histories.
     """
     remaining, out = list(np.argsort(-scores, kind="stable")), []
-    predictions = [f.held_out[history.present] for f in fitted]
+    predictions = [f.held_out[history.is_present] for f in fitted]
     while remaining:
         best = remaining[0]
         apart = {i: (0.5 * np.abs(predictions[i] - predictions[best]).sum(-1) > ALIKE).mean() for i in remaining}
@@ -234,33 +234,33 @@ def flexible_gain(nearest: Fitted, others: Sequence[Fitted], history: History) -
     for i in (0, 1):
         train, test = split_half(history, i, 1), split_half(history, 1 - i, 1)
         base, features = _tilt_features(nearest, others, train, i)
-        scale = np.maximum(features[train.present].std((0, 1)), 1e-6)
-        weights = _fit_logit(base[train.present], features[train.present] / scale, train.action[train.present])
+        scale = np.maximum(features[train.is_present].std((0, 1)), 1e-6)
+        weights = _fit_logit(base[train.is_present], features[train.is_present] / scale, train.action[train.is_present])
         base, features = _tilt_features(nearest, others, test, i)
         gain = log_softmax(base + features @ (weights / scale), -1) - log_softmax(base, -1)
         own = np.take_along_axis(gain, np.maximum(test.action, 0)[..., None], -1)[..., 0]
-        out[1 - i :: 2] = np.where(test.present, own, 0.0)
+        out[1 - i :: 2] = np.where(test.is_present, own, 0.0)
     return out
 
 
-def _tilt_features(nearest: Fitted, others: Sequence[Fitted], h: History, half: int) -> tuple[np.ndarray, np.ndarray]:
+def _tilt_features(nearest: Fitted, others: Sequence[Fitted], history: History, half: int) -> tuple[np.ndarray, np.ndarray]:
     """The log-probabilities [N, T, K] of the nearest procedure as fitted to one half, and the features [N, T, K, F]."""
-    base = predict(nearest.procedure, h, nearest.settings[half])
-    stack = [base, *(predict(f.procedure, h, f.settings[half]) for f in others)]
-    features = np.stack([*_history_features(h), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
+    base = predict(nearest.procedure, history, nearest.settings[half])
+    stack = [base, *(predict(f.procedure, history, f.settings[half]) for f in others)]
+    features = np.stack([*_history_features(history), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
     return np.log(np.maximum(base, LEAST / 2)), features - features.mean(2, keepdims=True)
 
 
-def _history_features(h: History) -> list[np.ndarray]:
+def _history_features(history: History) -> list[np.ndarray]:
     """Features [N, T, K] of the history on which a choice may depend, besides the procedures' predictions."""
-    late = np.broadcast_to(np.arange(h.trials)[None, :, None] / max(h.trials, 1), h.chosen.shape)
-    won, before = h.won[..., None], h.before(h.last)
-    pulls, means = h.counts.sum(-1), h.means()
+    late = np.broadcast_to(np.arange(history.trials)[None, :, None] / max(history.trials, 1), history.choice_made.shape)
+    won, before = history.last_win[..., None], history.shift_later(history.last_choice)
+    pulls, means = history.counts.sum(-1), history.posterior_means()
     spread = np.sqrt(means * (1 - means) / (pulls + 3))
-    parts = [h.last, h.last * won, h.last * late, before, before * h.before(h.won)[..., None]]
+    parts = [history.last_choice, history.last_choice * won, history.last_choice * late, before, before * history.shift_later(history.last_win)[..., None]]
     parts += [means, means * late, np.log1p(pulls), np.log1p(pulls) * late, spread, spread * late]
-    if h.choices <= 16:
-        parts += [np.broadcast_to(np.arange(h.choices) == k, h.chosen.shape) for k in range(1, h.choices)]
+    if history.choices <= 16:
+        parts += [np.broadcast_to(np.arange(history.choices) == k, history.choice_made.shape) for k in range(1, history.choices)]
     return [np.asarray(x, np.float32) for x in parts]
 
 

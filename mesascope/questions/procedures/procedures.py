@@ -87,21 +87,21 @@ def softmax(values: np.ndarray) -> np.ndarray:
     return e / e.sum(-1, keepdims=True)
 
 
-def repeat_last(h: History, stay: Any) -> np.ndarray:
+def repeat_last(history: History, stay: Any) -> np.ndarray:
     """Repeats the last choice with probability `stay`, else draws another uniformly; the first choice is uniform."""
-    stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
-    p = stay * h.last + (1 - stay) * (1 - h.last) / (h.choices - 1)
-    return np.where(h.last.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
+    stay = np.broadcast_to(np.asarray(stay, np.float32), history.action.shape)[..., None]
+    p = stay * history.last_choice + (1 - stay) * (1 - history.last_choice) / (history.choices - 1)
+    return np.where(history.last_choice.sum(-1, keepdims=True) > 0, p, np.float32(1 / history.choices))
 
 
-def uniform(h: History) -> np.ndarray:
+def uniform(history: History) -> np.ndarray:
     """Gives every choice the same probability."""
-    return np.full(h.chosen.shape, 1 / h.choices, np.float32)
+    return np.full(history.choice_made.shape, 1 / history.choices, np.float32)
 
 
-def trial_index(h: History) -> np.ndarray:
+def trial_index(history: History) -> np.ndarray:
     """[1, T, 1] The index of the trial."""
-    return np.arange(h.trials, dtype=np.float32)[None, :, None]
+    return np.arange(history.trials, dtype=np.float32)[None, :, None]
 
 
 def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
@@ -109,149 +109,149 @@ def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
     return (1 - lapse) * p + lapse / p.shape[-1]
 
 
-def _frequencies(h: History) -> dict[str, Any]:
-    count = h.chosen.sum((0, 1)) + 0.5
+def _frequencies(history: History) -> dict[str, Any]:
+    count = history.choice_made.sum((0, 1)) + 0.5
     return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
 
 
-def _constant_shares(h: History, **share: float) -> np.ndarray:
-    return np.broadcast_to(np.asarray(list(share.values()), np.float32), h.chosen.shape)
+def _constant_shares(history: History, **share: float) -> np.ndarray:
+    return np.broadcast_to(np.asarray(list(share.values()), np.float32), history.choice_made.shape)
 
 
-def _stay_rate(h: History, among: np.ndarray) -> float:
+def _stay_rate(history: History, among: np.ndarray) -> float:
     """The share of trials that repeat the last choice, after half a count is added to repeats and to switches."""
-    among = among & h.present & (h.last.sum(-1) > 0)
-    return float(((h.chosen * h.last).sum(-1)[among].sum() + 0.5) / (among.sum() + 1))
+    among = among & history.is_present & (history.last_choice.sum(-1) > 0)
+    return float(((history.choice_made * history.last_choice).sum(-1)[among].sum() + 0.5) / (among.sum() + 1))
 
 
-def _always(h: History, arm: int) -> np.ndarray:
-    return np.broadcast_to((np.arange(h.choices) == arm).astype(np.float32), h.chosen.shape)
+def _always(history: History, arm: int) -> np.ndarray:
+    return np.broadcast_to((np.arange(history.choices) == arm).astype(np.float32), history.choice_made.shape)
 
 
-def _ramp(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
+def _ramp(history: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
     """Moves linearly from uniform choice to one arm, over the given number of trials from `start` on."""
-    return mix_lapse(_always(h, arm), np.clip(1 - (trial_index(h) - start) / trials, 0, 1))
+    return mix_lapse(_always(history, arm), np.clip(1 - (trial_index(history) - start) / trials, 0, 1))
 
 
 @memoise
-def _losses_full(h: History, losses: int) -> np.ndarray:
+def _losses_full(history: History, losses: int) -> np.ndarray:
     """[N, T] Whether the last trial completed a run of this many losses, after which the count starts again."""
-    full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
-    started = h.last.sum(-1) > 0
-    for t in range(h.trials):
-        run = np.where(h.won[:, t] | ~started[:, t], 0, run + 1)
+    full, run = np.zeros(history.action.shape, bool), np.zeros(len(history.action), int)
+    started = history.last_choice.sum(-1) > 0
+    for t in range(history.trials):
+        run = np.where(history.last_win[:, t] | ~started[:, t], 0, run + 1)
         full[:, t] = run >= losses
         run = np.where(full[:, t], 0, run)
     return full
 
 
-def _trace(h: History, rate: float, beta: float) -> np.ndarray:
-    return softmax(beta * decayed_sums(rate * h.last, 1 - rate))
+def _trace(history: History, rate: float, beta: float) -> np.ndarray:
+    return softmax(beta * decayed_sums(rate * history.last_choice, 1 - rate))
 
 
 @memoise
-def _best_of_late(h: History, window: int) -> np.ndarray:
+def _best_of_late(history: History, window: int) -> np.ndarray:
     """Greedy probabilities for the summed pay-off of each choice in the last `window` trials."""
-    paid = h.outcomes[..., 0].cumsum(1)
-    late = np.concatenate([np.zeros_like(paid[:, : min(window, h.trials)]), paid[:, :-window]], 1)
+    paid = history.last_outcome[..., 0].cumsum(1)
+    late = np.concatenate([np.zeros_like(paid[:, : min(window, history.trials)]), paid[:, :-window]], 1)
     return greedy(np.round(paid - late, 4))
 
 
-def _window_policy(h: History, window: int, focus: float) -> np.ndarray:
-    best = _best_of_late(h, window)
+def _window_policy(history: History, window: int, focus: float) -> np.ndarray:
+    best = _best_of_late(history, window)
     others = (best == 0).astype(np.float32)
     count = others.sum(-1, keepdims=True)
     return np.where(count > 0, focus * best + (1 - focus) * others / np.maximum(count, 1), best)
 
 
 @memoise
-def _greedy(h: History, ties: str, each_first: bool) -> np.ndarray:
-    values = np.where(h.counts.sum(-1) > 0, h.means(0.0, 1e-9), 2.0) if each_first else h.means()
+def _greedy(history: History, ties: str, each_first: bool) -> np.ndarray:
+    values = np.where(history.counts.sum(-1) > 0, history.posterior_means(0.0, 1e-9), 2.0) if each_first else history.posterior_means()
     return greedy(values, ties)
 
 
-def _ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.ndarray:
-    seen = h.counts if each_first else h.counts + 1
+def _ucb1(history: History, constant: float, growing: bool, each_first: bool) -> np.ndarray:
+    seen = history.counts if each_first else history.counts + 1
     pulls = np.maximum(seen.sum(-1), 1)
-    time = h.counts.sum((-2, -1))[..., None] + 1
+    time = history.counts.sum((-2, -1))[..., None] + 1
     bonus = constant * np.sqrt((np.log(time) if growing else 1.0) / pulls)
     return greedy(np.where(seen.sum(-1) > 0, seen[..., 0] / pulls + bonus, np.inf))
 
 
 @memoise
-def _values(h: History, rate: float, initial: float) -> np.ndarray:
+def _values(history: History, rate: float, initial: float) -> np.ndarray:
     """[N, T, K] The values under the rule of Rescorla and Wagner (1972)."""
-    paid = h.before(h.paid)[..., None]
-    out, value = np.empty_like(h.last), np.full_like(h.last[:, 0], initial)
-    for t in range(h.trials):
-        value = value + rate * h.last[:, t] * (paid[:, t] - value)
+    paid = history.shift_later(history.payoff)[..., None]
+    out, value = np.empty_like(history.last_choice), np.full_like(history.last_choice[:, 0], initial)
+    for t in range(history.trials):
+        value = value + rate * history.last_choice[:, t] * (paid[:, t] - value)
         out[:, t] = value
     return out
 
 
-def _rescorla_wagner(h: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
-    return softmax(beta * _values(h, rate, initial))
+def _rescorla_wagner(history: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
+    return softmax(beta * _values(history, rate, initial))
 
 
-def _commit(h: History, pulls: int) -> np.ndarray:
+def _commit(history: History, pulls: int) -> np.ndarray:
     """Tries the choices in turn, then keeps to the one that paid best."""
-    turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
-    early = trial_index(h) < pulls
-    return np.where(early, turn, greedy(early_means(h, pulls), "first"))
+    turn = (np.arange(history.trials)[:, None] % history.choices == np.arange(history.choices)).astype(np.float32)
+    early = trial_index(history) < pulls
+    return np.where(early, turn, greedy(early_means(history, pulls), "first"))
 
 
-def early_means(h: History, trials: int) -> np.ndarray:
+def early_means(history: History, trials: int) -> np.ndarray:
     """Posterior means given the first `trials` trials alone."""
-    counts = h.counts[:, np.minimum(np.arange(h.trials), trials)]
+    counts = history.counts[:, np.minimum(np.arange(history.trials), trials)]
     return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
 
 
-def _delayed_exploiter(h: History, start: int) -> np.ndarray:
-    return np.where(trial_index(h) < start, np.float32(1 / h.choices), _greedy(h, "random", False))
+def _delayed_exploiter(history: History, start: int) -> np.ndarray:
+    return np.where(trial_index(history) < start, np.float32(1 / history.choices), _greedy(history, "random", False))
 
 
-def _satisficer(h: History, enough: float) -> np.ndarray:
-    return repeat_last(h, (h.last * h.means()).sum(-1) >= enough - 1e-6)
+def _satisficer(history: History, enough: float) -> np.ndarray:
+    return repeat_last(history, (history.last_choice * history.posterior_means()).sum(-1) >= enough - 1e-6)
 
 
-def levels(name: str, values: tuple, h: History) -> tuple:
+def levels(name: str, values: tuple, history: History) -> tuple:
     """The values of a setting that fitting tries first."""
     if values or name == "known":
         return values
     if name == "arm":
-        return tuple(range(h.choices))
-    return tuple(np.unique(np.linspace(1, max(h.trials - 1, 1), 100).round().astype(int)).tolist())
+        return tuple(range(history.choices))
+    return tuple(np.unique(np.linspace(1, max(history.trials - 1, 1), 100).round().astype(int)).tolist())
 
 
 SIMPLE = (
     Procedure("uniform", uniform, lapse=False, free=0),
-    Procedure("round_robin", lambda h: _commit(h, h.trials)),
+    Procedure("round_robin", lambda history: _commit(history, history.trials)),
     Procedure("fixed", _always, {"arm": Levels()}),
-    Procedure("sticky", repeat_last, fit=lambda h: {"stay": _stay_rate(h, h.present)}, lapse=False),
+    Procedure("sticky", repeat_last, fit=lambda history: {"stay": _stay_rate(history, history.is_present)}, lapse=False),
     Procedure("biased", _constant_shares, fit=_frequencies, lapse=False, free=2),
     Procedure(
         "win_stay_lose_shift",
-        lambda h, after_win, after_loss: repeat_last(h, np.where(h.won, after_win, after_loss)),
-        fit=lambda h: {"after_win": _stay_rate(h, h.won), "after_loss": _stay_rate(h, ~h.won)},
+        lambda history, after_win, after_loss: repeat_last(history, np.where(history.last_win, after_win, after_loss)),
+        fit=lambda history: {"after_win": _stay_rate(history, history.last_win), "after_loss": _stay_rate(history, ~history.last_win)},
         lapse=False,
         free=2,
     ),
     Procedure(
         "two_loss_reflex",
-        lambda h, losses: repeat_last(h, ~_losses_full(h, losses)),
+        lambda history, losses: repeat_last(history, ~_losses_full(history, losses)),
         {"losses": Levels((2, 3, 4, 5, 6))},
         free=2,
     ),
     Procedure(
         "clock_win_stay",
-        lambda h, trials: mix_lapse(repeat_last(h, h.won), np.clip(1 - trial_index(h) / trials, 0, 1)),
+        lambda history, trials: mix_lapse(repeat_last(history, history.last_win), np.clip(1 - trial_index(history) / trials, 0, 1)),
         {"trials": Whole((5, 10, 20, 40, 80, 160))},
         free=2,
     ),
     Procedure("clock", _ramp, {"arm": Levels(), "trials": Whole((5, 10, 20, 40, 80, 160))}, free=3),
     Procedure(
         "random_then_fixed",
-        lambda h, arm, start: _ramp(h, arm, 1, start - 1),
+        lambda history, arm, start: _ramp(history, arm, 1, start - 1),
         {"arm": Levels(), "start": Whole((1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 100, 150))},
         free=3,
     ),
@@ -271,7 +271,7 @@ SIMPLE = (
     Procedure("epsilon_greedy", _greedy, {"ties": Levels(("random", "first")), "each_first": Levels((False, True))}),
     Procedure(
         "softmax of means",
-        lambda h, beta: softmax(beta * h.means()),
+        lambda history, beta: softmax(beta * history.posterior_means()),
         {"beta": Axis((-8, -2, 1, 2, 4, 8, 16, 32, 64))},
         free=2,
     ),

@@ -27,22 +27,22 @@ def metric(lifetimes: int = 64) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
 
     def measure(trials, references, replay):
-        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
+        rollout, history = first_lifetimes(fresh(trials), lifetimes)
         if replay is None or getattr(replay, "itself", None) is None:
             raise DoesNotApply("only its trials are known; replaying other histories needs the subject itself")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities, and choices drawn from equal outputs differ")
-        if rollout.sizes.get("shown", 0) or not recorded.present.all():
+        if rollout.sizes.get("shown", 0) or not history.is_present.all():
             raise DoesNotApply("histories with observations or gaps cannot be reordered")
-        if recorded.trials < 5:
-            raise DoesNotApply(f"a lifetime has {recorded.trials} trials, and reordering needs 5")
-        at = sorted({int(share * (recorded.trials - 1)) for share in AT if int(share * (recorded.trials - 1)) >= 3})
+        if history.trials < 5:
+            raise DoesNotApply(f"a lifetime has {history.trials} trials, and reordering needs 5")
+        at = sorted({int(share * (history.trials - 1)) for share in AT if int(share * (history.trials - 1)) >= 3})
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
         equal, other = [], []
         truth = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
         for t in at:
-            order = np.argsort(rng.random((len(recorded.action), t - 1)), -1)
-            usual = np.tile(np.arange(recorded.trials), (len(order), 1))
+            order = np.argsort(rng.random((len(history.action), t - 1)), -1)
+            usual = np.tile(np.arange(history.trials), (len(order), 1))
             reordered = np.concatenate([order, usual[:, t - 1 :]], -1)
             equal.append(_measure_change(replay, rollout, truth, reordered, reordered, t=t))
             other.append(_measure_change(replay, rollout, truth, reordered, usual, t=t))

@@ -39,17 +39,17 @@ def agreement_weight(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
     return np.log(((1 - lapse) * p + lapse / choices) / (lapse / choices))
 
 
-def sweep_ucb1(h: History, lapse: float, most: float = 100.0) -> list[dict[str, Any]]:
+def sweep_ucb1(history: History, lapse: float, most: float = 100.0) -> list[dict[str, Any]]:
     """The best constant of UCB1 for each of its forms: means + constant · bonus is a line for every choice."""
     found = []
     for growing in (True, False):
         for each_first in (False, True):
-            seen = h.counts if each_first else h.counts + 1
+            seen = history.counts if each_first else history.counts + 1
             pulls = seen.sum(-1)
-            time = h.counts.sum((-2, -1))[..., None] + 1
+            time = history.counts.sum((-2, -1))[..., None] + 1
             bonus = np.sqrt((np.log(time) if growing else 1.0) / np.maximum(pulls, 1))
-            use = h.present & (pulls > 0).all(-1)  # a choice that was never tried comes first, whatever the constant
-            chosen, mean = h.action[use][:, None], (seen[..., 0] / np.maximum(pulls, 1))[use].astype(float)
+            use = history.is_present & (pulls > 0).all(-1)  # a choice that was never tried comes first, whatever the constant
+            chosen, mean = history.action[use][:, None], (seen[..., 0] / np.maximum(pulls, 1))[use].astype(float)
             bonus = np.broadcast_to(bonus, pulls.shape)[use].astype(float)
             behind = mean - np.take_along_axis(mean, chosen, 1)
             more = np.take_along_axis(bonus, chosen, 1) - bonus
@@ -60,17 +60,17 @@ def sweep_ucb1(h: History, lapse: float, most: float = 100.0) -> list[dict[str, 
             high = np.where(~parallel & (more < 0), at, np.inf).min(-1)
             high = np.where((parallel & (behind > CLOSE)).any(-1), -np.inf, high)
             equals = (parallel & (np.abs(behind) <= CLOSE)).sum(-1)  # counts the choice itself
-            weight = agreement_weight(1 / equals, lapse, h.choices)
+            weight = agreement_weight(1 / equals, lapse, history.choices)
             constant = middle_of_best(low, high, weight, most)
             found.append({"constant": round(constant, 6), "growing": growing, "each_first": each_first})
     return found
 
 
-def sweep_satisficer(h: History, lapse: float) -> list[dict[str, Any]]:
+def sweep_satisficer(history: History, lapse: float) -> list[dict[str, Any]]:
     """The best aspiration of a satisficer, which stays if the mean of the last choice reaches it, and else leaves."""
-    use = h.present & (h.last.sum(-1) > 0)
-    mean = (h.last * h.means()).sum(-1)[use].astype(float)
-    stays = (h.chosen * h.last).sum(-1)[use] > 0
+    use = history.is_present & (history.last_choice.sum(-1) > 0)
+    mean = (history.last_choice * history.posterior_means()).sum(-1)[use].astype(float)
+    stays = (history.choice_made * history.last_choice).sum(-1)[use] > 0
     low, high = np.where(stays, 0.0, mean), np.where(stays, mean, 1.0)
-    weight = agreement_weight(np.where(stays, 1.0, 1 / (h.choices - 1)), lapse, h.choices)
+    weight = agreement_weight(np.where(stays, 1.0, 1 / (history.choices - 1)), lapse, history.choices)
     return [{"enough": round(middle_of_best(low, high, weight, 1.0), 6)}]

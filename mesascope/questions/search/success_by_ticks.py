@@ -7,7 +7,7 @@ sums gain, and so does an answer whose noise averages out. The weaker of two net
 import numpy as np
 import xarray as xr
 
-from mesascope.conditions.thinking import MOST
+from mesascope.conditions.thinking import MOST_TICKS
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.contracts.split import kind
 from mesascope.errors import MesascopeError
@@ -43,10 +43,10 @@ def metric(ticks: str = "2+8") -> Metric:
 
 def _parse_counts(ticks: str) -> list[int]:
     parts = ticks.split("+")
-    if not all(p.isdecimal() and 2 <= int(p) <= MOST for p in parts):
+    if not all(p.isdecimal() and 2 <= int(p) <= MOST_TICKS for p in parts):
         raise MesascopeError(
             f"ticks={ticks!r} does not give numbers of ticks.",
-            f"Type whole numbers from 2 to {MOST}, joined by +: ticks=2+8+32.",
+            f"Type whole numbers from 2 to {MOST_TICKS}, joined by +: ticks=2+8+32.",
         )
     return [int(p) for p in parts]
 
