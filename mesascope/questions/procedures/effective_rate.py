@@ -10,10 +10,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
-from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import first_lifetimes
-from mesascope.questions.procedures.histories import History
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
+from mesascope.questions.procedures.histories import History, check_lifetimes, first_lifetimes
 
 
 def metric(lifetimes: int = 128) -> Metric:
@@ -22,8 +20,7 @@ def metric(lifetimes: int = 128) -> Metric:
     Args:
         lifetimes: the largest number of lifetimes to use.
     """
-    if lifetimes < 3:
-        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
+    check_lifetimes(lifetimes, least=3)
 
     def measure(trials, references, replay):
         if "volatility" not in fresh(trials):
@@ -41,12 +38,8 @@ def metric(lifetimes: int = 128) -> Metric:
         readings = [Reading(rate, split, label, reason=reason) for rate, label in blocks]
         return [*readings, Reading(rates[1] - rates[0], split, "volatile less calm blocks")]
 
-    return Metric(
-        name="effective_rate",
-        question="Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?",
-        measure=measure,
-        settings={"lifetimes": lifetimes},
-    )
+    question = "Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?"
+    return make_metric(question, measure, lifetimes=lifetimes)
 
 
 def fit_rates(history: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
@@ -69,13 +62,12 @@ def fit_rates(history: History, volatile: np.ndarray, target: np.ndarray) -> tup
     steps = size * np.eye(3)
     slopes = np.stack([(likelihood(x + s) - likelihood(x - s)) / (2 * size) for s in steps])  # [3, N]
     optimum = likelihood(x).mean()
-    curve = np.empty((3, 3))
-    for i in range(3):
-        for j in range(3):
-            a, b = 20 * steps[i], 20 * steps[j]
-            both = likelihood(x + a + b).mean() - likelihood(x + a - b).mean() - likelihood(x - a + b).mean()
-            curve[i, j] = (both + likelihood(x - a - b).mean()) / (4 * (20 * size) ** 2)
-    influence = -np.linalg.pinv(curve, rcond=1e-8) @ (slopes - slopes.mean(1, keepdims=True))
+    hessian = np.empty((3, 3))
+    for i, j in np.ndindex(3, 3):
+        a, b = 20 * steps[i], 20 * steps[j]
+        mixed = likelihood(x + a + b).mean() - likelihood(x + a - b).mean() - likelihood(x - a + b).mean()
+        hessian[i, j] = (mixed + likelihood(x - a - b).mean()) / (4 * (20 * size) ** 2)
+    influence = -np.linalg.pinv(hessian, rcond=1e-8) @ (slopes - slopes.mean(1, keepdims=True))
     rate = expit(x[:2])
     estimates = rate[:, None] + (rate * (1 - rate))[:, None] * influence[:2]
     return (estimates if np.isfinite(optimum) else np.full_like(estimates, np.nan)), float(np.exp(x[2]))
@@ -84,9 +76,10 @@ def fit_rates(history: History, volatile: np.ndarray, target: np.ndarray) -> tup
 def _log_likelihood(history: History, volatile: np.ndarray, target: np.ndarray, rates: np.ndarray, beta: float):
     """[N] The mean log-likelihood per trial. The rate is that of the block in which the subject got the pay-off."""
     rate = np.where(history.shift_later(volatile), rates[1], rates[0])
-    paid, value, total = history.shift_later(history.payoff), np.full(history.last_choice[:, 0].shape, 0.5), np.zeros(len(history.action))
+    payoff, last_choice = history.shift_later(history.payoff), history.last_choice
+    value, total = np.full(last_choice[:, 0].shape, 0.5), np.zeros(len(payoff))
     for t in range(history.trials):
-        value = value + rate[:, t, None] * history.last_choice[:, t] * (paid[:, t, None] - value)
-        fit = (target[:, t] * log_softmax(beta * value, -1)).sum(-1)
-        total += np.where(history.is_present[:, t], fit, 0.0)
+        value = value + rate[:, t, None] * last_choice[:, t] * (payoff[:, t, None] - value)
+        log_likelihood = (target[:, t] * log_softmax(beta * value, -1)).sum(-1)
+        total += np.where(history.is_present[:, t], log_likelihood, 0.0)
     return total / np.maximum(history.is_present.sum(-1), 1)

@@ -17,7 +17,7 @@ from mesascope.errors import MesascopeError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def memoise(function: F) -> F:
+def cache_in_history(function: F) -> F:
     """Wraps a function of a history and settings, so that its results are cached in the history."""
 
     @functools.wraps(function)
@@ -148,6 +148,13 @@ def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, His
     """The first lifetimes of a split under the condition 'intact', as trials and as a history."""
     intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
     return intact, read_history(intact)
+
+
+def find_beliefs(history: History) -> dict[str, np.ndarray]:
+    """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd under Beta(1, 1), and pulls."""
+    pulls, means = history.counts.sum(-1), history.posterior_means()
+    spread = np.sqrt(means * (1 - means) / (pulls + 3))
+    return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
 
 
 def check_lifetimes(lifetimes: int, least: int) -> None:

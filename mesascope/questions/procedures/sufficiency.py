@@ -1,20 +1,18 @@
 """Is its behaviour a function of the counts: do histories with equal counts give equal outputs?
 
-In stationary tasks the wins and losses of each choice are a sufficient statistic. The metric replays each history up to
-a trial with its earlier trials in another order (the last trial and the trial index stay), and compares the outputs in
-total variation. For a scale, it also reorders the choices alone and leaves the pay-offs in place, which changes the
-counts.
+In stationary tasks, the wins and losses of each choice are a sufficient statistic. The metric replays each history with
+the trials before a given trial in another order (the last of them and the trial index stay). It compares the outputs in
+total variation. For comparison, it also reorders the choices alone, which changes the counts.
 """
 
 import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
-from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import first_lifetimes
+from mesascope.questions.procedures.histories import check_lifetimes, first_lifetimes
 from mesascope.stats import ratio
 
-AT = (0.25, 0.5, 0.95)  # shares of the horizon: the trials on which outputs are compared
+SHARES = (0.25, 0.5, 0.95)  # of the horizon; outputs are compared on these trials
 
 
 def metric(lifetimes: int = 64) -> Metric:
@@ -23,8 +21,7 @@ def metric(lifetimes: int = 64) -> Metric:
     Args:
         lifetimes: the largest number of lifetimes to use.
     """
-    if lifetimes < 3:
-        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
+    check_lifetimes(lifetimes, least=3)
 
     def measure(trials, references, replay):
         rollout, history = first_lifetimes(fresh(trials), lifetimes)
@@ -36,18 +33,17 @@ def metric(lifetimes: int = 64) -> Metric:
             raise DoesNotApply("histories with observations or gaps cannot be reordered")
         if history.trials < 5:
             raise DoesNotApply(f"a lifetime has {history.trials} trials, and reordering needs 5")
-        at = sorted({int(share * (history.trials - 1)) for share in AT if int(share * (history.trials - 1)) >= 3})
+        compared_trials = sorted({t for t in (int(share * (history.trials - 1)) for share in SHARES) if t >= 3})
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
-        equal, other = [], []
-        truth = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
-        for t in at:
+        equal_counts, changed_counts = [], []
+        for t in compared_trials:
             order = np.argsort(rng.random((len(history.action), t - 1)), -1)
-            usual = np.tile(np.arange(history.trials), (len(order), 1))
-            reordered = np.concatenate([order, usual[:, t - 1 :]], -1)
-            equal.append(_measure_change(replay, rollout, truth, reordered, reordered, t=t))
-            other.append(_measure_change(replay, rollout, truth, reordered, usual, t=t))
-        parts, split = np.stack([np.mean(equal, 0), np.mean(other, 0)]), str(rollout.attrs["split"])
-        reason = f"before trials {', '.join(str(t + 1) for t in at)}"
+            original = np.tile(np.arange(history.trials), (len(order), 1))
+            reordered = np.concatenate([order, original[:, t - 1 :]], -1)
+            equal_counts.append(_measure_change(replay, rollout, reordered, reordered, t))
+            changed_counts.append(_measure_change(replay, rollout, reordered, original, t))
+        parts, split = np.stack([np.mean(equal_counts, 0), np.mean(changed_counts, 0)]), str(rollout.attrs["split"])
+        reason = f"before trials {', '.join(str(t + 1) for t in compared_trials)}"
         readings = [
             Reading(parts[0], split, "counts equal", reason=reason),
             Reading(parts[1], split, "counts changed", reason=reason),
@@ -66,12 +62,13 @@ def metric(lifetimes: int = 64) -> Metric:
 
 
 def _measure_change(
-    replay, trials: xr.Dataset, truth: np.ndarray, action_order: np.ndarray, feedback_order: np.ndarray, *, t: int
+    replay, trials: xr.Dataset, action_order: np.ndarray, feedback_order: np.ndarray, t: int
 ) -> np.ndarray:
     """[N] The total variation on trial t between its output and its output after a reordered history."""
     replayed = trials.copy()
     for name, order in (("action", action_order), ("feedback", feedback_order)):
         values = trials[name].values
         replayed[name] = (trials[name].dims, np.take_along_axis(values, order[None], -1))
-    outputs = np.exp(np.asarray(replay("itself", replayed).log_probs, float))
-    return 0.5 * np.abs(outputs[:, t] - truth[:, t]).sum(-1)
+    changed_probs = np.exp(np.asarray(replay("itself", replayed).log_probs, float))[:, t]
+    recorded_probs = np.exp(trials.log_probs.sel(condition="intact").values.astype(float))[:, t]
+    return 0.5 * np.abs(changed_probs - recorded_probs).sum(-1)

@@ -23,14 +23,7 @@ from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.averaging import excess
-from mesascope.questions.search.reading import (
-    Counted,
-    follow_change,
-    mean_ways,
-    right_acts,
-    success_by_depth,
-    ticks_of,
-)
+from mesascope.questions.search.reading import Counted, follow_change, mean_ways, right_acts, success_by_depth, ticks_of
 from mesascope.stats import resampling
 
 TRIED = "tree_choice:depth=2,trials=12"  # the family that `mesascope check` tries it on
