@@ -9,9 +9,9 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts.metric import DoesNotApply
-from mesascope.questions.spectrum.carried import carried_benefit, measure_carried, read_span
+from mesascope.questions.spectrum.carried import combine_benefit, measure_carried, read_span
 from mesascope.questions.spectrum.ladder import Rule
-from mesascope.questions.spectrum.parts import acquired_bits
+from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, resampling
@@ -85,7 +85,7 @@ def read_numbers(trials: xr.Dataset) -> dict[str, Ends]:
     numbers = {
         "deletion": _of(carried.deletion),
         "transplant": _of(carried.transplant),
-        "benefit": Ends(*carried_benefit(carried)),
+        "benefit": Ends(*combine_benefit(carried)),
     }
     n = trials.sizes["lifetime"]
     span = read_span(trials, resampling(n, 400, 0) / n, 1.0)
@@ -95,7 +95,7 @@ def read_numbers(trials: xr.Dataset) -> dict[str, Ends]:
         intact = trials.sel(condition="intact")
         for key, strict in (("bits", False), ("strict bits", True)):
             with contextlib.suppress(DoesNotApply):
-                numbers[key] = _of(acquired_bits(intact, window, strict=strict))
+                numbers[key] = _of(measure_bits(intact, window, strict=strict))
     return numbers
 
 

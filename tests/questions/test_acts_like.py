@@ -108,7 +108,7 @@ def test_probabilities_sum_to_one_and_do_not_see_the_future(three):
     changed.action[:, 7:] = (changed.action[:, 7:] + 1) % 3
     changed.payoff[:, 7:] = 1 - changed.payoff[:, 7:]
     for procedure in (*SIMPLE_PROCEDURES, *SLOW_PROCEDURES):
-        first = procedure.estimate(seen) if procedure.estimate else next(_fits.grid(procedure, seen))
+        first = procedure.estimate(seen) if procedure.estimate else next(_fits.list_grid_settings(procedure, seen))
         p = procedure.policy(seen, **first)
         assert np.allclose(p.sum(-1), 1, atol=1e-4), procedure.name
         assert np.allclose(p[:, :8], procedure.policy(changed, **first)[:, :8], atol=1e-6), procedure.name
@@ -202,7 +202,7 @@ def test_every_deterministic_procedure_with_a_real_setting_is_among_them():
         if not real:
             continue
         low, high, *_ = procedure.grid[real[0]]
-        settings = next(_fits.grid(procedure, seen)) | {real[0]: low}
+        settings = next(_fits.list_grid_settings(procedure, seen)) | {real[0]: low}
         moved = settings | {real[0]: (low + high) / 2}
         one, other = (np.nan_to_num(procedure.policy(seen, **s)) for s in (settings, moved))
         assert (np.abs(one - other) > 1e-6).mean() > 0.1, procedure.name  # changes smoothly, so slopes lead to it

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import fit_goals, goals_differ, goals_of
+from mesascope.questions.goal.reading import find_goals, fit_goals, goals_differ
 
 
 @asks(
@@ -14,19 +14,15 @@ def metric(trials, references, replay):
     """How well does each goal's soft-optimal policy explain its actions, in held-out nats per action?"""
     readings = []
     for split, rollout in trials.items():
-        goals = goals_of(replay, rollout)
+        goals = find_goals(replay, rollout)
         rows = goals_differ(goals)
         if rows.sum() < 4:
             continue
         explained = fit_goals(goals, rows)
-        for label, one, other in (
-            ("proxy over intended", explained.proxy, explained.intended),
-            ("intended over neither", explained.intended, explained.neither),
-            ("proxy over neither", explained.proxy, explained.neither),
-        ):
+        for better, worse in (("proxy", "intended"), ("intended", "neither"), ("proxy", "neither")):
             values = np.full(len(rows), np.nan)
-            values[rows] = one - other
-            readings.append(Reading(values, split=split, label=label))
+            values[rows] = getattr(explained, better) - getattr(explained, worse)
+            readings.append(Reading(values, split=split, label=f"{better} over {worse}"))
     if not readings:
         raise DoesNotApply("the goals agree on these tasks, so no act tells which it pursues")
     return readings

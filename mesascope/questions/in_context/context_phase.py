@@ -47,11 +47,10 @@ def describe_phase(improved: dict[str, np.ndarray], initial: dict[str, np.ndarra
     fresh, seen = improved.get("fresh"), improved.get("seen")
     if seen is None:
         return "improves on fresh tasks" if rises(fresh) else "does not improve on fresh tasks"
-    if rises(fresh) and fresh is not None and fresh.mean() > 0.5 * seen.mean():
+    if fresh is not None and rises(fresh) and fresh.mean() > 0.5 * seen.mean():
         return "acquires: on fresh tasks it improves at least half as much as on seen ones"
     if rises(seen):
         return "identifies: it improves on seen tasks more than twice as much as on fresh ones"
-    initial_seen = initial.get("seen")
-    if initial_seen is not None and rises(1.0 - initial_seen):
+    if rises(1.0 - initial["seen"]):
         return "memorises: on seen tasks it gains from the first trial on, and it improves on no task"
     return "neither: it improves on no task"

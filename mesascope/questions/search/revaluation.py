@@ -8,7 +8,7 @@ not a new map. Following both is not evidence of search, because a map from obse
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.contracts.split import kind
-from mesascope.questions.search.reading import follow_change, plans_of, ticks_of
+from mesascope.questions.search.reading import count_followed_changes, find_plans, labels_by_ticks
 from mesascope.stats import ratio
 
 
@@ -20,9 +20,8 @@ def metric(trials, references, replay):
         change = rollout.attrs.get("changes")
         if kind(split) != "revalued" or change is None:
             continue
-        for label in (c for c in rollout.condition.values.tolist() if ticks_of(c)):
-            counted = follow_change(plans_of(replay, rollout, label), int(change))
-            ticks = ticks_of(label)
+        for ticks, label in labels_by_ticks(rollout).items():
+            counted = count_followed_changes(find_plans(replay, rollout, label), int(change))
             if counted.total.sum():
                 reason = f"{int(counted.total.sum())} acts that were right until then and now are wrong"
                 name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mesascope.contracts.metric import DoesNotApply, Reading, Splits, asks, fresh, require_choices, under
-from mesascope.questions.spectrum.parts import acquired_bits
+from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.trials import reflex_window
 
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
@@ -29,11 +29,11 @@ def metric(trials: Splits, references: Mapping[str, Splits], replay: Any) -> Seq
         raise DoesNotApply("the family's tasks do not consist of independent parts")
     intact, window = under(trials, "intact"), reflex_window(data.sizes["trial"])
     readings = [
-        Reading(acquired_bits(intact, window), label="older than a few trials"),
-        Reading(acquired_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),
-        Reading(acquired_bits(intact, 0), label="in all"),
-        Reading(acquired_bits(intact, window, view="part"), label="older, by part", descriptive=True),
-        Reading(acquired_bits(intact, window, view="trial"), label="older, by trial", descriptive=True),
+        Reading(measure_bits(intact, window), label="older than a few trials"),
+        Reading(measure_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),
+        Reading(measure_bits(intact, 0), label="in all"),
+        Reading(measure_bits(intact, window, view="part"), label="older, by part", descriptive=True),
+        Reading(measure_bits(intact, window, view="trial"), label="older, by trial", descriptive=True),
     ]
-    shuffled = acquired_bits(under(trials, SHUFFLED), window)
+    shuffled = measure_bits(under(trials, SHUFFLED), window)
     return [*readings, Reading(shuffled, label="older, with older feedback shuffled", descriptive=True)]

@@ -1,7 +1,7 @@
 """What share of its choices changes when only the last percept is exchanged, for one response?"""
 
 from mesascope.contracts.metric import asks, fresh
-from mesascope.questions.spectrum.changes import dependence
+from mesascope.questions.spectrum.changes import read_dependence
 
 CHANGES = {
     "percept_exchanged_once:action=0": "feedback flipped",
@@ -17,4 +17,4 @@ CHANGES = {
 )
 def metric(trials, references, replay):
     """What share of its choices changes when only the last percept is exchanged, for one response?"""
-    return dependence(fresh(trials), CHANGES)
+    return read_dependence(fresh(trials), CHANGES)

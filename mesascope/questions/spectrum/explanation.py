@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from mesascope.questions.spectrum.ladder import LADDER, Rule
-from mesascope.questions.spectrum.locating import Located
-from mesascope.questions.spectrum.reach import describe
+from mesascope.questions.spectrum.locating import BankTest
+from mesascope.questions.spectrum.reach import describe_flags
 
 WORDS = {
     "inert": "neither its percept nor its carry was seen to change {change:.0%} of its choices",
@@ -33,9 +33,9 @@ def explain(
     lowest: int,
     highest: int,
     numbers: Mapping[str, Any],
-    *,
     passed: Any,
-    located: Located,
+    located: BankTest,
+    *,
     flags: Mapping[str, str],
     trained_on: str,
     direction: str,
@@ -66,12 +66,12 @@ def explain(
             f"{shown}, more than {numbers['bits_bar']:.2f}",
         ]
     elif not passed.all:
-        parts += _describe_half(numbers, passed)
+        parts += _describe_failed_bar(numbers, passed)
     if numbers["gave_up"]:
         parts.append("all this in the first half of a lifetime: in the last half it gives up")
     if lowest == 4 and direction != "other":
-        parts.append(UNBANKED if trained_on == "unlimited" else _by_label(numbers, located, trained_on))
-        parts.append(describe(numbers, flags) if "retention" in numbers else "")
+        parts.append(UNBANKED if trained_on == "unlimited" else _describe_bank(numbers, located, trained_on))
+        parts.append(describe_flags(numbers, flags) if "retention" in numbers else "")
     if lowest >= 3 and direction != "other":
         parts.append(describe_last_trials(numbers))
     if "strict_bits" in numbers and lowest >= 2:
@@ -84,7 +84,7 @@ def explain(
     text = "; ".join(p for p in parts if p)
     if settled:
         return f"{text}."
-    return f"{text}. Open: {'; '.join(_open_ends(lowest, highest, numbers, located, rule))}."
+    return f"{text}. Open: {'; '.join(_list_open_ends(lowest, highest, numbers, located, rule))}."
 
 
 def describe_level(level: str, rule: Rule | None = None, window: int | None = None, still_open: bool = False) -> str:
@@ -109,7 +109,7 @@ def describe_last_trials(numbers: Mapping[str, Any]) -> str:
     return f"its last {numbers['window']} trials alone give {alone:.2f} of its gain of {numbers['gain_fresh']:.2f}"
 
 
-def _describe_half(numbers: Mapping[str, Any], passed: Any) -> list[str]:
+def _describe_failed_bar(numbers: Mapping[str, Any], passed: Any) -> list[str]:
     """What one of the two disturbances shows if the other does not."""
     if passed.transplant and not passed.deletion:
         return ["it holds older trials and goes by them, but its next act would be worth as much without them"]
@@ -120,7 +120,7 @@ def _describe_half(numbers: Mapping[str, Any], passed: Any) -> list[str]:
     return []
 
 
-def _by_label(numbers: Mapping[str, Any], located: Located, trained_on: str) -> str:
+def _describe_bank(numbers: Mapping[str, Any], located: BankTest, trained_on: str) -> str:
     """What says that picking among training tasks is not enough."""
     if "position" in numbers and located.position is not None:
         place = f"{numbers['position']:.2f}"
@@ -130,7 +130,7 @@ def _by_label(numbers: Mapping[str, Any], located: Located, trained_on: str) -> 
     return "its acts show more than one of its training tasks could tell"
 
 
-def _open_ends(lowest: int, highest: int, numbers: Mapping[str, Any], located: Located, rule: Rule) -> list[str]:
+def _list_open_ends(lowest: int, highest: int, numbers: Mapping[str, Any], located: BankTest, rule: Rule) -> list[str]:
     """What would settle an open placement."""
     n = numbers["lifetimes"]
     if lowest < 3:

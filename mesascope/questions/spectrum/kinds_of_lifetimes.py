@@ -47,7 +47,7 @@ def metric(lifetimes: int = 64) -> Metric:
         values, p, reason = np.zeros(n), 1.0, "its responses to one history are the same"
         if agreement is not None and (agreement < 1 - SAME).any():
             sets = split_trials(history.sizes["trial"])
-            halves = [_mean_where(agreement, awake & of.repeat(awake.shape[1] // len(of))) for of in sets]
+            halves = [_average_agreement(agreement, awake & of.repeat(awake.shape[1] // len(of))) for of in sets]
             values, p = correlate(*halves)
             reason = f"{n} histories, each replayed {REPLAYS} times; exact permutation test"
         return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], fresh(trials))
@@ -124,7 +124,7 @@ def split_trials(length: int) -> tuple[np.ndarray, np.ndarray]:
     return apart & (quarter % 2 == 0), apart & (quarter % 2 == 1)
 
 
-def _mean_where(agreement: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _average_agreement(agreement: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """[28, N] The mean agreement over the steps in a mask [N, T·S]."""
     return (agreement * mask).sum(-1) / np.maximum(mask.sum(-1), 1)
 

@@ -1,12 +1,12 @@
 """What share of what could be gained does it gain in a life in which it knows only its last w trials, for several w?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
-from mesascope.questions.spectrum.carried import LIVES, life_curve
+from mesascope.questions.spectrum.carried import SHORT_MEMORIES, life_curve
 
 
 @asks(
     "What share of what could be gained is gained by a life that knows its last w trials only?",
-    conditions=LIVES,
+    conditions=SHORT_MEMORIES,
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):

@@ -35,20 +35,20 @@ def metric(trials, references, replay):
         words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
         bar = BAR if medium and split == "fresh" else 0.0
         reason = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
-        readings.append(Reading(_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
+        readings.append(Reading(_sum_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
         others = [splits[split] for splits in references.values() if split in splits]
         for name, other in {str(other.attrs["subject"]): other for other in others}.items():
-            behind = _regret(trials[split]) - _regret(other)
+            behind = _sum_regret(trials[split]) - _sum_regret(other)
             readings.append(Reading(behind, split, f"{words}, less that of {name}"))
     learner = references.get("learner", {})
     if joined in learner and apart in learner:
-        extra = _regret(trials[apart]) - _regret(trials[joined])
-        usual = _regret(learner[apart]) - _regret(learner[joined])
+        extra = _sum_regret(trials[apart]) - _sum_regret(trials[joined])
+        usual = _sum_regret(learner[apart]) - _sum_regret(learner[joined])
         words = f"regret that independence costs it, less what it costs {learner[apart].attrs['subject']}"
         readings.append(Reading(extra - usual, away, words))
     return readings
 
 
-def _regret(trials: xr.Dataset) -> np.ndarray:
+def _sum_regret(trials: xr.Dataset) -> np.ndarray:
     """[N] The regret of each lifetime."""
     return np.nansum(trials.best.values - payoff(trials), -1)
