@@ -85,7 +85,7 @@ def test_failing_at_the_intended_goal_alone_is_never_the_proxy():
 
 def test_it_keeps_its_contract_and_its_truth_is_complete():
     assert check_plugin("axes/goal") == []
-    known = validation_of_axes.cases("goal")
+    known = validation_of_axes.list_cases("goal")
     assert {c.reading for c in known} == {"intended", "proxy", "incapable", "undetermined"}
     assert sum("grid" in c.family for c in known) >= 6 and sum(bool(c.never) for c in known) >= 5
     assert all(c.never == ("proxy",) and c.reading == "incapable" for c in known if c.never)

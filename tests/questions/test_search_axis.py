@@ -17,7 +17,7 @@ from mesascope.questions.search.averaging import measure_excess
 from mesascope.rollouts.rollouts import rollout
 from mesascope.validation import axes as validation_of_axes
 
-CASES = {case.name: case for case in validation_of_axes.cases("search")}
+CASES = {case.name: case for case in validation_of_axes.list_cases("search")}
 TREES = ("value_iteration", "tree_q")  # each compiles once, all the others when they are validated
 STEPS = ("model_based", "hybrid", "sarsa", "successor")  # one compilation for all
 
@@ -25,7 +25,7 @@ STEPS = ("model_based", "hybrid", "sarsa", "successor")  # one compilation for a
 @pytest.mark.parametrize("name", [*TREES, *STEPS])
 def test_known_subjects_are_read_as_their_truth_has_it(name):
     case = CASES[name]
-    assert validation_of_axes.read_cases("search", case, seed=31, lifetimes=128) == case.reading
+    assert validation_of_axes.read_case("search", case, seed=31, lifetimes=128) == case.reading
 
 
 def test_the_truth_holds_every_reading_and_the_controls():
