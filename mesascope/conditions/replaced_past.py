@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, Number, select, take
+from mesascope.contracts.condition import LAST, RECENT, Condition, Number, select, take
+from mesascope.contracts.settings import check_range
 
 
 class ReplacedPast(Condition):
@@ -31,6 +32,11 @@ class ReplacedPast(Condition):
     one_step: ClassVar = True
     looks_back: ClassVar = True
     judged: ClassVar = True
+
+    def __check_init__(self) -> None:
+        check_range(1, RECENT - 1, of=self.of)
+        check_range(0, 1, birth=self.birth)
+        check_range(0, LAST, replicate=self.replicate)
 
     @property
     def label(self) -> str:
@@ -78,10 +84,10 @@ class DeletedPast(ReplacedPast):
         return f"past_deleted:of={self.of},birth={self.birth}"
 
 
-def absorb_old(w: Number, percept: Any, carry: Any, context: Any, is_wanted: Any = True) -> Any:
-    """The carry after the percept of w trials ago; the carry itself if that trial is missing or it is not wanted."""
-    happens = is_wanted & (context.trial >= w)
-    return context.repeat(0, happens, lambda _, carry: context.absorb(context.key(w), carry, percept), carry)
+def absorb_old(w: Number, percept: Any, carry: Any, context: Any, is_needed: Any = True) -> Any:
+    """The carry after the percept of w trials ago; unchanged if there was no such trial, or if `is_needed` is false."""
+    repeats = is_needed & (context.trial >= w)
+    return context.repeat(0, repeats, lambda _, carry: context.absorb(context.key(w), carry, percept), carry)
 
 
 def replay_recent(most: Number, carry: Any, context: Any) -> Any:

@@ -13,7 +13,7 @@ from mesascope.contracts import axis as axes
 from mesascope.contracts.split import kind
 from mesascope.rollouts.rollouts import rollout
 
-LEAST_RIGHT = 0.95  # the least share of right runs for every subject
+BOUND = 0.95  # the least share of right runs for every subject
 
 
 class Case(NamedTuple):
@@ -93,9 +93,9 @@ def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int
     for name, result in results.items():
         rows, false = result["subjects"], result["false_positives"]
         missed = [
-            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {LEAST_RIGHT:.0%}"
+            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {BOUND:.0%}"
             for r in rows
-            if r["right"] < LEAST_RIGHT
+            if r["right"] < BOUND
         ]
         if false:
             missed.append(f"{name}: {false} runs of controls had a reading that a control must never have")

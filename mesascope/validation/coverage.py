@@ -58,7 +58,7 @@ def measure_coverage(name: str, first: int, studies: int = STUDIES) -> list[dict
     for key in pooled_numbers[0]:
         truth = float(np.mean([numbers[key].estimate for numbers in pooled_numbers if key in numbers]))
         for n, numbers in numbers_by_size.items():
-            _, low, high = np.asarray([found[key] for found in numbers[:studies] if key in found]).T
+            _, low, high = np.reshape([found[key] for found in numbers[:studies] if key in found], (-1, 3)).T
             covered = (low <= truth) & (truth <= high)
             half = (high - low)[np.isfinite(high - low)].mean() / 2
             row = {"study": f"{key} of {name}", "n": n, "studies": len(low), "truth": truth}

@@ -48,8 +48,8 @@ class Reading(NamedTuple):
 class Case(NamedTuple):
     """One line of the truth: a scripted subject, its family, and the reading that is right.
 
-    A case is `demanded` if the reading must be right. It is `disputed` if experts could differ about the truth, and then
-    it is not counted.
+    A case is `demanded` if the reading must be right. It is `disputed`, and not counted, if experts could differ about
+    the truth.
     """
 
     name: str

@@ -121,6 +121,16 @@ class History:
         """[N, T, K, 2] The counts of wins and losses so far, multiplied by the discount before each new outcome."""
         return self.counts if discount == 1 else sum_with_decay(self.last_outcome, discount)
 
+    @functools.cached_property
+    def trial_index(self) -> np.ndarray:
+        """[1, T, 1] The index of the trial."""
+        return np.arange(self.trials, dtype=np.float32)[None, :, None]
+
+    def early_means(self, trials: int) -> np.ndarray:
+        """[N, T, K] The posterior means under Beta(1, 1) given the first `trials` trials alone."""
+        counts = self.counts[:, np.minimum(np.arange(self.trials), trials)]
+        return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
+
     def posterior_means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
         """[N, T, K] The posterior means under Beta(a, b)."""
         return (self.counts[..., 0] + a) / (self.counts.sum(-1) + a + b)

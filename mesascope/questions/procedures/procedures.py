@@ -15,10 +15,6 @@ from mesascope.questions.procedures.histories import History, cache_in_history, 
 from mesascope.questions.procedures.sweeps import sweep_satisficer, sweep_ucb1
 
 
-class Values(tuple):
-    """The values of a setting that fitting tries; empty if they depend on the h: choices or numbers of trials."""
-
-
 class Range(tuple):
     """The values of a setting in ascending order; fitting also tries values between them."""
 
@@ -38,7 +34,7 @@ class Procedure:
     Attributes:
         name: the name of the scripted subject, with the settings that are not fitted.
         policy: (h, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
-        grid: the settings that are fitted on a grid, with their values.
+        grid: the values of the settings that are fitted on a grid; none if they are the choices or numbers of trials.
         estimate: (h) → settings, if a formula gives them; then there is no grid.
         sweep: (h, lapse) → settings to choose from, if the best ones can be listed; then the grid is not used.
         has_lapse: whether a share of the choices may be uniformly random.
@@ -79,11 +75,6 @@ def choose_uniformly(h: History) -> np.ndarray:
     return np.full(h.choice_made.shape, 1 / h.choices, np.float32)
 
 
-def trial_index(h: History) -> np.ndarray:
-    """[1, T, 1] The index of the trial."""
-    return np.arange(h.trials, dtype=np.float32)[None, :, None]
-
-
 def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
     """Probabilities p mixed with the uniform distribution, which has the weight `lapse`."""
     return (1 - lapse) * p + lapse / p.shape[-1]
@@ -113,7 +104,7 @@ def _choose_arm(h: History, arm: int) -> np.ndarray:
 
 def _move_to_arm(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
     """Moves linearly from uniform choice to one arm, over the number of trials `trials` from `start` on."""
-    return mix_lapse(_choose_arm(h, arm), np.clip(1 - (trial_index(h) - start) / trials, 0, 1))
+    return mix_lapse(_choose_arm(h, arm), np.clip(1 - (h.trial_index - start) / trials, 0, 1))
 
 
 @cache_in_history
@@ -184,19 +175,13 @@ def _choose_by_learned_values(h: History, rate: float, beta: float, initial: flo
 def _explore_then_commit(h: History, pulls: int) -> np.ndarray:
     """Tries the choices in turn, and then always makes the one that paid best."""
     turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
-    early = trial_index(h) < pulls
-    return np.where(early, turn, choose_best(estimate_early_means(h, pulls), "first"))
-
-
-def estimate_early_means(h: History, trials: int) -> np.ndarray:
-    """Posterior means given the first `trials` trials alone."""
-    counts = h.counts[:, np.minimum(np.arange(h.trials), trials)]
-    return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
+    early = h.trial_index < pulls
+    return np.where(early, turn, choose_best(h.early_means(pulls), "first"))
 
 
 def _exploit_later(h: History, start: int) -> np.ndarray:
     """Uniform before the trial `start`, and greedy from then on."""
-    return np.where(trial_index(h) < start, np.float32(1 / h.choices), _choose_greedily(h, "random", False))
+    return np.where(h.trial_index < start, np.float32(1 / h.choices), _choose_greedily(h, "random", False))
 
 
 def _satisfice(h: History, enough: float) -> np.ndarray:
@@ -216,7 +201,7 @@ def list_values(name: str, values: tuple, h: History) -> tuple:
 SIMPLE_PROCEDURES = (
     Procedure("uniform", choose_uniformly, has_lapse=False, parameters=0),
     Procedure("round_robin", lambda h: _explore_then_commit(h, h.trials)),
-    Procedure("fixed", _choose_arm, {"arm": Values()}),
+    Procedure("fixed", _choose_arm, {"arm": ()}),
     Procedure("sticky", repeat_last_choice, estimate=lambda h: {"stay": _stay_rate(h, h.is_present)}, has_lapse=False),
     Procedure("biased", _choose_by_frequencies, estimate=_fit_frequencies, has_lapse=False, parameters=2),
     Procedure(
@@ -229,20 +214,20 @@ SIMPLE_PROCEDURES = (
     Procedure(
         "two_loss_reflex",
         lambda h, losses: repeat_last_choice(h, ~_complete_loss_runs(h, losses)),
-        {"losses": Values((2, 3, 4, 5, 6))},
+        {"losses": (2, 3, 4, 5, 6)},
         parameters=2,
     ),
     Procedure(
         "clock_win_stay",
-        lambda h, trials: mix_lapse(repeat_last_choice(h, h.last_win), np.clip(1 - trial_index(h) / trials, 0, 1)),
+        lambda h, trials: mix_lapse(repeat_last_choice(h, h.last_win), np.clip(1 - h.trial_index / trials, 0, 1)),
         {"trials": IntegerRange((5, 10, 20, 40, 80, 160))},
         parameters=2,
     ),
-    Procedure("clock", _move_to_arm, {"arm": Values(), "trials": IntegerRange((5, 10, 20, 40, 80, 160))}, parameters=3),
+    Procedure("clock", _move_to_arm, {"arm": (), "trials": IntegerRange((5, 10, 20, 40, 80, 160))}, parameters=3),
     Procedure(
         "random_then_fixed",
         lambda h, arm, start: _move_to_arm(h, arm, 1, start - 1),
-        {"arm": Values(), "start": IntegerRange((1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 100, 150))},
+        {"arm": (), "start": IntegerRange((1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 100, 150))},
         parameters=3,
     ),
     Procedure(
@@ -254,13 +239,11 @@ SIMPLE_PROCEDURES = (
     Procedure(
         "windowed",
         _choose_by_window,
-        {"window": Values((2, 3, 5, 7, 10, 14, 20, 30)), "focus": Range((0.5, 0.7, 0.8, 0.9, 0.95, 0.99))},
+        {"window": (2, 3, 5, 7, 10, 14, 20, 30), "focus": Range((0.5, 0.7, 0.8, 0.9, 0.95, 0.99))},
         has_lapse=False,
         parameters=2,
     ),
-    Procedure(
-        "epsilon_greedy", _choose_greedily, {"ties": Values(("random", "first")), "each_first": Values((False, True))}
-    ),
+    Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "each_first": (False, True)}),
     Procedure(
         "softmax of means",
         lambda h, beta: softmax(beta * h.posterior_means(), -1),
@@ -273,7 +256,7 @@ SIMPLE_PROCEDURES = (
         {
             "rate": Range((0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0)),
             "beta": Range((-4, 1, 2, 4, 8, 16, 32)),
-            "initial": Values((0.0, 0.5, 1.0)),
+            "initial": (0.0, 0.5, 1.0),
         },
         parameters=4,
     ),
@@ -282,14 +265,14 @@ SIMPLE_PROCEDURES = (
         _choose_by_ucb1,
         {
             "constant": StepRange((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
-            "growing": Values((True, False)),
-            "each_first": Values((False, True)),
+            "growing": (True, False),
+            "each_first": (False, True),
         },
         sweep=sweep_ucb1,
         parameters=2,
     ),
-    Procedure("explore_then_commit", _explore_then_commit, {"pulls": Values()}, parameters=2),
-    Procedure("delayed_exploiter", _exploit_later, {"start": Values()}, parameters=2),
+    Procedure("explore_then_commit", _explore_then_commit, {"pulls": ()}, parameters=2),
+    Procedure("delayed_exploiter", _exploit_later, {"start": ()}, parameters=2),
     Procedure(
         "satisficer",
         _satisfice,

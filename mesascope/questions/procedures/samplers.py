@@ -6,15 +6,7 @@ from math import comb
 import numpy as np
 
 from mesascope.questions.procedures.histories import History, cache_in_history
-from mesascope.questions.procedures.procedures import (
-    Procedure,
-    Range,
-    StepRange,
-    Values,
-    choose_best,
-    estimate_early_means,
-    trial_index,
-)
+from mesascope.questions.procedures.procedures import Procedure, Range, StepRange, choose_best
 
 GRID_SIZE = 64  # grid points for a mean in [0, 1], evenly spaced in the angle, so that any Beta posterior is resolved
 GRID_ANGLES = (np.arange(GRID_SIZE) + 0.5) * np.pi / GRID_SIZE
@@ -95,8 +87,8 @@ def _choose_by_late_feedback(h: History, known: bool) -> np.ndarray:
 
 
 def _stop_learning(h: History, trials: int) -> np.ndarray:
-    late = choose_best(estimate_early_means(h, trials), "first")
-    return np.where(trial_index(h) < trials, _choose_by_plain_thompson(h), late)
+    late = choose_best(h.early_means(trials), "first")
+    return np.where(h.trial_index < trials, _choose_by_plain_thompson(h), late)
 
 
 def _filter_change_points(h: History, hazard: float) -> np.ndarray:
@@ -162,7 +154,7 @@ def _choose_by_hash(h: History) -> np.ndarray:
 def _commit_by_hash(h: History, trials: int) -> np.ndarray:
     """Uniform for the first `trials` trials, then the arm that a hash of their feedback selects."""
     choice = _choose_by_hash(h)[:, np.minimum(np.arange(h.trials), trials)]
-    return np.where(trial_index(h) < trials, np.float32(1 / h.choices), choice)
+    return np.where(h.trial_index < trials, np.float32(1 / h.choices), choice)
 
 
 def sample_from_bank(means: np.ndarray, h: History) -> np.ndarray:
@@ -194,14 +186,14 @@ SLOW_PROCEDURES = (
     ),
     Procedure("thompson:minimise=True", lambda h: _choose_by_sampling(h, h.counts[..., ::-1], (1, 1))),
     Procedure("optimistic_thompson", lambda h: _choose_by_sampling(h, h.counts, (1, 1), optimistic=True)),
-    Procedure("delayed", _choose_by_late_feedback, {"known": Values((True, False))}),
-    Procedure("early_only", _stop_learning, {"trials": Values()}, parameters=2),
+    Procedure("delayed", _choose_by_late_feedback, {"known": (True, False)}),
+    Procedure("early_only", _stop_learning, {"trials": ()}, parameters=2),
     Procedure(
         "change_point_thompson", _filter_change_points, {"hazard": Range((0.001, 0.01, 0.04, 0.15))}, parameters=2
     ),
     Procedure("gittins", _choose_by_gittins, {"discount": StepRange(DISCOUNTS)}, parameters=2, needs_binary=True),
     Procedure("feedback_hash", _choose_by_hash, needs_binary=True),
-    Procedure("hash_commit", _commit_by_hash, {"trials": Values()}, parameters=2, needs_binary=True),
+    Procedure("hash_commit", _commit_by_hash, {"trials": ()}, parameters=2, needs_binary=True),
 )
 BAYES_OPTIMAL = Procedure("bayes_optimal", _choose_bayes_optimally, needs_binary=True)
 BAYES_DEPENDENT = Procedure("bayes_optimal:dependent", _choose_best_dependent, needs_binary=True)

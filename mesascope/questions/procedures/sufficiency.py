@@ -25,7 +25,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
     def measure(trials, references, replay):
         rollout, history = first_lifetimes(fresh(trials), lifetimes)
-        if replay is None or getattr(replay, "itself", None) is None:
+        if getattr(replay, "itself", None) is None:
             raise DoesNotApply("only its trials are known; replaying other histories needs the subject itself")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities, and choices drawn from equal outputs differ")

@@ -2,20 +2,21 @@
 
 The reading is 'search' only if all of the following hold for the same subject. None of them is evidence on its own.
 
-- It solves problems on their first trial, more than one step ahead, and there are too many of them for a table.
-- It follows an announced change of worth, and a change of transitions, at once and without experience of it.
+- The subject solves problems on their first trial, more than one step ahead, and there are too many for a table.
+- It follows an announced change of worth at once, without experience of the change. So it does with a new map.
 - More ticks at the same observation help.
-- They help near choices before far ones, as step-by-step computation does (averaging noise helps both alike).
-- They help far choices faster than noise that averages out can, even noise that is larger for far choices.
-- They do not help if all ticks but the last show another lifetime's problem.
+- Ticks help near choices before far ones, as step-by-step computation does. Averaging noise would help both alike.
+- Ticks help far choices faster than averaging noise can, even noise that is larger for far choices.
+- Ticks do not help if all of them but the last show another lifetime's problem.
 
 The rule ignores numbers of ticks that break a subject, because a subject trained with one tick may not work with more.
-The reading is 'control' if a change does not alter actions that were right until then (cached values, successor
-representations, filters, habits), or if the subject solves its training problems and no others (tables).
+The reading is 'control' if a change does not alter actions that were right before, as with cached values, successor
+representations, filters and habits. It is also 'control' if the subject solves its training problems and no others, as
+a table does.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -141,8 +142,10 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         followed[split] = count_followed_changes(plan, int(trials[split].attrs["changes"]), farthest=reach)
     numbers["follows"] = {split: counts.mean() for split, counts in followed.items()}
     shares = {s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total.sum() >= rule.acts}
-    fresh = _count_fresh(trials, family, plans_by_ticks, curves, reach) if reach else None
-    works, shortfall = _check_ticks(fresh, weights.get("fresh"), rule, numbers)
+    plans, elsewhere = plans_by_ticks.get("fresh", {}), None
+    if reach and TICKS[-1] in plans and ELSEWHERE in trials["fresh"].condition.values.tolist():
+        elsewhere = count_right_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach)
+    works, shortfall = _check_ticks(plans, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers)
     goal = all(plan.goal for plans in plans_by_ticks.values() for plan in plans.values())
     large = numbers["problems"] > rule.table
     searches = works & goal & large & (len(shares) == 2)
@@ -199,43 +202,30 @@ def _list_solved(curve: dict[int, dict[int, ActionCounts]], rule: Rule) -> list[
     return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.solved]
 
 
-class FreshCounts(NamedTuple):
-    """Counts of right actions on the first trial of fresh problems.
-
-    Attributes:
-        curve: the counts of right actions for each number of ticks and each depth.
-        reach: the largest depth at which it solves them, above 1.
-        ways: for each depth above 1, the mean number of actions among which it chooses.
-        elsewhere: the counts at this depth if all ticks but the last show another problem; None if that was not run.
-    """
-
-    curve: dict[int, dict[int, ActionCounts]]
-    reach: int
-    ways: dict[int, float]
-    elsewhere: ActionCounts | None
-
-
-def _count_fresh(trials: Splits, family: Any, plans_by_ticks: Any, curves: dict[str, Any], reach: int) -> FreshCounts:
-    """Counts the right actions on the first trial of fresh problems, with and without another problem shown."""
-    plans, curve, elsewhere = plans_by_ticks["fresh"], curves["fresh"], None
-    if ELSEWHERE in trials["fresh"].condition.values.tolist() and TICKS[-1] in plans:
-        elsewhere = count_right_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach)
-    ways = {far: average_ways(plans[max(plans)], far) for far in curve[max(curve)] if far > 1}
-    return FreshCounts(curve, reach, ways, elsewhere)
-
-
 def _check_ticks(
-    fresh: FreshCounts | None, weights: np.ndarray | None, rule: Rule, numbers: dict[str, Any]
+    plans: dict[int, Any],
+    curve: dict[int, dict[int, ActionCounts]],
+    elsewhere: ActionCounts | None,
+    weights: Any,
+    rule: Rule,
+    numbers: dict[str, Any],
 ) -> tuple[np.ndarray, str]:
     """Whether ticks do work on the problem shown, in each resample; and the shortfall in words.
 
-    Ticks must help, help near choices before far ones, help far ones faster than noise that averages out can, and not
-    help if they show another problem.
+    Ticks must help. They must help near choices before far ones, help far ones faster than noise that averages out can,
+    and not help if they show another problem.
+
+    Args:
+        plans: the plans for fresh problems, by the number of ticks.
+        curve: the counts of right actions, for each number of ticks and each depth.
+        elsewhere: the counts at the largest depth if all ticks but the last show another problem; None if not run.
+        weights: the weights of the lifetimes [resamples, N].
+        rule: the constants of the rule.
+        numbers: the numbers of the verdict, to which those used here are added.
     """
-    never = np.zeros(rule.resamples, bool)
-    if weights is None or fresh is None:
+    never, reach = np.zeros(rule.resamples, bool), numbers["look_ahead"]
+    if not reach:
         return never, "no fresh problem was solved at its first trial more than one step ahead"
-    curve, reach = fresh.curve, fresh.reach
     if len(curve) < 2:
         return never, "it was not given more ticks: run the conditions thinking:ticks=2, 4 and 8"
     shares = {n: {far: c.resample(weights) for far, c in by_far.items()} for n, by_far in curve.items()}
@@ -244,17 +234,17 @@ def _check_ticks(
     near = max((far for far in shares[most] if far < reach), default=reach)
     orders = {n: shares[n][near] - shares[n][reach] for n in curve if n < most}
     best = max(orders, key=lambda n: float(np.nanmean(orders[n])))
-    beyond = _exceed_averaging(fresh, shares, rule)
+    beyond = _exceed_averaging(plans, curve, shares, rule)
     numbers["gain_by_ticks"] = float(np.nanmean(gain))
     numbers["near_before_far"] = float(np.nanmean(orders[best]))
     numbers["beyond_averaging"] = float(np.nanmean(beyond))
     enough = [gain >= rule.gain, orders[best] >= rule.gain, beyond >= rule.excess]
     works = (shares[most][reach] >= rule.solved) & np.all(enough, 0)
     numbers["works"] = float(works.mean())
-    if fresh.elsewhere is None:
+    if elsewhere is None:
         works = never
     else:
-        lost = shares[most][reach] - fresh.elsewhere.resample(weights)
+        lost = shares[most][reach] - elsewhere.resample(weights)
         works = works & (lost >= rule.gain)
         numbers["lost_elsewhere"], numbers["works"] = float(np.nanmean(lost)), float(works.mean())
     if numbers["gain_by_ticks"] < rule.gain:
@@ -267,7 +257,7 @@ def _check_ticks(
             f"({numbers['beyond_averaging']:.1f} standard errors, {rule.excess:g} are needed), so an answer known at "
             "once, with more noise on far choices, would do as well"
         )
-    if fresh.elsewhere is None:
+    if elsewhere is None:
         return works, f"whether ticks help that show another problem was not asked: run {ELSEWHERE}"
     if numbers["lost_elsewhere"] < rule.gain:
         return works, (
@@ -283,12 +273,12 @@ def _check_ticks(
     return works, ""
 
 
-def _exceed_averaging(fresh: FreshCounts, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
-    """`averaging.measure_excess` in each resample, at the depth at which it is largest, of those that are solved."""
-    ticks, excesses = sorted(fresh.curve), []
-    for far in _list_solved(fresh.curve, rule):
-        actions = int(fresh.curve[ticks[-1]][far].total.sum())
-        excesses.append(measure_excess(np.stack([shares[n][far] for n in ticks], -1), ticks, actions, fresh.ways[far]))
+def _exceed_averaging(plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
+    """`averaging.measure_excess` in each resample, at the solved depth at which it is largest."""
+    ticks, excesses = sorted(curve), []
+    for depth in _list_solved(curve, rule):
+        actions, ways = int(curve[ticks[-1]][depth].total.sum()), average_ways(plans[ticks[-1]], depth)
+        excesses.append(measure_excess(np.stack([shares[n][depth] for n in ticks], -1), ticks, actions, ways))
     return max(excesses, key=lambda x: float(x.mean()))
 
 

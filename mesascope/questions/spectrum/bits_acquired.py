@@ -7,10 +7,7 @@ that bound for a subject that answers the parts of the last trials by reflex and
 values are pseudo-values of a jackknife over lifetimes.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from mesascope.contracts.metric import DoesNotApply, Reading, Splits, asks, fresh, require_choices, under
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, require_choices, under
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.trials import reflex_window
 
@@ -22,7 +19,7 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
     conditions=("intact", SHUFFLED),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
-def metric(trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
+def metric(trials, references, replay):
     """How many bits about its hidden task do its late actions contain from feedback older than a few trials?"""
     data = require_choices(fresh(trials))
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:

@@ -137,7 +137,7 @@ def measure_transplant(
     units = _count_units(trials)
     sums = np.zeros((2, units))
     for label in labels:
-        donor = _find_donors(trials, label)
+        donor = find_donors(trials, label)
         for total, variable in zip(sums, (name, room), strict=True):
             values = trials[f"donor_{variable}"].sel(transplant=label).values.astype(float)
             total += np.bincount(donor[mask], values[mask], units)
@@ -178,7 +178,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
         strict = mask if by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
         cell = (np.broadcast_to(phase, seam.shape) if by_trial else seam)[strict]
         act = trials.action.sel(condition=label).values.astype(int)[strict]
-        donor = _find_donors(trials, label)[strict]
+        donor = find_donors(trials, label)[strict]
         for rank in range(len(table)):
             np.add.at(table[rank], (donor, cell, ranks[i, ..., rank][strict], act), 1.0)
     table = table[:, table[0].any((1, 2, 3))]
@@ -271,7 +271,7 @@ def _find_transplants(trials: xr.Dataset, window: int) -> list[str]:
     return labels
 
 
-def _find_donors(trials: xr.Dataset, label: str) -> np.ndarray:
+def find_donors(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N, T] The index of each trial's donor among all lifetimes of all blocks."""
     block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK * BLOCK
     return block + trials.partner.sel(condition=label).values.astype(int)

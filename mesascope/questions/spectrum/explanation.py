@@ -26,7 +26,7 @@ OPEN = {
     "locating": "trials more than {window} back tell its acts about the task; whether more than picking one of its "
     "training tasks explains that is open",
 }
-UNBANKED = "it had no bank of tasks to locate them in; inference with the family as a prior explains this"
+WITHOUT_BANK = "it had no bank of tasks to locate them in; inference with the family as a prior explains this"
 
 
 def explain(
@@ -56,9 +56,8 @@ def explain(
     """
     settled, level = lowest == highest, LADDER[lowest]
     parts = [describe_level(level, rule, numbers["window"], not settled and lowest < 4)]
-    evidence = describe_carried(numbers)
     if lowest >= 2:
-        parts.append(evidence)
+        parts.append(describe_carried(numbers))
     if direction == "other":
         shown = f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits"
         parts = [
@@ -66,11 +65,11 @@ def explain(
             f"{shown}, more than {numbers['bits_bar']:.2f}",
         ]
     elif not passed.all:
-        parts += _describe_failed_bar(numbers, passed)
+        parts.append(_describe_failed_bar(passed))
     if numbers["gave_up"]:
         parts.append("all this in the first half of a lifetime: in the last half it gives up")
     if lowest == 4 and direction != "other":
-        parts.append(UNBANKED if trained_on == "unlimited" else _describe_bank(numbers, located, trained_on))
+        parts.append(WITHOUT_BANK if trained_on == "unlimited" else _describe_bank(numbers, located, trained_on))
         parts.append(describe_flags(numbers, flags) if "retention" in numbers else "")
     if lowest >= 3 and direction != "other":
         parts.append(describe_last_trials(numbers))
@@ -82,9 +81,7 @@ def explain(
                 f"would have to hold 2^{low:.1f} tasks"
             )
     text = "; ".join(p for p in parts if p)
-    if settled:
-        return f"{text}."
-    return f"{text}. Open: {'; '.join(_list_open_ends(lowest, highest, numbers, located, rule))}."
+    return f"{text}." if settled else f"{text}. Open: {_describe_open_end(lowest, highest, numbers, located, rule)}."
 
 
 def describe_level(level: str, rule: Rule | None = None, window: int | None = None, still_open: bool = False) -> str:
@@ -102,22 +99,19 @@ def describe_carried(numbers: Mapping[str, Any]) -> str:
 
 def describe_last_trials(numbers: Mapping[str, Any]) -> str:
     """How much of its gain the last trials alone give; '' if that was not measured."""
-    by_trials = numbers.get("gain_by_last_trials", {})
-    alone = by_trials.get(str(numbers["window"]))
+    alone = numbers.get("gain_by_last_trials", {}).get(str(numbers["window"]))
     if alone is None:
         return ""
     return f"its last {numbers['window']} trials alone give {alone:.2f} of its gain of {numbers['gain_fresh']:.2f}"
 
 
-def _describe_failed_bar(numbers: Mapping[str, Any], passed: Any) -> list[str]:
-    """What one of the two disturbances shows if the other does not."""
+def _describe_failed_bar(passed: Any) -> str:
+    """What one of the two disturbances shows if the other does not; '' if both or neither show something."""
     if passed.transplant and not passed.deletion:
-        return ["it holds older trials and goes by them, but its next act would be worth as much without them"]
+        return "it holds older trials and goes by them, but its next act would be worth as much without them"
     if passed.deletion and not passed.transplant:
-        return [
-            "what its acts follow was not seen to be the task: it may be a clock, a phase or a check of its own past"
-        ]
-    return []
+        return "what its acts follow was not seen to be the task: it may be a clock, a phase or a check of its own past"
+    return ""
 
 
 def _describe_bank(numbers: Mapping[str, Any], located: BankTest, trained_on: str) -> str:
@@ -130,31 +124,29 @@ def _describe_bank(numbers: Mapping[str, Any], located: BankTest, trained_on: st
     return "its acts show more than one of its training tasks could tell"
 
 
-def _list_open_ends(lowest: int, highest: int, numbers: Mapping[str, Any], located: BankTest, rule: Rule) -> list[str]:
+def _describe_open_end(lowest: int, highest: int, numbers: Mapping[str, Any], located: BankTest, rule: Rule) -> str:
     """What would settle an open placement."""
     n = numbers["lifetimes"]
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        ends = [f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}"]
+        smaller = f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}"
         if highest > 3 and size + 2 * error < rule.smallest_benefit and "life" in numbers:
             lost = f"{numbers['life']:.2f} ± {numbers['life_error']:.2f}"
-            return [
-                f"{ends[0]}, but a life that forgets older trials loses {lost}: they may act through its own last acts"
-            ]
-        return [f"{ends[0]}: {count_needed(size - rule.smallest_benefit, error, n, rule.errors)}"]
+            return (
+                f"{smaller}, but a life that forgets older trials loses {lost}: they may act through its own last acts"
+            )
+        return f"{smaller}: {describe_needed(size - rule.smallest_benefit, error, n, rule.errors)}"
     if located.obstacle:
-        return [f"at least locating, because {located.obstacle}"]
+        return f"at least locating, because {located.obstacle}"
     if "position" in numbers:
         place, error = numbers["position"], numbers["position_error"]
-        return [
-            f"the position between locator and learner is {place:.2f} ± {error:.2f}: "
-            f"{count_needed(place - rule.cut, error, n)}"
-        ]
-    return ["a share of resamples lies near its bar: more lifetimes"]
+        needed = describe_needed(place - rule.cut, error, n)
+        return f"the position between locator and learner is {place:.2f} ± {error:.2f}: {needed}"
+    return "a share of resamples lies near its bar: more lifetimes"
 
 
-def count_needed(distance: float, error: float, n: int, errors: float = 1.645) -> str:
-    """How many lifetimes would separate a number from its bar, in words; no promise if it lies near the bar."""
+def describe_needed(distance: float, error: float, n: int, errors: float = 1.645) -> str:
+    """How many lifetimes would separate a number from its bar, in words; no number if it lies near the bar."""
     if not np.isfinite(error) or abs(distance) < 2 * error:
         return "it lies near its bar, so more lifetimes may not settle it"
     return f"about {int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64):,} lifetimes"

@@ -14,6 +14,7 @@ import xarray as xr
 from mesascope.contracts import axis as axes
 from mesascope.contracts.metric import DoesNotApply, Splits, gains
 from mesascope.errors import MesascopeError
+from mesascope.questions.spectrum import explanation
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
@@ -24,9 +25,7 @@ from mesascope.trials import gain, reflex_window
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 REPLICATES = 4  # of the run with shuffled feedback; the error of a single replicate is nearly twice as large
 KINDS = ("shifted", "exchanged", "restructured")
-WORDS = {
-    "inert": "neither its percept nor its carry was seen to change {change:.0%} of its choices",
-    "reactive": "it answers its present percept; its carry was not seen to change {change:.0%} of its choices",
+WORDS = explanation.WORDS | {
     "tracking": "its carry changes what it does; that feedback older than a few trials changes its score by {bar:.0%} "
     "of what could be gained was not shown",
     "locating": "older feedback matters, as far as picking among the training tasks explains",
@@ -34,11 +33,9 @@ WORDS = {
     "general": "changed splits are acquired too: of every kind one at least keeps half of the efficiency on fresh "
     "tasks",
 }
-UNBANKED = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
+WITHOUT_BANK = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
 BEYOND = "tasks are acquired that no bank of training tasks could hold"
-OPEN = {
-    "inert": "whether its percept or its carry changes {change:.0%} of its choices is open",
-    "reactive": "it answers its percept; whether its carry adds to that is open",
+OPEN = explanation.OPEN | {
     "tracking": "its carry matters; whether feedback older than a few trials does is open",
     "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
 }
@@ -204,7 +201,7 @@ def _describe_needed(distance: float, error: float, n: int, otherwise: str, erro
 def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) -> str:
     """Explains the placement in words, and says what would settle it if it is open."""
     n, settled = numbers["lifetimes"], lowest == highest
-    fresh = UNBANKED if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
+    fresh = WITHOUT_BANK if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
     fresh = [fresh, WORDS["general"]][: lowest - 3]
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit}
     parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN)[FIRST_LADDER[lowest]].format(**bars)]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, replicates
+from mesascope.questions.spectrum.carried import find_donors
 from mesascope.stats import mean
-from mesascope.trials import BLOCK
 
 LABEL = "carry_exchanged_once:fresh=0"
 
@@ -22,9 +22,7 @@ def metric(trials, references, replay):
     if own.dtype.kind == "f":
         raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")
     swapped = rollout.action.sel(condition=LABEL).values
-    partner = rollout.partner.sel(condition=LABEL).values
-    blocks = np.arange(len(own))[:, None] // BLOCK * BLOCK
-    donors = blocks + partner
+    donors = find_donors(rollout, LABEL)
     if own.ndim == 3:  # trials with several steps: all steps of a trial share a donor
         donors = np.repeat(donors[..., None], own.shape[-1], -1)
     inside = donors < len(own)
