@@ -34,9 +34,9 @@ class ReplacedPast(Condition):
     judged: ClassVar = True
 
     def __check_init__(self) -> None:
-        check_range(1, RECENT - 1, of=self.of)
-        check_range(0, 1, birth=self.birth)
-        check_range(0, LAST, replicate=self.replicate)
+        check_range(1, RECENT - 1, of=int(self.of))
+        check_range(0, 1, birth=int(self.birth))
+        check_range(0, LAST, replicate=int(self.replicate))
 
     @property
     def label(self) -> str:

@@ -118,7 +118,7 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
 
 
 def split_trials(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the first and third quarter and of the second and fourth, without the first tenth of a lifetime in each."""
+    """Masks of the first and third and of the second and fourth quarter, with gaps of a tenth of a lifetime between."""
     quarter = np.arange(length) * 4 // length
     since = np.arange(length) - np.searchsorted(quarter, quarter)
     apart = (quarter == 0) | (since >= length // 10)
