@@ -116,7 +116,7 @@ class Recovered(NamedTuple):
 
     def fitted(self) -> dict[str, Any]:
         """The settings found of its own procedure."""
-        return next(f for f in self.found.fitted if f.procedure.name == self.known.procedure).summarise_settings()
+        return next(f for f in self.found.fits if f.procedure.name == self.known.procedure).summarise_settings()
 
 
 def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, Recovered]:
@@ -138,7 +138,7 @@ def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, R
 
 def _light(found: Comparison) -> Comparison:
     """The same without the predictions, which are large."""
-    return found._replace(fitted=[f._replace(held_out=f.held_out[:0]) for f in found.fitted])
+    return found._replace(fits=[f._replace(held_out=f.held_out[:0]) for f in found.fits])
 
 
 def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: str = "") -> str:

@@ -17,23 +17,23 @@ from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, resampling
 from mesascope.trials import BLOCK, reflex_window
 
-SIZES = (64, 256)  # lifetimes in a study
+STUDY_SIZES = (64, 256)  # lifetimes in a study
 STUDIES = 2000  # of each size
-CHUNK = 8192  # lifetimes in one rollout
-BANDIT, CUES = "bernoulli_bandit:arms=5,trials=100", "associations"
+ROLLOUT_SIZE = 8192  # lifetimes in one rollout
+BANDIT, ASSOCIATIONS = "bernoulli_bandit:arms=5,trials=100", "associations"
 SUBJECTS = {  # the family, and whether older trials are worth nothing to the subject's acts
     "thompson": (BANDIT, False),
     "epsilon_greedy": (BANDIT, False),
     "two_loss_reflex": (BANDIT, True),
     "hash_commit": (BANDIT, True),
-    "associator": (CUES, False),
-    "associator:lapse=0.5": (CUES, False),
-    "last_cues:window=4": (CUES, True),
-    "last_cues:window=6": (CUES, False),
+    "associator": (ASSOCIATIONS, False),
+    "associator:lapse=0.5": (ASSOCIATIONS, False),
+    "last_cues:window=4": (ASSOCIATIONS, True),
+    "last_cues:window=6": (ASSOCIATIONS, False),
 }
 
 
-def measure_coverage(name: str, first: int, studies: int = STUDIES) -> list[dict[str, Any]]:
+def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list[dict[str, Any]]:
     """Measures how often intervals cover the truth, for every main number of one subject and every size of study.
 
     The truth is the number computed from all lifetimes of all studies together.
@@ -47,12 +47,16 @@ def measure_coverage(name: str, first: int, studies: int = STUDIES) -> list[dict
     # a scripted subject ignores how a lifetime begins, so one version of each condition is enough
     versions = {c.partition(",birth")[0]: c for c in conditions(family) if "exchanged" not in c and "swapped" not in c}
     needed = [catalogue.make("conditions", c) for c in versions.values()]
-    numbers_by_size: dict[int, list[dict[str, Estimate]]] = {n: [] for n in SIZES}
+    numbers_by_size: dict[int, list[dict[str, Estimate]]] = {n: [] for n in STUDY_SIZES}
     pooled_numbers = []
-    for j in range(-(-studies * max(SIZES) // CHUNK)):
-        trials = rollout(subject, family, "fresh", CHUNK, first + j, conditions=needed, log_probs=False, together=16)
+    for j in range(-(-studies * max(STUDY_SIZES) // ROLLOUT_SIZE)):
+        trials = rollout(
+            subject, family, "fresh", ROLLOUT_SIZE, first_seed + j, conditions=needed, log_probs=False, together=16
+        )
         for n, numbers in numbers_by_size.items():
-            numbers += [measure_numbers(trials.isel(lifetime=slice(i, i + n))) for i in range(0, CHUNK - n + 1, n)]
+            numbers += [
+                measure_numbers(trials.isel(lifetime=slice(i, i + n))) for i in range(0, ROLLOUT_SIZE - n + 1, n)
+            ]
         pooled_numbers.append(measure_numbers(trials))
     rows = []
     for key in pooled_numbers[0]:
@@ -71,11 +75,11 @@ def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
     """The main numbers of one study, with their 95 % intervals."""
     assert trials.sizes["lifetime"] % BLOCK == 0  # donors are in the block of their recipients
     window = reflex_window(trials.sizes["trial"], Rule().older_than)
-    carried = measure_carried(trials, window)
+    effects = measure_carried(trials, window)
     numbers = {
-        "deletion": _estimate_mean(carried.deletion),
-        "transplant": _estimate_mean(carried.transplant),
-        "benefit": combine_benefit(carried),
+        "deletion": _estimate_mean(effects.deletion),
+        "transplant": _estimate_mean(effects.transplant),
+        "benefit": combine_benefit(effects),
     }
     n = trials.sizes["lifetime"]
     span = read_span(trials, resampling(n, 400, 0) / n, 1.0)

@@ -118,7 +118,7 @@ def validate(
         "axes": list_calls(seeds, first, 128 if quick else 256, quick),
         "placements": [(_place_group, group, seed, lifetimes) for group, seed in groups],
     }
-    answers = _collect(parts, progress, workers, folder)
+    answers = _collect_answers(parts, progress, workers, folder)
     placements = [
         (seed, case, Reading(*reading))
         for (group, seed), readings in zip(groups, answers["placements"], strict=True)
@@ -178,7 +178,7 @@ def results_folder(cache: Path, *settings: int) -> Path:
     return cache / "-".join([fingerprint(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
 
-def _collect(
+def _collect_answers(
     parts: dict[str, list[tuple]], progress: Progress, workers: int, folder: Path | None
 ) -> dict[str, list[Any]]:
     """Computes the answers of all units in one pool of processes, and returns them by part."""

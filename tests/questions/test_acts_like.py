@@ -159,7 +159,7 @@ def test_it_names_what_was_simulated(asked, spec, probabilities):
     found = asked(spec, probabilities)
     name, settings = NAMED[spec]
     assert not found.none_fits and name in found.names()
-    fitted = next(f for f in found.fitted if f.procedure.name == name).summarise_settings()
+    fitted = next(f for f in found.fits if f.procedure.name == name).summarise_settings()
     for key, (true, error) in settings.items():
         assert abs(fitted[key] - true) <= error, (key, fitted)
 

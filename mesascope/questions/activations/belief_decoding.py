@@ -54,23 +54,25 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
             columns = slice(i * history.choices, (i + 1) * history.choices)
             parts = np.stack([error[..., columns].sum((1, 2)) for error in errors])
             note = _describe_units(moments, columns, guesses[""][1], mean_guess, trial_guess) + twin_note
-            readings.append(Reading(linearise(_r_squared(0), parts), split, f"{name}, R²", reason=note))
+            readings.append(Reading(linearise(_make_r_squared(0), parts), split, f"{name}, R²", reason=note))
             for j, control in list(enumerate(guesses))[1:]:
-                readings.append(Reading(linearise(_r_squared_above(j), parts), split, f"{name}, R² above {control}"))
+                readings.append(
+                    Reading(linearise(_make_r_squared_gain(j), parts), split, f"{name}, R² above {control}")
+                )
         return pad_readings(readings, fresh(trials))
 
     question = "How well can its carry decode what it should believe about each choice (R²), compared with controls?"
     return make_metric(question, measure, lifetimes=lifetimes)
 
 
-def _r_squared(i: int):
+def _make_r_squared(i: int):
     """R² of the carry (i = 0) or of the i-th control, as a function of the mean squared errors."""
     return lambda m: 1 - m[2 * i] / m[2 * i + 1]
 
 
-def _r_squared_above(i: int):
+def _make_r_squared_gain(i: int):
     """R² of the carry minus R² of the i-th control."""
-    return lambda m: _r_squared(0)(m) - _r_squared(i)(m)
+    return lambda m: _make_r_squared(0)(m) - _make_r_squared(i)(m)
 
 
 def _describe_units(

@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     """Every fitted procedure, and how they compare.
 
     Attributes:
-        fitted: the procedures, in the order of the list.
+        fits: the fitted procedures, in the order of the list.
         scores: [P, N] the mean held-out log-probability of a trial, in nats, for each procedure and lifetime.
         classes: indices of procedures that act alike; the best class comes first, and the simplest member of each.
         shortfall: [N] the nats per trial by which the best procedure falls short.
@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
         has_probabilities: whether the subject gave probabilities.
     """
 
-    fitted: list[Fit]
+    fits: list[Fit]
     scores: np.ndarray
     classes: list[list[int]]
     shortfall: np.ndarray
@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
 
     def names(self, place: int = 0) -> list[str]:
         """The names of the procedures of a class; the simplest comes first."""
-        return [self.fitted[i].procedure.name for i in self.classes[place]]
+        return [self.fits[i].procedure.name for i in self.classes[place]]
 
 
 def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities: bool = True) -> Metric:
@@ -136,7 +136,7 @@ def compare_procedures(
     return compare_fitted(trials, history, [fit(p, history) for p in candidates], probabilities)
 
 
-def compare_fitted(trials: xr.Dataset, history: History, fitted: list[Fit], probabilities: bool = True) -> Comparison:
+def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probabilities: bool = True) -> Comparison:
     """Scores fitted procedures, groups them into classes, and decides whether the best is good enough."""
     by_probabilities = probabilities and "log_probs" in trials
     target = history.choice_made
@@ -148,19 +148,19 @@ def compare_fitted(trials: xr.Dataset, history: History, fitted: list[Fit], prob
     def mean_per_lifetime(x: np.ndarray) -> np.ndarray:
         return np.where(history.is_present, x, 0).sum(-1) / lengths
 
-    scores = np.stack([mean_per_lifetime((target * np.log(f.held_out)).sum(-1)) for f in fitted])
+    scores = np.stack([mean_per_lifetime((target * np.log(f.held_out)).sum(-1)) for f in fits])
     means = scores.mean(1)
-    alike = group_procedures(fitted, history, means)
+    alike = group_procedures(fits, history, means)
     best = int(np.argmax(means))
     if by_probabilities:
         ceiling = (target * np.log(np.maximum(target, 1e-30))).sum(-1)
         shortfall = mean_per_lifetime(ceiling) - scores[best]
     else:
         near = [i for i in np.argsort(-means)[: MOST_NEIGHBOURS + 1] if i != best]
-        shortfall = mean_per_lifetime(measure_flexible_gain(fitted[best], [fitted[i] for i in near], history))
+        shortfall = mean_per_lifetime(measure_flexible_gain(fits[best], [fits[i] for i in near], history))
     is_sure = by_probabilities or shortfall.mean() > 3.09 * standard_error(shortfall)
     none_fits = bool(shortfall.mean() > MOST_SHORTFALL[by_probabilities] and is_sure)
-    return Comparison(fitted, scores, alike, shortfall, none_fits, by_probabilities)
+    return Comparison(fits, scores, alike, shortfall, none_fits, by_probabilities)
 
 
 def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
@@ -168,14 +168,14 @@ def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
     mean_scores = comparison.scores.mean(1)
     best = int(np.argmax(mean_scores))
     first, *same = comparison.names()
-    simplest = comparison.fitted[comparison.classes[0][0]]
+    simplest = comparison.fits[comparison.classes[0][0]]
     description = f"{first}{f' ({simplest.describe_settings()})' if simplest.describe_settings() else ''}"
     description += f"; acts alike: {', '.join(same)}" if same else ""
     criterion = f"more than {MOST_SHORTFALL[comparison.has_probabilities]} nats per trial missed"
     verdict = (
         f"none of these ({criterion}); nearest: {description}" if comparison.none_fits else f"acts like {description}"
     )
-    chance = -np.log(comparison.fitted[0].held_out.shape[-1])
+    chance = -np.log(comparison.fits[0].held_out.shape[-1])
     by = "by its probabilities" if comparison.has_probabilities else "by a flexible model of its choices"
     numbers = {"the nearest, above chance": comparison.scores[best] - chance}
     numbers[f"missed by the nearest, {by}"] = comparison.shortfall
@@ -184,6 +184,6 @@ def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
         index = max(comparison.classes[place], key=lambda i: mean_scores[i])
         gap = comparison.scores[index] - comparison.scores[best]
         name, *same = comparison.names(place)
-        reason = comparison.fitted[index].describe_settings() + (f"; acts alike: {', '.join(same)}" if same else "")
+        reason = comparison.fits[index].describe_settings() + (f"; acts alike: {', '.join(same)}" if same else "")
         readings.append(Reading(gap, split, f"{name}, behind the nearest", reason=reason))
     return readings

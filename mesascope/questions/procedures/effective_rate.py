@@ -26,13 +26,13 @@ def metric(lifetimes: int = 128) -> Metric:
         if "volatility" not in fresh(trials):
             raise DoesNotApply("the family has no calm and volatile blocks")
         rollout, history = first_lifetimes(fresh(trials), lifetimes)
-        volatile = rollout.volatility.values > 0
-        if not volatile.any() or volatile.all():
+        is_volatile = rollout.volatility.values > 0
+        if not is_volatile.any() or is_volatile.all():
             raise DoesNotApply("all blocks are alike")
-        target = history.choice_made.astype(float)
+        choice_probs = history.choice_made.astype(float)
         if "log_probs" in rollout:
-            target = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
-        rates, beta = fit_rates(history, volatile, target)
+            choice_probs = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
+        rates, beta = fit_rates(history, is_volatile, choice_probs)
         split, reason = str(rollout.attrs["split"]), f"inverse temperature {beta:.1f}"
         blocks = zip(rates, ("calm blocks", "volatile blocks"), strict=True)
         readings = [Reading(rate, split, label, reason=reason) for rate, label in blocks]
@@ -42,17 +42,17 @@ def metric(lifetimes: int = 128) -> Metric:
     return make_metric(question, measure, lifetimes=lifetimes)
 
 
-def fit_rates(history: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+def fit_rates(history: History, is_volatile: np.ndarray, choice_probs: np.ndarray) -> tuple[np.ndarray, float]:
     """Rates [2, N] in calm and volatile blocks (their means are the estimates), and the inverse temperature.
 
     Args:
         history: the recorded lifetimes.
-        volatile: [N, T] whether the trial is in a volatile block.
-        target: [N, T, K] the subject's probability of every choice, or one for the choice that it made.
+        is_volatile: [N, T] whether the trial is in a volatile block.
+        choice_probs: [N, T, K] the subject's probability of every choice, or one for the choice that it made.
     """
 
     def likelihood(x: np.ndarray) -> np.ndarray:
-        return _log_likelihood(history, volatile, target, expit(x[:2]), float(np.exp(x[2])))
+        return _log_likelihood(history, is_volatile, choice_probs, expit(x[:2]), float(np.exp(x[2])))
 
     limits = [(-6, 6), (-6, 6), (-4, 5)]
     starts = ((r, np.log(b)) for r in (logit(0.1), logit(0.4)) for b in (2.0, 8.0))
@@ -73,13 +73,15 @@ def fit_rates(history: History, volatile: np.ndarray, target: np.ndarray) -> tup
     return (estimates if np.isfinite(optimum) else np.full_like(estimates, np.nan)), float(np.exp(x[2]))
 
 
-def _log_likelihood(history: History, volatile: np.ndarray, target: np.ndarray, rates: np.ndarray, beta: float):
+def _log_likelihood(
+    history: History, is_volatile: np.ndarray, choice_probs: np.ndarray, rates: np.ndarray, beta: float
+):
     """[N] The mean log-likelihood per trial. The rate is that of the block in which the subject got the pay-off."""
-    rate = np.where(history.shift_later(volatile), rates[1], rates[0])
+    rate = np.where(history.shift_later(is_volatile), rates[1], rates[0])
     payoff, last_choice = history.shift_later(history.payoff), history.last_choice
     value, total = np.full(last_choice[:, 0].shape, 0.5), np.zeros(len(payoff))
     for t in range(history.trials):
         value = value + rate[:, t, None] * last_choice[:, t] * (payoff[:, t, None] - value)
-        log_likelihood = (target[:, t] * log_softmax(beta * value, -1)).sum(-1)
+        log_likelihood = (choice_probs[:, t] * log_softmax(beta * value, -1)).sum(-1)
         total += np.where(history.is_present[:, t], log_likelihood, 0.0)
     return total / np.maximum(history.is_present.sum(-1), 1)

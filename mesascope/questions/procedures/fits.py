@@ -192,11 +192,11 @@ def _search_by_halving(score: Callable[[float], float], grid: Sequence[float], s
     return best
 
 
-def group_procedures(fitted: Sequence[Fit], history: History, scores: np.ndarray) -> list[list[int]]:
+def group_procedures(fits: Sequence[Fit], history: History, scores: np.ndarray) -> list[list[int]]:
     """Groups procedures that act alike.
 
     Args:
-        fitted: the fitted procedures.
+        fits: the fitted procedures.
         history: the visited histories.
         scores: [P] the mean held-out scores.
 
@@ -205,12 +205,12 @@ def group_procedures(fitted: Sequence[Fit], history: History, scores: np.ndarray
         Members differ from the best one of their class on less than ALIKE_SHARE of the visited histories.
     """
     remaining, classes = list(np.argsort(-scores, kind="stable")), []
-    predictions = [f.held_out[history.is_present] for f in fitted]
+    predictions = [f.held_out[history.is_present] for f in fits]
     while remaining:
         best = remaining[0]
         distances = {i: 0.5 * np.abs(predictions[i] - predictions[best]).sum(-1) for i in remaining}
         members = [i for i in remaining if (distances[i] > ALIKE_DISTANCE).mean() < ALIKE_SHARE or i == best]
-        classes.append(sorted(members, key=lambda i: (fitted[i].procedure.parameters, i)))
+        classes.append(sorted(members, key=lambda i: (fits[i].procedure.parameters, i)))
         remaining = [i for i in remaining if i not in members]
     return classes
 

@@ -18,7 +18,7 @@ MOST_ACTIONS = 1024  # above this number, a small misfit of the noise would coun
 LARGEST_SHARE = 1 - 1e-6  # the largest share of right actions that noise leaves
 
 
-def measure_excess(shares: np.ndarray, ticks: Sequence[int], acts: int, ways: float) -> np.ndarray:
+def measure_excess(shares: np.ndarray, ticks: Sequence[int], actions: int, ways: float) -> np.ndarray:
     """How badly the best noisy subject fits the shares of right actions at one depth.
 
     The noisy subject takes the action with the largest of `ways` noisy values (normal, one of them larger on average).
@@ -27,7 +27,7 @@ def measure_excess(shares: np.ndarray, ticks: Sequence[int], acts: int, ways: fl
     Args:
         shares: [R, C] the share of right actions in each resample with each number of ticks.
         ticks: the C numbers of ticks, fewest first.
-        acts: the number of actions from which each share is computed.
+        actions: the number of actions from which each share is computed.
         ways: the mean number of actions among which the subject chooses, from 1.5; 1 / ways is chance.
 
     Returns:
@@ -36,7 +36,7 @@ def measure_excess(shares: np.ndarray, ticks: Sequence[int], acts: int, ways: fl
     observed = np.maximum(np.nan_to_num(shares, nan=1 / ways), 1 / ways)[..., None]
     expected = expect_shares(tuple(ticks), round(max(ways, 1.5), 2))
     terms = xlogy(observed, observed / expected) + xlogy(1 - observed, (1 - observed) / (1 - expected))
-    misfit = 2 * min(acts, MOST_ACTIONS) * terms  # [R, C, rates]
+    misfit = 2 * min(actions, MOST_ACTIONS) * terms  # [R, C, rates]
     best = misfit[:, 0]
     for i in range(1, len(ticks)):
         best = np.minimum.accumulate(best, -1) + misfit[:, i]  # rates are in falling order

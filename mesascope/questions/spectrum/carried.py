@@ -58,14 +58,14 @@ class Estimate(NamedTuple):
     high: float
 
 
-def combine_benefit(carried: CarryEffects) -> Estimate:
+def combine_benefit(effects: CarryEffects) -> Estimate:
     """The carried benefit of a subject: the smaller of deletion and transplant, 0 if their signs differ.
 
     Its interval reaches from the smaller of the two low ends to the smaller of the two high ends, in the direction of
     the benefit. If the signs differ, the interval covers both intervals and 0.
     """
-    rows = np.full((2, max(len(carried.deletion), len(carried.transplant))), np.nan)
-    for row, values in zip(rows, (carried.deletion, carried.transplant), strict=True):
+    rows = np.full((2, max(len(effects.deletion), len(effects.transplant))), np.nan)
+    for row, values in zip(rows, (effects.deletion, effects.transplant), strict=True):
         row[: len(values)] = values
     estimate, low, high = interval(rows)[:3]
     sign = np.sign(estimate[0])

@@ -18,7 +18,7 @@ WORDS = {
     "would",
     "acquiring": "trials more than {window} back tell its acts about tasks that it never saw",
 }
-OPEN = {
+OPEN_WORDS = {
     "inert": "whether its percept or its carry changes {change:.0%} of its choices is open",
     "reactive": "it answers its percept; whether its carry adds to that is open",
     "tracking": "its carry changes what it does; whether trials more than {window} back make its acts worth {bar:.0%} "
@@ -33,8 +33,8 @@ def explain(
     lowest: int,
     highest: int,
     numbers: Mapping[str, Any],
-    passed: Any,
-    located: BankTest,
+    bars: Any,
+    bank_test: BankTest,
     *,
     flags: Mapping[str, str],
     trained_on: str,
@@ -47,8 +47,8 @@ def explain(
         lowest: the index of the lowest rung.
         highest: the index of the highest rung.
         numbers: the numbers that the rule used.
-        passed: which bars were passed.
-        located: whether picking among training tasks explains it.
+        bars: which bars were passed.
+        bank_test: whether picking among training tasks explains it.
         flags: 'far' and 'flexible'.
         trained_on: what the subject was trained on.
         direction: 'for', 'against', 'other' or 'none'.
@@ -64,12 +64,12 @@ def explain(
             "its acts show the task without going for its pay-off: another goal",
             f"{shown}, more than {numbers['bits_bar']:.2f}",
         ]
-    elif not passed.all:
-        parts.append(_describe_failed_bar(passed))
+    elif not bars.all:
+        parts.append(_describe_failed_bar(bars))
     if numbers["gave_up"]:
         parts.append("all this in the first half of a lifetime: in the last half it gives up")
     if lowest == 4 and direction != "other":
-        parts.append(WITHOUT_BANK if trained_on == "unlimited" else _describe_bank(numbers, located, trained_on))
+        parts.append(WITHOUT_BANK if trained_on == "unlimited" else _describe_bank(numbers, bank_test, trained_on))
         parts.append(describe_flags(numbers, flags) if "retention" in numbers else "")
     if lowest >= 3 and direction != "other":
         parts.append(describe_last_trials(numbers))
@@ -81,14 +81,14 @@ def explain(
                 f"would have to hold 2^{low:.1f} tasks"
             )
     text = "; ".join(p for p in parts if p)
-    return f"{text}." if settled else f"{text}. Open: {_describe_open_end(lowest, highest, numbers, located, rule)}."
+    return f"{text}." if settled else f"{text}. Open: {_describe_open_end(lowest, highest, numbers, bank_test, rule)}."
 
 
 def describe_level(level: str, rule: Rule | None = None, window: int | None = None, still_open: bool = False) -> str:
     """A level in words, with the bars that it was held to."""
     rule = rule or Rule()
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit, "window": window or rule.older_than}
-    return (OPEN if still_open else WORDS)[level].format(**bars)
+    return (OPEN_WORDS if still_open else WORDS)[level].format(**bars)
 
 
 def describe_carried(numbers: Mapping[str, Any]) -> str:
@@ -105,18 +105,18 @@ def describe_last_trials(numbers: Mapping[str, Any]) -> str:
     return f"its last {numbers['window']} trials alone give {alone:.2f} of its gain of {numbers['gain_fresh']:.2f}"
 
 
-def _describe_failed_bar(passed: Any) -> str:
+def _describe_failed_bar(bars: Any) -> str:
     """What one of the two disturbances shows if the other does not; '' if both or neither show something."""
-    if passed.transplant and not passed.deletion:
+    if bars.transplant and not bars.deletion:
         return "it holds older trials and goes by them, but its next act would be worth as much without them"
-    if passed.deletion and not passed.transplant:
+    if bars.deletion and not bars.transplant:
         return "what its acts follow was not seen to be the task: it may be a clock, a phase or a check of its own past"
     return ""
 
 
-def _describe_bank(numbers: Mapping[str, Any], located: BankTest, trained_on: str) -> str:
+def _describe_bank(numbers: Mapping[str, Any], bank_test: BankTest, trained_on: str) -> str:
     """What says that picking among training tasks is not enough."""
-    if "position" in numbers and located.position is not None:
+    if "position" in numbers and bank_test.position is not None:
         place = f"{numbers['position']:.2f}"
         return f"between the ideal locator of its bank (0) and a learner (1) it stands at {place}, by its label"
     if trained_on == "unknown":
@@ -124,7 +124,7 @@ def _describe_bank(numbers: Mapping[str, Any], located: BankTest, trained_on: st
     return "its acts show more than one of its training tasks could tell"
 
 
-def _describe_open_end(lowest: int, highest: int, numbers: Mapping[str, Any], located: BankTest, rule: Rule) -> str:
+def _describe_open_end(lowest: int, highest: int, numbers: Mapping[str, Any], bank_test: BankTest, rule: Rule) -> str:
     """What would settle an open placement."""
     n = numbers["lifetimes"]
     if lowest < 3:
@@ -136,8 +136,8 @@ def _describe_open_end(lowest: int, highest: int, numbers: Mapping[str, Any], lo
                 f"{smaller}, but a life that forgets older trials loses {lost}: they may act through its own last acts"
             )
         return f"{smaller}: {describe_needed(size - rule.smallest_benefit, error, n, rule.errors)}"
-    if located.obstacle:
-        return f"at least locating, because {located.obstacle}"
+    if bank_test.obstacle:
+        return f"at least locating, because {bank_test.obstacle}"
     if "position" in numbers:
         place, error = numbers["position"], numbers["position_error"]
         needed = describe_needed(place - rule.cut, error, n)

@@ -24,7 +24,7 @@ from mesascope.trials import gain, reflex_window
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 REPLICATES = 4  # of the run with shuffled feedback; the error of a single replicate is nearly twice as large
-KINDS = ("shifted", "exchanged", "restructured")
+SPLIT_KINDS = ("shifted", "exchanged", "restructured")
 WORDS = explanation.WORDS | {
     "tracking": "its carry changes what it does; that feedback older than a few trials changes its score by {bar:.0%} "
     "of what could be gained was not shown",
@@ -34,8 +34,8 @@ WORDS = explanation.WORDS | {
     "tasks",
 }
 WITHOUT_BANK = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
-BEYOND = "tasks are acquired that no bank of training tasks could hold"
-OPEN = explanation.OPEN | {
+BEYOND_BANKS = "tasks are acquired that no bank of training tasks could hold"
+OPEN_WORDS = explanation.OPEN_WORDS | {
     "tracking": "its carry matters; whether feedback older than a few trials does is open",
     "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
 }
@@ -95,14 +95,14 @@ def place_by_benefit(
         "gain_fresh": float(ratio(*gain(fresh)).mean()),
         "lifetimes": n,
     }
-    gained = Gains(trials, references, against and passed, weights)
+    split_gains = Gains(trials, references, against and passed, weights)
     locating = obstacle = None
     if trained_on == "unknown":
-        locating, obstacle, by_split = read_beyond_banks(trials, weights, gained.against, rule)
+        locating, obstacle, by_split = read_beyond_banks(trials, weights, split_gains.against, rule)
         numbers |= {"inexpressible": by_split} if by_split else {}
     elif trained_on != "unlimited":
-        locating, obstacle, *_ = read_bank(gained, trained_on, rule, numbers)
-    retained, missing = _test_retention(gained, rule, numbers)
+        locating, obstacle, *_ = read_bank(split_gains, trained_on, rule, numbers)
+    retained, missing = _test_retention(split_gains, rule, numbers)
     reach = np.where(retained, 5, 4)
     if locating is None:
         above = reach if obstacle is None else np.full(len(reach), UNCLEAR)
@@ -156,32 +156,34 @@ def require_fresh(trials: Splits) -> xr.Dataset:
     return fresh
 
 
-def _test_retention(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
+def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
     """Whether, in each resample, the gain holds on changed splits of every kind; and the kinds that were not run."""
-    learner = gained.find_gain("learner", "fresh")
+    learner = split_gains.find_gain("learner", "fresh")
     numbers["retention"], numbers["held"] = {}, []
     retained = np.ones(rule.resamples, bool)
     if learner is None:
-        return retained, list(KINDS)
-    own = gained.find_gain(None, "fresh")
+        return retained, list(SPLIT_KINDS)
+    own = split_gains.find_gain(None, "fresh")
     assert own is not None
     numbers["efficiency"] = float(own.mean() / learner.mean())
-    efficiency = (gained.weights["fresh"] @ own) / (gained.weights["fresh"] @ learner)
+    efficiency = (split_gains.weights["fresh"] @ own) / (split_gains.weights["fresh"] @ learner)
     if own.mean() <= 2 * standard_error(own) or not (efficiency > 0).any():
         return ~retained, []  # nothing is gained on fresh tasks, so there is nothing to keep
     efficiency = np.where(efficiency > 0, efficiency, np.nan)
     missing = []
-    for kind in KINDS:
-        splits = gained.list_splits(kind)
+    for kind in SPLIT_KINDS:
+        splits = split_gains.list_splits(kind)
         if not splits:
             missing.append(kind)
             continue
         shares_by_split = []
         for split in splits:
-            changed, best = gained.find_gain(None, split), gained.find_best_gain(split)
+            changed, best = split_gains.find_gain(None, split), split_gains.find_best_gain(split)
             assert changed is not None and best is not None
             numbers["retention"][split] = float(changed.mean() / best.mean() / numbers["efficiency"])
-            shares_by_split.append((gained.weights[split] @ changed) / (gained.weights[split] @ best) / efficiency)
+            shares_by_split.append(
+                (split_gains.weights[split] @ changed) / (split_gains.weights[split] @ best) / efficiency
+            )
         strongest = shares_by_split[int(np.argmax([np.nanmean(shares) for shares in shares_by_split]))]
         holds = strongest >= rule.hold
         numbers.setdefault("retention_error", {})[kind] = float(np.nanstd(strongest))
@@ -201,13 +203,13 @@ def _describe_needed(distance: float, error: float, n: int, otherwise: str, erro
 def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) -> str:
     """Explains the placement in words, and says what would settle it if it is open."""
     n, settled = numbers["lifetimes"], lowest == highest
-    fresh = WITHOUT_BANK if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
+    fresh = WITHOUT_BANK if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND_BANKS
     fresh = [fresh, WORDS["general"]][: lowest - 3]
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit}
-    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN)[FIRST_LADDER[lowest]].format(**bars)]
+    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN_WORDS)[FIRST_LADDER[lowest]].format(**bars)]
     if lowest >= 3 and unlimited:
         parts.append("inference within the family; a prior over the family explains it")
-    if highest >= 4 and len(missing) < len(KINDS):
+    if highest >= 4 and len(missing) < len(SPLIT_KINDS):
         parts.append(f"kinds of changed split that hold: {', '.join(numbers['held']) or 'none'}")
     if settled:
         return "; ".join(parts) + "."
@@ -230,7 +232,7 @@ def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) ->
     elif highest == 5 and missing:
         lack = "the family has no reference learner to compare changed splits with"
         open_ends.append(f"{lack}: add one to its references")
-    for kind in KINDS if highest == 5 else ():
+    for kind in SPLIT_KINDS if highest == 5 else ():
         shares = {split: share for split, share in numbers["retention"].items() if split.partition(":")[0] == kind}
         if shares and kind not in numbers["held"]:
             split = max(shares, key=lambda split: shares[split])

@@ -6,7 +6,7 @@ lifetimes (Quenouille 1956; Efron and Tibshirani 1993, chapter 11) needs one pas
 
 import numpy as np
 
-CHUNK = 64  # for how many lifetimes a leave-one-out table is made at a time
+CHUNK_SIZE = 64  # for how many lifetimes a leave-one-out table is made at a time
 
 
 def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
@@ -40,7 +40,7 @@ def jackknife_information(table: np.ndarray) -> np.ndarray:
     Their mean is the bias-corrected estimate, and their spread gives its standard error.
     """
     n, total = len(table), table.sum(0)
-    without = np.concatenate([measure_information(total - table[i : i + CHUNK]) for i in range(0, n, CHUNK)])
+    without = np.concatenate([measure_information(total - table[i : i + CHUNK_SIZE]) for i in range(0, n, CHUNK_SIZE)])
     return n * measure_information(total) - (n - 1) * without
 
 

@@ -28,7 +28,7 @@ from mesascope.stats import linearise
 REPLAYS = 8
 LEAST_TRIALS = 8
 TOLERANCE = 1e-4  # the largest total variation between probabilities that count as equal
-FIRST, SECOND = np.triu_indices(REPLAYS, 1)  # the pairs of replays
+PAIRS = np.triu_indices(REPLAYS, 1)  # the pairs of replays
 
 
 def metric(lifetimes: int = 64) -> Metric:
@@ -105,12 +105,12 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     action = np.stack([a for a, _ in replays])
     probs = [p for _, p in replays if p is not None]
     if not probs:
-        return (action[FIRST] == action[SECOND]).astype(float), ran
-    agreement = np.stack([np.minimum(probs[i], probs[j]).sum(-1) for i, j in zip(FIRST, SECOND, strict=True)])
+        return (action[PAIRS[0]] == action[PAIRS[1]]).astype(float), ran
+    agreement = np.stack([np.minimum(probs[i], probs[j]).sum(-1) for i, j in zip(*PAIRS, strict=True)])
     differ = (agreement < 1 - TOLERANCE) & ran
     own = np.roll(np.logical_and.accumulate((action == recorded.action.values.reshape(n, -1)) | ~ran, -1), 1, -1)
     own[..., 0] = True  # whether the replay's own actions have so far been those of the history
-    if differ.any() and not (differ & own[FIRST] & own[SECOND]).any():
+    if differ.any() and not (differ & own[PAIRS[0]] & own[PAIRS[1]]).any():
         raise DoesNotApply(
             "its replays differ only after its own draws differed from the history, as they do if it checks its past"
         )
@@ -141,11 +141,11 @@ def correlate(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, float]:
     if (parts[1:].sum(-1) < 1e-12).any():
         return np.zeros(one.shape[1]), 1.0
     values = linearise(lambda m: m[0] / np.sqrt(m[1] * m[2]), parts)
-    table = np.zeros((len(FIRST), REPLAYS, REPLAYS))  # Σ over histories, by pair and by pair in another order
-    table[:, FIRST, SECOND] = table[:, SECOND, FIRST] = one @ other.T
+    table = np.zeros((len(PAIRS[0]), REPLAYS, REPLAYS))  # Σ over histories, by pair and by pair in another order
+    table[:, PAIRS[0], PAIRS[1]] = table[:, PAIRS[1], PAIRS[0]] = one @ other.T
     orders = _list_orders()
     sums = np.zeros(len(orders))
-    for k, (i, j) in enumerate(zip(FIRST, SECOND, strict=True)):
+    for k, (i, j) in enumerate(zip(*PAIRS, strict=True)):
         sums += table[k, orders[:, i], orders[:, j]]
     reached = sums >= sums[0] - 1e-9 * np.abs(sums).max()  # the first order is the observed one
     return values, float(np.mean(reached))

@@ -85,13 +85,13 @@ class Gains:
         return max((row for row in gains if row.mean() > 2 * standard_error(row)), key=np.sum, default=None)
 
 
-def read_bank(gained: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> BankTest:
+def read_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> BankTest:
     """Reads the position of a subject with the bank `trained_on`, and adds the numbers used to `numbers`."""
     if trained_on.startswith("bank:1@"):
         return BankTest(None, "the ideal locator of a bank of one is a fixed act, so there is no position between")
-    if "seen" not in gained.trials:
+    if "seen" not in gains.trials:
         return BankTest(None, "the seen split was not run")
-    rows = [gained.find_gain(role, split) for split in ("fresh", "seen") for role in (None, "learner", "locator")]
+    rows = [gains.find_gain(role, split) for split in ("fresh", "seen") for role in (None, "learner", "locator")]
     if any(r is None for r in rows):
         return BankTest(None, "the ideal locator or the learner was not run on these tasks")
     parts = np.stack([r for r in rows if r is not None])
@@ -105,7 +105,7 @@ def read_bank(gained: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any
     positions = linearise(find_position, parts)
     numbers |= {"position": float(positions.mean()), "position_error": standard_error(positions)}
     numbers |= {"seen_of_locator": float(means[3] / means[5])}
-    resampled = np.stack([gained.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
+    resampled = np.stack([gains.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
     with np.errstate(divide="ignore", invalid="ignore"):
         lam, position = find_retention_shares(resampled)[1], find_position(resampled)
         share_of_locator = resampled[3] / resampled[5]

@@ -102,53 +102,53 @@ def place(
         return _place_by_first_rule(trials, references, trained_on, rule)
     window = reflex_window(fresh.sizes["trial"], rule.older_than)
     try:
-        carried = measure_carried(fresh, window)
+        effects = measure_carried(fresh, window)
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         raise MesascopeError(
             f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
         ) from None
-    passed = _compare_with_bars(carried, rule)
-    early = None if passed.all else _measure_early(fresh, window, rule)
+    bars = _compare_with_bars(effects, rule)
+    early = None if bars.all else _measure_early(fresh, window, rule)
     if early is not None:
-        carried, passed = early, _compare_with_bars(early, rule)
-    against = passed.all and passed.sign < 0
+        effects, bars = early, _compare_with_bars(early, rule)
+    against = bars.all and bars.sign < 0
     n = fresh.sizes["lifetime"]
     weights = {split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))}
-    numbers = _collect_numbers(carried, passed, fresh, window, gave_up=early is not None)
+    numbers = _collect_numbers(effects, bars, fresh, window, gave_up=early is not None)
     numbers |= {
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
-    numbers |= read_span(fresh, weights["fresh"], passed.sign if passed.all else 1.0)
-    located = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
-    doubt = _find_doubt(located, rule) if passed.all else ""
+    numbers |= read_span(fresh, weights["fresh"], bars.sign if bars.all else 1.0)
+    bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
+    doubt = _find_doubt(bank_test, rule) if bars.all else ""
     if doubt:
-        located = located._replace(obstacle=f"the label of its bank is doubtful: {doubt}")
+        bank_test = bank_test._replace(obstacle=f"the label of its bank is doubtful: {doubt}")
 
-    benefit = _resample_benefit(carried, weights["fresh"], rule)
-    below = _resample_below(fresh, percept, carry, weights["fresh"], rule)
-    above = np.full(len(below), ACQUIRING if located.obstacle is None else UNCLEAR)
-    if located.locating is not None and located.obstacle is None:
-        above = np.where(located.locating == 1, LOCATING, np.where(located.locating == 0, ACQUIRING, UNCLEAR))
+    benefit = _resample_benefit(effects, weights["fresh"], rule)
+    below = _resample_lower_rungs(fresh, percept, carry, weights["fresh"], rule)
+    above = np.full(len(below), ACQUIRING if bank_test.obstacle is None else UNCLEAR)
+    if bank_test.locating is not None and bank_test.obstacle is None:
+        above = np.where(bank_test.locating == 1, LOCATING, np.where(bank_test.locating == 0, ACQUIRING, UNCLEAR))
     level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
-    if not passed.all and passed.fits <= rule.strict_errors:
+    if not bars.all and bars.fits <= rule.strict_errors:
         level = below  # its acts may only show whether the past fits
-    lowest, highest = _find_ends(level, below, passed, located, rule)
-    if not passed.all and _is_held_in_acts(carried, passed, rule):
+    lowest, highest = _find_interval(level, below, bars, bank_test, rule)
+    if not bars.all and _acts_hold_the_past(effects, bars, rule):
         highest = ACQUIRING  # what older trials told may lie in its own last acts
-    other = not passed.all and _pursues_other_goal(fresh, window, rule, numbers)
+    other = not bars.all and _pursues_other_goal(fresh, window, rule, numbers)
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
         highest = ACQUIRING
-    reach = read_reach(trials, references, against, rule) if passed.all else None
+    reach = read_reach(trials, references, against, rule) if bars.all else None
     if reach is not None:
         numbers |= {"retention": reach.retention, "retention_error": reach.error}
     flags = reach.flags if reach is not None and lowest == ACQUIRING else {}
-    direction = "other" if other else "none" if not passed.all else "against" if against else "for"
+    direction = "other" if other else "none" if not bars.all else "against" if against else "for"
     probability = {rung: float((level == i).mean()) for i, rung in enumerate((*LADDER, "undetermined"))}
     reason = explain(
-        lowest, highest, numbers, passed, located, flags=flags, trained_on=trained_on, direction=direction, rule=rule
+        lowest, highest, numbers, bars, bank_test, flags=flags, trained_on=trained_on, direction=direction, rule=rule
     )
     return Placement(
         level=LADDER[lowest] if lowest == highest else "undetermined",
@@ -194,31 +194,31 @@ def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: float(values.mean()), f"{name}_error": standard_error(values)}
 
 
-def _compare_with_bars(carried: CarryEffects, rule: Rule) -> PassedBars:
+def _compare_with_bars(effects: CarryEffects, rule: Rule) -> PassedBars:
     """Compares what is carried with the bars."""
-    deletion, transplant = carried.deletion.mean(), carried.transplant.mean()
+    deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
     fits = max(
         (sign * x.mean() - rule.smallest_strict) / max(standard_error(x), 1e-9) if len(x) else -np.inf
-        for x in carried.strict
+        for x in effects.strict
     )
-    needed = _exceeds_bar(carried.deletion, float(np.sign(deletion)), rule)
-    informed = _exceeds_bar(carried.transplant, sign, rule) and fits > rule.strict_errors
+    needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
+    informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
     return PassedBars(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
 
 
-def _is_held_in_acts(carried: CarryEffects, passed: PassedBars, rule: Rule) -> bool:
+def _acts_hold_the_past(effects: CarryEffects, bars: PassedBars, rule: Rule) -> bool:
     """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
-    if passed.fits <= rule.strict_errors or carried.life is None:
+    if bars.fits <= rule.strict_errors or effects.life is None:
         return False
-    return all(passed.sign * x.mean() > rule.errors * standard_error(x) for x in (carried.life, carried.transplant))
+    return all(bars.sign * x.mean() > rule.errors * standard_error(x) for x in (effects.life, effects.transplant))
 
 
 def _collect_numbers(
-    carried: CarryEffects, passed: PassedBars, fresh: xr.Dataset, window: int, gave_up: bool
+    effects: CarryEffects, bars: PassedBars, fresh: xr.Dataset, window: int, gave_up: bool
 ) -> dict[str, Any]:
-    """The numbers of what is carried, with standard errors."""
-    benefit, deletion, transplant = combine_benefit(carried), carried.deletion, carried.transplant
+    """The numbers of what older trials do, with standard errors."""
+    benefit, deletion, transplant = combine_benefit(effects), effects.deletion, effects.transplant
     smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
     numbers: dict[str, Any] = {
         "lifetimes": fresh.sizes["lifetime"],
@@ -229,13 +229,13 @@ def _collect_numbers(
         "benefit_error": standard_error(smaller),
         **_estimate("deletion", deletion),
         **_estimate("transplant", transplant),
-        "strict": float(carried.strict[0].mean()) if len(carried.strict[0]) else 0.0,
-        "strict_errors": float(passed.fits),
+        "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
+        "strict_errors": float(bars.fits),
         "gain_fresh": float(ratio(*gain(fresh)).mean()),
         "gave_up": gave_up,
     }
-    if carried.life is not None:
-        numbers |= _estimate("life", carried.life)
+    if effects.life is not None:
+        numbers |= _estimate("life", effects.life)
     if "part" in fresh:
         numbers |= _estimate("gain_old", ratio(*gain(fresh, "intact", find_counted_trials(fresh, window))))
     if "part" in fresh and "parts" in fresh.attrs and "right" in fresh:
@@ -245,16 +245,16 @@ def _collect_numbers(
     return numbers
 
 
-def _resample_benefit(carried: CarryEffects, weights: np.ndarray, rule: Rule) -> np.ndarray:
+def _resample_benefit(effects: CarryEffects, weights: np.ndarray, rule: Rule) -> np.ndarray:
     """[resamples] The benefit: the smaller of deletion and transplant, 0 where their signs differ."""
-    donors = len(carried.transplant)
-    deletion = weights @ carried.deletion
-    transplant = resampling(donors, rule.resamples, rule.seed + 50) @ carried.transplant / donors
+    donors = len(effects.transplant)
+    deletion = weights @ effects.deletion
+    transplant = resampling(donors, rule.resamples, rule.seed + 50) @ effects.transplant / donors
     smaller = np.sign(deletion) * np.minimum(np.abs(deletion), np.abs(transplant))
     return np.where(deletion * transplant > 0, smaller, 0.0)
 
 
-def _resample_below(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
+def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
     """[resamples] The rung below locating, from what changes the choices and whether the carry changes the score."""
     by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept, carry))
     curve = life_curve(fresh)
@@ -263,11 +263,11 @@ def _resample_below(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
     return np.where(tracks, TRACKING, np.where(by_percept >= rule.smallest_change, 1, 0))
 
 
-def _find_ends(level, below, passed: PassedBars, located: BankTest, rule: Rule) -> tuple[int, int]:
+def _find_interval(level, below, bars: PassedBars, bank_test: BankTest, rule: Rule) -> tuple[int, int]:
     """The lowest and the highest rung."""
-    if passed.all:
-        acquires = located.locating is None or (located.locating == 0).mean() >= rule.share
-        lowest = ACQUIRING if located.obstacle is None and acquires else LOCATING
+    if bars.all:
+        acquires = bank_test.locating is None or (bank_test.locating == 0).mean() >= rule.share
+        lowest = ACQUIRING if bank_test.obstacle is None and acquires else LOCATING
     else:
         lowest = max(i for i in range(LOCATING) if (below >= i).mean() >= rule.share)
     highest = min((i for i in range(ACQUIRING) if (level > i).mean() <= 1 - rule.share + 1e-9), default=ACQUIRING)
@@ -306,9 +306,9 @@ def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
     return all(_exceeds_bar(x, 1.0, rule) for x in (gained, shown))
 
 
-def _find_doubt(located: BankTest, rule: Rule) -> str:
+def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
     """Why the label of the bank is doubtful; '' if it is not."""
-    position, gained = located.position, located.share_of_locator
+    position, gained = bank_test.position, bank_test.share_of_locator
     if position is None or gained is None or (position < rule.cut).mean() >= rule.share:
         return ""  # the subject locates, even if it gains far less than the ideal locator
     if (gained < rule.short_of_locator).mean() >= rule.share:

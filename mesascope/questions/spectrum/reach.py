@@ -17,7 +17,7 @@ from mesascope.questions.spectrum.ladder import Rule
 from mesascope.stats import resampling, standard_error
 from mesascope.trials import reflex_window
 
-KINDS = ("shifted", "exchanged", "restructured")
+SPLIT_KINDS = ("shifted", "exchanged", "restructured")
 FIRST_TRIAL = 5  # from this trial to half-way, a fresh lifetime stands for a learner that restarts at a change
 
 
@@ -53,7 +53,7 @@ def read_reach(trials: Splits, references: Mapping[str, Splits], against: bool, 
         return Reach(dict.fromkeys(shares_by_flag, "not run"), {}, {})
     base = _resample_mean(own, rule, 0) / _resample_mean(learner, rule, 1)
     for split, split_trials in trials.items():
-        if split.partition(":")[0] not in KINDS or not split_trials.attrs.get("counted", True):
+        if split.partition(":")[0] not in SPLIT_KINDS or not split_trials.attrs.get("counted", True):
             continue
         changed = _read_transplant(split_trials, rule, sign)
         candidates = [_read_transplant(t.get(split), rule, sign) for t in roles.values()]

@@ -12,9 +12,9 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.trials import payoff
 
-BAR = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure
-JOINED = ("restructured:dependent", "restructured:coupled")
-APART = "restructured:independent"
+REGRET_BAR = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure
+DEPENDENT_SPLITS = ("restructured:dependent", "restructured:coupled")
+INDEPENDENT_SPLIT = "restructured:independent"
 
 
 @asks(
@@ -24,17 +24,17 @@ APART = "restructured:independent"
 )
 def metric(trials, references, replay):
     """Does it make use of the dependence between arms? The test compares dependent with independent arms."""
-    away = next((r for r in (APART, *JOINED) if r in trials), "")
+    away = next((r for r in (INDEPENDENT_SPLIT, *DEPENDENT_SPLITS) if r in trials), "")
     if not away or "fresh" not in trials:
         raise DoesNotApply("the family has no arms that depend on each other on one split and not on another")
     medium = "prior=dependent_medium" in str(trials["fresh"].attrs["family"])
     medium &= trials["fresh"].sizes["trial"] == 100
-    joined, apart = ("fresh", away) if away == APART else (away, "fresh")
+    joined, apart = ("fresh", away) if away == INDEPENDENT_SPLIT else (away, "fresh")
     readings = []
     for split in (joined, apart):
         words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
-        bar = BAR if medium and split == "fresh" else 0.0
-        reason = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
+        bar = REGRET_BAR if medium and split == "fresh" else 0.0
+        reason = f"{REGRET_BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
         readings.append(Reading(_sum_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
         others = [splits[split] for splits in references.values() if split in splits]
         for name, other in {str(other.attrs["subject"]): other for other in others}.items():
