@@ -75,9 +75,7 @@ def _make_r_squared_gain(i: int):
     return lambda m: _make_r_squared(0)(m) - _make_r_squared(i)(m)
 
 
-def _describe_units(
-    moments: Moments, columns: slice, guess: np.ndarray, mean_guess: np.ndarray, trial_guess: np.ndarray
-) -> str:
+def _describe_units(moments: Moments, columns: slice, guess, mean_guess, trial_guess) -> str:
     """Describes which units have the largest weights, R² without them, and from which trial on decoding is useful."""
     weights, width = moments.fit_ridge().weights[:, columns], moments.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]

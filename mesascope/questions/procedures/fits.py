@@ -138,9 +138,7 @@ def _fit_lapse(p: np.ndarray, choices: int) -> float:
     return (low + high) / 2 if low > LEAST_PROBABILITY else LEAST_PROBABILITY
 
 
-def _refine_settings(
-    procedure: Procedure, score: Callable[[dict[str, Any]], float], best: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]) -> list[dict[str, Any]]:
     """Searches for better settings between the grid values, with the simplex method of Nelder and Mead (1965).
 
     It searches over the positions in all ranges at once. Whole-numbered positions are the values of the grid.

@@ -61,9 +61,7 @@ def metric(lifetimes: int = 64) -> Metric:
     )
 
 
-def _measure_change(
-    replay, trials: xr.Dataset, action_order: np.ndarray, feedback_order: np.ndarray, t: int
-) -> np.ndarray:
+def _measure_change(replay, trials: xr.Dataset, action_order, feedback_order, t: int) -> np.ndarray:
     """[N] The total variation on trial t between its output and its output after a reordered history."""
     replayed = trials.copy()
     for name, order in (("action", action_order), ("feedback", feedback_order)):

@@ -160,7 +160,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     if reading == "control":
         reasons = _explain_control(numbers, ignored, tabled, rule)
     elif reading == UNDETERMINED:
-        reasons = _explain_undetermined(numbers, goal, large, shares, shortfall, rule=rule)
+        reasons = _explain_undetermined(numbers, goal, large, shares, shortfall, rule)
     else:
         reasons = _explain_search(numbers)
     if broken:
@@ -202,14 +202,7 @@ def _list_solved(curve: dict[int, dict[int, ActionCounts]], rule: Rule) -> list[
     return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.solved]
 
 
-def _check_ticks(
-    plans: dict[int, Any],
-    curve: dict[int, dict[int, ActionCounts]],
-    elsewhere: ActionCounts | None,
-    weights: Any,
-    rule: Rule,
-    numbers: dict[str, Any],
-) -> tuple[np.ndarray, str]:
+def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
     """Whether ticks do work on the problem shown, in each resample; and the shortfall in words.
 
     Ticks must help. They must help near choices before far ones, help far ones faster than noise that averages out can,
@@ -332,9 +325,7 @@ def _explain_control(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.nd
     return reasons
 
 
-def _explain_undetermined(
-    numbers: dict[str, Any], goal: bool, large: bool, shares: Any, shortfall: str, *, rule: Rule
-) -> list[str]:
+def _explain_undetermined(numbers: dict[str, Any], goal: bool, large: bool, shares, shortfall, rule: Rule) -> list[str]:
     """The reasons for the reading 'undetermined'."""
     if not goal:
         return ["nothing is pursued in this family: gain from computation alone is not search"]

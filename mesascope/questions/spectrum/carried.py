@@ -167,20 +167,19 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     ranks = trials.donor_ranks.sel(transplant=labels).values.astype(int)
     own = trials.action.sel(condition="intact").values.astype(int)
     choices, units = int(max(ranks.max(), own.max())) + 1, _count_units(trials)
-    trial = np.flatnonzero(mask.any(0))
-    phase = np.searchsorted(trial, np.arange(mask.shape[1])) if by_trial else np.zeros(mask.shape[1], int)
-    cells = len(trial) if by_trial else choices
+    cell, cells = np.roll(own, window, 1), choices
+    if by_trial:
+        is_counted = mask.any(0)
+        cell, cells = np.broadcast_to(np.cumsum(is_counted) - 1, own.shape), int(is_counted.sum())
     if units * cells * choices**2 > LARGEST_TABLE:
         raise DoesNotApply("there are too many choices and trials")
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
-    seam = np.roll(own, window, 1)
     for i, label in enumerate(labels):
         strict = mask if by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
-        cell = (np.broadcast_to(phase, seam.shape) if by_trial else seam)[strict]
-        act = trials.action.sel(condition=label).values.astype(int)[strict]
+        action = trials.action.sel(condition=label).values.astype(int)[strict]
         donor = find_donors(trials, label)[strict]
         for rank in range(len(table)):
-            np.add.at(table[rank], (donor, cell, ranks[i, ..., rank][strict], act), 1.0)
+            np.add.at(table[rank], (donor, cell[strict], ranks[i, ..., rank][strict], action), 1.0)
     table = table[:, table[0].any((1, 2, 3))]
     if table.shape[1] < 3:
         raise DoesNotApply("too few donors acted otherwise")
@@ -265,9 +264,8 @@ def _find_transplants(trials: xr.Dataset, window: int) -> list[str]:
     found = [str(c) for c in trials.transplant.values] if "transplant" in trials.coords else []
     labels = [c for c in found if read_window(c) == window]
     if not labels:
-        raise DoesNotApply(
-            f"the condition 'past_transplanted_once:of={window}' was not run, or the family cannot judge single acts"
-        )
+        condition = f"past_transplanted_once:of={window}"
+        raise DoesNotApply(f"the condition {condition!r} was not run, or the family cannot judge single acts")
     return labels
 
 

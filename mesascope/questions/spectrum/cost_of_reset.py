@@ -3,7 +3,7 @@
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 
-SCORED_TRIALS = 10  # how many trials after the single reset are scored
+WINDOW = 10  # how many trials after the single reset are scored
 
 
 @asks(
@@ -15,17 +15,14 @@ def metric(trials, references, replay):
     """What does it lose when its carry is reset before every trial, or once half-way?"""
     rollout = fresh(trials)
     half = rollout.sizes["trial"] // 2
-    once, after = f"carry_reset:at={half}", slice(half, half + SCORED_TRIALS)
+    once, after = f"carry_reset:at={half}", slice(half, half + WINDOW)
     intact = ratio(*gains(rollout, "intact"))
     reflex = ratio(*gains(rollout, "carry_reset"))
     before, reset = (ratio(*gains(rollout, c, window=after)) for c in ("intact", once))
-    initial = ratio(*gains(rollout, "intact", window=slice(0, SCORED_TRIALS)))
+    initial = ratio(*gains(rollout, "intact", window=slice(0, WINDOW)))
     return [
         Reading(intact - reflex, label="every trial"),
         Reading(reflex, label="what a reflex on the last percept keeps"),
-        Reading(before - reset, label=f"once, over the {SCORED_TRIALS} trials after it"),
-        Reading(
-            reset - initial,
-            label=f"{SCORED_TRIALS} trials after the one reset, above the first {SCORED_TRIALS} of life",
-        ),
+        Reading(before - reset, label=f"once, over the {WINDOW} trials after it"),
+        Reading(reset - initial, label=f"{WINDOW} trials after the one reset, above the first {WINDOW} of life"),
     ]

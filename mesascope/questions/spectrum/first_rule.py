@@ -77,9 +77,8 @@ def place_by_benefit(
         values = ratio(*gain(fresh)) - ratio(*gains(fresh, f"feedback_shuffled:older_than={older}"))
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
-        raise MesascopeError(
-            f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
-        ) from None
+        remedy = "Run examine with its default conditions."
+        raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
     benefit, error = float(values.mean()), standard_error(values)
     resampled = weights["fresh"] @ values
     against = benefit < 0
@@ -181,9 +180,8 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
             changed, best = split_gains.find_gain(None, split), split_gains.find_best_gain(split)
             assert changed is not None and best is not None
             numbers["retention"][split] = float(changed.mean() / best.mean() / numbers["efficiency"])
-            shares_by_split.append(
-                (split_gains.weights[split] @ changed) / (split_gains.weights[split] @ best) / efficiency
-            )
+            weights = split_gains.weights[split]
+            shares_by_split.append((weights @ changed) / (weights @ best) / efficiency)
         strongest = shares_by_split[int(np.argmax([np.nanmean(shares) for shares in shares_by_split]))]
         holds = strongest >= rule.hold
         numbers.setdefault("retention_error", {})[kind] = float(np.nanstd(strongest))

@@ -105,9 +105,8 @@ def place(
         effects = measure_carried(fresh, window)
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
-        raise MesascopeError(
-            f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
-        ) from None
+        remedy = "Run examine with its default conditions."
+        raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
     bars = _compare_with_bars(effects, rule)
     early = None if bars.all else _measure_early(fresh, window, rule)
     if early is not None:
@@ -198,10 +197,10 @@ def _compare_with_bars(effects: CarryEffects, rule: Rule) -> PassedBars:
     """Compares what is carried with the bars."""
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
-    fits = max(
-        (sign * x.mean() - rule.smallest_strict) / max(standard_error(x), 1e-9) if len(x) else -np.inf
-        for x in effects.strict
-    )
+    distances = [
+        (sign * x.mean() - rule.smallest_strict) / max(standard_error(x), 1e-9) for x in effects.strict if len(x)
+    ]
+    fits = max(distances, default=-np.inf)
     needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
     informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
     return PassedBars(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
@@ -214,9 +213,7 @@ def _acts_hold_the_past(effects: CarryEffects, bars: PassedBars, rule: Rule) -> 
     return all(bars.sign * x.mean() > rule.errors * standard_error(x) for x in (effects.life, effects.transplant))
 
 
-def _collect_numbers(
-    effects: CarryEffects, bars: PassedBars, fresh: xr.Dataset, window: int, gave_up: bool
-) -> dict[str, Any]:
+def _collect_numbers(effects: CarryEffects, bars: PassedBars, fresh, window: int, gave_up: bool) -> dict[str, Any]:
     """The numbers of what older trials do, with standard errors."""
     benefit, deletion, transplant = combine_benefit(effects), effects.deletion, effects.transplant
     smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
