@@ -19,7 +19,7 @@ from mesascope.trials import BLOCK, reflex_window
 
 STUDY_SIZES = (64, 256)  # lifetimes in a study
 STUDIES = 2000  # of each size
-ROLLOUT_SIZE = 8192  # lifetimes in one rollout
+POOL = 8192  # lifetimes in one rollout
 BANDIT, ASSOCIATIONS = "bernoulli_bandit:arms=5,trials=100", "associations"
 SUBJECTS = {  # the family, and whether older trials are worth nothing to the subject's acts
     "thompson": (BANDIT, False),
@@ -49,14 +49,11 @@ def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list
     needed = [catalogue.make("conditions", c) for c in versions.values()]
     numbers_by_size: dict[int, list[dict[str, Estimate]]] = {n: [] for n in STUDY_SIZES}
     pooled_numbers = []
-    for j in range(-(-studies * max(STUDY_SIZES) // ROLLOUT_SIZE)):
-        trials = rollout(
-            subject, family, "fresh", ROLLOUT_SIZE, first_seed + j, conditions=needed, log_probs=False, together=16
-        )
+    for j in range(-(-studies * max(STUDY_SIZES) // POOL)):
+        seed = first_seed + j
+        trials = rollout(subject, family, "fresh", POOL, seed, conditions=needed, log_probs=False, together=16)
         for n, numbers in numbers_by_size.items():
-            numbers += [
-                measure_numbers(trials.isel(lifetime=slice(i, i + n))) for i in range(0, ROLLOUT_SIZE - n + 1, n)
-            ]
+            numbers += [measure_numbers(trials.isel(lifetime=slice(i, i + n))) for i in range(0, POOL - n + 1, n)]
         pooled_numbers.append(measure_numbers(trials))
     rows = []
     for key in pooled_numbers[0]:

@@ -44,10 +44,8 @@ def metric(lifetimes: int = 64) -> Metric:
             changed_counts.append(_measure_change(replay, rollout, reordered, original, t))
         parts, split = np.stack([np.mean(equal_counts, 0), np.mean(changed_counts, 0)]), str(rollout.attrs["split"])
         reason = f"before trials {', '.join(str(t + 1) for t in compared_trials)}"
-        readings = [
-            Reading(parts[0], split, "counts equal", reason=reason),
-            Reading(parts[1], split, "counts changed", reason=reason),
-        ]
+        labels = ("counts equal", "counts changed")
+        readings = [Reading(change, split, label, reason=reason) for change, label in zip(parts, labels, strict=True)]
         if parts[1].mean() > 0:
             readings.append(Reading(ratio(*parts), split, "the first as a part of the second"))
         return pad_readings(readings, fresh(trials))

@@ -59,11 +59,10 @@ def explain(
     if lowest >= 2:
         parts.append(describe_carried(numbers))
     if direction == "other":
-        shown = f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits"
-        parts = [
-            "its acts show the task without going for its pay-off: another goal",
-            f"{shown}, more than {numbers['bits_bar']:.2f}",
-        ]
+        shown = (
+            f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits, more than {numbers['bits_bar']:.2f}"
+        )
+        parts = ["its acts show the task without going for its pay-off: another goal", shown]
     elif not bars.all:
         parts.append(_describe_failed_bar(bars))
     if numbers["gave_up"]:
@@ -132,9 +131,8 @@ def _describe_open_end(lowest: int, highest: int, numbers: Mapping[str, Any], ba
         smaller = f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}"
         if highest > 3 and size + 2 * error < rule.smallest_benefit and "life" in numbers:
             lost = f"{numbers['life']:.2f} ± {numbers['life_error']:.2f}"
-            return (
-                f"{smaller}, but a life that forgets older trials loses {lost}: they may act through its own last acts"
-            )
+            forgetful = f"a life that forgets older trials loses {lost}"
+            return f"{smaller}, but {forgetful}: they may act through its own last acts"
         return f"{smaller}: {describe_needed(size - rule.smallest_benefit, error, n, rule.errors)}"
     if bank_test.obstacle:
         return f"at least locating, because {bank_test.obstacle}"

@@ -46,9 +46,8 @@ def metric(lifetimes: int = 64) -> Metric:
         n = history.sizes["lifetime"]
         values, p, reason = np.zeros(n), 1.0, "its responses to one history are the same"
         if agreement is not None and (agreement < 1 - TOLERANCE).any():
-            masks = [
-                mask.repeat(has_run.shape[1] // len(mask)) & has_run for mask in split_trials(history.sizes["trial"])
-            ]
+            steps = has_run.shape[1] // history.sizes["trial"]
+            masks = [mask.repeat(steps) & has_run for mask in split_trials(history.sizes["trial"])]
             values, p = correlate(*(_average_agreement(agreement, mask) for mask in masks))
             reason = f"{n} histories, each replayed {REPLAYS} times; exact permutation test"
         return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], fresh(trials))
@@ -111,9 +110,8 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     own = np.roll(np.logical_and.accumulate((action == recorded.action.values.reshape(n, -1)) | ~ran, -1), 1, -1)
     own[..., 0] = True  # whether the replay's own actions have so far been those of the history
     if differ.any() and not (differ & own[PAIRS[0]] & own[PAIRS[1]]).any():
-        raise DoesNotApply(
-            "its replays differ only after its own draws differed from the history, as they do if it checks its past"
-        )
+        reason = "its replays differ only after its own draws differed from the history"
+        raise DoesNotApply(f"{reason}, as they do if it checks its past")
     return agreement, ran
 
 

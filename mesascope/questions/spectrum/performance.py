@@ -10,8 +10,5 @@ from mesascope.stats import ratio
 )
 def metric(trials, references, replay):
     """What share of the possible gain over chance does it get in the trials that count?"""
-    return [
-        Reading(ratio(*gains(rollout, "intact")), split=split)
-        for split, rollout in trials.items()
-        if "chance" in rollout and (rollout.best > rollout.chance).any()
-    ]
+    useful = {k: v for k, v in trials.items() if "chance" in v and (v.best > v.chance).any()}
+    return [Reading(ratio(*gains(rollout, "intact")), split=split) for split, rollout in useful.items()]

@@ -197,9 +197,8 @@ def _compare_with_bars(effects: CarryEffects, rule: Rule) -> PassedBars:
     """Compares what is carried with the bars."""
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
-    distances = [
-        (sign * x.mean() - rule.smallest_strict) / max(standard_error(x), 1e-9) for x in effects.strict if len(x)
-    ]
+    rows = [values for values in effects.strict if len(values)]
+    distances = [(sign * row.mean() - rule.smallest_strict) / max(standard_error(row), 1e-9) for row in rows]
     fits = max(distances, default=-np.inf)
     needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
     informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
