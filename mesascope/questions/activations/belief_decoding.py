@@ -56,9 +56,8 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
             note = _describe_units(moments, columns, guesses[""][1], mean_guess, trial_guess) + twin_note
             readings.append(Reading(linearise(_make_r_squared(0), parts), split, f"{name}, R²", reason=note))
             for j, control in list(enumerate(guesses))[1:]:
-                readings.append(
-                    Reading(linearise(_make_r_squared_gain(j), parts), split, f"{name}, R² above {control}")
-                )
+                gain = linearise(_make_r_squared_gain(j), parts)
+                readings.append(Reading(gain, split, f"{name}, R² above {control}"))
         return pad_readings(readings, fresh(trials))
 
     question = "How well can its carry decode what it should believe about each choice (R²), compared with controls?"

@@ -6,6 +6,7 @@ is the only penalty on the number of settings. If the subject gives probabilitie
 log-probability under them (without sampling noise). Otherwise it is the log-probability of the choice made.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.questions.procedures.fits import Fit, fit, group_procedures, measure_flexible_gain
 from mesascope.questions.procedures.histories import History, read_history
@@ -79,13 +80,9 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
         comparison = compare_procedures(rollout, candidates, most, by_probabilities)
         return pad_readings(_make_readings(comparison, str(rollout.attrs["split"])), rollout)
 
-    return Metric(
-        name="acts_like",
-        question="Which reference procedure predicts its choices best, in nats per trial; or none of these?",
-        measure=measure,
-        expects={"learner": "any"},
-        settings={"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities},
-    )
+    question = "Which reference procedure predicts its choices best, in nats per trial; or none of these?"
+    settings = {"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities}
+    return dataclasses.replace(make_metric(question, measure, **settings), expects={"learner": "any"})
 
 
 def list_procedures(
@@ -104,8 +101,7 @@ def list_procedures(
         if replay is None:
             raise DoesNotApply(f"{spec!r} cannot be replayed along a log")
         candidates.append(_make_procedure(spec, trials, replay))
-    candidates = [p for p in candidates if p.name not in without]
-    return [p for p in candidates if history.binary or not p.needs_binary]
+    return [p for p in candidates if p.name not in without and (history.binary or not p.needs_binary)]
 
 
 def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:

@@ -5,10 +5,12 @@ the trials before a given trial in another order (the last of them and the trial
 total variation. For comparison, it also reorders the choices alone, which changes the counts.
 """
 
+import dataclasses
+
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
 from mesascope.questions.procedures.histories import check_lifetimes, first_lifetimes
 from mesascope.stats import ratio
 
@@ -50,13 +52,9 @@ def metric(lifetimes: int = 64) -> Metric:
             readings.append(Reading(ratio(*parts), split, "the first as a part of the second"))
         return pad_readings(readings, fresh(trials))
 
-    return Metric(
-        name="sufficiency",
-        question="How far (total variation) does its output move when its history is reordered and the counts stay?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "0"},
-        settings={"lifetimes": lifetimes},
-    )
+    question = "How far (total variation) does its output move when its history is reordered and the counts stay?"
+    metric = make_metric(question, measure, lifetimes=lifetimes)
+    return dataclasses.replace(metric, expects={"learner": "any", "lookalike": "any", "still": "0"})
 
 
 def _measure_change(replay, trials: xr.Dataset, action_order, feedback_order, t: int) -> np.ndarray:

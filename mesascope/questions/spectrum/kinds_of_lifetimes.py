@@ -13,6 +13,7 @@ The p-value is exact: under the null hypothesis all 8! orders of the replays on 
 given the other set. The same order is used for all histories, which may share draws.
 """
 
+import dataclasses
 import functools
 import itertools
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
 from mesascope.errors import MesascopeError
 from mesascope.questions.procedures.histories import check_lifetimes
 from mesascope.stats import linearise
@@ -52,13 +53,8 @@ def metric(lifetimes: int = 64) -> Metric:
             reason = f"{n} histories, each replayed {REPLAYS} times; exact permutation test"
         return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], fresh(trials))
 
-    return Metric(
-        name="kinds_of_lifetimes",
-        question="How far does the agreement of two replays of a history, r, persist: is there a draw kept from birth?",
-        measure=measure,
-        expects={"learner": "0"},
-        settings={"lifetimes": lifetimes},
-    )
+    question = "How far does the agreement of two replays of a history, r, persist: is there a draw kept from birth?"
+    return dataclasses.replace(make_metric(question, measure, lifetimes=lifetimes), expects={"learner": "0"})
 
 
 def _require_replays(history: xr.Dataset, replay: Any) -> None:
