@@ -4,6 +4,7 @@ The truth was written before the placement rule, except for four labels, which i
 seeds of a full run; the seeds in docs/validity.md have been used before.
 """
 
+import operator
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench, Progress
-from mesascope.execution import Work, fingerprint, spread
+from mesascope.execution import fingerprint, spread
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.leaks import refuse_leaks
@@ -183,17 +184,12 @@ def _collect_answers(
 ) -> dict[str, list[Any]]:
     """Computes the answers of all units in one pool of processes, and returns them by part."""
     names = [name for name, units in parts.items() for _ in units]
-    answers = spread(_run_unit, [unit for units in parts.values() for unit in units], workers, folder)
+    answers = spread(operator.call, [unit for units in parts.values() for unit in units], workers, folder)
     answers_by_part: dict[str, list[Any]] = {name: [] for name in parts}
     for done, (name, answer) in enumerate(zip(names, answers, strict=True), 1):
         answers_by_part[name].append(answer)
         progress(done / len(names), f"{name}, {done} of {len(names)}")
     return answers_by_part
-
-
-def _run_unit(work: Work, *unit: Any) -> Any:
-    """Computes the answer of one unit."""
-    return work(*unit)
 
 
 def _group_cases(cases: list[Case]) -> list[list[Case]]:

@@ -91,7 +91,8 @@ def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
     def score(settings: dict[str, Any]) -> float:
         return _score_settings(procedure, history, settings)[0]
 
-    grid_history = history.coarser_history if procedure.coarse_grid else history
+    coarse_history = history.take(np.arange(len(history.action)), 4 * history.thinning)
+    grid_history = coarse_history if procedure.coarse_grid else history
     candidates = list_grid_settings(procedure, history)
     best = max(candidates, key=lambda settings: _score_settings(procedure, grid_history, settings)[0])
     best = max((best, *_refine_settings(procedure, score, best)), key=score)

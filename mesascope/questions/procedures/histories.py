@@ -59,11 +59,6 @@ class History:
         """The history of the lifetimes in `rows`."""
         return History(self.action[rows], self.payoff[rows], self.choices, self.lifetimes[rows], thinning)
 
-    @functools.cached_property
-    def coarser_history(self) -> History:
-        """The same history, except that slow procedures predict only a quarter as many trials."""
-        return self.take(np.arange(len(self.action)), 4 * self.thinning)
-
     @property
     def trials(self) -> int:
         """T, the number of trials."""
