@@ -7,7 +7,7 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryExchangedOnce(Condition):
-    """Replaces the carry for one response with the fresh one (fresh=1) or with another lifetime's on the same trial."""
+    """Replaces the carry for one response with a fresh one (fresh=1), or with another lifetime's at the same trial."""
 
     fresh: Number
 

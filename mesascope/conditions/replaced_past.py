@@ -91,7 +91,7 @@ def absorb_old(w: Number, percept: Any, carry: Any, context: Any, is_needed: Any
 
 
 def replay_recent(most: Number, carry: Any, context: Any) -> Any:
-    """The carry after the last `most` percepts before the present one, or as many as there were."""
+    """The carry after the last `most` percepts before the present one, or after fewer if the lifetime is younger."""
     count = jnp.minimum(most, context.trial)
 
     def replay_percept(i, carry):

@@ -17,7 +17,7 @@ from mesascope.stats import linearise
 
 
 def metric(lifetimes: int = LIFETIMES) -> Metric:
-    """Does its carry contain more about posterior means, spreads and counts than the controls do?
+    """Does the subject's carry contain more about posterior means, spreads and counts than the controls do?
 
     Args:
         lifetimes: the largest number of lifetimes to use.
@@ -65,12 +65,12 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
 
 
 def _make_r_squared(i: int):
-    """R² of the carry (i = 0) or of the i-th control, as a function of the mean squared errors."""
+    """A function that computes R² of the carry (i = 0) or of the i-th control from mean squared errors."""
     return lambda m: 1 - m[2 * i] / m[2 * i + 1]
 
 
 def _make_r_squared_gain(i: int):
-    """R² of the carry minus R² of the i-th control."""
+    """A function that computes R² of the carry minus R² of the i-th control."""
     return lambda m: _make_r_squared(0)(m) - _make_r_squared(i)(m)
 
 

@@ -1,4 +1,4 @@
-"""Do its next choices follow a belief that is written into its carry?
+"""Do the subject's next choices follow a belief that is written into its carry?
 
 This is the causal counterpart of decoding. A regression of the carry on the posterior means, fitted to one half of the
 lifetimes, gives the pattern of activity that accompanies a belief (an encoding model; Haufe et al. 2014, NeuroImage
@@ -20,7 +20,7 @@ from mesascope.questions.procedures.histories import History, check_lifetimes, f
 
 
 def metric(lifetimes: int = 64) -> Metric:
-    """Do its next choices follow a belief that is written into its carry?
+    """Do the subject's next choices follow a belief that is written into its carry?
 
     Args:
         lifetimes: the largest number of lifetimes to use.

@@ -1,4 +1,4 @@
-"""Which goal, if any, explains its actions in lifetimes in which the goals differ?"""
+"""Which goal, if any, explains the subject's actions in lifetimes in which the goals differ?"""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from mesascope.questions.goal.reading import find_goals, fit_goals, goals_differ
     splits=("fresh", "apart"),
 )
 def metric(trials, references, replay):
-    """How well does each goal's soft-optimal policy explain its actions, in held-out nats per action?"""
+    """How well does each goal's soft-optimal policy explain the subject's actions, in held-out nats per action?"""
     readings = []
     for split, rollout in trials.items():
         goals = find_goals(replay, rollout)

@@ -1,4 +1,4 @@
-"""What share of each goal's optimum does it reach if the goals agree, and what share if they differ?"""
+"""What share of each goal's optimum does the subject reach if the goals agree, and what share if they differ?"""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mesascope.stats import linearise, ratio
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
-    """What share of each goal's optimum over chance does it reach, and does it stay capable if the goals differ?"""
+    """What share of each goal's optimum over chance does the subject reach, and does it stay capable on other tasks?"""
     goals_by_split = {split: find_goals(replay, rollout) for split, rollout in trials.items()}
     readings, shares = [], {}
     for split, goals in goals_by_split.items():

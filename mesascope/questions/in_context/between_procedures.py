@@ -1,4 +1,4 @@
-"""Are its predictions closer to those of the ideal locator or of the learner, also on mixtures of two bank tasks?
+"""Are the subject's predictions closer to the ideal locator's or to the learner's, also on mixtures of bank tasks?
 
 The position is the coefficient of its predictions on the line from the locator's (0) to the learner's (1), along its
 own lifetimes. For the mixtures, the metric mixes the weights of two bank tasks and redraws the outcomes of the seen
@@ -31,7 +31,7 @@ MIXTURES = (0.0, 0.25, 0.5)
     "Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?", splits=SPLITS
 )
 def metric(trials, references, replay):
-    """Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
+    """Where do the subject's predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
     splits = list_splits(trials)
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):

@@ -1,4 +1,4 @@
-"""How well does it do when a lifetime continues beyond the trained horizon, to up to five times that length?"""
+"""How well does the subject do when a lifetime is longer than the trained horizon, up to five times as long?"""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mesascope.trials import gain, payoff
     references=("learner",),
 )
 def metric(trials, references, replay):
-    """How well does it do, compared with the reference, beyond the trained horizon, to up to five times its length?"""
+    """How well does the subject do beyond the trained horizon, up to five times its length, beside the reference?"""
     split = next((r for r in trials if r.startswith("horizon")), None)
     if split is None or "fresh" not in trials:
         raise DoesNotApply("no split with a longer horizon was run")

@@ -1,4 +1,4 @@
-"""Does it memorise, identify or acquire? The answer depends on whether its error falls on seen and on fresh tasks.
+"""Does the subject memorise, identify or acquire? The answer depends on where its error falls: on seen or fresh tasks.
 
 Kirsch et al. (2022, arXiv 2212.04458) distinguish the phases of training by whether predictions improve within the
 sequence, on training tasks and on others. Improvement is the error on the first trial minus the error at the end, in
@@ -17,7 +17,7 @@ SPLITS = ("seen", "fresh")
 
 @asks("By how much does its error fall (a positive number) from the first trial to the last quarter?", splits=SPLITS)
 def metric(trials, references, replay):
-    """By how much does its error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
+    """By how much does the subject's error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}
     for split in SPLITS:
         rollout = list_splits(trials).get(split)

@@ -1,4 +1,4 @@
-"""How far are its predictions from those of every reference procedure, along its own lifetimes?"""
+"""How far are the subject's predictions from those of every reference procedure, along its own lifetimes?"""
 
 from mesascope.contracts.metric import Reading, asks, family_of
 from mesascope.contracts.split import kind
@@ -16,7 +16,7 @@ from mesascope.questions.in_context.predictions import (
     splits=SPLITS,
 )
 def metric(trials, references, replay):
-    """How far are its predictions from those of each procedure? A match must also hold on shifted inputs."""
+    """How far are the subject's predictions from those of each procedure? A match must also hold on shifted inputs."""
     rows, nearest = [], {}
     for split, rollout in list_splits(trials).items():
         if kind(split) not in SPLITS:

@@ -1,4 +1,4 @@
-"""How large is its error after a given number of pairs or symbols, on every split?"""
+"""How large is the subject's error after a given number of pairs or symbols, on every split?"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which reference procedure, with fitted settings, predicts its choices best, or does none of them fit?
+"""Which reference procedure, with fitted settings, predicts the subject's choices best, or does none of them fit?
 
 The settings of every procedure (temperature, lapse, rates, bonus, prior, discount …) are fitted to one half of the
 lifetimes, and its predictions are scored on the other half. Then the halves are swapped. This two-fold cross-validation
@@ -54,7 +54,7 @@ class Comparison(NamedTuple):
 
 
 def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities: bool = True) -> Metric:
-    """Which reference procedure predicts its choices best, or does none of them fit?
+    """Which reference procedure predicts the subject's choices best, or does none of them fit?
 
     Args:
         lifetimes: the largest number of lifetimes to use. More lifetimes distinguish closer procedures and take longer.

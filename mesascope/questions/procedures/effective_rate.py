@@ -1,4 +1,4 @@
-"""Is its learning rate higher in volatile blocks than in calm ones?
+"""Is the subject's learning rate higher in volatile blocks than in calm ones?
 
 The metric fits a Rescorla-Wagner rule to all lifetimes by maximum likelihood, with one rate for calm blocks, one for
 volatile blocks, and one inverse temperature (Behrens et al. 2007; Wang et al. 2016). The number of each lifetime is the
@@ -15,7 +15,7 @@ from mesascope.questions.procedures.histories import History, check_lifetimes, f
 
 
 def metric(lifetimes: int = 128) -> Metric:
-    """Which learning rates fit its choices in calm and in volatile blocks?
+    """Which learning rates fit the subject's choices in calm and in volatile blocks?
 
     Args:
         lifetimes: the largest number of lifetimes to use.

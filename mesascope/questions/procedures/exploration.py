@@ -1,4 +1,4 @@
-"""How does it explore?
+"""How does the subject explore?
 
 The measures are suffix failures (SuffFailFreq at t = T/2), K times the share of the least used choice (K·MinFrac at T)
 and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv 2403.15371, section 3.
@@ -12,7 +12,7 @@ from mesascope.stats import mean
 
 @asks("How does it explore?")
 def metric(trials, references, replay):
-    """How does it explore: does it give up the best choice, neglect some choices, or act greedily?"""
+    """How does the subject explore: does it give up the best choice, neglect some choices, or act greedily?"""
     rollout = require_choices(fresh(trials))
     action = rollout.action.sel(condition="intact").values
     feedback = rollout.feedback.sel(condition="intact").values.astype(float)

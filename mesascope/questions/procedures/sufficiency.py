@@ -1,4 +1,4 @@
-"""Is its behaviour a function of the counts: do histories with equal counts give equal outputs?
+"""Is the subject's behaviour a function of the counts: do histories with equal counts give equal outputs?
 
 In stationary tasks, the wins and losses of each choice are a sufficient statistic. The metric replays each history with
 the trials before a given trial in another order (the last of them and the trial index stay). It compares the outputs in
@@ -18,7 +18,7 @@ SHARES = (0.25, 0.5, 0.95)  # of the horizon; outputs are compared on these tria
 
 
 def metric(lifetimes: int = 64) -> Metric:
-    """Does its output stay the same when its history is reordered and the counts stay the same?
+    """Does the subject's output stay the same when its history is reordered and the counts stay the same?
 
     Args:
         lifetimes: the largest number of lifetimes to use.

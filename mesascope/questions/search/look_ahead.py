@@ -1,4 +1,4 @@
-"""How far ahead does it choose well, on the first trial of fully observed problems?
+"""How far ahead does the subject choose well, on the first trial of fully observed problems?
 
 The metric groups its actions on the first trial of fresh tasks by how many steps ahead they differ in value. A map from
 problem to action that was learnt in training also chooses well, so the axis `search` requires more.
@@ -19,7 +19,7 @@ TICKS = 8
     conditions=("intact", f"thinking:ticks={TICKS}"),
 )
 def metric(trials, references, replay):
-    """How often is its first action on fresh tasks a best one, for each depth that it must look ahead?"""
+    """How often is the subject's first action on fresh tasks a best one, for each depth that it must look ahead?"""
     if "fresh" not in trials:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
     rollout, readings = trials["fresh"], []

@@ -14,7 +14,7 @@ from mesascope.stats import ratio
 
 @asks("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
 def metric(trials, references, replay):
-    """If a planner and its cached clone differ on fresh tasks, how often does it act like the planner?"""
+    """If a planner and its cached clone differ on fresh tasks, how often does the subject act like the planner?"""
     rollout = trials.get("fresh")
     if rollout is None:
         raise DoesNotApply("there are no lifetimes on fresh tasks")

@@ -1,4 +1,4 @@
-"""Does the first action after a change follow it, without experience of the change?
+"""Does the first action after a change follow the change, without experience of it?
 
 Half-way through lifetimes of the split 'revalued', the task announces or shows a new worth of outcomes, or a new map of
 where actions lead. The metric counts cases in which the previous action is now wrong and actions differ in value only
@@ -14,7 +14,7 @@ from mesascope.stats import ratio
 
 @asks("Of the acts that an announced change makes wrong, how many go with it at once?", splits=("revalued",))
 def metric(trials, references, replay):
-    """Of the actions that a change makes wrong, how many follow it at once?"""
+    """Of the actions that a change makes wrong, how many follow the change at once?"""
     readings = []
     for split, rollout in trials.items():
         change = rollout.attrs.get("changes")

@@ -1,4 +1,4 @@
-"""How often does it succeed when it gets more ticks at the same observation?
+"""How often does the subject succeed when it gets more ticks at the same observation?
 
 Success may rise or fall with thinking time. A rise is a gain from computation, which is not evidence of search: running
 sums gain, and so does an answer whose noise averages out. The weaker of two networks can gain more.
@@ -17,7 +17,7 @@ CURVE_SPLIT = "curve"  # the split of logged curves: success against steps, with
 
 
 def metric(ticks: str = "2+8") -> Metric:
-    """How often does it succeed when it gets more ticks at the same observation?
+    """How often does the subject succeed when it gets more ticks at the same observation?
 
     Args:
         ticks: the numbers of ticks, joined by +; one tick is always included.

@@ -1,4 +1,4 @@
-"""How much does its score change if feedback older than a few trials comes from other lifetimes?
+"""How much does the subject's score change if feedback older than a few trials comes from other lifetimes?
 
 A subject may answer a past that it could not have lived with worse choices, so this can be harm: see `deletion`.
 """
@@ -14,7 +14,7 @@ from mesascope.trials import reflex_window
     expects={"learner": "+", "lookalike": "0", "still": "0"},
 )
 def metric(trials, references, replay):
-    """How much does its score change if feedback older than a few trials comes from other lifetimes?"""
+    """How much does the subject's score change if feedback older than a few trials comes from other lifetimes?"""
     rollout = fresh(trials)
     older = f"feedback_shuffled:older_than={reflex_window(rollout.sizes['trial'])}"
     intact, shuffled = (ratio(*gains(rollout, label)) for label in ("intact", older))

@@ -1,4 +1,4 @@
-"""How many bits about its hidden task do its late actions contain from feedback older than a few trials?
+"""How many bits about the subject's hidden task do its late actions contain from feedback older than a few trials?
 
 The family's tasks have S independent parts (latents `part` and `right`). The information between the right action and
 the action taken, summed over parts, is a lower bound on what the carry contains about the task, whatever goal the
@@ -20,7 +20,7 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """How many bits about its hidden task do its late actions contain from feedback older than a few trials?"""
+    """How many bits about the hidden task do the subject's late actions hold from feedback older than a few trials?"""
     data = require_choices(fresh(trials))
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")

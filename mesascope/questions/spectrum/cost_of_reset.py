@@ -1,4 +1,4 @@
-"""What does it lose when its carry is reset before every trial, or once half-way?"""
+"""What does the subject lose when its carry is reset before every trial, or once half-way?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
@@ -12,7 +12,7 @@ WINDOW = 10  # how many trials after the single reset are scored
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """What does it lose when its carry is reset before every trial, or once half-way?"""
+    """What does the subject lose when its carry is reset before every trial, or once half-way?"""
     rollout = fresh(trials)
     half = rollout.sizes["trial"] // 2
     once, after = f"carry_reset:at={half}", slice(half, half + WINDOW)

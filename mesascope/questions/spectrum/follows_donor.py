@@ -1,4 +1,4 @@
-"""When it gets another lifetime's carry for one response, does it act like that lifetime or like its own?"""
+"""When the subject gets another lifetime's carry for one response, does it act like that lifetime or like its own?"""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ CONDITION = "carry_exchanged_once:fresh=0"
     expects={"learner": "+", "lookalike": "any", "still": "-"},
 )
 def metric(trials, references, replay):
-    """When it gets another lifetime's carry for one response, does it act like that lifetime?"""
+    """When the subject gets another lifetime's carry for one response, does it act like that lifetime?"""
     rollout = fresh(trials)
     replicates(rollout, CONDITION)
     own = rollout.action.sel(condition="intact").values

@@ -1,4 +1,4 @@
-"""Are its lifetimes of more than one kind: does it draw something at birth that it keeps?
+"""Are the subject's lifetimes of more than one kind: does it draw something at birth that it keeps?
 
 One recorded history is shown to eight fresh carries of the subject, each with other random keys. If the subject draws
 again on every trial, its responses to a given history are independent over trials. Then how well two replays agree on

@@ -1,4 +1,4 @@
-"""Where does it stand between the ideal locator of its bank (0) and any learner (1)?"""
+"""Where does the subject stand between the ideal locator of its bank (0) and any learner (1)?"""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from mesascope.trials import gain
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """Where does it stand between the ideal locator of its bank (0) and any learner (1)?"""
+    """Where does the subject stand between the ideal locator of its bank (0) and any learner (1)?"""
     if "seen" not in trials or not str(trials["seen"].attrs.get("trained_on")).startswith("bank:"):
         raise DoesNotApply("it was not trained on a known bank, so there is nothing to locate in")
     if "locator" not in references or "learner" not in references:

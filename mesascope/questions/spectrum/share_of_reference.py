@@ -1,4 +1,4 @@
-"""On each split, what share of the best reference procedure's gain does it reach on the same tasks?"""
+"""On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.stats import ratio
@@ -12,7 +12,7 @@ from mesascope.trials import gain
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """On each split, what share of the best reference procedure's gain does it reach on the same tasks?"""
+    """On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
     readings = []
     for split, rollout in trials.items():
         reference_gains = {}

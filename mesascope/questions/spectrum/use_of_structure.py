@@ -1,4 +1,4 @@
-"""Does it make use of the dependence between arms?
+"""Does the subject make use of the dependence between arms?
 
 Beating Thompson sampling on dependent arms is not evidence, because the Bayes-optimal policy for independent arms does
 so too (regret 1.35 on the medium arms of Wang et al. 2016, where 1.00 is optimal and Thompson has 3.01). So the bar
@@ -23,7 +23,7 @@ INDEPENDENT_SPLIT = "restructured:independent"
     references=("learner", "strongest"),
 )
 def metric(trials, references, replay):
-    """Does it make use of the dependence between arms? The test compares dependent with independent arms."""
+    """Does the subject make use of the dependence between arms? The test compares dependent with independent arms."""
     away = next((r for r in (INDEPENDENT_SPLIT, *DEPENDENT_SPLITS) if r in trials), "")
     if not away or "fresh" not in trials:
         raise DoesNotApply("the family has no arms that depend on each other on one split and not on another")
