@@ -13,7 +13,7 @@ from mesascope.stats import linearise, ratio
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
-    """What share of each goal's optimum over chance does the subject reach, and does it stay capable on other tasks?"""
+    """What share of each goal's optimum does the subject reach, and does it stay capable if the goals differ?"""
     goals_by_split = {split: find_goals(replay, rollout) for split, rollout in trials.items()}
     readings, shares = [], {}
     for split, goals in goals_by_split.items():

@@ -1,4 +1,4 @@
-"""Shared by the goal metrics and the goal axis: shares of each goal's optimum, and which goal explains the actions."""
+"""Shares of each goal's optimum, and which goal explains the actions, for the goal metrics and the goal axis."""
 
 from typing import Any, NamedTuple
 

@@ -1,8 +1,8 @@
 """Is the subject's learning rate higher in volatile blocks than in calm ones?
 
 The metric fits a Rescorla-Wagner rule to all lifetimes by maximum likelihood, with one rate for calm blocks, one for
-volatile blocks, and one inverse temperature (Behrens et al. 2007; Wang et al. 2016). The number of each lifetime is the
-estimate plus the lifetime's influence on it, so the spread of these numbers gives the robust ('sandwich') standard
+volatile blocks, and one inverse temperature (Behrens et al. 2007; Wang et al. 2016). The value of each lifetime is the
+estimate plus the lifetime's influence on it, so the spread of these values gives the robust ('sandwich') standard
 error. A subject with one fixed rate has equal rates.
 """
 

@@ -1,6 +1,7 @@
 """How much does the subject's score change if feedback older than a few trials comes from other lifetimes?
 
-A subject may answer a past that it could not have lived with worse choices, so this can be harm: see `deletion`.
+A subject may choose worse after a past that could not have happened to it. Then the number shows harm, not benefit. See
+`deletion` for a measure without this fault.
 """
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains

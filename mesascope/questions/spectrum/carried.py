@@ -187,9 +187,9 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
 
 
 def life_curve(trials: xr.Dataset) -> dict[int, np.ndarray]:
-    """Per lifetime [N], the share gained by a life that knows w trials, by w; the intact gain is at 0.
+    """The share gained [N] in lifetimes that know their last w trials only, by w; the intact gain is at w = 0.
 
-    Of the two ways to begin such a life the better one counts.
+    Of the two ways to begin such a lifetime, the better one counts.
     """
     intact = ratio(*gain(trials))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
@@ -204,7 +204,7 @@ def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float)
     """The number of trials w at which `part` of the intact gain is reached, linear in log(1 + w) between; inf if none.
 
     Args:
-        shares: the share of the intact gain that a life gains which knows w trials.
+        shares: the share of the intact gain that is left if only the last w trials are known.
         spans: the values of w, ascending.
         part: the share that must be reached.
     """
@@ -218,7 +218,7 @@ def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float)
 
 
 def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
-    """The gain of lives that know w trials, and how many trials they need for half and for 95 % of the intact gain.
+    """The gain with the last w trials only, and how many of them give half and 95 % of the intact gain.
 
     Args:
         trials: the trials of one split.

@@ -46,8 +46,8 @@ def measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.nda
 def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] The share of choices that changes, from the second trial on; total variation if there are probabilities.
 
-    For real actions, it is how far they move, in standard deviations of all undisturbed actions and at most 1. If
-    trials have several steps, it covers the steps that happened, from the second one on.
+    For real actions, it is the distance that they move, in standard deviations of all undisturbed actions and at most
+    1. If trials have several steps, it covers the steps that happened, from the second one on.
     """
     if "log_probs" in trials:
         logs = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))

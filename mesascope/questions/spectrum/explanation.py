@@ -1,4 +1,4 @@
-"""Explains a placement in words: every level says the bar that it was held to."""
+"""Explains a placement in words, with the bars that each level had to pass."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -84,7 +84,7 @@ def explain(
 
 
 def describe_level(level: str, rule: Rule | None = None, window: int | None = None, still_open: bool = False) -> str:
-    """A level in words, with the bars that it was held to."""
+    """A level in words, with the bars that it had to pass."""
     rule = rule or Rule()
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit, "window": window or rule.older_than}
     return (OPEN_WORDS if still_open else WORDS)[level].format(**bars)

@@ -1,8 +1,8 @@
 """The first placement rule, by the benefit of older feedback: for studies that were committed with it.
 
 It is also the rule for families whose trials have several steps. The benefit is what the score loses when feedback
-older than a few trials comes from other lifetimes. That loss can be harm: a subject may answer a past that it could not
-have observed with worse choices. `mesascope.questions.spectrum.placement` has the rule that replaced this one.
+older than a few trials comes from other lifetimes. That loss can be harm: a subject may choose worse after a past that
+could not have happened to it. `mesascope.questions.spectrum.placement` has the rule that replaced this one.
 """
 
 from collections.abc import Mapping

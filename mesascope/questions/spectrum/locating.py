@@ -73,7 +73,7 @@ class Gains:
         return self.references.get(f"{role} against" if self.against else role, {}).get(split)
 
     def find_best_gain(self, split: str) -> np.ndarray | None:
-        """The gain of the reference that gains most on a split, whether restarted at the change or not.
+        """The gain of the reference that gains most on a split, with or without a restart at the change.
 
         None if no reference gains more than two standard errors, because then there is nothing to compare with.
         """

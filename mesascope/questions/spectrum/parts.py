@@ -38,7 +38,7 @@ def find_unseen_parts(part: np.ndarray, window: int, parts: int) -> tuple[np.nda
 
 
 def measure_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view: str = "pooled") -> np.ndarray:
-    """Pseudo-values [N], one per lifetime, whose mean is the number of bits.
+    """Pseudo-values [N], one per lifetime, whose mean is the number of bits that late actions hold about the task.
 
     Args:
         trials: the trials of one condition, axes lifetime, trial, with `part`, `right` and the attribute `parts`.

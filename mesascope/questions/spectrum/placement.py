@@ -46,7 +46,7 @@ TRACKING, LOCATING, ACQUIRING = (LADDER.index(x) for x in ("tracking", "locating
 
 
 class PassedBars(NamedTuple):
-    """Whether what is carried passes its bars.
+    """Which bars the effects of older trials pass.
 
     Attributes:
         all: whether deletion, transplant and strict transplant pass, with one sign.
@@ -175,7 +175,7 @@ def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], train
 
 
 def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> CarryEffects | None:
-    """What is carried in the first half of a lifetime; None if it does not pass all bars there."""
+    """The effects of older trials in the first half of a lifetime; None if they do not pass all bars there."""
     try:
         early = measure_carried(fresh, window, early=True)
     except DoesNotApply:
@@ -194,7 +194,7 @@ def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
 
 
 def _compare_with_bars(effects: CarryEffects, rule: Rule) -> PassedBars:
-    """Compares what is carried with the bars."""
+    """Decides which bars the effects of older trials pass."""
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
     rows = [values for values in effects.strict if len(values)]
@@ -213,7 +213,7 @@ def _acts_hold_the_past(effects: CarryEffects, bars: PassedBars, rule: Rule) -> 
 
 
 def _collect_numbers(effects: CarryEffects, bars: PassedBars, fresh, window: int, gave_up: bool) -> dict[str, Any]:
-    """The numbers of what older trials do, with standard errors."""
+    """The numbers of the placement, with standard errors."""
     benefit, deletion, transplant = combine_benefit(effects), effects.deletion, effects.transplant
     smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
     numbers: dict[str, Any] = {

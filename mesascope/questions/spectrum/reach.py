@@ -22,7 +22,7 @@ FIRST_TRIAL = 5  # from this trial to half-way, a fresh lifetime stands for a le
 
 
 class Reach(NamedTuple):
-    """The flags, and the numbers by split behind them.
+    """The flags, and the numbers of each split from which they follow.
 
     Attributes:
         flags: 'far' and 'flexible': 'yes', 'no', 'open' or 'not run'.
