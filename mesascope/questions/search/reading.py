@@ -75,7 +75,7 @@ def count_right_by_depth(plan: Plans) -> dict[int, ActionCounts]:
 
 
 def average_ways(plan: Plans, depth: int) -> float:
-    """The number of actions among which the subject chooses at a depth on the first trial; 1 / number is mean chance."""
+    """The number of actions among which the subject chooses at a depth on the first trial (1 / mean chance)."""
     eligible = find_right_actions(plan)[1][:, 0] & plan.shown[:, 0, None] & (plan.far[:, 0] == depth)
     if plan.ways is None or not eligible.any():
         return float(plan.values.shape[-1])
