@@ -177,8 +177,8 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: s
         aside = []
         for exact in by:
             c = recovered[exact, 0][i].without
-            said = "none of these" if c.none else f"acts like {c.names()[0]}"
-            aside.append(f"{said} ({c.miss.mean():.3f})")
+            said = "none of these" if c.none_fits else f"acts like {c.names()[0]}"
+            aside.append(f"{said} ({c.shortfall.mean():.3f})")
         names = ", ".join(first.found.names()[:6]) + (" …" if len(first.found.names()) > 6 else "")
         out.append(
             f"| {known.spec} | {right[True]}/{seeds} | {right[False]}/{seeds} | {names} | {aside[0]} | {aside[1]} |"

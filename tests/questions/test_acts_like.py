@@ -167,7 +167,7 @@ def test_it_names_what_was_simulated(asked, spec, probabilities):
 @pytest.mark.parametrize("probabilities", [True, False])
 @pytest.mark.parametrize("spec", ["two_loss_reflex", "ucb1:constant=0.7"])
 def test_what_is_not_in_the_list_is_none_of_these(asked, spec, probabilities):
-    assert asked(spec, probabilities, (spec.partition(":")[0],)).none
+    assert asked(spec, probabilities, (spec.partition(":")[0],)).none_fits
 
 
 STEPPED = {
@@ -223,8 +223,8 @@ def three_arms():
 
 def test_a_hash_is_told_from_chance_by_its_probabilities_alone(two):
     listed = [p for p in SIMPLE_PROCEDURES if p.name in ("uniform", "sticky", "biased", "win_stay_lose_shift")]
-    assert compare_procedures(two("feedback_hash"), listed, 64, True).none
-    assert not compare_procedures(two("feedback_hash"), listed, 64, False).none
+    assert compare_procedures(two("feedback_hash"), listed, 64, True).none_fits
+    assert not compare_procedures(two("feedback_hash"), listed, 64, False).none_fits
 
 
 def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):

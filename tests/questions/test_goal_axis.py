@@ -94,7 +94,7 @@ def test_it_keeps_its_contract_and_its_truth_is_complete():
 def test_a_wrong_reading_is_counted(monkeypatch):
     wrong = validation_of_axes.Case("x", "mark_follower", "incapable", cases.FAMILY, (), ("proxy",))
     right = validation_of_axes.Case("y", "mark_follower", "proxy", cases.FAMILY, (), ())
-    monkeypatch.setattr(validation_of_axes, "cases", lambda axis, *_: [wrong, right] if axis == "goal" else [])
+    monkeypatch.setattr(validation_of_axes, "list_cases", lambda axis, *_: [wrong, right] if axis == "goal" else [])
     asked = validation_of_axes.list_calls(seeds=2, first=5, lifetimes=64, only="goal")
     found = validation_of_axes.count_readings(asked, [work(*unit) for work, *unit in asked], 2)["goal"]
     assert found["confusion"] == {"incapable": {"proxy": 2}, "proxy": {"proxy": 2}}
