@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 import mesascope
-from mesascope.questions.spectrum.parts import VIEWS, acquired_bits
+from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, standard_error
 
@@ -46,8 +46,8 @@ def main() -> None:
     print("subject, M: older bits (pooled), strict bits, most of the other views")
     for name, bank in SUBJECTS:
         trials = measure(name, bank, 2 * LIFETIMES, 1)
-        older, strict = (acquired_bits(trials, WINDOW, strict=s) for s in (False, True))
-        best = max((acquired_bits(trials, WINDOW, view=v) for v in VIEWS[1:]), key=np.mean)
+        older, strict = (measure_bits(trials, WINDOW, strict=s) for s in (False, True))
+        best = max((measure_bits(trials, WINDOW, view=v) for v in VIEWS[1:]), key=np.mean)
         cells = [f"{x.mean():.2f} ± {standard_error(x):.2f}" for x in (older, strict, best)]
         print(f"{name}, {bank or 'unlimited'}: {', '.join(cells)}", flush=True)
     print(f"holders: studies of {LIFETIMES} lifetimes whose low end of the strict bits is above log2 M")
@@ -56,7 +56,7 @@ def main() -> None:
         for seed in range(-(-studies * LIFETIMES // CHUNK)):
             trials = measure(name, bank, CHUNK, 100 + seed)
             for i in range(0, CHUNK, LIFETIMES):
-                values = acquired_bits(trials.isel(lifetime=slice(i, i + LIFETIMES)), WINDOW, strict=True)
+                values = measure_bits(trials.isel(lifetime=slice(i, i + LIFETIMES)), WINDOW, strict=True)
                 above += bool(interval(values[None]).low[0] > np.log2(bank))
                 means.append(values.mean())
                 seen += 1

@@ -14,9 +14,9 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.contracts.subject import Subject
-from mesascope.questions.procedures.acts_like import MISS, Comparison, judge, procedures
+from mesascope.questions.procedures.acts_like import MOST_SHORTFALL, Comparison, compare_fitted, list_procedures
 from mesascope.questions.procedures.fits import fit
-from mesascope.questions.procedures.histories import history
+from mesascope.questions.procedures.histories import read_history
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 
@@ -107,16 +107,16 @@ class Recovered(NamedTuple):
     @property
     def right(self) -> bool:
         """Whether the class that is named holds the procedure."""
-        return not self.found.none and self.known.procedure in self.found.names()
+        return not self.found.none_fits and self.known.procedure in self.found.names()
 
     @property
     def name(self) -> str:
         """What is named."""
-        return "none of these" if self.found.none else self.found.names()[0]
+        return "none of these" if self.found.none_fits else self.found.names()[0]
 
     def fitted(self) -> dict[str, Any]:
         """The settings found of its own procedure."""
-        return next(f for f in self.found.fitted if f.procedure.name == self.known.procedure).summary()
+        return next(f for f in self.found.fits if f.procedure.name == self.known.procedure).summarise_settings()
 
 
 def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, Recovered]:
@@ -124,19 +124,21 @@ def recover(known: Known, seed: int, lifetimes: int = LIFETIMES) -> dict[bool, R
     family = catalogue.make("families", FAMILY)
     subject: Subject = catalogue.make("subjects", known.spec, family)
     lived = rollout(subject, family, "fresh", lifetimes, seed)
-    seen = history(lived)
-    fitted = [fit(p, seen) for p in procedures(lived, (), Replays(subject), lifetimes=lifetimes)]
+    seen = read_history(lived)
+    fitted = [fit(p, seen) for p in list_procedures(lived, (), Replays(subject), lifetimes=lifetimes)]
     out = (known.procedure, *RELATED.get(known.procedure, ()))
     rest = [f for f in fitted if f.procedure.name not in out]
     return {
-        exact: Recovered(known, _light(judge(lived, seen, fitted, exact)), _light(judge(lived, seen, rest, exact)))
+        exact: Recovered(
+            known, _light(compare_fitted(lived, seen, fitted, exact)), _light(compare_fitted(lived, seen, rest, exact))
+        )
         for exact in (True, False)
     }
 
 
 def _light(found: Comparison) -> Comparison:
     """The same without the predictions, which are large."""
-    return found._replace(fitted=[f._replace(held_out=f.held_out[:0]) for f in found.fitted])
+    return found._replace(fits=[f._replace(held_out=f.held_out[:0]) for f in found.fits])
 
 
 def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: str = "") -> str:
@@ -157,8 +159,8 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: s
         "The settings of a procedure are fitted to one half of the lifetimes and scored on the other half, in both "
         "directions, so no further penalty is needed. 'None of these' means that even the best procedure misses too "
         "much. By probabilities, the Kullback-Leibler divergence of the subject from it is above "
-        f"{MISS[True]} nats per trial. By choices, a flexible model of the same histories predicts held-out lifetimes "
-        f"better than it by more than {MISS[False]} nats and by more than 3.09 standard errors.",
+        f"{MOST_SHORTFALL[True]} nats per trial. By choices, a flexible model of the same histories predicts held-out "
+        f"lifetimes better than it by more than {MOST_SHORTFALL[False]} nats and by more than 3.09 standard errors.",
         "",
         "## Which procedure",
         "",
@@ -175,8 +177,8 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: s
         aside = []
         for exact in by:
             c = recovered[exact, 0][i].without
-            said = "none of these" if c.none else f"acts like {c.names()[0]}"
-            aside.append(f"{said} ({c.miss.mean():.3f})")
+            said = "none of these" if c.none_fits else f"acts like {c.names()[0]}"
+            aside.append(f"{said} ({c.shortfall.mean():.3f})")
         names = ", ".join(first.found.names()[:6]) + (" …" if len(first.found.names()) > 6 else "")
         out.append(
             f"| {known.spec} | {right[True]}/{seeds} | {right[False]}/{seeds} | {names} | {aside[0]} | {aside[1]} |"
@@ -226,7 +228,7 @@ def main() -> None:
             both = recover(known, seed + 1)
             for exact, one in both.items():
                 recovered.setdefault((exact, seed), []).append(one)
-            told = [f"{r.name} ({r.found.miss.mean():.4f})" for r in both.values()]
+            told = [f"{r.name} ({r.found.shortfall.mean():.4f})" for r in both.values()]
             wrong = "" if all(r.right for r in both.values()) else "  NOT RIGHT"
             print(f"seed {seed}, {known.spec}: {' | '.join(told)}{wrong}", flush=True)
     Path(given.out).write_text(page(recovered, given.seeds, given.only))

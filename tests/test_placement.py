@@ -9,7 +9,7 @@ import mesascope
 from mesascope.contracts.configured import first_percept, next_percept
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError
-from mesascope.questions.spectrum.carried import counted, span, transplanted
+from mesascope.questions.spectrum.carried import find_counted_trials, interpolate_span, measure_transplant
 from mesascope.questions.spectrum.ladder import RUNGS, Rule
 from mesascope.questions.spectrum.placement import conditions, place
 from mesascope.rollouts.rollouts import rollout
@@ -122,13 +122,13 @@ def test_bits_need_no_label():
 
 @pytest.mark.parametrize(("part", "expected"), [(0.5, 0.782), (0.95, 3.592), (0.99, float("inf"))])
 def test_span_is_linear_in_log_trials(part, expected):
-    assert span([0.6, 0.8, 0.98], (1, 2, 4), part) == pytest.approx(expected, abs=0.001)
+    assert interpolate_span([0.6, 0.8, 0.98], (1, 2, 4), part) == pytest.approx(expected, abs=0.001)
 
 
 def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
     labels = ["intact", *(f"past_transplanted_once:of=4,replicate={r}" for r in (0, 1))]
     found = rollout("two_loss_reflex", BANDIT, lifetimes=512, seed=5, conditions=labels)
-    values = transplanted(found, counted(found, 4), 4)
+    values = measure_transplant(found, find_counted_trials(found, 4), 4)
     assert abs(values.mean()) < 3.5 * values.std() / np.sqrt(len(values))
 
 

@@ -35,7 +35,7 @@ def test_every_scripted_subject_has_its_truth():
     others = {n for n, m in there.items() if getattr(m, "TRIED", "").partition(":")[0] in HELD_ELSEWHERE}
     others |= {"last_answer", "worth_locator", "transformers"}  # tests/subjects/test_lm_*.py, test_two_step.py
     assert named | set(told["refused"]) | adapters | others == set(there)
-    assert {c.level for c in validation.cases()} == set(LADDER)
+    assert {c.level for c in validation.list_cases()} == set(LADDER)
 
 
 def reading(lowest, highest, direction="for"):
@@ -56,4 +56,4 @@ def reading(lowest, highest, direction="for"):
 )
 def test_right_undetermined_and_wrong(lowest, highest, direction, verdict):
     case = validation.Case("x", "x", "acquiring", "for", True, "")
-    assert validation.read(case, reading(lowest, highest, direction)) == verdict
+    assert validation.judge_reading(case, reading(lowest, highest, direction)) == verdict

@@ -7,14 +7,14 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryExchangedOnce(Condition):
-    """Replaces the carry for one response with the fresh one (fresh=1) or with another lifetime's on the same trial."""
+    """Replaces the carry for one response with a fresh one (fresh=1), or with another lifetime's at the same trial."""
 
     fresh: Number
 
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Replaces the carry with the fresh one or the partner's."""
+        """Replaces the carry with a fresh one or the partner's."""
         return select(self.fresh == 1, context.fresh, take(carry, context.partner)), percept, shadow
 
 

@@ -1,4 +1,4 @@
-"""Keeps the carry of trial t from then on, so that nothing new is stored and a clock in the carry stops.
+"""Keeps the carry of trial t from then on. Nothing new is stored, and a clock in the carry stops.
 
 If trials have several steps, every later trial begins with the carry of trial t, which then changes until the trial is
 over.
@@ -15,13 +15,13 @@ class CarryFrozen(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Stores the carry of trial t in the shadow and restores it from then on."""
-        stored = select(context.comes(self.at), carry, shadow)
-        late = context.trial >= self.at
-        return select(late if context.steps == 1 else late & context.begins, stored, carry), percept, stored
+        stored_carry = select(context.comes(self.at), carry, shadow)
+        is_restored = (context.trial >= self.at) & context.begins
+        return select(is_restored, stored_carry, carry), percept, stored_carry
 
 
 def condition(at: int = 10) -> CarryFrozen:
-    """From trial t on the carry stays as it was at the start of that trial.
+    """From trial t on, the carry stays as it was at the start of that trial.
 
     Args:
         at: the trial t.

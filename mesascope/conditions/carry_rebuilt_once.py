@@ -1,6 +1,6 @@
 """Rebuilds the carry for one response, at every step in turn, from a fresh carry and the last percepts alone.
 
-The effect on the response measures what the subject carried for longer.
+A change in the response shows that the subject used something older.
 """
 
 from typing import ClassVar
@@ -23,18 +23,18 @@ class CarryRebuiltOnce(Condition):
         """Replays the last percepts from a fresh carry."""
         count = jnp.minimum(self.of, context.trial * context.steps + context.step)
 
-        def again(i, rebuilt):
-            back = count - i
-            return context.live(back, rebuilt, context.past(back))
+        def replay_step(i, rebuilt_carry):
+            steps_back = count - i
+            return context.live(steps_back, rebuilt_carry, context.past(steps_back))
 
-        return context.repeat(0, count, again, context.fresh), percept, shadow
+        return context.repeat(0, count, replay_step, context.fresh), percept, shadow
 
 
 def condition(of: int = 4) -> CarryRebuiltOnce:
-    """For one response the carry is rebuilt from a fresh one and the last percepts alone.
+    """For one response, the carry is rebuilt from a fresh carry and the last percepts alone.
 
     Args:
-        of: the number of percepts before the present one that it is rebuilt from, 0 to 16.
+        of: the number of percepts before the present one from which the carry is rebuilt, 0 to 16.
     """
     check_range(0, RECENT - 1, of=of)
     return CarryRebuiltOnce(of)

@@ -1,7 +1,7 @@
 """Resets the carry: once, together with the percept, or before every trial, with the percept unchanged.
 
-A single reset with an unchanged percept would leak the last outcome. After a reset before every trial, a subject can
-still react to the last percept.
+If a single reset left the percept unchanged, the subject would still observe the last outcome. After a reset before
+every trial, a subject can still react to the last percept.
 """
 
 from mesascope.contracts.condition import LAST, Condition, Number, select
@@ -20,10 +20,10 @@ class CarryReset(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Resets the carry; a single reset also replaces the percept with a lifetime's first one."""
-        every = self.at == -1
-        once = context.comes(self.at)
-        anew = every | once if context.steps == 1 else (every & context.begins) | once
-        return select(anew, context.fresh, carry), select(once, context.as_first(percept), percept), shadow
+        is_single_reset = context.comes(self.at)
+        is_reset = is_single_reset | ((self.at == -1) & context.begins)
+        new_percept = select(is_single_reset, context.as_first(percept), percept)
+        return select(is_reset, context.fresh, carry), new_percept, shadow
 
 
 def condition(at: int = -1) -> CarryReset:

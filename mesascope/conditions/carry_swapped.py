@@ -1,4 +1,4 @@
-"""Replaces the carry with another lifetime's at trial t; the percept is unchanged, and the lifetime continues."""
+"""Replaces the carry with another lifetime's at trial t. The percept is unchanged, and the lifetime continues."""
 
 from mesascope.contracts.condition import LAST, Condition, Number, select, take
 from mesascope.contracts.settings import check_range

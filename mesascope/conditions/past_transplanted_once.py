@@ -1,17 +1,13 @@
 """Replaces the past before the last w percepts with that of another lifetime of the same subject, for one response."""
 
 from mesascope.conditions.replaced_past import ReplacedPast
-from mesascope.contracts.condition import LAST, RECENT
-from mesascope.contracts.settings import check_range
 
 
 def condition(of: int = 4, replicate: int = 0) -> ReplacedPast:
-    """For one response the past before the last w percepts is that of another lifetime of the same subject.
+    """For one response, the past before the last w percepts is that of another lifetime of the same subject.
 
     Args:
         of: w, from 1 to 16, including the present percept.
         replicate: the number of the draw of other lifetimes.
     """
-    check_range(1, RECENT - 1, of=of)
-    check_range(0, LAST, replicate=replicate)
     return ReplacedPast(of, 0, 1, replicate)

@@ -1,4 +1,4 @@
-"""Changes the last feedback or action for one response, on every trial in turn; the lifetime is undisturbed."""
+"""Changes the last feedback or action for one response, on every trial in turn. The lifetime is undisturbed."""
 
 from typing import ClassVar
 
@@ -12,8 +12,8 @@ from mesascope.contracts.settings import check_range
 class PerceptExchangedOnce(Condition):
     """Replaces the last action (action=1), or exchanges the last outcome for the opposite one (action=0).
 
-    Families decide what the opposite is; by default feedback becomes 1 - feedback. If the observation also shows
-    earlier events, such as the last cue, these are exchanged too, on every second trial.
+    Each family defines the opposite outcome; by default, it is 1 - feedback. If the observation also shows earlier
+    events, such as the last cue, these are exchanged too, on every second trial.
     """
 
     action: Number
@@ -26,16 +26,16 @@ class PerceptExchangedOnce(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Flips the feedback, or replaces the action with another one."""
-        if context.choices is None:
-            return carry, select(percept.first, percept, context.flip(percept)), shadow
-        shift = jax.random.randint(context.random(), percept.action.shape, 1, context.choices)
-        other = jnp.mod(percept.action + shift, context.choices)
-        changed = select(self.action == 1, percept._replace(action=other), context.flip(percept))
-        return carry, select(percept.first, percept, changed), shadow
+        changed_percept = context.flip(percept)
+        if context.choices is not None:
+            shift = jax.random.randint(context.random(), percept.action.shape, 1, context.choices)
+            other_action = jnp.mod(percept.action + shift, context.choices)
+            changed_percept = select(self.action == 1, percept._replace(action=other_action), changed_percept)
+        return carry, select(percept.first, percept, changed_percept), shadow
 
 
 def condition(action: int = 0) -> PerceptExchangedOnce:
-    """For one response the last feedback is flipped, or the last action is replaced with another.
+    """For one response, the last feedback is flipped, or the last action is replaced with another.
 
     Args:
         action: 1 to replace the action, 0 to flip the feedback.

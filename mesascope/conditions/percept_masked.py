@@ -1,4 +1,4 @@
-"""Sets one part of the percept to 0: the trial index, or the feedback (descriptive only: 0 looks like a loss)."""
+"""Hides the trial index or the feedback by setting it to 0. A subject may take hidden feedback for a loss."""
 
 import jax.numpy as jnp
 
@@ -13,11 +13,9 @@ class PerceptMasked(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Sets the hidden part to 0."""
-        masked = percept._replace(
-            feedback=select(self.trial == 1, percept.feedback, jnp.zeros_like(percept.feedback)),
-            trial=select(self.trial == 1, jnp.zeros_like(percept.trial), percept.trial),
-        )
-        return carry, masked, shadow
+        without_trial = percept._replace(trial=jnp.zeros_like(percept.trial))
+        without_feedback = percept._replace(feedback=jnp.zeros_like(percept.feedback))
+        return carry, select(self.trial == 1, without_trial, without_feedback), shadow
 
 
 def condition(trial: int = 0) -> PerceptMasked:

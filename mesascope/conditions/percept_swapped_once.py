@@ -6,17 +6,16 @@ from mesascope.contracts.condition import Condition, select, take
 
 
 class PerceptSwappedOnce(Condition):
-    """Swaps the percept for one response; it has no settings."""
+    """Shows another lifetime's percept; it has no settings."""
 
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
         """Shows the partner's observation, last action and feedback; the trial, step and carry stay the same."""
-        other = take(percept, context.partner)
-        swapped = percept._replace(observation=other.observation, action=other.action, feedback=other.feedback)
+        swapped = take(percept, context.partner)._replace(trial=percept.trial, step=percept.step, first=percept.first)
         return carry, select(percept.first, percept, swapped), shadow
 
 
 def condition() -> PerceptSwappedOnce:
-    """For one response the subject observes another lifetime's observation, last action and feedback."""
+    """For one response, the subject observes another lifetime's observation, last action and feedback."""
     return PerceptSwappedOnce()

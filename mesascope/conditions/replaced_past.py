@@ -1,17 +1,16 @@
 """Deletes the older past before a response, or replaces it with another lifetime's past.
 
-The condition replays the last w percepts, including the present one, unchanged. They follow a fresh carry, or the carry
-that another lifetime of the same subject had w trials ago. Percepts keep their trial index, so a subject that reads the
-clock from the percept keeps it. Deletion resets a clock in the carry; transplanting keeps it.
+The condition takes a fresh carry, or the carry that another lifetime of the same subject had w trials ago. It then
+replays the last w percepts, including the present one, unchanged. A subject that reads the trial index from the percept
+still knows it. A clock in the carry is reset by deletion and kept by a transplant.
 """
 
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, Number, select, take
-
-SEVERAL_STEPS = "its trials have several steps, and the past is cut between trials of one step"
+from mesascope.contracts.condition import LAST, RECENT, Condition, Number, select, take
+from mesascope.contracts.settings import check_range
 
 
 class ReplacedPast(Condition):
@@ -34,6 +33,11 @@ class ReplacedPast(Condition):
     looks_back: ClassVar = True
     judged: ClassVar = True
 
+    def __check_init__(self) -> None:
+        check_range(1, RECENT - 1, of=int(self.of))
+        check_range(0, 1, birth=int(self.birth))
+        check_range(0, LAST, replicate=int(self.replicate))
+
     @property
     def label(self) -> str:
         """The label, past_transplanted_once:of=w,replicate=r or past_deleted_once:of=w,birth=b."""
@@ -42,55 +46,34 @@ class ReplacedPast(Condition):
         return f"past_deleted_once:of={self.of},birth={self.birth}"
 
     @property
-    def draw(self) -> int:
-        """The number of the draw of partners, so that every replicate has its own partners."""
-        return int(self.replicate)
-
-    @property
     def seam(self) -> int | None:
         """w if another lifetime's carry replaced the subject's own, else None."""
         return int(self.of) if self.transplanted == 1 else None
 
     def unfit(self, family: Any) -> str | None:
         """The condition makes no sense if trials have several steps."""
-        return SEVERAL_STEPS if family.steps > 1 else None
+        several_steps = "its trials have several steps, and the past is cut between trials of one step"
+        return several_steps if family.steps > 1 else None
 
     def apply(self, carry, percept, shadow, context):
         """Builds the carry before the present percept; the shadow is the subject's own carry of w trials ago."""
-        old = context.past(self.of)
-        own = context.repeat(
-            0, context.trial >= self.of, lambda _, c: context.absorb(context.key(self.of), c, old), shadow
-        )
-        before = select(self.transplanted == 1, take(own, context.partner), self.begin(old, context))
-        replaced = self.replay(before, context)
-        return select(context.trial >= self.of, replaced, carry), percept, own
-
-    def begin(self, old: Any, context: Any) -> Any:
-        """A fresh carry; if `birth` is 1, it has received the percept of w trials ago without its outcome."""
-        first = context.as_first(old)._replace(trial=old.trial)
-        return context.repeat(
-            0,
-            (self.birth == 1) & (context.trial >= self.of),
-            lambda _, c: context.absorb(context.key(self.of), c, first),
-            context.fresh,
-        )
-
-    def replay(self, before: Any, context: Any) -> Any:
-        """Replays the last percepts except the present one, and returns the carry."""
-        count = jnp.minimum(self.of - 1, context.trial)
-        return context.repeat(
-            0, count, lambda i, c: context.absorb(context.key(count - i), c, context.past(count - i)), before
-        )
+        old_percept = context.past(self.of)
+        first_percept = context.as_first(old_percept)._replace(trial=old_percept.trial)
+        own_carry = absorb_old(self.of, old_percept, shadow, context)
+        fresh_carry = absorb_old(self.of, first_percept, context.fresh, context, self.birth == 1)
+        old_carry = select(self.transplanted == 1, take(own_carry, context.partner), fresh_carry)
+        replaced_carry = replay_recent(self.of - 1, old_carry, context)
+        return select(context.trial >= self.of, replaced_carry, carry), percept, own_carry
 
 
 class DeletedPast(ReplacedPast):
-    """Deletes the older past before every response, so that the subject always knows only w percepts."""
+    """Deletes the older past before every response, so that the subject always knows its last w percepts only."""
 
     one_step: ClassVar = False
     judged: ClassVar = False
 
     def unfit(self, family: Any) -> str | None:
-        """The condition makes no sense if trials have several steps, or if a lifetime has no more than w trials."""
+        """The condition makes no sense if trials have several steps, or if a lifetime has w trials or fewer."""
         if self.of >= family.horizon:
             return f"a lifetime has {family.horizon} trials, and it knows as many"
         return super().unfit(family)
@@ -99,3 +82,20 @@ class DeletedPast(ReplacedPast):
     def label(self) -> str:
         """The label, past_deleted:of=w,birth=b."""
         return f"past_deleted:of={self.of},birth={self.birth}"
+
+
+def absorb_old(w: Number, percept: Any, carry: Any, context: Any, is_needed: Any = True) -> Any:
+    """The carry after the percept of w trials ago; unchanged if there was no such trial, or if `is_needed` is false."""
+    repeats = is_needed & (context.trial >= w)
+    return context.repeat(0, repeats, lambda _, carry: context.absorb(context.key(w), carry, percept), carry)
+
+
+def replay_recent(most: Number, carry: Any, context: Any) -> Any:
+    """The carry after the last `most` percepts before the present one, or after fewer if the lifetime is younger."""
+    count = jnp.minimum(most, context.trial)
+
+    def replay_percept(i, carry):
+        steps_back = count - i
+        return context.absorb(context.key(steps_back), carry, context.past(steps_back))
+
+    return context.repeat(0, count, replay_percept, carry)

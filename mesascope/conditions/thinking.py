@@ -1,8 +1,8 @@
-"""Lets the subject respond several times to one observation and counts the last response: time to think, no new facts.
+"""Lets the subject respond several times to one observation, and counts only the last response.
 
-Only the first tick's percept contains the last action and outcome. Optionally, the first ticks show another lifetime's
-observation (so the problem changes while the subject thinks), or the last tick uses another lifetime's carry (so the
-subject's thoughts are scrambled).
+The subject has time to think, but it observes nothing new. Only the percept of the first tick contains the last action
+and outcome. Optionally, the first ticks show another lifetime's observation, so that the problem changes while the
+subject thinks. The last tick can also use another lifetime's carry, so that earlier ticks cannot help.
 """
 
 import jax.numpy as jnp
@@ -14,8 +14,8 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_range
 from mesascope.keys import address
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"
-MOST = 128
+TRIED = "tree_choice:depth=2,trials=12,bank=3"  # the family that `mesascope check` tries it on
+MOST_TICKS = 128
 
 
 class Thinking(Condition):
@@ -28,8 +28,9 @@ class Thinking(Condition):
     @property
     def label(self) -> str:
         """The label 'thinking:ticks=n', followed by the other settings that are not 0."""
-        more = {"elsewhere": self.elsewhere, "scrambled": self.scrambled}
-        return ",".join([f"thinking:ticks={self.ticks}", *(f"{k}={v}" for k, v in more.items() if v)])
+        elsewhere = f",elsewhere={self.elsewhere}" if self.elsewhere else ""
+        scrambled = f",scrambled={self.scrambled}" if self.scrambled else ""
+        return f"thinking:ticks={self.ticks}{elsewhere}{scrambled}"
 
     @property
     def asks(self) -> int:
@@ -38,28 +39,28 @@ class Thinking(Condition):
 
     def unfit(self, family: Family) -> str | None:
         """The condition makes sense only if the family can say what could be planned."""
-        plain = "its tasks do not say what can be planned"
-        return None if isinstance(family, ShowsPlans) else plain
+        return None if isinstance(family, ShowsPlans) else "its tasks do not say what can be planned"
 
     def apply(self, carry, percept, shadow, context):
         """Runs all ticks except the last one."""
-        theirs = take(percept.observation, context.partner)
+        other_observation = take(percept.observation, context.partner)
 
-        def tick(i, c):
-            seen = percept._replace(observation=select(i < self.elsewhere, theirs, percept.observation))
-            return context.absorb(address(context.random(), i), c, select(i == 0, seen, _silence(seen)))
+        def run_tick(i, carry):
+            observation = select(i < self.elsewhere, other_observation, percept.observation)
+            shown = percept._replace(observation=observation)
+            return context.absorb(address(context.random(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
 
-        thought = context.repeat(0, self.ticks - 1, tick, carry)
-        thought = select(self.scrambled == 1, take(thought, context.partner), thought)
-        return thought, select(self.ticks > 1, _silence(percept), percept), shadow
+        carry = context.repeat(0, self.ticks - 1, run_tick, carry)
+        carry = select(self.scrambled == 1, take(carry, context.partner), carry)
+        return carry, select(self.ticks > 1, _remove_outcome(percept), percept), shadow
 
 
-def _silence(percept):
+def _remove_outcome(percept):
     """The percept with the same observation, but without the last action and outcome."""
     xp = np if isinstance(percept.feedback, np.ndarray) else jnp
-    none = xp.full_like(percept.action, -1 if percept.action.dtype.kind == "i" else 0)
-    still = xp.zeros_like(percept.first)
-    return percept._replace(action=none, feedback=xp.zeros_like(percept.feedback), first=still)
+    no_action = xp.full_like(percept.action, -1 if percept.action.dtype.kind == "i" else 0)
+    no_feedback, not_first = xp.zeros_like(percept.feedback), xp.zeros_like(percept.first)
+    return percept._replace(action=no_action, feedback=no_feedback, first=not_first)
 
 
 def condition(ticks: int = 8, elsewhere: int = 0, scrambled: int = 0) -> Thinking:
@@ -70,7 +71,7 @@ def condition(ticks: int = 8, elsewhere: int = 0, scrambled: int = 0) -> Thinkin
         elsewhere: the number of first ticks that show another lifetime's observation.
         scrambled: 1 if the last tick uses another lifetime's carry, otherwise 0.
     """
-    check_range(1, MOST, ticks=ticks)
+    check_range(1, MOST_TICKS, ticks=ticks)
     check_range(0, ticks - 1, elsewhere=elsewhere)
     check_range(0, 1, scrambled=scrambled)
     return Thinking(ticks, elsewhere, scrambled)

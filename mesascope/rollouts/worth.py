@@ -83,7 +83,7 @@ def judge(
 def _judge_block(
     family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
 ) -> dict[Condition, tuple[np.ndarray, Transplant | None]]:
-    """What the actions of one block pay beyond chance on their own tasks [N, T], and their comparison with donors' pasts.
+    """What the actions of one block pay beyond chance on their own tasks [N, T], and comparisons with donors' pasts.
 
     One-step conditions leave lifetimes undisturbed, so all of them show the same observations, and what every action
     pays to every lifetime is computed once. The result is empty if the family cannot judge.

@@ -13,14 +13,14 @@ from mesascope.contracts import axis as axes
 from mesascope.contracts.split import kind
 from mesascope.rollouts.rollouts import rollout
 
-RIGHT = 0.95  # the least share of right runs for every subject
+BOUND = 0.95  # the least share of right runs for every subject
 
 
 class Case(NamedTuple):
-    """One line of an axis's truth.
+    """One line of an axis's truth: a scripted subject, its family, and the right reading.
 
-    If `splits` is empty, the case uses all splits on which the axis is tested. `times` multiplies the lifetimes of a
-    case that is close to a limit.
+    If `splits` is empty, the case uses all splits on which the axis is tested. A control must not have a reading in
+    `never`. `times` multiplies the number of lifetimes, for a case that is close to a limit.
     """
 
     name: str
@@ -32,8 +32,8 @@ class Case(NamedTuple):
     times: int = 1
 
 
-def truth_lines(path: Path, quick: bool) -> list[dict[str, Any]]:
-    """The lines of a truth file, filled in with its defaults; with `quick` only those of the short validation."""
+def read_truth(path: Path, quick: bool) -> list[dict[str, Any]]:
+    """The lines of a truth file with its defaults filled in; with `quick` only those of the short validation."""
     truth = tomllib.loads(path.read_text())
     rows = [{"name": name, "subject": name, **truth["defaults"], **row} for name, row in truth["subjects"].items()]
     return [row for row in rows if not quick or row.get("quick", True)]
@@ -44,15 +44,15 @@ def parse_line(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in case._fields}
 
 
-def cases(axis: str, quick: bool = False) -> list[Case]:
+def list_cases(axis: str, quick: bool = False) -> list[Case]:
     """The cases of an axis; with `quick` only those of the short validation. There are none without a truth file.
 
-    Leaves out lines that need a package which is not installed.
+    Lines that need a package which is not installed are left out.
     """
     path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
         return []
-    rows = (row for row in truth_lines(path, quick) if not row.get("needs") or importlib.util.find_spec(row["needs"]))
+    rows = (row for row in read_truth(path, quick) if not row.get("needs") or importlib.util.find_spec(row["needs"]))
     return [Case(**parse_line(Case, row if row.get("control") else row | {"never": ()})) for row in rows]
 
 
@@ -67,10 +67,10 @@ def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only
         only: the name of one axis; None for all.
     """
     return [
-        (_count_case, name, case, seeds, first, lifetimes)
+        (_count_case_readings, name, case, seeds, first, lifetimes)
         for name in catalogue.names("axes")
         if only in (None, name)
-        for case in cases(name, quick)
+        for case in list_cases(name, quick)
     ]
 
 
@@ -86,17 +86,16 @@ def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int
     for (_, name, case, *_), readings in zip(units, answers, strict=True):
         empty = {"confusion": {}, "right": 0.0, "false_positives": 0, "runs": 0, "subjects": []}
         result = results.setdefault(name, empty)
-        counts = result["confusion"].setdefault(case.reading, Counter())
-        counts.update(readings)
-        result["false_positives"] += sum(readings.get(r, 0) for r in case.never)
+        result["confusion"].setdefault(case.reading, Counter()).update(readings)
+        result["false_positives"] += sum(readings.get(reading, 0) for reading in case.never)
         row = {"subject": case.name, "truth": case.reading, "readings": dict(readings)}
         result["subjects"].append(row | {"right": readings.get(case.reading, 0) / seeds})
     for name, result in results.items():
         rows, false = result["subjects"], result["false_positives"]
         missed = [
-            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {RIGHT:.0%}"
+            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {BOUND:.0%}"
             for r in rows
-            if r["right"] < RIGHT
+            if r["right"] < BOUND
         ]
         if false:
             missed.append(f"{name}: {false} runs of controls had a reading that a control must never have")
@@ -104,20 +103,18 @@ def count_readings(units: list[tuple], answers: list[dict[str, int]], seeds: int
     return results
 
 
-def _count_case(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
+def _count_case_readings(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
     """How often an axis gave each reading to a subject."""
-    return Counter(read_cases(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
+    return Counter(read_case(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
 
 
-def read_cases(axis: str, case: Case, seed: int, lifetimes: int) -> str:
+def read_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     """The axis's reading in one run of a subject."""
-    reader: axes.Axis = catalogue.make("axes", axis)
+    question: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
-    subject = open_subject(case.subject, family)
-    splits = case.splits or tuple(r for r in family.split_names if kind(r) in reader.tested)
-    n, trials = lifetimes * case.times, {}
-    for split in splits:
-        conditions = reader.conditions_for(family, kind(split))
+    subject, n, trials = open_subject(case.subject, family), lifetimes * case.times, {}
+    for split in case.splits or [name for name in family.split_names if kind(name) in question.tested]:
+        conditions = question.conditions_for(family, kind(split))
         trials[split] = rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False)
-    verdict = reader.read(trials, family)
+    verdict = question.read(trials, family)
     return "none" if verdict is None else verdict.reading

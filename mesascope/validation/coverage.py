@@ -1,7 +1,7 @@
-"""How often the intervals of the headline numbers cover the truth, over many studies of subjects with known answers."""
+"""How often the intervals of the main numbers cover the truth, in many studies of subjects with known answers."""
 
 import contextlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -9,42 +9,34 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts.metric import DoesNotApply
-from mesascope.questions.spectrum.carried import carried_benefit, measure_carried, read_span
+from mesascope.questions.spectrum.carried import Estimate, combine_benefit, measure_carried, read_span
 from mesascope.questions.spectrum.ladder import Rule
-from mesascope.questions.spectrum.parts import acquired_bits
+from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, resampling
 from mesascope.trials import BLOCK, reflex_window
 
-SIZES = (64, 256)  # lifetimes in a study
+STUDY_SIZES = (64, 256)  # lifetimes in a study
 STUDIES = 2000  # of each size
-CHUNK = 8192  # lifetimes in one rollout
-BANDIT, CUES = "bernoulli_bandit:arms=5,trials=100", "associations"
-SUBJECTS = {  # family and whether older trials are worth nothing to its acts
+POOL = 8192  # lifetimes in one rollout
+BANDIT, ASSOCIATIONS = "bernoulli_bandit:arms=5,trials=100", "associations"
+SUBJECTS = {  # the family, and whether older trials are worth nothing to the subject's acts
     "thompson": (BANDIT, False),
     "epsilon_greedy": (BANDIT, False),
     "two_loss_reflex": (BANDIT, True),
     "hash_commit": (BANDIT, True),
-    "associator": (CUES, False),
-    "associator:lapse=0.5": (CUES, False),
-    "last_cues:window=4": (CUES, True),
-    "last_cues:window=6": (CUES, False),
+    "associator": (ASSOCIATIONS, False),
+    "associator:lapse=0.5": (ASSOCIATIONS, False),
+    "last_cues:window=4": (ASSOCIATIONS, True),
+    "last_cues:window=6": (ASSOCIATIONS, False),
 }
 
 
-class Ends(NamedTuple):
-    """A number of one study, with its interval."""
+def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list[dict[str, Any]]:
+    """Measures how often intervals cover the truth, for every main number of one subject and every size of study.
 
-    estimate: float
-    low: float
-    high: float
-
-
-def measure_coverage(name: str, first: int, studies: int = STUDIES) -> list[dict[str, Any]]:
-    """Measures how often intervals cover, for every headline number of one subject and every size of study.
-
-    The truth is the number in all lifetimes of all studies together.
+    The truth is the number computed from all lifetimes of all studies together.
 
     Returns:
         Rows with the name of the number, `n`, `studies`, the `truth`, the share `covered`, the share of studies whose
@@ -52,54 +44,52 @@ def measure_coverage(name: str, first: int, studies: int = STUDIES) -> list[dict
     """
     family = catalogue.make("families", SUBJECTS[name][0])
     subject = open_subject(name, family)
-    # to a scripted subject the percept of birth is nothing new, so one version of each is enough
+    # a scripted subject ignores how a lifetime begins, so one version of each condition is enough
     versions = {c.partition(",birth")[0]: c for c in conditions(family) if "exchanged" not in c and "swapped" not in c}
     needed = [catalogue.make("conditions", c) for c in versions.values()]
-    parts: dict[int, list[dict[str, Ends]]] = {n: [] for n in SIZES}
-    pool = []
-    for j in range(-(-studies * max(SIZES) // CHUNK)):
-        trials = rollout(subject, family, "fresh", CHUNK, first + j, conditions=needed, log_probs=False, together=16)
-        for n in SIZES:
-            starts = range(0, CHUNK - n + 1, n)
-            parts[n] += [read_numbers(trials.isel(lifetime=slice(i, i + n))) for i in starts]
-        pool.append({key: ends.estimate for key, ends in read_numbers(trials).items()})
+    numbers_by_size: dict[int, list[dict[str, Estimate]]] = {n: [] for n in STUDY_SIZES}
+    pooled_numbers = []
+    for j in range(-(-studies * max(STUDY_SIZES) // POOL)):
+        seed = first_seed + j
+        trials = rollout(subject, family, "fresh", POOL, seed, conditions=needed, log_probs=False, together=16)
+        for n, numbers in numbers_by_size.items():
+            numbers += [measure_numbers(trials.isel(lifetime=slice(i, i + n))) for i in range(0, POOL - n + 1, n)]
+        pooled_numbers.append(measure_numbers(trials))
     rows = []
-    for key in pool[0]:
-        truth = float(np.mean([p[key] for p in pool if key in p]))
-        for n, found in parts.items():
-            ends = [f[key] for f in found[:studies] if key in f]
-            low, high = (np.asarray([getattr(e, end) for e in ends]) for end in ("low", "high"))
+    for key in pooled_numbers[0]:
+        truth = float(np.mean([numbers[key].estimate for numbers in pooled_numbers if key in numbers]))
+        for n, numbers in numbers_by_size.items():
+            _, low, high = np.reshape([found[key] for found in numbers[:studies] if key in found], (-1, 3)).T
             covered = (low <= truth) & (truth <= high)
             half = (high - low)[np.isfinite(high - low)].mean() / 2
-            row = {"study": f"{key} of {name}", "n": n, "studies": len(ends), "truth": truth}
+            row = {"study": f"{key} of {name}", "n": n, "studies": len(low), "truth": truth}
             shares = {"covered": float(covered.mean()), "above": float((low > truth).mean()), "half_width": float(half)}
             rows.append(row | shares | {"null": SUBJECTS[name][1]})
     return rows
 
 
-def read_numbers(trials: xr.Dataset) -> dict[str, Ends]:
-    """The headline numbers of one study, with their 95 % intervals."""
+def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
+    """The main numbers of one study, with their 95 % intervals."""
     assert trials.sizes["lifetime"] % BLOCK == 0  # donors are in the block of their recipients
     window = reflex_window(trials.sizes["trial"], Rule().older_than)
-    carried = measure_carried(trials, window)
+    effects = measure_carried(trials, window)
     numbers = {
-        "deletion": _of(carried.deletion),
-        "transplant": _of(carried.transplant),
-        "benefit": Ends(*carried_benefit(carried)),
+        "deletion": _estimate_mean(effects.deletion),
+        "transplant": _estimate_mean(effects.transplant),
+        "benefit": combine_benefit(effects),
     }
     n = trials.sizes["lifetime"]
     span = read_span(trials, resampling(n, 400, 0) / n, 1.0)
     if span and np.isfinite(span["span_half"]):
-        numbers["span"] = Ends(span["span_half"], span["span_half_low"], span["span_half_high"])
+        numbers["span"] = Estimate(span["span_half"], span["span_half_low"], span["span_half_high"])
     if "parts" in trials.attrs:
         intact = trials.sel(condition="intact")
         for key, strict in (("bits", False), ("strict bits", True)):
             with contextlib.suppress(DoesNotApply):
-                numbers[key] = _of(acquired_bits(intact, window, strict=strict))
+                numbers[key] = _estimate_mean(measure_bits(intact, window, strict=strict))
     return numbers
 
 
-def _of(values: np.ndarray) -> Ends:
-    """The mean of a row, with its interval."""
-    estimate, low, high = (float(x[0]) for x in interval(values[None])[:3])
-    return Ends(estimate, low, high)
+def _estimate_mean(values: np.ndarray) -> Estimate:
+    """The mean of values, with its interval."""
+    return Estimate(*(float(x[0]) for x in interval(values[None])[:3]))

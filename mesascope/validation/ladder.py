@@ -4,10 +4,10 @@ The truth was written before the placement rule, except for four labels, which i
 seeds of a full run; the seeds in docs/validity.md have been used before.
 """
 
-import collections
+import operator
 import tomllib
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,28 +15,26 @@ from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench, Progress
-from mesascope.execution import Work, fingerprint, spread
+from mesascope.execution import fingerprint, spread
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK
-from mesascope.validation.axes import count_readings, list_calls, parse_line, truth_lines
+from mesascope.validation.axes import count_readings, list_calls, parse_line, read_truth
 from mesascope.validation.coverage import SUBJECTS, measure_coverage
 
 TRUTH = Path(__file__).parent / "truth.toml"
-# written from the definitions of the rungs alone, by someone who had not seen the rule
+# written from the definitions of the rungs alone, by an author who had not seen the rule
 HOSTILE = Path(__file__).parent / "hostile.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
-GROUP = 40  # the largest number of cases that one process places in one run
-BOUNDS = {
-    **{"right": 0.97, "wrong": 0.005, "runs": 0.95},  # of subjects, of runs, of the runs of a subject that is right
-    **{"false": 0.002, "perhaps": 0.05},  # of runs of subjects that cannot acquire
-    **{"covered": 0.93, "null": 0.025},  # of studies
-}
+MOST_CASES = 40  # the largest number of cases that one process places in one run
+# shares of subjects ('right'), of runs ('wrong'), of the runs of a subject that is right ('runs'), of the runs of
+# subjects that cannot acquire ('false', 'perhaps'), and of studies ('covered', 'null')
+BOUNDS = {"right": 0.97, "wrong": 0.005, "runs": 0.95, "false": 0.002, "perhaps": 0.05, "covered": 0.93, "null": 0.025}
 
 
 class Reading(NamedTuple):
-    """What one run read: the level, the interval of rungs, and the direction."""
+    """The result of one run: the level, the interval of rungs, and the direction."""
 
     level: str
     lowest: str
@@ -51,8 +49,8 @@ class Reading(NamedTuple):
 class Case(NamedTuple):
     """One line of the truth: a scripted subject, its family, and the reading that is right.
 
-    A case is `demanded` if it must be read right, and `disputed` if experts could differ about its truth: it is read,
-    and not counted.
+    A case is `demanded` if the reading must be right. It is `disputed`, and not counted, if experts could differ about
+    the truth.
     """
 
     name: str
@@ -64,13 +62,13 @@ class Case(NamedTuple):
     disputed: bool = False
 
 
-def cases(quick: bool = False, paths: Sequence[Path] = (TRUTH, HOSTILE)) -> list[Case]:
+def list_cases(quick: bool = False, paths: Sequence[Path] = (TRUTH, HOSTILE)) -> list[Case]:
     """The cases of the truth; with `quick` only those of the short validation."""
-    return [Case(**parse_line(Case, row)) for path in paths for row in truth_lines(path, quick)]
+    return [Case(**parse_line(Case, row)) for path in paths for row in read_truth(path, quick)]
 
 
-def read(case: Case, placement: Reading) -> str:
-    """Whether a reading is right, undetermined (its interval contains the truth) or wrong."""
+def judge_reading(case: Case, placement: Reading) -> str:
+    """Says whether a reading is right, undetermined (its interval contains the truth) or wrong."""
     low, high, truth = (LADDER.index(x) for x in (placement.lowest, placement.highest, case.level))
     if not low <= truth <= high or placement.direction not in ("none", case.direction):
         return "wrong"
@@ -114,25 +112,29 @@ def validate(
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default.")
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (128 if quick else 320)
-    case_list = cases(quick=quick)
-    groups = [(group, seed) for seed in range(first, first + seeds) for group in _group_cases(case_list)]
+    cases = list_cases(quick=quick)
+    groups = [(group, seed) for seed in range(first, first + seeds) for group in _group_cases(cases)]
     parts = {  # the longest first
         "studies": [(measure_coverage, name, first) for name in ([] if quick else SUBJECTS)],
         "axes": list_calls(seeds, first, 128 if quick else 256, quick),
         "placements": [(_place_group, group, seed, lifetimes) for group, seed in groups],
     }
-    answers = _collect(parts, progress, workers, folder)
-    placements = list(_pair_placements(groups, answers["placements"]))
-    confusion, verdicts, readings = (collections.defaultdict(Counter) for _ in range(3))
+    answers = _collect_answers(parts, progress, workers, folder)
+    placements = [
+        (seed, case, Reading(*reading))
+        for (group, seed), readings in zip(groups, answers["placements"], strict=True)
+        for case, reading in zip(group, readings, strict=True)
+    ]
+    confusion, verdicts, readings = (defaultdict(Counter) for _ in range(3))
     for _, case, placement in placements:
         readings[case.name][placement.text()] += 1
         if case.disputed:
             continue
         confusion[case.level][placement.level] += 1
-        verdicts[case.name][read(case, placement)] += 1
-    demanded = [verdicts[c.name] for c in case_list if c.demanded and not c.disputed]
+        verdicts[case.name][judge_reading(case, placement)] += 1
+    demanded = [verdicts[c.name] for c in cases if c.demanded and not c.disputed]
     cannot = [p for _, case, p in placements if case.level in CANNOT_ACQUIRE and not case.disputed]
-    counted = sum(not c.disputed for c in case_list)
+    counted = sum(not c.disputed for c in cases)
     runs = {"all": seeds * counted, "demanded": seeds * len(demanded), "cannot acquire": len(cannot)}
     tracking = LADDER.index("tracking")
     results: dict[str, Any] = {
@@ -152,7 +154,7 @@ def validate(
         "wrong_runs": [
             {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.text()}
             for seed, case, placement in placements
-            if not case.disputed and read(case, placement) == "wrong"
+            if not case.disputed and judge_reading(case, placement) == "wrong"
         ],
         "subjects": [
             {
@@ -163,11 +165,11 @@ def validate(
                 "readings": dict(readings[c.name]),
                 **{v: verdicts[c.name][v] for v in ("right", "undetermined", "wrong")},
             }
-            for c in case_list
+            for c in cases
         ],
         "axes": count_readings(parts["axes"], answers["axes"], seeds),
     }
-    results["missed"] = missed_bounds(results, quick)
+    results["missed"] = find_missed_bounds(results, quick)
     results["holds"] = not results["missed"]
     return results
 
@@ -177,42 +179,25 @@ def results_folder(cache: Path, *settings: int) -> Path:
     return cache / "-".join([fingerprint(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
 
-def _collect(
+def _collect_answers(
     parts: dict[str, list[tuple]], progress: Progress, workers: int, folder: Path | None
 ) -> dict[str, list[Any]]:
     """Computes the answers of all units in one pool of processes, and returns them by part."""
-    units = [unit for part in parts.values() for unit in part]
-    answers = spread(_run_unit, units, workers, folder)
-    by_part: dict[str, list[Any]] = {}
-    for name, part in parts.items():
-        by_part[name] = []
-        for _ in part:
-            by_part[name].append(next(answers))
-            done = sum(map(len, by_part.values()))
-            progress(done / len(units), f"{name}, {done} of {len(units)}")
-    return by_part
+    names = [name for name, units in parts.items() for _ in units]
+    answers = spread(operator.call, [unit for units in parts.values() for unit in units], workers, folder)
+    answers_by_part: dict[str, list[Any]] = {name: [] for name in parts}
+    for done, (name, answer) in enumerate(zip(names, answers, strict=True), 1):
+        answers_by_part[name].append(answer)
+        progress(done / len(names), f"{name}, {done} of {len(names)}")
+    return answers_by_part
 
 
-def _run_unit(work: Work, *unit: Any) -> Any:
-    """Computes the answer of one unit."""
-    return work(*unit)
-
-
-def _pair_placements(
-    groups: list[tuple[list[Case], int]], placements: list[list[Sequence[str]]]
-) -> Iterator[tuple[int, Case, Reading]]:
-    """The seed, the case and the reading of every run."""
-    for (group, seed), readings in zip(groups, placements, strict=True):
-        for case, reading in zip(group, readings, strict=True):
-            yield seed, case, Reading(*reading)
-
-
-def _group_cases(case_list: list[Case]) -> list[list[Case]]:
+def _group_cases(cases: list[Case]) -> list[list[Case]]:
     """Groups cases that share tasks and reference procedures, the largest groups first."""
-    by_family: dict[str, list[Case]] = {}
-    for case in case_list:
-        by_family.setdefault(case.family, []).append(case)
-    groups = [cases[i : i + GROUP] for cases in by_family.values() for i in range(0, len(cases), GROUP)]
+    by_family = defaultdict(list)
+    for case in cases:
+        by_family[case.family].append(case)
+    groups = [group[i : i + MOST_CASES] for group in by_family.values() for i in range(0, len(group), MOST_CASES)]
     return sorted(groups, key=len, reverse=True)
 
 
@@ -237,20 +222,19 @@ def check_refusals(path: Path = TRUTH) -> dict[str, str]:
     """Why each subject that must be refused was refused; '' if it was not."""
     truth = tomllib.loads(path.read_text())
     family = catalogue.make("families", truth["defaults"]["family"])
-    reasons = {}
-    for name in truth.get("refused", {}):
+    reasons = dict.fromkeys(truth.get("refused", {}), "")
+    for name in reasons:
         try:
             refuse_leaks(open_subject(name, family), family)
-            reasons[name] = ""
         except MesascopeError as error:
             reasons[name] = error.problem
     return reasons
 
 
-def missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
+def find_missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
     """Describes the bounds that were missed; with `quick`, only bounds that three seeds can test."""
     missed = []
-    runs, false, perhaps = (results["runs"]["cannot acquire"], results["false_positives"], results["perhaps_above"])
+    runs, false, perhaps = results["runs"]["cannot acquire"], results["false_positives"], results["perhaps_above"]
     if false > BOUNDS["false"] * runs:
         missed.append(f"{false} of {runs} runs of subjects that cannot acquire were placed at locating or above")
     if perhaps > BOUNDS["perhaps"] * runs:

@@ -13,11 +13,17 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.questions.procedures import fits as _fits
-from mesascope.questions.procedures.acts_like import compare, judge, procedures
-from mesascope.questions.procedures.histories import history
-from mesascope.questions.procedures.procedures import SIMPLE, Axis, Procedure, Stepped, mix_lapse
-from mesascope.questions.procedures.samplers import EXACT, SLOW, ideal_locator
-from mesascope.questions.procedures.sweeps import middle_of_best
+from mesascope.questions.procedures.acts_like import compare_fitted, compare_procedures, list_procedures
+from mesascope.questions.procedures.histories import read_history
+from mesascope.questions.procedures.procedures import (
+    SIMPLE_PROCEDURES,
+    Procedure,
+    Range,
+    StepRange,
+    mix_lapse,
+)
+from mesascope.questions.procedures.samplers import BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
+from mesascope.questions.procedures.sweeps import find_best_middle
 from mesascope.rollouts.replays import Replays, make_percepts
 from mesascope.rollouts.rollouts import rollout
 
@@ -43,7 +49,7 @@ TWICE = {
     "delayed_exploiter:start=4": ("delayed_exploiter", {"start": 4}),
     "satisficer:enough=.6": ("satisficer", {"enough": 0.6}),
     "thompson": ("thompson", {}),
-    "thompson:discount=.9,a=3,b=2": (SLOW[1].name, {"discount": 0.9, "mean": 0.6, "strength": 5}),
+    "thompson:discount=.9,a=3,b=2": (SLOW_PROCEDURES[1].name, {"discount": 0.9, "mean": 0.6, "strength": 5}),
     "thompson:minimise=true": ("thompson:minimise=True", {}),
     "optimistic_thompson": ("optimistic_thompson", {}),
     "delayed": ("delayed", {"known": True}),
@@ -82,22 +88,30 @@ def lived_again(subject, lived):
 def test_each_procedure_is_the_scripted_subject_of_its_name(three, spec):
     family, lived = three
     name, settings = TWICE[spec]
-    every = {p.name: p for p in (*SIMPLE, *SLOW, EXACT, ideal_locator(np.asarray(family.bank_means)))}
+    every = {
+        p.name: p
+        for p in (
+            *SIMPLE_PROCEDURES,
+            *SLOW_PROCEDURES,
+            BAYES_OPTIMAL,
+            make_ideal_locator(np.asarray(family.bank_means)),
+        )
+    }
     theirs = lived_again(catalogue.make("subjects", spec, family), lived)
-    assert np.abs(every[name].act(history(lived), **settings) - theirs).max() < 2e-4
+    assert np.abs(every[name].policy(read_history(lived), **settings) - theirs).max() < 2e-4
 
 
 def test_probabilities_sum_to_one_and_do_not_see_the_future(three):
     lived = three[1]
-    seen = history(lived)
-    changed = history(lived)
+    seen = read_history(lived)
+    changed = read_history(lived)
     changed.action[:, 7:] = (changed.action[:, 7:] + 1) % 3
-    changed.paid[:, 7:] = 1 - changed.paid[:, 7:]
-    for procedure in (*SIMPLE, *SLOW):
-        first = procedure.fit(seen) if procedure.fit else next(_fits.grid(procedure, seen))
-        p = procedure.act(seen, **first)
+    changed.payoff[:, 7:] = 1 - changed.payoff[:, 7:]
+    for procedure in (*SIMPLE_PROCEDURES, *SLOW_PROCEDURES):
+        first = procedure.estimate(seen) if procedure.estimate else next(_fits.list_grid_settings(procedure, seen))
+        p = procedure.policy(seen, **first)
         assert np.allclose(p.sum(-1), 1, atol=1e-4), procedure.name
-        assert np.allclose(p[:, :8], procedure.act(changed, **first)[:, :8], atol=1e-6), procedure.name
+        assert np.allclose(p[:, :8], procedure.policy(changed, **first)[:, :8], atol=1e-6), procedure.name
 
 
 @pytest.fixture(scope="module")
@@ -118,19 +132,19 @@ def asked(two):
 
     @functools.cache
     def fitted(spec):
-        seen = history(two(spec))
-        return seen, [_fits.fit(p, seen) for p in procedures(two(spec))]
+        seen = read_history(two(spec))
+        return seen, [_fits.fit(p, seen) for p in list_procedures(two(spec))]
 
     def judged(spec, probabilities, without=()):
         seen, every = fitted(spec)
-        return judge(two(spec), seen, [f for f in every if f.procedure.name not in without], probabilities)
+        return compare_fitted(two(spec), seen, [f for f in every if f.procedure.name not in without], probabilities)
 
     return judged
 
 
 NAMED = {
     "rescorla_wagner:rate=0.4,beta=3": ("rescorla_wagner", {"rate": (0.4, 0.1), "beta": (3, 0.6)}),
-    "thompson:discount=0.93": (SLOW[1].name, {"discount": (0.93, 0.03)}),
+    "thompson:discount=0.93": (SLOW_PROCEDURES[1].name, {"discount": (0.93, 0.03)}),
     "two_loss_reflex": ("two_loss_reflex", {"losses": (2, 0)}),
     "ucb1:constant=0.7": ("ucb1", {"constant": (0.7, 0.01)}),
     "ucb1:constant=0.55": ("ucb1", {"constant": (0.55, 0.01)}),
@@ -144,8 +158,8 @@ NAMED = {
 def test_it_names_what_was_simulated(asked, spec, probabilities):
     found = asked(spec, probabilities)
     name, settings = NAMED[spec]
-    assert not found.none and name in found.names()
-    fitted = next(f for f in found.fitted if f.procedure.name == name).summary()
+    assert not found.none_fits and name in found.names()
+    fitted = next(f for f in found.fits if f.procedure.name == name).summarise_settings()
     for key, (true, error) in settings.items():
         assert abs(fitted[key] - true) <= error, (key, fitted)
 
@@ -153,7 +167,7 @@ def test_it_names_what_was_simulated(asked, spec, probabilities):
 @pytest.mark.parametrize("probabilities", [True, False])
 @pytest.mark.parametrize("spec", ["two_loss_reflex", "ucb1:constant=0.7"])
 def test_what_is_not_in_the_list_is_none_of_these(asked, spec, probabilities):
-    assert asked(spec, probabilities, (spec.partition(":")[0],)).none
+    assert asked(spec, probabilities, (spec.partition(":")[0],)).none_fits
 
 
 STEPPED = {
@@ -169,35 +183,37 @@ STEPPED = {
 def test_settings_between_grid_values_are_found_where_the_likelihood_has_steps(two, spec):
     """Fits that got stuck between two steps found .96 for .55, and named another procedure."""
     setting, values = STEPPED[spec]
-    procedure = next(p for p in (*SIMPLE, *SLOW) if p.name == spec.partition(":")[0])
+    procedure = next(p for p in (*SIMPLE_PROCEDURES, *SLOW_PROCEDURES) if p.name == spec.partition(":")[0])
     for value in values:
-        fitted = _fits.fit(procedure, history(two(f"{spec}{',' if ':' in spec else ':'}{setting}={value}")))
-        assert abs(fitted.summary()[setting] - value) <= 0.01, (value, fitted.settings)
+        fitted = _fits.fit(procedure, read_history(two(f"{spec}{',' if ':' in spec else ':'}{setting}={value}")))
+        assert abs(fitted.summarise_settings()[setting] - value) <= 0.01, (value, fitted.settings)
         assert all(found["lapse"] < 0.003 for found in fitted.settings), (value, fitted.settings)
 
 
 def test_every_deterministic_procedure_with_a_real_setting_is_among_them():
     """Its choices are certain or tied, and change with a setting that is not a whole number."""
-    stepped = {p.name for p in (*SIMPLE, *SLOW) if any(isinstance(v, Stepped) for v in p.axes.values())}
+    stepped = {
+        p.name for p in (*SIMPLE_PROCEDURES, *SLOW_PROCEDURES) if any(isinstance(v, StepRange) for v in p.grid.values())
+    }
     assert stepped == {spec.partition(":")[0] for spec in STEPPED}
-    seen = history(three_arms())
-    for procedure in (*SIMPLE, *SLOW):
-        real = [k for k, v in procedure.axes.items() if type(v) is Axis]
+    seen = read_history(three_arms())
+    for procedure in (*SIMPLE_PROCEDURES, *SLOW_PROCEDURES):
+        real = [k for k, v in procedure.grid.items() if type(v) is Range]
         if not real:
             continue
-        low, high, *_ = procedure.axes[real[0]]
-        settings = next(_fits.grid(procedure, seen)) | {real[0]: low}
+        low, high, *_ = procedure.grid[real[0]]
+        settings = next(_fits.list_grid_settings(procedure, seen)) | {real[0]: low}
         moved = settings | {real[0]: (low + high) / 2}
-        one, other = (np.nan_to_num(procedure.act(seen, **s)) for s in (settings, moved))
+        one, other = (np.nan_to_num(procedure.policy(seen, **s)) for s in (settings, moved))
         assert (np.abs(one - other) > 1e-6).mean() > 0.1, procedure.name  # changes smoothly, so slopes lead to it
 
 
 def test_the_best_stretch_by_hand():
     low, high = np.asarray([-np.inf, 0.2, 0.3, 0.6]), np.asarray([0.5, np.inf, 0.4, 0.1])
-    assert middle_of_best(low, high, np.ones(4), 1.0) == pytest.approx(0.35)
-    assert middle_of_best(low, high, np.asarray([3.0, 1.0, 0.1, 9.0]), 1.0) == pytest.approx(0.35)
-    assert middle_of_best(low[:1], high[:1], np.ones(1), 1.0) == pytest.approx(0.25)
-    assert middle_of_best(low[:0], high[:0], np.ones(0), 1.0) == pytest.approx(0.5)
+    assert find_best_middle(low, high, np.ones(4), 1.0) == pytest.approx(0.35)
+    assert find_best_middle(low, high, np.asarray([3.0, 1.0, 0.1, 9.0]), 1.0) == pytest.approx(0.35)
+    assert find_best_middle(low[:1], high[:1], np.ones(1), 1.0) == pytest.approx(0.25)
+    assert find_best_middle(low[:0], high[:0], np.ones(0), 1.0) == pytest.approx(0.5)
 
 
 def three_arms():
@@ -206,29 +222,35 @@ def three_arms():
 
 
 def test_a_hash_is_told_from_chance_by_its_probabilities_alone(two):
-    listed = [p for p in SIMPLE if p.name in ("uniform", "sticky", "biased", "win_stay_lose_shift")]
-    assert compare(two("feedback_hash"), listed, 64, True).none
-    assert not compare(two("feedback_hash"), listed, 64, False).none
+    listed = [p for p in SIMPLE_PROCEDURES if p.name in ("uniform", "sticky", "biased", "win_stay_lose_shift")]
+    assert compare_procedures(two("feedback_hash"), listed, 64, True).none_fits
+    assert not compare_procedures(two("feedback_hash"), listed, 64, False).none_fits
 
 
 def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):
-    listed = [p for p in SIMPLE if p.name in ("uniform", "sticky", "biased", "epsilon_greedy", "choice_trace")]
-    found = compare(two("uniform"), listed[::-1], 64)
+    listed = [
+        p for p in SIMPLE_PROCEDURES if p.name in ("uniform", "sticky", "biased", "epsilon_greedy", "choice_trace")
+    ]
+    found = compare_procedures(two("uniform"), listed[::-1], 64)
     assert found.names()[0] == "uniform" and {"sticky", "biased", "epsilon_greedy"} <= set(found.names())
 
 
 def test_the_miss_is_the_divergence_from_the_subject(two):
     """A biased coin against the even one: log 2 minus its entropy."""
     lived = two("biased:ratio=3")
-    found = compare(lived, [Procedure("uniform", lambda h: np.full(h.chosen.shape, 0.5, np.float32), lapse=False)], 96)
-    assert found.miss.mean() == pytest.approx(np.log(2) + 0.75 * np.log(0.75) + 0.25 * np.log(0.25), abs=1e-5)
+    found = compare_procedures(
+        lived,
+        [Procedure("uniform", lambda history: np.full(history.choice_made.shape, 0.5, np.float32), has_lapse=False)],
+        96,
+    )
+    assert found.shortfall.mean() == pytest.approx(np.log(2) + 0.75 * np.log(0.75) + 0.25 * np.log(0.25), abs=1e-5)
 
 
 def test_fitting_does_not_see_the_lifetimes_that_are_scored(two):
     lived = two("epsilon_greedy")
-    seen, other = history(lived, lifetimes=24), history(lived, lifetimes=24)
-    other.paid[1::2] = 1 - other.paid[1::2]
-    procedure = next(p for p in SIMPLE if p.name == "rescorla_wagner")
+    seen, other = read_history(lived, lifetimes=24), read_history(lived, lifetimes=24)
+    other.payoff[1::2] = 1 - other.payoff[1::2]
+    procedure = next(p for p in SIMPLE_PROCEDURES if p.name == "rescorla_wagner")
     assert _fits.fit(procedure, seen).settings[0] == _fits.fit(procedure, other).settings[0]
     assert _fits.fit(procedure, seen).settings[1] != _fits.fit(procedure, other).settings[1]
 
@@ -236,7 +258,7 @@ def test_fitting_does_not_see_the_lifetimes_that_are_scored(two):
 def test_the_lapse_is_the_share_of_the_choices_that_are_even():
     """With certain predictions a fraction w of choices is against them: ε (1 - 1/K) = w."""
     p = np.r_[np.ones(880), np.zeros(120)]
-    assert _fits._lapse(p, 4) == pytest.approx(0.12 * 4 / 3, abs=1e-3)
+    assert _fits._fit_lapse(p, 4) == pytest.approx(0.12 * 4 / 3, abs=1e-3)
     assert np.allclose(mix_lapse(np.eye(4)[0], 0.16), [0.88, 0.04, 0.04, 0.04])
 
 

@@ -103,7 +103,7 @@ def test_the_rates_that_made_the_choices_are_found(rates):
     h, volatile, p = simulated(rates, 5.0)
     told, beta = fit_rates(h, volatile, p)
     assert np.allclose(told.mean(1), rates, atol=5e-3) and beta == pytest.approx(5, abs=0.1)
-    told, beta = fit_rates(h, volatile, h.chosen.astype(float))
+    told, beta = fit_rates(h, volatile, h.choice_made.astype(float))
     error = told.std(1, ddof=1) / np.sqrt(told.shape[1])
     assert (np.abs(told.mean(1) - rates) < 3.5 * error).all() and (error < 0.1).all()
 
@@ -112,7 +112,7 @@ def test_the_standard_error_is_that_of_repeated_studies():
     studies = []
     for seed in range(16):
         h, volatile, _ = simulated((0.1, 0.5), 5.0, 32, 40, seed + 1)
-        told = fit_rates(h, volatile, h.chosen.astype(float))[0]
+        told = fit_rates(h, volatile, h.choice_made.astype(float))[0]
         studies.append((told.mean(1), told.std(1, ddof=1) / np.sqrt(told.shape[1])))
     seen, said = np.std([s[0] for s in studies], 0, ddof=1), np.mean([s[1] for s in studies], 0)
     assert ((said / seen > 0.6) & (said / seen < 1.6)).all(), (said, seen)

@@ -15,7 +15,8 @@ from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.questions.activations.belief_edit import exchange_beliefs
-from mesascope.questions.activations.decoding import Moments, find_beliefs, first_lifetimes
+from mesascope.questions.activations.decoding import Moments
+from mesascope.questions.procedures.histories import find_beliefs, first_lifetimes
 from mesascope.rollouts.replays import Replays, replay
 from mesascope.rollouts.rollouts import rollout
 
@@ -73,7 +74,7 @@ def test_regressions_from_sums_are_those_from_rows():
     rng = np.random.default_rng(1)
     x = rng.normal(2, 3, (7, 11, 4)) * [1, 2, 3, 0]
     y = x[..., :2] @ rng.normal(size=(2, 3)) + rng.normal(size=(7, 11, 3))
-    got = Moments(x, y).ridge(without=2)
+    got = Moments(x, y).fit_ridge(without=2)
     rows, told = x[np.arange(7) % 5 != 2].reshape(-1, 4), y[np.arange(7) % 5 != 2].reshape(-1, 3)
     z = np.where(rows.std(0) > 1e-6, (rows - rows.mean(0)) / np.maximum(rows.std(0), 1e-6), 0)
     by_hand = np.linalg.solve(z.T @ z / len(z) + 1e-3 * np.eye(4), z.T @ (told - told.mean(0)) / len(z))

@@ -85,7 +85,7 @@ def test_failing_at_the_intended_goal_alone_is_never_the_proxy():
 
 def test_it_keeps_its_contract_and_its_truth_is_complete():
     assert check_plugin("axes/goal") == []
-    known = validation_of_axes.cases("goal")
+    known = validation_of_axes.list_cases("goal")
     assert {c.reading for c in known} == {"intended", "proxy", "incapable", "undetermined"}
     assert sum("grid" in c.family for c in known) >= 6 and sum(bool(c.never) for c in known) >= 5
     assert all(c.never == ("proxy",) and c.reading == "incapable" for c in known if c.never)
@@ -94,7 +94,7 @@ def test_it_keeps_its_contract_and_its_truth_is_complete():
 def test_a_wrong_reading_is_counted(monkeypatch):
     wrong = validation_of_axes.Case("x", "mark_follower", "incapable", cases.FAMILY, (), ("proxy",))
     right = validation_of_axes.Case("y", "mark_follower", "proxy", cases.FAMILY, (), ())
-    monkeypatch.setattr(validation_of_axes, "cases", lambda axis, *_: [wrong, right] if axis == "goal" else [])
+    monkeypatch.setattr(validation_of_axes, "list_cases", lambda axis, *_: [wrong, right] if axis == "goal" else [])
     asked = validation_of_axes.list_calls(seeds=2, first=5, lifetimes=64, only="goal")
     found = validation_of_axes.count_readings(asked, [work(*unit) for work, *unit in asked], 2)["goal"]
     assert found["confusion"] == {"incapable": {"proxy": 2}, "proxy": {"proxy": 2}}

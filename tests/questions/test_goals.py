@@ -11,7 +11,7 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.examination.measurement import answer
-from mesascope.questions.goal.reading import fit_goals, gain_parts, goals_differ, last_third, share_of_optimum
+from mesascope.questions.goal.reading import fit_goals, gain_parts, goals_differ, last_third, measure_share_of_optimum
 from mesascope.rollouts.replays import Replays
 
 K, T = 3, 9
@@ -49,7 +49,7 @@ def test_shares_of_an_optimum_are_summed_over_the_last_third_of_what_was_lived()
     gained, room = gain_parts(held, last_third(T))
     assert gained == pytest.approx([0.9 + 0.1 - 2 * chance, 3 * (0.1 - chance)])
     assert room == pytest.approx([2 * (0.9 - chance), 3 * (0.9 - chance)])
-    assert share_of_optimum(held, last_third(T)) == pytest.approx([gained[0] / room[0], -0.5])
+    assert measure_share_of_optimum(held, last_third(T)) == pytest.approx([gained[0] / room[0], -0.5])
 
 
 def test_only_lifetimes_with_different_optima_are_apart():

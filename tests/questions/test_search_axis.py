@@ -13,11 +13,11 @@ from scipy.stats import norm
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.questions.search import axis as search
-from mesascope.questions.search.averaging import excess
+from mesascope.questions.search.averaging import measure_excess
 from mesascope.rollouts.rollouts import rollout
 from mesascope.validation import axes as validation_of_axes
 
-CASES = {case.name: case for case in validation_of_axes.cases("search")}
+CASES = {case.name: case for case in validation_of_axes.list_cases("search")}
 TREES = ("value_iteration", "tree_q")  # each compiles once, all the others when they are validated
 STEPS = ("model_based", "hybrid", "sarsa", "successor")  # one compilation for all
 
@@ -25,7 +25,7 @@ STEPS = ("model_based", "hybrid", "sarsa", "successor")  # one compilation for a
 @pytest.mark.parametrize("name", [*TREES, *STEPS])
 def test_known_subjects_are_read_as_their_truth_has_it(name):
     case = CASES[name]
-    assert validation_of_axes.read_cases("search", case, seed=31, lifetimes=128) == case.reading
+    assert validation_of_axes.read_case("search", case, seed=31, lifetimes=128) == case.reading
 
 
 def test_the_truth_holds_every_reading_and_the_controls():
@@ -153,14 +153,14 @@ def test_excess_over_what_noise_brings_by_hand():
     for rate in (0.15, 0.3, 0.6):
         for power in (1.0, 0.5, 0.0):
             shares = norm.cdf(rate * np.asarray(ticks) ** power)[None]
-            assert excess(shares, ticks, 256, 2.0) == pytest.approx(0, abs=0.35), (rate, power)
+            assert measure_excess(shares, ticks, 256, 2.0) == pytest.approx(0, abs=0.35), (rate, power)
     step = np.asarray([[0.5, 0.5, 1.0, 1.0]])
-    assert 5 < excess(step, ticks, 64, 2.0)[0] < excess(step, ticks, 256, 2.0)[0]
-    assert excess(step, ticks, 1024, 2.0) == excess(step, ticks, 4096, 2.0)
+    assert 5 < measure_excess(step, ticks, 64, 2.0)[0] < measure_excess(step, ticks, 256, 2.0)[0]
+    assert measure_excess(step, ticks, 1024, 2.0) == measure_excess(step, ticks, 4096, 2.0)
     below = np.asarray([[0.3, 0.4, 0.5, 0.5]])  # fewer right actions than by chance are no evidence of steps
-    assert excess(below, ticks, 256, 2.0) == pytest.approx(0, abs=1e-6)
+    assert measure_excess(below, ticks, 256, 2.0) == pytest.approx(0, abs=1e-6)
     three = np.asarray([[1 / 3, 1 / 3, 1 / 3]])
-    assert excess(three, ticks[:3], 256, 3.0) == pytest.approx(0, abs=0.1)
+    assert measure_excess(three, ticks[:3], 256, 3.0) == pytest.approx(0, abs=0.1)
 
 
 def test_whether_ticks_elsewhere_help_must_have_been_asked():

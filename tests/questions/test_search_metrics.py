@@ -11,7 +11,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.examination.measurement import answer
 from mesascope.questions.search.look_ahead import _bin_distances
-from mesascope.questions.search.reading import follow_change, right_acts, success_by_depth
+from mesascope.questions.search.reading import count_followed_changes, count_right_by_depth, find_right_actions
 from mesascope.reporting import page
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
@@ -72,18 +72,18 @@ def plan(action, values, before, far=2):
 def test_counted_at_a_change_are_acts_that_were_right_and_now_are_wrong():
     one, two = [1.0, 0.0], [0.0, 1.0]
     known = [[np.nan] * 2, one, one]
-    assert follow_change(plan([0, 0, 1], [one, one, two], known), 2) == (1, 1)
-    assert follow_change(plan([0, 0, 0], [one, one, two], known), 2) == (0, 1)
-    assert follow_change(plan([0, 1, 1], [one, one, two], known), 2) == (0, 0)  # was not right
-    assert follow_change(plan([0, 0, 1], [one, one, one], known), 2) == (0, 0)  # nothing changed
-    assert follow_change(plan([0, 0, 1], [one, one, two], known, far=1), 2) == (0, 0)  # the next step shows it
-    assert follow_change(plan([0, 0, 1], [one, one, two], known), 2, farthest=1) == (0, 0)
+    assert count_followed_changes(plan([0, 0, 1], [one, one, two], known), 2) == (1, 1)
+    assert count_followed_changes(plan([0, 0, 0], [one, one, two], known), 2) == (0, 1)
+    assert count_followed_changes(plan([0, 1, 1], [one, one, two], known), 2) == (0, 0)  # was not right
+    assert count_followed_changes(plan([0, 0, 1], [one, one, one], known), 2) == (0, 0)  # nothing changed
+    assert count_followed_changes(plan([0, 0, 1], [one, one, two], known, far=1), 2) == (0, 0)  # the next step shows it
+    assert count_followed_changes(plan([0, 0, 1], [one, one, two], known), 2, farthest=1) == (0, 0)
 
 
 def test_acts_are_right_where_none_is_better_and_asked_where_they_differ():
-    right, asked = right_acts(plan([0, 1, -1], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.zeros((3, 2))))
+    right, asked = find_right_actions(plan([0, 1, -1], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.zeros((3, 2))))
     assert right[0, :2, 0].tolist() == [True, False] and asked[0, :, 0].tolist() == [False, True, False]
-    counted = success_by_depth(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
+    counted = count_right_by_depth(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
     assert list(_bin_distances(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
     assert [next(iter(_bin_distances({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
         *("1 step", "8 steps", "9 to 16 steps", "9 to 16 steps", "33 to 64 steps")
@@ -96,7 +96,7 @@ def test_ticks_that_are_no_numbers(ticks):
         catalogue.make("metrics", f"success_by_ticks:ticks={ticks}")
 
 
-CURVE = """agent,steps,success,n
+CURVE_SPLIT = """agent,steps,success,n
 deep,0,.766,1000
 deep,4,.806,1000
 deep,8,.811,1000
@@ -107,7 +107,7 @@ flat,0,0.5,100
 
 def test_curves_that_others_logged(tmp_path):
     path = tmp_path / "curve.csv"
-    path.write_text(CURVE)
+    path.write_text(CURVE_SPLIT)
     logs = measure(path)
     notes = logs[0].notes
     assert [e.subject for e in logs] == ["deep", "flat"] and any("independent samples" in n for n in notes)

@@ -8,8 +8,8 @@ from mesascope import catalogue, make, measure, rollout
 from mesascope.contracts.metric import under
 from mesascope.errors import MesascopeError
 from mesascope.examination.checks import check_plugin
-from mesascope.questions.spectrum.bits_acquired import acquired_bits
-from mesascope.questions.spectrum.information import count_pairs, information, jackknife
+from mesascope.questions.spectrum.bits_acquired import measure_bits
+from mesascope.questions.spectrum.information import count_pairs, jackknife_information, measure_information
 
 STANDARD = "associations"
 SMALL = "associations:cues=4,trials=12,bank=2"
@@ -17,7 +17,7 @@ SMALL = "associations:cues=4,trials=12,bank=2"
 
 def bits(subject, family, lifetimes=256, **options):
     trials = under({"fresh": rollout(subject, family, lifetimes=lifetimes)}, "intact")
-    values = acquired_bits(trials, options.pop("window", 4), **options)
+    values = measure_bits(trials, options.pop("window", 4), **options)
     return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 
 
@@ -66,14 +66,14 @@ def test_a_wrong_action_is_shown_as_often_as_low_says():
 def test_information_of_a_noisy_channel_is_exact_and_the_jackknife_takes_the_bias_off():
     channel = np.full((1, 4, 4), 1 / 30) + np.eye(4) * (0.9 - 1 / 30)
     truth = 2 + 0.9 * np.log2(0.9) + 0.1 * np.log2(1 / 30)
-    assert information(channel) == pytest.approx(truth)
+    assert measure_information(channel) == pytest.approx(truth)
     rng, plain, corrected = np.random.default_rng(0), [], []
     for _ in range(200):
         right = rng.integers(0, 4, (64, 4))
         taken = np.where(rng.random((64, 4)) < 0.9, right, (right + rng.integers(1, 4, (64, 4))) % 4)
         table = count_pairs(right, np.eye(4)[taken], np.ones((64, 4), bool), 0 * right, 1)
-        plain.append(information(table.sum(0)))
-        corrected.append(jackknife(table).mean())
+        plain.append(measure_information(table.sum(0)))
+        corrected.append(jackknife_information(table).mean())
     assert np.mean(plain) - truth > 0.02 and abs(np.mean(corrected) - truth) < 0.012
 
 

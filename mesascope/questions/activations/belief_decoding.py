@@ -1,8 +1,8 @@
 """How well can the posterior over each choice's pay-off be decoded from the carry, compared with controls?
 
 On every trial, ridge regression decodes posterior means, posterior standard deviations and counts from the carry. The
-regression is fitted to other lifetimes (five folds). R² alone is not evidence, because a random recurrent network
-echoes its inputs and counts grow with time. So there are three controls: an untrained network of the same shape on the
+regression is fitted to other lifetimes (five folds). R² alone is not evidence, because even a random recurrent network
+stores its inputs, and counts grow with time. So there are three controls: an untrained network of the same shape on the
 same inputs, the trial index alone, and the carry paired with the beliefs of another lifetime.
 """
 
@@ -10,89 +10,80 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings, taps
-from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import (
-    LIFETIMES,
-    Moments,
-    average_others,
-    find_beliefs,
-    first_lifetimes,
-    join_taps,
-)
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings, taps
+from mesascope.questions.activations.decoding import LIFETIMES, Moments, average_other_folds, join_taps
+from mesascope.questions.procedures.histories import check_lifetimes, find_beliefs, first_lifetimes
 from mesascope.stats import linearise
 
 
 def metric(lifetimes: int = LIFETIMES) -> Metric:
-    """Does its carry contain more about posterior means, spreads and counts than the controls do?
+    """Does the subject's carry contain more about posterior means, spreads and counts than the controls do?
 
     Args:
         lifetimes: the largest number of lifetimes to use.
     """
-    if lifetimes < 10:
-        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 10.")
+    check_lifetimes(lifetimes, least=10)
 
     def measure(trials, references, replay):
-        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
-        if len(recorded.action) < 10:
-            raise DoesNotApply(f"there are {len(recorded.action)} lifetimes, but decoding needs 10")
-        if not recorded.binary:
+        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        if len(history.action) < 10:
+            raise DoesNotApply(f"there are {len(history.action)} lifetimes, but decoding needs 10")
+        if not history.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         x, twin, twin_note = join_taps(taps(replay, rollout)), None, ""
         try:
             twin = join_taps(taps(replay, rollout, "untrained"))
         except DoesNotApply as error:
             twin_note = f"; {error}"
-        split, has_choice = str(rollout.attrs["split"]), recorded.present[..., None]
-        beliefs_by_name = find_beliefs(recorded)
+        split, has_choice = str(rollout.attrs["split"]), history.is_present[..., None]
+        beliefs_by_name = find_beliefs(history)
         y = np.concatenate(list(beliefs_by_name.values()), -1)
-        swap = y[(np.arange(len(y)) + 1 + len(y) // 2) % len(y)]  # another lifetime's beliefs
-        carried, mean_guess = Moments(x, y), average_others(y, by_trial=False)
-        trial = average_others(y, by_trial=True)
-        guesses = {"": (y, carried.predict(), mean_guess)}
+        swapped = np.roll(y, -1 - len(y) // 2, 0)  # another lifetime's beliefs
+        moments, mean_guess = Moments(x, y), average_other_folds(y, by_trial=False)
+        trial_guess = average_other_folds(y, by_trial=True)
+        guesses = {"": (y, moments.predict(), mean_guess)}
         if twin is not None:
             guesses["an untrained network"] = (y, Moments(twin, y).predict(), mean_guess)
-        guesses["the trial index alone"] = (y, trial, mean_guess)
-        guesses["another lifetime's beliefs"] = (swap, Moments(x, swap).predict(), average_others(swap, by_trial=False))
+        guesses["the trial index alone"] = (y, trial_guess, mean_guess)
+        swapped_mean = average_other_folds(swapped, by_trial=False)
+        guesses["another lifetime's beliefs"] = (swapped, Moments(x, swapped).predict(), swapped_mean)
+        pairs = [(truth, guess) for truth, *both in guesses.values() for guess in both]
+        errors = [(truth - guess) ** 2 * has_choice for truth, guess in pairs]
         readings = []
         for i, name in enumerate(beliefs_by_name):
-            part = slice(i * recorded.choices, (i + 1) * recorded.choices)
-            pairs = [(truth, guess) for truth, *both in guesses.values() for guess in both]
-            parts = np.stack([((truth - guess) ** 2 * has_choice)[..., part].sum((1, 2)) for truth, guess in pairs])
-            note = _describe_units(carried, part, guesses[""][1], mean_guess, trial) + twin_note
-            readings.append(Reading(linearise(_r_squared(0), parts), split, f"{name}, R²", reason=note))
-            for j, word in list(enumerate(guesses))[1:]:
-                readings.append(Reading(linearise(_r_squared_above(j), parts), split, f"{name}, R² above {word}"))
+            columns = slice(i * history.choices, (i + 1) * history.choices)
+            parts = np.stack([error[..., columns].sum((1, 2)) for error in errors])
+            note = _describe_units(moments, columns, guesses[""][1], mean_guess, trial_guess) + twin_note
+            readings.append(Reading(linearise(_make_r_squared(0), parts), split, f"{name}, R²", reason=note))
+            for j, control in list(enumerate(guesses))[1:]:
+                gain = linearise(_make_r_squared_gain(j), parts)
+                readings.append(Reading(gain, split, f"{name}, R² above {control}"))
         return pad_readings(readings, fresh(trials))
 
-    return Metric(
-        name="belief_decoding",
-        question="How well can its carry decode what it should believe about each choice (R²), compared with controls?",
-        measure=measure,
-        settings={"lifetimes": lifetimes},
-    )
+    question = "How well can its carry decode what it should believe about each choice (R²), compared with controls?"
+    return make_metric(question, measure, lifetimes=lifetimes)
 
 
-def _r_squared(i: int):
+def _make_r_squared(i: int):
+    """A function that computes R² of the carry (i = 0) or of the i-th control from mean squared errors."""
     return lambda m: 1 - m[2 * i] / m[2 * i + 1]
 
 
-def _r_squared_above(i: int):
-    """R² of the carry minus R² of the i-th control."""
-    return lambda m: _r_squared(0)(m) - _r_squared(i)(m)
+def _make_r_squared_gain(i: int):
+    """A function that computes R² of the carry minus R² of the i-th control."""
+    return lambda m: _make_r_squared(0)(m) - _make_r_squared(i)(m)
 
 
-def _describe_units(carried: Moments, part: slice, guess: np.ndarray, mean_guess: np.ndarray, trial: np.ndarray) -> str:
+def _describe_units(moments: Moments, columns: slice, guess, mean_guess, trial_guess) -> str:
     """Describes which units have the largest weights, R² without them, and from which trial on decoding is useful."""
-    weights, width = carried.ridge().weights[:, part], carried.x.shape[-1]
+    weights, width = moments.fit_ridge().weights[:, columns], moments.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]
-    reduced = carried.predict(np.setdiff1d(np.arange(width), units)) if width > len(units) else mean_guess
-    y = carried.y
+    reduced = moments.predict(np.setdiff1d(np.arange(width), units)) if width > len(units) else mean_guess
 
     def squared_error(prediction: np.ndarray, axes: Any = None) -> np.ndarray:
-        return ((y - prediction) ** 2)[..., part].sum(axes)
+        return ((moments.y - prediction) ** 2)[..., columns].sum(axes)
 
-    error, spread = squared_error(guess, (0, 2)), squared_error(trial, (0, 2))
+    error, spread = squared_error(guess, (0, 2)), squared_error(trial_guess, (0, 2))
     by_trial = 1 - error / np.where(spread > 1e-9, spread, np.inf)
     threshold = max(1 - error.sum() / spread.sum(), 0) / 2
     useful = np.flatnonzero((by_trial >= threshold) & (spread > 1e-9))

@@ -1,19 +1,16 @@
-"""Decodes beliefs from activations by ridge regression in NumPy, with cross-validation over lifetimes."""
+"""Decodes beliefs from activations by ridge regression, with cross-validation over lifetimes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
-
-from mesascope.questions.procedures.histories import History, history
 
 FOLDS = 5
-RIDGE = 1e-3  # on standardised units
+RIDGE_PENALTY = 1e-3  # on standardised units
 LIFETIMES = 128
 
 
-class Linear(NamedTuple):
+class LinearModel(NamedTuple):
     """y ≈ (x - centre) / scale @ weights + mean."""
 
     weights: np.ndarray  # [U, B]
@@ -27,34 +24,34 @@ class Linear(NamedTuple):
 
 
 class Moments:
-    """Second moments of each fold, from which a regression on any folds and units can be computed."""
+    """Second moments of each fold of lifetimes, from which a regression on any folds and units can be computed."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         """Computes the moments of activations x [N, T, U] and targets y [N, T, B]."""
-        self.x, self.y, self.fold = x, y, assign_folds(len(x))
-        self.kinds = range(int(self.fold.max()) + 1)
+        self.x, self.y, self.folds = x, y, assign_folds(len(x))
+        self.fold_numbers = range(int(self.folds.max()) + 1)
         columns = np.concatenate([np.ones((*x.shape[:2], 1)), x, y], -1)
-        parts = [columns[self.fold == f].reshape(-1, columns.shape[-1]) for f in self.kinds]
+        parts = [columns[self.folds == f].reshape(-1, columns.shape[-1]) for f in self.fold_numbers]
         self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
 
-    def ridge(self, without: int = -1, units: np.ndarray | None = None) -> Linear:
+    def fit_ridge(self, without: int = -1, units: np.ndarray | None = None) -> LinearModel:
         """Fits the ridge regression to all folds except `without`, with all units or only the given ones."""
-        sums = self.sums[[f for f in self.kinds if f != without]].sum(0)
-        width, rows = self.x.shape[-1], sums[0, 0]
-        mean = sums[0] / rows
-        cross = sums[1:] / rows - mean[1 : width + 1, None] * mean
+        sums = self.sums[[f for f in self.fold_numbers if f != without]].sum(0)
+        width, row_count = self.x.shape[-1], sums[0, 0]
+        mean = sums[0] / row_count
+        cross = sums[1:] / row_count - mean[1 : width + 1, None] * mean
         units = np.arange(width) if units is None else units
         spread = np.sqrt(np.maximum(cross[units, units + 1], 0))
         scale = np.where(spread > 1e-6, spread, np.inf)
-        gram = cross[np.ix_(units, units + 1)] / scale[:, None] / scale + RIDGE * np.eye(len(units))
+        gram = cross[np.ix_(units, units + 1)] / scale[:, None] / scale + RIDGE_PENALTY * np.eye(len(units))
         weights = np.linalg.solve(gram, cross[units, width + 1 :] / scale[:, None])
-        return Linear(weights, mean[units + 1], scale, mean[width + 1 :])
+        return LinearModel(weights, mean[units + 1], scale, mean[width + 1 :])
 
     def predict(self, units: np.ndarray | None = None) -> np.ndarray:
         """Predictions [N, T, B] for every lifetime, from a regression fitted to the other folds."""
         predictions, x = np.empty_like(self.y), self.x if units is None else self.x[..., units]
-        for f in self.kinds:
-            predictions[self.fold == f] = self.ridge(f, units)(x[self.fold == f])
+        for f in self.fold_numbers:
+            predictions[self.folds == f] = self.fit_ridge(f, units)(x[self.folds == f])
         return predictions
 
 
@@ -63,7 +60,7 @@ def assign_folds(n: int) -> np.ndarray:
     return np.arange(n) % min(FOLDS, n)
 
 
-def average_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
+def average_other_folds(y: np.ndarray, by_trial: bool) -> np.ndarray:
     """[N, T, B] The mean target in the other folds, for each lifetime, either over all trials or on each trial."""
     means, fold = np.empty_like(y), assign_folds(len(y))
     for f in range(int(fold.max()) + 1):
@@ -71,19 +68,6 @@ def average_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
     return means
 
 
-def find_beliefs(h: History) -> dict[str, np.ndarray]:
-    """Beliefs [N, T, K] about every choice before each trial: posterior mean and sd under Beta(1, 1), and pulls."""
-    pulls, means = h.counts.sum(-1), h.means()
-    spread = np.sqrt(means * (1 - means) / (pulls + 3))
-    return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
-
-
 def join_taps(taps: Mapping[str, np.ndarray]) -> np.ndarray:
     """[N, T, U] The activations of all taps, concatenated along the units."""
     return np.concatenate([np.asarray(v, np.float64).reshape(*v.shape[:2], -1) for v in taps.values()], -1)
-
-
-def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """Returns the first lifetimes of a split, under the condition 'intact', as trials and as a history."""
-    intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
-    return intact, history(intact)

@@ -1,9 +1,9 @@
-"""Which goal, if any, explains its actions in lifetimes in which the goals differ?"""
+"""Which goal, if any, explains the subject's actions in lifetimes in which the goals differ?"""
 
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import fit_goals, goals_differ, goals_of
+from mesascope.questions.goal.reading import find_goals, fit_goals, goals_differ
 
 
 @asks(
@@ -11,22 +11,18 @@ from mesascope.questions.goal.reading import fit_goals, goals_differ, goals_of
     splits=("fresh", "apart"),
 )
 def metric(trials, references, replay):
-    """How well does each goal's soft-optimal policy explain its actions, in held-out nats per action?"""
+    """How well does each goal's soft-optimal policy explain the subject's actions, in held-out nats per action?"""
     readings = []
     for split, rollout in trials.items():
-        goals = goals_of(replay, rollout)
+        goals = find_goals(replay, rollout)
         rows = goals_differ(goals)
         if rows.sum() < 4:
             continue
         explained = fit_goals(goals, rows)
-        for label, one, other in (
-            ("proxy over intended", explained.proxy, explained.intended),
-            ("intended over neither", explained.intended, explained.neither),
-            ("proxy over neither", explained.proxy, explained.neither),
-        ):
+        for better, worse in (("proxy", "intended"), ("intended", "neither"), ("proxy", "neither")):
             values = np.full(len(rows), np.nan)
-            values[rows] = one - other
-            readings.append(Reading(values, split=split, label=label))
+            values[rows] = getattr(explained, better) - getattr(explained, worse)
+            readings.append(Reading(values, split=split, label=f"{better} over {worse}"))
     if not readings:
         raise DoesNotApply("the goals agree on these tasks, so no act tells which it pursues")
     return readings

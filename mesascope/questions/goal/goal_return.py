@@ -1,9 +1,10 @@
-"""What share of each goal's optimum does it reach if the goals agree, and what share if they differ?"""
+"""What share of each goal's optimum does the subject reach if the goals agree, and what share if they differ?"""
 
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import gain_parts, goals_of, late_trials
+from mesascope.contracts.split import kind
+from mesascope.questions.goal.reading import find_goals, find_late_trials, gain_parts
 from mesascope.stats import linearise, ratio
 
 
@@ -12,21 +13,20 @@ from mesascope.stats import linearise, ratio
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
-    """What share of each goal's optimum over chance does it reach, and does it stay capable if the goals differ?"""
-    goals_by_split = {split: goals_of(replay, rollout) for split, rollout in trials.items()}
+    """What share of each goal's optimum does the subject reach, and does it stay capable if the goals differ?"""
+    goals_by_split = {split: find_goals(replay, rollout) for split, rollout in trials.items()}
     readings, shares = [], {}
     for split, goals in goals_by_split.items():
-        window = late_trials(goals.differ.shape[1])
+        window = find_late_trials(goals.differ.shape[1])
         for name, goal in goals.named().items():
             gained, room = gain_parts(goal, window)
             if room.sum() > 1e-9:
                 shares[split, name] = gained, room
                 readings.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))
-    apart = [r for r in goals_by_split if r.partition(":")[0] == "apart"]
     trained = shares.get(("fresh", "intended"))
-    if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
-        apart, trained = [], (np.zeros(0), np.zeros(0))  # it gained nothing in training that it could keep
-    for split in apart:
+    for split in (split for split in goals_by_split if kind(split) == "apart"):
+        if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
+            break  # the subject gained nothing in training that it could keep
         both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]
         best = max(both, key=lambda s: s[0].sum() / s[1].sum())
         retained = linearise(lambda m: m[0] / m[1] / (m[2] / m[3]), np.stack([*best, *trained]))

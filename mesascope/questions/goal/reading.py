@@ -1,4 +1,4 @@
-"""Shared by the goal metrics and the goal axis: shares of each goal's optimum, and which goal explains the actions."""
+"""Shares of each goal's optimum, and which goal explains the actions, for the goal metrics and the goal axis."""
 
 from typing import Any, NamedTuple
 
@@ -9,12 +9,12 @@ from mesascope.contracts.capabilities import HasGoals
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.contracts.metric import DoesNotApply, family_of
 
-STEEPNESS = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # the values of β that are tried
-SMOOTH = 0.5  # added to the count of each action
-FEWEST = 4  # the least number of trials that count
+INVERSE_TEMPERATURES = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # the values of β that are tried
+PSEUDOCOUNT = 0.5  # added to the count of each action
+LEAST_TRIALS = 4  # the least number of trials that count
 
 
-class Explained(NamedTuple):
+class Explanation(NamedTuple):
     """Held-out log-likelihood [N] of the actions that count, in nats per action, under each goal and under no goal."""
 
     intended: np.ndarray
@@ -33,7 +33,7 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
     return family.goals(trials)
 
 
-def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
+def find_goals(replay: Any, trials: xr.Dataset) -> Goals:
     """The goals for the trials of one split, according to the family that the trials name."""
     return goals_at(family_of(replay, trials), trials)
 
@@ -43,13 +43,13 @@ def last_third(trials: int) -> slice:
     return slice(trials - max(1, trials // 3), None)
 
 
-def late_trials(trials: int) -> slice:
+def find_late_trials(trials: int) -> slice:
     """The trials that count: the last third, because by then feedback could have corrected the goal.
 
-    They are at least the last four (all, if there are fewer). A single trial would read a subject that pursues the
-    goals by turns as one that pursues the goal of this trial.
+    They are at least the last four (all, if there are fewer). With a single trial, a subject that pursues the goals by
+    turns would seem to pursue the goal of that trial.
     """
-    return slice(trials - min(trials, max(FEWEST, trials // 3)), None)
+    return slice(trials - min(trials, max(LEAST_TRIALS, trials // 3)), None)
 
 
 def first_third(trials: int) -> slice:
@@ -65,7 +65,7 @@ def gain_parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tup
     return (gained, room) if rows is None else (gained[rows], room[rows])
 
 
-def share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
+def measure_share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
     """[N] Each lifetime's share of the possible gain over chance; NaN if nothing could be gained."""
     gained, room = gain_parts(goal, window)
     return np.where(room > 1e-9, gained / np.maximum(room, 1e-9), np.nan)
@@ -73,45 +73,43 @@ def share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
 
 def goals_differ(goals: Goals) -> np.ndarray:
     """[N] Whether the two goals call for different actions on every trial that counts."""
-    return np.asarray(goals.differ[:, late_trials(goals.differ.shape[1])].all(-1))
+    return np.asarray(goals.differ[:, find_late_trials(goals.differ.shape[1])].all(-1))
 
 
-def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
-    """Measures how well each goal explains the late actions (see `late_trials`) of some lifetimes.
+def fit_goals(goals: Goals, rows: np.ndarray) -> Explanation:
+    """Measures how well each goal explains the late actions (see `find_late_trials`) of some lifetimes.
 
     Under a goal, actions are drawn from its soft-optimal policy, exp(β · value) normalised over the actions. Under no
     goal, they are drawn from the frequencies of the actions. β and the frequencies are fitted to every second lifetime
-    and scored on the others, and then the other way round.
+    and scored on the others. Then the two halves are swapped.
 
     Args:
         goals: the goals on one split.
         rows: [N] whether to use each lifetime.
     """
-    window = late_trials(goals.differ.shape[1])
+    window = find_late_trials(goals.differ.shape[1])
     action = goals.action[rows][:, window]
     action = action.reshape(len(action), -1)  # trials and steps on one axis
-    valid = action >= 0
-    acts = np.maximum(action, 0)
+    valid, action = action >= 0, np.maximum(action, 0)
     half = np.arange(len(action)) % 2 == 0
     count = np.maximum(valid.sum(-1), 1)
 
     def mean(log_probs: np.ndarray) -> np.ndarray:
         return np.where(valid, log_probs, 0.0).sum(-1) / count
 
-    explained = []
-    choices = goals.intended.values.shape[-1]
+    explained, choices = [], goals.intended.values.shape[-1]
     for goal in (goals.intended, goals.proxy):
         values = goal.values[rows][:, window].reshape(*action.shape, choices)
         values = np.where(valid[..., None], values, 0.0)
         values = values - values.max(-1, keepdims=True)
-        chosen = np.take_along_axis(values, acts[..., None], -1)[..., 0]
-        scores = np.stack([mean(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in STEEPNESS])
+        chosen = np.take_along_axis(values, action[..., None], -1)[..., 0]
+        scores = np.stack([mean(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in INVERSE_TEMPERATURES])
         explained.append(_cross_validate(scores, half))
     neither = np.empty(len(action))
     for fold in (half, ~half):
-        often = np.bincount(acts[fold][valid[fold]], minlength=choices) + SMOOTH
-        neither[~fold] = mean(np.log(often / often.sum())[acts])[~fold]
-    return Explained(explained[0], explained[1], neither)
+        frequency = np.bincount(action[fold][valid[fold]], minlength=choices) + PSEUDOCOUNT
+        neither[~fold] = mean(np.log(frequency / frequency.sum())[action])[~fold]
+    return Explanation(explained[0], explained[1], neither)
 
 
 def _cross_validate(scores: np.ndarray, half: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Are its predictions closer to those of the ideal locator or of the learner, also on mixtures of two bank tasks?
+"""Are the subject's predictions closer to the ideal locator's or to the learner's, also on mixtures of bank tasks?
 
 The position is the coefficient of its predictions on the line from the locator's (0) to the learner's (1), along its
 own lifetimes. For the mixtures, the metric mixes the weights of two bank tasks and redraws the outcomes of the seen
@@ -13,22 +13,25 @@ import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, family_of
+from mesascope.contracts.split import kind
 from mesascope.questions.in_context.predictions import (
-    KINDS,
+    SPLITS,
     find_predictions,
-    flatten,
+    flatten_predictions,
     list_splits,
     measure_distance,
     predict_along,
 )
 from mesascope.stats import ratio
 
-PARTS = (0.0, 0.25, 0.5)
+MIXTURES = (0.0, 0.25, 0.5)
 
 
-@asks("Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?", splits=KINDS)
+@asks(
+    "Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?", splits=SPLITS
+)
 def metric(trials, references, replay):
-    """Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
+    """Where do the subject's predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
     splits = list_splits(trials)
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):
@@ -37,27 +40,26 @@ def metric(trials, references, replay):
     ends = family.references["locator"], family.references["learner"]
     readings = []
     for split, rollout in splits.items():
-        if split.partition(":")[0] in KINDS:
-            readings.append(
-                Reading(_locate(find_predictions(rollout, replay), rollout, ends, replay), split=split, null=0.0)
-            )
+        if kind(split) in SPLITS:
+            position = _find_position(find_predictions(rollout, replay), rollout, ends, replay)
+            readings.append(Reading(position, split=split))
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
-        for part in PARTS:
+        for part in MIXTURES:
             rollout = _mix_tasks(family, splits["seen"], part)
             own_predictions = predict_along(replay, "itself", rollout)
             label = f"{part:g} of the way between two tasks of its bank"
-            readings.append(Reading(_locate(own_predictions, rollout, ends, replay), split="seen", label=label))
+            readings.append(Reading(_find_position(own_predictions, rollout, ends, replay), split="seen", label=label))
             for name in ends:
                 away = measure_distance(own_predictions, predict_along(replay, name, rollout), rollout)
                 readings.append(Reading(away, split="seen", label=f"{label}, distance to {name}"))
     return readings
 
 
-def _locate(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
+def _find_position(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
     """[N] The position between locator and learner, as a ratio of sums."""
-    low, high = (predict_along(replay, name, trials) for name in ends)
-    line = flatten(high - low)
-    return ratio((flatten(own_predictions - low) * line).sum(-1), np.square(line).sum(-1))
+    locator, learner = (predict_along(replay, name, trials) for name in ends)
+    line = flatten_predictions(learner - locator)
+    return ratio((flatten_predictions(own_predictions - locator) * line).sum(-1), np.square(line).sum(-1))
 
 
 def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
@@ -65,8 +67,5 @@ def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
     intact = seen.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
     target, outcome = family.between(intact.observation.values[0], part, rng)
-    feedback = outcome[None].astype(np.float32)
-    chance = -np.square(target)
-    values = {"target": target, "chance": chance, "best": np.zeros_like(target)}
-    changed = {k: (intact[k].dims, v.astype(np.float32)) for k, v in values.items()}
-    return intact.assign({"feedback": (intact.feedback.dims, feedback), **changed})
+    values = {"feedback": outcome[None], "target": target, "chance": -np.square(target), "best": np.zeros_like(target)}
+    return intact.assign({k: (intact[k].dims, v.astype(np.float32)) for k, v in values.items()})

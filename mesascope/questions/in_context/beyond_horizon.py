@@ -1,4 +1,4 @@
-"""How well does it do when a lifetime continues beyond the trained horizon, to up to five times that length?"""
+"""How well does the subject do when a lifetime is longer than the trained horizon, up to five times as long?"""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mesascope.trials import gain, payoff
     references=("learner",),
 )
 def metric(trials, references, replay):
-    """How well does it do, compared with the reference, beyond the trained horizon, to up to five times its length?"""
+    """How well does the subject do beyond the trained horizon, up to five times its length, beside the reference?"""
     split = next((r for r in trials if r.startswith("horizon")), None)
     if split is None or "fresh" not in trials:
         raise DoesNotApply("no split with a longer horizon was run")
@@ -28,11 +28,12 @@ def metric(trials, references, replay):
         stretch = f"trials {w.start + 1} to {w.stop}"
         readings.append(Reading(ratio(*gain(rollout, "intact", w)), split, f"share of the best, {stretch}"))
         readings.append(Reading(missed[i], split, f"regret per trial, {stretch}"))
-        for splits in references.values():
-            if split in splits and gain(splits[split], "intact", w)[0].sum() > 0:
-                against = ratio(gain(rollout, "intact", w)[0], gain(splits[split], "intact", w)[0])
-                name = splits[split].attrs["subject"]
-                readings.append(Reading(against, split, f"share of {name}, {stretch}", null=1.0))
+        for reference in (splits[split] for splits in references.values() if split in splits):
+            reference_gain = gain(reference, "intact", w)[0]
+            if reference_gain.sum() > 0:
+                share = ratio(gain(rollout, "intact", w)[0], reference_gain)
+                label = f"share of {reference.attrs['subject']}, {stretch}"
+                readings.append(Reading(share, split, label, null=1.0))
     first, last = (ratio(*gain(rollout, "intact", w)) for w in (windows[0], windows[-1]))
     readings.append(Reading(last - first, split, "share of the best, last stretch minus the first"))
     return readings

@@ -1,4 +1,4 @@
-"""Does it memorise, identify or acquire? The answer depends on whether its error falls on seen and on fresh tasks.
+"""Does the subject memorise, identify or acquire? The answer depends on where its error falls: on seen or fresh tasks.
 
 Kirsch et al. (2022, arXiv 2212.04458) distinguish the phases of training by whether predictions improve within the
 sequence, on training tasks and on others. Improvement is the error on the first trial minus the error at the end, in
@@ -17,7 +17,7 @@ SPLITS = ("seen", "fresh")
 
 @asks("By how much does its error fall (a positive number) from the first trial to the last quarter?", splits=SPLITS)
 def metric(trials, references, replay):
-    """By how much does its error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
+    """By how much does the subject's error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}
     for split in SPLITS:
         rollout = list_splits(trials).get(split)
@@ -47,11 +47,10 @@ def describe_phase(improved: dict[str, np.ndarray], initial: dict[str, np.ndarra
     fresh, seen = improved.get("fresh"), improved.get("seen")
     if seen is None:
         return "improves on fresh tasks" if rises(fresh) else "does not improve on fresh tasks"
-    if rises(fresh) and fresh is not None and fresh.mean() > 0.5 * seen.mean():
+    if fresh is not None and rises(fresh) and fresh.mean() > 0.5 * seen.mean():
         return "acquires: on fresh tasks it improves at least half as much as on seen ones"
     if rises(seen):
         return "identifies: it improves on seen tasks more than twice as much as on fresh ones"
-    initial_seen = initial.get("seen")
-    if initial_seen is not None and rises(1.0 - initial_seen):
+    if rises(1.0 - initial["seen"]):
         return "memorises: on seen tasks it gains from the first trial on, and it improves on no task"
     return "neither: it improves on no task"

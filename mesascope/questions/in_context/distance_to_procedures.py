@@ -1,8 +1,9 @@
-"""How far are its predictions from those of every reference procedure, along its own lifetimes?"""
+"""How far are the subject's predictions from those of every reference procedure, along its own lifetimes?"""
 
 from mesascope.contracts.metric import Reading, asks, family_of
+from mesascope.contracts.split import kind
 from mesascope.questions.in_context.predictions import (
-    KINDS,
+    SPLITS,
     find_predictions,
     list_splits,
     measure_distance,
@@ -12,13 +13,13 @@ from mesascope.questions.in_context.predictions import (
 
 @asks(
     "How far are its predictions from those of each procedure (in units of the chance error, or as total variation)?",
-    splits=KINDS,
+    splits=SPLITS,
 )
 def metric(trials, references, replay):
-    """How far are its predictions from those of each procedure? A match must also hold on shifted inputs."""
+    """How far are the subject's predictions from those of each procedure? A match must also hold on shifted inputs."""
     rows, nearest = [], {}
     for split, rollout in list_splits(trials).items():
-        if split.partition(":")[0] not in KINDS:
+        if kind(split) not in SPLITS:
             continue
         own_predictions = find_predictions(rollout, replay)
         predictions = predict_procedures(family_of(replay, rollout), replay, rollout)

@@ -1,4 +1,4 @@
-"""How large is its error after a given number of pairs or symbols, on every split?"""
+"""How large is the subject's error after a given number of pairs or symbols, on every split?"""
 
 import numpy as np
 
@@ -17,12 +17,10 @@ def metric(trials, references, replay):
     readings = []
     for split, rollout in list_splits(trials).items():
         missed = rollout.best.values.astype(float) - payoff(rollout)
-        for seen in choose_lengths(rollout.sizes["trial"]):
-            share, descriptive = (
-                ratio(missed[:, seen], find_possible_gain(rollout)[:, seen]),
-                not rollout.attrs.get("counted", True),
-            )
-            readings.append(Reading(share, split, f"after {seen}", null=1.0, descriptive=descriptive))
+        possible_gain, descriptive = find_possible_gain(rollout), not rollout.attrs.get("counted", True)
+        for length in choose_lengths(rollout.sizes["trial"]):
+            share = ratio(missed[:, length], possible_gain[:, length])
+            readings.append(Reading(share, split, f"after {length}", null=1.0, descriptive=descriptive))
     return readings
 
 

@@ -1,5 +1,6 @@
 """Predictions of the subject and of procedures along the subject's lifetimes, for metrics of in-context prediction."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from mesascope.contracts.metric import DoesNotApply
 from mesascope.errors import MesascopeError
 from mesascope.stats import ratio
 
-KINDS = ("seen", "fresh", "shifted")
+SPLITS = ("seen", "fresh", "shifted")
 
 
 def list_splits(trials: Any) -> dict[str, xr.Dataset]:
@@ -35,15 +36,15 @@ def find_predictions(trials: xr.Dataset, replay: Any) -> np.ndarray:
     """
     if trials.attrs.get("actions") == "real":
         return trials.action.sel(condition="intact").values.astype(float)
-    if "log_probs" not in trials and getattr(replay, "itself", None) is not None:
-        return predict_along(replay, "itself", trials)
-    if "log_probs" not in trials:
+    if "log_probs" in trials:
+        return np.exp(trials.log_probs.sel(condition="intact").values.astype(float))
+    if getattr(replay, "itself", None) is None:
         raise DoesNotApply("it gives no probabilities of what it predicts")
-    return np.exp(trials.log_probs.sel(condition="intact").values.astype(float))
+    return predict_along(replay, "itself", trials)
 
 
 def predict_along(replay: Any, procedure: str, trials: xr.Dataset) -> np.ndarray:
-    """Predictions of a procedure, or of the subject ('itself'), along recorded lifetimes; see `predictions_of`.
+    """Predictions of a procedure, or of the subject ('itself'), along recorded lifetimes (see `find_predictions`).
 
     Raises:
         MesascopeError: the procedure does not apply, for example because it needs a bank.
@@ -54,16 +55,16 @@ def predict_along(replay: Any, procedure: str, trials: xr.Dataset) -> np.ndarray
     return np.asarray(answer.action, float)
 
 
-def flatten(predictions: np.ndarray) -> np.ndarray:
+def flatten_predictions(predictions: np.ndarray) -> np.ndarray:
     """Reshapes predictions to [N, all other axes]."""
     return predictions.reshape(len(predictions), -1)
 
 
-def measure_distance(one: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
+def measure_distance(predictions: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
     """[N] The distance of predictions: total variation for probabilities, else the squared error relative to chance."""
-    if one.ndim == 3:
-        return (0.5 * np.abs(one - other).sum(-1)).mean(-1)
-    return ratio(np.square(one - other).sum(-1), find_possible_gain(trials).sum(-1))
+    if predictions.ndim == 3:
+        return (0.5 * np.abs(predictions - other).sum(-1)).mean(-1)
+    return ratio(np.square(predictions - other).sum(-1), find_possible_gain(trials).sum(-1))
 
 
 def find_possible_gain(trials: xr.Dataset) -> np.ndarray:
@@ -73,12 +74,10 @@ def find_possible_gain(trials: xr.Dataset) -> np.ndarray:
 
 def predict_procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
     """The predictions, along recorded lifetimes, of the family's reference procedures that apply, by name."""
-    result, references = {}, family.references
+    references = [family.references[role] for role in ("learner", "locator") if family.references.get(role)]
     predictors = family.predictors if isinstance(family, NamesPredictors) else ()
-    for name in dict.fromkeys((*predictors, references["learner"], references.get("locator", ""))):
-        if name:
-            try:
-                result[name] = predict_along(replay, name, trials)
-            except MesascopeError:  # there is no bank to locate tasks in
-                continue
-    return result
+    predictions = {}
+    for name in dict.fromkeys((*predictors, *references)):
+        with contextlib.suppress(MesascopeError):  # without a bank there is no locator
+            predictions[name] = predict_along(replay, name, trials)
+    return predictions

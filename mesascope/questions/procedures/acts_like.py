@@ -1,11 +1,12 @@
-"""Which reference procedure, with fitted settings, predicts its choices best, or does none of them fit?
+"""Which reference procedure, with fitted settings, predicts the subject's choices best, or does none of them fit?
 
 The settings of every procedure (temperature, lapse, rates, bonus, prior, discount …) are fitted to one half of the
-lifetimes, and its predictions are scored on the other half; then the halves are swapped. This two-fold
-cross-validation is the only penalty on the number of settings. If the subject gives probabilities, the score of a trial
-is the expected log-probability under them (without sampling noise), else the log-probability of the choice made.
+lifetimes, and its predictions are scored on the other half. Then the halves are swapped. This two-fold cross-validation
+is the only penalty on the number of settings. If the subject gives probabilities, the score of a trial is the expected
+log-probability under them (without sampling noise). Otherwise it is the log-probability of the choice made.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,49 +14,47 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
 from mesascope.errors import MesascopeError, pick_named
-from mesascope.questions.procedures.fits import Fitted, fit, flexible_gain, group_alike
-from mesascope.questions.procedures.histories import History, history
-from mesascope.questions.procedures.procedures import SIMPLE, Procedure
-from mesascope.questions.procedures.samplers import EXACT, EXACT_DEPENDENT, SLOW, ideal_locator
+from mesascope.questions.procedures.fits import Fit, fit, group_procedures, measure_flexible_gain
+from mesascope.questions.procedures.histories import History, read_history
+from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure
+from mesascope.questions.procedures.samplers import BAYES_DEPENDENT, BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
 from mesascope.stats import standard_error
 
-MISS = {
-    True: 0.02,
-    False: 0.01,
-}  # nats per trial, if the subject gives probabilities, and if only its choices are known
-LISTED = 6
-LONGEST = 600  # the largest number of trials of a lifetime that are used
-NEAREST = 8  # how many procedures' predictions the flexible model may use
+# nats per trial, by whether the subject gives probabilities
+MOST_SHORTFALL = {True: 0.02, False: 0.01}
+MOST_CLASSES = 6
+MOST_TRIALS = 600  # the largest number of trials of a lifetime that are used
+MOST_NEIGHBOURS = 8  # how many procedures' predictions the flexible model may use
 
 
 class Comparison(NamedTuple):
     """Every fitted procedure, and how they compare.
 
     Attributes:
-        fitted: the procedures, in the order of the list.
+        fits: the fitted procedures, in the order of the list.
         scores: [P, N] the mean held-out log-probability of a trial, in nats, for each procedure and lifetime.
         classes: indices of procedures that act alike; the best class comes first, and the simplest member of each.
-        miss: [N] the nats per trial by which the best procedure falls short.
-        none: whether the best procedure falls so far short that the subject acts like none of them.
-        exact: whether the subject gave probabilities.
+        shortfall: [N] the nats per trial by which the best procedure falls short.
+        none_fits: whether the best procedure falls so far short that the subject acts like none of them.
+        has_probabilities: whether the subject gave probabilities.
     """
 
-    fitted: list[Fitted]
+    fits: list[Fit]
     scores: np.ndarray
     classes: list[list[int]]
-    miss: np.ndarray
-    none: bool
-    exact: bool
+    shortfall: np.ndarray
+    none_fits: bool
+    has_probabilities: bool
 
     def names(self, place: int = 0) -> list[str]:
         """The names of the procedures of a class; the simplest comes first."""
-        return [self.fitted[i].procedure.name for i in self.classes[place]]
+        return [self.fits[i].procedure.name for i in self.classes[place]]
 
 
 def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities: bool = True) -> Metric:
-    """Which reference procedure predicts its choices best, or does none of them fit?
+    """Which reference procedure predicts the subject's choices best, or does none of them fit?
 
     Args:
         lifetimes: the largest number of lifetimes to use. More lifetimes distinguish closer procedures and take longer.
@@ -66,49 +65,43 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
     """
     if lifetimes != 0 and lifetimes < 4:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 4, or 0.")
-    options = [p.name for p in (*SIMPLE, *SLOW, EXACT, EXACT_DEPENDENT)] + ["locator"]
-    left_out = [name for name in without.split("+") if name]
-    for name in left_out:
+    options = [p.name for p in (*SIMPLE_PROCEDURES, *SLOW_PROCEDURES, BAYES_OPTIMAL, BAYES_DEPENDENT)] + ["locator"]
+    omitted = [name for name in without.split("+") if name]
+    for name in omitted:
         pick_named("procedure", name, options)
 
     def measure(trials, references, replay):
         rollout = fresh(trials)
         if "offered" in rollout:
             raise DoesNotApply("not every choice was offered on every trial, as the procedures expect")
-        exact = probabilities and "log_probs" in rollout
-        most = lifetimes or (32 if exact else 200)
-        candidates = procedures(rollout, left_out, replay, [name for name in also.split("+") if name], most)
-        comparison = compare(rollout, candidates, most, exact)
+        by_probabilities = probabilities and "log_probs" in rollout
+        most = lifetimes or (32 if by_probabilities else 200)
+        candidates = list_procedures(rollout, omitted, replay, [name for name in also.split("+") if name], most)
+        comparison = compare_procedures(rollout, candidates, most, by_probabilities)
         return pad_readings(_make_readings(comparison, str(rollout.attrs["split"])), rollout)
 
-    return Metric(
-        name="acts_like",
-        question="Which reference procedure predicts its choices best, in nats per trial; or none of these?",
-        measure=measure,
-        expects={"learner": "any"},
-        settings={"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities},
-    )
+    question = "Which reference procedure predicts its choices best, in nats per trial; or none of these?"
+    settings = {"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities}
+    return dataclasses.replace(make_metric(question, measure, **settings), expects={"learner": "any"})
 
 
-def procedures(
+def list_procedures(
     trials: xr.Dataset, without: Sequence[str] = (), replay: Any = None, also: Sequence[str] = (), lifetimes: int = 200
 ) -> list[Procedure]:
     """The procedures that apply to a split or log; the simplest come first."""
-    family, recorded = str(trials.attrs.get("family", "")), history(trials, lifetimes=lifetimes)
-    candidates = [*SIMPLE, *SLOW]
-    if recorded.choices == 2 and recorded.trials <= 100:
-        candidates.append(EXACT_DEPENDENT if "dependent" in family.replace("independent", "") else EXACT)
-    bank = str(trials.attrs.get("trained_on", ""))
-    if bank.startswith("bank:") and replay is not None and hasattr(replay, "home"):
+    family, history = str(trials.attrs.get("family", "")), read_history(trials, lifetimes=lifetimes)
+    candidates = [*SIMPLE_PROCEDURES, *SLOW_PROCEDURES]
+    if history.choices == 2 and history.trials <= 100:
+        candidates.append(BAYES_DEPENDENT if "dependent" in family.replace("independent", "") else BAYES_OPTIMAL)
+    if str(trials.attrs.get("trained_on", "")).startswith("bank:") and hasattr(replay, "home"):
         means = getattr(replay.home(trials), "bank_means", None)
         if means is not None:
-            candidates.append(ideal_locator(np.asarray(means, np.float32)))
+            candidates.append(make_ideal_locator(np.asarray(means, np.float32)))
     for spec in also:
         if replay is None:
             raise DoesNotApply(f"{spec!r} cannot be replayed along a log")
         candidates.append(_make_procedure(spec, trials, replay))
-    candidates = [p for p in candidates if p.name not in without]
-    return [p for p in candidates if recorded.binary or not p.binary]
+    return [p for p in candidates if p.name not in without and (history.binary or not p.needs_binary)]
 
 
 def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
@@ -121,10 +114,10 @@ def _make_procedure(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
             raise DoesNotApply(f"{spec} gives no probabilities")
         return np.exp(log_probs)
 
-    return Procedure(spec, lambda h: replay_probabilities()[h.lifetimes, : h.trials])
+    return Procedure(spec, lambda history: replay_probabilities()[history.lifetimes, : history.trials])
 
 
-def compare(
+def compare_procedures(
     trials: xr.Dataset, candidates: Sequence[Procedure], lifetimes: int = 200, probabilities: bool = True
 ) -> Comparison:
     """Fits every procedure and scores it on held-out lifetimes.
@@ -132,62 +125,61 @@ def compare(
     Raises:
         DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
     """
-    recorded = history(trials.isel(trial=slice(LONGEST)), lifetimes=lifetimes)
-    if len(recorded.action) < 4 or recorded.trials < 2:
-        raise DoesNotApply(
-            f"there are {len(recorded.action)} lifetimes of {recorded.trials} trials; "
-            "it needs 4 of 2, to fit on half of them"
-        )
-    return judge(trials, recorded, [fit(p, recorded) for p in candidates], probabilities)
+    history = read_history(trials.isel(trial=slice(MOST_TRIALS)), lifetimes=lifetimes)
+    if len(history.action) < 4 or history.trials < 2:
+        size = f"{len(history.action)} lifetimes of {history.trials} trials"
+        raise DoesNotApply(f"there are {size}; it needs 4 of 2, to fit on half of them")
+    return compare_fitted(trials, history, [fit(p, history) for p in candidates], probabilities)
 
 
-def judge(trials: xr.Dataset, recorded: History, fitted: list[Fitted], probabilities: bool = True) -> Comparison:
+def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probabilities: bool = True) -> Comparison:
     """Scores fitted procedures, groups them into classes, and decides whether the best is good enough."""
-    lifetimes = len(recorded.action)
-    exact = probabilities and "log_probs" in trials
-    target = recorded.chosen
-    if exact:
-        log_probs = trials.log_probs.sel(condition="intact").values[:lifetimes, :LONGEST]
+    by_probabilities = probabilities and "log_probs" in trials
+    target = history.choice_made
+    if by_probabilities:
+        log_probs = trials.log_probs.sel(condition="intact").values[: len(history.action), :MOST_TRIALS]
         target = np.exp(log_probs.astype(np.float32))
-    lengths = np.maximum(recorded.present.sum(-1), 1)
+    lengths = np.maximum(history.is_present.sum(-1), 1)
 
     def mean_per_lifetime(x: np.ndarray) -> np.ndarray:
-        return np.where(recorded.present, x, 0).sum(-1) / lengths
+        return np.where(history.is_present, x, 0).sum(-1) / lengths
 
-    scores = np.stack([mean_per_lifetime((target * np.log(f.held_out)).sum(-1)) for f in fitted])
+    scores = np.stack([mean_per_lifetime((target * np.log(f.held_out)).sum(-1)) for f in fits])
     means = scores.mean(1)
-    alike = group_alike(fitted, recorded, means)
+    alike = group_procedures(fits, history, means)
     best = int(np.argmax(means))
-    if exact:
+    if by_probabilities:
         ceiling = (target * np.log(np.maximum(target, 1e-30))).sum(-1)
-        miss = mean_per_lifetime(ceiling) - scores[best]
+        shortfall = mean_per_lifetime(ceiling) - scores[best]
     else:
-        near = [i for i in np.argsort(-means)[: NEAREST + 1] if i != best]
-        miss = mean_per_lifetime(flexible_gain(fitted[best], [fitted[i] for i in near], recorded))
-    sure = exact or miss.mean() > 3.09 * standard_error(miss)
-    return Comparison(fitted, scores, alike, miss, bool(miss.mean() > MISS[exact] and sure), exact)
+        near = [i for i in np.argsort(-means)[: MOST_NEIGHBOURS + 1] if i != best]
+        shortfall = mean_per_lifetime(measure_flexible_gain(fits[best], [fits[i] for i in near], history))
+    is_sure = by_probabilities or shortfall.mean() > 3.09 * standard_error(shortfall)
+    none_fits = bool(shortfall.mean() > MOST_SHORTFALL[by_probabilities] and is_sure)
+    return Comparison(fits, scores, alike, shortfall, none_fits, by_probabilities)
 
 
 def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
     """Readings of the nearest procedure's score above chance, its shortfall, and how far other classes are behind."""
-    best = int(np.argmax(comparison.scores.mean(1)))
+    mean_scores = comparison.scores.mean(1)
+    best = int(np.argmax(mean_scores))
     first, *same = comparison.names()
-    simplest = comparison.fitted[comparison.classes[0][0]]
-    description = f"{first}{f' ({simplest.text()})' if simplest.text() else ''}"
+    simplest = comparison.fits[comparison.classes[0][0]]
+    description = f"{first}{f' ({simplest.describe_settings()})' if simplest.describe_settings() else ''}"
     description += f"; acts alike: {', '.join(same)}" if same else ""
-    criterion = f"more than {MISS[comparison.exact]} nats per trial missed"
-    verdict = f"none of these ({criterion}); nearest: {description}" if comparison.none else f"acts like {description}"
-    chance = -np.log(comparison.fitted[0].held_out.shape[-1])
-    by = "by its probabilities" if comparison.exact else "by a flexible model of its choices"
-    numbers = {
-        "the nearest, above chance": comparison.scores[best] - chance,
-        f"missed by the nearest, {by}": comparison.miss,
-    }
+    criterion = f"more than {MOST_SHORTFALL[comparison.has_probabilities]} nats per trial missed"
+    verdict = (
+        f"none of these ({criterion}); nearest: {description}" if comparison.none_fits else f"acts like {description}"
+    )
+    chance = -np.log(comparison.fits[0].held_out.shape[-1])
+    by = "by its probabilities" if comparison.has_probabilities else "by a flexible model of its choices"
+    numbers = {"the nearest, above chance": comparison.scores[best] - chance}
+    numbers[f"missed by the nearest, {by}"] = comparison.shortfall
     readings = [Reading(v, split, label, reason=verdict, descriptive=True) for label, v in numbers.items()]
-    for place, members in list(enumerate(comparison.classes))[1:LISTED]:
-        index = max(members, key=lambda i: comparison.scores[i].mean())
-        behind = comparison.scores[index] - comparison.scores[best]
+    for place in range(1, min(len(comparison.classes), MOST_CLASSES)):
+        index = max(comparison.classes[place], key=lambda i: mean_scores[i])
+        gap = comparison.scores[index] - comparison.scores[best]
         name, *same = comparison.names(place)
-        reason = comparison.fitted[index].text() + (f"; acts alike: {', '.join(same)}" if same else "")
-        readings.append(Reading(behind, split, f"{name}, behind the nearest", reason=reason))
+        reason = comparison.fits[index].describe_settings() + (f"; acts alike: {', '.join(same)}" if same else "")
+        readings.append(Reading(gap, split, f"{name}, behind the nearest", reason=reason))
     return readings

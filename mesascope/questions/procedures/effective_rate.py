@@ -1,8 +1,8 @@
-"""Is its learning rate higher in volatile blocks than in calm ones?
+"""Is the subject's learning rate higher in volatile blocks than in calm ones?
 
 The metric fits a Rescorla-Wagner rule to all lifetimes by maximum likelihood, with one rate for calm blocks, one for
-volatile blocks, and one inverse temperature (Behrens et al. 2007; Wang et al. 2016). The number of each lifetime is the
-estimate plus the lifetime's influence on it, so the spread of these numbers gives the robust ('sandwich') standard
+volatile blocks, and one inverse temperature (Behrens et al. 2007; Wang et al. 2016). The value of each lifetime is the
+estimate plus the lifetime's influence on it, so the spread of these values gives the robust ('sandwich') standard
 error. A subject with one fixed rate has equal rates.
 """
 
@@ -10,56 +10,49 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
-from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import first_lifetimes
-from mesascope.questions.procedures.histories import History
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
+from mesascope.questions.procedures.histories import History, check_lifetimes, first_lifetimes
 
 
 def metric(lifetimes: int = 128) -> Metric:
-    """Which learning rates fit its choices in calm and in volatile blocks?
+    """Which learning rates fit the subject's choices in calm and in volatile blocks?
 
     Args:
         lifetimes: the largest number of lifetimes to use.
     """
-    if lifetimes < 3:
-        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
+    check_lifetimes(lifetimes, least=3)
 
     def measure(trials, references, replay):
         if "volatility" not in fresh(trials):
             raise DoesNotApply("the family has no calm and volatile blocks")
-        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
-        volatile = rollout.volatility.values > 0
-        if not volatile.any() or volatile.all():
+        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        is_volatile = rollout.volatility.values > 0
+        if not is_volatile.any() or is_volatile.all():
             raise DoesNotApply("all blocks are alike")
-        target = recorded.chosen.astype(float)
+        choice_probs = history.choice_made.astype(float)
         if "log_probs" in rollout:
-            target = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
-        rates, beta = fit_rates(recorded, volatile, target)
+            choice_probs = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
+        rates, beta = fit_rates(history, is_volatile, choice_probs)
         split, reason = str(rollout.attrs["split"]), f"inverse temperature {beta:.1f}"
         blocks = zip(rates, ("calm blocks", "volatile blocks"), strict=True)
         readings = [Reading(rate, split, label, reason=reason) for rate, label in blocks]
         return [*readings, Reading(rates[1] - rates[0], split, "volatile less calm blocks")]
 
-    return Metric(
-        name="effective_rate",
-        question="Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?",
-        measure=measure,
-        settings={"lifetimes": lifetimes},
-    )
+    question = "Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?"
+    return make_metric(question, measure, lifetimes=lifetimes)
 
 
-def fit_rates(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+def fit_rates(history: History, is_volatile: np.ndarray, choice_probs: np.ndarray) -> tuple[np.ndarray, float]:
     """Rates [2, N] in calm and volatile blocks (their means are the estimates), and the inverse temperature.
 
     Args:
-        h: the recorded lifetimes.
-        volatile: [N, T] whether the trial is in a volatile block.
-        target: [N, T, K] the subject's probability of every choice, or one for the choice that it made.
+        history: the recorded lifetimes.
+        is_volatile: [N, T] whether the trial is in a volatile block.
+        choice_probs: [N, T, K] the subject's probability of every choice, or one for the choice that it made.
     """
 
     def likelihood(x: np.ndarray) -> np.ndarray:
-        return _log_likelihood(h, volatile, target, expit(x[:2]), float(np.exp(x[2])))
+        return _log_likelihood(history, is_volatile, choice_probs, expit(x[:2]), float(np.exp(x[2])))
 
     limits = [(-6, 6), (-6, 6), (-4, 5)]
     starts = ((r, np.log(b)) for r in (logit(0.1), logit(0.4)) for b in (2.0, 8.0))
@@ -69,24 +62,26 @@ def fit_rates(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.
     steps = size * np.eye(3)
     slopes = np.stack([(likelihood(x + s) - likelihood(x - s)) / (2 * size) for s in steps])  # [3, N]
     optimum = likelihood(x).mean()
-    curve = np.empty((3, 3))
-    for i in range(3):
-        for j in range(3):
-            a, b = 20 * steps[i], 20 * steps[j]
-            both = likelihood(x + a + b).mean() - likelihood(x + a - b).mean() - likelihood(x - a + b).mean()
-            curve[i, j] = (both + likelihood(x - a - b).mean()) / (4 * (20 * size) ** 2)
-    influence = -np.linalg.pinv(curve, rcond=1e-8) @ (slopes - slopes.mean(1, keepdims=True))
+    hessian = np.empty((3, 3))
+    for i, j in np.ndindex(3, 3):
+        a, b = 20 * steps[i], 20 * steps[j]
+        mixed = likelihood(x + a + b).mean() - likelihood(x + a - b).mean() - likelihood(x - a + b).mean()
+        hessian[i, j] = (mixed + likelihood(x - a - b).mean()) / (4 * (20 * size) ** 2)
+    influence = -np.linalg.pinv(hessian, rcond=1e-8) @ (slopes - slopes.mean(1, keepdims=True))
     rate = expit(x[:2])
     estimates = rate[:, None] + (rate * (1 - rate))[:, None] * influence[:2]
     return (estimates if np.isfinite(optimum) else np.full_like(estimates, np.nan)), float(np.exp(x[2]))
 
 
-def _log_likelihood(h: History, volatile: np.ndarray, target: np.ndarray, rates: np.ndarray, beta: float):
+def _log_likelihood(
+    history: History, is_volatile: np.ndarray, choice_probs: np.ndarray, rates: np.ndarray, beta: float
+):
     """[N] The mean log-likelihood per trial. The rate is that of the block in which the subject got the pay-off."""
-    rate = np.where(h.before(volatile), rates[1], rates[0])
-    paid, value, total = h.before(h.paid), np.full(h.last[:, 0].shape, 0.5), np.zeros(len(h.action))
-    for t in range(h.trials):
-        value = value + rate[:, t, None] * h.last[:, t] * (paid[:, t, None] - value)
-        fit = (target[:, t] * log_softmax(beta * value, -1)).sum(-1)
-        total += np.where(h.present[:, t], fit, 0.0)
-    return total / np.maximum(h.present.sum(-1), 1)
+    rate = np.where(history.shift_later(is_volatile), rates[1], rates[0])
+    payoff, last_choice = history.shift_later(history.payoff), history.last_choice
+    value, total = np.full(last_choice[:, 0].shape, 0.5), np.zeros(len(payoff))
+    for t in range(history.trials):
+        value = value + rate[:, t, None] * last_choice[:, t] * (payoff[:, t, None] - value)
+        log_likelihood = (choice_probs[:, t] * log_softmax(beta * value, -1)).sum(-1)
+        total += np.where(history.is_present[:, t], log_likelihood, 0.0)
+    return total / np.maximum(history.is_present.sum(-1), 1)

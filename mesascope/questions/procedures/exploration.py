@@ -1,4 +1,4 @@
-"""How does it explore?
+"""How does the subject explore?
 
 The measures are suffix failures (SuffFailFreq at t = T/2), K times the share of the least used choice (K·MinFrac at T)
 and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv 2403.15371, section 3.
@@ -12,20 +12,20 @@ from mesascope.stats import mean
 
 @asks("How does it explore?")
 def metric(trials, references, replay):
-    """How does it explore: does it give up the best choice, neglect some choices, or act greedily?"""
+    """How does the subject explore: does it give up the best choice, neglect some choices, or act greedily?"""
     rollout = require_choices(fresh(trials))
     action = rollout.action.sel(condition="intact").values
     feedback = rollout.feedback.sel(condition="intact").values.astype(float)
     choices = int(rollout.attrs.get("choices") or rollout.sizes.get("choice") or action.max() + 1)
     if choices > 64:
         raise DoesNotApply(f"there are {choices} choices, too many to count one by one")
-    chosen = action[..., None] == np.arange(choices)  # [N, T, K]
+    choice_made = action[..., None] == np.arange(choices)  # [N, T, K]
     lengths = np.maximum((action >= 0).sum(-1), 1)
     split = "fresh" if "fresh" in trials else "logged"
-    least, never_chosen = choices * chosen.sum(1).min(-1) / lengths, _list_never_chosen(chosen.any((0, 1)))
+    least, never_chosen = choices * choice_made.sum(1).min(-1) / lengths, _list_never_chosen(choice_made.any((0, 1)))
     readings = [Reading(least, split, "K · share of the least used choice", reason=never_chosen)]
     if "offered" not in rollout:  # the greedy choice could be made on every trial
-        readings.append(Reading(_greedy_share(chosen, feedback), split=split, label="share of greedy choices"))
+        readings.append(Reading(_greedy_share(choice_made, feedback), split=split, label="share of greedy choices"))
     if "means" in rollout and np.isfinite(rollout.means.values[:, 0]).all():
         best = rollout.means.values[:, 0].argmax(-1)
         late = action[:, action.shape[1] // 2 :]
@@ -34,20 +34,21 @@ def metric(trials, references, replay):
     return readings
 
 
-def _list_never_chosen(chosen: np.ndarray) -> str:
+def _list_never_chosen(choice_made: np.ndarray) -> str:
     """Names the choices [K] that the subject never made in any lifetime; a training curve does not show them."""
-    if chosen.all():
+    if choice_made.all():
         return ""
-    return f"never made in any lifetime: {', '.join(map(str, np.flatnonzero(~chosen)))} of 0 to {len(chosen) - 1}"
+    never_made = ", ".join(map(str, np.flatnonzero(~choice_made)))
+    return f"never made in any lifetime: {never_made} of 0 to {len(choice_made) - 1}"
 
 
-def _greedy_share(chosen: np.ndarray, feedback: np.ndarray) -> np.ndarray:
+def _greedy_share(choice_made: np.ndarray, feedback: np.ndarray) -> np.ndarray:
     """[N] The share of trials with the choice of highest mean feedback so far, after every choice has been tried."""
-    paid = np.where(chosen, np.nan_to_num(feedback)[..., None], 0.0)
-    count = np.cumsum(chosen, 1)[:, :-1]
+    paid = np.where(choice_made, np.nan_to_num(feedback)[..., None], 0.0)
+    count = np.cumsum(choice_made, 1)[:, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.cumsum(paid, 1)[:, :-1] / count
-    comparable = (count > 0).all(-1) & chosen[:, 1:].any(-1)
+    comparable = (count > 0).all(-1) & choice_made[:, 1:].any(-1)
     top = means >= np.nanmax(np.where(count > 0, means, -np.inf), -1, keepdims=True) - 1e-9
-    hit = (chosen[:, 1:] & top).any(-1)
+    hit = (choice_made[:, 1:] & top).any(-1)
     return mean(np.where(comparable, hit, np.nan))

@@ -1,48 +1,30 @@
 """Reference procedures in NumPy, which give the probabilities of the choices along recorded lifetimes.
 
-Each procedure computes probabilities [N, T, K] from a history and settings, and every fitted setting has an axis of
-values. They are implemented independently of the scripted subjects with the same names, and `tests/questions` compares
-the two.
+Each procedure computes probabilities [N, T, K] from a history `h` and settings. Every fitted setting has a range of
+values. The code is independent of the scripted subjects with the same names, and `tests/questions` compares the two.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
-from mesascope.questions.procedures.histories import History, decayed_sums, memoise
+from mesascope.questions.procedures.histories import History, cache_in_history, sum_with_decay
 from mesascope.questions.procedures.sweeps import sweep_satisficer, sweep_ucb1
 
 
-class Levels(tuple):
-    """The values of a setting that fitting tries; empty if they depend on the history: choices or numbers of trials."""
+class Range(tuple):
+    """The values of a setting in ascending order; fitting also tries values between them."""
 
 
-class Axis(tuple):
-    """The values of a setting in order; fitting also tries values between them."""
+class IntegerRange(Range):
+    """A range of whole numbers."""
 
 
-class Whole(Axis):
-    """An axis of whole numbers."""
-
-
-class Stepped(Axis):
-    """An axis on which the likelihood is constant between breakpoints, because the procedure is deterministic."""
-
-
-class Act(Protocol):
-    """Computes the probabilities with which a procedure chooses."""
-
-    def __call__(self, history: History, /, *args: Any, **settings: Any) -> np.ndarray:
-        """[N, T, K] The probabilities of the choices on every trial; NaN on trials that a slow procedure skips.
-
-        Args:
-            history: the recorded lifetimes.
-            args: not used.
-            settings: the fitted settings, by name.
-        """
-        ...
+class StepRange(Range):
+    """A range in which the likelihood is constant between breakpoints, because the procedure is deterministic."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,57 +33,46 @@ class Procedure:
 
     Attributes:
         name: the name of the scripted subject, with the settings that are not fitted.
-        act: (history, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
-        axes: the settings that are fitted on a grid, with their values.
-        fit: (history) → settings, if a formula gives them; then there is no grid.
-        sweep: (history, lapse) → settings to choose from, if the best ones can be listed; then the grid is not used.
-        lapse: whether a share of the choices may be uniformly random.
-        free: how many numbers are fitted, including the lapse. Of the procedures that act alike, the one with the
-            fewest gives the class its name.
-        binary: whether the procedure needs pay-offs of 0 and 1.
-        first: for large and slow grids, the values to try first, on a quarter of the trials.
+        policy: (h, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
+        grid: the values of the settings that are fitted on a grid; none if they are the choices or numbers of trials.
+        estimate: (h) → settings, if a formula gives them; then there is no grid.
+        sweep: (h, lapse) → settings to choose from, if the best ones can be listed; then the grid is not used.
+        has_lapse: whether a share of the choices may be uniformly random.
+        parameters: how many numbers are fitted, including the lapse. Of the procedures that act alike, the one with
+            the fewest gives the class its name.
+        needs_binary: whether the procedure needs pay-offs of 0 and 1.
+        coarse_grid: for large and slow grids, the values to try first, on a quarter of the trials.
     """
 
     name: str
-    act: Act
-    axes: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
-    fit: Callable[[History], dict[str, Any]] | None = None
+    policy: Callable[..., np.ndarray]
+    grid: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
+    estimate: Callable[[History], dict[str, Any]] | None = None
     sweep: Callable[[History, float], list[dict[str, Any]]] | None = None
-    lapse: bool = True
-    free: int = 1
-    binary: bool = False
-    first: Mapping[str, tuple] | None = None
+    has_lapse: bool = True
+    parameters: int = 1
+    needs_binary: bool = False
+    coarse_grid: Mapping[str, tuple] | None = None
 
 
-def greedy(values: np.ndarray, ties: str = "random") -> np.ndarray:
-    """Greedy probabilities. Ties are split evenly, or go to the first of the best choices."""
+def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
+    """Probabilities of a greedy choice. Ties are split evenly, or go to the first of the best choices."""
     if ties == "first":
         return (values.argmax(-1)[..., None] == np.arange(values.shape[-1])).astype(np.float32)
     best = (values >= values.max(-1, keepdims=True) - 1e-6).astype(np.float32)
     return best / best.sum(-1, keepdims=True)
 
 
-def softmax(values: np.ndarray) -> np.ndarray:
-    """The softmax over the last axis."""
-    e = np.exp(values - values.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
-
-
-def repeat_last(h: History, stay: Any) -> np.ndarray:
-    """Repeats the last choice with probability `stay`, else draws another uniformly; the first choice is uniform."""
+def repeat_last_choice(h: History, stay: Any) -> np.ndarray:
+    """Repeats the last choice with probability `stay`, and otherwise draws another one; the first choice is uniform."""
     stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
-    p = stay * h.last + (1 - stay) * (1 - h.last) / (h.choices - 1)
-    return np.where(h.last.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
+    p = stay * h.last_choice + (1 - stay) * (1 - h.last_choice) / (h.choices - 1)
+    return np.where(h.last_choice.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
 
 
-def uniform(h: History) -> np.ndarray:
-    """Gives every choice the same probability."""
-    return np.full(h.chosen.shape, 1 / h.choices, np.float32)
-
-
-def trial_index(h: History) -> np.ndarray:
-    """[1, T, 1] The index of the trial."""
-    return np.arange(h.trials, dtype=np.float32)[None, :, None]
+def choose_uniformly(h: History) -> np.ndarray:
+    """Makes every choice with the same probability."""
+    return np.full(h.choice_made.shape, 1 / h.choices, np.float32)
 
 
 def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
@@ -109,196 +80,204 @@ def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
     return (1 - lapse) * p + lapse / p.shape[-1]
 
 
-def _frequencies(h: History) -> dict[str, Any]:
-    count = h.chosen.sum((0, 1)) + 0.5
+def _fit_frequencies(h: History) -> dict[str, Any]:
+    """The shares of all choices, after half a count is added to each."""
+    count = h.choice_made.sum((0, 1)) + 0.5
     return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
 
 
-def _constant_shares(h: History, **share: float) -> np.ndarray:
-    return np.broadcast_to(np.asarray(list(share.values()), np.float32), h.chosen.shape)
+def _choose_by_frequencies(h: History, **share: float) -> np.ndarray:
+    """Makes every choice with its own constant probability."""
+    return np.broadcast_to(np.asarray(list(share.values()), np.float32), h.choice_made.shape)
 
 
-def _stay_rate(h: History, among: np.ndarray) -> float:
-    """The share of trials that repeat the last choice, after half a count is added to repeats and to switches."""
-    among = among & h.present & (h.last.sum(-1) > 0)
-    return float(((h.chosen * h.last).sum(-1)[among].sum() + 0.5) / (among.sum() + 1))
+def _stay_rate(h: History, mask: np.ndarray) -> float:
+    """The share of repeats among the trials in a mask [N, T]; half a count is added to repeats and to switches."""
+    mask = mask & h.is_present & (h.last_choice.sum(-1) > 0)
+    return float(((h.choice_made * h.last_choice).sum(-1)[mask].sum() + 0.5) / (mask.sum() + 1))
 
 
-def _always(h: History, arm: int) -> np.ndarray:
-    return np.broadcast_to((np.arange(h.choices) == arm).astype(np.float32), h.chosen.shape)
+def _choose_arm(h: History, arm: int) -> np.ndarray:
+    """Always makes the same choice."""
+    return np.broadcast_to((np.arange(h.choices) == arm).astype(np.float32), h.choice_made.shape)
 
 
-def _ramp(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
-    """Moves linearly from uniform choice to one arm, over the given number of trials from `start` on."""
-    return mix_lapse(_always(h, arm), np.clip(1 - (trial_index(h) - start) / trials, 0, 1))
+def _move_to_arm(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
+    """Moves linearly from uniform choice to one arm, over the number of trials `trials` from `start` on."""
+    return mix_lapse(_choose_arm(h, arm), np.clip(1 - (h.trial_index - start) / trials, 0, 1))
 
 
-@memoise
-def _losses_full(h: History, losses: int) -> np.ndarray:
-    """[N, T] Whether the last trial completed a run of this many losses, after which the count starts again."""
+@cache_in_history
+def _complete_loss_runs(h: History, losses: int) -> np.ndarray:
+    """[N, T] Whether the last trial completed a run of `losses` losses, after which the count starts again."""
     full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
-    started = h.last.sum(-1) > 0
+    started = h.last_choice.sum(-1) > 0
     for t in range(h.trials):
-        run = np.where(h.won[:, t] | ~started[:, t], 0, run + 1)
+        run = np.where(h.last_win[:, t] | ~started[:, t], 0, run + 1)
         full[:, t] = run >= losses
         run = np.where(full[:, t], 0, run)
     return full
 
 
-def _trace(h: History, rate: float, beta: float) -> np.ndarray:
-    return softmax(beta * decayed_sums(rate * h.last, 1 - rate))
+def _follow_choice_trace(h: History, rate: float, beta: float) -> np.ndarray:
+    """Softmax of traces of its own choices, which decay at the given rate."""
+    return softmax(beta * sum_with_decay(rate * h.last_choice, 1 - rate), -1)
 
 
-@memoise
-def _best_of_late(h: History, window: int) -> np.ndarray:
-    """Greedy probabilities for the summed pay-off of each choice in the last `window` trials."""
-    paid = h.outcomes[..., 0].cumsum(1)
-    late = np.concatenate([np.zeros_like(paid[:, : min(window, h.trials)]), paid[:, :-window]], 1)
-    return greedy(np.round(paid - late, 4))
+@cache_in_history
+def _choose_best_of_window(h: History, window: int) -> np.ndarray:
+    """Makes the choice with the largest total pay-off in the last `window` trials."""
+    total = h.last_outcome[..., 0].cumsum(1)
+    older = np.concatenate([np.zeros_like(total[:, : min(window, h.trials)]), total[:, :-window]], 1)
+    return choose_best(np.round(total - older, 4))
 
 
-def _window_policy(h: History, window: int, focus: float) -> np.ndarray:
-    best = _best_of_late(h, window)
+def _choose_by_window(h: History, window: int, focus: float) -> np.ndarray:
+    """Makes the best choice of the last `window` trials with probability `focus`."""
+    best = _choose_best_of_window(h, window)
     others = (best == 0).astype(np.float32)
     count = others.sum(-1, keepdims=True)
     return np.where(count > 0, focus * best + (1 - focus) * others / np.maximum(count, 1), best)
 
 
-@memoise
-def _greedy(h: History, ties: str, each_first: bool) -> np.ndarray:
-    values = np.where(h.counts.sum(-1) > 0, h.means(0.0, 1e-9), 2.0) if each_first else h.means()
-    return greedy(values, ties)
+@cache_in_history
+def _choose_greedily(h: History, ties: str, each_first: bool) -> np.ndarray:
+    """Makes the choice with the largest mean pay-off; with `each_first`, it first makes every choice once."""
+    values = np.where(h.counts.sum(-1) > 0, h.posterior_means(0.0, 1e-9), 2.0) if each_first else h.posterior_means()
+    return choose_best(values, ties)
 
 
-def _ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.ndarray:
-    seen = h.counts if each_first else h.counts + 1
-    pulls = np.maximum(seen.sum(-1), 1)
+def _choose_by_ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.ndarray:
+    """The rule UCB1 of Auer et al. (2002); its bonus grows with the logarithm of time if `growing` is true."""
+    counts = h.counts if each_first else h.counts + 1
+    pulls = np.maximum(counts.sum(-1), 1)
     time = h.counts.sum((-2, -1))[..., None] + 1
     bonus = constant * np.sqrt((np.log(time) if growing else 1.0) / pulls)
-    return greedy(np.where(seen.sum(-1) > 0, seen[..., 0] / pulls + bonus, np.inf))
+    return choose_best(np.where(counts.sum(-1) > 0, counts[..., 0] / pulls + bonus, np.inf))
 
 
-@memoise
-def _values(h: History, rate: float, initial: float) -> np.ndarray:
+@cache_in_history
+def _learn_values(h: History, rate: float, initial: float) -> np.ndarray:
     """[N, T, K] The values under the rule of Rescorla and Wagner (1972)."""
-    paid = h.before(h.paid)[..., None]
-    out, value = np.empty_like(h.last), np.full_like(h.last[:, 0], initial)
+    last_payoff = h.shift_later(h.payoff)[..., None]
+    values, value = np.empty_like(h.last_choice), np.full_like(h.last_choice[:, 0], initial)
     for t in range(h.trials):
-        value = value + rate * h.last[:, t] * (paid[:, t] - value)
-        out[:, t] = value
-    return out
+        value = value + rate * h.last_choice[:, t] * (last_payoff[:, t] - value)
+        values[:, t] = value
+    return values
 
 
-def _rescorla_wagner(h: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
-    return softmax(beta * _values(h, rate, initial))
+def _choose_by_learned_values(h: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
+    """Softmax of the values under the rule of Rescorla and Wagner."""
+    return softmax(beta * _learn_values(h, rate, initial), -1)
 
 
-def _commit(h: History, pulls: int) -> np.ndarray:
-    """Tries the choices in turn, then keeps to the one that paid best."""
+def _explore_then_commit(h: History, pulls: int) -> np.ndarray:
+    """Tries the choices in turn, and then always makes the one that paid best."""
     turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
-    early = trial_index(h) < pulls
-    return np.where(early, turn, greedy(early_means(h, pulls), "first"))
+    early = h.trial_index < pulls
+    return np.where(early, turn, choose_best(h.early_means(pulls), "first"))
 
 
-def early_means(h: History, trials: int) -> np.ndarray:
-    """Posterior means given the first `trials` trials alone."""
-    counts = h.counts[:, np.minimum(np.arange(h.trials), trials)]
-    return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
+def _exploit_later(h: History, start: int) -> np.ndarray:
+    """Uniform before the trial `start`, and greedy from then on."""
+    return np.where(h.trial_index < start, np.float32(1 / h.choices), _choose_greedily(h, "random", False))
 
 
-def _delayed_exploiter(h: History, start: int) -> np.ndarray:
-    return np.where(trial_index(h) < start, np.float32(1 / h.choices), _greedy(h, "random", False))
+def _satisfice(h: History, enough: float) -> np.ndarray:
+    """Repeats the last choice if its mean pay-off is at least `enough`, and otherwise makes another one."""
+    return repeat_last_choice(h, (h.last_choice * h.posterior_means()).sum(-1) >= enough - 1e-6)
 
 
-def _satisficer(h: History, enough: float) -> np.ndarray:
-    return repeat_last(h, (h.last * h.means()).sum(-1) >= enough - 1e-6)
-
-
-def levels(name: str, values: tuple, h: History) -> tuple:
+def list_values(name: str, values: tuple, h: History) -> tuple:
     """The values of a setting that fitting tries first."""
-    if values or name == "known":
+    if values:
         return values
     if name == "arm":
         return tuple(range(h.choices))
     return tuple(np.unique(np.linspace(1, max(h.trials - 1, 1), 100).round().astype(int)).tolist())
 
 
-SIMPLE = (
-    Procedure("uniform", uniform, lapse=False, free=0),
-    Procedure("round_robin", lambda h: _commit(h, h.trials)),
-    Procedure("fixed", _always, {"arm": Levels()}),
-    Procedure("sticky", repeat_last, fit=lambda h: {"stay": _stay_rate(h, h.present)}, lapse=False),
-    Procedure("biased", _constant_shares, fit=_frequencies, lapse=False, free=2),
+SIMPLE_PROCEDURES = (
+    Procedure("uniform", choose_uniformly, has_lapse=False, parameters=0),
+    Procedure("round_robin", lambda h: _explore_then_commit(h, h.trials)),
+    Procedure("fixed", _choose_arm, {"arm": ()}),
+    Procedure("sticky", repeat_last_choice, estimate=lambda h: {"stay": _stay_rate(h, h.is_present)}, has_lapse=False),
+    Procedure("biased", _choose_by_frequencies, estimate=_fit_frequencies, has_lapse=False, parameters=2),
     Procedure(
         "win_stay_lose_shift",
-        lambda h, after_win, after_loss: repeat_last(h, np.where(h.won, after_win, after_loss)),
-        fit=lambda h: {"after_win": _stay_rate(h, h.won), "after_loss": _stay_rate(h, ~h.won)},
-        lapse=False,
-        free=2,
+        lambda h, after_win, after_loss: repeat_last_choice(h, np.where(h.last_win, after_win, after_loss)),
+        estimate=lambda h: {"after_win": _stay_rate(h, h.last_win), "after_loss": _stay_rate(h, ~h.last_win)},
+        has_lapse=False,
+        parameters=2,
     ),
     Procedure(
         "two_loss_reflex",
-        lambda h, losses: repeat_last(h, ~_losses_full(h, losses)),
-        {"losses": Levels((2, 3, 4, 5, 6))},
-        free=2,
+        lambda h, losses: repeat_last_choice(h, ~_complete_loss_runs(h, losses)),
+        {"losses": (2, 3, 4, 5, 6)},
+        parameters=2,
     ),
     Procedure(
         "clock_win_stay",
-        lambda h, trials: mix_lapse(repeat_last(h, h.won), np.clip(1 - trial_index(h) / trials, 0, 1)),
-        {"trials": Whole((5, 10, 20, 40, 80, 160))},
-        free=2,
+        lambda h, trials: mix_lapse(repeat_last_choice(h, h.last_win), np.clip(1 - h.trial_index / trials, 0, 1)),
+        {"trials": IntegerRange((5, 10, 20, 40, 80, 160))},
+        parameters=2,
     ),
-    Procedure("clock", _ramp, {"arm": Levels(), "trials": Whole((5, 10, 20, 40, 80, 160))}, free=3),
+    Procedure("clock", _move_to_arm, {"arm": (), "trials": IntegerRange((5, 10, 20, 40, 80, 160))}, parameters=3),
     Procedure(
         "random_then_fixed",
-        lambda h, arm, start: _ramp(h, arm, 1, start - 1),
-        {"arm": Levels(), "start": Whole((1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 100, 150))},
-        free=3,
+        lambda h, arm, start: _move_to_arm(h, arm, 1, start - 1),
+        {"arm": (), "start": IntegerRange((1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 100, 150))},
+        parameters=3,
     ),
     Procedure(
         "choice_trace",
-        _trace,
-        {"rate": Axis((0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)), "beta": Axis((-4, -1, 0.5, 1, 2, 4, 8, 16))},
-        free=3,
+        _follow_choice_trace,
+        {"rate": Range((0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)), "beta": Range((-4, -1, 0.5, 1, 2, 4, 8, 16))},
+        parameters=3,
     ),
     Procedure(
         "windowed",
-        _window_policy,
-        {"window": Levels((2, 3, 5, 7, 10, 14, 20, 30)), "focus": Axis((0.5, 0.7, 0.8, 0.9, 0.95, 0.99))},
-        lapse=False,
-        free=2,
+        _choose_by_window,
+        {"window": (2, 3, 5, 7, 10, 14, 20, 30), "focus": Range((0.5, 0.7, 0.8, 0.9, 0.95, 0.99))},
+        has_lapse=False,
+        parameters=2,
     ),
-    Procedure("epsilon_greedy", _greedy, {"ties": Levels(("random", "first")), "each_first": Levels((False, True))}),
+    Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "each_first": (False, True)}),
     Procedure(
         "softmax of means",
-        lambda h, beta: softmax(beta * h.means()),
-        {"beta": Axis((-8, -2, 1, 2, 4, 8, 16, 32, 64))},
-        free=2,
+        lambda h, beta: softmax(beta * h.posterior_means(), -1),
+        {"beta": Range((-8, -2, 1, 2, 4, 8, 16, 32, 64))},
+        parameters=2,
     ),
     Procedure(
         "rescorla_wagner",
-        _rescorla_wagner,
+        _choose_by_learned_values,
         {
-            "rate": Axis((0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0)),
-            "beta": Axis((-4, 1, 2, 4, 8, 16, 32)),
-            "initial": Levels((0.0, 0.5, 1.0)),
+            "rate": Range((0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0)),
+            "beta": Range((-4, 1, 2, 4, 8, 16, 32)),
+            "initial": (0.0, 0.5, 1.0),
         },
-        free=4,
+        parameters=4,
     ),
     Procedure(
         "ucb1",
-        _ucb1,
+        _choose_by_ucb1,
         {
-            "constant": Stepped((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
-            "growing": Levels((True, False)),
-            "each_first": Levels((False, True)),
+            "constant": StepRange((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
+            "growing": (True, False),
+            "each_first": (False, True),
         },
         sweep=sweep_ucb1,
-        free=2,
+        parameters=2,
     ),
-    Procedure("explore_then_commit", _commit, {"pulls": Levels()}, free=2),
-    Procedure("delayed_exploiter", _delayed_exploiter, {"start": Levels()}, free=2),
+    Procedure("explore_then_commit", _explore_then_commit, {"pulls": ()}, parameters=2),
+    Procedure("delayed_exploiter", _exploit_later, {"start": ()}, parameters=2),
     Procedure(
-        "satisficer", _satisficer, {"enough": Stepped(i / 20 for i in range(6, 20))}, sweep=sweep_satisficer, free=2
+        "satisficer",
+        _satisfice,
+        {"enough": StepRange(i / 20 for i in range(6, 20))},
+        sweep=sweep_satisficer,
+        parameters=2,
     ),
 )

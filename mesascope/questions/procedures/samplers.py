@@ -1,37 +1,36 @@
-"""The slow reference procedures, which sample, look up an index, or hash."""
+"""The slow reference procedures, which sample from a posterior, look up an index, or hash."""
 
 from collections.abc import Sequence
 from math import comb
-from typing import Any
 
 import numpy as np
 
-from mesascope.questions.procedures.histories import History, memoise
-from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, Stepped, early_means, greedy, trial_index
+from mesascope.questions.procedures.histories import History, cache_in_history
+from mesascope.questions.procedures.procedures import Procedure, Range, StepRange, choose_best
 
-CELLS = 64  # grid points for a mean in [0, 1], evenly spaced in the angle, so that any Beta posterior is resolved
-ANGLE = (np.arange(CELLS) + 0.5) * np.pi / CELLS
-MEAN = np.sin(ANGLE / 2) ** 2
-EDGES = np.sin(np.arange(CELLS + 1) * np.pi / CELLS / 2) ** 2
-LOGS = np.stack([np.log(MEAN), np.log1p(-MEAN)]).astype(np.float32)
-BELOW = np.triu(np.ones((CELLS, CELLS)), 1) + np.eye(CELLS) / 2
-BELOW = (BELOW + (np.eye(CELLS, k=1) - np.eye(CELLS, k=-1)) / 24).astype(np.float32)
-FLAT = (np.sin(ANGLE) / np.sin(ANGLE).sum()).astype(np.float32)
+GRID_SIZE = 64  # grid points for a mean in [0, 1], evenly spaced in the angle, so that any Beta posterior is resolved
+GRID_ANGLES = (np.arange(GRID_SIZE) + 0.5) * np.pi / GRID_SIZE
+GRID_MEANS = np.sin(GRID_ANGLES / 2) ** 2
+GRID_EDGES = np.sin(np.arange(GRID_SIZE + 1) * np.pi / GRID_SIZE / 2) ** 2
+GRID_LOGS = np.stack([np.log(GRID_MEANS), np.log1p(-GRID_MEANS)]).astype(np.float32)
+MASS_BELOW = np.triu(np.ones((GRID_SIZE, GRID_SIZE)), 1) + np.eye(GRID_SIZE) / 2  # sums the mass below each grid point
+MASS_BELOW = (MASS_BELOW + (np.eye(GRID_SIZE, k=1) - np.eye(GRID_SIZE, k=-1)) / 24).astype(np.float32)
+FLAT_PRIOR = (np.sin(GRID_ANGLES) / np.sin(GRID_ANGLES).sum()).astype(np.float32)
 
 
-def _masses(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probability masses […, CELLS] of Beta posteriors with shapes […, 2], and the cumulative mass below each cell."""
+def _discretise_posteriors(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probability masses […, GRID_SIZE] of Beta posteriors with shapes […, 2], and the mass below each grid point."""
     packed = shapes[..., 0].astype(np.float32).astype(np.float64) * 2**24 + shapes[..., 1].astype(np.float32)
     _, first, index = np.unique(packed, return_index=True, return_inverse=True)
-    log = (shapes.reshape(-1, 2)[first].astype(np.float32) - np.float32(0.5)) @ LOGS
+    log = (shapes.reshape(-1, 2)[first].astype(np.float32) - np.float32(0.5)) @ GRID_LOGS
     mass = np.exp(log - log.max(-1, keepdims=True))
     mass = mass / mass.sum(-1, keepdims=True)
     index = index.reshape(packed.shape)
-    return mass[index], np.clip(mass @ BELOW, 1e-30, 1)[index]
+    return mass[index], np.clip(mass @ MASS_BELOW, 1e-30, 1)[index]
 
 
-def _product_of_others(x: np.ndarray) -> np.ndarray:
-    """[R, K, CELLS] The product over the other arms, for each arm."""
+def _multiply_others(x: np.ndarray) -> np.ndarray:
+    """[R, K, GRID_SIZE] For each arm, the product of the values x of the other arms."""
     before, after = np.ones_like(x), np.ones_like(x)
     for k in range(1, x.shape[1]):
         before[:, k] = before[:, k - 1] * x[:, k - 1]
@@ -39,72 +38,75 @@ def _product_of_others(x: np.ndarray) -> np.ndarray:
     return before * after
 
 
-def probability_largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """[R, K] The probability that each arm's draw is the largest, from masses [R, K, CELLS]."""
-    won = (masses * _product_of_others(below)).sum(-1)
+def find_largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """[R, K] The probability that each arm's draw is the largest, from masses [R, K, GRID_SIZE]."""
+    won = (masses * _multiply_others(below)).sum(-1)
     return won / won.sum(-1, keepdims=True)
 
 
-def _optimistic_choice(shapes: np.ndarray) -> np.ndarray:
-    """[R, K] The same probability if draws below the posterior mean are raised to it (May et al. 2012)."""
-    (masses, below), mean = _masses(shapes), shapes[..., 0] / shapes.sum(-1)
+def _choose_optimistically(shapes: np.ndarray, masses: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """[R, K] The probability that each arm's draw is the largest, if no draw is below its mean (May et al. 2012)."""
+    mean = shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
-    share = np.clip((EDGES[1:] - floor) / np.diff(EDGES), 0, 1)
-    above = (masses * _product_of_others(below) * share).sum(-1)
+    share = np.clip((GRID_EDGES[1:] - floor) / np.diff(GRID_EDGES), 0, 1)
+    above = (masses * _multiply_others(below) * share).sum(-1)
     under = np.clip((masses * (1 - share)).sum(-1), 1e-30, 1).prod(-1, keepdims=True)
-    won = above + under * greedy(mean)
+    won = above + under * choose_best(mean)
     return won / won.sum(-1, keepdims=True)
 
 
-def _sample_probabilities(h: History, counts: np.ndarray, prior: Sequence[float], rule: Any = None) -> np.ndarray:
-    """Thompson probabilities from counts [N, T, K, 2] on the answered trials; NaN on the others."""
-    shapes = np.round((counts + np.asarray(prior, np.float32))[h.answered], 5)
-    out = np.full(h.chosen.shape, np.nan, np.float32)
-    out[h.answered] = rule(shapes) if rule else probability_largest(*_masses(shapes))
-    return out
+def _choose_by_sampling(h: History, counts: np.ndarray, prior: Sequence[float], optimistic: bool = False) -> np.ndarray:
+    """Thompson sampling from counts [N, T, K, 2] on the trials that slow procedures predict; NaN on the others."""
+    shapes = np.round((counts + np.asarray(prior, np.float32))[h.is_predicted], 5)
+    masses, below = _discretise_posteriors(shapes)
+    largest = _choose_optimistically(shapes, masses, below) if optimistic else find_largest(masses, below)
+    p = np.full(h.choice_made.shape, np.nan, np.float32)
+    p[h.is_predicted] = largest
+    return p
 
 
-def _thompson(h: History, discount: float, mean: float, strength: float) -> np.ndarray:
-    return _sample_probabilities(h, h.decayed_counts(discount), (mean * strength, (1 - mean) * strength))
+def _choose_by_thompson(h: History, discount: float, mean: float, strength: float) -> np.ndarray:
+    return _choose_by_sampling(h, h.decayed_counts(discount), (mean * strength, (1 - mean) * strength))
 
 
-@memoise
-def _plain_thompson(h: History) -> np.ndarray:
-    return _thompson(h, 1.0, 0.5, 2.0)
+@cache_in_history
+def _choose_by_plain_thompson(h: History) -> np.ndarray:
+    return _choose_by_thompson(h, 1.0, 0.5, 2.0)
 
 
-def _late_thompson(h: History, **settings: bool) -> np.ndarray:
+def _choose_by_late_feedback(h: History, known: bool) -> np.ndarray:
     """Thompson sampling with feedback that arrives one trial late.
 
-    If the setting 'known' is true, it credits the feedback to the arm that earned it, else to the arm pulled after it.
+    The feedback counts for the arm that earned it if the delay is `known`, and otherwise for the arm pulled after it.
     """
-    paid = h.before(h.before(h.paid))[..., None]
-    earned = h.before(h.last)
-    credited = earned if settings["known"] else h.last * (earned.sum(-1, keepdims=True) > 0)
-    counts = np.stack([credited * paid, credited * (1 - paid)], -1).cumsum(1)
-    return _sample_probabilities(h, counts, (1, 1))
+    payoff = h.shift_later(h.shift_later(h.payoff))[..., None]
+    earning_arm = h.shift_later(h.last_choice)
+    credited_arm = earning_arm if known else h.last_choice * (earning_arm.sum(-1, keepdims=True) > 0)
+    counts = np.stack([credited_arm * payoff, credited_arm * (1 - payoff)], -1).cumsum(1)
+    return _choose_by_sampling(h, counts, (1, 1))
 
 
-def _early_only(h: History, trials: int) -> np.ndarray:
-    return np.where(trial_index(h) < trials, _plain_thompson(h), greedy(early_means(h, trials), "first"))
+def _stop_learning(h: History, trials: int) -> np.ndarray:
+    late = choose_best(h.early_means(trials), "first")
+    return np.where(h.trial_index < trials, _choose_by_plain_thompson(h), late)
 
 
-def _change_point(h: History, hazard: float) -> np.ndarray:
-    """Thompson sampling with the exact filter for means that may be redrawn on any trial."""
-    out = np.full(h.chosen.shape, np.nan, np.float32)
-    mass = np.tile(FLAT, (len(h.action), h.choices, 1))
+def _filter_change_points(h: History, hazard: float) -> np.ndarray:
+    """Thompson sampling with the exact posterior for means that may be redrawn on any trial."""
+    out = np.full(h.choice_made.shape, np.nan, np.float32)
+    mass = np.tile(FLAT_PRIOR, (len(h.action), h.choices, 1))
     for t in range(h.trials):
-        last = h.outcomes[:, t, :, None]
-        seen = last.sum(-1) > 0
-        mass = mass * np.where(seen, last[..., 0] * MEAN + last[..., 1] * (1 - MEAN), 1).astype(np.float32)
-        mass = (1 - hazard) * mass / mass.sum(-1, keepdims=True) + hazard * FLAT
-        rows = h.answered[:, t]
+        outcome = h.last_outcome[:, t, :, None]
+        likelihood = outcome[..., 0] * GRID_MEANS + outcome[..., 1] * (1 - GRID_MEANS)
+        mass = mass * np.where(outcome.sum(-1) > 0, likelihood, 1).astype(np.float32)
+        mass = (1 - hazard) * mass / mass.sum(-1, keepdims=True) + hazard * FLAT_PRIOR
+        rows = h.is_predicted[:, t]
         if rows.any():
-            out[rows, t] = probability_largest(mass[rows], np.clip(mass[rows] @ BELOW, 1e-30, 1))
+            out[rows, t] = find_largest(mass[rows], np.clip(mass[rows] @ MASS_BELOW, 1e-30, 1))
     return out
 
 
-def _gittins(h: History, discount: float) -> np.ndarray:
+def _choose_by_gittins(h: History, discount: float) -> np.ndarray:
     from mesascope.worlds.bandits.subjects.gittins import discounted_indices, finite_indices
 
     wins, losses = (h.counts[..., i].astype(np.int64) for i in (0, 1))
@@ -113,10 +115,10 @@ def _gittins(h: History, discount: float) -> np.ndarray:
     else:
         remaining = np.broadcast_to(h.trials - 1 - np.arange(h.trials)[:, None], wins.shape[1:])
         index = finite_indices(h.trials)[remaining, wins, losses]
-    return greedy(index)
+    return choose_best(index)
 
 
-def _bayes_optimal(h: History) -> np.ndarray:
+def _choose_bayes_optimally(h: History) -> np.ndarray:
     """The Bayes-optimal choice, from a table of the best arm for all counts (Duff 2002, chapter 1)."""
     from mesascope.worlds.bandits.subjects.bayes_optimal import TIE, cached_plan
 
@@ -127,24 +129,21 @@ def _bayes_optimal(h: History) -> np.ndarray:
     return np.where(best == TIE, np.float32(1 / h.choices), best == np.arange(h.choices)).astype(np.float32)
 
 
-def _greedy_dependent(h: History) -> np.ndarray:
-    """The greedy choice between two arms whose means sum to one, so that each pull informs about both.
-
-    The arms are those of Wang et al. (2016).
-    """
-    return greedy(h.counts[..., 0] + h.counts[..., ::-1, 1])
+def _choose_best_dependent(h: History) -> np.ndarray:
+    """The greedy choice between two arms whose means sum to one (Wang et al. 2016), so each pull informs about both."""
+    return choose_best(h.counts[..., 0] + h.counts[..., ::-1, 1])
 
 
-OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)  # constants of the FNV-1a hash
+FNV_OFFSET, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)  # constants of the FNV-1a hash
 
 
-@memoise
-def _hash_choice(h: History) -> np.ndarray:
+@cache_in_history
+def _choose_by_hash(h: History) -> np.ndarray:
     """[N, T, K] One for the arm that a hash of the feedback so far selects, zero for the others."""
-    state, out = np.full(len(h.action), OFFSET), np.zeros_like(h.last)
-    started = h.last.sum(-1) > 0
+    state, out = np.full(len(h.action), FNV_OFFSET), np.zeros_like(h.last_choice)
+    started = h.last_choice.sum(-1) > 0
     for t in range(h.trials):
-        hashed = (state ^ (1 + h.won[:, t]).astype(np.uint32)) * PRIME
+        hashed = (state ^ (1 + h.last_win[:, t]).astype(np.uint32)) * FNV_PRIME
         state = np.where(started[:, t], hashed, state)
         x = (state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B)
         x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
@@ -152,48 +151,49 @@ def _hash_choice(h: History) -> np.ndarray:
     return out
 
 
-def _hash_commit(h: History, trials: int) -> np.ndarray:
+def _commit_by_hash(h: History, trials: int) -> np.ndarray:
     """Uniform for the first `trials` trials, then the arm that a hash of their feedback selects."""
-    choice = _hash_choice(h)[:, np.minimum(np.arange(h.trials), trials)]
-    return np.where(trial_index(h) < trials, np.float32(1 / h.choices), choice)
+    choice = _choose_by_hash(h)[:, np.minimum(np.arange(h.trials), trials)]
+    return np.where(h.trial_index < trials, np.float32(1 / h.choices), choice)
 
 
-def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
-    """The choice probabilities of posterior sampling over a bank of tasks [M, K]."""
+def sample_from_bank(means: np.ndarray, h: History) -> np.ndarray:
+    """Posterior sampling over a bank of tasks with these means [M, K]."""
     p = np.clip(means, 1e-4, 1 - 1e-4)
-    log = history.counts[..., 0] @ np.log(p).T + history.counts[..., 1] @ np.log1p(-p).T
+    log = h.counts[..., 0] @ np.log(p).T + h.counts[..., 1] @ np.log1p(-p).T
     weight = np.exp(log - log.max(-1, keepdims=True))
-    return ((weight / weight.sum(-1, keepdims=True)) @ greedy(means)).astype(np.float32)
+    return ((weight / weight.sum(-1, keepdims=True)) @ choose_best(means)).astype(np.float32)
 
 
-def ideal_locator(means: np.ndarray) -> Procedure:
-    """The ideal locator, a procedure that knows the training tasks [M, K] and nothing else."""
-    return Procedure("locator", memoise(lambda h: sample_from_bank(means, h)), binary=True)
+def make_ideal_locator(means: np.ndarray) -> Procedure:
+    """The ideal locator: a procedure that knows the means of the training tasks [M, K] and nothing else."""
+    return Procedure("locator", cache_in_history(lambda h: sample_from_bank(means, h)), needs_binary=True)
 
 
 DISCOUNTS = (0, 0.02, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)  # 0: the remaining trials count
-FITTED = "thompson, prior and discount fitted"
-SLOW = (
-    Procedure("thompson", _plain_thompson),
+SLOW_PROCEDURES = (
+    Procedure("thompson", _choose_by_plain_thompson),
     Procedure(
-        FITTED,
-        _thompson,
+        "thompson, prior and discount fitted",
+        _choose_by_thompson,
         {
-            "mean": Axis((0.1, 0.3, 0.5, 0.7, 0.9)),
-            "strength": Axis((1, 2, 8, 20)),
-            "discount": Axis((0.5, 0.8, 0.93, 0.98, 1.0)),
+            "mean": Range((0.1, 0.3, 0.5, 0.7, 0.9)),
+            "strength": Range((1, 2, 8, 20)),
+            "discount": Range((0.5, 0.8, 0.93, 0.98, 1.0)),
         },
-        first={"mean": (0.3, 0.5, 0.7), "strength": (2, 8), "discount": (0.8, 0.93, 0.98, 1.0)},
-        free=4,
+        coarse_grid={"mean": (0.3, 0.5, 0.7), "strength": (2, 8), "discount": (0.8, 0.93, 0.98, 1.0)},
+        parameters=4,
     ),
-    Procedure("thompson:minimise=True", lambda h: _sample_probabilities(h, h.counts[..., ::-1], (1, 1))),
-    Procedure("optimistic_thompson", lambda h: _sample_probabilities(h, h.counts, (1, 1), _optimistic_choice)),
-    Procedure("delayed", _late_thompson, {"known": Levels((True, False))}),
-    Procedure("early_only", _early_only, {"trials": Levels()}, free=2),
-    Procedure("change_point_thompson", _change_point, {"hazard": Axis((0.001, 0.01, 0.04, 0.15))}, free=2),
-    Procedure("gittins", _gittins, {"discount": Stepped(DISCOUNTS)}, free=2, binary=True),
-    Procedure("feedback_hash", _hash_choice, binary=True),
-    Procedure("hash_commit", _hash_commit, {"trials": Levels()}, free=2, binary=True),
+    Procedure("thompson:minimise=True", lambda h: _choose_by_sampling(h, h.counts[..., ::-1], (1, 1))),
+    Procedure("optimistic_thompson", lambda h: _choose_by_sampling(h, h.counts, (1, 1), optimistic=True)),
+    Procedure("delayed", _choose_by_late_feedback, {"known": (True, False)}),
+    Procedure("early_only", _stop_learning, {"trials": ()}, parameters=2),
+    Procedure(
+        "change_point_thompson", _filter_change_points, {"hazard": Range((0.001, 0.01, 0.04, 0.15))}, parameters=2
+    ),
+    Procedure("gittins", _choose_by_gittins, {"discount": StepRange(DISCOUNTS)}, parameters=2, needs_binary=True),
+    Procedure("feedback_hash", _choose_by_hash, needs_binary=True),
+    Procedure("hash_commit", _commit_by_hash, {"trials": ()}, parameters=2, needs_binary=True),
 )
-EXACT = Procedure("bayes_optimal", _bayes_optimal, binary=True)
-EXACT_DEPENDENT = Procedure("bayes_optimal:dependent", _greedy_dependent, binary=True)
+BAYES_OPTIMAL = Procedure("bayes_optimal", _choose_bayes_optimally, needs_binary=True)
+BAYES_DEPENDENT = Procedure("bayes_optimal:dependent", _choose_best_dependent, needs_binary=True)

@@ -1,77 +1,68 @@
-"""Is its behaviour a function of the counts: do histories with equal counts give equal outputs?
+"""Is the subject's behaviour a function of the counts: do histories with equal counts give equal outputs?
 
-In stationary tasks the wins and losses of each choice are a sufficient statistic. The metric replays each history up to
-a trial with its earlier trials in another order (the last trial and the trial index stay), and compares the outputs in
-total variation. For a scale, it also reorders the choices alone and leaves the pay-offs in place, which changes the
-counts.
+In stationary tasks, the wins and losses of each choice are a sufficient statistic. The metric replays each history with
+the trials before a given trial in another order (the last of them and the trial index stay). It compares the outputs in
+total variation. For comparison, it also reorders the choices alone, which changes the counts.
 """
+
+import dataclasses
 
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
-from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import first_lifetimes
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
+from mesascope.questions.procedures.histories import check_lifetimes, first_lifetimes
 from mesascope.stats import ratio
 
-AT = (0.25, 0.5, 0.95)  # shares of the horizon: the trials on which outputs are compared
+SHARES = (0.25, 0.5, 0.95)  # of the horizon; outputs are compared on these trials
 
 
 def metric(lifetimes: int = 64) -> Metric:
-    """Does its output stay the same when its history is reordered and the counts stay the same?
+    """Does the subject's output stay the same when its history is reordered and the counts stay the same?
 
     Args:
         lifetimes: the largest number of lifetimes to use.
     """
-    if lifetimes < 3:
-        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
+    check_lifetimes(lifetimes, least=3)
 
     def measure(trials, references, replay):
-        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
-        if replay is None or getattr(replay, "itself", None) is None:
+        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        if getattr(replay, "itself", None) is None:
             raise DoesNotApply("only its trials are known; replaying other histories needs the subject itself")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities, and choices drawn from equal outputs differ")
-        if rollout.sizes.get("shown", 0) or not recorded.present.all():
+        if rollout.sizes.get("shown", 0) or not history.is_present.all():
             raise DoesNotApply("histories with observations or gaps cannot be reordered")
-        if recorded.trials < 5:
-            raise DoesNotApply(f"a lifetime has {recorded.trials} trials, and reordering needs 5")
-        at = sorted({int(share * (recorded.trials - 1)) for share in AT if int(share * (recorded.trials - 1)) >= 3})
+        if history.trials < 5:
+            raise DoesNotApply(f"a lifetime has {history.trials} trials, and reordering needs 5")
+        compared_trials = sorted({t for t in (int(share * (history.trials - 1)) for share in SHARES) if t >= 3})
         rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
-        equal, other = [], []
-        truth = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
-        for t in at:
-            order = np.argsort(rng.random((len(recorded.action), t - 1)), -1)
-            usual = np.tile(np.arange(recorded.trials), (len(order), 1))
-            reordered = np.concatenate([order, usual[:, t - 1 :]], -1)
-            equal.append(_measure_change(replay, rollout, truth, reordered, reordered, t=t))
-            other.append(_measure_change(replay, rollout, truth, reordered, usual, t=t))
-        parts, split = np.stack([np.mean(equal, 0), np.mean(other, 0)]), str(rollout.attrs["split"])
-        reason = f"before trials {', '.join(str(t + 1) for t in at)}"
-        readings = [
-            Reading(parts[0], split, "counts equal", reason=reason),
-            Reading(parts[1], split, "counts changed", reason=reason),
-        ]
+        equal_counts, changed_counts = [], []
+        for t in compared_trials:
+            order = np.argsort(rng.random((len(history.action), t - 1)), -1)
+            original = np.tile(np.arange(history.trials), (len(order), 1))
+            reordered = np.concatenate([order, original[:, t - 1 :]], -1)
+            equal_counts.append(_measure_change(replay, rollout, reordered, reordered, t))
+            changed_counts.append(_measure_change(replay, rollout, reordered, original, t))
+        parts, split = np.stack([np.mean(equal_counts, 0), np.mean(changed_counts, 0)]), str(rollout.attrs["split"])
+        reason = f"before trials {', '.join(str(t + 1) for t in compared_trials)}"
+        labels = ("counts equal", "counts changed")
+        readings = [Reading(change, split, label, reason=reason) for change, label in zip(parts, labels, strict=True)]
         if parts[1].mean() > 0:
             readings.append(Reading(ratio(*parts), split, "the first as a part of the second"))
         return pad_readings(readings, fresh(trials))
 
-    return Metric(
-        name="sufficiency",
-        question="How far (total variation) does its output move when its history is reordered and the counts stay?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "0"},
-        settings={"lifetimes": lifetimes},
-    )
+    question = "How far (total variation) does its output move when its history is reordered and the counts stay?"
+    metric = make_metric(question, measure, lifetimes=lifetimes)
+    return dataclasses.replace(metric, expects={"learner": "any", "lookalike": "any", "still": "0"})
 
 
-def _measure_change(
-    replay, trials: xr.Dataset, truth: np.ndarray, action_order: np.ndarray, feedback_order: np.ndarray, *, t: int
-) -> np.ndarray:
+def _measure_change(replay, trials: xr.Dataset, action_order, feedback_order, t: int) -> np.ndarray:
     """[N] The total variation on trial t between its output and its output after a reordered history."""
     replayed = trials.copy()
     for name, order in (("action", action_order), ("feedback", feedback_order)):
         values = trials[name].values
         replayed[name] = (trials[name].dims, np.take_along_axis(values, order[None], -1))
-    outputs = np.exp(np.asarray(replay("itself", replayed).log_probs, float))
-    return 0.5 * np.abs(outputs[:, t] - truth[:, t]).sum(-1)
+    changed_probs = np.exp(np.asarray(replay("itself", replayed).log_probs, float))[:, t]
+    recorded_probs = np.exp(trials.log_probs.sel(condition="intact").values.astype(float))[:, t]
+    return 0.5 * np.abs(changed_probs - recorded_probs).sum(-1)

@@ -1,21 +1,22 @@
-"""Fits settings on which a deterministic procedure depends in steps, exactly, by sweeping over the breakpoints.
+"""Finds the best setting of a deterministic procedure exactly, by a sweep over all breakpoints of its likelihood.
 
-A deterministic procedure agrees with a choice if its setting lies in an interval, which the history determines. So its
-likelihood is constant between the ends of these intervals, and a search by slopes or simplices gets stuck. The sweep
-finds the stretch of the setting that agrees with the choices most, and takes its middle.
+A deterministic procedure agrees with a choice if its setting lies in an interval, which the history determines. So the
+likelihood is constant between the ends of these intervals, and a search by gradients or simplices gets stuck. The sweep
+finds the part of the setting's range that agrees most with the choices, and takes its middle.
 """
 
+import itertools
 from typing import Any
 
 import numpy as np
 
 from mesascope.questions.procedures.histories import History
 
-CLOSE = 1e-6  # values that differ by at most this are equal, as for the procedures themselves
+TOLERANCE = 1e-6  # values that differ by at most this count as equal
 
 
-def middle_of_best(low: np.ndarray, high: np.ndarray, weight: np.ndarray, most: float) -> float:
-    """The middle of the stretch of a setting, from 0 to `most`, that lies in intervals of the largest total weight.
+def find_best_middle(low: np.ndarray, high: np.ndarray, weight: np.ndarray, most: float) -> float:
+    """The middle of the part of a setting's range, 0 to `most`, that lies in intervals of the largest total weight.
 
     Args:
         low: [R] the lower ends of intervals.
@@ -24,9 +25,9 @@ def middle_of_best(low: np.ndarray, high: np.ndarray, weight: np.ndarray, most: 
         most: the largest value of the setting.
     """
     low, high = np.clip(low, 0.0, most), np.clip(high, 0.0, most)
-    some = high > low
-    ends = np.concatenate([[0.0, most], low[some], high[some]])
-    steps = np.concatenate([[0.0, 0.0], weight[some], -weight[some]])
+    nonempty = high > low
+    ends = np.concatenate([[0.0, most], low[nonempty], high[nonempty]])
+    steps = np.concatenate([[0.0, 0.0], weight[nonempty], -weight[nonempty]])
     order = np.argsort(ends, kind="stable")
     ends, total = ends[order], np.cumsum(steps[order])
     stretches = np.flatnonzero(np.diff(ends) > 0)
@@ -34,43 +35,41 @@ def middle_of_best(low: np.ndarray, high: np.ndarray, weight: np.ndarray, most: 
     return float((ends[best] + ends[best + 1]) / 2)
 
 
-def agreement_weight(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
-    """The nats by which a choice with probability p is likelier, with a lapse, than one that only lapses make."""
+def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
+    """How many nats likelier a choice of probability p is, with a lapse, than a choice made by a lapse alone."""
     return np.log(((1 - lapse) * p + lapse / choices) / (lapse / choices))
 
 
 def sweep_ucb1(h: History, lapse: float, most: float = 100.0) -> list[dict[str, Any]]:
-    """The best constant of UCB1 for each of its forms: means + constant · bonus is a line for every choice."""
-    found = []
-    for growing in (True, False):
-        for each_first in (False, True):
-            seen = h.counts if each_first else h.counts + 1
-            pulls = seen.sum(-1)
-            time = h.counts.sum((-2, -1))[..., None] + 1
-            bonus = np.sqrt((np.log(time) if growing else 1.0) / np.maximum(pulls, 1))
-            use = h.present & (pulls > 0).all(-1)  # a choice that was never tried comes first, whatever the constant
-            chosen, mean = h.action[use][:, None], (seen[..., 0] / np.maximum(pulls, 1))[use].astype(float)
-            bonus = np.broadcast_to(bonus, pulls.shape)[use].astype(float)
-            behind = mean - np.take_along_axis(mean, chosen, 1)
-            more = np.take_along_axis(bonus, chosen, 1) - bonus
-            parallel = np.abs(more) <= CLOSE
-            with np.errstate(divide="ignore", invalid="ignore"):
-                at = behind / more
-            low = np.where(~parallel & (more > 0), at, -np.inf).max(-1)
-            high = np.where(~parallel & (more < 0), at, np.inf).min(-1)
-            high = np.where((parallel & (behind > CLOSE)).any(-1), -np.inf, high)
-            equals = (parallel & (np.abs(behind) <= CLOSE)).sum(-1)  # counts the choice itself
-            weight = agreement_weight(1 / equals, lapse, h.choices)
-            constant = middle_of_best(low, high, weight, most)
-            found.append({"constant": round(constant, 6), "growing": growing, "each_first": each_first})
-    return found
+    """The best constant for each form of UCB1. For every choice, mean + constant · bonus is a line in the constant."""
+    settings = []
+    for growing, each_first in itertools.product((True, False), (False, True)):
+        counts = h.counts if each_first else h.counts + 1
+        pulls = counts.sum(-1)
+        time = h.counts.sum((-2, -1))[..., None] + 1
+        bonus = np.sqrt((np.log(time) if growing else 1.0) / np.maximum(pulls, 1))
+        use = h.is_present & (pulls > 0).all(-1)  # with any constant, a choice that was never tried comes first
+        action, mean = h.action[use][:, None], (counts[..., 0] / np.maximum(pulls, 1))[use].astype(float)
+        bonus = np.broadcast_to(bonus, pulls.shape)[use].astype(float)
+        lead = mean - np.take_along_axis(mean, action, 1)  # by how much each mean exceeds that of the choice made
+        extra_bonus = np.take_along_axis(bonus, action, 1) - bonus
+        parallel = np.abs(extra_bonus) <= TOLERANCE
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crossing = lead / extra_bonus
+        low = np.where(~parallel & (extra_bonus > 0), crossing, -np.inf).max(-1)
+        high = np.where(~parallel & (extra_bonus < 0), crossing, np.inf).min(-1)
+        high = np.where((parallel & (lead > TOLERANCE)).any(-1), -np.inf, high)
+        ties = (parallel & (np.abs(lead) <= TOLERANCE)).sum(-1)  # counts the choice itself
+        constant = find_best_middle(low, high, weigh_agreement(1 / ties, lapse, h.choices), most)
+        settings.append({"constant": round(constant, 6), "growing": growing, "each_first": each_first})
+    return settings
 
 
 def sweep_satisficer(h: History, lapse: float) -> list[dict[str, Any]]:
-    """The best aspiration of a satisficer, which stays if the mean of the last choice reaches it, and else leaves."""
-    use = h.present & (h.last.sum(-1) > 0)
-    mean = (h.last * h.means()).sum(-1)[use].astype(float)
-    stays = (h.chosen * h.last).sum(-1)[use] > 0
+    """The best aspiration of a satisficer, which repeats a choice if its mean reaches the aspiration."""
+    use = h.is_present & (h.last_choice.sum(-1) > 0)
+    mean = (h.last_choice * h.posterior_means()).sum(-1)[use].astype(float)
+    stays = (h.choice_made * h.last_choice).sum(-1)[use] > 0
     low, high = np.where(stays, 0.0, mean), np.where(stays, mean, 1.0)
-    weight = agreement_weight(np.where(stays, 1.0, 1 / (h.choices - 1)), lapse, h.choices)
-    return [{"enough": round(middle_of_best(low, high, weight, 1.0), 6)}]
+    weight = weigh_agreement(np.where(stays, 1.0, 1 / (h.choices - 1)), lapse, h.choices)
+    return [{"enough": round(find_best_middle(low, high, weight, 1.0), 6)}]

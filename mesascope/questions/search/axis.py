@@ -2,34 +2,35 @@
 
 The reading is 'search' only if all of the following hold for the same subject. None of them is evidence on its own.
 
-- It solves problems on their first trial, more than one step ahead, and there are too many of them for a table.
-- It follows an announced change of worth, and a change of transitions, at once and without experience of it.
+- The subject solves problems on their first trial, more than one step ahead, and there are too many for a table.
+- It follows an announced change of worth at once, without experience of the change. So it does with a new map.
 - More ticks at the same observation help.
-- They help near choices before far ones, as step-by-step computation does (averaging noise helps both alike).
-- They help far choices faster than noise that averages out can, even noise that is larger for far choices.
-- They do not help if all ticks but the last show another lifetime's problem.
+- Ticks help near choices before far ones, as step-by-step computation does. Averaging noise would help both alike.
+- Ticks help far choices faster than averaging noise can, even noise that is larger for far choices.
+- Ticks do not help if all of them but the last show another lifetime's problem.
 
 The rule ignores numbers of ticks that break a subject, because a subject trained with one tick may not work with more.
-The reading is 'control' if a change does not alter actions that were right until then (cached values, successor
-representations, filters, habits), or if the subject solves its training problems and no others (tables).
+The reading is 'control' if a change does not alter actions that were right before, as with cached values, successor
+representations, filters and habits. It is also 'control' if the subject solves its training problems and no others, as
+a table does.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.averaging import excess
+from mesascope.questions.search.averaging import measure_excess
 from mesascope.questions.search.reading import (
-    Counted,
-    follow_change,
-    mean_ways,
-    right_acts,
-    success_by_depth,
-    ticks_of,
+    ActionCounts,
+    average_ways,
+    count_followed_changes,
+    count_right_by_depth,
+    find_right_actions,
+    labels_by_ticks,
 )
 from mesascope.stats import resampling
 
@@ -57,8 +58,8 @@ class Rule:
             between near choices and far ones. A loss of this size from more ticks, before any change, means that the
             ticks break the subject.
         table: the largest number of problems that a table may contain.
-        excess: the smallest misfit of the best noisy subject that averages over ticks (`averaging.excess`), in standard
-            errors.
+        excess: the smallest misfit of the best noisy subject that averages over ticks, in standard errors (see
+            `averaging.measure_excess`).
         acts: the smallest number of actions from which a share is computed.
         share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
@@ -110,49 +111,47 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     try:
         plans_by_ticks = {split: _read_plans(trials[split], family) for split in splits}
     except MesascopeError as lacking:  # the observations were not saved
-        nobody = {reading: float(reading == UNDETERMINED) for reading in WORDS}
-        shortfall = f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
-        return Verdict(UNDETERMINED, nobody, {"rule": dataclasses.asdict(rule)}, shortfall)
+        probability = {reading: float(reading == UNDETERMINED) for reading in WORDS}
+        reason = f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
+        return Verdict(UNDETERMINED, probability, {"rule": dataclasses.asdict(rule)}, reason)
     broken = _find_broken(trials, plans_by_ticks, rule)
-    plans_by_ticks = {
-        split: {n: p for n, p in by.items() if n not in broken} or by for split, by in plans_by_ticks.items()
-    }
-    weights = {
-        split: resampling(trials[split].sizes["lifetime"], rule.resamples, rule.seed + i)
-        for i, split in enumerate(splits)
-    }
-    plans = {split: next(iter(by.values())) for split, by in plans_by_ticks.items()}
-    plan, others = plans[splits[0]], [p.cases for split, p in plans.items() if split != "seen"]
+    for split, plans in plans_by_ticks.items():
+        plans_by_ticks[split] = {n: plan for n, plan in plans.items() if n not in broken} or plans
+    sizes = [trials[split].sizes["lifetime"] for split in splits]
+    resamples = (resampling(n, rule.resamples, rule.seed + i) for i, n in enumerate(sizes))
+    weights = dict(zip(splits, resamples, strict=True))
+    first_plans = {split: next(iter(plans.values())) for split, plans in plans_by_ticks.items()}
+    problems = [plan.cases for split, plan in first_plans.items() if split != "seen"]
     numbers: dict[str, Any] = {
-        "lifetimes": int(plan.action.shape[0]),
-        "problems": min(others, default=plan.cases),
-        "ticks": sorted(next(iter(plans_by_ticks.values()))),
+        "lifetimes": sizes[0],
+        "problems": min(problems, default=first_plans[splits[0]].cases),
+        "ticks": sorted(plans_by_ticks[splits[0]]),
         "broken_by_ticks": broken,
         "rule": dataclasses.asdict(rule),
     }
-    measured = [split for split in ("fresh", "seen") if split in plans_by_ticks]
-    curves = {
-        split: {n: success_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())} for split in measured
-    }
+    curves = {}
+    for split in (split for split in ("fresh", "seen") if split in plans_by_ticks):
+        curves[split] = {n: count_right_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())}
     numbers["right_at_once"] = {split: _mean_shares(by_ticks) for split, by_ticks in curves.items()}
-    reach = _reach(curves.get("fresh", {}), rule)
+    reach = _find_reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
     # actions that follow a change, with the most ticks, at depths above one step and within its reach
-    follow: dict[str, Counted] = {}
-    for split in [r for r in (WORTH, MAP) if r in plans_by_ticks]:
-        most = plans_by_ticks[split][max(plans_by_ticks[split])]
-        follow[split] = follow_change(most, int(trials[split].attrs["changes"]), farthest=reach)
-    numbers["follows"] = {split: counted.mean() for split, counted in follow.items()}
-    sufficient = {split: counted for split, counted in follow.items() if counted.total.sum() >= rule.acts}
-    passed = {split: counted.resample(weights[split]) for split, counted in sufficient.items()}
-    nothing = np.zeros(rule.resamples, bool)
-    fresh = _read_fresh(trials, family, plans_by_ticks, curves, reach) if reach else None
-    works, shortfall = _check_work(fresh, weights.get("fresh"), rule, numbers)
-    goal, large = (all(p.goal for by in plans_by_ticks.values() for p in by.values()), numbers["problems"] > rule.table)
-    searches = works & goal & large & (len(passed) == 2)
-    for shares in passed.values():
-        searches = searches & (shares >= rule.follows)
-    ignored = np.any([d <= rule.ignores for d in passed.values()], 0) if passed else nothing
+    followed: dict[str, ActionCounts] = {}
+    for split in (split for split in (WORTH, MAP) if split in plans_by_ticks):
+        plan = plans_by_ticks[split][max(plans_by_ticks[split])]
+        followed[split] = count_followed_changes(plan, int(trials[split].attrs["changes"]), farthest=reach)
+    numbers["follows"] = {split: counts.mean() for split, counts in followed.items()}
+    shares = {s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total.sum() >= rule.acts}
+    plans, elsewhere = plans_by_ticks.get("fresh", {}), None
+    if reach and TICKS[-1] in plans and ELSEWHERE in trials["fresh"].condition.values.tolist():
+        elsewhere = count_right_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach)
+    works, shortfall = _check_ticks(plans, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers)
+    goal = all(plan.goal for plans in plans_by_ticks.values() for plan in plans.values())
+    large = numbers["problems"] > rule.table
+    searches = works & goal & large & (len(shares) == 2)
+    ignored = np.zeros(rule.resamples, bool)
+    for share in shares.values():
+        searches, ignored = searches & (share >= rule.follows), ignored | (share <= rule.ignores)
     tabled = _check_table(curves, weights, rule)
     controls = (ignored | tabled) & goal & ~searches
     level = np.where(searches, 0, np.where(controls, 1, 2))
@@ -161,7 +160,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     if reading == "control":
         reasons = _explain_control(numbers, ignored, tabled, rule)
     elif reading == UNDETERMINED:
-        reasons = _explain_undetermined(numbers, goal, large, sufficient, shortfall, rule=rule)
+        reasons = _explain_undetermined(numbers, goal, large, shares, shortfall, rule)
     else:
         reasons = _explain_search(numbers)
     if broken:
@@ -169,74 +168,57 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     return Verdict(reading, probability, numbers, "; ".join([WORDS[reading], *reasons]) + ".")
 
 
-def _mean_shares(curve: dict[int, dict[int, Counted]]) -> dict[str, dict[str, float | None]]:
+def _mean_shares(curve: dict[int, dict[int, ActionCounts]]) -> dict[str, dict[str, float | None]]:
     """The share of right actions for each number of ticks and each depth."""
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
 def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
     """The plans of one split for each number of ticks per observation."""
-    labels = trials.condition.values.tolist()
-    return {ticks: family.plans(trials, label) for label in labels if (ticks := ticks_of(label))}
+    return {ticks: family.plans(trials, label) for ticks, label in labels_by_ticks(trials).items()}
 
 
 def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
     """The numbers of ticks with which, on any split, actions before any change are worse than with the fewest ticks."""
-    out = set()
-    for split, by in plans_by_ticks.items():
-        until = trials[split].attrs.get("changes")
+    broken = set()
+    for split, plans in plans_by_ticks.items():
+        change = trials[split].attrs.get("changes")
         shares = {}
-        for n, plan in by.items():
-            right, eligible = (x[:, : None if until is None else int(until)] for x in right_acts(plan))
+        for n, plan in plans.items():
+            right, eligible = (x[:, : None if change is None else int(change)] for x in find_right_actions(plan))
             shares[n] = (right & eligible).sum() / max(eligible.sum(), 1)
-        out |= {n for n in by if shares[n] < shares[min(by)] - rule.gain}
-    return sorted(out)
+        broken |= {n for n, share in shares.items() if share < shares[min(shares)] - rule.gain}
+    return sorted(broken)
 
 
-def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:
+def _find_reach(curve: dict[int, dict[int, ActionCounts]], rule: Rule) -> int:
     """The largest depth beyond 1 at which the subject solves fresh problems with the most ticks; 0 if there is none."""
-    last = curve[max(curve)] if curve else {}
-    sufficient = {far: c for far, c in last.items() if far > 1 and c.total.sum() >= rule.acts}
-    return max((far for far, c in sufficient.items() if (c.mean() or 0) >= rule.solved), default=0)
+    return max(_list_solved(curve, rule), default=0) if curve else 0
 
 
-class Fresh(NamedTuple):
-    """What was seen on the first trial of fresh problems.
-
-    Attributes:
-        curve: the counts of right actions for each number of ticks and each depth.
-        reach: the largest depth at which it solves them, above 1.
-        ways: for each depth above 1, the mean number of actions among which it chooses.
-        elsewhere: the counts at this depth if all ticks but the last show another problem; None if that was not run.
-    """
-
-    curve: dict[int, dict[int, Counted]]
-    reach: int
-    ways: dict[int, float]
-    elsewhere: Counted | None
+def _list_solved(curve: dict[int, dict[int, ActionCounts]], rule: Rule) -> list[int]:
+    """The depths beyond 1 at which the subject solves fresh problems with the most ticks."""
+    last = {far: counts for far, counts in curve[max(curve)].items() if far > 1 and counts.total.sum() >= rule.acts}
+    return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.solved]
 
 
-def _read_fresh(trials: Splits, family: Any, plans_by_ticks: Any, curves: dict[str, Any], reach: int) -> Fresh:
-    by = plans_by_ticks["fresh"]
-    asked = ELSEWHERE in trials["fresh"].condition.values.tolist() and TICKS[-1] in by
-    elsewhere = success_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach) if asked else None
-    curve = curves["fresh"]
-    ways = {far: mean_ways(by[max(by)], far) for far in curve[max(curve)] if far > 1}
-    return Fresh(curve, reach, ways, elsewhere)
-
-
-def _check_work(
-    fresh: Fresh | None, weights: np.ndarray | None, rule: Rule, numbers: dict[str, Any]
-) -> tuple[np.ndarray, str]:
+def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
     """Whether ticks do work on the problem shown, in each resample; and the shortfall in words.
 
-    Ticks must help, help near choices before far ones, help far ones faster than noise that averages out can, and not
-    help if they show another problem.
+    Ticks must help. They must help near choices before far ones, help far ones faster than noise that averages out can,
+    and not help if they show another problem.
+
+    Args:
+        plans: the plans for fresh problems, by the number of ticks.
+        curve: the counts of right actions, for each number of ticks and each depth.
+        elsewhere: the counts at the largest depth if all ticks but the last show another problem; None if not run.
+        weights: the weights of the lifetimes [resamples, N].
+        rule: the constants of the rule.
+        numbers: the numbers of the verdict, to which those used here are added.
     """
-    never = np.zeros(rule.resamples, bool)
-    if weights is None or fresh is None:
+    never, reach = np.zeros(rule.resamples, bool), numbers["look_ahead"]
+    if not reach:
         return never, "no fresh problem was solved at its first trial more than one step ahead"
-    curve, reach = fresh.curve, fresh.reach
     if len(curve) < 2:
         return never, "it was not given more ticks: run the conditions thinking:ticks=2, 4 and 8"
     shares = {n: {far: c.resample(weights) for far, c in by_far.items()} for n, by_far in curve.items()}
@@ -245,17 +227,17 @@ def _check_work(
     near = max((far for far in shares[most] if far < reach), default=reach)
     orders = {n: shares[n][near] - shares[n][reach] for n in curve if n < most}
     best = max(orders, key=lambda n: float(np.nanmean(orders[n])))
-    beyond = _exceed_averaging(fresh, shares, rule)
+    beyond = _exceed_averaging(plans, curve, shares, rule)
     numbers["gain_by_ticks"] = float(np.nanmean(gain))
     numbers["near_before_far"] = float(np.nanmean(orders[best]))
     numbers["beyond_averaging"] = float(np.nanmean(beyond))
     enough = [gain >= rule.gain, orders[best] >= rule.gain, beyond >= rule.excess]
     works = (shares[most][reach] >= rule.solved) & np.all(enough, 0)
     numbers["works"] = float(works.mean())
-    if fresh.elsewhere is None:
-        lost, works = None, never
+    if elsewhere is None:
+        works = never
     else:
-        lost = shares[most][reach] - fresh.elsewhere.resample(weights)
+        lost = shares[most][reach] - elsewhere.resample(weights)
         works = works & (lost >= rule.gain)
         numbers["lost_elsewhere"], numbers["works"] = float(np.nanmean(lost)), float(works.mean())
     if numbers["gain_by_ticks"] < rule.gain:
@@ -268,7 +250,7 @@ def _check_work(
             f"({numbers['beyond_averaging']:.1f} standard errors, {rule.excess:g} are needed), so an answer known at "
             "once, with more noise on far choices, would do as well"
         )
-    if lost is None:
+    if elsewhere is None:
         return works, f"whether ticks help that show another problem was not asked: run {ELSEWHERE}"
     if numbers["lost_elsewhere"] < rule.gain:
         return works, (
@@ -284,16 +266,13 @@ def _check_work(
     return works, ""
 
 
-def _exceed_averaging(fresh: Fresh, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
-    """`averaging.excess` in each resample, at the depth above 1 at which it is largest, of those that are solved."""
-    ticks = sorted(fresh.curve)
-    last, found = fresh.curve[ticks[-1]], []
-    for far, ways in fresh.ways.items():
-        solved = (last[far].mean() or 0) >= rule.solved and last[far].total.sum() >= rule.acts
-        if far <= fresh.reach and solved:
-            rises = np.stack([shares[n][far] for n in ticks], -1)
-            found.append(excess(rises, ticks, int(last[far].total.sum()), ways))
-    return max(found, key=lambda x: float(x.mean()))
+def _exceed_averaging(plans: Any, curve: Any, shares: dict[int, dict[int, np.ndarray]], rule: Rule) -> np.ndarray:
+    """`averaging.measure_excess` in each resample, at the solved depth at which it is largest."""
+    ticks, excesses = sorted(curve), []
+    for depth in _list_solved(curve, rule):
+        actions, ways = int(curve[ticks[-1]][depth].total.sum()), average_ways(plans[ticks[-1]], depth)
+        excesses.append(measure_excess(np.stack([shares[n][depth] for n in ticks], -1), ticks, actions, ways))
+    return max(excesses, key=lambda x: float(x.mean()))
 
 
 def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: Rule) -> np.ndarray:
@@ -303,16 +282,16 @@ def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: R
         return never
     shares = {}
     for split in ("seen", "fresh"):
-        last = curves[split][max(curves[split])]
-        ahead = [c for far, c in last.items() if far > 1]
+        ahead = [counts for far, counts in curves[split][max(curves[split])].items() if far > 1]
         if not ahead:
             return never
-        both = Counted(*(np.sum(x, 0) for x in zip(*ahead, strict=True)))
-        shares[split] = both.resample(weights[split])
+        total = ActionCounts(*(np.sum(x, 0) for x in zip(*ahead, strict=True)))
+        shares[split] = total.resample(weights[split])
     return (shares["seen"] >= rule.solved) & (shares["fresh"] <= rule.lost)
 
 
-def _percent(share: float | None) -> str:
+def _format_percent(share: float | None) -> str:
+    """A share in percent, or 'not asked'."""
     return "not asked" if share is None else f"{share:.0%}"
 
 
@@ -325,8 +304,8 @@ def _explain_search(numbers: dict[str, Any]) -> list[str]:
         f"(by {numbers['near_before_far']:.0%}), and faster than where noise averages out "
         f"({numbers['beyond_averaging']:.1f} standard errors); {numbers['lost_elsewhere']:.0%} of the acts are lost if "
         "all ticks but the last show another problem",
-        f"a new worth is followed at once in {_percent(follows[WORTH])} of the acts, "
-        f"a new map in {_percent(follows[MAP])}",
+        f"a new worth is followed at once in {_format_percent(follows[WORTH])} of the acts, "
+        f"a new map in {_format_percent(follows[MAP])}",
     ]
 
 
@@ -338,28 +317,26 @@ def _explain_control(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.nd
         changes = [names[r] for r, share in follows.items() if share is not None and share <= rule.ignores]
         reasons.append(
             f"a change of {' and of '.join(changes) or 'one of the two'} that is shown and not lived through leaves "
-            f"acts as they were (followed: worth {_percent(follows.get(WORTH))}, map "
-            f"{_percent(follows.get(MAP))}); whether it could read what was shown is not known"
+            f"acts as they were (followed: worth {_format_percent(follows.get(WORTH))}, map "
+            f"{_format_percent(follows.get(MAP))}); whether it could read what was shown is not known"
         )
     if tabled.mean() >= 0.5:
         reasons.append("the problems of its training are solved, others are not: a table")
     return reasons
 
 
-def _explain_undetermined(
-    numbers: dict[str, Any], goal: bool, large: bool, sufficient: Any, shortfall: str, *, rule: Rule
-) -> list[str]:
+def _explain_undetermined(numbers: dict[str, Any], goal: bool, large: bool, shares, shortfall, rule: Rule) -> list[str]:
     """The reasons for the reading 'undetermined'."""
     if not goal:
         return ["nothing is pursued in this family: gain from computation alone is not search"]
     reasons = []
     if not large:
         reasons.append(f"there are {numbers['problems']:,.0f} problems, so a table could hold the answers to all")
-    lacking = [split for split in (WORTH, MAP) if split not in sufficient]
+    lacking = [split for split in (WORTH, MAP) if split not in shares]
     if lacking:
         names = " and ".join(lacking)
         reasons.append(f"too few acts were right and then changed on {names} (at least {rule.acts})")
     else:
-        shares = ", ".join(f"{split} {_percent(numbers['follows'][split])}" for split in (WORTH, MAP))
-        reasons.append(f"changes followed at once, which alone tells nothing: {shares}")
-    return [*reasons, *([shortfall] if shortfall else [])]
+        follows = ", ".join(f"{split} {_format_percent(numbers['follows'][split])}" for split in (WORTH, MAP))
+        reasons.append(f"changes followed at once, which alone tells nothing: {follows}")
+    return [*reasons, *filter(None, [shortfall])]

@@ -1,4 +1,4 @@
-"""How far ahead does it choose well, on the first trial of fully observed problems?
+"""How far ahead does the subject choose well, on the first trial of fully observed problems?
 
 The metric groups its actions on the first trial of fresh tasks by how many steps ahead they differ in value. A map from
 problem to action that was learnt in training also chooses well, so the axis `search` requires more.
@@ -7,10 +7,10 @@ problem to action that was learnt in training also chooses well, so the axis `se
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.search.reading import Counted, plans_of, success_by_depth, ticks_of
+from mesascope.questions.search.reading import ActionCounts, count_right_by_depth, find_plans, labels_by_ticks
 from mesascope.stats import ratio
 
-EXACT = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
+MOST_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
 TICKS = 8
 
 
@@ -19,31 +19,33 @@ TICKS = 8
     conditions=("intact", f"thinking:ticks={TICKS}"),
 )
 def metric(trials, references, replay):
-    """How often is its first action on fresh tasks a best one, for each depth that it must look ahead?"""
+    """How often is the subject's first action on fresh tasks a best one, for each depth that it must look ahead?"""
     if "fresh" not in trials:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
     rollout, readings = trials["fresh"], []
-    for label in (c for c in rollout.condition.values.tolist() if ticks_of(c) in (1, TICKS)):
-        plan = plans_of(replay, rollout, label)
+    for ticks, label in labels_by_ticks(rollout).items():
+        if ticks not in (1, TICKS):
+            continue
+        plan = find_plans(replay, rollout, label)
         if not plan.goal:
             raise DoesNotApply("nothing is pursued there, so no act is better than another for what it leads to")
         best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
         chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
-        for far, counted in _bin_distances(success_by_depth(plan)).items():
+        for far, counted in _bin_distances(count_right_by_depth(plan)).items():
             if counted.total.sum():
-                text = f"{far} ahead" + (f", {ticks_of(label)} ticks" if ticks_of(label) > 1 else "")
+                text = f"{far} ahead" + (f", {ticks} ticks" if ticks > 1 else "")
                 readings.append(Reading(ratio(*counted), "fresh", text, null=chance))
     if not readings:
         raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
     return readings
 
 
-def _bin_distances(by_far: dict[int, Counted]) -> dict[str, Counted]:
+def _bin_distances(by_far: dict[int, ActionCounts]) -> dict[str, ActionCounts]:
     """Groups counts into 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
-    bins: dict[str, Counted] = {}
+    bins: dict[str, ActionCounts] = {}
     for far, counted in sorted(by_far.items()):
-        low = 1 << (far - 1).bit_length() - 1 if far > EXACT else far
-        name = f"{low + 1} to {2 * low} steps" if far > EXACT else f"{far} step{'s' * (far > 1)}"
-        earlier = bins.get(name)
-        bins[name] = Counted(*(a + b for a, b in zip(earlier, counted, strict=True))) if earlier else counted
+        low = 1 << (far - 1).bit_length() - 1 if far > MOST_SEPARATE else far
+        name = f"{low + 1} to {2 * low} steps" if far > MOST_SEPARATE else f"{far} step{'s' * (far > 1)}"
+        nearer = bins.get(name)
+        bins[name] = ActionCounts(nearer.right + counted.right, nearer.total + counted.total) if nearer else counted
     return bins

@@ -8,17 +8,17 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.reading import plans_of, right_acts
+from mesascope.questions.search.reading import find_plans, find_right_actions
 from mesascope.stats import ratio
 
 
 @asks("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
 def metric(trials, references, replay):
-    """If a planner and its cached clone differ on fresh tasks, how often does it act like the planner?"""
+    """If a planner and its cached clone differ on fresh tasks, how often does the subject act like the planner?"""
     rollout = trials.get("fresh")
     if rollout is None:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
-    plan = plans_of(replay, rollout)
+    plan = find_plans(replay, rollout)
     family = replay.home(rollout)
     if family.bank is None or not plan.goal:
         raise DoesNotApply("there is no bank of training problems, so no table of what a planner does on them")
@@ -28,8 +28,8 @@ def metric(trials, references, replay):
         raise DoesNotApply(error.problem) from None
     cached = np.asarray(cached).reshape(plan.action.shape)[:, :1]
     first = plan._replace(action=plan.action[:, :1], values=plan.values[:, :1])
-    right, eligible = right_acts(first)
-    wrong = ~right_acts(first._replace(action=cached))[0]
+    right, eligible = find_right_actions(first)
+    wrong = ~find_right_actions(first._replace(action=cached))[0]
     eligible = eligible & wrong & plan.shown[:, :1, None]
     if not eligible.any():
         raise DoesNotApply("planner and clone never differ there")

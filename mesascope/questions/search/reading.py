@@ -10,10 +10,10 @@ from mesascope.contracts.metric import DoesNotApply, family_of
 from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
 
-EQUAL = 1e-9  # values that differ by at most this count as equal
+TOLERANCE = 1e-9  # values that differ by at most this count as equal
 
 
-class Counted(NamedTuple):
+class ActionCounts(NamedTuple):
     """Counts of actions in each lifetime [N]: the right ones, and all that count."""
 
     right: np.ndarray
@@ -29,7 +29,7 @@ class Counted(NamedTuple):
         return np.where(total > 0, (weights @ self.right) / np.maximum(total, 1e-9), np.nan)
 
 
-def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
+def find_plans(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
     """The plans for the trials of one split, according to the family that the trials name.
 
     Raises:
@@ -44,41 +44,45 @@ def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
         raise DoesNotApply(error.problem) from None
 
 
-def ticks_of(label: str) -> int:
-    """The number of ticks per observation in a condition: 1 for 'intact', 0 for conditions other than 'thinking'."""
-    if label == "intact":
-        return 1
-    head, _, number = label.partition("=")
-    return int(number) if head == "thinking:ticks" and number.isdecimal() else 0
+def labels_by_ticks(trials: xr.Dataset) -> dict[int, str]:
+    """The labels of 'intact' and 'thinking', by the number of ticks per observation, in the order of the trials."""
+    labels = {}
+    for label in trials.condition.values.tolist():
+        name, _, ticks = label.partition("=")
+        if label == "intact":
+            labels[1] = label
+        elif name == "thinking:ticks" and ticks.isdecimal():
+            labels[int(ticks)] = label
+    return labels
 
 
-def right_acts(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
+def find_right_actions(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
     """[N, T, S] Whether the action taken was a best one, and whether it counts because actions differed in value."""
     chosen = np.take_along_axis(plan.values, np.maximum(plan.action, 0)[..., None], -1)[..., 0]
-    differ = np.ptp(plan.values, -1) > EQUAL
-    return chosen >= plan.values.max(-1) - EQUAL, differ & (plan.action >= 0)
+    differ = np.ptp(plan.values, -1) > TOLERANCE
+    return chosen >= plan.values.max(-1) - TOLERANCE, differ & (plan.action >= 0)
 
 
-def success_by_depth(plan: Plans) -> dict[int, Counted]:
+def count_right_by_depth(plan: Plans) -> dict[int, ActionCounts]:
     """Counts of right actions at each depth, on the first trial of fully observed problems."""
-    right, eligible = right_acts(plan)
+    right, eligible = find_right_actions(plan)
     eligible, far = eligible[:, 0] & plan.shown[:, 0, None], plan.far[:, 0]
     counts = {}
     for steps in np.unique(far).tolist():
         included = eligible & (far == steps)
-        counts[steps] = Counted((right[:, 0] & included).sum(-1), included.sum(-1))
+        counts[steps] = ActionCounts((right[:, 0] & included).sum(-1), included.sum(-1))
     return counts
 
 
-def mean_ways(plan: Plans, depth: int) -> float:
-    """The number of actions among which it chooses at a depth on the first trial; its inverse is mean chance."""
-    eligible = right_acts(plan)[1][:, 0] & plan.shown[:, 0, None] & (plan.far[:, 0] == depth)
+def average_ways(plan: Plans, depth: int) -> float:
+    """The number of actions among which the subject chooses at a depth on the first trial (1 / mean chance)."""
+    eligible = find_right_actions(plan)[1][:, 0] & plan.shown[:, 0, None] & (plan.far[:, 0] == depth)
     if plan.ways is None or not eligible.any():
         return float(plan.values.shape[-1])
     return float(1 / (1 / np.maximum(plan.ways[:, 0], 1)[eligible]).mean())
 
 
-def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> Counted:
+def count_followed_changes(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> ActionCounts:
     """Counts the actions that follow a change, of those whose predecessor was right before the change and is now wrong.
 
     Args:
@@ -90,8 +94,8 @@ def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0)
     now, old, last = plan.values[:, change], plan.before[:, change], plan.values[:, change - 1]
     before, action = plan.action[:, change - 1], plan.action[:, change]
     same = np.isclose(old, last).all(-1)  # the same state as one trial earlier
-    differ = (np.ptp(now, -1) > EQUAL) & (np.ptp(old, -1) > EQUAL) & (now.argmax(-1) != old.argmax(-1))
+    differ = (np.ptp(now, -1) > TOLERANCE) & (np.ptp(old, -1) > TOLERANCE) & (now.argmax(-1) != old.argmax(-1))
     far = plan.far[:, change]
     within = (far >= nearest) & ((far <= farthest) if farthest else True)
     eligible = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.shown[:, change, None]
-    return Counted((eligible & (action == now.argmax(-1))).sum(-1), eligible.sum(-1))
+    return ActionCounts((eligible & (action == now.argmax(-1))).sum(-1), eligible.sum(-1))

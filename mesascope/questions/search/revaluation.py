@@ -1,4 +1,4 @@
-"""Does the first action after a change follow it, without experience of the change?
+"""Does the first action after a change follow the change, without experience of it?
 
 Half-way through lifetimes of the split 'revalued', the task announces or shows a new worth of outcomes, or a new map of
 where actions lead. The metric counts cases in which the previous action is now wrong and actions differ in value only
@@ -8,21 +8,20 @@ not a new map. Following both is not evidence of search, because a map from obse
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.contracts.split import kind
-from mesascope.questions.search.reading import follow_change, plans_of, ticks_of
+from mesascope.questions.search.reading import count_followed_changes, find_plans, labels_by_ticks
 from mesascope.stats import ratio
 
 
 @asks("Of the acts that an announced change makes wrong, how many go with it at once?", splits=("revalued",))
 def metric(trials, references, replay):
-    """Of the actions that a change makes wrong, how many follow it at once?"""
+    """Of the actions that a change makes wrong, how many follow the change at once?"""
     readings = []
     for split, rollout in trials.items():
         change = rollout.attrs.get("changes")
         if kind(split) != "revalued" or change is None:
             continue
-        for label in (c for c in rollout.condition.values.tolist() if ticks_of(c)):
-            counted = follow_change(plans_of(replay, rollout, label), int(change))
-            ticks = ticks_of(label)
+        for ticks, label in labels_by_ticks(rollout).items():
+            counted = count_followed_changes(find_plans(replay, rollout, label), int(change))
             if counted.total.sum():
                 reason = f"{int(counted.total.sum())} acts that were right until then and now are wrong"
                 name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")

@@ -1,4 +1,4 @@
-"""How often does it succeed when it gets more ticks at the same observation?
+"""How often does the subject succeed when it gets more ticks at the same observation?
 
 Success may rise or fall with thinking time. A rise is a gain from computation, which is not evidence of search: running
 sums gain, and so does an answer whose noise averages out. The weaker of two networks can gain more.
@@ -7,27 +7,27 @@ sums gain, and so does an answer whose noise averages out. The weaker of two net
 import numpy as np
 import xarray as xr
 
-from mesascope.conditions.thinking import MOST
+from mesascope.conditions.thinking import MOST_TICKS
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.contracts.split import kind
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.reading import ticks_of
+from mesascope.questions.search.reading import labels_by_ticks
 
-CURVE = "curve"  # the split of logged curves: success against steps, with unpaired lifetimes
+CURVE_SPLIT = "curve"  # the split of logged curves: success against steps, with unpaired lifetimes
 
 
 def metric(ticks: str = "2+8") -> Metric:
-    """How often does it succeed when it gets more ticks at the same observation?
+    """How often does the subject succeed when it gets more ticks at the same observation?
 
     Args:
         ticks: the numbers of ticks, joined by +; one tick is always included.
     """
-    counts = sorted(set(_parse_counts(ticks)))
+    counts = _parse_counts(ticks)
 
     def measure(trials, references, replay):
         readings = []
         for split, rollout in trials.items():
-            if kind(split) in ("fresh", CURVE):
+            if kind(split) in ("fresh", CURVE_SPLIT):
                 readings += _read_curve(rollout, split, kind(split) == "fresh")
         return readings
 
@@ -36,19 +36,18 @@ def metric(ticks: str = "2+8") -> Metric:
         question="In what share of the trials does it get all that can be got, by ticks at each observation?",
         measure=measure,
         conditions=("intact", *(f"thinking:ticks={n}" for n in counts)),
-        splits=("fresh", CURVE),
+        splits=("fresh", CURVE_SPLIT),
         settings={"ticks": ticks},
     )
 
 
 def _parse_counts(ticks: str) -> list[int]:
+    """The numbers of ticks in a text such as '2+8', in ascending order."""
     parts = ticks.split("+")
-    if not all(p.isdecimal() and 2 <= int(p) <= MOST for p in parts):
-        raise MesascopeError(
-            f"ticks={ticks!r} does not give numbers of ticks.",
-            f"Type whole numbers from 2 to {MOST}, joined by +: ticks=2+8+32.",
-        )
-    return [int(p) for p in parts]
+    if not all(p.isdecimal() and 2 <= int(p) <= MOST_TICKS for p in parts):
+        remedy = f"Type whole numbers from 2 to {MOST_TICKS}, joined by +: ticks=2+8+32."
+        raise MesascopeError(f"ticks={ticks!r} does not give numbers of ticks.", remedy)
+    return sorted({int(p) for p in parts})
 
 
 def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
@@ -61,17 +60,15 @@ def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
     if paired and trials.sizes["trial"] > 1:
         windows[", first trial"] = slice(0, 1)  # computation on a repeated problem continues from trial to trial
     for when, window in windows.items():
-        by = {n: np.nanmean(x[:, window], -1) if paired else x[:, 0] for n, x in successes.items()}
-        readings += [Reading(x, split, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in by.items()]
-        least, most = min(by), max(by)
-        best = max(by, key=lambda n: float(np.nanmean(by[n])))
-        reason = "a gain from computation, which alone is not search"
-        gain = _difference(by[most], by[least], paired)
-        readings.append(Reading(gain, split, f"{most} {word}s less {least}{when}", reason=reason, unit=unit))
-        if best not in (least, most):
-            reason = "the best of several, so a little too large"
-            lost = _difference(by[most], by[best], paired)
-            readings.append(Reading(lost, split, f"{most} {word}s less {best}{when}", reason=reason, unit=unit))
+        shares = {n: np.nanmean(x[:, window], -1) if paired else x[:, 0] for n, x in successes.items()}
+        readings += [Reading(x, split, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in shares.items()]
+        most, best = max(shares), max(shares, key=lambda n: float(np.nanmean(shares[n])))
+        reasons = {min(shares): "a gain from computation, which alone is not search"}
+        if best != most:
+            reasons.setdefault(best, "the best of several, so a little too large")
+        for n, reason in reasons.items():
+            values = _find_difference(shares[most], shares[n], paired)
+            readings.append(Reading(values, split, f"{most} {word}s less {n}{when}", reason=reason, unit=unit))
     return readings
 
 
@@ -83,16 +80,15 @@ def _read_logged(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
     """Whether each trial [N, T] got the best score, for each number of ticks, fewest first; NaN if it was not run."""
-    labels = sorted((ticks_of(c), c) for c in trials.condition.values.tolist() if ticks_of(c))
     best, successes = trials.best.values.astype(float), {}
-    for n, label in labels:
+    for n, label in sorted(labels_by_ticks(trials).items()):
         score = trials.score.sel(condition=label).values.astype(float)
         successes[n] = np.where(np.isfinite(score), (score >= best - 1e-5).astype(float), np.nan)
     return successes
 
 
-def _difference(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
-    """Numbers whose mean is the difference of the two means, and whose spread gives its standard error."""
+def _find_difference(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
+    """Numbers whose mean is the difference of the two means, and whose spread gives the standard error of it."""
     if paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]

@@ -1,4 +1,4 @@
-"""Does its pay-off rise within the lifetime?"""
+"""Does the subject's pay-off rise within the lifetime?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 from mesascope.stats import mean, ratio
@@ -10,7 +10,7 @@ from mesascope.trials import gain, payoff
     expects={"learner": "+", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """Does its pay-off rise from the first tenth of the lifetime to the last quarter?"""
+    """Does the subject's pay-off rise from the first tenth of the lifetime to the last quarter?"""
     rollout = fresh(trials)
     length = rollout.sizes["trial"]
     if length < 4:

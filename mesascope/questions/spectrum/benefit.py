@@ -1,6 +1,7 @@
-"""How much does its score change if feedback older than a few trials comes from other lifetimes?
+"""How much does the subject's score change if feedback older than a few trials comes from other lifetimes?
 
-A subject may answer a past that it could not have lived with worse choices, so this can be harm: see `deletion`.
+A subject may choose worse after a past that could not have happened to it. Then the number shows harm, not benefit. See
+`deletion` for a measure without this fault.
 """
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains
@@ -14,7 +15,7 @@ from mesascope.trials import reflex_window
     expects={"learner": "+", "lookalike": "0", "still": "0"},
 )
 def metric(trials, references, replay):
-    """How much does its score change if feedback older than a few trials comes from other lifetimes?"""
+    """How much does the subject's score change if feedback older than a few trials comes from other lifetimes?"""
     rollout = fresh(trials)
     older = f"feedback_shuffled:older_than={reflex_window(rollout.sizes['trial'])}"
     intact, shuffled = (ratio(*gains(rollout, label)) for label in ("intact", older))

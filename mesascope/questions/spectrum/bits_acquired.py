@@ -1,4 +1,4 @@
-"""How many bits about its hidden task do its late actions contain from feedback older than a few trials?
+"""How many bits about the subject's hidden task do its late actions contain from feedback older than a few trials?
 
 The family's tasks have S independent parts (latents `part` and `right`). The information between the right action and
 the action taken, summed over parts, is a lower bound on what the carry contains about the task, whatever goal the
@@ -7,11 +7,8 @@ that bound for a subject that answers the parts of the last trials by reflex and
 values are pseudo-values of a jackknife over lifetimes.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from mesascope.contracts.metric import DoesNotApply, Reading, Splits, asks, fresh, require_choices, under
-from mesascope.questions.spectrum.parts import acquired_bits
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, require_choices, under
+from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.trials import reflex_window
 
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
@@ -22,18 +19,18 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
     conditions=("intact", SHUFFLED),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
-def metric(trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
-    """How many bits about its hidden task do its late actions contain from feedback older than a few trials?"""
+def metric(trials, references, replay):
+    """How many bits about the hidden task do the subject's late actions hold from feedback older than a few trials?"""
     data = require_choices(fresh(trials))
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
     intact, window = under(trials, "intact"), reflex_window(data.sizes["trial"])
     readings = [
-        Reading(acquired_bits(intact, window), label="older than a few trials"),
-        Reading(acquired_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),
-        Reading(acquired_bits(intact, 0), label="in all"),
-        Reading(acquired_bits(intact, window, view="part"), label="older, by part", descriptive=True),
-        Reading(acquired_bits(intact, window, view="trial"), label="older, by trial", descriptive=True),
+        Reading(measure_bits(intact, window), label="older than a few trials"),
+        Reading(measure_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),
+        Reading(measure_bits(intact, 0), label="in all"),
+        Reading(measure_bits(intact, window, view="part"), label="older, by part", descriptive=True),
+        Reading(measure_bits(intact, window, view="trial"), label="older, by trial", descriptive=True),
     ]
-    shuffled = acquired_bits(under(trials, SHUFFLED), window)
+    shuffled = measure_bits(under(trials, SHUFFLED), window)
     return [*readings, Reading(shuffled, label="older, with older feedback shuffled", descriptive=True)]

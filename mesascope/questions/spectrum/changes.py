@@ -8,7 +8,7 @@ import xarray as xr
 from mesascope.contracts.metric import Reading, replicates
 
 
-def dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
+def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
     """Readings of the share of choices that changes under conditions that last for one response.
 
     Args:
@@ -25,7 +25,7 @@ def dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
         replicates(trials, label)
         readings.append(Reading(choices_changed(trials, label), label=words))
         if "log_probs" in trials:
-            readings.append(Reading(mean_divergence(trials, label), label=f"{words}, in nats", descriptive=True))
+            readings.append(Reading(measure_divergence(trials, label), label=f"{words}, in nats", descriptive=True))
     return readings
 
 
@@ -46,8 +46,8 @@ def measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.nda
 def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] The share of choices that changes, from the second trial on; total variation if there are probabilities.
 
-    For real actions, it is how far they move, in standard deviations of all undisturbed actions and at most 1. If
-    trials have several steps, it covers the steps that happened, from the second one on.
+    For real actions, it is the distance that they move, in standard deviations of all undisturbed actions and at most
+    1. If trials have several steps, it covers the steps that happened, from the second one on.
     """
     if "log_probs" in trials:
         logs = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
@@ -58,10 +58,10 @@ def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
         moved = (one != other).astype(float)
         if trials.attrs.get("actions") == "real" and (spread := float(np.nanstd(one))):
             moved = np.minimum(np.abs(one - other) / spread, 1.0)
-    return _mean(trials, moved)
+    return _average_responses(trials, moved)
 
 
-def _mean(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
+def _average_responses(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
     """[N] The mean of values [N, T] or [N, T, S] over all responses except the first."""
     if values.ndim == 2:
         return values[:, 1:].mean(-1)
@@ -71,9 +71,9 @@ def _mean(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
     return np.where(valid, values, 0.0).sum((1, 2)) / np.maximum(valid.sum((1, 2)), 1)
 
 
-def mean_divergence(trials: xr.Dataset, label: str) -> np.ndarray:
+def measure_divergence(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] The mean Kullback-Leibler divergence KL(undisturbed ‖ disturbed), with log-ratios capped at 20 nats."""
     one, other = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
     with np.errstate(invalid="ignore"):
         terms = np.where(one > -np.inf, np.exp(one) * np.minimum(one - other, 20.0), 0.0)
-    return _mean(trials, terms.sum(-1))
+    return _average_responses(trials, terms.sum(-1))

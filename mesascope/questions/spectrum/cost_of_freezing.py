@@ -1,4 +1,4 @@
-"""What does it lose when its carry is frozen after a tenth of the lifetime?"""
+"""What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
@@ -10,7 +10,7 @@ from mesascope.stats import ratio
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """What does it lose when its carry is frozen after a tenth of the lifetime?"""
+    """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
     rollout = fresh(trials)
     frozen = f"carry_frozen:at={rollout.sizes['trial'] // 10}"
     return [Reading(ratio(*gains(rollout, "intact")) - ratio(*gains(rollout, frozen)))]

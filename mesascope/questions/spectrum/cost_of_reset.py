@@ -1,9 +1,9 @@
-"""What does it lose when its carry is reset before every trial, or once half-way?"""
+"""What does the subject lose when its carry is reset before every trial, or once half-way?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 
-AFTER = 10  # how many trials after the single reset are scored
+WINDOW = 10  # how many trials after the single reset are scored
 
 
 @asks(
@@ -12,17 +12,17 @@ AFTER = 10  # how many trials after the single reset are scored
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """What does it lose when its carry is reset before every trial, or once half-way?"""
+    """What does the subject lose when its carry is reset before every trial, or once half-way?"""
     rollout = fresh(trials)
     half = rollout.sizes["trial"] // 2
-    once, after = f"carry_reset:at={half}", slice(half, half + AFTER)
+    once, after = f"carry_reset:at={half}", slice(half, half + WINDOW)
     intact = ratio(*gains(rollout, "intact"))
     reflex = ratio(*gains(rollout, "carry_reset"))
     before, reset = (ratio(*gains(rollout, c, window=after)) for c in ("intact", once))
-    initial = ratio(*gains(rollout, "intact", window=slice(0, AFTER)))
+    initial = ratio(*gains(rollout, "intact", window=slice(0, WINDOW)))
     return [
         Reading(intact - reflex, label="every trial"),
         Reading(reflex, label="what a reflex on the last percept keeps"),
-        Reading(before - reset, label=f"once, over the {AFTER} trials after it"),
-        Reading(reset - initial, label=f"{AFTER} trials after the one reset, above the first {AFTER} of life"),
+        Reading(before - reset, label=f"once, over the {WINDOW} trials after it"),
+        Reading(reset - initial, label=f"{WINDOW} trials after the one reset, above the first {WINDOW} of life"),
     ]

@@ -1,4 +1,4 @@
-"""What does its next act lose if all but its last few trials are deleted from its past?"""
+"""What does the subject's next act lose if all but its last few trials are deleted from its past?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
@@ -12,7 +12,7 @@ from mesascope.trials import reflex_window
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """What does its next act lose if all but its last few trials are deleted from its past?
+    """What does the subject's next act lose if all but its last few trials are deleted from its past?
 
     Of several versions, which keep one, two or a few trials, the one with the smallest loss counts.
     """

@@ -1,7 +1,7 @@
-"""What share of its choices changes when only its carry is exchanged, for one response?"""
+"""What share of the subject's choices changes when only its carry is exchanged, for one response?"""
 
 from mesascope.contracts.metric import asks, fresh
-from mesascope.questions.spectrum.changes import dependence
+from mesascope.questions.spectrum.changes import read_dependence
 
 CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_once:fresh=0": "another lifetime's carry"}
 
@@ -13,5 +13,5 @@ CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_onc
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """What share of its choices changes when only its carry is exchanged, for one response?"""
-    return dependence(fresh(trials), CHANGES)
+    """What share of the subject's choices changes when only its carry is exchanged, for one response?"""
+    return read_dependence(fresh(trials), CHANGES)

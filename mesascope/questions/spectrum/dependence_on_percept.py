@@ -1,7 +1,7 @@
-"""What share of its choices changes when only the last percept is exchanged, for one response?"""
+"""What share of the subject's choices changes when only the last percept is exchanged, for one response?"""
 
 from mesascope.contracts.metric import asks, fresh
-from mesascope.questions.spectrum.changes import dependence
+from mesascope.questions.spectrum.changes import read_dependence
 
 CHANGES = {
     "percept_exchanged_once:action=0": "feedback flipped",
@@ -16,5 +16,5 @@ CHANGES = {
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """What share of its choices changes when only the last percept is exchanged, for one response?"""
-    return dependence(fresh(trials), CHANGES)
+    """What share of the subject's choices changes when only the last percept is exchanged, for one response?"""
+    return read_dependence(fresh(trials), CHANGES)

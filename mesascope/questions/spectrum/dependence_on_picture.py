@@ -1,4 +1,4 @@
-"""What share of its choices changes when a part of the picture is hidden or moved, for one response?"""
+"""What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 from mesascope.questions.spectrum.changes import choices_changed
@@ -24,7 +24,7 @@ PAIRS = {
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """What share of its choices changes when a part of the picture is hidden or moved, for one response?"""
+    """What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""
     rollout = fresh(trials)
     available = [label for label in CHANGES if label in rollout.condition.values]
     pairs = {pair: words for pair, words in PAIRS.items() if set(pair) <= set(available)}

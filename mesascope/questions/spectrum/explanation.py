@@ -1,4 +1,4 @@
-"""Explains a placement in words: every level says the bar that it was held to."""
+"""Explains a placement in words, with the bars that each level had to pass."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from mesascope.questions.spectrum.ladder import LADDER, Rule
-from mesascope.questions.spectrum.locating import Located
-from mesascope.questions.spectrum.reach import describe
+from mesascope.questions.spectrum.locating import BankTest
+from mesascope.questions.spectrum.reach import describe_flags
 
 WORDS = {
     "inert": "neither its percept nor its carry was seen to change {change:.0%} of its choices",
@@ -18,7 +18,7 @@ WORDS = {
     "would",
     "acquiring": "trials more than {window} back tell its acts about tasks that it never saw",
 }
-OPEN = {
+OPEN_WORDS = {
     "inert": "whether its percept or its carry changes {change:.0%} of its choices is open",
     "reactive": "it answers its percept; whether its carry adds to that is open",
     "tracking": "its carry changes what it does; whether trials more than {window} back make its acts worth {bar:.0%} "
@@ -26,16 +26,16 @@ OPEN = {
     "locating": "trials more than {window} back tell its acts about the task; whether more than picking one of its "
     "training tasks explains that is open",
 }
-UNBANKED = "it had no bank of tasks to locate them in; inference with the family as a prior explains this"
+WITHOUT_BANK = "it had no bank of tasks to locate them in; inference with the family as a prior explains this"
 
 
 def explain(
     lowest: int,
     highest: int,
     numbers: Mapping[str, Any],
+    bars: Any,
+    bank_test: BankTest,
     *,
-    passed: Any,
-    located: Located,
     flags: Mapping[str, str],
     trained_on: str,
     direction: str,
@@ -47,8 +47,8 @@ def explain(
         lowest: the index of the lowest rung.
         highest: the index of the highest rung.
         numbers: the numbers that the rule used.
-        passed: which bars were passed.
-        located: whether picking among training tasks explains it.
+        bars: which bars were passed.
+        bank_test: whether picking among training tasks explains it.
         flags: 'far' and 'flexible'.
         trained_on: what the subject was trained on.
         direction: 'for', 'against', 'other' or 'none'.
@@ -56,22 +56,20 @@ def explain(
     """
     settled, level = lowest == highest, LADDER[lowest]
     parts = [describe_level(level, rule, numbers["window"], not settled and lowest < 4)]
-    evidence = describe_carried(numbers)
     if lowest >= 2:
-        parts.append(evidence)
+        parts.append(describe_carried(numbers))
     if direction == "other":
-        shown = f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits"
-        parts = [
-            "its acts show the task without going for its pay-off: another goal",
-            f"{shown}, more than {numbers['bits_bar']:.2f}",
-        ]
-    elif not passed.all:
-        parts += _describe_half(numbers, passed)
+        shown = (
+            f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits, more than {numbers['bits_bar']:.2f}"
+        )
+        parts = ["its acts show the task without going for its pay-off: another goal", shown]
+    elif not bars.all:
+        parts.append(_describe_failed_bar(bars))
     if numbers["gave_up"]:
         parts.append("all this in the first half of a lifetime: in the last half it gives up")
     if lowest == 4 and direction != "other":
-        parts.append(UNBANKED if trained_on == "unlimited" else _by_label(numbers, located, trained_on))
-        parts.append(describe(numbers, flags) if "retention" in numbers else "")
+        parts.append(WITHOUT_BANK if trained_on == "unlimited" else _describe_bank(numbers, bank_test, trained_on))
+        parts.append(describe_flags(numbers, flags) if "retention" in numbers else "")
     if lowest >= 3 and direction != "other":
         parts.append(describe_last_trials(numbers))
     if "strict_bits" in numbers and lowest >= 2:
@@ -82,16 +80,14 @@ def explain(
                 f"would have to hold 2^{low:.1f} tasks"
             )
     text = "; ".join(p for p in parts if p)
-    if settled:
-        return f"{text}."
-    return f"{text}. Open: {'; '.join(_open_ends(lowest, highest, numbers, located, rule))}."
+    return f"{text}." if settled else f"{text}. Open: {_describe_open_end(lowest, highest, numbers, bank_test, rule)}."
 
 
 def describe_level(level: str, rule: Rule | None = None, window: int | None = None, still_open: bool = False) -> str:
-    """A level in words, with the bars that it was held to."""
+    """A level in words, with the bars that it had to pass."""
     rule = rule or Rule()
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit, "window": window or rule.older_than}
-    return (OPEN if still_open else WORDS)[level].format(**bars)
+    return (OPEN_WORDS if still_open else WORDS)[level].format(**bars)
 
 
 def describe_carried(numbers: Mapping[str, Any]) -> str:
@@ -102,27 +98,24 @@ def describe_carried(numbers: Mapping[str, Any]) -> str:
 
 def describe_last_trials(numbers: Mapping[str, Any]) -> str:
     """How much of its gain the last trials alone give; '' if that was not measured."""
-    by_trials = numbers.get("gain_by_last_trials", {})
-    alone = by_trials.get(str(numbers["window"]))
+    alone = numbers.get("gain_by_last_trials", {}).get(str(numbers["window"]))
     if alone is None:
         return ""
     return f"its last {numbers['window']} trials alone give {alone:.2f} of its gain of {numbers['gain_fresh']:.2f}"
 
 
-def _describe_half(numbers: Mapping[str, Any], passed: Any) -> list[str]:
-    """What one of the two disturbances shows if the other does not."""
-    if passed.transplant and not passed.deletion:
-        return ["it holds older trials and goes by them, but its next act would be worth as much without them"]
-    if passed.deletion and not passed.transplant:
-        return [
-            "what its acts follow was not seen to be the task: it may be a clock, a phase or a check of its own past"
-        ]
-    return []
+def _describe_failed_bar(bars: Any) -> str:
+    """What one of the two disturbances shows if the other does not; '' if both or neither show something."""
+    if bars.transplant and not bars.deletion:
+        return "it holds older trials and goes by them, but its next act would be worth as much without them"
+    if bars.deletion and not bars.transplant:
+        return "what its acts follow was not seen to be the task: it may be a clock, a phase or a check of its own past"
+    return ""
 
 
-def _by_label(numbers: Mapping[str, Any], located: Located, trained_on: str) -> str:
+def _describe_bank(numbers: Mapping[str, Any], bank_test: BankTest, trained_on: str) -> str:
     """What says that picking among training tasks is not enough."""
-    if "position" in numbers and located.position is not None:
+    if "position" in numbers and bank_test.position is not None:
         place = f"{numbers['position']:.2f}"
         return f"between the ideal locator of its bank (0) and a learner (1) it stands at {place}, by its label"
     if trained_on == "unknown":
@@ -130,31 +123,28 @@ def _by_label(numbers: Mapping[str, Any], located: Located, trained_on: str) -> 
     return "its acts show more than one of its training tasks could tell"
 
 
-def _open_ends(lowest: int, highest: int, numbers: Mapping[str, Any], located: Located, rule: Rule) -> list[str]:
+def _describe_open_end(lowest: int, highest: int, numbers: Mapping[str, Any], bank_test: BankTest, rule: Rule) -> str:
     """What would settle an open placement."""
     n = numbers["lifetimes"]
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        ends = [f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}"]
+        smaller = f"the smaller of the two is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}"
         if highest > 3 and size + 2 * error < rule.smallest_benefit and "life" in numbers:
             lost = f"{numbers['life']:.2f} ± {numbers['life_error']:.2f}"
-            return [
-                f"{ends[0]}, but a life that forgets older trials loses {lost}: they may act through its own last acts"
-            ]
-        return [f"{ends[0]}: {count_needed(size - rule.smallest_benefit, error, n, rule.errors)}"]
-    if located.obstacle:
-        return [f"at least locating, because {located.obstacle}"]
+            forgetful = f"a life that forgets older trials loses {lost}"
+            return f"{smaller}, but {forgetful}: they may act through its own last acts"
+        return f"{smaller}: {describe_needed(size - rule.smallest_benefit, error, n, rule.errors)}"
+    if bank_test.obstacle:
+        return f"at least locating, because {bank_test.obstacle}"
     if "position" in numbers:
         place, error = numbers["position"], numbers["position_error"]
-        return [
-            f"the position between locator and learner is {place:.2f} ± {error:.2f}: "
-            f"{count_needed(place - rule.cut, error, n)}"
-        ]
-    return ["a share of resamples lies near its bar: more lifetimes"]
+        needed = describe_needed(place - rule.cut, error, n)
+        return f"the position between locator and learner is {place:.2f} ± {error:.2f}: {needed}"
+    return "a share of resamples lies near its bar: more lifetimes"
 
 
-def count_needed(distance: float, error: float, n: int, errors: float = 1.645) -> str:
-    """How many lifetimes would separate a number from its bar, in words; no promise if it lies near the bar."""
+def describe_needed(distance: float, error: float, n: int, errors: float = 1.645) -> str:
+    """How many lifetimes would separate a number from its bar, in words; no number if it lies near the bar."""
     if not np.isfinite(error) or abs(distance) < 2 * error:
         return "it lies near its bar, so more lifetimes may not settle it"
     return f"about {int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64):,} lifetimes"

@@ -1,18 +1,20 @@
 """The first placement rule, by the benefit of older feedback: for studies that were committed with it.
 
-It is also the rule for families whose trials have several steps. Its benefit is what the score loses when feedback
-older than a few trials comes from other lifetimes. That loss can be harm: a subject may answer a past that it could not
-have lived with worse choices. `mesascope.questions.spectrum.placement` has the rule that replaced it.
+It is also the rule for families whose trials have several steps. The benefit is what the score loses when feedback
+older than a few trials comes from other lifetimes. That loss can be harm: a subject may choose worse after a past that
+could not have happened to it. `mesascope.questions.spectrum.placement` has the rule that replaced this one.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from mesascope.contracts import axis as axes
 from mesascope.contracts.metric import DoesNotApply, Splits, gains
 from mesascope.errors import MesascopeError
+from mesascope.questions.spectrum import explanation
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
@@ -20,12 +22,10 @@ from mesascope.questions.spectrum.locating import Gains, read_bank
 from mesascope.stats import ratio, resampling, standard_error
 from mesascope.trials import gain, reflex_window
 
-UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot tell
-REPLICATES = 4  # of the run with shuffled feedback; a single replicate has nearly twice the error
-KINDS = ("shifted", "exchanged", "restructured")
-WORDS = {
-    "inert": "neither its percept nor its carry was seen to change {change:.0%} of its choices",
-    "reactive": "it answers its present percept; its carry was not seen to change {change:.0%} of its choices",
+UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
+REPLICATES = 4  # of the run with shuffled feedback; the error of a single replicate is nearly twice as large
+SPLIT_KINDS = ("shifted", "exchanged", "restructured")
+WORDS = explanation.WORDS | {
     "tracking": "its carry changes what it does; that feedback older than a few trials changes its score by {bar:.0%} "
     "of what could be gained was not shown",
     "locating": "older feedback matters, as far as picking among the training tasks explains",
@@ -33,11 +33,9 @@ WORDS = {
     "general": "changed splits are acquired too: of every kind one at least keeps half of the efficiency on fresh "
     "tasks",
 }
-UNBANKED = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
-BEYOND = "tasks are acquired that no bank of training tasks could hold"
-OPEN = {
-    "inert": "whether its percept or its carry changes {change:.0%} of its choices is open",
-    "reactive": "it answers its percept; whether its carry adds to that is open",
+WITHOUT_BANK = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
+BEYOND_BANKS = "tasks are acquired that no bank of training tasks could hold"
+OPEN_WORDS = explanation.OPEN_WORDS | {
     "tracking": "its carry matters; whether feedback older than a few trials does is open",
     "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
 }
@@ -71,27 +69,16 @@ def place_by_benefit(
         MesascopeError: the fresh split or one of its conditions is missing.
     """
     rule = rule or Rule()
-    if "fresh" not in trials:
-        raise MesascopeError(
-            f"Placement needs the fresh split; there are {', '.join(trials)}.", "Add 'fresh' to --splits."
-        )
-    fresh = trials["fresh"]
+    fresh = require_fresh(trials)
     n = fresh.sizes["lifetime"]
-    if n < 3:
-        raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
     weights = {split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))}
-    if gain(fresh)[1].sum() <= 0:
-        raise MesascopeError(
-            "On the fresh split the best act pays no more than chance.", "There is nothing to gain there."
-        )
     try:
         older = reflex_window(fresh.sizes["trial"], rule.older_than)
         values = ratio(*gain(fresh)) - ratio(*gains(fresh, f"feedback_shuffled:older_than={older}"))
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
-        raise MesascopeError(
-            f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
-        ) from None
+        remedy = "Run examine with its default conditions."
+        raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
     benefit, error = float(values.mean()), standard_error(values)
     resampled = weights["fresh"] @ values
     against = benefit < 0
@@ -107,33 +94,30 @@ def place_by_benefit(
         "gain_fresh": float(ratio(*gain(fresh)).mean()),
         "lifetimes": n,
     }
-    gained = Gains(trials, references, against and passed, weights)
+    split_gains = Gains(trials, references, against and passed, weights)
     locating = obstacle = None
     if trained_on == "unknown":
-        locating, obstacle, by_split = read_beyond_banks(trials, weights, gained.against, rule)
+        locating, obstacle, by_split = read_beyond_banks(trials, weights, split_gains.against, rule)
         numbers |= {"inexpressible": by_split} if by_split else {}
     elif trained_on != "unlimited":
-        locating, obstacle, *_ = read_bank(gained, trained_on, rule, numbers)
-    retained, missing = _test_retention(gained, rule, numbers)
+        locating, obstacle, *_ = read_bank(split_gains, trained_on, rule, numbers)
+    retained, missing = _test_retention(split_gains, rule, numbers)
     reach = np.where(retained, 5, 4)
     if locating is None:
         above = reach if obstacle is None else np.full(len(reach), UNCLEAR)
     else:
         above = np.where(locating == 1, 3, np.where(locating == 0, reach, UNCLEAR))
     level = np.where(np.abs(resampled) >= rule.smallest_benefit, above, below)
-    probability = {rung: float((level == i).mean()) for i, rung in enumerate(FIRST_LADDER)}
-    probability["undetermined"] = float((level == UNCLEAR).mean())
-
+    probability = {rung: float((level == i).mean()) for i, rung in enumerate((*FIRST_LADDER, "undetermined"))}
     if passed:
         lowest = 3
         if obstacle is None and (locating is None or (locating == 0).mean() >= rule.share):
             lowest = 5 if not missing and (level == 5).mean() >= rule.share else 4
     else:
         lowest = max(i for i in range(3) if (np.minimum(below, 2) >= i).mean() >= rule.share)
-    top = len(FIRST_LADDER) - 1
-    highest = min((i for i in range(top) if (level > i).mean() <= 1 - rule.share + 1e-9), default=top)
+    highest = min((i for i in range(5) if (level > i).mean() <= 1 - rule.share + 1e-9), default=5)
     if passed and obstacle is not None:  # the bank is unknown or cannot tell, so higher rungs stay possible
-        highest = 4 if retained.mean() <= 1 - rule.share and not missing else 5
+        highest = 4 if retained.mean() <= 1 - rule.share else 5
     if passed and missing and highest >= 4:
         highest = 5
     highest = max(highest, lowest)
@@ -152,36 +136,53 @@ def place_by_benefit(
     )
 
 
-def _test_retention(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
+def require_fresh(trials: Splits) -> xr.Dataset:
+    """Returns the trials on fresh tasks.
+
+    Raises:
+        MesascopeError: they were not run, are too few, or nothing can be gained there.
+    """
+    fresh = trials.get("fresh")
+    if fresh is None:
+        splits = ", ".join(trials)
+        raise MesascopeError(f"Placement needs the fresh split; there are {splits}.", "Add 'fresh' to --splits.")
+    n = fresh.sizes["lifetime"]
+    if n < 3:
+        raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
+    if gain(fresh)[1].sum() <= 0:
+        problem = "On the fresh split the best act pays no more than chance."
+        raise MesascopeError(problem, "There is nothing to gain there.")
+    return fresh
+
+
+def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
     """Whether, in each resample, the gain holds on changed splits of every kind; and the kinds that were not run."""
-    learner = gained.of("learner", "fresh")
+    learner = split_gains.find_gain("learner", "fresh")
     numbers["retention"], numbers["held"] = {}, []
-    retained = np.ones(len(next(iter(gained.weights.values()))), bool)
+    retained = np.ones(rule.resamples, bool)
     if learner is None:
-        return retained, list(KINDS)
-    own = gained.of(None, "fresh")
+        return retained, list(SPLIT_KINDS)
+    own = split_gains.find_gain(None, "fresh")
     assert own is not None
-    q = own.mean() / learner.mean()
-    numbers["efficiency"] = float(q)
-    if own.mean() <= 2 * standard_error(own):  # nothing is gained on fresh tasks, so there is nothing to keep
-        return ~retained, []
-    efficiency = (gained.weights["fresh"] @ own) / (gained.weights["fresh"] @ learner)
-    efficiency = np.where(efficiency > 0, efficiency, np.nan)  # without a gain there is nothing to keep
-    if not (efficiency > 0).any():
-        return ~retained, []
+    numbers["efficiency"] = float(own.mean() / learner.mean())
+    efficiency = (split_gains.weights["fresh"] @ own) / (split_gains.weights["fresh"] @ learner)
+    if own.mean() <= 2 * standard_error(own) or not (efficiency > 0).any():
+        return ~retained, []  # nothing is gained on fresh tasks, so there is nothing to keep
+    efficiency = np.where(efficiency > 0, efficiency, np.nan)
     missing = []
-    for kind in KINDS:
-        splits = gained.splits(kind)
+    for kind in SPLIT_KINDS:
+        splits = split_gains.list_splits(kind)
         if not splits:
             missing.append(kind)
             continue
-        per_split = []
+        shares_by_split = []
         for split in splits:
-            changed, best = gained.of(None, split), gained.best(split)
+            changed, best = split_gains.find_gain(None, split), split_gains.find_best_gain(split)
             assert changed is not None and best is not None
-            numbers["retention"][split] = float(changed.mean() / best.mean() / q)
-            per_split.append((gained.weights[split] @ changed) / (gained.weights[split] @ best) / efficiency)
-        strongest = per_split[int(np.argmax([np.nanmean(p) for p in per_split]))]
+            numbers["retention"][split] = float(changed.mean() / best.mean() / numbers["efficiency"])
+            weights = split_gains.weights[split]
+            shares_by_split.append((weights @ changed) / (weights @ best) / efficiency)
+        strongest = shares_by_split[int(np.argmax([np.nanmean(shares) for shares in shares_by_split]))]
         holds = strongest >= rule.hold
         numbers.setdefault("retention_error", {})[kind] = float(np.nanstd(strongest))
         if holds.mean() >= rule.share:
@@ -190,59 +191,51 @@ def _test_retention(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple
     return retained, missing
 
 
-def _count_needed(distance: float, error: float, n: int, errors: float = 1.645) -> int | None:
-    """How many lifetimes would separate a number from its bar; None if the distance is about zero."""
-    if abs(distance) < 1e-3 or not np.isfinite(error):
-        return None
-    return int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64)
+def _describe_needed(distance: float, error: float, n: int, otherwise: str, errors: float = 1.645) -> str:
+    """How many lifetimes would separate a number from its bar, in words; `otherwise` if the distance is about zero."""
+    if abs(distance) < 1e-3 or not 0 < error < np.inf:
+        return otherwise
+    return f"about {int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64)} lifetimes"
 
 
 def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) -> str:
     """Explains the placement in words, and says what would settle it if it is open."""
     n, settled = numbers["lifetimes"], lowest == highest
-    fresh = UNBANKED if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
+    fresh = WITHOUT_BANK if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND_BANKS
     fresh = [fresh, WORDS["general"]][: lowest - 3]
     bars = {"change": rule.smallest_change, "bar": rule.smallest_benefit}
-    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN)[FIRST_LADDER[lowest]].format(**bars)]
+    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN_WORDS)[FIRST_LADDER[lowest]].format(**bars)]
     if lowest >= 3 and unlimited:
         parts.append("inference within the family; a prior over the family explains it")
-    if highest >= 4 and len(missing) < len(KINDS):
+    if highest >= 4 and len(missing) < len(SPLIT_KINDS):
         parts.append(f"kinds of changed split that hold: {', '.join(numbers['held']) or 'none'}")
     if settled:
         return "; ".join(parts) + "."
     open_ends = []
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        more = _count_needed(
-            size - rule.smallest_benefit, error, n, rule.errors if size > rule.smallest_benefit else 1.645
-        )
-        remedy = f"about {more} lifetimes" if more else "no number of lifetimes while it stays at its bar"
+        distance, never = size - rule.smallest_benefit, "no number of lifetimes while it stays at its bar"
+        needed = _describe_needed(distance, error, n, never, rule.errors if distance > 0 else 1.645)
         open_ends.append(
-            f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {remedy}"
+            f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {needed}"
         )
     if lowest == 3 and obstacle:
         open_ends.append(f"at least locating, because {obstacle}")
     elif lowest == 3 and "position" in numbers:
-        more = _count_needed(numbers["position"] - rule.cut, numbers["position_error"], n)
-        remedy = f"about {more} lifetimes" if more else "a smaller bank"
-        open_ends.append(
-            f"the position between locator and learner is {numbers['position']:.2f} "
-            f"± {numbers['position_error']:.2f}: {remedy}"
-        )
-    if highest == 5:
-        if missing:
-            compared = "efficiency" in numbers
-            open_ends.append(
-                f"no split of kind {', '.join(missing)} was run: add it to the splits"
-                if compared
-                else "the family has no reference learner to compare changed splits with: add one to its references"
-            )
-        for kind in KINDS:
-            splits = {r: v for r, v in numbers["retention"].items() if r.partition(":")[0] == kind}
-            if splits and kind not in numbers["held"]:
-                split = max(splits, key=lambda r: splits[r])
-                more = _count_needed(splits[split] - rule.hold, numbers["retention_error"][kind], n)
-                remedy = f"about {more} lifetimes on it would settle it" if more else "it lies on the bar"
-                open_ends.append(f"the {split} split keeps {splits[split]:.2f}: {remedy}")
-    remedy = "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"])
-    return f"{'; '.join(parts)}. Open: {remedy}."
+        place, error = numbers["position"], numbers["position_error"]
+        needed = _describe_needed(place - rule.cut, error, n, "a smaller bank")
+        open_ends.append(f"the position between locator and learner is {place:.2f} ± {error:.2f}: {needed}")
+    if highest == 5 and missing and "efficiency" in numbers:
+        open_ends.append(f"no split of kind {', '.join(missing)} was run: add it to the splits")
+    elif highest == 5 and missing:
+        lack = "the family has no reference learner to compare changed splits with"
+        open_ends.append(f"{lack}: add one to its references")
+    for kind in SPLIT_KINDS if highest == 5 else ():
+        shares = {split: share for split, share in numbers["retention"].items() if split.partition(":")[0] == kind}
+        if shares and kind not in numbers["held"]:
+            split = max(shares, key=lambda split: shares[split])
+            needed = _describe_needed(shares[split] - rule.hold, numbers["retention_error"][kind], n, "")
+            needed = f"{needed} on it would settle it" if needed else "it lies on the bar"
+            open_ends.append(f"the {split} split keeps {shares[split]:.2f}: {needed}")
+    open_ends = open_ends or ["a share of resamples near its bar: more lifetimes"]
+    return f"{'; '.join(parts)}. Open: {'; '.join(open_ends)}."

@@ -1,30 +1,28 @@
-"""When it gets another lifetime's carry for one response, does it act like that lifetime or like its own?"""
+"""When the subject gets another lifetime's carry for one response, does it act like that lifetime or like its own?"""
 
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, replicates
+from mesascope.questions.spectrum.carried import find_donors
 from mesascope.stats import mean
-from mesascope.trials import BLOCK
 
-LABEL = "carry_exchanged_once:fresh=0"
+CONDITION = "carry_exchanged_once:fresh=0"
 
 
 @asks(
     "Where they differ, how much more often does it take the donor's choice than its own (from -1 to 1)?",
-    conditions=("intact", LABEL),
+    conditions=("intact", CONDITION),
     expects={"learner": "+", "lookalike": "any", "still": "-"},
 )
 def metric(trials, references, replay):
-    """When it gets another lifetime's carry for one response, does it act like that lifetime?"""
+    """When the subject gets another lifetime's carry for one response, does it act like that lifetime?"""
     rollout = fresh(trials)
-    replicates(rollout, LABEL)
+    replicates(rollout, CONDITION)
     own = rollout.action.sel(condition="intact").values
     if own.dtype.kind == "f":
         raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")
-    swapped = rollout.action.sel(condition=LABEL).values
-    partner = rollout.partner.sel(condition=LABEL).values
-    blocks = np.arange(len(own))[:, None] // BLOCK * BLOCK
-    donors = blocks + partner
+    swapped = rollout.action.sel(condition=CONDITION).values
+    donors = find_donors(rollout, CONDITION)
     if own.ndim == 3:  # trials with several steps: all steps of a trial share a donor
         donors = np.repeat(donors[..., None], own.shape[-1], -1)
     inside = donors < len(own)

@@ -10,7 +10,7 @@ from mesascope.contracts.metric import DoesNotApply, gains
 from mesascope.stats import ratio, standard_error
 from mesascope.trials import gain, reflex_window
 
-UNKNOWN = "its training tasks are unknown"
+UNKNOWN_TASKS = "its training tasks are unknown"
 
 
 def read_beyond_banks(
@@ -50,9 +50,9 @@ def read_beyond_banks(
         resampled = weights[split] @ np.stack([intact, lost], 1)
         passes.append((resampled >= rule.smallest_benefit).all(1))
     if not numbers:
-        return None, f"{UNKNOWN} (say them with --trained-on)", {}
+        return None, f"{UNKNOWN_TASKS} (say them with --trained-on)", {}
     if lacking:
         where = " and ".join(lacking)
-        obstacle = f"{UNKNOWN}, and older feedback gains it too little on {where}, which none could hold"
+        obstacle = f"{UNKNOWN_TASKS}, and older feedback gains it too little on {where}, which none could hold"
         return None, obstacle, numbers
     return np.where(np.all(passes, 0), 0.0, np.nan), None, numbers

@@ -6,7 +6,7 @@ lifetimes (Quenouille 1956; Efron and Tibshirani 1993, chapter 11) needs one pas
 
 import numpy as np
 
-CHUNK = 64  # for how many lifetimes a leave-one-out table is made at a time
+CHUNK_SIZE = 64  # for how many lifetimes a leave-one-out table is made at a time
 
 
 def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
@@ -26,7 +26,7 @@ def count_pairs(right: np.ndarray, taken: np.ndarray, counts: np.ndarray, cell: 
     return table.reshape(lifetimes, cells, choices, choices)
 
 
-def information(table: np.ndarray) -> np.ndarray:
+def measure_information(table: np.ndarray) -> np.ndarray:
     """Mutual information [...], in bits, of tables [..., cells, K, K]; each cell is weighted by its counts."""
     total = table.sum((-1, -2))
     joint, marginals = _entropy_terms(table).sum((-1, -2)), (table.sum(-1), table.sum(-2))
@@ -34,14 +34,14 @@ def information(table: np.ndarray) -> np.ndarray:
     return bits.sum(-1) / np.maximum(total.sum(-1), 1e-12)
 
 
-def jackknife(table: np.ndarray) -> np.ndarray:
+def jackknife_information(table: np.ndarray) -> np.ndarray:
     """Pseudo-values [N] of the information in counts [N, cells, K, K].
 
     Their mean is the bias-corrected estimate, and their spread gives its standard error.
     """
     n, total = len(table), table.sum(0)
-    without = np.concatenate([information(total - table[i : i + CHUNK]) for i in range(0, n, CHUNK)])
-    return n * information(total) - (n - 1) * without
+    without = np.concatenate([measure_information(total - table[i : i + CHUNK_SIZE]) for i in range(0, n, CHUNK_SIZE)])
+    return n * measure_information(total) - (n - 1) * without
 
 
 def _entropy_terms(x: np.ndarray) -> np.ndarray:

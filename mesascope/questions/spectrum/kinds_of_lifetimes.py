@@ -1,9 +1,9 @@
-"""Are its lifetimes of more than one kind: does it draw something at birth that it keeps?
+"""Are the subject's lifetimes of more than one kind: does it draw something at birth that it keeps?
 
 One recorded history is shown to eight fresh carries of the subject, each with other random keys. If the subject draws
-anew on every trial, its responses to a given history are independent over trials, so how well two replays agree on some
-trials says nothing about how well they agree on others. The reading is the correlation of the two agreements over pairs
-of replays, within histories. Where the subject states probabilities, those are compared instead of the actions.
+again on every trial, its responses to a given history are independent over trials. Then how well two replays agree on
+some trials says nothing about how well they agree on others. The reading is the correlation of the two agreements over
+pairs of replays, within histories. If the subject states probabilities, these are compared instead of the actions.
 
 The trials are split into quarters of a lifetime, the first and third against the second and fourth, with gaps of a
 tenth of a lifetime between them. A draw that is kept for a few trials only, such as noise in the carry, falls within
@@ -13,6 +13,7 @@ The p-value is exact: under the null hypothesis all 8! orders of the replays on 
 given the other set. The same order is used for all histories, which may share draws.
 """
 
+import dataclasses
 import functools
 import itertools
 from typing import Any
@@ -20,14 +21,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
 from mesascope.errors import MesascopeError
+from mesascope.questions.procedures.histories import check_lifetimes
 from mesascope.stats import linearise
 
 REPLAYS = 8
-FEWEST = 8  # trials
-SAME = 1e-4  # the largest total variation between probabilities that count as equal
-FIRST, SECOND = np.triu_indices(REPLAYS, 1)  # the pairs of replays
+LEAST_TRIALS = 8
+TOLERANCE = 1e-4  # the largest total variation between probabilities that count as equal
+PAIRS = np.triu_indices(REPLAYS, 1)  # the pairs of replays
 
 
 def metric(lifetimes: int = 64) -> Metric:
@@ -36,48 +38,42 @@ def metric(lifetimes: int = 64) -> Metric:
     Args:
         lifetimes: the largest number of histories to use.
     """
-    if lifetimes < 3:
-        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
+    check_lifetimes(lifetimes, least=3)
 
     def measure(trials, references, replay):
         history = fresh(trials).isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
         _require_replays(history, replay)
-        agreement, awake = _compare_replays(history, replay)
+        agreement, has_run = _compare_replays(history, replay)
         n = history.sizes["lifetime"]
         values, p, reason = np.zeros(n), 1.0, "its responses to one history are the same"
-        if agreement is not None and (agreement < 1 - SAME).any():
-            sets = split_trials(history.sizes["trial"])
-            halves = [_mean_where(agreement, awake & of.repeat(awake.shape[1] // len(of))) for of in sets]
-            values, p = correlate(*halves)
+        if agreement is not None and (agreement < 1 - TOLERANCE).any():
+            steps = has_run.shape[1] // history.sizes["trial"]
+            masks = [mask.repeat(steps) & has_run for mask in split_trials(history.sizes["trial"])]
+            values, p = correlate(*(_average_agreement(agreement, mask) for mask in masks))
             reason = f"{n} histories, each replayed {REPLAYS} times; exact permutation test"
         return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], fresh(trials))
 
-    return Metric(
-        name="kinds_of_lifetimes",
-        question="How far does the agreement of two replays of a history, r, persist: is there a draw kept from birth?",
-        measure=measure,
-        expects={"learner": "0"},
-        settings={"lifetimes": lifetimes},
-    )
+    question = "How far does the agreement of two replays of a history, r, persist: is there a draw kept from birth?"
+    return dataclasses.replace(make_metric(question, measure, lifetimes=lifetimes), expects={"learner": "0"})
 
 
 def _require_replays(history: xr.Dataset, replay: Any) -> None:
-    """Raises `DoesNotApply` if the subject cannot be replayed, or not as often as this."""
-    if replay is None or getattr(replay, "itself", None) is None:
+    """Raises `DoesNotApply` if the subject cannot be replayed, or not often enough."""
+    if getattr(replay, "itself", None) is None:
         raise DoesNotApply("only its trials are known; replaying a history needs the subject itself")
     if replay.itself.announce(0):
         raise DoesNotApply(f"its responses are not free, and each would have to be asked for {REPLAYS} times")
     if history.attrs.get("actions") == "real":
         raise DoesNotApply("its actions are real numbers, and the question is about choices")
-    if history.sizes["trial"] < FEWEST:
-        raise DoesNotApply(f"a lifetime has {history.sizes['trial']} trials, and it needs {FEWEST}")
+    if history.sizes["trial"] < LEAST_TRIALS:
+        raise DoesNotApply(f"a lifetime has {history.sizes['trial']} trials, and it needs {LEAST_TRIALS}")
 
 
 def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | None, np.ndarray]:
-    """How far pairs of replays agree [28, N, T·S], None if completely; and which steps ran [N, T·S].
+    """How far pairs of replays agree [28, N, T·S], or None if they agree completely; and which steps ran [N, T·S].
 
     Raises:
-        DoesNotApply: the single steps were not kept, or the replays may differ because the history is not their own.
+        DoesNotApply: the single steps were not kept, or the replays may differ because the subject checks its past.
     """
     recorded = history.sel(condition="intact")
     n, length, *steps = recorded.action.shape
@@ -98,33 +94,32 @@ def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | Non
     first = respond(seeds[0])
     if first[1] is not None and "log_probs" in recorded:
         known_probs = np.exp(recorded.log_probs.values.reshape(first[1].shape))
-        if 0.5 * np.abs(first[1] - known_probs).sum(-1)[ran].max() < SAME:
-            return None, ran  # one that draws at birth would have drawn otherwise in some of the histories
+        if 0.5 * np.abs(first[1] - known_probs).sum(-1)[ran].max() < TOLERANCE:
+            return None, ran  # a subject that draws at birth would differ in some histories
     replays = [first, *map(respond, seeds[1:])]
     action = np.stack([a for a, _ in replays])
     probs = [p for _, p in replays if p is not None]
     if not probs:
-        return (action[FIRST] == action[SECOND]).astype(float), ran
-    agreement = np.stack([np.minimum(probs[i], probs[j]).sum(-1) for i, j in zip(FIRST, SECOND, strict=True)])
-    differ = (agreement < 1 - SAME) & ran
+        return (action[PAIRS[0]] == action[PAIRS[1]]).astype(float), ran
+    agreement = np.stack([np.minimum(probs[i], probs[j]).sum(-1) for i, j in zip(*PAIRS, strict=True)])
+    differ = (agreement < 1 - TOLERANCE) & ran
     own = np.roll(np.logical_and.accumulate((action == recorded.action.values.reshape(n, -1)) | ~ran, -1), 1, -1)
-    own[..., 0] = True  # where its own draws have been those of the history so far
-    if differ.any() and not (differ & own[FIRST] & own[SECOND]).any():
-        raise DoesNotApply(
-            "its replays differ only after its own draws differed from the history, as they do if it checks its past"
-        )
+    own[..., 0] = True  # whether the replay's own actions have so far been those of the history
+    if differ.any() and not (differ & own[PAIRS[0]] & own[PAIRS[1]]).any():
+        reason = "its replays differ only after its own draws differed from the history"
+        raise DoesNotApply(f"{reason}, as they do if it checks its past")
     return agreement, ran
 
 
 def split_trials(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of trials as masks: the first and third quarter, the second and fourth; each a tenth after the last."""
+    """Masks of the first and third and of the second and fourth quarter, with gaps of a tenth of a lifetime between."""
     quarter = np.arange(length) * 4 // length
     since = np.arange(length) - np.searchsorted(quarter, quarter)
     apart = (quarter == 0) | (since >= length // 10)
     return apart & (quarter % 2 == 0), apart & (quarter % 2 == 1)
 
 
-def _mean_where(agreement: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _average_agreement(agreement: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """[28, N] The mean agreement over the steps in a mask [N, T·S]."""
     return (agreement * mask).sum(-1) / np.maximum(mask.sum(-1), 1)
 
@@ -140,11 +135,11 @@ def correlate(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, float]:
     if (parts[1:].sum(-1) < 1e-12).any():
         return np.zeros(one.shape[1]), 1.0
     values = linearise(lambda m: m[0] / np.sqrt(m[1] * m[2]), parts)
-    table = np.zeros((len(FIRST), REPLAYS, REPLAYS))  # Σ over histories, by pair and by pair in another order
-    table[:, FIRST, SECOND] = table[:, SECOND, FIRST] = one @ other.T
+    table = np.zeros((len(PAIRS[0]), REPLAYS, REPLAYS))  # Σ over histories, by pair and by pair in another order
+    table[:, PAIRS[0], PAIRS[1]] = table[:, PAIRS[1], PAIRS[0]] = one @ other.T
     orders = _list_orders()
     sums = np.zeros(len(orders))
-    for k, (i, j) in enumerate(zip(FIRST, SECOND, strict=True)):
+    for k, (i, j) in enumerate(zip(*PAIRS, strict=True)):
         sums += table[k, orders[:, i], orders[:, j]]
     reached = sums >= sums[0] - 1e-9 * np.abs(sums).max()  # the first order is the observed one
     return values, float(np.mean(reached))

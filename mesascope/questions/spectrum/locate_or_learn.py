@@ -1,9 +1,9 @@
-"""Where does it stand between the ideal locator of its bank (0) and any learner (1)?"""
+"""Where does the subject stand between the ideal locator of its bank (0) and any learner (1)?"""
 
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.spectrum.position import BANK_LIMIT, ROLES, position, retention_shares
+from mesascope.questions.spectrum.position import BANK_LIMIT, find_position, find_retention_shares
 from mesascope.stats import linearise
 from mesascope.trials import gain
 
@@ -15,21 +15,21 @@ from mesascope.trials import gain
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """Where does it stand between the ideal locator of its bank (0) and any learner (1)?"""
+    """Where does the subject stand between the ideal locator of its bank (0) and any learner (1)?"""
     if "seen" not in trials or not str(trials["seen"].attrs.get("trained_on")).startswith("bank:"):
         raise DoesNotApply("it was not trained on a known bank, so there is nothing to locate in")
     if "locator" not in references or "learner" not in references:
         raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
-    sources = (trials, *(references[r] for r in ROLES))
-    parts = np.stack([gain(rollout[split])[0] for split in ("fresh", "seen") for rollout in sources])
+    sources = (trials, references["learner"], references["locator"])
+    parts = np.stack([gain(rollouts[split])[0] for split in ("fresh", "seen") for rollouts in sources])
     if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
-    lam = retention_shares(parts.mean(1))[1]
+    lam = find_retention_shares(parts.mean(1))[1]
     if lam >= BANK_LIMIT:
         raise DoesNotApply(f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks")
-    rho, lam = (linearise(lambda m, i=i: retention_shares(m)[i], parts) for i in (0, 1))
+    rho, lam = (linearise(lambda m, i=i: find_retention_shares(m)[i], parts) for i in (0, 1))
     return [
-        Reading(linearise(position, parts), label="position"),
+        Reading(linearise(find_position, parts), label="position"),
         Reading(rho, label="kept on fresh tasks", null=1.0),
         Reading(lam, label="kept by the ideal locator", null=1.0),
     ]

@@ -8,28 +8,28 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import Splits
-from mesascope.questions.spectrum.carried import counted
+from mesascope.questions.spectrum.carried import find_counted_trials
 from mesascope.questions.spectrum.ladder import Rule
-from mesascope.questions.spectrum.position import position
+from mesascope.questions.spectrum.position import find_position, find_retention_shares
 from mesascope.stats import linearise, standard_error
 from mesascope.trials import gain
 
 
-class Located(NamedTuple):
-    """Whether a subject with a bank locates.
+class BankTest(NamedTuple):
+    """Whether picking among the training tasks explains what the subject gains.
 
     Attributes:
-        locating: [resamples] 1 if it is nearer to the locator, 0 if not, NaN if the bank cannot tell; None if this was
-            not tested.
-        obstacle: why not, or None.
+        locating: [resamples] 1 if the subject is nearer to the locator, 0 if it is nearer to a learner, NaN if the bank
+            cannot tell; None if this was not tested.
+        obstacle: why it was not tested, or None.
         position: [resamples] the position between the locator (0) and a learner (1).
-        seen: [resamples] the gain on seen tasks, as a share of the ideal locator's.
+        share_of_locator: [resamples] the gain on seen tasks, as a share of the ideal locator's.
     """
 
     locating: np.ndarray | None
     obstacle: str | None
     position: np.ndarray | None = None
-    seen: np.ndarray | None = None
+    share_of_locator: np.ndarray | None = None
 
 
 @dataclasses.dataclass
@@ -41,7 +41,7 @@ class Gains:
         references: by role and split, the references' trials.
         against: whether the subject goes against the pay-off.
         weights: by split, the weights of the lifetimes [resamples, N].
-        older: if tasks have parts, only trials count whose part did not occur in this number of trials before; 0 for
+        window: if tasks have parts, only trials count whose part did not occur in this number of trials before; 0 for
             all trials.
     """
 
@@ -49,65 +49,64 @@ class Gains:
     references: Mapping[str, Splits]
     against: bool
     weights: Mapping[str, np.ndarray]
-    older: int = 0
+    window: int = 0
 
-    def splits(self, kind: str) -> list[str]:
+    def list_splits(self, kind: str) -> list[str]:
         """The counted splits of a kind on which the subject and a reference were run."""
-        counted = [r for r in self.trials if self.trials[r].attrs.get("counted", True)]
-        return [r for r in counted if r.partition(":")[0] == kind and self.best(r) is not None]
+        splits = [split for split, trials in self.trials.items() if trials.attrs.get("counted", True)]
+        return [s for s in splits if s.partition(":")[0] == kind and self.find_best_gain(s) is not None]
 
-    def of(self, role: str | None, split: str, label: str = "intact") -> np.ndarray | None:
+    def find_gain(self, role: str | None, split: str, label: str = "intact") -> np.ndarray | None:
         """The gain [N] of a reference, or of the subject if the role is None; None if the reference was not run."""
         if role is None:
-            return self._sum(self.trials[split], label)
-        trials = self.reference(role, split)
-        return None if trials is None or label not in trials.condition.values else self._sum(trials, label)
+            return self._sum_gain(self.trials[split], label)
+        trials = self.find_reference(role, split)
+        return None if trials is None or label not in trials.condition.values else self._sum_gain(trials, label)
 
-    def _sum(self, trials: xr.Dataset, label: str) -> np.ndarray:
+    def _sum_gain(self, trials: xr.Dataset, label: str) -> np.ndarray:
         """The gain [N] on the trials that count."""
-        window = counted(trials, self.older) if self.older and "part" in trials else None
-        return gain(trials, label, window, against=self.against)[0]
+        mask = find_counted_trials(trials, self.window) if self.window and "part" in trials else None
+        return gain(trials, label, mask, against=self.against)[0]
 
-    def reference(self, role: str, split: str) -> xr.Dataset | None:
+    def find_reference(self, role: str, split: str) -> xr.Dataset | None:
         """The trials of a reference on a split, in the subject's direction; None if the reference was not run."""
         return self.references.get(f"{role} against" if self.against else role, {}).get(split)
 
-    def best(self, split: str) -> np.ndarray | None:
-        """The gain of the reference that gains most on a split, whether restarted at the change or not.
+    def find_best_gain(self, split: str) -> np.ndarray | None:
+        """The gain of the reference that gains most on a split, with or without a restart at the change.
 
         None if no reference gains more than two standard errors, because then there is nothing to compare with.
         """
-        rows = []
+        gains = []
         for role in ("learner", "discounting"):
-            if (trials := self.reference(role, split)) is not None:
+            if (trials := self.find_reference(role, split)) is not None:
                 undisturbed = (c for c in trials.condition.values.tolist() if c.startswith(("intact", "carry_reset")))
-                rows += [self.of(role, split, label) for label in undisturbed]
-        rows = [row for row in rows if row is not None and row.mean() > 2 * standard_error(row)]
-        return max(rows, key=np.sum) if rows else None
+                gains += [self._sum_gain(trials, label) for label in undisturbed]
+        return max((row for row in gains if row.mean() > 2 * standard_error(row)), key=np.sum, default=None)
 
 
-def read_bank(gained: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> Located:
-    """Reads the position of a subject with the bank `trained_on`, and adds the numbers that were used."""
+def read_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> BankTest:
+    """Reads the position of a subject with the bank `trained_on`, and adds the numbers used to `numbers`."""
     if trained_on.startswith("bank:1@"):
-        return Located(None, "the ideal locator of a bank of one is a fixed act, so there is no position between")
-    if "seen" not in gained.trials:
-        return Located(None, "the seen split was not run")
-    rows = [gained.of(role, split) for split in ("fresh", "seen") for role in (None, "learner", "locator")]
+        return BankTest(None, "the ideal locator of a bank of one is a fixed act, so there is no position between")
+    if "seen" not in gains.trials:
+        return BankTest(None, "the seen split was not run")
+    rows = [gains.find_gain(role, split) for split in ("fresh", "seen") for role in (None, "learner", "locator")]
     if any(r is None for r in rows):
-        return Located(None, "the ideal locator or the learner was not run on these tasks")
+        return BankTest(None, "the ideal locator or the learner was not run on these tasks")
     parts = np.stack([r for r in rows if r is not None])
     means = parts.mean(1)
     if (means[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
-        return Located(None, "it gains nothing on seen tasks, or a reference nothing on either")
-    lam = (means[2] / means[5]) * (means[4] / means[1])
-    numbers |= {"kept_by_locator": float(lam), "kept_on_fresh": float((means[0] / means[3]) * (means[4] / means[1]))}
+        return BankTest(None, "it gains nothing on seen tasks, or a reference nothing on either")
+    rho, lam = find_retention_shares(means)
+    numbers |= {"kept_by_locator": float(lam), "kept_on_fresh": float(rho)}
     if lam >= rule.bank_limit:
-        return Located(None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell")
-    positions = linearise(position, parts)
+        return BankTest(None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell")
+    positions = linearise(find_position, parts)
     numbers |= {"position": float(positions.mean()), "position_error": standard_error(positions)}
     numbers |= {"seen_of_locator": float(means[3] / means[5])}
-    resampled = np.stack([gained.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
-    keeps = (resampled[2] / resampled[5]) * (resampled[4] / resampled[1])
+    resampled = np.stack([gains.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread, seen = position(resampled), resampled[3] / resampled[5]
-    return Located(np.where(keeps < 1, spread < rule.cut, np.nan), None, spread, seen)
+        lam, position = find_retention_shares(resampled)[1], find_position(resampled)
+        share_of_locator = resampled[3] / resampled[5]
+    return BankTest(np.where(lam < 1, position < rule.cut, np.nan), None, position, share_of_locator)

@@ -1,16 +1,16 @@
-"""What share of what could be gained does it gain in a life in which it knows only its last w trials, for several w?"""
+"""What share of the possible gain does the subject get in a life in which it knows only its last w trials?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
-from mesascope.questions.spectrum.carried import LIVES, life_curve
+from mesascope.questions.spectrum.carried import SHORT_MEMORIES, life_curve
 
 
 @asks(
     "What share of what could be gained is gained by a life that knows its last w trials only?",
-    conditions=LIVES,
+    conditions=SHORT_MEMORIES,
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
-    """What share of what could be gained does it gain if it knows only its last w trials?"""
+    """What share of what could be gained does the subject gain if it knows only its last w trials?"""
     curve = life_curve(fresh(trials))
     if len(curve) < 2:
         raise DoesNotApply("the condition 'past_deleted' was not run")

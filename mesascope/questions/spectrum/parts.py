@@ -4,12 +4,12 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply
-from mesascope.questions.spectrum.information import count_pairs, jackknife
+from mesascope.questions.spectrum.information import count_pairs, jackknife_information
 
 VIEWS = ("pooled", "part", "trial", "last")
 
 
-def older_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
+def find_old_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
     """[N, T] Whether each trial's part did not occur in the `window` trials before it.
 
     If parts are independent, the last trials say nothing about such a part, so only older ones can.
@@ -19,10 +19,10 @@ def older_trials(trials: xr.Dataset, window: int) -> np.ndarray | None:
     """
     if "part" not in trials:
         return None
-    return unseen_parts(trials.part.values.astype(int), window, int(trials.part.max()) + 1)[0]
+    return find_unseen_parts(trials.part.values.astype(int), window, int(trials.part.max()) + 1)[0]
 
 
-def unseen_parts(part: np.ndarray, window: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
+def find_unseen_parts(part: np.ndarray, window: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
     """Whether each trial's part was absent from the window before it [N, T], and how many parts were absent [N, T].
 
     Args:
@@ -37,8 +37,8 @@ def unseen_parts(part: np.ndarray, window: int, parts: int) -> tuple[np.ndarray,
     return ~np.take_along_axis(recent, part[..., None], 2)[..., 0], parts - recent.sum(-1)
 
 
-def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view: str = "pooled") -> np.ndarray:
-    """Pseudo-values [N], one per lifetime, whose mean is the number of bits.
+def measure_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view: str = "pooled") -> np.ndarray:
+    """Pseudo-values [N], one per lifetime, whose mean is the number of bits that late actions hold about the task.
 
     Args:
         trials: the trials of one condition, axes lifetime, trial, with `part`, `right` and the attribute `parts`.
@@ -55,7 +55,7 @@ def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view
         taken = np.exp(np.nan_to_num(trials.log_probs.values, nan=-np.inf))
     else:
         taken = np.eye(choices)[np.maximum(trials.action.values.astype(int), 0)]
-    unseen, others = unseen_parts(part, window, parts)
+    unseen, others = find_unseen_parts(part, window, parts)
     counts = unseen & (np.arange(length) >= start)
     if not counts.any():
         raise DoesNotApply(f"in the last quarter no part comes that did not come in the {window} trials before")
@@ -66,4 +66,4 @@ def acquired_bits(trials: xr.Dataset, window: int, *, strict: bool = False, view
         "last": (np.roll(np.maximum(trials.action.values.astype(int), 0), 1, 1), choices),
     }[view]
     table = count_pairs(right, taken, counts, cell, cells)
-    return (others[counts].mean() if strict else parts) * jackknife(table)
+    return (others[counts].mean() if strict else parts) * jackknife_information(table)

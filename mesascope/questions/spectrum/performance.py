@@ -1,4 +1,4 @@
-"""What share of the possible gain over chance does it get, on every split?"""
+"""What share of the possible gain over chance does the subject get, on every split?"""
 
 from mesascope.contracts.metric import Reading, asks, gains
 from mesascope.stats import ratio
@@ -9,9 +9,6 @@ from mesascope.stats import ratio
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon", "inverted"),
 )
 def metric(trials, references, replay):
-    """What share of the possible gain over chance does it get in the trials that count?"""
-    return [
-        Reading(ratio(*gains(rollout, "intact")), split=split)
-        for split, rollout in trials.items()
-        if "chance" in rollout and (rollout.best > rollout.chance).any()
-    ]
+    """What share of the possible gain over chance does the subject get in the trials that count?"""
+    useful = {k: v for k, v in trials.items() if "chance" in v and (v.best > v.chance).any()}
+    return [Reading(ratio(*gains(rollout, "intact")), split=split) for split, rollout in useful.items()]

@@ -19,22 +19,22 @@ from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.carried import (
-    LIVES,
-    Carried,
-    bits_of_donor,
-    carried_benefit,
-    counted,
+    SHORT_MEMORIES,
+    CarryEffects,
+    combine_benefit,
+    find_counted_trials,
     life_curve,
     measure_carried,
+    measure_donor_bits,
+    measure_transplant,
     read_span,
     read_window,
-    transplanted,
 )
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.explanation import explain
 from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
-from mesascope.questions.spectrum.locating import Gains, Located, read_bank
-from mesascope.questions.spectrum.parts import VIEWS, acquired_bits
+from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
+from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import read_reach
 from mesascope.stats import ratio, resampling, standard_error
 from mesascope.trials import gain, reflex_window
@@ -45,8 +45,8 @@ UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot tell
 TRACKING, LOCATING, ACQUIRING = (LADDER.index(x) for x in ("tracking", "locating", "acquiring"))
 
 
-class Passed(NamedTuple):
-    """Whether what is carried passes its bars.
+class PassedBars(NamedTuple):
+    """Which bars the effects of older trials pass.
 
     Attributes:
         all: whether deletion, transplant and strict transplant pass, with one sign.
@@ -72,7 +72,7 @@ def conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
         "intact",
         *(f"past_deleted_once:of={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
         *(f"past_transplanted_once:of={w},replicate={r}" for r in (0, 1)),
-        *(c for c in LIVES if read_window(c) < family.horizon),
+        *(c for c in SHORT_MEMORIES if read_window(c) < family.horizon),
         *(f"past_deleted:of={w},birth={b}" for b in (0, 1)),
         *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
         *(["percept_swapped_once"] if family.shown != (0,) else []),
@@ -97,57 +97,58 @@ def place(
         MesascopeError: the fresh split or one of its conditions is missing.
     """
     rule = rule or Rule()
-    fresh = require_fresh(trials)
+    fresh = first_rule.require_fresh(trials)
     if "transplant" not in fresh.coords and any(str(c).startswith("feedback_shuffled") for c in fresh.condition.values):
         return _place_by_first_rule(trials, references, trained_on, rule)
     window = reflex_window(fresh.sizes["trial"], rule.older_than)
     try:
-        carried, early = measure_carried(fresh, window), _measure_early(fresh, window)
+        effects = measure_carried(fresh, window)
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
-        raise MesascopeError(
-            f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
-        ) from None
-    passed = _test(carried, rule)
-    gave_up = not passed.all and early is not None and _test(early, rule).all
-    if gave_up and early is not None:
-        carried, passed = early, _test(early, rule)
-    against = passed.all and passed.sign < 0
+        remedy = "Run examine with its default conditions."
+        raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
+    bars = _compare_with_bars(effects, rule)
+    early = None if bars.all else _measure_early(fresh, window, rule)
+    if early is not None:
+        effects, bars = early, _compare_with_bars(early, rule)
+    against = bars.all and bars.sign < 0
     n = fresh.sizes["lifetime"]
     weights = {split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))}
-    numbers = _collect(carried, passed, fresh, window, gave_up)
+    numbers = _collect_numbers(effects, bars, fresh, window, gave_up=early is not None)
     numbers |= {
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
-    numbers |= read_span(fresh, weights["fresh"], passed.sign if passed.all else 1.0)
-    located = _locate(trials, references, trained_on, rule, weights, against, window, numbers)
-    doubt = _doubt(located, rule) if passed.all else ""
+    numbers |= read_span(fresh, weights["fresh"], bars.sign if bars.all else 1.0)
+    bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
+    doubt = _find_doubt(bank_test, rule) if bars.all else ""
     if doubt:
-        located = located._replace(obstacle=f"the label of its bank is doubtful: {doubt}")
+        bank_test = bank_test._replace(obstacle=f"the label of its bank is doubtful: {doubt}")
 
-    benefit = _resample(carried, weights["fresh"], rule)
-    below = _resample_below(fresh, percept, carry, weights["fresh"], rule)
-    above = np.full(len(below), ACQUIRING if located.obstacle is None else UNCLEAR)
-    if located.locating is not None and located.obstacle is None:
-        above = np.where(located.locating == 1, LOCATING, np.where(located.locating == 0, ACQUIRING, UNCLEAR))
+    benefit = _resample_benefit(effects, weights["fresh"], rule)
+    below = _resample_lower_rungs(fresh, percept, carry, weights["fresh"], rule)
+    above = np.full(len(below), ACQUIRING if bank_test.obstacle is None else UNCLEAR)
+    if bank_test.locating is not None and bank_test.obstacle is None:
+        above = np.where(bank_test.locating == 1, LOCATING, np.where(bank_test.locating == 0, ACQUIRING, UNCLEAR))
     level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
-    if not passed.all and passed.fits <= rule.strict_errors:
+    if not bars.all and bars.fits <= rule.strict_errors:
         level = below  # its acts may only show whether the past fits
-    lowest, highest = _find_ends(level, below, passed, located, rule)
-    if not passed.all and _is_held_in_acts(carried, passed, rule):
+    lowest, highest = _find_interval(level, below, bars, bank_test, rule)
+    if not bars.all and _acts_hold_the_past(effects, bars, rule):
         highest = ACQUIRING  # what older trials told may lie in its own last acts
-    other = not passed.all and _pursues_other_goal(fresh, window, rule, numbers)
+    other = not bars.all and _pursues_other_goal(fresh, window, rule, numbers)
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
         highest = ACQUIRING
-    reach = read_reach(trials, references, against, rule) if passed.all else None
+    reach = read_reach(trials, references, against, rule) if bars.all else None
     if reach is not None:
         numbers |= {"retention": reach.retention, "retention_error": reach.error}
     flags = reach.flags if reach is not None and lowest == ACQUIRING else {}
-    direction = "other" if other else "none" if not passed.all else "against" if against else "for"
-    probability = {rung: float((level == i).mean()) for i, rung in enumerate(LADDER)}
-    probability["undetermined"] = float((level == UNCLEAR).mean())
+    direction = "other" if other else "none" if not bars.all else "against" if against else "for"
+    probability = {rung: float((level == i).mean()) for i, rung in enumerate((*LADDER, "undetermined"))}
+    reason = explain(
+        lowest, highest, numbers, bars, bank_test, flags=flags, trained_on=trained_on, direction=direction, rule=rule
+    )
     return Placement(
         level=LADDER[lowest] if lowest == highest else "undetermined",
         lowest=LADDER[lowest],
@@ -155,44 +156,12 @@ def place(
         direction=direction,
         probability=probability,
         numbers=numbers,
-        reason=explain(
-            lowest,
-            highest,
-            numbers,
-            passed=passed,
-            located=located,
-            flags=flags,
-            trained_on=trained_on,
-            direction=direction,
-            rule=rule,
-        ),
+        reason=reason,
         axes=axes.read(trials),
         rule=rule,
         flags=flags,
         span=_describe_span(numbers) if lowest >= TRACKING else "",
     )
-
-
-def require_fresh(trials: Splits) -> xr.Dataset:
-    """Returns the trials on fresh tasks.
-
-    Raises:
-        MesascopeError: they were not run, are too few, or nothing can be gained there.
-    """
-    if "fresh" not in trials:
-        raise MesascopeError(
-            f"Placement needs the fresh split; there are {', '.join(trials)}.", "Add 'fresh' to --splits."
-        )
-    fresh = trials["fresh"]
-    if fresh.sizes["lifetime"] < 3:
-        raise MesascopeError(
-            f"{fresh.sizes['lifetime']} lifetimes are too few to resample.", "Give --lifetimes 64 or more."
-        )
-    if gain(fresh)[1].sum() <= 0:
-        raise MesascopeError(
-            "On the fresh split the best act pays no more than chance.", "There is nothing to gain there."
-        )
-    return fresh
 
 
 def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], trained_on: str, rule: Rule) -> Placement:
@@ -205,46 +174,48 @@ def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], train
     return dataclasses.replace(first, level=level, probability=shares, **ends)
 
 
-def _measure_early(fresh: xr.Dataset, window: int) -> Carried | None:
-    """What is carried in the first half of a lifetime; None if nothing can be gained there."""
+def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> CarryEffects | None:
+    """The effects of older trials in the first half of a lifetime; None if they do not pass all bars there."""
     try:
-        return measure_carried(fresh, window, early=True)
+        early = measure_carried(fresh, window, early=True)
     except DoesNotApply:
         return None
+    return early if _compare_with_bars(early, rule).all else None
 
 
-def _exceeds(estimate: float, error: float, sign: float, rule: Rule) -> bool:
-    """Whether a number of this sign exceeds the smallest benefit."""
-    return bool(sign * estimate - rule.smallest_benefit > rule.errors * error)
+def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
+    """Whether the mean of values, which has this sign, clearly exceeds the smallest benefit."""
+    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * standard_error(values))
 
 
-def _test(carried: Carried, rule: Rule) -> Passed:
-    """Compares what is carried with the bars."""
-    deletion, transplant = carried.deletion.mean(), carried.transplant.mean()
+def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
+    """The mean of values and its standard error, by name."""
+    return {name: float(values.mean()), f"{name}_error": standard_error(values)}
+
+
+def _compare_with_bars(effects: CarryEffects, rule: Rule) -> PassedBars:
+    """Decides which bars the effects of older trials pass."""
+    deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
-    fits = max(
-        (sign * x.mean() - rule.smallest_strict) / max(standard_error(x), 1e-9) if len(x) else -np.inf
-        for x in carried.strict
-    )
-    shown = _exceeds(transplant, standard_error(carried.transplant), sign, rule)
-    needed = _exceeds(deletion, standard_error(carried.deletion), float(np.sign(deletion)), rule)
-    informed = shown and fits > rule.strict_errors
-    return Passed(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
+    rows = [values for values in effects.strict if len(values)]
+    distances = [(sign * row.mean() - rule.smallest_strict) / max(standard_error(row), 1e-9) for row in rows]
+    fits = max(distances, default=-np.inf)
+    needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
+    informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
+    return PassedBars(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
 
 
-def _is_held_in_acts(carried: Carried, passed: Passed, rule: Rule) -> bool:
-    """Whether lives that forget older trials lose by it, and acts show a donor's task: both more than nothing."""
-    numbers = (carried.life, carried.transplant)
-    if passed.fits <= rule.strict_errors or any(x is None for x in numbers):
+def _acts_hold_the_past(effects: CarryEffects, bars: PassedBars, rule: Rule) -> bool:
+    """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
+    if bars.fits <= rule.strict_errors or effects.life is None:
         return False
-    return all(passed.sign * x.mean() > rule.errors * standard_error(x) for x in numbers if x is not None)
+    return all(bars.sign * x.mean() > rule.errors * standard_error(x) for x in (effects.life, effects.transplant))
 
 
-def _collect(carried: Carried, passed: Passed, fresh: xr.Dataset, window: int, gave_up: bool) -> dict[str, Any]:
-    """The numbers of what is carried, with standard errors."""
-    deletion, transplant = float(carried.deletion.mean()), float(carried.transplant.mean())
-    benefit = carried_benefit(carried)
-    smaller = carried.deletion if abs(deletion) < abs(transplant) else carried.transplant
+def _collect_numbers(effects: CarryEffects, bars: PassedBars, fresh, window: int, gave_up: bool) -> dict[str, Any]:
+    """The numbers of the placement, with standard errors."""
+    benefit, deletion, transplant = combine_benefit(effects), effects.deletion, effects.transplant
+    smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
     numbers: dict[str, Any] = {
         "lifetimes": fresh.sizes["lifetime"],
         "window": window,
@@ -252,39 +223,35 @@ def _collect(carried: Carried, passed: Passed, fresh: xr.Dataset, window: int, g
         "benefit_low": benefit.low,
         "benefit_high": benefit.high,
         "benefit_error": standard_error(smaller),
-        "deletion": deletion,
-        "deletion_error": standard_error(carried.deletion),
-        "transplant": transplant,
-        "transplant_error": standard_error(carried.transplant),
-        "strict": float(carried.strict[0].mean()) if len(carried.strict[0]) else 0.0,
-        "strict_errors": float(passed.fits),
+        **_estimate("deletion", deletion),
+        **_estimate("transplant", transplant),
+        "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
+        "strict_errors": float(bars.fits),
         "gain_fresh": float(ratio(*gain(fresh)).mean()),
-        "gave_up": bool(gave_up),
+        "gave_up": gave_up,
     }
-    if carried.life is not None:
-        numbers |= {"life": float(carried.life.mean()), "life_error": standard_error(carried.life)}
+    if effects.life is not None:
+        numbers |= _estimate("life", effects.life)
     if "part" in fresh:
-        old = ratio(*gain(fresh, "intact", counted(fresh, window)))
-        numbers |= {"gain_old": float(old.mean()), "gain_old_error": standard_error(old)}
+        numbers |= _estimate("gain_old", ratio(*gain(fresh, "intact", find_counted_trials(fresh, window))))
     if "part" in fresh and "parts" in fresh.attrs and "right" in fresh:
         intact = fresh.sel(condition="intact")
         for name, strict in (("bits", False), ("strict_bits", True)):
-            values = acquired_bits(intact, window, strict=strict)
-            numbers |= {name: float(values.mean()), f"{name}_error": standard_error(values)}
+            numbers |= _estimate(name, measure_bits(intact, window, strict=strict))
     return numbers
 
 
-def _resample(carried: Carried, weights: np.ndarray, rule: Rule) -> np.ndarray:
+def _resample_benefit(effects: CarryEffects, weights: np.ndarray, rule: Rule) -> np.ndarray:
     """[resamples] The benefit: the smaller of deletion and transplant, 0 where their signs differ."""
-    donors = len(carried.transplant)
-    deletion = weights @ carried.deletion
-    transplant = resampling(donors, rule.resamples, rule.seed + 50) @ carried.transplant / donors
+    donors = len(effects.transplant)
+    deletion = weights @ effects.deletion
+    transplant = resampling(donors, rule.resamples, rule.seed + 50) @ effects.transplant / donors
     smaller = np.sign(deletion) * np.minimum(np.abs(deletion), np.abs(transplant))
     return np.where(deletion * transplant > 0, smaller, 0.0)
 
 
-def _resample_below(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
-    """[resamples] The rung below locating: what changes choices, and whether the carry changes the score of a life."""
+def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
+    """[resamples] The rung below locating, from what changes the choices and whether the carry changes the score."""
     by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept, carry))
     curve = life_curve(fresh)
     reset = np.abs(weights @ (curve[0] - curve[1])) if 1 in curve else np.zeros(len(weights))
@@ -292,58 +259,58 @@ def _resample_below(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
     return np.where(tracks, TRACKING, np.where(by_percept >= rule.smallest_change, 1, 0))
 
 
-def _find_ends(level, below, passed: Passed, located: Located, rule: Rule) -> tuple[int, int]:
+def _find_interval(level, below, bars: PassedBars, bank_test: BankTest, rule: Rule) -> tuple[int, int]:
     """The lowest and the highest rung."""
-    if passed.all:
-        decided = located.obstacle is None
-        acquires = located.locating is None or (located.locating == 0).mean() >= rule.share
-        lowest = ACQUIRING if decided and acquires else LOCATING
+    if bars.all:
+        acquires = bank_test.locating is None or (bank_test.locating == 0).mean() >= rule.share
+        lowest = ACQUIRING if bank_test.obstacle is None and acquires else LOCATING
     else:
         lowest = max(i for i in range(LOCATING) if (below >= i).mean() >= rule.share)
     highest = min((i for i in range(ACQUIRING) if (level > i).mean() <= 1 - rule.share + 1e-9), default=ACQUIRING)
     return lowest, max(highest, lowest)
 
 
-def _locate(trials, references, trained_on, rule: Rule, weights, against, window, numbers) -> Located:
+def _test_locating(trials, references, trained_on, rule: Rule, weights, against, window, numbers) -> BankTest:
     """Whether picking among training tasks explains what the subject acquires."""
     if trained_on == "unlimited":
-        return Located(None, None)
+        return BankTest(None, None)
     least = numbers.get("strict_bits", 0.0) - rule.errors * numbers.get("strict_bits_error", 0.0)
     bank = trained_on.startswith("bank:")
-    size, resamples = parse_bank(trained_on)[0] if bank else parse_most(trained_on), len(next(iter(weights.values())))
+    size = parse_bank(trained_on)[0] if bank else parse_most(trained_on)
+    acquires = BankTest(np.zeros(rule.resamples), None)
     if size and least > np.log2(size):
-        return Located(np.zeros(resamples), None)  # more than any holder of so many tasks can show
+        return acquires  # whoever merely remembers so many tasks cannot show as many bits
     if bank:
-        return read_bank(Gains(trials, references, against, weights, older=window), trained_on, rule, numbers)
+        return read_bank(Gains(trials, references, against, weights, window), trained_on, rule, numbers)
     if size:
-        return Located(
-            None, f"its acts show {max(0.0, least):.1f} bits or more, and one of {size} tasks has {np.log2(size):.1f}"
-        )
-    beyond = [split for split, here in trials.items() if here.attrs.get("inexpressible")]
-    if beyond and all(_gains_there(trials[split], rule) for split in beyond):
-        return Located(np.zeros(resamples), None)
-    return Located(None, "its training tasks are unknown (say them with --trained-on)")
+        shown = f"its acts show {max(0.0, least):.1f} bits or more, and one of {size} tasks has {np.log2(size):.1f}"
+        return BankTest(None, shown)
+    beyond_banks = [split_trials for split_trials in trials.values() if split_trials.attrs.get("inexpressible")]
+    if beyond_banks and all(_gains_on_split(split_trials, rule) for split_trials in beyond_banks):
+        return acquires
+    return BankTest(None, "its training tasks are unknown (say them with --trained-on)")
 
 
-def _gains_there(here: xr.Dataset, rule: Rule) -> bool:
+def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
     """Whether a subject gains on a split, and its acts show a donor's task there."""
-    gained = ratio(*gain(here))
+    gained = ratio(*gain(trials))
     try:
-        window = reflex_window(here.sizes["trial"], rule.older_than)
-        shown = transplanted(here, counted(here, window), window)
+        window = reflex_window(trials.sizes["trial"], rule.older_than)
+        shown = measure_transplant(trials, find_counted_trials(trials, window), window)
     except DoesNotApply:
         return False
-    return all(_exceeds(x.mean(), standard_error(x), 1.0, rule) for x in (gained, shown))
+    return all(_exceeds_bar(x, 1.0, rule) for x in (gained, shown))
 
 
-def _doubt(located: Located, rule: Rule) -> str:
+def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
     """Why the label of the bank is doubtful; '' if it is not."""
-    if located.position is None or located.seen is None or (located.position < rule.cut).mean() >= rule.share:
-        return ""  # a locator is a locator, however far below the ideal one
-    if (located.seen < rule.short_of_locator).mean() >= rule.share:
-        return f"on its tasks the subject gains {located.seen.mean():.2f} of what the ideal locator does"
-    if (located.position > rule.beyond_learner).mean() >= rule.share:
-        return f"its position, {located.position.mean():.2f}, is beyond any learner"
+    position, gained = bank_test.position, bank_test.share_of_locator
+    if position is None or gained is None or (position < rule.cut).mean() >= rule.share:
+        return ""  # the subject locates, even if it gains far less than the ideal locator
+    if (gained < rule.short_of_locator).mean() >= rule.share:
+        return f"on its tasks the subject gains {gained.mean():.2f} of what the ideal locator does"
+    if (position > rule.beyond_learner).mean() >= rule.share:
+        return f"its position, {position.mean():.2f}, is beyond any learner"
     return ""
 
 
@@ -354,15 +321,16 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         return False  # they go for the pay-off
     if "bits" in numbers:
         choices, parts = int(fresh.right.max()) + 1, int(fresh.attrs["parts"])
-        rows = [acquired_bits(fresh.sel(condition="intact"), window, view=view) for view in VIEWS]
+        rows = [measure_bits(fresh.sel(condition="intact"), window, view=view) for view in VIEWS]
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
     else:
         try:
-            rows = [row for each in (False, True) for row in bits_of_donor(fresh, counted(fresh, window), window, each)]
+            mask = find_counted_trials(fresh, window)
+            rows = [row for by_trial in (False, True) for row in measure_donor_bits(fresh, mask, window, by_trial)]
             bits, bar = max(rows, key=np.mean), rule.smallest_bits
         except DoesNotApply:
             return False
-    numbers |= {"bits_shown": float(bits.mean()), "bits_shown_error": standard_error(bits), "bits_bar": float(bar)}
+    numbers |= _estimate("bits_shown", bits) | {"bits_bar": float(bar)}
     return bool(bits.mean() - bar > rule.errors * standard_error(bits))
 
 

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-ROLES = ("learner", "locator")
 BANK_LIMIT = 0.98  # the bank cannot tell if the ideal locator keeps at least this share on fresh tasks
 
 
-def retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ρ and λ, the shares of their gain that the subject and the locator keep on fresh tasks, relative to the learner.
+def find_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """ρ and λ, the shares of gain that the subject and the locator keep on fresh tasks, relative to the learner.
 
     Args:
         means: the gains [6, …] of subject, learner and locator on fresh tasks, then on seen tasks.
@@ -17,7 +16,7 @@ def retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return subject / seen * scale, locator / seen_locator * scale
 
 
-def position(means: np.ndarray) -> np.ndarray:
-    """The position (ρ - λ) / (1 - λ), from gains [6, …] as in `retention_shares`."""
-    rho, lam = retention_shares(means)
+def find_position(means: np.ndarray) -> np.ndarray:
+    """The position (ρ - λ) / (1 - λ), from gains [6, …] as in `find_retention_shares`."""
+    rho, lam = find_retention_shares(means)
     return (rho - lam) / (1 - lam)

@@ -1,4 +1,4 @@
-"""How much pay-off does it miss over a lifetime, and how much more than reference procedures miss on the same tasks?"""
+"""How much pay-off does the subject miss over a lifetime, and how much more than reference procedures?"""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from mesascope.trials import payoff
     references=("learner", "strongest"),
 )
 def metric(trials, references, replay):
-    """How much pay-off does it miss over a lifetime, and how much more than each reference procedure misses?"""
+    """How much pay-off does the subject miss over a lifetime, and how much more than each reference procedure?"""
     rollout = fresh(trials)
     if "best" not in rollout:
         raise DoesNotApply("the best pay-off is not known")

@@ -1,4 +1,4 @@
-"""On each split, what share of the best reference procedure's gain does it reach on the same tasks?"""
+"""On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.stats import ratio
@@ -12,7 +12,7 @@ from mesascope.trials import gain
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """On each split, what share of the best reference procedure's gain does it reach on the same tasks?"""
+    """On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
     readings = []
     for split, rollout in trials.items():
         reference_gains = {}
@@ -20,10 +20,8 @@ def metric(trials, references, replay):
             if role in ("learner", "discounting") and split in splits:
                 for label in splits[split].condition.values.tolist():
                     reference_gains[f"{splits[split].attrs['subject']}, {label}"] = gain(splits[split], label)[0]
-        if not reference_gains:
-            continue
-        name = max(reference_gains, key=lambda k: reference_gains[k].sum())
-        if reference_gains[name].sum() <= 0:
+        name = max(reference_gains, key=lambda name: reference_gains[name].sum(), default=None)
+        if name is None or reference_gains[name].sum() <= 0:
             continue
         share, descriptive = (ratio(gain(rollout)[0], reference_gains[name]), not rollout.attrs.get("counted", True))
         readings.append(Reading(share, split=split, reason=f"best reference: {name}", descriptive=descriptive))

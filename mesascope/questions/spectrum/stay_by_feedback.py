@@ -1,4 +1,4 @@
-"""How much more often does it repeat a choice that has just paid well than one that has just paid badly?"""
+"""How much more often does the subject repeat a choice that has just paid well than one that has just paid badly?"""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from mesascope.stats import mean
     expects={"learner": "+", "lookalike": "+", "still": "0"},
 )
 def metric(trials, references, replay):
-    """How much more often does it repeat a choice that has just paid well than one that has just paid badly?"""
+    """How much more often does the subject repeat a choice after a good pay-off than after a bad one?"""
     rollout = require_choices(fresh(trials))
     action = rollout.action.sel(condition="intact").values
     paid = rollout.feedback.sel(condition="intact").values.astype(float)[:, :-1]

@@ -1,4 +1,4 @@
-"""What does its next act show of another lifetime's task, if its older past is that lifetime's?"""
+"""What does the subject's next act show of another lifetime's task, if its older past is that lifetime's?"""
 
 from mesascope.contracts.metric import Reading, asks, fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
@@ -12,7 +12,7 @@ from mesascope.trials import reflex_window
     confirmatory=True,
 )
 def metric(trials, references, replay):
-    """What does its next act show of another lifetime's task, if its older past is that lifetime's?
+    """What does the subject's next act show of another lifetime's task, if its older past is that lifetime's?
 
     The strict reading counts only trials on which that lifetime and the subject acted differently a few trials ago.
     """

@@ -1,4 +1,4 @@
-"""Does it make use of the dependence between arms?
+"""Does the subject make use of the dependence between arms?
 
 Beating Thompson sampling on dependent arms is not evidence, because the Bayes-optimal policy for independent arms does
 so too (regret 1.35 on the medium arms of Wang et al. 2016, where 1.00 is optimal and Thompson has 3.01). So the bar
@@ -12,9 +12,9 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.trials import payoff
 
-BAR = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure
-JOINED = ("restructured:dependent", "restructured:coupled")
-APART = "restructured:independent"
+REGRET_BAR = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure
+DEPENDENT_SPLITS = ("restructured:dependent", "restructured:coupled")
+INDEPENDENT_SPLIT = "restructured:independent"
 
 
 @asks(
@@ -23,32 +23,32 @@ APART = "restructured:independent"
     references=("learner", "strongest"),
 )
 def metric(trials, references, replay):
-    """Does it make use of the dependence between arms? The test compares dependent with independent arms."""
-    away = next((r for r in (APART, *JOINED) if r in trials), "")
+    """Does the subject make use of the dependence between arms? The test compares dependent with independent arms."""
+    away = next((r for r in (INDEPENDENT_SPLIT, *DEPENDENT_SPLITS) if r in trials), "")
     if not away or "fresh" not in trials:
         raise DoesNotApply("the family has no arms that depend on each other on one split and not on another")
     medium = "prior=dependent_medium" in str(trials["fresh"].attrs["family"])
     medium &= trials["fresh"].sizes["trial"] == 100
-    joined, apart = ("fresh", away) if away == APART else (away, "fresh")
+    joined, apart = ("fresh", away) if away == INDEPENDENT_SPLIT else (away, "fresh")
     readings = []
     for split in (joined, apart):
         words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
-        bar = BAR if medium and split == "fresh" else 0.0
-        reason = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
-        readings.append(Reading(_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
+        bar = REGRET_BAR if medium and split == "fresh" else 0.0
+        reason = f"{REGRET_BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
+        readings.append(Reading(_sum_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
         others = [splits[split] for splits in references.values() if split in splits]
         for name, other in {str(other.attrs["subject"]): other for other in others}.items():
-            behind = _regret(trials[split]) - _regret(other)
+            behind = _sum_regret(trials[split]) - _sum_regret(other)
             readings.append(Reading(behind, split, f"{words}, less that of {name}"))
     learner = references.get("learner", {})
     if joined in learner and apart in learner:
-        extra = _regret(trials[apart]) - _regret(trials[joined])
-        usual = _regret(learner[apart]) - _regret(learner[joined])
+        extra = _sum_regret(trials[apart]) - _sum_regret(trials[joined])
+        usual = _sum_regret(learner[apart]) - _sum_regret(learner[joined])
         words = f"regret that independence costs it, less what it costs {learner[apart].attrs['subject']}"
         readings.append(Reading(extra - usual, away, words))
     return readings
 
 
-def _regret(trials: xr.Dataset) -> np.ndarray:
+def _sum_regret(trials: xr.Dataset) -> np.ndarray:
     """[N] The regret of each lifetime."""
     return np.nansum(trials.best.values - payoff(trials), -1)
