@@ -91,7 +91,7 @@ def _judge_block(
     observation, action = _arrange_by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
     if observation is None or action.ndim > 2 or family.worth(tasks, split, observation[:1], action[:1]) is None:
         return {}
-    lifetimes, trials = action.shape
+    lifetimes, trials = action.shape[:2]
     size = lifetimes * trials * (family.choices if _is_ranked(family) else 1)
     step = max(1, MAX_NUMBERS // size)
     parts: dict[Condition, list[tuple[np.ndarray, Transplant | None]]] = {c: [] for c in records}
