@@ -96,13 +96,13 @@ def test_a_module_in_another_place_or_that_was_not_there_is_a_change(tmp_path, l
 def test_a_file_that_is_mended_while_its_old_code_runs_is_a_change(tmp_path, live, monkeypatch):
     (tmp_path / "agents_of_mine.py").write_text(AT_ONCE)
     (tmp_path / "helpers_of_mine.py").write_text(HELPER)
-    begun = Bench.live
+    begun = Bench.run_subject
 
     def mended(*given):
         (tmp_path / "helpers_of_mine.py").write_text(HELPER.replace(", 0)", ", 2)"))
         return begun(*given)
 
-    monkeypatch.setattr(Bench, "live", mended)
+    monkeypatch.setattr(Bench, "run_subject", mended)
     assert (live().action == 0).all()
     assert (live().action == 2).all()
 
