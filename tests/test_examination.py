@@ -106,7 +106,7 @@ def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     assert verdict["reading"] == "search" and verdict["probability"]["search"] >= 0.95
     runs.write([found], tmp_path / "run", "again")
     again, _ = runs.read_run(tmp_path / "run")
-    assert headlines.list_axes(again[0]) == headlines.list_axes(found)
-    (told,) = headlines.list_axes(found)
+    assert headlines.list_axis_readings(again[0]) == headlines.list_axis_readings(found)
+    (told,) = headlines.list_axis_readings(found)
     assert told[0] == "search" and "near ones before far ones" in told[2]
     assert "Beside the spectrum" in page.render(again, "mesascope examine value_iteration")

@@ -99,7 +99,7 @@ def circle():
     ids=["nested lists", "deep lists", "a circle", "nested keys", "announced bytes"],
 )
 def test_pickles(data, why):
-    assert why in refused(agent(policy_kwargs=data).entry, "policy_kwargs")
+    assert why in refused(agent(policy_kwargs=data).read_entry, "policy_kwargs")
 
 
 def test_plain_pickles_are_read_as_before():

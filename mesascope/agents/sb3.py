@@ -156,8 +156,8 @@ def subject(
     source = {"archive": archive, "trust": trust, "module": policy, "state": state, "trained_on": trained_on}
     choosing = {"stochastic": stochastic, "epsilon": epsilon, "episode": episode}
     observing = {"observe": observer, "statistics": statistics, "stack": stack}
-    tapped = {"hooks": _torch.match_paths(policy, hooks), "hook_widths": {}}
-    return _attach_hooks(SB3(name=name, **source, **choosing, **observing, **tapped))
+    tap_settings = {"hooks": _torch.match_paths(policy, hooks), "hook_widths": {}}
+    return _attach_hooks(SB3(name=name, **source, **choosing, **observing, **tap_settings))
 
 
 def _attach_hooks(agent: SB3) -> SB3:

@@ -159,9 +159,9 @@ def wrap(
     name = name or f"{type(module).__name__}(stochastic={stochastic})"
     choosing = {"layout": layout, "gives": gives, "stochastic": stochastic, "epsilon": epsilon}
     hook_widths = _torch.measure_taps(hook_outputs, BATCH_SIZES[1], state)
-    tapped = {"hooks": tuple(hook_outputs), "hook_widths": hook_widths, "state": state}
+    tap_settings = {"hooks": tuple(hook_outputs), "hook_widths": hook_widths, "state": state}
     structure, common = jax.tree.structure(runs[0][1]), {"name": name, "trained_on": trained_on, "observe": observer}
-    return TorchModule(**common, **choosing, **tapped, module=module, structure=structure, again=again)
+    return TorchModule(**common, **choosing, **tap_settings, module=module, structure=structure, again=again)
 
 
 def subject(

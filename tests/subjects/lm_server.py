@@ -54,7 +54,7 @@ def scholar(remembers, trust):
     tilts = 2 * np.pi * (np.arange(64) + 0.5) / 64
 
     def side(item):
-        return int(where[item] // known.each in second) if not item[0].isdigit() else 0
+        return int(where[item] // known.words_per_category in second) if not item[0].isdigit() else 0
 
     def beyond(item):
         a, b = (int(x) - 4.5 for x in item.split())

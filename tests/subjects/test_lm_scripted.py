@@ -30,8 +30,10 @@ MADE: dict = {}  # rollouts of reference procedures, which the tests share
 
 def test_word_lists():
     known = read_texts()
-    words = np.asarray(known.items[: known.categories * known.each]).reshape(known.categories, known.each)
-    assert known.each == 60 and len(known.pairs) >= 6
+    words = np.asarray(known.items[: known.categories * known.words_per_category]).reshape(
+        known.categories, known.words_per_category
+    )
+    assert known.words_per_category == 60 and len(known.pairs) >= 6
     assert len({w.lower() for w in words.ravel()}) == words.size
     for one, other in known.pairs:
         assert Counter(map(len, words[one])) == Counter(map(len, words[other]))
@@ -48,7 +50,7 @@ def test_labels_are_counterbalanced_and_told_as_they_are_named(labels):
     shown, right = lived.observation.values[0], lived.right.values
     known = read_texts()
     assert abs(right.mean() - 0.5) < 0.06
-    category = shown[..., 0].astype(int) // known.each
+    category = shown[..., 0].astype(int) // known.words_per_category
     word = np.take_along_axis(shown[:, :, 4:].astype(int), right[..., None].astype(int), 2)[..., 0]
     if labels in ("gold", "random"):
         assert (word == category).all()
@@ -69,7 +71,7 @@ def test_no_known_category_tells_the_labels_of_the_inexpressible_splits():
     for split in (s.name for s in family.splits() if s.beyond_banks):
         lived = rollout(catalogue.make("subjects", "fixed", family), family, split, 256)
         items, right = lived.observation.values[0, :, :, 0].astype(int), lived.right.values
-        category = np.minimum(items // read_texts().each, read_texts().categories)
+        category = np.minimum(items // read_texts().words_per_category, read_texts().categories)
         assert (category == category[:, :1]).all()
         assert abs(right.mean() - 0.5) < 0.04
         if split.endswith("halves"):

@@ -113,11 +113,11 @@ def test_places_say_where_the_ball_and_the_paddle_are():
         odd = np.abs(cabinet.frame.astype(int) - painting.EMPTY_FRAME) > 1
         ball, own = (
             painting.find_ball(picture.places),
-            painting.find_paddle(picture.places["own y"], painting.OWN, 14),
+            painting.find_paddle(picture.places["own y"], painting.OWN_COLUMN, 14),
         )
-        field = odd & (painting.COLUMNS != painting.OTHER) & (painting.COLUMNS != painting.OWN)
+        field = odd & (painting.COLUMNS != painting.OTHER_COLUMN) & (painting.COLUMNS != painting.OWN_COLUMN)
         assert (field <= ball).all()  # nothing else is in the field
-        assert (odd[:, :, painting.OWN] <= (ball | own)[:, :, painting.OWN]).all()
+        assert (odd[:, :, painting.OWN_COLUMN] <= (ball | own)[:, :, painting.OWN_COLUMN]).all()
         found += int((field.any((1, 2)) & ball.any((1, 2))).sum())
     assert found > 97
 
@@ -132,8 +132,8 @@ def test_what_conditions_paint(wandering, name):
         painted = condition.paint(KEY, plain, None)
         gone, ball = painted.frame != plain.frame, painting.find_ball(plain.places)
         empty = np.abs(painted.frame.astype(int) - painting.EMPTY_FRAME) <= 1
-        own = painting.COLUMNS == painting.OWN
-        other = painting.COLUMNS == painting.OTHER
+        own = painting.COLUMNS == painting.OWN_COLUMN
+        other = painting.COLUMNS == painting.OTHER_COLUMN
         if name == "ball_hidden":
             assert (gone <= ball).all() and (empty | own | other).all()
             assert not painted.places["ball x"].any()

@@ -74,14 +74,14 @@ def _choose_by_plain_thompson(h: History) -> np.ndarray:
     return _choose_by_thompson(h, 1.0, 0.5, 2.0)
 
 
-def _choose_by_late_feedback(h: History, known: bool) -> np.ndarray:
+def _choose_by_late_feedback(h: History, **settings: Any) -> np.ndarray:
     """Thompson sampling with feedback that arrives one trial late.
 
-    The feedback counts for the arm that earned it if the delay is `known`, and otherwise for the arm pulled after it.
+    The feedback counts for the arm that earned it if the setting 'known' is true, and otherwise for the arm pulled after it.
     """
     payoff = h.shift_later(h.shift_later(h.payoff))[..., None]
     earning_arm = h.shift_later(h.last_choice)
-    credited_arm = earning_arm if known else h.last_choice * (earning_arm.sum(-1, keepdims=True) > 0)
+    credited_arm = earning_arm if settings["known"] else h.last_choice * (earning_arm.sum(-1, keepdims=True) > 0)
     counts = np.stack([credited_arm * payoff, credited_arm * (1 - payoff)], -1).cumsum(1)
     return _choose_by_sampling(h, counts, (1, 1))
 

@@ -71,7 +71,7 @@ class BlockState:
             if not over and self.episode_step[i] >= max_steps:
                 raise MesascopeError(
                     f"An episode of {env.name} was not over after {max_steps:,} steps"
-                    f"{', its own limit' if family.limited else ''}.",
+                    f"{', its own limit' if family.has_own_limit else ''}.",
                     "Set steps to the most steps of an episode, or make the environment end it.",
                 )
             if over and family.step_is_trial and self.episode_step[i] < max_steps:
@@ -153,10 +153,12 @@ def make_env(
             if isinstance(instance, gymnasium.Env):
                 instance = gymnasium.wrappers.TimeLimit(instance, max_steps)
         else:
-            make = gymnasium.make_vec if vector else gymnasium.make
-            options = {"num_envs": 1} if vector else {"disable_env_checker": True}
             limits = {} if has_own_limit and chosen == env else {"max_episode_steps": max_steps}
-            instance = gate.make_environment(make, chosen, {**options, **limits, **arguments})
+            if vector:
+                instance = gate.make_environment(gymnasium.make_vec, chosen, {"num_envs": 1, **limits, **arguments})
+            else:
+                options = {"disable_env_checker": True, **limits, **arguments}
+                instance = gate.make_environment(gymnasium.make, chosen, options)
     if not isinstance(instance, gymnasium.Env | gymnasium.vector.VectorEnv):
         raise MesascopeError(f"{name} made a {type(instance).__name__}.", "It must make a gymnasium.Env.")
     inner = instance.unwrapped if isinstance(instance, gymnasium.Env) else instance

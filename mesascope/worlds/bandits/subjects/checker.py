@@ -36,10 +36,10 @@ class Checker(Choosing):
             has_failed |= clock != percept.trial
         losses, leaves = count_losses(losses, percept)
         reflex = stay_probabilities(percept.action, self.choices, ~leaves)
-        random = bad = jnp.full_like(reflex, 1.0 / self.choices)
+        random = after_failure = jnp.full_like(reflex, 1.0 / self.choices)
         if self.afterwards == "reversed":
-            bad = stay_probabilities(percept.action, self.choices, ~paid_last(percept))
-        probabilities = jnp.where(has_failed[:, None], bad, reflex)
+            after_failure = stay_probabilities(percept.action, self.choices, ~paid_last(percept))
+        probabilities = jnp.where(has_failed[:, None], after_failure, reflex)
         probabilities = jnp.where((clock < self.warmup)[:, None], random, probabilities)
         response = choose(key, jnp.log(probabilities))
         return (losses, clock + 1, response.action, has_failed), response
