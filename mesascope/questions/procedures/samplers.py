@@ -78,7 +78,7 @@ def _choose_by_plain_thompson(h: History) -> np.ndarray:
 def _choose_by_late_feedback(h: History, **settings: Any) -> np.ndarray:
     """Thompson sampling with feedback that arrives one trial late.
 
-    The feedback counts for the arm that earned it if the setting 'known' is true, otherwise for the arm pulled after it.
+    If the setting 'known' is true, the feedback counts for the arm that earned it, else for the arm pulled after it.
     """
     payoff = h.shift_later(h.shift_later(h.payoff))[..., None]
     earning_arm = h.shift_later(h.last_choice)
