@@ -197,7 +197,8 @@ def test_global_seeds_change_nothing(tmp_path, capsys):
 
 def test_another_process_and_another_hash_seed_change_nothing(tmp_path, capsys):
     for hashed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": hashed}
+        # a cache of its own, so that references and controls run in both processes
+        environment = {**os.environ, "PYTHONHASHSEED": hashed, "XDG_CACHE_HOME": str(tmp_path / f"cache {hashed}")}
         code = "import sys; from mesascope.cli.main import main; main()"
         asked = [
             sys.executable,

@@ -116,14 +116,16 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
 OFTEN = "from mesascope.recipes import rounds\n\nrounds.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update\n"
 
 
-@pytest.fixture
-def often(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def often(tmp_path_factory):
     """A study that writes a checkpoint after every update, in every process, and its outcome."""
-    monkeypatch.setattr(_training, "CHECKPOINT_SECONDS", 0.0)
-    study = small(tmp_path / "often")
+    home = tmp_path_factory.mktemp("often")
+    study = small(home)
     (study / "measures.py").write_text(OFTEN)
-    reproduce(str(study), seeds=2, out=tmp_path / "often" / "out", trust=True)
-    return study, tmp_path / "often" / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_training, "CHECKPOINT_SECONDS", 0.0)
+        reproduce(str(study), seeds=2, out=home / "out", trust=True)
+    return study, home / "out"
 
 
 def command(study, out, workers):

@@ -360,7 +360,7 @@ def test_an_episode_that_is_a_lifetime_is_read_step_by_step():
     (place,) = home.reward_entries
     assert place.index == 3 and (place.scale, place.offset) == pytest.approx((2.0, -0.5))
     assert home.latents({"seed": np.zeros(7)}, "fresh")["chance"][0, 0] == pytest.approx(0.5, abs=0.05)
-    found = examine(counts_what_it_is_shown, home, lifetimes=128, splits="fresh", trained_on="unlimited")
+    found = examine(counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited")
     assert found.placement.lowest == "acquiring" and found.placement.numbers["benefit"] > 0.15
     native = catalogue.make("families", "bernoulli_bandit:arms=3,trials=20")
     gains = [
