@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 
-def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
+def derive_key(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
     """The key at an address; the same parts give the same key, and different parts give independent keys.
 
     Args:
@@ -35,6 +35,6 @@ def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def draw_orders(key: jax.Array, n: int, size: int) -> jax.Array:
+def draw_permutations(key: jax.Array, n: int, size: int) -> jax.Array:
     """[n, size] Independent random permutations of the numbers 0 to size - 1, one per row."""
     return jax.vmap(lambda k: jax.random.permutation(k, size))(jax.random.split(key, n))

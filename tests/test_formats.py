@@ -11,10 +11,10 @@ from mesascope import catalogue, formats
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
 from mesascope.cli.main import run
-from mesascope.cruxes.findings import read_findings
+from mesascope.cruxes.findings import read_findings as read_crux_findings
 from mesascope.examination.logged import measure
 from mesascope.examination.runs import read_run, write
-from mesascope.findings import read
+from mesascope.findings import read_findings
 from mesascope.logs import read_log
 from mesascope.reproduction.plans import load
 
@@ -30,7 +30,7 @@ def test_what_was_committed_is_as_it_was(listed):
         assert hashlib.sha256((ROOT / name).read_bytes()).hexdigest() == digest, name
 
 
-@pytest.mark.parametrize("study", catalogue.names("studies"))
+@pytest.mark.parametrize("study", catalogue.list_names("studies"))
 def test_every_plan_loads_with_words_of_today(study):
     plan = load(study, False, 0)
     assert plan.cells and plan.quantities
@@ -57,7 +57,9 @@ def test_an_old_run_opens_and_is_written_in_new_words(tmp_path):
 
 
 def test_old_findings_are_evidence_and_old_trials_are_measured():
-    assert [f.metric for f in read(OLD_RUN)] == [f["probe"] for f in read_findings(OLD_RUN)[0]["findings"]]
+    assert [f.metric for f in read_findings(OLD_RUN)] == [
+        f["probe"] for f in read_crux_findings(OLD_RUN)[0]["findings"]
+    ]
     found = measure(OLD_RUN / "trials.nc", "performance")
     assert found.answers[0].split == "fresh" and found.answers[0].status == "measured"
 

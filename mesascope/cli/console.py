@@ -26,7 +26,7 @@ def make_plugin_tables(rows: Sequence[Mapping[str, Any]], settings: bool) -> Gro
     """Makes the tables of plug-ins, kind by kind, that `mesascope list` prints.
 
     Args:
-        rows: the rows of `catalogue.describe`.
+        rows: the rows of `catalogue.describe_plugins`.
         settings: whether to show the settings of each plug-in.
     """
     parts: list[Any] = []

@@ -12,7 +12,7 @@ from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.contracts.condition import Condition, Number, select, take
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_range
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"  # the family that `mesascope check` tries it on
 MOST_TICKS = 128
@@ -48,7 +48,7 @@ class Thinking(Condition):
         def run_tick(i, carry):
             observation = select(i < self.elsewhere, other_observation, percept.observation)
             shown = percept._replace(observation=observation)
-            return context.absorb(address(context.random(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
+            return context.absorb(derive_key(context.random(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
 
         carry = context.repeat(0, self.ticks - 1, run_tick, carry)
         carry = select(self.scrambled == 1, take(carry, context.partner), carry)

@@ -75,7 +75,7 @@ class Axis:
 def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
     """The labels of the conditions that the axes read in a family, each with the kinds of split that need it."""
     result: dict[str, tuple[str, ...]] = {}
-    for name in catalogue.names("axes"):
+    for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
         for condition in axis.conditions_for(family):
             kinds = axis.only.get(condition.label, axis.tested)
@@ -93,7 +93,7 @@ def read(trials: Splits) -> dict[str, dict[str, Any]]:
     """The verdicts of all axes that apply, as plain data under the axes' names."""
     kinds = {split.partition(":")[0] for split in trials}
     result = {}
-    for name in catalogue.names("axes"):
+    for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
         if not kinds & set(axis.applies):
             continue

@@ -18,7 +18,7 @@ from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.guards.identity import hash_code
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 T = TypeVar("T")
 TASKS_FOR_FIXED = 1024  # the number of tasks from which the best fixed action of each trial is found
@@ -178,7 +178,7 @@ class Family(eqx.Module):
             )
         trials = self.split(split).trials
         means = np.asarray(score_every_action(self, tasks, trials))
-        sample = self.split(split).draw(address(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
+        sample = self.split(split).draw(derive_key(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
         values = score_every_action(self, sample, trials)
         best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
         return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
@@ -196,7 +196,7 @@ class Family(eqx.Module):
             return False
         if type(self).latents is Family.latents:
             return self.shown == (0,)
-        return "means" in self.latents(self.draw(address(jax.random.key(0), FRESH), 1), FRESH)
+        return "means" in self.latents(self.draw(derive_key(jax.random.key(0), FRESH), 1), FRESH)
 
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
@@ -288,13 +288,13 @@ class Configured(Family):
         """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""
 
         def draw(key: jax.Array, n: int) -> Any:
-            return pick(address(key, place), self.bank_tasks, n)
+            return pick(derive_key(key, place), self.bank_tasks, n)
 
         return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
 
     def with_fresh_bank(self, size: int, seed: int) -> Self:
         """The same family with a bank of `size` fresh tasks, or without a bank if `size` is 0."""
-        tasks = self.draw(address(jax.random.key(seed), "bank"), size) if size else None
+        tasks = self.draw(derive_key(jax.random.key(seed), "bank"), size) if size else None
         return dataclasses.replace(self, bank_tasks=tasks)
 
 
@@ -358,7 +358,7 @@ def draw_bank(
     if not size:
         return None
     for attempt in range(1000):
-        tasks = draw(address(jax.random.key(seed), "bank", attempt))
+        tasks = draw(derive_key(jax.random.key(seed), "bank", attempt))
         if size == 1 or len(np.unique(tell(tasks), axis=0)) > 1:
             return tasks
     raise MesascopeError(f"In 1,000 draws there was no bank of {size} {what}.", remedy)

@@ -12,7 +12,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.trials import gain, spell_out
+from mesascope.trials import fill_in_trials, gain
 
 Splits = Mapping[str, xr.Dataset]
 CONTROLS = ("learner", "lookalike", "still")
@@ -134,7 +134,7 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     split_trials = fresh(trials) if split == "fresh" else trials.get(split)
     if split_trials is None:
         raise DoesNotApply(f"the split {split!r} was not run")
-    label = catalogue.make("conditions", spell_out(condition, split_trials.sizes["trial"])).label
+    label = catalogue.make("conditions", fill_in_trials(condition, split_trials.sizes["trial"])).label
     if label not in split_trials.condition.values:
         raise DoesNotApply(f"the condition {label!r} was not run on {split_trials.attrs.get('family', 'this family')}")
     return split_trials.sel(condition=label)

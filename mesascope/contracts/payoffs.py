@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 
 def payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
@@ -34,7 +34,7 @@ def score_every_action(family: Any, tasks: Any, trials: int) -> jax.Array:
 
     def trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
         def pay(action: jax.Array) -> tuple[Any, jax.Array]:
-            after, _, score = family.step(address(key, t), tasks, state, jnp.full_like(percept.action, action))
+            after, _, score = family.step(derive_key(key, t), tasks, state, jnp.full_like(percept.action, action))
             return after, score
 
         after, scores = jax.vmap(pay)(jnp.arange(family.choices))

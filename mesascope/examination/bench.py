@@ -23,13 +23,13 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, pick_named, require
-from mesascope.execution import fingerprint
-from mesascope.files import cache, limit_size, replacing
+from mesascope.execution import hash_folder
+from mesascope.files import cache_path, limit_size, replace_when_written
 from mesascope.guards import limits
 from mesascope.guards.identity import is_unchanged, loaded_modules
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.placement import Placement, Rule, place
-from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
+from mesascope.rollouts.rollouts import BLOCK_SIZE, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
 METADATA_KEY = "dimensions, labels, attributes and the code that was loaded"
@@ -81,13 +81,13 @@ class Bench:
         for split in splits or ():
             pick_named("split", split, self._list_all_splits(family))
         self.beyond = dict(beyond or {})
-        unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
+        unique = dict.fromkeys([*(trials.fill_in_trials(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.unfit(family)]
         # the transplants by which splits and references are compared, with one draw of donors each
         self.compared = [c for c in self.conditions if c.seam is not None and c.draw == 0]
         self.kinds = distinct_kinds(self.conditions)
-        self.blocks = -(-lifetimes // BLOCK)
+        self.blocks = -(-lifetimes // BLOCK_SIZE)
 
     @staticmethod
     def _list_all_splits(family: Family) -> list[str]:
@@ -163,7 +163,7 @@ class Bench:
             donors = 0 if family.full_feedback else len({c.draw for c in conditions if c.needs_donors})
             return (sum(c.asks for c in conditions) + donors) * family.split(split).trials
 
-        return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK
+        return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK_SIZE
 
     def run_references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """Runs a family's reference procedures on the same tasks, and returns their trials by role and split."""
@@ -213,7 +213,7 @@ class Bench:
         self.activity = f"{subject.name} on {split}"
         # the hash of other people's code is not complete enough to share their rollouts between runs
         shared = shared and family.traceable and _is_of_package(subject) and _is_of_package(family)
-        folder = cache() if shared else self.out
+        folder = cache_path() if shared else self.out
         path = folder / "rollouts" / f"{digest}.npz" if folder else None
         trials = self._load(path) if path else None
         if trials is not None:
@@ -265,7 +265,7 @@ class Bench:
 @functools.cache
 def _hash_package() -> str:
     """A hash of the package's code, so that rollouts made by other code are not used again."""
-    return fingerprint(Path(mesascope.__file__).parent, (".py",))
+    return hash_folder(Path(mesascope.__file__).parent, (".py",))
 
 
 def _describe_machine() -> list[str]:
@@ -294,7 +294,7 @@ def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None
         "code": loaded_modules() if code is None else code,
     }
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
-    with replacing(path, os.getpid()) as part, part.open("wb") as file:
+    with replace_when_written(path, os.getpid()) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays, **{METADATA_KEY: np.asarray(json.dumps(metadata))})
 
 
@@ -315,5 +315,5 @@ def load_rollout(path: Path) -> xr.Dataset:
         ) from None
     require(is_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
-    trials.check(rollout)
+    trials.check_trials(rollout)
     return rollout

@@ -12,11 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from mesascope.agents.opening import default_family, open_family, open_subject, open_subjects
-from mesascope.catalogue import as_list, open_all
+from mesascope.catalogue import as_list, make_all
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
-from mesascope.errors import MesascopeWarning, require, unknown
+from mesascope.errors import MesascopeWarning, make_unknown_error, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
 from mesascope.findings import COLUMNS, Finding
@@ -66,7 +66,7 @@ class Examination:
         split = split or ("logged" if "logged" in self.trials else "fresh")
         on_split = {f.metric: f for f in self.answers if f.split == split}
         if metric not in on_split:
-            raise unknown(f"finding on {split!r} called", metric, on_split)
+            raise make_unknown_error(f"finding on {split!r} called", metric, on_split)
         return on_split[metric]
 
     def plot(self, name: str = "adaptation") -> Any:
@@ -135,7 +135,7 @@ def examine(
     gate.allow_from_python(family, *specs)
     base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
-    metric_list, splits = open_all("metrics", metrics), as_list(splits)
+    metric_list, splits = make_all("metrics", metrics), as_list(splits)
     labels = [*conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
     folder, beyond = Path(out) if out else None, axes.conditions_read(base)
     bench = Bench(base, labels, splits, lifetimes, seed, out=folder, progress=progress, beyond=beyond)

@@ -16,7 +16,7 @@ import xarray as xr
 from mesascope import trials
 from mesascope.errors import MesascopeError, require
 from mesascope.examination.examination import Examination
-from mesascope.files import replacing, write_text
+from mesascope.files import replace_when_written, write_text
 from mesascope.findings import COLUMNS, from_json, to_json
 from mesascope.guards import limits
 from mesascope.guards.secrecy import redact
@@ -124,11 +124,11 @@ def write(
             role: add_groups(f"s{i} {role}", splits, shared) for role, splits in examination.references.items()
         }
         index.append({"trials": add_groups(f"s{i}", examination.trials, {}), "references": references})
-    trials.save(groups, folder / "trials.nc")
+    trials.save_trials(groups, folder / "trials.nc")
     write_text(folder / "index.json", json.dumps(index))
     write_text(folder / "findings.json", json.dumps(as_document(examinations), indent=1))
     write_text(folder / "command.txt", command + "\n")
-    with replacing(folder / "findings.csv") as part, part.open("w", newline="") as file:
+    with replace_when_written(folder / "findings.csv") as part, part.open("w", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
         for examination in examinations:

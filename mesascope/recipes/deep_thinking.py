@@ -22,7 +22,7 @@ from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.recipes.descent import MANY, check, collect_settings
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.rollouts.compiling import compile_loop
@@ -92,8 +92,8 @@ def recipe(
     compiled_settings: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
 
     def make_initial_state() -> State:
-        weights = networks.create(address(key, "weights"), width, layers, planes, choices)
-        first_problems = grid_family.problems(address(key, "first"), problems)
+        weights = networks.create(derive_key(key, "weights"), width, layers, planes, choices)
+        first_problems = grid_family.problems(derive_key(key, "first"), problems)
         activations = make_state(weights, grid_family.pictures(first_problems))
         ages = jnp.arange(problems) % (ticks // window)  # so that not all problems end at once
         return State(weights, ADAM.init(weights), first_problems, activations, ages)
@@ -106,7 +106,7 @@ def recipe(
             yield Checkpoint(state, done, done * problems * window, done, [float(share_right)])
 
     def evaluate(state: State) -> list[float]:
-        solved = _check_solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
+        solved = _check_solved(derive_key(key, "evaluation"), family, state.weights, ticks, layers > 0)
         return solved.astype(float).tolist()
 
     run = Run("deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
@@ -132,14 +132,14 @@ def update(
     Returns:
         The state after the update, and the share of cells with a right move at the end of the window.
     """
-    update_key = address(key, "update", done)
+    update_key = derive_key(key, "update", done)
     weights, adam_state, problems, activations, age = state
     n = len(age)
     is_finished = age >= (1 if feed_forward else ticks // window)
-    moves_goal = jax.random.bernoulli(address(update_key, "swap"), rates["swaps"], (n,)) & (not feed_forward)
+    moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swaps"], (n,)) & (not feed_forward)
     is_replaced, is_moved = is_finished & ~moves_goal, is_finished & moves_goal
-    fresh_problems = family.problems(address(update_key, "fresh"), n)
-    moved_problems = family.move_goal(address(update_key, "moved"), problems)
+    fresh_problems = family.problems(derive_key(update_key, "fresh"), n)
+    moved_problems = family.move_goal(derive_key(update_key, "moved"), problems)
     problems = select(is_replaced, fresh_problems, select(is_moved, moved_problems, problems))
     activations = jnp.where(is_replaced[:, None, None, None], 0.0, activations)
     age = jnp.where(is_finished, 0, age)

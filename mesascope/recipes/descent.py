@@ -14,7 +14,7 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 Number = float | jax.Array
 Loss = Callable[[Recurrent, Any], jax.Array]  # the loss [] of a network on some of the lifetimes of a batch
@@ -105,7 +105,7 @@ def minimise(
         direction, adam_state = ADAM.update(gradient, adam_state)
         return (jax.tree.map(lambda a, d: a - rate * d, arrays, direction), adam_state), None
 
-    orders = [jax.random.permutation(address(key, "order", i), lifetimes) for i in range(plan.epochs)]
+    orders = [jax.random.permutation(derive_key(key, "order", i), lifetimes) for i in range(plan.epochs)]
     rows = jnp.concatenate(orders).reshape(plan.epochs * plan.minibatches, -1)
     (arrays, adam_state), _ = jax.lax.scan(take_step, (arrays, adam_state), rows)
     return eqx.combine(arrays, static), adam_state

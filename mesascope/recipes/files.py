@@ -18,8 +18,8 @@ from safetensors.numpy import save as serialise
 from mesascope.agents.networks.network_files import read_header
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError, require
-from mesascope.files import replacing
-from mesascope.findings import provenance
+from mesascope.files import replace_when_written
+from mesascope.findings import describe_provenance
 
 FORMAT = "mesascope-training/2"
 COUNTS = ("done", "steps", "round")  # the fields of a checkpoint that its file contains beside the state
@@ -74,7 +74,7 @@ def describe_identity(run: Run) -> dict[str, Any]:
 def describe_origin(run: Run) -> dict[str, Any]:
     """The metadata that is needed to reproduce a network: the command, the versions and the commit."""
     settings = ",".join(f"{k}={v}" for k, v in run.settings.items())
-    origin = provenance(run.settings["seed"])
+    origin = describe_provenance(run.settings["seed"])
     return {
         "command": f"mesascope train {run.recipe}:{settings} --family {run.family.name} --out DIR",
         "versions": origin["versions"] | {"equinox": eqx.__version__},
@@ -98,7 +98,7 @@ def make_folder(out: str | os.PathLike) -> Path:
 def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
     """Writes a file atomically, so that it is never incomplete, even after SIGKILL."""
     text = json.dumps(metadata, sort_keys=True)  # all metadata is under one key, so its order in the header is fixed
-    with replacing(path) as part, part.open("wb") as file:
+    with replace_when_written(path) as part, part.open("wb") as file:
         file.write(serialise(tensors, {"mesascope": text}))
         file.flush()
         os.fsync(file.fileno())

@@ -20,7 +20,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.recipes.descent import MANY, collect_settings
 from mesascope.recipes.lifetimes import find_scale, find_split
 from mesascope.recipes.updates import train_network
@@ -94,7 +94,7 @@ def recipe(
 
     def make_state() -> tuple[Recurrent, Any]:
         nonzero_layout = {k: v for k, v in layout.items() if v} or None
-        network = initialise(address(key, "weights"), family, memory, width, parts, layout=nonzero_layout)
+        network = initialise(derive_key(key, "weights"), family, memory, width, parts, layout=nonzero_layout)
         refuse_dependence_on_actions(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
@@ -141,12 +141,12 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rol
         tasks: the tasks of the lifetimes, with leading axis N.
         action: the action on every trial.
     """
-    start = family.begin(address(key, "begin"), tasks)
+    start = family.begin(derive_key(key, "begin"), tasks)
     actions = jnp.full(start[1].action.shape, action, jnp.float32 if family.choices is None else jnp.int32)
 
     def run_trial(before, t):
         state, percept = before
-        trial_key = address(key, "pay", t)
+        trial_key = derive_key(key, "pay", t)
         next_state, next_percept, _ = family.step(trial_key, tasks, state, actions)
         return (next_state, next_percept), Rollout(percept, state, next_percept, trial_key)
 
@@ -171,8 +171,8 @@ def improve(
     Returns:
         The network and Adam's state after the update, and the batch's mean score.
     """
-    tasks = find_split(family).draw(address(key, "tasks"), lifetimes)
-    rollout = roll_out(address(key, "lives"), family, tasks)
+    tasks = find_split(family).draw(derive_key(key, "tasks"), lifetimes)
+    rollout = roll_out(derive_key(key, "lives"), family, tasks)
     arrays, static = eqx.partition(network, eqx.is_array)
 
     def compute_loss_of_arrays(arrays):

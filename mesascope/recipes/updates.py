@@ -16,7 +16,7 @@ from mesascope.agents.networks.network_files import name_weights
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained
 from mesascope.formats import NETWORK
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.recipes.descent import Loss, Plan, make_adam_state, minimise
 from mesascope.recipes.lifetimes import draw_tasks
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
@@ -83,13 +83,13 @@ def train_network(
 
     def make_default_state() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
-        network = recurrent.initialise(address(key, "weights"), family, *shape)
+        network = recurrent.initialise(derive_key(key, "weights"), family, *shape)
         return network, make_adam_state(network)
 
     def train_from(start: Checkpoint) -> Iterator[Checkpoint]:
         state, done = start.state, start.done
         while done < total:
-            *state, score = update(address(key, "update", done), jnp.asarray(done), *state)
+            *state, score = update(derive_key(key, "update", done), jnp.asarray(done), *state)
             done += 1
             yield Checkpoint(tuple(state), done, done * steps_per_update, done, [float(score)])
 
@@ -124,8 +124,8 @@ def make_update(family: Family, settings: dict[str, Any], make_objective: MakeOb
     plan = Plan.from_settings(settings)
 
     def update(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, adam_state: Any, /):
-        tasks, best = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
-        batch = Batch(address(key, "lives"), number, family, tasks, best, plan)
+        tasks, best = draw_tasks(family, derive_key(key, "tasks"), settings["lifetimes"])
+        batch = Batch(derive_key(key, "lives"), number, family, tasks, best, plan)
         return improve(key, network, adam_state, batch, make_objective)
 
     return update

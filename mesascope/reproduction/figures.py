@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.files import replacing
+from mesascope.files import replace_when_written
 from mesascope.questions.spectrum.ladder import FIRST_LADDER
 from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, apply_style
 from mesascope.reproduction.plans import Study
@@ -43,7 +43,7 @@ def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
             ax.set_title(textwrap.fill(panel["title"], _fit_title(ax)))
         if document["quick"]:
             figure.suptitle("QUICK: one seed and short training runs, which settle nothing", color=SECOND)
-        with replacing(path) as part:
+        with replace_when_written(path) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path
 

@@ -18,7 +18,7 @@ from mesascope.contracts.subject import Subject
 from mesascope.errors import pick_named
 from mesascope.questions.goal.reading import first_third, gain_parts, goals_at, goals_differ, last_third
 from mesascope.rollouts.replays import replay
-from mesascope.trials import gain, payoff
+from mesascope.trials import gain, read_payoffs
 
 
 class Rollouts(NamedTuple):
@@ -40,24 +40,24 @@ def total_reward(rollouts: Rollouts, best: float = 0.0) -> np.ndarray:
         best: the exact mean over tasks of the pay-off of the best actions in a lifetime. With it, the number is `best`
             minus the regret, which has much less variance. 0 for the plain sum.
     """
-    return best - regret(rollouts) if best else payoff(rollouts.trials).sum(-1)[None]
+    return best - regret(rollouts) if best else read_payoffs(rollouts.trials).sum(-1)[None]
 
 
 def regret(rollouts: Rollouts) -> np.ndarray:
     """The pay-off of the best action minus that of the action taken, summed over a lifetime."""
     if "best" not in rollouts.trials:
         raise DoesNotApply("the best pay-off is not known")
-    return (rollouts.trials.best.values.astype(float) - payoff(rollouts.trials)).sum(-1)[None]
+    return (rollouts.trials.best.values.astype(float) - read_payoffs(rollouts.trials)).sum(-1)[None]
 
 
 def gain_over_chance(rollouts: Rollouts) -> np.ndarray:
     """The pay-off minus that of chance, summed over a lifetime."""
-    return (payoff(rollouts.trials) - rollouts.trials.chance.values.astype(float)).sum(-1)[None]
+    return (read_payoffs(rollouts.trials) - rollouts.trials.chance.values.astype(float)).sum(-1)[None]
 
 
 def gain_over_fixed(rollouts: Rollouts) -> np.ndarray:
     """The pay-off minus that of the best policy that cannot adapt, summed over a lifetime."""
-    return (payoff(rollouts.trials) - rollouts.trials.fixed.values.astype(float)).sum(-1)[None]
+    return (read_payoffs(rollouts.trials) - rollouts.trials.fixed.values.astype(float)).sum(-1)[None]
 
 
 def share(rollouts: Rollouts, whole: bool = True) -> np.ndarray:
@@ -173,5 +173,5 @@ def measure(spec: str, measures: Mapping[str, Measure] = SHIPPED) -> Callable[[R
     """
     name, typed_settings = catalogue.parse_spec(spec)
     function = measures[pick_named("measure", name, measures)]
-    settings: dict[str, Any] = catalogue.convert(function, typed_settings, f"measure {name!r}")
+    settings: dict[str, Any] = catalogue.convert_settings(function, typed_settings, f"measure {name!r}")
     return lambda rollouts: function(rollouts, **settings)

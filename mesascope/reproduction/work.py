@@ -27,7 +27,7 @@ from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
-from mesascope.execution import fingerprint
+from mesascope.execution import hash_folder
 from mesascope.files import write_text
 from mesascope.guards import limits
 from mesascope.questions.spectrum import first_rule
@@ -133,7 +133,7 @@ class StudyRun:
         require(other == study.name, problem, "Name another with --out.")
         self.seconds = read_seconds(self.seconds_path)
         package, kinds = Path(mesascope.__file__).parent, (".py", ".safetensors")
-        self.code = [study.name, fingerprint(package, kinds), fingerprint(study.folder, kinds, without=out)]
+        self.code = [study.name, hash_folder(package, kinds), hash_folder(study.folder, kinds, without=out)]
         self.reference_rollouts: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
         self.seed = -1
 

@@ -49,7 +49,7 @@ def list_cases(axis: str, quick: bool = False) -> list[Case]:
 
     Lines that need a package which is not installed are left out.
     """
-    path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
+    path = Path(str(catalogue.import_plugin_module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
         return []
     rows = (row for row in read_truth(path, quick) if not row.get("needs") or importlib.util.find_spec(row["needs"]))
@@ -68,7 +68,7 @@ def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only
     """
     return [
         (_count_case_readings, name, case, seeds, first, lifetimes)
-        for name in catalogue.names("axes")
+        for name in catalogue.list_names("axes")
         if only in (None, name)
         for case in list_cases(name, quick)
     ]

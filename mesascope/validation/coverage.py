@@ -14,8 +14,8 @@ from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import interval, resampling
-from mesascope.trials import BLOCK, reflex_window
+from mesascope.stats import draw_bootstrap_counts, interval
+from mesascope.trials import BLOCK_SIZE, reflex_window
 
 STUDY_SIZES = (64, 256)  # lifetimes in a study
 STUDIES = 2000  # of each size
@@ -70,7 +70,7 @@ def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list
 
 def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
     """The main numbers of one study, with their 95 % intervals."""
-    assert trials.sizes["lifetime"] % BLOCK == 0  # donors are in the block of their recipients
+    assert trials.sizes["lifetime"] % BLOCK_SIZE == 0  # donors are in the block of their recipients
     window = reflex_window(trials.sizes["trial"], Rule().older_than)
     effects = measure_carried(trials, window)
     numbers = {
@@ -79,7 +79,7 @@ def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
         "benefit": combine_benefit(effects),
     }
     n = trials.sizes["lifetime"]
-    span = read_span(trials, resampling(n, 400, 0) / n, 1.0)
+    span = read_span(trials, draw_bootstrap_counts(n, 400, 0) / n, 1.0)
     if span and np.isfinite(span["span_half"]):
         numbers["span"] = Estimate(span["span_half"], span["span_half_low"], span["span_half_high"])
     if "parts" in trials.attrs:

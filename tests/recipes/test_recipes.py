@@ -14,7 +14,7 @@ import pytest
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
-from mesascope.catalogue import convert, names, parse_spec
+from mesascope.catalogue import convert_settings, list_names, parse_spec
 from mesascope.contracts.recipe import Progress
 from mesascope.errors import MesascopeError
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe, task
@@ -31,7 +31,7 @@ def done(checkpoint: Path) -> int:
 
 
 def test_these_are_all_recipes():
-    assert set(names("recipes")) >= set(RECIPES)
+    assert set(list_names("recipes")) >= set(RECIPES)
 
 
 RUN = """
@@ -114,7 +114,7 @@ def test_a_network_says_the_command_that_makes_it_again(tmp_path, name):
     spec, _, rest = told["command"].removeprefix("mesascope train ").partition(" --family ")
     named, given = parse_spec(spec)
     assert (named, rest) == (name, f"{task(name).name} --out DIR")
-    assert convert(recipe(name), given, "recipe") == told["settings"]
+    assert convert_settings(recipe(name), given, "recipe") == told["settings"]
     assert (trained.updates, trained.steps) == (3, 3 * 66 * 11)
 
 

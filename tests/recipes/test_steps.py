@@ -78,7 +78,7 @@ def test_rounds_are_trained_on_as_the_trials_in_rounds():
 
 
 def test_a_network_is_trained(tmp_path):
-    recipe, seen = catalogue.factory("recipes", "ppo_recurrent"), []
+    recipe, seen = catalogue.get_factory("recipes", "ppo_recurrent"), []
     given = {"updates": 12, "lifetimes": 64, "width": 8, "rate": 0.02, "observes": "observation+step"}
     trained = recipe(TAGGED, tmp_path, progress=seen.append, **given)
     assert trained.path.is_file() and len(seen) == 12 and trained.steps == 12 * 64 * 5 * 3

@@ -265,7 +265,7 @@ def test_a_mistake_in_code_of_others_is_theirs_in_every_process(tmp_path):
 def test_studies_are_listed(capsys):
     assert run(["list", "studies", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [r["name"] for r in rows] == catalogue.names("studies")
+    assert [r["name"] for r in rows] == catalogue.list_names("studies")
     assert all(r["kind"] == "study" and r["settings"]["seeds"] >= 3 for r in rows)
     assert run(["list", "studie"]) == 2 and "studies" in capsys.readouterr().err
     assert run(["reproduce", "wang_bandit"]) == 2 and "'wang_bandits'" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import name_weights
-from mesascope.catalogue import convert, factory, make, parse_spec
+from mesascope.catalogue import convert_settings, get_factory, make, parse_spec
 from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.contracts.condition import Intact
@@ -313,7 +313,7 @@ def test_what_ships_says_how_it_was_made_and_is_small():
         spec, _, rest = told["command"].removeprefix("mesascope train ").partition(" --family ")
         recipe, given = parse_spec(spec)
         assert (recipe, rest) == (made, f"{told['family']} --out DIR")
-        assert convert(factory("recipes", recipe), given, recipe) == told["settings"]
+        assert convert_settings(get_factory("recipes", recipe), given, recipe) == told["settings"]
         assert told["versions"]["jax"]
         assert len(told["commit"]) == 12
         assert str(Path.home()) not in json.dumps(told)

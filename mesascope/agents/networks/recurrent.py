@@ -22,7 +22,7 @@ from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.formats import NETWORK
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
 MAX_WIDTH = 4096
@@ -174,8 +174,8 @@ def create(
     choices, observation, horizon = sizes
     outputs = 1 if choices is None else choices
     features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
-    core = MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout)
-    policy = 0.01 * draw_weights(address(key, "policy"), (width, outputs))
+    core = MEMORIES[memory](derive_key(key, "memory"), features, width, horizon, **layout)
+    policy = 0.01 * draw_weights(derive_key(key, "policy"), (width, outputs))
     actor = {"policy": policy, "policy_bias": jnp.zeros(outputs)}
     critic = {"value": jnp.zeros(width), "value_bias": jnp.zeros(())}
     shape = {"observes": tuple(observes), "choices": choices, "horizon": horizon}

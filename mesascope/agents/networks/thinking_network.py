@@ -18,7 +18,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 FORMAT = "mesascope-thinking-network/1"
 TRIED = "maze:size=5,trials=12,bank=3"
@@ -47,9 +47,9 @@ class Weights(NamedTuple):
 def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
     """Draws untrained weights; `layers` is 0 for a recurrent network."""
     n_layers, fan = max(layers, 1), 5 * (width + planes)
-    mix = jax.random.normal(address(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
+    mix = jax.random.normal(derive_key(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
     bias = jnp.zeros((n_layers, 2 * width))
-    policy = 0.1 * jax.random.normal(address(key, "policy"), (width, choices))
+    policy = 0.1 * jax.random.normal(derive_key(key, "policy"), (width, choices))
     return Weights(mix, bias, policy, jnp.zeros(choices))
 
 

@@ -23,7 +23,7 @@ from mesascope.questions.goal.reading import (
     goals_differ,
     measure_share_of_optimum,
 )
-from mesascope.stats import resampling, standard_error
+from mesascope.stats import draw_bootstrap_counts, standard_error
 
 TRIED = "cued_bandit:trials=12"  # the family that `mesascope check` tries it on
 WORDS = {
@@ -107,7 +107,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         probability = {reading: float(reading == UNDETERMINED) for reading in WORDS}
         return Verdict(UNDETERMINED, probability, numbers, _explain_undetermined(numbers, rule))
     explained = Explanation(*map(np.concatenate, zip(*explanations, strict=True)))
-    weights = resampling(len(table), rule.resamples, rule.seed) / len(table)
+    weights = draw_bootstrap_counts(len(table), rule.resamples, rule.seed) / len(table)
     resampled = weights @ table  # [resamples, 2] shares of the lifetimes that pursue either goal
     explains = np.stack([weights @ x for x in explained]).argmax(0)
     clear = [(resampled[:, g] >= rule.most) & (resampled[:, 1 - g] <= rule.few) & (explains == g) for g in (0, 1)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import comb
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,8 @@ def _choose_by_plain_thompson(h: History) -> np.ndarray:
 def _choose_by_late_feedback(h: History, **settings: Any) -> np.ndarray:
     """Thompson sampling with feedback that arrives one trial late.
 
-    The feedback counts for the arm that earned it if the setting 'known' is true, and otherwise for the arm pulled after it.
+    The feedback counts for the arm that earned it if the setting 'known' is true, and otherwise for the arm pulled
+    after it.
     """
     payoff = h.shift_later(h.shift_later(h.payoff))[..., None]
     earning_arm = h.shift_later(h.last_choice)

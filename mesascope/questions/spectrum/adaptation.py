@@ -2,7 +2,7 @@
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 from mesascope.stats import mean, ratio
-from mesascope.trials import gain, payoff
+from mesascope.trials import gain, read_payoffs
 
 
 @asks(
@@ -18,6 +18,6 @@ def metric(trials, references, replay):
     start, end = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
     if "chance" in rollout:
         return [Reading(ratio(*gain(rollout, "intact", end)) - ratio(*gain(rollout, "intact", start)))]
-    paid = payoff(rollout)
+    paid = read_payoffs(rollout)
     rise = mean(paid[:, end]) - mean(paid[:, start])
     return [Reading(rise, split=rollout.attrs.get("split", "logged"), reason="realised pay-off")]

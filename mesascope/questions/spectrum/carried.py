@@ -22,7 +22,7 @@ from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
 from mesascope.stats import interval, ratio, standard_error
-from mesascope.trials import BLOCK, counted_trials, gain
+from mesascope.trials import BLOCK_SIZE, counted_trials, gain
 
 DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
 TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
@@ -271,10 +271,10 @@ def _find_transplants(trials: xr.Dataset, window: int) -> list[str]:
 
 def find_donors(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N, T] The index of each trial's donor among all lifetimes of all blocks."""
-    block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK * BLOCK
+    block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK_SIZE * BLOCK_SIZE
     return block + trials.partner.sel(condition=label).values.astype(int)
 
 
 def _count_units(trials: xr.Dataset) -> int:
     """The number of lifetimes in whole blocks, including those that were not kept."""
-    return -(-trials.sizes["lifetime"] // BLOCK) * BLOCK
+    return -(-trials.sizes["lifetime"] // BLOCK_SIZE) * BLOCK_SIZE

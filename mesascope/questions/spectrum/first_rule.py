@@ -19,7 +19,7 @@ from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, read_bank
-from mesascope.stats import ratio, resampling, standard_error
+from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
 from mesascope.trials import gain, reflex_window
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
@@ -71,7 +71,9 @@ def place_by_benefit(
     rule = rule or Rule()
     fresh = require_fresh(trials)
     n = fresh.sizes["lifetime"]
-    weights = {split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))}
+    weights = {
+        split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
+    }
     try:
         older = reflex_window(fresh.sizes["trial"], rule.older_than)
         values = ratio(*gain(fresh)) - ratio(*gains(fresh, f"feedback_shuffled:older_than={older}"))

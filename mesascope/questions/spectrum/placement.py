@@ -36,7 +36,7 @@ from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import read_reach
-from mesascope.stats import ratio, resampling, standard_error
+from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
 from mesascope.trials import gain, reflex_window
 
 __all__ = ["Placement", "Rule", "conditions", "place"]
@@ -113,7 +113,9 @@ def place(
         effects, bars = early, _compare_with_bars(early, rule)
     against = bars.all and bars.sign < 0
     n = fresh.sizes["lifetime"]
-    weights = {split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))}
+    weights = {
+        split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
+    }
     numbers = _collect_numbers(effects, bars, fresh, window, gave_up=early is not None)
     numbers |= {
         "dependence_on_percept": float(max(p.mean() for p in percept)),
@@ -245,7 +247,7 @@ def _resample_benefit(effects: CarryEffects, weights: np.ndarray, rule: Rule) ->
     """[resamples] The benefit: the smaller of deletion and transplant, 0 where their signs differ."""
     donors = len(effects.transplant)
     deletion = weights @ effects.deletion
-    transplant = resampling(donors, rule.resamples, rule.seed + 50) @ effects.transplant / donors
+    transplant = draw_bootstrap_counts(donors, rule.resamples, rule.seed + 50) @ effects.transplant / donors
     smaller = np.sign(deletion) * np.minimum(np.abs(deletion), np.abs(transplant))
     return np.where(deletion * transplant > 0, smaller, 0.0)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mesascope.contracts.configured import Configured, Draw, Percept, Split, check_range, keep_settings
 from mesascope.contracts.questions import Moment, Question
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
 
@@ -64,10 +64,10 @@ class TextBandit(Configured):
 
     def _draw_worded(self, draw: Draw, key: jax.Array, n: int) -> WordedTasks:
         """Draws n tasks of the bandit, with their wordings and arm names."""
-        scores = jax.random.uniform(address(key, "names"), (n, len(read_texts()["names"]["letters"])))
+        scores = jax.random.uniform(derive_key(key, "names"), (n, len(read_texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
-            wording = jax.random.randint(address(key, "wording"), (n,), 0, len(read_texts()["wordings"]))
+            wording = jax.random.randint(derive_key(key, "wording"), (n,), 0, len(read_texts()["wordings"]))
         names = jnp.argsort(scores, -1)[:, : self.choices]
         observation = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
         return WordedTasks(draw(key, n), observation)

@@ -19,7 +19,7 @@ from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import Counting, greedy_probabilities, means, outcomes
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_family
 from mesascope.errors import MesascopeError
-from mesascope.files import cache, replacing
+from mesascope.files import cache_path, replace_when_written
 
 MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five up to 21
 TIE = 255
@@ -102,7 +102,7 @@ def _list_sums(trials: int, columns: int) -> np.ndarray:
 def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The table of `plan` from the user's cache folder; computes it if the file is broken or missing."""
     digest = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
-    path = cache(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
+    path = cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
     try:
         data = path.read_bytes()
     except OSError:
@@ -112,7 +112,7 @@ def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndar
     table = plan(trials, shapes)[0]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, os.getpid()) as part:
+        with replace_when_written(path, os.getpid()) as part:
             part.write_bytes(hashlib.sha256(table.tobytes()).digest() + table.tobytes())
     except OSError:
         pass  # the result does not depend on the cache

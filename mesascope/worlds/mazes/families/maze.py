@@ -26,7 +26,7 @@ from mesascope.contracts.configured import (
 from mesascope.contracts.plans import Plans, observed
 from mesascope.contracts.settings import check_memory, check_range, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.worlds.mazes import mazes
 
 MIN_SIZE, MAX_SIZE = 5, 33
@@ -128,16 +128,16 @@ class Maze(Configured):
         size = size or self.size
         passages, goal, start = self._draw_problems(key, n, size)
         if seen:
-            passages, goal, start = pick(address(key, "which"), self.bank_tasks, n)
+            passages, goal, start = pick(derive_key(key, "which"), self.bank_tasks, n)
         elif loops:
-            passages = mazes.remove_walls(address(key, "loops"), passages, LOOP_SHARE)
+            passages = mazes.remove_walls(derive_key(key, "loops"), passages, LOOP_SHARE)
         later_opens, later_goal, half = passages, goal, self.horizon // 2
         if revalued:
             start = start.at[:, half].set(start[:, half - 1])  # the same start before and after the change
         if revalued == "map":
-            later_opens = mazes.move_wall(address(key, "wall"), mazes.Problem(passages, goal), start[:, half])
+            later_opens = mazes.move_wall(derive_key(key, "wall"), mazes.Problem(passages, goal), start[:, half])
         elif revalued == "worth":
-            later_goal = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(passages, goal), start[:, half])
+            later_goal = mazes.draw_other_goal(derive_key(key, "moved"), mazes.Problem(passages, goal), start[:, half])
             after_change = np.arange(self.horizon) >= half
             start = jnp.where(after_change & (start == later_goal[:, None]), (start + 1) % size**2, start)
         problems = [mazes.Problem(passages, goal), mazes.Problem(later_opens, later_goal)]
@@ -145,9 +145,9 @@ class Maze(Configured):
 
     def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Draws perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in cells other than the goal."""
-        passages = mazes.draw_mazes(address(key, "maze", size), n, size)
-        goal = jax.random.randint(address(key, "goal", size), (n,), 0, size**2)
-        keys = jax.random.split(address(key, "start", size), self.horizon)
+        passages = mazes.draw_mazes(derive_key(key, "maze", size), n, size)
+        goal = jax.random.randint(derive_key(key, "goal", size), (n,), 0, size**2)
+        keys = jax.random.split(derive_key(key, "start", size), self.horizon)
         start = jax.vmap(lambda k: mazes.draw_other_cell(k, goal, size**2), out_axes=1)(keys)
         return passages, goal, start
 
@@ -230,7 +230,7 @@ class Maze(Configured):
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
         """Draws n training problems, from the bank if there is one, with cells numbered in the maze's own square."""
         if self.bank_tasks is not None:
-            return mazes.Problem(*pick(address(key, "which"), self.bank_tasks[:2], n))
+            return mazes.Problem(*pick(derive_key(key, "which"), self.bank_tasks[:2], n))
         passages, goal, _ = self._draw_problems(key, n, self.size)
         return mazes.Problem(passages, goal)
 
@@ -336,5 +336,5 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
     result = Maze(size, walk_steps=steps, choices=4, horizon=trials)
     if not bank:
         return result
-    bank_tasks = result._draw_problems(address(jax.random.key(bank_seed), "bank"), bank, size)
+    bank_tasks = result._draw_problems(derive_key(jax.random.key(bank_seed), "bank"), bank, size)
     return dataclasses.replace(result, bank_tasks=bank_tasks)

@@ -19,7 +19,7 @@ from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.recipes.descent import MANY, check
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
@@ -100,7 +100,7 @@ def recipe(
     screen.load_ale()
     sizes = q_network.Sizes(*family.frame, STACK, hidden, family.choices)
     key = jax.random.key(seed)
-    weights = q_network.create_weights(address(key, "weights"), sizes)
+    weights = q_network.create_weights(derive_key(key, "weights"), sizes)
     initial = State(weights, weights, OPTIMISER.init(weights))
     metadata = {"format": q_network.FORMAT, **sizes._asdict(), "layers": q_network.LAYERS, "epsilon": epsilon}
     run = Run("dqn_atari", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))

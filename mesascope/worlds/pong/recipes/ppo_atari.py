@@ -17,7 +17,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import choose
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.recipes.descent import MANY, Plan, check
 from mesascope.recipes.ppo_recurrent import Lived, clipped_loss
 from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
@@ -101,7 +101,7 @@ def recipe(
     check(settings | {"lifetimes": environments}, **dict.fromkeys(("environments", "stretch", "width"), (1, MANY)))
     screen.require_positions(family)
     screen.load_ale()
-    network = initialise(address(jax.random.key(seed), "weights"), memory, width, family.choices)
+    network = initialise(derive_key(jax.random.key(seed), "weights"), memory, width, family.choices)
     arrays, static = eqx.partition(network, eqx.is_array)
     header = {"format": FORMAT, "memory": memory, "width": width, "choices": family.choices}
     run = Run("ppo_atari", family, settings, updates, lambda state: (header, name_weights(state.network)))
@@ -151,11 +151,11 @@ def play_games(run: Run, static: Any, start: Checkpoint):
     """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
     s, state, done = run.settings, start.state, start.done
     player = GamePlayer(s["environments"], run.derive_seed("games", start.round))
-    key = address(jax.random.key(s["seed"]), "acts", start.round)
+    key = derive_key(jax.random.key(s["seed"]), "acts", start.round)
     carry = eqx.combine(state.network, static).fresh(s["environments"])
     steps, plan = start.steps, Plan(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
     while done < s["updates"]:
-        first_carry, records, step_key = carry, [], address(key, done)
+        first_carry, records, step_key = carry, [], derive_key(key, done)
         for t in range(s["stretch"]):
             percept = player.percept()
             carry, decision = act(state.network, static, step_key, np.int32(t), carry, percept=percept)

@@ -17,7 +17,7 @@ from mesascope.contracts.scripted import Family, Percept, Response, choose
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 FORMAT = "mesascope-q-network/1"
 Shapes = tuple[tuple[int, int, int], ...]
@@ -74,15 +74,15 @@ def create_weights(key: jax.Array, sizes: Sizes, layers: Shapes = LAYERS) -> Wei
     height, width, depth, kernels = sizes.height, sizes.width, sizes.stack, []
     for i, (size, stride, channels) in enumerate(layers):
         shape = (size, size, depth, channels)
-        kernels.append(_draw_weights(address(key, "kernel", i), shape, size * size * depth))
+        kernels.append(_draw_weights(derive_key(key, "kernel", i), shape, size * size * depth))
         height, width, depth = (height - size) // stride + 1, (width - size) // stride + 1, channels
     flat = height * width * depth
     return Weights(
         tuple(kernels),
         tuple(jnp.zeros(channels) for _, _, channels in layers),
-        _draw_weights(address(key, "hidden"), (flat, sizes.hidden), flat),
+        _draw_weights(derive_key(key, "hidden"), (flat, sizes.hidden), flat),
         jnp.zeros(sizes.hidden),
-        0.01 * _draw_weights(address(key, "value"), (sizes.hidden, sizes.choices), sizes.hidden),
+        0.01 * _draw_weights(derive_key(key, "value"), (sizes.hidden, sizes.choices), sizes.hidden),
         jnp.zeros(sizes.choices),
     )
 

@@ -16,7 +16,7 @@ from mesascope.contracts.configured import Array, Configured, Draw, Percept, Spl
 from mesascope.contracts.percept import first_percept, next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 DRIFT_DEVIATION = 0.1  # the standard deviation of the reflected random walk, per trial
 RARE_DISTANCE = 0.05  # the largest distance of p from 0 or 1 on the rare split
@@ -52,13 +52,13 @@ class BetaBernoulli(Configured):
         split, half = self.varied, self.horizon // 2
 
         def draw_seen(key: jax.Array, n: int) -> jax.Array:
-            return pick(address(key, "p"), self.bank_means, n)[:, 1]
+            return pick(derive_key(key, "p"), self.bank_means, n)[:, 1]
 
         def draw_high(key: jax.Array, n: int) -> jax.Array:
-            return _draw_beta(address(key, "p"), self.a + 4.0, self.b, n)
+            return _draw_beta(derive_key(key, "p"), self.a + 4.0, self.b, n)
 
         def draw_uniform(key: jax.Array, n: int) -> jax.Array:
-            return jax.random.uniform(address(key, "p"), (n,))
+            return jax.random.uniform(derive_key(key, "p"), (n,))
 
         def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
             return path.at[:, half:].set(1.0 - path[:, half:])
@@ -95,7 +95,7 @@ class BetaBernoulli(Configured):
             repeats: 1 if p is the probability that the last symbol comes again, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
-        probability = p(key, n) if p else _draw_beta(address(key, "p"), self.a, self.b, n)
+        probability = p(key, n) if p else _draw_beta(derive_key(key, "p"), self.a, self.b, n)
         probabilities = jnp.repeat(probability[:, None], trials or self.horizon, 1)
         return Tasks(path(key, probabilities), jnp.full((n,), repeats))
 
@@ -175,13 +175,13 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     """[n] probabilities near 0 or 1."""
-    distance = RARE_DISTANCE * jax.random.uniform(address(key, "p"), (n,))
-    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
+    distance = RARE_DISTANCE * jax.random.uniform(derive_key(key, "p"), (n,))
+    return jnp.where(jax.random.bernoulli(derive_key(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
 
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """[n, T] a reflected Gaussian random walk that begins where the path begins."""
-    steps = DRIFT_DEVIATION * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
+    steps = DRIFT_DEVIATION * jax.random.normal(derive_key(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
 
 

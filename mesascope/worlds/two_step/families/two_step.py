@@ -23,7 +23,7 @@ from mesascope.contracts.plans import Plans, observed
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 COMMON_PROBABILITIES = {"2018": 0.8, "2016": 0.8, "daw": 0.7}  # by version
 # Daw et al. 2011: the standard deviation of the walk per trial, and its reflecting bounds
@@ -124,23 +124,23 @@ class TwoStep(Configured):
         """
         shape, half = (n, self.horizon), self.horizon // 2
         drifts = self.version == "daw" if drifts is None else drifts
-        means = (_draw_walks if drifts else self._draw_switches)(address(key, "worth"), n, self.horizon)
+        means = (_draw_walks if drifts else self._draw_switches)(derive_key(key, "worth"), n, self.horizon)
         if seen:
-            means = pick(address(key, "which"), self.bank_payoffs, n)
+            means = pick(derive_key(key, "which"), self.bank_payoffs, n)
         is_swapped = jnp.arange(self.horizon) >= (self.horizon if swaps_at is None else swaps_at)
-        is_announced = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
+        is_announced = jax.random.bernoulli(derive_key(key, "tells"), self.announced, shape)
         if revalued:
-            good_state = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
+            good_state = jax.random.randint(derive_key(key, "good"), (n, 1), 0, 2)
             has_switched = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
             means = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ has_switched)
             is_announced = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
-        is_common = jax.random.bernoulli(address(key, "common"), self.common_probability, shape)
+        is_common = jax.random.bernoulli(derive_key(key, "common"), self.common_probability, shape)
         return Tasks(payoffs(means), jnp.broadcast_to(is_swapped, shape), is_common, is_announced)
 
     def _draw_switches(self, key: jax.Array, n: int, trials: int) -> jax.Array:
         """Draws mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
-        start = jax.random.bernoulli(address(key, "start"), 0.5, (n, 1))
-        moves = jax.random.uniform(address(key, "moves"), (n, trials)) < self.switch
+        start = jax.random.bernoulli(derive_key(key, "start"), 0.5, (n, 1))
+        moves = jax.random.uniform(derive_key(key, "moves"), (n, trials)) < self.switch
         return self._assign_payoffs((start + jnp.cumsum(moves.at[:, 0].set(False), 1)) % 2)
 
     def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
@@ -244,8 +244,8 @@ class TwoStep(Configured):
 
 def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
     """Draws mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
-    start = jax.random.uniform(address(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
-    steps = WALK_DEVIATION * jax.random.normal(address(key, "walk"), (n, trials, 2, 2))
+    start = jax.random.uniform(derive_key(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
+    steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trials, 2, 2))
     width = HIGHEST - LOWEST
     walk = start - LOWEST + jnp.cumsum(steps.at[:, 0].set(0.0), 1)
     return LOWEST + width - jnp.abs(width - jnp.mod(walk, 2 * width))
