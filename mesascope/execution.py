@@ -46,8 +46,8 @@ def run_units(
         work: the function.
         units: the function's arguments for each unit; put the units that take longest first.
         workers: the number of processes, or 0 for one per core; with 1 everything runs in this process.
-        results_folder: a folder in which each result is saved as soon as it is finished, and from which a later call reads it.
-            Results must then be plain data.
+        results_folder: a folder in which each result is saved as soon as it is finished, and from which a later call
+            reads it. Results must then be plain data.
     """
     workers = workers or count_cores()
     if results_folder is not None:

@@ -13,7 +13,7 @@ from mesascope.agents.networks.network_files import read_header
 from mesascope.cli.main import run
 from mesascope.cruxes.findings import read_findings as read_crux_findings
 from mesascope.examination.logged import measure
-from mesascope.examination.runs import read_run, write
+from mesascope.examination.runs import read_run, write_run
 from mesascope.findings import read_findings
 from mesascope.logs import read_log
 from mesascope.reproduction.plans import load
@@ -49,7 +49,7 @@ def test_an_old_run_opens_and_is_written_in_new_words(tmp_path):
     assert command.startswith("mesascope examine thompson")
     assert {f.metric for f in found.answers} >= {"benefit", "performance"}
     assert found.trials["fresh"].attrs["split"] == "fresh"
-    folder = write([found], tmp_path / "new", command)
+    folder = write_run([found], tmp_path / "new", command)
     assert '"mesascope-finding/2"' in (folder / "findings.json").read_text()
     (again,), _ = read_run(folder)
     assert again.answers == found.answers

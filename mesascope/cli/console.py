@@ -91,4 +91,4 @@ def make_study_tables(results: Mapping[str, Any]) -> Group:
     rows = _make_table(("what", "of", "published", "exact", "ours", "within"), cells)
     columns = ("expected before the run", "size", "seen", "outcome")
     expected = _make_table(columns, map(outcomes.format_expectation, results["expects"]))
-    return Group(Text(escape_controls(results["says"])), Text(outcomes.label(results)), rows, expected)
+    return Group(Text(escape_controls(results["says"])), Text(outcomes.describe_intervals(results)), rows, expected)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.condition import Condition, Number, select, take
+from mesascope.contracts.condition import Condition, Number, select, take_rows
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_range
 from mesascope.keys import derive_key
@@ -43,7 +43,7 @@ class Thinking(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Runs all ticks except the last one."""
-        other_observation = take(percept.observation, context.partner)
+        other_observation = take_rows(percept.observation, context.partner)
 
         def run_tick(i, carry):
             observation = select(i < self.elsewhere, other_observation, percept.observation)
@@ -51,7 +51,7 @@ class Thinking(Condition):
             return context.absorb(derive_key(context.random(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
 
         carry = context.repeat(0, self.ticks - 1, run_tick, carry)
-        carry = select(self.scrambled == 1, take(carry, context.partner), carry)
+        carry = select(self.scrambled == 1, take_rows(carry, context.partner), carry)
         return carry, select(self.ticks > 1, _remove_outcome(percept), percept), shadow
 
 

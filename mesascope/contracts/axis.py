@@ -72,7 +72,7 @@ class Axis:
         return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.unfit(family)]
 
 
-def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
+def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
     """The labels of the conditions that the axes read in a family, each with the kinds of split that need it."""
     result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.list_names("axes"):

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from mesascope.contracts.banks import parse_bank
-from mesascope.contracts.payoffs import payoff_latents, score_every_action, take_choice
+from mesascope.contracts.payoffs import make_payoff_latents, score_every_action, select_payoffs
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, pick_named
@@ -181,7 +181,7 @@ class Family(eqx.Module):
         sample = self.split(split).draw(derive_key(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
         values = score_every_action(self, sample, trials)
         best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
-        return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
+        return make_payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
     @property
     def judges(self) -> bool:
@@ -217,7 +217,7 @@ class Family(eqx.Module):
         latents = self.latents(tasks, split)
         if "means" not in latents:
             return None
-        return take_choice(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
+        return select_payoffs(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
 
     def best_actions(self, tasks: Any, split: str, observation: np.ndarray) -> np.ndarray | None:
         """The best action [N, T, M] on each of M tasks, to subjects with these observations [N, T, D].
@@ -288,7 +288,7 @@ class Configured(Family):
         """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""
 
         def draw(key: jax.Array, n: int) -> Any:
-            return pick(derive_key(key, place), self.bank_tasks, n)
+            return draw_from_bank(derive_key(key, place), self.bank_tasks, n)
 
         return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
 
@@ -298,7 +298,7 @@ class Configured(Family):
         return dataclasses.replace(self, bank_tasks=tasks)
 
 
-def reference_roles(
+def name_references(
     learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
 ) -> dict[str, str]:
     """References by role; the setting `against` turns the first three against the pay-off, '' if no setting does."""
@@ -364,7 +364,7 @@ def draw_bank(
     raise MesascopeError(f"In 1,000 draws there was no bank of {size} {what}.", remedy)
 
 
-def pick(key: jax.Array, bank: Any, n: int) -> Any:
+def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:
     """Draws n tasks uniformly from a bank, so that the leaves' leading axis M becomes n."""
     indices = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
     return jax.tree.map(lambda x: x[indices], bank)

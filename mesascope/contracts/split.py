@@ -7,7 +7,7 @@ from typing import Any
 SEEN, FRESH = "seen", "fresh"
 
 
-Draw = Callable[[Any, int], Any]  # draws n tasks with a JAX key: a pytree whose leaves have leading axis n
+DrawTasks = Callable[[Any, int], Any]  # draws n tasks with a JAX key: a pytree whose leaves have leading axis n
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Split:
     """
 
     name: str
-    draw: Draw
+    draw: DrawTasks
     trials: int
     changes_at: int | None = None
     counted: bool = True

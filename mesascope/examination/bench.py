@@ -17,7 +17,7 @@ import xarray as xr
 
 import mesascope
 from mesascope import catalogue, trials
-from mesascope.contracts.banks import parse_most
+from mesascope.contracts.banks import parse_task_limit
 from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
 from mesascope.contracts.split import kind
@@ -109,7 +109,7 @@ class Bench:
         Raises:
             MesascopeError: `trained_on` does not name training tasks.
         """
-        if trained_on in ("unlimited", "unknown") or parse_most(trained_on):
+        if trained_on in ("unlimited", "unknown") or parse_task_limit(trained_on):
             return self.family
         return self.family.with_bank(trained_on)
 
@@ -151,7 +151,7 @@ class Bench:
             if task_split.counted and task_split.trials == family.horizon and split != "seen":
                 labels |= {c.label for c in self.compared}
             if task_split.beyond_banks:
-                labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}
+                labels |= {c for c in first_rule.list_conditions(family.horizon) if c.startswith("feedback_shuffled")}
         labels |= {label for label, kinds in self.beyond.items() if kind(split) in kinds}
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
 

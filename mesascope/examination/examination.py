@@ -22,7 +22,7 @@ from mesascope.examination.measurement import answer
 from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
-from mesascope.questions.spectrum.placement import Placement, Rule, conditions
+from mesascope.questions.spectrum.placement import Placement, Rule, list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
 
@@ -136,8 +136,8 @@ def examine(
     base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
     metric_list, splits = make_all("metrics", metrics), as_list(splits)
-    labels = [*conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
-    folder, beyond = Path(out) if out else None, axes.conditions_read(base)
+    labels = [*list_conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
+    folder, beyond = Path(out) if out else None, axes.list_conditions_of_axes(base)
     bench = Bench(base, labels, splits, lifetimes, seed, out=folder, progress=progress, beyond=beyond)
     families = [bench.find_family(trained_on or subject.trained_on) for subject in group]
     for subject, home in zip(group, families, strict=True):

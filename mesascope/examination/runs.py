@@ -70,7 +70,7 @@ def unused_folder(folder: Path, command: str) -> Path:
     return candidate
 
 
-def prepare(folder: str | os.PathLike, command: str = "") -> Path:
+def prepare_folder(folder: str | os.PathLike, command: str = "") -> Path:
     """Creates the folder of a run if it is missing, and tests before any rollout that it is writable.
 
     Args:
@@ -96,7 +96,7 @@ def prepare(folder: str | os.PathLike, command: str = "") -> Path:
     return folder
 
 
-def write(
+def write_run(
     examinations: Sequence[Examination], folder: str | os.PathLike, command: str, rolled_out: bool = True
 ) -> Path:
     """Writes a run; each file appears complete or not at all.
@@ -107,7 +107,7 @@ def write(
         command: the command that repeats the run.
         rolled_out: whether this run wrote the rollouts in the folder, and so may delete them; `measure` writes none.
     """
-    folder = prepare(folder)
+    folder = prepare_folder(folder)
     groups: dict[str, xr.Dataset] = {}
     index: list[dict[str, Any]] = []
     shared: dict[int, str] = {}  # a reference that several subjects share is written once

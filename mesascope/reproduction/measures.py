@@ -16,7 +16,13 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, require_choices
 from mesascope.contracts.subject import Subject
 from mesascope.errors import pick_named
-from mesascope.questions.goal.reading import first_third, gain_parts, goals_at, goals_differ, last_third
+from mesascope.questions.goal.reading import (
+    check_goals_differ,
+    find_family_goals,
+    first_third,
+    last_third,
+    sum_goal_gains,
+)
 from mesascope.rollouts.replays import replay
 from mesascope.trials import gain, read_payoffs
 
@@ -113,8 +119,8 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
         goal: 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
-    goals = goals_at(rollouts.family, rollouts.trials).named()
-    return np.stack(gain_parts(_pick_option(goals, goal), _find_window(rollouts, late)))
+    goals = find_family_goals(rollouts.family, rollouts.trials).named()
+    return np.stack(sum_goal_gains(_pick_option(goals, goal), _find_window(rollouts, late)))
 
 
 def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
@@ -125,10 +131,10 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
         goal: 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
-    goals = goals_at(rollouts.family, rollouts.trials)
+    goals = find_family_goals(rollouts.family, rollouts.trials)
     chosen_goal = _pick_option(goals.named(), goal)
     is_best = chosen_goal.paid >= chosen_goal.best - 1e-6
-    return np.where(goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
+    return np.where(check_goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
 
 
 def _find_window(rollouts: Rollouts, late: bool) -> slice:

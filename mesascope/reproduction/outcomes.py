@@ -202,7 +202,7 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
     return published, f"{entry['exact']:g}" if "exact" in entry else ""
 
 
-def label(document: Mapping[str, Any]) -> str:
+def describe_intervals(document: Mapping[str, Any]) -> str:
     """Describes in one line how many seeds ran, and what the intervals are."""
     is_trained = document.get("trained", True)  # whether the study trains networks
     singular, plural = (
@@ -217,7 +217,7 @@ def label(document: Mapping[str, Any]) -> str:
 
 def format_page(document: Mapping[str, Any]) -> str:
     """The results as a Markdown page with two tables."""
-    lines = [f"# {document['study']}", "", document["says"], "", f"{label(document)}.", ""]
+    lines = [f"# {document['study']}", "", document["says"], "", f"{describe_intervals(document)}.", ""]
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for entry in document["rows"]:
         size = f"{entry['n']} × {entry['lifetimes']}" if entry["n"] else ""

@@ -55,7 +55,7 @@ def reproduce(
     """
     plan = load(study, quick, seeds)
     measures = load_measures(plan, trust)
-    folder = runs.prepare(out or choose_folder({"study": plan.name, "quick": quick}))
+    folder = runs.prepare_folder(out or choose_folder({"study": plan.name, "quick": quick}))
     study_run = StudyRun(plan, folder, measures, lambda index, share, activity: estimate(index, share, activity))
     estimate = ProgressEstimate(study_run.units, study_run.seconds, progress)
     study_run.merge_seconds("seconds-*.json")  # of the processes of a stopped run

@@ -15,7 +15,7 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.agents.language.answers import UNREACHED, Answer, parse_label
 from mesascope.contracts.family import Family
-from mesascope.contracts.questions import Moment, Question, row
+from mesascope.contracts.questions import PastTrial, Question, to_numbers
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 from mesascope.keys import fold_address
@@ -41,7 +41,7 @@ class Lifetime:
         self.place, self.row, self.seed = (number // BLOCK_SIZE,), number % BLOCK_SIZE, seed
         self.tasks = draw_tasks(self.family, split, self.place, seed)
         self.state, self.percept = self.family.begin(self._make_key("begin"), self.tasks)
-        self.past: tuple[Moment, ...] = ()
+        self.past: tuple[PastTrial, ...] = ()
         self.trials: list[dict[str, Any]] = []
         self.length = self.family.split(split).trials
 
@@ -49,7 +49,7 @@ class Lifetime:
         return fold_address(self.seed, "lives", *self.place, *name)
 
     def _read_observation(self) -> tuple[float, ...]:
-        return row(np.asarray(self.percept.observation)[self.row])
+        return to_numbers(np.asarray(self.percept.observation)[self.row])
 
     def ask(self) -> Question:
         """The question for the next trial."""
@@ -64,7 +64,7 @@ class Lifetime:
         key = self._make_key("pay", len(self.trials))
         self.state, self.percept, score = self.family.step(key, self.tasks, self.state, jnp.asarray(action))
         feedback = float(np.asarray(self.percept.feedback)[self.row])
-        self.past = (*self.past, Moment(self._read_observation(), answer.action, feedback))
+        self.past = (*self.past, PastTrial(self._read_observation(), answer.action, feedback))
         record = {"observation": observation, "action": answer.action, "code": answer.code, "said": text}
         outcome = {"feedback": feedback, "score": float(np.asarray(score)[self.row])}
         self.trials.append(record | {k: None if np.isnan(v) else v for k, v in outcome.items()})

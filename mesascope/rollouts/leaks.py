@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from mesascope.contracts.condition import Condition, take
+from mesascope.contracts.condition import Condition, take_rows
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Response, Subject, copy_carry
 from mesascope.errors import MesascopeError
@@ -166,14 +166,16 @@ def _refuse_different(subject, cause: str, key, one: Percept, responses: Respons
     """
 
     one_rows = np.arange(len(two_rows))
-    difference = _describe_difference(take(responses, one_rows), take(find_responses(subject, two, key), two_rows))
+    difference = _describe_difference(
+        take_rows(responses, one_rows), take_rows(find_responses(subject, two, key), two_rows)
+    )
     if not difference:
         return
     if not subject.traceable:
         replays = []
         for i in range(2 * REPLAYS):
             block, rows = (one, one_rows) if i < REPLAYS else (two, two_rows)
-            replays.append(take(find_responses(subject, block, derive_key(key, "apart", i)), rows))
+            replays.append(take_rows(find_responses(subject, block, derive_key(key, "apart", i)), rows))
         if _have_same_distribution(jax.tree.map(lambda *parts: np.stack(parts), *replays)):
             return
     _refuse(subject, cause, difference)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import RECENT, Intact, select
+from mesascope.contracts.condition import PAST_PERCEPTS, Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
@@ -49,7 +49,7 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
     conditions: list[Any] = [job.condition for job in jobs]
     undisturbed = all(blocks.is_undisturbed(c) for c in conditions)
     looks_back = any(c.looks_back for c in conditions) or steps == 1
-    recent = collections.deque(maxlen=RECENT * steps if looks_back else 1)  # newest first
+    recent = collections.deque(maxlen=PAST_PERCEPTS * steps if looks_back else 1)  # newest first
 
     def past(i):
         return recent[int(i)] if int(i) < len(recent) else PastTick(start)

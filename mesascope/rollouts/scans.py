@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import RECENT
+from mesascope.contracts.condition import PAST_PERCEPTS
 from mesascope.keys import derive_key
 from mesascope.rollouts import blocks, compiling
 from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, PastTick, Record, Step
@@ -124,13 +124,13 @@ def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
         return state_and_tick, Record(action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid)
 
     if family.steps == 1:
-        recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)
+        recent = jax.tree.map(lambda x: jnp.repeat(x[None], PAST_PERCEPTS, 0), start)
         birth = BlockState(state, start, fresh, fresh, recent)
         return jax.lax.scan(run_trial, birth, (jnp.arange(trials), partners))[1]
     kept_rows, idle = choose_stored_steps(family.steps), family.idle(state)
     no_idle, last = (None, None) if idle is None else (jnp.zeros(BLOCK_SIZE, bool), jnp.full(BLOCK_SIZE, -1))
     looks_back, past = any(k.looks_back for k in kinds), PastTick(start, no_idle, last)
-    recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT * family.steps, 0), past) if looks_back else ()
+    recent = jax.tree.map(lambda x: jnp.repeat(x[None], PAST_PERCEPTS * family.steps, 0), past) if looks_back else ()
     birth = BlockState(state, start, fresh, fresh, recent)
     return jax.lax.scan(run_stepwise_trial, (birth, last), (jnp.arange(trials), partners))[1]
 

@@ -12,7 +12,7 @@ from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.carried import Estimate, combine_benefit, measure_carried, read_span
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits
-from mesascope.questions.spectrum.placement import conditions
+from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import draw_bootstrap_counts, interval
 from mesascope.trials import BLOCK_SIZE, reflex_window
@@ -45,7 +45,9 @@ def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list
     family = catalogue.make("families", SUBJECTS[name][0])
     subject = open_subject(name, family)
     # a scripted subject ignores how a lifetime begins, so one version of each condition is enough
-    versions = {c.partition(",birth")[0]: c for c in conditions(family) if "exchanged" not in c and "swapped" not in c}
+    versions = {
+        c.partition(",birth")[0]: c for c in list_conditions(family) if "exchanged" not in c and "swapped" not in c
+    }
     needed = [catalogue.make("conditions", c) for c in versions.values()]
     numbers_by_size: dict[int, list[dict[str, Estimate]]] = {n: [] for n in STUDY_SIZES}
     pooled_numbers = []

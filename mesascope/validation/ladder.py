@@ -17,7 +17,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench, Progress
 from mesascope.execution import hash_folder, run_units
 from mesascope.questions.spectrum.ladder import LADDER
-from mesascope.questions.spectrum.placement import conditions
+from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK_SIZE
 from mesascope.validation.axes import count_readings, list_calls, parse_line, read_truth
@@ -95,7 +95,7 @@ def validate(
         progress: called with the share of the work that is done, and with a text that says what is running.
         workers: how many processes run in parallel; 0 for one per core. If there are several, the calling module must
             be importable without side effects.
-        folder: a folder of finished answers, from which a stopped run continues (see `results_folder`). The caller
+        folder: a folder of finished answers, from which a stopped run continues (see `name_results_folder`). The caller
             must delete it.
 
     Raises:
@@ -174,7 +174,7 @@ def validate(
     return results
 
 
-def results_folder(cache: Path, *settings: int) -> Path:
+def name_results_folder(cache: Path, *settings: int) -> Path:
     """The folder for finished answers with these settings and this version of the code."""
     return cache / "-".join([hash_folder(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
@@ -208,7 +208,7 @@ def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     blocks = -(-lifetimes // BLOCK_SIZE)
     # a remainder of blocks would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
-    bench = Bench(family, conditions(family), splits, lifetimes, seed, together=together)
+    bench = Bench(family, list_conditions(family), splits, lifetimes, seed, together=together)
     readings = []
     for case in group:
         subject = open_subject(case.subject, family)

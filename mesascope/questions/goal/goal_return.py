@@ -4,7 +4,7 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.contracts.split import kind
-from mesascope.questions.goal.reading import find_goals, find_late_trials, gain_parts
+from mesascope.questions.goal.reading import find_goals, find_late_trials, sum_goal_gains
 from mesascope.stats import linearise, ratio
 
 
@@ -19,7 +19,7 @@ def metric(trials, references, replay):
     for split, goals in goals_by_split.items():
         window = find_late_trials(goals.differ.shape[1])
         for name, goal in goals.named().items():
-            gained, room = gain_parts(goal, window)
+            gained, room = sum_goal_gains(goal, window)
             if room.sum() > 1e-9:
                 shares[split, name] = gained, room
                 readings.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, family_of
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, find_family
 from mesascope.contracts.split import kind
 from mesascope.questions.in_context.predictions import (
     SPLITS,
@@ -36,7 +36,7 @@ def metric(trials, references, replay):
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):
         raise DoesNotApply("it was not trained on a known bank, so it has no ideal locator")
-    family = family_of(replay, example)
+    family = find_family(replay, example)
     ends = family.references["locator"], family.references["learner"]
     readings = []
     for split, rollout in splits.items():

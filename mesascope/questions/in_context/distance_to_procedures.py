@@ -1,6 +1,6 @@
 """How far are the subject's predictions from those of every reference procedure, along its own lifetimes?"""
 
-from mesascope.contracts.metric import Reading, asks, family_of
+from mesascope.contracts.metric import Reading, asks, find_family
 from mesascope.contracts.split import kind
 from mesascope.questions.in_context.predictions import (
     SPLITS,
@@ -22,7 +22,7 @@ def metric(trials, references, replay):
         if kind(split) not in SPLITS:
             continue
         own_predictions = find_predictions(rollout, replay)
-        predictions = predict_procedures(family_of(replay, rollout), replay, rollout)
+        predictions = predict_procedures(find_family(replay, rollout), replay, rollout)
         distances = {name: measure_distance(own_predictions, other, rollout) for name, other in predictions.items()}
         nearest[split] = min(distances, key=lambda name: distances[name].mean())
         rows += [(split, name, values) for name, values in distances.items()]

@@ -1,6 +1,6 @@
 """Does the subject's pay-off rise within the lifetime?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
 from mesascope.stats import mean, ratio
 from mesascope.trials import gain, read_payoffs
 
@@ -11,7 +11,7 @@ from mesascope.trials import gain, read_payoffs
 )
 def metric(trials, references, replay):
     """Does the subject's pay-off rise from the first tenth of the lifetime to the last quarter?"""
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     length = rollout.sizes["trial"]
     if length < 4:
         raise DoesNotApply(f"a lifetime has {length} trials, and it needs 4")

@@ -186,7 +186,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     return np.stack([jackknife_information(t) for t in table])
 
 
-def life_curve(trials: xr.Dataset) -> dict[int, np.ndarray]:
+def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
     """The share gained [N] in lifetimes that know their last w trials only, by w; the intact gain is at w = 0.
 
     Of the two ways to begin such a lifetime, the better one counts.
@@ -228,7 +228,7 @@ def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str,
     Returns:
         Numbers by name; none if there is no intact gain to share.
     """
-    curve = life_curve(trials)
+    curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)
     if not spans or sign * intact.mean() <= 2 * standard_error(intact):
         return {}

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import axis as axes
-from mesascope.contracts.metric import DoesNotApply, Splits, gains
+from mesascope.contracts.metric import DoesNotApply, Splits, sum_gains
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import explanation
 from mesascope.questions.spectrum.changes import measure_dependence
@@ -41,7 +41,7 @@ OPEN_WORDS = explanation.OPEN_WORDS | {
 }
 
 
-def conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
+def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that this rule needs on the fresh split, for lifetimes of `horizon` trials."""
     older = reflex_window(horizon, (rule or Rule()).older_than)
     return (
@@ -76,7 +76,7 @@ def place_by_benefit(
     }
     try:
         older = reflex_window(fresh.sizes["trial"], rule.older_than)
-        values = ratio(*gain(fresh)) - ratio(*gains(fresh, f"feedback_shuffled:older_than={older}"))
+        values = ratio(*gain(fresh)) - ratio(*sum_gains(fresh, f"feedback_shuffled:older_than={older}"))
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."

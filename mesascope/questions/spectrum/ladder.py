@@ -9,7 +9,7 @@ from mesascope.trials import REFLEX_TRIALS
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring")
 FIRST_LADDER = (*LADDER, "general")  # of the first rule, under which older studies were placed
-RUNGS: Mapping[str, int] = {level: i for i, level in enumerate(FIRST_LADDER)}
+LEVEL_NUMBERS: Mapping[str, int] = {level: i for i, level in enumerate(FIRST_LADDER)}
 
 
 @dataclasses.dataclass(frozen=True)

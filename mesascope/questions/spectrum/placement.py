@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import axis as axes
-from mesascope.contracts.banks import parse_bank, parse_most
+from mesascope.contracts.banks import parse_bank, parse_task_limit
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import first_rule
@@ -23,9 +23,9 @@ from mesascope.questions.spectrum.carried import (
     CarryEffects,
     combine_benefit,
     find_counted_trials,
-    life_curve,
     measure_carried,
     measure_donor_bits,
+    measure_gain_by_memory,
     measure_transplant,
     read_span,
     read_window,
@@ -39,7 +39,7 @@ from mesascope.questions.spectrum.reach import read_reach
 from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
 from mesascope.trials import gain, reflex_window
 
-__all__ = ["Placement", "Rule", "conditions", "place"]
+__all__ = ["Placement", "Rule", "list_conditions", "place"]
 
 UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot tell
 TRACKING, LOCATING, ACQUIRING = (LADDER.index(x) for x in ("tracking", "locating", "acquiring"))
@@ -63,10 +63,10 @@ class PassedBars(NamedTuple):
     sign: float
 
 
-def conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
+def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that a placement needs on the fresh split of a family."""
     if not family.judges:
-        return first_rule.conditions(family.horizon, rule)
+        return first_rule.list_conditions(family.horizon, rule)
     w = reflex_window(family.horizon, (rule or Rule()).older_than)
     labels = (
         "intact",
@@ -255,7 +255,7 @@ def _resample_benefit(effects: CarryEffects, weights: np.ndarray, rule: Rule) ->
 def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
     """[resamples] The rung below locating, from what changes the choices and whether the carry changes the score."""
     by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept, carry))
-    curve = life_curve(fresh)
+    curve = measure_gain_by_memory(fresh)
     reset = np.abs(weights @ (curve[0] - curve[1])) if 1 in curve else np.zeros(len(weights))
     tracks = (by_carry >= rule.smallest_change) | (reset >= rule.smallest_benefit)
     return np.where(tracks, TRACKING, np.where(by_percept >= rule.smallest_change, 1, 0))
@@ -278,7 +278,7 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
         return BankTest(None, None)
     least = numbers.get("strict_bits", 0.0) - rule.errors * numbers.get("strict_bits_error", 0.0)
     bank = trained_on.startswith("bank:")
-    size = parse_bank(trained_on)[0] if bank else parse_most(trained_on)
+    size = parse_bank(trained_on)[0] if bank else parse_task_limit(trained_on)
     acquires = BankTest(np.zeros(rule.resamples), None)
     if size and least > np.log2(size):
         return acquires  # whoever merely remembers so many tasks cannot show as many bits

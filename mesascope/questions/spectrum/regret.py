@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
 from mesascope.trials import read_payoffs
 
 
@@ -12,7 +12,7 @@ from mesascope.trials import read_payoffs
 )
 def metric(trials, references, replay):
     """How much pay-off does the subject miss over a lifetime, and how much more than each reference procedure?"""
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     if "best" not in rollout:
         raise DoesNotApply("the best pay-off is not known")
     paid = read_payoffs(rollout)

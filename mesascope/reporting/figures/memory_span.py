@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mesascope.questions.spectrum.carried import life_curve
+from mesascope.questions.spectrum.carried import measure_gain_by_memory
 from mesascope.reporting.figures import INK, SUBJECT, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise, mean_intervals
@@ -32,7 +32,7 @@ def compute_span(examination: Examination) -> Span | None:
     trials = examination.trials.get("fresh")
     if trials is None or not can_normalise(trials):
         return None
-    curve = life_curve(trials)
+    curve = measure_gain_by_memory(trials)
     intact = curve.pop(0)
     if not curve:
         return None

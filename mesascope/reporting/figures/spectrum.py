@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mesascope.questions.spectrum.ladder import FIRST_LADDER, LADDER, RUNGS
+from mesascope.questions.spectrum.ladder import FIRST_LADDER, LADDER, LEVEL_NUMBERS
 from mesascope.questions.spectrum.placement import Placement
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
 from mesascope.reporting.headlines import HEADLINES, pick_headlines
@@ -28,7 +28,7 @@ def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
     axes = drawing.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height))
     has_unclear = any(p.probability.get("undetermined") for _, p in rows)  # the bank does not separate the rungs
     # only older runs reach 'general'
-    rungs = FIRST_LADDER if any(RUNGS[p.highest] == RUNGS["general"] for _, p in rows) else LADDER
+    rungs = FIRST_LADDER if any(LEVEL_NUMBERS[p.highest] == LEVEL_NUMBERS["general"] for _, p in rows) else LADDER
     columns = {rung: rung for rung in rungs} | ({"undetermined": "bank does\nnot tell"} if has_unclear else {})
     positions = [len(columns) + 0.35 + COLUMN_DISTANCE * i for i in range(len(HEADLINES) + 1)]
     heading_style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
@@ -48,7 +48,7 @@ def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
                 share_text = f"{100 * share:.0f} %" if share >= 0.005 else "<1 %"
                 axes.text(x, y + 0.2 - 0.48 * share, share_text, ha="center", va="bottom", fontsize=7, color=INK)
         colour = SECOND if placement.direction == "against" else SUBJECT
-        ends = [RUNGS[placement.lowest] - 0.4, RUNGS[placement.highest] + 0.4]
+        ends = [LEVEL_NUMBERS[placement.lowest] - 0.4, LEVEL_NUMBERS[placement.highest] + 0.4]
         axes.plot(ends, [y + 0.33, y + 0.33], color=colour, lw=3, solid_capstyle="butt")
         for x in ends:
             axes.plot([x, x], [y + 0.26, y + 0.40], color=colour, lw=1.5)

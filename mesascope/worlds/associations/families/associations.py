@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, pick, reference_roles
+from mesascope.contracts.configured import Configured, Percept, Split, draw_from_bank, keep_settings, name_references
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -49,7 +49,7 @@ class Associations(Configured):
     bank_tables: jax.Array | None  # [M, S]
 
     controls: ClassVar = {"learner": "associator", "lookalike": "last_cues", "still": "uniform"}
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "associator", "associator:keep=0.97", "table_locator", strongest="associator:greedy=True"
     )
 
@@ -128,7 +128,7 @@ class Associations(Configured):
 
     def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws tables [n, S] from the bank."""
-        return pick(derive_key(key, "table"), self.bank_tables, n)
+        return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
 
     def _draw_rule_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws right actions [n, S] that follow a random rule (a · cue + b) mod K."""

@@ -13,7 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Split, draw_bank, keep_settings, payoff_latents, pick, reference_roles
+from mesascope.contracts.configured import (
+    Split,
+    draw_bank,
+    draw_from_bank,
+    keep_settings,
+    make_payoff_latents,
+    name_references,
+)
 from mesascope.errors import MesascopeError, make_unknown_error
 from mesascope.keys import derive_key, draw_permutations
 from mesascope.worlds.bandits.bandit_family import BanditFamily
@@ -49,7 +56,7 @@ class BernoulliBandit(BanditFamily):
         """Reference procedures by role; the strongest is the exact optimum if it can be computed."""
         is_exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
         best = "bayes_optimal" if is_exact else "gittins"
-        return reference_roles("thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true")
+        return name_references("thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true")
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; one restructured split draws from a prior that training does not use."""
@@ -102,7 +109,7 @@ class BernoulliBandit(BanditFamily):
         """
         means_key = derive_key(key, "means")
         if seen:
-            arm_means = pick(means_key, self.bank_means, n)
+            arm_means = draw_from_bank(means_key, self.bank_means, n)
         else:
             shapes = None if prior else self.shapes
             arm_means = _draw_means(means_key, n, self.choices, prior or self.prior, shapes)
@@ -117,7 +124,7 @@ class BernoulliBandit(BanditFamily):
             fixed = means[..., int(np.asarray(self.bank_means).mean(0).argmax())]
         else:
             fixed = means[..., self.favourite] if self.shapes else means.mean(-1)
-        return payoff_latents(means, fixed)
+        return make_payoff_latents(means, fixed)
 
     @property
     def favourite(self) -> int:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Split, check_range, keep_settings, payoff_latents, reference_roles
+from mesascope.contracts.configured import Split, check_range, keep_settings, make_payoff_latents, name_references
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -45,7 +45,7 @@ class CuedBandit(BanditFamily):
     def references(self) -> dict[str, str]:
         """Reference procedures by role; all except the strongest ignore the mark."""
         strongest = f"cue_filter:belief={float(self.rho):.6g}"
-        return reference_roles("cue_filter", "cue_filter:keep=0.8", "locator", strongest=strongest, against="") | {
+        return name_references("cue_filter", "cue_filter:keep=0.8", "locator", strongest=strongest, against="") | {
             "learner against": "thompson:minimise=true",
             "discounting against": "thompson:discount=0.93,minimise=true",
             "locator against": "locator:minimise=true",
@@ -128,7 +128,7 @@ class CuedBandit(BanditFamily):
         if split == "exchanged:best" and not is_top.all():  # in the second half another arm is best
             late_best = (means * (~is_top / (~is_top).sum(-1, keepdims=True))[:, None]).sum(-1)
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late_best, fixed)
-        return payoff_latents(means, fixed) | {"marked": marked}
+        return make_payoff_latents(means, fixed) | {"marked": marked}
 
     def _compute_prior(self, marked: np.ndarray, split: str) -> np.ndarray:
         """The prior probability [N, K] that each arm is the best one, given the mark, up to a factor."""

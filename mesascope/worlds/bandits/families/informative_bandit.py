@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Percept, Split, check_range, keep_settings, payoff_latents
-from mesascope.contracts.family import reference_roles
+from mesascope.contracts.configured import Percept, Split, check_range, keep_settings, make_payoff_latents
+from mesascope.contracts.family import name_references
 from mesascope.errors import make_unknown_error
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
@@ -34,7 +34,7 @@ class InformativeBandit(BanditFamily):
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
     # there are no references 'against', because a subject can minimise the pay-off without knowing the task
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
     )
 
@@ -108,7 +108,7 @@ class InformativeBandit(BanditFamily):
         """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean over possible targets."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
-        return payoff_latents(means, means[..., arms].mean(-1))
+        return make_payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the number counted from the other end, or with the pay-off of the other kind of arm."""

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Split, draw_bank, payoff_latents, reference_roles
+from mesascope.contracts.configured import Split, draw_bank, make_payoff_latents, name_references
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -41,7 +41,7 @@ class RestlessBandit(BanditFamily):
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
     # the filter is the exact optimum for coupled arms
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "drift_filter", "rescorla_wagner:rate=0.3,beta=8", "path_locator", strongest="drift_filter"
     ) | {"discounting against": "rescorla_wagner:rate=0.3,beta=-8"}
 
@@ -130,7 +130,7 @@ class RestlessBandit(BanditFamily):
         if split == "seen":
             best_arm = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T] the best arm on average over the bank
             fixed = means[:, np.arange(means.shape[1]), best_arm]
-        return payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
+        return make_payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 
 
 @keep_settings(arms=(2, 26), trials=(2, 100_000), change=("drift", "reversal"), block=(1, 100_000), bank=(0, 100_000))

@@ -18,12 +18,12 @@ from mesascope.contracts.configured import (
     Configured,
     Percept,
     Split,
+    draw_from_bank,
     first_percept,
+    name_references,
     next_percept,
-    pick,
-    reference_roles,
 )
-from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import check_memory, check_range, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -76,7 +76,7 @@ class Maze(Configured):
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
     # nothing is hidden, so there is nothing to acquire
-    references: ClassVar = reference_roles(PLANNER, PLANNER, "maze_clone", strongest=PLANNER, against="")
+    references: ClassVar = name_references(PLANNER, PLANNER, "maze_clone", strongest=PLANNER, against="")
 
     @property
     def steps(self) -> int:
@@ -128,7 +128,7 @@ class Maze(Configured):
         size = size or self.size
         passages, goal, start = self._draw_problems(key, n, size)
         if seen:
-            passages, goal, start = pick(derive_key(key, "which"), self.bank_tasks, n)
+            passages, goal, start = draw_from_bank(derive_key(key, "which"), self.bank_tasks, n)
         elif loops:
             passages = mazes.remove_walls(derive_key(key, "loops"), passages, LOOP_SHARE)
         later_opens, later_goal, half = passages, goal, self.horizon // 2
@@ -230,7 +230,7 @@ class Maze(Configured):
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
         """Draws n training problems, from the bank if there is one, with cells numbered in the maze's own square."""
         if self.bank_tasks is not None:
-            return mazes.Problem(*pick(derive_key(key, "which"), self.bank_tasks[:2], n))
+            return mazes.Problem(*draw_from_bank(derive_key(key, "which"), self.bank_tasks[:2], n))
         passages, goal, _ = self._draw_problems(key, n, self.size)
         return mazes.Problem(passages, goal)
 
@@ -272,7 +272,7 @@ class Maze(Configured):
         Raises:
             MesascopeError: the trials have no observations.
         """
-        observations = observed(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
+        observations = read_observations(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
         observations = observations if self.walk_steps == 1 else observations[:, :, 0]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action[..., None] if self.walk_steps == 1 else action[..., :1]

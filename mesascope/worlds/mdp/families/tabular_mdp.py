@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.configured import Percept, Split, first_percept, keep_settings, next_percept
-from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
+from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
 from mesascope.keys import derive_key
 from mesascope.worlds.mdp.episodes import compute_value, evaluate_policy, find_fixed_policy
 
@@ -60,7 +60,7 @@ class TabularMDP(Configured):
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
     # the exact optimum cannot be computed, so the strongest reference is the best procedure known
-    references: ClassVar = reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
+    references: ClassVar = name_references("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     @property
     def steps(self) -> int:
@@ -111,7 +111,7 @@ class TabularMDP(Configured):
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)
         if seen:
-            transitions, means = pick(derive_key(key, "which"), self.bank_tasks, n)
+            transitions, means = draw_from_bank(derive_key(key, "which"), self.bank_tasks, n)
         else:
             transitions, means = _draw_processes(key, shape, concentration)
         means = payoffs(means)

@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, reference_roles
+from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, name_references
 from mesascope.keys import derive_key
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
@@ -60,7 +60,7 @@ class Pong(Configured):
     traceable: ClassVar = False
     controls: ClassVar = {"learner": FOLLOWER, "lookalike": "ball_follower", "still": "uniform"}
     # no reference is strong, because none looks more than one step ahead
-    references: ClassVar = reference_roles(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
+    references: ClassVar = name_references(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
     frame: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the first bytes of an observation
     places: ClassVar = screen.POSITION_NAMES  # the bytes after the frame
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, pick, reference_roles
+from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_from_bank, name_references
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.keys import derive_key
@@ -53,7 +53,7 @@ class LinearRegression(Configured):
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
     # ridge with the true noise is the posterior mean under the prior
-    references: ClassVar = reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
+    references: ClassVar = name_references("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
     predictors: ClassVar = (
         "zero",
         "running_mean",
@@ -132,7 +132,7 @@ class LinearRegression(Configured):
         draws = jax.random.normal(derive_key(key, "w and x"), (n, 1 + trials, self.dimension))
         task_weights = draws[:, 0]
         if seen:
-            task_weights = pick(derive_key(key, "bank"), self.bank_weights, n)
+            task_weights = draw_from_bank(derive_key(key, "bank"), self.bank_weights, n)
         weights = path(key, jnp.repeat(task_weights[:, None], trials, 1))
         return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), sign_only))
 

@@ -12,7 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Draw, Percept, Split, draw_bank, pick, reference_roles
+from mesascope.contracts.configured import (
+    Array,
+    Configured,
+    DrawTasks,
+    Percept,
+    Split,
+    draw_bank,
+    draw_from_bank,
+    name_references,
+)
 from mesascope.contracts.percept import first_percept, next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
@@ -43,7 +52,7 @@ class BetaBernoulli(Configured):
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
     # the strongest reference predicts the more probable symbol
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "bayes_predictor", "bayes_predictor:discount=0.8", "locator", strongest="bayes_predictor:greedy=True"
     ) | {"locator against": "locator:minimise=true"}
 
@@ -52,7 +61,7 @@ class BetaBernoulli(Configured):
         split, half = self.varied, self.horizon // 2
 
         def draw_seen(key: jax.Array, n: int) -> jax.Array:
-            return pick(derive_key(key, "p"), self.bank_means, n)[:, 1]
+            return draw_from_bank(derive_key(key, "p"), self.bank_means, n)[:, 1]
 
         def draw_high(key: jax.Array, n: int) -> jax.Array:
             return _draw_beta(derive_key(key, "p"), self.a + 4.0, self.b, n)
@@ -80,7 +89,7 @@ class BetaBernoulli(Configured):
         key: jax.Array,
         n: int,
         *,
-        p: Draw | None = None,
+        p: DrawTasks | None = None,
         path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
         repeats: float = 0.0,
         trials: int = 0,

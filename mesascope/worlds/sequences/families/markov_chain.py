@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_bank, pick, reference_roles
-from mesascope.contracts.payoffs import payoff_latents, take_choice
+from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_bank, draw_from_bank, name_references
+from mesascope.contracts.payoffs import make_payoff_latents, select_payoffs
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
@@ -49,7 +49,7 @@ class MarkovChain(Configured):
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
     # the strongest reference predicts the likeliest symbol
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "transition_counts",
         "transition_counts:discount=0.9",
         "transition_locator",
@@ -109,7 +109,7 @@ class MarkovChain(Configured):
         """
         trials, k = trials or self.horizon, self.choices
         if seen:
-            rows = pick(derive_key(key, "matrix"), self.bank_matrices, n)
+            rows = draw_from_bank(derive_key(key, "matrix"), self.bank_matrices, n)
         else:
             rows = _draw_rows(derive_key(key, "matrix"), self.concentration, (n, k), k)
         rows = matrix(rows)
@@ -159,7 +159,7 @@ class MarkovChain(Configured):
             successor = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)  # the most probable one, by symbol
             fixed = np.take_along_axis(means, successor[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
         target = np.asarray(tasks.symbols)[:, 1:].astype(float)
-        return payoff_latents(means, fixed) | {"target": target, "chance": chance}
+        return make_payoff_latents(means, fixed) | {"target": target, "chance": chance}
 
     @property
     def judges(self) -> bool:
@@ -174,7 +174,7 @@ class MarkovChain(Configured):
         if not matrices.shape[1]:
             return None
         row = np.where(np.asarray(tasks.second_order).any(), before, now)
-        return take_choice(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
+        return select_payoffs(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
         """The percept as if the lifetime began now: it shows the present symbol and none before it."""

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept, reference_roles
-from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, name_references, next_percept
+from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key, draw_permutations
@@ -55,7 +55,7 @@ class TreeChoice(Configured):
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
     # the tree is shown, so there is nothing to acquire
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "tree_q", "tree_q", "tree_clone", strongest="value_iteration:sweeps=9", against=""
     )
 
@@ -192,7 +192,7 @@ class TreeChoice(Configured):
         Raises:
             MesascopeError: the trials have no observations.
         """
-        observations = observed(trials, self.name, "Take fewer trials or a shallower tree.")
+        observations = read_observations(trials, self.name, "Take fewer trials or a shallower tree.")
         observations = observations if self.depth > 1 else observations[:, :, None]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action if self.depth > 1 else action[..., None]

@@ -17,9 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, draw_bank, payoff_latents, pick, reference_roles
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    draw_bank,
+    draw_from_bank,
+    make_payoff_latents,
+    name_references,
+)
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
-from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import MesascopeError
@@ -82,7 +90,7 @@ class TwoStep(Configured):
         """Reference procedures by role; the filter is the exact optimum if there is one good state."""
         strongest = "" if self.version == "daw" else "state_filter"
         discounting = "model_based:rate=0.6"
-        return reference_roles("model_based", discounting, "worth_locator", strongest=strongest, against="")
+        return name_references("model_based", discounting, "worth_locator", strongest=strongest, against="")
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
@@ -126,7 +134,7 @@ class TwoStep(Configured):
         drifts = self.version == "daw" if drifts is None else drifts
         means = (_draw_walks if drifts else self._draw_switches)(derive_key(key, "worth"), n, self.horizon)
         if seen:
-            means = pick(derive_key(key, "which"), self.bank_payoffs, n)
+            means = draw_from_bank(derive_key(key, "which"), self.bank_payoffs, n)
         is_swapped = jnp.arange(self.horizon) >= (self.horizon if swaps_at is None else swaps_at)
         is_announced = jax.random.bernoulli(derive_key(key, "tells"), self.announced, shape)
         if revalued:
@@ -208,7 +216,7 @@ class TwoStep(Configured):
             state_values = np.take_along_axis(payoffs, np.broadcast_to(option, (*payoffs.shape[:3], 1)), -1)[..., 0]
             first = self._value_choices(np.zeros(len(bank), bool), bank.max(-1)).argmax(-1)
             fixed = self._value_choices(is_swapped, state_values)[:, np.arange(self.horizon), first]
-        return payoff_latents(means, fixed) | {
+        return make_payoff_latents(means, fixed) | {
             "transition": np.asarray(tasks.is_common, np.float32),
             "chance": average,
             "worst": self._value_choices(is_swapped, payoffs.min(-1)).min(-1),
@@ -221,7 +229,7 @@ class TwoStep(Configured):
         values = trials.means.values.astype(float)[:, :, None]
         before = np.full_like(values, np.nan)
         before[:, 1:] = values[:, :-1]
-        observation = observed(trials, self.name)
+        observation = read_observations(trials, self.name)
         is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
         return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, goal=True)
 

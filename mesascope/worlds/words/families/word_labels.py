@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, reference_roles
+from mesascope.contracts.configured import Array, Configured, Percept, Split, name_references
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
-from mesascope.contracts.questions import Moment, Question
+from mesascope.contracts.questions import PastTrial, Question
 from mesascope.contracts.settings import check_range, keep_settings
 from mesascope.keys import derive_key
 
@@ -84,7 +84,7 @@ class WordLabels(Configured):
 
     controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
     # the learner knows the categories, remembers words, and infers lines between numbers
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "label_learner", "label_learner:keeps=0.6", strongest="label_learner", against=""
     )
     full_feedback: ClassVar = True
@@ -185,7 +185,7 @@ class WordLabels(Configured):
         next_item = (opposite.observation[:, LAST_ITEM] + 1) % len(read_texts().items)
         return exchange_earlier(opposite, _set_column(opposite.observation, LAST_ITEM, next_item))
 
-    def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
+    def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
         """The question about the item in `now`, the present observation [D], after the past items with their labels.
 
         All labels are written with the label words of the present lifetime.
