@@ -77,7 +77,7 @@ def test_a_log_is_trials_of_today():
 def test_a_network_of_the_first_format_opens():
     path = recurrent.list_bundled()["memoryless"]
     assert read_header(path)[0]["format"] == "mesascope-network/1"
-    told = recurrent.about(path)
+    told = recurrent.read_metadata(path)
     assert told["observes"] == ["action", "feedback"] and "told" not in told
 
 

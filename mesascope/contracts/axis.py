@@ -89,7 +89,7 @@ def _make_family(name: str) -> Any:
     return catalogue.make("families", name)
 
 
-def read(trials: Splits) -> dict[str, dict[str, Any]]:
+def read_axes(trials: Splits) -> dict[str, dict[str, Any]]:
     """The verdicts of all axes that apply, as plain data under the axes' names."""
     kinds = {split.partition(":")[0] for split in trials}
     result = {}

@@ -36,10 +36,10 @@ class ActionValues(Choosing):
 
 
 class CountsAndTime(NamedTuple):
-    """The counts [N, K, 2] of wins and losses, and the number of past trials, `clock` [N]."""
+    """The counts [N, K, 2] of wins and losses, and the number of past trials, `past_trials` [N]."""
 
     counts: jax.Array
-    clock: jax.Array
+    past_trials: jax.Array
 
 
 class CountingWithTime(Choosing):

@@ -346,22 +346,22 @@ def draw_bank(
     size: int,
     seed: int,
     *,
-    tell: Callable[[T], np.ndarray],
-    what: str,
+    find_property: Callable[[T], np.ndarray],
+    description: str,
     remedy: str = "Take a larger bank.",
 ) -> T | None:
-    """Draws a bank of training tasks that are not all equal in the property `tell` [M, ...]; None if `size` is 0.
+    """Draws a bank of training tasks that differ in the property `find_property` [M, ...]; None if `size` is 0.
 
     Raises:
-        MesascopeError: none of a thousand draws gave such a bank; `what` describes the tasks in the message.
+        MesascopeError: none of a thousand draws gave such a bank; `description` describes the tasks in the message.
     """
     if not size:
         return None
     for attempt in range(1000):
         tasks = draw(derive_key(jax.random.key(seed), "bank", attempt))
-        if size == 1 or len(np.unique(tell(tasks), axis=0)) > 1:
+        if size == 1 or len(np.unique(find_property(tasks), axis=0)) > 1:
             return tasks
-    raise MesascopeError(f"In 1,000 draws there was no bank of {size} {what}.", remedy)
+    raise MesascopeError(f"In 1,000 draws there was no bank of {size} {description}.", remedy)
 
 
 def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:

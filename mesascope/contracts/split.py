@@ -43,9 +43,9 @@ class Split:
     @property
     def kind(self) -> str:
         """The split's kind: 'seen', 'fresh', 'shifted', 'exchanged', 'restructured', or one that is never counted."""
-        return kind(self.name)
+        return find_kind(self.name)
 
 
-def kind(name: str) -> str:
+def find_kind(name: str) -> str:
     """The kind of a split: 'shifted:low' is of kind 'shifted'."""
     return name.partition(":")[0]

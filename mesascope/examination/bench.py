@@ -20,7 +20,7 @@ from mesascope import catalogue, trials
 from mesascope.contracts.banks import parse_task_limit
 from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.execution import hash_folder
@@ -52,7 +52,7 @@ class Bench:
         rollouts: earlier rollouts by their digest; this object adds new ones.
         beyond: for the label of a condition, the kinds of split besides fresh on which the condition also runs.
         together: blocks per call of the compiled scan, as in `rollout`.
-        placed_by: places a subject from its trials, the references' trials, its training tasks and the rule.
+        place_trials: places a subject from its trials, the references' trials, its training tasks and the rule.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Bench:
         rollouts: dict[str, xr.Dataset] | None = None,
         beyond: Mapping[str, Sequence[str]] | None = None,
         together: int = 1,
-        placed_by: Callable[..., Placement] = place,
+        place_trials: Callable[..., Placement] = place,
     ):
-        self.place_trials = placed_by
+        self.place_trials = place_trials
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
         self.requested, self.out, self.progress, self.together = splits, out, progress, together
         self.done, self.total, self.activity = 0, 1, ""
@@ -100,7 +100,9 @@ class Bench:
     def expect_work(self, subjects: int) -> None:
         """Sets the expected amount of work for this number of subjects, in blocks of lifetimes."""
         splits = self._list_all_splits(self.family)
-        extra = sum(len(self._list_conditions(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
+        extra = sum(
+            len(self._list_conditions(self.family, split)) - 1 for split in splits if find_kind(split) != "fresh"
+        )
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
     def find_family(self, trained_on: str) -> Family:
@@ -143,7 +145,7 @@ class Bench:
         On a counted split of the same length, the conditions in `self.compared` run too. On a split beyond banks, the
         conditions with shuffled feedback run too.
         """
-        if kind(split) == "fresh":
+        if find_kind(split) == "fresh":
             return self.conditions
         labels: set[str] = set()
         task_split = next((s for s in family.splits() if s.name == split), None)
@@ -152,7 +154,7 @@ class Bench:
                 labels |= {c.label for c in self.compared}
             if task_split.beyond_banks:
                 labels |= {c for c in first_rule.list_conditions(family.horizon) if c.startswith("feedback_shuffled")}
-        labels |= {label for label, kinds in self.beyond.items() if kind(split) in kinds}
+        labels |= {label for label, kinds in self.beyond.items() if find_kind(split) in kinds}
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
 
     def count_responses(self, family: Family) -> int:
@@ -175,7 +177,7 @@ class Bench:
             home = family if role == "locator" else without_bank
             procedure = catalogue.make("subjects", family.references[role + suffix], home)
             for split in self.list_splits(family):
-                if kind(split) not in REFERENCE_SPLITS.get(role, (kind(split),)):
+                if find_kind(split) not in REFERENCE_SPLITS.get(role, (find_kind(split),)):
                     continue
                 conditions, change = [intact], family.split(split).changes_at
                 if role in COMPARED_ROLES:
@@ -228,7 +230,7 @@ class Bench:
                 conditions=conditions,
                 kinds=kinds,
                 record=(),
-                log_probs=kind(split) in ("fresh", "seen"),  # on other splits no metric compares probabilities
+                log_probs=find_kind(split) in ("fresh", "seen"),  # on other splits no metric compares probabilities
                 done=self._count_blocks,
                 tasks=self.tasks.setdefault(home_name, {}) if family.traceable else None,
                 together=self.together,

@@ -20,7 +20,7 @@ from mesascope.contracts.axis import UNDETERMINED, Axis
 from mesascope.contracts.condition import Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import CONTROLS, Metric
-from mesascope.contracts.split import kind as split_kind
+from mesascope.contracts.split import find_kind as split_kind
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, make_unknown_error, require
 from mesascope.examination.bench import Bench

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, Splits
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.errors import MesascopeError, require
 from mesascope.findings import Finding, describe_provenance
 from mesascope.guards.blame import contain_exits
@@ -65,8 +65,8 @@ def answer(
 
 def _read_metric(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
     """Asks one metric for its readings, and gives it only the splits that it needs."""
-    needed = {split: d for split, d in trials.items() if kind(split) in (*metric.splits, "fresh", "logged")}
-    if not any(kind(split) in (*metric.splits, "logged") for split in needed):
+    needed = {split: d for split, d in trials.items() if find_kind(split) in (*metric.splits, "fresh", "logged")}
+    if not any(find_kind(split) in (*metric.splits, "logged") for split in needed):
         raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
     first = next(iter(needed.values()))
     if "logged" in needed and "chance" not in first and metric.splits != ("fresh",):

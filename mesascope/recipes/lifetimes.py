@@ -114,7 +114,7 @@ def run_lifetimes(
         idle = None if steps == 1 else family.idle(state)
         state, percept, score = family.step(derive_key(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
-        value, target = network.worth(features), family.target(percept)
+        value, target = network.estimate_return(features), family.target(percept)
         record = Lifetimes(encoded, action, log_prob, value, score, target, teacher_log_probs)
         after = (state, percept, carry, teacher_carry)
         if idle is None:

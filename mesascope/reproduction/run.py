@@ -128,7 +128,7 @@ def _list_code_runners() -> set[str]:
                 module = catalogue.import_plugin_module(kind, name)
             except MesascopeError:  # a broken plug-in of another package cannot run anything
                 continue
-            runners |= {name} if getattr(module, "RUNS_CODE", False) else set()
+            runners |= {name} if getattr(module, "FACTORY_RUNS_CODE", False) else set()
     return runners
 
 

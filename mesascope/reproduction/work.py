@@ -22,7 +22,7 @@ from mesascope.agents.opening import open_subject
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, sum_gains
-from mesascope.contracts.split import kind as split_kind
+from mesascope.contracts.split import find_kind as split_kind
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.examination.bench import Bench, Progress
@@ -249,7 +249,7 @@ class StudyRun:
             unit.first_seed,
             rollouts=self.reference_rollouts,
             beyond=axes.list_conditions_of_axes(family) if axes_by_spec else {},
-            placed_by=place,
+            place_trials=place,
         )
         home, placement = bench.find_family(trained_on), None
         if needs_placement:

@@ -21,7 +21,7 @@ from small import PLAN, small
 from mesascope import catalogue
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.recipes import rounds as _training
+from mesascope.recipes import training_loop as _training
 from mesascope.recipes import updates
 from mesascope.recipes.training import train
 from mesascope.reproduction import progress, work
@@ -113,7 +113,10 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     assert any(share > trained for share, doing in told if "update" not in doing)  # measuring is progress, too
 
 
-OFTEN = "from mesascope.recipes import rounds\n\nrounds.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update\n"
+OFTEN = """from mesascope.recipes import training_loop
+
+training_loop.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update
+"""
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import HasGoals
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.questions.goal.reading import (
     Explanation,
     check_goals_differ,
@@ -88,7 +88,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     if not isinstance(family, HasGoals):
         return None
     goals_by_split = {
-        split: find_family_goals(family, trials[split]) for split in trials if kind(split) in ("fresh", "apart")
+        split: find_family_goals(family, trials[split]) for split in trials if find_kind(split) in ("fresh", "apart")
     }
     if not goals_by_split:
         return None
@@ -100,7 +100,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         "differ": {split: float(check_goals_differ(goals).mean()) for split, goals in goals_by_split.items()},
         "rule": dataclasses.asdict(rule),
     }
-    read_on = [split for split in goals_by_split if kind(split) == "apart"] or list(goals_by_split)
+    read_on = [split for split in goals_by_split if find_kind(split) == "apart"] or list(goals_by_split)
     parts = [_assess_lifetimes(goals_by_split[split], rule) for split in read_on]
     pursued, explanations, gains, both = zip(*parts, strict=True)
     table, both = np.concatenate(pursued), np.concatenate(both)
@@ -157,7 +157,7 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explanation, 
 def _explain_undetermined(numbers: dict[str, Any], rule: Rule) -> str:
     """Says why these tasks do not distinguish the goals."""
     shares = "; ".join(f"{split}: {share:.0%}" for split, share in numbers["differ"].items())
-    more = "" if any(kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
+    more = "" if any(find_kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
     return (
         f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.apart} are needed; where they "
         f"agree no act tells them apart. Share of the lifetimes in which they differ: {shares}.{more}"

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, find_family
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.questions.in_context.predictions import (
     SPLITS,
     find_predictions,
@@ -40,7 +40,7 @@ def metric(trials, references, replay):
     ends = family.references["locator"], family.references["learner"]
     readings = []
     for split, rollout in splits.items():
-        if kind(split) in SPLITS:
+        if find_kind(split) in SPLITS:
             position = _find_position(find_predictions(rollout, replay), rollout, ends, replay)
             readings.append(Reading(position, split=split))
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):

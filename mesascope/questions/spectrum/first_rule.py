@@ -133,7 +133,7 @@ def place_by_benefit(
         probability=probability,
         numbers=numbers,
         reason=reason,
-        axes=axes.read(trials),
+        axes=axes.read_axes(trials),
         rule=rule,
     )
 

@@ -159,7 +159,7 @@ def place(
         probability=probability,
         numbers=numbers,
         reason=reason,
-        axes=axes.read(trials),
+        axes=axes.read_axes(trials),
         rule=rule,
         flags=flags,
         span=_describe_span(numbers) if lowest >= TRACKING else "",

@@ -6,7 +6,15 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.reporting.figures import GAIN_LABEL, INK, SECOND, SOFT, SUBJECT, THIRD, make_panels
+from mesascope.reporting.figures import (
+    GAIN_LABEL,
+    MUTED_COLOUR,
+    SECOND_COLOUR,
+    SUBJECT_COLOUR,
+    TEXT_COLOUR,
+    THIRD_COLOUR,
+    make_panels,
+)
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise, gain_shares, mean_intervals
 from mesascope.reporting.words import shorten
@@ -61,10 +69,10 @@ def compute_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
 
 
 LINE_STYLES = {  # by role: colour, line, width, and label in the key
-    "subject": (SUBJECT, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
-    "seen": (SECOND, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
-    "learner": (SOFT, "-", 0.9, None),
-    "strongest": (THIRD, (0, (1, 1)), 1.4, None),
+    "subject": (SUBJECT_COLOUR, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
+    "seen": (SECOND_COLOUR, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
+    "learner": (MUTED_COLOUR, "-", 0.9, None),
+    "strongest": (THIRD_COLOUR, (0, (1, 1)), 1.4, None),
 }
 
 
@@ -76,8 +84,8 @@ def draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
             axes.fill_between(curve.trial, curve.means.low, curve.means.high, color=colour, alpha=0.2, lw=0)
         axes.plot(curve.trial, curve.means.estimate, color=colour, ls=line, lw=width, zorder=2 + width)
     if curves[0].normalised:
-        axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
-        axes.axhline(1, color=INK, lw=0.7, zorder=1)
+        axes.axhline(0, color=TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
+        axes.axhline(1, color=TEXT_COLOUR, lw=0.7, zorder=1)
     axes.set_title(shorten(curves[0].name, 34))
 
 

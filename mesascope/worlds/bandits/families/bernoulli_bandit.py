@@ -208,8 +208,8 @@ def family(
         jax.jit(draw_means) if shapes else draw_means,  # compiled, so that an impossible bank is refused in a second
         bank,
         bank_seed,
-        tell=lambda means: np.asarray(means).argmax(-1),
-        what="with two different best arms",
+        find_property=lambda means: np.asarray(means).argmax(-1),
+        description="with two different best arms",
         remedy="Take a larger bank or another prior.",
     )
     name = f"bernoulli_bandit:arms={arms},trials={trials}"

@@ -177,7 +177,7 @@ def family(
         lambda key: bandit.draw(key, bank),
         bank,
         bank_seed,
-        tell=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arm on average
-        what="with two different best arms",
+        find_property=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arm on average
+        description="with two different best arms",
     )
     return dataclasses.replace(bandit, bank_tasks=bank_tasks)

@@ -27,7 +27,7 @@ from mesascope.worlds.gymnasium.environments import BlockState, describe_env, ma
 from mesascope.worlds.gymnasium.history import RewardEntry, find_history, find_reward
 from mesascope.worlds.gymnasium.variations import Range, draw_task, find_function, parse_ranges
 
-RUNS_CODE = True  # module:Env-v0 imports the module
+FACTORY_RUNS_CODE = True  # module:Env-v0 imports the module
 MAX_STEPS = 1_000_000  # the largest number of steps in a lifetime
 CHANCE_EPISODES = 64  # the number of episodes of random play from which chance is estimated
 _CHANCE_BY_FAMILY: dict[tuple[str, str], float] = {}

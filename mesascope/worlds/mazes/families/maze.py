@@ -238,8 +238,8 @@ class Maze(Configured):
         """Returns the same mazes with the goal in another cell."""
         return mazes.Problem(problem.passages, mazes.draw_other_cell(key, problem.goal, problem.passages.shape[1] ** 2))
 
-    pictures = staticmethod(mazes.draw_planes)
-    ways = staticmethod(mazes.find_right_moves)
+    draw_pictures = staticmethod(mazes.draw_planes)
+    find_right_moves = staticmethod(mazes.find_right_moves)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst, fixed, turned and goal, each [N, T].

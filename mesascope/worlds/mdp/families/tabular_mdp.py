@@ -209,7 +209,7 @@ def family(
         lambda key: _draw_processes(key, (bank, states, actions), 1.0),
         bank,
         bank_seed,
-        tell=lambda tasks: np.asarray(tasks[1]).argmax(-1),
-        what="different tasks",
+        find_property=lambda tasks: np.asarray(tasks[1]).argmax(-1),
+        description="different tasks",
     )
     return dataclasses.replace(unlimited, bank_tasks=bank_tasks)

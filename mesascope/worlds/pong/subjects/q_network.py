@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.network_files import OurFiles
+from mesascope.agents.networks.network_files import NetworkFormat
 from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.scripted import Family, Percept, Response, choose
 from mesascope.contracts.settings import check_range
@@ -54,8 +54,13 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
-opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
+FILE_FORMAT = NetworkFormat(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
+opens, list_bundled, family_of, read_metadata = (
+    FILE_FORMAT.opens,
+    FILE_FORMAT.list_bundled,
+    FILE_FORMAT.family_of,
+    FILE_FORMAT.read_metadata,
+)
 
 
 class Weights(NamedTuple):
@@ -150,8 +155,8 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
         epsilon: the fraction of steps on which it acts at random.
     """
     check_range(0, 1, epsilon=epsilon)
-    file = OURS.find(path)
-    metadata = about(file)
+    file = FILE_FORMAT.find(path)
+    metadata = read_metadata(file)
     sizes = Sizes(*(metadata[k] for k in Sizes._fields))
     frame = family.frame if isinstance(family, ShowsFrames) else ()
     if tuple(frame) != (sizes.height, sizes.width) or family.choices != sizes.choices:
@@ -163,6 +168,6 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     name = f"q_network:path={path}" + (f",epsilon={epsilon}" if epsilon != 0.01 else "")
     layers = tuple((int(k), int(s), int(c)) for k, s, c in metadata["layers"])
     template = jax.eval_shape(lambda: create_weights(jax.random.key(0), sizes, layers))
-    weights = OURS.fill(file, template)
+    weights = FILE_FORMAT.load_weights(file, template)
     strides = tuple(s for _, s, _ in layers)
     return QNetwork(name, metadata["trained_on"], weights, jnp.asarray(epsilon, jnp.float32), strides, sizes)

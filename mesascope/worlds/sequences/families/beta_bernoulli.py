@@ -212,8 +212,8 @@ def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank
         lambda key: _draw_beta(key, a, b, bank),
         bank,
         bank_seed,
-        tell=lambda p: np.asarray(p) > 0.5,
-        what="with both likelier symbols",
+        find_property=lambda p: np.asarray(p) > 0.5,
+        description="with both likelier symbols",
         remedy="Take a larger bank or another prior.",
     )
     means = None if p is None else jnp.stack([1.0 - p, p], -1)

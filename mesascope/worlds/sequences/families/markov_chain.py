@@ -245,8 +245,8 @@ def family(
         lambda key: _draw_rows(key, concentration, (bank, symbols), symbols),
         bank,
         bank_seed,
-        tell=lambda matrices: np.asarray(matrices).argmax(-1),
-        what="with different likeliest successors",
+        find_property=lambda matrices: np.asarray(matrices).argmax(-1),
+        description="with different likeliest successors",
         remedy="Take a larger bank or another concentration.",
     )
     settings = {"symbols": symbols, "concentration": concentration, "trials": trials}

@@ -313,7 +313,7 @@ def family(
         lambda key: task.draw(key, bank).payoffs,
         bank,
         bank_seed,
-        tell=lambda payoffs: np.asarray(payoffs).max(-1).mean(1).argmax(-1),  # the better state on average
-        what="with two different better states",
+        find_property=lambda payoffs: np.asarray(payoffs).max(-1).mean(1).argmax(-1),  # the better state on average
+        description="with two different better states",
     )
     return dataclasses.replace(task, bank_payoffs=bank_payoffs)
