@@ -20,7 +20,7 @@ def derive_key(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
 
 
 def fold_address(seed: int, *parts: str | int) -> jax.Array:
-    """`address(jax.random.key(seed), *parts)` in one compiled call."""
+    """`derive_key(jax.random.key(seed), *parts)` in one compiled call."""
     codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
     return _fold_codes(seed, np.asarray(codes, np.uint32))
 

@@ -199,7 +199,7 @@ def save_trials(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Pa
 
 
 def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
-    """Reads a file that `save` wrote: one checked data set per split.
+    """Reads a file that `save_trials` wrote: one checked data set per split.
 
     Raises:
         MesascopeError: the file does not exist, is not netCDF, or does not contain trials.

@@ -139,7 +139,7 @@ def write_run(
 
 
 def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
-    """Reads the examinations and the command that `write` wrote.
+    """Reads the examinations and the command that `write_run` wrote.
 
     Raises:
         MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.

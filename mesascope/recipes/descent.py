@@ -119,7 +119,7 @@ def minimise(
 
 
 def collect_settings(arguments: dict[str, Any], **ranges: tuple[float, float]) -> dict[str, Any]:
-    """The settings of a recipe, checked by `check`: its arguments except those from the caller."""
+    """The settings of a recipe, checked by `check_settings`: its arguments except those from the caller."""
     settings = {k: v for k, v in arguments.items() if k not in ("family", "out", "progress")}
     check_settings(settings, **ranges)
     return settings

@@ -87,7 +87,7 @@ def place(
     """Places a subject on the spectrum.
 
     Args:
-        trials: the subject's data set for each split; 'fresh' needs the conditions that `conditions` names.
+        trials: the subject's data set for each split; 'fresh' needs the conditions that `list_conditions` names.
         references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'); for a
             subject that goes against the pay-off also 'learner against' and 'locator against', if they were run.
         trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
