@@ -22,7 +22,7 @@ import xarray as xr
 from mesascope import catalogue, trials
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
-from mesascope.questions.spectrum.placement import conditions, place
+from mesascope.questions.spectrum.placement import list_conditions, place
 from mesascope.rollouts.rollouts import rollout
 
 CONDITIONS = (
@@ -52,7 +52,7 @@ def main(path: str, out: str, threads: str = "2") -> None:
             told["found"] = {f.metric: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
     with told_with_seconds() as told:
         family = catalogue.make("families", f"word_labels:labels={PLACED}")
-        lived = asked(path, threads, PLACED, conditions(family.horizon), Path(out) / f"{PLACED}_placed.nc")
+        lived = asked(path, threads, PLACED, list_conditions(family.horizon), Path(out) / f"{PLACED}_placed.nc")
         references = Bench(family, ["intact"], ["fresh"], LIFETIMES).run_references(family)
         placed = place({"fresh": lived}, references)
         told |= {"labels": PLACED, "lowest": placed.lowest, "highest": placed.highest, "why": placed.reason}
@@ -67,7 +67,7 @@ def asked(path: str, threads: str, kind: str, labels: Iterable[str], file: Path)
         made = {c.label: c for c in (catalogue.make("conditions", label) for label in labels)}
         fit = [c for c in made.values() if not c.unfit(family)]
         lived = rollout(subject, family, "fresh", LIFETIMES, 0, conditions=fit)
-        trials.save({"fresh": lived.assign_attrs(floor=subject.drift()[0])}, file)
+        trials.save_trials({"fresh": lived.assign_attrs(floor=subject.drift()[0])}, file)
     return trials.open_trials(file)["fresh"]
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mesascope.recipes.rounds import Checkpoint, Run
+from mesascope.recipes.training_loop import Checkpoint, TrainingRun
 from mesascope.worlds.pong.recipes import dqn_atari as ours
 from mesascope.worlds.pong.subjects.q_network import (
     FIELD_GREY,
@@ -47,7 +47,7 @@ class Ours:
         }
         weights = create_weights(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
         state = ours.State(weights, weights, ours.OPTIMISER.init(weights))
-        run = Run("dqn_atari", None, settings, 1, lambda state: ({}, {}))  # pyright: ignore[reportArgumentType]
+        run = TrainingRun("dqn_atari", None, settings, 1, lambda state: ({}, {}))  # pyright: ignore[reportArgumentType]
         self.loop = ours.play_games(run, Checkpoint(state, 0, 0, 0, ()))
         self.done = self.steps = 0
 

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from mesascope.agents.networks.recurrent import Recurrent, initialise
-from mesascope.keys import address
+from mesascope.agents.networks.recurrent import Recurrent, create_for_family
+from mesascope.keys import derive_key
 from mesascope.recipes.descent import make_adam_state
 from mesascope.recipes.lifetimes import find_scale
 from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_objective
@@ -47,7 +47,7 @@ class Ours:
     def __init__(self, parallel: int):
         self.parallel, self.number, self.key = parallel, 0, jax.random.key(0)
         told = "action+feedback+trial+first"
-        self.network: Recurrent = initialise(address(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
+        self.network: Recurrent = create_for_family(derive_key(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
         self.memory = make_adam_state(self.network)
         told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
         told |= {"entropy": ENTROPY, "clip": CLIP}
@@ -57,7 +57,7 @@ class Ours:
         )
 
     def update(self) -> None:
-        key = address(self.key, "update", self.number)
+        key = derive_key(self.key, "update", self.number)
         number = jnp.asarray(self.number)
         self.network, self.memory, score = self.improve(key, number, self.network, self.memory)
         self.number += 1

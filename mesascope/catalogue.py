@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mesascope.errors import MesascopeError, pick_named, require, unknown
+from mesascope.errors import MesascopeError, make_unknown_error, pick_named, require
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 
@@ -37,19 +37,19 @@ PLACES = {  # the folders of each kind's files in this package
     "recipes": ("recipes/*.py", "worlds/*/recipes/*.py"),
     "axes": ("questions/*/axis.py",),
 }
-INSTALLED = "A plug-in of your own package is found once the package is installed: pip install -e ."
+INSTALL_REMEDY = "A plug-in of your own package is found once the package is installed: pip install -e ."
 STUDIES = PACKAGE_FOLDER / "studies"  # not plug-ins: each study is a folder of data
-LISTED = {**KINDS, "studies": "study"}
+LISTED_KINDS = {**KINDS, "studies": "study"}
 # parameters that callers pass and nobody types as a setting
-BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")
+CALLER_PARAMETERS = ("family", "rollouts", "lived", "out", "progress", "trust")
 
 
-def plural(kind: str) -> str:
+def to_plural(kind: str) -> str:
     """The plural of a kind, from its singular or its plural; returns any other text unchanged."""
-    return {one: several for several, one in LISTED.items()}.get(kind, kind)
+    return {one: several for several, one in LISTED_KINDS.items()}.get(kind, kind)
 
 
-def names(kind: str) -> list[str]:
+def list_names(kind: str) -> list[str]:
     """The names of all plug-ins of a kind, or of all studies, found without importing any of them."""
     if kind == "studies":
         return sorted(p.parent.name for p in STUDIES.glob("*/plan.toml"))
@@ -79,16 +79,16 @@ def _find_modules(kind: str, name: str) -> list[str]:
 
 
 @contain_exits()
-def module(kind: str, name: str) -> ModuleType:
+def import_plugin_module(kind: str, name: str) -> ModuleType:
     """Imports and returns the module of one plug-in.
 
     Raises:
         MesascopeError: the name does not exist (the message lists the nearest ones), or the import fails.
     """
     pick_named("kind of plug-in", kind, KINDS)
-    if name not in names(kind):
-        error = unknown(KINDS[kind], name, names(kind))
-        raise MesascopeError(error.problem, f"{error.remedy} {INSTALLED}")
+    if name not in list_names(kind):
+        error = make_unknown_error(KINDS[kind], name, list_names(kind))
+        raise MesascopeError(error.problem, f"{error.remedy} {INSTALL_REMEDY}")
     modules = _find_modules(kind, name)
     if len(modules) > 1:
         raise MesascopeError(
@@ -104,17 +104,17 @@ def module(kind: str, name: str) -> ModuleType:
         ) from error
 
 
-def factory(kind: str, name: str) -> Callable[..., Any]:
+def get_factory(kind: str, name: str) -> Callable[..., Any]:
     """The factory of one plug-in; the factory's signature declares the settings."""
-    function = getattr(module(kind, name), KINDS[kind], None)
+    function = getattr(import_plugin_module(kind, name), KINDS[kind], None)
     if not callable(function):
         raise MesascopeError(f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...).")
     return function
 
 
-def settings(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def list_settings(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The settings of a factory: its parameters, except those that callers pass (BOUND)."""
-    return {k: p for k, p in inspect.signature(maker).parameters.items() if k not in BOUND}
+    return {k: p for k, p in inspect.signature(maker).parameters.items() if k not in CALLER_PARAMETERS}
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
@@ -148,13 +148,13 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     """
     gate.allow_from_python(spec, *preset.values())
     name, texts = parse_spec(spec)
-    maker, label = factory(kind, name), f"{KINDS[kind]} {name!r}"
-    keywords = {**convert(maker, texts, label), **preset}
+    maker, label = get_factory(kind, name), f"{KINDS[kind]} {name!r}"
+    keywords = {**convert_settings(maker, texts, label), **preset}
     try:
         inspect.signature(maker).bind(*arguments, **keywords)
     except TypeError as error:
         raise MesascopeError(
-            f"The {label} cannot be made: {error}.", f"Its settings are: {', '.join(settings(maker)) or 'none'}."
+            f"The {label} cannot be made: {error}.", f"Its settings are: {', '.join(list_settings(maker)) or 'none'}."
         ) from None
     try:
         return maker(*arguments, **keywords)
@@ -174,18 +174,18 @@ def as_list(value: Any) -> list[Any] | None:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def open_all(kind: str, requested: Any = None) -> list[Any]:
+def make_all(kind: str, requested: Any = None) -> list[Any]:
     """Makes the plug-ins of a kind from one or several names or objects; by default all of the kind."""
-    return [make(kind, one) if isinstance(one, str) else one for one in as_list(requested) or names(kind)]
+    return [make(kind, one) if isinstance(one, str) else one for one in as_list(requested) or list_names(kind)]
 
 
-def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dict[str, Any]:
+def convert_settings(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dict[str, Any]:
     """Converts settings from text to the types in the factory's signature.
 
     Raises:
         MesascopeError: a setting is unknown, or its value is of another type.
     """
-    parameters = settings(maker)
+    parameters = list_settings(maker)
     try:
         hints = typing.get_type_hints(maker)
     except NameError:  # an annotation that only a type checker imports
@@ -193,7 +193,7 @@ def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dic
     result = {}
     for key, text in texts.items():
         if key not in parameters:
-            error = unknown("setting", key, parameters)
+            error = make_unknown_error("setting", key, parameters)
             raise MesascopeError(f"The {label} has no setting {key!r}.", error.remedy)
         default = parameters[key].default
         example = f"{key}={1 if default is inspect.Parameter.empty else default}"
@@ -220,24 +220,24 @@ def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
 
 def trust_setting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
     """The setting {'trust': True} if the user trusts the file's code and the factory accepts it; otherwise {}."""
-    accepts_trust = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
+    accepts_trust = trusted and "trust" in inspect.signature(get_factory(kind, name)).parameters
     return {"trust": True} if accepts_trust else {}
 
 
-def summary_line(maker: Callable[..., Any]) -> str:
+def read_summary(maker: Callable[..., Any]) -> str:
     """The first line of a factory's docstring."""
     return (inspect.getdoc(maker) or "").strip().split("\n")[0]
 
 
-def describe(kind: str) -> list[dict[str, Any]]:
+def describe_plugins(kind: str) -> list[dict[str, Any]]:
     """Lists the plug-ins of a kind, or the studies: kind, name, summary, settings with their defaults, and package."""
     if kind == "studies":
-        return [_describe_study(name) for name in names(kind)]
+        return [_describe_study(name) for name in list_names(kind)]
     rows = []
-    for name in names(kind):
+    for name in list_names(kind):
         try:
-            maker = factory(kind, name)
-            line, defaults = summary_line(maker), {k: _to_json(p.default) for k, p in settings(maker).items()}
+            maker = get_factory(kind, name)
+            line, defaults = read_summary(maker), {k: _to_json(p.default) for k, p in list_settings(maker).items()}
         except MesascopeError as error:
             line, defaults = f"broken: {error.problem}", {}
         package = "" if name in _find_own(kind) else _find_modules(kind, name)[0].partition(".")[0]
@@ -252,7 +252,7 @@ def _describe_study(name: str) -> dict[str, Any]:
         summary, settings = str(plan.get("says", "")), {k: plan.get(k) for k in ("seeds", "minutes")}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         summary, settings = f"broken: {error}", {}
-    return {"kind": LISTED["studies"], "name": name, "says": summary, "settings": settings}
+    return {"kind": LISTED_KINDS["studies"], "name": name, "says": summary, "settings": settings}
 
 
 def _to_json(default: Any) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.errors import MesascopeError
-from mesascope.files import replacing
+from mesascope.files import replace_when_written
 from mesascope.guards.blame import contain_exits
 
 MAX_WORKERS = 4  # each process compiles its own code and keeps its trials in memory
@@ -37,19 +37,21 @@ WarningFields = tuple[str, type[Warning], str, int]  # message, category, file a
 Work = Callable[..., Any]
 
 
-def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | None = None) -> Iterator[Any]:
+def run_units(
+    work: Work, units: Sequence[tuple], workers: int = 1, results_folder: Path | None = None
+) -> Iterator[Any]:
     """Yields `work(*unit)` for every unit, in their order.
 
     Args:
         work: the function.
         units: the function's arguments for each unit; put the units that take longest first.
         workers: the number of processes, or 0 for one per core; with 1 everything runs in this process.
-        kept: a folder in which each result is saved as soon as it is finished, and from which a later call reads it.
-            Results must then be plain data.
+        results_folder: a folder in which each result is saved as soon as it is finished, and from which a later call
+            reads it. Results must then be plain data.
     """
     workers = workers or count_cores()
-    if kept is not None:
-        work = functools.partial(_run_or_load, kept, work)
+    if results_folder is not None:
+        work = functools.partial(_run_or_load, results_folder, work)
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
         return
@@ -142,12 +144,12 @@ def _run_or_load(folder: Path, work: Work, *unit: Any) -> Any:
         answer = work(*unit)
     with contextlib.suppress(OSError):  # a result that cannot be saved is computed again
         folder.mkdir(parents=True, exist_ok=True)  # another run may have removed it when it finished
-        with replacing(path, os.getpid()) as part:
+        with replace_when_written(path, os.getpid()) as part:
             part.write_text(json.dumps({"asked": description, "answer": answer}))
     return answer
 
 
-def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without: Path | None = None) -> str:
+def hash_folder(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without: Path | None = None) -> str:
     """A hash of all code and settings in a folder, so that results from other code are not reused.
 
     Args:

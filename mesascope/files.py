@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def cache(*parts: str) -> Path:
+def cache_path(*parts: str) -> Path:
     """A path in $XDG_CACHE_HOME/mesascope, or in ~/.cache/mesascope; it need not exist.
 
     The files there can be computed again, or are saved answers of a model server.
@@ -15,7 +15,7 @@ def cache(*parts: str) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mark: str | int = "part") -> Iterator[Path]:
+def replace_when_written(path: Path, mark: str | int = "part") -> Iterator[Path]:
     """A temporary file that replaces `path` once it is written, so that `path` is never incomplete.
 
     Args:
@@ -29,7 +29,7 @@ def replacing(path: Path, mark: str | int = "part") -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text to a file atomically."""
-    with replacing(path) as part:
+    with replace_when_written(path) as part:
         part.write_text(text, encoding="utf-8")
 
 

@@ -140,7 +140,7 @@ def from_json(data: Any) -> Finding:
         raise MesascopeError(f"A finding is incomplete: {error}.", fields) from None
 
 
-def read(folder: str | os.PathLike) -> list[Finding]:
+def read_findings(folder: str | os.PathLike) -> list[Finding]:
     """Reads all findings in a run's folder, or in a findings.json.
 
     Raises:
@@ -161,7 +161,7 @@ def read(folder: str | os.PathLike) -> list[Finding]:
     return [from_json(row) for row in rows]
 
 
-def provenance(seed: Any) -> dict[str, Any]:
+def describe_provenance(seed: Any) -> dict[str, Any]:
     """The provenance of a number: commit, versions, key and time."""
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"commit": _find_commit(), "versions": _list_versions(), "key": seed, "when": time}

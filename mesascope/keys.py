@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 
-def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
+def derive_key(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
     """The key at an address; the same parts give the same key, and different parts give independent keys.
 
     Args:
@@ -20,7 +20,7 @@ def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
 
 
 def fold_address(seed: int, *parts: str | int) -> jax.Array:
-    """`address(jax.random.key(seed), *parts)` in one compiled call."""
+    """`derive_key(jax.random.key(seed), *parts)` in one compiled call."""
     codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
     return _fold_codes(seed, np.asarray(codes, np.uint32))
 
@@ -35,6 +35,6 @@ def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def draw_orders(key: jax.Array, n: int, size: int) -> jax.Array:
+def draw_permutations(key: jax.Array, n: int, size: int) -> jax.Array:
     """[n, size] Independent random permutations of the numbers 0 to size - 1, one per row."""
     return jax.vmap(lambda k: jax.random.permutation(k, size))(jax.random.split(key, n))

@@ -49,7 +49,7 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
     return Interval(estimate, centre - half + blank, centre + half + blank, n, p + blank)
 
 
-def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def proportion_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The exact interval of a rate, for `hits` among `n` independent units (Clopper and Pearson 1934)."""
     bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
     return float(bounds.low), float(bounds.high)
@@ -92,7 +92,7 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return linearise(lambda m: m[0] / m[1], np.stack([numerator, denominator]))
 
 
-def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+def mean_by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """[units] The mean of the values [N] within each unit; NaN entries are left out."""
     names, index = np.unique(unit, return_inverse=True)
     valid = np.isfinite(values)
@@ -102,7 +102,7 @@ def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=32)
-def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
+def draw_bootstrap_counts(n: int, resamples: int, seed: int) -> np.ndarray:
     """[resamples, n] Bootstrap counts, which say how often each unit is drawn; each row sums to n."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
@@ -110,7 +110,7 @@ def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
     return counts
 
 
-def holm(p: np.ndarray) -> np.ndarray:
+def adjust_holm(p: np.ndarray) -> np.ndarray:
     """p-values adjusted with Holm's method (1979); NaN entries stay NaN and are not counted."""
     p = np.asarray(p, float)
     result, valid = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))

@@ -28,37 +28,37 @@ import xarray as xr
 
 from mesascope import formats
 from mesascope.errors import MesascopeError, require
-from mesascope.files import replacing
+from mesascope.files import replace_when_written
 from mesascope.formats import TRIALS
 from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
-FEW = 4  # a reflex may depend on this many of the last trials; anything older must be in the carry
-BLOCK = 64  # lifetimes run in blocks of this size, and a lifetime's partners are in its block
-KEPT = 64  # steps of a trial whose actions are stored
+REFLEX_TRIALS = 4  # a reflex may depend on this many of the last trials; anything older must be in the carry
+BLOCK_SIZE = 64  # lifetimes run in blocks of this size, and a lifetime's partners are in its block
+MAX_STORED_STEPS = 64  # steps of a trial whose actions are stored
 # above this many numbers per lifetime and condition, log-probabilities and observations are not stored
-LARGEST = 1 << 16
+MAX_STORED_NUMBERS = 1 << 16
 
 
-def kept_steps(steps: int) -> np.ndarray:
+def choose_stored_steps(steps: int) -> np.ndarray:
     """The steps whose actions are stored: all of them, or the first and 63 others, a fixed random choice."""
-    if steps <= KEPT:
+    if steps <= MAX_STORED_STEPS:
         return np.arange(steps)
-    others = np.random.default_rng(0).choice(np.arange(1, steps), KEPT - 1, replace=False)
+    others = np.random.default_rng(0).choice(np.arange(1, steps), MAX_STORED_STEPS - 1, replace=False)
     return np.sort(np.concatenate([[0], others]))
 
 
-def reflex_window(trials: int, most: int = FEW) -> int:
+def reflex_window(trials: int, most: int = REFLEX_TRIALS) -> int:
     """How many of the last trials a reflex may depend on: four, or a fifth of a lifetime shorter than twenty."""
     return max(1, min(most, trials // 5))
 
 
-def spell_out(condition: str, trials: int) -> str:
+def fill_in_trials(condition: str, trials: int) -> str:
     """The condition's spec, with {half}, {tenth} and {few} replaced with their values for a number of trials."""
     return condition.format(half=trials // 2, tenth=trials // 10, few=reflex_window(trials))
 
 
-def assemble(
+def join_records(
     records: Sequence[Sequence[Any]],
     latents: Mapping[str, np.ndarray],
     labels: Sequence[str],
@@ -94,12 +94,12 @@ def assemble(
     if records[0][0].log_probs is not None:
         compared = is_one_step[:, 0, 0] | (np.asarray(labels) == "intact")
         log_probs = join("log_probs", lifetime)
-        if not stepwise or log_probs[0, 0].size <= LARGEST:
+        if not stepwise or log_probs[0, 0].size <= MAX_STORED_NUMBERS:
             log_probs = np.where(compared.reshape(-1, *[1] * (log_probs.ndim - 1)), log_probs, np.nan)
             data["log_probs"] = ((*each, "choice"), log_probs.astype(np.float32))
     if stepwise:
         data |= _step_variables(records, labels, stack, join, int(attrs["steps"]))
-        attrs = {**attrs, "kept": kept_steps(int(attrs["steps"])).tolist()}
+        attrs = {**attrs, "kept": choose_stored_steps(int(attrs["steps"])).tolist()}
     elif np.asarray(records[0][0].observation).shape[-1]:
         data["observation"] = ((*AXES, "shown"), join("observation").astype(np.float32))
     for tap in records[0][0].taps or {}:
@@ -118,7 +118,7 @@ def assemble(
     # sums depend on the layout of an array in their last digits, and a file has only one layout
     data = {name: (axes, np.ascontiguousarray(values)) for name, (axes, values) in data.items()}
     trials = xr.Dataset(data, coords=coords, attrs={"format": TRIALS, **attrs})
-    check(trials)
+    check_trials(trials)
     return trials
 
 
@@ -136,7 +136,7 @@ def _step_variables(records, labels, stack, join, steps: int) -> dict[str, Any]:
     return data
 
 
-def check(trials: xr.Dataset) -> None:
+def check_trials(trials: xr.Dataset) -> None:
     """Checks that the data set follows the conventions.
 
     Raises:
@@ -184,7 +184,7 @@ def check(trials: xr.Dataset) -> None:
         require(not is_incomplete, "A log-probability is not a number.", "Every action needs a probability.")
 
 
-def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
+def save_trials(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
     """Writes one data set per split into one netCDF file, atomically."""
     path = Path(path)
     packed = {}
@@ -193,13 +193,13 @@ def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
         packed[f"/{split}"] = trials.assign_attrs(attrs)
     zipped = {"zlib": True, "complevel": 1, "shuffle": True}
     encoding = {g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()}
-    with replacing(path) as part:
+    with replace_when_written(path) as part:
         xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
     return path
 
 
 def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
-    """Reads a file that `save` wrote: one checked data set per split.
+    """Reads a file that `save_trials` wrote: one checked data set per split.
 
     Raises:
         MesascopeError: the file does not exist, is not netCDF, or does not contain trials.
@@ -224,7 +224,7 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
         if formats.is_old(attrs.get("format"), TRIALS):
             attrs = formats.reword(attrs) | {"format": TRIALS}
         trials.attrs = attrs
-        check(trials)
+        check_trials(trials)
     return splits
 
 
@@ -234,7 +234,7 @@ def counted_trials(trials: xr.Dataset) -> slice:
     return slice(trials.sizes["trial"] // 2 if change is None else int(change), None)
 
 
-def payoff(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+def read_payoffs(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
     """[N, T] The expected pay-off of each action, or the realised pay-off in a log without expected pay-offs."""
     return trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
 
@@ -254,7 +254,7 @@ def gain(
     window = counted_trials(trials) if window is None else window
     mask = isinstance(window, np.ndarray)
     chosen = slice(None) if mask else window
-    score, chance = payoff(trials, label)[:, chosen], trials.chance.values.astype(float)[:, chosen]
+    score, chance = read_payoffs(trials, label)[:, chosen], trials.chance.values.astype(float)[:, chosen]
     end = trials["worst" if against else "best"].values.astype(float)[:, chosen]
     gained, room = (chance - score, chance - end) if against else (score - chance, end - chance)
     counts = np.isfinite(score) & (window if mask else True)

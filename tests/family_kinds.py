@@ -14,7 +14,7 @@ import numpy as np
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import first_percept, next_percept
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 
 class Aim(Family):
@@ -77,7 +77,7 @@ class Untraced(Family):
         return jax.tree.map(np.asarray, _drawn(self.inner, key, n, split))
 
     def begin(self, key, tasks):
-        state, percept = jax.tree.map(np.asarray, self.inner.begin(address(key), tasks))
+        state, percept = jax.tree.map(np.asarray, self.inner.begin(derive_key(key), tasks))
         return [Held(state)], percept
 
     def step(self, key, tasks, state, action):
@@ -164,7 +164,7 @@ class Tagged(Family):
     steps = property(lambda self: 3)
 
     def draw(self, key, n):
-        ends = jax.random.randint(address(key, "ends"), (n, self.horizon), 1, 4)
+        ends = jax.random.randint(derive_key(key, "ends"), (n, self.horizon), 1, 4)
         return {"tag": jax.random.uniform(key, (n,), maxval=0.5), "ends": ends}
 
     def begin(self, key, tasks):

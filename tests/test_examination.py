@@ -85,7 +85,7 @@ def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
     family = "bernoulli_bandit:arms=3,trials=40"
     splits = ("fresh", "shifted:low")  # every split more is read twice
     found = examine("thompson:minimise=True", family, metrics=["benefit", "regret"], splits=splits, lifetimes=192)
-    runs.write([found], tmp_path / "run", "again")
+    runs.write_run([found], tmp_path / "run", "again")
     path = tmp_path / "run" / "trials.nc"
     assert found.placement.direction == "against"
     for alone in (False, True):
@@ -105,7 +105,7 @@ def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     assert set(ticks) < set(found.trials["fresh"].condition.values.tolist())
     verdict = found.placement.axes["search"]
     assert verdict["reading"] == "search" and verdict["probability"]["search"] >= 0.95
-    runs.write([found], tmp_path / "run", "again")
+    runs.write_run([found], tmp_path / "run", "again")
     again, _ = runs.read_run(tmp_path / "run")
     assert headlines.list_axis_readings(again[0]) == headlines.list_axis_readings(found)
     (told,) = headlines.list_axis_readings(found)

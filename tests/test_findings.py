@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mesascope.errors import MesascopeError
-from mesascope.findings import Finding, from_json, read, to_json
+from mesascope.findings import Finding, from_json, read_findings, to_json
 
 FIELDS = {
     "metric": "benefit",
@@ -56,13 +56,13 @@ def test_fewer_than_three_units_have_no_interval_and_say_so():
 def test_reading_a_folder_and_refusing_what_is_not_ours(tmp_path):
     finding = Finding(**FIELDS)
     (tmp_path / "findings.json").write_text(json.dumps({"subjects": [{"findings": [to_json(finding)]}]}))
-    assert read(tmp_path) == [finding]
+    assert read_findings(tmp_path) == [finding]
     (tmp_path / "findings.json").write_text(json.dumps([{**to_json(finding), "colour": "red"}]))
     with pytest.raises(MesascopeError, match="colour"):
-        read(tmp_path)
+        read_findings(tmp_path)
     (tmp_path / "findings.json").write_text("{")
     with pytest.raises(MesascopeError, match="is not JSON"):
-        read(tmp_path)
+        read_findings(tmp_path)
 
 
 def test_a_notebook_shows_text_and_runs_nothing():

@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from mesascope.errors import MesascopeError
-from mesascope.questions.spectrum.first_rule import conditions
+from mesascope.questions.spectrum.first_rule import list_conditions
 from mesascope.questions.spectrum.first_rule import place_by_benefit as place
-from mesascope.questions.spectrum.ladder import RUNGS, Rule
+from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS, Rule
 
 N, T = 200, 10
 SPLITS = ("fresh", "shifted:low", "exchanged:reversal", "restructured:drift")
@@ -42,7 +42,7 @@ def split(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
 
 
 def subject(intact=0.8, shuffled=0.1, kept=1.0, seen=None, **more):
-    gains = {c: (intact if "feedback" not in c else shuffled) for c in conditions(T)}
+    gains = {c: (intact if "feedback" not in c else shuffled) for c in list_conditions(T)}
     out = {"fresh": split("fresh", gains, **more)}
     out |= {r: split(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in SPLITS[1:]}
     if seen is not None:
@@ -168,7 +168,7 @@ def test_a_subject_that_goes_against_the_pay_off_acquires_against_it():
 def test_a_benefit_at_its_bar_is_undetermined_with_the_lifetimes_that_would_settle_it():
     placed = place(subject(intact=0.30, shuffled=0.23, spread=0.3, kept=0.1), REFERENCES, "unlimited")
     assert placed.level == "undetermined" and placed.lowest == "tracking" and placed.direction == "none"
-    assert RUNGS[placed.highest] >= RUNGS["acquiring"]
+    assert LEVEL_NUMBERS[placed.highest] >= LEVEL_NUMBERS["acquiring"]
     assert "lifetimes" in placed.reason
     assert sum(placed.probability.values()) == pytest.approx(1)
 

@@ -11,10 +11,10 @@ from mesascope import catalogue, formats
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
 from mesascope.cli.main import run
-from mesascope.cruxes.findings import read_findings
+from mesascope.cruxes.findings import read_findings as read_crux_findings
 from mesascope.examination.logged import measure
-from mesascope.examination.runs import read_run, write
-from mesascope.findings import read
+from mesascope.examination.runs import read_run, write_run
+from mesascope.findings import read_findings
 from mesascope.logs import read_log
 from mesascope.reproduction.plans import load
 
@@ -30,7 +30,7 @@ def test_what_was_committed_is_as_it_was(listed):
         assert hashlib.sha256((ROOT / name).read_bytes()).hexdigest() == digest, name
 
 
-@pytest.mark.parametrize("study", catalogue.names("studies"))
+@pytest.mark.parametrize("study", catalogue.list_names("studies"))
 def test_every_plan_loads_with_words_of_today(study):
     plan = load(study, False, 0)
     assert plan.cells and plan.quantities
@@ -49,7 +49,7 @@ def test_an_old_run_opens_and_is_written_in_new_words(tmp_path):
     assert command.startswith("mesascope examine thompson")
     assert {f.metric for f in found.answers} >= {"benefit", "performance"}
     assert found.trials["fresh"].attrs["split"] == "fresh"
-    folder = write([found], tmp_path / "new", command)
+    folder = write_run([found], tmp_path / "new", command)
     assert '"mesascope-finding/2"' in (folder / "findings.json").read_text()
     (again,), _ = read_run(folder)
     assert again.answers == found.answers
@@ -57,7 +57,9 @@ def test_an_old_run_opens_and_is_written_in_new_words(tmp_path):
 
 
 def test_old_findings_are_evidence_and_old_trials_are_measured():
-    assert [f.metric for f in read(OLD_RUN)] == [f["probe"] for f in read_findings(OLD_RUN)[0]["findings"]]
+    assert [f.metric for f in read_findings(OLD_RUN)] == [
+        f["probe"] for f in read_crux_findings(OLD_RUN)[0]["findings"]
+    ]
     found = measure(OLD_RUN / "trials.nc", "performance")
     assert found.answers[0].split == "fresh" and found.answers[0].status == "measured"
 
@@ -75,7 +77,7 @@ def test_a_log_is_trials_of_today():
 def test_a_network_of_the_first_format_opens():
     path = recurrent.list_bundled()["memoryless"]
     assert read_header(path)[0]["format"] == "mesascope-network/1"
-    told = recurrent.about(path)
+    told = recurrent.read_metadata(path)
     assert told["observes"] == ["action", "feedback"] and "told" not in told
 
 

@@ -75,9 +75,9 @@ def test_real_actions_are_lived_recorded_and_measured(tmp_path):
     score = -((lived.action - lived.target) ** 2)
     at = lived.condition.isin(["intact", "carry_reset"])
     np.testing.assert_allclose(lived.score.sel(condition=at), score.sel(condition=at), atol=1e-5)
-    again = trials.open_trials(trials.save({"fresh": lived}, tmp_path / "x.nc"))["fresh"]
+    again = trials.open_trials(trials.save_trials({"fresh": lived}, tmp_path / "x.nc"))["fresh"]
     np.testing.assert_array_equal(again.action, lived.action)
-    metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
+    metrics = [catalogue.make("metrics", p) for p in catalogue.list_names("metrics")]
     found = {f.metric: f for f in answer(metrics, {"fresh": lived})}
     failed = {k: f.reason for k, f in found.items() if f.status == "failed"}
     assert not failed
@@ -332,16 +332,16 @@ def test_feedback_of_whole_trials_is_shuffled(tagged, w):
 
 
 def test_trials_with_steps_are_measured_and_kept(tagged, tmp_path):
-    again = trials.open_trials(trials.save({"fresh": tagged}, tmp_path / "x.nc"))["fresh"]
+    again = trials.open_trials(trials.save_trials({"fresh": tagged}, tmp_path / "x.nc"))["fresh"]
     np.testing.assert_array_equal(again.action, tagged.action)
     assert again.attrs == tagged.attrs and len(tagged.to_dataframe())
-    metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
+    metrics = [catalogue.make("metrics", p) for p in catalogue.list_names("metrics")]
     found = answer(metrics, {"fresh": tagged}, replay=Replays(Ledger("ledger", 15)))
     assert not {f.metric: f.reason for f in found if f.status == "failed"}
     lacking = {f.metric for f in found if f.status == "does not apply" and "several steps" in f.reason}
     assert {"exploration", "acts_like", "belief_decoding"} <= lacking
     with pytest.raises(MesascopeError, match="n_steps"):
-        trials.check(tagged.drop_vars("n_steps"))
+        trials.check_trials(tagged.drop_vars("n_steps"))
     refuse_leaks(Ledger("ledger", 15), TAGGED)
 
 

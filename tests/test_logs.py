@@ -48,7 +48,7 @@ def test_a_frame_becomes_trials_that_keep_the_conventions():
     before = FRAME.copy()
     data, notes = read_log(FRAME)
     same(data)
-    trials_module.check(data)
+    trials_module.check_trials(data)
     pd.testing.assert_frame_equal(FRAME, before)
     assert data.action.dims == ("condition", "lifetime", "trial")
     assert data.condition.values.tolist() == ["intact"]
@@ -72,7 +72,7 @@ def test_a_frame_becomes_trials_that_keep_the_conventions():
 
 def test_a_log_that_was_read_can_be_saved_and_opened(tmp_path):
     data, notes = read_log(FRAME)
-    back = trials_module.open_trials(trials_module.save({"logged": data}, tmp_path / "t.nc"))["logged"]
+    back = trials_module.open_trials(trials_module.save_trials({"logged": data}, tmp_path / "t.nc"))["logged"]
     same(back)
     assert back.attrs["notes"] == notes
     assert back.participant.values.tolist() == [0, 1]

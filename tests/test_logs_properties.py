@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mesascope.errors import MesascopeError
 from mesascope.logs import read_log
-from mesascope.trials import check
+from mesascope.trials import check_trials
 
 # Properties.
 
@@ -89,7 +89,7 @@ def test_any_cells_are_read_or_refused(tmp_path_factory, cells):
     path = tmp_path_factory.getbasetemp() / "cells.csv"
     path.write_text("choice,reward,trial\n" + "\n".join(map(",".join, cells)))
     with contextlib.suppress(MesascopeError):
-        check(read_log(path)[0])
+        check_trials(read_log(path)[0])
 
 
 # Human data, read from an installed copy.

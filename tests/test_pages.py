@@ -96,13 +96,15 @@ def test_commands_of_the_docs_exist(page, line):
     if verb == "examine" and family is not None:
         for subject in given["subjects"]:
             name = subject.partition(":")[0]
-            if name in catalogue.names("subjects") and not {"path=", "factory="} & set(re.findall(r"\w+=", subject)):
+            if name in catalogue.list_names("subjects") and not {"path=", "factory="} & set(
+                re.findall(r"\w+=", subject)
+            ):
                 open_subject(subject, family)
     if verb == "train":
         name, settings = catalogue.parse_spec(given["recipe"])
-        catalogue.convert(catalogue.factory("recipes", name), settings, name)
+        catalogue.convert_settings(catalogue.get_factory("recipes", name), settings, name)
     if verb == "reproduce":
-        assert given["study"] in catalogue.names("studies")
+        assert given["study"] in catalogue.list_names("studies")
 
 
 def test_there_are_commands_to_try():

@@ -6,7 +6,7 @@ import pytest
 
 from mesascope import make, rollout
 from mesascope.agents.opening import open_subject
-from mesascope.contracts.choices import outcomes
+from mesascope.contracts.choices import count_last_outcome
 from mesascope.contracts.condition import Intact
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
@@ -25,7 +25,7 @@ class Counter(Scripted):
         return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept):
-        counts = outcomes(percept, self.choices)
+        counts = count_last_outcome(percept, self.choices)
         carry = carry + counts[..., 0] - counts[..., 1]
         return carry, choose(key, jnp.log(jnp.exp(0.3 * carry) / jnp.exp(0.3 * carry).sum(-1, keepdims=True)))
 
@@ -79,7 +79,7 @@ class LastTwo(Scripted):
         return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept):
-        counts = outcomes(percept, self.choices)
+        counts = count_last_outcome(percept, self.choices)
         now = counts[..., 0] - counts[..., 1]
         odds = jnp.exp(carry + now)
         return now, choose(key, jnp.log(odds / odds.sum(-1, keepdims=True)))

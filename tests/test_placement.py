@@ -10,8 +10,8 @@ from mesascope.contracts.configured import first_percept, next_percept
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.carried import find_counted_trials, interpolate_span, measure_transplant
-from mesascope.questions.spectrum.ladder import RUNGS, Rule
-from mesascope.questions.spectrum.placement import conditions, place
+from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS, Rule
+from mesascope.questions.spectrum.placement import list_conditions, place
 from mesascope.rollouts.rollouts import rollout
 
 BANDIT = "bernoulli_bandit:arms=5,trials=100"
@@ -37,7 +37,8 @@ def placed_slowly():
 
 def lies(found, lowest, highest):
     """Whether an interval lies within another."""
-    return RUNGS[lowest] <= RUNGS[found.lowest] <= RUNGS[found.highest] <= RUNGS[highest]
+    numbers = [LEVEL_NUMBERS[level] for level in (lowest, found.lowest, found.highest, highest)]
+    return numbers == sorted(numbers)
 
 
 def test_known_subjects_are_read_as_they_are_made():
@@ -148,7 +149,7 @@ def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
 def test_a_family_judges_single_acts_only_if_it_knows_their_worth(family, judges):
     made = mesascope.make("families", family)
     assert made.judges == judges
-    assert any(c.startswith("feedback_shuffled") for c in conditions(made)) != judges
+    assert any(c.startswith("feedback_shuffled") for c in list_conditions(made)) != judges
     if made.steps == 1:
         tasks = made.split("fresh").draw(jax.random.key(0), 2)
         shown = np.zeros((1, made.horizon, *made.shown), np.float32)
@@ -182,7 +183,7 @@ class Berries(Family):
 def test_what_an_act_pays_is_not_read_from_another_lifetimes_question():
     """By default a task's pay-offs are those of its own shades, so acts at other shades cannot be judged by them."""
     assert not Berries().judges
-    assert any(c.startswith("feedback_shuffled") for c in conditions(Berries()))
+    assert any(c.startswith("feedback_shuffled") for c in list_conditions(Berries()))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_what_an_act_pays_is_not_read_from_another_lifetimes_question():
 def test_families_that_do_not_judge_are_placed_by_the_first_rule(name, family):
     options = {"metrics": "performance", "lifetimes": 64, "splits": "fresh"}
     found = mesascope.examine(name, family, **options).placement
-    assert "general" not in found.probability and found.highest in RUNGS and found.highest != "general"
+    assert "general" not in found.probability and found.highest in LEVEL_NUMBERS and found.highest != "general"
 
 
 def test_a_rule_with_another_window_reads_its_own_transplants():

@@ -10,34 +10,34 @@ import warnings
 import pytest
 
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.execution import fingerprint, spread
+from mesascope.execution import hash_folder, run_units
 
 LONG = """
 import os, time
-from mesascope.execution import spread
+from mesascope.execution import run_units
 
 if __name__ == "__main__":
-    print(*spread(os.getppid, [(), ()], 2), flush=True)
-    list(spread(time.sleep, [(60,), (60,)], 2))
+    print(*run_units(os.getppid, [(), ()], 2), flush=True)
+    list(run_units(time.sleep, [(60,), (60,)], 2))
 """
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_answers_come_in_the_order_of_the_units(workers):
-    assert list(spread(divmod, [(17, 5), (9, 2), (7, 7)], workers)) == [(3, 2), (4, 1), (1, 0)]
+    assert list(run_units(divmod, [(17, 5), (9, 2), (7, 7)], workers)) == [(3, 2), (4, 1), (1, 0)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_fails_is_raised(workers):
     with pytest.raises(ZeroDivisionError):
-        list(spread(divmod, [(17, 5), (9, 0), (7, 7)], workers))
+        list(run_units(divmod, [(17, 5), (9, 0), (7, 7)], workers))
 
 
 def test_nothing_is_begun_after_a_failure(tmp_path):
     units = [(tmp_path, -1), *((tmp_path, n) for n in range(30))]
     begun = time.monotonic()
     with pytest.raises(ZeroDivisionError):
-        list(spread(noted, units, 2))
+        list(run_units(noted, units, 2))
     time.sleep(2)
     assert len(list(tmp_path.iterdir())) <= 6 and time.monotonic() - begun < 60
 
@@ -45,7 +45,7 @@ def test_nothing_is_begun_after_a_failure(tmp_path):
 def test_what_fails_is_raised_before_what_takes_longer_has_ended():
     begun = time.monotonic()
     with pytest.raises(ZeroDivisionError):
-        list(spread(wait_or_fail, [(60,), (0,)], 2))
+        list(run_units(wait_or_fail, [(60,), (0,)], 2))
     assert time.monotonic() - begun < 40
 
 
@@ -56,7 +56,7 @@ def wait_or_fail(seconds):
 
 def test_a_process_that_is_ended_from_outside_is_told_of():
     with pytest.raises(MesascopeError, match="killed a worker process"):
-        list(spread(die, [(True,), (False,)], 2))
+        list(run_units(die, [(True,), (False,)], 2))
 
 
 def die(how):
@@ -67,7 +67,7 @@ def die(how):
 
 def test_what_would_end_a_process_is_told_of_with_its_line():
     with pytest.raises(MesascopeError, match=r"test_processes\.py, line \d+, would have ended the run: SystemExit: 0"):
-        list(spread(leave, [(0,), (0,)], 2))
+        list(run_units(leave, [(0,), (0,)], 2))
 
 
 def leave(code):
@@ -81,7 +81,7 @@ class Awkward(Exception):
 
 def test_an_error_that_cannot_travel_says_what_it_said():
     with pytest.raises(RuntimeError, match="Awkward: this and that"):
-        list(spread(awkward, [(1,), (2,)], 2))
+        list(run_units(awkward, [(1,), (2,)], 2))
 
 
 def awkward(n):
@@ -90,7 +90,7 @@ def awkward(n):
 
 def test_a_warning_is_passed_on_once():
     with pytest.warns(MesascopeWarning) as caught:
-        assert list(spread(warned, [(1,), (2,), (3,)], 2)) == [1, 2, 3]
+        assert list(run_units(warned, [(1,), (2,), (3,)], 2)) == [1, 2, 3]
     assert [str(w.message) for w in caught] == ["known to all"]
 
 
@@ -102,7 +102,7 @@ def warned(n):
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process at once there")
 def test_a_unit_that_is_ended_may_keep_what_it_has(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        list(spread(keeping, [(tmp_path, 60), (tmp_path, 0)], 2))
+        list(run_units(keeping, [(tmp_path, 60), (tmp_path, 0)], 2))
     assert (tmp_path / "kept").exists()
 
 
@@ -179,30 +179,30 @@ def _gone(pid):
 def test_what_is_kept_is_not_computed_again(tmp_path):
     units = [(17, 5), (9, 2), (9, 0)]
     with pytest.raises(ZeroDivisionError):
-        list(spread(divmod, units, 1, tmp_path))
+        list(run_units(divmod, units, 1, tmp_path))
     (kept,) = [p for p in tmp_path.iterdir() if "divmod 17 5" in p.read_text()]
     kept.write_text(kept.read_text().replace("[3, 2]", "[3, 33]"))
     (broken,) = [p for p in tmp_path.iterdir() if "divmod 9 2" in p.read_text()]
     broken.write_text("{")
-    assert [list(a) for a in spread(divmod, units[:2], 2, tmp_path)] == [[3, 33], [4, 1]]
+    assert [list(a) for a in run_units(divmod, units[:2], 2, tmp_path)] == [[3, 33], [4, 1]]
 
 
 def test_other_code_has_another_fingerprint(tmp_path):
     (tmp_path / "a.py").write_text("x = 1")
-    before = fingerprint(tmp_path)
+    before = hash_folder(tmp_path)
     (tmp_path / "notes.txt").write_text("nothing")
-    assert fingerprint(tmp_path) == before
+    assert hash_folder(tmp_path) == before
     (tmp_path / "b.toml").write_text("")
-    assert fingerprint(tmp_path) != before
+    assert hash_folder(tmp_path) != before
 
 
 def test_functions_are_kept_by_name_and_what_cannot_be_kept_is_no_error(tmp_path):
     units = [(divmod, 17, 5)]
-    assert list(spread(applied, units, 1, tmp_path / "a")) == [(3, 2)]
+    assert list(run_units(applied, units, 1, tmp_path / "a")) == [(3, 2)]
     (kept,) = (tmp_path / "a").iterdir()
     assert "divmod 17 5" in kept.read_text() and " at 0x" not in kept.read_text()
     (tmp_path / "file").write_text("")
-    assert list(spread(applied, units, 1, tmp_path / "file" / "b")) == [(3, 2)]
+    assert list(run_units(applied, units, 1, tmp_path / "file" / "b")) == [(3, 2)]
 
 
 def applied(work, *unit):
@@ -212,6 +212,6 @@ def applied(work, *unit):
 def test_a_folder_is_left_out_of_a_fingerprint(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "a.py").write_text("x = 1")
-    before = fingerprint(tmp_path, without=tmp_path / "run")
+    before = hash_folder(tmp_path, without=tmp_path / "run")
     (tmp_path / "run" / "b.py").write_text("")
-    assert fingerprint(tmp_path, without=tmp_path / "run") == before != fingerprint(tmp_path)
+    assert hash_folder(tmp_path, without=tmp_path / "run") == before != hash_folder(tmp_path)

@@ -94,7 +94,7 @@ def test_a_run_that_was_written_is_opened(tmp_path):
 
     both = mesascope.examine({"mine": act, "theirs": "greedy"}, HOME, splits="fresh", metrics="benefit", lifetimes=64)
     assert [e.subject for e in both] == ["mine", "theirs"]
-    runs.write(both, tmp_path, "a test")
+    runs.write_run(both, tmp_path, "a test")
     again = mesascope.open_run(tmp_path)
     assert [e.placement for e in again] == [e.placement for e in both]
     assert mesascope.measure(tmp_path, "benefit")[1].subject == "theirs"

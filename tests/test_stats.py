@@ -55,7 +55,7 @@ def test_linearised_values_leave_incomplete_units_out():
 
 
 def test_by_unit_averages_within_each():
-    got = stats.by_unit(np.array([1.0, 3.0, np.nan, 7.0, np.nan]), np.array([2, 2, 0, 0, 1]))
+    got = stats.mean_by_unit(np.array([1.0, 3.0, np.nan, 7.0, np.nan]), np.array([2, 2, 0, 0, 1]))
     assert got.tolist()[0] == 7.0 and np.isnan(got[1]) and got[2] == 2.0
 
 
@@ -63,13 +63,17 @@ def test_by_unit_averages_within_each():
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_never_lowers_and_keeps_the_order(p):
     p = np.asarray(p)
-    got = stats.holm(p)
+    got = stats.adjust_holm(p)
     assert (got >= p - 1e-12).all() and (got <= 1).all()
     assert (np.diff(got[np.argsort(p, kind="stable")]) >= -1e-12).all()
     assert got[np.argmin(p)] == pytest.approx(min(1, p.min() * len(p)))
 
 
 def test_resampling_draws_n_units_each_time_and_acts_on_its_seed():
-    one, again, other = stats.resampling(7, 300, 1), stats.resampling(7, 300, 1), stats.resampling(7, 300, 2)
+    one, again, other = (
+        stats.draw_bootstrap_counts(7, 300, 1),
+        stats.draw_bootstrap_counts(7, 300, 1),
+        stats.draw_bootstrap_counts(7, 300, 2),
+    )
     assert (one.sum(1) == 7).all() and (one == again).all() and (one != other).any()
     assert one.mean() == pytest.approx(1) and one.var() == pytest.approx(1 - 1 / 7, abs=0.08)

@@ -30,7 +30,7 @@ def test_every_scripted_subject_has_its_truth():
     axes = [tomllib.loads(p.read_text())["subjects"] for p in truths]
     rows = [row for table in (told["subjects"], hostile, *axes) for row in table.items()]
     named = {row.get("subject", name).partition(":")[0] for name, row in rows}
-    there = {name: catalogue.module("subjects", name) for name in catalogue.names("subjects")}
+    there = {name: catalogue.import_plugin_module("subjects", name) for name in catalogue.list_names("subjects")}
     adapters = {"function", *(name for name, module in there.items() if hasattr(module, "opens"))}
     others = {n for n, m in there.items() if getattr(m, "TRIED", "").partition(":")[0] in HELD_ELSEWHERE}
     others |= {"last_answer", "worth_locator", "transformers"}  # tests/subjects/test_lm_*.py, test_two_step.py

@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest, reachable_parts
 
-RUNS_CODE = True  # a user who types a path wants its code to run
+FACTORY_RUNS_CODE = True  # a user who types a path wants its code to run
 
 
 class FunctionSubject(NamedSubject):

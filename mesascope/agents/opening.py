@@ -92,7 +92,7 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     if spec.partition("://")[0].isalpha() and "://" in spec:  # an address; its password may contain ':' or '='
         return catalogue.make("subjects", find_adapter(spec), family, path=spec)
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
-    if name in catalogue.names("subjects"):
+    if name in catalogue.list_names("subjects"):
         spec, given_name = _split_name(spec, name)
         result = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
         return result if given_name is None else rename(result, given_name)
@@ -114,7 +114,7 @@ def _refuse_missing(spec: str) -> None:
 
 def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
     """Splits the setting 'name', which every subject accepts, off a spec; returns the rest, and the name or None."""
-    if "name=" not in spec or "name" in catalogue.settings(catalogue.factory("subjects", subject)):
+    if "name=" not in spec or "name" in catalogue.list_settings(catalogue.get_factory("subjects", subject)):
         return spec, None
     settings = catalogue.parse_spec(spec)[1]
     given_name = settings.pop("name", None)
@@ -132,7 +132,7 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
         name, settings = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
         path = settings.get("path", spec)
         if name or Path(path).is_file():
-            module = catalogue.module("subjects", name or find_adapter(path))
+            module = catalogue.import_plugin_module("subjects", name or find_adapter(path))
             if hasattr(module, "family_of"):
                 spec = module.family_of(path)
                 if trust:
@@ -152,9 +152,9 @@ def find_adapter(path: str) -> str:
         MesascopeError: no adapter opens it, or several adapters do.
     """
     adapters = []
-    for name in catalogue.names("subjects"):
+    for name in catalogue.list_names("subjects"):
         try:
-            module = catalogue.module("subjects", name)
+            module = catalogue.import_plugin_module("subjects", name)
         except MesascopeError:  # a broken plug-in of another package
             continue
         if hasattr(module, "opens") and module.opens(path):

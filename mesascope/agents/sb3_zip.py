@@ -112,7 +112,7 @@ def read_space(archive: AgentFile, name: str) -> gymnasium.Space:
             fields = {k: _pickles.to_array(v) for k, v in state.items() if k in SPACE_FIELDS}
             shape = _pickles.to_array(state.get("_shape", state.get("shape", ())))
             one_hot = np.prod(fields.get("n", 1), dtype=float), np.sum(fields.get("nvec", 0), dtype=float)
-            if (count := max(math.prod(shape or ()), *one_hot)) > limits.WIDEST:
+            if (count := max(math.prod(shape or ()), *one_hot)) > limits.MAX_OBSERVATION_SIZE:
                 raise ValueError(f"it has {count:,.0f} numbers")
             if origin[1] == "Discrete":
                 return gymnasium.spaces.Discrete(int(fields["n"]), start=int(fields.get("start") or 0))

@@ -25,7 +25,7 @@ from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 
-RUNS_CODE = True  # a user who types the path of a factory wants its code to run
+FACTORY_RUNS_CODE = True  # a user who types the path of a factory wants its code to run
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
 
 opens = _torch.opens

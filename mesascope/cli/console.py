@@ -26,7 +26,7 @@ def make_plugin_tables(rows: Sequence[Mapping[str, Any]], settings: bool) -> Gro
     """Makes the tables of plug-ins, kind by kind, that `mesascope list` prints.
 
     Args:
-        rows: the rows of `catalogue.describe`.
+        rows: the rows of `catalogue.describe_plugins`.
         settings: whether to show the settings of each plug-in.
     """
     parts: list[Any] = []
@@ -91,4 +91,4 @@ def make_study_tables(results: Mapping[str, Any]) -> Group:
     rows = _make_table(("what", "of", "published", "exact", "ours", "within"), cells)
     columns = ("expected before the run", "size", "seen", "outcome")
     expected = _make_table(columns, map(outcomes.format_expectation, results["expects"]))
-    return Group(Text(escape_controls(results["says"])), Text(outcomes.label(results)), rows, expected)
+    return Group(Text(escape_controls(results["says"])), Text(outcomes.describe_intervals(results)), rows, expected)

@@ -76,13 +76,13 @@ def measure_trials(
     from mesascope.examination.logged import measure
     from mesascope.logs.columns import parse_roles
 
-    out = runs.prepare(out or runs.unused_folder(Path("runs") / trials.stem, format_command()))
+    out = runs.prepare_folder(out or runs.unused_folder(Path("runs") / trials.stem, format_command()))
     roles = parse_roles(",".join(columns or ()))
     examinations = measure(trials, split_commas(metrics), columns=roles, choices=choices or None)
     examinations = examinations if isinstance(examinations, list) else [examinations]
     for note in examinations[0].notes:
         notify(note)
-    folder = runs.write(examinations, out, format_command(), rolled_out=False)
+    folder = runs.write_run(examinations, out, format_command(), rolled_out=False)
     _print_results(examinations, folder, as_json)
 
 
@@ -110,10 +110,10 @@ def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_
     cache_compiled_code(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects, bool(options.get("trust")))
     command = format_command()
-    out = runs.prepare(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command), command)
+    out = runs.prepare_folder(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command), command)
     with show_progress() as progress:
         examinations = examine(list(subjects), family, out=out, progress=progress, **options)
-    _print_results(examinations, runs.write(examinations, out, command), as_json)
+    _print_results(examinations, runs.write_run(examinations, out, command), as_json)
 
 
 def _print_results(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:

@@ -21,10 +21,10 @@ def list_plugins(
     from mesascope import catalogue
     from mesascope.cli.console import make_plugin_tables
 
-    kind = catalogue.plural(kind)
+    kind = catalogue.to_plural(kind)
     if kind:
-        pick_named("kind of plug-in", kind, catalogue.LISTED)
-    rows = [row for k in catalogue.LISTED if kind in ("", k) for row in catalogue.describe(k)]
+        pick_named("kind of plug-in", kind, catalogue.LISTED_KINDS)
+    rows = [row for k in catalogue.LISTED_KINDS if kind in ("", k) for row in catalogue.describe_plugins(k)]
     items: list[Any] = [make_plugin_tables(rows, settings=bool(kind))]
     if not kind:
         items.append("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from mesascope.contracts.condition import Condition, Number, select, take
+from mesascope.contracts.condition import Condition, Number, select, take_rows
 from mesascope.contracts.settings import check_range
 
 
@@ -15,7 +15,7 @@ class CarryExchangedOnce(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the carry with a fresh one or the partner's."""
-        return select(self.fresh == 1, context.fresh, take(carry, context.partner)), percept, shadow
+        return select(self.fresh == 1, context.fresh, take_rows(carry, context.partner)), percept, shadow
 
 
 def condition(fresh: int = 0) -> CarryExchangedOnce:

@@ -4,7 +4,7 @@ If trials have several steps, every later trial begins with the carry of trial t
 over.
 """
 
-from mesascope.contracts.condition import LAST, Condition, Number, select
+from mesascope.contracts.condition import LARGEST_TRIAL, Condition, Number, select
 from mesascope.contracts.settings import check_range
 
 
@@ -26,5 +26,5 @@ def condition(at: int = 10) -> CarryFrozen:
     Args:
         at: the trial t.
     """
-    check_range(0, LAST, at=at)
+    check_range(0, LARGEST_TRIAL, at=at)
     return CarryFrozen(at)

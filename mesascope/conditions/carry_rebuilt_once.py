@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import RECENT, Condition, Number
+from mesascope.contracts.condition import PAST_PERCEPTS, Condition, Number
 from mesascope.contracts.settings import check_range
 
 
@@ -36,5 +36,5 @@ def condition(of: int = 4) -> CarryRebuiltOnce:
     Args:
         of: the number of percepts before the present one from which the carry is rebuilt, 0 to 16.
     """
-    check_range(0, RECENT - 1, of=of)
+    check_range(0, PAST_PERCEPTS - 1, of=of)
     return CarryRebuiltOnce(of)

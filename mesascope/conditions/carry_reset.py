@@ -4,7 +4,7 @@ If a single reset left the percept unchanged, the subject would still observe th
 every trial, a subject can still react to the last percept.
 """
 
-from mesascope.contracts.condition import LAST, Condition, Number, select
+from mesascope.contracts.condition import LARGEST_TRIAL, Condition, Number, select
 from mesascope.contracts.settings import check_range
 
 
@@ -32,5 +32,5 @@ def condition(at: int = -1) -> CarryReset:
     Args:
         at: the trial of a single reset, at least 1; -1 for a reset before every trial.
     """
-    check_range(-1, LAST, at=at)
+    check_range(-1, LARGEST_TRIAL, at=at)
     return CarryReset(at)

@@ -1,6 +1,6 @@
 """Replaces the carry with another lifetime's at trial t. The percept is unchanged, and the lifetime continues."""
 
-from mesascope.contracts.condition import LAST, Condition, Number, select, take
+from mesascope.contracts.condition import LARGEST_TRIAL, Condition, Number, select, take_rows
 from mesascope.contracts.settings import check_range
 
 
@@ -11,7 +11,7 @@ class CarrySwapped(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the carry with the partner's at trial t."""
-        return select(context.comes(self.at), take(carry, context.partner), carry), percept, shadow
+        return select(context.comes(self.at), take_rows(carry, context.partner), carry), percept, shadow
 
 
 def condition(at: int = 50) -> CarrySwapped:
@@ -20,5 +20,5 @@ def condition(at: int = 50) -> CarrySwapped:
     Args:
         at: the trial t.
     """
-    check_range(0, LAST, at=at)
+    check_range(0, LARGEST_TRIAL, at=at)
     return CarrySwapped(at)

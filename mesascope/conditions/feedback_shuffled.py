@@ -13,7 +13,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.conditions.replaced_past import absorb_old, replay_recent
-from mesascope.contracts.condition import LAST, RECENT, Condition, Number, select
+from mesascope.contracts.condition import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, select
 from mesascope.contracts.settings import check_range
 
 
@@ -68,6 +68,6 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
         older_than: w, from 0 (all feedback is shuffled) to 16.
         replicate: the number of the draw of donors.
     """
-    check_range(0, RECENT - 1, older_than=older_than)
-    check_range(0, LAST, replicate=replicate)
+    check_range(0, PAST_PERCEPTS - 1, older_than=older_than)
+    check_range(0, LARGEST_TRIAL, replicate=replicate)
     return FeedbackShuffled(older_than, replicate)

@@ -1,6 +1,6 @@
 """Replaces the observation with another lifetime's on every trial; it has no effect without observations."""
 
-from mesascope.contracts.condition import Condition, take
+from mesascope.contracts.condition import Condition, take_rows
 
 
 class ObservationSwapped(Condition):
@@ -8,7 +8,7 @@ class ObservationSwapped(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the observation with the partner's."""
-        return carry, percept._replace(observation=take(percept.observation, context.partner)), shadow
+        return carry, percept._replace(observation=take_rows(percept.observation, context.partner)), shadow
 
 
 def condition() -> ObservationSwapped:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from mesascope.contracts.condition import Condition, select, take
+from mesascope.contracts.condition import Condition, select, take_rows
 
 
 class PerceptSwappedOnce(Condition):
@@ -12,7 +12,9 @@ class PerceptSwappedOnce(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Shows the partner's observation, last action and feedback; the trial, step and carry stay the same."""
-        swapped = take(percept, context.partner)._replace(trial=percept.trial, step=percept.step, first=percept.first)
+        swapped = take_rows(percept, context.partner)._replace(
+            trial=percept.trial, step=percept.step, first=percept.first
+        )
         return carry, select(percept.first, percept, swapped), shadow
 
 

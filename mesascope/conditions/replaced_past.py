@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import LAST, RECENT, Condition, Number, select, take
+from mesascope.contracts.condition import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, select, take_rows
 from mesascope.contracts.settings import check_range
 
 
@@ -34,9 +34,9 @@ class ReplacedPast(Condition):
     judged: ClassVar = True
 
     def __check_init__(self) -> None:
-        check_range(1, RECENT - 1, of=int(self.of))
+        check_range(1, PAST_PERCEPTS - 1, of=int(self.of))
         check_range(0, 1, birth=int(self.birth))
-        check_range(0, LAST, replicate=int(self.replicate))
+        check_range(0, LARGEST_TRIAL, replicate=int(self.replicate))
 
     @property
     def label(self) -> str:
@@ -61,7 +61,7 @@ class ReplacedPast(Condition):
         first_percept = context.as_first(old_percept)._replace(trial=old_percept.trial)
         own_carry = absorb_old(self.of, old_percept, shadow, context)
         fresh_carry = absorb_old(self.of, first_percept, context.fresh, context, self.birth == 1)
-        old_carry = select(self.transplanted == 1, take(own_carry, context.partner), fresh_carry)
+        old_carry = select(self.transplanted == 1, take_rows(own_carry, context.partner), fresh_carry)
         replaced_carry = replay_recent(self.of - 1, old_carry, context)
         return select(context.trial >= self.of, replaced_carry, carry), percept, own_carry
 

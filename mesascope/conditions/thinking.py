@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.condition import Condition, Number, select, take
+from mesascope.contracts.condition import Condition, Number, select, take_rows
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_range
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"  # the family that `mesascope check` tries it on
 MOST_TICKS = 128
@@ -43,15 +43,15 @@ class Thinking(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Runs all ticks except the last one."""
-        other_observation = take(percept.observation, context.partner)
+        other_observation = take_rows(percept.observation, context.partner)
 
         def run_tick(i, carry):
             observation = select(i < self.elsewhere, other_observation, percept.observation)
             shown = percept._replace(observation=observation)
-            return context.absorb(address(context.random(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
+            return context.absorb(derive_key(context.random(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
 
         carry = context.repeat(0, self.ticks - 1, run_tick, carry)
-        carry = select(self.scrambled == 1, take(carry, context.partner), carry)
+        carry = select(self.scrambled == 1, take_rows(carry, context.partner), carry)
         return carry, select(self.ticks > 1, _remove_outcome(percept), percept), shadow
 
 

@@ -72,10 +72,10 @@ class Axis:
         return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.unfit(family)]
 
 
-def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
+def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
     """The labels of the conditions that the axes read in a family, each with the kinds of split that need it."""
     result: dict[str, tuple[str, ...]] = {}
-    for name in catalogue.names("axes"):
+    for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
         for condition in axis.conditions_for(family):
             kinds = axis.only.get(condition.label, axis.tested)
@@ -89,11 +89,11 @@ def _make_family(name: str) -> Any:
     return catalogue.make("families", name)
 
 
-def read(trials: Splits) -> dict[str, dict[str, Any]]:
+def read_axes(trials: Splits) -> dict[str, dict[str, Any]]:
     """The verdicts of all axes that apply, as plain data under the axes' names."""
     kinds = {split.partition(":")[0] for split in trials}
     result = {}
-    for name in catalogue.names("axes"):
+    for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
         if not kinds & set(axis.applies):
             continue

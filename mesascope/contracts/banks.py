@@ -17,7 +17,7 @@ def parse_bank(name: str) -> tuple[int, int]:
     return int(size), int(seed)
 
 
-def parse_most(name: str) -> int:
+def parse_task_limit(name: str) -> int:
     """M in 'at-most:M', the most tasks that training can have shown; 0 for another text."""
     kind, _, size = name.partition(":")
     return int(size) if kind == "at-most" and size.isdecimal() else 0

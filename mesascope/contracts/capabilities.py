@@ -8,7 +8,7 @@ import xarray as xr
 
 from mesascope.contracts.goals import Goals
 from mesascope.contracts.plans import Plans
-from mesascope.contracts.questions import Moment, Question
+from mesascope.contracts.questions import PastTrial, Question
 
 
 @runtime_checkable
@@ -62,7 +62,7 @@ class ShowsPlans(Protocol):
 class SpeaksWords(Protocol):
     """Tasks in words, for language models."""
 
-    def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
+    def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
         """The question about the present observation [D], after the past trials."""
         ...
 

@@ -35,29 +35,29 @@ class ActionValues(Choosing):
         return jnp.zeros((n, self.choices))
 
 
-class Counted(NamedTuple):
-    """The counts [N, K, 2] of wins and losses, and the number of past trials, `clock` [N]."""
+class CountsAndTime(NamedTuple):
+    """The counts [N, K, 2] of wins and losses, and the number of past trials, `past_trials` [N]."""
 
     counts: jax.Array
-    clock: jax.Array
+    past_trials: jax.Array
 
 
-class CountingByTheClock(Choosing):
+class CountingWithTime(Choosing):
     """A subject that carries counts and the number of past trials."""
 
-    def fresh(self, n: int) -> Counted:
+    def fresh(self, n: int) -> CountsAndTime:
         """Counts of 0, and 0 past trials."""
-        return Counted(jnp.zeros((n, self.choices, 2)), jnp.zeros(n, jnp.int32))
+        return CountsAndTime(jnp.zeros((n, self.choices, 2)), jnp.zeros(n, jnp.int32))
 
 
-def outcomes(percept: Percept, choices: int) -> jax.Array:
+def count_last_outcome(percept: Percept, choices: int) -> jax.Array:
     """[N, K, 2] The last pull as one win or one loss of its arm; zeros before the first pull."""
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
     wins = percept.feedback[:, None]
     return jnp.stack([pulled * wins, pulled * (1.0 - wins)], axis=-1)
 
 
-def means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
+def posterior_means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
     """Posterior means [N, K] under Beta(a, b)."""
     return (counts[..., 0] + a) / (counts.sum(-1) + a + b)
 
@@ -83,6 +83,6 @@ def mix_lapse(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 
-def paid_last(percept: Percept) -> jax.Array:
+def last_pull_paid(percept: Percept) -> jax.Array:
     """[N] Whether the last pull paid."""
     return percept.feedback > 0.5

@@ -20,8 +20,8 @@ import numpy as np
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 
-RECENT = 17  # the number of percepts that a condition can read: the present one and the sixteen before
-LAST = 2**31 - 1  # the largest trial that a condition can name
+PAST_PERCEPTS = 17  # the number of percepts that a condition can read: the present one and the sixteen before
+LARGEST_TRIAL = 2**31 - 1  # the largest trial that a condition can name
 Number = int | jax.Array  # a condition's setting; an array if one compiled scan runs several conditions
 
 
@@ -164,6 +164,6 @@ def select(mask: Any, yes: Any, no: Any) -> Any:
     return jax.tree.map(pick, yes, no)
 
 
-def take(tree: Any, index: Any) -> Any:
+def take_rows(tree: Any, index: Any) -> Any:
     """The rows of every leaf that index [N] selects."""
     return jax.tree.map(lambda x: x[np.asarray(index)] if isinstance(x, np.ndarray) else x[index], tree)

@@ -1,11 +1,11 @@
 """Everything that a family's file needs, in one import: base class, splits, banks, percepts, settings."""
 
-from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
-from mesascope.contracts.payoffs import payoff_latents, take_choice
+from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
+from mesascope.contracts.payoffs import make_payoff_latents, select_payoffs
 from mesascope.contracts.percept import Array, Percept, exchange_earlier, first_percept, next_percept
 from mesascope.contracts.settings import check_memory, check_range, keep_settings, name_with_settings
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.split import DrawTasks, Split
 
-__all__ = ["Array", "Configured", "Draw", "Percept", "Split", "check_memory", "check_range", "draw_bank"]
+__all__ = ["Array", "Configured", "DrawTasks", "Percept", "Split", "check_memory", "check_range", "draw_bank"]
 __all__ += ["exchange_earlier", "first_percept", "keep_settings", "name_with_settings", "next_percept"]
-__all__ += ["payoff_latents", "pick", "reference_roles", "take_choice"]
+__all__ += ["draw_from_bank", "make_payoff_latents", "name_references", "select_payoffs"]

@@ -13,12 +13,12 @@ import jax
 import numpy as np
 
 from mesascope.contracts.banks import parse_bank
-from mesascope.contracts.payoffs import payoff_latents, score_every_action, take_choice
+from mesascope.contracts.payoffs import make_payoff_latents, score_every_action, select_payoffs
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.guards.identity import hash_code
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 T = TypeVar("T")
 TASKS_FOR_FIXED = 1024  # the number of tasks from which the best fixed action of each trial is found
@@ -178,10 +178,10 @@ class Family(eqx.Module):
             )
         trials = self.split(split).trials
         means = np.asarray(score_every_action(self, tasks, trials))
-        sample = self.split(split).draw(address(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
+        sample = self.split(split).draw(derive_key(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
         values = score_every_action(self, sample, trials)
         best_fixed = np.asarray(values).mean(0).argmax(-1)  # [T]
-        return payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
+        return make_payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
     @property
     def judges(self) -> bool:
@@ -196,7 +196,7 @@ class Family(eqx.Module):
             return False
         if type(self).latents is Family.latents:
             return self.shown == (0,)
-        return "means" in self.latents(self.draw(address(jax.random.key(0), FRESH), 1), FRESH)
+        return "means" in self.latents(self.draw(derive_key(jax.random.key(0), FRESH), 1), FRESH)
 
     def worth(self, tasks: Any, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray | None:
         """What each action pays beyond chance on each of M tasks, to a subject with these observations: [N, T, M].
@@ -217,7 +217,7 @@ class Family(eqx.Module):
         latents = self.latents(tasks, split)
         if "means" not in latents:
             return None
-        return take_choice(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
+        return select_payoffs(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
 
     def best_actions(self, tasks: Any, split: str, observation: np.ndarray) -> np.ndarray | None:
         """The best action [N, T, M] on each of M tasks, to subjects with these observations [N, T, D].
@@ -288,17 +288,17 @@ class Configured(Family):
         """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""
 
         def draw(key: jax.Array, n: int) -> Any:
-            return pick(address(key, place), self.bank_tasks, n)
+            return draw_from_bank(derive_key(key, place), self.bank_tasks, n)
 
         return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
 
     def with_fresh_bank(self, size: int, seed: int) -> Self:
         """The same family with a bank of `size` fresh tasks, or without a bank if `size` is 0."""
-        tasks = self.draw(address(jax.random.key(seed), "bank"), size) if size else None
+        tasks = self.draw(derive_key(jax.random.key(seed), "bank"), size) if size else None
         return dataclasses.replace(self, bank_tasks=tasks)
 
 
-def reference_roles(
+def name_references(
     learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
 ) -> dict[str, str]:
     """References by role; the setting `against` turns the first three against the pay-off, '' if no setting does."""
@@ -346,25 +346,25 @@ def draw_bank(
     size: int,
     seed: int,
     *,
-    tell: Callable[[T], np.ndarray],
-    what: str,
+    find_property: Callable[[T], np.ndarray],
+    description: str,
     remedy: str = "Take a larger bank.",
 ) -> T | None:
-    """Draws a bank of training tasks that are not all equal in the property `tell` [M, ...]; None if `size` is 0.
+    """Draws a bank of training tasks that differ in the property `find_property` [M, ...]; None if `size` is 0.
 
     Raises:
-        MesascopeError: none of a thousand draws gave such a bank; `what` describes the tasks in the message.
+        MesascopeError: none of a thousand draws gave such a bank; `description` describes the tasks in the message.
     """
     if not size:
         return None
     for attempt in range(1000):
-        tasks = draw(address(jax.random.key(seed), "bank", attempt))
-        if size == 1 or len(np.unique(tell(tasks), axis=0)) > 1:
+        tasks = draw(derive_key(jax.random.key(seed), "bank", attempt))
+        if size == 1 or len(np.unique(find_property(tasks), axis=0)) > 1:
             return tasks
-    raise MesascopeError(f"In 1,000 draws there was no bank of {size} {what}.", remedy)
+    raise MesascopeError(f"In 1,000 draws there was no bank of {size} {description}.", remedy)
 
 
-def pick(key: jax.Array, bank: Any, n: int) -> Any:
+def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:
     """Draws n tasks uniformly from a bank, so that the leaves' leading axis M becomes n."""
     indices = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
     return jax.tree.map(lambda x: x[indices], bank)

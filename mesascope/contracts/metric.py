@@ -12,7 +12,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.trials import gain, spell_out
+from mesascope.trials import fill_in_trials, gain
 
 Splits = Mapping[str, xr.Dataset]
 CONTROLS = ("learner", "lookalike", "still")
@@ -112,7 +112,7 @@ def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Readin
     return [r._replace(values=np.concatenate([r.values, missing[len(r.values) :]])) for r in readings]
 
 
-def fresh(trials: Splits) -> xr.Dataset:
+def select_fresh(trials: Splits) -> xr.Dataset:
     """The trials on the fresh split; if there are none, the logged trials."""
     for split in ("fresh", "logged"):
         if split in trials:
@@ -131,10 +131,10 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     Raises:
         DoesNotApply: the split or the condition was not run, for example because the condition makes no sense there.
     """
-    split_trials = fresh(trials) if split == "fresh" else trials.get(split)
+    split_trials = select_fresh(trials) if split == "fresh" else trials.get(split)
     if split_trials is None:
         raise DoesNotApply(f"the split {split!r} was not run")
-    label = catalogue.make("conditions", spell_out(condition, split_trials.sizes["trial"])).label
+    label = catalogue.make("conditions", fill_in_trials(condition, split_trials.sizes["trial"])).label
     if label not in split_trials.condition.values:
         raise DoesNotApply(f"the condition {label!r} was not run on {split_trials.attrs.get('family', 'this family')}")
     return split_trials.sel(condition=label)
@@ -153,7 +153,7 @@ def require_choices(trials: xr.Dataset) -> xr.Dataset:
     return trials
 
 
-def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
+def list_replicates(trials: xr.Dataset, prefix: str) -> list[str]:
     """The labels of a condition's replicates: those that begin with `prefix`.
 
     Raises:
@@ -165,7 +165,7 @@ def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
     return labels
 
 
-def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
+def sum_gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
     """Σ(score - chance) and Σ(best - chance) [N] under a condition, averaged over its replicates.
 
     Raises:
@@ -176,11 +176,11 @@ def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, n
             "a lifetime has one trial, so no feedback is older than a trial (if an episode of a Gymnasium environment "
             "is a whole lifetime, set trial=step)"
         )
-    parts = [gain(trials, label, **window) for label in replicates(trials, prefix)]
+    parts = [gain(trials, label, **window) for label in list_replicates(trials, prefix)]
     return np.mean([p[0] for p in parts], 0), parts[0][1]
 
 
-def family_of(replay: Any, trials: xr.Dataset) -> Any:
+def find_family(replay: Any, trials: xr.Dataset) -> Any:
     """The family that the trials name, with the bank that the subject was trained on.
 
     Raises:
@@ -194,7 +194,7 @@ def family_of(replay: Any, trials: xr.Dataset) -> Any:
         raise DoesNotApply(f"the family is not available: {error.problem}") from None
 
 
-def taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.ndarray]:
+def record_taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.ndarray]:
     """Every tap [N, T, U] of the subject itself, or of its untrained twin, along the recorded trials.
 
     Raises:

@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 
-def payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
+def make_payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
     """The result of `latents` for mean pay-offs [N, T, K] and the pay-off [N, T] of the best fixed policy."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed}
 
 
-def take_choice(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
+def select_payoffs(payoffs: np.ndarray, action: np.ndarray) -> np.ndarray:
     """The pay-offs [N, T, M] of actions [N, T] or [N, T, M], from those of every choice [N or 1, T, K, M]."""
     action = np.maximum(np.asarray(action, int), 0)
     if action.ndim == 3:
@@ -34,7 +34,7 @@ def score_every_action(family: Any, tasks: Any, trials: int) -> jax.Array:
 
     def trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
         def pay(action: jax.Array) -> tuple[Any, jax.Array]:
-            after, _, score = family.step(address(key, t), tasks, state, jnp.full_like(percept.action, action))
+            after, _, score = family.step(derive_key(key, t), tasks, state, jnp.full_like(percept.action, action))
             return after, score
 
         after, scores = jax.vmap(pay)(jnp.arange(family.choices))

@@ -35,7 +35,7 @@ class Plans(NamedTuple):
     ways: np.ndarray | None = None
 
 
-def observed(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
+def read_observations(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
     """[N, T, ...] The observations of the intact run.
 
     Raises:

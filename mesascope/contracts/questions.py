@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Moment(NamedTuple):
+class PastTrial(NamedTuple):
     """One past trial, as the next percept reports it.
 
     Attributes:
@@ -51,6 +51,6 @@ class Question(NamedTuple):
         return f"{self.text}\n\n{self.request}"
 
 
-def row(observation: np.ndarray) -> tuple[float, ...]:
+def to_numbers(observation: np.ndarray) -> tuple[float, ...]:
     """An observation [D] as plain numbers."""
     return tuple(float(x) for x in observation)

@@ -7,7 +7,7 @@ from typing import Any
 SEEN, FRESH = "seen", "fresh"
 
 
-Draw = Callable[[Any, int], Any]  # draws n tasks with a JAX key: a pytree whose leaves have leading axis n
+DrawTasks = Callable[[Any, int], Any]  # draws n tasks with a JAX key: a pytree whose leaves have leading axis n
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Split:
     """
 
     name: str
-    draw: Draw
+    draw: DrawTasks
     trials: int
     changes_at: int | None = None
     counted: bool = True
@@ -43,9 +43,9 @@ class Split:
     @property
     def kind(self) -> str:
         """The split's kind: 'seen', 'fresh', 'shifted', 'exchanged', 'restructured', or one that is never counted."""
-        return kind(self.name)
+        return find_kind(self.name)
 
 
-def kind(name: str) -> str:
+def find_kind(name: str) -> str:
     """The kind of a split: 'shifted:low' is of kind 'shifted'."""
     return name.partition(":")[0]

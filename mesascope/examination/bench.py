@@ -17,19 +17,19 @@ import xarray as xr
 
 import mesascope
 from mesascope import catalogue, trials
-from mesascope.contracts.banks import parse_most
+from mesascope.contracts.banks import parse_task_limit
 from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, pick_named, require
-from mesascope.execution import fingerprint
-from mesascope.files import cache, limit_size, replacing
+from mesascope.execution import hash_folder
+from mesascope.files import cache_path, limit_size, replace_when_written
 from mesascope.guards import limits
 from mesascope.guards.identity import is_unchanged, loaded_modules
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.placement import Placement, Rule, place
-from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
+from mesascope.rollouts.rollouts import BLOCK_SIZE, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
 METADATA_KEY = "dimensions, labels, attributes and the code that was loaded"
@@ -52,7 +52,7 @@ class Bench:
         rollouts: earlier rollouts by their digest; this object adds new ones.
         beyond: for the label of a condition, the kinds of split besides fresh on which the condition also runs.
         together: blocks per call of the compiled scan, as in `rollout`.
-        placed_by: places a subject from its trials, the references' trials, its training tasks and the rule.
+        place_trials: places a subject from its trials, the references' trials, its training tasks and the rule.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Bench:
         rollouts: dict[str, xr.Dataset] | None = None,
         beyond: Mapping[str, Sequence[str]] | None = None,
         together: int = 1,
-        placed_by: Callable[..., Placement] = place,
+        place_trials: Callable[..., Placement] = place,
     ):
-        self.place_trials = placed_by
+        self.place_trials = place_trials
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
         self.requested, self.out, self.progress, self.together = splits, out, progress, together
         self.done, self.total, self.activity = 0, 1, ""
@@ -81,13 +81,13 @@ class Bench:
         for split in splits or ():
             pick_named("split", split, self._list_all_splits(family))
         self.beyond = dict(beyond or {})
-        unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
+        unique = dict.fromkeys([*(trials.fill_in_trials(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in candidates if not c.unfit(family)]
         # the transplants by which splits and references are compared, with one draw of donors each
         self.compared = [c for c in self.conditions if c.seam is not None and c.draw == 0]
         self.kinds = distinct_kinds(self.conditions)
-        self.blocks = -(-lifetimes // BLOCK)
+        self.blocks = -(-lifetimes // BLOCK_SIZE)
 
     @staticmethod
     def _list_all_splits(family: Family) -> list[str]:
@@ -100,7 +100,9 @@ class Bench:
     def expect_work(self, subjects: int) -> None:
         """Sets the expected amount of work for this number of subjects, in blocks of lifetimes."""
         splits = self._list_all_splits(self.family)
-        extra = sum(len(self._list_conditions(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
+        extra = sum(
+            len(self._list_conditions(self.family, split)) - 1 for split in splits if find_kind(split) != "fresh"
+        )
         self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
     def find_family(self, trained_on: str) -> Family:
@@ -109,7 +111,7 @@ class Bench:
         Raises:
             MesascopeError: `trained_on` does not name training tasks.
         """
-        if trained_on in ("unlimited", "unknown") or parse_most(trained_on):
+        if trained_on in ("unlimited", "unknown") or parse_task_limit(trained_on):
             return self.family
         return self.family.with_bank(trained_on)
 
@@ -143,7 +145,7 @@ class Bench:
         On a counted split of the same length, the conditions in `self.compared` run too. On a split beyond banks, the
         conditions with shuffled feedback run too.
         """
-        if kind(split) == "fresh":
+        if find_kind(split) == "fresh":
             return self.conditions
         labels: set[str] = set()
         task_split = next((s for s in family.splits() if s.name == split), None)
@@ -151,8 +153,8 @@ class Bench:
             if task_split.counted and task_split.trials == family.horizon and split != "seen":
                 labels |= {c.label for c in self.compared}
             if task_split.beyond_banks:
-                labels |= {c for c in first_rule.conditions(family.horizon) if c.startswith("feedback_shuffled")}
-        labels |= {label for label, kinds in self.beyond.items() if kind(split) in kinds}
+                labels |= {c for c in first_rule.list_conditions(family.horizon) if c.startswith("feedback_shuffled")}
+        labels |= {label for label, kinds in self.beyond.items() if find_kind(split) in kinds}
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
 
     def count_responses(self, family: Family) -> int:
@@ -163,7 +165,7 @@ class Bench:
             donors = 0 if family.full_feedback else len({c.draw for c in conditions if c.needs_donors})
             return (sum(c.asks for c in conditions) + donors) * family.split(split).trials
 
-        return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK
+        return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK_SIZE
 
     def run_references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """Runs a family's reference procedures on the same tasks, and returns their trials by role and split."""
@@ -175,7 +177,7 @@ class Bench:
             home = family if role == "locator" else without_bank
             procedure = catalogue.make("subjects", family.references[role + suffix], home)
             for split in self.list_splits(family):
-                if kind(split) not in REFERENCE_SPLITS.get(role, (kind(split),)):
+                if find_kind(split) not in REFERENCE_SPLITS.get(role, (find_kind(split),)):
                     continue
                 conditions, change = [intact], family.split(split).changes_at
                 if role in COMPARED_ROLES:
@@ -213,7 +215,7 @@ class Bench:
         self.activity = f"{subject.name} on {split}"
         # the hash of other people's code is not complete enough to share their rollouts between runs
         shared = shared and family.traceable and _is_of_package(subject) and _is_of_package(family)
-        folder = cache() if shared else self.out
+        folder = cache_path() if shared else self.out
         path = folder / "rollouts" / f"{digest}.npz" if folder else None
         trials = self._load(path) if path else None
         if trials is not None:
@@ -228,7 +230,7 @@ class Bench:
                 conditions=conditions,
                 kinds=kinds,
                 record=(),
-                log_probs=kind(split) in ("fresh", "seen"),  # on other splits no metric compares probabilities
+                log_probs=find_kind(split) in ("fresh", "seen"),  # on other splits no metric compares probabilities
                 done=self._count_blocks,
                 tasks=self.tasks.setdefault(home_name, {}) if family.traceable else None,
                 together=self.together,
@@ -265,7 +267,7 @@ class Bench:
 @functools.cache
 def _hash_package() -> str:
     """A hash of the package's code, so that rollouts made by other code are not used again."""
-    return fingerprint(Path(mesascope.__file__).parent, (".py",))
+    return hash_folder(Path(mesascope.__file__).parent, (".py",))
 
 
 def _describe_machine() -> list[str]:
@@ -294,7 +296,7 @@ def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None
         "code": loaded_modules() if code is None else code,
     }
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
-    with replacing(path, os.getpid()) as part, part.open("wb") as file:
+    with replace_when_written(path, os.getpid()) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays, **{METADATA_KEY: np.asarray(json.dumps(metadata))})
 
 
@@ -315,5 +317,5 @@ def load_rollout(path: Path) -> xr.Dataset:
         ) from None
     require(is_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
-    trials.check(rollout)
+    trials.check_trials(rollout)
     return rollout

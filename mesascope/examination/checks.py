@@ -20,16 +20,16 @@ from mesascope.contracts.axis import UNDETERMINED, Axis
 from mesascope.contracts.condition import Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import CONTROLS, Metric
-from mesascope.contracts.split import kind as split_kind
+from mesascope.contracts.split import find_kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, MesascopeWarning, describe, require, unknown
+from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, make_unknown_error, require
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits, locate_error
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
-from mesascope.rollouts.rollouts import BLOCK, rollout
+from mesascope.rollouts.rollouts import BLOCK_SIZE, rollout
 
 T = TypeVar("T")
 # the families that the check uses by default; the file of a plug-in may define its own TRIED, and the file of a recipe
@@ -60,11 +60,13 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
             not family, "A family is checked by itself.", "Leave out --family, and put its settings behind its name."
         )
     plugin_name = catalogue.parse_spec(spec)[0]
-    factory = catalogue.factory(kind, plugin_name)
-    has_summary = catalogue.summary_line(factory).endswith((".", "?"))
+    factory = catalogue.get_factory(kind, plugin_name)
+    has_summary = catalogue.read_summary(factory).endswith((".", "?"))
     problems = [] if has_summary else ["Its factory has no docstring of one sentence."]
     parameters = inspect.signature(factory).parameters
-    reserved = {n for n in ("name", *catalogue.BOUND) if n in parameters} - CALLER_ARGUMENTS.get(kind, set())
+    reserved = {n for n in ("name", *catalogue.CALLER_PARAMETERS) if n in parameters} - CALLER_ARGUMENTS.get(
+        kind, set()
+    )
     reserved |= {"trust"} if "trust" in parameters and parameters["trust"].default is not False else set()
     problems += [f"The setting {name!r} is reserved: give it another name." for name in sorted(reserved)]
     try:
@@ -73,12 +75,12 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
                 problems += _check_family(spec)
             else:
                 default = TRIED_LONGER if kind == "metrics" else TRIED
-                tried = family or getattr(catalogue.module(kind, plugin_name), "TRIED", default)
+                tried = family or getattr(catalogue.import_plugin_module(kind, plugin_name), "TRIED", default)
                 problems += CHECKS[kind](spec, _make_family(tried, kind))
     except MesascopeError as error:
         problems.append(str(error))
     except Exception as error:
-        problems.append(f"{locate_error(error) or 'It'} raised {describe(error)}.")
+        problems.append(f"{locate_error(error) or 'It'} raised {describe_error(error)}.")
     return problems
 
 
@@ -92,21 +94,21 @@ def _make_plugin(kind: str, spec: str, contract: type[T], *arguments: Any) -> T:
 
 def _parse_name(name: str) -> tuple[str, str]:
     head, colon, _ = name.partition(":")
-    if colon and not set("=/") & set(name) and not any(head in catalogue.names(k) for k in catalogue.KINDS):
+    if colon and not set("=/") & set(name) and not any(head in catalogue.list_names(k) for k in catalogue.KINDS):
         return "subjects", f"function:path={name}"
     head = catalogue.parse_spec(name)[0]
     kind, slash, rest = name.partition("/")
-    kind = catalogue.plural(kind)
+    kind = catalogue.to_plural(kind)
     if slash and kind in catalogue.KINDS:
-        catalogue.module(kind, catalogue.parse_spec(rest)[0])
+        catalogue.import_plugin_module(kind, catalogue.parse_spec(rest)[0])
         return kind, rest
-    kinds = [k for k in catalogue.KINDS if head in catalogue.names(k)]
+    kinds = [k for k in catalogue.KINDS if head in catalogue.list_names(k)]
     if len(kinds) == 1:
         return kinds[0], name
     if kinds:
         raise MesascopeError(f"{head!r} is the name of {' and of '.join(kinds)}.", f"Type {kinds[0]}/{name}.")
-    error = unknown("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.names(k)])
-    raise MesascopeError(error.problem, f"{error.remedy} {catalogue.INSTALLED}")
+    error = make_unknown_error("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.list_names(k)])
+    raise MesascopeError(error.problem, f"{error.remedy} {catalogue.INSTALL_REMEDY}")
 
 
 def _make_family(spec: str, kind: str) -> Family:
@@ -132,7 +134,7 @@ def _check_family(spec: str) -> Iterator[str]:
             yield f"With the bank 'bank:2@1' its bank is {bank!r}."
     for roles in (family.controls, family.references):
         for role, subject in roles.items():
-            if catalogue.parse_spec(subject)[0] not in catalogue.names("subjects"):
+            if catalogue.parse_spec(subject)[0] not in catalogue.list_names("subjects"):
                 yield f"Its {role} {subject!r} is not a subject."
     missing_roles = set(CONTROLS) - set(family.controls)
     if family.controls and missing_roles:
@@ -143,17 +145,17 @@ def _check_family(spec: str) -> Iterator[str]:
 
 def _check_split(family: Family, split: str) -> Iterator[str]:
     key, trials = jax.random.key(3), family.split(split).trials
-    tasks = family.split(split).draw(key, BLOCK)
-    again = family.split(split).draw(key, BLOCK)
+    tasks = family.split(split).draw(key, BLOCK_SIZE)
+    again = family.split(split).draw(key, BLOCK_SIZE)
     if not all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), tasks, again))):
         yield f"On {split} the same key draws other tasks."
-    if any(np.shape(leaf)[:1] != (BLOCK,) for leaf in jax.tree.leaves(tasks)):
-        yield f"On {split} its tasks have no leading axis of {BLOCK} lifetimes."
+    if any(np.shape(leaf)[:1] != (BLOCK_SIZE,) for leaf in jax.tree.leaves(tasks)):
+        yield f"On {split} its tasks have no leading axis of {BLOCK_SIZE} lifetimes."
         return
     latents = family.latents(tasks, split)
     for name in LATENTS:
-        if name not in latents or np.shape(latents[name]) != (BLOCK, trials):
-            yield f"On {split} its latents contain no {name} of shape ({BLOCK}, {trials})."
+        if name not in latents or np.shape(latents[name]) != (BLOCK_SIZE, trials):
+            yield f"On {split} its latents contain no {name} of shape ({BLOCK_SIZE}, {trials})."
             return
     low, high = latents["worst"] - 1e-5, latents["best"] + 1e-5
     if (latents["chance"] < low).any() or (latents["chance"] > high).any():
@@ -176,7 +178,7 @@ def _check_split(family: Family, split: str) -> Iterator[str]:
         if before != after:
             yield f"On {split} its state or percept changes shape or type at trial {t}: {before} to {after}."
             return
-        if np.shape(score) != (BLOCK,) or (score < low[:, t]).any() or (score > high[:, t]).any():
+        if np.shape(score) != (BLOCK_SIZE,) or (score < low[:, t]).any() or (score > high[:, t]).any():
             yield f"On {split} a score at trial {t} is not between worst and best."
         if not bool((percept.trial == t + 1).all()) or not bool((percept.action == action).all()):
             yield f"On {split} the percept after trial {t} does not contain the action and trial {t + 1}."
@@ -186,8 +188,8 @@ def _draw_actions(family: Family, seed: int) -> np.ndarray:
     """Random actions, one for every lifetime of a block."""
     rng = np.random.default_rng(seed)
     if family.choices is None:
-        return rng.standard_normal(BLOCK).astype(np.float32)
-    return rng.integers(0, family.choices, BLOCK).astype(np.int32)
+        return rng.standard_normal(BLOCK_SIZE).astype(np.float32)
+    return rng.integers(0, family.choices, BLOCK_SIZE).astype(np.int32)
 
 
 def _check_steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
@@ -199,7 +201,7 @@ def _check_steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
     for i in range(2 * family.steps):
         t, s = divmod(i, family.steps)
         idle = family.idle(state) if s else None
-        is_active = np.ones(BLOCK, bool) if idle is None else ~np.asarray(idle)
+        is_active = np.ones(BLOCK_SIZE, bool) if idle is None else ~np.asarray(idle)
         for field, expected in (("trial", t), ("step", s)):
             if (np.asarray(getattr(percept, field))[is_active] != expected).any():
                 yield f"On {split} the percept of step {s} in trial {t} has another {field}."
@@ -208,7 +210,7 @@ def _check_steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
         if not family.traceable:
             action = np.where(is_active, action, np.nan if family.choices is None else -1).astype(action.dtype)
         next_state, next_percept, score = family.step(jax.random.fold_in(key, i), tasks, state, action)
-        if np.shape(score) != (BLOCK,) or not np.isfinite(np.asarray(score)[is_active]).all():
+        if np.shape(score) != (BLOCK_SIZE,) or not np.isfinite(np.asarray(score)[is_active]).all():
             yield f"On {split} a score at step {s} is not a number."
         if (np.asarray(next_percept.action)[is_active] != action[is_active]).any():
             yield f"On {split} the percept after step {s} does not contain the action."
@@ -225,7 +227,7 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
         if np.shape(leaf)[:1] != (7,):
             yield f"A part of its fresh carry has shape {np.shape(leaf)}, not 7 lifetimes."
     conditions = [catalogue.make("conditions", c) for c in SUBJECT_CONDITIONS]
-    trials = rollout(subject, family, "fresh", BLOCK, conditions=conditions)
+    trials = rollout(subject, family, "fresh", BLOCK_SIZE, conditions=conditions)
     action = trials.action.values
     lowest = np.nan if family.choices is None else -1 if family.steps > 1 else 0
     if family.choices is not None and (action.min() < lowest or action.max() >= family.choices):
@@ -235,7 +237,7 @@ def _check_subject(spec: str, family: Family) -> Iterator[str]:
         total = np.exp(log_probs[np.isfinite(log_probs).any(-1)]).sum(-1)
         if not np.allclose(total, 1, atol=1e-3):
             yield f"Its probabilities sum to {total.flat[np.abs(total - 1).argmax()]:.3f}."
-    again = rollout(subject, family, "fresh", BLOCK, kinds=conditions)
+    again = rollout(subject, family, "fresh", BLOCK_SIZE, kinds=conditions)
     if not np.array_equal(again.action.values[0], action[0], equal_nan=action.dtype.kind == "f"):
         yield "With the same seed it acts differently the second time."
     try:
@@ -249,9 +251,9 @@ def _check_condition(spec: str, family: Family) -> Iterator[str]:
     if catalogue.make("conditions", condition.label).label != condition.label:
         yield f"Its label {condition.label!r} does not create it again."
     subject = open_subject(family.controls.get("learner", "uniform"), family)
-    alone = rollout(subject, family, "fresh", BLOCK)
+    alone = rollout(subject, family, "fresh", BLOCK_SIZE)
     conditions = [Intact(), *([condition] if condition.label != "intact" else [])]
-    actions, again = (rollout(subject, family, "fresh", BLOCK, conditions=conditions).action for _ in range(2))
+    actions, again = (rollout(subject, family, "fresh", BLOCK_SIZE, conditions=conditions).action for _ in range(2))
     disturbed, intact = (actions.sel(condition=label) for label in (condition.label, "intact"))
     if not (intact.values == alone.action.values[0]).all():
         yield "With it in the run, the intact lifetimes change."
@@ -282,7 +284,7 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
         elif sign not in ("+", "-", "0", "any"):
             yield f"It does not say what it expects on the {role}: '+', '-', '0' or 'any'."
     splits = [r for r in family.split_names if split_kind(r) in (*metric.splits, "fresh")]
-    bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK)
+    bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK_SIZE)
     reasons, applies = [], False
     for role, control_name in family.controls.items():
         control = open_subject(control_name, family)
@@ -315,15 +317,15 @@ def _has_sign(finding: Any, expected: str) -> bool:
 
 def _check_recipe(spec: str, family: Family) -> Iterator[str]:
     name, settings = catalogue.parse_spec(spec)
-    factory = catalogue.factory("recipes", name)
+    factory = catalogue.get_factory("recipes", name)
     parameters = inspect.signature(factory).parameters
     for needed in ("family", "out", "seed", "updates", "progress"):
         if needed not in parameters:
             yield f"Its factory takes no {needed}."
     if not {"family", "out", "updates", "seed"} <= set(parameters):
         return
-    small = {"updates": 2, "seed": 1, **getattr(catalogue.module("recipes", name), "SMALL", {})}
-    small |= catalogue.convert(factory, settings, f"recipe {name!r}")
+    small = {"updates": 2, "seed": 1, **getattr(catalogue.import_plugin_module("recipes", name), "SMALL", {})}
+    small |= catalogue.convert_settings(factory, settings, f"recipe {name!r}")
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(factory(family, Path(folder) / str(i), **small).path) for i in (0, 1)]
         if paths[0].read_bytes() != paths[1].read_bytes():
@@ -331,7 +333,7 @@ def _check_recipe(spec: str, family: Family) -> Iterator[str]:
         subject = catalogue.make("subjects", find_adapter(str(paths[0])), family, path=str(paths[0]))
         if subject.trained_on != (family.bank or "unlimited"):
             yield f"It was trained on {family.bank or 'unlimited tasks'}, but says {subject.trained_on!r}."
-        rollout(subject, family, "fresh", BLOCK)
+        rollout(subject, family, "fresh", BLOCK_SIZE)
 
 
 def _check_axis(spec: str, family: Family) -> Iterator[str]:
@@ -342,7 +344,7 @@ def _check_axis(spec: str, family: Family) -> Iterator[str]:
     splits = [r for r in family.split_names if split_kind(r) in axis.tested]
     for role, control in family.controls.items():
         subject, conditions = open_subject(control, family), axis.conditions_for(family)
-        trials = {split: rollout(subject, family, split, BLOCK, conditions=conditions) for split in splits}
+        trials = {split: rollout(subject, family, split, BLOCK_SIZE, conditions=conditions) for split in splits}
         verdict = axis.read(trials, family)
         if verdict is None:
             continue

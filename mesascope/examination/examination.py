@@ -12,17 +12,17 @@ import pandas as pd
 import xarray as xr
 
 from mesascope.agents.opening import default_family, open_family, open_subject, open_subjects
-from mesascope.catalogue import as_list, open_all
+from mesascope.catalogue import as_list, make_all
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
-from mesascope.errors import MesascopeWarning, require, unknown
+from mesascope.errors import MesascopeWarning, make_unknown_error, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
 from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
-from mesascope.questions.spectrum.placement import Placement, Rule, conditions
+from mesascope.questions.spectrum.placement import Placement, Rule, list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
 
@@ -66,7 +66,7 @@ class Examination:
         split = split or ("logged" if "logged" in self.trials else "fresh")
         on_split = {f.metric: f for f in self.answers if f.split == split}
         if metric not in on_split:
-            raise unknown(f"finding on {split!r} called", metric, on_split)
+            raise make_unknown_error(f"finding on {split!r} called", metric, on_split)
         return on_split[metric]
 
     def plot(self, name: str = "adaptation") -> Any:
@@ -135,9 +135,9 @@ def examine(
     gate.allow_from_python(family, *specs)
     base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
-    metric_list, splits = open_all("metrics", metrics), as_list(splits)
-    labels = [*conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
-    folder, beyond = Path(out) if out else None, axes.conditions_read(base)
+    metric_list, splits = make_all("metrics", metrics), as_list(splits)
+    labels = [*list_conditions(base, rule), *(c for p in metric_list for c in p.conditions)]
+    folder, beyond = Path(out) if out else None, axes.list_conditions_of_axes(base)
     bench = Bench(base, labels, splits, lifetimes, seed, out=folder, progress=progress, beyond=beyond)
     families = [bench.find_family(trained_on or subject.trained_on) for subject in group]
     for subject, home in zip(group, families, strict=True):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from mesascope import trials as files
-from mesascope.catalogue import open_all
+from mesascope.catalogue import make_all
 from mesascope.contracts.metric import Metric
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
@@ -54,7 +54,7 @@ def measure(
     Raises:
         MesascopeError: the trials cannot be read, or a metric is unknown.
     """
-    metric_list = open_all("metrics", metrics)
+    metric_list = make_all("metrics", metrics)
     if (subjects := _read_subjects(trials)) is None:
         examinations = _examine_log(metric_list, trials, columns, choices)
     else:

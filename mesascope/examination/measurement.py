@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, Splits
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.errors import MesascopeError, require
-from mesascope.findings import Finding, provenance
+from mesascope.findings import Finding, describe_provenance
 from mesascope.guards.blame import contain_exits
-from mesascope.stats import CONFIDENCE, by_unit, holm, interval
+from mesascope.stats import CONFIDENCE, adjust_holm, interval, mean_by_unit
 
 
 def answer(
@@ -50,7 +50,7 @@ def answer(
         except Exception as error:  # an error in one plug-in must not lose the other findings
             message = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
             findings.append(_make_blank(metric, first, "failed", message))
-    adjusted = holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
+    adjusted = adjust_holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
     results = []
     for finding, p in zip(findings, adjusted, strict=True):
         controls_here = {
@@ -65,8 +65,8 @@ def answer(
 
 def _read_metric(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
     """Asks one metric for its readings, and gives it only the splits that it needs."""
-    needed = {split: d for split, d in trials.items() if kind(split) in (*metric.splits, "fresh", "logged")}
-    if not any(kind(split) in (*metric.splits, "logged") for split in needed):
+    needed = {split: d for split, d in trials.items() if find_kind(split) in (*metric.splits, "fresh", "logged")}
+    if not any(find_kind(split) in (*metric.splits, "logged") for split in needed):
         raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
     first = next(iter(needed.values()))
     if "logged" in needed and "chance" not in first and metric.splits != ("fresh",):
@@ -88,7 +88,7 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
     require(np.isfinite(reading.null), f"{metric.name} compares with {reading.null}.", "Give a finite null.")
     unit = reading.unit or str(split_trials.attrs.get("unit", "lifetime"))
     if unit in split_trials and split_trials[unit].dims == ("lifetime",):
-        values = by_unit(values, split_trials[unit].values)
+        values = mean_by_unit(values, split_trials[unit].values)
     estimate, low, high, n, p = (column[0] for column in interval(values[None], reading.null))
     if not np.isfinite(estimate):
         return _make_blank(
@@ -126,7 +126,7 @@ def _make_blank(
         status=status,
         reason=reason,
         confirmatory=metric.confirmatory and not (reading and reading.descriptive),
-        made=provenance(attrs.get("seed")),
+        made=describe_provenance(attrs.get("seed")),
     )
 
 

@@ -16,7 +16,7 @@ import xarray as xr
 from mesascope import trials
 from mesascope.errors import MesascopeError, require
 from mesascope.examination.examination import Examination
-from mesascope.files import replacing, write_text
+from mesascope.files import replace_when_written, write_text
 from mesascope.findings import COLUMNS, from_json, to_json
 from mesascope.guards import limits
 from mesascope.guards.secrecy import redact
@@ -70,7 +70,7 @@ def unused_folder(folder: Path, command: str) -> Path:
     return candidate
 
 
-def prepare(folder: str | os.PathLike, command: str = "") -> Path:
+def prepare_folder(folder: str | os.PathLike, command: str = "") -> Path:
     """Creates the folder of a run if it is missing, and tests before any rollout that it is writable.
 
     Args:
@@ -96,7 +96,7 @@ def prepare(folder: str | os.PathLike, command: str = "") -> Path:
     return folder
 
 
-def write(
+def write_run(
     examinations: Sequence[Examination], folder: str | os.PathLike, command: str, rolled_out: bool = True
 ) -> Path:
     """Writes a run; each file appears complete or not at all.
@@ -107,7 +107,7 @@ def write(
         command: the command that repeats the run.
         rolled_out: whether this run wrote the rollouts in the folder, and so may delete them; `measure` writes none.
     """
-    folder = prepare(folder)
+    folder = prepare_folder(folder)
     groups: dict[str, xr.Dataset] = {}
     index: list[dict[str, Any]] = []
     shared: dict[int, str] = {}  # a reference that several subjects share is written once
@@ -124,11 +124,11 @@ def write(
             role: add_groups(f"s{i} {role}", splits, shared) for role, splits in examination.references.items()
         }
         index.append({"trials": add_groups(f"s{i}", examination.trials, {}), "references": references})
-    trials.save(groups, folder / "trials.nc")
+    trials.save_trials(groups, folder / "trials.nc")
     write_text(folder / "index.json", json.dumps(index))
     write_text(folder / "findings.json", json.dumps(as_document(examinations), indent=1))
     write_text(folder / "command.txt", command + "\n")
-    with replacing(folder / "findings.csv") as part, part.open("w", newline="") as file:
+    with replace_when_written(folder / "findings.csv") as part, part.open("w", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
         for examination in examinations:
@@ -139,7 +139,7 @@ def write(
 
 
 def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
-    """Reads the examinations and the command that `write` wrote.
+    """Reads the examinations and the command that `write_run` wrote.
 
     Raises:
         MesascopeError: there is no such folder, or a file in it is missing or was not written by mesascope.

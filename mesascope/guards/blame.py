@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from mesascope.errors import MesascopeError, describe
+from mesascope.errors import MesascopeError, describe_error
 
 OURS = str(Path(__file__).parents[1])
 
@@ -38,7 +38,7 @@ def make_exit_error(error: BaseException) -> MesascopeError:
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = locate_error(error) or f"{last.filename}, line {last.lineno},"
     remedy = "Let it return or raise an exception; put the code of a script under if __name__ == '__main__':"
-    return MesascopeError(f"{place} would have ended the run: {describe(error)}.", remedy)
+    return MesascopeError(f"{place} would have ended the run: {describe_error(error)}.", remedy)
 
 
 def make_plugin_error(error: BaseException) -> MesascopeError | None:
@@ -46,7 +46,7 @@ def make_plugin_error(error: BaseException) -> MesascopeError | None:
     if not (place := locate_error(error)):
         return None
     remedy = "Fix it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows the whole traceback."
-    return MesascopeError(f"{place} raised {describe(error)}.", remedy)
+    return MesascopeError(f"{place} raised {describe_error(error)}.", remedy)
 
 
 def locate_error(error: BaseException) -> str:

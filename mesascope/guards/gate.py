@@ -137,7 +137,7 @@ def _list_texts(value: Any) -> Iterator[str]:
             yield from _list_texts(part)
 
 
-def call_drawer(result: Any) -> Any:
+def allow_result(result: Any) -> Any:
     """Permits all texts in the result of the user's own function, and returns the result."""
     allow(*_list_texts(result))
     return result

@@ -17,17 +17,17 @@ from typing import IO, Any
 
 SLACK = 64 << 20  # bytes that any file may unpack to
 RATIO = 200  # beyond SLACK, a file may unpack to this many times its size
-SETTINGS = 16 << 20  # bytes of a file of settings
+MAX_SETTINGS_BYTES = 16 << 20  # bytes of a file of settings
 MAX_JSON_VALUES = 5_000_000  # values in one JSON document
 MAX_DEPTH = 64  # levels of plain data
 MAX_VALUES = 1 << 21  # values of plain data; shared values count each time they occur
-COLUMNS = 10_000  # columns of a log
-CELLS = 1 << 27  # cells of a log
+MAX_COLUMNS = 10_000  # columns of a log
+MAX_CELLS = 1 << 27  # cells of a log
 MAX_GROUP_DEPTH = 4  # levels of groups in a netCDF file
 MAX_VARIABLES = 200_000  # groups and variables in a netCDF file
 MAX_CHUNK = 16 << 20  # bytes of a chunk
 MAX_TEXTS = 4096  # texts of variable length in one variable
-WIDEST = 1 << 24  # numbers in one observation
+MAX_OBSERVATION_SIZE = 1 << 24  # numbers in one observation
 
 
 def file_size(path: str | os.PathLike) -> int:
@@ -279,7 +279,7 @@ def read_parquet(path: str | os.PathLike) -> Any:
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     columns = [g.column(j) for g in groups for j in range(g.num_columns)]
     cells = max(metadata.num_rows * metadata.num_columns, sum(c.num_values for c in columns))
-    if metadata.num_columns > COLUMNS or cells > CELLS:
+    if metadata.num_columns > MAX_COLUMNS or cells > MAX_CELLS:
         raise ValueError(f"it contains {metadata.num_rows:,} rows of {metadata.num_columns:,} columns")
     check_ratio(sum(c.total_uncompressed_size for c in columns), file_size(path))
     leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]

@@ -22,7 +22,7 @@ from mesascope.logs.columns import Roles, assign_roles, natural_sort_key, read_l
 from mesascope.logs.payoffs import read_feedback, read_latents
 from mesascope.logs.stages import read_offered, read_stages
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
-from mesascope.trials import AXES, check
+from mesascope.trials import AXES, check_trials
 
 
 def read_log(
@@ -59,7 +59,7 @@ def read_log(
         )
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
-            check(source)
+            check_trials(source)
             return renumber_participants(source), ["The data set already contains trials and was not converted."]
         source = _tabulate(source, columns)
     table = open_table(source)
@@ -102,7 +102,7 @@ def read_log(
         "payoff": "expected pay-off" if "score" in trials else "realised pay-off",
         "notes": notes,
     }
-    check(trials)
+    check_trials(trials)
     return trials, list(notes)
 
 

@@ -16,7 +16,7 @@ from mesascope.errors import MesascopeError, require
 from mesascope.formats import TRIALS
 from mesascope.logs.columns import ALIASES, COLUMN_NAMES, normalise_name, read_labels, read_numbers
 from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
-from mesascope.trials import AXES, check
+from mesascope.trials import AXES, check_trials
 
 CURVE_ALIASES: dict[str, list[str]] = COLUMN_NAMES["curves"]
 SHARE_NAMES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that say that the column contains shares
@@ -132,5 +132,5 @@ def _make_curve(steps: np.ndarray, solved: np.ndarray, counts: np.ndarray, name:
             "unit": "problem",
         },
     )
-    check(curve)
+    check_trials(curve)
     return curve

@@ -13,7 +13,7 @@ import xarray as xr
 
 import mesascope
 from mesascope.errors import MesascopeError
-from mesascope.files import replacing
+from mesascope.files import replace_when_written
 
 CHOICE_VARIABLES = ("action", "second_action")
 COPIED_ATTRIBUTES = ("subject", "split", "unit", "payoff", "choices")  # the attributes that are copied
@@ -57,7 +57,7 @@ def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
+        with replace_when_written(path) as part:
             to_datatree(trials).to_netcdf(part, engine="h5netcdf")
     except OSError as error:
         raise MesascopeError(

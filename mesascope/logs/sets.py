@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.errors import MesascopeError, pick_named
-from mesascope.files import cache, replacing
+from mesascope.files import cache_path, replace_when_written
 
 
 @functools.cache
@@ -41,13 +41,13 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
     """
     entry = list_data_sets()[pick_named("data set", source, list_data_sets())]
     original = _find_file(source, entry)
-    folder = cache("data") if folder is None else Path(folder)
+    folder = cache_path("data") if folder is None else Path(folder)
     path = folder / (source.replace(":", "_") + original.suffix)
     note = {"source": source} | {k: entry[k] for k in ("distribution", "licence", "says")}
     note["version"] = version(entry["distribution"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
+        with replace_when_written(path) as part:
             shutil.copyfile(original, part)
             note["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
             path.with_suffix(".source.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")

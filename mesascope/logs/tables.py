@@ -309,7 +309,7 @@ def _read_lines(path: Path, start: bytes) -> Table:
 
 def _check_size(names: Sequence[str], rows: int, name: str) -> None:
     """Raises MesascopeError if a table has too many columns or cells."""
-    if len(names) > limits.COLUMNS or len(names) * rows > limits.CELLS:
+    if len(names) > limits.MAX_COLUMNS or len(names) * rows > limits.MAX_CELLS:
         raise MesascopeError(
             f"{quote(name)} has {count_noun(len(names), 'column')} in {count_noun(rows, 'row')}.",
             "Leave out what is not part of the log.",

@@ -10,9 +10,9 @@ import jax
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
-from mesascope.recipes.descent import Number, Plan, collect_settings
+from mesascope.recipes.descent import Number, UpdateSettings, collect_settings
 from mesascope.recipes.lifetimes import mean
-from mesascope.recipes.ppo_recurrent import Lived, compute_loss_terms, make_policy_update
+from mesascope.recipes.ppo_recurrent import PolicyExamples, compute_loss_terms, make_policy_update
 from mesascope.recipes.updates import train_network
 
 
@@ -63,7 +63,7 @@ def recipe(
 
 
 def policy_gradient_loss(
-    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy_weight: Number, /
+    network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
     """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)

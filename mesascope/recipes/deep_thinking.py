@@ -22,9 +22,9 @@ from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
-from mesascope.keys import address
-from mesascope.recipes.descent import MANY, check, collect_settings
-from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
+from mesascope.keys import derive_key
+from mesascope.recipes.descent import NO_LIMIT, check_settings, collect_settings
+from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_training
 from mesascope.rollouts.compiling import compile_loop
 
 TRIED = "maze:size=5,trials=12"
@@ -80,21 +80,21 @@ def recipe(
         MesascopeError: a setting is out of range, the family shows no grids, or the folder contains another training
             run.
     """
-    settings = collect_settings(locals(), problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512))
-    check(settings, swaps=(0.0, 1.0), ticks=(window, 4096))
+    settings = collect_settings(locals(), problems=(2, NO_LIMIT), width=(2, 1024), layers=(0, 512), window=(1, 512))
+    check_settings(settings, swaps=(0.0, 1.0), ticks=(window, 4096))
     grid_family: Any = require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
     require(not family.bank, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
     require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
-    _, planes = networks.find_shape(family)
+    _, planes = networks.find_grid_sizes(family)
     key, choices = jax.random.key(seed), int(family.choices or 0)
     metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
     rates = as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate)
     compiled_settings: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
 
     def make_initial_state() -> State:
-        weights = networks.create(address(key, "weights"), width, layers, planes, choices)
-        first_problems = grid_family.problems(address(key, "first"), problems)
-        activations = make_state(weights, grid_family.pictures(first_problems))
+        weights = networks.create_network(derive_key(key, "weights"), width, layers, planes, choices)
+        first_problems = grid_family.problems(derive_key(key, "first"), problems)
+        activations = make_state(weights, grid_family.draw_pictures(first_problems))
         ages = jnp.arange(problems) % (ticks // window)  # so that not all problems end at once
         return State(weights, ADAM.init(weights), first_problems, activations, ages)
 
@@ -106,11 +106,11 @@ def recipe(
             yield Checkpoint(state, done, done * problems * window, done, [float(share_right)])
 
     def evaluate(state: State) -> list[float]:
-        solved = _check_solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
+        solved = _check_solved(derive_key(key, "evaluation"), family, state.weights, ticks, layers > 0)
         return solved.astype(float).tolist()
 
-    run = Run("deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
-    return run_rounds(run, make_initial_state, train_from, out, progress=progress, judge=evaluate)
+    run = TrainingRun("deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
+    return run_training(run, make_initial_state, train_from, out, progress=progress, evaluate=evaluate)
 
 
 @compile_loop
@@ -132,18 +132,18 @@ def update(
     Returns:
         The state after the update, and the share of cells with a right move at the end of the window.
     """
-    update_key = address(key, "update", done)
+    update_key = derive_key(key, "update", done)
     weights, adam_state, problems, activations, age = state
     n = len(age)
     is_finished = age >= (1 if feed_forward else ticks // window)
-    moves_goal = jax.random.bernoulli(address(update_key, "swap"), rates["swaps"], (n,)) & (not feed_forward)
+    moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swaps"], (n,)) & (not feed_forward)
     is_replaced, is_moved = is_finished & ~moves_goal, is_finished & moves_goal
-    fresh_problems = family.problems(address(update_key, "fresh"), n)
-    moved_problems = family.move_goal(address(update_key, "moved"), problems)
+    fresh_problems = family.problems(derive_key(update_key, "fresh"), n)
+    moved_problems = family.move_goal(derive_key(update_key, "moved"), problems)
     problems = select(is_replaced, fresh_problems, select(is_moved, moved_problems, problems))
     activations = jnp.where(is_replaced[:, None, None, None], 0.0, activations)
     age = jnp.where(is_finished, 0, age)
-    pictures, right_moves = family.pictures(problems), family.ways(problems).astype(jnp.float32)
+    pictures, right_moves = family.draw_pictures(problems), family.find_right_moves(problems).astype(jnp.float32)
     is_scored = right_moves.any(-1)
     target = right_moves / jnp.maximum(right_moves.sum(-1, keepdims=True), 1.0)
     is_inside = pictures[..., -1:]
@@ -185,7 +185,7 @@ def _check_moves(scores: jax.Array, right_moves: jax.Array) -> jax.Array:
 def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
     """[TEST_PROBLEMS] Whether the network makes a right move in every cell, for each fresh problem."""
     problems = family.problems(key, TEST_PROBLEMS)
-    pictures, right_moves = family.pictures(problems), family.ways(problems)
+    pictures, right_moves = family.draw_pictures(problems), family.find_right_moves(problems)
     start = make_state(weights, pictures)
     activations = run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
     is_right = _check_moves(find_logits(weights, activations), right_moves) | ~right_moves.any(-1)

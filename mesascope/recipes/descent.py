@@ -14,22 +14,22 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 Number = float | jax.Array
 Loss = Callable[[Recurrent, Any], jax.Array]  # the loss [] of a network on some of the lifetimes of a batch
 MAX_NORM = 0.5  # the norm to which gradients are clipped
-MANY = float("inf")
+NO_LIMIT = float("inf")
 RANGES = {  # the ranges of settings that several recipes have
-    **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, MANY)),
+    **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, NO_LIMIT)),
     **dict.fromkeys(("rate", "final_rate", "entropy", "critic", "clip"), (0.0, 10.0)),
     **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
-    "seed": (0, MANY),
+    "seed": (0, NO_LIMIT),
 }
 ADAM = optax.chain(optax.clip_by_global_norm(MAX_NORM), optax.scale_by_adam(eps=1e-5))
 
 
-class Plan(NamedTuple):
+class UpdateSettings(NamedTuple):
     """The settings of an update.
 
     The integers `epochs` and `minibatches` decide what is compiled; the other settings are data. A setting that a
@@ -60,7 +60,7 @@ class Plan(NamedTuple):
     clip: Any = None
 
     @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Plan:
+    def from_settings(cls, settings: dict[str, Any]) -> UpdateSettings:
         """Makes the plan from a recipe's settings."""
         fields: dict[str, Any] = {k: v for k, v in settings.items() if k in cls._fields}
         counts = {k: fields.pop(k) for k in ("epochs", "minibatches") if k in fields}
@@ -78,7 +78,14 @@ def interpolate(start: Number, end: Number, done: jax.Array, total: Number) -> j
 
 
 def minimise(
-    key: jax.Array, network: Recurrent, adam_state: Any, batch: Any, *, loss: Loss, plan: Plan, number: jax.Array
+    key: jax.Array,
+    network: Recurrent,
+    adam_state: Any,
+    batch: Any,
+    *,
+    loss: Loss,
+    plan: UpdateSettings,
+    number: jax.Array,
 ) -> tuple[Recurrent, Any]:
     """Minimises a loss, with one step of Adam for each minibatch.
 
@@ -105,20 +112,20 @@ def minimise(
         direction, adam_state = ADAM.update(gradient, adam_state)
         return (jax.tree.map(lambda a, d: a - rate * d, arrays, direction), adam_state), None
 
-    orders = [jax.random.permutation(address(key, "order", i), lifetimes) for i in range(plan.epochs)]
+    orders = [jax.random.permutation(derive_key(key, "order", i), lifetimes) for i in range(plan.epochs)]
     rows = jnp.concatenate(orders).reshape(plan.epochs * plan.minibatches, -1)
     (arrays, adam_state), _ = jax.lax.scan(take_step, (arrays, adam_state), rows)
     return eqx.combine(arrays, static), adam_state
 
 
 def collect_settings(arguments: dict[str, Any], **ranges: tuple[float, float]) -> dict[str, Any]:
-    """The settings of a recipe, checked by `check`: its arguments except those from the caller."""
+    """The settings of a recipe, checked by `check_settings`: its arguments except those from the caller."""
     settings = {k: v for k, v in arguments.items() if k not in ("family", "out", "progress")}
-    check(settings, **ranges)
+    check_settings(settings, **ranges)
     return settings
 
 
-def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
+def check_settings(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
     """Raises MesascopeError if a setting is out of range, or if the minibatches cannot be of equal size.
 
     Args:

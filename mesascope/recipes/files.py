@@ -18,14 +18,14 @@ from safetensors.numpy import save as serialise
 from mesascope.agents.networks.network_files import read_header
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError, require
-from mesascope.files import replacing
-from mesascope.findings import provenance
+from mesascope.files import replace_when_written
+from mesascope.findings import describe_provenance
 
 FORMAT = "mesascope-training/2"
 COUNTS = ("done", "steps", "round")  # the fields of a checkpoint that its file contains beside the state
 
 
-class Run(NamedTuple):
+class TrainingRun(NamedTuple):
     """A training run.
 
     Attributes:
@@ -66,15 +66,15 @@ class Checkpoint(NamedTuple):
     scores: Any
 
 
-def describe_identity(run: Run) -> dict[str, Any]:
+def describe_identity(run: TrainingRun) -> dict[str, Any]:
     """The metadata that identifies a training run."""
     return {"recipe": run.recipe, "family": run.family.name, "settings": run.settings}
 
 
-def describe_origin(run: Run) -> dict[str, Any]:
+def describe_origin(run: TrainingRun) -> dict[str, Any]:
     """The metadata that is needed to reproduce a network: the command, the versions and the commit."""
     settings = ",".join(f"{k}={v}" for k, v in run.settings.items())
-    origin = provenance(run.settings["seed"])
+    origin = describe_provenance(run.settings["seed"])
     return {
         "command": f"mesascope train {run.recipe}:{settings} --family {run.family.name} --out DIR",
         "versions": origin["versions"] | {"equinox": eqx.__version__},
@@ -98,13 +98,13 @@ def make_folder(out: str | os.PathLike) -> Path:
 def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
     """Writes a file atomically, so that it is never incomplete, even after SIGKILL."""
     text = json.dumps(metadata, sort_keys=True)  # all metadata is under one key, so its order in the header is fixed
-    with replacing(path) as part, part.open("wb") as file:
+    with replace_when_written(path) as part, part.open("wb") as file:
         file.write(serialise(tensors, {"mesascope": text}))
         file.flush()
         os.fsync(file.fileno())
 
 
-def save_checkpoint(run: Run, path: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(run: TrainingRun, path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint, which contains the arrays of the state and the progress."""
     leaves = jax.tree.leaves(eqx.filter(checkpoint.state, _is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
@@ -112,7 +112,7 @@ def save_checkpoint(run: Run, path: Path, checkpoint: Checkpoint) -> None:
     write_tensors(path, tensors, {"format": FORMAT, **progress, **describe_identity(run)})
 
 
-def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
+def load_checkpoint(run: TrainingRun, path: Path, initial: Any) -> Checkpoint:
     """Loads the saved checkpoint into the structure of the initial state; without one, returns the initial state.
 
     Raises:
@@ -140,7 +140,7 @@ def _is_array(x: Any) -> bool:
     return isinstance(x, jax.Array | np.ndarray)
 
 
-def check_identity(run: Run, path: Path) -> dict[str, Any]:
+def check_identity(run: TrainingRun, path: Path) -> dict[str, Any]:
     """Returns the metadata of a file, after a check that the file belongs to this training run.
 
     Raises:

@@ -18,7 +18,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
 from mesascope.errors import require
-from mesascope.recipes.descent import MANY, RANGES, check, collect_settings, make_adam_state
+from mesascope.recipes.descent import NO_LIMIT, RANGES, check_settings, collect_settings, make_adam_state
 from mesascope.recipes.lifetimes import Lifetimes, Scale, find_scale, find_targets, mean, mean_score, run_lifetimes
 from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_update
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
@@ -80,8 +80,8 @@ def recipe(
         MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder contains another
             training run.
     """
-    settings = collect_settings(locals(), improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
-    check(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
+    settings = collect_settings(locals(), improve_updates=(0, NO_LIMIT), led=(0.0, 1.0), improve_epochs=(1, NO_LIMIT))
+    check_settings(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
     subject, led_lifetimes = open_teacher(family, teacher), round(led * lifetimes)
     imitation = Partial(make_imitation_objective, scale=find_scale(family), teacher=subject, led=led_lifetimes)
     imitation_update = make_update(family, settings, imitation)
@@ -146,4 +146,4 @@ def compute_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
     """
     features = network.memory.unroll(batch.encoded)
     cross_entropy = mean((jnp.exp(batch.teacher_log_probs) * network.log_probs(features)).sum(-1), batch.mask)
-    return -cross_entropy + 0.5 * mean(jnp.square(network.worth(features) - batch.value), batch.mask)
+    return -cross_entropy + 0.5 * mean(jnp.square(network.estimate_return(features) - batch.value), batch.mask)

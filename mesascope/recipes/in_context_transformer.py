@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.agents.networks.recurrent import WITH_LAYERS, Recurrent, initialise
+from mesascope.agents.networks.recurrent import MEMORIES_WITH_LAYERS, Recurrent, create_for_family
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
-from mesascope.keys import address
-from mesascope.recipes.descent import MANY, collect_settings
+from mesascope.keys import derive_key
+from mesascope.recipes.descent import NO_LIMIT, collect_settings
 from mesascope.recipes.lifetimes import find_scale, find_split
 from mesascope.recipes.updates import train_network
 
@@ -84,8 +84,8 @@ def recipe(
         MesascopeError: a setting is out of range, the family's percepts depend on the actions or do not show the
             target, or the folder contains another training run.
     """
-    settings = collect_settings(locals(), warmup=(0, MANY))
-    has_layers, has_real_actions = memory in WITH_LAYERS, family.choices is None
+    settings = collect_settings(locals(), warmup=(0, NO_LIMIT))
+    has_layers, has_real_actions = memory in MEMORIES_WITH_LAYERS, family.choices is None
     parts = observes or ("first+observation+feedback" if has_real_actions else "first+observation")
     default_depth, default_heads = (DEFAULT_DEPTH, DEFAULT_HEADS) if has_layers else (0, 0)
     layout = {"depth": depth or default_depth, "heads": heads or default_heads}
@@ -94,7 +94,7 @@ def recipe(
 
     def make_state() -> tuple[Recurrent, Any]:
         nonzero_layout = {k: v for k, v in layout.items() if v} or None
-        network = initialise(address(key, "weights"), family, memory, width, parts, layout=nonzero_layout)
+        network = create_for_family(derive_key(key, "weights"), family, memory, width, parts, layout=nonzero_layout)
         refuse_dependence_on_actions(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
@@ -141,12 +141,12 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rol
         tasks: the tasks of the lifetimes, with leading axis N.
         action: the action on every trial.
     """
-    start = family.begin(address(key, "begin"), tasks)
+    start = family.begin(derive_key(key, "begin"), tasks)
     actions = jnp.full(start[1].action.shape, action, jnp.float32 if family.choices is None else jnp.int32)
 
     def run_trial(before, t):
         state, percept = before
-        trial_key = address(key, "pay", t)
+        trial_key = derive_key(key, "pay", t)
         next_state, next_percept, _ = family.step(trial_key, tasks, state, actions)
         return (next_state, next_percept), Rollout(percept, state, next_percept, trial_key)
 
@@ -171,8 +171,8 @@ def improve(
     Returns:
         The network and Adam's state after the update, and the batch's mean score.
     """
-    tasks = find_split(family).draw(address(key, "tasks"), lifetimes)
-    rollout = roll_out(address(key, "lives"), family, tasks)
+    tasks = find_split(family).draw(derive_key(key, "tasks"), lifetimes)
+    rollout = roll_out(derive_key(key, "lives"), family, tasks)
     arrays, static = eqx.partition(network, eqx.is_array)
 
     def compute_loss_of_arrays(arrays):

@@ -16,7 +16,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.split import FRESH, SEEN, Split
 from mesascope.contracts.subject import Subject, choose
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.recipes.descent import Number
 
 SCALE_TASKS = 4096  # the number of tasks from which the scale is computed
@@ -99,7 +99,7 @@ def run_lifetimes(
         teacher: a subject that responds on every step, along the same history.
         led: the number of lifetimes in which the teacher acts; they come first.
     """
-    state, percept = family.begin(address(key, "begin"), tasks)
+    state, percept = family.begin(derive_key(key, "begin"), tasks)
     n, steps = len(percept.action), family.steps
 
     def run_step(before, t):
@@ -107,14 +107,14 @@ def run_lifetimes(
         encoded = network.encode(percept)
         carry, features = network.memory.step(carry, encoded)
         log_probs = network.log_probs(features)
-        action, teacher_log_probs = choose(address(key, "act", t), log_probs).action, None
+        action, teacher_log_probs = choose(derive_key(key, "act", t), log_probs).action, None
         if teacher is not None:
-            teacher_carry, answer = teacher.respond(address(key, "teacher", t), teacher_carry, percept)
+            teacher_carry, answer = teacher.respond(derive_key(key, "teacher", t), teacher_carry, percept)
             action, teacher_log_probs = jnp.where(jnp.arange(n) < led, answer.action, action), answer.log_probs
         idle = None if steps == 1 else family.idle(state)
-        state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
+        state, percept, score = family.step(derive_key(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
-        value, target = network.worth(features), family.target(percept)
+        value, target = network.estimate_return(features), family.target(percept)
         record = Lifetimes(encoded, action, log_prob, value, score, target, teacher_log_probs)
         after = (state, percept, carry, teacher_carry)
         if idle is None:

@@ -15,12 +15,12 @@ from jax.tree_util import Partial
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
-from mesascope.recipes.descent import Number, Plan, collect_settings, interpolate
+from mesascope.recipes.descent import Number, UpdateSettings, collect_settings, interpolate
 from mesascope.recipes.lifetimes import Scale, find_scale, find_targets, mean, mean_score, run_lifetimes, standardise
 from mesascope.recipes.updates import Batch, Objective, Update, make_update, train_network
 
 
-class Lived(NamedTuple):
+class PolicyExamples(NamedTuple):
     """A batch of lifetimes as training examples. The encoded percepts are [T, N, F], all other arrays [T, N]."""
 
     encoded: Any
@@ -32,7 +32,7 @@ class Lived(NamedTuple):
 
 
 # the loss [] of policy and critic, from the network, its features, the examples, the settings and the entropy's weight
-PolicyLoss = Callable[[Recurrent, jax.Array, Lived, Plan, Number], jax.Array]
+PolicyLoss = Callable[[Recurrent, jax.Array, PolicyExamples, UpdateSettings, Number], jax.Array]
 
 
 def recipe(
@@ -90,7 +90,7 @@ def make_policy_update(family: Family, settings: dict[str, Any], policy_loss: Po
     return make_update(family, settings, objective)
 
 
-def compute_loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> tuple[jax.Array, ...]:
+def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExamples) -> tuple[jax.Array, ...]:
     """The terms of the losses of policy and critic.
 
     Returns:
@@ -99,13 +99,13 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: Lived) ->
     """
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    error = mean(jnp.square(network.worth(features) - batch.value_target), batch.mask)
+    error = mean(jnp.square(network.estimate_return(features) - batch.value_target), batch.mask)
     entropy = -mean((jnp.exp(log_probs) * log_probs).sum(-1), batch.mask)
     return log_prob, standardise(batch.advantage, batch.mask), error, entropy
 
 
 def clipped_loss(
-    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy_weight: Number, /
+    network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
     """The loss with the clipped surrogate, the critic's squared error and the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
@@ -129,9 +129,11 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     advantage, value_target = find_targets(lifetimes, batch.best, scale, plan.discount, plan.trace)
     entropy_weight = interpolate(plan.entropy, 0.0, batch.number, plan.updates)
 
-    def loss(network: Recurrent, minibatch: Lived) -> jax.Array:
+    def loss(network: Recurrent, minibatch: PolicyExamples) -> jax.Array:
         features = network.memory.unroll(minibatch.encoded)
         return policy_loss(network, features, minibatch, plan, entropy_weight)
 
-    examples = Lived(lifetimes.encoded, lifetimes.action, lifetimes.log_prob, advantage, value_target, lifetimes.mask)
+    examples = PolicyExamples(
+        lifetimes.encoded, lifetimes.action, lifetimes.log_prob, advantage, value_target, lifetimes.mask
+    )
     return examples, loss, mean_score(lifetimes, batch.best)

@@ -46,8 +46,8 @@ def train(
     gate.allow_from_python(family)
     family = catalogue.make("families", family) if isinstance(family, str) else family
     name, requested_settings = catalogue.parse_spec(recipe)
-    run_recipe = catalogue.factory("recipes", name)
-    settings = catalogue.convert(run_recipe, requested_settings, f"recipe {name!r}")
+    run_recipe = catalogue.get_factory("recipes", name)
+    settings = catalogue.convert_settings(run_recipe, requested_settings, f"recipe {name!r}")
     out = Path(out)
     require(not out.exists() or out.is_dir(), f"{str(out)!r} is a file.", "Name a folder with --out.")
     first_seed = int(settings.pop("seed", 0))

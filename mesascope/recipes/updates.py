@@ -16,10 +16,10 @@ from mesascope.agents.networks.network_files import name_weights
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained
 from mesascope.formats import NETWORK
-from mesascope.keys import address
-from mesascope.recipes.descent import Loss, Plan, make_adam_state, minimise
+from mesascope.keys import derive_key
+from mesascope.recipes.descent import Loss, UpdateSettings, make_adam_state, minimise
 from mesascope.recipes.lifetimes import draw_tasks
-from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
+from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_training
 
 # takes the key of an update, the number of updates before it, the network and Adam's state; returns the network and
 # Adam's state after the update, and the mean score of its batch
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     family: Family
     tasks: Any
     best: jax.Array
-    plan: Plan
+    plan: UpdateSettings
 
 
 MakeObjective = Callable[[recurrent.Recurrent, Batch], Objective]  # runs a batch of lifetimes with a network
@@ -83,13 +83,13 @@ def train_network(
 
     def make_default_state() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
-        network = recurrent.initialise(address(key, "weights"), family, *shape)
+        network = recurrent.create_for_family(derive_key(key, "weights"), family, *shape)
         return network, make_adam_state(network)
 
     def train_from(start: Checkpoint) -> Iterator[Checkpoint]:
         state, done = start.state, start.done
         while done < total:
-            *state, score = update(address(key, "update", done), jnp.asarray(done), *state)
+            *state, score = update(derive_key(key, "update", done), jnp.asarray(done), *state)
             done += 1
             yield Checkpoint(tuple(state), done, done * steps_per_update, done, [float(score)])
 
@@ -108,8 +108,8 @@ def train_network(
         }
         return metadata, name_weights(network)
 
-    run = Run(recipe, family, settings, total, describe_network)
-    return run_rounds(run, make_state or make_default_state, train_from, out, progress=progress)
+    run = TrainingRun(recipe, family, settings, total, describe_network)
+    return run_training(run, make_state or make_default_state, train_from, out, progress=progress)
 
 
 def make_update(family: Family, settings: dict[str, Any], make_objective: MakeObjective) -> Update:
@@ -121,11 +121,11 @@ def make_update(family: Family, settings: dict[str, Any], make_objective: MakeOb
         make_objective: runs the lifetimes and makes the objective; arguments bound in a `jax.tree_util.Partial` are
             data.
     """
-    plan = Plan.from_settings(settings)
+    plan = UpdateSettings.from_settings(settings)
 
     def update(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, adam_state: Any, /):
-        tasks, best = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
-        batch = Batch(address(key, "lives"), number, family, tasks, best, plan)
+        tasks, best = draw_tasks(family, derive_key(key, "tasks"), settings["lifetimes"])
+        batch = Batch(derive_key(key, "lives"), number, family, tasks, best, plan)
         return improve(key, network, adam_state, batch, make_objective)
 
     return update

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mesascope.contracts.axis import Verdict
 from mesascope.findings import Finding
 from mesascope.logs.tables import count_noun
-from mesascope.questions.spectrum.ladder import RUNGS
+from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS
 from mesascope.reporting.hints import Examination
 
 HEADLINES = {  # in the report's order: name on the page, name in the terminal, finding on fresh tasks
@@ -95,7 +95,7 @@ def write_paragraph(examinations: Sequence[Examination]) -> str:
         unit = str(trials.attrs.get("unit", "lifetime"))
         if unit in trials.coords:
             parts.append(f"{e.subject}: {len(set(trials[unit].values))} {unit}s.")
-    rows = [(RUNGS[p.lowest], RUNGS[p.highest], e) for e in examinations if (p := e.placement)]
+    rows = [(LEVEL_NUMBERS[p.lowest], LEVEL_NUMBERS[p.highest], e) for e in examinations if (p := e.placement)]
     by_level: dict[str, list[str]] = {}
     for *_, e in sorted(rows, key=lambda row: row[:2]):  # from the lowest level to the highest
         by_level.setdefault(describe_placement(e), []).append(e.subject)

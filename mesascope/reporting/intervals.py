@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.stats import Interval, by_unit, interval, ratio
+from mesascope.stats import Interval, interval, mean_by_unit, ratio
 from mesascope.trials import gain
 
 
@@ -33,7 +33,7 @@ def mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
     """Intervals for the means of rows [B, N]; the unit is a lifetime, or the unit of a log, such as a participant."""
     unit = str(trials.attrs.get("unit", "lifetime"))
     if unit in trials.coords and trials[unit].dims == ("lifetime",):
-        values = np.stack([by_unit(row, trials[unit].values) for row in values])
+        values = np.stack([mean_by_unit(row, trials[unit].values) for row in values])
     return interval(values)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mesascope.findings import Finding
 from mesascope.guards import limits
 from mesascope.questions.spectrum.explanation import describe_level
-from mesascope.questions.spectrum.ladder import LADDER, RUNGS
+from mesascope.questions.spectrum.ladder import LADDER, LEVEL_NUMBERS
 from mesascope.reporting import headlines, provenance
 from mesascope.reporting.gallery import render_svgs
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
@@ -50,7 +50,9 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         heads=[head for head, _, _ in headlines.HEADLINES.values()],
         placed=bool(placed),
         axes_tested=any(p.axes for _, p in placed),
-        without_bank=any(e.trained_on == "unlimited" and RUNGS[p.highest] > RUNGS["tracking"] for e, p in placed),
+        without_bank=any(
+            e.trained_on == "unlimited" and LEVEL_NUMBERS[p.highest] > LEVEL_NUMBERS["tracking"] for e, p in placed
+        ),
         has_log=any(map(headlines.is_log, examinations)),
         facts=provenance.list_facts(examinations),
         transcripts=_list_transcripts(examinations),

@@ -16,9 +16,15 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, require_choices
 from mesascope.contracts.subject import Subject
 from mesascope.errors import pick_named
-from mesascope.questions.goal.reading import first_third, gain_parts, goals_at, goals_differ, last_third
+from mesascope.questions.goal.reading import (
+    check_goals_differ,
+    find_family_goals,
+    first_third,
+    last_third,
+    sum_goal_gains,
+)
 from mesascope.rollouts.replays import replay
-from mesascope.trials import gain, payoff
+from mesascope.trials import gain, read_payoffs
 
 
 class Rollouts(NamedTuple):
@@ -40,24 +46,24 @@ def total_reward(rollouts: Rollouts, best: float = 0.0) -> np.ndarray:
         best: the exact mean over tasks of the pay-off of the best actions in a lifetime. With it, the number is `best`
             minus the regret, which has much less variance. 0 for the plain sum.
     """
-    return best - regret(rollouts) if best else payoff(rollouts.trials).sum(-1)[None]
+    return best - regret(rollouts) if best else read_payoffs(rollouts.trials).sum(-1)[None]
 
 
 def regret(rollouts: Rollouts) -> np.ndarray:
     """The pay-off of the best action minus that of the action taken, summed over a lifetime."""
     if "best" not in rollouts.trials:
         raise DoesNotApply("the best pay-off is not known")
-    return (rollouts.trials.best.values.astype(float) - payoff(rollouts.trials)).sum(-1)[None]
+    return (rollouts.trials.best.values.astype(float) - read_payoffs(rollouts.trials)).sum(-1)[None]
 
 
 def gain_over_chance(rollouts: Rollouts) -> np.ndarray:
     """The pay-off minus that of chance, summed over a lifetime."""
-    return (payoff(rollouts.trials) - rollouts.trials.chance.values.astype(float)).sum(-1)[None]
+    return (read_payoffs(rollouts.trials) - rollouts.trials.chance.values.astype(float)).sum(-1)[None]
 
 
 def gain_over_fixed(rollouts: Rollouts) -> np.ndarray:
     """The pay-off minus that of the best policy that cannot adapt, summed over a lifetime."""
-    return (payoff(rollouts.trials) - rollouts.trials.fixed.values.astype(float)).sum(-1)[None]
+    return (read_payoffs(rollouts.trials) - rollouts.trials.fixed.values.astype(float)).sum(-1)[None]
 
 
 def share(rollouts: Rollouts, whole: bool = True) -> np.ndarray:
@@ -113,8 +119,8 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
         goal: 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
-    goals = goals_at(rollouts.family, rollouts.trials).named()
-    return np.stack(gain_parts(_pick_option(goals, goal), _find_window(rollouts, late)))
+    goals = find_family_goals(rollouts.family, rollouts.trials).named()
+    return np.stack(sum_goal_gains(_pick_option(goals, goal), _find_window(rollouts, late)))
 
 
 def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
@@ -125,10 +131,10 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
         goal: 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
-    goals = goals_at(rollouts.family, rollouts.trials)
+    goals = find_family_goals(rollouts.family, rollouts.trials)
     chosen_goal = _pick_option(goals.named(), goal)
     is_best = chosen_goal.paid >= chosen_goal.best - 1e-6
-    return np.where(goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
+    return np.where(check_goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
 
 
 def _find_window(rollouts: Rollouts, late: bool) -> slice:
@@ -173,5 +179,5 @@ def measure(spec: str, measures: Mapping[str, Measure] = SHIPPED) -> Callable[[R
     """
     name, typed_settings = catalogue.parse_spec(spec)
     function = measures[pick_named("measure", name, measures)]
-    settings: dict[str, Any] = catalogue.convert(function, typed_settings, f"measure {name!r}")
+    settings: dict[str, Any] = catalogue.convert_settings(function, typed_settings, f"measure {name!r}")
     return lambda rollouts: function(rollouts, **settings)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.findings import provenance
+from mesascope.findings import describe_provenance
 from mesascope.reproduction.plans import Quantity, Study
 from mesascope.reproduction.work import RATES, Value
-from mesascope.stats import interval, proportion, standard_error
+from mesascope.stats import interval, proportion_interval, standard_error
 
 FORMAT = "mesascope-study/1"
 ROUNDING = 1e-9  # the error of rounding that comparisons allow
@@ -21,7 +21,7 @@ Values = Mapping[tuple[str, str, int], Value]
 def make_document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
     """All results as plain data. The document contains no times, so that the same work gives the same document."""
     source_fields = {} if study.ships else {"path": str(study.folder), "trusted": trusted}
-    origin = provenance(None)
+    origin = describe_provenance(None)
     numbers = {
         (q.name, cell.name): summarise([values[q.name, cell.name, seed] for seed in range(study.seeds)], _is_rate(q))
         for q in study.quantities
@@ -65,7 +65,7 @@ def summarise(seed_values: Sequence[Value], rate: bool) -> dict[str, Any]:
     numbers = np.asarray([math.nan if v.number is None else v.number for v in seed_values])
     mean, low, high, n = _find_interval(numbers)
     if rate and n >= 3:
-        low, high = proportion(int(np.nansum(numbers)), n)
+        low, high = proportion_interval(int(np.nansum(numbers)), n)
     errors = [v.error for v in seed_values if v.error is not None and math.isfinite(v.error)]
     return {
         "ours": mean if n else None,
@@ -133,7 +133,7 @@ def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str]
     if value["rate"] and isinstance(reference, Mapping):
         low, high = (None, None) if reference["rate"] else (low, high)
     elif value["rate"] and n >= 3:
-        low, high = (end - than for end in proportion(int(np.nansum(ours)), n))
+        low, high = (end - than for end in proportion_interval(int(np.nansum(ours)), n))
 
     def meets(x: float) -> bool:
         if entry["sign"] == "0":
@@ -202,7 +202,7 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
     return published, f"{entry['exact']:g}" if "exact" in entry else ""
 
 
-def label(document: Mapping[str, Any]) -> str:
+def describe_intervals(document: Mapping[str, Any]) -> str:
     """Describes in one line how many seeds ran, and what the intervals are."""
     is_trained = document.get("trained", True)  # whether the study trains networks
     singular, plural = (
@@ -217,7 +217,7 @@ def label(document: Mapping[str, Any]) -> str:
 
 def format_page(document: Mapping[str, Any]) -> str:
     """The results as a Markdown page with two tables."""
-    lines = [f"# {document['study']}", "", document["says"], "", f"{label(document)}.", ""]
+    lines = [f"# {document['study']}", "", document["says"], "", f"{describe_intervals(document)}.", ""]
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for entry in document["rows"]:
         size = f"{entry['n']} × {entry['lifetimes']}" if entry["n"] else ""

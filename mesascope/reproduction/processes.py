@@ -5,19 +5,19 @@ from pathlib import Path
 
 from mesascope import catalogue
 from mesascope.examination.bench import Progress
-from mesascope.execution import spread
+from mesascope.execution import run_units
 from mesascope.reproduction.progress import ProgressEstimate, relay_progress
 from mesascope.reproduction.work import StudyRun, Unit, fill_seed
 
 
 def run_in_processes(
-    study_run: StudyRun, run_units: Callable[[Sequence[int], Path], None], workers: int, progress: Progress
+    study_run: StudyRun, run_group: Callable[[Sequence[int], Path], None], workers: int, progress: Progress
 ) -> None:
     """Runs the unfinished units of a study, so that the study's run then finds all results in the folder.
 
     Args:
         study_run: the run of the study.
-        run_units: runs the units with the given indices, and reports progress in the given folder. It must be
+        run_group: runs the units with the given indices, and reports progress in the given folder. It must be
             picklable, because other processes call it.
         workers: how many processes; 0 for one per core.
         progress: called with the share of the work that is done, and with a text that says what is running; another
@@ -34,7 +34,7 @@ def run_in_processes(
             unfinished = [i for i, unit in enumerate(units) if study_run.lacks_result(unit)]
             estimate.shares = [float(i not in unfinished) for i in range(len(units))]
             groups = group_units(units, unfinished)
-            finished = spread(run_units, [(group, relay_folder) for group in groups], workers)
+            finished = run_units(run_group, [(group, relay_folder) for group in groups], workers)
             for group, _ in zip(groups, finished, strict=True):
                 study_run.merge_seconds(name_time_file(group))
 
@@ -53,9 +53,9 @@ def group_trainings(units: Sequence[Unit], unfinished: Sequence[int]) -> list[li
 def _estimate_length(unit: Unit) -> float:
     """Estimates how many steps a training run takes, from its settings."""
     name, typed_settings = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
-    factory = catalogue.factory("recipes", name)
-    settings = {k: p.default for k, p in catalogue.settings(factory).items()}
-    settings |= catalogue.convert(factory, typed_settings, f"recipe {name!r}")
+    factory = catalogue.get_factory("recipes", name)
+    settings = {k: p.default for k, p in catalogue.list_settings(factory).items()}
+    settings |= catalogue.convert_settings(factory, typed_settings, f"recipe {name!r}")
     family = catalogue.make("families", unit.family)
     return settings.get("updates", 1) * settings.get("lifetimes", 1) * family.horizon * family.steps
 

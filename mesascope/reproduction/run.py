@@ -55,7 +55,7 @@ def reproduce(
     """
     plan = load(study, quick, seeds)
     measures = load_measures(plan, trust)
-    folder = runs.prepare(out or choose_folder({"study": plan.name, "quick": quick}))
+    folder = runs.prepare_folder(out or choose_folder({"study": plan.name, "quick": quick}))
     study_run = StudyRun(plan, folder, measures, lambda index, share, activity: estimate(index, share, activity))
     estimate = ProgressEstimate(study_run.units, study_run.seconds, progress)
     study_run.merge_seconds("seconds-*.json")  # of the processes of a stopped run
@@ -64,8 +64,8 @@ def reproduce(
     ]
     study_run.run(trained_units)  # refuses a network from another training run before other work starts
     if workers != 1:
-        run_units = functools.partial(_run_units, plan, folder, trust, study_run.code)
-        run_in_processes(study_run, run_units, workers, progress)
+        run_group = functools.partial(_run_group, plan, folder, trust, study_run.code)
+        run_in_processes(study_run, run_group, workers, progress)
     results = make_document(plan, study_run.run(), trust)
     write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
     write_text(folder / "table.md", format_page(results))
@@ -73,7 +73,7 @@ def reproduce(
     return results
 
 
-def _run_units(
+def _run_group(
     study: Study, folder: Path, trust: bool, code: Sequence[str], indices: Sequence[int], relay_folder: Path
 ) -> None:
     """Runs some units of a study, in any process; `code` is what the study's run says about the code at its start."""
@@ -106,7 +106,7 @@ def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
             raise _make_error(f"{str(own_file)!r} is code")
         for cell in study.cells:
             name = cell.subject.partition(":")[0]
-            if cell.subject and name not in catalogue.names("subjects"):
+            if cell.subject and name not in catalogue.list_names("subjects"):
                 raise _make_error(f"its subject {cell.subject!r} would run code")
         for text in texts:
             if runners := sorted(set(re.findall(r"\w+", text)) & _list_code_runners()):
@@ -123,12 +123,12 @@ def _list_code_runners() -> set[str]:
     """The names of the subjects and families that run code given in their settings."""
     runners = set()
     for kind in ("subjects", "families"):
-        for name in catalogue.names(kind):
+        for name in catalogue.list_names(kind):
             try:
-                module = catalogue.module(kind, name)
+                module = catalogue.import_plugin_module(kind, name)
             except MesascopeError:  # a broken plug-in of another package cannot run anything
                 continue
-            runners |= {name} if getattr(module, "RUNS_CODE", False) else set()
+            runners |= {name} if getattr(module, "FACTORY_RUNS_CODE", False) else set()
     return runners
 
 

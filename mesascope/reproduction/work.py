@@ -21,18 +21,18 @@ from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
-from mesascope.contracts.metric import DoesNotApply, gains
-from mesascope.contracts.split import kind as split_kind
+from mesascope.contracts.metric import DoesNotApply, sum_gains
+from mesascope.contracts.split import find_kind as split_kind
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
-from mesascope.execution import fingerprint
+from mesascope.execution import hash_folder
 from mesascope.files import write_text
 from mesascope.guards import limits
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum import placement as present_rule
-from mesascope.questions.spectrum.ladder import RUNGS, Placement
+from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS, Placement
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Measure, Rollouts, measure
 from mesascope.reproduction.plans import SEED_PLACEHOLDER, Cell, Quantity, Study
@@ -133,7 +133,7 @@ class StudyRun:
         require(other == study.name, problem, "Name another with --out.")
         self.seconds = read_seconds(self.seconds_path)
         package, kinds = Path(mesascope.__file__).parent, (".py", ".safetensors")
-        self.code = [study.name, fingerprint(package, kinds), fingerprint(study.folder, kinds, without=out)]
+        self.code = [study.name, hash_folder(package, kinds), hash_folder(study.folder, kinds, without=out)]
         self.reference_rollouts: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
         self.seed = -1
 
@@ -229,9 +229,9 @@ class StudyRun:
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
         axes_by_spec = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         needs_placement = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
-        place, labels = present_rule.place, present_rule.conditions(family)
+        place, labels = present_rule.place, present_rule.list_conditions(family)
         if self.study.rule == "benefit":
-            place, labels = first_rule.place_by_benefit, first_rule.conditions(family.horizon)
+            place, labels = first_rule.place_by_benefit, first_rule.list_conditions(family.horizon)
         labels = [*(labels if needs_placement else ["intact"]), *(c for m in metrics.values() for c in m.conditions)]
         trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
         # the split 'seen' contains the tasks of the bank
@@ -248,8 +248,8 @@ class StudyRun:
             unit.lifetimes,
             unit.first_seed,
             rollouts=self.reference_rollouts,
-            beyond=axes.conditions_read(family) if axes_by_spec else {},
-            placed_by=place,
+            beyond=axes.list_conditions_of_axes(family) if axes_by_spec else {},
+            place_trials=place,
         )
         home, placement = bench.find_family(trained_on), None
         if needs_placement:
@@ -268,7 +268,7 @@ class StudyRun:
             if placement is not None and q.spec != "share":
                 return read_placement(q.spec, placement, unit.lifetimes)
             if q.split in trials:
-                return combine([np.stack(gains(trials[q.split], "intact"))])
+                return combine([np.stack(sum_gains(trials[q.split], "intact"))])
             return Value(None, why=f"there is no split {q.split}")
 
         return {q.name: read_value(q) for q in unit.quantities}
@@ -311,9 +311,9 @@ def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     level = placement.text()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
-        return Value(float(RUNGS[rung]), n=lifetimes, text=rung)
+        return Value(float(LEVEL_NUMBERS[rung]), n=lifetimes, text=rung)
     if spec in RATES:
-        passed = RUNGS[placement.lowest] >= RUNGS["acquiring"]
+        passed = LEVEL_NUMBERS[placement.lowest] >= LEVEL_NUMBERS["acquiring"]
         return Value(float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level)
     number = placement.numbers.get(spec)
     if number is None:

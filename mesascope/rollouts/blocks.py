@@ -17,7 +17,7 @@ from mesascope.contracts.condition import Condition, Context, Intact, Repeat, se
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
-from mesascope.trials import BLOCK, KEPT, LARGEST
+from mesascope.trials import BLOCK_SIZE, MAX_STORED_NUMBERS, MAX_STORED_STEPS
 
 Place = tuple[str | int, ...]  # a block's address: (number,), or ('lent', draw, number) for donors
 Keys = Callable[..., jax.Array]  # keys(name, tick) is a block's key for the purpose 'act', 'pay' or 'disturb' at a tick
@@ -136,12 +136,12 @@ def lends_observations(family: Family) -> bool:
 def keeps_observations(family: Family, trials: int) -> bool:
     """Whether the record keeps every observation of a lifetime with this many trials."""
     size = trials * family.steps * math.prod(family.shown)
-    return family.steps <= KEPT and size <= LARGEST
+    return family.steps <= MAX_STORED_STEPS and size <= MAX_STORED_NUMBERS
 
 
 def empty_outcomes(family: Family, split: str) -> Outcomes:
     """Zeros in place of donors' outcomes, for lifetimes on this split."""
-    shape = (family.split(split).trials * family.steps, BLOCK)
+    shape = (family.split(split).trials * family.steps, BLOCK_SIZE)
     observation_shape = (*shape, *(family.shown if family.steps == 1 or lends_observations(family) else (0,)))
     if not family.traceable:  # never read, but large if observations are pictures
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), observation_shape))

@@ -9,7 +9,7 @@ import numpy as np
 from mesascope.agents.observing import make_observer
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.rollouts.compiling import compile_once
 
 MAX_ACTION = 1e6  # bound on real actions, because stable-baselines3 rejects a space without bounds
@@ -48,7 +48,7 @@ class FamilyEnv(gymnasium.Env):
         """Draws a task, begins a lifetime and returns its first observation and an empty `info`."""
         super().reset(seed=seed)
         number = int(self.np_random.integers(2**31 - 1))
-        self.key = address(jax.random.key(number), "gymnasium")
+        self.key = derive_key(jax.random.key(number), "gymnasium")
         begin = _begin_compiled if self.family.traceable else _begin_lifetime
         self.tasks, self.state, percept = begin(self.family, self.key, self.split)
         self.latents = self.family.latents(self.tasks, self.split)
@@ -85,12 +85,12 @@ class FamilyEnv(gymnasium.Env):
 
 def _begin_lifetime(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
     """Draws a task and returns it with its state and the first percept of the lifetime."""
-    tasks = family.split(split).draw(address(key, "tasks"), 1)
-    return tasks, *family.begin(address(key, "begin"), tasks)
+    tasks = family.split(split).draw(derive_key(key, "tasks"), 1)
+    return tasks, *family.begin(derive_key(key, "begin"), tasks)
 
 
 def _take_step(family: Family, key: Any, tick: Any, tasks: Any, state: Any, *, action: Any) -> tuple[Any, Percept, Any]:
-    return family.step(address(key, "pay", tick), tasks, state, action)
+    return family.step(derive_key(key, "pay", tick), tasks, state, action)
 
 
 _begin_compiled, _step_compiled = compile_once(_begin_lifetime), compile_once(_take_step)

@@ -15,13 +15,13 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.agents.language.answers import UNREACHED, Answer, parse_label
 from mesascope.contracts.family import Family
-from mesascope.contracts.questions import Moment, Question, row
+from mesascope.contracts.questions import PastTrial, Question, to_numbers
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 from mesascope.keys import fold_address
-from mesascope.rollouts.blocks import BLOCK, Record
+from mesascope.rollouts.blocks import BLOCK_SIZE, Record
 from mesascope.rollouts.rollouts import draw_tasks, make_attributes
-from mesascope.trials import assemble
+from mesascope.trials import join_records
 
 STORE_KEY = "mesascope"  # where the store of a sample contains the lifetime
 
@@ -38,10 +38,10 @@ class Lifetime:
 
     def __init__(self, family: str, split: str, seed: int, number: int):
         self.family: Any = catalogue.make("families", family)
-        self.place, self.row, self.seed = (number // BLOCK,), number % BLOCK, seed
+        self.place, self.row, self.seed = (number // BLOCK_SIZE,), number % BLOCK_SIZE, seed
         self.tasks = draw_tasks(self.family, split, self.place, seed)
         self.state, self.percept = self.family.begin(self._make_key("begin"), self.tasks)
-        self.past: tuple[Moment, ...] = ()
+        self.past: tuple[PastTrial, ...] = ()
         self.trials: list[dict[str, Any]] = []
         self.length = self.family.split(split).trials
 
@@ -49,7 +49,7 @@ class Lifetime:
         return fold_address(self.seed, "lives", *self.place, *name)
 
     def _read_observation(self) -> tuple[float, ...]:
-        return row(np.asarray(self.percept.observation)[self.row])
+        return to_numbers(np.asarray(self.percept.observation)[self.row])
 
     def ask(self) -> Question:
         """The question for the next trial."""
@@ -58,13 +58,13 @@ class Lifetime:
     def answer(self, text: str) -> Answer:
         """Reads an answer in words, takes the action that it names, and moves on to the next trial."""
         answer = parse_label(text, self.ask().labels)
-        action = np.zeros(BLOCK, np.int32)
+        action = np.zeros(BLOCK_SIZE, np.int32)
         action[self.row] = answer.action
         observation = self._read_observation()
         key = self._make_key("pay", len(self.trials))
         self.state, self.percept, score = self.family.step(key, self.tasks, self.state, jnp.asarray(action))
         feedback = float(np.asarray(self.percept.feedback)[self.row])
-        self.past = (*self.past, Moment(self._read_observation(), answer.action, feedback))
+        self.past = (*self.past, PastTrial(self._read_observation(), answer.action, feedback))
         record = {"observation": observation, "action": answer.action, "code": answer.code, "said": text}
         outcome = {"feedback": feedback, "score": float(np.asarray(score)[self.row])}
         self.trials.append(record | {k: None if np.isnan(v) else v for k, v in outcome.items()})
@@ -117,11 +117,13 @@ def _assemble(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
     partner = np.zeros((length, len(records)), np.int32)
     taps = {"answered": field("code", UNREACHED, np.int8)[..., None]}
     record = Record(field("action", -1, np.int32), feedback, score, partner, None, observation, taps)
-    tables = {b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in {n // BLOCK for n in numbers}}
-    names = tables[numbers[0] // BLOCK]
-    latents = {name: np.stack([tables[n // BLOCK][name][n % BLOCK] for n in numbers]) for name in names}
+    tables = {
+        b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in {n // BLOCK_SIZE for n in numbers}
+    }
+    names = tables[numbers[0] // BLOCK_SIZE]
+    latents = {name: np.stack([tables[n // BLOCK_SIZE][name][n % BLOCK_SIZE] for n in numbers]) for name in names}
     attrs = make_attributes(family, split, f"inspect:{model}", "unknown", {}, seed=seed)
     attrs["elicited"] = "answer"
-    trials = assemble([[record]], latents, ["intact"], [False], len(records), attrs=attrs)
+    trials = join_records([[record]], latents, ["intact"], [False], len(records), attrs=attrs)
     answered = trials.tap_answered.values[..., 0]
     return trials.drop_vars("tap_answered").assign(answered=(("condition", "lifetime", "trial"), answered))

@@ -8,13 +8,13 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from mesascope.contracts.condition import Condition, take
+from mesascope.contracts.condition import Condition, take_rows
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Response, Subject, copy_carry
 from mesascope.errors import MesascopeError
 from mesascope.guards.identity import digest
-from mesascope.keys import address
-from mesascope.rollouts.blocks import BLOCK
+from mesascope.keys import derive_key
+from mesascope.rollouts.blocks import BLOCK_SIZE
 from mesascope.rollouts.replays import find_responses, make_response_key, read_percepts_by_trial
 from mesascope.rollouts.rollouts import collect_block_percepts, rollout, strip_names
 
@@ -47,21 +47,21 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
     """
     if subject.separate:
         return
-    key = address(jax.random.key(seed), "lives", 0)
+    key = derive_key(jax.random.key(seed), "lives", 0)
     block, other_block = _run_two_blocks(subject, family, seed, kinds)
     responses = find_responses(subject, block, key)
     if not subject.traceable:
-        find_responses(subject, other_block, address(key, "another"))
+        find_responses(subject, other_block, derive_key(key, "another"))
         if difference := _describe_difference(responses, find_responses(subject, block, key)):
             _refuse(subject, "an earlier block", difference)
         _refuse_impure(subject, block, other_block, key)
-    half = np.arange(BLOCK // 2)
+    half = np.arange(BLOCK_SIZE // 2)
     # the lifetime with the highest pay-off replaces all neighbours
-    best_paid = np.full(BLOCK // 2, other_block.feedback.sum(0).argmax())
+    best_paid = np.full(BLOCK_SIZE // 2, other_block.feedback.sum(0).argmax())
     mixed_block = jax.tree.map(lambda x, y: np.concatenate([x[:, half], y[:, best_paid]], 1), block, other_block)
     _refuse_different(subject, "the other lifetimes in its block", key, block, responses, mixed_block, half)
     if responses.log_probs is not None:
-        order = np.roll(np.arange(BLOCK), 7)
+        order = np.roll(np.arange(BLOCK_SIZE), 7)
         reordered = Percept(*(field[:, order] for field in block))
         _refuse_different(subject, "the order of its lifetimes", key, block, responses, reordered, np.argsort(order))
 
@@ -72,8 +72,10 @@ def _run_two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
         arguments = subject, strip_names(family), "fresh"
         one, two = (collect_block_percepts(*arguments, (block,), seed, ticks=COMPARED_STEPS) for block in (0, 1))
         return one, two
-    record = rollout(subject, family, "fresh", 2 * BLOCK, seed, kinds=kinds).sel(condition="intact")
-    one, two = (read_percepts_by_trial(record.isel(lifetime=rows)) for rows in (slice(BLOCK), slice(BLOCK, None)))
+    record = rollout(subject, family, "fresh", 2 * BLOCK_SIZE, seed, kinds=kinds).sel(condition="intact")
+    one, two = (
+        read_percepts_by_trial(record.isel(lifetime=rows)) for rows in (slice(BLOCK_SIZE), slice(BLOCK_SIZE, None))
+    )
     return one, two
 
 
@@ -101,7 +103,7 @@ def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Arra
 
     It also raises an error if the subject writes into a carry or a percept.
     """
-    carry, length, cause = subject.fresh(BLOCK), len(one.action), "calls for other lifetimes"
+    carry, length, cause = subject.fresh(BLOCK_SIZE), len(one.action), "calls for other lifetimes"
     repeated = {*range(8), *np.linspace(0, length - 1, REPEATED_TRIALS).astype(int).tolist()}
     for t in range(length):
         now, key_now = _select_tick(one, t), make_response_key(key, t)
@@ -111,8 +113,10 @@ def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Arra
         carry_copy, input_hashes = copy_carry(carry), _hash_leaves((carry, now))
         after, first = subject.respond(key_now, carry, now)
         first, saved, after_hashes = jax.tree.map(np.array, first), copy_carry(after), _hash_leaves(after)
-        foreign_carry, _ = subject.respond(address(key, "foreign", t), subject.fresh(BLOCK), _select_tick(other, 0))
-        subject.respond(address(key, "foreign", t), foreign_carry, _select_tick(other, (t + 7) % length))
+        foreign_carry, _ = subject.respond(
+            derive_key(key, "foreign", t), subject.fresh(BLOCK_SIZE), _select_tick(other, 0)
+        )
+        subject.respond(derive_key(key, "foreign", t), foreign_carry, _select_tick(other, (t + 7) % length))
         if _hash_leaves((carry, now)) != input_hashes or _hash_leaves(after) != after_hashes:
             problem = f"{subject.name} writes into a carry or a percept that it received or returned."
             raise MesascopeError(problem, "Return a new carry each time, and leave the others as they are.")
@@ -162,14 +166,16 @@ def _refuse_different(subject, cause: str, key, one: Percept, responses: Respons
     """
 
     one_rows = np.arange(len(two_rows))
-    difference = _describe_difference(take(responses, one_rows), take(find_responses(subject, two, key), two_rows))
+    difference = _describe_difference(
+        take_rows(responses, one_rows), take_rows(find_responses(subject, two, key), two_rows)
+    )
     if not difference:
         return
     if not subject.traceable:
         replays = []
         for i in range(2 * REPLAYS):
             block, rows = (one, one_rows) if i < REPLAYS else (two, two_rows)
-            replays.append(take(find_responses(subject, block, address(key, "apart", i)), rows))
+            replays.append(take_rows(find_responses(subject, block, derive_key(key, "apart", i)), rows))
         if _have_same_distribution(jax.tree.map(lambda *parts: np.stack(parts), *replays)):
             return
     _refuse(subject, cause, difference)

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import RECENT, Intact, select
+from mesascope.contracts.condition import PAST_PERCEPTS, Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
 from mesascope.rollouts import blocks
-from mesascope.rollouts.blocks import BLOCK, BlockConstants, BlockState, Job, PastTick, Record, Step
-from mesascope.trials import kept_steps
+from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, Job, PastTick, Record, Step
+from mesascope.trials import choose_stored_steps
 
 
 def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, record, whole: bool) -> list[Record]:
@@ -38,7 +38,7 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
     """
     subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
     state, start = runner.begin(keys("begin"))
-    fresh, steps, real = subject.fresh(BLOCK), family.steps, family.choices is None
+    fresh, steps, real = subject.fresh(BLOCK_SIZE), family.steps, family.choices is None
 
     def repeat(low, high, body, carry):
         for i in range(int(low), int(high)):
@@ -49,7 +49,7 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
     conditions: list[Any] = [job.condition for job in jobs]
     undisturbed = all(blocks.is_undisturbed(c) for c in conditions)
     looks_back = any(c.looks_back for c in conditions) or steps == 1
-    recent = collections.deque(maxlen=RECENT * steps if looks_back else 1)  # newest first
+    recent = collections.deque(maxlen=PAST_PERCEPTS * steps if looks_back else 1)  # newest first
 
     def past(i):
         return recent[int(i)] if int(i) < len(recent) else PastTick(start)
@@ -82,7 +82,7 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
         return blocks.restore_idle(idle, block, after), records
 
     block, records_by_condition = BlockState(state, start, fresh, [fresh] * len(jobs), ()), [[] for _ in jobs]
-    last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)
+    last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK_SIZE, -1)
     for t in range(len(partners[0])):
         if steps == 1:
             observation = block.percept.observation
@@ -99,12 +99,12 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
                 break
             observation = block.percept.observation if whole else None
             block, step = run_step(block, t, s, idle, last)
-            awake = np.ones(BLOCK, bool) if idle is None else ~idle
+            awake = np.ones(BLOCK_SIZE, bool) if idle is None else ~idle
             last = last if last is None else np.where(awake, t * steps + s, last)
             trial_steps.append((step, observation, awake))
         skipped = steps - len(trial_steps)
         for _ in range(skipped if looks_back else 0):
-            recent.appendleft(PastTick(block.percept, np.ones(BLOCK, bool), last))
+            recent.appendleft(PastTick(block.percept, np.ones(BLOCK_SIZE, bool), last))
         for i, (row, partner) in enumerate(zip(records_by_condition, partners, strict=True)):
             intact = type(conditions[i]) is Intact
             own_steps = [(step[i], shown if intact else None, awake) for step, shown, awake in trial_steps]
@@ -123,7 +123,7 @@ def _record_step(subject: Any, answer: tuple[Any, Any], score: Any, paid: Any, r
 def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
     """Makes the record of a trial from the steps that ran, padded to `steps`."""
     step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
-    kept_rows, ran = kept_steps(steps), len(step.action)
+    kept_rows, ran = choose_stored_steps(steps), len(step.action)
 
     def pad(x, value):
         return np.concatenate([x, np.full((steps - ran, *x.shape[1:]), value, x.dtype)])
@@ -137,11 +137,11 @@ def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: A
 def collect_percepts(subject, family, tasks, keys, ticks: int) -> Percept:
     """The percepts at the first ticks of an undisturbed block, in fields with axes tick, N."""
     subject, runner = _CompiledSubject(subject) if subject.traceable else subject, _FamilyRunner(family, tasks)
-    (state, percept), carry, percepts = runner.begin(keys("begin")), subject.fresh(BLOCK), []
+    (state, percept), carry, percepts = runner.begin(keys("begin")), subject.fresh(BLOCK_SIZE), []
     for now in range(ticks):
         percepts.append(percept)
         idle = family.idle(state) if now % family.steps else None
-        idle = np.zeros(BLOCK, bool) if idle is None else np.asarray(idle)
+        idle = np.zeros(BLOCK_SIZE, bool) if idle is None else np.asarray(idle)
         after, response = subject.respond(keys("act", now), carry, percept)
         next_state, next_percept, _ = runner.step(keys("pay", now), state, response.action, idle)
         state = select(idle, state, next_state) if family.traceable else next_state

@@ -18,9 +18,9 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Subject
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.rollouts import compiling
-from mesascope.rollouts.blocks import BLOCK
+from mesascope.rollouts.blocks import BLOCK_SIZE
 from mesascope.rollouts.rollouts import strip_names
 
 
@@ -131,12 +131,12 @@ def replay(
         flat = x.reshape(len(x), -1, *x.shape[1 + len(shape) :])
         return np.moveaxis(flat, 0, 1).astype(np.float32)
 
-    for block in range(-(-n // BLOCK)):
-        rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
+    for block in range(-(-n // BLOCK_SIZE)):
+        rows = np.minimum(np.arange(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE), n - 1)
         part = selected.isel(lifetime=rows)
         past, idle = read_percepts_by_step(part) if stepwise else (read_percepts_by_trial(part), None)
         block_pushes = {name: flatten(activations[rows]) for name, activations in (push or {}).items()}
-        block_key = address(key, "lives", block)
+        block_key = derive_key(key, "lives", block)
         parts.append(_find_responses(procedure, past, block_key, block_pushes, tuple(record), idle=idle))
     joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *parts)
     response, taps = jax.tree.map(lambda x: x.reshape(n, *shape, *x.shape[2:]), joined)
@@ -219,7 +219,7 @@ def _find_responses(procedure, past, key, pushes, record, *, idle=None) -> tuple
 @jax.jit
 def make_response_key(key: jax.Array, t: Any) -> jax.Array:
     """The key of the response at a tick."""
-    return address(key, "act", t)
+    return derive_key(key, "act", t)
 
 
 def _replay_step(procedure: Subject, key: jax.Array, carry: Any, percept: Percept, push: Any, *, record: Any):
@@ -250,7 +250,7 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
 def _respond_scanned(procedure, past, key, pushes, record, *, idle) -> Any:
     def step(carry, xs):
         t, percept, push, asleep = xs
-        after, out = _replay_step(procedure, address(key, "act", t), carry, percept, push, record=record)
+        after, out = _replay_step(procedure, derive_key(key, "act", t), carry, percept, push, record=record)
         return after if asleep is None else select(asleep, carry, after), out
 
     start = procedure.fresh(past.action.shape[1])

@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.agents.opening import open_family, open_subject
-from mesascope.catalogue import open_all
+from mesascope.catalogue import make_all
 from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -30,12 +30,12 @@ from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 from mesascope.keys import fold_address
 from mesascope.rollouts import blocks
-from mesascope.rollouts.blocks import BLOCK, Job, Keys, Outcomes, Place, Record
+from mesascope.rollouts.blocks import BLOCK_SIZE, Job, Keys, Outcomes, Place, Record
 from mesascope.rollouts.compiling import compile_once
 from mesascope.rollouts.loops import collect_percepts, run_looped
 from mesascope.rollouts.scans import run_scanned
 from mesascope.rollouts.worth import judge
-from mesascope.trials import assemble
+from mesascope.trials import join_records
 
 WORKERS = 2
 
@@ -81,7 +81,7 @@ def rollout(
     """
     gate.allow_from_python(subject, family)
     family = open_family(family)
-    subject, conditions = open_subject(subject, family), open_all("conditions", conditions)
+    subject, conditions = open_subject(subject, family), make_all("conditions", conditions)
     if lifetimes < 1:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 1.")
     labels = [c.label for c in conditions]
@@ -92,7 +92,7 @@ def rollout(
             problem = f"{condition.label} does not apply to {family.name}: {reason}."
             raise MesascopeError(problem, "Leave that condition out.")
     before, taps = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
-    block_numbers = range(-(-lifetimes // BLOCK))
+    block_numbers = range(-(-lifetimes // BLOCK_SIZE))
     examples = distinct_kinds([*(kinds or ()), *conditions])
     unbanked_family, banked_family = strip_names(family.with_bank(None)), strip_names(family)
     # a looped subject runs as the caller's own object, so that changes to it are detected
@@ -143,7 +143,7 @@ def rollout(
     payoffs = {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]}
     one_step = [c.one_step for c in conditions]
     attrs = make_attributes(family, split, subject.name, subject.trained_on, before, seed=seed)
-    trials = assemble(record_table, payoffs, labels, one_step, lifetimes, attrs=attrs, transplants=transplants)
+    trials = join_records(record_table, payoffs, labels, one_step, lifetimes, attrs=attrs, transplants=transplants)
     return subject.annotate(trials)
 
 
@@ -217,18 +217,18 @@ def _run_units(threads: int, work: Callable[[list[Job]], list[Record]], units: S
 
 @compile_once
 def _draw_block(family: Family, key: jax.Array, split: str) -> Any:
-    return family.split(split).draw(key, BLOCK)
+    return family.split(split).draw(key, BLOCK_SIZE)
 
 
 def draw_tasks(family: Family, split: str, place: Place, seed: int) -> Any:
     """The tasks of a block; 'fresh' and the splits derived from it share their draws."""
     key = fold_address(seed, "tasks", *place)
-    return _draw_block(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK)
+    return _draw_block(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK_SIZE)
 
 
 @compile_once
 def _draw_blocks(family: Family, keys: jax.Array, split: str) -> Any:
-    return jax.vmap(lambda key: family.split(split).draw(key, BLOCK))(keys)
+    return jax.vmap(lambda key: family.split(split).draw(key, BLOCK_SIZE))(keys)
 
 
 def _draw_all(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
@@ -272,7 +272,7 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
 
     def find_partners(job):
         if is_donor:
-            return np.zeros((trials, BLOCK), np.int32)  # donors do not use partners
+            return np.zeros((trials, BLOCK_SIZE), np.int32)  # donors do not use partners
         return _draw_partners(seed, job.place, job.condition.draw, trials)
 
     keeps_observations = blocks.lends_observations(family) if is_donor else blocks.keeps_observations(family, trials)
@@ -315,7 +315,7 @@ def _fold_block_key(seed: int, place: Place, name: str, *t: int) -> jax.Array:
 @compile_once
 def _draw_cycles(key: jax.Array, trials: int) -> jax.Array:
     def cycle(k):
-        order = jax.random.permutation(k, BLOCK)
-        return jnp.zeros(BLOCK, jnp.int32).at[order].set(jnp.roll(order, 1))
+        order = jax.random.permutation(k, BLOCK_SIZE)
+        return jnp.zeros(BLOCK_SIZE, jnp.int32).at[order].set(jnp.roll(order, 1))
 
     return jax.vmap(cycle)(jax.random.split(key, trials))

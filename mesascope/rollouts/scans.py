@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import RECENT
-from mesascope.keys import address
+from mesascope.contracts.condition import PAST_PERCEPTS
+from mesascope.keys import derive_key
 from mesascope.rollouts import blocks, compiling
-from mesascope.rollouts.blocks import BLOCK, BlockConstants, BlockState, PastTick, Record, Step
-from mesascope.trials import kept_steps
+from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, PastTick, Record, Step
+from mesascope.trials import choose_stored_steps
 
 
 def run_scanned(subject, family, inputs, condition, examples, *, trials, record) -> list[Record]:
@@ -59,10 +59,10 @@ def _scan_blocks(subject, family, inputs, **options) -> Record:
 def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
     """Runs one block under one condition as one scan; the condition's kind and numbers are data."""
     key, tasks, donor_outcomes, partners = block
-    state, start = family.begin(address(key, "begin"), tasks)
-    fresh = subject.fresh(BLOCK)
+    state, start = family.begin(derive_key(key, "begin"), tasks)
+    fresh = subject.fresh(BLOCK_SIZE)
     one_step = jnp.asarray([k.one_step for k in kinds])[which]
-    keys = functools.partial(address, key)
+    keys = functools.partial(derive_key, key)
 
     def repeat(low, high, body, carry):
         return jax.lax.fori_loop(low, jnp.asarray(high, jnp.int32), body, carry)
@@ -76,13 +76,13 @@ def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
             return lambda: kind.apply(before.carry, before.percept, before.shadow, context)
 
         def respond_undisturbed():
-            next_carry, response = subject.respond(address(key, "act", now), before.carry, before.percept)
+            next_carry, response = subject.respond(derive_key(key, "act", now), before.carry, before.percept)
             return next_carry, response.action
 
         carry, percept, shadow = jax.lax.switch(which, [disturb(k) for k in kinds])
-        after, response = subject.respond(address(key, "act", now), carry, percept)
+        after, response = subject.respond(derive_key(key, "act", now), carry, percept)
         next_carry, action = jax.lax.cond(one_step, respond_undisturbed, lambda: (after, response.action))
-        state, percept, score = family.step(address(key, "pay", now), tasks, before.state, action)
+        state, percept, score = family.step(derive_key(key, "pay", now), tasks, before.state, action)
         taps = {k: v for k, v in subject.taps(after).items() if k in record}
         result = Step(response.action, score, percept.feedback, response.log_probs, taps)
         return BlockState(state, percept, next_carry, shadow, before.recent), result
@@ -114,7 +114,7 @@ def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
                 after = blocks.restore_idle(idle, before, after)
                 result = blocks.blank_idle(idle, family.choices is None, result)
                 last = jnp.where(idle, last, now)
-            awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
+            awake = jnp.ones(BLOCK_SIZE, bool) if idle is None else ~idle
             return (after, last), (result, before.percept.observation, awake)
 
         state_and_tick, (result, observations, awake) = jax.lax.scan(step, state_and_tick, jnp.arange(family.steps))
@@ -124,13 +124,13 @@ def _scan(subject, family, block, *, kinds, which, trials, record) -> Record:
         return state_and_tick, Record(action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid)
 
     if family.steps == 1:
-        recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)
+        recent = jax.tree.map(lambda x: jnp.repeat(x[None], PAST_PERCEPTS, 0), start)
         birth = BlockState(state, start, fresh, fresh, recent)
         return jax.lax.scan(run_trial, birth, (jnp.arange(trials), partners))[1]
-    kept_rows, idle = kept_steps(family.steps), family.idle(state)
-    no_idle, last = (None, None) if idle is None else (jnp.zeros(BLOCK, bool), jnp.full(BLOCK, -1))
+    kept_rows, idle = choose_stored_steps(family.steps), family.idle(state)
+    no_idle, last = (None, None) if idle is None else (jnp.zeros(BLOCK_SIZE, bool), jnp.full(BLOCK_SIZE, -1))
     looks_back, past = any(k.looks_back for k in kinds), PastTick(start, no_idle, last)
-    recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT * family.steps, 0), past) if looks_back else ()
+    recent = jax.tree.map(lambda x: jnp.repeat(x[None], PAST_PERCEPTS * family.steps, 0), past) if looks_back else ()
     birth = BlockState(state, start, fresh, fresh, recent)
     return jax.lax.scan(run_stepwise_trial, (birth, last), (jnp.arange(trials), partners))[1]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mesascope.contracts.condition import Condition
 from mesascope.contracts.family import Family
-from mesascope.contracts.payoffs import take_choice
+from mesascope.contracts.payoffs import select_payoffs
 from mesascope.rollouts.blocks import Place, Record
 
 MAX_NUMBERS = 1 << 22  # in one array
@@ -144,7 +144,7 @@ class Payoffs:
     def of(self, action: np.ndarray) -> np.ndarray:
         """What actions [n, T] or [n, T, M] pay on every task [n, T, M]."""
         if self.every is not None:
-            return take_choice(self.every, action)
+            return select_payoffs(self.every, action)
         family, tasks, split, observation = self.inputs
         worth: Any = family.worth(tasks, split, observation, action)
         return worth

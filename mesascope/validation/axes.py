@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import axis as axes
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.rollouts.rollouts import rollout
 
 BOUND = 0.95  # the least share of right runs for every subject
@@ -49,7 +49,7 @@ def list_cases(axis: str, quick: bool = False) -> list[Case]:
 
     Lines that need a package which is not installed are left out.
     """
-    path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
+    path = Path(str(catalogue.import_plugin_module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
         return []
     rows = (row for row in read_truth(path, quick) if not row.get("needs") or importlib.util.find_spec(row["needs"]))
@@ -68,7 +68,7 @@ def list_calls(seeds: int, first: int, lifetimes: int, quick: bool = False, only
     """
     return [
         (_count_case_readings, name, case, seeds, first, lifetimes)
-        for name in catalogue.names("axes")
+        for name in catalogue.list_names("axes")
         if only in (None, name)
         for case in list_cases(name, quick)
     ]
@@ -113,8 +113,8 @@ def read_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     question: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject, n, trials = open_subject(case.subject, family), lifetimes * case.times, {}
-    for split in case.splits or [name for name in family.split_names if kind(name) in question.tested]:
-        conditions = question.conditions_for(family, kind(split))
+    for split in case.splits or [name for name in family.split_names if find_kind(name) in question.tested]:
+        conditions = question.conditions_for(family, find_kind(split))
         trials[split] = rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False)
     verdict = question.read(trials, family)
     return "none" if verdict is None else verdict.reading

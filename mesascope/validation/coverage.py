@@ -12,10 +12,10 @@ from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.carried import Estimate, combine_benefit, measure_carried, read_span
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits
-from mesascope.questions.spectrum.placement import conditions
+from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import interval, resampling
-from mesascope.trials import BLOCK, reflex_window
+from mesascope.stats import draw_bootstrap_counts, interval
+from mesascope.trials import BLOCK_SIZE, reflex_window
 
 STUDY_SIZES = (64, 256)  # lifetimes in a study
 STUDIES = 2000  # of each size
@@ -45,7 +45,9 @@ def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list
     family = catalogue.make("families", SUBJECTS[name][0])
     subject = open_subject(name, family)
     # a scripted subject ignores how a lifetime begins, so one version of each condition is enough
-    versions = {c.partition(",birth")[0]: c for c in conditions(family) if "exchanged" not in c and "swapped" not in c}
+    versions = {
+        c.partition(",birth")[0]: c for c in list_conditions(family) if "exchanged" not in c and "swapped" not in c
+    }
     needed = [catalogue.make("conditions", c) for c in versions.values()]
     numbers_by_size: dict[int, list[dict[str, Estimate]]] = {n: [] for n in STUDY_SIZES}
     pooled_numbers = []
@@ -70,7 +72,7 @@ def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list
 
 def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
     """The main numbers of one study, with their 95 % intervals."""
-    assert trials.sizes["lifetime"] % BLOCK == 0  # donors are in the block of their recipients
+    assert trials.sizes["lifetime"] % BLOCK_SIZE == 0  # donors are in the block of their recipients
     window = reflex_window(trials.sizes["trial"], Rule().older_than)
     effects = measure_carried(trials, window)
     numbers = {
@@ -79,7 +81,7 @@ def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
         "benefit": combine_benefit(effects),
     }
     n = trials.sizes["lifetime"]
-    span = read_span(trials, resampling(n, 400, 0) / n, 1.0)
+    span = read_span(trials, draw_bootstrap_counts(n, 400, 0) / n, 1.0)
     if span and np.isfinite(span["span_half"]):
         numbers["span"] = Estimate(span["span_half"], span["span_half_low"], span["span_half_high"])
     if "parts" in trials.attrs:

@@ -15,11 +15,11 @@ from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench, Progress
-from mesascope.execution import fingerprint, spread
+from mesascope.execution import hash_folder, run_units
 from mesascope.questions.spectrum.ladder import LADDER
-from mesascope.questions.spectrum.placement import conditions
+from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.leaks import refuse_leaks
-from mesascope.rollouts.rollouts import BLOCK
+from mesascope.rollouts.rollouts import BLOCK_SIZE
 from mesascope.validation.axes import count_readings, list_calls, parse_line, read_truth
 from mesascope.validation.coverage import SUBJECTS, measure_coverage
 
@@ -95,7 +95,7 @@ def validate(
         progress: called with the share of the work that is done, and with a text that says what is running.
         workers: how many processes run in parallel; 0 for one per core. If there are several, the calling module must
             be importable without side effects.
-        folder: a folder of finished answers, from which a stopped run continues (see `results_folder`). The caller
+        folder: a folder of finished answers, from which a stopped run continues (see `name_results_folder`). The caller
             must delete it.
 
     Raises:
@@ -174,9 +174,9 @@ def validate(
     return results
 
 
-def results_folder(cache: Path, *settings: int) -> Path:
+def name_results_folder(cache: Path, *settings: int) -> Path:
     """The folder for finished answers with these settings and this version of the code."""
-    return cache / "-".join([fingerprint(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
+    return cache / "-".join([hash_folder(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
 
 def _collect_answers(
@@ -184,7 +184,7 @@ def _collect_answers(
 ) -> dict[str, list[Any]]:
     """Computes the answers of all units in one pool of processes, and returns them by part."""
     names = [name for name, units in parts.items() for _ in units]
-    answers = spread(operator.call, [unit for units in parts.values() for unit in units], workers, folder)
+    answers = run_units(operator.call, [unit for units in parts.values() for unit in units], workers, folder)
     answers_by_part: dict[str, list[Any]] = {name: [] for name in parts}
     for done, (name, answer) in enumerate(zip(names, answers, strict=True), 1):
         answers_by_part[name].append(answer)
@@ -205,10 +205,10 @@ def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     """Places cases that share a family in one run, so that the reference procedures run once; returns the readings."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     splits = [split.name for split in family.splits() if split.counted]
-    blocks = -(-lifetimes // BLOCK)
+    blocks = -(-lifetimes // BLOCK_SIZE)
     # a remainder of blocks would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
-    bench = Bench(family, conditions(family), splits, lifetimes, seed, together=together)
+    bench = Bench(family, list_conditions(family), splits, lifetimes, seed, together=together)
     readings = []
     for case in group:
         subject = open_subject(case.subject, family)

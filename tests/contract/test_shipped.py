@@ -48,7 +48,7 @@ def installed(name):
 
 
 def shipped(kind):
-    return [name for name in catalogue.names(kind) if name not in REFUSED]
+    return [name for name in catalogue.list_names(kind) if name not in REFUSED]
 
 
 @pytest.mark.parametrize("name", shipped("families"))

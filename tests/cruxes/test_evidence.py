@@ -171,7 +171,7 @@ def run_folder(tmp_path_factory):
     found = examine(
         ["greedy"], "bernoulli_bandit:arms=2,trials=7", splits="fresh", metrics="dependence_on_carry", lifetimes=16
     )
-    return runs.write(found, tmp_path_factory.mktemp("run"), "a test")
+    return runs.write_run(found, tmp_path_factory.mktemp("run"), "a test")
 
 
 def test_a_real_run_moves_whoever_gave_a_ratio_and_nobody_else(run_folder):

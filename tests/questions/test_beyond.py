@@ -12,7 +12,7 @@ from mesascope.examination.measurement import answer
 from mesascope.questions.procedures.effective_rate import fit_rates
 from mesascope.questions.procedures.histories import History
 from mesascope.rollouts.rollouts import rollout
-from mesascope.trials import payoff
+from mesascope.trials import read_payoffs
 
 
 def lived(spec, family, splits, n=64):
@@ -31,7 +31,7 @@ def test_windows_of_a_longer_life_are_averages_over_its_trials():
     trials = lived("epsilon_greedy", family, splits)
     told = ask("beyond_horizon", trials, learner=trials)
     long = trials["horizon:longer"]
-    by_hand = (long.best.values - payoff(long))[:, 22:33].mean()
+    by_hand = (long.best.values - read_payoffs(long))[:, 22:33].mean()
     assert told["regret per trial, trials 23 to 33"].estimate == pytest.approx(by_hand, abs=1e-6)
     share = told["share of epsilon_greedy, trials 45 to 55"]
     assert share.estimate == pytest.approx(1) and share.null == 1

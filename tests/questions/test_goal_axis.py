@@ -17,7 +17,7 @@ from mesascope.examination import runs
 from mesascope.examination.checks import check_plugin
 from mesascope.examination.examination import Examination
 from mesascope.questions.goal.axis import Rule, read
-from mesascope.questions.spectrum.placement import conditions, place
+from mesascope.questions.spectrum.placement import list_conditions, place
 from mesascope.reporting.page import render
 from mesascope.reporting.terminal import summarise
 from mesascope.rollouts.rollouts import rollout
@@ -102,7 +102,7 @@ def test_a_wrong_reading_is_counted(monkeypatch):
 
 
 def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
-    labels = [catalogue.make("conditions", label) for label in conditions(FAMILY)]
+    labels = [catalogue.make("conditions", label) for label in list_conditions(FAMILY)]
     subject = catalogue.make("subjects", "mark_follower", FAMILY)
     lived = {
         split: rollout(
@@ -117,7 +117,7 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     goal = told["subjects"][0]["placement"]["axes"]["goal"]
     assert goal["reading"] == "proxy" and goal["probability"]["proxy"] == 1.0
     assert goal["numbers"]["differ"] == {"fresh": 0.0, "apart:mark": 1.0}
-    runs.write([one], tmp_path, "mesascope examine mark_follower")
+    runs.write_run([one], tmp_path, "mesascope examine mark_follower")
     (again,), command = runs.read_run(tmp_path)
     assert again.placement is not None and again.placement.axes == placement.axes and command
     out = io.StringIO()

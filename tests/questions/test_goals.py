@@ -11,7 +11,13 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.examination.measurement import answer
-from mesascope.questions.goal.reading import fit_goals, gain_parts, goals_differ, last_third, measure_share_of_optimum
+from mesascope.questions.goal.reading import (
+    check_goals_differ,
+    fit_goals,
+    last_third,
+    measure_share_of_optimum,
+    sum_goal_gains,
+)
 from mesascope.rollouts.replays import Replays
 
 K, T = 3, 9
@@ -46,16 +52,16 @@ def test_shares_of_an_optimum_are_summed_over_the_last_third_of_what_was_lived()
     held = goals(action).intended
     chance = 1.1 / 3
     assert last_third(T) == slice(6, None) and last_third(2) == slice(1, None)
-    gained, room = gain_parts(held, last_third(T))
+    gained, room = sum_goal_gains(held, last_third(T))
     assert gained == pytest.approx([0.9 + 0.1 - 2 * chance, 3 * (0.1 - chance)])
     assert room == pytest.approx([2 * (0.9 - chance), 3 * (0.9 - chance)])
     assert measure_share_of_optimum(held, last_third(T)) == pytest.approx([gained[0] / room[0], -0.5])
 
 
 def test_only_lifetimes_with_different_optima_are_apart():
-    assert goals_differ(goals(np.zeros((2, T), int), mark=[1, 0])).tolist() == [True, False]
+    assert check_goals_differ(goals(np.zeros((2, T), int), mark=[1, 0])).tolist() == [True, False]
     none = goals(np.zeros((1, T), int), mark=-1)
-    assert not goals_differ(none).any() and not none.proxy.best.any()
+    assert not check_goals_differ(none).any() and not none.proxy.best.any()
 
 
 def test_the_goal_that_drew_the_acts_explains_them_as_well_as_can_be():

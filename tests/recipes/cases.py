@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mesascope.catalogue import factory
+from mesascope.catalogue import get_factory
 from mesascope.contracts.family import Family
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bandit
 from mesascope.worlds.sequences.families.beta_bernoulli import family as symbols
@@ -28,4 +28,4 @@ def task(name: str) -> Family:
 
 def recipe(name: str) -> Callable[..., Any]:
     """The recipe of a name."""
-    return factory("recipes", name)
+    return get_factory("recipes", name)

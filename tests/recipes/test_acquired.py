@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mesascope.agents.networks import recurrent
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.recipes import imitate
 from mesascope.recipes.lifetimes import draw_tasks, estimate_advantages, find_scale, find_targets, run_lifetimes
 from mesascope.rollouts.replays import replay
@@ -72,7 +72,7 @@ def test_every_memory_trains_on_a_bank_and_says_so(tmp_path, memory):
     banked = family(arms=3, trials=11, bank=2, bank_seed=9)
     trained = recipe("ppo_recurrent")(banked, tmp_path, memory=memory, **{**TINY["ppo_recurrent"], "updates": 1})
     assert trained.trained_on == "bank:2@9"
-    told = recurrent.about(trained.path)
+    told = recurrent.read_metadata(trained.path)
     assert (told["memory"], told["trained_on"], told["family"]) == (memory, "bank:2@9", banked.name)
     assert recurrent.subject(banked, str(trained.path)).trained_on == "bank:2@9"
 
@@ -85,9 +85,12 @@ def test_the_scale_is_that_of_the_tasks_it_trains_on():
 
 
 def test_a_lifetime_at_chance_is_worth_minus_one_and_at_best_nothing():
-    key, network = (jax.random.key(4), recurrent.initialise(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"))
+    key, network = (
+        jax.random.key(4),
+        recurrent.create_for_family(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"),
+    )
     tasks, best_payoff = draw_tasks(SMALL, key, 4096)
-    lives = run_lifetimes(address(key, "lives"), network, SMALL, tasks)
+    lives = run_lifetimes(derive_key(key, "lives"), network, SMALL, tasks)
     advantage, _ = find_targets(lives, best_payoff, find_scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
     assert float(advantage[0].mean()) == pytest.approx(-1, abs=0.05)
     best = lives._replace(score=best_payoff)

@@ -11,7 +11,7 @@ import pytest
 from mesascope.agents.networks import thinking_network as networks
 from mesascope.catalogue import make
 from mesascope.errors import MesascopeError
-from mesascope.recipes import rounds as _rounds
+from mesascope.recipes import training_loop as _training_loop
 from mesascope.recipes.deep_thinking import recipe
 from mesascope.rollouts.compiling import compile_once as compiled
 from mesascope.rollouts.rollouts import rollout
@@ -30,7 +30,7 @@ def seen():
 
 
 def network(layers, ticks=1):
-    weights = networks.create(jax.random.key(layers), 7, layers, mazes.N_PLANES, 4)
+    weights = networks.create_network(jax.random.key(layers), 7, layers, mazes.N_PLANES, 4)
     noise = jax.random.normal(jax.random.key(9), weights.bias.shape)
     weights = weights._replace(bias=0.3 * noise, policy_bias=jnp.arange(4.0))
     return networks.ThinkingNetwork("thinking_network", "unknown", weights, HOME, jnp.asarray(ticks), not layers, FIELD)
@@ -131,7 +131,7 @@ def test_training_solves_small_mazes_and_follows(tmp_path):
     """Five cells on a side are solved after a minute, fresh ones too, and longer thought helps."""
     home = make("families", "maze:size=5")
     made = recipe(home, tmp_path, updates=250, problems=32, width=24, ticks=16, window=8, final_rate=1e-3)
-    told = networks.about(made.path)["evaluation"]
+    told = networks.read_metadata(made.path)["evaluation"]
     assert told["mean"] > 0.8 and len(told["scores"]) == told["games"]
 
 
@@ -144,7 +144,7 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
         assert curve.read_text() == theirs
     for cut in ("", "updates,st", "updates,steps,score,cpu_seconds\n1,6,.5", "updates,steps,score,cpu_seconds\nx\n"):
         curve.write_text(cut)
-        _rounds._truncate_curve(curve, 4)
+        _training_loop._truncate_curve(curve, 4)
         assert not curve.exists() or curve.read_text() == "updates,steps,score,cpu_seconds\n"
         assert curve.exists() == ("seconds\n" in cut)
 
@@ -163,7 +163,7 @@ def test_what_it_refuses(tmp_path):
     with pytest.raises(MesascopeError, match="ticks=0"):
         make("subjects", "thinking_network:path=x,ticks=0", HOME)
     with pytest.raises(MesascopeError, match="shows no grids of cells"):
-        networks.find_shape(make("families", "bernoulli_bandit"))
+        networks.find_grid_sizes(make("families", "bernoulli_bandit"))
 
 
 SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layered": (17, 0.5)}
@@ -172,7 +172,7 @@ SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layere
 def test_what_ships_says_how_it_was_made():
     assert networks.list_bundled().keys() == SHIPPED.keys()
     for name, (layers, swaps) in SHIPPED.items():
-        told = networks.about(networks.list_bundled()[name])
+        told = networks.read_metadata(networks.list_bundled()[name])
         assert (told["recipe"], told["settings"]["layers"], told["settings"]["swaps"]) == (
             "deep_thinking",
             layers,

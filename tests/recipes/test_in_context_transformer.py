@@ -20,7 +20,9 @@ HOME = "linear_regression:dimension=2,trials=7"
 @pytest.mark.parametrize("memory", ["transformer", "linear_attention"])
 def test_steps_and_whole_lifetimes_agree(memory):
     key = jax.random.key(3)
-    net = recurrent.create(key, memory, 12, ("observation", "feedback"), (None, 4, 7), layout={"depth": 2, "heads": 3})
+    net = recurrent.create_network(
+        key, memory, 12, ("observation", "feedback"), (None, 4, 7), layout={"depth": 2, "heads": 3}
+    )
     xs = jax.random.normal(jax.random.key(4), (7, 5, 5))
     whole, carry = net.memory.unroll(xs), net.memory.fresh(5)
     for t in range(7):

@@ -150,7 +150,7 @@ def test_a_broken_file_is_refused(network, header, change, why):
 
 def test_what_ships_says_how_it_was_made_and_what_it_scored():
     path = q_network.list_bundled()["pong"]
-    told = q_network.about(path)
+    told = q_network.read_metadata(path)
     beside = json.loads(path.with_suffix(".json").read_text())
     assert path.stat().st_size < 4_000_000 and {k: v for k, v in beside.items() if k != "curve"} == told
     scores = told["evaluation"]["scores"]
@@ -187,7 +187,7 @@ def test_other_families_are_refused(network, tmp_path, name):
 @pytest.mark.parametrize("recipe", ["dqn_atari", "ppo_atari"])
 def test_without_the_extra_it_says_which(monkeypatch, tmp_path, recipe):
     monkeypatch.setitem(__import__("sys").modules, "ale_py", None)
-    train = catalogue.factory("recipes", recipe)
+    train = catalogue.get_factory("recipes", recipe)
     with pytest.raises(MesascopeError, match=r"mesascope\[atari\]"):
         train(catalogue.make("families", "pong"), tmp_path)
     with pytest.raises(MesascopeError, match="pong"):
@@ -203,10 +203,10 @@ SMALL = {
 @pytest.mark.parametrize("name", SMALL)
 def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_path, monkeypatch):
     pytest.importorskip("ale_py", reason="needs the extra 'atari'")
-    from mesascope.recipes import rounds as _rounds
+    from mesascope.recipes import training_loop as _training_loop
 
-    monkeypatch.setattr(_rounds, "CHECKPOINT_SECONDS", 0.0)
-    recipe, family = catalogue.factory("recipes", name), catalogue.make("families", "pong:rallies=2,steps=3")
+    monkeypatch.setattr(_training_loop, "CHECKPOINT_SECONDS", 0.0)
+    recipe, family = catalogue.get_factory("recipes", name), catalogue.make("families", "pong:rallies=2,steps=3")
     settings = {**SMALL[name], "games": 1, "seed": 5}
     once = [recipe(family, tmp_path / str(i), **settings).path.read_bytes() for i in (0, 1)]
     assert once[0] == once[1]
@@ -225,8 +225,8 @@ def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_p
         recipe(family, tmp_path / "2", **{**settings, "seed": 6})
     path = recipe(family, tmp_path / "2", **settings).path
     subject = catalogue.make("subjects", find_adapter(str(path)), family, path=str(path))
-    module = catalogue.module("subjects", find_adapter(str(path)))
-    about = module.about(path)
+    module = catalogue.import_plugin_module("subjects", find_adapter(str(path)))
+    about = module.read_metadata(path)
     assert about["evaluation"]["games"] == 1 and about["evaluation"]["mean"] <= 21
     assert about["family"] == family.name and about["settings"]["seed"] == 5 and name in about["command"]
     percept = family.begin(jax.random.key(0), family.draw(jax.random.key(0), 7))[1]

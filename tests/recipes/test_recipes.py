@@ -14,7 +14,7 @@ import pytest
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
-from mesascope.catalogue import convert, names, parse_spec
+from mesascope.catalogue import convert_settings, list_names, parse_spec
 from mesascope.contracts.recipe import Progress
 from mesascope.errors import MesascopeError
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe, task
@@ -31,15 +31,15 @@ def done(checkpoint: Path) -> int:
 
 
 def test_these_are_all_recipes():
-    assert set(names("recipes")) >= set(RECIPES)
+    assert set(list_names("recipes")) >= set(RECIPES)
 
 
 RUN = """
 import json, sys
-from mesascope.recipes import rounds
+from mesascope.recipes import training_loop
 from tests.recipes.cases import recipe, task
 
-rounds.CHECKPOINT_SECONDS = 0.0
+training_loop.CHECKPOINT_SECONDS = 0.0
 recipe(sys.argv[1])(task(sys.argv[1]), sys.argv[2], **json.loads(sys.argv[3]))
 """
 LONG = {name: {**TINY[name], "updates": 300} for name in RECIPES}
@@ -99,7 +99,7 @@ def test_same_seed_same_bytes_whatever_the_global_seeds(tmp_path, name):
         np.random.seed(i)  # noqa: NPY002
         paths.append(train(name, tmp_path / str(i), seed=seed).path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert recurrent.about(paths[0])["seed"] == 3
+    assert recurrent.read_metadata(paths[0])["seed"] == 3
     ours = [recurrent.subject(task(name), str(p)).fingerprint() for p in (paths[0], paths[2])]
     changed = [k for k in ours[0] if ours[0][k] != ours[1][k]]
     still = {".value", ".value_bias"} if name == "predict" else set()  # nobody asks its critic
@@ -109,12 +109,12 @@ def test_same_seed_same_bytes_whatever_the_global_seeds(tmp_path, name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_network_says_the_command_that_makes_it_again(tmp_path, name):
     trained = train(name, tmp_path)
-    told = recurrent.about(trained.path)
+    told = recurrent.read_metadata(trained.path)
     assert (told["recipe"], told["trained_on"], told["family"]) == (name, "unlimited", task(name).name)
     spec, _, rest = told["command"].removeprefix("mesascope train ").partition(" --family ")
     named, given = parse_spec(spec)
     assert (named, rest) == (name, f"{task(name).name} --out DIR")
-    assert convert(recipe(name), given, "recipe") == told["settings"]
+    assert convert_settings(recipe(name), given, "recipe") == told["settings"]
     assert (trained.updates, trained.steps) == (3, 3 * 66 * 11)
 
 

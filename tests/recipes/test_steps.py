@@ -9,7 +9,7 @@ import pytest
 from family_kinds import Rounds, Tagged
 
 from mesascope import catalogue
-from mesascope.agents.networks.recurrent import initialise
+from mesascope.agents.networks.recurrent import create_for_family
 from mesascope.recipes.lifetimes import Scale, find_targets, mean, run_lifetimes, standardise
 
 TAGGED = Tagged("tagged", 3, 5)
@@ -17,7 +17,7 @@ TAGGED = Tagged("tagged", 3, 5)
 
 @pytest.fixture(scope="module")
 def lived():
-    network = initialise(jax.random.key(1), TAGGED, "gru", 6, "action+feedback+step")
+    network = create_for_family(jax.random.key(1), TAGGED, "gru", 6, "action+feedback+step")
     tasks = TAGGED.draw(jax.random.key(2), 7)
     return network, tasks, run_lifetimes(jax.random.key(3), network, TAGGED, tasks)
 
@@ -63,7 +63,7 @@ def test_rounds_are_trained_on_as_the_trials_in_rounds():
     """The same lifetimes counted in rounds of three: the same acts and the same gains."""
     plain = catalogue.make("families", "bernoulli_bandit:arms=3,trials=12")
     rounds = Rounds(plain, "rounds", 3, 4, 3, (0,) * 4)
-    network = initialise(jax.random.key(1), plain, "gru", 6, "action+feedback")
+    network = create_for_family(jax.random.key(1), plain, "gru", 6, "action+feedback")
     tasks = plain.draw(jax.random.key(2), 7)
     one, other = (run_lifetimes(jax.random.key(3), network, f, tasks) for f in (plain, rounds))
     np.testing.assert_array_equal(one.action, other.action)
@@ -78,7 +78,7 @@ def test_rounds_are_trained_on_as_the_trials_in_rounds():
 
 
 def test_a_network_is_trained(tmp_path):
-    recipe, seen = catalogue.factory("recipes", "ppo_recurrent"), []
+    recipe, seen = catalogue.get_factory("recipes", "ppo_recurrent"), []
     given = {"updates": 12, "lifetimes": 64, "width": 8, "rate": 0.02, "observes": "observation+step"}
     trained = recipe(TAGGED, tmp_path, progress=seen.append, **given)
     assert trained.path.is_file() and len(seen) == 12 and trained.steps == 12 * 64 * 5 * 3

@@ -183,5 +183,5 @@ def log(name: str = "people.csv", lifetimes: int = 7, trials: int = 11, seed: in
         coords={"condition": ["intact"], "participant": ("lifetime", np.arange(lifetimes) // 2)},
         attrs={"format": "mesascope-trials/2", **names},
     )
-    metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
+    metrics = [catalogue.make("metrics", p) for p in catalogue.list_names("metrics")]
     return Examination(name, "log", "unknown", {"logged": made}, {}, answer(metrics, {"logged": made}), None)

@@ -21,13 +21,13 @@ from mesascope.reproduction.run import load_measures
 from mesascope.reproduction.work import PLACED, fill_seed, list_units
 
 ROOT = Path(__file__).parents[2]
-STUDIES = catalogue.names("studies")
+STUDIES = catalogue.list_names("studies")
 
 
 def made_of(kind, spec):
     """The factory that a text names takes its settings."""
     name, given = catalogue.parse_spec(spec)
-    catalogue.convert(catalogue.factory(kind, name), given, spec)
+    catalogue.convert_settings(catalogue.get_factory(kind, name), given, spec)
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -21,7 +21,7 @@ from small import PLAN, small
 from mesascope import catalogue
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.recipes import rounds as _training
+from mesascope.recipes import training_loop as _training
 from mesascope.recipes import updates
 from mesascope.recipes.training import train
 from mesascope.reproduction import progress, work
@@ -113,7 +113,10 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     assert any(share > trained for share, doing in told if "update" not in doing)  # measuring is progress, too
 
 
-OFTEN = "from mesascope.recipes import rounds\n\nrounds.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update\n"
+OFTEN = """from mesascope.recipes import training_loop
+
+training_loop.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update
+"""
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +270,7 @@ def test_a_mistake_in_code_of_others_is_theirs_in_every_process(tmp_path):
 def test_studies_are_listed(capsys):
     assert run(["list", "studies", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [r["name"] for r in rows] == catalogue.names("studies")
+    assert [r["name"] for r in rows] == catalogue.list_names("studies")
     assert all(r["kind"] == "study" and r["settings"]["seeds"] >= 3 for r in rows)
     assert run(["list", "studie"]) == 2 and "studies" in capsys.readouterr().err
     assert run(["reproduce", "wang_bandit"]) == 2 and "'wang_bandits'" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
 from mesascope.formats import NETWORK
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.recipes.files import write_tensors
 from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks
 
@@ -26,7 +26,7 @@ def make(spec: str, family: Family) -> Any:
     """A subject from its file's name with settings, 'thompson:discount=0.93'."""
     name, _, rest = spec.partition(":")
     settings = dict(part.split("=") for part in rest.split(",") if part)
-    return catalogue.factory("subjects", name)(family, **{k: value(v) for k, v in settings.items()})
+    return catalogue.get_factory("subjects", name)(family, **{k: value(v) for k, v in settings.items()})
 
 
 def value(text: str) -> Any:
@@ -72,8 +72,8 @@ def _live(subject, family, tasks, key):
 
     def trial(life, t):
         state, percept, carry = life
-        carry, response = subject.respond(address(key, "act", t), carry, percept)
-        state, percept, score = family.step(address(key, "pay", t), tasks, state, response.action)
+        carry, response = subject.respond(derive_key(key, "act", t), carry, percept)
+        state, percept, score = family.step(derive_key(key, "pay", t), tasks, state, response.action)
         return (state, percept, carry), (response.action, score)
 
     life = (state, percept, subject.fresh(n))
@@ -83,7 +83,7 @@ def _live(subject, family, tasks, key):
 def live(subject: Subject, family: Family, split: str = "fresh", n: int = 2000, seed: int = 0) -> Lives:
     """Lives n lifetimes of a split at once."""
     key = jax.random.key(seed)
-    return lived(subject, family, family.split(split).draw(address(key, "tasks"), n), seed)
+    return lived(subject, family, family.split(split).draw(derive_key(key, "tasks"), n), seed)
 
 
 def lived(subject: Subject, family: Family, tasks: Tasks, seed: int = 0) -> Lives:
@@ -91,7 +91,7 @@ def lived(subject: Subject, family: Family, tasks: Tasks, seed: int = 0) -> Live
     parts = []
     for i, start in enumerate(range(0, len(tasks.means), 4000)):
         part = jax.tree.map(lambda x, start=start: x[start : start + 4000], tasks)
-        action, score = _live(subject, family, part, address(jax.random.key(seed), "lives", i))
+        action, score = _live(subject, family, part, derive_key(jax.random.key(seed), "lives", i))
         parts.append(Lives(np.asarray(part.means), np.asarray(action).T, np.asarray(score).T))
     return Lives(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
@@ -113,7 +113,7 @@ def _forced(subject, actions, feedback):
         t, action, paid = xs
         still = jnp.zeros(n, jnp.int32)
         percept = Percept(jnp.zeros((n, 0)), action, paid, still + t, still, action < 0)
-        carry, response = subject.respond(address(jax.random.key(0), t), carry, percept)
+        carry, response = subject.respond(derive_key(jax.random.key(0), t), carry, percept)
         return carry, response.log_probs
 
     return jax.lax.scan(trial, subject.fresh(n), (jnp.arange(len(actions)), actions, feedback))[1]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mesascope.contracts.choices import means
+from mesascope.contracts.choices import posterior_means
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from mesascope.worlds.bandits.subjects import bayes_optimal, gittins
 from mesascope.worlds.bandits.subjects.change_point_thompson import subject as change_point
@@ -132,17 +132,17 @@ def wrong(t: int) -> float:
 def test_broken_and_missing_cache_files_are_made_again(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     shapes = (FLAT, FLAT)
-    table = bayes_optimal.cached_plan(9, shapes)
+    table = bayes_optimal.load_plan(9, shapes)
     (path,) = (tmp_path / "mesascope").iterdir()
     whole = path.read_bytes()
     assert hashlib.sha256(whole[32:]).digest() == whole[:32]
     for broken in (b"", whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), b"no table"):
         path.write_bytes(broken)
-        np.testing.assert_array_equal(bayes_optimal.cached_plan(9, shapes), table)
+        np.testing.assert_array_equal(bayes_optimal.load_plan(9, shapes), table)
         assert path.read_bytes() == whole
         assert len(list(path.parent.iterdir())) == 1
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))  # a file, not a folder: nothing can be kept
-    np.testing.assert_array_equal(bayes_optimal.cached_plan(9, shapes), table)
+    np.testing.assert_array_equal(bayes_optimal.load_plan(9, shapes), table)
 
 
 def restart(w: int, losses: int, discount: float, depth: int = 150) -> float:
@@ -157,12 +157,12 @@ def restart(w: int, losses: int, discount: float, depth: int = 150) -> float:
 
 
 def test_gittins_index_of_the_flat_prior_at_9_is_7029():
-    assert gittins.discounted_indices(0.9, 5)[0, 0] == pytest.approx(0.7029, abs=1e-3)
+    assert gittins.compute_discounted_indices(0.9, 5)[0, 0] == pytest.approx(0.7029, abs=1e-3)
 
 
 @pytest.mark.parametrize("discount", [0.9, 0.97])
 def test_gittins_indices_by_restart(discount):
-    table = gittins.discounted_indices(discount, 12)
+    table = gittins.compute_discounted_indices(discount, 12)
     for w, losses in ((0, 0), (1, 0), (0, 3), (4, 2), (2, 7)):
         assert table[w, losses] == pytest.approx(restart(w, losses, discount), abs=1e-3)
 
@@ -178,7 +178,7 @@ def stopping(a: float, b: float, left: int) -> list[tuple[float, float]]:
 
 
 def test_finite_gittins_indices_by_every_stopping_rule():
-    table = gittins.finite_indices(9)
+    table = gittins.compute_finite_indices(9)
     for w, losses, left in itertools.product((0, 2), (0, 1), (1, 2, 4)):
         rules = stopping(1.0 + w, 1.0 + losses, left)
         best = max(total / pulls for total, pulls in rules)
@@ -236,7 +236,7 @@ def test_log_loss_of_the_flat_prior():
     for _ in range(20):
         later: dict[tuple[int, int], float] = {}
         for (w, losses), weight in counts.items():
-            p = float(means(jnp.asarray([[[w, losses]]], jnp.float32))[0, 0])
+            p = float(posterior_means(jnp.asarray([[[w, losses]]], jnp.float32))[0, 0])
             total -= weight * (p * log(p) + (1 - p) * log(1 - p))
             later[w + 1, losses] = later.get((w + 1, losses), 0.0) + weight * p
             later[w, losses + 1] = later.get((w, losses + 1), 0.0) + weight * (1 - p)

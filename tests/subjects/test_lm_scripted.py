@@ -17,11 +17,11 @@ from mesascope.agents.language.answers import (
     parse_label,
     weigh_labels,
 )
-from mesascope.contracts.questions import Moment
+from mesascope.contracts.questions import PastTrial
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
-from mesascope.questions.spectrum.placement import conditions
+from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.words.families.word_labels import read_texts
 
@@ -87,7 +87,7 @@ def test_what_is_asked_word_for_word():
     known = read_texts()
     bim, dax = known.labels.index("bim"), known.labels.index("dax")
     dog, tea = known.items.index("dog"), known.items.index("bread")
-    past = [Moment((0, dog, 1, 5, dax, bim), 0, 0.0)]
+    past = [PastTrial((0, dog, 1, 5, dax, bim), 0, 0.0)]
     asked = family.question(past, (tea, dog, 1, 5, dax, bim))
     assert asked.text == "Labels: dax, bim.\nQ: dog A: bim\nQ: bread A:"
     assert asked.turn.endswith("Q: bread A:\n\nAnswer with one word, dax or bim.")
@@ -97,7 +97,7 @@ def test_what_is_asked_word_for_word():
     ):
         bandit = catalogue.make("families", f"text_bandit:trials=7,history={history},wording=2")
         now = (2.0, 1.0, 0.0)
-        past = [Moment(now, 0, 1.0), Moment(now, -1, np.nan), Moment(now, 1, 0.0)]
+        past = [PastTrial(now, 0, 1.0), PastTrial(now, -1, np.nan), PastTrial(now, 1, 0.0)]
         asked = bandit.question(past, now)
         assert (asked.past, asked.labels, asked.asked) == (told, ("C", "B"), "You press")
         assert "2 buttons, C and B." in asked.intro
@@ -116,7 +116,7 @@ def test_scripted_answerers_are_placed_right(who, lowest, highest):
     """benchmarks/lm_known_answers.py places them 20 times each, as models behind an address."""
     family = catalogue.make("families", "word_labels")
     splits = [r for r in family.split_names if r != "shifted:rare" or who == "label_learner"]
-    bench = Bench(family, conditions(family), splits, 64, seed=7, rollouts=MADE)
+    bench = Bench(family, list_conditions(family), splits, 64, seed=7, rollouts=MADE)
     placed = bench.place(catalogue.make("subjects", who, family), "unknown")[2]
     assert (placed.lowest, placed.highest) == (lowest, highest), placed
     if who == "label_recogniser":

@@ -21,7 +21,7 @@ OBSERVED = ("action", "feedback", "trial")
 @functools.cache
 def network(memory: str) -> recurrent.Recurrent:
     """Untrained, for a horizon of eleven trials, with weights large enough to matter."""
-    made = recurrent.create(jax.random.key(3), memory, W, OBSERVED, (3, 0, WINDOW))
+    made = recurrent.create_network(jax.random.key(3), memory, W, OBSERVED, (3, 0, WINDOW))
     loud = lambda x: x + 0.5 * jax.random.normal(jax.random.key(x.size), x.shape)  # noqa: E731
     return jax.tree.map(lambda x: loud(x) if eqx.is_array(x) else x, made)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks, family
 from tests.subjects.lives import Lives, forced, live, lived, make
 
@@ -323,7 +323,7 @@ def test_likelihood_of_its_own_acts_at_256_tasks():
 
 def recorded(subject, tasks, n: int) -> tuple[Lives, np.ndarray]:
     """Lives on fresh tasks and their feedback [T, N]."""
-    drawn = tasks.draw(address(jax.random.key(7), "tasks"), n)
+    drawn = tasks.draw(derive_key(jax.random.key(7), "tasks"), n)
 
     @eqx.filter_jit
     def run(subject, drawn):
@@ -331,8 +331,8 @@ def recorded(subject, tasks, n: int) -> tuple[Lives, np.ndarray]:
 
         def trial(life, t):
             state, percept, carry = life
-            carry, response = subject.respond(address(jax.random.key(1), t), carry, percept)
-            state, percept, score = tasks.step(address(jax.random.key(2), t), drawn, state, response.action)
+            carry, response = subject.respond(derive_key(jax.random.key(1), t), carry, percept)
+            state, percept, score = tasks.step(derive_key(jax.random.key(2), t), drawn, state, response.action)
             return (state, percept, carry), (response.action, score, percept.feedback)
 
         return jax.lax.scan(trial, (state, percept, subject.fresh(n)), jnp.arange(100))[1]

@@ -14,7 +14,7 @@ from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import name_weights
-from mesascope.catalogue import convert, factory, make, parse_spec
+from mesascope.catalogue import convert_settings, get_factory, make, parse_spec
 from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.contracts.condition import Intact
@@ -34,7 +34,7 @@ N = 7
 @functools.cache
 def network(memory: str = "gru", observes: tuple[str, ...] = OBSERVED) -> recurrent.Recurrent:
     """Untrained, with weights large enough to matter."""
-    made = recurrent.create(jax.random.key(3), memory, 5, observes, (3, 0, 11))
+    made = recurrent.create_network(jax.random.key(3), memory, 5, observes, (3, 0, 11))
     loud = lambda x: x + jax.random.normal(jax.random.key(x.size), x.shape)  # noqa: E731
     return jax.tree.map(lambda x: loud(x) if eqx.is_array(x) else x, made)
 
@@ -269,7 +269,7 @@ def test_a_family_that_it_cannot_act_in_is_refused(tmp_path):
 
 
 def _observing() -> dict[str, np.ndarray]:
-    seeing = recurrent.create(jax.random.key(1), "gru", 5, OBSERVED, (3, 2, 11))
+    seeing = recurrent.create_network(jax.random.key(1), "gru", 5, OBSERVED, (3, 2, 11))
     return {k: np.asarray(v) for k, v in name_weights(seeing).items()}
 
 
@@ -306,14 +306,14 @@ def test_what_ships_says_how_it_was_made_and_is_small():
     assert shipped.keys() == SHIPPED.keys() | REGRESSION.keys()
     assert sum(p.stat().st_size for p in shipped.values()) < 4_000_000
     for name, path in shipped.items():
-        told = recurrent.about(path)
+        told = recurrent.read_metadata(path)
         assert (told["memory"], told["trained_on"]) == (SHIPPED | REGRESSION)[name]
         made = "in_context_transformer" if name in REGRESSION else "ppo_recurrent"
         assert told["recipe"] == made
         spec, _, rest = told["command"].removeprefix("mesascope train ").partition(" --family ")
         recipe, given = parse_spec(spec)
         assert (recipe, rest) == (made, f"{told['family']} --out DIR")
-        assert convert(factory("recipes", recipe), given, recipe) == told["settings"]
+        assert convert_settings(get_factory("recipes", recipe), given, recipe) == told["settings"]
         assert told["versions"]["jax"]
         assert len(told["commit"]) == 12
         assert str(Path.home()) not in json.dumps(told)

@@ -24,7 +24,7 @@ from mesascope.worlds.gymnasium.checked_env import ActionConverter, ObservationC
 
 
 def family(**settings):
-    made = catalogue.factory("families", "gymnasium")
+    made = catalogue.get_factory("families", "gymnasium")
     return made(**{"env": "Corridor-v0", "episodes": 3, "chance": "-0.9"} | settings)
 
 

@@ -13,7 +13,7 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.examination.checks import check_plugin
 from mesascope.examination.measurement import answer
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
@@ -111,7 +111,7 @@ def test_a_drifting_task_of_two_steps_a_trial():
     trials = lived("model_based", "version=daw,trials=61", lifetimes=192)
     assert trials.action.shape == (1, 192, 61, 2)
     assert gain(trials)[0].sum() / gain(trials)[1].sum() > 0.3
-    worth = np.asarray(task("version=daw,trials=61").draw(address(jax.random.key(1)), 64).payoffs)
+    worth = np.asarray(task("version=daw,trials=61").draw(derive_key(jax.random.key(1)), 64).payoffs)
     assert worth.min() >= 0.25 and worth.max() <= 0.75
     steps = np.diff(worth, axis=1)
     assert np.median(np.abs(steps)) == pytest.approx(0.025 * 0.6745, rel=0.05)

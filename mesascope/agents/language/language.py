@@ -17,7 +17,7 @@ from mesascope.agents.language.answers import CODE_TEXTS, UNREACHED, Answer
 from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.questions import Moment, Question, row
+from mesascope.contracts.questions import PastTrial, Question, to_numbers
 from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
@@ -93,14 +93,16 @@ class LanguageModel(NamedSubject):
         observation, action, feedback, _, _, first = map(np.asarray, percept)
         past = np.empty(len(action), object)
         for i, before in enumerate(carry.past):
-            moment = Moment(row(observation[i]), int(action[i]), float(feedback[i]))
+            moment = PastTrial(to_numbers(observation[i]), int(action[i]), float(feedback[i]))
             past[i] = before if first[i] else (*before, moment)
         return carry._replace(past=past)
 
     def respond(self, key, carry: Context, percept: Percept):
         """Asks one question per lifetime, and returns the answers as actions."""
         carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
-        questions = [self.family.question(past, row(obs)) for past, obs in zip(carry.past, observation, strict=True)]
+        questions = [
+            self.family.question(past, to_numbers(obs)) for past, obs in zip(carry.past, observation, strict=True)
+        ]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
         answers = self.asker.answer_all(questions, draws, False)
@@ -206,8 +208,8 @@ class LanguageModel(NamedSubject):
         past = []
         for _ in range(self.family.horizon // 2):
             state, percept, _ = self.family.step(jax.random.key(0), tasks, state, jnp.zeros(1, jnp.int32))
-            past.append(Moment(row(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
-        return self.family.question(past, row(np.asarray(percept.observation)[0]))
+            past.append(PastTrial(to_numbers(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
+        return self.family.question(past, to_numbers(np.asarray(percept.observation)[0]))
 
     def drift(self, threshold: float = 0.25) -> tuple[float, str]:
         """Asks the first questions again, and compares the answers with those at the start.

@@ -10,7 +10,7 @@ from typing import Any
 
 from mesascope.agents.language.language import MODES, LanguageModel, QuestionLog, require_words
 from mesascope.agents.language.prompts import Prompts
-from mesascope.agents.language.requests import Cache, Server, cache_path, strip_address
+from mesascope.agents.language.requests import Cache, Server, find_answers_file, strip_address
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_choice, check_range, name_with_settings
 from mesascope.errors import MesascopeError
@@ -76,7 +76,7 @@ def subject(
     words_family = require_words(family)
     gate.permit(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
-    saved_answers = Cache(cache_path(cache, base_address, model), base_address)
+    saved_answers = Cache(find_answers_file(cache, base_address, model), base_address)
     options: dict[str, Any] = {"top": top, "samples": samples, "words": words, "side": side, "batch": batch}
     asker = Prompts(server.ask, saved_answers, model, chat, mode, **options)
     log, prices = QuestionLog(), (price_in, price_out)

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlun
 
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
-from mesascope.files import cache
+from mesascope.files import cache_path
 from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE, KEY_NAME, redact
 
 RETRIED_CODES = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
@@ -115,7 +115,7 @@ class Cache:
                 file.write(line)
 
 
-def cache_path(setting: str, base_address: str, model: str) -> Path | None:
+def find_answers_file(setting: str, base_address: str, model: str) -> Path | None:
     """The file for saved answers: None for 'none', a file in the user's cache folder for '', or the named file."""
     if setting == "none":
         return None
@@ -123,7 +123,7 @@ def cache_path(setting: str, base_address: str, model: str) -> Path | None:
         return Path(setting)
     code = hashlib.sha256(f"{base_address} {model}".encode()).hexdigest()[:12]
     slug = "".join(c if c.isalnum() else "-" for c in model)[-40:].strip("-") or "model"
-    return cache("asked", f"{slug}-{code}.jsonl")
+    return cache_path("asked", f"{slug}-{code}.jsonl")
 
 
 class Server:

@@ -107,7 +107,7 @@ def _refuse_code(folder: Path) -> None:
 
 def _read_settings(file: Path) -> dict[str, Any]:
     try:
-        settings = limits.parse_json(limits.read(file, limits.SETTINGS))
+        settings = limits.parse_json(limits.read(file, limits.MAX_SETTINGS_BYTES))
     except ValueError as error:
         raise MesascopeError(f"{str(file)!r} cannot be read: {error}.", "Copy or save the model again.") from None
     return settings if isinstance(settings, dict) else {}

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 
 class Memory(eqx.Module):
@@ -78,8 +78,8 @@ class GRU(Memory):
     inner: jax.Array  # [W] bias of the candidate inside the reset gate
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.inputs = draw_weights(address(key, "inputs"), (features, 3 * width))
-        self.recurrent = _draw_orthogonal(address(key, "recurrent"), width, 3)
+        self.inputs = draw_weights(derive_key(key, "inputs"), (features, 3 * width))
+        self.recurrent = _draw_orthogonal(derive_key(key, "recurrent"), width, 3)
         self.bias = jnp.zeros(3 * width)
         self.inner = jnp.zeros(width)
 
@@ -109,8 +109,8 @@ class LSTM(Memory):
     bias: jax.Array  # [4W]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.inputs = draw_weights(address(key, "inputs"), (features, 4 * width))
-        self.recurrent = _draw_orthogonal(address(key, "recurrent"), width, 4)
+        self.inputs = draw_weights(derive_key(key, "inputs"), (features, 4 * width))
+        self.recurrent = _draw_orthogonal(derive_key(key, "recurrent"), width, 4)
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
@@ -135,4 +135,4 @@ def draw_weights(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
 
 
 def _draw_orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:  # [W, gates W]
-    return jnp.concatenate([jax.random.orthogonal(address(key, i), width) for i in range(gates)], axis=1)
+    return jnp.concatenate([jax.random.orthogonal(derive_key(key, i), width) for i in range(gates)], axis=1)

@@ -27,7 +27,7 @@ def name_weights(network: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
-def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tuple[dict, dict, int]:
+def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) -> tuple[dict, dict, int]:
     """Reads the JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, and the size in bytes.
 
     Args:
@@ -42,7 +42,7 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= MAX_HEADER:
-                raise kind.broken(path, f"its first eight bytes announce a header of {length:,} bytes")
+                raise kind.make_error(path, f"its first eight bytes announce a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
@@ -55,12 +55,12 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
     except OSError as error:
         raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", kind.suggest()) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
-        raise kind.broken(path, "it has no readable safetensors header") from None
+        raise kind.make_error(path, "it has no readable safetensors header") from None
     return metadata, shapes, 8 + length + size
 
 
 @dataclasses.dataclass(frozen=True)
-class OurFiles:
+class NetworkFormat:
     """Recognises, lists, checks and reads the network files of one format.
 
     Attributes:
@@ -101,9 +101,9 @@ class OurFiles:
 
     def family_of(self, path: str | os.PathLike) -> str:
         """The family that a network was trained on, with its settings."""
-        return self.about(self.find(path))["family"]
+        return self.read_metadata(self.find(path))["family"]
 
-    def about(self, path: str | os.PathLike) -> dict[str, Any]:
+    def read_metadata(self, path: str | os.PathLike) -> dict[str, Any]:
         """The checked metadata of a network's file.
 
         Raises:
@@ -111,7 +111,7 @@ class OurFiles:
         """
         metadata = read_header(path, self)[0]
         if not self._is_ours(metadata.get("format")):
-            raise self.broken(path, f"its format is {metadata.get('format')!r}, not {self.format!r}")
+            raise self.make_error(path, f"its format is {metadata.get('format')!r}, not {self.format!r}")
         if formats.is_old(metadata["format"], self.format):
             metadata = formats.reword(metadata)
             if isinstance(settings := metadata.get("settings"), dict):
@@ -119,15 +119,15 @@ class OurFiles:
             metadata["command"] = formats.reword_spec(str(metadata.get("command", "")))
         for key in ("family", "trained_on"):
             if not isinstance(metadata.get(key), str):
-                raise self.broken(path, f"its metadata has no text {key!r}")
+                raise self.make_error(path, f"its metadata has no text {key!r}")
         for key, (low, high) in self.integer_ranges.items():
             if type(metadata.get(key)) is not int or not low <= metadata[key] <= high:
-                raise self.broken(path, f"its metadata has no whole number {key!r} in range")
+                raise self.make_error(path, f"its metadata has no whole number {key!r} in range")
         if reason := self.find_fault(metadata):
-            raise self.broken(path, reason)
+            raise self.make_error(path, reason)
         return metadata
 
-    def fill(self, path: str | os.PathLike, template: Any) -> Any:
+    def load_weights(self, path: str | os.PathLike, template: Any) -> Any:
         """The pytree `template` with its arrays (or their shapes) replaced with the file's tensors of the same paths.
 
         Raises:
@@ -137,20 +137,20 @@ class OurFiles:
         _, shapes, size = read_header(path, self)
         for weight in sorted(expected.keys() | shapes.keys()):
             if (shape := shapes.get(weight)) != (expected_shape := expected.get(weight)):
-                raise self.broken(path, f"its tensor {weight!r} is {shape}, not {expected_shape}")
+                raise self.make_error(path, f"its tensor {weight!r} is {shape}, not {expected_shape}")
         if (found := os.path.getsize(path)) != size:
-            raise self.broken(path, f"it has {found:,} bytes, but its header announces {size:,}")
+            raise self.make_error(path, f"it has {found:,} bytes, but its header announces {size:,}")
         try:
             tensors = load(Path(path).read_bytes())
         except (SafetensorError, OSError, ValueError) as error:
-            raise self.broken(path, str(error)) from None
+            raise self.make_error(path, str(error)) from None
         if not_finite := sorted(k for k, v in tensors.items() if not np.isfinite(v).all()):
-            raise self.broken(path, f"its weights {', '.join(not_finite)} are not all finite")
+            raise self.make_error(path, f"its weights {', '.join(not_finite)} are not all finite")
         arrays, static = eqx.partition(template, lambda x: hasattr(x, "dtype"))
         read = jax.tree.unflatten(jax.tree.structure(arrays), [jnp.asarray(tensors[k]) for k in expected])
         return eqx.combine(read, static)
 
-    def broken(self, path: str | os.PathLike, reason: str) -> MesascopeError:
+    def make_error(self, path: str | os.PathLike, reason: str) -> MesascopeError:
         """The error for a file that is not such a network."""
         return MesascopeError(f"{str(path)!r} is not a {self.noun}: {reason}.", self.suggest())
 
@@ -160,4 +160,4 @@ class OurFiles:
         return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."
 
 
-ANY_NETWORK = OurFiles("", "network of ours", {})  # all formats, for error messages
+ANY_NETWORK = NetworkFormat("", "network of ours", {})  # all formats, for error messages

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.memories import GRU, LSTM, Memory, NoMemory, draw_weights
-from mesascope.agents.networks.network_files import OurFiles
+from mesascope.agents.networks.network_files import NetworkFormat
 from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
 from mesascope.contracts.banks import parse_bank
 from mesascope.contracts.family import Family
@@ -22,7 +22,7 @@ from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.formats import NETWORK
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
 MAX_WIDTH = 4096
@@ -36,7 +36,7 @@ MEMORIES: dict[str, Callable[..., Memory]] = {
     "linear_attention": LinearAttention,
     "lru": LRU,
 }
-WITH_LAYERS = ("transformer", "linear_attention")  # memories with the settings depth and heads
+MEMORIES_WITH_LAYERS = ("transformer", "linear_attention")  # memories with the settings depth and heads
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
@@ -57,8 +57,13 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
-OURS = OurFiles(NETWORK, "network of ours", INTEGER_RANGES, _find_fault)
-opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
+FILE_FORMAT = NetworkFormat(NETWORK, "network of ours", INTEGER_RANGES, _find_fault)
+opens, list_bundled, family_of, read_metadata = (
+    FILE_FORMAT.opens,
+    FILE_FORMAT.list_bundled,
+    FILE_FORMAT.family_of,
+    FILE_FORMAT.read_metadata,
+)
 
 
 class Recurrent(NamedSubject):
@@ -116,7 +121,7 @@ class Recurrent(NamedSubject):
         """Computes the log-probabilities [..., K] of the actions from features [..., W]."""
         return jax.nn.log_softmax(features @ self.policy + self.policy_bias)
 
-    def worth(self, features: jax.Array) -> jax.Array:
+    def estimate_return(self, features: jax.Array) -> jax.Array:
         """The critic's estimate [...] of the discounted return, from features [..., W]; only training uses it."""
         return features @ self.value + self.value_bias
 
@@ -131,13 +136,13 @@ class Recurrent(NamedSubject):
         def twin(observation: int) -> Recurrent:
             sizes = (self.choices, observation, self.horizon)
             key, layout = jax.random.key(seed), self.memory.layout
-            return create(key, kind, len(self.policy), self.observes, sizes, layout=layout)
+            return create_network(key, kind, len(self.policy), self.observes, sizes, layout=layout)
 
         trained, fresh = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
         return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(trained, fresh, strict=True)))
 
 
-def create(
+def create_network(
     key: jax.Array,
     memory: str,
     width: int,
@@ -159,9 +164,9 @@ def create(
     pick_named("memory", memory, MEMORIES)
     check_range(1, MAX_WIDTH, width=width)
     layout = dict(layout or {})
-    if layout and memory not in WITH_LAYERS:
+    if layout and memory not in MEMORIES_WITH_LAYERS:
         problem = f"The memory {memory} has neither depth nor heads."
-        raise MesascopeError(problem, f"Omit them, or take {' or '.join(WITH_LAYERS)}.")
+        raise MesascopeError(problem, f"Omit them, or take {' or '.join(MEMORIES_WITH_LAYERS)}.")
     depth, heads = layout.get("depth", 1), layout.get("heads", 1)
     check_range(1, MAX_DEPTH, depth=depth)
     check_range(1, width, heads=heads)
@@ -174,20 +179,20 @@ def create(
     choices, observation, horizon = sizes
     outputs = 1 if choices is None else choices
     features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
-    core = MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout)
-    policy = 0.01 * draw_weights(address(key, "policy"), (width, outputs))
+    core = MEMORIES[memory](derive_key(key, "memory"), features, width, horizon, **layout)
+    policy = 0.01 * draw_weights(derive_key(key, "policy"), (width, outputs))
     actor = {"policy": policy, "policy_bias": jnp.zeros(outputs)}
     critic = {"value": jnp.zeros(width), "value_bias": jnp.zeros(())}
     shape = {"observes": tuple(observes), "choices": choices, "horizon": horizon}
     return Recurrent(name="untrained", trained_on="unknown", memory=core, **actor, **critic, **shape)
 
 
-def initialise(
+def create_for_family(
     key: jax.Array, family: Family, memory: str, width: int, observes: str, *, layout: Mapping[str, int] | None = None
 ) -> Recurrent:
     """Makes an untrained network for a family; `observes` lists parts of the percept, joined by '+'."""
     sizes = (family.choices, find_width(family), family.horizon * family.steps)
-    return create(key, memory, width, tuple(observes.split("+")), sizes, layout=layout)
+    return create_network(key, memory, width, tuple(observes.split("+")), sizes, layout=layout)
 
 
 def find_width(family: Family) -> int:
@@ -202,8 +207,8 @@ def subject(family: Family, path: str = "") -> Recurrent:
         family: the family that the network runs on; it must have as many choices as the network.
         path: the path of the file, or the name of a network that ships with mesascope.
     """
-    file = OURS.find(path)
-    metadata = about(file)
+    file = FILE_FORMAT.find(path)
+    metadata = read_metadata(file)
     network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
         actions = _describe_actions(network.choices)
@@ -223,10 +228,10 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
     try:
         settings = metadata["memory"], metadata["width"], tuple(metadata["observes"])
         layout = {k: metadata[k] for k in ("depth", "heads") if k in metadata}
-        template = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
+        template = eqx.filter_eval_shape(create_network, jax.random.key(0), *settings, sizes, layout=layout)
     except MesascopeError as error:
-        raise OURS.broken(path, error.problem.rstrip(".")) from None
-    network = OURS.fill(path, template)
+        raise FILE_FORMAT.make_error(path, error.problem.rstrip(".")) from None
+    network = FILE_FORMAT.load_weights(path, template)
     return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, metadata["trained_on"]))
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.memories import Memory, draw_weights
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 N_LAYERS = 2  # the default number of layers
 MAX_WINDOW = 512  # the longest window of a transformer, in percepts
@@ -44,12 +44,12 @@ class AttentionLayer(eqx.Module):
     down: jax.Array  # [2W, W]
 
     def __init__(self, key: jax.Array, width: int, window: int, heads: int, depth: int):
-        self.mixing = draw_weights(address(key, "mixing"), (width, 3 * width))
-        self.joining = draw_weights(address(key, "joining"), (width, width)) / depth
+        self.mixing = draw_weights(derive_key(key, "mixing"), (width, 3 * width))
+        self.joining = draw_weights(derive_key(key, "joining"), (width, width)) / depth
         self.distance = jnp.zeros((heads, window))
-        self.up = draw_weights(address(key, "up"), (width, 2 * width))
+        self.up = draw_weights(derive_key(key, "up"), (width, 2 * width))
         self.up_bias = jnp.zeros(2 * width)
-        self.down = draw_weights(address(key, "down"), (2 * width, width)) / depth
+        self.down = draw_weights(derive_key(key, "down"), (2 * width, width)) / depth
 
     def split(self, h: jax.Array) -> list[jax.Array]:
         """Computes query, key and value, each [..., W], from h [..., W]."""
@@ -81,11 +81,11 @@ class AttentionMemory(Memory):
     layers: list[AttentionLayer]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int, depth: int = N_LAYERS, *, heads=0):
-        self.entry = draw_weights(address(key, "entry"), (features, width))
+        self.entry = draw_weights(derive_key(key, "entry"), (features, width))
         self.entry_bias = jnp.zeros(width)
         heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
         sizes = width, min(horizon, self.max_window), heads, depth
-        self.layers = [AttentionLayer(address(key, "layer", i), *sizes) for i in range(depth)]
+        self.layers = [AttentionLayer(derive_key(key, "layer", i), *sizes) for i in range(depth)]
 
     @abc.abstractmethod
     def weigh(self, layer: AttentionLayer, logits: jax.Array) -> jax.Array:
@@ -219,13 +219,13 @@ class RecurrentLayer(eqx.Module):
 
     def __init__(self, key: jax.Array, width: int, horizon: int):
         longest = 1.0 / max(horizon, 2)  # the state of the slowest unit decays to 1 / e in a lifetime
-        spread = jax.random.uniform(address(key, "rate"), (width,))
+        spread = jax.random.uniform(derive_key(key, "rate"), (width,))
         self.rate = jnp.log(longest) * spread + jnp.log(0.7) * (1.0 - spread)
-        self.turn = jnp.log(jnp.pi / 10 * jax.random.uniform(address(key, "turn"), (width,), minval=1e-3))
-        self.inward = draw_weights(address(key, "inward"), (width, 2 * width))
-        self.outward = draw_weights(address(key, "outward"), (2 * width, width))
+        self.turn = jnp.log(jnp.pi / 10 * jax.random.uniform(derive_key(key, "turn"), (width,), minval=1e-3))
+        self.inward = draw_weights(derive_key(key, "inward"), (width, 2 * width))
+        self.outward = draw_weights(derive_key(key, "outward"), (2 * width, width))
         self.through = jnp.ones(width)
-        self.gate = draw_weights(address(key, "gate"), (width, 2 * width))
+        self.gate = draw_weights(derive_key(key, "gate"), (width, 2 * width))
         self.gate_bias = jnp.zeros(2 * width)
 
     def factor(self) -> tuple[jax.Array, jax.Array]:
@@ -257,9 +257,9 @@ class LRU(Memory):
     layers: list[RecurrentLayer]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.entry = draw_weights(address(key, "entry"), (features, width))
-        self.entry_bias = draw_weights(address(key, "bias"), (1, width))[0]
-        self.layers = [RecurrentLayer(address(key, "layer", i), width, horizon) for i in range(N_LAYERS)]
+        self.entry = draw_weights(derive_key(key, "entry"), (features, width))
+        self.entry_bias = draw_weights(derive_key(key, "bias"), (1, width))[0]
+        self.layers = [RecurrentLayer(derive_key(key, "layer", i), width, horizon) for i in range(N_LAYERS)]
 
     def begin(self, x: jax.Array) -> jax.Array:
         """Embeds percepts [..., F]; this layer can form the products of action and feedback that counting needs."""

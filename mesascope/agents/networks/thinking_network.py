@@ -11,21 +11,26 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.network_files import OurFiles
+from mesascope.agents.networks.network_files import NetworkFormat
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 FORMAT = "mesascope-thinking-network/1"
 TRIED = "maze:size=5,trials=12,bank=3"
 MAX_TICKS = 128  # ticks at one percept
 SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
-OURS = OurFiles(FORMAT, "thinking network", SIZES)
-opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
+FILE_FORMAT = NetworkFormat(FORMAT, "thinking network", SIZES)
+opens, list_bundled, family_of, read_metadata = (
+    FILE_FORMAT.opens,
+    FILE_FORMAT.list_bundled,
+    FILE_FORMAT.family_of,
+    FILE_FORMAT.read_metadata,
+)
 
 
 class Weights(NamedTuple):
@@ -44,12 +49,12 @@ class Weights(NamedTuple):
     policy_bias: jax.Array
 
 
-def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
+def create_network(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
     """Draws untrained weights; `layers` is 0 for a recurrent network."""
     n_layers, fan = max(layers, 1), 5 * (width + planes)
-    mix = jax.random.normal(address(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
+    mix = jax.random.normal(derive_key(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
     bias = jnp.zeros((n_layers, 2 * width))
-    policy = 0.1 * jax.random.normal(address(key, "policy"), (width, choices))
+    policy = 0.1 * jax.random.normal(derive_key(key, "policy"), (width, choices))
     return Weights(mix, bias, policy, jnp.zeros(choices))
 
 
@@ -156,7 +161,7 @@ class ThinkingNetwork(NamedSubject):
         width, choices = self.weights.policy.shape
         planes = self.weights.mix.shape[1] // 5 - width
         layers = 0 if self.recurrent else len(self.weights.mix)
-        twin = create(jax.random.key(seed), width, layers, planes, choices)
+        twin = create_network(jax.random.key(seed), width, layers, planes, choices)
         return eqx.tree_at(lambda s: s.weights, self, twin)
 
 
@@ -170,22 +175,22 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
             once.
     """
     check_range(1, MAX_TICKS, ticks=ticks)
-    file = OURS.find(path)
-    metadata = about(file)
-    side, planes = find_shape(family)
+    file = FILE_FORMAT.find(path)
+    metadata = read_metadata(file)
+    side, planes = find_grid_sizes(family)
     if planes != metadata["planes"] or family.choices != metadata["choices"]:
         sizes = f"{metadata['planes']} pictures and chooses between {metadata['choices']} moves"
         problem = f"{str(path)!r} looks at {sizes}; {family.name} differs."
         raise MesascopeError(problem, f"Run it on its own family, {metadata['family']}, of any size.")
-    template = jax.eval_shape(lambda: create(jax.random.key(0), *(metadata[k] for k in SIZES)))
-    weights = OURS.fill(file, template)
+    template = jax.eval_shape(lambda: create_network(jax.random.key(0), *(metadata[k] for k in SIZES)))
+    weights = FILE_FORMAT.load_weights(file, template)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
     home = eqx.tree_at(lambda f: f.name, family.with_bank(None), "")
     recurrent, tick_count = not metadata["layers"], jnp.asarray(ticks, jnp.int32)
     return ThinkingNetwork(name, metadata["trained_on"], weights, home, tick_count, recurrent, side)
 
 
-def find_shape(family: Family) -> tuple[int, int]:
+def find_grid_sizes(family: Family) -> tuple[int, int]:
     """The number of cells per side and the number of images P in a family's observations.
 
     Raises:

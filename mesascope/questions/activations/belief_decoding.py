@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings, taps
+from mesascope.contracts.metric import (
+    DoesNotApply,
+    Metric,
+    Reading,
+    make_metric,
+    pad_readings,
+    record_taps,
+    select_fresh,
+)
 from mesascope.questions.activations.decoding import LIFETIMES, Moments, average_other_folds, join_taps
 from mesascope.questions.procedures.histories import check_lifetimes, find_beliefs, first_lifetimes
 from mesascope.stats import linearise
@@ -25,14 +33,14 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
     check_lifetimes(lifetimes, least=10)
 
     def measure(trials, references, replay):
-        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
         if len(history.action) < 10:
             raise DoesNotApply(f"there are {len(history.action)} lifetimes, but decoding needs 10")
         if not history.binary:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
-        x, twin, twin_note = join_taps(taps(replay, rollout)), None, ""
+        x, twin, twin_note = join_taps(record_taps(replay, rollout)), None, ""
         try:
-            twin = join_taps(taps(replay, rollout, "untrained"))
+            twin = join_taps(record_taps(replay, rollout, "untrained"))
         except DoesNotApply as error:
             twin_note = f"; {error}"
         split, has_choice = str(rollout.attrs["split"]), history.is_present[..., None]
@@ -58,7 +66,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
             for j, control in list(enumerate(guesses))[1:]:
                 gain = linearise(_make_r_squared_gain(j), parts)
                 readings.append(Reading(gain, split, f"{name}, R² above {control}"))
-        return pad_readings(readings, fresh(trials))
+        return pad_readings(readings, select_fresh(trials))
 
     question = "How well can its carry decode what it should believe about each choice (R²), compared with controls?"
     return make_metric(question, measure, lifetimes=lifetimes)

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings, taps
+from mesascope.contracts.metric import (
+    DoesNotApply,
+    Metric,
+    Reading,
+    make_metric,
+    pad_readings,
+    record_taps,
+    select_fresh,
+)
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import Moments, join_taps
 from mesascope.questions.procedures.histories import History, check_lifetimes, find_beliefs, first_lifetimes
@@ -28,7 +36,7 @@ def metric(lifetimes: int = 64) -> Metric:
     check_lifetimes(lifetimes, least=6)
 
     def measure(trials, references, replay):
-        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
         if len(history.action) < 6 or history.trials < 3:
             size = f"{len(history.action)} lifetimes of {history.trials} trials"
             raise DoesNotApply(f"there are {size}, but it needs 6 of 3")
@@ -36,7 +44,7 @@ def metric(lifetimes: int = 64) -> Metric:
             raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
         if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities to compare")
-        activations_by_tap = taps(replay, rollout)
+        activations_by_tap = record_taps(replay, rollout)
         x, y = join_taps(activations_by_tap), find_beliefs(history)["posterior means"]
         new = (np.arange(len(x))[:, None] + np.arange(history.trials)) % history.choices  # the choice to make best
         spread, step = x.std((0, 1)), np.empty_like(x)
@@ -62,7 +70,7 @@ def metric(lifetimes: int = 64) -> Metric:
             "edited beliefs minus random steps": own_rise - random_rise,
             "edited beliefs minus steps towards another lifetime's carry": own_rise - other_rise,
         }
-        return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], fresh(trials))
+        return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], select_fresh(trials))
 
     question = "By how much does a choice become more probable if its carry is edited to rate that choice best?"
     return make_metric(question, measure, lifetimes=lifetimes)

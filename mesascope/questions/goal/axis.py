@@ -13,17 +13,17 @@ import numpy as np
 
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import HasGoals
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.questions.goal.reading import (
     Explanation,
+    check_goals_differ,
+    find_family_goals,
     find_late_trials,
     fit_goals,
-    gain_parts,
-    goals_at,
-    goals_differ,
     measure_share_of_optimum,
+    sum_goal_gains,
 )
-from mesascope.stats import resampling, standard_error
+from mesascope.stats import draw_bootstrap_counts, standard_error
 
 TRIED = "cued_bandit:trials=12"  # the family that `mesascope check` tries it on
 WORDS = {
@@ -87,7 +87,9 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     rule = rule or Rule()
     if not isinstance(family, HasGoals):
         return None
-    goals_by_split = {split: goals_at(family, trials[split]) for split in trials if kind(split) in ("fresh", "apart")}
+    goals_by_split = {
+        split: find_family_goals(family, trials[split]) for split in trials if find_kind(split) in ("fresh", "apart")
+    }
     if not goals_by_split:
         return None
     returns = {}
@@ -95,10 +97,10 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         returns[split] = {name: _measure_share(goal) for name, goal in goals.named().items()}
     numbers: dict[str, Any] = {
         "returns": returns,
-        "differ": {split: float(goals_differ(goals).mean()) for split, goals in goals_by_split.items()},
+        "differ": {split: float(check_goals_differ(goals).mean()) for split, goals in goals_by_split.items()},
         "rule": dataclasses.asdict(rule),
     }
-    read_on = [split for split in goals_by_split if kind(split) == "apart"] or list(goals_by_split)
+    read_on = [split for split in goals_by_split if find_kind(split) == "apart"] or list(goals_by_split)
     parts = [_assess_lifetimes(goals_by_split[split], rule) for split in read_on]
     pursued, explanations, gains, both = zip(*parts, strict=True)
     table, both = np.concatenate(pursued), np.concatenate(both)
@@ -107,7 +109,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         probability = {reading: float(reading == UNDETERMINED) for reading in WORDS}
         return Verdict(UNDETERMINED, probability, numbers, _explain_undetermined(numbers, rule))
     explained = Explanation(*map(np.concatenate, zip(*explanations, strict=True)))
-    weights = resampling(len(table), rule.resamples, rule.seed) / len(table)
+    weights = draw_bootstrap_counts(len(table), rule.resamples, rule.seed) / len(table)
     resampled = weights @ table  # [resamples, 2] shares of the lifetimes that pursue either goal
     explains = np.stack([weights @ x for x in explained]).argmax(0)
     clear = [(resampled[:, g] >= rule.most) & (resampled[:, 1 - g] <= rule.few) & (explains == g) for g in (0, 1)]
@@ -130,7 +132,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
 
 def _measure_share(goal: Any) -> float | None:
     """The share of a goal's optimum over chance in the late trials, over all lifetimes; None if no gain is possible."""
-    gained, room = gain_parts(goal, find_late_trials(goal.paid.shape[1]))
+    gained, room = sum_goal_gains(goal, find_late_trials(goal.paid.shape[1]))
     return float(gained.sum() / room.sum()) if room.sum() > 1e-9 else None
 
 
@@ -142,9 +144,9 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explanation, 
         explains its actions; the gain over chance and the possible gain, for both goals [2, 2, N]; and whether it
         reaches a part of both goals, such as one after the other by turns [N].
     """
-    rows = goals_differ(goals)
+    rows = check_goals_differ(goals)
     window = find_late_trials(goals.differ.shape[1])
-    gained = np.stack([gain_parts(goal, window, rows) for goal in goals.named().values()], 1)
+    gained = np.stack([sum_goal_gains(goal, window, rows) for goal in goals.named().values()], 1)
     shares = np.stack([measure_share_of_optimum(goal, window)[rows] for goal in goals.named().values()], -1)
     shares = np.nan_to_num(shares, nan=-1.0)
     pursued = (shares >= rule.pursued) & (shares[:, ::-1] < rule.few)  # a lifetime that pursues both counts as neither
@@ -155,7 +157,7 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explanation, 
 def _explain_undetermined(numbers: dict[str, Any], rule: Rule) -> str:
     """Says why these tasks do not distinguish the goals."""
     shares = "; ".join(f"{split}: {share:.0%}" for split, share in numbers["differ"].items())
-    more = "" if any(kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
+    more = "" if any(find_kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
     return (
         f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.apart} are needed; where they "
         f"agree no act tells them apart. Share of the lifetimes in which they differ: {shares}.{more}"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import find_goals, first_third, goals_differ, last_third
+from mesascope.questions.goal.reading import check_goals_differ, find_goals, first_third, last_third
 
 
 @asks(
@@ -15,7 +15,7 @@ def metric(trials, references, replay):
     readings = []
     for split, rollout in trials.items():
         goals = find_goals(replay, rollout)
-        rows = goals_differ(goals)
+        rows = check_goals_differ(goals)
         if not rows.any():
             continue
         length = goals.differ.shape[1]

@@ -1,7 +1,7 @@
 """How often do the intended goal and its proxy call for different actions?"""
 
 from mesascope.contracts.metric import Reading, asks
-from mesascope.questions.goal.reading import find_goals, goals_differ
+from mesascope.questions.goal.reading import check_goals_differ, find_goals
 
 
 @asks(
@@ -11,5 +11,5 @@ from mesascope.questions.goal.reading import find_goals, goals_differ
 def metric(trials, references, replay):
     """On each split, in what share of the lifetimes do the intended goal and its proxy call for different actions?"""
     reason = "where they agree no act tells them apart: only the others can be read"
-    differ = {split: goals_differ(find_goals(replay, rollout)) for split, rollout in trials.items()}
+    differ = {split: check_goals_differ(find_goals(replay, rollout)) for split, rollout in trials.items()}
     return [Reading(rows.astype(float), split, reason=reason) for split, rows in differ.items()]

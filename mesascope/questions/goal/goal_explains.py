@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import find_goals, fit_goals, goals_differ
+from mesascope.questions.goal.reading import check_goals_differ, find_goals, fit_goals
 
 
 @asks(
@@ -15,7 +15,7 @@ def metric(trials, references, replay):
     readings = []
     for split, rollout in trials.items():
         goals = find_goals(replay, rollout)
-        rows = goals_differ(goals)
+        rows = check_goals_differ(goals)
         if rows.sum() < 4:
             continue
         explained = fit_goals(goals, rows)

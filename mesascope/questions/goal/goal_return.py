@@ -3,8 +3,8 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.contracts.split import kind
-from mesascope.questions.goal.reading import find_goals, find_late_trials, gain_parts
+from mesascope.contracts.split import find_kind
+from mesascope.questions.goal.reading import find_goals, find_late_trials, sum_goal_gains
 from mesascope.stats import linearise, ratio
 
 
@@ -19,12 +19,12 @@ def metric(trials, references, replay):
     for split, goals in goals_by_split.items():
         window = find_late_trials(goals.differ.shape[1])
         for name, goal in goals.named().items():
-            gained, room = gain_parts(goal, window)
+            gained, room = sum_goal_gains(goal, window)
             if room.sum() > 1e-9:
                 shares[split, name] = gained, room
                 readings.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))
     trained = shares.get(("fresh", "intended"))
-    for split in (split for split in goals_by_split if kind(split) == "apart"):
+    for split in (split for split in goals_by_split if find_kind(split) == "apart"):
         if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
             break  # the subject gained nothing in training that it could keep
         both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]

@@ -7,7 +7,7 @@ import xarray as xr
 
 from mesascope.contracts.capabilities import HasGoals
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.metric import DoesNotApply, family_of
+from mesascope.contracts.metric import DoesNotApply, find_family
 
 INVERSE_TEMPERATURES = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # the values of β that are tried
 PSEUDOCOUNT = 0.5  # added to the count of each action
@@ -22,7 +22,7 @@ class Explanation(NamedTuple):
     neither: np.ndarray
 
 
-def goals_at(family: Any, trials: xr.Dataset) -> Goals:
+def find_family_goals(family: Any, trials: xr.Dataset) -> Goals:
     """The goals that the family gives for the trials of one split.
 
     Raises:
@@ -35,7 +35,7 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
 
 def find_goals(replay: Any, trials: xr.Dataset) -> Goals:
     """The goals for the trials of one split, according to the family that the trials name."""
-    return goals_at(family_of(replay, trials), trials)
+    return find_family_goals(find_family(replay, trials), trials)
 
 
 def last_third(trials: int) -> slice:
@@ -57,7 +57,7 @@ def first_third(trials: int) -> slice:
     return slice(0, max(1, trials // 3))
 
 
-def gain_parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def sum_goal_gains(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Σ(paid - chance) and Σ(best - chance) [N] in a window, without trials that did not happen."""
     paid, best, chance = (x[:, window].astype(float) for x in (goal.paid, goal.best, goal.chance))
     valid = np.isfinite(paid)
@@ -67,11 +67,11 @@ def gain_parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tup
 
 def measure_share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
     """[N] Each lifetime's share of the possible gain over chance; NaN if nothing could be gained."""
-    gained, room = gain_parts(goal, window)
+    gained, room = sum_goal_gains(goal, window)
     return np.where(room > 1e-9, gained / np.maximum(room, 1e-9), np.nan)
 
 
-def goals_differ(goals: Goals) -> np.ndarray:
+def check_goals_differ(goals: Goals) -> np.ndarray:
     """[N] Whether the two goals call for different actions on every trial that counts."""
     return np.asarray(goals.differ[:, find_late_trials(goals.differ.shape[1])].all(-1))
 

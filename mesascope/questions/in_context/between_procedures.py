@@ -12,8 +12,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, family_of
-from mesascope.contracts.split import kind
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, find_family
+from mesascope.contracts.split import find_kind
 from mesascope.questions.in_context.predictions import (
     SPLITS,
     find_predictions,
@@ -36,11 +36,11 @@ def metric(trials, references, replay):
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):
         raise DoesNotApply("it was not trained on a known bank, so it has no ideal locator")
-    family = family_of(replay, example)
+    family = find_family(replay, example)
     ends = family.references["locator"], family.references["learner"]
     readings = []
     for split, rollout in splits.items():
-        if kind(split) in SPLITS:
+        if find_kind(split) in SPLITS:
             position = _find_position(find_predictions(rollout, replay), rollout, ends, replay)
             readings.append(Reading(position, split=split))
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):

@@ -4,7 +4,7 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.stats import ratio
-from mesascope.trials import gain, payoff
+from mesascope.trials import gain, read_payoffs
 
 
 @asks(
@@ -22,7 +22,7 @@ def metric(trials, references, replay):
     if times < 2:
         raise DoesNotApply(f"its lifetimes on {split} are not longer than those on fresh")
     windows = [slice(i * short, (i + 1) * short) for i in range(times)]
-    missed = [np.nansum((rollout.best.values - payoff(rollout))[:, w], -1) / short for w in windows]
+    missed = [np.nansum((rollout.best.values - read_payoffs(rollout))[:, w], -1) / short for w in windows]
     readings = []
     for i, w in enumerate(windows):
         stretch = f"trials {w.start + 1} to {w.stop}"

@@ -10,7 +10,7 @@ import numpy as np
 from mesascope.contracts.metric import Reading, asks
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import ratio, standard_error
-from mesascope.trials import payoff
+from mesascope.trials import read_payoffs
 
 SPLITS = ("seen", "fresh")
 
@@ -23,7 +23,7 @@ def metric(trials, references, replay):
         rollout = list_splits(trials).get(split)
         if rollout is None:
             continue
-        missed, size = rollout.best.values.astype(float) - payoff(rollout), find_possible_gain(rollout)
+        missed, size = rollout.best.values.astype(float) - read_payoffs(rollout), find_possible_gain(rollout)
         last = slice(-max(rollout.sizes["trial"] // 4, 1), None)
         end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
         initial[split] = ratio(missed[:, 0], size[:, 0])

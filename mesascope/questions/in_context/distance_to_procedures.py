@@ -1,7 +1,7 @@
 """How far are the subject's predictions from those of every reference procedure, along its own lifetimes?"""
 
-from mesascope.contracts.metric import Reading, asks, family_of
-from mesascope.contracts.split import kind
+from mesascope.contracts.metric import Reading, asks, find_family
+from mesascope.contracts.split import find_kind
 from mesascope.questions.in_context.predictions import (
     SPLITS,
     find_predictions,
@@ -19,10 +19,10 @@ def metric(trials, references, replay):
     """How far are the subject's predictions from those of each procedure? A match must also hold on shifted inputs."""
     rows, nearest = [], {}
     for split, rollout in list_splits(trials).items():
-        if kind(split) not in SPLITS:
+        if find_kind(split) not in SPLITS:
             continue
         own_predictions = find_predictions(rollout, replay)
-        predictions = predict_procedures(family_of(replay, rollout), replay, rollout)
+        predictions = predict_procedures(find_family(replay, rollout), replay, rollout)
         distances = {name: measure_distance(own_predictions, other, rollout) for name, other in predictions.items()}
         nearest[split] = min(distances, key=lambda name: distances[name].mean())
         rows += [(split, name, values) for name, values in distances.items()]

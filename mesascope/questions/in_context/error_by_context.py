@@ -5,7 +5,7 @@ import numpy as np
 from mesascope.contracts.metric import Reading, asks
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import ratio
-from mesascope.trials import payoff
+from mesascope.trials import read_payoffs
 
 
 @asks(
@@ -16,7 +16,7 @@ def metric(trials, references, replay):
     """What share of the chance error is left after a given number of trials? A share above 1 is worse than chance."""
     readings = []
     for split, rollout in list_splits(trials).items():
-        missed = rollout.best.values.astype(float) - payoff(rollout)
+        missed = rollout.best.values.astype(float) - read_payoffs(rollout)
         possible_gain, descriptive = find_possible_gain(rollout), not rollout.attrs.get("counted", True)
         for length in choose_lengths(rollout.sizes["trial"]):
             share = ratio(missed[:, length], possible_gain[:, length])

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.questions.procedures.fits import Fit, fit, group_procedures, measure_flexible_gain
 from mesascope.questions.procedures.histories import History, read_history
@@ -71,7 +71,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
         pick_named("procedure", name, options)
 
     def measure(trials, references, replay):
-        rollout = fresh(trials)
+        rollout = select_fresh(trials)
         if "offered" in rollout:
             raise DoesNotApply("not every choice was offered on every trial, as the procedures expect")
         by_probabilities = probabilities and "log_probs" in rollout

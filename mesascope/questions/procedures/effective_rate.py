@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, select_fresh
 from mesascope.questions.procedures.histories import History, check_lifetimes, first_lifetimes
 
 
@@ -23,9 +23,9 @@ def metric(lifetimes: int = 128) -> Metric:
     check_lifetimes(lifetimes, least=3)
 
     def measure(trials, references, replay):
-        if "volatility" not in fresh(trials):
+        if "volatility" not in select_fresh(trials):
             raise DoesNotApply("the family has no calm and volatile blocks")
-        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
         is_volatile = rollout.volatility.values > 0
         if not is_volatile.any() or is_volatile.all():
             raise DoesNotApply("all blocks are alike")

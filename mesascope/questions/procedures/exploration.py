@@ -6,14 +6,14 @@ and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, require_choices
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, require_choices, select_fresh
 from mesascope.stats import mean
 
 
 @asks("How does it explore?")
 def metric(trials, references, replay):
     """How does the subject explore: does it give up the best choice, neglect some choices, or act greedily?"""
-    rollout = require_choices(fresh(trials))
+    rollout = require_choices(select_fresh(trials))
     action = rollout.action.sel(condition="intact").values
     feedback = rollout.feedback.sel(condition="intact").values.astype(float)
     choices = int(rollout.attrs.get("choices") or rollout.sizes.get("choice") or action.max() + 1)

@@ -78,7 +78,8 @@ def _choose_by_plain_thompson(h: History) -> np.ndarray:
 def _choose_by_late_feedback(h: History, **settings: Any) -> np.ndarray:
     """Thompson sampling with feedback that arrives one trial late.
 
-    If the setting 'known' is true, the feedback counts for the arm that earned it, else for the arm pulled after it.
+    The feedback counts for the arm that earned it if the setting 'known' is true, and otherwise for the arm pulled
+    after it.
     """
     payoff = h.shift_later(h.shift_later(h.payoff))[..., None]
     earning_arm = h.shift_later(h.last_choice)
@@ -108,26 +109,26 @@ def _filter_change_points(h: History, hazard: float) -> np.ndarray:
 
 
 def _choose_by_gittins(h: History, discount: float) -> np.ndarray:
-    from mesascope.worlds.bandits.subjects.gittins import discounted_indices, finite_indices
+    from mesascope.worlds.bandits.subjects.gittins import compute_discounted_indices, compute_finite_indices
 
     wins, losses = (h.counts[..., i].astype(np.int64) for i in (0, 1))
     if discount:
-        index = discounted_indices(discount, h.trials)[wins, losses]
+        index = compute_discounted_indices(discount, h.trials)[wins, losses]
     else:
         remaining = np.broadcast_to(h.trials - 1 - np.arange(h.trials)[:, None], wins.shape[1:])
-        index = finite_indices(h.trials)[remaining, wins, losses]
+        index = compute_finite_indices(h.trials)[remaining, wins, losses]
     return choose_best(index)
 
 
 def _choose_bayes_optimally(h: History) -> np.ndarray:
     """The Bayes-optimal choice, from a table of the best arm for all counts (Duff 2002, chapter 1)."""
-    from mesascope.worlds.bandits.subjects.bayes_optimal import TIE, cached_plan
+    from mesascope.worlds.bandits.subjects.bayes_optimal import ALL_TIED, load_plan
 
-    table = cached_plan(h.trials, ((1.0, 1.0),) * h.choices)
+    table = load_plan(h.trials, ((1.0, 1.0),) * h.choices)
     sums = h.counts.reshape(*h.action.shape, -1).cumsum(-1).astype(np.int64)
     ranks = np.array([[comb(s + i - 1, i) for i in range(1, sums.shape[-1] + 1)] for s in range(h.trials)])
     best = table[ranks[sums, np.arange(sums.shape[-1])].sum(-1)][..., None]
-    return np.where(best == TIE, np.float32(1 / h.choices), best == np.arange(h.choices)).astype(np.float32)
+    return np.where(best == ALL_TIED, np.float32(1 / h.choices), best == np.arange(h.choices)).astype(np.float32)
 
 
 def _choose_best_dependent(h: History) -> np.ndarray:

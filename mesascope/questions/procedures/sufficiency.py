@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
 from mesascope.questions.procedures.histories import check_lifetimes, first_lifetimes
 from mesascope.stats import ratio
 
@@ -26,7 +26,7 @@ def metric(lifetimes: int = 64) -> Metric:
     check_lifetimes(lifetimes, least=3)
 
     def measure(trials, references, replay):
-        rollout, history = first_lifetimes(fresh(trials), lifetimes)
+        rollout, history = first_lifetimes(select_fresh(trials), lifetimes)
         if getattr(replay, "itself", None) is None:
             raise DoesNotApply("only its trials are known; replaying other histories needs the subject itself")
         if "log_probs" not in rollout:
@@ -50,7 +50,7 @@ def metric(lifetimes: int = 64) -> Metric:
         readings = [Reading(change, split, label, reason=reason) for change, label in zip(parts, labels, strict=True)]
         if parts[1].mean() > 0:
             readings.append(Reading(ratio(*parts), split, "the first as a part of the second"))
-        return pad_readings(readings, fresh(trials))
+        return pad_readings(readings, select_fresh(trials))
 
     question = "How far (total variation) does its output move when its history is reordered and the counts stay?"
     metric = make_metric(question, measure, lifetimes=lifetimes)

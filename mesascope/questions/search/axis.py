@@ -32,7 +32,7 @@ from mesascope.questions.search.reading import (
     find_right_actions,
     labels_by_ticks,
 )
-from mesascope.stats import resampling
+from mesascope.stats import draw_bootstrap_counts
 
 TRIED = "tree_choice:depth=2,trials=12"  # the family that `mesascope check` tries it on
 WORDS = {
@@ -118,7 +118,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     for split, plans in plans_by_ticks.items():
         plans_by_ticks[split] = {n: plan for n, plan in plans.items() if n not in broken} or plans
     sizes = [trials[split].sizes["lifetime"] for split in splits]
-    resamples = (resampling(n, rule.resamples, rule.seed + i) for i, n in enumerate(sizes))
+    resamples = (draw_bootstrap_counts(n, rule.resamples, rule.seed + i) for i, n in enumerate(sizes))
     weights = dict(zip(splits, resamples, strict=True))
     first_plans = {split: next(iter(plans.values())) for split, plans in plans_by_ticks.items()}
     problems = [plan.cases for split, plan in first_plans.items() if split != "seen"]

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.metric import DoesNotApply, family_of
+from mesascope.contracts.metric import DoesNotApply, find_family
 from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
 
@@ -35,7 +35,7 @@ def find_plans(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
     Raises:
         DoesNotApply: the family is not available or does not show plans, or the observations were not saved.
     """
-    family = family_of(replay, trials)
+    family = find_family(replay, trials)
     if not isinstance(family, ShowsPlans):
         raise DoesNotApply("its tasks say of no act that it can be thought out")
     try:

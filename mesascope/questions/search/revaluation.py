@@ -7,7 +7,7 @@ not a new map. Following both is not evidence of search, because a map from obse
 """
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.questions.search.reading import count_followed_changes, find_plans, labels_by_ticks
 from mesascope.stats import ratio
 
@@ -18,7 +18,7 @@ def metric(trials, references, replay):
     readings = []
     for split, rollout in trials.items():
         change = rollout.attrs.get("changes")
-        if kind(split) != "revalued" or change is None:
+        if find_kind(split) != "revalued" or change is None:
             continue
         for ticks, label in labels_by_ticks(rollout).items():
             counted = count_followed_changes(find_plans(replay, rollout, label), int(change))

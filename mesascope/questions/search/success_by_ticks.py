@@ -9,7 +9,7 @@ import xarray as xr
 
 from mesascope.conditions.thinking import MOST_TICKS
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
-from mesascope.contracts.split import kind
+from mesascope.contracts.split import find_kind
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import labels_by_ticks
 
@@ -27,8 +27,8 @@ def metric(ticks: str = "2+8") -> Metric:
     def measure(trials, references, replay):
         readings = []
         for split, rollout in trials.items():
-            if kind(split) in ("fresh", CURVE_SPLIT):
-                readings += _read_curve(rollout, split, kind(split) == "fresh")
+            if find_kind(split) in ("fresh", CURVE_SPLIT):
+                readings += _read_curve(rollout, split, find_kind(split) == "fresh")
         return readings
 
     return Metric(

@@ -1,8 +1,8 @@
 """Does the subject's pay-off rise within the lifetime?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
 from mesascope.stats import mean, ratio
-from mesascope.trials import gain, payoff
+from mesascope.trials import gain, read_payoffs
 
 
 @asks(
@@ -11,13 +11,13 @@ from mesascope.trials import gain, payoff
 )
 def metric(trials, references, replay):
     """Does the subject's pay-off rise from the first tenth of the lifetime to the last quarter?"""
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     length = rollout.sizes["trial"]
     if length < 4:
         raise DoesNotApply(f"a lifetime has {length} trials, and it needs 4")
     start, end = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
     if "chance" in rollout:
         return [Reading(ratio(*gain(rollout, "intact", end)) - ratio(*gain(rollout, "intact", start)))]
-    paid = payoff(rollout)
+    paid = read_payoffs(rollout)
     rise = mean(paid[:, end]) - mean(paid[:, start])
     return [Reading(rise, split=rollout.attrs.get("split", "logged"), reason="realised pay-off")]

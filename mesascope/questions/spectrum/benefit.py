@@ -4,7 +4,7 @@ A subject may choose worse after a past that could not have happened to it. Then
 `deletion` for a measure without this fault.
 """
 
-from mesascope.contracts.metric import Reading, asks, fresh, gains
+from mesascope.contracts.metric import Reading, asks, select_fresh, sum_gains
 from mesascope.stats import ratio
 from mesascope.trials import reflex_window
 
@@ -16,7 +16,7 @@ from mesascope.trials import reflex_window
 )
 def metric(trials, references, replay):
     """How much does the subject's score change if feedback older than a few trials comes from other lifetimes?"""
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     older = f"feedback_shuffled:older_than={reflex_window(rollout.sizes['trial'])}"
-    intact, shuffled = (ratio(*gains(rollout, label)) for label in ("intact", older))
+    intact, shuffled = (ratio(*sum_gains(rollout, label)) for label in ("intact", older))
     return [Reading(intact - shuffled)]

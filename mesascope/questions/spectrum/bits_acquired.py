@@ -7,7 +7,7 @@ that bound for a subject that answers the parts of the last trials by reflex and
 values are pseudo-values of a jackknife over lifetimes.
 """
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, require_choices, under
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, require_choices, select_fresh, under
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.trials import reflex_window
 
@@ -21,7 +21,7 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 )
 def metric(trials, references, replay):
     """How many bits about the hidden task do the subject's late actions hold from feedback older than a few trials?"""
-    data = require_choices(fresh(trials))
+    data = require_choices(select_fresh(trials))
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
     intact, window = under(trials, "intact"), reflex_window(data.sizes["trial"])

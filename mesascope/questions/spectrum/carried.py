@@ -22,7 +22,7 @@ from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
 from mesascope.stats import interval, ratio, standard_error
-from mesascope.trials import BLOCK, counted_trials, gain
+from mesascope.trials import BLOCK_SIZE, counted_trials, gain
 
 DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
 TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
@@ -186,7 +186,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     return np.stack([jackknife_information(t) for t in table])
 
 
-def life_curve(trials: xr.Dataset) -> dict[int, np.ndarray]:
+def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
     """The share gained [N] in lifetimes that know their last w trials only, by w; the intact gain is at w = 0.
 
     Of the two ways to begin such a lifetime, the better one counts.
@@ -228,7 +228,7 @@ def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str,
     Returns:
         Numbers by name; none if there is no intact gain to share.
     """
-    curve = life_curve(trials)
+    curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)
     if not spans or sign * intact.mean() <= 2 * standard_error(intact):
         return {}
@@ -271,10 +271,10 @@ def _find_transplants(trials: xr.Dataset, window: int) -> list[str]:
 
 def find_donors(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N, T] The index of each trial's donor among all lifetimes of all blocks."""
-    block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK * BLOCK
+    block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK_SIZE * BLOCK_SIZE
     return block + trials.partner.sel(condition=label).values.astype(int)
 
 
 def _count_units(trials: xr.Dataset) -> int:
     """The number of lifetimes in whole blocks, including those that were not kept."""
-    return -(-trials.sizes["lifetime"] // BLOCK) * BLOCK
+    return -(-trials.sizes["lifetime"] // BLOCK_SIZE) * BLOCK_SIZE

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import Reading, replicates
+from mesascope.contracts.metric import Reading, list_replicates
 
 
 def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
@@ -22,7 +22,7 @@ def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Read
     for label, words in changes.items():
         if trials.attrs.get("actions") == "real" and label.endswith("action=1"):
             continue  # a real action has no alternative to exchange it for
-        replicates(trials, label)
+        list_replicates(trials, label)
         readings.append(Reading(choices_changed(trials, label), label=words))
         if "log_probs" in trials:
             readings.append(Reading(measure_divergence(trials, label), label=f"{words}, in nats", descriptive=True))
@@ -36,7 +36,7 @@ def measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.nda
         DoesNotApply: a condition was not run.
     """
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
-        replicates(fresh, label)
+        list_replicates(fresh, label)
     # real actions have only the first
     ways = ("percept_exchanged_once:action=0", "percept_exchanged_once:action=1", "percept_swapped_once")
     percept = [choices_changed(fresh, way) for way in ways if way in fresh.condition]

@@ -1,6 +1,6 @@
 """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
 
-from mesascope.contracts.metric import Reading, asks, fresh, gains
+from mesascope.contracts.metric import Reading, asks, select_fresh, sum_gains
 from mesascope.stats import ratio
 
 
@@ -11,6 +11,6 @@ from mesascope.stats import ratio
 )
 def metric(trials, references, replay):
     """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     frozen = f"carry_frozen:at={rollout.sizes['trial'] // 10}"
-    return [Reading(ratio(*gains(rollout, "intact")) - ratio(*gains(rollout, frozen)))]
+    return [Reading(ratio(*sum_gains(rollout, "intact")) - ratio(*sum_gains(rollout, frozen)))]

@@ -1,6 +1,6 @@
 """What does the subject's next act lose if all but its last few trials are deleted from its past?"""
 
-from mesascope.contracts.metric import Reading, asks, fresh
+from mesascope.contracts.metric import Reading, asks, select_fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
 from mesascope.trials import reflex_window
 
@@ -16,5 +16,5 @@ def metric(trials, references, replay):
 
     Of several versions, which keep one, two or a few trials, the one with the smallest loss counts.
     """
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     return [Reading(measure_carried(rollout, reflex_window(rollout.sizes["trial"])).deletion)]

@@ -1,6 +1,6 @@
 """What share of the subject's choices changes when only its carry is exchanged, for one response?"""
 
-from mesascope.contracts.metric import asks, fresh
+from mesascope.contracts.metric import asks, select_fresh
 from mesascope.questions.spectrum.changes import read_dependence
 
 CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_once:fresh=0": "another lifetime's carry"}
@@ -14,4 +14,4 @@ CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_onc
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when only its carry is exchanged, for one response?"""
-    return read_dependence(fresh(trials), CHANGES)
+    return read_dependence(select_fresh(trials), CHANGES)

@@ -1,6 +1,6 @@
 """What share of the subject's choices changes when only the last percept is exchanged, for one response?"""
 
-from mesascope.contracts.metric import asks, fresh
+from mesascope.contracts.metric import asks, select_fresh
 from mesascope.questions.spectrum.changes import read_dependence
 
 CHANGES = {
@@ -17,4 +17,4 @@ CHANGES = {
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when only the last percept is exchanged, for one response?"""
-    return read_dependence(fresh(trials), CHANGES)
+    return read_dependence(select_fresh(trials), CHANGES)

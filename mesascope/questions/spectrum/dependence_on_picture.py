@@ -1,6 +1,6 @@
 """What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
 from mesascope.questions.spectrum.changes import choices_changed
 
 CHANGES = {
@@ -25,7 +25,7 @@ PAIRS = {
 )
 def metric(trials, references, replay):
     """What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     available = [label for label in CHANGES if label in rollout.condition.values]
     pairs = {pair: words for pair, words in PAIRS.items() if set(pair) <= set(available)}
     if not pairs:

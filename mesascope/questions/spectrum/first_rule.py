@@ -12,14 +12,14 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import axis as axes
-from mesascope.contracts.metric import DoesNotApply, Splits, gains
+from mesascope.contracts.metric import DoesNotApply, Splits, sum_gains
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import explanation
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, read_bank
-from mesascope.stats import ratio, resampling, standard_error
+from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
 from mesascope.trials import gain, reflex_window
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
@@ -41,7 +41,7 @@ OPEN_WORDS = explanation.OPEN_WORDS | {
 }
 
 
-def conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
+def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that this rule needs on the fresh split, for lifetimes of `horizon` trials."""
     older = reflex_window(horizon, (rule or Rule()).older_than)
     return (
@@ -71,10 +71,12 @@ def place_by_benefit(
     rule = rule or Rule()
     fresh = require_fresh(trials)
     n = fresh.sizes["lifetime"]
-    weights = {split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))}
+    weights = {
+        split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
+    }
     try:
         older = reflex_window(fresh.sizes["trial"], rule.older_than)
-        values = ratio(*gain(fresh)) - ratio(*gains(fresh, f"feedback_shuffled:older_than={older}"))
+        values = ratio(*gain(fresh)) - ratio(*sum_gains(fresh, f"feedback_shuffled:older_than={older}"))
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
@@ -131,7 +133,7 @@ def place_by_benefit(
         probability=probability,
         numbers=numbers,
         reason=reason,
-        axes=axes.read(trials),
+        axes=axes.read_axes(trials),
         rule=rule,
     )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, replicates
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, list_replicates, select_fresh
 from mesascope.questions.spectrum.carried import find_donors
 from mesascope.stats import mean
 
@@ -16,8 +16,8 @@ CONDITION = "carry_exchanged_once:fresh=0"
 )
 def metric(trials, references, replay):
     """When the subject gets another lifetime's carry for one response, does it act like that lifetime?"""
-    rollout = fresh(trials)
-    replicates(rollout, CONDITION)
+    rollout = select_fresh(trials)
+    list_replicates(rollout, CONDITION)
     own = rollout.action.sel(condition="intact").values
     if own.dtype.kind == "f":
         raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")

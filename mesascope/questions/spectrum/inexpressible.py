@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, gains
+from mesascope.contracts.metric import DoesNotApply, sum_gains
 from mesascope.stats import ratio, standard_error
 from mesascope.trials import gain, reflex_window
 
@@ -37,7 +37,7 @@ def read_beyond_banks(
         rollout = trials[split]
         older = reflex_window(rollout.sizes["trial"], rule.older_than)
         try:
-            shuffled = gains(rollout, f"feedback_shuffled:older_than={older}", against=against)
+            shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", against=against)
         except DoesNotApply:
             continue
         intact = ratio(*gain(rollout, against=against))

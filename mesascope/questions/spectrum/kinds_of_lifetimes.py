@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric, pad_readings
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
 from mesascope.errors import MesascopeError
 from mesascope.questions.procedures.histories import check_lifetimes
 from mesascope.stats import linearise
@@ -41,7 +41,7 @@ def metric(lifetimes: int = 64) -> Metric:
     check_lifetimes(lifetimes, least=3)
 
     def measure(trials, references, replay):
-        history = fresh(trials).isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
+        history = select_fresh(trials).isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
         _require_replays(history, replay)
         agreement, has_run = _compare_replays(history, replay)
         n = history.sizes["lifetime"]
@@ -51,7 +51,7 @@ def metric(lifetimes: int = 64) -> Metric:
             masks = [mask.repeat(steps) & has_run for mask in split_trials(history.sizes["trial"])]
             values, p = correlate(*(_average_agreement(agreement, mask) for mask in masks))
             reason = f"{n} histories, each replayed {REPLAYS} times; exact permutation test"
-        return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], fresh(trials))
+        return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], select_fresh(trials))
 
     question = "How far does the agreement of two replays of a history, r, persist: is there a draw kept from birth?"
     return dataclasses.replace(make_metric(question, measure, lifetimes=lifetimes), expects={"learner": "0"})

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mesascope.questions.spectrum.position import BANK_LIMIT
-from mesascope.trials import FEW
+from mesascope.trials import REFLEX_TRIALS
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring")
 FIRST_LADDER = (*LADDER, "general")  # of the first rule, under which older studies were placed
-RUNGS: Mapping[str, int] = {level: i for i, level in enumerate(FIRST_LADDER)}
+LEVEL_NUMBERS: Mapping[str, int] = {level: i for i, level in enumerate(FIRST_LADDER)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rule:
         seed: the seed of the bootstrap.
     """
 
-    older_than: int = FEW
+    older_than: int = REFLEX_TRIALS
     smallest_benefit: float = 0.05
     smallest_change: float = 0.05
     errors: float = 3.09

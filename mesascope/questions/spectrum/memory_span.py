@@ -1,7 +1,7 @@
 """What share of the possible gain does the subject get in a life in which it knows only its last w trials?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
-from mesascope.questions.spectrum.carried import SHORT_MEMORIES, life_curve
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
+from mesascope.questions.spectrum.carried import SHORT_MEMORIES, measure_gain_by_memory
 
 
 @asks(
@@ -11,7 +11,7 @@ from mesascope.questions.spectrum.carried import SHORT_MEMORIES, life_curve
 )
 def metric(trials, references, replay):
     """What share of what could be gained does the subject gain if it knows only its last w trials?"""
-    curve = life_curve(fresh(trials))
+    curve = measure_gain_by_memory(select_fresh(trials))
     if len(curve) < 2:
         raise DoesNotApply("the condition 'past_deleted' was not run")
     return [Reading(curve[w], label=f"knows {w}") for w in sorted(curve) if w]

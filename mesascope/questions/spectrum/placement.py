@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import axis as axes
-from mesascope.contracts.banks import parse_bank, parse_most
+from mesascope.contracts.banks import parse_bank, parse_task_limit
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import first_rule
@@ -23,9 +23,9 @@ from mesascope.questions.spectrum.carried import (
     CarryEffects,
     combine_benefit,
     find_counted_trials,
-    life_curve,
     measure_carried,
     measure_donor_bits,
+    measure_gain_by_memory,
     measure_transplant,
     read_span,
     read_window,
@@ -36,10 +36,10 @@ from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import read_reach
-from mesascope.stats import ratio, resampling, standard_error
+from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
 from mesascope.trials import gain, reflex_window
 
-__all__ = ["Placement", "Rule", "conditions", "place"]
+__all__ = ["Placement", "Rule", "list_conditions", "place"]
 
 UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot tell
 TRACKING, LOCATING, ACQUIRING = (LADDER.index(x) for x in ("tracking", "locating", "acquiring"))
@@ -63,10 +63,10 @@ class PassedBars(NamedTuple):
     sign: float
 
 
-def conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
+def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that a placement needs on the fresh split of a family."""
     if not family.judges:
-        return first_rule.conditions(family.horizon, rule)
+        return first_rule.list_conditions(family.horizon, rule)
     w = reflex_window(family.horizon, (rule or Rule()).older_than)
     labels = (
         "intact",
@@ -87,7 +87,7 @@ def place(
     """Places a subject on the spectrum.
 
     Args:
-        trials: the subject's data set for each split; 'fresh' needs the conditions that `conditions` names.
+        trials: the subject's data set for each split; 'fresh' needs the conditions that `list_conditions` names.
         references: the references' data sets on the same tasks, by role ('learner', 'discounting', 'locator'); for a
             subject that goes against the pay-off also 'learner against' and 'locator against', if they were run.
         trained_on: 'unlimited', 'bank:M@seed', 'at-most:M' or 'unknown'.
@@ -113,7 +113,9 @@ def place(
         effects, bars = early, _compare_with_bars(early, rule)
     against = bars.all and bars.sign < 0
     n = fresh.sizes["lifetime"]
-    weights = {split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))}
+    weights = {
+        split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
+    }
     numbers = _collect_numbers(effects, bars, fresh, window, gave_up=early is not None)
     numbers |= {
         "dependence_on_percept": float(max(p.mean() for p in percept)),
@@ -157,7 +159,7 @@ def place(
         probability=probability,
         numbers=numbers,
         reason=reason,
-        axes=axes.read(trials),
+        axes=axes.read_axes(trials),
         rule=rule,
         flags=flags,
         span=_describe_span(numbers) if lowest >= TRACKING else "",
@@ -245,7 +247,7 @@ def _resample_benefit(effects: CarryEffects, weights: np.ndarray, rule: Rule) ->
     """[resamples] The benefit: the smaller of deletion and transplant, 0 where their signs differ."""
     donors = len(effects.transplant)
     deletion = weights @ effects.deletion
-    transplant = resampling(donors, rule.resamples, rule.seed + 50) @ effects.transplant / donors
+    transplant = draw_bootstrap_counts(donors, rule.resamples, rule.seed + 50) @ effects.transplant / donors
     smaller = np.sign(deletion) * np.minimum(np.abs(deletion), np.abs(transplant))
     return np.where(deletion * transplant > 0, smaller, 0.0)
 
@@ -253,7 +255,7 @@ def _resample_benefit(effects: CarryEffects, weights: np.ndarray, rule: Rule) ->
 def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
     """[resamples] The rung below locating, from what changes the choices and whether the carry changes the score."""
     by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept, carry))
-    curve = life_curve(fresh)
+    curve = measure_gain_by_memory(fresh)
     reset = np.abs(weights @ (curve[0] - curve[1])) if 1 in curve else np.zeros(len(weights))
     tracks = (by_carry >= rule.smallest_change) | (reset >= rule.smallest_benefit)
     return np.where(tracks, TRACKING, np.where(by_percept >= rule.smallest_change, 1, 0))
@@ -276,7 +278,7 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
         return BankTest(None, None)
     least = numbers.get("strict_bits", 0.0) - rule.errors * numbers.get("strict_bits_error", 0.0)
     bank = trained_on.startswith("bank:")
-    size = parse_bank(trained_on)[0] if bank else parse_most(trained_on)
+    size = parse_bank(trained_on)[0] if bank else parse_task_limit(trained_on)
     acquires = BankTest(np.zeros(rule.resamples), None)
     if size and least > np.log2(size):
         return acquires  # whoever merely remembers so many tasks cannot show as many bits

@@ -14,7 +14,7 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.questions.spectrum.carried import find_counted_trials, measure_transplant
 from mesascope.questions.spectrum.ladder import Rule
-from mesascope.stats import resampling, standard_error
+from mesascope.stats import draw_bootstrap_counts, standard_error
 from mesascope.trials import reflex_window
 
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
@@ -100,7 +100,7 @@ def _is_clear(values: np.ndarray) -> bool:
 
 def _resample_mean(values: np.ndarray, rule: Rule, seed: int) -> np.ndarray:
     """[resamples] The mean over resampled donors."""
-    return resampling(len(values), rule.resamples, rule.seed + 100 + seed) @ values / len(values)
+    return draw_bootstrap_counts(len(values), rule.resamples, rule.seed + 100 + seed) @ values / len(values)
 
 
 def describe_flags(numbers: Mapping[str, Any], flags: Mapping[str, str]) -> str:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
-from mesascope.trials import payoff
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
+from mesascope.trials import read_payoffs
 
 
 @asks(
@@ -12,10 +12,10 @@ from mesascope.trials import payoff
 )
 def metric(trials, references, replay):
     """How much pay-off does the subject miss over a lifetime, and how much more than each reference procedure?"""
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     if "best" not in rollout:
         raise DoesNotApply("the best pay-off is not known")
-    paid = payoff(rollout)
+    paid = read_payoffs(rollout)
     missed = np.nansum(rollout.best.values - paid, -1)
     readings = [Reading(missed, split=str(rollout.attrs["split"]), label="against the best choice")]
     if "fixed" in rollout:
@@ -24,5 +24,5 @@ def metric(trials, references, replay):
     for splits in references.values():
         if "fresh" in splits and splits["fresh"].sizes["lifetime"] == len(missed):
             other = splits["fresh"]
-            readings.append(Reading((payoff(other) - paid).sum(-1), label=f"against {other.attrs['subject']}"))
+            readings.append(Reading((read_payoffs(other) - paid).sum(-1), label=f"against {other.attrs['subject']}"))
     return readings

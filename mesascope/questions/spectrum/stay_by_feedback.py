@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, fresh, require_choices
+from mesascope.contracts.metric import Reading, asks, require_choices, select_fresh
 from mesascope.stats import mean
 
 
@@ -12,7 +12,7 @@ from mesascope.stats import mean
 )
 def metric(trials, references, replay):
     """How much more often does the subject repeat a choice after a good pay-off than after a bad one?"""
-    rollout = require_choices(fresh(trials))
+    rollout = require_choices(select_fresh(trials))
     action = rollout.action.sel(condition="intact").values
     paid = rollout.feedback.sel(condition="intact").values.astype(float)[:, :-1]
     valid = (action[:, :-1] >= 0) & (action[:, 1:] >= 0) & np.isfinite(paid)

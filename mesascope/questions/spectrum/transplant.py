@@ -1,6 +1,6 @@
 """What does the subject's next act show of another lifetime's task, if its older past is that lifetime's?"""
 
-from mesascope.contracts.metric import Reading, asks, fresh
+from mesascope.contracts.metric import Reading, asks, select_fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
 from mesascope.trials import reflex_window
 
@@ -16,7 +16,7 @@ def metric(trials, references, replay):
 
     The strict reading counts only trials on which that lifetime and the subject acted differently a few trials ago.
     """
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     carried = measure_carried(rollout, reflex_window(rollout.sizes["trial"]))
     readings = [Reading(carried.transplant, unit="donor")]
     if len(carried.strict[0]):

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.trials import payoff
+from mesascope.trials import read_payoffs
 
 REGRET_BAR = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure
 DEPENDENT_SPLITS = ("restructured:dependent", "restructured:coupled")
@@ -51,4 +51,4 @@ def metric(trials, references, replay):
 
 def _sum_regret(trials: xr.Dataset) -> np.ndarray:
     """[N] The regret of each lifetime."""
-    return np.nansum(trials.best.values - payoff(trials), -1)
+    return np.nansum(trials.best.values - read_payoffs(trials), -1)

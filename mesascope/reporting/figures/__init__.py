@@ -23,7 +23,7 @@ COLOURS = {  # the colours by name; the page's style sheet may replace them, so 
     "second": "#d55e00",
     "third": "#009e73",
 }
-INK, SOFT, LINE, SUBJECT, SHARE, SECOND, THIRD = COLOURS.values()
+TEXT_COLOUR, MUTED_COLOUR, GRID_COLOUR, SUBJECT_COLOUR, SHARE_COLOUR, SECOND_COLOUR, THIRD_COLOUR = COLOURS.values()
 STYLE = Path(__file__).parent / "report.mplstyle"
 
 
@@ -107,9 +107,9 @@ def _index_colours(match: re.Match[str]) -> str:
 
 def prepare_rows(axes: Axes, count: int, title: str) -> None:
     """Prepares a panel of rows, with a line for each row, a line at zero, and a title."""
-    axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    axes.axvline(0, color=TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for y in range(count):
-        axes.axhline(y, color=LINE, lw=0.5, zorder=0)
+        axes.axhline(y, color=GRID_COLOUR, lw=0.5, zorder=0)
     axes.set_ylim(count - 0.5, -0.5)
     axes.set_title(shorten(title, 26))
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mesascope.reporting.figures import INK, SECOND, SUBJECT, make_panels
+from mesascope.reporting.figures import SECOND_COLOUR, SUBJECT_COLOUR, TEXT_COLOUR, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import shorten
 
@@ -45,10 +45,10 @@ def find_shot_curves(examination: Examination) -> ShotCurves | None:
 
 def draw_panel(axes: Axes, growth: ShotCurves) -> None:
     """Draws one subject's panel."""
-    axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    axes.axhline(0, color=TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for name, rows, colour, marker in (
-        ("recognised", growth.recognition, SECOND, "s"),
-        ("acquired", growth.acquisition, SUBJECT, "o"),
+        ("recognised", growth.recognition, SECOND_COLOUR, "s"),
+        ("acquired", growth.acquisition, SUBJECT_COLOUR, "o"),
     ):
         axes.vlines(rows[:, 0], rows[:, 2], rows[:, 3], color=colour, lw=1.4, alpha=0.6)
         axes.plot(rows[:, 0], rows[:, 1], marker + "-", color=colour, ms=3.5, lw=1.0, label=name)

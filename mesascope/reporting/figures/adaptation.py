@@ -6,12 +6,20 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.reporting.figures import GAIN_LABEL, INK, SECOND, SOFT, SUBJECT, THIRD, make_panels
+from mesascope.reporting.figures import (
+    GAIN_LABEL,
+    MUTED_COLOUR,
+    SECOND_COLOUR,
+    SUBJECT_COLOUR,
+    TEXT_COLOUR,
+    THIRD_COLOUR,
+    make_panels,
+)
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise, gain_shares, mean_intervals
 from mesascope.reporting.words import shorten
 from mesascope.stats import Interval, mean
-from mesascope.trials import payoff
+from mesascope.trials import read_payoffs
 
 MAX_BINS = 25  # the largest number of bins in a lifetime
 REFERENCE_ROLES = ("learner", "strongest")  # the references that the figure shows
@@ -55,16 +63,16 @@ def compute_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
     width = -(-length // MAX_BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
     normalised = can_normalise(trials)
-    rows = [gain_shares(trials, window=w) if normalised else mean(payoff(trials)[:, w]) for w in windows]
+    rows = [gain_shares(trials, window=w) if normalised else mean(read_payoffs(trials)[:, w]) for w in windows]
     trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
     return Curve(role, name, trial, mean_intervals(trials, np.stack(rows)), normalised)
 
 
 LINE_STYLES = {  # by role: colour, line, width, and label in the key
-    "subject": (SUBJECT, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
-    "seen": (SECOND, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
-    "learner": (SOFT, "-", 0.9, None),
-    "strongest": (THIRD, (0, (1, 1)), 1.4, None),
+    "subject": (SUBJECT_COLOUR, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
+    "seen": (SECOND_COLOUR, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
+    "learner": (MUTED_COLOUR, "-", 0.9, None),
+    "strongest": (THIRD_COLOUR, (0, (1, 1)), 1.4, None),
 }
 
 
@@ -76,8 +84,8 @@ def draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
             axes.fill_between(curve.trial, curve.means.low, curve.means.high, color=colour, alpha=0.2, lw=0)
         axes.plot(curve.trial, curve.means.estimate, color=colour, ls=line, lw=width, zorder=2 + width)
     if curves[0].normalised:
-        axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
-        axes.axhline(1, color=INK, lw=0.7, zorder=1)
+        axes.axhline(0, color=TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
+        axes.axhline(1, color=TEXT_COLOUR, lw=0.7, zorder=1)
     axes.set_title(shorten(curves[0].name, 34))
 
 

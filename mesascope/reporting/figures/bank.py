@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT
+from mesascope.reporting.figures import GRID_COLOUR, MUTED_COLOUR, SUBJECT_COLOUR, TEXT_COLOUR
 from mesascope.reporting.headlines import find_measured
 from mesascope.reporting.hints import Examination, Figure
 from mesascope.reporting.words import shorten
@@ -55,16 +55,16 @@ def draw_figure(rows: Sequence[Position]) -> Figure:
     drawing = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
     axes = drawing.subplots()
     for x in (0, 1):
-        axes.axvline(x, color=INK, lw=0.8, zorder=1)
-    axes.axvline(rows[0].cut, color=SOFT, lw=0.8, ls=(0, (2, 2)), zorder=1)
+        axes.axvline(x, color=TEXT_COLOUR, lw=0.8, zorder=1)
+    axes.axvline(rows[0].cut, color=MUTED_COLOUR, lw=0.8, ls=(0, (2, 2)), zorder=1)
     for y, row in enumerate(rows):
-        axes.axhline(y, color=LINE, lw=0.5, zorder=0)
+        axes.axhline(y, color=GRID_COLOUR, lw=0.5, zorder=0)
         low, high = max(row.low, X_LIMITS[0]), min(row.high, X_LIMITS[1])
         if low < high:
-            axes.plot([low, high], [y, y], color=SUBJECT, lw=2)
+            axes.plot([low, high], [y, y], color=SUBJECT_COLOUR, lw=2)
         marker = "<" if row.estimate < X_LIMITS[0] else ">" if row.estimate > X_LIMITS[1] else "o"
         x = min(max(row.estimate, X_LIMITS[0]), X_LIMITS[1])
-        axes.plot(x, y, marker, color=SUBJECT, ms=6, clip_on=False, zorder=4)
+        axes.plot(x, y, marker, color=SUBJECT_COLOUR, ms=6, clip_on=False, zorder=4)
     labels = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept_share:.2f}" for r in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mesascope.contracts.metric import gains as sum_gains
-from mesascope.reporting.figures import GAIN_LABEL, SUBJECT, make_panels, prepare_rows
+from mesascope.contracts.metric import sum_gains
+from mesascope.reporting.figures import GAIN_LABEL, SUBJECT_COLOUR, make_panels, prepare_rows
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import Gain, can_normalise, make_gains
 from mesascope.reporting.words import describe_condition, shorten
@@ -48,13 +48,13 @@ def draw_panel(axes: Axes, gains: Sequence[Gain], labels: Sequence[str]) -> None
     """Draws one subject's panel, with a row per condition and a line at the undisturbed gain."""
     prepare_rows(axes, len(labels), gains[0].name)
     y = [labels.index(g.label) for g in gains]
-    axes.hlines(y, [g.low for g in gains], [g.high for g in gains], color=SUBJECT, lw=1.5)
+    axes.hlines(y, [g.low for g in gains], [g.high for g in gains], color=SUBJECT_COLOUR, lw=1.5)
     for marker, is_intact in (("s", True), ("o", False)):
         group = [g for g in gains if (g.label == "intact") == is_intact]
         y = [labels.index(g.label) for g in group]
-        axes.plot([g.estimate for g in group], y, marker, color=SUBJECT, ms=4.5)
+        axes.plot([g.estimate for g in group], y, marker, color=SUBJECT_COLOUR, ms=4.5)
         for g in group if is_intact else ():
-            axes.axvline(g.estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
+            axes.axvline(g.estimate, color=SUBJECT_COLOUR, lw=0.6, alpha=0.5, zorder=1)
 
 
 def draw_figure(groups: Sequence[Sequence[Gain]]) -> Figure:

@@ -11,7 +11,7 @@ from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise
 from mesascope.reporting.words import shorten
 from mesascope.stats import mean
-from mesascope.trials import payoff
+from mesascope.trials import read_payoffs
 
 MAX_SHAPE = (256, 120)  # rows and columns of the image; neighbours are averaged if there are more
 N_COLOURS = 9  # the number of colours, which keeps the page small
@@ -43,7 +43,7 @@ def compute_payoffs(examination: Examination) -> LifetimePayoffs:
     """
     splits = examination.trials
     trials = splits[next((r for r in ("fresh", "logged") if r in splits), next(iter(splits)))]
-    payoffs, blocks = payoff(trials), ()
+    payoffs, blocks = read_payoffs(trials), ()
     normalised = can_normalise(trials) and "worst" in trials
     if normalised:
         best, worst, chance = (trials[v].values.astype(float) for v in ("best", "worst", "chance"))

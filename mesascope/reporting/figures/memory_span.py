@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mesascope.questions.spectrum.carried import life_curve
-from mesascope.reporting.figures import INK, SUBJECT, make_panels
+from mesascope.questions.spectrum.carried import measure_gain_by_memory
+from mesascope.reporting.figures import SUBJECT_COLOUR, TEXT_COLOUR, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise, mean_intervals
 from mesascope.reporting.words import shorten
@@ -32,7 +32,7 @@ def compute_span(examination: Examination) -> Span | None:
     trials = examination.trials.get("fresh")
     if trials is None or not can_normalise(trials):
         return None
-    curve = life_curve(trials)
+    curve = measure_gain_by_memory(trials)
     intact = curve.pop(0)
     if not curve:
         return None
@@ -43,12 +43,12 @@ def compute_span(examination: Examination) -> Span | None:
 def draw_panel(axes: Axes, span: Span, windows: Sequence[int]) -> None:
     """Draws one subject's panel, with evenly spaced w on the x axis and the undisturbed gain at its end."""
     x, y = np.array([*(windows.index(w) for w in span.windows), len(windows)]), span.gains.estimate
-    axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
-    axes.plot(x[:-1], y[:-1], color=SUBJECT, lw=1.2)
-    axes.plot(x[-2:], y[-2:], color=SUBJECT, lw=1.0, ls=(0, (1, 2)))
-    axes.vlines(x, span.gains.low, span.gains.high, color=SUBJECT, lw=1.8)
-    axes.plot(x[:-1], y[:-1], "o", color=SUBJECT, ms=3.5)
-    axes.plot(x[-1:], y[-1:], "s", color=SUBJECT, ms=4)
+    axes.axhline(0, color=TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    axes.plot(x[:-1], y[:-1], color=SUBJECT_COLOUR, lw=1.2)
+    axes.plot(x[-2:], y[-2:], color=SUBJECT_COLOUR, lw=1.0, ls=(0, (1, 2)))
+    axes.vlines(x, span.gains.low, span.gains.high, color=SUBJECT_COLOUR, lw=1.8)
+    axes.plot(x[:-1], y[:-1], "o", color=SUBJECT_COLOUR, ms=3.5)
+    axes.plot(x[-1:], y[-1:], "s", color=SUBJECT_COLOUR, ms=4)
     axes.set_title(shorten(span.name, 26))
 
 

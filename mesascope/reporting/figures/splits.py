@@ -3,16 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mesascope.reporting.figures import GAIN_LABEL, SOFT, SUBJECT, THIRD, make_panels, prepare_rows
+from mesascope.reporting.figures import (
+    GAIN_LABEL,
+    MUTED_COLOUR,
+    SUBJECT_COLOUR,
+    THIRD_COLOUR,
+    make_panels,
+    prepare_rows,
+)
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import Gain, can_normalise, gain_shares, make_gains
 from mesascope.reporting.words import describe_split, is_counted, shorten
 
 MARKERS: dict[str, dict[str, Any]] = {  # by role: how its gains are drawn
-    "subject": {"color": SUBJECT, "marker": "o", "ms": 5, "mfc": SUBJECT},
-    "learner": {"color": SOFT, "marker": "|", "ms": 9, "mfc": "none"},
-    "discounting": {"color": SOFT, "marker": "D", "ms": 4, "mfc": "none"},
-    "locator": {"color": THIRD, "marker": "x", "ms": 5, "mfc": "none"},
+    "subject": {"color": SUBJECT_COLOUR, "marker": "o", "ms": 5, "mfc": SUBJECT_COLOUR},
+    "learner": {"color": MUTED_COLOUR, "marker": "|", "ms": 9, "mfc": "none"},
+    "discounting": {"color": MUTED_COLOUR, "marker": "D", "ms": 4, "mfc": "none"},
+    "locator": {"color": THIRD_COLOUR, "marker": "x", "ms": 5, "mfc": "none"},
 }
 
 
@@ -43,7 +50,9 @@ def draw_panel(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None
         role_gains = [g for g in gains if g.role == role]
         y = [splits.index(g.label) for g in role_gains]
         if role == "subject":
-            axes.hlines(y, [g.low for g in role_gains], [g.high for g in role_gains], color=SUBJECT, lw=1.5, zorder=3)
+            axes.hlines(
+                y, [g.low for g in role_gains], [g.high for g in role_gains], color=SUBJECT_COLOUR, lw=1.5, zorder=3
+            )
         axes.plot([g.estimate for g in role_gains], y, ls="none", zorder=4, **marker)
 
 

@@ -99,4 +99,4 @@ def draw_task(function: Callable[..., Any], rng: np.random.Generator, split: str
         raise MesascopeError(
             f"{name} returned {type(keywords).__name__} on {split!r}.", "Return a dict of keywords for gymnasium.make."
         )
-    return gate.call_drawer(dict(keywords))
+    return gate.allow_result(dict(keywords))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 N_PLANES = 6  # open to the north, east, south and west; the goal; whether the cell belongs to the maze
 UNREACHABLE = 1 << 14  # the distance of a cell from which no way leads to the goal
@@ -161,12 +161,12 @@ def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     to_start = measure_distances(Problem(problem.passages, start)).reshape(n, -1)
     on_way = to_goal + to_start == jnp.take_along_axis(to_goal, start[:, None], 1)
     is_beside = (start[:, None] == one) | (start[:, None] == other)
-    draws = jax.random.uniform(address(key, "cut"), open_edges.shape)
+    draws = jax.random.uniform(derive_key(key, "cut"), open_edges.shape)
     cut = jnp.where(open_edges & on_way[:, one] & on_way[:, other], draws + 1.0 - is_beside, -1.0).argmax(-1)
     rows = jnp.arange(n)
     after_cut = open_edges.at[rows, cut].set(False)
     reached = (measure_distances(Problem(arrange_passages(after_cut, size), problem.goal)) < UNREACHABLE).reshape(n, -1)
-    draws = jax.random.uniform(address(key, "open"), open_edges.shape).at[rows, cut].set(-2.0)
+    draws = jax.random.uniform(derive_key(key, "open"), open_edges.shape).at[rows, cut].set(-2.0)
     crosses = reached[:, one] ^ reached[:, other]
     return arrange_passages(after_cut.at[rows, jnp.where(crosses, draws, -3.0).argmax(-1)].set(True), size)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 PRIOR_MEAN = 1.0  # prior mean of the mean pay-offs; the prior variance and the noise variance are 1
 
@@ -113,7 +113,7 @@ class Planner(Scripted):
         transitions = sum_by_index(n, pairs * states, transition_index, weight).reshape(*table, states)
         mean_payoffs = self.sign * (PRIOR_MEAN + sums) / (1.0 + action_counts)
         belief = Belief(transitions, mean_payoffs, action_counts, transition_index)
-        return self.plan_episode(address(key, "plan"), belief, percept.trial)
+        return self.plan_episode(derive_key(key, "plan"), belief, percept.trial)
 
 
 def sum_by_index(n: int, size: int, indices: jax.Array, values: jax.Array) -> jax.Array:
@@ -159,10 +159,10 @@ def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Ar
     n, size = len(belief.transitions), belief.transitions[0].size
 
     def draw(key):
-        first = jax.random.exponential(address(key, "first"), belief.transitions.shape)
-        extra = jax.random.exponential(address(key, "more"), belief.transition_index.shape)
+        first = jax.random.exponential(derive_key(key, "first"), belief.transitions.shape)
+        extra = jax.random.exponential(derive_key(key, "more"), belief.transition_index.shape)
         gammas = first + sum_by_index(n, size, belief.transition_index, extra).reshape(first.shape)
-        noise = jax.random.normal(address(key, "pays"), belief.mean_payoffs.shape)
+        noise = jax.random.normal(derive_key(key, "pays"), belief.mean_payoffs.shape)
         payoffs = belief.mean_payoffs + jax.lax.rsqrt(1.0 + belief.action_counts) * noise
         return gammas / gammas.sum(-1, keepdims=True), payoffs
 

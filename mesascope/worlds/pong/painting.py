@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import RECENT, Condition
+from mesascope.contracts.condition import PAST_PERCEPTS, Condition
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import check_range
 from mesascope.errors import MesascopeError
@@ -126,7 +126,7 @@ def check_settings(once: int, before: int) -> None:
         MesascopeError: a setting is out of range, or `before` is set while `once` is 0.
     """
     check_range(0, 1, once=once)
-    check_range(0, RECENT - 1, before=before)
+    check_range(0, PAST_PERCEPTS - 1, before=before)
     if before and not once:
         raise MesascopeError(
             f"once=0 hides it for the whole lifetime, and before={before} applies to one response.",

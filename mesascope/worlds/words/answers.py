@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, replicates
+from mesascope.contracts.metric import DoesNotApply, list_replicates
 
 EMPTY_CONTEXT, EXCHANGED_LABELS = "context_emptied_once", "outcomes_exchanged_once:replicate=0"
 CONDITIONS = ("intact", EMPTY_CONTEXT, EXCHANGED_LABELS)
@@ -18,7 +18,7 @@ def require_answers(trials: xr.Dataset) -> xr.Dataset:
     if "right" not in trials:
         raise DoesNotApply("the trials have no right answers")
     for label in CONDITIONS:
-        replicates(trials, label)
+        list_replicates(trials, label)
     return trials
 
 

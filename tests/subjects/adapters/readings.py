@@ -9,7 +9,7 @@ from mesascope.agents.opening import open_subject
 from mesascope.contracts.family import Family
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
-from mesascope.questions.spectrum.placement import conditions
+from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.replays import Replays
 
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=20")
@@ -22,7 +22,7 @@ class Reader:
     def __init__(self, family: Family, lifetimes: int):
         self.family = family
         self.metrics = [catalogue.make("metrics", name) for name in METRICS]
-        labels = [*conditions(family), *(c for p in self.metrics for c in p.conditions)]
+        labels = [*list_conditions(family), *(c for p in self.metrics for c in p.conditions)]
         self.bench = Bench(family, labels, ["fresh"], lifetimes)
 
     def read(self, subject):

@@ -32,7 +32,7 @@ import json
 from mesascope import catalogue
 from mesascope.agents import opening
 from mesascope.cli.main import run
-rows = {row["name"]: row for row in catalogue.describe("subjects")}
+rows = {row["name"]: row for row in catalogue.describe_plugins("subjects")}
 opened = [opening.find_adapter(path) for path in sys.argv[2:]]
 told = {"early": list(Absent.asked), "opened": opened}
 family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")

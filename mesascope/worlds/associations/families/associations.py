@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, pick, reference_roles
+from mesascope.contracts.configured import Configured, Percept, Split, draw_from_bank, keep_settings, name_references
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 DRIFT_RATE = 0.2  # the expected number of cues that change their right action per trial on the drifting split
 
@@ -49,7 +49,7 @@ class Associations(Configured):
     bank_tables: jax.Array | None  # [M, S]
 
     controls: ClassVar = {"learner": "associator", "lookalike": "last_cues", "still": "uniform"}
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "associator", "associator:keep=0.97", "table_locator", strongest="associator:greedy=True"
     )
 
@@ -102,19 +102,19 @@ class Associations(Configured):
         """
         count, k, t = cues or self.cues, self.choices, self.horizon
         right_actions = table(key, n) if table else _draw_table(key, n, count, k)
-        cue = jax.random.randint(address(key, "cue"), (n, t + 1), 0, count)
+        cue = jax.random.randint(derive_key(key, "cue"), (n, t + 1), 0, count)
         if self.runs:  # in the second half every cue is repeated for some trials; the first run may begin earlier
             trial, half = jnp.arange(t + 1), t // 2
-            phase = jax.random.randint(address(key, "phase"), (n, 1), 0, self.runs)
+            phase = jax.random.randint(derive_key(key, "phase"), (n, 1), 0, self.runs)
             run_start = (trial - half + phase) // self.runs * self.runs - phase
             cue = jnp.take_along_axis(cue, jnp.where(trial >= half, half + jnp.maximum(run_start, 0), trial), 1)
         tables = jnp.broadcast_to(right_actions[:, None], (n, t, right_actions.shape[1]))
         if shifts_at is not None:
-            step = jax.random.randint(address(key, "step"), (n, 1, 1), 1, k)
+            step = jax.random.randint(derive_key(key, "step"), (n, 1, 1), 1, k)
             tables = jnp.where((jnp.arange(t) >= shifts_at)[None, :, None], (tables + step) % k, tables)
         if drifts:
-            is_redrawn = jax.random.bernoulli(address(key, "anew"), DRIFT_RATE / count, tables.shape)
-            shift = jax.random.randint(address(key, "move"), tables.shape, 1, k)
+            is_redrawn = jax.random.bernoulli(derive_key(key, "anew"), DRIFT_RATE / count, tables.shape)
+            shift = jax.random.randint(derive_key(key, "move"), tables.shape, 1, k)
             shift = jnp.where(is_redrawn.at[:, 0].set(False), shift, 0)
             tables = (tables + jnp.cumsum(shift, 1)) % k
         right = jnp.take_along_axis(tables, cue[:, :t, None], 2)[..., 0]
@@ -122,18 +122,18 @@ class Associations(Configured):
         if faint:
             even = 1.0 / k if self.shows == "right" else payoffs.mean(1, keepdims=True)
             payoffs = 0.5 * payoffs + 0.5 * even
-        shows_wrong = jax.random.uniform(address(key, "wrong"), (n, t)) < payoffs[:, :1] * (k - 1)
-        other = (right + jax.random.randint(address(key, "other"), (n, t), 1, k)) % k
+        shows_wrong = jax.random.uniform(derive_key(key, "wrong"), (n, t)) < payoffs[:, :1] * (k - 1)
+        other = (right + jax.random.randint(derive_key(key, "other"), (n, t), 1, k)) % k
         return Tasks(cue, right, jnp.where(shows_wrong, other, right), payoffs, tables)
 
     def _draw_bank_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws tables [n, S] from the bank."""
-        return pick(address(key, "table"), self.bank_tables, n)
+        return draw_from_bank(derive_key(key, "table"), self.bank_tables, n)
 
     def _draw_rule_table(self, key: jax.Array, n: int) -> jax.Array:
         """Draws right actions [n, S] that follow a random rule (a · cue + b) mod K."""
-        a = jax.random.randint(address(key, "a"), (n, 1), 1, self.choices)
-        b = jax.random.randint(address(key, "b"), (n, 1), 0, self.choices)
+        a = jax.random.randint(derive_key(key, "a"), (n, 1), 1, self.choices)
+        b = jax.random.randint(derive_key(key, "b"), (n, 1), 0, self.choices)
         return (a * jnp.arange(self.cues) + b) % self.choices
 
     def _draw_shared_table(self, key: jax.Array, n: int) -> jax.Array:
@@ -238,7 +238,7 @@ class Associations(Configured):
 
 def _draw_table(key: jax.Array, n: int, cues: int, actions: int) -> jax.Array:
     """Draws right actions [n, S] uniformly and independently."""
-    return jax.random.randint(address(key, "table"), (n, cues), 0, actions)
+    return jax.random.randint(derive_key(key, "table"), (n, cues), 0, actions)
 
 
 @keep_settings(
@@ -282,6 +282,6 @@ def family(
         raise MesascopeError(f"high={high} is not above low={low}.", "Give e.g. high=0.9,low=0.1.")
     if shows == "right" and low * actions > 1 - 1e-3:
         raise MesascopeError(f"low={low} hides which of {actions} actions is right.", "Give e.g. low=0.05.")
-    tables = _draw_table(address(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
+    tables = _draw_table(derive_key(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
     payoffs = jnp.asarray([low, high], jnp.float32)
     return Associations(cues, spare, shows, runs, payoffs, tables, choices=actions, horizon=trials)

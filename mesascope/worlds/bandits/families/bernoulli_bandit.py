@@ -13,9 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Split, draw_bank, keep_settings, payoff_latents, pick, reference_roles
-from mesascope.errors import MesascopeError, unknown
-from mesascope.keys import address, draw_orders
+from mesascope.contracts.configured import (
+    Split,
+    draw_bank,
+    draw_from_bank,
+    keep_settings,
+    make_payoff_latents,
+    name_references,
+)
+from mesascope.errors import MesascopeError, make_unknown_error
+from mesascope.keys import derive_key, draw_permutations
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 DEPENDENT_PRIORS = {  # the means of the two kinds of arms
@@ -49,7 +56,7 @@ class BernoulliBandit(BanditFamily):
         """Reference procedures by role; the strongest is the exact optimum if it can be computed."""
         is_exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
         best = "bayes_optimal" if is_exact else "gittins"
-        return reference_roles("thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true")
+        return name_references("thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true")
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; one restructured split draws from a prior that training does not use."""
@@ -100,15 +107,15 @@ class BernoulliBandit(BanditFamily):
             trials: T; 0 for the family's horizon.
             inverted: 1 for inverted feedback, else 0.
         """
-        means_key = address(key, "means")
+        means_key = derive_key(key, "means")
         if seen:
-            arm_means = pick(means_key, self.bank_means, n)
+            arm_means = draw_from_bank(means_key, self.bank_means, n)
         else:
             shapes = None if prior else self.shapes
             arm_means = _draw_means(means_key, n, self.choices, prior or self.prior, shapes)
         arm_means = arm_means if scale == 1.0 else least + scale * arm_means
         fixed_path = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
-        return Tasks(path(address(key, "change"), fixed_path), jnp.full((n,), inverted))
+        return Tasks(path(derive_key(key, "change"), fixed_path), jnp.full((n,), inverted))
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
@@ -117,7 +124,7 @@ class BernoulliBandit(BanditFamily):
             fixed = means[..., int(np.asarray(self.bank_means).mean(0).argmax())]
         else:
             fixed = means[..., self.favourite] if self.shapes else means.mean(-1)
-        return payoff_latents(means, fixed)
+        return make_payoff_latents(means, fixed)
 
     @property
     def favourite(self) -> int:
@@ -152,7 +159,7 @@ def _swap_extremes(key: jax.Array, means: jax.Array) -> jax.Array:
 
 def _permute(key: jax.Array, means: jax.Array) -> jax.Array:
     """Permutes the arms along one random cycle, so that every mean moves to another arm."""
-    order = draw_orders(key, *means.shape)
+    order = draw_permutations(key, *means.shape)
     rows = jnp.arange(len(means))[:, None]
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 
@@ -167,7 +174,7 @@ def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | No
     """Reads the Beta shapes from a prior such as 'beta:3/1+1/1', one a/b per arm; None for other priors."""
     if not prior.startswith("beta:"):
         if prior != "independent" and prior not in DEPENDENT_PRIORS:
-            raise unknown("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])
+            raise make_unknown_error("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])
         return None
     try:
         shapes = tuple((float(a), float(b)) for a, b in (p.split("/") for p in prior[5:].split("+")))
@@ -201,8 +208,8 @@ def family(
         jax.jit(draw_means) if shapes else draw_means,  # compiled, so that an impossible bank is refused in a second
         bank,
         bank_seed,
-        tell=lambda means: np.asarray(means).argmax(-1),
-        what="with two different best arms",
+        find_property=lambda means: np.asarray(means).argmax(-1),
+        description="with two different best arms",
         remedy="Take a larger bank or another prior.",
     )
     name = f"bernoulli_bandit:arms={arms},trials={trials}"

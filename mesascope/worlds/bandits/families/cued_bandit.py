@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Split, check_range, keep_settings, payoff_latents, reference_roles
+from mesascope.contracts.configured import Split, check_range, keep_settings, make_payoff_latents, name_references
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
@@ -45,7 +45,7 @@ class CuedBandit(BanditFamily):
     def references(self) -> dict[str, str]:
         """Reference procedures by role; all except the strongest ignore the mark."""
         strongest = f"cue_filter:belief={float(self.rho):.6g}"
-        return reference_roles("cue_filter", "cue_filter:keep=0.8", "locator", strongest=strongest, against="") | {
+        return name_references("cue_filter", "cue_filter:keep=0.8", "locator", strongest=strongest, against="") | {
             "learner against": "thompson:minimise=true",
             "discounting against": "thompson:discount=0.93,minimise=true",
             "locator against": "locator:minimise=true",
@@ -93,17 +93,17 @@ class CuedBandit(BanditFamily):
             trials: T; 0 for the family's horizon.
         """
         shape, arms, trials = (n,), self.choices, trials or self.horizon
-        best = jax.random.randint(address(key, "best"), shape, 0, arms if among is None else len(among))
+        best = jax.random.randint(derive_key(key, "best"), shape, 0, arms if among is None else len(among))
         best = best if among is None else among[best]
         arm_means = means(self._assign_means(best))
         if independent:
-            arm_means = jax.random.uniform(address(key, "means"), (n, arms))
+            arm_means = jax.random.uniform(derive_key(key, "means"), (n, arms))
             best = arm_means.argmax(-1)
-        marks_best = jax.random.bernoulli(address(key, "agree"), self.rho, shape) & (not apart)
-        mark = jnp.where(marks_best, best, _draw_other(address(key, "mark"), best, arms))
+        marks_best = jax.random.bernoulli(derive_key(key, "agree"), self.rho, shape) & (not apart)
+        mark = jnp.where(marks_best, best, _draw_other(derive_key(key, "mark"), best, arms))
         path = jnp.repeat(arm_means[:, None, :], trials, axis=1)
         if moves_at is not None:
-            moved_means = self._assign_means(_draw_other(address(key, "change"), best, arms))
+            moved_means = self._assign_means(_draw_other(derive_key(key, "change"), best, arms))
             path = path.at[:, moves_at:].set(moved_means[:, None, :])
         return Tasks(path, mark if marked else jnp.full_like(mark, -1))
 
@@ -128,7 +128,7 @@ class CuedBandit(BanditFamily):
         if split == "exchanged:best" and not is_top.all():  # in the second half another arm is best
             late_best = (means * (~is_top / (~is_top).sum(-1, keepdims=True))[:, None]).sum(-1)
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late_best, fixed)
-        return payoff_latents(means, fixed) | {"marked": marked}
+        return make_payoff_latents(means, fixed) | {"marked": marked}
 
     def _compute_prior(self, marked: np.ndarray, split: str) -> np.ndarray:
         """The prior probability [N, K] that each arm is the best one, given the mark, up to a factor."""
@@ -188,7 +188,7 @@ def family(
             f"high={high} and low={low}: no arm pays more than the others, so there is no intended goal.",
             "Give a high above low, e.g. high=0.9,low=0.1.",
         )
-    key = address(jax.random.key(bank_seed), "bank")
+    key = derive_key(jax.random.key(bank_seed), "bank")
     bank_arms = jax.random.permutation(key, arms)[:bank] if bank else None
     payoffs = jnp.asarray([high, low], jnp.float32)
     return CuedBandit(jnp.asarray(rho, jnp.float32), payoffs, bank_arms, choices=arms, horizon=trials)

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Percept, Split, check_range, keep_settings, payoff_latents
-from mesascope.contracts.family import reference_roles
-from mesascope.errors import unknown
-from mesascope.keys import address
+from mesascope.contracts.configured import Percept, Split, check_range, keep_settings, make_payoff_latents
+from mesascope.contracts.family import name_references
+from mesascope.errors import make_unknown_error
+from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 HIGH, LOW = 5.0, 1.0  # pay-offs of the target and of the other arms
@@ -34,7 +34,7 @@ class InformativeBandit(BanditFamily):
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
     # there are no references 'against', because a subject can minimise the pay-off without knowing the task
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
     )
 
@@ -67,7 +67,7 @@ class InformativeBandit(BanditFamily):
             MesascopeError: the family has no such split.
         """
         if split not in self.split_names:
-            raise unknown("split", split, self.split_names)
+            raise make_unknown_error("split", split, self.split_names)
         if split == "seen":
             return self.tables("fresh")[np.asarray(self.bank_targets)]
         arms = np.arange(self.targets)
@@ -98,7 +98,7 @@ class InformativeBandit(BanditFamily):
         tables = jnp.asarray(self.tables("fresh" if split == "seen" else split), jnp.float32)
         if split == "seen":
             tables = tables[self.bank_targets]
-        return Tasks(tables[jax.random.randint(address(key, "task"), (n,), 0, len(tables))])
+        return Tasks(tables[jax.random.randint(derive_key(key, "task"), (n,), 0, len(tables))])
 
     def draw_feedback(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
         """The score itself: pay-offs are deterministic."""
@@ -108,7 +108,7 @@ class InformativeBandit(BanditFamily):
         """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; 'fixed' is the mean over possible targets."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
-        return payoff_latents(means, means[..., arms].mean(-1))
+        return make_payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the number counted from the other end, or with the pay-off of the other kind of arm."""
@@ -129,6 +129,6 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
         bank_seed: the seed that the bank is drawn from.
     """
     check_range(0, targets, bank=bank)
-    key = address(jax.random.key(bank_seed), "bank")
+    key = derive_key(jax.random.key(bank_seed), "bank")
     bank_targets = jax.random.permutation(key, targets)[:bank] if bank else None
     return InformativeBandit(bank_targets, choices=targets + 1, horizon=trials)

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Split, draw_bank, payoff_latents, reference_roles
+from mesascope.contracts.configured import Split, draw_bank, make_payoff_latents, name_references
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
@@ -41,7 +41,7 @@ class RestlessBandit(BanditFamily):
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
     # the filter is the exact optimum for coupled arms
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "drift_filter", "rescorla_wagner:rate=0.3,beta=8", "path_locator", strongest="drift_filter"
     ) | {"discounting against": "rescorla_wagner:rate=0.3,beta=-8"}
 
@@ -95,20 +95,20 @@ class RestlessBandit(BanditFamily):
             trials: T; 0 for the family's horizon.
             inverted: 1 for inverted feedback, else 0.
         """
-        first_kind = jax.random.bernoulli(address(key, "first"), 0.5, (n, 1)).astype(jnp.int32)
+        first_kind = jax.random.bernoulli(derive_key(key, "first"), 0.5, (n, 1)).astype(jnp.int32)
         block_index = jnp.arange(trials or self.horizon) // self.block
         volatility = ((first_kind + block_index) % 2).astype(jnp.float32)
         rates = jnp.where(volatility > 0, self.fast, self.slow)
         if rate is not None:
             volatility, rates = jnp.full_like(volatility, float(rate > 0)), jnp.full_like(rates, rate)
-        path = self._draw_means(address(key, "means"), rates, self.coupled if coupled is None else coupled)
+        path = self._draw_means(derive_key(key, "means"), rates, self.coupled if coupled is None else coupled)
         return Tasks(means(path), volatility, jnp.full((n,), inverted))
 
     def _draw_means(self, key: jax.Array, rates: jax.Array, coupled: bool) -> jax.Array:
         """Draws means [n, T, K] that change before each trial except the first, at that trial's rate [n, T]."""
         n, trials = rates.shape
         shape = (n, trials, 1 if coupled else self.choices)
-        start_key, change_key = address(key, "start"), address(key, "change")
+        start_key, change_key = derive_key(key, "start"), derive_key(key, "change")
         step_sizes = rates.at[:, 0].set(0.0)[..., None]
         if self.change == "drift":
             start = jax.random.uniform(start_key, (n, 1, shape[-1]))
@@ -120,7 +120,7 @@ class RestlessBandit(BanditFamily):
             paths = jnp.where((start + jumps) % 2 == 1, self.level, 1.0 - self.level)
         if not coupled:
             return paths
-        arm = jax.random.randint(address(key, "arm"), (n, 1, 1), 0, self.choices)
+        arm = jax.random.randint(derive_key(key, "arm"), (n, 1, 1), 0, self.choices)
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
@@ -130,7 +130,7 @@ class RestlessBandit(BanditFamily):
         if split == "seen":
             best_arm = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T] the best arm on average over the bank
             fixed = means[:, np.arange(means.shape[1]), best_arm]
-        return payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
+        return make_payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 
 
 @keep_settings(arms=(2, 26), trials=(2, 100_000), change=("drift", "reversal"), block=(1, 100_000), bank=(0, 100_000))
@@ -177,7 +177,7 @@ def family(
         lambda key: bandit.draw(key, bank),
         bank,
         bank_seed,
-        tell=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arm on average
-        what="with two different best arms",
+        find_property=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arm on average
+        description="with two different best arms",
     )
     return dataclasses.replace(bandit, bank_tasks=bank_tasks)

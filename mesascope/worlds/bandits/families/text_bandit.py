@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Draw, Percept, Split, check_range, keep_settings
-from mesascope.contracts.questions import Moment, Question
-from mesascope.keys import address
+from mesascope.contracts.configured import Configured, DrawTasks, Percept, Split, check_range, keep_settings
+from mesascope.contracts.questions import PastTrial, Question
+from mesascope.keys import derive_key
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
 
@@ -62,12 +62,12 @@ class TextBandit(Configured):
             for split in self.bandit.splits()
         )
 
-    def _draw_worded(self, draw: Draw, key: jax.Array, n: int) -> WordedTasks:
+    def _draw_worded(self, draw: DrawTasks, key: jax.Array, n: int) -> WordedTasks:
         """Draws n tasks of the bandit, with their wordings and arm names."""
-        scores = jax.random.uniform(address(key, "names"), (n, len(read_texts()["names"]["letters"])))
+        scores = jax.random.uniform(derive_key(key, "names"), (n, len(read_texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
-            wording = jax.random.randint(address(key, "wording"), (n,), 0, len(read_texts()["wordings"]))
+            wording = jax.random.randint(derive_key(key, "wording"), (n,), 0, len(read_texts()["wordings"]))
         names = jnp.argsort(scores, -1)[:, : self.choices]
         observation = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
         return WordedTasks(draw(key, n), observation)
@@ -92,7 +92,7 @@ class TextBandit(Configured):
         """The latents of the bandit, and the wording [N]."""
         return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.observation)[:, WORDING_INDEX]}
 
-    def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
+    def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
         """The prompt: the history of pulls, raw or summarised, and a question about which arm to pull next."""
         wording, letters = read_texts()["wordings"][int(now[WORDING_INDEX])], read_texts()["names"]["letters"]
         names = tuple(letters[int(i)] for i in now[NAMES_START:])

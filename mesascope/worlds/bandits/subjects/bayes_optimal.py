@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import Counting, greedy_probabilities, means, outcomes
+from mesascope.contracts.choices import Counting, count_last_outcome, greedy_probabilities, posterior_means
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_family
 from mesascope.errors import MesascopeError
-from mesascope.files import cache, replacing
+from mesascope.files import cache_path, replace_when_written
 
 MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five up to 21
-TIE = 255
+ALL_TIED = 255
 
 
 class BayesOptimal(Counting):
@@ -36,7 +36,7 @@ class BayesOptimal(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome and looks up the best arm; past the horizon, takes the arm with the largest mean."""
-        carry = carry + outcomes(percept, self.choices)
+        carry = carry + count_last_outcome(percept, self.choices)
         if self.dependent:
             return carry, choose(key, jnp.log(greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
         sums = jnp.cumsum(jnp.round(carry).astype(jnp.int32).reshape(len(carry), -1), -1)
@@ -44,8 +44,8 @@ class BayesOptimal(Counting):
         rank = self.ranks[jnp.clip(sums, 0, len(self.ranks) - 1), jnp.arange(sums.shape[1])].sum(-1)
         best_arm = self.table[rank]
         planned = jax.nn.one_hot(best_arm, self.choices)
-        planned = jnp.where((best_arm == TIE)[:, None], 1.0 / self.choices, planned)
-        greedy = greedy_probabilities(means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        planned = jnp.where((best_arm == ALL_TIED)[:, None], 1.0 / self.choices, planned)
+        greedy = greedy_probabilities(posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
         return carry, choose(key, jnp.log(jnp.where(is_tabulated[:, None], planned, greedy)))
 
 
@@ -84,7 +84,7 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
             arm[arm_value > best + 1e-9] = k
             best = np.maximum(best, arm_value)
         start = comb(t + entries - 1, entries)
-        table[start : start + len(rows)] = np.where(is_tied, TIE, arm)
+        table[start : start + len(rows)] = np.where(is_tied, ALL_TIED, arm)
         value = best
     return table, float(value[0])
 
@@ -99,10 +99,10 @@ def _list_sums(trials: int, columns: int) -> np.ndarray:
     return rows
 
 
-def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
+def load_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The table of `plan` from the user's cache folder; computes it if the file is broken or missing."""
     digest = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
-    path = cache(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
+    path = cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
     try:
         data = path.read_bytes()
     except OSError:
@@ -112,7 +112,7 @@ def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndar
     table = plan(trials, shapes)[0]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, os.getpid()) as part:
+        with replace_when_written(path, os.getpid()) as part:
             part.write_bytes(hashlib.sha256(table.tobytes()).digest() + table.tobytes())
     except OSError:
         pass  # the result does not depend on the cache
@@ -147,5 +147,5 @@ def subject(family: Family) -> BayesOptimal:
             f"At most {MAX_STATES:,} can be tabulated: use two arms up to 200 trials, or five up to 21.",
         )
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
-    table = cached_plan(trials, tuple(zip(a, b, strict=True)))
+    table = load_plan(trials, tuple(zip(a, b, strict=True)))
     return BayesOptimal(arms, jnp.asarray(table), jnp.asarray(ranks, jnp.int32), a, b, dependent=False)

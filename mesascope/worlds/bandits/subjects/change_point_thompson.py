@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.choices import outcomes
+from mesascope.contracts.choices import count_last_outcome
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import ANGLES, GRID_MEANS, compute_largest_probability
 
@@ -26,7 +26,7 @@ class ChangePointThompson(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the posterior with the last outcome and a possible change, then samples an arm."""
-        last = outcomes(percept, self.choices)[..., None, :]
+        last = count_last_outcome(percept, self.choices)[..., None, :]
         is_pulled = last.sum(-1) > 0
         likelihood = last[..., 0] * GRID_MEANS + last[..., 1] * (1.0 - GRID_MEANS)
         carry = carry * jnp.where(is_pulled, likelihood, 1.0)

@@ -7,7 +7,7 @@ earlier feedback to the arm that earned it, and otherwise to the arm that it pul
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import outcomes
+from mesascope.contracts.choices import count_last_outcome
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 
@@ -25,7 +25,7 @@ class Delayed(Choosing):
         """Counts the stored outcome, stores the last one, then samples an arm."""
         counts, stored_action, stored_feedback = carry
         arm = jnp.where(stored_action >= 0, stored_action if self.known else percept.action, -1)
-        counts = counts + outcomes(percept._replace(action=arm, feedback=stored_feedback), self.choices)
+        counts = counts + count_last_outcome(percept._replace(action=arm, feedback=stored_feedback), self.choices)
         return (counts, percept.action, percept.feedback), choose(key, jnp.log(compute_best_probability(counts + 1.0)))
 
 

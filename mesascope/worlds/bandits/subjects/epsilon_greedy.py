@@ -2,7 +2,14 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import TIES, Counting, greedy_probabilities, means, mix_lapse, outcomes
+from mesascope.contracts.choices import (
+    TIES,
+    Counting,
+    count_last_outcome,
+    greedy_probabilities,
+    mix_lapse,
+    posterior_means,
+)
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -15,10 +22,10 @@ class EpsilonGreedy(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise the one that looks best."""
-        carry = carry + outcomes(percept, self.choices)
-        values = means(carry)
+        carry = carry + count_last_outcome(percept, self.choices)
+        values = posterior_means(carry)
         if self.each_first:  # untried arms first
-            values = jnp.where(carry.sum(-1) > 0, means(carry, 0.0, 1e-9), 2.0)
+            values = jnp.where(carry.sum(-1) > 0, posterior_means(carry, 0.0, 1e-9), 2.0)
         return carry, choose(key, mix_lapse(greedy_probabilities(values, self.ties), self.epsilon))
 
 

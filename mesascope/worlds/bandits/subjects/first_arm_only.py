@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mix_lapse, outcomes
+from mesascope.contracts.choices import count_last_outcome, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -19,7 +19,7 @@ class FirstArmOnly(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the first arm some times, then stays with it or pulls the others uniformly."""
-        carry = carry + outcomes(percept, self.choices)[:, 0]
+        carry = carry + count_last_outcome(percept, self.choices)[:, 0]
         pulls = carry.sum(-1)
         keeps = (pulls < self.pulls) | (carry[:, 0] >= self.enough * pulls - 1e-6)
         first = jnp.arange(self.choices) == 0

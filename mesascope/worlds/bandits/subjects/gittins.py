@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import Counting, greedy_probabilities, means, outcomes
+from mesascope.contracts.choices import Counting, count_last_outcome, greedy_probabilities, posterior_means
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -32,7 +32,7 @@ class Gittins(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome and looks up the indices; ties are equally likely."""
-        carry = carry + outcomes(percept, self.choices)
+        carry = carry + count_last_outcome(percept, self.choices)
         wins, losses = (jnp.round(carry[..., i]).astype(jnp.int32) for i in (0, 1))
         arm = jnp.arange(self.choices) % len(self.tables)
         if self.horizon:
@@ -42,12 +42,12 @@ class Gittins(Counting):
         else:
             is_tabulated = wins + losses < self.tables.shape[-1]
             index = self.tables[arm, wins, losses]
-        values = jnp.where(is_tabulated, index, means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        values = jnp.where(is_tabulated, index, posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
         return carry, choose(key, jnp.log(greedy_probabilities(values)))
 
 
 @functools.lru_cache(maxsize=64)
-def discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
+def compute_discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
     """Discounted indices [wins, losses] under Beta(a, b) for up to depth - 1 pulls."""
     table = np.zeros((depth, depth), np.float32)
     wins = np.arange(depth + EXTRA_PULLS + 1.0)
@@ -64,7 +64,7 @@ def discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1
 
 
 @functools.lru_cache(maxsize=8)
-def finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
+def compute_finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
     """Finite-horizon indices [remaining trials - 1, wins, losses] under Beta(a, b)."""
     table = np.zeros((horizon, horizon, horizon), np.float32)
     value = np.zeros((horizon + 1, horizon + 1, len(CERTAIN_PAYOFFS)), np.float32)
@@ -106,7 +106,8 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     depth = min(max(split.trials for split in family.splits()), MAX_DEPTH)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [
-        finite_indices(horizon, a, b) if horizon else discounted_indices(discount, depth, a, b) for a, b in priors
+        compute_finite_indices(horizon, a, b) if horizon else compute_discounted_indices(discount, depth, a, b)
+        for a, b in priors
     ]
     a, b = zip(*shapes, strict=True)
     return Gittins(family.choices, jnp.asarray(np.stack(tables)), a, b, horizon)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, means, mix_lapse, outcomes
+from mesascope.contracts.choices import count_last_outcome, greedy_probabilities, mix_lapse, posterior_means
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
@@ -19,11 +19,11 @@ class Homebody(Choosing):
     def respond(self, key, carry, percept: Percept):
         """After two losses in a row, takes the other arm with the largest posterior mean; ties are equally likely."""
         counts, losses = carry
-        counts = counts + outcomes(percept, self.choices)
+        counts = counts + count_last_outcome(percept, self.choices)
         losses, leaves = count_losses(losses, percept)
         leaves = leaves | (percept.action < 0)
         current = jax.nn.one_hot(percept.action, self.choices)
-        other_arms = greedy_probabilities(means(counts) - 2.0 * current)
+        other_arms = greedy_probabilities(posterior_means(counts) - 2.0 * current)
         probabilities = jnp.where(leaves[:, None], other_arms, current)
         return (counts, losses), choose(key, mix_lapse(probabilities, self.lapse))
 

@@ -6,7 +6,7 @@ the training tasks.
 
 import jax
 
-from mesascope.contracts.choices import Counting, mix_lapse, outcomes
+from mesascope.contracts.choices import Counting, count_last_outcome, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
 
@@ -20,7 +20,7 @@ class Locator(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Draws a task from the posterior and pulls its best arm."""
-        carry = carry + outcomes(percept, self.choices)
+        carry = carry + count_last_outcome(percept, self.choices)
         probabilities = locate_best_arm(carry, self.bank_means, self.minimise)
         return carry, choose(key, mix_lapse(probabilities, self.lapse))
 

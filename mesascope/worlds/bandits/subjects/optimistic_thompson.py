@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, outcomes
+from mesascope.contracts.choices import Counting, count_last_outcome
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import choose_prior, compute_best_probability
 
@@ -16,7 +16,7 @@ class OptimisticThompson(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, then samples an arm."""
-        carry = carry + outcomes(percept, self.choices)
+        carry = carry + count_last_outcome(percept, self.choices)
         shapes = (carry + self.prior) / self.alpha
         return carry, choose(key, jnp.log(compute_best_probability(shapes, optimistic=True)))
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import outcomes, stay_probabilities
+from mesascope.contracts.choices import count_last_outcome, stay_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
@@ -37,7 +37,7 @@ class PartTime(Choosing):
         birth_key, key = jax.random.split(key)
         drawn = jax.random.bernoulli(birth_key, self.lives, learns.shape).astype(jnp.int32)
         learns = jnp.where(learns < 0, drawn, learns)
-        counts = self.discount * counts + outcomes(percept, self.choices)
+        counts = self.discount * counts + count_last_outcome(percept, self.choices)
         losses, leaves = count_losses(losses, percept)
         rest = jnp.full(counts.shape[:2], 1.0 / self.choices)
         if self.rest == "reflex":

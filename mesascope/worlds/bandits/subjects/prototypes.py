@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, mix_lapse, outcomes
+from mesascope.contracts.choices import Counting, count_last_outcome, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -17,7 +17,7 @@ class Prototypes(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Draws a prototype from the posterior over all of them and pulls its good arm."""
-        carry = carry + outcomes(percept, self.choices)
+        carry = carry + count_last_outcome(percept, self.choices)
         per_win = jnp.log(self.high) - jnp.log(self.low)
         per_loss = jnp.log1p(-self.high) - jnp.log1p(-self.low)
         posterior = jax.nn.softmax(carry[..., 0] * per_win + carry[..., 1] * per_loss)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, means, outcomes, stay_probabilities
+from mesascope.contracts.choices import Counting, count_last_outcome, posterior_means, stay_probabilities
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -14,9 +14,9 @@ class Satisficer(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Repeats the last arm if its mean is good enough, otherwise picks another arm uniformly."""
-        carry = carry + outcomes(percept, self.choices)
+        carry = carry + count_last_outcome(percept, self.choices)
         last = jax.nn.one_hot(percept.action, self.choices)
-        is_enough = (last * means(carry)).sum(-1) >= self.enough
+        is_enough = (last * posterior_means(carry)).sum(-1) >= self.enough
         return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, is_enough)))
 
 

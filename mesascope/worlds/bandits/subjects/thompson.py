@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import Counting, outcomes
+from mesascope.contracts.choices import Counting, count_last_outcome
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -32,7 +32,7 @@ class Thompson(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, then samples an arm."""
-        carry = self.discount * carry + outcomes(percept, self.choices)
+        carry = self.discount * carry + count_last_outcome(percept, self.choices)
         shapes = carry + self.prior
         shapes = jnp.where(self.minimise, shapes[..., ::-1], shapes)
         return carry, choose(key, jnp.log(compute_best_probability(shapes)))

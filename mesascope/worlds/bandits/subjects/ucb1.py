@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, greedy_probabilities, outcomes
+from mesascope.contracts.choices import Counting, count_last_outcome, greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -15,7 +15,7 @@ class UCB1(Counting):
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the arm with the largest mean + constant · √(ln t / n); ties are equally likely."""
-        carry = carry + outcomes(percept, self.choices)
+        carry = carry + count_last_outcome(percept, self.choices)
         trial = carry.sum((-2, -1))[:, None] + 1.0
         counts = carry if self.each_first else carry + 1.0
         pulls = jnp.maximum(counts.sum(-1), 1.0)

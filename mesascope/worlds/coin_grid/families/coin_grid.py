@@ -18,7 +18,7 @@ from mesascope.contracts.configured import Configured, Percept, Split, first_per
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.contracts.settings import check_memory, keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
 MAX_STEPS = 64  # the most steps of a trial; all of them are stored
@@ -89,17 +89,17 @@ class CoinGrid(Configured):
             avoids_corner: whether the coin never lies in the corner.
         """
         cells, trials = self.size**2, self.horizon
-        agree = jax.random.bernoulli(address(key, "agree"), self.rho, (n,)) & (not avoids_corner)
-        coin = jnp.where(agree, cells - 1, jax.random.randint(address(key, "coin"), (n,), 0, cells - 1))
+        agree = jax.random.bernoulli(derive_key(key, "agree"), self.rho, (n,)) & (not avoids_corner)
+        coin = jnp.where(agree, cells - 1, jax.random.randint(derive_key(key, "coin"), (n,), 0, cells - 1))
         coin = jnp.repeat(coin[:, None], trials, axis=1)
         if coin_moves_at is not None:
-            moved_coin = (coin[:, :1] + jax.random.randint(address(key, "change"), (n, 1), 1, cells)) % cells
+            moved_coin = (coin[:, :1] + jax.random.randint(derive_key(key, "change"), (n, 1), 1, cells)) % cells
             coin = jnp.where(jnp.arange(trials) >= coin_moves_at, moved_coin, coin)
         # uniform over the cells that are neither coin nor corner
-        free_cell = jax.random.randint(address(key, "start"), (n, trials), 0, cells - 2)
+        free_cell = jax.random.randint(derive_key(key, "start"), (n, trials), 0, cells - 2)
         start = jnp.where(
             coin == cells - 1,
-            jax.random.randint(address(key, "other start"), (n, trials), 0, cells - 1),
+            jax.random.randint(derive_key(key, "other start"), (n, trials), 0, cells - 1),
             free_cell + (free_cell >= coin),
         )
         if starts_far:

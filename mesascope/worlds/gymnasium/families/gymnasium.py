@@ -22,12 +22,12 @@ from mesascope.contracts.configured import Configured, Percept, Split, check_ran
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_code
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.worlds.gymnasium.environments import BlockState, describe_env, make_env, read_registry
 from mesascope.worlds.gymnasium.history import RewardEntry, find_history, find_reward
 from mesascope.worlds.gymnasium.variations import Range, draw_task, find_function, parse_ranges
 
-RUNS_CODE = True  # module:Env-v0 imports the module
+FACTORY_RUNS_CODE = True  # module:Env-v0 imports the module
 MAX_STEPS = 1_000_000  # the largest number of steps in a lifetime
 CHANCE_EPISODES = 64  # the number of episodes of random play from which chance is estimated
 _CHANCE_BY_FAMILY: dict[tuple[str, str], float] = {}
@@ -116,7 +116,7 @@ class Gymnasium(Configured):
         if split == "seen" and self.bank:
             size, seed = parse_bank(self.bank)
             rows = np.array([int(_make_rng(key, "of", i).integers(size)) for i in range(n)])
-            key = address(jax.random.key(seed), "bank")
+            key = derive_key(jax.random.key(seed), "bank")
         seeds = np.array([int(_make_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
         keywords = np.empty(n, object)
         for i, row in enumerate(rows.tolist()):
@@ -183,7 +183,7 @@ class Gymnasium(Configured):
         unlimited = self.with_bank(None)
         identity = (unlimited.code(), split)
         if identity not in _CHANCE_BY_FAMILY:
-            key = address(jax.random.key(0), "chance")
+            key = derive_key(jax.random.key(0), "chance")
             single = dataclasses.replace(unlimited, horizon=self.max_steps if self.step_is_trial else 1)
             state, _ = single.begin(key, single.split(split).draw(key, CHANCE_EPISODES))
             rng, total, is_real = _make_rng(key, "play"), np.zeros(CHANCE_EPISODES), self.choices is None
@@ -198,7 +198,7 @@ class Gymnasium(Configured):
 
 
 def _make_rng(key: jax.Array, *parts: str | int) -> np.random.Generator:
-    return np.random.default_rng(np.asarray(jax.random.key_data(address(key, *parts)), np.uint32).tolist())
+    return np.random.default_rng(np.asarray(jax.random.key_data(derive_key(key, *parts)), np.uint32).tolist())
 
 
 def family(

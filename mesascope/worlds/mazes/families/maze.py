@@ -18,15 +18,15 @@ from mesascope.contracts.configured import (
     Configured,
     Percept,
     Split,
+    draw_from_bank,
     first_percept,
+    name_references,
     next_percept,
-    pick,
-    reference_roles,
 )
-from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import check_memory, check_range, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.worlds.mazes import mazes
 
 MIN_SIZE, MAX_SIZE = 5, 33
@@ -76,7 +76,7 @@ class Maze(Configured):
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
     # nothing is hidden, so there is nothing to acquire
-    references: ClassVar = reference_roles(PLANNER, PLANNER, "maze_clone", strongest=PLANNER, against="")
+    references: ClassVar = name_references(PLANNER, PLANNER, "maze_clone", strongest=PLANNER, against="")
 
     @property
     def steps(self) -> int:
@@ -128,16 +128,16 @@ class Maze(Configured):
         size = size or self.size
         passages, goal, start = self._draw_problems(key, n, size)
         if seen:
-            passages, goal, start = pick(address(key, "which"), self.bank_tasks, n)
+            passages, goal, start = draw_from_bank(derive_key(key, "which"), self.bank_tasks, n)
         elif loops:
-            passages = mazes.remove_walls(address(key, "loops"), passages, LOOP_SHARE)
+            passages = mazes.remove_walls(derive_key(key, "loops"), passages, LOOP_SHARE)
         later_opens, later_goal, half = passages, goal, self.horizon // 2
         if revalued:
             start = start.at[:, half].set(start[:, half - 1])  # the same start before and after the change
         if revalued == "map":
-            later_opens = mazes.move_wall(address(key, "wall"), mazes.Problem(passages, goal), start[:, half])
+            later_opens = mazes.move_wall(derive_key(key, "wall"), mazes.Problem(passages, goal), start[:, half])
         elif revalued == "worth":
-            later_goal = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(passages, goal), start[:, half])
+            later_goal = mazes.draw_other_goal(derive_key(key, "moved"), mazes.Problem(passages, goal), start[:, half])
             after_change = np.arange(self.horizon) >= half
             start = jnp.where(after_change & (start == later_goal[:, None]), (start + 1) % size**2, start)
         problems = [mazes.Problem(passages, goal), mazes.Problem(later_opens, later_goal)]
@@ -145,9 +145,9 @@ class Maze(Configured):
 
     def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Draws perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in cells other than the goal."""
-        passages = mazes.draw_mazes(address(key, "maze", size), n, size)
-        goal = jax.random.randint(address(key, "goal", size), (n,), 0, size**2)
-        keys = jax.random.split(address(key, "start", size), self.horizon)
+        passages = mazes.draw_mazes(derive_key(key, "maze", size), n, size)
+        goal = jax.random.randint(derive_key(key, "goal", size), (n,), 0, size**2)
+        keys = jax.random.split(derive_key(key, "start", size), self.horizon)
         start = jax.vmap(lambda k: mazes.draw_other_cell(k, goal, size**2), out_axes=1)(keys)
         return passages, goal, start
 
@@ -230,7 +230,7 @@ class Maze(Configured):
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
         """Draws n training problems, from the bank if there is one, with cells numbered in the maze's own square."""
         if self.bank_tasks is not None:
-            return mazes.Problem(*pick(address(key, "which"), self.bank_tasks[:2], n))
+            return mazes.Problem(*draw_from_bank(derive_key(key, "which"), self.bank_tasks[:2], n))
         passages, goal, _ = self._draw_problems(key, n, self.size)
         return mazes.Problem(passages, goal)
 
@@ -238,8 +238,8 @@ class Maze(Configured):
         """Returns the same mazes with the goal in another cell."""
         return mazes.Problem(problem.passages, mazes.draw_other_cell(key, problem.goal, problem.passages.shape[1] ** 2))
 
-    pictures = staticmethod(mazes.draw_planes)
-    ways = staticmethod(mazes.find_right_moves)
+    draw_pictures = staticmethod(mazes.draw_planes)
+    find_right_moves = staticmethod(mazes.find_right_moves)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst, fixed, turned and goal, each [N, T].
@@ -272,7 +272,7 @@ class Maze(Configured):
         Raises:
             MesascopeError: the trials have no observations.
         """
-        observations = observed(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
+        observations = read_observations(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
         observations = observations if self.walk_steps == 1 else observations[:, :, 0]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action[..., None] if self.walk_steps == 1 else action[..., :1]
@@ -336,5 +336,5 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
     result = Maze(size, walk_steps=steps, choices=4, horizon=trials)
     if not bank:
         return result
-    bank_tasks = result._draw_problems(address(jax.random.key(bank_seed), "bank"), bank, size)
+    bank_tasks = result._draw_problems(derive_key(jax.random.key(bank_seed), "bank"), bank, size)
     return dataclasses.replace(result, bank_tasks=bank_tasks)

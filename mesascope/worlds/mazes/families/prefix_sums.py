@@ -16,7 +16,7 @@ import xarray as xr
 from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept
 from mesascope.contracts.plans import Plans
 from mesascope.contracts.settings import check_memory, keep_settings
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 MAX_LENGTH = 512
 
@@ -68,9 +68,9 @@ class PrefixSums(Configured):
             exchanged_at: the trial from which answers are exchanged.
         """
         shape, half = (n, self.horizon), self.length // 2
-        bits = jax.random.bernoulli(address(key, "bits"), density, (*shape, self.length)).astype(jnp.int32)
+        bits = jax.random.bernoulli(derive_key(key, "bits"), density, (*shape, self.length)).astype(jnp.int32)
         low, high = (half, self.length) if farther else (0, half)
-        place = jax.random.randint(address(key, "place"), shape, low, high)
+        place = jax.random.randint(derive_key(key, "place"), shape, low, high)
         exchanged = jnp.arange(self.horizon) >= exchanged_at
         return Tasks(bits, place, jnp.broadcast_to(exchanged, shape))
 

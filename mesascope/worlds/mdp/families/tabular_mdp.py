@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.configured import Percept, Split, first_percept, keep_settings, next_percept
-from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
-from mesascope.keys import address
+from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
+from mesascope.keys import derive_key
 from mesascope.worlds.mdp.episodes import compute_value, evaluate_policy, find_fixed_policy
 
 MEAN_PAYOFF = 1.0  # the mean of the mean pay-offs
@@ -60,7 +60,7 @@ class TabularMDP(Configured):
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
     # the exact optimum cannot be computed, so the strongest reference is the best procedure known
-    references: ClassVar = reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
+    references: ClassVar = name_references("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     @property
     def steps(self) -> int:
@@ -111,13 +111,13 @@ class TabularMDP(Configured):
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)
         if seen:
-            transitions, means = pick(address(key, "which"), self.bank_tasks, n)
+            transitions, means = draw_from_bank(derive_key(key, "which"), self.bank_tasks, n)
         else:
             transitions, means = _draw_processes(key, shape, concentration)
         means = payoffs(means)
         paths = jnp.broadcast_to(means[:, None], (n, trials, *shape[1:]))
         if drifts:
-            paths = _draw_drift(address(key, "drift"), means, trials)
+            paths = _draw_drift(derive_key(key, "drift"), means, trials)
         exchanged_from = trials if exchanged_at is None else exchanged_at
         return Tasks(transitions, paths, jnp.full(n, exchanged_from), jnp.full(n, inverts_feedback))
 
@@ -131,10 +131,10 @@ class TabularMDP(Configured):
         rows, (current_state, trial, step) = jnp.arange(len(action)), state
         executed = jnp.where(trial >= tasks.exchanged_from, self.choices - 1 - action, action)
         score = tasks.payoffs[rows, trial, current_state, executed]
-        paid = score + jax.random.normal(address(key, "pay"), score.shape)
+        paid = score + jax.random.normal(derive_key(key, "pay"), score.shape)
         feedback = jnp.where(tasks.inverts_feedback > 0, 2 * MEAN_PAYOFF - paid, paid)
         cumulative = jnp.cumsum(tasks.transitions[rows, current_state, executed], -1)
-        draw = jax.random.uniform(address(key, "move"), score.shape)[:, None] * cumulative[:, -1:]
+        draw = jax.random.uniform(derive_key(key, "move"), score.shape)[:, None] * cumulative[:, -1:]
         current_state = jnp.minimum((draw >= cumulative).sum(-1), self.states - 1).astype(jnp.int32)
         ends = step + 1 == self.length
         current_state, step = jnp.where(ends, 0, current_state), jnp.where(ends, 0, step + 1)
@@ -171,10 +171,10 @@ def _draw_processes(key: jax.Array, shape: tuple[int, ...], concentration: float
     """Draws transition probabilities [..., S, A, S'] and mean pay-offs [..., S, A]."""
     states = shape[-2]
     if concentration == 1.0:
-        exponentials = jax.random.exponential(address(key, "moves"), (*shape, states))
+        exponentials = jax.random.exponential(derive_key(key, "moves"), (*shape, states))
     else:
-        exponentials = jax.random.gamma(address(key, "moves"), concentration, (*shape, states)) + 1e-30
-    payoffs = MEAN_PAYOFF + jax.random.normal(address(key, "pays"), shape)
+        exponentials = jax.random.gamma(derive_key(key, "moves"), concentration, (*shape, states)) + 1e-30
+    payoffs = MEAN_PAYOFF + jax.random.normal(derive_key(key, "pays"), shape)
     return exponentials / exponentials.sum(-1, keepdims=True), payoffs
 
 
@@ -209,7 +209,7 @@ def family(
         lambda key: _draw_processes(key, (bank, states, actions), 1.0),
         bank,
         bank_seed,
-        tell=lambda tasks: np.asarray(tasks[1]).argmax(-1),
-        what="different tasks",
+        find_property=lambda tasks: np.asarray(tasks[1]).argmax(-1),
+        description="different tasks",
     )
     return dataclasses.replace(unlimited, bank_tasks=bank_tasks)

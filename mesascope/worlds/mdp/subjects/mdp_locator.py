@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, require_bank
-from mesascope.keys import address
+from mesascope.keys import derive_key
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
 from mesascope.worlds.mdp.planning import backward_induction, make_expectation
 
@@ -50,7 +50,7 @@ class MDPLocator(Scripted):
         transition_likelihood = jnp.where(starts[:, None], 0.0, self.transitions[:, carry.state, action, state].T)
         evidence = jnp.where(percept.first[:, None], 0.0, payoff_likelihood + transition_likelihood)
         log_posterior = carry.log_posterior + evidence
-        sampled = jax.random.categorical(address(key, "which"), log_posterior).astype(jnp.int32)
+        sampled = jax.random.categorical(derive_key(key, "which"), log_posterior).astype(jnp.int32)
         followed_task = jnp.where(starts, sampled, carry.followed_task)
         next_action = self.policies[followed_task, percept.step, state]
         return Posterior(log_posterior, state, followed_task), Response(next_action, None)

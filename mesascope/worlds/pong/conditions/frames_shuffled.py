@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import ShowsFrames
-from mesascope.contracts.condition import RECENT, Condition
+from mesascope.contracts.condition import PAST_PERCEPTS, Condition
 from mesascope.contracts.settings import check_range
 
 TRIED = "pong:rallies=2,steps=3"
@@ -30,7 +30,7 @@ class FramesShuffled(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the observation with that of an earlier step, at the earliest the first."""
-        age = jax.random.randint(context.random(), (), 1, RECENT)
+        age = jax.random.randint(context.random(), (), 1, PAST_PERCEPTS)
         past = context.past(jnp.minimum(age, context.trial * context.steps + context.step))
         return carry, percept._replace(observation=past.observation), shadow
 

@@ -10,8 +10,8 @@ from typing import ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, reference_roles
-from mesascope.keys import address
+from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, name_references
+from mesascope.keys import derive_key
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 
@@ -60,7 +60,7 @@ class Pong(Configured):
     traceable: ClassVar = False
     controls: ClassVar = {"learner": FOLLOWER, "lookalike": "ball_follower", "still": "uniform"}
     # no reference is strong, because none looks more than one step ahead
-    references: ClassVar = reference_roles(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
+    references: ClassVar = name_references(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
     frame: ClassVar = (screen.FRAME_HEIGHT, screen.FRAME_WIDTH)  # the first bytes of an observation
     places: ClassVar = screen.POSITION_NAMES  # the bytes after the frame
 
@@ -112,7 +112,7 @@ class Pong(Configured):
             swapped_from: the rally from which the controls are exchanged.
             mirrored: whether the image is mirrored.
         """
-        seed, idle = (np.asarray(jax.random.bits(address(key, k), (n,))) for k in ("sticky", "idle"))
+        seed, idle = (np.asarray(jax.random.bits(derive_key(key, k), (n,))) for k in ("sticky", "idle"))
         none = np.zeros(n, np.int32)
         idle = (screen.MAX_IDLE_FRAMES + 1 + idle % (2 * screen.MAX_IDLE_FRAMES)).astype(np.int32)
         start = GameStart(seed, idle, np.full(n, sticky, np.float32), none + mode, none + difficulty)

@@ -19,9 +19,9 @@ from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
-from mesascope.recipes.descent import MANY, check
-from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
+from mesascope.keys import derive_key
+from mesascope.recipes.descent import NO_LIMIT, check_settings
+from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_training
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.replay_memory import Batch, ReplayMemory
 from mesascope.worlds.pong.subjects import q_network
@@ -93,25 +93,30 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     positive = ("steps", "environments", "threads", "hidden", "batch", "ahead", "target_every")
-    check(settings, **dict.fromkeys(positive, (1, MANY)), epsilon=(0.0, 1.0))
-    check(settings, before=(environments * (STACK + ahead + 1), MANY), explore=(1, MANY), replay=(before, MANY))
+    check_settings(settings, **dict.fromkeys(positive, (1, NO_LIMIT)), epsilon=(0.0, 1.0))
+    check_settings(
+        settings,
+        before=(environments * (STACK + ahead + 1), NO_LIMIT),
+        explore=(1, NO_LIMIT),
+        replay=(before, NO_LIMIT),
+    )
     if not isinstance(family, ShowsFrames):
         raise MesascopeError(f"{family.name} shows no frames.", "Train on pong.")
     screen.load_ale()
     sizes = q_network.Sizes(*family.frame, STACK, hidden, family.choices)
     key = jax.random.key(seed)
-    weights = q_network.create_weights(address(key, "weights"), sizes)
+    weights = q_network.create_weights(derive_key(key, "weights"), sizes)
     initial = State(weights, weights, OPTIMISER.init(weights))
     metadata = {"format": q_network.FORMAT, **sizes._asdict(), "layers": q_network.LAYERS, "epsilon": epsilon}
-    run = Run("dqn_atari", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
-    play, judge = functools.partial(play_games, run), functools.partial(evaluate, run)
-    return run_rounds(run, lambda: initial, play, out, progress=progress, judge=judge)
+    run = TrainingRun("dqn_atari", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
+    play, score = functools.partial(play_games, run), functools.partial(evaluate, run)
+    return run_training(run, lambda: initial, play, out, progress=progress, evaluate=score)
 
 
 OPTIMISER = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps=1e-6))
 
 
-def play_games(run: Run, start: Checkpoint):
+def play_games(run: TrainingRun, start: Checkpoint):
     """Plays and updates from a checkpoint; yields a checkpoint after every step of the environments.
 
     After an interruption, the present network plays until a new replay memory is filled; then the updates continue.
@@ -144,7 +149,7 @@ def play_games(run: Run, start: Checkpoint):
         yield Checkpoint(state, done, steps, round_, games.scores)
 
 
-def evaluate(run: Run, state: State) -> list[float]:
+def evaluate(run: TrainingRun, state: State) -> list[float]:
     """The scores of complete games, played with the ε of the settings.
 
     Every environment contributes the same number, so that short games are not favoured.

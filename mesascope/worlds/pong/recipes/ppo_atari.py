@@ -17,10 +17,10 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import choose
-from mesascope.keys import address
-from mesascope.recipes.descent import MANY, Plan, check
-from mesascope.recipes.ppo_recurrent import Lived, clipped_loss
-from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
+from mesascope.keys import derive_key
+from mesascope.recipes.descent import NO_LIMIT, UpdateSettings, check_settings
+from mesascope.recipes.ppo_recurrent import PolicyExamples, clipped_loss
+from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_training
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
@@ -46,7 +46,7 @@ class Stretch(NamedTuple):
         carry: the carry before the first step, arrays [1, E, W].
     """
 
-    experience: Lived
+    experience: PolicyExamples
     first: Any
     carry: Any
 
@@ -98,17 +98,19 @@ def recipe(
         MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings | {"lifetimes": environments}, **dict.fromkeys(("environments", "stretch", "width"), (1, MANY)))
+    check_settings(
+        settings | {"lifetimes": environments}, **dict.fromkeys(("environments", "stretch", "width"), (1, NO_LIMIT))
+    )
     screen.require_positions(family)
     screen.load_ale()
-    network = initialise(address(jax.random.key(seed), "weights"), memory, width, family.choices)
+    network = initialise(derive_key(jax.random.key(seed), "weights"), memory, width, family.choices)
     arrays, static = eqx.partition(network, eqx.is_array)
     header = {"format": FORMAT, "memory": memory, "width": width, "choices": family.choices}
-    run = Run("ppo_atari", family, settings, updates, lambda state: (header, name_weights(state.network)))
+    run = TrainingRun("ppo_atari", family, settings, updates, lambda state: (header, name_weights(state.network)))
     initial = State(arrays, OPTIMISER.init(arrays))
     play = functools.partial(play_games, run, static)
-    judge = functools.partial(evaluate, run, static)
-    return run_rounds(run, lambda: initial, play, out, progress=progress, judge=judge)
+    score = functools.partial(evaluate, run, static)
+    return run_training(run, lambda: initial, play, out, progress=progress, evaluate=score)
 
 
 OPTIMISER = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
@@ -147,15 +149,15 @@ class GamePlayer:
         return paid, is_over
 
 
-def play_games(run: Run, static: Any, start: Checkpoint):
+def play_games(run: TrainingRun, static: Any, start: Checkpoint):
     """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
     s, state, done = run.settings, start.state, start.done
     player = GamePlayer(s["environments"], run.derive_seed("games", start.round))
-    key = address(jax.random.key(s["seed"]), "acts", start.round)
+    key = derive_key(jax.random.key(s["seed"]), "acts", start.round)
     carry = eqx.combine(state.network, static).fresh(s["environments"])
-    steps, plan = start.steps, Plan(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
+    steps, plan = start.steps, UpdateSettings(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
     while done < s["updates"]:
-        first_carry, records, step_key = carry, [], address(key, done)
+        first_carry, records, step_key = carry, [], derive_key(key, done)
         for t in range(s["stretch"]):
             percept = player.percept()
             carry, decision = act(state.network, static, step_key, np.int32(t), carry, percept=percept)
@@ -164,7 +166,7 @@ def play_games(run: Run, static: Any, start: Checkpoint):
         _, last = act(state.network, static, step_key, after, carry, percept=player.percept())
         first, encoded, action, log_prob, critic, points, is_over = map(np.stack, zip(*records, strict=True))
         advantage = estimate_advantages(points, is_over, critic, np.asarray(last[3]), s)
-        experience = Lived(encoded, action, log_prob, advantage, advantage + critic)
+        experience = PolicyExamples(encoded, action, log_prob, advantage, advantage + critic)
         stretch = Stretch(experience, first, jax.tree.map(lambda x: x[None], first_carry))
         rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
         orders = np.random.default_rng(run.derive_seed("orders", done))
@@ -195,7 +197,7 @@ def act(arrays: Any, static: Any, key: jax.Array, t: Any, carry: Any, *, percept
     carry, features = network.memory.step(_reset_carry(carry, percept.first), encoded)
     response = choose(jax.random.fold_in(key, t), network.log_probs(features))
     log_prob = jnp.take_along_axis(response.log_probs, response.action[:, None], 1)[:, 0]
-    return carry, (encoded, response.action, log_prob, network.worth(features))
+    return carry, (encoded, response.action, log_prob, network.estimate_return(features))
 
 
 def _reset_carry(carry: Any, first: Any) -> Any:
@@ -204,7 +206,9 @@ def _reset_carry(carry: Any, first: Any) -> Any:
 
 
 @eqx.filter_jit
-def update_weights(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, *, entropy: float) -> State:
+def update_weights(
+    state: State, static: Any, stretch: Stretch, rate: Any, plan: UpdateSettings, *, entropy: float
+) -> State:
     """Takes one step of Adam on some of the games of a stretch."""
 
     def loss(arrays: Any) -> jax.Array:
@@ -221,7 +225,7 @@ def update_weights(state: State, static: Any, stretch: Stretch, rate: Any, plan:
     return State(jax.tree.map(lambda w, m: w - rate * m, state.network, moves), memory)
 
 
-def evaluate(run: Run, static: Any, state: State) -> list[float]:
+def evaluate(run: TrainingRun, static: Any, state: State) -> list[float]:
     """The scores of complete games, as many from each environment, with actions drawn from the policy."""
     games, games_each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     player = GamePlayer(games, run.derive_seed("evaluation"))

@@ -12,8 +12,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.network_files import OurFiles
-from mesascope.agents.networks.recurrent import Recurrent, create
+from mesascope.agents.networks.network_files import NetworkFormat
+from mesascope.agents.networks.recurrent import Recurrent, create_network
 from mesascope.contracts.scripted import Family, Percept, Response
 from mesascope.contracts.subject import NamedSubject
 from mesascope.errors import MesascopeError
@@ -32,8 +32,13 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 INTEGER_RANGES = {"width": (1, 4096), "choices": (2, 4096)}
-OURS = OurFiles(FORMAT, "network that sees positions", INTEGER_RANGES, _find_fault)
-opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
+FILE_FORMAT = NetworkFormat(FORMAT, "network that sees positions", INTEGER_RANGES, _find_fault)
+opens, list_bundled, family_of, read_metadata = (
+    FILE_FORMAT.opens,
+    FILE_FORMAT.list_bundled,
+    FILE_FORMAT.family_of,
+    FILE_FORMAT.read_metadata,
+)
 
 
 class PlacesNetwork(NamedSubject):
@@ -66,7 +71,7 @@ def show_places(percept: Percept) -> Percept:
 
 def initialise(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
     """Creates an untrained network with this kind of memory and this many units."""
-    return create(key, memory, width, OBSERVES, (choices, len(MEMORY_ADDRESSES), 1))
+    return create_network(key, memory, width, OBSERVES, (choices, len(MEMORY_ADDRESSES), 1))
 
 
 def subject(family: Family, path: str = "") -> PlacesNetwork:
@@ -76,8 +81,8 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
         family: the family that it runs on, whose observations contain these positions.
         path: the file, or the name of a network that ships with the package.
     """
-    file = OURS.find(path)
-    metadata = about(file)
+    file = FILE_FORMAT.find(path)
+    metadata = read_metadata(file)
     if not shows_positions(family) or family.choices != metadata["choices"]:
         raise MesascopeError(
             f"{str(path)!r} needs the positions of ball and paddles; {family.name} does not show them.",
@@ -86,5 +91,5 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
     template = eqx.filter_eval_shape(
         lambda: initialise(jax.random.key(0), metadata["memory"], metadata["width"], metadata["choices"])
     )
-    network = OURS.fill(file, template)
+    network = FILE_FORMAT.load_weights(file, template)
     return PlacesNetwork(f"places_network:path={path}", metadata["trained_on"], network)

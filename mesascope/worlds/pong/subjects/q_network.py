@@ -11,13 +11,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.network_files import OurFiles
+from mesascope.agents.networks.network_files import NetworkFormat
 from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.scripted import Family, Percept, Response, choose
 from mesascope.contracts.settings import check_range
 from mesascope.contracts.subject import NamedSubject
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 FORMAT = "mesascope-q-network/1"
 Shapes = tuple[tuple[int, int, int], ...]
@@ -54,8 +54,13 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
-opens, list_bundled, family_of, about = OURS.opens, OURS.list_bundled, OURS.family_of, OURS.about
+FILE_FORMAT = NetworkFormat(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
+opens, list_bundled, family_of, read_metadata = (
+    FILE_FORMAT.opens,
+    FILE_FORMAT.list_bundled,
+    FILE_FORMAT.family_of,
+    FILE_FORMAT.read_metadata,
+)
 
 
 class Weights(NamedTuple):
@@ -74,15 +79,15 @@ def create_weights(key: jax.Array, sizes: Sizes, layers: Shapes = LAYERS) -> Wei
     height, width, depth, kernels = sizes.height, sizes.width, sizes.stack, []
     for i, (size, stride, channels) in enumerate(layers):
         shape = (size, size, depth, channels)
-        kernels.append(_draw_weights(address(key, "kernel", i), shape, size * size * depth))
+        kernels.append(_draw_weights(derive_key(key, "kernel", i), shape, size * size * depth))
         height, width, depth = (height - size) // stride + 1, (width - size) // stride + 1, channels
     flat = height * width * depth
     return Weights(
         tuple(kernels),
         tuple(jnp.zeros(channels) for _, _, channels in layers),
-        _draw_weights(address(key, "hidden"), (flat, sizes.hidden), flat),
+        _draw_weights(derive_key(key, "hidden"), (flat, sizes.hidden), flat),
         jnp.zeros(sizes.hidden),
-        0.01 * _draw_weights(address(key, "value"), (sizes.hidden, sizes.choices), sizes.hidden),
+        0.01 * _draw_weights(derive_key(key, "value"), (sizes.hidden, sizes.choices), sizes.hidden),
         jnp.zeros(sizes.choices),
     )
 
@@ -150,8 +155,8 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
         epsilon: the fraction of steps on which it acts at random.
     """
     check_range(0, 1, epsilon=epsilon)
-    file = OURS.find(path)
-    metadata = about(file)
+    file = FILE_FORMAT.find(path)
+    metadata = read_metadata(file)
     sizes = Sizes(*(metadata[k] for k in Sizes._fields))
     frame = family.frame if isinstance(family, ShowsFrames) else ()
     if tuple(frame) != (sizes.height, sizes.width) or family.choices != sizes.choices:
@@ -163,6 +168,6 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     name = f"q_network:path={path}" + (f",epsilon={epsilon}" if epsilon != 0.01 else "")
     layers = tuple((int(k), int(s), int(c)) for k, s, c in metadata["layers"])
     template = jax.eval_shape(lambda: create_weights(jax.random.key(0), sizes, layers))
-    weights = OURS.fill(file, template)
+    weights = FILE_FORMAT.load_weights(file, template)
     strides = tuple(s for _, s, _ in layers)
     return QNetwork(name, metadata["trained_on"], weights, jnp.asarray(epsilon, jnp.float32), strides, sizes)

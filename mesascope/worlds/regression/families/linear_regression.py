@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, pick, reference_roles
+from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_from_bank, name_references
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 SCALE_FACTOR = 2.0  # the factor of inputs or outcomes on the scaled splits
 NOISE_FACTOR = 3.0  # the factor of the noise on the noisier split
@@ -53,7 +53,7 @@ class LinearRegression(Configured):
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
     # ridge with the true noise is the posterior mean under the prior
-    references: ClassVar = reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
+    references: ClassVar = name_references("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
     predictors: ClassVar = (
         "zero",
         "running_mean",
@@ -79,7 +79,7 @@ class LinearRegression(Configured):
             return lambda _, path: path.at[:, half:].set(change(path[:, half:]))
 
         def drift_weights(key: jax.Array, path: jax.Array) -> jax.Array:
-            return _draw_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
+            return _draw_walk(path[:, 0], jax.random.normal(derive_key(key, "drift"), path.shape))
 
         roll_weights = change_halfway(lambda w: jnp.roll(w, 1, -1))
         coordinate_split = split("exchanged:coordinates", changes_at=half, path=roll_weights)
@@ -129,10 +129,10 @@ class LinearRegression(Configured):
             trials: T, the number of trials; 0 for the family's horizon.
         """
         trials = trials or self.horizon
-        draws = jax.random.normal(address(key, "w and x"), (n, 1 + trials, self.dimension))
+        draws = jax.random.normal(derive_key(key, "w and x"), (n, 1 + trials, self.dimension))
         task_weights = draws[:, 0]
         if seen:
-            task_weights = pick(address(key, "bank"), self.bank_weights, n)
+            task_weights = draw_from_bank(derive_key(key, "bank"), self.bank_weights, n)
         weights = path(key, jnp.repeat(task_weights[:, None], trials, 1))
         return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), sign_only))
 
@@ -141,7 +141,7 @@ class LinearRegression(Configured):
         # along axes whose variances fall as 1 / i² and have mean 1 (Garg et al. 2022)
         variance = 1.0 / np.arange(1, self.dimension + 1) ** 2
         deviations = np.sqrt(variance * self.dimension / variance.sum())
-        rotation = jax.random.orthogonal(address(key, "axes"), self.dimension, (len(x),))
+        rotation = jax.random.orthogonal(derive_key(key, "axes"), self.dimension, (len(x),))
         return jnp.einsum("ntd,nde->nte", x * deviations, rotation)
 
     def _mask_half(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
@@ -152,7 +152,7 @@ class LinearRegression(Configured):
             mask = mask ^ (jnp.arange(trials) >= self.horizon // 2)[:, None]
         # scaled to the size that inputs have in training
         size = jnp.sqrt(d / mask.sum(-1, keepdims=True))
-        rotation = jax.random.orthogonal(address(key, "axes"), d, (n,))
+        rotation = jax.random.orthogonal(derive_key(key, "axes"), d, (n,))
         return jnp.einsum("ntd,nde->nte", x * mask * size, rotation)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
@@ -272,7 +272,7 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     noise = float(noise)
-    key = address(jax.random.key(bank_seed), "bank")
+    key = derive_key(jax.random.key(bank_seed), "bank")
     bank_weights = jax.random.normal(key, (bank, dimension)) if bank else None
     settings = {"dimension": dimension, "noise": noise, "trials": trials}
     name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)

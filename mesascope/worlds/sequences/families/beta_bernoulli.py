@@ -12,11 +12,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Draw, Percept, Split, draw_bank, pick, reference_roles
+from mesascope.contracts.configured import (
+    Array,
+    Configured,
+    DrawTasks,
+    Percept,
+    Split,
+    draw_bank,
+    draw_from_bank,
+    name_references,
+)
 from mesascope.contracts.percept import first_percept, next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 DRIFT_DEVIATION = 0.1  # the standard deviation of the reflected random walk, per trial
 RARE_DISTANCE = 0.05  # the largest distance of p from 0 or 1 on the rare split
@@ -43,7 +52,7 @@ class BetaBernoulli(Configured):
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
     # the strongest reference predicts the more probable symbol
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "bayes_predictor", "bayes_predictor:discount=0.8", "locator", strongest="bayes_predictor:greedy=True"
     ) | {"locator against": "locator:minimise=true"}
 
@@ -52,13 +61,13 @@ class BetaBernoulli(Configured):
         split, half = self.varied, self.horizon // 2
 
         def draw_seen(key: jax.Array, n: int) -> jax.Array:
-            return pick(address(key, "p"), self.bank_means, n)[:, 1]
+            return draw_from_bank(derive_key(key, "p"), self.bank_means, n)[:, 1]
 
         def draw_high(key: jax.Array, n: int) -> jax.Array:
-            return _draw_beta(address(key, "p"), self.a + 4.0, self.b, n)
+            return _draw_beta(derive_key(key, "p"), self.a + 4.0, self.b, n)
 
         def draw_uniform(key: jax.Array, n: int) -> jax.Array:
-            return jax.random.uniform(address(key, "p"), (n,))
+            return jax.random.uniform(derive_key(key, "p"), (n,))
 
         def exchange_symbols(_: jax.Array, path: jax.Array) -> jax.Array:
             return path.at[:, half:].set(1.0 - path[:, half:])
@@ -80,7 +89,7 @@ class BetaBernoulli(Configured):
         key: jax.Array,
         n: int,
         *,
-        p: Draw | None = None,
+        p: DrawTasks | None = None,
         path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
         repeats: float = 0.0,
         trials: int = 0,
@@ -95,7 +104,7 @@ class BetaBernoulli(Configured):
             repeats: 1 if p is the probability that the last symbol comes again, else 0.
             trials: T, the number of trials; 0 for the family's horizon.
         """
-        probability = p(key, n) if p else _draw_beta(address(key, "p"), self.a, self.b, n)
+        probability = p(key, n) if p else _draw_beta(derive_key(key, "p"), self.a, self.b, n)
         probabilities = jnp.repeat(probability[:, None], trials or self.horizon, 1)
         return Tasks(path(key, probabilities), jnp.full((n,), repeats))
 
@@ -175,13 +184,13 @@ def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
 
 def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     """[n] probabilities near 0 or 1."""
-    distance = RARE_DISTANCE * jax.random.uniform(address(key, "p"), (n,))
-    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
+    distance = RARE_DISTANCE * jax.random.uniform(derive_key(key, "p"), (n,))
+    return jnp.where(jax.random.bernoulli(derive_key(key, "end"), 0.5, (n,)), 1.0 - distance, distance)
 
 
 def _draw_walk(key: jax.Array, path: jax.Array) -> jax.Array:
     """[n, T] a reflected Gaussian random walk that begins where the path begins."""
-    steps = DRIFT_DEVIATION * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
+    steps = DRIFT_DEVIATION * jax.random.normal(derive_key(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
 
 
@@ -203,8 +212,8 @@ def family(trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank
         lambda key: _draw_beta(key, a, b, bank),
         bank,
         bank_seed,
-        tell=lambda p: np.asarray(p) > 0.5,
-        what="with both likelier symbols",
+        find_property=lambda p: np.asarray(p) > 0.5,
+        description="with both likelier symbols",
         remedy="Take a larger bank or another prior.",
     )
     means = None if p is None else jnp.stack([1.0 - p, p], -1)

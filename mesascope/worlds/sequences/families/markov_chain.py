@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_bank, pick, reference_roles
-from mesascope.contracts.payoffs import payoff_latents, take_choice
+from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_bank, draw_from_bank, name_references
+from mesascope.contracts.payoffs import make_payoff_latents, select_payoffs
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 MAX_PROBABILITIES = 1 << 16  # tasks store their matrices if these have at most this many entries in a lifetime
 REDRAW_PROBABILITY = 0.1  # the probability per trial that a row is redrawn on the drifting split
@@ -49,7 +49,7 @@ class MarkovChain(Configured):
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
     # the strongest reference predicts the likeliest symbol
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "transition_counts",
         "transition_counts:discount=0.9",
         "transition_locator",
@@ -70,7 +70,7 @@ class MarkovChain(Configured):
             return path.at[half:].set(jnp.roll(path[half:], 1, (2, 3)))
 
         def redraw_rows(key: jax.Array, path: jax.Array) -> jax.Array:
-            return _redraw_rows(address(key, "drift"), path, self.concentration)
+            return _redraw_rows(derive_key(key, "drift"), path, self.concentration)
 
         return (
             *(() if self.bank_matrices is None else (split("seen", seen=True),)),
@@ -109,13 +109,13 @@ class MarkovChain(Configured):
         """
         trials, k = trials or self.horizon, self.choices
         if seen:
-            rows = pick(address(key, "matrix"), self.bank_matrices, n)
+            rows = draw_from_bank(derive_key(key, "matrix"), self.bank_matrices, n)
         else:
-            rows = _draw_rows(address(key, "matrix"), self.concentration, (n, k), k)
+            rows = _draw_rows(derive_key(key, "matrix"), self.concentration, (n, k), k)
         rows = matrix(rows)
         matrices = path(key, jnp.broadcast_to(rows, (trials, *rows.shape)))
-        draws = jax.random.uniform(address(key, "symbols"), (trials, n))
-        start = jax.random.randint(address(key, "start"), (n, 2), 0, k)
+        draws = jax.random.uniform(derive_key(key, "symbols"), (trials, n))
+        start = jax.random.randint(derive_key(key, "start"), (n, 2), 0, k)
 
         def draw_symbol(state, xs):
             present, last = state
@@ -159,7 +159,7 @@ class MarkovChain(Configured):
             successor = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)  # the most probable one, by symbol
             fixed = np.take_along_axis(means, successor[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
         target = np.asarray(tasks.symbols)[:, 1:].astype(float)
-        return payoff_latents(means, fixed) | {"target": target, "chance": chance}
+        return make_payoff_latents(means, fixed) | {"target": target, "chance": chance}
 
     @property
     def judges(self) -> bool:
@@ -174,7 +174,7 @@ class MarkovChain(Configured):
         if not matrices.shape[1]:
             return None
         row = np.where(np.asarray(tasks.second_order).any(), before, now)
-        return take_choice(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
+        return select_payoffs(matrices[np.arange(row.shape[1]), row], action) - 1.0 / k
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
         """The percept as if the lifetime began now: it shows the present symbol and none before it."""
@@ -217,8 +217,8 @@ def _draw_rows(key: jax.Array, concentration: float, shape: tuple[int, ...], cho
 def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> jax.Array:
     """Matrices [T, N, K, K] with rows redrawn at random trials."""
     trials, *_, k = matrices.shape
-    new_rows = _draw_rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
-    is_redrawn = jax.random.bernoulli(address(key, "when"), REDRAW_PROBABILITY, matrices.shape[:-1]).at[0].set(False)
+    new_rows = _draw_rows(derive_key(key, "rows"), concentration, matrices.shape[:-1], k)
+    is_redrawn = jax.random.bernoulli(derive_key(key, "when"), REDRAW_PROBABILITY, matrices.shape[:-1]).at[0].set(False)
     since = jnp.where(is_redrawn, jnp.arange(trials)[:, None, None], -1)
     since = jax.lax.cummax(since)  # [T, N, K] the trial on which a row was last redrawn, -1 if none
     rows = jnp.take_along_axis(new_rows, jnp.maximum(since, 0)[..., None], 0)
@@ -245,8 +245,8 @@ def family(
         lambda key: _draw_rows(key, concentration, (bank, symbols), symbols),
         bank,
         bank_seed,
-        tell=lambda matrices: np.asarray(matrices).argmax(-1),
-        what="with different likeliest successors",
+        find_property=lambda matrices: np.asarray(matrices).argmax(-1),
+        description="with different likeliest successors",
         remedy="Take a larger bank or another concentration.",
     )
     settings = {"symbols": symbols, "concentration": concentration, "trials": trials}

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept, reference_roles
-from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, name_references, next_percept
+from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.keys import address, draw_orders
+from mesascope.keys import derive_key, draw_permutations
 
 MAX_DEPTH = 8  # 511 nodes: observations of larger trees do not fit into memory for a whole block
 
@@ -55,7 +55,7 @@ class TreeChoice(Configured):
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
     # the tree is shown, so there is nothing to acquire
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "tree_q", "tree_q", "tree_clone", strongest="value_iteration:sweeps=9", against=""
     )
 
@@ -97,26 +97,26 @@ class TreeChoice(Configured):
             shares_leaves: whether two ways may lead to the same leaf.
             change: what changes half-way: 'acts' (the two are exchanged), 'worth' or 'map'; any other text for nothing.
         """
-        node_order = draw_orders(address(key, "slots"), n, self.nodes)
-        rank = self._draw_payoffs(address(key, "pays"), n)
+        node_order = draw_permutations(derive_key(key, "slots"), n, self.nodes)
+        rank = self._draw_payoffs(derive_key(key, "pays"), n)
         child, payoffs, root = self._link_nodes(node_order), self._place_payoffs(node_order, rank), node_order[:, 0]
         if similar_payoffs:
             payoffs = jnp.where(payoffs > 0, 0.4 + 0.2 * payoffs, 0.0)
         elif shares_leaves:
-            child = self._share_leaves(address(key, "graph"), node_order, child)
+            child = self._share_leaves(derive_key(key, "graph"), node_order, child)
         later_child, later_payoffs = child, payoffs
         if change == "acts":
             later_child = child[..., ::-1]
         elif change == "worth":
-            later_payoffs = self._place_payoffs(node_order, self._draw_payoffs(address(key, "again"), n))
+            later_payoffs = self._place_payoffs(node_order, self._draw_payoffs(derive_key(key, "again"), n))
         elif change == "map":
-            later_child = self._link_nodes(self._shuffle_levels(address(key, "again"), node_order))
+            later_child = self._link_nodes(self._shuffle_levels(derive_key(key, "again"), node_order))
         return Tasks(jnp.stack([child, later_child], 1), jnp.stack([payoffs, later_payoffs], 1), root)
 
     def _draw_payoffs(self, key: jax.Array, n: int) -> jax.Array:
         """[n, leaves] pay-offs evenly spaced up to 1, in random order."""
         ends = 2**self.depth
-        return (draw_orders(key, n, ends) + 1.0) / ends
+        return (draw_permutations(key, n, ends) + 1.0) / ends
 
     def _link_nodes(self, node_order: jax.Array) -> jax.Array:
         """[n, M, 2] the node that each action leads to, in trees whose nodes, level by level, are slots [n, M]."""
@@ -137,7 +137,7 @@ class TreeChoice(Configured):
         parts = []
         for level in range(self.depth + 1):
             nodes = node_order[:, 2**level - 1 : 2 ** (level + 1) - 1]
-            keys = jax.random.split(address(key, level), len(node_order))
+            keys = jax.random.split(derive_key(key, level), len(node_order))
             parts.append(jax.vmap(jax.random.permutation)(keys, nodes))
         return jnp.concatenate(parts, 1)
 
@@ -192,7 +192,7 @@ class TreeChoice(Configured):
         Raises:
             MesascopeError: the trials have no observations.
         """
-        observations = observed(trials, self.name, "Take fewer trials or a shallower tree.")
+        observations = read_observations(trials, self.name, "Take fewer trials or a shallower tree.")
         observations = observations if self.depth > 1 else observations[:, :, None]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action if self.depth > 1 else action[..., None]

@@ -17,13 +17,21 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, draw_bank, payoff_latents, pick, reference_roles
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    draw_bank,
+    draw_from_bank,
+    make_payoff_latents,
+    name_references,
+)
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
-from mesascope.contracts.plans import Plans, observed
+from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.contracts.subject import as_arrays
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 COMMON_PROBABILITIES = {"2018": 0.8, "2016": 0.8, "daw": 0.7}  # by version
 # Daw et al. 2011: the standard deviation of the walk per trial, and its reflecting bounds
@@ -82,7 +90,7 @@ class TwoStep(Configured):
         """Reference procedures by role; the filter is the exact optimum if there is one good state."""
         strongest = "" if self.version == "daw" else "state_filter"
         discounting = "model_based:rate=0.6"
-        return reference_roles("model_based", discounting, "worth_locator", strongest=strongest, against="")
+        return name_references("model_based", discounting, "worth_locator", strongest=strongest, against="")
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
@@ -124,23 +132,23 @@ class TwoStep(Configured):
         """
         shape, half = (n, self.horizon), self.horizon // 2
         drifts = self.version == "daw" if drifts is None else drifts
-        means = (_draw_walks if drifts else self._draw_switches)(address(key, "worth"), n, self.horizon)
+        means = (_draw_walks if drifts else self._draw_switches)(derive_key(key, "worth"), n, self.horizon)
         if seen:
-            means = pick(address(key, "which"), self.bank_payoffs, n)
+            means = draw_from_bank(derive_key(key, "which"), self.bank_payoffs, n)
         is_swapped = jnp.arange(self.horizon) >= (self.horizon if swaps_at is None else swaps_at)
-        is_announced = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
+        is_announced = jax.random.bernoulli(derive_key(key, "tells"), self.announced, shape)
         if revalued:
-            good_state = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
+            good_state = jax.random.randint(derive_key(key, "good"), (n, 1), 0, 2)
             has_switched = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
             means = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ has_switched)
             is_announced = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
-        is_common = jax.random.bernoulli(address(key, "common"), self.common_probability, shape)
+        is_common = jax.random.bernoulli(derive_key(key, "common"), self.common_probability, shape)
         return Tasks(payoffs(means), jnp.broadcast_to(is_swapped, shape), is_common, is_announced)
 
     def _draw_switches(self, key: jax.Array, n: int, trials: int) -> jax.Array:
         """Draws mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
-        start = jax.random.bernoulli(address(key, "start"), 0.5, (n, 1))
-        moves = jax.random.uniform(address(key, "moves"), (n, trials)) < self.switch
+        start = jax.random.bernoulli(derive_key(key, "start"), 0.5, (n, 1))
+        moves = jax.random.uniform(derive_key(key, "moves"), (n, trials)) < self.switch
         return self._assign_payoffs((start + jnp.cumsum(moves.at[:, 0].set(False), 1)) % 2)
 
     def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
@@ -208,7 +216,7 @@ class TwoStep(Configured):
             state_values = np.take_along_axis(payoffs, np.broadcast_to(option, (*payoffs.shape[:3], 1)), -1)[..., 0]
             first = self._value_choices(np.zeros(len(bank), bool), bank.max(-1)).argmax(-1)
             fixed = self._value_choices(is_swapped, state_values)[:, np.arange(self.horizon), first]
-        return payoff_latents(means, fixed) | {
+        return make_payoff_latents(means, fixed) | {
             "transition": np.asarray(tasks.is_common, np.float32),
             "chance": average,
             "worst": self._value_choices(is_swapped, payoffs.min(-1)).min(-1),
@@ -221,7 +229,7 @@ class TwoStep(Configured):
         values = trials.means.values.astype(float)[:, :, None]
         before = np.full_like(values, np.nan)
         before[:, 1:] = values[:, :-1]
-        observation = observed(trials, self.name)
+        observation = read_observations(trials, self.name)
         is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
         return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, goal=True)
 
@@ -244,8 +252,8 @@ class TwoStep(Configured):
 
 def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
     """Draws mean pay-offs [n, T, 2, 2] that follow reflected Gaussian random walks."""
-    start = jax.random.uniform(address(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
-    steps = WALK_DEVIATION * jax.random.normal(address(key, "walk"), (n, trials, 2, 2))
+    start = jax.random.uniform(derive_key(key, "start"), (n, 1, 2, 2), minval=LOWEST, maxval=HIGHEST)
+    steps = WALK_DEVIATION * jax.random.normal(derive_key(key, "walk"), (n, trials, 2, 2))
     width = HIGHEST - LOWEST
     walk = start - LOWEST + jnp.cumsum(steps.at[:, 0].set(0.0), 1)
     return LOWEST + width - jnp.abs(width - jnp.mod(walk, 2 * width))
@@ -305,7 +313,7 @@ def family(
         lambda key: task.draw(key, bank).payoffs,
         bank,
         bank_seed,
-        tell=lambda payoffs: np.asarray(payoffs).max(-1).mean(1).argmax(-1),  # the better state on average
-        what="with two different better states",
+        find_property=lambda payoffs: np.asarray(payoffs).max(-1).mean(1).argmax(-1),  # the better state on average
+        description="with two different better states",
     )
     return dataclasses.replace(task, bank_payoffs=bank_payoffs)

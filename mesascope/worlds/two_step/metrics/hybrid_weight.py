@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import t as student
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, select_fresh
 from mesascope.contracts.settings import check_range
 from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
 
@@ -31,7 +31,7 @@ def metric(decay: float = 1.0) -> Metric:
     check_range(0, 1, decay=decay)
 
     def measure(trials, references, replay):
-        fresh_trials = fresh(trials)
+        fresh_trials = select_fresh(trials)
         scaled = scale_trials(fresh_trials)
         weight, rate, beta = fit_weight(scaled, decay)
         reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"

@@ -9,7 +9,7 @@ filters that do not plan.
 import numpy as np
 from scipy.special import expit
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, select_fresh
 from mesascope.contracts.settings import check_range
 from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
 
@@ -26,7 +26,7 @@ def metric(lags: int = 3) -> Metric:
     check_range(1, 20, lags=lags)
 
     def measure(trials, references, replay):
-        fresh_trials = fresh(trials)
+        fresh_trials = select_fresh(trials)
         scaled = scale_trials(fresh_trials)
         values = fit_lags(scaled, lags)
         split = str(fresh_trials.attrs["split"])

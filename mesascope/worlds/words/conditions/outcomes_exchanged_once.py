@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax
 
 from mesascope.contracts.capabilities import SpeaksWords
-from mesascope.contracts.condition import LAST, Condition, select
+from mesascope.contracts.condition import LARGEST_TRIAL, Condition, select
 from mesascope.contracts.settings import check_range
 
 TRIED = "word_labels:trials=12"
@@ -39,5 +39,5 @@ def condition(replicate: int = 0) -> OutcomesExchangedOnce:
     Args:
         replicate: the number of the draw of donors.
     """
-    check_range(0, LAST, replicate=replicate)
+    check_range(0, LARGEST_TRIAL, replicate=replicate)
     return OutcomesExchangedOnce(replicate)

@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, reference_roles
+from mesascope.contracts.configured import Array, Configured, Percept, Split, name_references
 from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
-from mesascope.contracts.questions import Moment, Question
+from mesascope.contracts.questions import PastTrial, Question
 from mesascope.contracts.settings import check_range, keep_settings
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 LABEL_KINDS = ("abstract", "gold", "random", "flipped")
 RARE_PROBABILITY = 0.15  # the probability of the rarer category on the rare split
@@ -84,7 +84,7 @@ class WordLabels(Configured):
 
     controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
     # the learner knows the categories, remembers words, and infers lines between numbers
-    references: ClassVar = reference_roles(
+    references: ClassVar = name_references(
         "label_learner", "label_learner:keeps=0.6", strongest="label_learner", against=""
     )
     full_feedback: ClassVar = True
@@ -109,18 +109,18 @@ class WordLabels(Configured):
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
         """Draws n tasks of a split."""
         data, shape = read_texts(), (n, self.horizon)
-        mapping = jax.random.bernoulli(address(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
+        mapping = jax.random.bernoulli(derive_key(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
         if split == "restructured:rule":
             items, right = _draw_number_pairs(key, shape)
         elif split == "restructured:halves":
             items, right = _draw_mixed_labels(key, shape)
         else:
-            pair = jnp.asarray(data.pairs)[jax.random.randint(address(key, "pair"), (n,), 0, len(data.pairs))]
+            pair = jnp.asarray(data.pairs)[jax.random.randint(derive_key(key, "pair"), (n,), 0, len(data.pairs))]
             rate = RARE_PROBABILITY if split == "shifted:rare" else 0.5
-            side = jax.random.bernoulli(address(key, "side"), rate, shape)
-            rare = jax.random.bernoulli(address(key, "rare"), 0.5, (n, 1))
+            side = jax.random.bernoulli(derive_key(key, "side"), rate, shape)
+            rare = jax.random.bernoulli(derive_key(key, "rare"), 0.5, (n, 1))
             side = (side ^ rare if split == "shifted:rare" else side).astype(jnp.int32)
-            index = _draw_cyclically(address(key, "word"), n, data.words_per_category, self.horizon)
+            index = _draw_cyclically(derive_key(key, "word"), n, data.words_per_category, self.horizon)
             category = jnp.take_along_axis(pair, side, 1)
             items, right = category * data.words_per_category + index, side ^ mapping[:, None]
         words = _draw_abstract_words(key, n, data)
@@ -131,10 +131,10 @@ class WordLabels(Configured):
             right = jnp.where(jnp.arange(self.horizon) >= self.horizon // 2, 1 - right, right)
         label = right
         if self.labels == "random":
-            label = jax.random.bernoulli(address(key, "said"), 0.5, shape).astype(jnp.int32)
+            label = jax.random.bernoulli(derive_key(key, "said"), 0.5, shape).astype(jnp.int32)
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
-            wording = jax.random.randint(address(key, "wording"), (n,), 0, len(data.wordings))
+            wording = jax.random.randint(derive_key(key, "wording"), (n,), 0, len(data.wordings))
         return Tasks(items, right, label, wording, words)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
@@ -185,7 +185,7 @@ class WordLabels(Configured):
         next_item = (opposite.observation[:, LAST_ITEM] + 1) % len(read_texts().items)
         return exchange_earlier(opposite, _set_column(opposite.observation, LAST_ITEM, next_item))
 
-    def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
+    def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
         """The question about the item in `now`, the present observation [D], after the past items with their labels.
 
         All labels are written with the label words of the present lifetime.
@@ -226,7 +226,7 @@ def _draw_cyclically(key: jax.Array, n: int, size: int, length: int) -> jax.Arra
 
 def _draw_abstract_words(key: jax.Array, n: int, data: Texts) -> jax.Array:
     """[n, 2] two different label words without meaning, in random order."""
-    scores = jax.random.uniform(address(key, "words"), (n, len(data.labels) - data.categories))
+    scores = jax.random.uniform(derive_key(key, "words"), (n, len(data.labels) - data.categories))
     return data.categories + jnp.argsort(scores, -1)[:, :2]
 
 
@@ -234,11 +234,11 @@ def _draw_mixed_labels(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Arra
     """Draws items and right actions [n, T]: a few words of one category recur, half of them with each label."""
     n, trials = shape
     data = read_texts()
-    category = jax.random.randint(address(key, "category"), (n, 1), 0, data.categories)
+    category = jax.random.randint(derive_key(key, "category"), (n, 1), 0, data.categories)
     size = data.words_per_category
-    words = category * size + _draw_cyclically(address(key, "word"), n, size, N_REPEATED_WORDS)
-    half = jnp.argsort(jax.random.uniform(address(key, "half"), (n, N_REPEATED_WORDS)), -1) % 2
-    index = jax.random.randint(address(key, "which"), (n, trials), 0, N_REPEATED_WORDS)
+    words = category * size + _draw_cyclically(derive_key(key, "word"), n, size, N_REPEATED_WORDS)
+    half = jnp.argsort(jax.random.uniform(derive_key(key, "half"), (n, N_REPEATED_WORDS)), -1) % 2
+    index = jax.random.randint(derive_key(key, "which"), (n, trials), 0, N_REPEATED_WORDS)
     return jnp.take_along_axis(words, index, 1), jnp.take_along_axis(half, index, 1)
 
 
@@ -256,9 +256,9 @@ def _draw_number_pairs(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Arra
     """
     n, trials = shape
     eighth = jnp.pi / 4
-    offset = jax.random.uniform(address(key, "tilt"), (n,), minval=0.3, maxval=0.7)
-    distance = measure_line_distance(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + offset))
-    order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MIN_LINE_DISTANCE)
+    offset = jax.random.uniform(derive_key(key, "tilt"), (n,), minval=0.3, maxval=0.7)
+    distance = measure_line_distance(eighth * (jax.random.randint(derive_key(key, "eighth"), (n,), 0, 8) + offset))
+    order = jax.random.uniform(derive_key(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MIN_LINE_DISTANCE)
     index = jnp.argsort(order, -1)[:, jnp.arange(trials) % 60]
     right = jnp.take_along_axis(distance, index, 1) > 0
     return read_texts().words + index, right.astype(jnp.int32)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, fresh
+from mesascope.contracts.metric import Reading, asks, select_fresh
 from mesascope.stats import mean
 from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_LABELS, mark_answers, require_answers
 
@@ -13,7 +13,7 @@ from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_
 )
 def metric(trials, references, replay):
     """If it answers wrongly with an empty context, how much more often is it right after true labels?"""
-    rollout = require_answers(fresh(trials))
+    rollout = require_answers(select_fresh(trials))
     half = rollout.sizes["trial"] // 2
     is_wrong = mark_answers(rollout, EMPTY_CONTEXT) == 0
     answers = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED_LABELS))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, fresh
+from mesascope.contracts.metric import Reading, asks, select_fresh
 from mesascope.stats import mean
 from mesascope.worlds.words import answers
 from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds, mark_answers
@@ -23,7 +23,7 @@ SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 )
 def metric(trials, references, replay):
     """How far above chance is it with exchanged labels in its context, and how much do true labels add?"""
-    rollout = answers.require_answers(fresh(trials))
+    rollout = answers.require_answers(select_fresh(trials))
     length = rollout.sizes["trial"]
     half, chance = slice(length // 2, None), rollout.chance.values.mean(1)
     exchanged, intact = (mark_answers(rollout, c) for c in (EXCHANGED_LABELS, "intact"))

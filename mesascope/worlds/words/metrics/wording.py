@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
 from mesascope.stats import ratio
 from mesascope.trials import gain
 
@@ -10,7 +10,7 @@ from mesascope.trials import gain
 @asks("What does it gain on average over wordings, and how far is the gain of one wording from that mean?")
 def metric(trials, references, replay):
     """What does it gain on average over wordings, and how far is the gain of one wording from that mean?"""
-    rollout = fresh(trials)
+    rollout = select_fresh(trials)
     if "wording" not in rollout:
         raise DoesNotApply("the family has no wordings")
     wordings = rollout.wording.values.astype(int)

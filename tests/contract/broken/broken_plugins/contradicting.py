@@ -1,7 +1,7 @@
 """Does it find something in the still control?"""
 
-from mesascope.contracts.metric import Metric, Reading, fresh
-from mesascope.trials import payoff
+from mesascope.contracts.metric import Metric, Reading, select_fresh
+from mesascope.trials import read_payoffs
 
 
 def metric() -> Metric:
@@ -9,6 +9,6 @@ def metric() -> Metric:
     return Metric(
         name="contradicting",
         question="What does it score?",
-        measure=lambda trials, references, replay: [Reading(payoff(fresh(trials)).mean(-1))],
+        measure=lambda trials, references, replay: [Reading(read_payoffs(select_fresh(trials)).mean(-1))],
         expects={"learner": "+", "lookalike": "any", "still": "0"},
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.condition import Condition, take
+from mesascope.contracts.condition import Condition, take_rows
 
 
 class Unsteady(Condition):
@@ -20,7 +20,7 @@ class Unsteady(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """The partner's carry."""
-        return take(carry, context.partner), percept, shadow
+        return take_rows(carry, context.partner), percept, shadow
 
 
 def condition() -> Unsteady:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Metric, Reading, fresh, gains
+from mesascope.contracts.metric import Metric, Reading, select_fresh, sum_gains
 from mesascope.stats import ratio
 
 
@@ -10,8 +10,8 @@ def metric() -> Metric:
     """What does it lose when its last action is not told?"""
 
     def measure(trials, references, replay):
-        lived = fresh(trials)
-        return [Reading(ratio(*gains(lived, "intact")) - ratio(*gains(lived, "action_hidden:at=0")))]
+        lived = select_fresh(trials)
+        return [Reading(ratio(*sum_gains(lived, "intact")) - ratio(*sum_gains(lived, "action_hidden:at=0")))]
 
     return Metric(
         name="cost_of_hidden_action",

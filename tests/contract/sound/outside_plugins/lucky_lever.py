@@ -13,7 +13,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 
 class Tasks(NamedTuple):
@@ -40,7 +40,7 @@ class LuckyLever(Family):
 
     def draw(self, key: jax.Array, n: int) -> Tasks:
         """Any lever may be the lucky one."""
-        return Tasks(jax.random.randint(address(key, "lucky"), (n,), 0, self.choices), jnp.full((n,), 0.9))
+        return Tasks(jax.random.randint(derive_key(key, "lucky"), (n,), 0, self.choices), jnp.full((n,), 0.9))
 
     def splits(self) -> tuple[Split, ...]:
         """'seen' are the levers of the bank; 'shifted:meagre' halves what the lucky lever pays."""
@@ -52,7 +52,7 @@ class LuckyLever(Family):
         )
 
     def _draw_seen(self, key: jax.Array, n: int) -> Tasks:
-        which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_lucky))
+        which = jax.random.randint(derive_key(key, "which"), (n,), 0, len(self.bank_lucky))
         return self.draw(key, n)._replace(lucky=self.bank_lucky[which])
 
     def _draw_meagre(self, key: jax.Array, n: int) -> Tasks:

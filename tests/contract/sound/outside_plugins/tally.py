@@ -10,7 +10,7 @@ import numpy as np
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.keys import address
+from mesascope.keys import derive_key
 
 BATCH = 64
 
@@ -28,13 +28,13 @@ def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=ignor
     split, key = "seen" if family.bank else "fresh", jax.random.key(seed)
     paid = np.ones((family.choices + 1, 2, family.choices))
     for i in range(updates):
-        own = address(key, "update", i)
+        own = derive_key(key, "update", i)
         tasks = family.split(split).draw(own, BATCH)
         state, percept = family.begin(own, tasks)
         for t in range(family.horizon):
             last, won = np.asarray(percept.action), (np.asarray(percept.feedback) > 0.5).astype(int)
-            action = jax.random.randint(address(own, "act", t), (BATCH,), 0, family.choices)
-            state, percept, score = family.step(address(own, "pay", t), tasks, state, action)
+            action = jax.random.randint(derive_key(own, "act", t), (BATCH,), 0, family.choices)
+            state, percept, score = family.step(derive_key(own, "pay", t), tasks, state, action)
             np.add.at(paid, (last, won, np.asarray(action)), np.asarray(percept.feedback))
         progress(Progress(i + 1, updates, None, float(score.mean())))
     folder = Path(out)

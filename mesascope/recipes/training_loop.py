@@ -16,7 +16,7 @@ import numpy as np
 from mesascope.contracts.recipe import Folder, OnProgress, Progress, Trained
 from mesascope.errors import require
 from mesascope.recipes import files
-from mesascope.recipes.files import Checkpoint, Run
+from mesascope.recipes.files import Checkpoint, TrainingRun
 
 CHECKPOINT_SECONDS = 10.0  # seconds from one checkpoint to the next
 MAX_POINTS = 120  # the largest number of points on the curve
@@ -24,19 +24,21 @@ CURVE_HEADER = "updates,steps,score,cpu_seconds\n"  # the first line of the curv
 
 
 TrainFrom = Callable[[Checkpoint], Iterator[Checkpoint]]  # continues from a checkpoint, and yields one per update
-Judge = Callable[[Any], list[float]]  # the scores of the network in a state, one per game or problem of the evaluation
+Evaluate = Callable[
+    [Any], list[float]
+]  # the scores of the network in a state, one per game or problem of the evaluation
 
 
-def run_rounds(
-    run: Run,
+def run_training(
+    run: TrainingRun,
     make_state: Callable[[], Any],
     train_from: TrainFrom,
     out: Folder,
     *,
     progress: OnProgress,
-    judge: Judge | None = None,
+    evaluate: Evaluate | None = None,
 ) -> Trained:
-    """Trains from the last checkpoint, evaluates the network if there is a judge, and writes it.
+    """Trains from the last checkpoint, evaluates the network if there is an evaluation, and writes it.
 
     Args:
         run: the training run.
@@ -44,7 +46,7 @@ def run_rounds(
         train_from: continues from a checkpoint, and yields a checkpoint after every update.
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: called after every update.
-        judge: returns the scores of the trained network. With a judge, the folder also gets curve.csv.
+        evaluate: returns the scores of the trained network. With a judge, the folder also gets curve.csv.
 
     Raises:
         MesascopeError: the folder contains another training run, or it cannot be written.
@@ -55,19 +57,24 @@ def run_rounds(
         files.check_identity(run, path)
     else:
         first = files.load_checkpoint(run, checkpoint_path, make_state())
-        curve = Curve(folder / "curve.csv", first.done, run.updates) if judge else None
+        curve = Curve(folder / "curve.csv", first.done, run.updates) if evaluate else None
         latest = _run_updates(run, first, train_from, checkpoint_path, curve, progress)
         steps = latest.steps - first.steps
-        if judge:
+        if evaluate:
             files.save_checkpoint(run, checkpoint_path, latest)
-        _write_network(run, path, latest, judge)
+        _write_network(run, path, latest, evaluate)
     checkpoint_path.unlink(missing_ok=True)
     trained_on = run.family.bank or "unlimited"
     return Trained(path, run.family.name, trained_on, run.updates, steps, time.monotonic() - start)
 
 
 def _run_updates(
-    run: Run, first: Checkpoint, train_from: TrainFrom, checkpoint_path: Path, curve: Curve | None, progress: OnProgress
+    run: TrainingRun,
+    first: Checkpoint,
+    train_from: TrainFrom,
+    checkpoint_path: Path,
+    curve: Curve | None,
+    progress: OnProgress,
 ) -> Checkpoint:
     """Trains and returns the last state. It saves checkpoints every few seconds, and when the user stops it."""
     latest, last_save, timing = first, time.monotonic(), None
@@ -140,7 +147,7 @@ def _truncate_curve(path: Path, done: int) -> None:
         path.unlink(missing_ok=True)  # the run was stopped while it wrote the first line
 
 
-def _write_network(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
+def _write_network(run: TrainingRun, path: Path, checkpoint: Checkpoint, evaluate: Evaluate | None) -> None:
     """Writes the network, its scores and how to reproduce it, but no times, so that equal runs write equal bytes."""
     metadata, tensors = run.describe_network(checkpoint.state)
     trained_on = {"trained_on": run.family.bank or "unlimited"}
@@ -148,8 +155,8 @@ def _write_network(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | 
     tensors = {name: np.asarray(weights) for name, weights in tensors.items()}
     is_finite = all(np.isfinite(weights).all() for weights in tensors.values())
     require(is_finite, "The training diverged: weights are not finite.", "Lower the rate, or change the seed.")
-    if judge:
-        scores = judge(checkpoint.state)
+    if evaluate:
+        scores = evaluate(checkpoint.state)
         evaluation = {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores}
         metadata |= {"steps": checkpoint.steps, "evaluation": evaluation}
     files.write_tensors(path, tensors, metadata)
