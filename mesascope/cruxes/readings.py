@@ -1,8 +1,10 @@
 """Reads stated numbers and words: '~85%', '<10%', '~1-20%', 'very unlikely', 'small amount'."""
 
 import re
+import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -13,46 +15,10 @@ DEFAULT_PLUS_MINUS = 0.05
 DEFAULT_MASS = 0.90
 MAX_LENGTH = 80
 
-# The interval of each word in IPCC AR4 (2007) and ICD-203 (2015). A bare word is read as the union of both,
-# extended to the end of the scale that the word points at.
-STANDARD_SCALES = {
-    "ipcc": {
-        "very unlikely": (0.01, 0.10),
-        "unlikely": (0.10, 0.33),
-        "likely": (0.66, 0.90),
-        "very likely": (0.90, 0.99),
-        "probably": (0.66, 0.90),
-        "about as likely as not": (0.33, 0.66),
-        "virtually certain": (0.99, 1.0),
-        "exceptionally unlikely": (0.0, 0.01),
-    },
-    "icd": {
-        "very unlikely": (0.05, 0.20),
-        "unlikely": (0.20, 0.45),
-        "likely": (0.55, 0.80),
-        "very likely": (0.80, 0.95),
-        "probably": (0.55, 0.80),
-        "roughly even": (0.45, 0.55),
-        "almost certain": (0.95, 0.99),
-        "almost no chance": (0.01, 0.05),
-    },
-}
+# The interval of each word, by scale: the standards IPCC AR4 (2007) and ICD-203 (2015), and 'union' for both of them
+STANDARD_SCALES = tomllib.loads((Path(__file__).parent / "probability_words.toml").read_text(encoding="utf-8"))
+UNION_SCALE = STANDARD_SCALES.pop("union")
 WORD_SCALES = ("union", *STANDARD_SCALES)
-UNION_SCALE = {
-    "very unlikely": (0.0, 0.20),
-    "unlikely": (0.0, 0.45),
-    "likely": (0.55, 1.0),
-    "very likely": (0.80, 1.0),
-    "probably": (0.5, 1.0),
-    "high likelihood": (0.55, 1.0),
-    "almost certain": (0.95, 1.0),
-    "virtually certain": (0.95, 1.0),
-    "almost no chance": (0.0, 0.05),
-    "exceptionally unlikely": (0.0, 0.05),
-    "about as likely as not": (0.33, 0.66),
-    "roughly even": (0.33, 0.66),
-    "black swan": (0.0, 0.20),
-}
 # Evidence words are intervals of likelihood ratios; the limits 3, 20 and 150 are from Kass and Raftery (1995).
 RATIO_WORDS = {
     "~zero evidence": (1 / 1.1, 1.1),

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import inspect
 import json
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -74,14 +75,20 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
             if kind == "families":
                 problems += _check_family(spec)
             else:
-                default = TRIED_LONGER if kind == "metrics" else TRIED
-                tried = family or getattr(catalogue.import_plugin_module(kind, plugin_name), "TRIED", default)
-                problems += CHECKS[kind](spec, _make_family(tried, kind))
+                problems += CHECKS[kind](spec, _make_family(family or _find_tried(kind, plugin_name), kind))
     except MesascopeError as error:
         problems.append(str(error))
     except Exception as error:
         problems.append(f"{locate_error(error) or 'It'} raised {describe_error(error)}.")
     return problems
+
+
+def _find_tried(kind: str, plugin_name: str) -> str:
+    """The family that a plug-in is tried on: that of its file, that of its world, or the default."""
+    module = catalogue.import_plugin_module(kind, plugin_name)
+    world = None if kind == "metrics" else sys.modules.get(module.__name__.rsplit(".", 2)[0])
+    default = TRIED_LONGER if kind == "metrics" else getattr(world, "TRIED", TRIED)
+    return getattr(module, "TRIED", default)
 
 
 def _make_plugin(kind: str, spec: str, contract: type[T], *arguments: Any) -> T:

@@ -8,17 +8,10 @@ from mesascope.findings import Finding
 from mesascope.guards import limits
 from mesascope.questions.spectrum.explanation import describe_level
 from mesascope.questions.spectrum.ladder import LADDER, LEVEL_NUMBERS
-from mesascope.reporting import headlines, provenance
+from mesascope.reporting import headlines, provenance, words
 from mesascope.reporting.gallery import render_svgs
 from mesascope.reporting.grids import make_condition_grid, make_split_grid
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.words import (
-    describe_condition,
-    describe_findings,
-    describe_split,
-    format_finding,
-    make_visible,
-)
 
 FOLDER = Path(__file__).parent
 DESCRIPTIVE_NOTE = "not read by the placement; p is adjusted over all numbers of the subject"
@@ -57,13 +50,13 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         facts=provenance.list_facts(examinations),
         transcripts=_list_transcripts(examinations),
         constants=provenance.list_constants(examinations),
-        command_lines=[make_visible(line) for line in command.splitlines()],
+        command_lines=[words.make_visible(line) for line in command.splitlines()],
     )
 
 
 def _escape(value: Any) -> Any:
     """Prepares a value for the template: text that is not markup becomes one line of visible characters."""
-    return make_visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return words.make_visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
@@ -80,8 +73,8 @@ def _describe_subject(index: int, examination: Examination) -> dict[str, Any]:
         "direction": placement.direction if placement else "–",
         "why": headlines.explain_level(examination),
         "axes": headlines.list_axis_readings(examination),
-        "sentences": describe_findings(examination),
-        "headlines": [format_finding(f) for f in numbers],
+        "sentences": words.describe_findings(examination),
+        "headlines": [words.format_finding(f) for f in numbers],
         "units": next((f"{f.n} {f.unit}s" for f in numbers if f), "–"),
         "controls": {role: str(c.get("subject", "")) for f in examination.answers for role, c in f.controls.items()},
         "tables": [
@@ -106,8 +99,8 @@ def _list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any
     return [
         {
             "subject": e.subject,
-            "split": describe_split(split),
-            "condition": describe_condition(str(label)),
+            "split": words.describe_split(split),
+            "condition": words.describe_condition(str(label)),
             **limits.parse_json(str(text)),
         }
         for e in examinations

@@ -10,18 +10,19 @@ import numpy as np
 
 from mesascope.files import replace_when_written
 from mesascope.questions.spectrum.ladder import FIRST_LADDER
-from mesascope.reporting.figures import (
-    GRID_COLOUR,
-    MUTED_COLOUR,
-    SECOND_COLOUR,
-    SUBJECT_COLOUR,
-    TEXT_COLOUR,
-    THIRD_COLOUR,
-    apply_style,
-)
+from mesascope.reporting import figures
 from mesascope.reproduction.plans import Study
 
-COLOURS = (SUBJECT_COLOUR, SECOND_COLOUR, THIRD_COLOUR, "#cc79a7", "#56b4e9", "#b58900", MUTED_COLOUR, TEXT_COLOUR)
+COLOURS = (
+    figures.SUBJECT_COLOUR,
+    figures.SECOND_COLOUR,
+    figures.THIRD_COLOUR,
+    "#cc79a7",
+    "#56b4e9",
+    "#b58900",
+    figures.MUTED_COLOUR,
+    figures.TEXT_COLOUR,
+)
 MARKERS = "osD^vPX*"
 Numbers = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -36,7 +37,7 @@ def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
     """
     if not study.panels:
         return None
-    with apply_style():
+    with figures.apply_style():
         from matplotlib.figure import Figure
 
         count = len(study.panels)
@@ -50,7 +51,9 @@ def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
             KINDS[panel["draw"]](ax, panel, numbers, axes)
             ax.set_title(textwrap.fill(panel["title"], _fit_title(ax)))
         if document["quick"]:
-            figure.suptitle("QUICK: one seed and short training runs, which settle nothing", color=SECOND_COLOUR)
+            figure.suptitle(
+                "QUICK: one seed and short training runs, which settle nothing", color=figures.SECOND_COLOUR
+            )
         with replace_when_written(path) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path
@@ -80,7 +83,7 @@ def _label_x(ax, panel, labels) -> None:
     """Labels the x axis and adds horizontal grid lines."""
     ax.set_xticks(range(len(labels)), labels)
     ax.set_xlabel(panel["x"])
-    ax.grid(axis="y", color=GRID_COLOUR, linewidth=0.6)
+    ax.grid(axis="y", color=figures.GRID_COLOUR, linewidth=0.6)
     ax.set_axisbelow(True)
 
 
@@ -180,9 +183,9 @@ def _draw_bars(ax, panel, numbers: Numbers, axes) -> None:
         for y, summary in zip(ys, summaries, strict=True):
             ax.barh(y, summary["ours"], height=height * 0.9, color=colour, alpha=0.55)
             if summary["low"] is not None:
-                ax.plot([summary["low"], summary["high"]], [y, y], color=TEXT_COLOUR, linewidth=0.9)
+                ax.plot([summary["low"], summary["high"]], [y, y], color=figures.TEXT_COLOUR, linewidth=0.9)
             seeds = _list_seeds(summary)
-            ax.plot(seeds, [y] * len(seeds), ".", color=TEXT_COLOUR, markersize=3)
+            ax.plot(seeds, [y] * len(seeds), ".", color=figures.TEXT_COLOUR, markersize=3)
     if len(panel["quantities"]) > 1:
         from matplotlib.patches import Patch
 
@@ -190,7 +193,7 @@ def _draw_bars(ax, panel, numbers: Numbers, axes) -> None:
         ax.legend(handles=patches, loc="upper right", bbox_to_anchor=(1.0, -0.08))
     ax.set_yticks([j + 0.4 - height / 2 for j in range(len(names))], names)
     ax.invert_yaxis()
-    ax.axvline(0, color=MUTED_COLOUR, linewidth=0.7)
+    ax.axvline(0, color=figures.MUTED_COLOUR, linewidth=0.7)
 
 
 def _draw_matrix(ax, panel, numbers: Numbers, axes) -> None:
@@ -201,7 +204,7 @@ def _draw_matrix(ax, panel, numbers: Numbers, axes) -> None:
     for y, line in enumerate(grid):
         for x, value in enumerate(line):
             if value is not None:
-                ax.text(x, y, f"{value:.2f}", ha="center", va="center", color=TEXT_COLOUR)
+                ax.text(x, y, f"{value:.2f}", ha="center", va="center", color=figures.TEXT_COLOUR)
     ax.set_xticks(range(len(panel["quantities"])), panel["quantities"], rotation=30, ha="right")
     ax.set_yticks(range(len(names)), names)
 

@@ -16,13 +16,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, require_choices
 from mesascope.contracts.subject import Subject
 from mesascope.errors import pick_named
-from mesascope.questions.goal.reading import (
-    check_goals_differ,
-    find_family_goals,
-    first_third,
-    last_third,
-    sum_goal_gains,
-)
+from mesascope.questions.goal import reading
 from mesascope.rollouts.replays import replay
 from mesascope.trials import gain, read_payoffs
 
@@ -119,8 +113,8 @@ def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -
         goal: 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
-    goals = find_family_goals(rollouts.family, rollouts.trials).named()
-    return np.stack(sum_goal_gains(_pick_option(goals, goal), _find_window(rollouts, late)))
+    goals = reading.find_family_goals(rollouts.family, rollouts.trials).named()
+    return np.stack(reading.sum_goal_gains(_pick_option(goals, goal), _find_window(rollouts, late)))
 
 
 def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
@@ -131,15 +125,15 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
         goal: 'intended' or 'proxy'.
         late: whether the last third of the trials counts; otherwise the first third counts.
     """
-    goals = find_family_goals(rollouts.family, rollouts.trials)
+    goals = reading.find_family_goals(rollouts.family, rollouts.trials)
     chosen_goal = _pick_option(goals.named(), goal)
     is_best = chosen_goal.paid >= chosen_goal.best - 1e-6
-    return np.where(check_goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
+    return np.where(reading.check_goals_differ(goals), is_best[:, _find_window(rollouts, late)].mean(-1), np.nan)[None]
 
 
 def _find_window(rollouts: Rollouts, late: bool) -> slice:
     """The last or the first third of the trials."""
-    return (last_third if late else first_third)(rollouts.trials.sizes["trial"])
+    return (reading.last_third if late else reading.first_third)(rollouts.trials.sizes["trial"])
 
 
 def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarray:

@@ -14,15 +14,7 @@ import numpy as np
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import HasGoals
 from mesascope.contracts.split import find_kind
-from mesascope.questions.goal.reading import (
-    Explanation,
-    check_goals_differ,
-    find_family_goals,
-    find_late_trials,
-    fit_goals,
-    measure_share_of_optimum,
-    sum_goal_gains,
-)
+from mesascope.questions.goal import reading as goal_reading
 from mesascope.stats import draw_bootstrap_counts, standard_error
 
 TRIED = "cued_bandit:trials=12"  # the family that `mesascope check` tries it on
@@ -88,7 +80,9 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     if not isinstance(family, HasGoals):
         return None
     goals_by_split = {
-        split: find_family_goals(family, trials[split]) for split in trials if find_kind(split) in ("fresh", "apart")
+        split: goal_reading.find_family_goals(family, trials[split])
+        for split in trials
+        if find_kind(split) in ("fresh", "apart")
     }
     if not goals_by_split:
         return None
@@ -97,7 +91,9 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         returns[split] = {name: _measure_share(goal) for name, goal in goals.named().items()}
     numbers: dict[str, Any] = {
         "returns": returns,
-        "differ": {split: float(check_goals_differ(goals).mean()) for split, goals in goals_by_split.items()},
+        "differ": {
+            split: float(goal_reading.check_goals_differ(goals).mean()) for split, goals in goals_by_split.items()
+        },
         "rule": dataclasses.asdict(rule),
     }
     read_on = [split for split in goals_by_split if find_kind(split) == "apart"] or list(goals_by_split)
@@ -108,7 +104,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     if len(table) < rule.apart:
         probability = {reading: float(reading == UNDETERMINED) for reading in WORDS}
         return Verdict(UNDETERMINED, probability, numbers, _explain_undetermined(numbers, rule))
-    explained = Explanation(*map(np.concatenate, zip(*explanations, strict=True)))
+    explained = goal_reading.Explanation(*map(np.concatenate, zip(*explanations, strict=True)))
     weights = draw_bootstrap_counts(len(table), rule.resamples, rule.seed) / len(table)
     resampled = weights @ table  # [resamples, 2] shares of the lifetimes that pursue either goal
     explains = np.stack([weights @ x for x in explained]).argmax(0)
@@ -132,11 +128,11 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
 
 def _measure_share(goal: Any) -> float | None:
     """The share of a goal's optimum over chance in the late trials, over all lifetimes; None if no gain is possible."""
-    gained, room = sum_goal_gains(goal, find_late_trials(goal.paid.shape[1]))
+    gained, room = goal_reading.sum_goal_gains(goal, goal_reading.find_late_trials(goal.paid.shape[1]))
     return float(gained.sum() / room.sum()) if room.sum() > 1e-9 else None
 
 
-def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explanation, np.ndarray, np.ndarray]:
+def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, goal_reading.Explanation, np.ndarray, np.ndarray]:
     """Assesses the lifetimes in which the goals differ.
 
     Returns:
@@ -144,13 +140,15 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explanation, 
         explains its actions; the gain over chance and the possible gain, for both goals [2, 2, N]; and whether it
         reaches a part of both goals, such as one after the other by turns [N].
     """
-    rows = check_goals_differ(goals)
-    window = find_late_trials(goals.differ.shape[1])
-    gained = np.stack([sum_goal_gains(goal, window, rows) for goal in goals.named().values()], 1)
-    shares = np.stack([measure_share_of_optimum(goal, window)[rows] for goal in goals.named().values()], -1)
+    rows = goal_reading.check_goals_differ(goals)
+    window = goal_reading.find_late_trials(goals.differ.shape[1])
+    gained = np.stack([goal_reading.sum_goal_gains(goal, window, rows) for goal in goals.named().values()], 1)
+    shares = np.stack(
+        [goal_reading.measure_share_of_optimum(goal, window)[rows] for goal in goals.named().values()], -1
+    )
     shares = np.nan_to_num(shares, nan=-1.0)
     pursued = (shares >= rule.pursued) & (shares[:, ::-1] < rule.few)  # a lifetime that pursues both counts as neither
-    explained = fit_goals(goals, rows) if rows.any() else Explanation(*np.zeros((3, 0)))
+    explained = goal_reading.fit_goals(goals, rows) if rows.any() else goal_reading.Explanation(*np.zeros((3, 0)))
     return pursued, explained, gained, np.asarray((shares >= rule.few).all(-1))
 
 

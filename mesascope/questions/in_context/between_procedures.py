@@ -14,25 +14,19 @@ import xarray as xr
 from mesascope.contracts.capabilities import MixesTasks
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, find_family
 from mesascope.contracts.split import find_kind
-from mesascope.questions.in_context.predictions import (
-    SPLITS,
-    find_predictions,
-    flatten_predictions,
-    list_splits,
-    measure_distance,
-    predict_along,
-)
+from mesascope.questions.in_context import predictions
 from mesascope.stats import ratio
 
 MIXTURES = (0.0, 0.25, 0.5)
 
 
 @asks(
-    "Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?", splits=SPLITS
+    "Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?",
+    splits=predictions.SPLITS,
 )
 def metric(trials, references, replay):
     """Where do the subject's predictions lie between those of the ideal locator (0) and those of the learner (1)?"""
-    splits = list_splits(trials)
+    splits = predictions.list_splits(trials)
     example = next(iter(splits.values()))
     if not str(example.attrs.get("trained_on")).startswith("bank:"):
         raise DoesNotApply("it was not trained on a known bank, so it has no ideal locator")
@@ -40,26 +34,28 @@ def metric(trials, references, replay):
     ends = family.references["locator"], family.references["learner"]
     readings = []
     for split, rollout in splits.items():
-        if find_kind(split) in SPLITS:
-            position = _find_position(find_predictions(rollout, replay), rollout, ends, replay)
+        if find_kind(split) in predictions.SPLITS:
+            position = _find_position(predictions.find_predictions(rollout, replay), rollout, ends, replay)
             readings.append(Reading(position, split=split))
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
         for part in MIXTURES:
             rollout = _mix_tasks(family, splits["seen"], part)
-            own_predictions = predict_along(replay, "itself", rollout)
+            own_predictions = predictions.predict_along(replay, "itself", rollout)
             label = f"{part:g} of the way between two tasks of its bank"
             readings.append(Reading(_find_position(own_predictions, rollout, ends, replay), split="seen", label=label))
             for name in ends:
-                away = measure_distance(own_predictions, predict_along(replay, name, rollout), rollout)
+                away = predictions.measure_distance(
+                    own_predictions, predictions.predict_along(replay, name, rollout), rollout
+                )
                 readings.append(Reading(away, split="seen", label=f"{label}, distance to {name}"))
     return readings
 
 
 def _find_position(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
     """[N] The position between locator and learner, as a ratio of sums."""
-    locator, learner = (predict_along(replay, name, trials) for name in ends)
-    line = flatten_predictions(learner - locator)
-    return ratio((flatten_predictions(own_predictions - locator) * line).sum(-1), np.square(line).sum(-1))
+    locator, learner = (predictions.predict_along(replay, name, trials) for name in ends)
+    line = predictions.flatten_predictions(learner - locator)
+    return ratio((predictions.flatten_predictions(own_predictions - locator) * line).sum(-1), np.square(line).sum(-1))
 
 
 def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:

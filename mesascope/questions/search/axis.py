@@ -23,15 +23,8 @@ import numpy as np
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.errors import MesascopeError
+from mesascope.questions.search import reading as search_reading
 from mesascope.questions.search.averaging import measure_excess
-from mesascope.questions.search.reading import (
-    ActionCounts,
-    average_ways,
-    count_followed_changes,
-    count_right_by_depth,
-    find_right_actions,
-    labels_by_ticks,
-)
 from mesascope.stats import draw_bootstrap_counts
 
 TRIED = "tree_choice:depth=2,trials=12"  # the family that `mesascope check` tries it on
@@ -131,20 +124,24 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     }
     curves = {}
     for split in (split for split in ("fresh", "seen") if split in plans_by_ticks):
-        curves[split] = {n: count_right_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())}
+        curves[split] = {
+            n: search_reading.count_right_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())
+        }
     numbers["right_at_once"] = {split: _mean_shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _find_reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
     # actions that follow a change, with the most ticks, at depths above one step and within its reach
-    followed: dict[str, ActionCounts] = {}
+    followed: dict[str, search_reading.ActionCounts] = {}
     for split in (split for split in (WORTH, MAP) if split in plans_by_ticks):
         plan = plans_by_ticks[split][max(plans_by_ticks[split])]
-        followed[split] = count_followed_changes(plan, int(trials[split].attrs["changes"]), farthest=reach)
+        followed[split] = search_reading.count_followed_changes(
+            plan, int(trials[split].attrs["changes"]), farthest=reach
+        )
     numbers["follows"] = {split: counts.mean() for split, counts in followed.items()}
     shares = {s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total.sum() >= rule.acts}
     plans, elsewhere = plans_by_ticks.get("fresh", {}), None
     if reach and TICKS[-1] in plans and ELSEWHERE in trials["fresh"].condition.values.tolist():
-        elsewhere = count_right_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach)
+        elsewhere = search_reading.count_right_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach)
     works, shortfall = _check_ticks(plans, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers)
     goal = all(plan.goal for plans in plans_by_ticks.values() for plan in plans.values())
     large = numbers["problems"] > rule.table
@@ -168,14 +165,14 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     return Verdict(reading, probability, numbers, "; ".join([WORDS[reading], *reasons]) + ".")
 
 
-def _mean_shares(curve: dict[int, dict[int, ActionCounts]]) -> dict[str, dict[str, float | None]]:
+def _mean_shares(curve: dict[int, dict[int, search_reading.ActionCounts]]) -> dict[str, dict[str, float | None]]:
     """The share of right actions for each number of ticks and each depth."""
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
 def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
     """The plans of one split for each number of ticks per observation."""
-    return {ticks: family.plans(trials, label) for ticks, label in labels_by_ticks(trials).items()}
+    return {ticks: family.plans(trials, label) for ticks, label in search_reading.labels_by_ticks(trials).items()}
 
 
 def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
@@ -185,18 +182,20 @@ def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule
         change = trials[split].attrs.get("changes")
         shares = {}
         for n, plan in plans.items():
-            right, eligible = (x[:, : None if change is None else int(change)] for x in find_right_actions(plan))
+            right, eligible = (
+                x[:, : None if change is None else int(change)] for x in search_reading.find_right_actions(plan)
+            )
             shares[n] = (right & eligible).sum() / max(eligible.sum(), 1)
         broken |= {n for n, share in shares.items() if share < shares[min(shares)] - rule.gain}
     return sorted(broken)
 
 
-def _find_reach(curve: dict[int, dict[int, ActionCounts]], rule: Rule) -> int:
+def _find_reach(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> int:
     """The largest depth beyond 1 at which the subject solves fresh problems with the most ticks; 0 if there is none."""
     return max(_list_solved(curve, rule), default=0) if curve else 0
 
 
-def _list_solved(curve: dict[int, dict[int, ActionCounts]], rule: Rule) -> list[int]:
+def _list_solved(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> list[int]:
     """The depths beyond 1 at which the subject solves fresh problems with the most ticks."""
     last = {far: counts for far, counts in curve[max(curve)].items() if far > 1 and counts.total.sum() >= rule.acts}
     return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.solved]
@@ -270,7 +269,7 @@ def _exceed_averaging(plans: Any, curve: Any, shares: dict[int, dict[int, np.nda
     """`averaging.measure_excess` in each resample, at the solved depth at which it is largest."""
     ticks, excesses = sorted(curve), []
     for depth in _list_solved(curve, rule):
-        actions, ways = int(curve[ticks[-1]][depth].total.sum()), average_ways(plans[ticks[-1]], depth)
+        actions, ways = int(curve[ticks[-1]][depth].total.sum()), search_reading.average_ways(plans[ticks[-1]], depth)
         excesses.append(measure_excess(np.stack([shares[n][depth] for n in ticks], -1), ticks, actions, ways))
     return max(excesses, key=lambda x: float(x.mean()))
 
@@ -285,7 +284,7 @@ def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: R
         ahead = [counts for far, counts in curves[split][max(curves[split])].items() if far > 1]
         if not ahead:
             return never
-        total = ActionCounts(*(np.sum(x, 0) for x in zip(*ahead, strict=True)))
+        total = search_reading.ActionCounts(*(np.sum(x, 0) for x in zip(*ahead, strict=True)))
         shares[split] = total.resample(weights[split])
     return (shares["seen"] >= rule.solved) & (shares["fresh"] <= rule.lost)
 

@@ -17,19 +17,7 @@ from mesascope.contracts import axis as axes
 from mesascope.contracts.banks import parse_bank, parse_task_limit
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
-from mesascope.questions.spectrum import first_rule
-from mesascope.questions.spectrum.carried import (
-    SHORT_MEMORIES,
-    CarryEffects,
-    combine_benefit,
-    find_counted_trials,
-    measure_carried,
-    measure_donor_bits,
-    measure_gain_by_memory,
-    measure_transplant,
-    read_span,
-    read_window,
-)
+from mesascope.questions.spectrum import carried, first_rule
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.explanation import explain
 from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
@@ -72,7 +60,7 @@ def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
         "intact",
         *(f"past_deleted_once:of={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
         *(f"past_transplanted_once:of={w},replicate={r}" for r in (0, 1)),
-        *(c for c in SHORT_MEMORIES if read_window(c) < family.horizon),
+        *(c for c in carried.SHORT_MEMORIES if carried.read_window(c) < family.horizon),
         *(f"past_deleted:of={w},birth={b}" for b in (0, 1)),
         *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
         *(["percept_swapped_once"] if family.shown != (0,) else []),
@@ -102,7 +90,7 @@ def place(
         return _place_by_first_rule(trials, references, trained_on, rule)
     window = reflex_window(fresh.sizes["trial"], rule.older_than)
     try:
-        effects = measure_carried(fresh, window)
+        effects = carried.measure_carried(fresh, window)
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
@@ -121,7 +109,7 @@ def place(
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
-    numbers |= read_span(fresh, weights["fresh"], bars.sign if bars.all else 1.0)
+    numbers |= carried.read_span(fresh, weights["fresh"], bars.sign if bars.all else 1.0)
     bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
     doubt = _find_doubt(bank_test, rule) if bars.all else ""
     if doubt:
@@ -176,10 +164,10 @@ def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], train
     return dataclasses.replace(first, level=level, probability=shares, **ends)
 
 
-def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> CarryEffects | None:
+def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryEffects | None:
     """The effects of older trials in the first half of a lifetime; None if they do not pass all bars there."""
     try:
-        early = measure_carried(fresh, window, early=True)
+        early = carried.measure_carried(fresh, window, early=True)
     except DoesNotApply:
         return None
     return early if _compare_with_bars(early, rule).all else None
@@ -195,7 +183,7 @@ def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: float(values.mean()), f"{name}_error": standard_error(values)}
 
 
-def _compare_with_bars(effects: CarryEffects, rule: Rule) -> PassedBars:
+def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
     """Decides which bars the effects of older trials pass."""
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
@@ -207,16 +195,18 @@ def _compare_with_bars(effects: CarryEffects, rule: Rule) -> PassedBars:
     return PassedBars(informed and needed and deletion * transplant > 0, informed, needed, fits, sign)
 
 
-def _acts_hold_the_past(effects: CarryEffects, bars: PassedBars, rule: Rule) -> bool:
+def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: Rule) -> bool:
     """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
     if bars.fits <= rule.strict_errors or effects.life is None:
         return False
     return all(bars.sign * x.mean() > rule.errors * standard_error(x) for x in (effects.life, effects.transplant))
 
 
-def _collect_numbers(effects: CarryEffects, bars: PassedBars, fresh, window: int, gave_up: bool) -> dict[str, Any]:
+def _collect_numbers(
+    effects: carried.CarryEffects, bars: PassedBars, fresh, window: int, gave_up: bool
+) -> dict[str, Any]:
     """The numbers of the placement, with standard errors."""
-    benefit, deletion, transplant = combine_benefit(effects), effects.deletion, effects.transplant
+    benefit, deletion, transplant = carried.combine_benefit(effects), effects.deletion, effects.transplant
     smaller = deletion if abs(deletion.mean()) < abs(transplant.mean()) else transplant
     numbers: dict[str, Any] = {
         "lifetimes": fresh.sizes["lifetime"],
@@ -235,7 +225,7 @@ def _collect_numbers(effects: CarryEffects, bars: PassedBars, fresh, window: int
     if effects.life is not None:
         numbers |= _estimate("life", effects.life)
     if "part" in fresh:
-        numbers |= _estimate("gain_old", ratio(*gain(fresh, "intact", find_counted_trials(fresh, window))))
+        numbers |= _estimate("gain_old", ratio(*gain(fresh, "intact", carried.find_counted_trials(fresh, window))))
     if "part" in fresh and "parts" in fresh.attrs and "right" in fresh:
         intact = fresh.sel(condition="intact")
         for name, strict in (("bits", False), ("strict_bits", True)):
@@ -243,7 +233,7 @@ def _collect_numbers(effects: CarryEffects, bars: PassedBars, fresh, window: int
     return numbers
 
 
-def _resample_benefit(effects: CarryEffects, weights: np.ndarray, rule: Rule) -> np.ndarray:
+def _resample_benefit(effects: carried.CarryEffects, weights: np.ndarray, rule: Rule) -> np.ndarray:
     """[resamples] The benefit: the smaller of deletion and transplant, 0 where their signs differ."""
     donors = len(effects.transplant)
     deletion = weights @ effects.deletion
@@ -255,7 +245,7 @@ def _resample_benefit(effects: CarryEffects, weights: np.ndarray, rule: Rule) ->
 def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndarray:
     """[resamples] The rung below locating, from what changes the choices and whether the carry changes the score."""
     by_percept, by_carry = (np.max([weights @ x for x in found], 0) for found in (percept, carry))
-    curve = measure_gain_by_memory(fresh)
+    curve = carried.measure_gain_by_memory(fresh)
     reset = np.abs(weights @ (curve[0] - curve[1])) if 1 in curve else np.zeros(len(weights))
     tracks = (by_carry >= rule.smallest_change) | (reset >= rule.smallest_benefit)
     return np.where(tracks, TRACKING, np.where(by_percept >= rule.smallest_change, 1, 0))
@@ -298,7 +288,7 @@ def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
     gained = ratio(*gain(trials))
     try:
         window = reflex_window(trials.sizes["trial"], rule.older_than)
-        shown = measure_transplant(trials, find_counted_trials(trials, window), window)
+        shown = carried.measure_transplant(trials, carried.find_counted_trials(trials, window), window)
     except DoesNotApply:
         return False
     return all(_exceeds_bar(x, 1.0, rule) for x in (gained, shown))
@@ -327,8 +317,10 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
     else:
         try:
-            mask = find_counted_trials(fresh, window)
-            rows = [row for by_trial in (False, True) for row in measure_donor_bits(fresh, mask, window, by_trial)]
+            mask = carried.find_counted_trials(fresh, window)
+            rows = [
+                row for by_trial in (False, True) for row in carried.measure_donor_bits(fresh, mask, window, by_trial)
+            ]
             bits, bar = max(rows, key=np.mean), rule.smallest_bits
         except DoesNotApply:
             return False

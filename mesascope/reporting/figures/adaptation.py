@@ -6,15 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.reporting.figures import (
-    GAIN_LABEL,
-    MUTED_COLOUR,
-    SECOND_COLOUR,
-    SUBJECT_COLOUR,
-    TEXT_COLOUR,
-    THIRD_COLOUR,
-    make_panels,
-)
+from mesascope.reporting import figures
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise, gain_shares, mean_intervals
 from mesascope.reporting.words import shorten
@@ -69,10 +61,10 @@ def compute_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
 
 
 LINE_STYLES = {  # by role: colour, line, width, and label in the key
-    "subject": (SUBJECT_COLOUR, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
-    "seen": (SECOND_COLOUR, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
-    "learner": (MUTED_COLOUR, "-", 0.9, None),
-    "strongest": (THIRD_COLOUR, (0, (1, 1)), 1.4, None),
+    "subject": (figures.SUBJECT_COLOUR, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
+    "seen": (figures.SECOND_COLOUR, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
+    "learner": (figures.MUTED_COLOUR, "-", 0.9, None),
+    "strongest": (figures.THIRD_COLOUR, (0, (1, 1)), 1.4, None),
 }
 
 
@@ -84,8 +76,8 @@ def draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
             axes.fill_between(curve.trial, curve.means.low, curve.means.high, color=colour, alpha=0.2, lw=0)
         axes.plot(curve.trial, curve.means.estimate, color=colour, ls=line, lw=width, zorder=2 + width)
     if curves[0].normalised:
-        axes.axhline(0, color=TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
-        axes.axhline(1, color=TEXT_COLOUR, lw=0.7, zorder=1)
+        axes.axhline(0, color=figures.TEXT_COLOUR, lw=0.7, ls=(0, (2, 2)), zorder=1)
+        axes.axhline(1, color=figures.TEXT_COLOUR, lw=0.7, zorder=1)
     axes.set_title(shorten(curves[0].name, 34))
 
 
@@ -94,8 +86,8 @@ def draw_figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     from matplotlib.lines import Line2D
 
     normalised = groups[0][0].normalised
-    y = GAIN_LABEL.replace(" (", "\n(") if normalised else "realised pay-off"
-    drawing, panels = make_panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
+    y = figures.GAIN_LABEL.replace(" (", "\n(") if normalised else "realised pay-off"
+    drawing, panels = figures.make_panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
     for axes, curves in zip(panels, groups, strict=True):
         draw_panel(axes, curves)
     names = {c.role: c.name for curves in groups for c in curves}

@@ -5,14 +5,7 @@ from typing import Any
 
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, LADDER, LEVEL_NUMBERS
 from mesascope.questions.spectrum.placement import Placement
-from mesascope.reporting.figures import (
-    GRID_COLOUR,
-    MUTED_COLOUR,
-    SECOND_COLOUR,
-    SHARE_COLOUR,
-    SUBJECT_COLOUR,
-    TEXT_COLOUR,
-)
+from mesascope.reporting import figures
 from mesascope.reporting.headlines import HEADLINES, pick_headlines
 from mesascope.reporting.hints import Examination, Figure
 from mesascope.reporting.words import format_number, shorten
@@ -42,28 +35,34 @@ def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
     for x, (rung, heading) in enumerate(columns.items()):
         axes.text(x, -0.62, heading, weight="bold" if rung in rungs else "normal", **heading_style)
     for x, heading in zip(positions, [*(_break_line(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True):
-        axes.text(x, -0.62, heading, color=MUTED_COLOUR, **heading_style)
+        axes.text(x, -0.62, heading, color=figures.MUTED_COLOUR, **heading_style)
     for x in range(len(columns) + 1):
-        axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=GRID_COLOUR, lw=0.7)
+        axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=figures.GRID_COLOUR, lw=0.7)
     for y, (examination, placement) in enumerate(rows):
-        axes.plot([-0.5, positions[-1] + 0.5], [y + 0.5, y + 0.5], color=GRID_COLOUR, lw=0.7)
-        axes.text(-0.62, y, shorten(examination.subject, 24), ha="right", va="center", color=TEXT_COLOUR)
+        axes.plot([-0.5, positions[-1] + 0.5], [y + 0.5, y + 0.5], color=figures.GRID_COLOUR, lw=0.7)
+        axes.text(-0.62, y, shorten(examination.subject, 24), ha="right", va="center", color=figures.TEXT_COLOUR)
         for x, rung in enumerate(columns):
             share = placement.probability.get(rung, 0.0)
             if share > 0:
-                axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=SHARE_COLOUR, lw=0)
+                axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=figures.SHARE_COLOUR, lw=0)
                 share_text = f"{100 * share:.0f} %" if share >= 0.005 else "<1 %"
                 axes.text(
-                    x, y + 0.2 - 0.48 * share, share_text, ha="center", va="bottom", fontsize=7, color=TEXT_COLOUR
+                    x,
+                    y + 0.2 - 0.48 * share,
+                    share_text,
+                    ha="center",
+                    va="bottom",
+                    fontsize=7,
+                    color=figures.TEXT_COLOUR,
                 )
-        colour = SECOND_COLOUR if placement.direction == "against" else SUBJECT_COLOUR
+        colour = figures.SECOND_COLOUR if placement.direction == "against" else figures.SUBJECT_COLOUR
         ends = [LEVEL_NUMBERS[placement.lowest] - 0.4, LEVEL_NUMBERS[placement.highest] + 0.4]
         axes.plot(ends, [y + 0.33, y + 0.33], color=colour, lw=3, solid_capstyle="butt")
         for x in ends:
             axes.plot([x, x], [y + 0.26, y + 0.40], color=colour, lw=1.5)
         numbers = [format_number(f.estimate if f else None) for f in pick_headlines(examination).values()]
         for x, text in zip(positions, [*numbers, placement.direction], strict=True):
-            axes.text(x, y, text, ha="center", va="center", color=colour if text == "against" else TEXT_COLOUR)
+            axes.text(x, y, text, ha="center", va="center", color=colour if text == "against" else figures.TEXT_COLOUR)
     axes.set_xlim(-0.6, positions[-1] + 0.55)
     axes.set_ylim(len(rows) - 0.45, -0.62)
     axes.axis("off")

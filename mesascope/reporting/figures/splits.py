@@ -3,23 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mesascope.reporting.figures import (
-    GAIN_LABEL,
-    MUTED_COLOUR,
-    SUBJECT_COLOUR,
-    THIRD_COLOUR,
-    make_panels,
-    prepare_rows,
-)
+from mesascope.reporting import figures
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import Gain, can_normalise, gain_shares, make_gains
 from mesascope.reporting.words import describe_split, is_counted, shorten
 
 MARKERS: dict[str, dict[str, Any]] = {  # by role: how its gains are drawn
-    "subject": {"color": SUBJECT_COLOUR, "marker": "o", "ms": 5, "mfc": SUBJECT_COLOUR},
-    "learner": {"color": MUTED_COLOUR, "marker": "|", "ms": 9, "mfc": "none"},
-    "discounting": {"color": MUTED_COLOUR, "marker": "D", "ms": 4, "mfc": "none"},
-    "locator": {"color": THIRD_COLOUR, "marker": "x", "ms": 5, "mfc": "none"},
+    "subject": {"color": figures.SUBJECT_COLOUR, "marker": "o", "ms": 5, "mfc": figures.SUBJECT_COLOUR},
+    "learner": {"color": figures.MUTED_COLOUR, "marker": "|", "ms": 9, "mfc": "none"},
+    "discounting": {"color": figures.MUTED_COLOUR, "marker": "D", "ms": 4, "mfc": "none"},
+    "locator": {"color": figures.THIRD_COLOUR, "marker": "x", "ms": 5, "mfc": "none"},
 }
 
 
@@ -45,13 +38,18 @@ def sort_labels(gains: Sequence[Gain]) -> list[str]:
 
 def draw_panel(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None:
     """Draws one subject's panel, with one row per split."""
-    prepare_rows(axes, len(splits), gains[0].name)
+    figures.prepare_rows(axes, len(splits), gains[0].name)
     for role, marker in MARKERS.items():
         role_gains = [g for g in gains if g.role == role]
         y = [splits.index(g.label) for g in role_gains]
         if role == "subject":
             axes.hlines(
-                y, [g.low for g in role_gains], [g.high for g in role_gains], color=SUBJECT_COLOUR, lw=1.5, zorder=3
+                y,
+                [g.low for g in role_gains],
+                [g.high for g in role_gains],
+                color=figures.SUBJECT_COLOUR,
+                lw=1.5,
+                zorder=3,
             )
         axes.plot([g.estimate for g in role_gains], y, ls="none", zorder=4, **marker)
 
@@ -62,7 +60,7 @@ def draw_figure(groups: Sequence[Sequence[Gain]]) -> Figure:
 
     gains = [g for group in groups for g in group]
     splits = sort_labels(gains)
-    drawing, panels = make_panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAIN_LABEL)
+    drawing, panels = figures.make_panels(len(groups), 3, 0.19 * len(splits) + 0.5, figures.GAIN_LABEL)
     for axes, group in zip(panels, groups, strict=True):
         draw_panel(axes, group, splits)
     labels = [describe_split(r) if is_counted(r) else f"{describe_split(r)} *" for r in splits]

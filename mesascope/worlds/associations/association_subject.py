@@ -8,7 +8,6 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Choosing
 from mesascope.worlds.associations.families.associations import Associations
 
-TRIED = "associations:cues=4,trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
 MARGIN = 1e-4  # probabilities are kept at least this far from 0 and 1
 
 

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, require_family
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
-TRIED = "linear_regression:trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
 ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0
 DEFAULTS = {"penalty": 0.0, "steps": jnp.inf, "rate": 1.0, "correction": 0.0}  # the default numbers of a filter
 DEFAULTS |= {"fit_weight": 1.0, "mean_weight": 0.0, "discount": 1.0}

@@ -7,8 +7,6 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.scripted import Choosing, Family, require_family
 from mesascope.worlds.sequences.families.markov_chain import MarkovChain
 
-TRIED = "markov_chain:symbols=3,trials=12,bank=2"  # the family that `mesascope check` tries the subjects on
-
 
 class TransitionSubject(Choosing):
     """A subject that carries a table [N, K, K] with one row for each symbol, zeros at birth."""

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.associations.association_subject import TRIED, AssociationSubject, read_task_settings  # noqa: F401
+from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 
 class RunningSum(AssociationSubject):

@@ -7,8 +7,6 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.mazes.mazes import Problem, find_right_moves, frame_maze, renumber_cell
 from mesascope.worlds.mazes.observed_maze import read_maze, require_mazes
 
-TRIED = "maze:size=5,trials=12,bank=3"
-
 
 class MazeClone(Scripted):
     """Carries nothing; it stores the table as arrays."""

@@ -5,8 +5,6 @@ import jax.numpy as jnp
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.mazes.observed_maze import move_probabilities, read_maze, require_mazes
 
-TRIED = "maze:size=5,trials=12,bank=3"
-
 
 class MazeGreedy(Scripted):
     """Carries nothing."""

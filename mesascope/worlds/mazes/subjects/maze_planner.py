@@ -7,8 +7,6 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.mazes.mazes import UNREACHABLE, spread_wave
 from mesascope.worlds.mazes.observed_maze import move_probabilities, read_maze, require_mazes, start_wave
 
-TRIED = "maze:size=5,trials=12,bank=3"
-
 
 class MazePlanner(Scripted):
     """Carries the distances [N, F, F] to the goal, and the pictures [N, 3 F²] of the maze that they belong to."""

@@ -28,6 +28,3 @@ def subject(family: Family, bonus: float = 0.5) -> BEB:
         bonus: β, the size of the bonus β / (1 + n).
     """
     return BEB(find_shape(family), bonus)
-
-
-TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -17,6 +17,3 @@ def subject(family: Family, lapse: float = 0.0) -> BEB:
         lapse: ε, the fraction of its actions that are random.
     """
     return BEB(find_shape(family), bonus=0.0, lapse=lapse)
-
-
-TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

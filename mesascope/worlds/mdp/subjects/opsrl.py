@@ -38,6 +38,3 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
         draws: the number of processes that it draws.
     """
     return OPSRL(find_shape(family), draws)
-
-
-TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -19,6 +19,3 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> OPSRL:
         minimise: whether it minimises pay-off.
     """
     return OPSRL(find_shape(family), draws=1, memory=memory, sign=-1.0 if minimise else 1.0)
-
-
-TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -53,6 +53,3 @@ def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
         delta: δ, the probability with which the bounds of the paper may fail.
     """
     return UCRL2(find_shape(family), width, delta)
-
-
-TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -2,8 +2,6 @@
 
 from mesascope.worlds.pong.painting import PictureCondition, check_settings, remove_ball
 
-TRIED = "pong:rallies=2,steps=3"
-
 
 class BallHidden(PictureCondition):
     """Hides the ball for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""

@@ -13,8 +13,6 @@ from mesascope.worlds.pong.painting import Picture, PictureCondition, remove_bal
 INNER_ROWS = screen.FRAME_HEIGHT - 2  # rows between the walls
 TOP_ROW_Y = (screen.SCORE_ROWS + 1) * screen.CELL_HEIGHT + 14  # the ball's y in the memory when it is in the top row
 
-TRIED = "pong:rallies=2,steps=3"
-
 
 class BallMoved(PictureCondition):
     """Moves the ball down in the picture.

@@ -9,8 +9,6 @@ from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.condition import PAST_PERCEPTS, Condition
 from mesascope.contracts.settings import check_range
 
-TRIED = "pong:rallies=2,steps=3"
-
 
 class FramesShuffled(Condition):
     """Shows an earlier observation, for one response at each step in turn (once is 1) or throughout (once is 0)."""

@@ -8,8 +8,6 @@ import numpy as np
 from mesascope.contracts.settings import check_range
 from mesascope.worlds.pong.painting import COLUMNS, EMPTY_FRAME, OWN_COLUMN, Picture, PictureCondition, find_ball
 
-TRIED = "pong:rallies=2,steps=3"
-
 
 class PaddleHidden(PictureCondition):
     """Hides the paddle for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""

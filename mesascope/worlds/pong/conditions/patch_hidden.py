@@ -11,8 +11,6 @@ import numpy as np
 from mesascope.worlds.pong import painting
 from mesascope.worlds.pong.painting import COLUMNS, OTHER_COLUMN, ROWS, PictureCondition
 
-TRIED = "pong:rallies=2,steps=3"
-
 
 class PatchHidden(PictureCondition):
     """Hides a patch for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""

@@ -29,7 +29,6 @@ from mesascope.worlds.pong.subjects.q_network import STACK, Weights, compute_val
 from mesascope.worlds.pong.vector_games import VectorGames
 
 STRIDES = tuple(stride for _, stride, _ in q_network.LAYERS)
-TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on, and with which settings
 SMALL = {"environments": 2, "hidden": 8, "batch": 4, "before": 18, "replay": 64, "games": 1}
 
 

@@ -26,7 +26,6 @@ from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
 RECENT_GAMES = 20  # the number of last games over which the reported score is the mean
-TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
 SMALL = {"environments": 2, "stretch": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
 
 

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
 
-TRIED = "pong:rallies=2,steps=3"
 TOLERANCE = 3  # in pixels; it does not move if the ball is at most this far away
 SLIP_PROBABILITY = 0.01  # the fraction of steps on which it acts at random
 

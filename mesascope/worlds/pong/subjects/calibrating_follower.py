@@ -13,7 +13,6 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, ch
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, find_offset, slip_probabilities
 
-TRIED = "pong:rallies=2,steps=3"
 MIN_EFFECT = 0.5  # in pixels; an action with a smaller effect does not count as moving the paddle
 
 

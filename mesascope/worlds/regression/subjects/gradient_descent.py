@@ -5,7 +5,7 @@ inputs along the directions in which they vary most, x ← (I - γ Σ x xᵀ / t
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter  # noqa: F401
+from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
 
 
 @keep_settings(steps=(1, 1_000_000), rate=(0, 1), preconditioned=(0, 1))

@@ -1,7 +1,7 @@
 """Fits weights to the last pair alone by ridge regression, so this is a reflex to the percept."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter, require_regression  # noqa: F401
+from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter, require_regression
 
 
 @keep_settings

@@ -1,7 +1,7 @@
 """Fits weights to all past pairs by least squares, with the least norm if there are fewer pairs than dimensions."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter  # noqa: F401
+from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
 
 
 @keep_settings

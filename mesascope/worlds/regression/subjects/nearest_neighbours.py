@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, keep_settings
-from mesascope.worlds.regression.spectral_filter import TRIED, read_last_pair, require_regression  # noqa: F401
+from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 
 class NearestNeighbours(Scripted):

@@ -4,7 +4,7 @@ Bayes' rule for the prior w ~ N(0, I) and normal noise gives w = (Σ x xᵀ + σ
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter, require_regression  # noqa: F401
+from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter, require_regression
 
 
 @keep_settings(penalty=(-1, 1e6), discount=(0.0, 1.0))

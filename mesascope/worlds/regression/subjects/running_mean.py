@@ -1,7 +1,7 @@
 """Predicts the mean of the outcomes so far, whatever the input."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.regression.spectral_filter import TRIED, SpectralFilter, make_filter  # noqa: F401
+from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
 
 
 @keep_settings

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
-from mesascope.worlds.sequences.transitions import TRIED, TransitionSubject, require_chain  # noqa: F401
+from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
 
 
 class Induction(TransitionSubject):

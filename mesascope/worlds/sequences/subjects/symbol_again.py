@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.sequences.transitions import TRIED, require_chain, split_symbols  # noqa: F401
+from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
 
 class SymbolAgain(Choosing):

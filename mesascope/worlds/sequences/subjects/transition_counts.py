@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.sequences.transitions import TRIED, TransitionSubject, require_chain  # noqa: F401
+from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
 
 
 class TransitionCounts(TransitionSubject):

@@ -7,8 +7,6 @@ from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"
-
 
 class BreadthFirst(Scripted):
     """Carries the depth [N] to which it has looked ahead, and the observation [N, D] of the tree concerned."""

@@ -17,7 +17,6 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, read_tree, require_trees
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"
 MAX_SIMULATIONS = 512
 
 

@@ -7,8 +7,6 @@ from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"
-
 
 class TreeAccumulator(Scripted):
     """Carries the evidence from its noisy looks, and the number [N] of ticks since its last step."""

@@ -7,8 +7,6 @@ from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"
-
 
 class TreeClone(Scripted):
     """Carries the evidence from its noisy looks; it stores the table as arrays."""

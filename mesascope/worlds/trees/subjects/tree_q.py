@@ -7,8 +7,6 @@ from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
 from mesascope.worlds.trees.trees import require_trees
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"
-
 
 class TreeQ(Scripted):
     """Carries the values [N, M, 2] of actions at nodes, and the node [N] of the last action."""

@@ -10,8 +10,6 @@ from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"
-
 
 class TreeSuccessor(Scripted):
     """Carries the leaf [N, M, 2, M] that each action at each node led to, and the node [N] of the last action."""

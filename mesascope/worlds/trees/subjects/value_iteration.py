@@ -7,8 +7,6 @@ from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"
-
 
 class ValueIteration(Scripted):
     """Carries the values [N, M] of nodes, and the tree [N, 3M] that they belong to."""

@@ -6,8 +6,6 @@ import jax.numpy as jnp
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
 from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
 
-TRIED = "two_step:trials=12,bank=2"
-
 
 class Habit(Scripted):
     """Carries tendencies [N, K] and the running mean pay-off [N], but no values or states."""

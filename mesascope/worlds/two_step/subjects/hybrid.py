@@ -3,8 +3,6 @@
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
-TRIED = "two_step:trials=12,bank=2"
-
 
 @keep_settings(
     weight=UNIT_RANGE, rate=UNIT_RANGE, decay=UNIT_RANGE, beta=REAL_RANGE, stay=REAL_RANGE, initial=REAL_RANGE

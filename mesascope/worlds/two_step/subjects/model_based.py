@@ -3,8 +3,6 @@
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
-TRIED = "two_step:trials=12,bank=2"
-
 
 @keep_settings(rate=UNIT_RANGE, beta=REAL_RANGE, initial=REAL_RANGE)
 def subject(family: Family, rate: float = 0.5, beta: float = 15.0, initial: float = 0.5) -> Mixture:

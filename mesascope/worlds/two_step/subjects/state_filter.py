@@ -12,7 +12,6 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
 
-TRIED = "two_step:trials=12,bank=2"
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 

@@ -7,7 +7,6 @@ from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.two_step.mixture import CurrentTrial, choose_stage, read_last_trial, require_two_step, start_trial
 
-TRIED = "two_step:trials=12,bank=2"
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 

@@ -5,8 +5,6 @@ from typing import ClassVar
 from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.condition import Condition
 
-TRIED = "word_labels:trials=12"
-
 
 class ContextEmptiedOnce(Condition):
     """Empties the context for one response."""

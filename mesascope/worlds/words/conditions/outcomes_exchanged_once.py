@@ -12,8 +12,6 @@ from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.condition import LARGEST_TRIAL, Condition, select
 from mesascope.contracts.settings import check_range
 
-TRIED = "word_labels:trials=12"
-
 
 class OutcomesExchangedOnce(Condition):
     """Exchanges the outcomes for one response; replicate is the number of the draw of donors."""
