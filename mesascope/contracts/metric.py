@@ -83,9 +83,10 @@ class Metric:
     confirmatory: bool = False
 
 
-def make_metric(question: str, measure: Measure, **settings: Any) -> Metric:
-    """A metric with settings, named after its file."""
-    return Metric(measure.__module__.rpartition(".")[2], question, measure, settings=settings)
+def make_metric(question: str, measure: Measure, expects: Mapping[str, str] | None = None, **settings: Any) -> Metric:
+    """A metric with settings, named after its file; `expects` says what its controls must read, as in `Metric`."""
+    name = measure.__module__.rpartition(".")[2]
+    return Metric(name, question, measure, settings=settings, expects=expects or dict.fromkeys(CONTROLS, "any"))
 
 
 def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:

@@ -13,16 +13,8 @@ from mesascope.questions.spectrum.ladder import FIRST_LADDER
 from mesascope.reporting import figures
 from mesascope.reproduction.plans import Study
 
-COLOURS = (
-    figures.SUBJECT_COLOUR,
-    figures.SECOND_COLOUR,
-    figures.THIRD_COLOUR,
-    "#cc79a7",
-    "#56b4e9",
-    "#b58900",
-    figures.MUTED_COLOUR,
-    figures.TEXT_COLOUR,
-)
+MAIN_COLOURS = (figures.SUBJECT_COLOUR, figures.SECOND_COLOUR, figures.THIRD_COLOUR)
+COLOURS = (*MAIN_COLOURS, "#cc79a7", "#56b4e9", "#b58900", figures.MUTED_COLOUR, figures.TEXT_COLOUR)
 MARKERS = "osD^vPX*"
 Numbers = Mapping[tuple[str, str], Mapping[str, Any]]
 

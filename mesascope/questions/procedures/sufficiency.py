@@ -5,8 +5,6 @@ the trials before a given trial in another order (the last of them and the trial
 total variation. For comparison, it also reorders the choices alone, which changes the counts.
 """
 
-import dataclasses
-
 import numpy as np
 import xarray as xr
 
@@ -53,8 +51,7 @@ def metric(lifetimes: int = 64) -> Metric:
         return pad_readings(readings, select_fresh(trials))
 
     question = "How far (total variation) does its output move when its history is reordered and the counts stay?"
-    metric = make_metric(question, measure, lifetimes=lifetimes)
-    return dataclasses.replace(metric, expects={"learner": "any", "lookalike": "any", "still": "0"})
+    return make_metric(question, measure, {"learner": "any", "lookalike": "any", "still": "0"}, lifetimes=lifetimes)
 
 
 def _measure_change(replay, trials: xr.Dataset, action_order, feedback_order, t: int) -> np.ndarray:

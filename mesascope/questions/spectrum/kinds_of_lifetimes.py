@@ -13,7 +13,6 @@ The p-value is exact: under the null hypothesis all 8! orders of the replays on 
 given the other set. The same order is used for all histories, which may share draws.
 """
 
-import dataclasses
 import functools
 import itertools
 from typing import Any
@@ -54,7 +53,7 @@ def metric(lifetimes: int = 64) -> Metric:
         return pad_readings([Reading(values, str(history.attrs["split"]), reason=reason, p=p)], select_fresh(trials))
 
     question = "How far does the agreement of two replays of a history, r, persist: is there a draw kept from birth?"
-    return dataclasses.replace(make_metric(question, measure, lifetimes=lifetimes), expects={"learner": "0"})
+    return make_metric(question, measure, {"learner": "0"}, lifetimes=lifetimes)
 
 
 def _require_replays(history: xr.Dataset, replay: Any) -> None:
