@@ -5,6 +5,7 @@ import tomllib
 import pytest
 
 from mesascope import catalogue
+from mesascope.examination.checks import find_tried
 from mesascope.questions.spectrum.ladder import LADDER
 from mesascope.validation import ladder as validation
 
@@ -32,7 +33,7 @@ def test_every_scripted_subject_has_its_truth():
     named = {row.get("subject", name).partition(":")[0] for name, row in rows}
     there = {name: catalogue.import_plugin_module("subjects", name) for name in catalogue.list_names("subjects")}
     adapters = {"function", *(name for name, module in there.items() if hasattr(module, "opens"))}
-    others = {n for n, m in there.items() if getattr(m, "TRIED", "").partition(":")[0] in HELD_ELSEWHERE}
+    others = {name for name in there if find_tried("subjects", name).partition(":")[0] in HELD_ELSEWHERE}
     others |= {"last_answer", "worth_locator", "transformers"}  # tests/subjects/test_lm_*.py, test_two_step.py
     assert named | set(told["refused"]) | adapters | others == set(there)
     assert {c.level for c in validation.list_cases()} == set(LADDER)

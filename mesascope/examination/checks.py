@@ -75,7 +75,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
             if kind == "families":
                 problems += _check_family(spec)
             else:
-                problems += CHECKS[kind](spec, _make_family(family or _find_tried(kind, plugin_name), kind))
+                problems += CHECKS[kind](spec, _make_family(family or find_tried(kind, plugin_name), kind))
     except MesascopeError as error:
         problems.append(str(error))
     except Exception as error:
@@ -83,7 +83,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     return problems
 
 
-def _find_tried(kind: str, plugin_name: str) -> str:
+def find_tried(kind: str, plugin_name: str) -> str:
     """The family that a plug-in is tried on: that of its file, that of its world, or the default."""
     module = catalogue.import_plugin_module(kind, plugin_name)
     world = None if kind == "metrics" else sys.modules.get(module.__name__.rsplit(".", 2)[0])
