@@ -15,7 +15,6 @@ import jax
 import numpy as np
 import xarray as xr
 
-import mesascope
 from mesascope import catalogue, trials
 from mesascope.contracts.banks import parse_task_limit
 from mesascope.contracts.condition import Condition, Intact
@@ -26,7 +25,7 @@ from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.execution import hash_folder
 from mesascope.files import cache_path, limit_size, replace_when_written
 from mesascope.guards import limits
-from mesascope.guards.identity import is_unchanged, loaded_modules
+from mesascope.guards.identity import PACKAGE_FOLDER, is_unchanged, loaded_modules
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK_SIZE, distinct_kinds, rollout
@@ -256,7 +255,8 @@ class Bench:
         try:
             return load_rollout(path) if path.is_file() else None
         except MesascopeError:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another user may own the file
+                path.unlink()
 
     def _count_blocks(self, blocks: int) -> None:
         """Reports that more blocks of lifetimes are done."""
@@ -266,8 +266,8 @@ class Bench:
 
 @functools.cache
 def _hash_package() -> str:
-    """A hash of the package's code, so that rollouts made by other code are not used again."""
-    return hash_folder(Path(mesascope.__file__).parent, (".py",))
+    """A hash of the package's code and data, so that rollouts made by another version are not used again."""
+    return hash_folder(PACKAGE_FOLDER, (".py", ".toml", ".json"), without=PACKAGE_FOLDER / "studies")
 
 
 def _describe_machine() -> list[str]:
