@@ -17,6 +17,7 @@ log_probs [C, N, T, S, K] describe single steps; after the trial's end they are 
 step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, so that lifetimes can be replayed.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -185,17 +186,28 @@ def check_trials(trials: xr.Dataset) -> None:
 
 
 def save_trials(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
-    """Writes one data set per split into one netCDF file, atomically."""
+    """Writes one data set per split into one netCDF file, atomically.
+
+    A variable that an earlier split has too, such as the pay-offs of the same tasks, is stored once: the attribute
+    `stored_in` names that split.
+    """
     path = Path(path)
-    packed = {}
+    packed, first_splits = {}, {}
     for split, trials in splits.items():
-        attrs = {k: json.dumps(v) for k, v in trials.attrs.items()}
-        packed[f"/{split}"] = trials.assign_attrs(attrs)
+        hashes = {name: _hash_variable(name, variable) for name, variable in trials.data_vars.items()}
+        repeated = {k: first for k, h in hashes.items() if (first := first_splits.setdefault(h, split)) != split}
+        attrs = {k: json.dumps(v) for k, v in {**trials.attrs, "stored_in": repeated}.items()}
+        packed[f"/{split}"] = trials.drop_vars(repeated).assign_attrs(attrs)
     zipped = {"zlib": True, "complevel": 1, "shuffle": True}
     encoding = {g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()}
     with replace_when_written(path) as part:
         xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
     return path
+
+
+def _hash_variable(name: Any, variable: xr.DataArray) -> bytes:
+    described = f"{name} {variable.dims} {variable.dtype} {variable.shape}"
+    return hashlib.sha256(described.encode() + np.ascontiguousarray(variable.values).tobytes()).digest()
 
 
 def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
@@ -210,7 +222,10 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
         limits.check_netcdf(path)
         with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as tree:
             splits = {name: node.to_dataset().load() for name, node in tree.children.items()}
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        for trials in splits.values():
+            for name, split in limits.parse_json(trials.attrs.pop("stored_in", "{}")).items():
+                trials[name] = splits[split].variables[name]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise MesascopeError(
             f"{str(path)!r} is not a netCDF file of trials: {str(error).splitlines()[0][:200]}.",
             "Name a .nc file that mesascope wrote, or a .csv, .tsv or .parquet log.",

@@ -17,7 +17,7 @@ os.environ.setdefault("XDG_CACHE_HOME", str(CACHE))
 COMPILED = os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(os.environ["XDG_CACHE_HOME"]) / "mesascope" / "compiled")
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 if version("jaxlib").startswith("0.10."):  # an unknown flag ends the process
     # Tests compile for longer than they run: fewer emitters, one piece of code where two workers have two cores, and
     # the compiler at the level that lives have anyway (three families checked: 12.6 for 20.5 CPU seconds). At level 0,

@@ -264,6 +264,13 @@ def test_trials(build):
     assert TREES[build] in refused(trials.open_trials, "trials.nc")
 
 
+@pytest.mark.parametrize("named", ['{"score": "nowhere"}', '{"nothing": "fresh"}', "[1]", '{"score": ["fresh"]}', "{"])
+def test_variables_that_are_said_to_be_stored_elsewhere(named):
+    with h5py.File("trials.nc", "w") as file:
+        file.create_group("fresh").attrs["stored_in"] = named
+    assert "is not a netCDF file of trials" in refused(trials.open_trials, "trials.nc")
+
+
 def test_arrays():
     head = io.BytesIO()
     told = {"descr": "<f4", "fortran_order": False, "shape": (10**12,)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,6 +68,16 @@ def climber(percept, state, rng):
     best = np.where(better, percept["action"], state["best"])
     paid = np.where(better, percept["feedback"], state["paid"])
     return best + 0.7 * rng.standard_normal(n), {"best": best, "paid": paid}
+
+
+def test_what_two_splits_share_is_stored_once(tmp_path):
+    subjects = ("thompson", "uniform")
+    lived = {name: rollout(name, "bernoulli_bandit:arms=2,trials=6", lifetimes=70, seed=3) for name in subjects}
+    path = trials.save_trials(lived, tmp_path / "x.nc")
+    with h5py.File(path) as file:
+        assert "means" in file["thompson"] and not {"means", "best", "partner"} & set(file["uniform"])
+    again = trials.open_trials(path)
+    assert all(again[name].identical(lived[name]) for name in subjects)
 
 
 def test_real_actions_are_lived_recorded_and_measured(tmp_path):

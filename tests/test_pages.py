@@ -62,6 +62,7 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) <= 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "python.md"])
 def test_python_prints_what_is_shown(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -76,6 +77,7 @@ def test_python_that_takes_long_prints_what_is_shown(page, tmp_path, monkeypatch
     run_blocks(PAGES[page])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in CONSOLE if line.startswith("mesascope")])
 def test_readme_commands_print_what_is_shown(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

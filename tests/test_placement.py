@@ -187,7 +187,11 @@ def test_what_an_act_pays_is_not_read_from_another_lifetimes_question():
 
 
 @pytest.mark.parametrize(
-    ("name", "family"), [("psrl", "tabular_mdp:trials=6,steps=4"), ("running_sums", "prefix_sums")]
+    ("name", "family"),
+    [
+        pytest.param("psrl", "tabular_mdp:trials=6,steps=4", marks=pytest.mark.slow),
+        ("running_sums", "prefix_sums"),
+    ],
 )
 def test_families_that_do_not_judge_are_placed_by_the_first_rule(name, family):
     options = {"metrics": "performance", "lifetimes": 64, "splits": "fresh"}

@@ -13,9 +13,10 @@ from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.execution import hash_folder, run_units
 
 LONG = """
-import os, time
+import os, signal, time
 from mesascope.execution import run_units
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores Ctrl-C for what runs in its background
 if __name__ == "__main__":
     print(*run_units(os.getppid, [(), ()], 2), flush=True)
     list(run_units(time.sleep, [(60,), (60,)], 2))

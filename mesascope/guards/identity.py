@@ -201,5 +201,5 @@ def _is_installed(path: Path) -> bool:
 
 def is_unchanged(before: Mapping[str, list[str]]) -> bool:
     """Whether no module in `before` has changed; for a module that is not loaded now, its file is compared."""
-    current = loaded_modules()
+    current = loaded_modules() if before else {}
     return all((current.get(k) or _read_state(k, Path(state[0]))) == state for k, state in before.items())

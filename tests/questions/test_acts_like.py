@@ -179,7 +179,7 @@ STEPPED = {
 }
 
 
-@pytest.mark.parametrize("spec", STEPPED)
+@pytest.mark.parametrize("spec", [pytest.param(s, marks=[pytest.mark.slow] * (s == "gittins")) for s in STEPPED])
 def test_settings_between_grid_values_are_found_where_the_likelihood_has_steps(two, spec):
     """Fits that got stuck between two steps found .96 for .55, and named another procedure."""
     setting, values = STEPPED[spec]

@@ -95,6 +95,7 @@ def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path, worker
     assert {p.name for p in tmp_path.iterdir()} == {"networks"}  # nothing was done before
 
 
+@pytest.mark.slow
 def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     out, found, study = whole
     reproduce(str(study), out=out)
@@ -136,7 +137,7 @@ def command(study, out, workers):
     return [sys.executable, "-c", f"from mesascope.cli.main import run; raise SystemExit(run({told!r}))"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_study_that_is_killed_goes_on_to_the_same_bytes(often, tmp_path, workers):
     study, out = often
     here = tmp_path / "here"

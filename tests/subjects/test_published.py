@@ -253,7 +253,8 @@ def by_hand(bank: np.ndarray, means: np.ndarray, seed: int) -> float:
     return float(regret.mean())
 
 
-@pytest.mark.parametrize("n", [64, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [400])
 def test_locator_and_learner_on_four_tasks(n):
     """Mean regret over 50 banks: locator fresh 19.7, learner 8.2 seen and 8.3 fresh, within 10 %.
 
