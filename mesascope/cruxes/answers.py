@@ -84,7 +84,7 @@ def answer_question(
     draws: int = 100_000,
     seed: int = 0,
 ) -> Answer:
-    """Compute P(event | condition) from one person's statements with one engine.
+    """Computes P(event | condition) from one person's statements with one engine.
 
     Args:
         person: the person's name.
@@ -96,8 +96,8 @@ def answer_question(
         values: the reading of each claim, by id; 'sample' draws from the reading's Beta.
         draws, seed: the number of draws and the random seed, for 'sample'.
 
-    Returns an `Answer`. The interval from 'lp' contains the interval from 'credal'. The latter contains the
-    interval from 'net' if 'net' reads the same values at their centres.
+    Returns an `Answer`. The interval from 'lp' contains the interval from 'credal', which contains the interval
+    from 'net' if 'net' reads the same values at their centres.
     """
     pick_named("engine", engine, ENGINES)
     connected = polytope.select_connected(conjoin(event, condition).atoms)
@@ -133,7 +133,7 @@ def answer_question(
 
 
 def _set_status(answer: Answer, notes: Sequence[str]) -> Answer:
-    """Add the assumptions to an answer, and set the status that its interval implies."""
+    """Adds the assumptions to an answer, and sets the status that its interval implies."""
     answer = replace(answer, assumptions=tuple(notes))
     if answer.low is None or answer.high is None:
         return answer

@@ -1,4 +1,4 @@
-"""The argument: the content of a crux file, and the questions you can ask of it."""
+"""The argument of a crux file: what the file states, and the questions that can be asked about it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Argument:
 
     Args:
         text: the file's TOML text.
-        name: the file's name in messages.
+        name: the file's name, for messages.
         conventions: how to read the file; by default `Conventions()`.
     """
 
@@ -39,7 +39,7 @@ class Argument:
         self.content: Content = _read_content(text, name, self.conventions)
 
     def read(self, **changes: Any) -> Argument:
-        """Read the same file under other conventions; the arguments are fields of `Conventions`."""
+        """Reads the same file under other conventions; the arguments are fields of `Conventions`."""
         for name in changes:
             pick_named("convention", name, Conventions.__dataclass_fields__)
         for name in ("bridges", "wordings"):
@@ -56,12 +56,12 @@ class Argument:
     # statements
 
     def pick_person(self, name: str) -> str:
-        """Return the name if the file has such a person; otherwise raise `MesascopeError`."""
+        """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
         return pick_named("person", name, self.content.people)
 
     @property
     def compared_people(self) -> tuple[str, ...]:
-        """The people whom the file's query compares; empty if the file has no query."""
+        """The people whom the file's query compares; nobody if the file has no query."""
         return self.content.query.compare if self.content.query else ()
 
     def choose_people(self, names: Sequence[str] | None) -> list[str]:
@@ -69,7 +69,7 @@ class Argument:
         return [self.pick_person(name) for name in names or self.compared_people or self.content.people]
 
     def pick_pair(self, one: str | None, other: str | None) -> tuple[str, str]:
-        """Return two people's names; if either is None, the first two people whom the file's query compares."""
+        """Returns two people's names; if either is None, those of the first two people whom the file's query compares."""
         if one is None or other is None:
             if len(self.compared_people) < 2:
                 raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
@@ -77,11 +77,11 @@ class Argument:
         return self.pick_person(one), self.pick_person(other)
 
     def parse_event(self, text: str | Event) -> Event:
-        """Parse an event over this file's atoms, and expand the definitions in it."""
+        """Parses an event over this file's atoms, and expands the definitions in it."""
         return self.content.resolve_event(text)
 
     def list_claims(self, person: str) -> tuple[Claim, ...]:
-        """One person's claims that enter inference, in the chosen wording; claims on refused questions are left out."""
+        """The claims of one person that enter inference, in the chosen wording, without claims on refused questions."""
         claims = []
         for claim in self.content.claims.values():
             if claim.kind in NUMERIC_KINDS and claim.by == (person,) and claim.used:
@@ -111,7 +111,7 @@ class Argument:
         return None
 
     def list_bridges(self, person: str) -> tuple[str, ...]:
-        """Ids of the modeller's bridges that apply to one person; optional bridges only if they are switched on."""
+        """The ids of the bridges that apply to one person; an optional bridge only if it is switched on."""
         bridges = [bridge for bridge in self.content.bridges.values() if person in bridge.people]
         return tuple(b.id for b in bridges if not b.optional or b.id in self.conventions.bridges)
 
@@ -147,7 +147,7 @@ class Argument:
         return self.content.query.given.get(person, SURE) if self.content.query else SURE
 
     def parse_condition(self, text: str | Event | None) -> Event:
-        """Parse a condition; None and the empty text mean the sure event."""
+        """Parses a condition; None and the empty text mean the sure event."""
         return self.parse_event(text) if text else SURE
 
     def answer(
@@ -202,7 +202,7 @@ class Argument:
         return replace(answer, wordings=reworded_answers)
 
     def list_wordings(self, claims: Sequence[str]) -> list[str]:
-        """Labels of the claims' alternative wordings; labels that the conventions choose are left out."""
+        """The labels of the claims' alternative wordings, without the labels that the conventions choose."""
         labels = dict.fromkeys(label for claim in claims for label in self.content.claims[claim].wordings)
         return [label for label in labels if label not in self.conventions.wordings]
 
@@ -220,7 +220,7 @@ class Argument:
         return self.answer(to, event, self.find_query_condition(to) if condition is None else condition, engine)
 
     def __getattr__(self, name: str) -> Any:
-        # The methods in _METHODS are functions of other modules, one module per topic.
+        # the methods in _METHODS are functions of other modules, one module per topic
         if name not in _METHODS:
             raise AttributeError(f"Argument has no attribute {name!r}; it has {', '.join(sorted(_METHODS))}.")
         module, function = _METHODS[name]
@@ -249,7 +249,7 @@ _METHODS = {
 
 
 def load(path: str | Path, **conventions: Any) -> Argument:
-    """Open a crux file.
+    """Opens a crux file.
 
     Args:
         path: a TOML file of format mesascope-crux/1, at most 1 MB.
@@ -261,5 +261,5 @@ def load(path: str | Path, **conventions: Any) -> Argument:
 
 
 def default(**conventions: Any) -> Argument:
-    """Load the argument that the package ships, a public thread of August 2020."""
+    """Loads the argument that the package ships, a public thread of August 2020."""
     return Argument(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)

@@ -29,6 +29,7 @@ class Person:
     """A speaker.
 
     Args:
+        id, name: the person's id in the file, and the name.
         attribution: 'inferred' if the modeller inferred the readings, 'endorsed' if the person endorsed them.
         scope: conditions on everything that the person says.
     """
@@ -101,7 +102,7 @@ class Bridge:
 
 @dataclass(frozen=True)
 class Question:
-    """An open question: would a change of mind about `via` move the person named by `to` towards `about`?"""
+    """An open question of one person to another: would a change of mind about one event move you towards a second?"""
 
     id: str
     by: str
@@ -116,8 +117,8 @@ class Evidence:
     """An observation that bears on an event.
 
     Args:
-        ratios: the likelihood-ratio intervals if the observation is made, for the people for whom the file states one.
-        against: the same if the opposite is observed.
+        ratios: the interval of the likelihood ratio of the observation, for each person for whom the file gives one.
+        against: the same for the opposite observation.
         hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of the Betas of the success rate if the event
             holds, and if it does not.
         counts: whether the observation is a count, k of n.
@@ -153,7 +154,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Cut:
-    """A way to split the gap: the target's probability is the product of the parts' probabilities, or one minus it."""
+    """A way to split the gap: the target's probability is a product of the parts' probabilities, or one minus this product."""
 
     id: str
     text: str
@@ -220,7 +221,7 @@ class Conventions:
     wordings: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raise `MesascopeError` for an unknown reading or scale, or a half-width outside [0, 0.5]."""
+        """Raises `MesascopeError` for an unknown reading, an unknown scale, or a half-width outside [0, 0.5]."""
         pick_named("reading", self.reading, READING_MODES)
         pick_named("scale of words", self.words, WORD_SCALES)
         require(
@@ -253,6 +254,6 @@ class Content:
     measures: dict[str, Measure] = field(default_factory=dict)
 
     def resolve_event(self, event: str | Event) -> Event:
-        """Parse an event if it is a text, check that its atoms exist, and expand its definitions."""
+        """Parses an event if it is a text, checks that its atoms exist, and expands its definitions."""
         event = parse(event) if isinstance(event, str) else event
         return require_known_atoms(event, {*self.atoms, *self.definitions}).expand(self.definitions)

@@ -1,4 +1,4 @@
-"""Checks an argument: finds contradictions and their smallest repair, and warns about the claims."""
+"""Checks an argument: finds contradictions with their smallest repair, and claims that need a warning."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,8 +24,8 @@ class Issue:
             bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not apply),
             'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (shares, not chances),
             'question' (asked and not answered) and 'vocabulary' (an objection to a word).
-        people, claims, bridges: the people, their claims and the modeller's bridges that are involved.
-        says: the problem in one sentence.
+        people, claims, bridges: the people involved, and the ids of the claims and bridges involved.
+        says: the problem, in one sentence.
         fix: what would settle the problem.
     """
 
@@ -48,8 +48,8 @@ class Clash:
 
     Args:
         claims, bridges: an irreducible set; if any one of them is removed, the others agree.
-        repair: the change of each claim in the smallest repair (L1, in joint probability) of all the claims.
-        single_changes: per claim, the interval of values that would settle the clash if only this claim changed.
+        repair: by how much each of these claims changes in the smallest repair of all claims (`Polytope.find_repair`).
+        single_changes: for each claim, the interval of values that would settle the clash if only this claim changed.
     """
 
     claims: tuple[str, ...]
@@ -59,13 +59,13 @@ class Clash:
 
 
 def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
-    """Find the irreducible sets of statements that contradict each other, with Reiter's hitting-set search.
+    """Finds irreducible sets of statements that contradict each other, by Reiter's hitting-set search.
 
     Args:
         polytope: one person's statements.
         limit: the largest number of clashes to find.
 
-    Returns [] if and only if the statements agree. No clash contains another clash.
+    Returns no clashes if and only if the statements agree. No clash contains another clash.
     """
     if polytope.is_feasible:
         return []
@@ -101,7 +101,7 @@ def _describe_clash(polytope: Polytope, core: tuple[str, ...], rules: set[str], 
 
 
 def check_argument(argument: Argument) -> list[Issue]:
-    """List what a reader should know before believing a number of this argument: errors first, then warnings."""
+    """Lists what a reader should know before believing a number of this argument: errors first, then warnings."""
     issues = [issue for person in argument.content.people for issue in _check_person(argument, person)]
     for check in (_check_comparison, _check_fractions, _check_words, _check_conversation):
         issues += check(argument)

@@ -19,7 +19,7 @@ class EntryReader:
 
     Args:
         source: the parsed file.
-        conventions: how to read values.
+        conventions: the conventions for reading values.
 
     Attributes:
         content: the entries read so far.
@@ -29,11 +29,11 @@ class EntryReader:
         self.source, self.conventions, self.content = source, conventions, claims.Content(source.name)
 
     def pick_person(self, name: str) -> str:
-        """Return the name if the file has such a person; otherwise raise `MesascopeError`."""
+        """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
         return pick_named("person", name, self.content.people)
 
     def read_event(self, fields: Fields, key: str, required: bool = True) -> Event:
-        """Parse an event field and expand its definitions; an optional event that is missing is the sure event."""
+        """Parses an event field and expands its definitions; an optional event that is missing is the sure event."""
         if key not in fields.table and not required:
             return SURE
         text = fields.read_field(key, f'Add {key} = "T & C".')
@@ -42,9 +42,9 @@ class EntryReader:
         return self.content.resolve_event(text)
 
     def read_condition(self, fields: Fields, key: str) -> Event:
-        """Parse a condition; a missing condition is the sure event. An impossible condition is an error.
+        """Parses a condition; a missing condition is the sure event.
 
-        A condition of more than 16 atoms is not checked.
+        An impossible condition is an error; a condition of more than 16 atoms is not checked.
         """
         condition = self.read_event(fields, key, required=False)
         if condition.atoms and len(condition.atoms) <= 16:
@@ -54,7 +54,7 @@ class EntryReader:
         return condition
 
     def read_each(self, table: str, read: Callable[[EntryReader, str, object], Any]) -> dict[str, Any]:
-        """Read every entry of a table, by name or by number; an error names the entry and its line."""
+        """Reads every entry of a table, by name or by number; an error names the entry and its line."""
         entries = {}
         for key, value in self.source.read_entries(table).items():
             with self.source.locate_errors(table, key):
@@ -63,7 +63,7 @@ class EntryReader:
 
 
 def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal:
-    """Read one refusal, and check that the person and the claims exist."""
+    """Reads one refusal, and checks that the person and the claims exist."""
     fields = Fields(table, ("by", "of", "reason", "instead"))
     of = fields.read_texts("of", remedy='Name the refused claims: of = ["d1"].')
     instead = fields.read_text("instead")
@@ -78,7 +78,7 @@ def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal
 
 
 def read_question(reader: EntryReader, key: str, table: object) -> claims.Question:
-    """Read one open question, and add it to the content by its id; a question marked as answered is an error."""
+    """Reads one open question, and adds it to the content by its id; a question marked as answered is an error."""
     fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
     name, questions = fields.read_text("id", required=True), reader.content.questions
     require(name not in questions, f"There are two questions {name!r}.", "Give each question its own id.")
@@ -91,7 +91,7 @@ def read_question(reader: EntryReader, key: str, table: object) -> claims.Questi
 
 
 def read_bridge(reader: EntryReader, key: str, table: object) -> claims.Bridge:
-    """Read one bridge, whose id must not be the id of a claim."""
+    """Reads one bridge, whose id must not be the id of a claim."""
     require(key not in reader.content.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
     fields = Fields(table, ("for", "rule", "optional", "independent"))
     people = fields.read_texts("for", remedy='Name the person it is for: for = "ann".')
@@ -102,7 +102,7 @@ def read_bridge(reader: EntryReader, key: str, table: object) -> claims.Bridge:
 
 
 def read_query(reader: EntryReader, table: object) -> claims.Query:
-    """Read the query."""
+    """Reads the query."""
     fields = Fields(table, ("target", "compare", "given"))
     compare = tuple(reader.pick_person(name) for name in fields.read_texts("compare"))
     conditions_by_person = fields.read_fields("given")
@@ -114,7 +114,7 @@ def read_query(reader: EntryReader, table: object) -> claims.Query:
 
 
 def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
-    """Read one cut of the gap, with its parts and what it assumes for each person."""
+    """Reads one cut of the gap, with its parts and what it assumes for each person."""
     fields = Fields(table, ("text", "target", "given", "form", "parts", "assume", "groups", "why"))
     part_fields = fields.read_fields("parts")
     parts = {name: reader.read_event(part_fields, name) for name in part_fields.table}
@@ -138,7 +138,7 @@ def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
 
 
 def read_bottom_line(reader: EntryReader, key: str, table: object) -> claims.BottomLine:
-    """Read how a comparison should read one person's bottom line."""
+    """Reads the rule by which a comparison takes one number from a person's answer."""
     reader.pick_person(key)
     fields = Fields(table, ("bridges", "reflective", "at"))
     bridges = fields.read_texts("bridges")
@@ -149,7 +149,7 @@ def read_bottom_line(reader: EntryReader, key: str, table: object) -> claims.Bot
 
 
 def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
-    """Read one remark, with the parts of a cut that it may cover."""
+    """Reads one remark, with the parts of a cut that it may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.read_text("cut", required=True), fields.read_text("claim")
     pick_named("cut", cut, reader.content.cuts)
@@ -164,7 +164,7 @@ def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
 
 
 def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Evidence:
-    """Read one evidence item, with each person's likelihood ratios or hypotheses."""
+    """Reads one evidence item, with each person's likelihood ratios or hypotheses."""
     fields = Fields(table, ("text", "about", "lr", "lr_against", "hypotheses", "counts"))
     ratios, against = (
         {reader.pick_person(person): read_ratio(ratio) for person, ratio in fields.read_table(name).items()}
@@ -180,7 +180,7 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
 
 
 def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure:
-    """Read one rule that counts findings as k of n for an evidence item."""
+    """Reads one rule that counts findings as k of n for an evidence item."""
     fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
     feeds = pick_named("evidence", fields.read_text("feeds", required=True), reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")

@@ -15,7 +15,7 @@ MAX_COUNT = 10**9
 
 
 def update_interval(prior: Interval, ratio: Interval) -> Interval:
-    """Bayes' rule on intervals: at each end, the posterior odds are the prior odds times the ratio.
+    """Applies Bayes' rule to intervals: at each end, the posterior odds are the prior odds times the ratio.
 
     Args:
         prior: the prior interval, within [0, 1].
@@ -28,10 +28,10 @@ def update_interval(prior: Interval, ratio: Interval) -> Interval:
 
 
 def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
-    """The likelihood ratio of the count k of n under two Beta hypotheses about the rate (beta-binomial).
+    """Finds the likelihood ratio of k successes in n under two Beta hypotheses about the rate (beta-binomial).
 
     Args:
-        k, n: the count, with 0 <= k <= n.
+        k, n: the number of successes and of cases, with 0 <= k <= n.
         if_true, if_false: the parameters (a, b) of the Beta for the rate if the event holds, and if it does not.
     """
     require_count(k, n)
@@ -42,16 +42,16 @@ def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> f
 
 
 def require_count(k: int, n: int) -> None:
-    """Raise `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
+    """Raises `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
     require(n <= MAX_COUNT, "The number n is too large.", f"n is at most {MAX_COUNT}.")
     remedy = "Give 0 <= k <= n and n at least 1: --k 7 --n 10."
     require(0 <= k <= n and n >= 1, f"{k} of {n} is not a possible count.", remedy)
 
 
 def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
-    """Jeffrey's rule on intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
+    """Applies Jeffrey's rule to intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
-    It is valid only if the evidence changes neither P(M|I) nor P(M|not I). P'(M) takes its least and greatest value
+    The rule is valid only if the evidence changes neither P(M|I) nor P(M|not I). P'(M) takes its least and greatest value
     at the ends of P'(I).
     """
     low = min(if_yes[0] * p + if_no[0] * (1 - p) for p in via)
@@ -60,10 +60,12 @@ def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Inte
 
 @dataclass(frozen=True)
 class Update:
-    """How one observation changes one person's belief.
+    """The change of one person's belief by one observation.
 
     Args:
-        status: 'moved', 'cannot move', or 'asked' (only this person can state what is missing).
+        person: the id of the person.
+        about: the event of the belief.
+        status: 'moved', 'cannot move', or 'asked' (a number is missing that only this person can state).
         prior, posterior: the interval of P(about) before and after the update.
         ratio: the interval of the likelihood ratio.
         shift: the interval of the change in the log-odds.
@@ -91,7 +93,7 @@ def update_people(
     *,
     to: str | None = None,
 ) -> list[Update]:
-    """Update each person on an evidence item, or one person on an open question.
+    """Updates each person on an evidence item, or one person on an open question.
 
     Args:
         argument: the argument.
@@ -119,7 +121,7 @@ def update_people(
 def find_likelihood_ratio(
     evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
 ) -> tuple[Interval | None, str]:
-    """The likelihood-ratio interval that the file gives for a person; or None, with a text that says what to ask."""
+    """Finds the likelihood-ratio interval that the file gives for a person; or None, with a text that says what to ask."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
             question = f"ask for the rate they expect if {evidence.about} holds and if it does not"

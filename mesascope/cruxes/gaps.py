@@ -21,7 +21,7 @@ from mesascope.errors import MesascopeError, pick_named
 ASSUMED_SOURCE = "assumed by the modeller"
 
 Groups = Sequence[Sequence[str]]
-"""Names of parts to keep together."""
+"""Lists of names of parts; the parts of one list are kept together."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class GapReport:
     """The gap under every cut of the file.
 
     Args:
-        gaps: the split gap, once per cut.
-        warnings: whether the largest part depends on the cut, the scale or the method.
-        filings: (id of the remark, option, share of the gap that the option's parts have).
+        gaps: the gap, split by each cut.
+        warnings: sentences that say where the largest part depends on the cut, the scale or the method.
+        filings: for each option of each remark, the id of the remark, the option, and its parts' share of the gap.
     """
 
     gaps: tuple[Gap, ...]
@@ -49,7 +49,7 @@ def explain_cuts(
     cut: str | None = None,
     groups: Groups = (),
 ) -> GapReport:
-    """Split the gap under every cut of the file, or by shared claims if the file has no cuts.
+    """Splits the gap under every cut of the file, or by shared claims if the file has no cuts.
 
     Args:
         argument: the argument.
@@ -104,7 +104,7 @@ def explain_gap(
     cut: str | None = None,
     groups: Groups = (),
 ) -> Gap:
-    """Split the difference between two people into shares that add up.
+    """Splits the difference between two people into shares that add up.
 
     Args:
         argument: the argument.
@@ -115,7 +115,7 @@ def explain_gap(
         cut: a cut of the file; by default the gap is split by shared claims, with one remainder.
         groups: names of parts to keep together, for 'owen'; by default the cut's own groups.
 
-    Swapping the two people only changes the sign of every share, except with 'oat' and 'oat-back'.
+    If the two people are swapped, every share changes its sign only, except with 'oat' and 'oat-back'.
     """
     people = argument.pick_pair(one, other)
     if cut is None or cut == SHARED_CUT:
@@ -124,14 +124,14 @@ def explain_gap(
 
 
 def _prepare_cut(argument: Argument, people: tuple[str, str], name: str) -> tuple[Cut, list[_CutNumbers]]:
-    """Find a cut of the file, and each person's numbers for its parts."""
+    """Finds a cut of the file, and each person's numbers for its parts."""
     cut = argument.content.cuts[pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])]
     return cut, [_find_cut_numbers(argument, person, cut) for person in people]
 
 
 @dataclass(frozen=True)
 class _CutNumbers:
-    """One person's numbers for the parts of a cut; the part that the cut assumes to be "rest", if any, is None."""
+    """One person's numbers for the parts of a cut; the number of a part that the cut assumes to be "rest" is None."""
 
     person: str
     values: tuple[float | None, ...]
@@ -141,7 +141,7 @@ class _CutNumbers:
     at: str
 
     def fill_rest(self, cut: Cut, at: str | None = None) -> np.ndarray:
-        """The numbers of all parts; the rest follows from the bottom line, read at its low end, middle or high end."""
+        """Finds the numbers of all parts; the rest follows from the bottom line, read at its low end, middle or high end."""
         if self.bottom is None:
             return np.array(self.values, dtype=float)
         low, high = self.bottom
@@ -194,7 +194,7 @@ def _split_gap(
 
 
 def _complete_groups(groups: Groups, names: list[str]) -> list[list[str]]:
-    """The groups, and one more group for each part that is in none of them."""
+    """Adds to the groups one more group for each part that is in none of them."""
     grouped_names = [pick_named("part", name, names) for group in groups for name in group]
     return [list(group) for group in groups] + [[name] for name in names if name not in grouped_names]
 
@@ -202,7 +202,7 @@ def _complete_groups(groups: Groups, names: list[str]) -> list[list[str]]:
 def _find_spans(
     cut: Cut, sides: list[_CutNumbers], find_shares: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Sequence[tuple[float, float] | None]:
-    """The least and greatest fraction of each part, as the point of the bottom line moves from end to end."""
+    """Finds the least and greatest fraction of each part over the low end, middle and high end of the bottom line."""
     if all(side.bottom is None for side in sides):
         return [None] * len(cut.parts)
     fractions = []
@@ -216,7 +216,7 @@ def _find_spans(
 
 
 def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
-    """Find a person's answer on a cut's target as the file's [bottom] reads it, and a note that says how."""
+    """Finds a person's answer on a cut's target as the file's [bottom] reads it, and a note that says how."""
     bottom = argument.content.bottom.get(person, BottomLine())
     view = argument.read(
         reflective=argument.conventions.reflective or bottom.reflective,

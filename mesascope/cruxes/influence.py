@@ -1,4 +1,4 @@
-"""Measures how much a crux matters to one person (value of information) or between two (value of discrimination)."""
+"""Measures how much a crux matters to one person (value of information) or between two people (value of discrimination)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ INNER_BOUND_NOTE = "a range found by search over distributions that agree with t
 
 @dataclass(frozen=True)
 class Triads:
-    """One person's P(U), P(U | C) and P(C): one row if the claims determine these numbers, otherwise many rows.
+    """One person's triads P(U), P(U | C) and P(C), for a target U and a crux C.
 
     Args:
-        rows: the triads (pu, puc, pc), [m, 3].
+        rows: the triads (pu, puc, pc), [m, 3]; one row if the claims determine these numbers, otherwise many rows.
         engine: 'net' (one row, under the independence of a network) or 'lp' (a sample of all triads that the claims
             allow, without independence).
     """
@@ -35,7 +35,7 @@ class CruxValue:
 
     Args:
         crux: the crux, as an event or as its states.
-        people: the person who learns the crux, or the two people who do.
+        people: the person or the two people who learn the crux.
         low, high: the ends of the value, in units of the base; equal if the claims determine the triad.
         most: the greatest possible value (the entropy of the target, or the present disagreement).
         triads: each person's (pu, puc, pc), or None if the claims do not determine it.
@@ -56,7 +56,7 @@ class CruxValue:
 def find_triads(
     argument: Argument, person: str, crux: Event, target: Event, condition: Event, *, engine: str = "auto"
 ) -> Triads:
-    """Find triads (P(U), P(U | C), P(C)) that agree with a person's claims, all under one condition.
+    """Finds triads (P(U), P(U | C), P(C)) that agree with a person's claims, all under one condition.
 
     Args:
         argument: the argument.
@@ -106,9 +106,9 @@ def _bound_information(triads: Triads, base: float, form: str) -> tuple[float, f
 
 
 def list_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE) -> dict[str, Event]:
-    """The atoms and definitions that a person's statements connect to a target.
+    """Lists the atoms and definitions that a person's statements connect to a target.
 
-    The target, the atoms of the condition and the events that the person declines are left out.
+    The list leaves out the target, the atoms of the condition and the events that the person declines.
     """
     part = argument.build_polytope(person).select_connected(conjoin(target, condition).atoms)
     claimed_atoms = {atom for item in part.statements for atom in item.atoms}
@@ -132,7 +132,7 @@ def rank_cruxes(
     form: str = "log",
     engine: str = "auto",
 ) -> list[CruxValue]:
-    """The value of information of one crux, or of every candidate; the largest comes first.
+    """Ranks cruxes by their value of information to one person; the largest value comes first.
 
     Args:
         argument: the argument.
@@ -202,12 +202,13 @@ def rank_shared_cruxes(
     form: str = "log",
     engine: str = "auto",
 ) -> list[CruxValue]:
-    """The value of discrimination of one crux, or of every candidate that both people's claims mention.
+    """Ranks cruxes by their value of discrimination between two people; the largest value comes first.
 
     Args:
         argument: the argument.
         one, other: the two people; by default the file's pair.
-        crux, target, base, engine: see `rank_cruxes`.
+        crux: an event; by default, every candidate that both people's claims mention.
+        target, base, engine: see `rank_cruxes`.
         weights: 'gmo' or 'mean'; see `value_discrimination`.
         form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
 

@@ -19,20 +19,20 @@ def _compute_kl_terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
 
 
 def measure_kl(p: float | np.ndarray, q: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """KL(p, q) of two binary distributions; inf if q excludes an outcome that p allows."""
+    """Measures the divergence KL(p, q) of two binary distributions; infinite if q excludes an outcome that p allows."""
     p, q = np.asarray(p, dtype=float), np.asarray(q, dtype=float)
     return _compute_kl_terms(p, q, base) + _compute_kl_terms(1 - p, 1 - q, base)
 
 
 def measure_entropy(p: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """The entropy H(p) of a binary distribution."""
+    """Measures the entropy H(p) of a binary distribution."""
     p = np.asarray(p, dtype=float)
     ones = np.ones_like(p)
     return -_compute_kl_terms(p, ones, base) - _compute_kl_terms(1 - p, ones, base)
 
 
 def find_complement(pu: float, puc: float, pc: float) -> float | None:
-    """P(U | not C) = (pu - puc·pc)/(1 - pc); None if pc is 1.
+    """Finds P(U | not C) = (pu - puc·pc)/(1 - pc); None if pc is 1.
 
     A result outside [0, 1] means that the three numbers contradict each other, and raises `MesascopeError`.
     """
@@ -46,7 +46,7 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
 
 
 def find_complements(rows: np.ndarray, threshold: float = 1.0) -> np.ndarray:
-    """P(U | not C) of every row (pu, puc, pc); P(U) if P(C) is at least `threshold`."""
+    """Finds P(U | not C) of every row (pu, puc, pc); P(U) where P(C) is at least `threshold`."""
     pu, puc, pc = rows.T
     return np.where(pc < threshold, (pu - puc * pc) / np.where(pc < threshold, 1 - pc, 1), pu).clip(0, 1)
 
@@ -60,12 +60,12 @@ def value_information(
     stated: float | np.ndarray | None = None,
     form: str = "log",
 ) -> float | np.ndarray:
-    """The value of learning C for a belief in U.
+    """Computes the value of learning C for a belief in U.
 
     Args:
         pu, puc, pc: the triad; if `stated` is given, they may be arrays of one shape.
         base: the base of the logarithm; 10 gives dits.
-        stated: P(U | not C) as the person states it, even if it contradicts the triad (the 'updatable' form).
+        stated: P(U | not C) as the person states it, even if this number contradicts the triad (the 'updatable' form).
         form: 'log' (mutual information, if `stated` is not given), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
@@ -83,18 +83,18 @@ def value_information(
 
 
 def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:
-    """w·yes + (1 - w)·no; a term of weight 0 is 0, even if its value is infinite or nan."""
+    """Computes w·yes + (1 - w)·no; a term of weight 0 is 0, even if its value is infinite or NaN."""
     w = np.asarray(w, dtype=float)
     with np.errstate(invalid="ignore"):
         return np.where(w > 0, w * yes, 0.0) + np.where(w < 1, (1 - w) * no, 0.0)
 
 
 def value_information_states(pu_given: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
-    """The mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
+    """Computes the mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
 
     Args:
-        pu_given: P(U | state) per state.
-        pc: P(state) per state; they sum to one.
+        pu_given: P(U | state) for each state.
+        pc: P(state) for each state; these sum to one.
     """
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
     is_distribution = q.shape == w.shape and bool(w.min() >= 0) and abs(w.sum() - 1) <= 1e-9
@@ -105,12 +105,12 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
 
 
 def measure_symmetric_kl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """The symmetric divergence KL(a, b) + KL(b, a) of two people's numbers."""
+    """Measures the symmetric divergence KL(a, b) + KL(b, a) of two people's numbers."""
     return measure_kl(a, b, base) + measure_kl(b, a, base)
 
 
 def average_odds(a: float, b: float) -> float:
-    """The probability whose odds are the geometric mean of two odds; complements yield the complement."""
+    """Finds the probability whose odds are the geometric mean of two odds; complements yield the complement."""
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
     problem = "One person gives the crux 0 and the other 1, so there is no common weight."
     require(bool(yes + no > 0), problem, "Use --weights mean.")
@@ -124,7 +124,7 @@ def value_discrimination(
     weights: str = "gmo",
     form: str = "log",
 ) -> float:
-    """How much closer learning C is expected to bring two people's beliefs in U.
+    """Computes how much closer learning C is expected to bring two people's beliefs in U.
 
     Args:
         a, b: each person's (pu, puc, pc).
@@ -132,8 +132,8 @@ def value_discrimination(
         weights: the common P(C): the geometric mean of the two odds ('gmo', preferred) or the mean ('mean').
         form: 'log' (symmetric KL) or 'naive' (absolute difference).
 
-    Returns at most the present disagreement. It is negative, and not clipped, if learning C is expected to drive
-    the two apart; it is nan if both the present and the expected disagreement are infinite.
+    Returns a number, at most the present disagreement. It is negative if learning C is expected to drive the two
+    apart, and NaN if both the present and the expected disagreement are infinite.
     """
     pick_named("form of discrimination", form, ("log", "naive"))
     pick_named("weights", weights, ("gmo", "mean"))
@@ -147,13 +147,13 @@ def value_discrimination(
 def value_discriminations(
     a: np.ndarray, b: np.ndarray, base: float = 10.0, weights: str = "gmo", form: str = "log"
 ) -> np.ndarray:
-    """`value_discrimination` of many pairs of coherent triads, [m].
+    """Computes `value_discrimination` for many pairs of coherent triads, [m].
 
     Args:
         a, b: [m, 3], rows of (pu, puc, pc).
         base, weights, form: see `value_discrimination`.
 
-    The value is also nan if one person is certain of the crux, or excludes what the other is certain of.
+    The value is also NaN if one person is certain of the crux, or excludes what the other is certain of.
     """
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 

@@ -21,11 +21,11 @@ CLAIM_FIELDS |= {"within", "mass", "readings", "given_text", "direction", "of_gr
 
 
 def read_content(source: Source, conventions: Conventions) -> Content:
-    """Read and check all entries of a file.
+    """Reads and checks all entries of a file.
 
     Args:
         source: the parsed TOML.
-        conventions: how to read values.
+        conventions: the conventions for reading values.
 
     Returns the file's `Content`; the first mistake raises `MesascopeError`, which names the entry and line.
     """
@@ -90,7 +90,7 @@ def _read_texts(reader: EntryReader, name: str) -> dict[str, str]:
 
 
 def _read_definitions(reader: EntryReader) -> None:
-    """Read the definitions, each of which may use atoms and other definitions, and expand them to atoms."""
+    """Reads the definitions, each of which may use atoms and other definitions, and expands them to atoms."""
     content, locate_errors = reader.content, reader.source.locate_errors
     table = reader.source.read_entries("defs")
     unexpanded: dict[str, Event] = {}
@@ -146,7 +146,7 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
 
 
 def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
-    """Read the event, the condition and the value of a claim, and its alternative wordings."""
+    """Reads the event, the condition and the value of a claim, and its alternative wordings."""
     event, condition = reader.read_event(fields, "event"), reader.read_condition(fields, "given")
     wordings = {}
     for label, table in fields.read_table("readings").items():

@@ -1,4 +1,4 @@
-"""The options that the commands of `mesascope crux` share, and how a command opens a file and prints."""
+"""The options that the commands of `mesascope crux` share, and the functions that open a file and print a result."""
 
 import inspect
 import json
@@ -62,7 +62,7 @@ def open_argument(
     bridge: BridgeOption = None,
     wording: WordingOption = None,
 ) -> Argument:
-    """Open the file, or by default the shipped thread, under the chosen conventions."""
+    """Opens the file, or by default the shipped thread, under the chosen conventions."""
     changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
     changes |= {"reflective": reflective, "bridges": bridge or (), "wordings": wording or ()}
     return load(file, **changes) if file else default(**changes)
@@ -85,7 +85,7 @@ class CommandOutput(NamedTuple):
 
 
 def add_command(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
-    """Add a command to `app`; it takes FILE, --json, and the options of the function and of `open_argument`.
+    """Adds a command to `app`; it takes FILE, --json, and the options of the function and of `open_argument`.
 
     Args:
         function: a function whose first parameter is the argument. Its name becomes the command's name, and its
@@ -116,7 +116,7 @@ def add_command(function: Callable[..., CommandOutput]) -> Callable[..., Command
 
 
 def parse_pair(between: str | None) -> tuple[str | None, str | None]:
-    """The two names in a text such as `ann,bob`; (None, None) if the option is not used."""
+    """Parses two names from a text such as `ann,bob`; (None, None) if the option is not used."""
     if between is None:
         return None, None
     names = [name.strip() for name in between.split(",")]
@@ -126,5 +126,5 @@ def parse_pair(between: str | None) -> tuple[str | None, str | None]:
 
 
 def parse_base(name: str) -> float:
-    """The base of a logarithm from its name."""
+    """Parses the base of a logarithm from its name."""
     return LOG_BASES[pick_named("base", name, LOG_BASES)]

@@ -1,4 +1,4 @@
-"""Renders an argument as one self-contained HTML page, which needs no scripts and can be printed."""
+"""Renders an argument as one self-contained HTML page, without scripts, that can be printed."""
 
 from contextlib import suppress
 from itertools import cycle, product
@@ -18,11 +18,11 @@ from mesascope.errors import MesascopeError
 
 
 def render_page(argument: Argument, findings: str | Path | None = None) -> str:
-    """Render an argument as an HTML page.
+    """Renders an argument as an HTML page.
 
     Args:
         argument: the argument.
-        findings: a folder with findings.json, whose findings the file's rules count.
+        findings: a folder with findings.json; the measures of the file count its findings.
 
     Returns HTML with inline SVG and styles, without scripts or external addresses; all text is escaped.
     """
@@ -84,7 +84,7 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
 
 
 def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[str, str]]:
-    """Draw the claims connected to the target, then all other claims with a number; returns (title, SVG) pairs."""
+    """Draws the claims connected to the target, then all other claims with a number; returns (title, SVG) pairs."""
     content = argument.content
     target = content.query.target.atoms if content.query else frozenset()
     connected_ids: set[str] = set()
