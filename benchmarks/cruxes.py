@@ -83,7 +83,7 @@ import time
 from mesascope import cruxes
 import scipy.optimize, mesascope.cruxes.coherence, mesascope.cruxes.gaps, mesascope.cruxes.argument
 t = time.perf_counter()
-argument = cruxes.default()
+argument = cruxes.load_thread()
 argument.check(), argument.answer("lister"), argument.answer("critic"), argument.cuts()
 print(time.perf_counter() - t)
 """

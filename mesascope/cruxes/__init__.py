@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 _NAMES_BY_MODULE = {
-    "argument": ("Argument", "default", "load"),
+    "argument": ("Argument", "load_argument", "load_thread"),
     "answers": ("Answer",),
     "bounds": ("Constraint", "Polytope", "Rule"),
     "claims": ("Conventions",),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mesascope.cruxes.bounds import HasInterval, Polytope
+from mesascope.cruxes.bounds import IntervalResult, Polytope
 from mesascope.cruxes.claims import Refusal
 from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet, draw_answers, find_extremes
 from mesascope.cruxes.language import SURE, Event, conjoin
@@ -29,7 +29,7 @@ STATUSES = {
 
 
 @dataclass(frozen=True)
-class Answer(HasInterval):
+class Answer(IntervalResult):
     """What one person's statements imply about P(event | given).
 
     Args:
@@ -112,10 +112,10 @@ def answer_question(
     network, notes = CredalNet.build_for(connected, event, condition), [INDEPENDENCE_NOTE]
     if engine in ("net", "credal"):
         extremes = find_extremes(network, event, condition)
-        unstated_ids = [e.id for e in network.entries if not e.stated and e.id in extremes.free_entries]
+        unstated_ids = [e.id for e in network.entries if not e.is_stated and e.id in extremes.free_entries]
         if unstated_ids:
             notes.append("unstated, so anything in [0, 1]: " + "; ".join(unstated_ids))
-        if not extremes.exact:
+        if not extremes.is_exact:
             notes.append("an inner bound: too many free entries to visit all vertices")
         elif extremes.free_entries:
             notes.append("entries vary in their intervals independently of each other")

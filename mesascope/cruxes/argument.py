@@ -62,14 +62,14 @@ class Argument:
     @property
     def compared_people(self) -> tuple[str, ...]:
         """The people whom the file's query compares; nobody if the file has no query."""
-        return self.content.query.compare if self.content.query else ()
+        return self.content.query.people if self.content.query else ()
 
     def choose_people(self, names: Sequence[str] | None) -> list[str]:
         """The named people; by default those whom the query compares, or everybody if it compares nobody."""
         return [self.pick_person(name) for name in names or self.compared_people or self.content.people]
 
     def pick_pair(self, one: str | None, other: str | None) -> tuple[str, str]:
-        """Returns two people's names; if either is None, those of the first two people whom the file's query compares."""
+        """Returns two people's names; if either is None, the names of the first two people in the file's query."""
         if one is None or other is None:
             if len(self.compared_people) < 2:
                 raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
@@ -84,10 +84,10 @@ class Argument:
         """The claims of one person that enter inference, in the chosen wording, without claims on refused questions."""
         claims = []
         for claim in self.content.claims.values():
-            if claim.kind in NUMERIC_KINDS and claim.by == (person,) and claim.used:
+            if claim.kind in NUMERIC_KINDS and claim.people == (person,) and claim.is_used:
                 for label, wording in claim.wordings.items():
                     if label in self.conventions.wordings:
-                        claim = replace(claim, event=wording.event, given=wording.condition, value=wording.value)
+                        claim = replace(claim, event=wording.event, condition=wording.condition, value=wording.value)
                 assert claim.event is not None
                 if self.find_refusal(person, claim.event) is None:
                     claims.append(claim)
@@ -95,7 +95,7 @@ class Argument:
 
     def pick_value(self, claim: Claim) -> Reading:
         """The reading of a claim's value, or of its reflective value if that is chosen and stated."""
-        value = claim.reflective if self.conventions.reflective and claim.reflective else claim.value
+        value = claim.reflective_value if self.conventions.reflective and claim.reflective_value else claim.value
         assert value is not None
         return value
 
@@ -113,7 +113,7 @@ class Argument:
     def list_bridges(self, person: str) -> tuple[str, ...]:
         """The ids of the bridges that apply to one person; an optional bridge only if it is switched on."""
         bridges = [bridge for bridge in self.content.bridges.values() if person in bridge.people]
-        return tuple(b.id for b in bridges if not b.optional or b.id in self.conventions.bridges)
+        return tuple(b.id for b in bridges if not b.is_optional or b.id in self.conventions.bridges)
 
     def build_polytope(self, person: str) -> Polytope:
         """The distributions that agree with one person's claims and bridges."""
@@ -124,7 +124,7 @@ class Argument:
             assert claim.event is not None
             place = f"{self.name}: line {claim.line}: claim {claim.id!r}"
             low, high = self.pick_value(claim).select_interval(mode)
-            constraints.append(Constraint(claim.id, claim.event, claim.given, low, high, place))
+            constraints.append(Constraint(claim.id, claim.event, claim.condition, low, high, place))
         rules = [Rule(bridge, self.content.bridges[bridge].rule) for bridge in self.list_bridges(person)]
         return Polytope(constraints, rules)
 
@@ -144,7 +144,7 @@ class Argument:
 
     def find_query_condition(self, person: str) -> Event:
         """The condition under which the file's query asks a person; the sure event if there is none."""
-        return self.content.query.given.get(person, SURE) if self.content.query else SURE
+        return self.content.query.conditions.get(person, SURE) if self.content.query else SURE
 
     def parse_condition(self, text: str | Event | None) -> Event:
         """Parses a condition; None and the empty text mean the sure event."""
@@ -185,7 +185,7 @@ class Argument:
         values = {claim.id: self.pick_value(claim) for claim in claims}
         answer = answer_question(person, polytope, event, condition, engine, values=values, **settings)
         if answer.status == "implied" and any(
-            are_equivalent(c.given, condition) and c.event is not None and _is_same_question(c.event, event)
+            are_equivalent(c.condition, condition) and c.event is not None and _is_same_question(c.event, event)
             for c in claims
         ):
             answer = replace(answer, status="stated")
@@ -248,7 +248,7 @@ _METHODS = {
 }
 
 
-def load(path: str | Path, **conventions: Any) -> Argument:
+def load_argument(path: str | Path, **conventions: Any) -> Argument:
     """Opens a crux file.
 
     Args:
@@ -260,6 +260,6 @@ def load(path: str | Path, **conventions: Any) -> Argument:
     return Argument(read_text(path), Path(path).name).read(**conventions)
 
 
-def default(**conventions: Any) -> Argument:
+def load_thread(**conventions: Any) -> Argument:
     """Loads the argument that the package ships, a public thread of August 2020."""
     return Argument(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)

@@ -53,7 +53,7 @@ class Rule:
         return self.event.atoms
 
 
-class HasInterval:
+class IntervalResult:
     """A result with the two ends of an interval, either of which may be None."""
 
     low: float | None
@@ -66,7 +66,7 @@ class HasInterval:
 
 
 @dataclass(frozen=True)
-class Bounds(HasInterval):
+class Bounds(IntervalResult):
     """The bounds on a probability.
 
     Args:
@@ -275,7 +275,7 @@ class Polytope:
         return event - high * condition, low * condition - event
 
     def make_rows(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Makes inequality rows (<= 0) of the statements with intervals, and equality rows (= 0) of those with points."""
+        """Makes inequality rows (<= 0) of statements with intervals, and equality rows (= 0) of those with points."""
         upper_rows, lower_rows = self.make_inequalities(codes)
         point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
         return np.concatenate([upper_rows[~point], lower_rows[~point]]), upper_rows[point]
@@ -288,7 +288,7 @@ def _build_polytope(statements: Iterable[Constraint | Rule]) -> Polytope:
 
 
 def _minimise(cost: np.ndarray, inequalities: np.ndarray, equalities: np.ndarray, total_row: np.ndarray):
-    """Minimises cost·x over x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None if no x satisfies them."""
+    """Minimises cost·x over x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None without such x."""
     if not total_row.any():
         return None
     from scipy.optimize import linprog

@@ -23,7 +23,7 @@ def check(argument: Argument) -> command_options.CommandOutput:
     """
     issues = argument.check()
     return command_options.CommandOutput(
-        issues, texts.describe_issues(issues), failed=any(issue.error for issue in issues)
+        issues, texts.describe_issues(issues), has_failed=any(issue.error for issue in issues)
     )
 
 
@@ -43,7 +43,7 @@ def answer(
     """
     answers = [argument.answer(p, target, condition, engine, draws, seed=seed) for p in argument.choose_people(person)]
     lines = [line for a in answers for line in texts.describe_answer(a)]
-    return command_options.CommandOutput(answers, lines, failed=any(a.status == "incoherent" for a in answers))
+    return command_options.CommandOutput(answers, lines, has_failed=any(a.status == "incoherent" for a in answers))
 
 
 @command_options.add_command
@@ -62,8 +62,8 @@ def translate(
     if not events:
         raise MesascopeError(f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
     answers = [argument.translate(e, p, condition, engine) for e in events for p in argument.choose_people(to)]
-    written = argument.content.written
-    lines = [f"{name} is defined as {written[name]}" for name in events if name in written]
+    texts_of_definitions = argument.content.definition_texts
+    lines = [f"{name} is defined as {texts_of_definitions[name]}" for name in events if name in texts_of_definitions]
     return command_options.CommandOutput(answers, lines + [line for a in answers for line in texts.describe_answer(a)])
 
 
@@ -177,7 +177,7 @@ def update(
         tallies = argument.update_from(findings)
         return command_options.CommandOutput(tallies, texts.describe_tallies(tallies))
     content = argument.content
-    items = [item] if item else [e.id for e in content.evidence.values() if not e.counts] + list(content.questions)
+    items = [item] if item else [e.id for e in content.evidence.values() if not e.is_count] + list(content.questions)
     if not items:
         problem = f"{argument.name} has neither a single observation nor a question."
         raise MesascopeError(problem, "Name an item: --evidence NAME.")
@@ -221,14 +221,14 @@ def _write_file(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        problem = f"{str(path)!r} cannot be written: {error.strerror}."
+        problem = f"{str(path)!r} cannot be texts_of_definitions: {error.strerror}."
         raise MesascopeError(problem, "Name a file in a folder that exists.") from None
 
 
 @command_options.add_command
 def report(
     argument: Argument,
-    out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
+    out: Annotated[Path, typer.Option(help="Where the page is texts_of_definitions.")] = Path("crux.html"),
     findings: command_options.FindingsOption = None,
 ) -> command_options.CommandOutput:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
@@ -236,7 +236,7 @@ def report(
     Example: mesascope crux report --out crux.html
     """
     if not out.parent.is_dir():  # checked first, because drawing the page takes seconds
-        problem = f"{str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
+        problem = f"{str(out)!r} cannot be texts_of_definitions: there is no folder {str(out.parent)!r}."
         raise MesascopeError(problem, "Name a file in a folder that exists.")
     _write_file(out, argument.html(findings))
     return command_options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
@@ -259,7 +259,7 @@ def export(
     if out is not None:
         _write_file(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
-    return command_options.CommandOutput({"format": form, "text": text}, lines, says_conventions=False)
+    return command_options.CommandOutput({"format": form, "text": text}, lines, has_conventions=False)
 
 
 @app.command("import")
@@ -272,11 +272,11 @@ def import_file(
 
     Example: mesascope crux import triads.csv
     """
-    from mesascope.cruxes.interchange import read_bif, read_triads, value_triads
+    from mesascope.cruxes.interchange import read_bif, read_triads, compute_triad_values
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
-        result: Any = value_triads(read_triads(text), command_options.parse_base(base))
+        result: Any = compute_triad_values(read_triads(text), command_options.parse_base(base))
         rows = [["crux", "people", "value of", "", f"log base {base}"]]
         for v in result:
             rows.append([v["crux"], " / ".join(v["people"]), v["kind"], v["note"], texts.format_number(v["value"])])

@@ -30,13 +30,13 @@ class Entry:
     Args:
         id: the id of the claim that states the number, or the name of a table row that no claim states.
         low, high: the ends of the interval.
-        stated: whether a claim states the number.
+        is_stated: whether a claim states the number.
     """
 
     id: str
     low: float
     high: float
-    stated: bool
+    is_stated: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class CredalNet:
     def __init__(self, constraints: Sequence[Constraint], rules: Sequence[Rule]):
         self.entries = [Entry(c.id, c.low, c.high, True) for c in constraints]
         self.nodes: dict[str, _Node] = {}
-        # index of a conjunction's entry -> index of its divisor's entry, and whether both have the same sign of the atom
+        # index of a conjunction's entry -> index of its divisor's entry, and whether the atom has the same sign in both
         self.ratios: dict[int, tuple[int, bool]] = {}
         rows: dict[str, list[tuple[dict[str, bool], bool, int]]] = {}
         for number, c in enumerate(constraints):
@@ -221,13 +221,13 @@ class Extremes:
 
     Args:
         low, high: the least and greatest value; None if the condition cannot happen at any vertex.
-        exact: True if all vertices were visited; False if coordinate ascent found an inner bound.
+        is_exact: True if all vertices were visited; False if coordinate ascent found an inner bound.
         free_entries: ids of the entries that can change the answer and whose intervals are not points.
     """
 
     low: float | None
     high: float | None
-    exact: bool
+    is_exact: bool
     free_entries: tuple[str, ...]
 
 

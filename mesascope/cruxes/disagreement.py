@@ -1,4 +1,4 @@
-"""Splits a gap f(B) - f(A) into shares: Shapley, Owen, one parameter at a time, LMDI (logarithmic mean), or along a path."""
+"""Splits a gap f(B) - f(A) into shares: Shapley, Owen, one parameter at a time, LMDI, or along a path."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import factorial
@@ -32,7 +32,7 @@ def compute_product(theta: np.ndarray) -> np.ndarray:
 
 
 def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Computes the value of every coalition, [2^n]; parameter i has B's value if bit i of the index is set, else A's."""
+    """Computes the value of each coalition, [2^n]; parameter i has B's value if bit i of the index is set, else A's."""
     n = len(a)
     if n > MAX_PLAYERS:
         raise MesascopeError(f"{n} parts are too many for exact shares; at most {MAX_PLAYERS}.", "Merge some parts.")

@@ -71,7 +71,7 @@ def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal
     for name in (*of, *([instead] if instead else [])):
         pick_named("claim", name, all_claims)
     by = reader.pick_person(fields.read_text("by", required=True))
-    is_own_claim = not instead or by in all_claims[instead].by
+    is_own_claim = not instead or by in all_claims[instead].people
     require(is_own_claim, f"{instead!r} is not a claim of {by!r}.", "Name a claim of the person who refuses.")
     line = reader.source.find_line("refusals", key)
     return claims.Refusal(by, of, fields.read_text("reason", required=True), instead, line)

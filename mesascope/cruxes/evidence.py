@@ -51,8 +51,8 @@ def require_count(k: int, n: int) -> None:
 def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
     """Applies Jeffrey's rule to intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
-    The rule is valid only if the evidence changes neither P(M|I) nor P(M|not I). P'(M) takes its least and greatest value
-    at the ends of P'(I).
+    The rule is valid only if the evidence changes neither P(M|I) nor P(M|not I). The least and greatest P'(M) lie at
+    the ends of P'(I).
     """
     low = min(if_yes[0] * p + if_no[0] * (1 - p) for p in via)
     return low, max(if_yes[1] * p + if_no[1] * (1 - p) for p in via)
@@ -111,8 +111,8 @@ def update_people(
     evidence = argument.content.evidence[item]
     has_count = k is not None and n is not None
     remedy = "Use --k 7 --n 10, or --findings DIR."
-    require(has_count or not evidence.counts, f"{item!r} counts, so k and n are needed.", remedy)
-    require(evidence.counts or k is None, f"{item!r} is a single observation.", "Leave --k and --n out.")
+    require(has_count or not evidence.is_count, f"{item!r} counts, so k and n are needed.", remedy)
+    require(evidence.is_count or k is None, f"{item!r} is a single observation.", "Leave --k and --n out.")
     if k is not None and n is not None:
         require_count(k, n)
     return [_update_person(argument, evidence, person, k, n, observed=observed) for person in argument.content.people]
@@ -121,14 +121,14 @@ def update_people(
 def find_likelihood_ratio(
     evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
 ) -> tuple[Interval | None, str]:
-    """Finds the likelihood-ratio interval that the file gives for a person; or None, with a text that says what to ask."""
+    """Finds the likelihood-ratio interval that the file gives for a person; or None, and a text with what to ask."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
-            question = f"ask for the rate they expect if {evidence.about} holds and if it does not"
+            question = f"ask for the rate they expect if {evidence.event} holds and if it does not"
             return None, f"the file gives {person} no hypotheses for {evidence.id}: {question}"
         ratio = find_count_ratio(k, n, *evidence.hypotheses[person])
         return (ratio, ratio), ""
-    table = evidence.ratios if observed else evidence.against
+    table = evidence.ratios if observed else evidence.opposite_ratios
     if person not in table:
         suffix = "" if observed else " for not observing it"
         return None, f"the file gives {person} no likelihood ratio{suffix} for {evidence.id}: ask for it"
@@ -138,7 +138,7 @@ def find_likelihood_ratio(
 def _update_person(
     argument: Argument, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
 ) -> Update:
-    about = evidence.about
+    about = evidence.event
     update = Update(person, str(about), "cannot move")
     if argument.find_refusal(person, about):
         return replace(update, reason=f"{person} declines the question {about}")
@@ -182,11 +182,11 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
 
 
 def _update_on_question(argument: Argument, question: Question, to: str | None) -> Update:
-    person, about, via = question.to, question.about, question.via
+    person, about, via = question.person, question.event, question.premise
     polytope = argument.build_polytope(person)
     sides = {condition: polytope.bound(about, condition).interval for condition in (via, negate(via))}
     unstated_conditions = [c for c, interval in sides.items() if interval is None or _is_vacuous(interval)]
-    prefix = f"{question.id}, asked by {question.by}"
+    prefix = f"{question.id}, asked by {question.asker}"
     update = Update(person, str(about), "asked")
     if unstated_conditions:
         unstated = " and no ".join(f"P({about} | {condition})" for condition in unstated_conditions)

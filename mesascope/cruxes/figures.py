@@ -37,7 +37,7 @@ class Bar:
     label: str
     span: tuple[float, float]
     colour: str
-    minor: bool = False
+    is_minor: bool = False
 
 
 def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
@@ -50,13 +50,13 @@ def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
         body.append(_draw_text(x, top - 14, f"{tick:g}", 11, PALE_COLOUR, anchor="middle"))
     for i, bar in enumerate(bars):
         y = top + row * i + row / 2
-        ink = PALE_COLOUR if bar.minor else TEXT_COLOUR
+        ink = PALE_COLOUR if bar.is_minor else TEXT_COLOUR
         body.append(_draw_text(start - 14, y + 4, bar.label, 12, ink, anchor="end"))
         a, b = (start + end * span for end in bar.span)
         if b - a < 2:
             body.append(f'<circle cx="{(a + b) / 2:.1f}" cy="{y:.1f}" r="5" fill="{bar.colour}"/>')
         else:
-            half, opacity = (4, 0.45) if bar.minor else (6, 0.9)
+            half, opacity = (4, 0.45) if bar.is_minor else (6, 0.9)
             body.append(_draw_rectangle(a, y - half, b - a, 2 * half, bar.colour, rx=3, opacity=opacity))
         body.append(_draw_text(start + span + 16, y + 4, format_interval(*bar.span), 12, ink))
     return _wrap_svg(width, top + row * len(bars) + 10, body, title)

@@ -111,7 +111,7 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
         name = str(subject.get("subject", "?"))
         fingerprints = {str(finding.get("fingerprint", NO_FINGERPRINT)) for finding in subject["findings"]}
         fingerprints.discard(NO_FINGERPRINT)
-        key = min(fingerprints) if measure.counts == "fingerprint" and len(fingerprints) == 1 else name
+        key = min(fingerprints) if measure.unit_kind == "fingerprint" and len(fingerprints) == 1 else name
         verdicts.setdefault(key, []).append(_judge_subject(measure, subject))
     units = []
     for key, unit_verdicts in verdicts.items():
@@ -124,13 +124,13 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
 
 
 def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
-    if measure.placement:
+    if measure.rung:
         placement = subject.get("placement")
         placement = placement if isinstance(placement, dict) else {}
         lowest, highest = placement.get("lowest"), placement.get("highest")
         if lowest not in RUNGS or highest not in RUNGS:
             return "undetermined", "no placement"
-        required_rung = RUNGS.index(measure.placement)
+        required_rung = RUNGS.index(measure.rung)
         reason = f"placed {lowest}" if lowest == highest else f"placed between {lowest} and {highest}"
         if RUNGS.index(lowest) >= required_rung:
             return "observed", reason
@@ -146,7 +146,9 @@ def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]
             reasons.append(str(finding.get("status", "no status")))
             continue
         reasons.append(f"{measure.metric} in [{low:.3g}, {high:.3g}]")
-        verdicts.add("observed" if low > measure.above else "not observed" if high < measure.above else "undetermined")
+        verdicts.add(
+            "observed" if low > measure.threshold else "not observed" if high < measure.threshold else "undetermined"
+        )
     return (verdicts.pop() if len(verdicts) == 1 else "undetermined"), "; ".join(reasons)
 
 
@@ -174,10 +176,10 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
     for rule in (measures[name] for name in chosen):
         k, n, units = count_units(rule, subjects)
         updates: list[Update] = []
-        if n and argument.content.evidence[rule.feeds].counts:
-            updates = update_people(argument, rule.feeds, k, n)
+        if n and argument.content.evidence[rule.evidence].is_count:
+            updates = update_people(argument, rule.evidence, k, n)
         elif n and k in (0, n):
-            updates = update_people(argument, rule.feeds, observed=k == n)
-        gap = f"measured: {rule.measured}; claimed: {rule.claimed}"
-        tallies.append(Tally(rule.id, rule.feeds, k, n, units, gap, tuple(updates)))
+            updates = update_people(argument, rule.evidence, observed=k == n)
+        gap = f"measured: {rule.measured_network}; claimed: {rule.claimed_network}"
+        tallies.append(Tally(rule.id, rule.evidence, k, n, units, gap, tuple(updates)))
     return tallies

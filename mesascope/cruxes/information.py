@@ -51,22 +51,22 @@ def find_complements(rows: np.ndarray, threshold: float = 1.0) -> np.ndarray:
     return np.where(pc < threshold, (pu - puc * pc) / np.where(pc < threshold, 1 - pc, 1), pu).clip(0, 1)
 
 
-def value_information(
+def compute_information_value(
     pu: float | np.ndarray,
     puc: float | np.ndarray,
     pc: float | np.ndarray,
     base: float = 10.0,
     *,
-    stated: float | np.ndarray | None = None,
+    complement: float | np.ndarray | None = None,
     form: str = "log",
 ) -> float | np.ndarray:
     """Computes the value of learning C for a belief in U.
 
     Args:
-        pu, puc, pc: the triad; if `stated` is given, they may be arrays of one shape.
+        pu, puc, pc: the triad; with a `complement`, they may be arrays of one shape.
         base: the base of the logarithm; 10 gives dits.
-        stated: P(U | not C) as the person states it, even if this number contradicts the triad (the 'updatable' form).
-        form: 'log' (mutual information, if `stated` is not given), 'naive' (mean absolute change) or
+        complement: P(U | not C) as the person states it, even if this number contradicts the triad (the 'updatable' form).
+        form: 'log' (mutual information, without a `complement`), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
     Returns a number of at least 0. With 'log' it is at most the entropy of U, and equals this entropy if C is U.
@@ -77,7 +77,7 @@ def value_information(
         "quadratic": lambda q: (q - pu) ** 2,
     }
     pick_named("form of the value of information", form, changes)
-    pun = find_complement(float(pu), float(puc), float(pc)) if stated is None else stated
+    pun = find_complement(float(pu), float(puc), float(pc)) if complement is None else complement
     value = _average_outcomes(pc, changes[form](puc), 0.0 if pun is None else changes[form](pun))
     return value if np.ndim(value) else float(value)
 
@@ -89,7 +89,7 @@ def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float 
         return np.where(w > 0, w * yes, 0.0) + np.where(w < 1, (1 - w) * no, 0.0)
 
 
-def value_information_states(pu_given: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
+def compute_information_value_of_states(pu_given: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
     """Computes the mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
 
     Args:
@@ -117,7 +117,7 @@ def average_odds(a: float, b: float) -> float:
     return float(yes / (yes + no))
 
 
-def value_discrimination(
+def compute_discrimination_value(
     a: tuple[float, float, float],
     b: tuple[float, float, float],
     base: float = 10.0,
@@ -141,17 +141,17 @@ def value_discrimination(
     na, nb = find_complement(*a), find_complement(*b)
     is_defined = g >= 1 or (na is not None and nb is not None)
     require(is_defined, "One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux.")
-    return float(value_discriminations(np.array([a]), np.array([b]), base, weights, form)[0])
+    return float(compute_discrimination_values(np.array([a]), np.array([b]), base, weights, form)[0])
 
 
-def value_discriminations(
+def compute_discrimination_values(
     a: np.ndarray, b: np.ndarray, base: float = 10.0, weights: str = "gmo", form: str = "log"
 ) -> np.ndarray:
-    """Computes `value_discrimination` for many pairs of coherent triads, [m].
+    """Computes `compute_discrimination_value` for many pairs of coherent triads, [m].
 
     Args:
         a, b: [m, 3], rows of (pu, puc, pc).
-        base, weights, form: see `value_discrimination`.
+        base, weights, form: see `compute_discrimination_value`.
 
     The value is also NaN if one person is certain of the crux, or excludes what the other is certain of.
     """

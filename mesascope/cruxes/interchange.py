@@ -12,7 +12,7 @@ import numpy as np
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.influence import find_triads, list_cruxes
-from mesascope.cruxes.information import value_discrimination, value_information
+from mesascope.cruxes.information import compute_discrimination_value, compute_information_value
 from mesascope.cruxes.networks import Net
 from mesascope.errors import MesascopeError, pick_named, require
 
@@ -80,7 +80,7 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     comments = [
         f"// claims of {person}, as the modeller reads them; independence as in a network is assumed",
         "// bridges that the modeller adds: " + (", ".join(rule.id for rule in polytope.rules) or "none"),
-        *(f"// not stated, written at the {at} of [0, 1]: {e.id}" for e in network.entries if not e.stated),
+        *(f"// not stated, written at the {at} of [0, 1]: {e.id}" for e in network.entries if not e.is_stated),
     ]
     return "\n".join([*comments, write_net(network.build_net(theta), person)])
 
@@ -210,7 +210,7 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
 
 
 def read_triads(text: str) -> list[TriadRow]:
-    """Reads triads from CSV with the columns of the FRI; an error names the line of a number that is missing or impossible."""
+    """Reads triads from CSV with the columns of the FRI; an error names the line of a missing or impossible number."""
     reader = csv.DictReader(io.StringIO(text))
     columns = list(reader.fieldnames or [])
     is_complete = set(columns) >= set(COLUMNS) - {"Camp"}
@@ -236,7 +236,7 @@ def _read_probability(text: str | None, column: str, line: int) -> float:
     return value
 
 
-def value_triads(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, object]]:
+def compute_triad_values(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, object]]:
     """Computes the value of information of every row, and the value of discrimination of every two rows with one crux.
 
     Args:
@@ -251,9 +251,9 @@ def value_triads(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, obj
         kind, note = "discrimination" if others else "information", ""
         try:
             if others:
-                value = value_discrimination(first.triad, others[0].triad, base)
+                value = compute_discrimination_value(first.triad, others[0].triad, base)
             else:
-                value = value_information(*first.triad, base)
+                value = compute_information_value(*first.triad, base)
         except MesascopeError as error:
             value, note = None, error.problem
         people = [first.person, *(row.person for row in others)]

@@ -1,4 +1,4 @@
-"""Exact inference in discrete Bayesian networks: with a joint table if that is small, otherwise by variable elimination."""
+"""Exact inference in discrete Bayesian networks: by a joint table if it is small, otherwise by variable elimination."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +103,8 @@ class Net:
             nodes: one node, or several for their joint.
             evidence: observed states by node.
 
-        Returns an array that sums to one, with one axis per node in the order asked, and a batch axis last; or `Undefined` if the evidence has a probability below 1e-300 (in any draw of a batch).
+        Returns an array that sums to one, with one axis per node in the order asked, and a batch axis last; or
+        `Undefined` if the evidence has a probability below 1e-300 (in any draw of a batch).
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
@@ -125,7 +126,7 @@ class Net:
         return labels.index(pick_named(f"state of {name}", label, labels))
 
     def eliminate(self, nodes: tuple[str, ...], observed: Mapping[str, int]) -> np.ndarray:
-        """Computes P(nodes, observed states), as an array over the states of the nodes, none of which may be observed."""
+        """Computes P(nodes, observed states), as an array over the states of nodes that are not observed."""
         needed_nodes, stack = set(), [*nodes, *observed]
         while stack:  # find all ancestors of the question; the other nodes sum to one
             name = stack.pop()
@@ -166,7 +167,7 @@ class Net:
 
 
 def sort_nodes(parents: Mapping[str, Collection[str]]) -> tuple[tuple[str, ...], list[str]]:
-    """Sorts the nodes of a graph so that parents come first; returns them, and the nodes that are on a cycle or descend from one."""
+    """Sorts the nodes of a graph so that parents come first; returns them, and the nodes on a cycle or below one."""
     sorted_nodes: list[str] = []
     pending_nodes = dict(parents)
     while ready_nodes := [name for name, above in pending_nodes.items() if not pending_nodes.keys() & above]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from mesascope.cruxes.argument import Argument, default, load
+from mesascope.cruxes.argument import Argument, load_argument, load_thread
 from mesascope.cruxes.information import LOG_BASES
 from mesascope.cruxes.texts import describe_conventions, to_plain
 from mesascope.errors import MesascopeError, pick_named
@@ -65,7 +65,7 @@ def open_argument(
     """Opens the file, or by default the shipped thread, under the chosen conventions."""
     changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
     changes |= {"reflective": reflective, "bridges": bridge or (), "wordings": wording or ()}
-    return load(file, **changes) if file else default(**changes)
+    return load_argument(file, **changes) if file else load_thread(**changes)
 
 
 class CommandOutput(NamedTuple):
@@ -74,14 +74,14 @@ class CommandOutput(NamedTuple):
     Args:
         result: the data for --json.
         lines: the text without --json.
-        failed: whether the command exits with 1.
-        says_conventions: whether the last line of the text says how values were read.
+        has_failed: whether the command exits with 1.
+        has_conventions: whether the last line of the text says how values were read.
     """
 
     result: object
     lines: list[str]
-    failed: bool = False
-    says_conventions: bool = True
+    has_failed: bool = False
+    has_conventions: bool = True
 
 
 def add_command(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
@@ -104,8 +104,8 @@ def add_command(function: Callable[..., CommandOutput]) -> Callable[..., Command
             typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
         else:
             last_line = f"({argument.name}; {describe_conventions(argument.conventions)})"
-            typer.echo("\n".join([*output.lines, last_line] if output.says_conventions else output.lines))
-        if output.failed:
+            typer.echo("\n".join([*output.lines, last_line] if output.has_conventions else output.lines))
+        if output.has_failed:
             raise typer.Exit(1)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__

@@ -37,7 +37,7 @@ class Reading:
     """A stated value as an interval, a number or a distribution.
 
     Args:
-        stated: the value as written.
+        text: the value as written.
         shape: "exact" (85%), "about" (~85%), "range" (1-20%), "bound" (<10%) or "word".
         low, high: the interval, used under the reading "set" and, without a centre, under "centre".
         centre: the single number of "exact" and "about", otherwise None.
@@ -45,7 +45,7 @@ class Reading:
         rule: the convention that was applied, in words.
     """
 
-    stated: str
+    text: str
     shape: str
     low: float
     high: float
@@ -54,7 +54,7 @@ class Reading:
     rule: str
 
     def select_interval(self, mode: str = "centre") -> tuple[float, float]:
-        """Selects the interval that enters the model: the centre if the mode is 'centre' and there is one, else [low, high]."""
+        """Selects the interval that enters the model: the centre if it exists and the mode is 'centre'; else the range."""
         if mode == "centre" and self.centre is not None:
             return self.centre, self.centre
         return self.low, self.high

@@ -1,4 +1,4 @@
-"""Finds which of a person's numbers matters most, by Sobol shares of variance and by the value of perfect information."""
+"""Finds which of a person's numbers matters most: by Sobol shares of variance, and by value of perfect information."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

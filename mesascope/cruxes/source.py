@@ -91,7 +91,7 @@ class Source:
             raise MesascopeError(f"{place}: {problem}", remedy) from None
 
     def read_entries(self, name: str) -> dict[str, Any]:
-        """Reads the entries of a top-level table by name, or of a list of tables by number; none if the table is missing."""
+        """Reads the entries of a top-level table by name, or of a list of tables by number; {} if it is missing."""
         is_list = name in LIST_ENTRY_NAMES
         entries = self.data.get(name, [] if is_list else {})
         with self.locate_errors(name):

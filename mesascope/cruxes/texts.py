@@ -148,7 +148,7 @@ def describe_values(values: Sequence[CruxValue], unit: str, quantity: str) -> li
     rows = [["crux", quantity, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
         triads = [", ".join(map(format_number, triad)) if triad else "a set" for triad in v.triads]
-        rows.append([v.crux, format_interval(v.low, v.high), format_number(v.most), v.engine, " / ".join(triads)])
+        rows.append([v.crux, format_interval(v.low, v.high), format_number(v.maximum), v.engine, " / ".join(triads)])
     lines = align_columns(rows)
     for reason in dict.fromkeys(v.reason for v in values if v.reason):
         lines.append(f"  {', '.join(v.crux for v in values if v.reason == reason)}: {reason}")

@@ -93,12 +93,12 @@ def test_4_2_stated_overall_is_incoherent_under_the_chain():
 )
 def test_4_6_fri_value_of_information(triad, dits):
     pu, puc, pc = triad
-    assert information.value_information(pu, puc, pc) == pytest.approx(dits, rel=5e-12)
+    assert information.compute_information_value(pu, puc, pc) == pytest.approx(dits, rel=5e-12)
     pun = information.find_complement(pu, puc, pc)
     joint = np.array([[pc * puc, pc * (1 - puc)], [(1 - pc) * pun, (1 - pc) * (1 - pun)]])
     mutual = (joint * np.log10(joint / joint.sum(0) / joint.sum(1)[:, None])).sum()
-    assert information.value_information(pu, puc, pc) == pytest.approx(mutual, rel=1e-10)
-    assert information.value_information_states([puc, pun], [pc, 1 - pc]) == pytest.approx(mutual, rel=1e-10)
+    assert information.compute_information_value(pu, puc, pc) == pytest.approx(mutual, rel=1e-10)
+    assert information.compute_information_value_of_states([puc, pun], [pc, 1 - pc]) == pytest.approx(mutual, rel=1e-10)
 
 
 def test_4_6_fri_entropy_and_updatable():
@@ -107,15 +107,15 @@ def test_4_6_fri_entropy_and_updatable():
         ((0.1, 0.02, 0.01, 0.08), 0.00124124746717),
         ((0.3, 0.2, 0.5, 0.02), 0.0654294777773),
     ):
-        assert information.value_information(pu, puc, pc, stated=pun) == pytest.approx(dits, rel=5e-12)
+        assert information.compute_information_value(pu, puc, pc, complement=pun) == pytest.approx(dits, rel=5e-12)
 
 
 def test_4_6_fri_value_of_discrimination():
     a, b = (0.005, 0.05, 0.035), (0.09, 0.25, 0.12)
-    assert information.value_discrimination(a, b) == pytest.approx(0.0185876582054, rel=5e-12)
+    assert information.compute_discrimination_value(a, b) == pytest.approx(0.0185876582054, rel=5e-12)
     assert information.measure_symmetric_kl(a[0], b[0]) == pytest.approx(0.10999460645, rel=5e-11)
     c, d = (0.002, 0.0022, 0.15), (0.25, 0.17, 0.4)
-    assert information.value_discrimination(c, d) == pytest.approx(-0.0596971045845, rel=5e-12)
+    assert information.compute_discrimination_value(c, d) == pytest.approx(-0.0596971045845, rel=5e-12)
     states = value_discrimination_states(
         [c[1], information.find_complement(*c)],
         [c[2], 1 - c[2]],

@@ -188,8 +188,8 @@ def test_coordinate_ascent_stays_inside_and_says_so(monkeypatch):
     exact = find_extremes(network, event)
     monkeypatch.setattr(credal, "MAX_FREE_ENTRIES", 0)
     inner = find_extremes(network, event)
-    assert exact.exact
-    assert not inner.exact
+    assert exact.is_exact
+    assert not inner.is_exact
     assert exact.low - 1e-12 <= inner.low <= inner.high <= exact.high + 1e-12
     assert inner.high == pytest.approx(exact.high, abs=0.05)
 
@@ -262,6 +262,6 @@ def test_merging_worlds_changes_no_bound():
 
 
 def test_bounds_do_not_solve_what_is_not_asked():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     part = argument.build_polytope("critic").select_connected(parse("U").atoms)
     assert {c.id for c in part.constraints} == {"i1", "i2"}

@@ -239,12 +239,12 @@ def test_log_pool_commutes_with_a_common_ratio_and_linear_with_marginals(p, rati
 @QUICK
 def test_information_is_symmetric_in_target_and_crux(puc, pun, pc):
     pu = pc * puc + (1 - pc) * pun
-    value = information.value_information(pu, puc, pc)
+    value = information.compute_information_value(pu, puc, pc)
     assert -1e-12 <= value <= information.measure_entropy(pu) + 1e-12
-    assert value == pytest.approx(information.value_information(pc, pc * puc / pu, pu), abs=1e-10)
-    quadratic = information.value_information(pu, puc, pc, form="quadratic")
+    assert value == pytest.approx(information.compute_information_value(pc, pc * puc / pu, pu), abs=1e-10)
+    quadratic = information.compute_information_value(pu, puc, pc, form="quadratic")
     assert quadratic == pytest.approx(pc * (1 - pc) * (puc - pun) ** 2, abs=1e-12)
-    bits = information.value_information(pu, puc, pc, base=2)
+    bits = information.compute_information_value(pu, puc, pc, base=2)
     assert bits == pytest.approx(value / np.log10(2), rel=1e-9, abs=1e-14)
 
 
@@ -252,15 +252,17 @@ def test_information_is_symmetric_in_target_and_crux(puc, pun, pc):
 @QUICK
 def test_discrimination_is_symmetric_and_at_most_the_disagreement(a1, a0, ac, b1, b0, bc):
     a, b = (ac * a1 + (1 - ac) * a0, a1, ac), (bc * b1 + (1 - bc) * b0, b1, bc)
-    value = information.value_discrimination(a, b)
-    assert value == pytest.approx(information.value_discrimination(b, a), abs=1e-10)
+    value = information.compute_discrimination_value(a, b)
+    assert value == pytest.approx(information.compute_discrimination_value(b, a), abs=1e-10)
     assert value <= information.measure_symmetric_kl(a[0], b[0]) + 1e-12
 
 
 def test_certain_forecasts_keep_their_value():
-    assert information.value_information(0.2, 1.0, 0.2) == pytest.approx(information.measure_entropy(0.2), abs=1e-15)
-    assert information.value_information(0.3, 0.3, 0.0) == 0
-    assert information.value_discrimination((0.0, 0.0, 0.3), (0.0, 0.0, 0.6)) == 0
+    assert information.compute_information_value(0.2, 1.0, 0.2) == pytest.approx(
+        information.measure_entropy(0.2), abs=1e-15
+    )
+    assert information.compute_information_value(0.3, 0.3, 0.0) == 0
+    assert information.compute_discrimination_value((0.0, 0.0, 0.3), (0.0, 0.0, 0.6)) == 0
 
 
 @given(st.integers(0, 12), st.integers(1, 12), st.floats(0.5, 9), st.floats(0.5, 9))
@@ -282,7 +284,7 @@ def test_jeffrey_known_answer():
 
 @pytest.mark.parametrize("method", ["shapley", "oat"])
 def test_swapping_the_two_people_of_the_thread(method):
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     for cut in argument.content.cuts:
         there = argument.gap("lister", "critic", cut=cut)
         back = argument.gap("critic", "lister", cut=cut)
@@ -294,7 +296,7 @@ def test_swapping_the_two_people_of_the_thread(method):
 
 
 def test_a_seed_acts_and_a_global_seed_does_not():
-    argument = cruxes.default(reading="beta")
+    argument = cruxes.load_thread(reading="beta")
     ask = {"engine": "sample", "draws": 999, "wordings": False}
     np.random.seed(1)  # noqa: NPY002
     one = argument.answer("lister", seed=5, **ask)
