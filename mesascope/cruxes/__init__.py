@@ -11,7 +11,7 @@ _NAMES_BY_MODULE = {
     "coherence": ("Issue",),
     "credal": ("CredalNet",),
     "interchange": ("read_bif",),
-    "language": ("Event", "parse"),
+    "language": ("Event", "parse_event"),
     "networks": ("Net", "Undefined"),
     "readings": ("fit_beta", "read_ratio", "read_value"),
 }

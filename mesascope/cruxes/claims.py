@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mesascope.cruxes.language import SURE, Event, parse, require_known_atoms
+from mesascope.cruxes.language import SURE, Event, parse_event, require_known_atoms
 from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
 from mesascope.errors import pick_named, require
 
@@ -295,5 +295,5 @@ class Content:
 
     def resolve_event(self, event: str | Event) -> Event:
         """Parses an event if it is a text, checks that its atoms exist, and expands its definitions."""
-        event = parse(event) if isinstance(event, str) else event
+        event = parse_event(event) if isinstance(event, str) else event
         return require_known_atoms(event, {*self.atoms, *self.definitions}).expand(self.definitions)

@@ -65,7 +65,7 @@ def compute_information_value(
     Args:
         pu, puc, pc: the triad; with a `complement`, they may be arrays of one shape.
         base: the base of the logarithm; 10 gives dits.
-        complement: P(U | not C) as the person states it, even if this number contradicts the triad (the 'updatable' form).
+        complement: P(U | not C) as the person states it, even if that contradicts the triad (the 'updatable' form).
         form: 'log' (mutual information, without a `complement`), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 

@@ -105,7 +105,7 @@ def conjoin(*events: Event) -> Event:
     return reduce(lambda first, second: Event("&", (first, second)), parts) if parts else SURE
 
 
-def parse(text: str) -> Event:
+def parse_event(text: str) -> Event:
     """Reads an event such as `P & !(T | C) -> X`.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any
 from mesascope.cruxes import entries
 from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Person, Wording
 from mesascope.cruxes.entries import EntryReader
-from mesascope.cruxes.language import Event, parse, require_known_atoms
+from mesascope.cruxes.language import Event, parse_event, require_known_atoms
 from mesascope.cruxes.lines import ENTRY_NAMES, LIST_ENTRY_NAMES, TOP_FIELDS
 from mesascope.cruxes.networks import sort_nodes
 from mesascope.cruxes.readings import Reading, read_value
@@ -99,7 +99,7 @@ def _read_definitions(reader: EntryReader) -> None:
     for key, value in table.items():
         with locate_errors("defs", key):
             require(key not in content.atoms, f"{key!r} is an atom already.", "Rename the definition.")
-            unexpanded[key] = require_known_atoms(parse(value), {*content.atoms, *table})
+            unexpanded[key] = require_known_atoms(parse_event(value), {*content.atoms, *table})
     content.definition_texts = {key: str(event) for key, event in unexpanded.items()}
     order, cyclic_names = sort_nodes({key: event.atoms for key, event in unexpanded.items()})
     if cyclic_names:

@@ -84,35 +84,36 @@ class CommandOutput(NamedTuple):
     has_conventions: bool = True
 
 
-def add_command(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
-    """Adds a command to `app`; it takes FILE, --json, and the options of the function and of `open_argument`.
+def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[..., CommandOutput]]:
+    """Makes a decorator that adds a command to `app`.
 
-    Args:
-        function: a function whose first parameter is the argument. Its name becomes the command's name, and its
-            docstring becomes the help.
+    The decorated function takes the argument first; its docstring becomes the help. The command takes FILE, --json, and
+    the options of the function and of `open_argument`.
     """
     file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
-    _, *own_parameters = inspect.signature(function, eval_str=True).parameters.values()
     as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
 
-    def command(as_json: bool, **options: Any) -> None:
-        argument = open_argument(**{parameter.name: options.pop(parameter.name) for parameter in (file, *conventions)})
-        output = function(argument, **options)
-        if as_json:
-            record = {"command": function.__name__, "file": argument.name, "digest": argument.digest}
-            record |= {"conventions": to_plain(argument.conventions), "result": to_plain(output.result)}
-            typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
-        else:
-            last_line = f"({argument.name}; {describe_conventions(argument.conventions)})"
-            typer.echo("\n".join([*output.lines, last_line] if output.has_conventions else output.lines))
-        if output.has_failed:
-            raise typer.Exit(1)
+    def add(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
+        def command(as_json: bool, **options: Any) -> None:
+            argument = open_argument(**{p.name: options.pop(p.name) for p in (file, *conventions)})
+            output = function(argument, **options)
+            if as_json:
+                record = {"command": name, "file": argument.name, "digest": argument.digest}
+                record |= {"conventions": to_plain(argument.conventions), "result": to_plain(output.result)}
+                typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+            else:
+                last_line = f"({argument.name}; {describe_conventions(argument.conventions)})"
+                typer.echo("\n".join([*output.lines, last_line] if output.has_conventions else output.lines))
+            if output.has_failed:
+                raise typer.Exit(1)
 
-    command.__name__, command.__doc__ = function.__name__, function.__doc__
-    ordered_parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
-    command.__signature__ = inspect.Signature(ordered_parameters)  # type: ignore[attr-defined]
-    app.command()(command)
-    return function
+        _, *own_parameters = inspect.signature(function, eval_str=True).parameters.values()
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
+        command.__doc__, command.__signature__ = function.__doc__, inspect.Signature(parameters)  # type: ignore
+        app.command(name)(command)
+        return function
+
+    return add
 
 
 def parse_pair(between: str | None) -> tuple[str | None, str | None]:

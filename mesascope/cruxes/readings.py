@@ -54,7 +54,7 @@ class Reading:
     rule: str
 
     def select_interval(self, mode: str = "centre") -> tuple[float, float]:
-        """Selects the interval that enters the model: the centre if it exists and the mode is 'centre'; else the range."""
+        """Selects the interval for the model: the centre, if it exists and the mode is 'centre'; else [low, high]."""
         if mode == "centre" and self.centre is not None:
             return self.centre, self.centre
         return self.low, self.high

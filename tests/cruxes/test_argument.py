@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import cruxes
-from mesascope.cruxes.language import parse
+from mesascope.cruxes.language import parse_event
 from mesascope.cruxes.texts import describe_answer
 from mesascope.errors import MesascopeError
 
@@ -62,7 +62,7 @@ def test_the_critic_never_says_anything_of_use():
         assert argument.answer("critic", event).status == "refused"
     for gap in argument.cuts().gaps:
         for part in gap.parts:
-            if {"L", "S"} & parse(part.event).atoms:
+            if {"L", "S"} & parse_event(part.event).atoms:
                 assert part.sources[1] == "rest"
 
 

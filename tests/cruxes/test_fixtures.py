@@ -10,7 +10,7 @@ from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.coherence import find_clashes
 from mesascope.cruxes.disagreement import compute_product, decompose, find_lmdi_shares
 from mesascope.cruxes.evidence import update_interval
-from mesascope.cruxes.language import parse
+from mesascope.cruxes.language import parse_event
 from mesascope.cruxes.readings import fit_beta
 
 from .fixtures import CARLSMITH, SUPERFORECASTERS, claim
@@ -77,7 +77,7 @@ def test_4_2_stated_overall_is_incoherent_under_the_chain():
         kept = Polytope([c for c in polytope.constraints if c.id in clash.claims])
         assert not kept.is_feasible
         assert all(kept.drop(c).is_feasible for c in clash.claims)
-    own = Polytope(chain).bound(parse(" & ".join(names)))
+    own = Polytope(chain).bound(parse_event(" & ".join(names)))
     assert (own.low, own.high) == pytest.approx((0.002088, 0.002088), abs=1e-9)
 
 
@@ -189,7 +189,7 @@ def test_4_10_sobol():
 
 
 def test_4_12_frechet():
-    found = Polytope([claim("a", "A", 0.9), claim("b", "B", 0.5)]).bound(parse("A & B"))
+    found = Polytope([claim("a", "A", 0.9), claim("b", "B", 0.5)]).bound(parse_event("A & B"))
     assert (found.low, found.high) == pytest.approx((0.4, 0.5), abs=1e-9)
 
 
@@ -202,7 +202,7 @@ def test_4_12_triads():
     assert clash.single_changes["pu"] == pytest.approx((0.08, 0.98), abs=1e-9)  # both sides of the triad condition
     sound = Polytope([claim("pu", "U", 0.25), claim("puc", "U", 0.32, given="C"), claim("pc", "C", 0.75)])
     assert sound.is_feasible
-    found = sound.bound(parse("U"), parse("!C"))
+    found = sound.bound(parse_event("U"), parse_event("!C"))
     assert (found.low, found.high) == pytest.approx((0.04, 0.04), abs=1e-9)
 
 
@@ -222,7 +222,7 @@ def test_3_3_ratios_on_sets(prior, ratio, posterior):
 def test_pitfall_1_an_eight_step_chain_without_independence():
     names = "abcdefgh"
     steps = [claim("a", "a", 0.8), *(claim(n, n, 0.7, 0.9, given=names[i]) for i, n in enumerate(names[1:]))]
-    found = Polytope(steps).bound(parse("h"))
+    found = Polytope(steps).bound(parse_event("h"))
     assert (found.low, found.high) == pytest.approx((0.066, 0.991), abs=5e-4)
 
 

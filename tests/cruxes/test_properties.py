@@ -14,7 +14,7 @@ from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.coherence import find_clashes
 from mesascope.cruxes.disagreement import compute_product, decompose, find_owen_shares, find_shapley_shares
 from mesascope.cruxes.evidence import apply_jeffrey_rule, find_count_ratio, update_interval
-from mesascope.cruxes.language import SURE, Event, are_equivalent, enumerate_worlds, negate, parse
+from mesascope.cruxes.language import SURE, Event, are_equivalent, enumerate_worlds, negate, parse_event
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 chance = st.floats(0.02, 0.98)
@@ -49,7 +49,7 @@ def polytopes(draw):
 @given(events())
 @QUICK
 def test_an_event_reads_back_as_it_prints(event):
-    assert are_equivalent(parse(str(event)), event)
+    assert are_equivalent(parse_event(str(event)), event)
 
 
 @given(events())
@@ -61,13 +61,13 @@ def test_precedence_is_that_of_the_brackets(event):
         inner = [f"({bracket(p)})" for p in e.parts]
         return f"!{inner[0]}" if e.operator == "!" else f" {e.operator} ".join(inner)
 
-    assert are_equivalent(parse(bracket(event)), event)
+    assert are_equivalent(parse_event(bracket(event)), event)
 
 
 def test_precedence_known_answers():
-    assert str(parse("!A & B | C -> D <-> A")) == "(((!A & B) | C) -> D) <-> A"
-    assert are_equivalent(parse("A -> B -> C"), parse("A -> (B -> C)"))
-    assert not are_equivalent(parse("A -> B -> C"), parse("(A -> B) -> C"))
+    assert str(parse_event("!A & B | C -> D <-> A")) == "(((!A & B) | C) -> D) <-> A"
+    assert are_equivalent(parse_event("A -> B -> C"), parse_event("A -> (B -> C)"))
+    assert not are_equivalent(parse_event("A -> B -> C"), parse_event("(A -> B) -> C"))
 
 
 @given(polytopes(), events("ABC", 2), st.one_of(st.just(SURE), events("ABC", 1)))
@@ -106,8 +106,8 @@ def test_an_irrelevant_claim_changes_nothing(polytope, event, p):
     more = Polytope(
         [
             *polytope.constraints,
-            Constraint("other", parse("Q"), SURE, p, p),
-            Constraint("more", parse("R"), parse("Q"), 0.0, p),
+            Constraint("other", parse_event("Q"), SURE, p, p),
+            Constraint("more", parse_event("R"), parse_event("Q"), 0.0, p),
         ]
     )
     assert more.bound(event) == polytope.bound(event)
@@ -120,8 +120,8 @@ def test_splitting_a_claim_on_what_is_sure_changes_nothing(polytope, event):
     """P(E | G) in [l, u] said twice, or as an event with an atom that equals E, is the same claim."""
     first = polytope.constraints[:1]
     assume(first)
-    twin = Constraint("twin", parse("T"), first[0].condition, first[0].low, first[0].high)
-    rule = Rule("r", Event("<->", (parse("T"), first[0].event)))
+    twin = Constraint("twin", parse_event("T"), first[0].condition, first[0].low, first[0].high)
+    rule = Rule("r", Event("<->", (parse_event("T"), first[0].event)))
     one, other = polytope.bound(event), Polytope([*polytope.constraints[1:], twin], [rule]).bound(event)
     assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=2e-6)
 
@@ -147,10 +147,10 @@ def test_a_person_who_agrees_with_a_joint_is_never_accused(polytope):
 @QUICK
 def test_every_clash_is_irreducible_and_its_repair_repairs(pu, puc, pc):
     claims = [
-        Constraint("pu", parse("U"), SURE, pu, pu),
-        Constraint("puc", parse("U"), parse("C"), puc, puc),
-        Constraint("pc", parse("C"), SURE, pc, pc),
-        Constraint("other", parse("Z"), SURE, 0.5, 0.5),
+        Constraint("pu", parse_event("U"), SURE, pu, pu),
+        Constraint("puc", parse_event("U"), parse_event("C"), puc, puc),
+        Constraint("pc", parse_event("C"), SURE, pc, pc),
+        Constraint("other", parse_event("Z"), SURE, 0.5, 0.5),
     ]
     polytope, sound = Polytope(claims), pc * puc <= pu <= 1 - pc * (1 - puc)
     excess = max(pc * puc - pu, pu - 1 + pc * (1 - puc))
@@ -309,4 +309,4 @@ def test_solve_refuses_an_unknown_engine():
     from mesascope.errors import MesascopeError
 
     with pytest.raises(MesascopeError, match="engine"):
-        answer_question("ann", Polytope([]), parse("A"), engine="magic")
+        answer_question("ann", Polytope([]), parse_event("A"), engine="magic")
