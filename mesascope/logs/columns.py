@@ -15,9 +15,9 @@ from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COLUMN_NAMES = tomllib.loads((Path(__file__).parent / "column_names.toml").read_text(encoding="utf-8"))
 ALIASES: dict[str, list[str]] = COLUMN_NAMES["trials"]
-# names of the columns that say which option was shown on each side of a screen
-SCREEN_SIDE = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
-NUMBERED_COLUMNS: dict[str, str] = {  # by role: the prefix, before a number counted from 0 or 1
+# names of columns that contain the option on one side of a screen
+SCREEN_SIDE_PATTERN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
+NUMBERED_COLUMNS: dict[str, str] = {  # the prefix before a number counted from 0 or 1, by role
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
 }
@@ -33,7 +33,7 @@ class Roles:
 
     Args:
         columns: the columns of each role that is in use.
-        suffixes: what follows the prefix in each column's name, for probabilities and means.
+        suffixes: the part of each column's name after the prefix, for the roles probabilities and means.
         requested_roles: the roles for which the user named columns.
         notes: how roles were assigned, one sentence each.
     """
@@ -44,7 +44,7 @@ class Roles:
     notes: list[str] = field(default_factory=list)
 
     def get_column(self, role: str) -> str | None:
-        """The column of a role that takes only one column, or None if the role is not in use."""
+        """Returns the column of a role that takes only one column; None if the role is not in use."""
         return self.columns[role][0] if role in self.columns else None
 
     def remove(self, roles: Iterable[str]) -> None:
@@ -54,7 +54,7 @@ class Roles:
 
 
 def normalise_name(name: str) -> str:
-    """The name in lower case, without blanks and punctuation."""
+    """Converts a name to lower case, and removes blanks and punctuation."""
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 
@@ -78,7 +78,7 @@ def parse_roles(text: str) -> dict[str, str] | None:
 
 
 def spell_role(role: str, name: str = "NAME") -> str:
-    """Says what the user should type to give a column a role."""
+    """Spells what the user should type to give a column a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
 
 
@@ -124,7 +124,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     found = [c for c in unclaimed if normalise_name(c) in COLUMN_NAMES["first_stage_actions"]]
     if "action" not in {*roles.columns, *empty_roles} and len(found) == 1:
         roles.columns["action"] = found
-    by_side = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN_SIDE, normalise_name(c))))
+    by_side = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN_SIDE_PATTERN, normalise_name(c))))
     if "offered" not in settled_roles and [side for side, _ in by_side] == ["left", "right"]:
         roles.columns["offered"] = [c for _, c in by_side]
     if not {"second", "transition"} & roles.columns.keys() and "state" not in roles.requested_roles:
@@ -134,7 +134,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
 
 
 def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[str]:
-    """Assigns the columns that the user named, and returns the roles that stay empty."""
+    """Assigns the columns that the user named, and returns the roles that the user left empty."""
     if columns is None:
         return set()
     if not isinstance(columns, Mapping):
@@ -238,11 +238,11 @@ def read_cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.nda
     return np.asarray(codes, np.int64) % len(values), values, is_empty
 
 
-def read_numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.ndarray:
+def read_numbers(table: Table, column: str, role: str, max_size: float = 1e30) -> np.ndarray:
     """Reads a column as numbers [rows], with NaN for empty cells.
 
     Raises:
-        MesascopeError: a cell is not a number, or is infinite or larger than `largest`.
+        MesascopeError: a cell is not a number, or is infinite or larger in size than `max_size`.
     """
     series: Any = table.frame[column]
     if series.dtype.kind in "iuf":
@@ -263,12 +263,12 @@ def read_numbers(table: Table, column: str, role: str, largest: float = 1e30) ->
     remedy = f"Correct or empty these cells, or name another column: {spell_role(role)}."
     table.refuse(is_bad, column, f"{{place}} holds {{cell}}, which is not a number ({bad_cells}).", remedy)
     remedy = "Empty the cell if the value is not known."
-    table.refuse(np.abs(result) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy)
+    table.refuse(np.abs(result) > max_size, column, "{place} holds {cell}, which is infinite or too large.", remedy)
     return result
 
 
 def parse_numbers(texts: list[str]) -> np.ndarray:
-    """The numbers in texts; NaN where a text is not a number."""
+    """Parses numbers; NaN for a text that is not a number."""
     import pandas as pd
 
     return np.asarray(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), np.float64)
@@ -285,6 +285,6 @@ def read_labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
 
 
 def natural_sort_key(text: str) -> tuple[Any, ...]:
-    """A sort key that puts names in natural order, such as 'p2' before 'p10'."""
+    """Makes a sort key that puts names in natural order, such as 'p2' before 'p10'."""
     parts = enumerate(re.split(r"([0-9]+)", text))
     return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

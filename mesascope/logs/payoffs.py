@@ -69,9 +69,9 @@ def read_feedback(
 def read_latents(
     table: Table, roles: Roles, choices: Choices, feedback: np.ndarray, lifetime: np.ndarray, *, position: np.ndarray
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Reads the latent variables, which the subject did not observe, and its probabilities, if the log has them.
+    """Reads what the subject did not observe (expected pay-offs) and its choice probabilities, if the log has them.
 
-    Roles that cannot be read are removed from `roles`.
+    The function removes roles that cannot be read from `roles`.
 
     Args:
         table: the log.
@@ -96,26 +96,26 @@ def read_latents(
         table.refuse(is_bad, roles.columns[role][0], f"{{place}}: {problem}.", remedy)
 
     def read_columns(role: str) -> np.ndarray:
-        """[rows, K] The numbers in a role's columns, in the order of the choices."""
+        """Reads the numbers in a role's columns, [rows, K], in the order of the choices."""
         columns, ends = roles.columns[role], roles.suffixes.get(role)
         if ends and not ends[0].isdecimal():
             by_name = {e.casefold(): c for e, c in zip(ends, columns, strict=True)}
             columns = [by_name[n.casefold()] for n in choices.names if n.casefold() in by_name]
-        if len(columns) != choices.number:
+        if len(columns) != choices.n_choices:
             raise MesascopeError(
-                f"The role {role} has {len(columns)} columns for {choices.number} choices.",
+                f"The role {role} has {len(columns)} columns for {choices.n_choices} choices.",
                 f"Name one column per choice: {spell_role(role, 'A+B')}.",
             )
         return np.stack([read_numbers(table, c, role) for c in columns], -1)
 
     def read_role(role: str) -> dict[str, np.ndarray]:
-        """The variables that the columns of one role contain."""
+        """Reads the variables in the columns of one role."""
         if role == "probabilities":
             p = read_columns(role)
             refuse(role, has_choice & np.isnan(p).any(-1), "a choice has no probability")
             refuse(role, has_choice & (p < 0).any(-1), "a probability is negative")
             refuse(role, has_choice & (np.abs(p.sum(-1) - 1) > 1e-3), "the probabilities do not add up to 1")
-            p = np.where(has_choice[:, None], p, 1 / choices.number)
+            p = np.where(has_choice[:, None], p, 1 / choices.n_choices)
             return {"log_probs": np.log(np.maximum(p, 1e-12))}
         if role == "means":
             means = read_columns(role)

@@ -20,7 +20,7 @@ from mesascope.files import cache_path, replace_when_written
 
 @functools.cache
 def list_data_sets() -> dict[str, dict[str, str]]:
-    """The data sets that can be imported, by source: distribution, package, file, licence and description of each."""
+    """Lists the data sets that can be imported, by source: the distribution, package, file, licence and description."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 
@@ -32,7 +32,7 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
         folder: the folder for the copy; by default the user's cache.
 
     Returns:
-        The path of the copy, and its source, distribution, version, licence, says (a description) and sha256. A file
+        The path of the copy, and its source, distribution, version, licence, `says` (a description) and sha256. A file
         next to the copy, with the same name and the ending .source.json, contains all of these except the path.
 
     Raises:

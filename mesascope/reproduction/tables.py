@@ -20,7 +20,7 @@ def read_texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Reads a TOML file of a study."""
     try:
-        return tomllib.loads(limits.read(path, limits.MAX_SETTINGS_BYTES).decode())
+        return tomllib.loads(limits.read_file(path, limits.MAX_SETTINGS_BYTES).decode())
     except FileNotFoundError:
         raise MesascopeError(f"There is no {str(path)!r}.", "A study has plan.toml and expects.toml.") from None
     except (ValueError, RecursionError) as error:
