@@ -81,8 +81,8 @@ def test_our_own_code_is_known_for_ours_wherever_it_lies():
         catalogue.make("families", "none_such")
     assert locate_error(caught.value).startswith(__file__)
     assert not [name for name in list_loaded_modules() if name.partition(".")[0] == "mesascope"]
-    assert not __file__.startswith(gate.LIBRARIES)
-    assert mesascope.__file__.startswith(gate.LIBRARIES)
+    assert not __file__.startswith(gate.LIBRARY_FOLDERS)
+    assert mesascope.__file__.startswith(gate.LIBRARY_FOLDERS)
 
 
 def test_nobody_else_opens_the_gate():

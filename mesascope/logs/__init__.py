@@ -33,7 +33,7 @@ def read_log(
     Args:
         source: the path of a .csv, .tsv, .txt, .jsonl or .parquet file; or a pandas DataFrame with one row per trial;
             or an xarray Dataset.
-        columns: a mapping of roles to columns, for column names that are not listed in `logs.columns.ALIASES`. The roles
+        columns: a mapping of roles to columns, for names that `mesascope.logs.columns.ALIASES` does not list. The roles
             are action, feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means,
             probabilities and offered (the options at the places that could be chosen). Two-stage trials also have the
             roles second, state and transition. The roles lifetime, means, probabilities and offered take several

@@ -8,7 +8,7 @@ from mesascope.reproduction import figures, plans
 
 
 def test_a_curve_goes_along_the_values_of_its_quantity():
-    study = plans.load("thinking_time", quick=True)
+    study = plans.load_study("thinking_time", quick=True)
     panel, ax = study.panels[0], Figure().add_subplot()
     assert panel["draw"] == "curves" and panel["along"] == ["8", "24"]
     told = {
