@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mesascope.examination.bench import Progress
 from mesascope.files import write_text
-from mesascope.reproduction.work import UnitProgress, Unit
+from mesascope.reproduction.work import Unit, UnitProgress
 
 DEFAULT_SECONDS = {"train": 60.0, "live": 10.0, "place": 20.0}  # per unit, until one has been measured
 REPORT_SECONDS = 0.5  # the shortest time between two reports of one unit

@@ -101,7 +101,7 @@ def test_names_are_grids():
     assert {q.split for q in study.quantities if q.name.startswith("share")} == {"seen", "fresh", "shifted:low"}
     assert (
         len(load_study("task_diversity", seeds=7).cells) == len(names)
-        and load_study("task_diversity", seeds=7).seeds == 7
+        and load_study("task_diversity", seeds=7).n_seeds == 7
     )
 
 
