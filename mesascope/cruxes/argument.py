@@ -103,10 +103,7 @@ class Argument:
         """The refusal that covers an event or its negation; None if the person declines neither."""
         for refusal in self.content.refusals:
             refused_events = [self.content.claims[name].event for name in refusal.of if refusal.by == person]
-            if any(
-                refused_event is not None and _is_same_question(refused_event, event)
-                for refused_event in refused_events
-            ):
+            if any(refused and _is_same_question(refused, event) for refused in refused_events):
                 return refusal
         return None
 

@@ -264,11 +264,8 @@ class Conventions:
         """Raises `MesascopeError` for an unknown reading, an unknown scale, or a half-width outside [0, 0.5]."""
         pick_named("reading", self.reading, READING_MODES)
         pick_named("scale of words", self.words, WORD_SCALES)
-        require(
-            0 <= self.plus_minus <= 0.5,
-            f"A half-width of {self.plus_minus} is not between 0 and 0.5.",
-            "Example: --plus-minus 0.05.",
-        )
+        problem = f"A half-width of {self.plus_minus} is not between 0 and 0.5."
+        require(0 <= self.plus_minus <= 0.5, problem, "Example: --plus-minus 0.05.")
 
 
 @dataclass

@@ -223,14 +223,11 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
             yield _make_issue(claim, "ambiguous", message, "Ask about each event separately.")
         elif claim.kind == "objection":
             yield _make_issue(claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Name the event instead.")
-        elif (
-            claim.kind in NUMERIC_KINDS
-            and claim.is_used
-            and claim.event
-            and argument.find_refusal(claim.people[0], claim.event)
-        ):
-            message = f"{claim.id} answers a question that {claim.people[0]} declines."
-            yield _make_issue(claim, "refused", message, "The claim is left out; to use it, withdraw the refusal.")
+        elif claim.kind in NUMERIC_KINDS and claim.is_used and claim.event:
+            refusal = argument.find_refusal(claim.people[0], claim.event)
+            if refusal:
+                message = f"{claim.id} answers a question that {claim.people[0]} declines."
+                yield _make_issue(claim, "refused", message, "The claim is left out; to use it, withdraw the refusal.")
 
 
 def _join_names(items: Sequence[str]) -> str:

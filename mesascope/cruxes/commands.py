@@ -6,65 +6,51 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes import texts
+from mesascope.cruxes import options, texts
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.options import (
-    BaseOption,
-    BetweenOption,
-    CommandOutput,
-    ConditionOption,
-    CruxEngineOption,
-    EngineOption,
-    FindingsOption,
-    JsonOption,
-    PersonOption,
-    TargetOption,
-    add_command,
-    app,
-    parse_base,
-    parse_pair,
-)
 from mesascope.cruxes.source import read_text
 from mesascope.errors import MesascopeError, pick_named
 
+app = options.app
 
-@add_command("check")
-def check_argument(argument: Argument) -> CommandOutput:
+
+@options.add_command("check")
+def check_argument(argument: Argument) -> options.CommandOutput:
     """List contradictions, and warnings to read before believing a number; only a contradiction exits 1.
 
     Example: mesascope crux check
     """
     issues = argument.check()
-    return CommandOutput(issues, texts.describe_issues(issues), has_failed=any(issue.error for issue in issues))
+    return options.CommandOutput(issues, texts.describe_issues(issues), has_failed=any(issue.error for issue in issues))
 
 
-@add_command("answer")
+@options.add_command("answer")
 def answer_question(
     argument: Argument,
-    person: PersonOption = None,
-    target: TargetOption = None,
-    condition: ConditionOption = None,
-    engine: EngineOption = "lp",
+    person: options.PersonOption = None,
+    target: options.TargetOption = None,
+    condition: options.ConditionOption = None,
+    engine: options.EngineOption = "lp",
     draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample: number of draws.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="For --engine sample: random seed.")] = 0,
-) -> CommandOutput:
+) -> options.CommandOutput:
     """Answer a question from each person's claims, as bounds without independence (or by another engine).
 
     Example: mesascope crux answer --person lister --engine net
     """
     answers = [argument.answer(p, target, condition, engine, draws, seed=seed) for p in argument.choose_people(person)]
     lines = [line for a in answers for line in texts.describe_answer(a)]
-    return CommandOutput(answers, lines, has_failed=any(a.status == "incoherent" for a in answers))
+    return options.CommandOutput(answers, lines, has_failed=any(a.status == "incoherent" for a in answers))
 
 
-@add_command("translate")
+@options.add_command("translate")
 def translate_event(
     argument: Argument,
     event: Annotated[str | None, typer.Option("--event", help="An event or definition from any vocabulary.")] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")] = None,
-    condition: ConditionOption = None,
-    engine: EngineOption = "lp",
-) -> CommandOutput:
+    condition: options.ConditionOption = None,
+    engine: options.EngineOption = "lp",
+) -> options.CommandOutput:
     """Translate an event of one vocabulary into each person's own claims.
 
     Example: mesascope crux translate --event fix_cheap --to lister --given P
@@ -75,46 +61,46 @@ def translate_event(
     answers = [argument.translate(e, p, condition, engine) for e in events for p in argument.choose_people(to)]
     texts_of_definitions = argument.content.definition_texts
     lines = [f"{name} is defined as {texts_of_definitions[name]}" for name in events if name in texts_of_definitions]
-    return CommandOutput(answers, lines + [line for a in answers for line in texts.describe_answer(a)])
+    return options.CommandOutput(answers, lines + [line for a in answers for line in texts.describe_answer(a)])
 
 
-@add_command("gap")
+@options.add_command("gap")
 def split_gap(
     argument: Argument,
-    between: BetweenOption = None,
+    between: options.BetweenOption = None,
     cut: Annotated[
         str | None, typer.Option(help="One cut of the file, or 'shared claims'; by default all cuts.")
     ] = None,
     scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
     method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
     group: Annotated[list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")] = None,
-) -> CommandOutput:
+) -> options.CommandOutput:
     """Split the difference between two people into shares that add up, under every cut of the file.
 
     Example: mesascope crux gap --scale log
     """
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    report = argument.cuts(*parse_pair(between), scale=scale, method=method, cut=cut, groups=groups)
-    return CommandOutput(report, texts.describe_gap(report))
+    report = argument.cuts(*options.parse_pair(between), scale=scale, method=method, cut=cut, groups=groups)
+    return options.CommandOutput(report, texts.describe_gap(report))
 
 
-@add_command("voi")
+@options.add_command("voi")
 def rank_cruxes(
     argument: Argument,
-    person: PersonOption = None,
+    person: options.PersonOption = None,
     crux: Annotated[str | None, typer.Option(help="One crux; by default every candidate.")] = None,
-    target: TargetOption = None,
-    condition: ConditionOption = None,
-    base: BaseOption = "10",
+    target: options.TargetOption = None,
+    condition: options.ConditionOption = None,
+    base: options.BaseOption = "10",
     form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
-    engine: CruxEngineOption = "auto",
+    engine: options.CruxEngineOption = "auto",
     claims: Annotated[
         bool, typer.Option("--claims", help="Rank the person's own numbers instead, by Sobol shares.")
     ] = False,
     cost: Annotated[
         float | None, typer.Option(min=0, max=1, help="With --claims: the cost of acting; adds EVPI and EVPPI.")
     ] = None,
-) -> CommandOutput:
+) -> options.CommandOutput:
     """Rank cruxes by how much learning them would change each person's belief: the value of information.
 
     Example: mesascope crux voi --person lister
@@ -124,7 +110,9 @@ def rank_cruxes(
     for name in argument.choose_people(person):
         lines.append(f"{name}:")
         if not claims:
-            results[name] = argument.voi(name, crux, target, condition, base=parse_base(base), form=form, engine=engine)
+            results[name] = argument.voi(
+                name, crux, target, condition, base=options.parse_base(base), form=form, engine=engine
+            )
             unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[form]
             lines += texts.describe_values(results[name], unit, "value of information")
             continue
@@ -137,33 +125,33 @@ def rank_cruxes(
         results[name] = {"claims": weights, "evpi": evpi, "assumptions": notes}
         lines += texts.describe_claim_weights(weights, cost, evpi)
         lines += [f"  assumes: {note}" for note in notes]
-    return CommandOutput(results, lines)
+    return options.CommandOutput(results, lines)
 
 
-@add_command("vod")
+@options.add_command("vod")
 def rank_shared_cruxes(
     argument: Argument,
-    between: BetweenOption = None,
+    between: options.BetweenOption = None,
     crux: Annotated[str | None, typer.Option(help="One crux; by default every candidate of both.")] = None,
-    target: TargetOption = None,
-    base: BaseOption = "10",
+    target: options.TargetOption = None,
+    base: options.BaseOption = "10",
     form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
     weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
-    engine: CruxEngineOption = "auto",
-) -> CommandOutput:
+    engine: options.CruxEngineOption = "auto",
+) -> options.CommandOutput:
     """Rank cruxes by how far learning them brings two people together; a negative value drives them apart.
 
     Example: mesascope crux vod --form naive
     """
-    options = {"base": parse_base(base), "weights": weights, "form": form, "engine": engine}
-    values = argument.vod(*parse_pair(between), crux, target, **options)
+    settings = {"base": options.parse_base(base), "weights": weights, "form": form, "engine": engine}
+    values = argument.vod(*options.parse_pair(between), crux, target, **settings)
     if not values:
-        return CommandOutput(values, ["no crux that both people's claims mention"])
+        return options.CommandOutput(values, ["no crux that both people's claims mention"])
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
-    return CommandOutput(values, texts.describe_values(values, unit, "value of discrimination"))
+    return options.CommandOutput(values, texts.describe_values(values, unit, "value of discrimination"))
 
 
-@add_command("update")
+@options.add_command("update")
 def update_beliefs(
     argument: Argument,
     item: Annotated[
@@ -176,15 +164,15 @@ def update_beliefs(
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
     against: Annotated[bool, typer.Option("--against", help="The evidence was observed not to hold.")] = False,
     to: Annotated[str | None, typer.Option(help="For a question: the new belief to suppose, such as '60%'.")] = None,
-    findings: FindingsOption = None,
-) -> CommandOutput:
+    findings: options.FindingsOption = None,
+) -> options.CommandOutput:
     """Update each person on an observation, with only that person's own likelihood ratios.
 
     Example: mesascope crux update --evidence e3
     """
     if findings is not None:
         tallies = argument.update_from(findings)
-        return CommandOutput(tallies, texts.describe_tallies(tallies))
+        return options.CommandOutput(tallies, texts.describe_tallies(tallies))
     content = argument.content
     items = [item] if item else [e.id for e in content.evidence.values() if not e.is_count] + list(content.questions)
     if not items:
@@ -195,23 +183,23 @@ def update_beliefs(
     for name, updates in results.items():
         entry = content.evidence.get(name) or content.questions[name]
         lines += [f"{name}: {entry.text}", *(f"  {line}" for line in texts.describe_updates(updates))]
-    return CommandOutput(results, lines)
+    return options.CommandOutput(results, lines)
 
 
-@add_command("pool")
+@options.add_command("pool")
 def pool_answers(
     argument: Argument,
-    person: PersonOption = None,
-    target: TargetOption = None,
-    condition: ConditionOption = None,
+    person: options.PersonOption = None,
+    target: options.TargetOption = None,
+    condition: options.ConditionOption = None,
     method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
     weights: Annotated[str | None, typer.Option(help="One weight per person, such as '2,1'.")] = None,
     factor: Annotated[
         float | None, typer.Option(min=0, max=100, help="Factor for extremised; by default from the number of people.")
     ] = None,
     base_rate: Annotated[float, typer.Option(help="The base rate for extremised.")] = 0.5,
-    engine: EngineOption = "lp",
-) -> CommandOutput:
+    engine: options.EngineOption = "lp",
+) -> options.CommandOutput:
     """Pool several people's answers, end by end; people who refuse or state nothing are left out.
 
     Example: mesascope crux pool --method linear
@@ -220,9 +208,9 @@ def pool_answers(
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
-    options = {"weights": numbers, "factor": factor, "base": base_rate, "engine": engine}
-    result = argument.pool(person or (), target, condition, method, **options)
-    return CommandOutput(result, texts.describe_pool(result))
+    settings = {"weights": numbers, "factor": factor, "base": base_rate, "engine": engine}
+    result = argument.pool(person or (), target, condition, method, **settings)
+    return options.CommandOutput(result, texts.describe_pool(result))
 
 
 def _write_file(path: Path, text: str) -> None:
@@ -234,12 +222,12 @@ def _write_file(path: Path, text: str) -> None:
         raise MesascopeError(problem, "Name a file in a folder that exists.") from None
 
 
-@add_command("report")
+@options.add_command("report")
 def write_report(
     argument: Argument,
     out: Annotated[Path, typer.Option(help="Where the page is texts_of_definitions.")] = Path("crux.html"),
-    findings: FindingsOption = None,
-) -> CommandOutput:
+    findings: options.FindingsOption = None,
+) -> options.CommandOutput:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
 
     Example: mesascope crux report --out crux.html
@@ -248,16 +236,16 @@ def write_report(
         problem = f"{str(out)!r} cannot be texts_of_definitions: there is no folder {str(out.parent)!r}."
         raise MesascopeError(problem, "Name a file in a folder that exists.")
     _write_file(out, argument.html(findings))
-    return CommandOutput({"out": str(out)}, [f"wrote {out}"])
+    return options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
 
 
-@add_command("export")
+@options.add_command("export")
 def export_argument(
     argument: Argument,
     form: Annotated[str, typer.Option("--format", help="bif (one person's network) or csv (triads).")] = "csv",
     person: Annotated[str | None, typer.Option(help="For bif: the person.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
-) -> CommandOutput:
+) -> options.CommandOutput:
     """Write a person's network as BIF, or everyone's triads as CSV with the columns of the FRI.
 
     Example: mesascope crux export --format bif --person lister
@@ -268,14 +256,14 @@ def export_argument(
     if out is not None:
         _write_file(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
-    return CommandOutput({"format": form, "text": text}, lines, has_conventions=False)
+    return options.CommandOutput({"format": form, "text": text}, lines, has_conventions=False)
 
 
-@app.command("import")
+@options.app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
-    base: BaseOption = "10",
-    as_json: JsonOption = False,
+    base: options.BaseOption = "10",
+    as_json: options.JsonOption = False,
 ) -> None:
     """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
 
@@ -285,7 +273,7 @@ def import_file(
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
-        result: Any = compute_triad_values(read_triads(text), parse_base(base))
+        result: Any = compute_triad_values(read_triads(text), options.parse_base(base))
         rows = [["crux", "people", "value of", "", f"log base {base}"]]
         for v in result:
             rows.append([v["crux"], " / ".join(v["people"]), v["kind"], v["note"], texts.format_number(v["value"])])

@@ -102,11 +102,8 @@ class CredalNet:
         for i, source in enumerate(constraints[:number]):
             first = find_literals(source.event) or {}
             new_atoms = event.keys() - first
-            if (
-                len(first) == len(new_atoms) == 1
-                and first.keys() <= event.keys()
-                and find_literals(source.condition) == condition
-            ):
+            is_part = len(first) == len(new_atoms) == 1 and first.keys() <= event.keys()
+            if is_part and find_literals(source.condition) == condition:
                 if c.low != c.high or source.low != source.high:
                     raise MesascopeError(f"{c.id!r} states a conjunction as an interval.", _USE_LP_REMEDY)
                 (atom,), (earlier,) = new_atoms, first

@@ -105,11 +105,8 @@ def read_query(reader: EntryReader, table: object) -> claims.Query:
     """Reads the query."""
     fields = Fields(table, ("target", "compare", "given"))
     compare = tuple(reader.pick_person(name) for name in fields.read_texts("compare"))
-    conditions_by_person = fields.read_fields("given")
-    conditions = {
-        reader.pick_person(name): reader.read_condition(conditions_by_person, name)
-        for name in conditions_by_person.table
-    }
+    given = fields.read_fields("given")
+    conditions = {reader.pick_person(name): reader.read_condition(given, name) for name in given.table}
     return claims.Query(reader.read_event(fields, "target"), compare, conditions)
 
 
@@ -184,11 +181,8 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
     fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
     feeds = pick_named("evidence", fields.read_text("feeds", required=True), reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")
-    require(
-        bool(placement) != bool(metric),
-        "A measure reads either a placement or a metric.",
-        'Write placement = "acquiring", or metric = "…" and above = 0.05.',
-    )
+    remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
+    require(bool(placement) != bool(metric), "A measure reads either a placement or a metric.", remedy)
     if placement:
         pick_named("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")

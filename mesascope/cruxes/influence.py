@@ -253,10 +253,8 @@ def _bound_discrimination(
     reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER_BOUND_NOTE]
     low, high = float(values[is_finite].min()), float(values[is_finite].max())
     if low == -np.inf:
-        reasons.append(
-            "-inf: one person would be certain of the target once the crux is settled, which is infinitely far "
-            "from any other belief in logs; the form 'naive' stays finite"
-        )
+        reason = "-inf: one person would be certain of the target once the crux is settled, which is infinitely far "
+        reasons.append(reason + "from any other belief in logs; the form 'naive' stays finite")
     return CruxValue(name, people, low, high, float(gap[is_finite].max()), single_triads, engine, "; ".join(reasons))
 
 

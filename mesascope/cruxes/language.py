@@ -85,11 +85,8 @@ def _require_small(event: Event) -> Event:
     while queue:
         part, height = queue.pop()
         size += 1
-        if size > MAX_PARTS or height > MAX_HEIGHT:
-            raise MesascopeError(
-                f"An event of more than {MAX_PARTS} parts, or more than {MAX_HEIGHT} levels, is too large.",
-                "Shorten it, or its definitions.",
-            )
+        problem = f"An event of more than {MAX_PARTS} parts, or more than {MAX_HEIGHT} levels, is too large."
+        require(size <= MAX_PARTS and height <= MAX_HEIGHT, problem, "Shorten the event or its definitions.")
         queue += [(inner, height + 1) for inner in part.parts]
     return event
 

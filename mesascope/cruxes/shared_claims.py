@@ -113,11 +113,9 @@ def explain_shared(
         polytope.select_connected(conjoin(*question).atoms).constraints
         for polytope, question in zip(polytopes, questions, strict=True)
     ]
-    claim_pairs = [
-        (a, b)
-        for a, b in product(*relevant_claims)
-        if are_equivalent(a.condition, b.condition) and are_equivalent(a.event, b.event)
-    ]
+    claim_pairs = list(product(*relevant_claims))
+    claim_pairs = [(a, b) for a, b in claim_pairs if are_equivalent(a.condition, b.condition)]
+    claim_pairs = [(a, b) for a, b in claim_pairs if are_equivalent(a.event, b.event)]
     if len(claim_pairs) > MAX_SHARED_CLAIMS:
         problem = f"{len(claim_pairs)} claims are shared; at most {MAX_SHARED_CLAIMS} can be split without a cut."
         raise MesascopeError(problem, "Add [cuts] to the file.")

@@ -37,9 +37,8 @@ def read_text(path: str | Path) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise MesascopeError(
-            f"{path.name}: line {line}: not UTF-8 text: the byte 0x{data[error.start]:02x}.", "Save it as UTF-8."
-        ) from None
+        problem = f"{path.name}: line {line}: not UTF-8 text: the byte 0x{data[error.start]:02x}."
+        raise MesascopeError(problem, "Save it as UTF-8.") from None
 
 
 class Source:
@@ -103,11 +102,8 @@ class Source:
             _require_few(entries, f"There are {len(entries)} entries.")
         for key in [] if is_list else entries:
             with self.locate_errors(name, key):
-                require(
-                    bool(NAME_PATTERN.fullmatch(key)),
-                    f"The name {key[:80]!r} is not allowed.",
-                    "Names are letters, digits and _, start with a letter, and have at most 64 characters.",
-                )
+                remedy = "Names are letters, digits and _, start with a letter, and have at most 64 characters."
+                require(bool(NAME_PATTERN.fullmatch(key)), f"The name {key[:80]!r} is not allowed.", remedy)
         return entries
 
 

@@ -54,9 +54,8 @@ def read_log(
     """
     is_integer = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
     if choices is not None and not (is_integer and 2 <= choices <= MAX_CHOICES):
-        raise MesascopeError(
-            f"choices is {quote(choices)}.", f"Give a whole number from 2 to {MAX_CHOICES}, or leave it out."
-        )
+        problem = f"choices is {quote(choices)}."
+        raise MesascopeError(problem, f"Give a whole number from 2 to {MAX_CHOICES}, or leave it out.")
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
             check_trials(source)
@@ -125,10 +124,8 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
     dims = data[roles.columns["action"][0]].dims
     for name in role_columns:
         if name in data.variables and not set(data[name].dims) <= set(dims):
-            raise MesascopeError(
-                f"{quote(name)} has the axes {list_names(data[name].dims)}; the action has {list_names(dims)}.",
-                "Give both the same axes, or choose one value with .sel or .isel.",
-            )
+            problem = f"{quote(name)} has the axes {list_names(data[name].dims)}; the action has {list_names(dims)}."
+            raise MesascopeError(problem, "Give both the same axes, or choose one value with .sel or .isel.")
     if not dims:
         raise MesascopeError("The action has no axes, so it is one trial.", "Give it the axes lifetime and trial.")
     variables = [n for n in data.variables if set(data[n].dims) <= set(dims)]

@@ -47,10 +47,8 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
     is_empty = value_is_empty[codes]
     codes_present = np.unique(codes[~is_missed & ~is_empty])
     if not len(codes_present):
-        raise MesascopeError(
-            f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed.",
-            f"Name the column of the choices: {spell_role('action')}.",
-        )
+        problem = f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed."
+        raise MesascopeError(problem, f"Name the column of the choices: {spell_role('action')}.")
     texts = [str(values[i]).strip() for i in codes_present]
     numbers = parse_numbers(texts)
 
@@ -116,10 +114,8 @@ def _list_choice_names(
     is_number = ~is_name & ~is_missing_code
     if is_number.any():
         minority, others = (is_number, "names") if is_number.sum() < is_name.sum() else (is_name, "numbers")
-        raise MesascopeError(
-            f"{describe_first_bad_cell(minority)}, but other cells contain {others}.",
-            "Write all choices as numbers or all as names, and leave missing ones empty.",
-        )
+        problem = f"{describe_first_bad_cell(minority)}, but other cells contain {others}."
+        raise MesascopeError(problem, "Write all choices as numbers or all as names, and leave missing ones empty.")
     names = sorted({t for t, n in zip(texts, is_name, strict=True) if n}, key=lambda t: (t.casefold(), t))
     notes = [f"Choices are names: {', '.join(f'{quote(t)} = {i}' for i, t in enumerate(names[:20]))}."]
     if len({t.casefold() for t in names}) < len(names):
@@ -130,20 +126,14 @@ def _list_choice_names(
 def _check_number_of_choices(n_distinct: int, n_choices: int | None, column: str) -> None:
     """Raises MesascopeError if there are too many distinct choices, or only one."""
     if n_distinct > MAX_CHOICES:
-        raise MesascopeError(
-            f"Column {quote(column)} holds {n_distinct:,} different choices; at most {MAX_CHOICES} are possible.",
-            f"Name the column of the choices: {spell_role('action')}.",
-        )
+        problem = f"Column {quote(column)} holds {n_distinct:,} different choices; at most {MAX_CHOICES} are possible."
+        raise MesascopeError(problem, f"Name the column of the choices: {spell_role('action')}.")
     if n_choices is not None and n_distinct > n_choices:
-        raise MesascopeError(
-            f"Column {quote(column)} holds {n_distinct} different choices, but choices={n_choices}.",
-            "Leave choices out, or empty the cells of trials without a choice.",
-        )
+        problem = f"Column {quote(column)} holds {n_distinct} different choices, but choices={n_choices}."
+        raise MesascopeError(problem, "Leave choices out, or empty the cells of trials without a choice.")
     if n_distinct < 2 and n_choices is None:
-        raise MesascopeError(
-            f"Column {quote(column)} holds the same choice on every trial that has one.",
-            f"Give the number of choices, such as choices=2, or name another column: {spell_role('action')}.",
-        )
+        remedy = f"Give the number of choices, such as choices=2, or name another column: {spell_role('action')}."
+        raise MesascopeError(f"Column {quote(column)} holds the same choice on every trial that has one.", remedy)
 
 
 def _find_missing_codes(
@@ -159,15 +149,11 @@ def _find_missing_codes(
         is_missing_code |= is_nines & (numbers > max(n_choices or 0, 4 * usual_codes.max(), 20))
     is_negative = (numbers < 0) & ~is_missing_code
     if is_negative.any():
-        raise MesascopeError(
-            f"{describe_first_bad_cell(is_negative)}, a negative choice.",
-            "Number choices from 0 or 1 and leave missing ones empty, or give their number with choices=.",
-        )
+        remedy = "Number choices from 0 or 1 and leave missing ones empty, or give their number with choices=."
+        raise MesascopeError(f"{describe_first_bad_cell(is_negative)}, a negative choice.", remedy)
     if is_missing_code.all():
-        raise MesascopeError(
-            f"{describe_first_bad_cell(is_missing_code)}; all its cells are such codes for missing trials.",
-            f"Name another column: {spell_role('action')}.",
-        )
+        problem = f"{describe_first_bad_cell(is_missing_code)}; all its cells are such codes for missing trials."
+        raise MesascopeError(problem, f"Name another column: {spell_role('action')}.")
     return is_missing_code, False
 
 

@@ -70,9 +70,8 @@ def parse_roles(text: str) -> dict[str, str] | None:
         if not equals:
             raise MesascopeError(f"{pair!r} in --columns has no '='.", "Type --columns action=NAME,feedback=NAME.")
         if role in roles:
-            raise MesascopeError(
-                f"{role!r} is given twice in --columns.", f"Give it once; join several columns: {role}=A+B."
-            )
+            remedy = f"Give it once; join several columns: {role}=A+B."
+            raise MesascopeError(f"{role!r} is given twice in --columns.", remedy)
         roles[role] = column
     return roles or None
 
@@ -108,10 +107,8 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
         elif role in OPTIONAL_ROLES:
             roles.notes.append(f"{list_names(found)} could each be the {role}, so none of them was read.")
         else:
-            raise MesascopeError(
-                f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}.",
-                f"Name one: {spell_role(role, found[0])}.",
-            )
+            problem = f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}."
+            raise MesascopeError(problem, f"Name one: {spell_role(role, found[0])}.")
     for role, prefix in NUMBERED_COLUMNS.items():
         found = sorted((int(m[1]), c) for c in unclaimed if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c))))
         by_suffix = {str(n): c for n, c in found}
@@ -138,19 +135,16 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
     if columns is None:
         return set()
     if not isinstance(columns, Mapping):
-        raise MesascopeError(
-            f"columns is a {type(columns).__name__}.", "It maps roles to columns, such as {'action': 'my_column'}."
-        )
+        problem = f"columns is a {type(columns).__name__}."
+        raise MesascopeError(problem, "It maps roles to columns, such as {'action': 'my_column'}.")
     header = table.header
     empty_roles: set[str] = set()
     claimed: dict[str, str] = {}
     for role, requested in columns.items():
         if role not in ROLES:
             if role in header and requested in ROLES:
-                raise MesascopeError(
-                    f"columns maps the column {quote(role)} to the role {requested!r}.",
-                    f"Swap them: {spell_role(requested, role)}.",
-                )
+                problem = f"columns maps the column {quote(role)} to the role {requested!r}."
+                raise MesascopeError(problem, f"Swap them: {spell_role(requested, role)}.")
             raise make_unknown_error("role of a column", quote(role)[1:-1], ROLES)
         names = [str(n) for n in as_list(requested) or ()]
         if names in ([], [""]):
@@ -163,23 +157,17 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
             if column not in header and len(similar) == 1:
                 names[i] = column = similar[0]
             if column not in header:
-                raise MesascopeError(
-                    f"{table.name} has no column {quote(column)} for the role {role}.",
-                    f"Its columns are {list_names(header, 30)}.",
-                )
+                problem = f"{table.name} has no column {quote(column)} for the role {role}."
+                raise MesascopeError(problem, f"Its columns are {list_names(header, 30)}.")
             if column in claimed:
-                raise MesascopeError(
-                    f"The column {quote(column)} has two roles, {claimed[column]} and {role}.",
-                    "Give every column one role.",
-                )
+                problem = f"The column {quote(column)} has two roles, {claimed[column]} and {role}."
+                raise MesascopeError(problem, "Give every column one role.")
             claimed[column] = role
         if len(names) > 1 and role not in MULTI_COLUMN_ROLES:
             raise MesascopeError(f"The role {role} has {len(names)} columns: {list_names(names)}.", "Name one.")
         if len(names) == 1 and role in (*NUMBERED_COLUMNS, "offered"):
-            raise MesascopeError(
-                f"The role {role} has one column, {quote(names[0])}.",
-                f"Give one column per choice, in the order of the choices: {spell_role(role, 'A+B')}.",
-            )
+            remedy = f"Give one column per choice, in the order of the choices: {spell_role(role, 'A+B')}."
+            raise MesascopeError(f"The role {role} has one column, {quote(names[0])}.", remedy)
         roles.columns[role] = names
         roles.requested_roles.add(role)
     return empty_roles
@@ -204,10 +192,8 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
     else:
         substitutes = [r for r in ("correct", "score") if r in columns and r not in roles.requested_roles]
         if not substitutes or without_feedback:
-            raise MesascopeError(
-                lacks.format("feedback", list_names(table.header, 30)),
-                f"Name it: {spell_role('feedback')}, or gain and loss.",
-            )
+            problem = lacks.format("feedback", list_names(table.header, 30))
+            raise MesascopeError(problem, f"Name it: {spell_role('feedback')}, or gain and loss.")
         columns["feedback"] = columns.pop(substitutes[0])
         notes.append(f"{quote(columns['feedback'][0])} is read as the feedback, because there is no other.")
     columns.pop("correct", None)
@@ -229,10 +215,8 @@ def read_cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.nda
             codes, values = pd.factorize(series)
     except TypeError:
         row = next(i for i, v in enumerate(series) if isinstance(v, (list, dict, set, np.ndarray)))
-        raise MesascopeError(
-            f"{table.describe_cell(row, column)} holds {quote(series.iloc[row])}, more than one value.",
-            "Every cell needs one number or one name.",
-        ) from None
+        problem = f"{table.describe_cell(row, column)} holds {quote(series.iloc[row])}, more than one value."
+        raise MesascopeError(problem, "Every cell needs one number or one name.") from None
     values = [*values, ""]  # the code -1, pandas' own 'nothing', points here
     is_empty = np.array([str(v).strip().casefold() in EMPTY_CELLS for v in values])
     return np.asarray(codes, np.int64) % len(values), values, is_empty

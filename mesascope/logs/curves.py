@@ -45,11 +45,8 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     header = {normalise_name(c): c for c in table.header}
     found = {role: next((header[n] for n in names if n in header), None) for role, names in CURVE_ALIASES.items()}
     for role, column in (columns or {}).items():
-        require(
-            column in table.header,
-            f"{table.name} has no column {quote(column)}.",
-            f"It has {list_names(table.header)}.",
-        )
+        problem = f"{table.name} has no column {quote(column)}."
+        require(column in table.header, problem, f"The table has {list_names(table.header)}.")
         found[role] = column
     steps, success, n = found["steps"], found["success"], found["n"]
     if steps is None or success is None or (not columns and any(a in header for a in ALIASES["action"])):

@@ -60,7 +60,6 @@ def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
         with replace_when_written(path) as part:
             to_datatree(trials).to_netcdf(part, engine="h5netcdf")
     except OSError as error:
-        raise MesascopeError(
-            f"{str(path)!r} cannot be written: {error.strerror or error}.", "Name another file with --out."
-        ) from None
+        problem = f"{str(path)!r} cannot be written: {error.strerror or error}."
+        raise MesascopeError(problem, "Name another file with --out.") from None
     return path

@@ -46,10 +46,8 @@ def read_feedback(
     n_without_feedback = int((has_choice & np.isnan(value)).sum())
     if n_without_feedback == has_choice.sum():
         columns = [c for role in ("feedback", "gain", "loss") for c in roles.columns.get(role, [])]
-        raise MesascopeError(
-            f"{list_names(columns)} contains no feedback on any trial that has a choice.",
-            f"Name the column of the feedback: {spell_role('feedback')}.",
-        )
+        problem = f"{list_names(columns)} contains no feedback on any trial that has a choice."
+        raise MesascopeError(problem, f"Name the column of the feedback: {spell_role('feedback')}.")
     if n_without_feedback:
         notes.append(f"Trials with a choice and no feedback: {n_without_feedback:,}; only their feedback is missing.")
         choices_without_feedback = [a for a in np.unique(action[has_choice]) if np.isnan(value[action == a]).all()]
@@ -102,10 +100,8 @@ def read_latents(
             by_name = {e.casefold(): c for e, c in zip(ends, columns, strict=True)}
             columns = [by_name[n.casefold()] for n in choices.names if n.casefold() in by_name]
         if len(columns) != choices.n_choices:
-            raise MesascopeError(
-                f"The role {role} has {len(columns)} columns for {choices.n_choices} choices.",
-                f"Name one column per choice: {spell_role(role, 'A+B')}.",
-            )
+            problem = f"The role {role} has {len(columns)} columns for {choices.n_choices} choices."
+            raise MesascopeError(problem, f"Name one column per choice: {spell_role(role, 'A+B')}.")
         return np.stack([read_numbers(table, c, role) for c in columns], -1)
 
     def read_role(role: str) -> dict[str, np.ndarray]:
@@ -152,9 +148,8 @@ def read_latents(
             notes.append(f"{list_names(roles.columns[role])} not read as {role}: {error.problem}")
             roles.remove([role])
     if "log_probs" in latents:
-        notes.append(
-            f"{list_names(roles.columns['probabilities'])}: the probabilities with which the choices were made."
-        )
+        columns = list_names(roles.columns["probabilities"])
+        notes.append(f"{columns}: the probabilities with which the choices were made.")
     realised = "The log contains no expected pay-offs, so findings use the feedback (the realised pay-off)."
     notes.append("Scores are expected pay-offs, as logged." if "score" in latents else realised)
     return latents, notes

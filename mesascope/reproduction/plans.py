@@ -228,11 +228,8 @@ class Grid:
     def _fill(self, template: str, point: Mapping[str, Any]) -> str:
         """Fills in a template; a value that is missing in `point` is an error."""
         for name in self.find_placeholders(template):
-            require(
-                name in point,
-                f"{template!r} in {self.place} has {{{name}}}, which its name does not have.",
-                f"Put {{{name}}} into the name, or make it a single value.",
-            )
+            problem = f"{template!r} in {self.place} has {{{name}}}, which its name does not have."
+            require(name in point, problem, f"Put {{{name}}} into the name, or make it a single value.")
         return template.format(**{**point, "seed": SEED_PLACEHOLDER})
 
 

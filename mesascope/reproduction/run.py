@@ -59,9 +59,8 @@ def reproduce(
     study_run = StudyRun(plan, folder, measures, lambda index, share, activity: estimate(index, share, activity))
     estimate = ProgressEstimate(study_run.units, study_run.seconds, progress)
     study_run.merge_seconds("seconds-*.json")  # of the processes of a stopped run
-    trained_units = [
-        i for i, unit in enumerate(study_run.units) if unit.kind == "train" and not study_run.is_unfinished(unit)
-    ]
+    units = enumerate(study_run.units)
+    trained_units = [i for i, unit in units if unit.kind == "train" and not study_run.is_unfinished(unit)]
     study_run.run(trained_units)  # refuses a network from another training run before other work starts
     if workers != 1:
         run_group = functools.partial(_run_group, plan, folder, trust, study_run.code)

@@ -46,7 +46,6 @@ def read_table(plan: Mapping[str, Any], key: str, place: str) -> Mapping[str, An
 
 def read_number(plan: Mapping[str, Any], key: str, place: str) -> float:
     """Reads a number of the plan; raises an error if there is none."""
-    require(
-        isinstance(plan.get(key), int | float), f"{place} has no number {key!r}.", f"Write, for example, {key} = 3."
-    )
+    number = plan.get(key)
+    require(isinstance(number, int | float), f"{place} has no number {key!r}.", f"Write, for example, {key} = 3.")
     return plan[key]

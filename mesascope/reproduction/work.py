@@ -350,9 +350,8 @@ def _pick_finding(findings: list[Any], q: Quantity) -> Value:
         return Value(None, why=findings[0].reason if findings else "the metric gave no reading")
     if not matching:
         labels = sorted({f"{f.metric.partition(': ')[2]} on {f.split}" for f in findings})
-        raise MesascopeError(
-            f"The metric {q.spec!r} gives no {q.label!r} on {q.split}.", f"It gives: {'; '.join(labels)}."
-        )
+        problem = f"The metric {q.spec!r} gives no {q.label!r} on {q.split}."
+        raise MesascopeError(problem, f"The metric gives: {'; '.join(labels)}.")
     finding = matching[0]
     if finding.estimate is None:
         return Value(None, why=finding.reason)
