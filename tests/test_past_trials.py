@@ -38,7 +38,9 @@ class Ledger(Scripted):
     def respond(self, key, carry, percept):
         ticks = jnp.arange(TRIALS * STEPS + 2)
         at = jnp.where(percept.action < 0, TRIALS * STEPS, jnp.floor(percept.feedback).astype(jnp.int32) - 1)
-        carry = jnp.where(ticks == at[:, None], jnp.where(percept.action < 0, carry[:, -2] + 1, percept.feedback)[:, None], carry)
+        carry = jnp.where(
+            ticks == at[:, None], jnp.where(percept.action < 0, carry[:, -2] + 1, percept.feedback)[:, None], carry
+        )
         carry = carry.at[:, -1].add(percept.first)
         odds = jnp.stack([jnp.sin(carry.sum(-1)), jnp.cos(carry.sum(-1)), jnp.sin(2.0 + percept.step)], -1)
         return carry, choose(key, jax.nn.log_softmax(5 * odds))
@@ -110,3 +112,89 @@ def test_untraced_trials_are_the_same(trials):
     for name in set(trials.data_vars) - {"log_probs", "tap_ledger"}:
         np.testing.assert_array_equal(trials[name], looped[name], err_msg=str(name))
     np.testing.assert_allclose(trials.tap_ledger.values, looped.tap_ledger.values, atol=1e-5)
+
+
+# trials of three steps, twelve of them: a reflex may depend on two, and psrl:memory=2 does
+PROCESS = "tabular_mdp:states=3,actions=3,steps=3,trials=12"
+CARRIED = [
+    "intact",
+    *(f"past_deleted_once:of={w},birth={b}" for w in (1, 2) for b in (0, 1)),
+    *(f"past_transplanted_once:of=2,replicate={r}" for r in (0, 1)),
+]
+
+
+class WithinTrial(Scripted):
+    """Repeats an action of this trial that paid more than 1; remembers nothing of earlier trials but a clock."""
+
+    def fresh(self, n):
+        return jnp.zeros(n, jnp.int32), jnp.full(n, -1)
+
+    def respond(self, key, carry, percept):
+        clock, good = carry
+        good = jnp.where(percept.step == 0, -1, jnp.where(percept.feedback > 1, percept.action, good))
+        odds = jnp.where((good < 0)[:, None], jax.nn.one_hot(clock % 3, 3), 9 * jax.nn.one_hot(good, 3))
+        return (clock + 1, good), choose(key, jax.nn.log_softmax(odds))
+
+
+def carried(subject, family, lifetimes=128):
+    """Deletion and transplant, each with its standard error."""
+    found = measure_carried(rollout(subject, family, lifetimes=lifetimes, seed=7, conditions=CARRIED), 2)
+    return [(x.mean(), x.std() / np.sqrt(len(x))) for x in (found.deletion, found.transplant)]
+
+
+@pytest.mark.parametrize(("subject", "acquires"), [("psrl", True), ("psrl:memory=2", False), ("within", False)])
+def test_a_learner_carries_older_trials_and_a_window_does_not(subject, acquires):
+    subject = WithinTrial(name="within trial") if subject == "within" else subject
+    (deletion, deletion_error), (transplant, transplant_error) = carried(subject, PROCESS)
+    if acquires:
+        assert deletion - 0.05 > 3 * deletion_error and transplant - 0.05 > 3 * transplant_error
+    else:
+        assert abs(deletion) < 0.02 and abs(transplant) < 3 * transplant_error
+        assert subject != "psrl:memory=2" or abs(deletion) < 1e-6  # exactly what it knows is kept
+
+
+class Recalls(Scripted):
+    """Walks to where the coin lay at its birth, or in the first percept that is marked as one."""
+
+    def fresh(self, n):
+        return jnp.zeros((n, 2), jnp.int32)
+
+    def respond(self, key, carry, percept):
+        row, column, *coin = (x.argmax(-1) for x in jnp.split(percept.observation, 4, -1))
+        carry = jnp.where(percept.first[:, None], jnp.stack(coin, -1), carry)
+        down, right = carry[:, 0] - row, carry[:, 1] - column
+        nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
+        return carry, choose(key, jnp.log(nearer / nearer.sum(-1, keepdims=True)))
+
+
+@pytest.mark.parametrize(("subject", "shown"), [("coin_walker", 0.0), (Recalls(name="recalls"), 1.0)])
+def test_what_is_shown_is_not_carried(subject, shown):
+    """Both need nothing older, because the coin is always shown; only one goes where a donor saw it."""
+    (deletion, _), (transplant, error) = carried(subject, "coin_grid:size=5,trials=12,rho=0")
+    assert deletion == pytest.approx(0, abs=1e-6)  # all nearer moves are worth the same
+    assert abs(transplant - shown) < 3 * error + 1e-6
+
+
+def test_first_acts_are_worth_what_enumerated_plans_pay():
+    family = make("families", PROCESS)
+    tasks = family.split("exchanged:actions").draw(jax.random.key(1), 3)
+    shown = np.broadcast_to(np.eye(3)[[0]], (1, 12, 3))
+    worth = np.stack([family.worth(tasks, "fresh", shown, np.full((1, 12), a))[0] for a in range(3)])  # [K, T, M]
+    moves, pays = np.asarray(tasks.transitions, float), np.asarray(tasks.payoffs, float)[:, 0]
+    plans = np.indices((3,) * 7).reshape(7, -1).T  # an action for state 0, then one for each state at two steps
+    for first in range(3):
+        policies = [np.stack([[a, a, a], p[1:4], p[4:]]) for p in plans[plans[:, 0] == first] for a in [p[0]]]
+        best = np.max([evaluate_policy(moves, pays, p) for p in policies], 0)
+        values = compute_action_values(moves, pays, 3)
+        np.testing.assert_allclose(values[:, 0, first], best)
+        np.testing.assert_allclose(worth[first, 0], best - values[:, 0].mean(-1))
+        np.testing.assert_allclose(worth[2 - first, 6], worth[first, 0])  # the actions are exchanged half-way
+
+
+@pytest.mark.slow  # two minutes
+def test_subjects_of_a_process_are_placed_as_they_are_made():
+    family, options = f"{PROCESS},bank=16", {"metrics": "deletion", "lifetimes": 512, "seed": 11}
+    for subject, level in (("psrl", "acquiring"), ("mdp_locator", "locating"), ("psrl:memory=2", "tracking")):
+        found = mesascope.examine(subject, family, splits=("fresh", "seen"), **options).placement
+        assert found.level == level, found
+        assert 0 < found.numbers["gain_by_last_trials"]["1"] < found.numbers["gain_fresh"]

@@ -6,7 +6,7 @@ still knows it. A clock in the carry is reset by deletion and kept by a transpla
 
 If trials have several steps, the past is cut where a trial begins: the last w trials are replayed unchanged, and only
 the first response of a trial is disturbed, so that memory within a trial never counts. The first percept after the cut
-keeps its observation. Its last action and feedback belong to the older past, so they are the other lifetime's, or absent.
+keeps its observation. Its last action and feedback belong to the older past: they are the other lifetime's, or absent.
 """
 
 from typing import Any, ClassVar
@@ -73,9 +73,10 @@ class ReplacedPast(Condition):
         return select(context.trial >= self.of, replaced_carry, carry), percept, own_carry
 
     def _apply_to_trials(self, carry, percept, shadow, context):
-        """Does the same before the first step of a trial; the shadow is the carry before the percept of w · S steps ago.
+        """Does the same before the first step of a trial.
 
-        Before a first step, this is the carry with which the lifetime began the trial of w trials ago.
+        The shadow is the carry before the percept of w · S steps ago: before a first step, the carry with which the
+        lifetime began the trial of w trials ago.
         """
         length, is_old_enough = self.of * context.steps, context.trial >= self.of
         cut = context.past(length)

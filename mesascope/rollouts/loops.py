@@ -64,8 +64,9 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
         for i, condition in enumerate(conditions):
             context = constants[i].context(t, s, partners[i][t], visible_past)
             carry, percept, shadows[i] = condition.apply(block.carry, block.percept, shadows[i], context)
-            is_intact = intact_answer is not None and carry is block.carry and percept is block.percept
-            answers.append(intact_answer if is_intact else subject.respond(keys("act", now), carry, percept))
+            is_same = carry is block.carry and percept is block.percept and (s > 0 or type(condition) is Intact)
+            shared = intact_answer if is_same else None
+            answers.append(shared or subject.respond(keys("act", now), carry, percept))
         carry, response = intact_answer or answers[0]
         state, percept, score = runner.step(keys("pay", now), block.state, response.action, idle)
         score, paid = np.asarray(score), np.asarray(percept.feedback)
