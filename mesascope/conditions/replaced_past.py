@@ -3,6 +3,10 @@
 The condition takes a fresh carry, or the carry that another lifetime of the same subject had w trials ago. It then
 replays the last w percepts, including the present one, unchanged. A subject that reads the trial index from the percept
 still knows it. A clock in the carry is reset by deletion and kept by a transplant.
+
+If trials have several steps, the past is cut where a trial begins: the last w trials are replayed unchanged, and only
+the first response of a trial is disturbed, so that memory within a trial never counts. The first percept after the cut
+keeps its observation. Its last action and feedback belong to the older past: they are the other lifetime's, or absent.
 """
 
 from typing import Any, ClassVar
@@ -17,9 +21,10 @@ class ReplacedPast(Condition):
     """Replaces the older past for one response.
 
     Attributes:
-        of: w, the number of last percepts that are kept, including the present one.
+        of: w, the number of last percepts that are kept, including the present one; if trials have several steps, the
+            number of past trials that are kept.
         birth: 1 if the fresh carry first receives the percept of w trials ago without its outcome, as at the start of a
-            lifetime.
+            lifetime. If trials have several steps, it always receives that percept, and only 1 marks it as the first.
         transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
         replicate: the number of the draw of other lifetimes.
     """
@@ -51,12 +56,14 @@ class ReplacedPast(Condition):
         return int(self.of) if self.transplanted == 1 else None
 
     def unfit(self, family: Any) -> str | None:
-        """The condition makes no sense if trials have several steps."""
-        several_steps = "its trials have several steps, and the past is cut between trials of one step"
-        return several_steps if family.steps > 1 else None
+        """The condition is of no use if trials have several steps and the family does not judge single acts."""
+        unjudged = family.steps > 1 and not family.judges
+        return "its trials have several steps, and it does not judge single acts" if unjudged else None
 
     def apply(self, carry, percept, shadow, context):
         """Builds the carry before the present percept; the shadow is the subject's own carry of w trials ago."""
+        if context.steps > 1:
+            return self._apply_to_trials(carry, percept, shadow, context)
         old_percept = context.past(self.of)
         first_percept = context.as_first(old_percept)._replace(trial=old_percept.trial)
         own_carry = absorb_old(self.of, old_percept, shadow, context)
@@ -64,6 +71,30 @@ class ReplacedPast(Condition):
         old_carry = select(self.transplanted == 1, take_rows(own_carry, context.partner), fresh_carry)
         replaced_carry = replay_recent(self.of - 1, old_carry, context)
         return select(context.trial >= self.of, replaced_carry, carry), percept, own_carry
+
+    def _apply_to_trials(self, carry, percept, shadow, context):
+        """Does the same before the first step of a trial.
+
+        The shadow is the carry before the percept of w · S steps ago: before a first step, the carry with which the
+        lifetime began the trial of w trials ago.
+        """
+        length, is_old_enough = self.of * context.steps, context.trial >= self.of
+        cut = context.past(length)
+        donor = take_rows(cut, context.partner)
+        with_donor_outcome = cut._replace(action=donor.action, feedback=donor.feedback)
+        without_outcome = context.as_first(cut)._replace(trial=cut.trial, first=cut.first | (self.birth == 1))
+        first_replayed = select(self.transplanted == 1, with_donor_outcome, without_outcome)
+        old_carry = select(self.transplanted == 1, take_rows(shadow, context.partner), context.fresh)
+
+        def replay_step(i, carry):
+            steps_back = length - i
+            return context.live(steps_back, carry, select(i == 0, first_replayed, context.past(steps_back)))
+
+        is_replaced = context.begins & is_old_enough
+        replaced_carry = context.repeat(0, is_replaced * length, replay_step, old_carry)
+        needs_shadow = is_old_enough & (self.transplanted == 1)
+        shadow = context.repeat(0, needs_shadow * 1, lambda _, own: context.live(length, own, cut), shadow)
+        return select(is_replaced, replaced_carry, carry), percept, shadow
 
 
 class DeletedPast(ReplacedPast):
@@ -73,7 +104,7 @@ class DeletedPast(ReplacedPast):
     judged: ClassVar = False
 
     def unfit(self, family: Any) -> str | None:
-        """The condition makes no sense if trials have several steps, or if a lifetime has w trials or fewer."""
+        """The condition makes no sense if a lifetime has w trials or fewer, and for the families named above."""
         if self.of >= family.horizon:
             return f"a lifetime has {family.horizon} trials, and it knows as many"
         return super().unfit(family)
