@@ -105,8 +105,8 @@ def read_query(reader: EntryReader, table: object) -> claims.Query:
     """Reads the query."""
     fields = Fields(table, ("target", "compare", "given"))
     compare = tuple(reader.pick_person(name) for name in fields.read_texts("compare"))
-    given = fields.read_fields("given")
-    conditions = {reader.pick_person(name): reader.read_condition(given, name) for name in given.table}
+    by_person = fields.read_fields("given")
+    conditions = {reader.pick_person(name): reader.read_condition(by_person, name) for name in by_person.table}
     return claims.Query(reader.read_event(fields, "target"), compare, conditions)
 
 
