@@ -213,12 +213,12 @@ class BottomLine:
 
     Args:
         bridges: ids of the optional bridges to switch on.
-        reflective: whether to use the values that the person expects on reflection.
+        is_reflective: whether to use the values that the person expects on reflection.
         point: the point of the interval to use: 'low', 'middle' or 'high'.
     """
 
     bridges: tuple[str, ...] = ()
-    reflective: bool = False
+    is_reflective: bool = False
     point: str = "middle"
 
 

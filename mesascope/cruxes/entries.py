@@ -32,9 +32,9 @@ class EntryReader:
         """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
         return pick_named("person", name, self.content.people)
 
-    def read_event(self, fields: Fields, key: str, required: bool = True) -> Event:
+    def read_event(self, fields: Fields, key: str, is_required: bool = True) -> Event:
         """Parses an event field and expands its definitions; an optional event that is missing is the sure event."""
-        if key not in fields.table and not required:
+        if key not in fields.table and not is_required:
             return SURE
         text = fields.read_field(key, f'Add {key} = "T & C".')
         problem = f"The field {key!r} is {describe(text)}, not text."
@@ -46,7 +46,7 @@ class EntryReader:
 
         An impossible condition is an error; a condition of more than 16 atoms is not checked.
         """
-        condition = self.read_event(fields, key, required=False)
+        condition = self.read_event(fields, key, is_required=False)
         if condition.atoms and len(condition.atoms) <= 16:
             can_hold = bool(condition.holds(enumerate_worlds(condition.atoms)).any())
             problem = f"The condition {str(condition)[:80]!r} is impossible."
@@ -70,21 +70,21 @@ def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal
     all_claims = reader.content.claims
     for name in (*of, *([instead] if instead else [])):
         pick_named("claim", name, all_claims)
-    by = reader.pick_person(fields.read_text("by", required=True))
+    by = reader.pick_person(fields.read_text("by", is_required=True))
     is_own_claim = not instead or by in all_claims[instead].people
     require(is_own_claim, f"{instead!r} is not a claim of {by!r}.", "Name a claim of the person who refuses.")
     line = reader.source.find_line("refusals", key)
-    return claims.Refusal(by, of, fields.read_text("reason", required=True), instead, line)
+    return claims.Refusal(by, of, fields.read_text("reason", is_required=True), instead, line)
 
 
 def read_question(reader: EntryReader, key: str, table: object) -> claims.Question:
     """Reads one open question, and adds it to the content by its id; a question marked as answered is an error."""
     fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
-    name, questions = fields.read_text("id", required=True), reader.content.questions
+    name, questions = fields.read_text("id", is_required=True), reader.content.questions
     require(name not in questions, f"There are two questions {name!r}.", "Give each question its own id.")
     is_open = not fields.read_flag("answered")
     require(is_open, "This question is marked as answered.", "Write the answer in [claims].")
-    by, to = (reader.pick_person(fields.read_text(role, required=True)) for role in ("by", "to"))
+    by, to = (reader.pick_person(fields.read_text(role, is_required=True)) for role in ("by", "to"))
     about, via = (reader.read_event(fields, role) for role in ("about", "via"))
     questions[name] = claims.Question(name, by, to, about, via, fields.read_text("text"))
     return questions[name]
@@ -121,14 +121,14 @@ def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
     for person, table_of_person in fields.read_table("assume").items():
         reader.pick_person(person)
         assumed = Fields(table_of_person, parts)
-        assume[person] = {name: assumed.read_text(name, required=True) for name in assumed.table}
+        assume[person] = {name: assumed.read_text(name, is_required=True) for name in assumed.table}
         values = list(assume[person].values())
         for value in values:
             is_number = value == "rest" or read_value(value).centre is not None
             require(is_number, f"{value!r} is not a single number.", 'Assume a point such as "90%", or "rest".')
         require(values.count("rest") <= 1, "Two parts are 'rest'.", "Only one can be.")
     groups = fields.read_groups("groups", "part", parts, '[["a", "b"]]')
-    condition = reader.read_event(fields, "given", required=False)
+    condition = reader.read_event(fields, "given", is_required=False)
     text, target = fields.read_text("text"), reader.read_event(fields, "target")
     form = fields.read_choice("form", ("product", "complement"), "product")
     return claims.Cut(key, text, target, condition, form, parts, assume, groups, fields.read_text("why"))
@@ -148,7 +148,7 @@ def read_bottom_line(reader: EntryReader, key: str, table: object) -> claims.Bot
 def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
     """Reads one remark, with the parts of a cut that it may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
-    cut, claim = fields.read_text("cut", required=True), fields.read_text("claim")
+    cut, claim = fields.read_text("cut", is_required=True), fields.read_text("claim")
     pick_named("cut", cut, reader.content.cuts)
     if claim:
         pick_named("claim", claim, reader.content.claims)
@@ -179,7 +179,7 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
 def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure:
     """Reads one rule that counts findings as k of n for an evidence item."""
     fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
-    feeds = pick_named("evidence", fields.read_text("feeds", required=True), reader.content.evidence)
+    feeds = pick_named("evidence", fields.read_text("feeds", is_required=True), reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")
     remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
     require(bool(placement) != bool(metric), "A measure reads either a placement or a metric.", remedy)
@@ -189,7 +189,7 @@ def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure
     above = fields.read_number("above", 0.0)
     counts = fields.read_choice("counts", ("subject", "fingerprint"), "fingerprint")
     undetermined = fields.read_choice("undetermined", ("leave out", "count as not"), "leave out")
-    measured, claimed = (fields.read_text(name, required=True) for name in ("measured", "claimed"))
+    measured, claimed = (fields.read_text(name, is_required=True) for name in ("measured", "claimed"))
     return claims.Measure(key, feeds, placement, metric, above, counts, undetermined, measured, claimed)
 
 

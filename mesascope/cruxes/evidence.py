@@ -89,7 +89,7 @@ def update_people(
     item: str,
     k: int | None = None,
     n: int | None = None,
-    observed: bool = True,
+    is_observed: bool = True,
     *,
     to: str | None = None,
 ) -> list[Update]:
@@ -99,7 +99,7 @@ def update_people(
         argument: the argument.
         item: the id of an evidence entry or of a question.
         k, n: the count, for evidence that is a count.
-        observed: False if the opposite was observed.
+        is_observed: False if the opposite was observed.
         to: for a question, the new belief P'(via) as a value such as '60%'.
 
     Only a ratio that the file gives for a person moves that person's belief; there are no default ratios.
@@ -115,11 +115,13 @@ def update_people(
     require(evidence.is_count or k is None, f"{item!r} is a single observation.", "Leave --k and --n out.")
     if k is not None and n is not None:
         require_count(k, n)
-    return [_update_person(argument, evidence, person, k, n, observed=observed) for person in argument.content.people]
+    return [
+        _update_person(argument, evidence, person, k, n, is_observed=is_observed) for person in argument.content.people
+    ]
 
 
 def find_likelihood_ratio(
-    evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
+    evidence: Evidence, person: str, k: int | None, n: int | None, is_observed: bool
 ) -> tuple[Interval | None, str]:
     """Finds the likelihood-ratio interval that the file gives for a person; or None, and a text with what to ask."""
     if k is not None and n is not None:
@@ -128,21 +130,21 @@ def find_likelihood_ratio(
             return None, f"the file gives {person} no hypotheses for {evidence.id}: {question}"
         ratio = find_count_ratio(k, n, *evidence.hypotheses[person])
         return (ratio, ratio), ""
-    table = evidence.ratios if observed else evidence.opposite_ratios
+    table = evidence.ratios if is_observed else evidence.opposite_ratios
     if person not in table:
-        suffix = "" if observed else " for not observing it"
+        suffix = "" if is_observed else " for not observing it"
         return None, f"the file gives {person} no likelihood ratio{suffix} for {evidence.id}: ask for it"
     return table[person], ""
 
 
 def _update_person(
-    argument: Argument, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
+    argument: Argument, evidence: Evidence, person: str, k: int | None, n: int | None, *, is_observed: bool
 ) -> Update:
     about = evidence.event
     update = Update(person, str(about), "cannot move")
     if argument.find_refusal(person, about):
         return replace(update, reason=f"{person} declines the question {about}")
-    ratio, request = find_likelihood_ratio(evidence, person, k, n, observed)
+    ratio, request = find_likelihood_ratio(evidence, person, k, n, is_observed)
     bounds = argument.build_polytope(person).bound(about)
     prior = bounds.interval
     if prior is None:

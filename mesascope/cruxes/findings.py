@@ -179,7 +179,7 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
         if n and argument.content.evidence[rule.evidence].is_count:
             updates = update_people(argument, rule.evidence, k, n)
         elif n and k in (0, n):
-            updates = update_people(argument, rule.evidence, observed=k == n)
+            updates = update_people(argument, rule.evidence, is_observed=k == n)
         gap = f"measured: {rule.measured_network}; claimed: {rule.claimed_network}"
         tallies.append(Tally(rule.id, rule.evidence, k, n, units, gap, tuple(updates)))
     return tallies

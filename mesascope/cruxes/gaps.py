@@ -219,7 +219,7 @@ def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer,
     """Finds a person's answer on a cut's target as the file's [bottom] reads it, and a note that says how."""
     bottom = argument.content.bottom.get(person, BottomLine())
     view = argument.read(
-        reflective=argument.conventions.reflective or bottom.reflective,
+        reflective=argument.conventions.reflective or bottom.is_reflective,
         bridges=dict.fromkeys((*argument.conventions.bridges, *bottom.bridges)),
     )
     answer = view.answer(person, cut.target, argument.find_query_condition(person), wordings=False)
@@ -227,7 +227,7 @@ def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer,
         raise MesascopeError(f"{person}'s claims do not bound {cut.target}.", "Choose another cut.")
     note = f"{person}'s bottom line is read at the {bottom.point} of [{answer.low:.4g}, {answer.high:.4g}]"
     note += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
-    return answer, note + (", on reflection" if bottom.reflective else "")
+    return answer, note + (", on reflection" if bottom.is_reflective else "")
 
 
 def _find_cut_numbers(argument: Argument, person: str, cut: Cut) -> _CutNumbers:

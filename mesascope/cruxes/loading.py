@@ -87,7 +87,7 @@ def _read_texts(reader: EntryReader, name: str) -> dict[str, str]:
     table = reader.source.read_entries(name)
     for key in table:
         with reader.source.locate_errors(name, key):
-            Fields(table, table).read_text(key, required=True)
+            Fields(table, table).read_text(key, is_required=True)
     return table
 
 
@@ -114,7 +114,7 @@ def _read_definitions(reader: EntryReader) -> None:
 def _read_person(reader: EntryReader, key: str, table: object) -> None:
     require(key != "unknown", "'unknown' stands for an unidentified speaker.", "Choose another id.")
     fields, people = Fields(table, ("name", "attribution", "scope")), reader.content.people
-    name = fields.read_text("name", required=True)
+    name = fields.read_text("name", is_required=True)
     for other in people.values():
         require(name != other.name, f"{name!r} is also the name of {other.id!r}.", "Give each person a different name.")
     attribution = fields.read_choice("attribution", ("inferred", "endorsed"), "inferred")

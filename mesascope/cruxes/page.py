@@ -75,9 +75,9 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
             add_bar("with independence, as a network", argument.answer(person, engine="net", wordings=False))
         for label, reworded in answer.wordings.items():
             add_bar(f"worded “{label}”"[:52], reworded)
-        if bottom.reflective or bottom.bridges:
+        if bottom.is_reflective or bottom.bridges:
             view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
-            changes = ["on reflection"] if bottom.reflective else []
+            changes = ["on reflection"] if bottom.is_reflective else []
             changes += [f"with {', '.join(bottom.bridges)}"] if bottom.bridges else []
             add_bar(" and ".join(changes), view.answer(person, wordings=False))
     return draw_intervals(bars, "The answer of each person, as intervals on one axis")

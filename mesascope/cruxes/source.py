@@ -146,15 +146,15 @@ class Fields:
         require(key in self.table, f"The field {key!r} is missing.", remedy)
         return self.table[key]
 
-    def read_text(self, key: str, required: bool = False, default: str = "") -> str:
+    def read_text(self, key: str, is_required: bool = False, default: str = "") -> str:
         """Reads a text field; a missing one has the value `default`. Control characters are an error."""
-        if key not in self.table and not required:
+        if key not in self.table and not is_required:
             return default
         value = self.read_field(key, f'Add {key} = "…".')
         self._require_kind(isinstance(value, str), key, "text", '"…"')
         require(value.isprintable(), f"The field {key!r} has control characters.", "Remove them.")
         require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000 are possible.")
-        require(not required or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
+        require(not is_required or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
         return value
 
     def read_texts(self, key: str, remedy: str = "") -> tuple[str, ...]:

@@ -166,9 +166,9 @@ def run_file(path: Path, name: str) -> ModuleType:
     return module
 
 
-def load_pickle(data: bytes, trusted: bool) -> Any:
+def load_pickle(data: bytes, is_trusted: bool) -> Any:
     """Unpickles data if the user trusts it, because unpickling runs the code that the pickle names."""
-    if not trusted:
+    if not is_trusted:
         raise ValueError("a pickle that is not trusted is only read as data")
     return import_package("cloudpickle").loads(data)
 
@@ -178,9 +178,9 @@ def load_weights(source: Any) -> Any:
     return import_package("torch").load(source, map_location="cpu", weights_only=True)
 
 
-def load_pretrained(kind: Any, folder: str, trusted: bool, **options: Any) -> Any:
+def load_pretrained(kind: Any, folder: str, is_trusted: bool, **options: Any) -> Any:
     """Loads a tokenizer or model from a folder, without downloads; code in the folder runs only if it is trusted."""
-    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **options)
+    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=is_trusted, **options)
 
 
 class _UserModuleFinder:
