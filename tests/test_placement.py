@@ -127,7 +127,7 @@ def test_span_is_linear_in_log_trials(part, expected):
 
 
 def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
-    labels = ["intact", *(f"past_transplanted_once:of=4,replicate={r}" for r in (0, 1))]
+    labels = ["intact", *(f"past_transplanted_once:window=4,replicate={r}" for r in (0, 1))]
     found = rollout("two_loss_reflex", BANDIT, lifetimes=512, seed=5, conditions=labels)
     values = measure_transplant(found, find_counted_trials(found, 4), 4)
     assert abs(values.mean()) < 3.5 * values.std() / np.sqrt(len(values))
@@ -206,7 +206,7 @@ def test_a_rule_with_another_window_reads_its_own_transplants():
     assert found.placement.numbers["window"] == 8
     assert abs(found.placement.numbers["transplant"]) < 0.03  # it knows six trials: exactly 0 in expectation
     assert found.finding("transplant").estimate > 0.08  # of trials five and six
-    assert "past_transplanted_once:of=8,replicate=0" in found.trials["shifted:low"].condition
+    assert "past_transplanted_once:window=8,replicate=0" in found.trials["shifted:low"].condition
 
 
 def test_what_is_missing_is_named():

@@ -3,11 +3,11 @@
 from mesascope.conditions.replaced_past import DeletedPast
 
 
-def condition(of: int = 4, birth: int = 1) -> DeletedPast:
+def condition(window: int = 4, birth: int = 1) -> DeletedPast:
     """Throughout its lifetime the subject knows only its last w percepts.
 
     Args:
-        of: w, from 1 to 16, including the present percept.
+        window: w, from 1 to 16, including the present percept.
         birth: 1 to show the percept before these w as the first one of a lifetime, 0 to leave it out.
     """
-    return DeletedPast(of, birth, 0, 0)
+    return DeletedPast(window, birth, 0, 0)

@@ -17,16 +17,16 @@ class ReplacedPast(Condition):
     """Replaces the older past for one response.
 
     Attributes:
-        of: w, the number of last percepts that are kept, including the present one.
+        window: w, the number of last percepts that are kept, including the present one.
         birth: 1 if the fresh carry first receives the percept of w trials ago without its outcome, as at the start of a
             lifetime.
-        transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
+        is_transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
         replicate: the number of the draw of other lifetimes.
     """
 
-    of: Number
+    window: Number
     birth: Number
-    transplanted: Number
+    is_transplanted: Number
     replicate: Number
 
     one_step: ClassVar = True
@@ -34,21 +34,21 @@ class ReplacedPast(Condition):
     judged: ClassVar = True
 
     def __check_init__(self) -> None:
-        check_range(1, PAST_PERCEPTS - 1, of=int(self.of))
+        check_range(1, PAST_PERCEPTS - 1, window=int(self.window))
         check_range(0, 1, birth=int(self.birth))
         check_range(0, LARGEST_TRIAL, replicate=int(self.replicate))
 
     @property
     def label(self) -> str:
-        """The label, past_transplanted_once:of=w,replicate=r or past_deleted_once:of=w,birth=b."""
-        if self.transplanted == 1:
-            return f"past_transplanted_once:of={self.of},replicate={self.replicate}"
-        return f"past_deleted_once:of={self.of},birth={self.birth}"
+        """The label, past_transplanted_once:window=w,replicate=r or past_deleted_once:window=w,birth=b."""
+        if self.is_transplanted == 1:
+            return f"past_transplanted_once:window={self.window},replicate={self.replicate}"
+        return f"past_deleted_once:window={self.window},birth={self.birth}"
 
     @property
     def seam(self) -> int | None:
         """w if another lifetime's carry replaced the subject's own, else None."""
-        return int(self.of) if self.transplanted == 1 else None
+        return int(self.window) if self.is_transplanted == 1 else None
 
     def unfit(self, family: Any) -> str | None:
         """The condition makes no sense if trials have several steps."""
@@ -57,13 +57,13 @@ class ReplacedPast(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """Builds the carry before the present percept; the shadow is the subject's own carry of w trials ago."""
-        old_percept = context.past(self.of)
+        old_percept = context.past(self.window)
         first_percept = context.as_first(old_percept)._replace(trial=old_percept.trial)
-        own_carry = absorb_old(self.of, old_percept, shadow, context)
-        fresh_carry = absorb_old(self.of, first_percept, context.fresh, context, self.birth == 1)
-        old_carry = select(self.transplanted == 1, take_rows(own_carry, context.partner), fresh_carry)
-        replaced_carry = replay_recent(self.of - 1, old_carry, context)
-        return select(context.trial >= self.of, replaced_carry, carry), percept, own_carry
+        own_carry = absorb_old(self.window, old_percept, shadow, context)
+        fresh_carry = absorb_old(self.window, first_percept, context.fresh, context, self.birth == 1)
+        old_carry = select(self.is_transplanted == 1, take_rows(own_carry, context.partner), fresh_carry)
+        replaced_carry = replay_recent(self.window - 1, old_carry, context)
+        return select(context.trial >= self.window, replaced_carry, carry), percept, own_carry
 
 
 class DeletedPast(ReplacedPast):
@@ -74,25 +74,25 @@ class DeletedPast(ReplacedPast):
 
     def unfit(self, family: Any) -> str | None:
         """The condition makes no sense if trials have several steps, or if a lifetime has w trials or fewer."""
-        if self.of >= family.horizon:
+        if self.window >= family.horizon:
             return f"a lifetime has {family.horizon} trials, and it knows as many"
         return super().unfit(family)
 
     @property
     def label(self) -> str:
-        """The label, past_deleted:of=w,birth=b."""
-        return f"past_deleted:of={self.of},birth={self.birth}"
+        """The label, past_deleted:window=w,birth=b."""
+        return f"past_deleted:window={self.window},birth={self.birth}"
 
 
-def absorb_old(w: Number, percept: Any, carry: Any, context: Any, is_needed: Any = True) -> Any:
+def absorb_old(window: Number, percept: Any, carry: Any, context: Any, is_needed: Any = True) -> Any:
     """The carry after the percept of w trials ago; unchanged if there was no such trial, or if `is_needed` is false."""
-    repeats = is_needed & (context.trial >= w)
-    return context.repeat(0, repeats, lambda _, carry: context.absorb(context.key(w), carry, percept), carry)
+    repeats = is_needed & (context.trial >= window)
+    return context.repeat(0, repeats, lambda _, carry: context.absorb(context.key(window), carry, percept), carry)
 
 
-def replay_recent(most: Number, carry: Any, context: Any) -> Any:
-    """The carry after the last `most` percepts before the present one, or after fewer if the lifetime is younger."""
-    count = jnp.minimum(most, context.trial)
+def replay_recent(window: Number, carry: Any, context: Any) -> Any:
+    """The carry after the last `window` percepts before the present one, or after fewer if the lifetime is younger."""
+    count = jnp.minimum(window, context.trial)
 
     def replay_percept(i, carry):
         steps_back = count - i

@@ -12,7 +12,12 @@ from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
 SEEN_FRAMES = 4  # the number of percepts that the deep Q-network sees, including the present one
-SWAPPED = ("intact", "percept_swapped_once", "carry_exchanged_once:fresh=0", f"carry_rebuilt_once:of={SEEN_FRAMES - 1}")
+SWAPPED = (
+    "intact",
+    "percept_swapped_once",
+    "carry_exchanged_once:fresh=0",
+    f"carry_rebuilt_once:window={SEEN_FRAMES - 1}",
+)
 HIDDEN = tuple(f"{what}_hidden:once=1{before}" for before in ("", ",before=3") for what in ("ball", "patch"))
 
 
