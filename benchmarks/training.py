@@ -50,7 +50,7 @@ class Ours:
         self.network: Recurrent = create_for_family(derive_key(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
         self.memory = make_adam_state(self.network)
         told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
-        told |= {"entropy": ENTROPY, "clip": CLIP}
+        told |= {"entropy_weight": ENTROPY, "clip": CLIP}
         told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
         self.improve = make_update(
             BANDIT, told, Partial(make_policy_objective, scale=find_scale(BANDIT), policy_loss=clipped_loss)

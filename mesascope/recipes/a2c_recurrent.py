@@ -27,8 +27,8 @@ def recipe(
     lifetimes: int = 128,
     rate: float = 3e-3,
     final_rate: float = 1e-4,
-    entropy: float = 0.05,
-    critic: float = 0.5,
+    entropy_weight: float = 0.05,
+    critic_weight: float = 0.5,
     discount: float = 0.98,
     trace: float = 1.0,
     seed: int = 0,
@@ -47,8 +47,8 @@ def recipe(
         lifetimes: the number of lifetimes in a batch.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
-        entropy: the weight of the policy's entropy at the start; it falls linearly to 0.
-        critic: the weight of the critic's squared error.
+        entropy_weight: the weight of the policy's entropy at the start; it falls linearly to 0.
+        critic_weight: the weight of the critic's squared error.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate; 1 uses the returns of the whole lifetime.
         seed: the seed of the weights, the tasks and all random draws.
@@ -67,4 +67,4 @@ def policy_gradient_loss(
 ) -> jax.Array:
     """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
-    return -mean(log_prob * advantage, batch.mask) + plan.critic * error - entropy_weight * entropy
+    return -mean(log_prob * advantage, batch.mask) + plan.critic_weight * error - entropy_weight * entropy

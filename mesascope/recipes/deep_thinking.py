@@ -53,7 +53,7 @@ def recipe(
     layers: int = 0,
     ticks: int = 32,
     window: int = 8,
-    swaps: float = 0.5,
+    swap_probability: float = 0.5,
     rate: float = 5e-3,
     final_rate: float = 2e-4,
     seed: int = 0,
@@ -70,7 +70,7 @@ def recipe(
         layers: 0 for a recurrent network; else the number of layers, with separate weights, of a feed-forward one.
         ticks: the number of ticks for each problem; then another problem replaces it, or its goal moves.
         window: the number of ticks in an update, through which the gradient is taken.
-        swaps: the probability that, after these ticks, the goal moves and the activations stay; 0 for never.
+        swap_probability: the probability that, after these ticks, the goal moves and the activations stay; 0 for never.
         rate: Adam's step size at the start; it falls as a half cosine.
         final_rate: Adam's step size at the end.
         seed: the seed of the weights, the problems and all random draws.
@@ -81,14 +81,14 @@ def recipe(
             run.
     """
     settings = collect_settings(locals(), problems=(2, NO_LIMIT), width=(2, 1024), layers=(0, 512), window=(1, 512))
-    check_settings(settings, swaps=(0.0, 1.0), ticks=(window, 4096))
+    check_settings(settings, swap_probability=(0.0, 1.0), ticks=(window, 4096))
     grid_family: Any = require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
     require(not family.bank, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
     require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.find_grid_sizes(family)
     key, choices = jax.random.key(seed), int(family.choices or 0)
     metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
-    rates = as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate)
+    rates = as_arrays(updates=updates, swap_probability=swap_probability, rate=rate, final_rate=final_rate)
     compiled_settings: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
 
     def make_initial_state() -> State:
@@ -124,7 +124,7 @@ def update(
         done: the number of updates before this one.
         state: the state before this update.
         family: the family, which gives the problems, their pictures and the right moves.
-        rates: the settings updates, swaps, rate and final_rate, which may change without compiling again.
+        rates: the settings updates, swap_probability, rate and final_rate, which may change without compiling again.
         ticks: the number of ticks for each problem.
         window: the number of ticks in this update.
         feed_forward: whether the network has layers instead of ticks.
@@ -136,7 +136,9 @@ def update(
     weights, adam_state, problems, activations, age = state
     n = len(age)
     is_finished = age >= (1 if feed_forward else ticks // window)
-    moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swaps"], (n,)) & (not feed_forward)
+    moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swap_probability"], (n,)) & (
+        not feed_forward
+    )
     is_replaced, is_moved = is_finished & ~moves_goal, is_finished & moves_goal
     fresh_problems = family.problems(derive_key(update_key, "fresh"), n)
     moved_problems = family.move_goal(derive_key(update_key, "moved"), problems)

@@ -22,7 +22,7 @@ MAX_NORM = 0.5  # the norm to which gradients are clipped
 NO_LIMIT = float("inf")
 RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, NO_LIMIT)),
-    **dict.fromkeys(("rate", "final_rate", "entropy", "critic", "clip"), (0.0, 10.0)),
+    **dict.fromkeys(("rate", "final_rate", "entropy_weight", "critic_weight", "clip"), (0.0, 10.0)),
     **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
     "seed": (0, NO_LIMIT),
 }
@@ -41,8 +41,8 @@ class UpdateSettings(NamedTuple):
         final_rate: Adam's step size at the end.
         epochs: the number of passes over a batch.
         minibatches: the number of parts of a batch; each is one step of Adam.
-        entropy: the weight of the policy's entropy before the first update; it falls linearly to 0.
-        critic: the weight of the critic's squared error.
+        entropy_weight: the weight of the policy's entropy before the first update; it falls linearly to 0.
+        critic_weight: the weight of the critic's squared error.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: the probability ratio is clipped to 1 ± clip.
@@ -53,8 +53,8 @@ class UpdateSettings(NamedTuple):
     final_rate: Any
     epochs: int = 1
     minibatches: int = 1
-    entropy: Any = None
-    critic: Any = None
+    entropy_weight: Any = None
+    critic_weight: Any = None
     discount: Any = None
     trace: Any = None
     clip: Any = None

@@ -36,14 +36,14 @@ def recipe(
     updates: int = 500,
     improve_updates: int = 0,
     lifetimes: int = 512,
-    led: float = 0.25,
+    led_share: float = 0.25,
     minibatches: int = 4,
     rate: float = 3e-3,
     final_rate: float = 1e-4,
     improve_rate: float = 5e-4,
     improve_final_rate: float = 2e-5,
     improve_epochs: int = 3,
-    entropy: float = 0.0,
+    entropy_weight: float = 0.0,
     discount: float = 0.98,
     trace: float = 0.95,
     clip: float = 0.2,
@@ -62,14 +62,14 @@ def recipe(
         updates: the number of batches of imitation.
         improve_updates: the number of batches of PPO after imitation.
         lifetimes: the number of lifetimes in a batch.
-        led: the share of lifetimes in which the teacher acts during imitation; in the others the network acts.
+        led_share: the share of lifetimes in which the teacher acts during imitation; in the others the network acts.
         minibatches: the number of parts of a batch; each is one step of Adam.
         rate: Adam's step size at the start of imitation; it falls linearly.
         final_rate: Adam's step size at the end of imitation.
         improve_rate: Adam's step size at the start of PPO; it falls linearly.
         improve_final_rate: Adam's step size at the end of PPO.
         improve_epochs: the number of passes over a batch of PPO.
-        entropy: the weight of the policy's entropy at the start of PPO; it falls linearly to 0.
+        entropy_weight: the weight of the policy's entropy at the start of PPO; it falls linearly to 0.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: PPO clips the probability ratio to 1 ± clip.
@@ -80,10 +80,14 @@ def recipe(
         MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder contains another
             training run.
     """
-    settings = collect_settings(locals(), improve_updates=(0, NO_LIMIT), led=(0.0, 1.0), improve_epochs=(1, NO_LIMIT))
+    settings = collect_settings(
+        locals(), improve_updates=(0, NO_LIMIT), led_share=(0.0, 1.0), improve_epochs=(1, NO_LIMIT)
+    )
     check_settings(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
-    subject, led_lifetimes = open_teacher(family, teacher), round(led * lifetimes)
-    imitation = Partial(make_imitation_objective, scale=find_scale(family), teacher=subject, led=led_lifetimes)
+    subject, led_lifetimes = open_teacher(family, teacher), round(led_share * lifetimes)
+    imitation = Partial(
+        make_imitation_objective, scale=find_scale(family), teacher=subject, led_lifetimes=led_lifetimes
+    )
     imitation_update = make_update(family, settings, imitation)
     ppo_settings = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
     ppo_update = make_policy_update(family, {**settings, **ppo_settings}, clipped_loss)
@@ -121,7 +125,7 @@ def open_teacher(family: Family, teacher: str) -> Subject:
 
 
 def make_imitation_objective(
-    network: Recurrent, batch: Batch, /, *, scale: Scale, teacher: Subject, led: int
+    network: Recurrent, batch: Batch, /, *, scale: Scale, teacher: Subject, led_lifetimes: int
 ) -> Objective:
     """Runs a batch of lifetimes, and returns the objective of imitating the teacher along them.
 
@@ -130,9 +134,9 @@ def make_imitation_objective(
         batch: the lifetimes to run.
         scale: the mean pay-off by chance and at best.
         teacher: the subject to imitate.
-        led: the number of lifetimes in which the teacher acts; they come first.
+        led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """
-    lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led=led)
+    lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led_lifetimes=led_lifetimes)
     _, value_target = find_targets(lifetimes, batch.best, scale, batch.plan.discount, batch.plan.trace)
     return lifetimes._replace(value=value_target), compute_loss, mean_score(lifetimes, batch.best)
 

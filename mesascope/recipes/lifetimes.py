@@ -87,7 +87,13 @@ def _draw(family: Family, key: jax.Array, n: int) -> Any:
 
 
 def run_lifetimes(
-    key: jax.Array, network: Recurrent, family: Family, tasks: Any, teacher: Subject | None = None, *, led: int = 0
+    key: jax.Array,
+    network: Recurrent,
+    family: Family,
+    tasks: Any,
+    teacher: Subject | None = None,
+    *,
+    led_lifetimes: int = 0,
 ) -> Lifetimes:
     """Runs one lifetime on each task, from a fresh carry.
 
@@ -97,7 +103,7 @@ def run_lifetimes(
         family: the family of the tasks.
         tasks: the tasks of the lifetimes, with leading axis N.
         teacher: a subject that responds on every step, along the same history.
-        led: the number of lifetimes in which the teacher acts; they come first.
+        led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """
     state, percept = family.begin(derive_key(key, "begin"), tasks)
     n, steps = len(percept.action), family.steps
@@ -110,7 +116,10 @@ def run_lifetimes(
         action, teacher_log_probs = choose(derive_key(key, "act", t), log_probs).action, None
         if teacher is not None:
             teacher_carry, answer = teacher.respond(derive_key(key, "teacher", t), teacher_carry, percept)
-            action, teacher_log_probs = jnp.where(jnp.arange(n) < led, answer.action, action), answer.log_probs
+            action, teacher_log_probs = (
+                jnp.where(jnp.arange(n) < led_lifetimes, answer.action, action),
+                answer.log_probs,
+            )
         idle = None if steps == 1 else family.idle(state)
         state, percept, score = family.step(derive_key(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]

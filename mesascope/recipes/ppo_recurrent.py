@@ -48,7 +48,7 @@ def recipe(
     minibatches: int = 4,
     rate: float = 3e-3,
     final_rate: float = 1e-4,
-    entropy: float = 0.02,
+    entropy_weight: float = 0.02,
     discount: float = 0.98,
     trace: float = 0.95,
     clip: float = 0.2,
@@ -69,7 +69,7 @@ def recipe(
         minibatches: the number of parts of a batch; each is one step of Adam.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
-        entropy: the weight of the policy's entropy at the start; it falls linearly to 0.
+        entropy_weight: the weight of the policy's entropy at the start; it falls linearly to 0.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: the probability ratio is clipped to 1 ± clip.
@@ -127,7 +127,7 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     plan = batch.plan
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks)
     advantage, value_target = find_targets(lifetimes, batch.best, scale, plan.discount, plan.trace)
-    entropy_weight = interpolate(plan.entropy, 0.0, batch.number, plan.updates)
+    entropy_weight = interpolate(plan.entropy_weight, 0.0, batch.number, plan.updates)
 
     def loss(network: Recurrent, minibatch: PolicyExamples) -> jax.Array:
         features = network.memory.unroll(minibatch.encoded)

@@ -133,9 +133,9 @@ def test_thinking_is_refused_where_nothing_is_thought_out():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("tree_accumulator:near=8,fade=0.3", "faster than where noise averages out"),
-        ("tree_accumulator:near=3.5,fade=0.3,steady=true", "faster than where noise averages out"),
-        ("tree_accumulator:waits=true", "all ticks but the last show another problem"),
+        ("tree_accumulator:signal=8,signal_decay=0.3", "faster than where noise averages out"),
+        ("tree_accumulator:signal=3.5,signal_decay=0.3,is_steady=true", "faster than where noise averages out"),
+        ("tree_accumulator:is_delayed=true", "all ticks but the last show another problem"),
     ],
 )
 def test_answers_known_at_once_are_no_search_however_their_noise_falls(name, said):

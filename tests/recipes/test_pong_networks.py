@@ -195,8 +195,8 @@ def test_without_the_extra_it_says_which(monkeypatch, tmp_path, recipe):
 
 
 SMALL = {
-    "dqn_atari": {"updates": 21, "environments": 3, "hidden": 7, "batch": 5, "before": 30, "target_every": 4},
-    "ppo_atari": {"updates": 3, "environments": 4, "stretch": 7, "width": 5, "epochs": 2, "minibatches": 2},
+    "dqn_atari": {"updates": 21, "environments": 3, "hidden": 7, "batch": 5, "first_steps": 30, "target_every": 4},
+    "ppo_atari": {"updates": 3, "environments": 4, "segment_steps": 7, "width": 5, "epochs": 2, "minibatches": 2},
 }
 
 

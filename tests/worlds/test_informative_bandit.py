@@ -105,14 +105,14 @@ def test_the_optimum_of_a_split_by_trying_every_policy(split):
     [
         ("asker", "fresh", 20.55),
         ("asking_reflex", "fresh", 20.55),
-        ("asker:doubts=True", "fresh", 20.55),
+        ("asker:has_doubts=True", "fresh", 20.55),
         ("asker", "shifted:low", 0.55 + 4 * 2),
         ("asker", "shifted:high", 0.55 + 4 * 10),
         ("asker", "exchanged:target", 0.55 + 5 + 3),
-        ("asker:doubts=True", "exchanged:target", 0.55 + 5 + 1 + 0.55 + 5),
+        ("asker:has_doubts=True", "exchanged:target", 0.55 + 5 + 1 + 0.55 + 5),
         ("asking_reflex", "exchanged:target", 0.55 + 5 + 1 + 0.55 + 5),
         ("asker", "restructured:code", 0.55 + 4),  # ten is even: no number is its own mirror
-        ("asker:doubts=True", "restructured:code", 0.55 + 1 + 15),
+        ("asker:has_doubts=True", "restructured:code", 0.55 + 1 + 15),
         ("asking_reflex", "restructured:code", 3 * 0.55 + 2),
         ("asker", "restructured:lies", 0.55 + 4 * 1.4),
         ("fixed:arm=3", "fresh", 7.0),
@@ -126,7 +126,7 @@ def test_what_each_procedure_earns_is_exact(spec, split, total):
 def test_nothing_earns_more_than_the_optimum_of_a_split():
     for split in ("fresh", "shifted:high", "exchanged:target", "restructured:code", "restructured:lies"):
         most = optimum(WANG, split) + 1e-4
-        for spec in ("asker", "asker:doubts=True", "asking_reflex"):
+        for spec in ("asker", "asker:has_doubts=True", "asking_reflex"):
             assert every(spec, split).sum(1).mean() <= most
 
 

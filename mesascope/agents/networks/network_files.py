@@ -115,7 +115,7 @@ class NetworkFormat:
         if formats.is_old(metadata["format"], self.format):
             metadata = formats.reword(metadata)
             if isinstance(settings := metadata.get("settings"), dict):
-                metadata["settings"] = formats.reword(settings)
+                metadata["settings"] = formats.reword(settings, formats.OLD_SETTINGS)
             metadata["command"] = formats.reword_spec(str(metadata.get("command", "")))
         for key in ("family", "trained_on"):
             if not isinstance(metadata.get(key), str):

@@ -36,10 +36,10 @@ Change = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a key and 
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K] of each arm on each trial; inverted [N], 1 if the feedback is inverted."""
+    """means [N, T, K] of each arm on each trial; is_inverted [N], 1 if the feedback is inverted."""
 
     means: jax.Array
-    inverted: jax.Array
+    is_inverted: jax.Array
 
 
 class BernoulliBandit(BanditFamily):
@@ -78,7 +78,7 @@ class BernoulliBandit(BanditFamily):
             # not counted, because it is less sensitive than a reversal: Gittins retains .46 here, .30 after a reversal
             split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, inverted=1.0),
+            split("inverted:feedback", counted=False, is_inverted=1.0),
         )
 
     def draw(
@@ -92,7 +92,7 @@ class BernoulliBandit(BanditFamily):
         least: float = 0.0,
         path: Change = lambda key, path: path,
         trials: int = 0,
-        inverted: float = 0.0,
+        is_inverted: float = 0.0,
     ) -> Tasks:
         """Draws n tasks.
 
@@ -105,7 +105,7 @@ class BernoulliBandit(BanditFamily):
             least: what is added to the scaled means; it has no effect if the factor is 1.
             path: a function of the key and the means [n, T, K] that returns their course over the trials.
             trials: T; 0 for the family's horizon.
-            inverted: 1 for inverted feedback, else 0.
+            is_inverted: 1 for inverted feedback, else 0.
         """
         means_key = derive_key(key, "means")
         if seen:
@@ -115,7 +115,7 @@ class BernoulliBandit(BanditFamily):
             arm_means = _draw_means(means_key, n, self.choices, prior or self.prior, shapes)
         arm_means = arm_means if scale == 1.0 else least + scale * arm_means
         fixed_path = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
-        return Tasks(path(derive_key(key, "change"), fixed_path), jnp.full((n,), inverted))
+        return Tasks(path(derive_key(key, "change"), fixed_path), jnp.full((n,), is_inverted))
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""

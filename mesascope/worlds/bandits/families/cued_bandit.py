@@ -45,7 +45,7 @@ class CuedBandit(BanditFamily):
     def references(self) -> dict[str, str]:
         """Reference procedures by role; all except the strongest ignore the mark."""
         strongest = f"cue_filter:belief={float(self.rho):.6g}"
-        return name_references("cue_filter", "cue_filter:keep=0.8", "locator", strongest=strongest, against="") | {
+        return name_references("cue_filter", "cue_filter:discount=0.8", "locator", strongest=strongest, against="") | {
             "learner against": "thompson:minimise=true",
             "discounting against": "thompson:discount=0.93,minimise=true",
             "locator against": "locator:minimise=true",

@@ -35,7 +35,7 @@ class InformativeBandit(BanditFamily):
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
     # there are no references 'against', because a subject can minimise the pay-off without knowing the task
     references: ClassVar = name_references(
-        "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
+        "asker", "asker:has_doubts=True", "asking_locator", strongest="asker", against=""
     )
 
     @property

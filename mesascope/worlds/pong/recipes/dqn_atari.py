@@ -29,7 +29,7 @@ from mesascope.worlds.pong.subjects.q_network import STACK, Weights, compute_val
 from mesascope.worlds.pong.vector_games import VectorGames
 
 STRIDES = tuple(stride for _, stride, _ in q_network.LAYERS)
-SMALL = {"environments": 2, "hidden": 8, "batch": 4, "before": 18, "replay": 64, "games": 1}
+SMALL = {"environments": 2, "hidden": 8, "batch": 4, "first_steps": 18, "replay": 64, "games": 1}
 
 
 class State(NamedTuple):
@@ -50,14 +50,14 @@ def recipe(
     threads: int = 1,
     hidden: int = 128,
     batch: int = 32,
-    ahead: int = 4,
+    return_steps: int = 4,
     discount: float = 0.99,
     rate: float = 2.5e-4,
     final_rate: float = 2.5e-5,
     target_every: int = 1_000,
     replay: int = 200_000,
-    before: int = 10_000,
-    explore: int = 60_000,
+    first_steps: int = 10_000,
+    exploration_steps: int = 60_000,
     epsilon: float = 0.01,
     games: int = 100,
     seed: int = 0,
@@ -74,14 +74,14 @@ def recipe(
         threads: the number of threads that run the games.
         hidden: the number of units in the layer before the last.
         batch: the number of steps in a batch.
-        ahead: n, the number of rewards that are summed before the value is bootstrapped.
+        return_steps: n, the number of rewards that are summed before the value is bootstrapped.
         discount: γ, the discount per step.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
         target_every: the number of updates between two copies of the network to the target network.
         replay: the number of steps in the replay memory.
-        before: the number of steps played before the first update.
-        explore: the number of steps over which ε falls linearly from 1.
+        first_steps: the number of steps played before the first update.
+        exploration_steps: the number of steps over which ε falls linearly from 1.
         epsilon: the value of ε after that, and in the evaluation.
         games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
@@ -91,13 +91,13 @@ def recipe(
         MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    positive = ("steps", "environments", "threads", "hidden", "batch", "ahead", "target_every")
+    positive = ("steps", "environments", "threads", "hidden", "batch", "return_steps", "target_every")
     check_settings(settings, **dict.fromkeys(positive, (1, NO_LIMIT)), epsilon=(0.0, 1.0))
     check_settings(
         settings,
-        before=(environments * (STACK + ahead + 1), NO_LIMIT),
-        explore=(1, NO_LIMIT),
-        replay=(before, NO_LIMIT),
+        first_steps=(environments * (STACK + return_steps + 1), NO_LIMIT),
+        exploration_steps=(1, NO_LIMIT),
+        replay=(first_steps, NO_LIMIT),
     )
     if not isinstance(family, ShowsFrames):
         raise MesascopeError(f"{family.name} shows no frames.", "Train on pong.")
@@ -125,18 +125,18 @@ def play_games(run: TrainingRun, start: Checkpoint):
     replay = ReplayMemory(s["replay"], s["environments"], games.shape, STACK)
     rng = np.random.default_rng(run.derive_seed("draws", start.round))
     state, done, updates_due = start.state, start.done, 0.0
-    first_update = -(-s["before"] // s["environments"])
+    first_update = -(-s["first_steps"] // s["environments"])
     stacks, age = make_empty_stacks(games), np.zeros(s["environments"], np.int32)
     frame, steps, round_ = games.frame, start.steps, start.round
     while done < s["updates"]:
         stacks = push_frame(stacks, frame, age)
-        epsilon = 1.0 - (1.0 - s["epsilon"]) * min(1.0, steps / s["explore"])
+        epsilon = 1.0 - (1.0 - s["epsilon"]) * min(1.0, steps / s["exploration_steps"])
         action = act_epsilon_greedy(rng, state.weights, stacks, epsilon)
         games.send(action)
         if replay.n_added >= first_update:
             updates_due += s["environments"] / s["steps"]
         while updates_due >= 1 and done < s["updates"]:
-            batch = replay.sample(rng, s["batch"], s["ahead"], s["discount"])
+            batch = replay.sample(rng, s["batch"], s["return_steps"], s["discount"])
             rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
             if done % s["target_every"] == 0:
                 state = state._replace(target=state.weights)

@@ -61,7 +61,7 @@ class LinearRegression(Configured):
         "nearest_neighbours",
         "gradient_descent",
         "gradient_descent:steps=5",
-        "gradient_descent:steps=2,preconditioned=0.5",
+        "gradient_descent:steps=2,preconditioning=0.5",
         "least_squares",
         "ridge",
         "dmmse",
