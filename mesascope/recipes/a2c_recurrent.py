@@ -58,11 +58,11 @@ def recipe(
         MesascopeError: a setting is out of range, or the folder contains another training run.
     """
     settings = collect_settings(locals())
-    update = make_policy_update(family, settings, policy_gradient_loss)
+    update = make_policy_update(family, settings, compute_policy_gradient_loss)
     return train_network("a2c_recurrent", family, settings, update, out, progress=progress)
 
 
-def policy_gradient_loss(
+def compute_policy_gradient_loss(
     network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
     """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""

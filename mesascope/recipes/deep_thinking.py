@@ -159,10 +159,10 @@ def update(
         if feed_forward:
             loss, share_right = sum_loss(run_layers(weights, pictures))
             return loss.sum() / is_scored.sum(), (state.activations, share_right)
-        inputs = networks.project_input(weights.mix[0], pictures)
+        inputs = networks.project_input(weights.mixing_weights[0], pictures)
 
         def think_once(activations, i):
-            activations = run_tick(weights.mix[0], weights.bias[0], activations, inputs, is_inside)
+            activations = run_tick(weights.mixing_weights[0], weights.bias[0], activations, inputs, is_inside)
             loss, share_right = sum_loss(activations)
             weight = (age * window + i + 1) / ticks  # after a few ticks, the network can be right in only a few cells
             return activations, ((loss * weight).sum(), share_right)

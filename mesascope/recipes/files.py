@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks.network_files import read_header
@@ -124,7 +124,7 @@ def load_checkpoint(run: TrainingRun, path: Path, initial: Any) -> Checkpoint:
     arrays, static = eqx.partition(initial, _is_array)
     leaves, structure = jax.tree.flatten(arrays)
     try:
-        tensors = load(path.read_bytes())
+        tensors = load_tensors(path.read_bytes())
         saved_leaves = [tensors[f"{i:04d}"] for i in range(len(leaves))]
         has_same_shapes = [(x.shape, x.dtype) for x in saved_leaves] == [(x.shape, x.dtype) for x in leaves]
         if metadata["format"] != FORMAT or not has_same_shapes:

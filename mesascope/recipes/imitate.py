@@ -19,8 +19,16 @@ from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progr
 from mesascope.contracts.subject import Subject
 from mesascope.errors import require
 from mesascope.recipes.descent import NO_LIMIT, RANGES, check_settings, collect_settings, make_adam_state
-from mesascope.recipes.lifetimes import Lifetimes, Scale, find_scale, find_targets, mean, mean_score, run_lifetimes
-from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_update
+from mesascope.recipes.lifetimes import (
+    Lifetimes,
+    Scale,
+    compute_mean_score,
+    find_scale,
+    find_targets,
+    mean,
+    run_lifetimes,
+)
+from mesascope.recipes.ppo_recurrent import compute_clipped_loss, make_policy_update
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
 from mesascope.rollouts.rollouts import strip_names
 
@@ -90,7 +98,7 @@ def recipe(
     )
     imitation_update = make_update(family, settings, imitation)
     ppo_settings = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
-    ppo_update = make_policy_update(family, {**settings, **ppo_settings}, clipped_loss)
+    ppo_update = make_policy_update(family, {**settings, **ppo_settings}, compute_clipped_loss)
 
     def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any, /):
         if number < updates:
@@ -138,7 +146,7 @@ def make_imitation_objective(
     """
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led_lifetimes=led_lifetimes)
     _, value_target = find_targets(lifetimes, batch.best, scale, batch.plan.discount, batch.plan.trace)
-    return lifetimes._replace(value=value_target), compute_loss, mean_score(lifetimes, batch.best)
+    return lifetimes._replace(value=value_target), compute_loss, compute_mean_score(lifetimes, batch.best)
 
 
 def compute_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:

@@ -198,7 +198,7 @@ def compute_loss(
     features = network.memory.unroll(jax.vmap(network.encode)(rollout.percept))
     if network.choices is None:
         score_trials = jax.vmap(lambda key, state, action: family.step(key, tasks, state, action)[2])
-        score = score_trials(rollout.key, rollout.state, network.number(features)).mean()
+        score = score_trials(rollout.key, rollout.state, network.compute_action(features)).mean()
         return -score / payoff_range, score
     target = jnp.asarray(jax.vmap(family.target)(rollout.next_percept))
     log_probs = jnp.take_along_axis(network.log_probs(features), target[..., None], -1)

@@ -202,7 +202,7 @@ def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
     return x / (jnp.sqrt(mean(x * x, mask)) + 1e-8)
 
 
-def mean_score(lifetimes: Lifetimes, best: jax.Array) -> jax.Array:
+def compute_mean_score(lifetimes: Lifetimes, best: jax.Array) -> jax.Array:
     """The mean score of a trial."""
     score = lifetimes.score
     return score.mean() if len(score) == len(best) else score.sum() / best.size

@@ -16,7 +16,15 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings, interpolate
-from mesascope.recipes.lifetimes import Scale, find_scale, find_targets, mean, mean_score, run_lifetimes, standardise
+from mesascope.recipes.lifetimes import (
+    Scale,
+    compute_mean_score,
+    find_scale,
+    find_targets,
+    mean,
+    run_lifetimes,
+    standardise,
+)
 from mesascope.recipes.updates import Batch, Objective, Update, make_update, train_network
 
 
@@ -80,7 +88,7 @@ def recipe(
         MesascopeError: a setting is out of range, or the folder contains another training run.
     """
     settings = collect_settings(locals())
-    update = make_policy_update(family, settings, clipped_loss)
+    update = make_policy_update(family, settings, compute_clipped_loss)
     return train_network("ppo_recurrent", family, settings, update, out, progress=progress)
 
 
@@ -104,7 +112,7 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExa
     return log_prob, standardise(batch.advantage, batch.mask), error, entropy
 
 
-def clipped_loss(
+def compute_clipped_loss(
     network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
     """The loss with the clipped surrogate, the critic's squared error and the entropy bonus."""
@@ -136,4 +144,4 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     examples = PolicyExamples(
         lifetimes.encoded, lifetimes.action, lifetimes.log_prob, advantage, value_target, lifetimes.mask
     )
-    return examples, loss, mean_score(lifetimes, batch.best)
+    return examples, loss, compute_mean_score(lifetimes, batch.best)

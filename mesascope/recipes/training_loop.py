@@ -90,14 +90,14 @@ def _run_updates(
             if now - last_save > CHECKPOINT_SECONDS and latest.done < run.updates:
                 files.save_checkpoint(run, checkpoint_path, latest)
                 last_save = time.monotonic()
-            progress(Progress(latest.done, run.updates, seconds_left, _mean(latest.scores)))
+            progress(Progress(latest.done, run.updates, seconds_left, _average(latest.scores)))
     except KeyboardInterrupt:
         files.save_checkpoint(run, checkpoint_path, latest)
         raise
     return latest
 
 
-def _mean(scores: Any) -> float:
+def _average(scores: Any) -> float:
     return float(np.mean(scores)) if len(scores) else float("nan")
 
 
@@ -124,7 +124,12 @@ class Curve:
         if point <= self.last_point or not len(checkpoint.scores):
             return
         self.last_point = point
-        numbers = (checkpoint.done, checkpoint.steps, f"{_mean(checkpoint.scores):.2f}", f"{time.process_time():.0f}")
+        numbers = (
+            checkpoint.done,
+            checkpoint.steps,
+            f"{_average(checkpoint.scores):.2f}",
+            f"{time.process_time():.0f}",
+        )
         with self.path.open("a") as file:
             if not file.tell():
                 file.write(CURVE_HEADER)

@@ -50,7 +50,7 @@ def slowly(weights, layer, held, pictures):
                 [x[n, a, b] if i else 0 * x[n, 0, 0] for (a, b), i in zip(beside, inside, strict=True)]
             )
 
-        z = np.concatenate([around(held), around(pictures)]) @ weights.mix[layer] + weights.bias[layer]
+        z = np.concatenate([around(held), around(pictures)]) @ weights.mixing_weights[layer] + weights.bias[layer]
         gate, then = 1 / (1 + np.exp(-z[:7])), np.tanh(z[7:])
         out[n, r, c] = held[n, r, c] * (1 - gate) + gate * then
     return out
@@ -64,7 +64,7 @@ def test_ticks_and_layers_are_those_of_plain_loops(seen):
         held = np.zeros((4, FIELD, FIELD, 7))
         for layer in (0, 0) if not layers else (0, 1):
             held = slowly(weights, layer, held, pictures)
-        said = held.reshape(4, -1, 7)[np.arange(4), here.astype(int)] @ weights.policy + weights.policy_bias
+        said = held.reshape(4, -1, 7)[np.arange(4), here.astype(int)] @ weights.policy_weights + weights.policy_bias
         said = said - np.log(np.exp(said).sum(-1, keepdims=True))
         carry = subject.fresh(4)
         for _ in range(1 if layers else 2):

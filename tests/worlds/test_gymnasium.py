@@ -299,13 +299,13 @@ def test_code_that_a_file_names_needs_trust(monkeypatch):
         with pytest.raises(MesascopeError, match="would import and run"):
             from_a_file(f"gymnasium:env=Corridor-v0,{more}")
     from mesascope.agents.networks import recurrent
-    from mesascope.agents.opening import default_family
+    from mesascope.agents.opening import find_default_family
 
     (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
     monkeypatch.setattr(recurrent, "family_of", lambda path: spec)
     with pytest.raises(MesascopeError, match="would import and run"):
-        default_family([str(net)])
-    assert default_family([str(net)], trust=True) == spec
+        find_default_family([str(net)])
+    assert find_default_family([str(net)], trust=True) == spec
     assert from_a_file(spec).choices == 2  # trusted once
     monkeypatch.setattr(gate, "_ALLOWED_TEXTS", {})
     assert catalogue.make("families", spec).choices == 2  # the user's own act

@@ -99,21 +99,21 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.n
     """
     weights, eye = np.zeros(x.shape[1]), np.eye(x.shape[1])
 
-    def objective(w: np.ndarray) -> float:
+    def compute_objective(w: np.ndarray) -> float:
         z = x @ w
         return float((y * z - np.logaddexp(0.0, z)).sum() - 0.5 * ridge * w @ w)
 
     def compute_curvature(p: np.ndarray) -> np.ndarray:
         return (x * (p * (1 - p))[:, None]).T @ x + ridge * eye
 
-    value = objective(weights)
+    value = compute_objective(weights)
     for _ in range(50):
         p = expit(x @ weights)
         step = np.linalg.solve(compute_curvature(p), x.T @ (y - p) - ridge * weights)
         size = 1.0
-        while size > 1e-4 and objective(weights + size * step) < value:
+        while size > 1e-4 and compute_objective(weights + size * step) < value:
             size /= 2
-        improvement = objective(weights + size * step) - value
+        improvement = compute_objective(weights + size * step) - value
         if improvement <= 1e-9:
             break
         weights, value = weights + size * step, value + improvement

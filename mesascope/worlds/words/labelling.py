@@ -77,8 +77,8 @@ class Labeller(Scripted):
         agrees = jnp.stack([side == label, side != label], -1)
         recalled = _predict_from_memory(carry, last_item)
         return Evidence(
-            carry.assignment + _log_likelihood(agrees),
-            carry.line + _log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
+            carry.assignment + _compute_log_likelihood(agrees),
+            carry.line + _compute_log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
             carry.memory.at[rows, last_item].add(vote),
             carry.own_label + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
@@ -127,7 +127,7 @@ def _mix_label_error(p: jax.Array) -> jax.Array:
     return LABEL_ERROR + (1.0 - 2.0 * LABEL_ERROR) * p
 
 
-def _log_likelihood(right: jax.Array) -> jax.Array:
+def _compute_log_likelihood(right: jax.Array) -> jax.Array:
     return jnp.log(jnp.where(right, 1.0 - LABEL_ERROR, LABEL_ERROR))
 
 

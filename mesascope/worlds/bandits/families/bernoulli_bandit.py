@@ -68,10 +68,10 @@ class BernoulliBandit(BanditFamily):
             return lambda key, path: path.at[:, half:].set(change(key, path[:, 0])[:, None, :])
 
         return (
-            *(() if self.bank_means is None else (split("seen", seen=True),)),
+            *(() if self.bank_means is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:low", scale=0.3),
-            split("shifted:high", scale=0.3, least=0.7),
+            split("shifted:high", scale=0.3, offset=0.7),
             split("exchanged:reversal", changes_at=half, path=change_halfway(_swap_extremes)),
             split(f"restructured:{other_prior}", prior=other_prior),
             split("restructured:drift", path=_draw_walk, drifting=True),
@@ -86,10 +86,10 @@ class BernoulliBandit(BanditFamily):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         prior: str = "",
         scale: float = 1.0,
-        least: float = 0.0,
+        offset: float = 0.0,
         path: Change = lambda key, path: path,
         trials: int = 0,
         is_inverted: float = 0.0,
@@ -99,21 +99,21 @@ class BernoulliBandit(BanditFamily):
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            seen: whether the means come from the bank.
+            is_seen: whether the means come from the bank.
             prior: the prior of the means; '' for that of the family.
             scale: the factor by which the means are multiplied.
-            least: what is added to the scaled means; it has no effect if the factor is 1.
+            offset: what is added to the scaled means; it has no effect if the factor is 1.
             path: a function of the key and the means [n, T, K] that returns their course over the trials.
             trials: T; 0 for the family's horizon.
             is_inverted: 1 for inverted feedback, else 0.
         """
         means_key = derive_key(key, "means")
-        if seen:
+        if is_seen:
             arm_means = draw_from_bank(means_key, self.bank_means, n)
         else:
             shapes = None if prior else self.shapes
             arm_means = _draw_means(means_key, n, self.choices, prior or self.prior, shapes)
-        arm_means = arm_means if scale == 1.0 else least + scale * arm_means
+        arm_means = arm_means if scale == 1.0 else offset + scale * arm_means
         fixed_path = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
         return Tasks(path(derive_key(key, "change"), fixed_path), jnp.full((n,), is_inverted))
 

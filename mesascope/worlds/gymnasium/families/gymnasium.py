@@ -100,7 +100,7 @@ class Gymnasium(Configured):
         splits = [Split(name, functools.partial(self._draw_tasks, name), self.horizon) for name in names]
         if self.choices is not None and self.horizon > 1:
             half = self.horizon // 2
-            draw = functools.partial(self._draw_tasks, "fresh", exchanged_at=half)
+            draw = functools.partial(self._draw_tasks, "fresh", exchange_trial=half)
             splits.append(Split("exchanged", draw, self.horizon, half))
         return tuple(splits)
 
@@ -110,7 +110,9 @@ class Gymnasium(Configured):
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
         return dataclasses.replace(self, name=name_with_settings(family, **settings), settings=tuple(settings.items()))
 
-    def _draw_tasks(self, split: str, key: jax.Array, n: int, exchanged_at: int | None = None) -> dict[str, np.ndarray]:
+    def _draw_tasks(
+        self, split: str, key: jax.Array, n: int, exchange_trial: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Draws the seeds [N] and keywords [N] of environments; also gives the trial [N] that exchanges actions."""
         rows = np.arange(n)
         if split == "seen" and self.bank:
@@ -122,7 +124,7 @@ class Gymnasium(Configured):
         for i, row in enumerate(rows.tolist()):
             keywords[i] = self._draw_keywords(_make_rng(key, "task", row), "fresh" if split == "seen" else split)
             seeds[i] = int(keywords[i].pop("seed", seeds[i]))
-        at = np.full(n, self.horizon if exchanged_at is None else exchanged_at, np.int32)
+        at = np.full(n, self.horizon if exchange_trial is None else exchange_trial, np.int32)
         return {"seed": seeds, "keywords": keywords, "exchanged": at}
 
     def _draw_keywords(self, rng: np.random.Generator, split: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward_induction, find_shape, sample_posterior
+from mesascope.worlds.mdp.planning import Planner, find_shape, plan_backward, sample_posterior
 
 
 class OPSRL(Planner):
@@ -26,7 +26,7 @@ class OPSRL(Planner):
         def expect(values):
             return (payoffs + jnp.einsum("dnsap,np->dnsa", transitions, values)).max(0)
 
-        return backward_induction(jnp.zeros_like(payoffs[0]), self.shape[2], expect)
+        return plan_backward(jnp.zeros_like(payoffs[0]), self.shape[2], expect)
 
 
 @keep_settings(draws=(1, 100))

@@ -181,7 +181,7 @@ def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.nd
     """[E] the best actions, each replaced by a random one with probability ε."""
     best = np.asarray(choose_greedy(weights, stacks))
     chance = rng.random(len(best)) < epsilon
-    return np.where(chance, rng.integers(0, weights.value.shape[1], len(best)), best)
+    return np.where(chance, rng.integers(0, weights.value_weights.shape[1], len(best)), best)
 
 
 @jax.jit
@@ -199,10 +199,10 @@ def update(state: State, batch: Batch, rate: jax.Array) -> State:
     value = jnp.take_along_axis(compute_values(state.target, later, STRIDES), choice[:, None], 1)[:, 0]
     target = batch.reward + batch.discount * value
 
-    def loss(weights: Weights) -> jax.Array:
+    def compute_loss(weights: Weights) -> jax.Array:
         value_taken = jnp.take_along_axis(compute_values(weights, present, STRIDES), batch.action[:, None], 1)[:, 0]
         return optax.huber_loss(value_taken, target).mean()
 
-    moves, memory = OPTIMISER.update(jax.grad(loss)(state.weights), state.memory)
+    moves, memory = OPTIMISER.update(jax.grad(compute_loss)(state.weights), state.memory)
     weights = jax.tree.map(lambda w, m: w - rate * m, state.weights, moves)
     return State(weights, state.target, memory)

@@ -19,7 +19,7 @@ from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import choose
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, UpdateSettings, check_settings
-from mesascope.recipes.ppo_recurrent import PolicyExamples, clipped_loss
+from mesascope.recipes.ppo_recurrent import PolicyExamples, compute_clipped_loss
 from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_training
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
@@ -211,7 +211,7 @@ def update_weights(
 ) -> State:
     """Takes one step of Adam on some of the games of a segment."""
 
-    def loss(arrays: Any) -> jax.Array:
+    def compute_loss(arrays: Any) -> jax.Array:
         network: Recurrent = eqx.combine(arrays, static)
 
         def step(carry, xs):
@@ -219,9 +219,9 @@ def update_weights(
 
         before = jax.tree.map(lambda x: x[0], segment.carry)
         features = jax.lax.scan(step, before, (segment.experience.encoded, segment.first))[1]
-        return clipped_loss(network, features, segment.experience, plan, entropy_weight)
+        return compute_clipped_loss(network, features, segment.experience, plan, entropy_weight)
 
-    moves, memory = OPTIMISER.update(jax.grad(loss)(state.network), state.memory)
+    moves, memory = OPTIMISER.update(jax.grad(compute_loss)(state.network), state.memory)
     return State(jax.tree.map(lambda w, m: w - rate * m, state.network, moves), memory)
 
 

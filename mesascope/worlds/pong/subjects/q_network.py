@@ -68,9 +68,9 @@ class Weights(NamedTuple):
 
     kernels: tuple[jax.Array, ...]
     biases: tuple[jax.Array, ...]
-    hidden: jax.Array
+    hidden_weights: jax.Array
     hidden_bias: jax.Array
-    value: jax.Array
+    value_weights: jax.Array
     value_bias: jax.Array
 
 
@@ -105,8 +105,8 @@ def compute_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]
             x, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
         x = jax.nn.relu(x + bias)
-    x = jax.nn.relu(x.reshape(len(x), -1) @ weights.hidden + weights.hidden_bias)
-    return x @ weights.value + weights.value_bias
+    x = jax.nn.relu(x.reshape(len(x), -1) @ weights.hidden_weights + weights.hidden_bias)
+    return x @ weights.value_weights + weights.value_bias
 
 
 class QNetwork(NamedSubject):

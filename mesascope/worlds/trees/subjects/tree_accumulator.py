@@ -20,19 +20,19 @@ class TreeAccumulator(Scripted):
 
     def fresh(self, n: int) -> tuple[Evidence, jax.Array]:
         """Returns a carry without evidence."""
-        return Evidence.empty(n, self.size), jnp.zeros(n, jnp.int32)
+        return Evidence.make_empty(n, self.size), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry: tuple[Evidence, jax.Array], percept: Percept):
         """Takes another noisy look at the right answer."""
         evidence, ticks = carry
         tree, steps_ahead = read_tree(percept.observation), self.depth - percept.step
-        answer = greedy_probabilities(tree.action_values(tree.solve_values(self.depth)))
+        answer = greedy_probabilities(tree.compute_action_values(tree.solve_values(self.depth)))
         signal = self.signal * self.signal_decay ** (steps_ahead - 1.0)
         evidence = evidence.add_look(percept, answer, signal, self.is_steady)
         is_new = (percept.action >= 0) | (percept.first > 0)  # further ticks do not show the last action
         ticks = jnp.where(is_new, 0, ticks) + 1
         delayed_answer = jnp.where((ticks >= steps_ahead)[:, None], answer, 0.5)
-        probabilities = jnp.where(self.is_delayed, delayed_answer, evidence.action_probabilities())
+        probabilities = jnp.where(self.is_delayed, delayed_answer, evidence.compute_action_probabilities())
         return (evidence, ticks), choose(key, jnp.log(probabilities))
 
 

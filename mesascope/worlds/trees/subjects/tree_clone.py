@@ -17,7 +17,7 @@ class TreeClone(Scripted):
 
     def fresh(self, n: int) -> Evidence:
         """Returns a carry without evidence."""
-        return Evidence.empty(n, 1 + self.trees.shape[1])
+        return Evidence.make_empty(n, 1 + self.trees.shape[1])
 
     def respond(self, key, carry: Evidence, percept: Percept):
         """Finds the most similar training tree, and acts as the planner does at the same node there."""
@@ -25,7 +25,7 @@ class TreeClone(Scripted):
         nearest = jnp.square(tree.arrays[:, None] - self.trees).sum(-1).argmin(-1)
         answer = self.answers[nearest, tree.node]
         carry = carry.add_look(percept, answer)
-        return carry, choose(key, jnp.log(jnp.where(self.is_noisy, carry.action_probabilities(), answer)))
+        return carry, choose(key, jnp.log(jnp.where(self.is_noisy, carry.compute_action_probabilities(), answer)))
 
 
 @keep_settings

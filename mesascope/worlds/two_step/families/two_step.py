@@ -96,16 +96,16 @@ class TwoStep(Configured):
         """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
         split, half = self.varied, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
-        drifts = other_payoffs == "drift"
+        has_drift = other_payoffs == "drift"
         return (
-            *(() if self.bank_payoffs is None else (split("seen", seen=True),)),
+            *(() if self.bank_payoffs is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:close", payoffs=lambda payoffs: 0.5 + 0.5 * (payoffs - 0.5)),
-            split("exchanged:map", changes_at=half, swaps_at=half),
-            split(f"restructured:{other_payoffs}", drifts=drifts, drifting=drifts),
-            split("revalued:worth", changes_at=half, counted=False, revalued="worth"),
-            split("revalued:map", changes_at=half, counted=False, revalued="map", swaps_at=half),
-            split("revalued:same", changes_at=half, counted=False, revalued="same"),
+            split("exchanged:map", changes_at=half, swap_trial=half),
+            split(f"restructured:{other_payoffs}", has_drift=has_drift, drifting=has_drift),
+            split("revalued:worth", changes_at=half, counted=False, announced_part="worth"),
+            split("revalued:map", changes_at=half, counted=False, announced_part="map", swap_trial=half),
+            split("revalued:same", changes_at=half, counted=False, announced_part="same"),
         )
 
     def draw(
@@ -113,33 +113,34 @@ class TwoStep(Configured):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
-        drifts: bool | None = None,
-        swaps_at: int | None = None,
-        revalued: str = "",
+        has_drift: bool | None = None,
+        swap_trial: int | None = None,
+        announced_part: str = "",
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            seen: whether pay-offs come from the bank.
+            is_seen: whether pay-offs come from the bank.
             payoffs: a function that changes the mean pay-offs [n, T, 2, 2].
-            drifts: whether pay-offs drift instead of switching; None for the version's default.
-            swaps_at: the trial from which the common transitions are swapped.
-            revalued: what is announced half-way: worth, map, same (an announcement without a change) or '' for nothing.
+            has_drift: whether pay-offs drift instead of switching; None for the version's default.
+            swap_trial: the trial from which the common transitions are swapped.
+            announced_part: what is announced half-way: worth, map, same (an announcement without a change) or '' for
+                nothing.
         """
         shape, half = (n, self.horizon), self.horizon // 2
-        drifts = self.version == "daw" if drifts is None else drifts
-        means = (_draw_walks if drifts else self._draw_switches)(derive_key(key, "worth"), n, self.horizon)
-        if seen:
+        has_drift = self.version == "daw" if has_drift is None else has_drift
+        means = (_draw_walks if has_drift else self._draw_switches)(derive_key(key, "worth"), n, self.horizon)
+        if is_seen:
             means = draw_from_bank(derive_key(key, "which"), self.bank_payoffs, n)
-        is_swapped = jnp.arange(self.horizon) >= (self.horizon if swaps_at is None else swaps_at)
+        is_swapped = jnp.arange(self.horizon) >= (self.horizon if swap_trial is None else swap_trial)
         is_announced = jax.random.bernoulli(derive_key(key, "tells"), self.announced_share, shape)
-        if revalued:
+        if announced_part:
             good_state = jax.random.randint(derive_key(key, "good"), (n, 1), 0, 2)
-            has_switched = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
+            has_switched = (jnp.arange(self.horizon) >= half) & (announced_part == "worth")
             means = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ has_switched)
             is_announced = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
         is_common = jax.random.bernoulli(derive_key(key, "common"), self.common_probability, shape)
