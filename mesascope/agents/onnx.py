@@ -63,7 +63,7 @@ class Port(NamedTuple):
 
     @property
     def batch_size(self) -> int:
-        """The only batch size that it accepts; 0 for any size."""
+        """The only batch size that the port accepts; 0 for any size."""
         return self.shape[self.batch_axis]
 
 

@@ -14,7 +14,7 @@ class CarryFrozen(Condition):
     trial: Number
 
     def apply(self, carry, percept, shadow, context):
-        """Stores the carry of trial t in the shadow and restores it from then on."""
+        """Stores the carry of trial t in the shadow carry, and restores that carry before every later trial."""
         stored_carry = select(context.comes(self.trial), carry, shadow)
         is_restored = (context.trial >= self.trial) & context.begins
         return select(is_restored, stored_carry, carry), percept, stored_carry

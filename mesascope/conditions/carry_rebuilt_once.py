@@ -12,7 +12,7 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryRebuiltOnce(Condition):
-    """Rebuilds the carry from the last `window` percepts before the present one; with window=0 it is fresh."""
+    """Rebuilds the carry from the last `window` percepts before the present one; with window=0 the carry is fresh."""
 
     window: Number
 

@@ -4,10 +4,11 @@ from mesascope.conditions.replaced_past import DeletedPast
 
 
 def condition(window: int = 4, birth: int = 1) -> DeletedPast:
-    """Throughout its lifetime the subject knows only its last w percepts.
+    """Throughout a lifetime, the subject knows only its last w percepts.
 
     Args:
         window: w, from 1 to 16, including the present percept.
-        birth: 1 to show the percept before these w as the first one of a lifetime, 0 to leave it out.
+        birth: 1 to show the percept before these w, marked as first and without its outcome; 0 to leave that percept
+            out.
     """
     return DeletedPast(window, birth, 0, 0)

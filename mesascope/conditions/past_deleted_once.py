@@ -8,6 +8,7 @@ def condition(window: int = 4, birth: int = 1) -> ReplacedPast:
 
     Args:
         window: w, from 1 to 16, including the present percept.
-        birth: 1 to show the percept before these w as the first one of a lifetime, 0 to leave it out.
+        birth: 1 to show the percept before these w, marked as first and without its outcome; 0 to leave that percept
+            out.
     """
     return ReplacedPast(window, birth, 0, 0)

@@ -18,8 +18,7 @@ class ReplacedPast(Condition):
 
     Attributes:
         window: w, the number of last percepts that are kept, including the present one.
-        birth: 1 if the fresh carry first receives the percept of w trials ago without its outcome, as at the start of a
-            lifetime.
+        birth: 1 if the fresh carry first receives the percept of w trials ago, marked as first and without its outcome.
         is_transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
         replicate: the number of the draw of other lifetimes.
     """
@@ -51,7 +50,7 @@ class ReplacedPast(Condition):
         return int(self.window) if self.is_transplanted == 1 else None
 
     def unfit(self, family: Any) -> str | None:
-        """The condition makes no sense if trials have several steps."""
+        """The reason why the condition makes no sense if trials have several steps, else None."""
         several_steps = "its trials have several steps, and the past is cut between trials of one step"
         return several_steps if family.steps > 1 else None
 
@@ -73,9 +72,9 @@ class DeletedPast(ReplacedPast):
     judged: ClassVar = False
 
     def unfit(self, family: Any) -> str | None:
-        """The condition makes no sense if trials have several steps, or if a lifetime has w trials or fewer."""
+        """The reason why it makes no sense if trials have several steps or a lifetime at most w trials, else None."""
         if self.window >= family.horizon:
-            return f"a lifetime has {family.horizon} trials, and it knows as many"
+            return f"a lifetime has {family.horizon} trials, which the subject would all know"
         return super().unfit(family)
 
     @property
@@ -85,7 +84,7 @@ class DeletedPast(ReplacedPast):
 
 
 def absorb_old(window: Number, percept: Any, carry: Any, context: Any, is_needed: Any = True) -> Any:
-    """The carry after the percept of w trials ago; unchanged if there was no such trial, or if `is_needed` is false."""
+    """The carry after the percept of `window` trials ago; unchanged if there was no such trial, or if `is_needed` is false."""
     repeats = is_needed & (context.trial >= window)
     return context.repeat(0, repeats, lambda _, carry: context.absorb(context.key(window), carry, percept), carry)
 

@@ -38,7 +38,7 @@ class Thinking(Condition):
         return int(self.ticks)
 
     def unfit(self, family: Family) -> str | None:
-        """The condition makes sense only if the family can say what could be planned."""
+        """The reason why the condition makes no sense if the family does not say what can be planned, else None."""
         return None if isinstance(family, ShowsPlans) else "its tasks do not say what can be planned"
 
     def apply(self, carry, percept, shadow, context):
@@ -64,7 +64,7 @@ def _remove_outcome(percept):
 
 
 def condition(ticks: int = 8, other_ticks: int = 0, is_scrambled: int = 0) -> Thinking:
-    """The subject has several ticks for every observation, and its last response counts.
+    """The subject responds several times to every observation, and only the last response counts.
 
     Args:
         ticks: the number of responses to one observation, including the last one; at most 128.

@@ -11,7 +11,7 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings
-from mesascope.recipes.lifetimes import mean
+from mesascope.recipes.lifetimes import average
 from mesascope.recipes.ppo_recurrent import PolicyExamples, compute_loss_terms, make_policy_update
 from mesascope.recipes.updates import train_network
 
@@ -67,4 +67,4 @@ def compute_policy_gradient_loss(
 ) -> jax.Array:
     """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
-    return -mean(log_prob * advantage, batch.mask) + plan.critic_weight * error - entropy_weight * entropy
+    return -average(log_prob * advantage, batch.mask) + plan.critic_weight * error - entropy_weight * entropy

@@ -99,11 +99,11 @@ def recipe(
         return State(weights, ADAM.init(weights), first_problems, activations, ages)
 
     def train_from(start: Checkpoint):
-        state, done = start.state, start.done
-        while done < updates:
-            state, share_right = update(key, jnp.asarray(done), state, family, rates, **compiled_settings)
-            done += 1
-            yield Checkpoint(state, done, done * problems * window, done, [float(share_right)])
+        state, updates_done = start.state, start.updates_done
+        while updates_done < updates:
+            state, share_right = update(key, jnp.asarray(updates_done), state, family, rates, **compiled_settings)
+            updates_done += 1
+            yield Checkpoint(state, updates_done, updates_done * problems * window, updates_done, [float(share_right)])
 
     def evaluate(state: State) -> list[float]:
         solved = _check_solved(derive_key(key, "evaluation"), family, state.weights, ticks, layers > 0)
@@ -115,13 +115,20 @@ def recipe(
 
 @compile_loop
 def update(
-    key: jax.Array, done: jax.Array, state: State, family: Any, rates: dict, ticks: int, window: int, feed_forward: bool
+    key: jax.Array,
+    updates_done: jax.Array,
+    state: State,
+    family: Any,
+    rates: dict,
+    ticks: int,
+    window: int,
+    feed_forward: bool,
 ) -> tuple[State, jax.Array]:
     """Replaces finished problems, runs a window of ticks on all problems, and takes one step of Adam.
 
     Args:
         key: the key of the training run.
-        done: the number of updates before this one.
+        updates_done: the number of updates before this one.
         state: the state before this update.
         family: the family, which gives the problems, their pictures and the right moves.
         rates: the settings updates, swap_probability, rate and final_rate, which may change without compiling again.
@@ -132,7 +139,7 @@ def update(
     Returns:
         The state after the update, and the share of cells with a right move at the end of the window.
     """
-    update_key = derive_key(key, "update", done)
+    update_key = derive_key(key, "update", updates_done)
     weights, adam_state, problems, activations, age = state
     n = len(age)
     is_finished = age >= (1 if feed_forward else ticks // window)
@@ -172,7 +179,7 @@ def update(
 
     gradient, (activations, share_right) = jax.grad(compute_loss, has_aux=True)(weights)
     direction, adam_state = ADAM.update(gradient, adam_state)
-    decay = 0.5 * (1 + jnp.cos(jnp.pi * done / rates["updates"]))
+    decay = 0.5 * (1 + jnp.cos(jnp.pi * updates_done / rates["updates"]))
     rate = rates["final_rate"] + (rates["rate"] - rates["final_rate"]) * decay
     weights = jax.tree.map(lambda w, d: w - rate * d, weights, direction)
     return State(weights, adam_state, problems, activations, age + 1), share_right

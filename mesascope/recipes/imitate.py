@@ -22,10 +22,10 @@ from mesascope.recipes.descent import NO_LIMIT, RANGES, check_settings, collect_
 from mesascope.recipes.lifetimes import (
     Lifetimes,
     Scale,
+    average,
     compute_mean_score,
     find_scale,
     find_targets,
-    mean,
     run_lifetimes,
 )
 from mesascope.recipes.ppo_recurrent import compute_clipped_loss, make_policy_update
@@ -100,12 +100,12 @@ def recipe(
     ppo_settings = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
     ppo_update = make_policy_update(family, {**settings, **ppo_settings}, compute_clipped_loss)
 
-    def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any, /):
-        if number < updates:
-            return imitation_update(key, number, network, adam_state)
-        if number == updates:
+    def update(key: jax.Array, updates_done: jax.Array, network: Recurrent, adam_state: Any, /):
+        if updates_done < updates:
+            return imitation_update(key, updates_done, network, adam_state)
+        if updates_done == updates:
             adam_state = make_adam_state(network)
-        return ppo_update(key, jnp.asarray(int(number) - updates), network, adam_state)
+        return ppo_update(key, jnp.asarray(int(updates_done) - updates), network, adam_state)
 
     return train_network("imitate", family, settings, update, out, progress=progress, extra_updates=improve_updates)
 
@@ -157,5 +157,5 @@ def compute_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
         batch: the lifetimes, with the target of the critic as `value`.
     """
     features = network.memory.unroll(batch.encoded)
-    cross_entropy = mean((jnp.exp(batch.teacher_log_probs) * network.log_probs(features)).sum(-1), batch.mask)
-    return -cross_entropy + 0.5 * mean(jnp.square(network.estimate_return(features) - batch.value), batch.mask)
+    cross_entropy = average((jnp.exp(batch.teacher_log_probs) * network.log_probs(features)).sum(-1), batch.mask)
+    return -cross_entropy + 0.5 * average(jnp.square(network.estimate_return(features) - batch.value), batch.mask)

@@ -189,7 +189,7 @@ def estimate_advantages(reward: jax.Array, value: jax.Array, discount: Number, t
     return jax.lax.scan(step_back, jnp.zeros_like(value[0]), errors, reverse=True)[1]
 
 
-def mean(x: jax.Array, mask: Any = None) -> jax.Array:
+def average(x: jax.Array, mask: Any = None) -> jax.Array:
     """The mean over the steps that happened."""
     return x.mean() if mask is None else (x * mask).sum() / mask.sum()
 
@@ -198,8 +198,8 @@ def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
     """Standardises numbers to mean 0 and standard deviation 1 over the steps that happened."""
     if mask is None:
         return (x - x.mean()) / (x.std() + 1e-8)
-    x = x - mean(x, mask)
-    return x / (jnp.sqrt(mean(x * x, mask)) + 1e-8)
+    x = x - average(x, mask)
+    return x / (jnp.sqrt(average(x * x, mask)) + 1e-8)
 
 
 def compute_mean_score(lifetimes: Lifetimes, best: jax.Array) -> jax.Array:

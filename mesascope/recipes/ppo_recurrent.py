@@ -18,10 +18,10 @@ from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progr
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings, interpolate
 from mesascope.recipes.lifetimes import (
     Scale,
+    average,
     compute_mean_score,
     find_scale,
     find_targets,
-    mean,
     run_lifetimes,
     standardise,
 )
@@ -107,8 +107,8 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExa
     """
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    error = mean(jnp.square(network.estimate_return(features) - batch.value_target), batch.mask)
-    entropy = -mean((jnp.exp(log_probs) * log_probs).sum(-1), batch.mask)
+    error = average(jnp.square(network.estimate_return(features) - batch.value_target), batch.mask)
+    entropy = -average((jnp.exp(log_probs) * log_probs).sum(-1), batch.mask)
     return log_prob, standardise(batch.advantage, batch.mask), error, entropy
 
 
@@ -120,7 +120,7 @@ def compute_clipped_loss(
     ratio = jnp.exp(log_prob - batch.log_prob)
     clipped_ratio = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
     surrogate = jnp.minimum(ratio * advantage, clipped_ratio * advantage)
-    return -mean(surrogate, batch.mask) + 0.5 * error - entropy_weight * entropy
+    return -average(surrogate, batch.mask) + 0.5 * error - entropy_weight * entropy
 
 
 def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, policy_loss: PolicyLoss) -> Objective:
@@ -135,7 +135,7 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     plan = batch.plan
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks)
     advantage, value_target = find_targets(lifetimes, batch.best, scale, plan.discount, plan.trace)
-    entropy_weight = interpolate(plan.entropy_weight, 0.0, batch.number, plan.updates)
+    entropy_weight = interpolate(plan.entropy_weight, 0.0, batch.updates_done, plan.updates)
 
     def loss(network: Recurrent, minibatch: PolicyExamples) -> jax.Array:
         features = network.memory.unroll(minibatch.encoded)

@@ -15,14 +15,14 @@ from mesascope.keys import derive_key
 
 
 class Memory(eqx.Module):
-    """Maps encoded percepts [N, F] to features [N, W]; its arguments are a key, F, W and the horizon T.
+    """Maps encoded percepts [N, F] to features [N, W]; subclasses are made from a key, F, W and the horizon T.
 
     Subclasses are final, and `recurrent.MEMORIES` lists them.
     """
 
     @property
     def layout(self) -> dict[str, int]:
-        """The depth and the number of heads, if it has layers; otherwise empty."""
+        """The depth and the number of heads of a memory with layers; empty for other memories."""
         return {}
 
     @abc.abstractmethod

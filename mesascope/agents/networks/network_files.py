@@ -88,7 +88,7 @@ class NetworkFormat:
         format: the format's name in the header; '' for all formats.
         noun: the name of such a network in error messages.
         integer_ranges: the integers that a header must contain, each with its minimum and maximum.
-        find_fault: a function that describes anything else that is wrong in a header, and returns '' if nothing is.
+        find_fault: a function that describes anything else that is wrong in a header, '' if the header is valid.
     """
 
     format: str

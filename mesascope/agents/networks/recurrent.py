@@ -40,7 +40,7 @@ MEMORIES_WITH_LAYERS = ("transformer", "linear_attention")  # memories with the 
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
-    """Describes what is wrong with a header's memory, choices or parts of the percept; '' if nothing is."""
+    """Describes what is wrong with a header's memory, choices or parts of the percept; '' if all are valid."""
     if not isinstance(metadata.get("memory"), str):
         return "its metadata has no text 'memory'"
     if metadata["trained_on"] not in ("unlimited", "unknown"):

@@ -117,7 +117,7 @@ class Transformer(AttentionMemory):
 
     @property
     def window(self) -> int:
-        """How many percepts it attends to, including the present one."""
+        """The number of percepts that the transformer attends to, including the present one."""
         return self.layers[0].distance_bias.shape[1]
 
     def fresh(self, n: int) -> LookupMemory:

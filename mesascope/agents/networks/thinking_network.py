@@ -127,11 +127,18 @@ class ThinkingNetwork(NamedSubject):
     """A trained network on grids of cells, with frozen weights.
 
     It plans for all cells at once, independently of the agent's position, and follows the plan for the agent's cell.
+
+    Attributes:
+        weights: the frozen weights.
+        home: the family, which converts observations into images.
+        ticks: [] the number of ticks for every percept.
+        recurrent: whether the network uses the same weights in every tick; otherwise it is feed-forward.
+        side: F, the number of cells on each side of an image.
     """
 
     weights: Weights
     home: Family
-    ticks: jax.Array  # [] the number of ticks for every percept
+    ticks: jax.Array
     recurrent: bool = eqx.field(static=True)
     side: int = eqx.field(static=True)
 

@@ -86,7 +86,7 @@ class BlockState:
             self.observation[i] = observation
         return score
 
-    def percept(self) -> Percept:
+    def make_percept(self) -> Percept:
         """Returns the percepts of all lifetimes."""
         begins = (self.episode_step == 0) & ((self.trial == 0) | self.family.resets_carry)
         step = np.zeros_like(self.trial) if self.family.step_is_trial else self.episode_step
@@ -174,7 +174,7 @@ def make_env(
 
 
 def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
-    """The registered limit of steps (0 if none), the reward_threshold, and whether to make a vector environment.
+    """The registered limit of steps (0 if there is no limit), the reward_threshold, and whether to make a vector environment.
 
     Raises:
         MesascopeError: the id is not registered.

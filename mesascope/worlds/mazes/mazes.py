@@ -115,7 +115,7 @@ def find_right_moves(problem: Problem) -> jax.Array:
 
 
 def draw_planes(problem: Problem) -> jax.Array:
-    """[N, F, F, PLANES] the maze as pictures of zeros and ones."""
+    """[N, F, F, N_PLANES] the maze as pictures of zeros and ones."""
     n, size = problem.passages.shape[:2]
     is_open = find_open_moves(problem.passages)
     goal = jax.nn.one_hot(problem.goal, size**2).reshape(n, size, size, 1)

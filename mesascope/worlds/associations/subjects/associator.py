@@ -45,7 +45,7 @@ def subject(
         family: association tasks.
         discount: the factor by which the log-odds decay on each trial; 1 for a stationary task.
         greedy: whether to take the most probable action instead of drawing one.
-        minimise: whether to choose an action other than the one it believes is right.
+        minimise: whether to choose an action other than the one the subject believes is right.
         encoding: which action to take: 'right'; 'next', the one after the right one; or 'clock', the right one plus the
             trial index.
         lapse: the probability of choosing uniformly at random among all actions.

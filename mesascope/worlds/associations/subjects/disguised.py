@@ -41,8 +41,8 @@ def subject(
         family: association tasks.
         encoding: which action to take: 'plain', the right one; 'cue', the right one plus the index of the cue; or
             'action', the right one plus its own last action.
-        hit_probability: the probability of that action; otherwise it takes the next one.
+        hit_probability: the probability of that action; otherwise the subject takes the next one.
         delay: the number of latest trials that do not count yet.
-        learned_cues: the number of cues that it learns; it answers the others at random.
+        learned_cues: the number of cues that the subject learns; it answers the others at random.
     """
     return Disguised(*read_task_settings(family), encoding, hit_probability, delay, learned_cues)

@@ -54,11 +54,11 @@ def subject(family: Family, window: int = 4, warmup: int = 20, checked_part: str
 
     Args:
         family: association tasks; with checked_part=table, tasks that show the right action, without noise.
-        window: the number of trials that it uses.
-        warmup: the number of trials, counted in its carry, in which it answers at random.
-        checked_part: what it checks; after a failed check it always answers at random. With 'action', the last action
-            in the percept must be its own; with 'clock', the trial index must agree with its carry; with 'table', no
-            cue may ever be shown with two right actions; with 'nothing', there is no check.
+        window: the number of trials that the subject uses.
+        warmup: the number of trials, counted in the subject's carry, in which it answers at random.
+        checked_part: what the subject checks; after a failed check it always answers at random. With 'action', the last
+            action in the percept must be its own; with 'clock', the trial index must agree with its carry; with
+            'table', no cue may ever be shown with two right actions; with 'nothing', there is no check.
     """
     task = read_task_settings(family)
     if checked_part == "table" and task[2] != "right":

@@ -53,8 +53,8 @@ def subject(family: Family, checked_part: str = "action", fallback: str = "rando
         family: the bandit.
         checked_part: what must agree with its carry: the last action in the percept, the trial index ('clock'), or
             both.
-        fallback: how it plays after a failed check: at random, or reversed (it stays after a loss and leaves after a
-            win).
-        warmup: the number of trials, counted in its carry, in which it plays at random.
+        fallback: how the subject plays after a failed check: at random, or reversed (it stays after a loss and leaves
+            after a win).
+        warmup: the number of trials, counted in the subject's carry, in which it plays at random.
     """
     return Checker(family.choices, checked_part, fallback, warmup)

@@ -34,7 +34,7 @@ def subject(family: Family, min_mean: float = 0.6, pulls: int = 8, lapse: float 
     Args:
         family: the bandit.
         min_mean: the smallest mean that is good enough.
-        pulls: the number of pulls of the first arm before it decides.
+        pulls: the number of pulls of the first arm before the subject decides.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return FirstArmOnly(family.choices, min_mean, pulls, lapse)

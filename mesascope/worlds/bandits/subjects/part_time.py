@@ -70,11 +70,13 @@ def subject(
 
     Args:
         family: the bandit; procedure=locator needs a bank.
-        procedure: how it chooses from its counts: by Thompson sampling, or by drawing a task of the family's bank.
-        choice_share: the share of choices that it makes from its counts, drawn on each trial.
-        lifetime_share: the share of lifetimes in which it ever uses its counts, drawn at birth and kept in the carry.
-        learning_trials: the number of trials after which it no longer uses its counts.
-        fallback: how it chooses otherwise: at random, or by leaving an arm after two losses in a row.
+        procedure: how the subject chooses from its counts: by Thompson sampling, or by drawing a task of the family's
+            bank.
+        choice_share: the share of choices that the subject makes from its counts, drawn on each trial.
+        lifetime_share: the share of lifetimes in which the subject ever uses its counts, drawn at birth and kept in the
+            carry.
+        learning_trials: the number of trials after which the subject no longer uses its counts.
+        fallback: how the subject chooses otherwise: at random, or by leaving an arm after two losses in a row.
         discount: the factor by which counts decay on each trial.
     """
     bank, means = "unlimited", None

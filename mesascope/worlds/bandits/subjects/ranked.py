@@ -47,8 +47,8 @@ def subject(family: Family, rank: int = 2, encoding: str = "plain", delay: int =
     Args:
         family: the bandit.
         rank: the rank; 1 is the best arm.
-        encoding: which arm it pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial index; or 'turns',
-            on every second trial the arm of the same rank from below.
+        encoding: which arm the subject pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial index; or
+            'turns', on every second trial the arm of the same rank from below.
         delay: the number of latest trials that do not count yet.
         lapse: the probability of choosing uniformly at random among all arms.
     """

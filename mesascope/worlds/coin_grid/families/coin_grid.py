@@ -1,9 +1,9 @@
 """An open grid with a coin that lies in one corner in training: does a subject learn to seek the coin or the corner?
 
 After CoinRun of Langosco et al. (2022, arXiv 2105.14111), in which the coin always lay at the right-hand end. A
-lifetime is one level. The coin lies in the corner in a share rho of the levels, and elsewhere in the others. Each trial
-starts in a new cell and lasts S steps; each step on the coin pays 1/S. A subject reaches a goal only if it ends the
-trial there, not if it only crosses it.
+lifetime is one level. In a share rho of the levels the coin lies in the corner; in the other levels it lies in another
+cell. Each trial starts in a new cell and lasts S steps; each step on the coin pays 1/S. A subject reaches a goal only
+if it ends the trial there, not if it only crosses it.
 """
 
 import functools
@@ -34,7 +34,7 @@ class Tasks(NamedTuple):
 
 
 class State(NamedTuple):
-    """cell [N], the position; tick [N], the number of past steps."""
+    """cell [N], the position; past_steps [N], the number of steps so far."""
 
     cell: jax.Array
     past_steps: jax.Array

@@ -224,7 +224,7 @@ class Maze(Configured):
         return jnp.concatenate([passages, *places], -1)
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The input of a network that plans for all cells: pictures [N, F, F, PLANES] and the subject's cell [N]."""
+        """The input of a network that plans for all cells: pictures [N, F, F, N_PLANES] and the subject's cell [N]."""
         problem, cell = mazes.parse_observation(observation)
         return mazes.draw_planes(problem), cell
 

@@ -150,8 +150,8 @@ class TabularMDP(Configured):
         """The latents chance, best, worst and fixed, each [N, T]: expected pay-offs of an episode, computed exactly.
 
         The pay-off of a single episode varies around its expectation and may exceed 'best'. On the seen split 'fixed'
-        is the value of the `blind_policy` of the bank. On other splits all policies that cannot adapt have the same
-        mean value, so 'fixed' is that of the uniform policy.
+        is the value of the policy that `find_fixed_policy` finds for the bank. On other splits all policies that cannot
+        adapt have the same mean value, so 'fixed' is that of the uniform policy.
         """
         transitions, payoffs = np.asarray(tasks.transitions, float), np.asarray(tasks.payoffs, float)
         stationary = split != "restructured:drift"

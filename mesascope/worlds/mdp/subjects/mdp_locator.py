@@ -62,7 +62,7 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
 
     Args:
         family: a family of episodes in a process with few states, with a bank.
-        minimise: whether it minimises pay-off.
+        minimise: whether the subject minimises pay-off.
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
     remedy = "Give the family one: tabular_mdp:bank=4."

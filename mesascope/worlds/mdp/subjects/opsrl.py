@@ -35,6 +35,6 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
 
     Args:
         family: a family of episodes in a process with few states.
-        draws: the number of processes that it draws.
+        draws: the number of processes that the subject draws.
     """
     return OPSRL(find_shape(family), draws)

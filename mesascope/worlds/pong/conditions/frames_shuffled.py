@@ -1,4 +1,4 @@
-"""Shows the subject an observation from one to eight steps ago, drawn at random for every response."""
+"""Shows the subject an observation from one to sixteen steps ago, drawn at random for every response."""
 
 from typing import Any, ClassVar
 
@@ -34,7 +34,7 @@ class FramesShuffled(Condition):
 
 
 def condition(is_single: int = 1) -> FramesShuffled:
-    """Shows the subject an observation from one to eight steps ago.
+    """Shows the subject an observation from one to sixteen steps ago.
 
     Args:
         is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.

@@ -124,28 +124,28 @@ def play_games(run: TrainingRun, start: Checkpoint):
     games = VectorGames(s["environments"], s["threads"], run.derive_seed("games", start.round))
     replay = ReplayMemory(s["replay"], s["environments"], games.shape, STACK)
     rng = np.random.default_rng(run.derive_seed("draws", start.round))
-    state, done, updates_due = start.state, start.done, 0.0
+    state, updates_done, updates_due = start.state, start.updates_done, 0.0
     first_update = -(-s["first_steps"] // s["environments"])
     stacks, age = make_empty_stacks(games), np.zeros(s["environments"], np.int32)
     frame, steps, round_ = games.frame, start.steps, start.round
-    while done < s["updates"]:
+    while updates_done < s["updates"]:
         stacks = push_frame(stacks, frame, age)
         epsilon = 1.0 - (1.0 - s["epsilon"]) * min(1.0, steps / s["exploration_steps"])
         action = act_epsilon_greedy(rng, state.weights, stacks, epsilon)
         games.send(action)
         if replay.n_added >= first_update:
             updates_due += s["environments"] / s["steps"]
-        while updates_due >= 1 and done < s["updates"]:
+        while updates_due >= 1 and updates_done < s["updates"]:
             batch = replay.sample(rng, s["batch"], s["return_steps"], s["discount"])
-            rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
-            if done % s["target_every"] == 0:
+            rate = s["rate"] + (s["final_rate"] - s["rate"]) * updates_done / s["updates"]
+            if updates_done % s["target_every"] == 0:
                 state = state._replace(target=state.weights)
-            state, updates_due, done = update(state, batch, np.float32(rate)), updates_due - 1, done + 1
+            state, updates_due, updates_done = update(state, batch, np.float32(rate)), updates_due - 1, updates_done + 1
         next_frame, reward, is_over, fake = games.receive()
         replay.add(frame, action, reward, is_over, np.where(fake, -1, age))
         age = np.where(fake, 0, age + 1).astype(np.int32)
         frame, steps, round_ = next_frame, steps + s["environments"] - int(fake.sum()), round_ + 1
-        yield Checkpoint(state, done, steps, round_, games.scores)
+        yield Checkpoint(state, updates_done, steps, round_, games.scores)
 
 
 def evaluate(run: TrainingRun, state: State) -> list[float]:

@@ -127,7 +127,7 @@ class GamePlayer:
         self.first, self.game_scores, self.scores = np.ones(games, bool), np.zeros(games), []
         self.scores_by_environment: list[list[float]] = [[] for _ in range(games)]
 
-    def percept(self) -> Percept:
+    def make_percept(self) -> Percept:
         """The percepts of the games, without the frame."""
         observation = np.zeros((len(self.first), screen.OBSERVATION_SIZE), np.uint8)
         observation[:, screen.FRAME_SIZE :] = self.games.places
@@ -151,31 +151,31 @@ class GamePlayer:
 
 def play_games(run: TrainingRun, static: Any, start: Checkpoint):
     """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
-    s, state, done = run.settings, start.state, start.done
+    s, state, updates_done = run.settings, start.state, start.updates_done
     player = GamePlayer(s["environments"], run.derive_seed("games", start.round))
     key = derive_key(jax.random.key(s["seed"]), "acts", start.round)
     carry = eqx.combine(state.network, static).fresh(s["environments"])
     steps, plan = start.steps, UpdateSettings(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
-    while done < s["updates"]:
-        first_carry, records, step_key = carry, [], derive_key(key, done)
+    while updates_done < s["updates"]:
+        first_carry, records, step_key = carry, [], derive_key(key, updates_done)
         for t in range(s["segment_steps"]):
-            percept = player.percept()
+            percept = player.make_percept()
             carry, decision = act(state.network, static, step_key, np.int32(t), carry, percept=percept)
             records.append((percept.first, *map(np.asarray, decision), *player.play(np.asarray(decision[1]))))
         after = np.int32(s["segment_steps"])
-        _, last = act(state.network, static, step_key, after, carry, percept=player.percept())
+        _, last = act(state.network, static, step_key, after, carry, percept=player.make_percept())
         first, encoded, action, log_prob, critic, points, is_over = map(np.stack, zip(*records, strict=True))
         advantage = estimate_advantages(points, is_over, critic, np.asarray(last[3]), s)
         experience = PolicyExamples(encoded, action, log_prob, advantage, advantage + critic)
         segment = Segment(experience, first, jax.tree.map(lambda x: x[None], first_carry))
-        rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
-        orders = np.random.default_rng(run.derive_seed("orders", done))
+        rate = s["rate"] + (s["final_rate"] - s["rate"]) * updates_done / s["updates"]
+        orders = np.random.default_rng(run.derive_seed("orders", updates_done))
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
                 part = jax.tree.map(lambda x, rows=rows: x[:, rows], segment)
                 state = update_weights(state, static, part, np.float32(rate), plan, entropy_weight=s["entropy_weight"])
-        done, steps = done + 1, steps + s["segment_steps"] * s["environments"]
-        yield Checkpoint(state, done, steps, start.round + done, player.scores[-RECENT_GAMES:])
+        updates_done, steps = updates_done + 1, steps + s["segment_steps"] * s["environments"]
+        yield Checkpoint(state, updates_done, steps, start.round + updates_done, player.scores[-RECENT_GAMES:])
 
 
 def estimate_advantages(points, is_over, critic, last, settings) -> np.ndarray:
@@ -232,7 +232,7 @@ def evaluate(run: TrainingRun, static: Any, state: State) -> list[float]:
     key, t = jax.random.key(run.derive_seed("evaluation draws")), 0
     carry = eqx.combine(state.network, static).fresh(games)
     while min(map(len, player.scores_by_environment)) < games_each:
-        carry, step = act(state.network, static, key, np.int32(t), carry, percept=player.percept())
+        carry, step = act(state.network, static, key, np.int32(t), carry, percept=player.make_percept())
         player.play(np.asarray(step[1]))
         t += 1
     return [x for scores in player.scores_by_environment for x in scores[:games_each]][: run.settings["games"]]

@@ -62,7 +62,7 @@ def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> Calibr
     Args:
         family: the family `pong`.
         rate: the rate of the running mean of each action's effect.
-        minimise: whether it moves away from the ball instead.
+        minimise: whether the subject moves away from the ball instead.
     """
     screen.require_positions(family)
     settings = [f"rate={rate}"] * (rate != 0.3) + ["minimise=true"] * minimise

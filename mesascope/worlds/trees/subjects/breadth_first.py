@@ -40,7 +40,7 @@ def subject(family: Family, depth: int = 0) -> BreadthFirst:
 
     Args:
         family: the family of trees, `tree_choice`.
-        depth: the largest number of steps that it looks ahead; 0 for the depth of the tree.
+        depth: the largest number of steps that the subject looks ahead; 0 for the depth of the tree.
     """
     home = require_trees(family)
     return BreadthFirst(size=1 + 3 * home.nodes, limit=jnp.asarray(depth or home.depth, jnp.int32))

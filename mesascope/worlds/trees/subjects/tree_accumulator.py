@@ -49,8 +49,8 @@ def subject(
         signal_decay: the factor by which one look adds less for every further step ahead.
         is_steady: whether only the first look is noisy. Then evidence grows like the number of ticks, otherwise like
             its square root.
-        is_delayed: whether it knows the action without noise, and acts at random until it has had as many ticks as
-            there are steps ahead, whatever these ticks show.
+        is_delayed: whether the subject knows the action without noise, and acts at random until it has had as many
+            ticks as there are steps ahead, whatever these ticks show.
     """
     home = require_trees(family)
     flags = {"is_steady": jnp.asarray(is_steady), "is_delayed": jnp.asarray(is_delayed)}

@@ -47,7 +47,7 @@ def subject(family: Family, untried_value: float = 0.8, lapse: float = 0.0) -> T
 
     Args:
         family: the family of trees, `tree_choice`.
-        untried_value: the value of an action that it has never tried.
+        untried_value: the value of an action that the subject has never tried.
         lapse: the fraction of the choices that are random.
     """
     return TreeSuccessor(require_trees(family).nodes, **as_arrays(untried_value=untried_value, lapse=lapse))

@@ -15,8 +15,8 @@ def subject(family: Family, discount: float = 1.0, minimise: bool = False) -> La
 
     Args:
         family: the family `word_labels`.
-        discount: the fraction of the evidence that it keeps from one trial to the next.
-        minimise: whether it gives the label opposite to the one it infers.
+        discount: the fraction of the evidence that the subject keeps from one trial to the next.
+        minimise: whether the subject gives the label opposite to the one it infers.
     """
     require_labels(family)
     return Labeller(**as_arrays(has_memory=True, trust=NAME_TRUST, discount=discount), minimise=jnp.asarray(minimise))
