@@ -318,8 +318,9 @@ def family(
     if step_is_trial and not reward_entries:
         warnings.warn(
             f"The observation of {checked_env.name} does not show the last reward. So an agent that reads the "
-            "observation alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about the
-            agent.", MesascopeWarning, stacklevel=2,
+            "observation alone never learns of exchanged rewards, and a benefit of 0 says nothing about the agent.",
+            MesascopeWarning,
+            stacklevel=2,
         )
     result = Gymnasium(
         name=name_with_settings(family, **settings),
