@@ -84,7 +84,7 @@ class DeletedPast(ReplacedPast):
 
 
 def absorb_old(window: Number, percept: Any, carry: Any, context: Any, is_needed: Any = True) -> Any:
-    """The carry after the percept of `window` trials ago; unchanged without such a trial, or if `is_needed` is false."""
+    """The carry after the percept of `window` trials ago; unchanged without one, or if `is_needed` is false."""
     repeats = is_needed & (context.trial >= window)
     return context.repeat(0, repeats, lambda _, carry: context.absorb(context.key(window), carry, percept), carry)
 

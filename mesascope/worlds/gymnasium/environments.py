@@ -174,7 +174,7 @@ def make_env(
 
 
 def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
-    """The registered limit of steps (0 without a limit), the reward_threshold, and whether to make a vector environment.
+    """The registered limit of steps (0 if none), the reward_threshold, and whether to make a vector environment.
 
     Raises:
         MesascopeError: the id is not registered.
