@@ -1,9 +1,9 @@
 """Deletes everything before the last w percepts from the past, throughout the lifetime."""
 
-from mesascope.conditions.replaced_past import DeletedPast
+from mesascope.conditions.replaced_past import ReplacedPast
 
 
-def condition(window: int = 4, birth: int = 1) -> DeletedPast:
+def condition(window: int = 4, birth: int = 1) -> ReplacedPast:
     """Throughout a lifetime, the subject knows only its last w percepts.
 
     Args:
@@ -11,4 +11,4 @@ def condition(window: int = 4, birth: int = 1) -> DeletedPast:
         birth: 1 to show the percept before these w, marked as first and without its outcome; 0 to leave that percept
             out.
     """
-    return DeletedPast(window, birth, 0, 0)
+    return ReplacedPast(window, birth, 0, 0, is_whole_life=1)
