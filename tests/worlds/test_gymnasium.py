@@ -393,7 +393,7 @@ def test_one_trial_has_no_older_feedback_and_a_reward_that_is_not_told_is_said()
             counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited", metrics="performance"
         )
     blind = {**LIFETIME, "env": lambda: Lifetime(tells=False)}
-    with pytest.warns(MesascopeWarning, match="does not tell the last reward.*0 says nothing"):
+    with pytest.warns(MesascopeWarning, match="does not show the last reward.*0 says nothing"):
         assert family(**blind, episodes=0, best=0.8, trial="step").reward_entries == ()
     with pytest.raises(MesascopeError, match=r"was over after \d+ of 12 steps.*same length"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
