@@ -38,7 +38,7 @@ def answerer(who: str, twin: str, way: str) -> Iterator[str]:
         yield twin
         return
     with serving(who) as server:
-        yield f"openai_api:path={server.address},batch=64,side=1,cache=none"
+        yield f"openai_api:path={server.address},batch=64,parallel_requests=1,cache=none"
 
 
 def main(runs: str = "20", first: str = "1000", way: str = "address") -> None:

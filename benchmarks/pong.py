@@ -41,9 +41,16 @@ class Ours:
 
     def __init__(self) -> None:
         settings = {
-            **{"updates": 10**9, "steps": STEPS, "environments": GAMES, "threads": 1, "batch": BATCH, "ahead": 4},
+            **{
+                "updates": 10**9,
+                "steps": STEPS,
+                "environments": GAMES,
+                "threads": 1,
+                "batch": BATCH,
+                "return_steps": 4,
+            },
             **{"discount": 0.99, "rate": 2.5e-4, "final_rate": 2.5e-4, "target_every": 1000, "replay": REPLAY},
-            **{"before": BEFORE, "explore": 1, "epsilon": 0.01, "seed": 0},
+            **{"first_steps": BEFORE, "exploration_steps": 1, "epsilon": 0.01, "seed": 0},
         }
         weights = create_weights(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
         state = ours.State(weights, weights, ours.OPTIMISER.init(weights))

@@ -25,7 +25,7 @@ from mesascope.agents.networks.recurrent import Recurrent, create_for_family
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import make_adam_state
 from mesascope.recipes.lifetimes import find_scale
-from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_objective
+from mesascope.recipes.ppo_recurrent import compute_clipped_loss, make_policy_objective
 from mesascope.recipes.updates import make_update
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
@@ -50,10 +50,10 @@ class Ours:
         self.network: Recurrent = create_for_family(derive_key(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
         self.memory = make_adam_state(self.network)
         told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
-        told |= {"entropy": ENTROPY, "clip": CLIP}
+        told |= {"entropy_weight": ENTROPY, "clip": CLIP}
         told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
         self.improve = make_update(
-            BANDIT, told, Partial(make_policy_objective, scale=find_scale(BANDIT), policy_loss=clipped_loss)
+            BANDIT, told, Partial(make_policy_objective, scale=find_scale(BANDIT), policy_loss=compute_clipped_loss)
         )
 
     def update(self) -> None:

@@ -8,6 +8,12 @@ FINDING = "mesascope-finding/2"
 TRIALS = "mesascope-trials/2"
 NETWORK = "mesascope-network/2"
 OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # word of format 1 → present word
+OLD_SETTINGS = {  # setting of a committed plan or network → present setting of the same plug-in
+    **OLD_WORDS,
+    **{"runs": "run_length", "slow": "slow_rate", "fast": "fast_rate", "announced": "announced_share"},
+    **{"entropy": "entropy_weight", "critic": "critic_weight", "led": "led_share", "swaps": "swap_probability"},
+    **{"stretch": "segment_steps", "ahead": "return_steps", "before": "first_steps", "explore": "exploration_steps"},
+}
 
 
 def is_old(found: Any, current: str) -> bool:
@@ -15,11 +21,11 @@ def is_old(found: Any, current: str) -> bool:
     return found == f"{current.rpartition('/')[0]}/1"
 
 
-def reword(table: Mapping[str, Any]) -> dict[str, Any]:
+def reword(table: Mapping[str, Any], words: Mapping[str, str] = OLD_WORDS) -> dict[str, Any]:
     """The table with the old words among its keys replaced with the current ones."""
-    return {OLD_WORDS.get(key, key): value for key, value in table.items()}
+    return {words.get(key, key): value for key, value in table.items()}
 
 
 def reword_spec(spec: str) -> str:
-    """The spec with the old words among its settings replaced with the current ones."""
-    return re.sub(r"(?<=[:,])(\w+)(?==)", lambda key: OLD_WORDS.get(key[0], key[0]), spec)
+    """The spec with the old names among its settings replaced with the current ones."""
+    return re.sub(r"(?<=[:,])(\w+)(?==)", lambda key: OLD_SETTINGS.get(key[0], key[0]), spec)

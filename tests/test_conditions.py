@@ -18,7 +18,7 @@ def acts(lived, label):
 
 
 def test_a_subject_without_carry_is_left_exactly_as_it_was_by_whatever_is_done_to_the_carry():
-    labels = ["carry_reset", "carry_frozen:at=3", "carry_swapped:at=5"]
+    labels = ["carry_reset", "carry_frozen:trial=3", "carry_swapped:trial=5"]
     lived = live("win_stay_lose_shift", "intact", *labels)
     for label in labels:
         assert (acts(lived, label) == acts(lived, "intact")).all()
@@ -44,15 +44,15 @@ def test_replicates_have_donors_of_their_own():
 
 
 def test_a_reset_once_is_a_birth_with_the_first_percept_and_nothing_before_it_changes():
-    lived = live("greedy:ties=first", "intact", "carry_reset:at=6")
-    assert (acts(lived, "carry_reset:at=6")[:, :6] == acts(lived, "intact")[:, :6]).all()
-    assert (acts(lived, "carry_reset:at=6")[:, 6] == acts(lived, "intact")[:, 0]).all()
+    lived = live("greedy:ties=first", "intact", "carry_reset:trial=6")
+    assert (acts(lived, "carry_reset:trial=6")[:, :6] == acts(lived, "intact")[:, :6]).all()
+    assert (acts(lived, "carry_reset:trial=6")[:, 6] == acts(lived, "intact")[:, 0]).all()
     assert (acts(lived, "intact")[:, 6] != acts(lived, "intact")[:, 0]).any()
 
 
 def test_a_frozen_clock_stops():
-    lived = live("round_robin", "intact", "carry_frozen:at=4")
-    frozen = acts(lived, "carry_frozen:at=4")
+    lived = live("round_robin", "intact", "carry_frozen:trial=4")
+    frozen = acts(lived, "carry_frozen:trial=4")
     assert (frozen[:, 4:] == frozen[:, 4:5]).all() and (acts(lived, "intact")[:, 5] != frozen[:, 5]).all()
 
 

@@ -67,7 +67,7 @@ def labelled(*labels):
 
 @pytest.mark.parametrize("name", ["thompson", "network"])
 def test_more_blocks_change_no_trial_of_the_earlier_ones(name, family):
-    conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
+    conditions = labelled("intact", "carry_swapped:trial=5", "feedback_shuffled:older_than=2")
     lived = {
         n: rollout(subject(name, family), family, "fresh", n, 5, conditions=conditions) for n in (64, 128, 256, 1024)
     }
@@ -78,7 +78,7 @@ def test_more_blocks_change_no_trial_of_the_earlier_ones(name, family):
 
 
 def test_blocks_that_are_lived_together_live_as_alone(family):
-    conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
+    conditions = labelled("intact", "carry_swapped:trial=5", "feedback_shuffled:older_than=2")
     alone, many = (
         rollout(subject("thompson", family), family, "fresh", 150, 5, conditions=conditions, together=n) for n in (1, 2)
     )
@@ -86,7 +86,7 @@ def test_blocks_that_are_lived_together_live_as_alone(family):
 
 
 def test_more_blocks_of_a_looped_function_change_no_trial(family):
-    conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
+    conditions = labelled("intact", "carry_swapped:trial=5", "feedback_shuffled:older_than=2")
     few, more = (rollout(subject("looped", family), family, "fresh", n, 5, conditions=conditions) for n in (64, 128))
     equal(few, more.isel(lifetime=slice(64)))
 
@@ -104,7 +104,7 @@ def test_a_padded_block_agrees_with_a_whole_one(name, n, family):
 def test_more_conditions_change_no_other_trial(name, family):
     one = subject(name, family)
     few = rollout(one, family, "fresh", 70, 4, conditions=labelled("intact", "carry_reset"))
-    labels = ["feedback_shuffled:older_than=4", "carry_reset", "carry_exchanged_once", "intact", "carry_frozen:at=3"]
+    labels = ["feedback_shuffled:older_than=4", "carry_reset", "carry_exchanged_once", "intact", "carry_frozen:trial=3"]
     more = rollout(one, family, "fresh", 70, 4, conditions=labelled(*labels))
     assert more.condition.values.tolist()[1:4:2] == ["carry_reset", "intact"]
     for label in ("intact", "carry_reset"):

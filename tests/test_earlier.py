@@ -55,7 +55,7 @@ def changed(family, subject):
         ("markov_chain:trials=12", lambda seen: seen[:, 4:].argmax(-1) + 4 - seen[:, :4].argmax(-1)),
         ("markov_chain:trials=2", lambda seen: seen[:, 4:].argmax(-1)),
         ("associations:trials=12", "last cue"),
-        ("associations:trials=12,shows=payoff", "last cue"),
+        ("associations:trials=12,outcome=payoff", "last cue"),
         ("two_step:version=2018,trials=12", lambda seen: seen[:, 1]),
         ("word_labels", lambda seen: seen[:, 1] % 2),
     ],
@@ -84,6 +84,6 @@ def test_what_is_asked_now_is_not_exchanged():
 def test_a_copy_of_the_other_symbol_is_reactive():
     """It read 'inert' when only the present symbol was exchanged."""
     options = {"lifetimes": 128, "splits": "fresh", "trained_on": "unlimited", "metrics": "performance"}
-    found = examine("symbol_again:earlier=true", "markov_chain", **options)
+    found = examine("symbol_again:is_earlier=true", "markov_chain", **options)
     assert found.placement.level == "reactive"
     assert found.placement.numbers["dependence_on_percept"] > 0.3

@@ -128,7 +128,8 @@ LEARNERS = ("torch_module:factory=evil:f", "function :path=evil:f", "function:pa
 
 
 @pytest.mark.parametrize(
-    "setting", ["vary=env=evil:X-v0", "tasks=evil:f", "shifted=env=evil:X-v0", *(f"learner={x}" for x in LEARNERS)]
+    "setting",
+    ["variations=env=evil:X-v0", "tasks=evil:f", "shifted=env=evil:X-v0", *(f"learner={x}" for x in LEARNERS)],
 )
 def test_code_that_an_attribute_names_does_not_run(shut, setting):
     if "torch_module" in setting:
@@ -143,7 +144,7 @@ def test_code_that_an_attribute_names_does_not_run(shut, setting):
 
 def test_code_that_a_header_names_does_not_run(shut, capsys):
     path = sorted((ROOT / "agents/networks/shipped").glob("*.safetensors"))[0]
-    told = read_header(path)[0] | {"family": "gymnasium:env=CartPole-v1,steps=20,vary=env=evil:X-v0"}
+    told = read_header(path)[0] | {"family": "gymnasium:env=CartPole-v1,steps=20,variations=env=evil:X-v0"}
     header = json.dumps({"__metadata__": {"mesascope": json.dumps(told)}}).encode()
     Path("net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     assert run(["examine", "net.safetensors", "--out", "o"]) == 2
@@ -161,7 +162,7 @@ def test_a_file_does_not_have_a_server_asked(shut):
     ("typed", "named", "passes"),
     [
         ("gymnasium:env=m:E-v0,tasks=t.u:f", "t.u:f", True),
-        ("gymnasium:env=CartPole-v1,vary=env=a:B-v0/c:D-v0", "c:D-v0", True),
+        ("gymnasium:env=CartPole-v1,variations=env=a:B-v0/c:D-v0", "c:D-v0", True),
         ("mine.py:f", "mine.py:f", True),
         ("not.mine:f", "mine:f", False),
         ("mine:f2", "mine:f", False),

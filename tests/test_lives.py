@@ -26,9 +26,9 @@ CONDITIONS = (
     "feedback_shuffled:older_than=0",
     "feedback_shuffled:older_than=2",
     "carry_reset",
-    "carry_reset:at=5",
-    "carry_frozen:at=4",
-    "carry_swapped:at=5",
+    "carry_reset:trial=5",
+    "carry_frozen:trial=4",
+    "carry_swapped:trial=5",
     "percept_masked",
     "percept_exchanged_once:action=0",
     "carry_exchanged_once:fresh=0",
@@ -150,9 +150,9 @@ def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit, monkeypatch):
         return np.where(percept["trial"] % 2, after.argmax(-1), rng.integers(0, 3, 64)), after
 
     subject = wrap(counting, bandit)
-    once = ("carry_exchanged_once:fresh=0", "carry_rebuilt_once:of=0", "percept_swapped_once")
+    once = ("carry_exchanged_once:fresh=0", "carry_rebuilt_once:window=0", "percept_swapped_once")
     asked.clear()
-    lived = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:at=5", *once]))
+    lived = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:trial=5", *once]))
     assert len(asked) == 11 * (1 + 1 + len(once))
     for label in once:
         alone = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled([label])).sel(condition=label)
@@ -161,7 +161,7 @@ def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit, monkeypatch):
     assert (lived.action.sel(condition=once[0]) != lived.action.sel(condition="intact")).any()
     monkeypatch.setattr(type(subject), "in_turn", True)
     asked.clear()
-    apart = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:at=5", *once]))
+    apart = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:trial=5", *once]))
     assert len(asked) == 11 * (1 + 1 + 2 * len(once))  # each has a life of its own, and the disturbed responses
     for name in ("action", "feedback", "score", "partner"):
         np.testing.assert_array_equal(lived[name], apart[name], err_msg=name)
@@ -253,8 +253,8 @@ def test_rounds_of_trials_are_the_trials_in_rounds():
     rounds = Rounds(plain, "rounds", 3, 4, 3, (0,) * 4)
     subject = catalogue.make("subjects", "thompson", plain)
     labels = ("percept_exchanged_once:action=0", "percept_exchanged_once:action=1", "carry_exchanged_once:fresh=1")
-    one = rollout(subject, plain, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:at=6"]))
-    other = rollout(subject, rounds, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:at=2"]))
+    one = rollout(subject, plain, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:trial=6"]))
+    other = rollout(subject, rounds, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:trial=2"]))
     np.testing.assert_array_equal(other.action.values.reshape(one.action.shape), one.action)
     for name in ("score", "feedback"):
         total = one[name].values.reshape(*other.score.shape, 3).sum(-1)
@@ -270,8 +270,8 @@ TAGGED = Tagged("tagged", 3, 5)
 EVERY = (
     *CONDITIONS[:4],
     "feedback_shuffled:older_than=1,replicate=1",
-    "carry_reset:at=2",
-    "carry_frozen:at=2",
+    "carry_reset:trial=2",
+    "carry_frozen:trial=2",
     *CONDITIONS[8:],
 )
 

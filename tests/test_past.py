@@ -12,8 +12,8 @@ from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 
 HOME = make("families", "bernoulli_bandit:arms=3,trials=24")
-DELETED = [f"past_deleted_once:of={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)]
-TRANSPLANTED = ["past_transplanted_once:of=1,replicate=0", "past_transplanted_once:of=4,replicate=1"]
+DELETED = [f"past_deleted_once:window={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)]
+TRANSPLANTED = ["past_transplanted_once:window=1,replicate=0", "past_transplanted_once:window=4,replicate=1"]
 
 
 class Counter(Scripted):
@@ -51,7 +51,7 @@ def trials():
 
 @pytest.mark.parametrize("label", DELETED)
 def test_deletion_leaves_the_last_outcomes_alone(trials, label):
-    w, told = int(label.split("of=")[1][0]), scores(trials)
+    w, told = int(label.split("window=")[1][0]), scores(trials)
     kept = np.stack([told[:, max(t - w + 1, 0) : t + 1].sum(1) for t in range(24)], 1)
     seen = np.exp(trials.log_probs.sel(condition=label).values)
     assert seen == pytest.approx(probabilities(kept), abs=1e-4)
@@ -59,7 +59,7 @@ def test_deletion_leaves_the_last_outcomes_alone(trials, label):
 
 @pytest.mark.parametrize("label", TRANSPLANTED)
 def test_a_transplant_adds_what_the_partner_knew_w_trials_ago(trials, label):
-    w, told = int(label.split("of=")[1][0]), scores(trials)
+    w, told = int(label.split("window=")[1][0]), scores(trials)
     partner = trials.partner.sel(condition=label).values
     expected = []
     for t in range(24):
@@ -95,9 +95,11 @@ def test_a_reflex_that_needs_no_older_past_acts_exactly_as_it_would():
 
 
 def test_a_life_under_deletion_is_that_of_a_subject_with_a_window():
-    lived = rollout(Counter(3, name="counter"), HOME, lifetimes=64, conditions=["intact", "past_deleted:of=2,birth=0"])
-    action = lived.action.sel(condition="past_deleted:of=2,birth=0").values
-    paid = lived.feedback.sel(condition="past_deleted:of=2,birth=0").values
+    lived = rollout(
+        Counter(3, name="counter"), HOME, lifetimes=64, conditions=["intact", "past_deleted:window=2,birth=0"]
+    )
+    action = lived.action.sel(condition="past_deleted:window=2,birth=0").values
+    paid = lived.feedback.sel(condition="past_deleted:window=2,birth=0").values
     assert not np.isnan(paid).any() and (action != lived.action.sel(condition="intact").values).any()
     told = np.eye(3)[action] * np.where(paid > 0.5, 1, -1)[..., None]
     late = probabilities(told[:, 10] + told[:, 11])  # what it knows before trial 12
@@ -113,7 +115,7 @@ def test_a_looped_subject_runs_the_same_trials():
         state[rows, percept["action"][rows]] += np.where(percept["feedback"][rows] > 0.5, 1, -1)
         return state.argmax(1), state
 
-    labels = ["intact", DELETED[4], TRANSPLANTED[1], "past_deleted:of=2,birth=1"]
+    labels = ["intact", DELETED[4], TRANSPLANTED[1], "past_deleted:window=2,birth=1"]
     looped = rollout(open_subject(act, HOME), HOME, lifetimes=64, conditions=labels)
     told = scores(looped)
     kept = np.stack([told[:, max(t - 3, 0) : t + 1].sum(1) for t in range(24)], 1)

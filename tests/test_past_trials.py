@@ -15,9 +15,9 @@ from mesascope.contracts.subject import Scripted, choose
 from mesascope.questions.spectrum.carried import measure_carried
 from mesascope.worlds.mdp.episodes import compute_action_values, evaluate_policy
 
-DELETED = ("past_deleted_once:of=1,birth=0", "past_deleted_once:of=2,birth=1")
-TRANSPLANTED = ("past_transplanted_once:of=1,replicate=0", "past_transplanted_once:of=2,replicate=1")
-LABELS = ["intact", *DELETED, *TRANSPLANTED, "past_deleted:of=1,birth=0", "past_deleted:of=2,birth=1"]
+DELETED = ("past_deleted_once:window=1,birth=0", "past_deleted_once:window=2,birth=1")
+TRANSPLANTED = ("past_transplanted_once:window=1,replicate=0", "past_transplanted_once:window=2,replicate=1")
+LABELS = ["intact", *DELETED, *TRANSPLANTED, "past_deleted:window=1,birth=0", "past_deleted:window=2,birth=1"]
 TRIALS, STEPS = 5, 3
 
 
@@ -71,7 +71,7 @@ def known(trials, label, t):
 
 @pytest.mark.parametrize("label", LABELS[1:])
 def test_whole_trials_are_known_or_not(trials, label):
-    w, paid, partner = int(label.split("of=")[1][0]), payments(trials), trials.partner.sel(condition=label).values
+    w, paid, partner = int(label.split("window=")[1][0]), payments(trials), trials.partner.sel(condition=label).values
     for t in range(TRIALS):
         expected, older = paid.copy(), max(t - w, 0) if t >= w else 0
         expected[:, t:] = 0
@@ -118,8 +118,8 @@ def test_untraced_trials_are_the_same(trials):
 PROCESS = "tabular_mdp:states=3,actions=3,steps=3,trials=12"
 CARRIED = [
     "intact",
-    *(f"past_deleted_once:of={w},birth={b}" for w in (1, 2) for b in (0, 1)),
-    *(f"past_transplanted_once:of=2,replicate={r}" for r in (0, 1)),
+    *(f"past_deleted_once:window={w},birth={b}" for w in (1, 2) for b in (0, 1)),
+    *(f"past_transplanted_once:window=2,replicate={r}" for r in (0, 1)),
 ]
 
 

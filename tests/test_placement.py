@@ -15,13 +15,20 @@ from mesascope.questions.spectrum.placement import list_conditions, place
 from mesascope.rollouts.rollouts import rollout
 
 BANDIT = "bernoulli_bandit:arms=5,trials=100"
-QUICK = ("two_loss_reflex:losses=5", "checker", "lagged_stay", "greedy", "part_time:until=45", "ranked:rank=3")
+QUICK = (
+    "two_loss_reflex:losses=5",
+    "checker",
+    "lagged_stay",
+    "greedy",
+    "part_time:learning_trials=45",
+    "ranked:rank=3",
+)
 SLOW = (
     *(
         "checker:warmup=20",
         "windowed:window=6",
         "lagged_stay:lag=5",
-        "ranked:rank=1,code=clock",
+        "ranked:rank=1,encoding=clock",
         "thompson:minimise=True",
     ),
     *("recurrent:path=unlimited", "two_loss_reflex", "hash_commit", "clock_win_stay"),
@@ -50,14 +57,14 @@ def test_known_subjects_are_read_as_they_are_made():
         "checker": "tracking",  # B2: checks its past, and tells the task nothing older
         "lagged_stay": "tracking",  # B3
         "greedy": "acquiring",  # B4
-        "part_time:until=45": "acquiring",  # B5
+        "part_time:learning_trials=45": "acquiring",  # B5
         "ranked:rank=3": "acquiring",  # B6
     }
     assert not {name: placed[name] for name, level in levels.items() if not lies(placed[name], level, level)}
     greedy, ranked = placed["greedy"], placed["ranked:rank=3"]
     assert placed["lagged_stay"].span == "from its last 4 trials"
     assert greedy.text().startswith("acquiring (from its last")
-    assert "in the last half it gives up" in placed["part_time:until=45"].reason
+    assert "in the last half it gives up" in placed["part_time:learning_trials=45"].reason
     assert (ranked.direction, greedy.direction) == ("other", "for")
     assert "another goal" in ranked.text()
     assert greedy.flags == {"far": "not run", "flexible": "not run"}
@@ -89,7 +96,7 @@ def test_more_of_them_and_their_flags(placed_slowly):
     assert placed_slowly["recurrent:path=unlimited"].flags == {"far": "yes", "flexible": "no"}
     assert placed_slowly["lagged_stay:lag=5"].span == "from its last 5 trials"  # one trial more, and the level says so
     assert placed_slowly["thompson:minimise=True"].direction == "against"
-    assert placed_slowly["ranked:rank=1,code=clock"].direction == "other"
+    assert placed_slowly["ranked:rank=1,encoding=clock"].direction == "other"
     numbers = placed_slowly["recurrent:path=unlimited"].numbers
     assert numbers["gain_by_last_trials"]["4"] == pytest.approx(0.74, abs=0.05)
     assert numbers["gain_fresh"] == pytest.approx(0.91, abs=0.05)
@@ -127,7 +134,7 @@ def test_span_is_linear_in_log_trials(part, expected):
 
 
 def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
-    labels = ["intact", *(f"past_transplanted_once:of=4,replicate={r}" for r in (0, 1))]
+    labels = ["intact", *(f"past_transplanted_once:window=4,replicate={r}" for r in (0, 1))]
     found = rollout("two_loss_reflex", BANDIT, lifetimes=512, seed=5, conditions=labels)
     values = measure_transplant(found, find_counted_trials(found, 4), 4)
     assert abs(values.mean()) < 3.5 * values.std() / np.sqrt(len(values))
@@ -207,7 +214,7 @@ def test_a_rule_with_another_window_reads_its_own_transplants():
     assert found.placement.numbers["window"] == 8
     assert abs(found.placement.numbers["transplant"]) < 0.03  # it knows six trials: exactly 0 in expectation
     assert found.finding("transplant").estimate > 0.08  # of trials five and six
-    assert "past_transplanted_once:of=8,replicate=0" in found.trials["shifted:low"].condition
+    assert "past_transplanted_once:window=8,replicate=0" in found.trials["shifted:low"].condition
 
 
 def test_what_is_missing_is_named():

@@ -33,7 +33,7 @@ class ForeignNetwork(NamedSubject):
 
     traceable: ClassVar = False
 
-    def choose(self, key: jax.Array, scores: np.ndarray, gives: str) -> Response:
+    def choose(self, key: jax.Array, scores: np.ndarray, output_kind: str) -> Response:
         """Chooses actions from outputs [N, K]: 'logits', 'probabilities', or 'values' (ε-greedily).
 
         Real actions are the outputs themselves.
@@ -44,19 +44,19 @@ class ForeignNetwork(NamedSubject):
         if not np.isfinite(scores).all():
             remedy = "Fix the network; its outputs cannot select an action."
             raise MesascopeError("The network's outputs are not finite.", remedy)
-        if gives == "logits" and self.stochastic:
+        if output_kind == "logits" and self.stochastic:
             shifted = scores - scores.max(-1, keepdims=True)
             log_probs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
             return _choose_compiled(key, log_probs.astype(np.float32))
-        if gives == "probabilities" and self.stochastic:
+        if output_kind == "probabilities" and self.stochastic:
             if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
                 problem = "The network's probabilities do not sum to 1."
-                raise MesascopeError(problem, "Set gives=logits or gives=values.")
+                raise MesascopeError(problem, "Set output_kind=logits or output_kind=values.")
             probabilities = np.clip(scores, 0, None)
         else:
             count = scores.shape[-1]
             best = np.arange(count) == scores.argmax(-1)[:, None]
-            epsilon = self.epsilon if gives == "values" and self.stochastic else 0.0
+            epsilon = self.epsilon if output_kind == "values" and self.stochastic else 0.0
             probabilities = (1.0 - epsilon) * best + epsilon / count
         with np.errstate(divide="ignore"):
             return _choose_compiled(key, np.log(probabilities).astype(np.float32))
@@ -72,17 +72,17 @@ class FileKind(NamedTuple):
 
     Attributes:
         name: the kind in messages, such as 'ONNX file'.
-        if_missing: the remedy if the file does not exist.
-        if_broken: the remedy if the file is broken.
+        missing_remedy: the remedy if the file does not exist.
+        broken_remedy: the remedy if the file is broken.
     """
 
     name: str
-    if_missing: str
-    if_broken: str
+    missing_remedy: str
+    broken_remedy: str
 
     def make_error(self, path: str, reason: str) -> MesascopeError:
         """The error for a broken file."""
-        return MesascopeError(f"{path!r} is not a valid {self.name}: {reason}.", self.if_broken)
+        return MesascopeError(f"{path!r} is not a valid {self.name}: {reason}.", self.broken_remedy)
 
     @contextlib.contextmanager
     def explain_errors(self, path: str) -> Iterator[None]:
@@ -92,9 +92,9 @@ class FileKind(NamedTuple):
         except MesascopeError:
             raise
         except FileNotFoundError:
-            raise MesascopeError(f"There is no file {path!r}.", self.if_missing) from None
+            raise MesascopeError(f"There is no file {path!r}.", self.missing_remedy) from None
         except OSError as error:
-            raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.if_missing) from None
+            raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.missing_remedy) from None
         except Exception as error:  # a reader may raise anything on a broken file
             reason = str(error).strip()
             if not (reason and isinstance(error, ValueError)):

@@ -26,13 +26,13 @@ class Statistics:
     """The mean and variance of observations, in their shape, and the settings clip and epsilon of VecNormalize."""
 
     mean: np.ndarray
-    var: np.ndarray
+    variance: np.ndarray
     clip: float
     epsilon: float
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Normalises observations [N, ...] as in training."""
-        normalised = (observations - self.mean) / np.sqrt(self.var + self.epsilon)
+        normalised = (observations - self.mean) / np.sqrt(self.variance + self.epsilon)
         return np.clip(normalised, -self.clip, self.clip).astype(np.float32)
 
 

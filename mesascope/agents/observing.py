@@ -26,19 +26,19 @@ class Observer(NamedTuple):
         choices: K, or None if actions are real numbers.
         horizon: T, by which the trial index is divided.
         steps: S, by which the step index is divided.
-        shown: D, the width of the family's observation.
+        observation_width: D, the width of the family's observation.
     """
 
     observes: tuple[str, ...]
     choices: int | None
     horizon: int
     steps: int
-    shown: int
+    observation_width: int
 
     @property
     def width(self) -> int:
         """F, the number of features."""
-        widths = {"observation": self.shown, "action": self.choices or 1}
+        widths = {"observation": self.observation_width, "action": self.choices or 1}
         return sum(widths.get(part, 1) for part in self.observes)
 
     def __call__(self, percept: Percept | Mapping[str, Any]) -> np.ndarray:

@@ -63,7 +63,7 @@ class Port(NamedTuple):
 
     @property
     def batch_size(self) -> int:
-        """The only batch size that it accepts; 0 for any size."""
+        """The only batch size that the port accepts; 0 for any size."""
         return self.shape[self.batch_axis]
 
 
@@ -73,18 +73,18 @@ class Onnx(ForeignNetwork):
     Attributes:
         inputs: the observation, the state, and the start-of-lifetime flag if it has one.
         outputs: the scores for choosing, then the next state in the order of the inputs.
-        graph: a hash of the model.
-        weights: the hash of every weight by its name.
-        gives: the kind of its first output, one of OUTPUT_KINDS.
+        graph_hash: a hash of the model.
+        weight_hashes: the hash of every weight by its name.
+        output_kind: the kind of its first output, one of OUTPUT_KINDS.
     """
 
     session: Any = eqx.field(static=True)
     path: str = eqx.field(static=True)
     inputs: tuple[Port, ...] = eqx.field(static=True)
     outputs: tuple[Port, ...] = eqx.field(static=True)
-    graph: str = eqx.field(static=True)
-    weights: dict[str, str] = eqx.field(static=True)
-    gives: str
+    graph_hash: str = eqx.field(static=True)
+    weight_hashes: dict[str, str] = eqx.field(static=True)
+    output_kind: str
 
     @property
     def state(self) -> tuple[Port, ...]:
@@ -101,7 +101,7 @@ class Onnx(ForeignNetwork):
         input_rows = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
         scores, *next_state = self._run(input_rows)
         state = {port.name: rows for port, rows in zip(self.state, next_state, strict=True)}
-        return state, self.choose(key, scores, self.gives)
+        return state, self.choose(key, scores, self.output_kind)
 
     def _run(self, input_rows: list[np.ndarray]) -> list[np.ndarray]:
         """Returns the outputs as rows [N, U]; runs a network with a fixed batch size on parts of the rows."""
@@ -120,7 +120,7 @@ class Onnx(ForeignNetwork):
 
     def fingerprint(self) -> dict[str, str]:
         """The hash of every weight in the file; the running model was read from the file and cannot change."""
-        return dict(self.weights)
+        return dict(self.weight_hashes)
 
 
 def run_session(session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], input_rows: Any) -> list[Any]:
@@ -151,7 +151,7 @@ def subject(
     observation: str = "",
     logits: str = "",
     state: str = "",
-    gives: str = "logits",
+    output_kind: str = "logits",
     stochastic: bool = True,
     epsilon: float = 0.0,
     trained_on: str = "unknown",
@@ -166,12 +166,12 @@ def subject(
         observation: the name of the input for the observation; by default the first input.
         logits: the name of the output with the logits; by default the first output that is not part of the state.
         state: input>output for each part of the state, joined by '+'; by default matched by name, then by order.
-        gives: the kind of output: logits, probabilities, or values of the actions.
+        output_kind: the kind of output: logits, probabilities, or values of the actions.
         stochastic: whether it draws actions; otherwise it takes the best action.
         epsilon: the fraction of uniform choices, if it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
     """
-    check_choice(OUTPUT_KINDS, gives=gives)
+    check_choice(OUTPUT_KINDS, output_kind=output_kind)
     check_range(0, 1, epsilon=epsilon)
     path = os.fspath(path)
     runtime = require("onnxruntime", "onnx")
@@ -209,10 +209,10 @@ def subject(
         remedy = f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family."
         raise MesascopeError(problem, remedy)
     name = name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic)
-    choosing = {"gives": gives, "stochastic": stochastic, "epsilon": epsilon}
+    choosing = {"output_kind": output_kind, "stochastic": stochastic, "epsilon": epsilon}
     source = {"path": path, "session": session, "trained_on": trained_on}
-    source["graph"] = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    source["weights"] = _onnx_file.hash_weights(path, model)
+    source["graph_hash"] = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    source["weight_hashes"] = _onnx_file.hash_weights(path, model)
     return Onnx(name=name, **source, **choosing, observe=observer, inputs=input_ports, outputs=output_ports)
 
 

@@ -31,7 +31,7 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
     gate.allow_from_python(spec, *family, *settings.values())
     if kind != "subjects":
         return catalogue.make(kind, spec, *family, **settings)
-    subject_family = open_family(*(family or [default_family([spec], trust)]))
+    subject_family = open_family(*(family or [find_default_family([spec], trust)]))
     if settings:
         trust_setting = catalogue.trust_setting(kind, catalogue.parse_spec(spec)[0], trust)
         return catalogue.make(kind, spec, subject_family, **trust_setting, **settings)
@@ -122,7 +122,7 @@ def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
     return f"{subject}:{other_settings}" if other_settings else subject, given_name
 
 
-def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
+def find_default_family(subjects: Sequence[Any], trust: bool = False) -> str:
     """The name of the family in the first subject's file that names one.
 
     Raises:

@@ -59,9 +59,9 @@ class SB3(TorchSubject):
             x = np.concatenate([np.asarray(carry[FRAMES]), x[:, None]], axis=1)
             frames[FRAMES] = x[:, 1:]
         starts = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
-        with _torch.no_grad_seeded(_torch.make_seed(key)), run_hooked(self.module, self.hooks) as hook_outputs:
-            scores, gives, state = self._call(x, carry, np.asarray(starts, np.float32))
-        return self.pack_carry(state, hook_outputs, len(x)) | frames, self.choose(key, scores, gives)
+        with _torch.seed_without_gradients(_torch.make_seed(key)), run_hooked(self.module, self.hooks) as hook_outputs:
+            scores, output_kind, state = self._call(x, carry, np.asarray(starts, np.float32))
+        return self.pack_carry(state, hook_outputs, len(x)) | frames, self.choose(key, scores, output_kind)
 
     def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
         """Calls the policy on observations; returns its outputs, their kind, and its next state."""
@@ -164,7 +164,7 @@ def _attach_hooks(agent: SB3) -> SB3:
     """Returns the agent with the hooks that fire when it acts and with the widths of their taps."""
     n, stack_shape = 3, (agent.stack,) if agent.stack > 1 else ()
     x = np.zeros((n, *stack_shape, agent.observe.width), np.float32)
-    with _torch.no_grad_seeded(0), run_hooked(agent.module, agent.hooks) as hook_outputs:
+    with _torch.seed_without_gradients(0), run_hooked(agent.module, agent.hooks) as hook_outputs:
         agent._call(x, agent.fresh(n), np.ones(n, np.float32))
     widths = _torch.measure_taps(hook_outputs, n, agent.state)
     return dataclasses.replace(agent, hook_widths=widths, hooks=tuple(hook_outputs))

@@ -36,15 +36,15 @@ class TorchModule(TorchSubject):
 
     Attributes:
         layout: the layout of its input, one of LAYOUTS.
-        gives: the kind of its first output, one of OUTPUT_KINDS.
+        output_kind: the kind of its first output, one of OUTPUT_KINDS.
         structure: the pytree structure of its state; `state` describes the tensors in it.
-        again: a function that makes the module with fresh weights, or None.
+        make_untrained: a function that makes the module with fresh weights, or None.
     """
 
     layout: str
-    gives: str
+    output_kind: str
     structure: Any = eqx.field(static=True)
-    again: Callable[[], Any] | None = eqx.field(static=True)
+    make_untrained: Callable[[], Any] | None = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
         """Zeros for lifetimes that have not begun; the module is called with its initial state for these."""
@@ -55,11 +55,11 @@ class TorchModule(TorchSubject):
         x = self.observe(percept)
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
         groups = [rows for has_begun in (True, False) if len(rows := np.flatnonzero(begun == has_begun))]
-        with _torch.no_grad_seeded(_torch.make_seed(key)):
+        with _torch.seed_without_gradients(_torch.make_seed(key)):
             parts = [self._call(x[rows], {k: np.asarray(v)[rows] for k, v in carry.items()}) for rows in groups]
         order = np.argsort(np.concatenate(groups))
         scores, next_carry = jax.tree.map(lambda *p: np.concatenate(p)[order], *parts)
-        return next_carry, self.choose(key, scores, self.gives)
+        return next_carry, self.choose(key, scores, self.output_kind)
 
     def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The scores and the next carry of lifetimes of which either all or none have begun."""
@@ -74,10 +74,10 @@ class TorchModule(TorchSubject):
 
     def untrained(self, seed: int) -> Self | None:
         """The subject with the weights that its factory sets; None if these are its present weights."""
-        if self.again is None:
+        if self.make_untrained is None:
             return None
         with _torch.fork_seed(seed):
-            twin = _torch.freeze(self.again())
+            twin = _torch.freeze(self.make_untrained())
         if _torch.hash_parameters(twin) == self.fingerprint():
             return None
         return dataclasses.replace(self, module=twin)
@@ -122,29 +122,29 @@ def wrap(
     observes: str = DEFAULT_PARTS,
     layout: str = "batch",
     *,
-    gives: str = "logits",
+    output_kind: str = "logits",
     hooks: str = "",
     stochastic: bool = True,
     epsilon: float = 0.0,
     trained_on: str = "unknown",
-    again: Callable[[], Any] | None = None,
+    make_untrained: Callable[[], Any] | None = None,
 ) -> TorchModule:
     """Makes a subject from a module in Python; see `subject` for the settings.
 
     Args:
-        again: a function that makes the module with fresh weights, for the untrained twin that is a control for
-            decoding.
+        make_untrained: a function that makes the module with fresh weights, for the untrained twin that is a control
+            for decoding.
     """
     torch = require("torch", "torch")
     if not isinstance(module, torch.nn.Module):
         raise MesascopeError(f"{type(module).__name__} is not a torch.nn.Module.", "Pass the module itself.")
     check_choice(LAYOUTS, layout=layout)
-    check_choice(OUTPUT_KINDS, gives=gives)
+    check_choice(OUTPUT_KINDS, output_kind=output_kind)
     check_range(0, 1, epsilon=epsilon)
     module, observer = _torch.freeze(module), make_observer(family, observes or DEFAULT_PARTS)
     paths, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
     submodules = [path for path, _ in module.named_modules() if path]
-    with _torch.no_grad_seeded(0), run_hooked(module, submodules) as hook_outputs:
+    with _torch.seed_without_gradients(0), run_hooked(module, submodules) as hook_outputs:
         batches = [np.zeros((n, observer.width), np.float32) for n in BATCH_SIZES]
         runs = [call_module(module, x, None, layout, recurrent) for x in batches]
     small_state, large_state = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
@@ -157,11 +157,13 @@ def wrap(
     state = _torch.find_state_layout(small_state, large_state, hook_outputs) if recurrent else ()
     hook_outputs = {path: hook_outputs[path] for path in paths if path in hook_outputs}
     name = name or f"{type(module).__name__}(stochastic={stochastic})"
-    choosing = {"layout": layout, "gives": gives, "stochastic": stochastic, "epsilon": epsilon}
+    choosing = {"layout": layout, "output_kind": output_kind, "stochastic": stochastic, "epsilon": epsilon}
     hook_widths = _torch.measure_taps(hook_outputs, BATCH_SIZES[1], state)
     tap_settings = {"hooks": tuple(hook_outputs), "hook_widths": hook_widths, "state": state}
     structure, common = jax.tree.structure(runs[0][1]), {"name": name, "trained_on": trained_on, "observe": observer}
-    return TorchModule(**common, **choosing, **tap_settings, module=module, structure=structure, again=again)
+    return TorchModule(
+        **common, **choosing, **tap_settings, module=module, structure=structure, make_untrained=make_untrained
+    )
 
 
 def subject(
@@ -171,7 +173,7 @@ def subject(
     factory: str = "",
     observes: str = DEFAULT_PARTS,
     layout: str = "batch",
-    gives: str = "logits",
+    output_kind: str = "logits",
     hooks: str = "",
     stochastic: bool = True,
     epsilon: float = 0.0,
@@ -186,7 +188,7 @@ def subject(
         factory: package.module:factory; it is called as factory(family) or factory() and returns the module.
         observes: the parts of the percept that are given to the module in order, joined by '+'.
         layout: batch if x is [N, F], time if it is [1, N, F], or batch_time if it is [N, 1, F].
-        gives: the kind of output: logits, probabilities, or values of the actions.
+        output_kind: the kind of output: logits, probabilities, or values of the actions.
         hooks: patterns that select the submodules to tap, joined by '+'; hooks=* selects all.
         stochastic: whether it draws actions; otherwise it takes the best action.
         epsilon: the fraction of uniform choices, if it gives values.
@@ -213,9 +215,19 @@ def subject(
         _torch.load_weights(module, weights, repr(path))
     parts = "" if observes == DEFAULT_PARTS else observes
     name = name_with_settings("torch_module", factory=factory, path=path, observes=parts, stochastic=stochastic)
-    choosing = {"gives": gives, "stochastic": stochastic, "epsilon": epsilon}
-    again = make if path else None
-    return wrap(module, family, name, observes, layout, **choosing, hooks=hooks, trained_on=trained_on, again=again)
+    choosing = {"output_kind": output_kind, "stochastic": stochastic, "epsilon": epsilon}
+    make_untrained = make if path else None
+    return wrap(
+        module,
+        family,
+        name,
+        observes,
+        layout,
+        **choosing,
+        hooks=hooks,
+        trained_on=trained_on,
+        make_untrained=make_untrained,
+    )
 
 
 def _make_module(path: str, family: Family) -> Any:

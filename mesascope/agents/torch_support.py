@@ -32,13 +32,13 @@ class StateTensor(NamedTuple):
     """One tensor of a module's state.
 
     Attributes:
-        names: the names of its taps: one name, or one per layer if the tensor is [L, N, H].
+        tap_names: the names of its taps: one name, or one per layer if the tensor is [L, N, H].
         batch_axis: the index of the batch axis.
         shape: the sizes of the other axes.
         dtype: its dtype in NumPy.
     """
 
-    names: tuple[str, ...]
+    tap_names: tuple[str, ...]
     batch_axis: int
     shape: tuple[int, ...]
     dtype: Any
@@ -46,12 +46,12 @@ class StateTensor(NamedTuple):
     def split_taps(self, tensor: Any) -> dict[str, np.ndarray]:
         """Splits a tensor into its taps: rows [N, U] by name."""
         value = np.moveaxis(tensor.detach().cpu().numpy(), self.batch_axis, 0)
-        parts = np.split(value, len(self.names), axis=1) if len(self.names) > 1 else [value]
-        return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.names, parts, strict=True)}
+        parts = np.split(value, len(self.tap_names), axis=1) if len(self.tap_names) > 1 else [value]
+        return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.tap_names, parts, strict=True)}
 
     def restore_tensor(self, carry: dict[str, Any]) -> Any:
         """Restores the tensor from a carry."""
-        value = np.concatenate([np.asarray(carry[k], self.dtype) for k in self.names], axis=1)
+        value = np.concatenate([np.asarray(carry[k], self.dtype) for k in self.tap_names], axis=1)
         array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.batch_axis)
         return require("torch", "torch").tensor(np.ascontiguousarray(array))
 
@@ -75,8 +75,8 @@ class TorchSubject(ForeignNetwork):
         """A state of zeros, and zeros for the taps of hooked submodules."""
         carry: dict[str, Any] = {HOOK_PREFIX + k: np.zeros((n, u), np.float32) for k, u in self.hook_widths.items()}
         for tensor in self.state:
-            width = math.prod(tensor.shape) // len(tensor.names)
-            carry |= {k: np.zeros((n, width), tensor.dtype) for k in tensor.names}
+            width = math.prod(tensor.shape) // len(tensor.tap_names)
+            carry |= {k: np.zeros((n, width), tensor.dtype) for k in tensor.tap_names}
         return carry
 
     def restore_state(self, carry: dict[str, Any]) -> list[Any]:
@@ -92,7 +92,7 @@ class TorchSubject(ForeignNetwork):
 
     def taps(self, carry: Any) -> dict[str, Any]:
         """The parts of its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
-        state = {k: carry[k] for tensor in self.state for k in tensor.names}
+        state = {k: carry[k] for tensor in self.state for k in tensor.tap_names}
         return state | {k: np.array(carry[HOOK_PREFIX + k]) for k in self.hook_widths}  # copies: no response reads them
 
     def fingerprint(self) -> dict[str, str]:
@@ -110,7 +110,7 @@ def fork_seed(seed: int) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def no_grad_seeded(seed: int) -> Iterator[Any]:
+def seed_without_gradients(seed: int) -> Iterator[Any]:
     """Seeds torch as `fork_seed` does, and turns gradients off inside this context."""
     with fork_seed(seed) as torch, torch.inference_mode():
         yield torch
@@ -204,7 +204,7 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
 
 def measure_taps(hook_outputs: dict[str, Any], n: int, state: Sequence[StateTensor]) -> dict[str, int]:
     """The widths of the taps of submodules, except those already in the state."""
-    state_taps = {k for tensor in state for k in tensor.names}
+    state_taps = {k for tensor in state for k in tensor.tap_names}
     return {k: v.shape[1] for k, v in collect_taps(hook_outputs, n).items() if k not in state_taps}
 
 
@@ -231,7 +231,7 @@ def find_state_layout(small_state: list[Any], large_state: list[Any], hook_outpu
         other_sizes = tuple(x for j, x in enumerate(a.shape) if j != batch_axes[0])
         equal = [k for k, x in named_outputs if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())]
         name = max(equal, key=lambda k: k.endswith((".h", ".c")), default=f"state.{i}")
-        used_names = {x for tensor in layout for x in tensor.names}
+        used_names = {x for tensor in layout for x in tensor.tap_names}
         name = f"state.{i}" if {name, f"{name}_l0"} & used_names else name
         layers = other_sizes[0] if len(other_sizes) == 2 and other_sizes[0] > 1 and batch_axes[0] == 1 else 1
         layout.append(StateTensor(name_taps(name, layers), batch_axes[0], other_sizes, _to_numpy(a).dtype))

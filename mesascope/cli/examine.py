@@ -103,12 +103,12 @@ def write_page(
 
 def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
     """Examines subjects, writes the run's folder and page, and prints the results."""
-    from mesascope.agents.opening import default_family
+    from mesascope.agents.opening import find_default_family
     from mesascope.examination import runs
     from mesascope.examination.examination import examine
 
     cache_compiled_code(is_short=options.get("lifetimes", 0) <= 1024)
-    family = family or default_family(subjects, bool(options.get("trust")))
+    family = family or find_default_family(subjects, bool(options.get("trust")))
     command = format_command()
     out = runs.prepare_folder(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command), command)
     with show_progress() as progress:

@@ -9,22 +9,22 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryFrozen(Condition):
-    """Keeps the carry of the trial `at` from then on."""
+    """Keeps the carry of one trial from then on."""
 
-    at: Number
+    trial: Number
 
     def apply(self, carry, percept, shadow, context):
-        """Stores the carry of trial t in the shadow and restores it from then on."""
-        stored_carry = select(context.comes(self.at), carry, shadow)
-        is_restored = (context.trial >= self.at) & context.begins
+        """Stores the carry of trial t in the shadow carry, and restores that carry before every later trial."""
+        stored_carry = select(context.comes(self.trial), carry, shadow)
+        is_restored = (context.trial >= self.trial) & context.begins
         return select(is_restored, stored_carry, carry), percept, stored_carry
 
 
-def condition(at: int = 10) -> CarryFrozen:
+def condition(trial: int = 10) -> CarryFrozen:
     """From trial t on, the carry stays as it was at the start of that trial.
 
     Args:
-        at: the trial t.
+        trial: the trial t.
     """
-    check_range(0, LARGEST_TRIAL, at=at)
-    return CarryFrozen(at)
+    check_range(0, LARGEST_TRIAL, trial=trial)
+    return CarryFrozen(trial)

@@ -12,16 +12,16 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryRebuiltOnce(Condition):
-    """Rebuilds the carry from the last `of` percepts before the present one; with of=0 it is fresh."""
+    """Rebuilds the carry from the last `window` percepts before the present one; with window=0 the carry is fresh."""
 
-    of: Number
+    window: Number
 
     one_step: ClassVar = True
     looks_back: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
         """Replays the last percepts from a fresh carry."""
-        count = jnp.minimum(self.of, context.trial * context.steps + context.step)
+        count = jnp.minimum(self.window, context.trial * context.steps + context.step)
 
         def replay_step(i, rebuilt_carry):
             steps_back = count - i
@@ -30,11 +30,11 @@ class CarryRebuiltOnce(Condition):
         return context.repeat(0, count, replay_step, context.fresh), percept, shadow
 
 
-def condition(of: int = 4) -> CarryRebuiltOnce:
+def condition(window: int = 4) -> CarryRebuiltOnce:
     """For one response, the carry is rebuilt from a fresh carry and the last percepts alone.
 
     Args:
-        of: the number of percepts before the present one from which the carry is rebuilt, 0 to 16.
+        window: the number of percepts before the present one from which the carry is rebuilt, 0 to 16.
     """
-    check_range(0, PAST_PERCEPTS - 1, of=of)
-    return CarryRebuiltOnce(of)
+    check_range(0, PAST_PERCEPTS - 1, window=window)
+    return CarryRebuiltOnce(window)

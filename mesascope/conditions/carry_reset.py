@@ -9,28 +9,28 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryReset(Condition):
-    """Resets the carry at the trial `at`, or before every trial if it is -1."""
+    """Resets the carry at one trial, or before every trial if `trial` is -1."""
 
-    at: Number
+    trial: Number
 
     @property
     def label(self) -> str:
-        """The label: 'carry_reset' for a reset before every trial, 'carry_reset:at=t' for a single one."""
-        return "carry_reset" if self.at == -1 else f"carry_reset:at={self.at}"
+        """The label: 'carry_reset' for a reset before every trial, 'carry_reset:trial=t' for a single one."""
+        return "carry_reset" if self.trial == -1 else f"carry_reset:trial={self.trial}"
 
     def apply(self, carry, percept, shadow, context):
         """Resets the carry; a single reset also replaces the percept with a lifetime's first one."""
-        is_single_reset = context.comes(self.at)
-        is_reset = is_single_reset | ((self.at == -1) & context.begins)
+        is_single_reset = context.comes(self.trial)
+        is_reset = is_single_reset | ((self.trial == -1) & context.begins)
         new_percept = select(is_single_reset, context.as_first(percept), percept)
         return select(is_reset, context.fresh, carry), new_percept, shadow
 
 
-def condition(at: int = -1) -> CarryReset:
+def condition(trial: int = -1) -> CarryReset:
     """The carry is reset before every trial, or only once, with the first percept of a lifetime.
 
     Args:
-        at: the trial of a single reset, at least 1; -1 for a reset before every trial.
+        trial: the trial of a single reset, at least 1; -1 for a reset before every trial.
     """
-    check_range(-1, LARGEST_TRIAL, at=at)
-    return CarryReset(at)
+    check_range(-1, LARGEST_TRIAL, trial=trial)
+    return CarryReset(trial)

@@ -5,20 +5,20 @@ from mesascope.contracts.settings import check_range
 
 
 class CarrySwapped(Condition):
-    """Replaces the carry with another lifetime's at the trial `at`."""
+    """Replaces the carry with another lifetime's at one trial."""
 
-    at: Number
+    trial: Number
 
     def apply(self, carry, percept, shadow, context):
         """Replaces the carry with the partner's at trial t."""
-        return select(context.comes(self.at), take_rows(carry, context.partner), carry), percept, shadow
+        return select(context.comes(self.trial), take_rows(carry, context.partner), carry), percept, shadow
 
 
-def condition(at: int = 50) -> CarrySwapped:
+def condition(trial: int = 50) -> CarrySwapped:
     """At trial t the subject receives another lifetime's carry.
 
     Args:
-        at: the trial t.
+        trial: the trial t.
     """
-    check_range(0, LARGEST_TRIAL, at=at)
-    return CarrySwapped(at)
+    check_range(0, LARGEST_TRIAL, trial=trial)
+    return CarrySwapped(trial)

@@ -1,8 +1,8 @@
 """Takes feedback older than w trials from another lifetime. The last w percepts, the clock and all actions stay.
 
-A shadow carry receives the true actions with a donor's feedback up to trial t - w; then the condition replays the last
-w percepts unchanged. Donors come from an intact run on fresh tasks, because donors from the seen split would leak which
-arm is good on average.
+The shadow, a second carry, receives the true actions with a donor's feedback up to trial t - w. Then the condition
+replays the last w percepts unchanged. Donors come from an intact run on fresh tasks, because donors from the seen split
+would leak which arm is good on average.
 
 If trials have several steps, the condition shuffles and replays whole trials before the first step of trial t; the
 percepts of trial t itself are unchanged. Steps after the end of a trial are skipped.
@@ -37,7 +37,7 @@ class FeedbackShuffled(Condition):
         return select(is_rebuilt, replayed_carry, carry), select(w > 0, percept, shuffled_percept), shadow
 
     def _apply_to_trials(self, carry, percept, shadow, context):
-        """Does the same if trials have several steps: it replays whole trials before a trial's first step."""
+        """Does the same as `apply` if trials have several steps; replays whole trials before a trial's first step."""
         w, begins = self.older_than, context.begins
         newest_shuffled, now = w * context.steps, context.trial * context.steps
         oldest = jnp.minimum(select(context.trial >= w, newest_shuffled + context.steps, newest_shuffled) - 1, now)
@@ -57,7 +57,7 @@ class FeedbackShuffled(Condition):
 
 
 def _exchange_outcome(steps_back, percept, context):
-    """The percept with a donor's outcome, unless it is the first of a lifetime."""
+    """The percept with a donor's outcome; unchanged if the percept is marked as first."""
     return select(percept.first, percept, context.exchange(steps_back, percept))
 
 

@@ -3,11 +3,12 @@
 from mesascope.conditions.replaced_past import ReplacedPast
 
 
-def condition(of: int = 4, birth: int = 1) -> ReplacedPast:
-    """Throughout its lifetime the subject knows only its last w percepts.
+def condition(window: int = 4, birth: int = 1) -> ReplacedPast:
+    """Throughout a lifetime, the subject knows only its last w percepts.
 
     Args:
-        of: w, from 1 to 16, including the present percept.
-        birth: 1 to show the percept before these w as the first one of a lifetime, 0 to leave it out.
+        window: w, from 1 to 16, including the present percept.
+        birth: 1 to show the percept before these w, marked as first and without its outcome; 0 to leave that percept
+            out.
     """
-    return ReplacedPast(of, birth, 0, 0, whole_life=1)
+    return ReplacedPast(window, birth, 0, 0, is_whole_life=1)

@@ -3,11 +3,11 @@
 from mesascope.conditions.replaced_past import ReplacedPast
 
 
-def condition(of: int = 4, replicate: int = 0) -> ReplacedPast:
+def condition(window: int = 4, replicate: int = 0) -> ReplacedPast:
     """For one response, the past before the last w percepts is that of another lifetime of the same subject.
 
     Args:
-        of: w, from 1 to 16, including the present percept.
+        window: w, from 1 to 16, including the present percept.
         replicate: the number of the draw of other lifetimes.
     """
-    return ReplacedPast(of, 0, 1, replicate)
+    return ReplacedPast(window, 0, 1, replicate)

@@ -20,69 +20,69 @@ class ReplacedPast(Condition):
     """Replaces the older past for one response.
 
     Attributes:
-        of: w, the number of last percepts that are kept, including the present one; if trials have several steps, the
-            number of past trials that are kept.
-        birth: 1 if the fresh carry first receives the percept of w trials ago without its outcome, as at the start of a
-            lifetime. If trials have several steps, it always receives that percept, and only 1 marks it as the first.
-        transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
+        window: w, the number of last percepts that are kept, including the present one; if trials have several steps,
+            the number of past trials that are kept.
+        birth: 1 if the fresh carry first receives the percept of w trials ago, marked as first and without its outcome.
+            If trials have several steps, the carry always receives that percept, and only 1 marks it as first.
+        is_transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
         replicate: the number of the draw of other lifetimes.
-        whole_life: 1 to disturb every response of a lifetime, 0 to disturb single responses.
+        is_whole_life: 1 to disturb every response of a lifetime, 0 to disturb single responses.
     """
 
-    of: Number
+    window: Number
     birth: Number
-    transplanted: Number
+    is_transplanted: Number
     replicate: Number
-    whole_life: Number = 0
+    is_whole_life: Number = 0
 
     looks_back: ClassVar = True
 
     def __check_init__(self) -> None:
-        check_range(1, PAST_PERCEPTS - 1, of=int(self.of))
+        check_range(1, PAST_PERCEPTS - 1, window=int(self.window))
         check_range(0, 1, birth=int(self.birth))
         check_range(0, LARGEST_TRIAL, replicate=int(self.replicate))
 
     @property
     def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether it disturbs single responses."""
-        return self.whole_life == 0
+        """Whether the condition disturbs single responses."""
+        return self.is_whole_life == 0
 
     @property
     def judged(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the trials say what the disturbed responses would have been worth."""
-        return bool(self.whole_life == 0)
+        return bool(self.is_whole_life == 0)
 
     @property
     def label(self) -> str:
-        """The label: past_transplanted_once:of=w,replicate=r, past_deleted_once:of=w,birth=b or past_deleted:...."""
-        if self.transplanted == 1:
-            return f"past_transplanted_once:of={self.of},replicate={self.replicate}"
-        return f"past_deleted{'' if self.whole_life else '_once'}:of={self.of},birth={self.birth}"
+        """The label: the condition's file with the settings window and replicate, or window and birth."""
+        if self.is_transplanted == 1:
+            return f"past_transplanted_once:window={self.window},replicate={self.replicate}"
+        return f"past_deleted{'' if self.is_whole_life else '_once'}:window={self.window},birth={self.birth}"
 
     @property
     def seam(self) -> int | None:
         """w if another lifetime's carry replaced the subject's own, else None."""
-        return int(self.of) if self.transplanted == 1 else None
+        return int(self.window) if self.is_transplanted == 1 else None
 
     def unfit(self, family: Any) -> str | None:
         """The reason why it makes no sense: trials of several steps that are not judged, or too short a lifetime."""
-        if self.whole_life and self.of >= family.horizon:
-            return f"a lifetime has {family.horizon} trials, and it knows as many"
+        if self.is_whole_life and self.window >= family.horizon:
+            return f"a lifetime has {family.horizon} trials, which the subject would all know"
         is_unjudged = family.steps > 1 and not family.judges
-        return "its trials have several steps, and it does not judge single acts" if is_unjudged else None
+        return "its trials have several steps, and the family does not judge single acts" if is_unjudged else None
 
     def apply(self, carry, percept, shadow, context):
         """Builds the carry before the present percept; the shadow is the subject's own carry of w trials ago."""
         if context.steps > 1:
             return self._apply_to_trials(carry, percept, shadow, context)
-        is_transplanted, percept_at_cut = self.transplanted == 1, context.past(self.of)
+        is_transplanted, percept_at_cut = self.is_transplanted == 1, context.past(self.window)
         first_percept = context.as_first(percept_at_cut)._replace(trial=percept_at_cut.trial)
 
         def exchange(own_carry):
             return select(is_transplanted, take_rows(own_carry, context.partner), own_carry)
 
         shadow, replaced_carry = replay_past(
-            self.of,
+            self.window,
             select(is_transplanted, shadow, context.fresh),
             shadow,
             context,
@@ -90,21 +90,21 @@ class ReplacedPast(Condition):
             has_oldest=is_transplanted | (self.birth == 1),
             exchange=exchange,
         )
-        return select(context.trial >= self.of, replaced_carry, carry), percept, shadow
+        return select(context.trial >= self.window, replaced_carry, carry), percept, shadow
 
     def _apply_to_trials(self, carry, percept, shadow, context):
-        """Does the same before the first step of a trial.
+        """Does the same as `apply`, before the first step of a trial.
 
         The shadow is the carry before the percept of w · S steps ago: before a first step, the carry with which the
         lifetime began the trial of w trials ago.
         """
-        length, is_old_enough = self.of * context.steps, context.trial >= self.of
+        length, is_old_enough = self.window * context.steps, context.trial >= self.window
         cut = context.past(length)
         donor = take_rows(cut, context.partner)
         with_donor_outcome = cut._replace(action=donor.action, feedback=donor.feedback)
         without_outcome = context.as_first(cut)._replace(trial=cut.trial, first=cut.first | (self.birth == 1))
-        first_replayed = select(self.transplanted == 1, with_donor_outcome, without_outcome)
-        old_carry = select(self.transplanted == 1, take_rows(shadow, context.partner), context.fresh)
+        first_replayed = select(self.is_transplanted == 1, with_donor_outcome, without_outcome)
+        old_carry = select(self.is_transplanted == 1, take_rows(shadow, context.partner), context.fresh)
 
         def replay_step(i, carry):
             steps_back = length - i
@@ -112,7 +112,7 @@ class ReplacedPast(Condition):
 
         is_replaced = context.begins & is_old_enough
         replaced_carry = context.repeat(0, is_replaced * length, replay_step, old_carry)
-        needs_shadow = is_old_enough & (self.transplanted == 1)
+        needs_shadow = is_old_enough & (self.is_transplanted == 1)
         shadow = context.repeat(0, needs_shadow * 1, lambda _, own: context.live(length, own, cut), shadow)
         return select(is_replaced, replaced_carry, carry), percept, shadow
 
@@ -129,7 +129,7 @@ def replay_past(
 ) -> tuple[Any, Any]:
     """Rebuilds the carry before the present percept, in a lifetime that is at least w trials old.
 
-    One loop absorbs all percepts, because every mention of `absorb` is compiled anew.
+    One loop absorbs all percepts, because every mention of `absorb` is compiled again.
 
     Args:
         window: w, the number of last percepts to know, including the present one.
@@ -137,7 +137,7 @@ def replay_past(
         shadow: the shadow of the last trial.
         context: the condition's context.
         oldest: what the subject observes instead of the percept of w trials ago.
-        has_oldest: whether it observes that percept at all.
+        has_oldest: whether the subject observes that percept at all.
         exchange: a function that replaces the carry after that percept.
 
     Returns:

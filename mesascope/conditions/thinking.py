@@ -22,15 +22,15 @@ class Thinking(Condition):
     """Gives the subject several ticks for one observation; see `condition` for the settings."""
 
     ticks: Number
-    elsewhere: Number
-    scrambled: Number
+    other_ticks: Number
+    is_scrambled: Number
 
     @property
     def label(self) -> str:
         """The label 'thinking:ticks=n', followed by the other settings that are not 0."""
-        elsewhere = f",elsewhere={self.elsewhere}" if self.elsewhere else ""
-        scrambled = f",scrambled={self.scrambled}" if self.scrambled else ""
-        return f"thinking:ticks={self.ticks}{elsewhere}{scrambled}"
+        other_ticks = f",other_ticks={self.other_ticks}" if self.other_ticks else ""
+        is_scrambled = f",is_scrambled={self.is_scrambled}" if self.is_scrambled else ""
+        return f"thinking:ticks={self.ticks}{other_ticks}{is_scrambled}"
 
     @property
     def asks(self) -> int:
@@ -38,7 +38,7 @@ class Thinking(Condition):
         return int(self.ticks)
 
     def unfit(self, family: Family) -> str | None:
-        """The condition makes sense only if the family can say what could be planned."""
+        """The reason why the condition makes no sense if the family does not say what can be planned, else None."""
         return None if isinstance(family, ShowsPlans) else "its tasks do not say what can be planned"
 
     def apply(self, carry, percept, shadow, context):
@@ -46,12 +46,12 @@ class Thinking(Condition):
         other_observation = take_rows(percept.observation, context.partner)
 
         def run_tick(i, carry):
-            observation = select(i < self.elsewhere, other_observation, percept.observation)
+            observation = select(i < self.other_ticks, other_observation, percept.observation)
             shown = percept._replace(observation=observation)
             return context.absorb(derive_key(context.random(), i), carry, select(i == 0, shown, _remove_outcome(shown)))
 
         carry = context.repeat(0, self.ticks - 1, run_tick, carry)
-        carry = select(self.scrambled == 1, take_rows(carry, context.partner), carry)
+        carry = select(self.is_scrambled == 1, take_rows(carry, context.partner), carry)
         return carry, select(self.ticks > 1, _remove_outcome(percept), percept), shadow
 
 
@@ -63,15 +63,15 @@ def _remove_outcome(percept):
     return percept._replace(action=no_action, feedback=no_feedback, first=not_first)
 
 
-def condition(ticks: int = 8, elsewhere: int = 0, scrambled: int = 0) -> Thinking:
-    """The subject has several ticks for every observation, and its last response counts.
+def condition(ticks: int = 8, other_ticks: int = 0, is_scrambled: int = 0) -> Thinking:
+    """The subject responds several times to every observation, and only the last response counts.
 
     Args:
         ticks: the number of responses to one observation, including the last one; at most 128.
-        elsewhere: the number of first ticks that show another lifetime's observation.
-        scrambled: 1 if the last tick uses another lifetime's carry, otherwise 0.
+        other_ticks: the number of first ticks that show another lifetime's observation.
+        is_scrambled: 1 if the last tick uses another lifetime's carry, otherwise 0.
     """
     check_range(1, MOST_TICKS, ticks=ticks)
-    check_range(0, ticks - 1, elsewhere=elsewhere)
-    check_range(0, 1, scrambled=scrambled)
-    return Thinking(ticks, elsewhere, scrambled)
+    check_range(0, ticks - 1, other_ticks=other_ticks)
+    check_range(0, 1, is_scrambled=is_scrambled)
+    return Thinking(ticks, other_ticks, is_scrambled)

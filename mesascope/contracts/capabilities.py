@@ -103,6 +103,6 @@ class NamesPredictors(Protocol):
 class MixesTasks(Protocol):
     """Tasks interpolated between two tasks of the bank."""
 
-    def between(self, observation: np.ndarray, part: float, rng: np.random.Generator) -> tuple[Any, Any]:
+    def interpolate_tasks(self, observation: np.ndarray, part: float, rng: np.random.Generator) -> tuple[Any, Any]:
         """Outcomes [N, T], without and with noise, of tasks that lie a fraction `part` of the way between two tasks."""
         ...

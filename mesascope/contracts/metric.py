@@ -126,7 +126,7 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
 
     Args:
         trials: a data set for each split, as a metric receives them.
-        condition: the condition as in `Metric.conditions`, such as 'carry_reset:at={half}'.
+        condition: the condition as in `Metric.conditions`, such as 'carry_reset:trial={half}'.
         split: the name of the split; 'fresh' means the log if there are only logged trials.
 
     Raises:

@@ -182,7 +182,7 @@ class Bench:
                 if role in COMPARED_ROLES:
                     conditions += [c for c in self._list_conditions(family, split) if c in self.compared]
                 if change and role == "learner":
-                    conditions.append(catalogue.make("conditions", f"carry_reset:at={change}"))
+                    conditions.append(catalogue.make("conditions", f"carry_reset:trial={change}"))
                 kinds = self._list_compiled_kinds(family, split) if role in COMPARED_ROLES else (intact,)
                 family_there = family if split == "seen" else home
                 trials = self._run_or_load(procedure, family_there, split, conditions, kinds, shared=True)

@@ -39,7 +39,7 @@ TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
 TRIED_LONGER = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
 CALLER_ARGUMENTS = {"subjects": {"family", "trust"}, "recipes": {"family", "out", "progress"}}
 LATENTS = ("chance", "best", "worst", "fixed")
-SUBJECT_CONDITIONS = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:at=6", "carry_exchanged_once")
+SUBJECT_CONDITIONS = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:trial=6", "carry_exchanged_once")
 
 
 def check_plugin(name: str, family: str | None = None) -> list[str]:

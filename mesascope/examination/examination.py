@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from mesascope.agents.opening import default_family, open_family, open_subject, open_subjects
+from mesascope.agents.opening import find_default_family, open_family, open_subject, open_subjects
 from mesascope.catalogue import as_list, make_all
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
@@ -133,7 +133,7 @@ def examine(
     is_several = isinstance(subjects, list | tuple | Mapping)
     specs = (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if is_several else [subjects]
     gate.allow_from_python(family, *specs)
-    base = open_family(family or default_family(specs, trust))
+    base = open_family(family or find_default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
     metric_list, splits = make_all("metrics", metrics), as_list(splits)
     labels = [*list_conditions(base, rule), *(c for p in metric_list for c in p.conditions)]

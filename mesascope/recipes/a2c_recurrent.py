@@ -11,7 +11,7 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings
-from mesascope.recipes.lifetimes import mean
+from mesascope.recipes.lifetimes import average
 from mesascope.recipes.ppo_recurrent import PolicyExamples, compute_loss_terms, make_policy_update
 from mesascope.recipes.updates import train_network
 
@@ -27,8 +27,8 @@ def recipe(
     lifetimes: int = 128,
     rate: float = 3e-3,
     final_rate: float = 1e-4,
-    entropy: float = 0.05,
-    critic: float = 0.5,
+    entropy_weight: float = 0.05,
+    critic_weight: float = 0.5,
     discount: float = 0.98,
     trace: float = 1.0,
     seed: int = 0,
@@ -47,8 +47,8 @@ def recipe(
         lifetimes: the number of lifetimes in a batch.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
-        entropy: the weight of the policy's entropy at the start; it falls linearly to 0.
-        critic: the weight of the critic's squared error.
+        entropy_weight: the weight of the policy's entropy at the start; it falls linearly to 0.
+        critic_weight: the weight of the critic's squared error.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate; 1 uses the returns of the whole lifetime.
         seed: the seed of the weights, the tasks and all random draws.
@@ -58,13 +58,13 @@ def recipe(
         MesascopeError: a setting is out of range, or the folder contains another training run.
     """
     settings = collect_settings(locals())
-    update = make_policy_update(family, settings, policy_gradient_loss)
+    update = make_policy_update(family, settings, compute_policy_gradient_loss)
     return train_network("a2c_recurrent", family, settings, update, out, progress=progress)
 
 
-def policy_gradient_loss(
+def compute_policy_gradient_loss(
     network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
     """The loss with the policy gradient's surrogate, the critic's squared error and the entropy bonus."""
     log_prob, advantage, error, entropy = compute_loss_terms(network, features, batch)
-    return -mean(log_prob * advantage, batch.mask) + plan.critic * error - entropy_weight * entropy
+    return -average(log_prob * advantage, batch.mask) + plan.critic_weight * error - entropy_weight * entropy

@@ -53,7 +53,7 @@ def recipe(
     layers: int = 0,
     ticks: int = 32,
     window: int = 8,
-    swaps: float = 0.5,
+    swap_probability: float = 0.5,
     rate: float = 5e-3,
     final_rate: float = 2e-4,
     seed: int = 0,
@@ -70,7 +70,7 @@ def recipe(
         layers: 0 for a recurrent network; else the number of layers, with separate weights, of a feed-forward one.
         ticks: the number of ticks for each problem; then another problem replaces it, or its goal moves.
         window: the number of ticks in an update, through which the gradient is taken.
-        swaps: the probability that, after these ticks, the goal moves and the activations stay; 0 for never.
+        swap_probability: the probability that, after these ticks, the goal moves and the activations stay; 0 for never.
         rate: Adam's step size at the start; it falls as a half cosine.
         final_rate: Adam's step size at the end.
         seed: the seed of the weights, the problems and all random draws.
@@ -81,14 +81,14 @@ def recipe(
             run.
     """
     settings = collect_settings(locals(), problems=(2, NO_LIMIT), width=(2, 1024), layers=(0, 512), window=(1, 512))
-    check_settings(settings, swaps=(0.0, 1.0), ticks=(window, 4096))
+    check_settings(settings, swap_probability=(0.0, 1.0), ticks=(window, 4096))
     grid_family: Any = require_family(family, ShowsFields, "does not give grids to train on", "Train on maze.")
     require(not family.bank, f"{family.name} has a bank, but this recipe draws fresh problems.", "Leave the bank out.")
     require(ticks % window == 0, f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.find_grid_sizes(family)
     key, choices = jax.random.key(seed), int(family.choices or 0)
     metadata = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
-    rates = as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate)
+    rates = as_arrays(updates=updates, swap_probability=swap_probability, rate=rate, final_rate=final_rate)
     compiled_settings: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
 
     def make_initial_state() -> State:
@@ -99,11 +99,11 @@ def recipe(
         return State(weights, ADAM.init(weights), first_problems, activations, ages)
 
     def train_from(start: Checkpoint):
-        state, done = start.state, start.done
-        while done < updates:
-            state, share_right = update(key, jnp.asarray(done), state, family, rates, **compiled_settings)
-            done += 1
-            yield Checkpoint(state, done, done * problems * window, done, [float(share_right)])
+        state, updates_done = start.state, start.updates_done
+        while updates_done < updates:
+            state, share_right = update(key, jnp.asarray(updates_done), state, family, rates, **compiled_settings)
+            updates_done += 1
+            yield Checkpoint(state, updates_done, updates_done * problems * window, updates_done, [float(share_right)])
 
     def evaluate(state: State) -> list[float]:
         solved = _check_solved(derive_key(key, "evaluation"), family, state.weights, ticks, layers > 0)
@@ -115,16 +115,23 @@ def recipe(
 
 @compile_loop
 def update(
-    key: jax.Array, done: jax.Array, state: State, family: Any, rates: dict, ticks: int, window: int, feed_forward: bool
+    key: jax.Array,
+    updates_done: jax.Array,
+    state: State,
+    family: Any,
+    rates: dict,
+    ticks: int,
+    window: int,
+    feed_forward: bool,
 ) -> tuple[State, jax.Array]:
     """Replaces finished problems, runs a window of ticks on all problems, and takes one step of Adam.
 
     Args:
         key: the key of the training run.
-        done: the number of updates before this one.
+        updates_done: the number of updates before this one.
         state: the state before this update.
         family: the family, which gives the problems, their pictures and the right moves.
-        rates: the settings updates, swaps, rate and final_rate, which may change without compiling again.
+        rates: the settings updates, swap_probability, rate and final_rate, which may change without compiling again.
         ticks: the number of ticks for each problem.
         window: the number of ticks in this update.
         feed_forward: whether the network has layers instead of ticks.
@@ -132,11 +139,13 @@ def update(
     Returns:
         The state after the update, and the share of cells with a right move at the end of the window.
     """
-    update_key = derive_key(key, "update", done)
+    update_key = derive_key(key, "update", updates_done)
     weights, adam_state, problems, activations, age = state
     n = len(age)
     is_finished = age >= (1 if feed_forward else ticks // window)
-    moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swaps"], (n,)) & (not feed_forward)
+    moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swap_probability"], (n,)) & (
+        not feed_forward
+    )
     is_replaced, is_moved = is_finished & ~moves_goal, is_finished & moves_goal
     fresh_problems = family.problems(derive_key(update_key, "fresh"), n)
     moved_problems = family.move_goal(derive_key(update_key, "moved"), problems)
@@ -157,10 +166,10 @@ def update(
         if feed_forward:
             loss, share_right = sum_loss(run_layers(weights, pictures))
             return loss.sum() / is_scored.sum(), (state.activations, share_right)
-        inputs = networks.project_input(weights.mix[0], pictures)
+        inputs = networks.project_input(weights.mixing_weights[0], pictures)
 
         def think_once(activations, i):
-            activations = run_tick(weights.mix[0], weights.bias[0], activations, inputs, is_inside)
+            activations = run_tick(weights.mixing_weights[0], weights.bias[0], activations, inputs, is_inside)
             loss, share_right = sum_loss(activations)
             weight = (age * window + i + 1) / ticks  # after a few ticks, the network can be right in only a few cells
             return activations, ((loss * weight).sum(), share_right)
@@ -170,7 +179,7 @@ def update(
 
     gradient, (activations, share_right) = jax.grad(compute_loss, has_aux=True)(weights)
     direction, adam_state = ADAM.update(gradient, adam_state)
-    decay = 0.5 * (1 + jnp.cos(jnp.pi * done / rates["updates"]))
+    decay = 0.5 * (1 + jnp.cos(jnp.pi * updates_done / rates["updates"]))
     rate = rates["final_rate"] + (rates["rate"] - rates["final_rate"]) * decay
     weights = jax.tree.map(lambda w, d: w - rate * d, weights, direction)
     return State(weights, adam_state, problems, activations, age + 1), share_right

@@ -22,7 +22,7 @@ MAX_NORM = 0.5  # the norm to which gradients are clipped
 NO_LIMIT = float("inf")
 RANGES = {  # the ranges of settings that several recipes have
     **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, NO_LIMIT)),
-    **dict.fromkeys(("rate", "final_rate", "entropy", "critic", "clip"), (0.0, 10.0)),
+    **dict.fromkeys(("rate", "final_rate", "entropy_weight", "critic_weight", "clip"), (0.0, 10.0)),
     **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
     "seed": (0, NO_LIMIT),
 }
@@ -32,8 +32,8 @@ ADAM = optax.chain(optax.clip_by_global_norm(MAX_NORM), optax.scale_by_adam(eps=
 class UpdateSettings(NamedTuple):
     """The settings of an update.
 
-    The integers `epochs` and `minibatches` decide what is compiled; the other settings are data. A setting that a
-    recipe does not have is None.
+    The integers `epochs` and `minibatches` decide what is compiled; JAX traces the other settings, so other
+    values compile nothing again. A setting that a recipe does not have is None.
 
     Attributes:
         updates: the number of updates in the training run.
@@ -41,8 +41,8 @@ class UpdateSettings(NamedTuple):
         final_rate: Adam's step size at the end.
         epochs: the number of passes over a batch.
         minibatches: the number of parts of a batch; each is one step of Adam.
-        entropy: the weight of the policy's entropy before the first update; it falls linearly to 0.
-        critic: the weight of the critic's squared error.
+        entropy_weight: the weight of the policy's entropy before the first update; it falls linearly to 0.
+        critic_weight: the weight of the critic's squared error.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: the probability ratio is clipped to 1 ± clip.
@@ -53,8 +53,8 @@ class UpdateSettings(NamedTuple):
     final_rate: Any
     epochs: int = 1
     minibatches: int = 1
-    entropy: Any = None
-    critic: Any = None
+    entropy_weight: Any = None
+    critic_weight: Any = None
     discount: Any = None
     trace: Any = None
     clip: Any = None
@@ -72,9 +72,9 @@ def make_adam_state(network: Recurrent) -> Any:
     return ADAM.init(eqx.filter(network, eqx.is_array))
 
 
-def interpolate(start: Number, end: Number, done: jax.Array, total: Number) -> jax.Array:
+def interpolate(start: Number, end: Number, updates_done: jax.Array, total: Number) -> jax.Array:
     """A number that moves linearly from `start` before the first update to `end` after the last one."""
-    return start + (end - start) * done / total
+    return start + (end - start) * updates_done / total
 
 
 def minimise(
@@ -85,7 +85,7 @@ def minimise(
     *,
     loss: Loss,
     plan: UpdateSettings,
-    number: jax.Array,
+    updates_done: jax.Array,
 ) -> tuple[Recurrent, Any]:
     """Minimises a loss, with one step of Adam for each minibatch.
 
@@ -96,14 +96,14 @@ def minimise(
         batch: arrays with the lifetimes on axis 1.
         loss: loss(network, minibatch) returns an array [].
         plan: the step size, the number of passes over the batch (each in a new random order), and of minibatches.
-        number: the number of updates before this one.
+        updates_done: the number of updates before this one.
 
     Returns:
         The network and Adam's state after these steps.
     """
     arrays, static = eqx.partition(network, eqx.is_array)
     lifetimes = jax.tree.leaves(batch)[0].shape[1]
-    rate = interpolate(plan.rate, plan.final_rate, number, plan.updates)
+    rate = interpolate(plan.rate, plan.final_rate, updates_done, plan.updates)
 
     def take_step(state, rows):
         arrays, adam_state = state

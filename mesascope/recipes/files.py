@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks.network_files import read_header
@@ -22,7 +22,7 @@ from mesascope.files import replace_when_written
 from mesascope.findings import describe_provenance
 
 FORMAT = "mesascope-training/2"
-COUNTS = ("done", "steps", "round")  # the fields of a checkpoint that its file contains beside the state
+COUNTS = {"done": "updates_done", "steps": "steps", "round": "round"}  # name in a checkpoint's file → field
 
 
 class TrainingRun(NamedTuple):
@@ -53,14 +53,14 @@ class Checkpoint(NamedTuple):
 
     Attributes:
         state: everything that passes from one update to the next, such as the networks and Adam's state.
-        done: the number of updates so far.
+        updates_done: the number of updates so far.
         steps: the number of steps so far, in all environments together.
         round: the number of steps so far in one environment, or of updates.
         scores: the scores of the last games, or of the last batch.
     """
 
     state: Any
-    done: int
+    updates_done: int
     steps: int
     round: int
     scores: Any
@@ -108,7 +108,7 @@ def save_checkpoint(run: TrainingRun, path: Path, checkpoint: Checkpoint) -> Non
     """Writes a checkpoint, which contains the arrays of the state and the progress."""
     leaves = jax.tree.leaves(eqx.filter(checkpoint.state, _is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    progress = {k: getattr(checkpoint, k) for k in COUNTS}
+    progress = {k: getattr(checkpoint, field) for k, field in COUNTS.items()}
     write_tensors(path, tensors, {"format": FORMAT, **progress, **describe_identity(run)})
 
 
@@ -124,12 +124,12 @@ def load_checkpoint(run: TrainingRun, path: Path, initial: Any) -> Checkpoint:
     arrays, static = eqx.partition(initial, _is_array)
     leaves, structure = jax.tree.flatten(arrays)
     try:
-        tensors = load(path.read_bytes())
+        tensors = load_tensors(path.read_bytes())
         saved_leaves = [tensors[f"{i:04d}"] for i in range(len(leaves))]
         has_same_shapes = [(x.shape, x.dtype) for x in saved_leaves] == [(x.shape, x.dtype) for x in leaves]
         if metadata["format"] != FORMAT or not has_same_shapes:
             raise ValueError("its arrays have other shapes")
-        progress = {name: int(metadata[name]) for name in COUNTS}
+        progress = {field: int(metadata[k]) for k, field in COUNTS.items()}
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to start again.") from None
     state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(x) for x in saved_leaves]), static)

@@ -19,8 +19,16 @@ from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progr
 from mesascope.contracts.subject import Subject
 from mesascope.errors import require
 from mesascope.recipes.descent import NO_LIMIT, RANGES, check_settings, collect_settings, make_adam_state
-from mesascope.recipes.lifetimes import Lifetimes, Scale, find_scale, find_targets, mean, mean_score, run_lifetimes
-from mesascope.recipes.ppo_recurrent import clipped_loss, make_policy_update
+from mesascope.recipes.lifetimes import (
+    Lifetimes,
+    Scale,
+    average,
+    compute_mean_score,
+    find_scale,
+    find_targets,
+    run_lifetimes,
+)
+from mesascope.recipes.ppo_recurrent import compute_clipped_loss, make_policy_update
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
 from mesascope.rollouts.rollouts import strip_names
 
@@ -36,14 +44,14 @@ def recipe(
     updates: int = 500,
     improve_updates: int = 0,
     lifetimes: int = 512,
-    led: float = 0.25,
+    led_share: float = 0.25,
     minibatches: int = 4,
     rate: float = 3e-3,
     final_rate: float = 1e-4,
     improve_rate: float = 5e-4,
     improve_final_rate: float = 2e-5,
     improve_epochs: int = 3,
-    entropy: float = 0.0,
+    entropy_weight: float = 0.0,
     discount: float = 0.98,
     trace: float = 0.95,
     clip: float = 0.2,
@@ -62,14 +70,14 @@ def recipe(
         updates: the number of batches of imitation.
         improve_updates: the number of batches of PPO after imitation.
         lifetimes: the number of lifetimes in a batch.
-        led: the share of lifetimes in which the teacher acts during imitation; in the others the network acts.
+        led_share: the share of lifetimes in which the teacher acts during imitation; in the others the network acts.
         minibatches: the number of parts of a batch; each is one step of Adam.
         rate: Adam's step size at the start of imitation; it falls linearly.
         final_rate: Adam's step size at the end of imitation.
         improve_rate: Adam's step size at the start of PPO; it falls linearly.
         improve_final_rate: Adam's step size at the end of PPO.
         improve_epochs: the number of passes over a batch of PPO.
-        entropy: the weight of the policy's entropy at the start of PPO; it falls linearly to 0.
+        entropy_weight: the weight of the policy's entropy at the start of PPO; it falls linearly to 0.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: PPO clips the probability ratio to 1 ± clip.
@@ -80,20 +88,24 @@ def recipe(
         MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder contains another
             training run.
     """
-    settings = collect_settings(locals(), improve_updates=(0, NO_LIMIT), led=(0.0, 1.0), improve_epochs=(1, NO_LIMIT))
+    settings = collect_settings(
+        locals(), improve_updates=(0, NO_LIMIT), led_share=(0.0, 1.0), improve_epochs=(1, NO_LIMIT)
+    )
     check_settings(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
-    subject, led_lifetimes = open_teacher(family, teacher), round(led * lifetimes)
-    imitation = Partial(make_imitation_objective, scale=find_scale(family), teacher=subject, led=led_lifetimes)
+    subject, led_lifetimes = open_teacher(family, teacher), round(led_share * lifetimes)
+    imitation = Partial(
+        make_imitation_objective, scale=find_scale(family), teacher=subject, led_lifetimes=led_lifetimes
+    )
     imitation_update = make_update(family, settings, imitation)
     ppo_settings = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
-    ppo_update = make_policy_update(family, {**settings, **ppo_settings}, clipped_loss)
+    ppo_update = make_policy_update(family, {**settings, **ppo_settings}, compute_clipped_loss)
 
-    def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any, /):
-        if number < updates:
-            return imitation_update(key, number, network, adam_state)
-        if number == updates:
+    def update(key: jax.Array, updates_done: jax.Array, network: Recurrent, adam_state: Any, /):
+        if updates_done < updates:
+            return imitation_update(key, updates_done, network, adam_state)
+        if updates_done == updates:
             adam_state = make_adam_state(network)
-        return ppo_update(key, jnp.asarray(int(number) - updates), network, adam_state)
+        return ppo_update(key, jnp.asarray(int(updates_done) - updates), network, adam_state)
 
     return train_network("imitate", family, settings, update, out, progress=progress, extra_updates=improve_updates)
 
@@ -121,7 +133,7 @@ def open_teacher(family: Family, teacher: str) -> Subject:
 
 
 def make_imitation_objective(
-    network: Recurrent, batch: Batch, /, *, scale: Scale, teacher: Subject, led: int
+    network: Recurrent, batch: Batch, /, *, scale: Scale, teacher: Subject, led_lifetimes: int
 ) -> Objective:
     """Runs a batch of lifetimes, and returns the objective of imitating the teacher along them.
 
@@ -130,11 +142,11 @@ def make_imitation_objective(
         batch: the lifetimes to run.
         scale: the mean pay-off by chance and at best.
         teacher: the subject to imitate.
-        led: the number of lifetimes in which the teacher acts; they come first.
+        led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """
-    lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led=led)
+    lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks, teacher, led_lifetimes=led_lifetimes)
     _, value_target = find_targets(lifetimes, batch.best, scale, batch.plan.discount, batch.plan.trace)
-    return lifetimes._replace(value=value_target), compute_loss, mean_score(lifetimes, batch.best)
+    return lifetimes._replace(value=value_target), compute_loss, compute_mean_score(lifetimes, batch.best)
 
 
 def compute_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
@@ -145,5 +157,5 @@ def compute_loss(network: Recurrent, batch: Lifetimes) -> jax.Array:
         batch: the lifetimes, with the target of the critic as `value`.
     """
     features = network.memory.unroll(batch.encoded)
-    cross_entropy = mean((jnp.exp(batch.teacher_log_probs) * network.log_probs(features)).sum(-1), batch.mask)
-    return -cross_entropy + 0.5 * mean(jnp.square(network.estimate_return(features) - batch.value), batch.mask)
+    cross_entropy = average((jnp.exp(batch.teacher_log_probs) * network.log_probs(features)).sum(-1), batch.mask)
+    return -cross_entropy + 0.5 * average(jnp.square(network.estimate_return(features) - batch.value), batch.mask)

@@ -104,8 +104,8 @@ def recipe(
         numbers = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
         return {**numbers, "payoff_range": scale.best - scale.chance}
 
-    def update(key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any):
-        return improve(key, number, network, adam_state, family, make_plan(), lifetimes)
+    def update(key: jax.Array, updates_done: jax.Array, network: Recurrent, adam_state: Any):
+        return improve(key, updates_done, network, adam_state, family, make_plan(), lifetimes)
 
     return train_network("in_context_transformer", family, settings, update, out, progress, make_state)
 
@@ -155,13 +155,19 @@ def roll_out(key: jax.Array, family: Family, tasks: Any, action: Any = 0) -> Rol
 
 @eqx.filter_jit
 def improve(
-    key: jax.Array, number: jax.Array, network: Recurrent, adam_state: Any, family: Family, plan: Plan, lifetimes: int
+    key: jax.Array,
+    updates_done: jax.Array,
+    network: Recurrent,
+    adam_state: Any,
+    family: Family,
+    plan: Plan,
+    lifetimes: int,
 ) -> tuple[Recurrent, Any, jax.Array]:
     """Improves the network's predictions on one batch, with one step of Adam.
 
     Args:
         key: the key of this update.
-        number: the number of updates before this one.
+        updates_done: the number of updates before this one.
         network: the network before this update.
         adam_state: Adam's state before this update.
         family: the family of the tasks.
@@ -180,8 +186,8 @@ def improve(
 
     gradient, score = jax.grad(compute_loss_of_arrays, has_aux=True)(arrays)
     direction, adam_state = ADAM.update(gradient, adam_state)
-    warmup_factor = jnp.minimum((number + 1) / jnp.maximum(plan["warmup"], 1), 1.0)
-    share_done = jnp.maximum(number - plan["warmup"], 0) / jnp.maximum(plan["updates"] - plan["warmup"], 1)
+    warmup_factor = jnp.minimum((updates_done + 1) / jnp.maximum(plan["warmup"], 1), 1.0)
+    share_done = jnp.maximum(updates_done - plan["warmup"], 0) / jnp.maximum(plan["updates"] - plan["warmup"], 1)
     rate = plan["final_rate"] + (plan["rate"] - plan["final_rate"]) * 0.5 * (1 + jnp.cos(jnp.pi * share_done))
     arrays = jax.tree.map(lambda a, d: a - warmup_factor * rate * d, arrays, direction)
     return eqx.combine(arrays, static), adam_state, score
@@ -198,7 +204,7 @@ def compute_loss(
     features = network.memory.unroll(jax.vmap(network.encode)(rollout.percept))
     if network.choices is None:
         score_trials = jax.vmap(lambda key, state, action: family.step(key, tasks, state, action)[2])
-        score = score_trials(rollout.key, rollout.state, network.number(features)).mean()
+        score = score_trials(rollout.key, rollout.state, network.compute_action(features)).mean()
         return -score / payoff_range, score
     target = jnp.asarray(jax.vmap(family.target)(rollout.next_percept))
     log_probs = jnp.take_along_axis(network.log_probs(features), target[..., None], -1)

@@ -87,7 +87,13 @@ def _draw(family: Family, key: jax.Array, n: int) -> Any:
 
 
 def run_lifetimes(
-    key: jax.Array, network: Recurrent, family: Family, tasks: Any, teacher: Subject | None = None, *, led: int = 0
+    key: jax.Array,
+    network: Recurrent,
+    family: Family,
+    tasks: Any,
+    teacher: Subject | None = None,
+    *,
+    led_lifetimes: int = 0,
 ) -> Lifetimes:
     """Runs one lifetime on each task, from a fresh carry.
 
@@ -97,7 +103,7 @@ def run_lifetimes(
         family: the family of the tasks.
         tasks: the tasks of the lifetimes, with leading axis N.
         teacher: a subject that responds on every step, along the same history.
-        led: the number of lifetimes in which the teacher acts; they come first.
+        led_lifetimes: the number of lifetimes in which the teacher acts; they come first.
     """
     state, percept = family.begin(derive_key(key, "begin"), tasks)
     n, steps = len(percept.action), family.steps
@@ -110,7 +116,10 @@ def run_lifetimes(
         action, teacher_log_probs = choose(derive_key(key, "act", t), log_probs).action, None
         if teacher is not None:
             teacher_carry, answer = teacher.respond(derive_key(key, "teacher", t), teacher_carry, percept)
-            action, teacher_log_probs = jnp.where(jnp.arange(n) < led, answer.action, action), answer.log_probs
+            action, teacher_log_probs = (
+                jnp.where(jnp.arange(n) < led_lifetimes, answer.action, action),
+                answer.log_probs,
+            )
         idle = None if steps == 1 else family.idle(state)
         state, percept, score = family.step(derive_key(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
@@ -180,7 +189,7 @@ def estimate_advantages(reward: jax.Array, value: jax.Array, discount: Number, t
     return jax.lax.scan(step_back, jnp.zeros_like(value[0]), errors, reverse=True)[1]
 
 
-def mean(x: jax.Array, mask: Any = None) -> jax.Array:
+def average(x: jax.Array, mask: Any = None) -> jax.Array:
     """The mean over the steps that happened."""
     return x.mean() if mask is None else (x * mask).sum() / mask.sum()
 
@@ -189,11 +198,11 @@ def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
     """Standardises numbers to mean 0 and standard deviation 1 over the steps that happened."""
     if mask is None:
         return (x - x.mean()) / (x.std() + 1e-8)
-    x = x - mean(x, mask)
-    return x / (jnp.sqrt(mean(x * x, mask)) + 1e-8)
+    x = x - average(x, mask)
+    return x / (jnp.sqrt(average(x * x, mask)) + 1e-8)
 
 
-def mean_score(lifetimes: Lifetimes, best: jax.Array) -> jax.Array:
+def compute_mean_score(lifetimes: Lifetimes, best: jax.Array) -> jax.Array:
     """The mean score of a trial."""
     score = lifetimes.score
     return score.mean() if len(score) == len(best) else score.sum() / best.size

@@ -16,7 +16,15 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings, interpolate
-from mesascope.recipes.lifetimes import Scale, find_scale, find_targets, mean, mean_score, run_lifetimes, standardise
+from mesascope.recipes.lifetimes import (
+    Scale,
+    average,
+    compute_mean_score,
+    find_scale,
+    find_targets,
+    run_lifetimes,
+    standardise,
+)
 from mesascope.recipes.updates import Batch, Objective, Update, make_update, train_network
 
 
@@ -48,7 +56,7 @@ def recipe(
     minibatches: int = 4,
     rate: float = 3e-3,
     final_rate: float = 1e-4,
-    entropy: float = 0.02,
+    entropy_weight: float = 0.02,
     discount: float = 0.98,
     trace: float = 0.95,
     clip: float = 0.2,
@@ -69,7 +77,7 @@ def recipe(
         minibatches: the number of parts of a batch; each is one step of Adam.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
-        entropy: the weight of the policy's entropy at the start; it falls linearly to 0.
+        entropy_weight: the weight of the policy's entropy at the start; it falls linearly to 0.
         discount: the discount of future reward, per step.
         trace: λ of the generalised advantage estimate.
         clip: the probability ratio is clipped to 1 ± clip.
@@ -80,7 +88,7 @@ def recipe(
         MesascopeError: a setting is out of range, or the folder contains another training run.
     """
     settings = collect_settings(locals())
-    update = make_policy_update(family, settings, clipped_loss)
+    update = make_policy_update(family, settings, compute_clipped_loss)
     return train_network("ppo_recurrent", family, settings, update, out, progress=progress)
 
 
@@ -99,12 +107,12 @@ def compute_loss_terms(network: Recurrent, features: jax.Array, batch: PolicyExa
     """
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    error = mean(jnp.square(network.estimate_return(features) - batch.value_target), batch.mask)
-    entropy = -mean((jnp.exp(log_probs) * log_probs).sum(-1), batch.mask)
+    error = average(jnp.square(network.estimate_return(features) - batch.value_target), batch.mask)
+    entropy = -average((jnp.exp(log_probs) * log_probs).sum(-1), batch.mask)
     return log_prob, standardise(batch.advantage, batch.mask), error, entropy
 
 
-def clipped_loss(
+def compute_clipped_loss(
     network: Recurrent, features: jax.Array, batch: PolicyExamples, plan: UpdateSettings, entropy_weight: Number, /
 ) -> jax.Array:
     """The loss with the clipped surrogate, the critic's squared error and the entropy bonus."""
@@ -112,7 +120,7 @@ def clipped_loss(
     ratio = jnp.exp(log_prob - batch.log_prob)
     clipped_ratio = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
     surrogate = jnp.minimum(ratio * advantage, clipped_ratio * advantage)
-    return -mean(surrogate, batch.mask) + 0.5 * error - entropy_weight * entropy
+    return -average(surrogate, batch.mask) + 0.5 * error - entropy_weight * entropy
 
 
 def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, policy_loss: PolicyLoss) -> Objective:
@@ -127,7 +135,7 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     plan = batch.plan
     lifetimes = run_lifetimes(batch.key, network, batch.family, batch.tasks)
     advantage, value_target = find_targets(lifetimes, batch.best, scale, plan.discount, plan.trace)
-    entropy_weight = interpolate(plan.entropy, 0.0, batch.number, plan.updates)
+    entropy_weight = interpolate(plan.entropy_weight, 0.0, batch.updates_done, plan.updates)
 
     def loss(network: Recurrent, minibatch: PolicyExamples) -> jax.Array:
         features = network.memory.unroll(minibatch.encoded)
@@ -136,4 +144,4 @@ def make_policy_objective(network: Recurrent, batch: Batch, /, *, scale: Scale, 
     examples = PolicyExamples(
         lifetimes.encoded, lifetimes.action, lifetimes.log_prob, advantage, value_target, lifetimes.mask
     )
-    return examples, loss, mean_score(lifetimes, batch.best)
+    return examples, loss, compute_mean_score(lifetimes, batch.best)

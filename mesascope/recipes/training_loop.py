@@ -1,4 +1,4 @@
-"""The training loop. It writes checkpoints and the network's file, and with an evaluation also a curve and scores.
+"""The training loop, which writes checkpoints and the network's file, and with an evaluation also a curve and scores.
 
 The state after an update is a function of the settings and of the state before it. So a training run that is
 interrupted and continues from its last checkpoint ends with the same bytes, if the checkpoint contains the whole state.
@@ -24,9 +24,7 @@ CURVE_HEADER = "updates,steps,score,cpu_seconds\n"  # the first line of the curv
 
 
 TrainFrom = Callable[[Checkpoint], Iterator[Checkpoint]]  # continues from a checkpoint, and yields one per update
-Evaluate = Callable[
-    [Any], list[float]
-]  # the scores of the network in a state, one per game or problem of the evaluation
+Evaluate = Callable[[Any], list[float]]  # returns a state's scores, one per game or problem of the evaluation
 
 
 def run_training(
@@ -46,7 +44,7 @@ def run_training(
         train_from: continues from a checkpoint, and yields a checkpoint after every update.
         out: the folder for network.safetensors, and for checkpoint.safetensors until the network is written.
         progress: called after every update.
-        evaluate: returns the scores of the trained network. With a judge, the folder also gets curve.csv.
+        evaluate: returns the scores of the trained network. If there is an evaluation, the folder also gets curve.csv.
 
     Raises:
         MesascopeError: the folder contains another training run, or it cannot be written.
@@ -57,7 +55,7 @@ def run_training(
         files.check_identity(run, path)
     else:
         first = files.load_checkpoint(run, checkpoint_path, make_state())
-        curve = Curve(folder / "curve.csv", first.done, run.updates) if evaluate else None
+        curve = Curve(folder / "curve.csv", first.updates_done, run.updates) if evaluate else None
         latest = _run_updates(run, first, train_from, checkpoint_path, curve, progress)
         steps = latest.steps - first.steps
         if evaluate:
@@ -76,28 +74,30 @@ def _run_updates(
     curve: Curve | None,
     progress: OnProgress,
 ) -> Checkpoint:
-    """Trains and returns the last state. It saves checkpoints every few seconds, and when the user stops it."""
+    """Trains and returns the last checkpoint; saves checkpoints every few seconds, and when the user stops the run."""
     latest, last_save, timing = first, time.monotonic(), None
     try:
         for latest in train_from(first):
             now, seconds_left = time.monotonic(), None
             if timing is None:  # the first update compiles
-                timing = (now, latest.done) if latest.done > first.done else None
-            elif latest.done > timing[1]:
-                seconds_left = (now - timing[0]) / (latest.done - timing[1]) * (run.updates - latest.done)
+                timing = (now, latest.updates_done) if latest.updates_done > first.updates_done else None
+            elif latest.updates_done > timing[1]:
+                seconds_left = (
+                    (now - timing[0]) / (latest.updates_done - timing[1]) * (run.updates - latest.updates_done)
+                )
             if curve:
                 curve.add_point(latest)
-            if now - last_save > CHECKPOINT_SECONDS and latest.done < run.updates:
+            if now - last_save > CHECKPOINT_SECONDS and latest.updates_done < run.updates:
                 files.save_checkpoint(run, checkpoint_path, latest)
                 last_save = time.monotonic()
-            progress(Progress(latest.done, run.updates, seconds_left, _mean(latest.scores)))
+            progress(Progress(latest.updates_done, run.updates, seconds_left, _average(latest.scores)))
     except KeyboardInterrupt:
         files.save_checkpoint(run, checkpoint_path, latest)
         raise
     return latest
 
 
-def _mean(scores: Any) -> float:
+def _average(scores: Any) -> float:
     return float(np.mean(scores)) if len(scores) else float("nan")
 
 
@@ -106,32 +106,37 @@ class Curve:
 
     Args:
         path: the path of the file.
-        done: the number of updates before the checkpoint.
+        updates_done: the number of updates before the checkpoint.
         updates: the number of updates in the whole run.
 
     Raises:
         MesascopeError: the file is not the curve of a training run.
     """
 
-    def __init__(self, path: Path, done: int, updates: int):
+    def __init__(self, path: Path, updates_done: int, updates: int):
         self.path, self.updates_per_point = path, max(1, updates // MAX_POINTS)
-        self.last_point = done // self.updates_per_point
-        _truncate_curve(path, done)
+        self.last_point = updates_done // self.updates_per_point
+        _truncate_curve(path, updates_done)
 
     def add_point(self, checkpoint: Checkpoint) -> None:
         """Adds a point if one is due and the checkpoint has scores."""
-        point = checkpoint.done // self.updates_per_point
+        point = checkpoint.updates_done // self.updates_per_point
         if point <= self.last_point or not len(checkpoint.scores):
             return
         self.last_point = point
-        numbers = (checkpoint.done, checkpoint.steps, f"{_mean(checkpoint.scores):.2f}", f"{time.process_time():.0f}")
+        numbers = (
+            checkpoint.updates_done,
+            checkpoint.steps,
+            f"{_average(checkpoint.scores):.2f}",
+            f"{time.process_time():.0f}",
+        )
         with self.path.open("a") as file:
             if not file.tell():
                 file.write(CURVE_HEADER)
             file.write(",".join(map(str, numbers)) + "\n")
 
 
-def _truncate_curve(path: Path, done: int) -> None:
+def _truncate_curve(path: Path, updates_done: int) -> None:
     """Removes the points of a curve that come after the checkpoint.
 
     Raises:
@@ -142,7 +147,7 @@ def _truncate_curve(path: Path, done: int) -> None:
     require(CURVE_HEADER.startswith(header), problem, "Name another --out.")
     if header == CURVE_HEADER:
         points = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
-        path.write_text("".join([header, *(x for x in points if int(x.partition(",")[0]) <= done)]))
+        path.write_text("".join([header, *(x for x in points if int(x.partition(",")[0]) <= updates_done)]))
     else:
         path.unlink(missing_ok=True)  # the run was stopped while it wrote the first line
 

@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
     Attributes:
         key: the key of the random draws in the lifetimes.
-        number: the number of updates before this batch.
+        updates_done: the number of updates before this batch.
         family: the family of the tasks.
         tasks: the tasks.
         best: [T, N] the best pay-off of every trial.
@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     """
 
     key: jax.Array
-    number: jax.Array
+    updates_done: jax.Array
     family: Family
     tasks: Any
     best: jax.Array
@@ -87,11 +87,11 @@ def train_network(
         return network, make_adam_state(network)
 
     def train_from(start: Checkpoint) -> Iterator[Checkpoint]:
-        state, done = start.state, start.done
-        while done < total:
-            *state, score = update(derive_key(key, "update", done), jnp.asarray(done), *state)
-            done += 1
-            yield Checkpoint(tuple(state), done, done * steps_per_update, done, [float(score)])
+        state, updates_done = start.state, start.updates_done
+        while updates_done < total:
+            *state, score = update(derive_key(key, "update", updates_done), jnp.asarray(updates_done), *state)
+            updates_done += 1
+            yield Checkpoint(tuple(state), updates_done, updates_done * steps_per_update, updates_done, [float(score)])
 
     def describe_network(state: tuple[recurrent.Recurrent, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         network = state[0]
@@ -118,14 +118,14 @@ def make_update(family: Family, settings: dict[str, Any], make_objective: MakeOb
     Args:
         family: the family of the tasks.
         settings: the recipe's settings; they include `lifetimes`.
-        make_objective: runs the lifetimes and makes the objective; arguments bound in a `jax.tree_util.Partial` are
-            data.
+        make_objective: runs the lifetimes and makes the objective; arguments bound in a
+            `jax.tree_util.Partial` are traced by JAX.
     """
     plan = UpdateSettings.from_settings(settings)
 
-    def update(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, adam_state: Any, /):
+    def update(key: jax.Array, updates_done: jax.Array, network: recurrent.Recurrent, adam_state: Any, /):
         tasks, best = draw_tasks(family, derive_key(key, "tasks"), settings["lifetimes"])
-        batch = Batch(derive_key(key, "lives"), number, family, tasks, best, plan)
+        batch = Batch(derive_key(key, "lives"), updates_done, family, tasks, best, plan)
         return improve(key, network, adam_state, batch, make_objective)
 
     return update
@@ -148,5 +148,7 @@ def improve(
         The network and Adam's state after the update, and the batch's mean score.
     """
     lifetimes, loss, score = make_objective(network, batch)
-    network, adam_state = minimise(key, network, adam_state, lifetimes, loss=loss, plan=batch.plan, number=batch.number)
+    network, adam_state = minimise(
+        key, network, adam_state, lifetimes, loss=loss, plan=batch.plan, updates_done=batch.updates_done
+    )
     return network, adam_state, score

@@ -48,10 +48,10 @@ def describe_condition(label: str) -> str:
         older = settings["older_than"]
         feedback = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
         return f"{feedback} from other lifetimes"
-    if name.startswith("past_") and "of" in settings:
+    if name.startswith("past_") and "window" in settings:
         return _describe_past(name, settings)
-    if settings.get("at") and name in WORDS["conditions_at_a_trial"]:
-        return WORDS["conditions_at_a_trial"][name].format(settings["at"])
+    if settings.get("trial") and name in WORDS["conditions_at_a_trial"]:
+        return WORDS["conditions_at_a_trial"][name].format(settings["trial"])
     if name == "percept_masked" and rest:
         return f"percept masked: {rest}"
     return WORDS["conditions"].get(name, label)
@@ -59,7 +59,7 @@ def describe_condition(label: str) -> str:
 
 def _describe_past(name: str, settings: Mapping[str, str]) -> str:
     """Describes a condition that deletes the older past or replaces it."""
-    last = f"its last {settings['of']} trial{'s' * (settings['of'] != '1')}"
+    last = f"its last {settings['window']} trial{'s' * (settings['window'] != '1')}"
     birth = "" if settings.get("birth", "1") == "1" else ", without the percept of birth"
     if name == "past_transplanted_once":
         return f"one response at a time: another lifetime's past before {last}"

@@ -39,7 +39,7 @@ class FamilyEnv(gymnasium.Env):
             action_bounds = [(-np.inf, np.inf)]
         else:
             self.action_space, action_bounds = (gymnasium.spaces.Discrete(family.choices), [(0, 1)] * family.choices)
-        observation_bounds = [(-np.inf, np.inf)] * self.observe.shown
+        observation_bounds = [(-np.inf, np.inf)] * self.observe.observation_width
         bounds = np.asarray([*observation_bounds, *action_bounds, (-np.inf, np.inf), (0, 1), (0, 1)], np.float32)
         self.observation_space = gymnasium.spaces.Box(*bounds.T)
         self.message = ""

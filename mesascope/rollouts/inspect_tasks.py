@@ -38,7 +38,7 @@ def play_lifetime(family: str, split: str, seed: int):
 
 
 @scorer(metrics=[mean(), stderr()])
-def mean_score():
+def compute_mean_score():
     """A scorer that gives the mean score of a lifetime's answered trials."""
 
     async def score(state: Any, target: Any) -> Score:
@@ -52,7 +52,7 @@ def make_task(family: str, split: str, lifetimes: int, seed: int) -> Task:
     """An Inspect task in which every sample is one lifetime of a family on one split."""
     questions = [Lifetime(family, split, seed, i).ask().turn for i in range(lifetimes)]
     samples = [Sample(id=i + 1, input=turn, metadata={"number": i}) for i, turn in enumerate(questions)]
-    return Task(dataset=samples, solver=play_lifetime(family, split, seed), scorer=mean_score())
+    return Task(dataset=samples, solver=play_lifetime(family, split, seed), scorer=compute_mean_score())
 
 
 @task

@@ -64,7 +64,7 @@ def rollout(
         split: the split to draw tasks from.
         lifetimes: N, the number of lifetimes.
         seed: the seed of the tasks and of all draws. Conditions share their draws, so contrasts are paired.
-        conditions: the conditions, each once, as objects or texts such as 'carry_reset:at=5'.
+        conditions: the conditions, each once, as objects or texts such as 'carry_reset:trial=5'.
         kinds: one example of every kind of condition in the compiled scan; by default the kinds of `conditions`. Give
             the same kinds on every split, so that the scan compiles only once.
         record: the names of the subject's taps to keep.

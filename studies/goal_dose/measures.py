@@ -21,7 +21,7 @@ def reached_first(rollouts: Rollouts, goal: str = "coin") -> np.ndarray:
     family: Any = rollouts.family
     if not hasattr(family, "paths"):
         raise DoesNotApply("the family is not a grid")
-    cells = family.paths(rollouts.trials)[:, last_third(rollouts.trials.sizes["trial"])]
+    cells = family.trace_paths(rollouts.trials)[:, last_third(rollouts.trials.sizes["trial"])]
     coin = rollouts.trials.coin.values[:, last_third(rollouts.trials.sizes["trial"]), None]
     steps = cells.shape[-1]
     first = {}

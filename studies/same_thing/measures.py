@@ -12,8 +12,15 @@ from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
 SEEN_FRAMES = 4  # the number of percepts that the deep Q-network sees, including the present one
-SWAPPED = ("intact", "percept_swapped_once", "carry_exchanged_once:fresh=0", f"carry_rebuilt_once:of={SEEN_FRAMES - 1}")
-HIDDEN = tuple(f"{what}_hidden:once=1{before}" for before in ("", ",before=3") for what in ("ball", "patch"))
+SWAPPED = (
+    "intact",
+    "percept_swapped_once",
+    "carry_exchanged_once:fresh=0",
+    f"carry_rebuilt_once:window={SEEN_FRAMES - 1}",
+)
+HIDDEN = tuple(
+    f"{what}_hidden:is_single=1{before}" for before in ("", ",earlier_percepts=3") for what in ("ball", "patch")
+)
 
 
 def follows(rollouts: Rollouts, condition: str = "percept_swapped_once") -> np.ndarray:
@@ -37,7 +44,7 @@ def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -
         hidden: 'ball', or 'patch' for a patch of the same size elsewhere.
         before: 0, or 3 to hide the part in the three earlier pictures too, and rebuild the carry from these alone.
     """
-    label = f"{hidden}_hidden:once=1" + (f",before={before}" if before else "")
+    label = f"{hidden}_hidden:is_single=1" + (f",earlier_percepts={before}" if before else "")
     return choices_changed(_drop_first(_disturb(rollouts)), label)[None]
 
 

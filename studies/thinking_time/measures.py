@@ -119,7 +119,7 @@ def _run_and_read(
     pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return read(run_layers(network.weights, pictures))[None]
-    mix, bias = network.weights.mix[0], network.weights.bias[0]
+    mix, bias = network.weights.mixing_weights[0], network.weights.bias[0]
     drive, inside = project_input(mix, pictures), pictures[..., -1:]
 
     def step(state, _):
@@ -134,7 +134,7 @@ def _think(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.
     pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return run_layers(network.weights, pictures)
-    mix, bias = network.weights.mix[0], network.weights.bias[0]
+    mix, bias = network.weights.mixing_weights[0], network.weights.bias[0]
     drive, inside = project_input(mix, pictures), pictures[..., -1:]
     start = make_state(network.weights, pictures)
     return jax.lax.fori_loop(0, ticks, lambda _, state: run_tick(mix, bias, state, drive, inside), start)

@@ -31,7 +31,7 @@ TWICE = {
     "uniform": ("uniform", {}),
     "round_robin": ("round_robin", {}),
     "fixed:arm=1": ("fixed", {"arm": 1}),
-    "sticky:stay=.7": ("sticky", {"stay": 0.7}),
+    "sticky:stay_probability=.7": ("sticky", {"stay_probability": 0.7}),
     "biased:ratio=2": ("biased", {"choice_0": 4 / 7, "choice_1": 2 / 7, "choice_2": 1 / 7}),
     "win_stay_lose_shift": ("win_stay_lose_shift", {"after_win": 1, "after_loss": 0}),
     "two_loss_reflex:losses=3": ("two_loss_reflex", {"losses": 3}),
@@ -43,17 +43,20 @@ TWICE = {
     "greedy": ("epsilon_greedy", {"ties": "random", "each_first": False}),
     "greedy:ties=first,each_first=true": ("epsilon_greedy", {"ties": "first", "each_first": True}),
     "rescorla_wagner:rate=.3,beta=4": ("rescorla_wagner", {"rate": 0.3, "beta": 4, "initial": 0.5}),
-    "ucb1:constant=.4": ("ucb1", {"constant": 0.4, "growing": True, "each_first": False}),
-    "ucb1:constant=.4,growing=false,each_first=true": ("ucb1", {"constant": 0.4, "growing": False, "each_first": True}),
+    "ucb1:constant=.4": ("ucb1", {"constant": 0.4, "is_growing": True, "each_first": False}),
+    "ucb1:constant=.4,is_growing=false,each_first=true": (
+        "ucb1",
+        {"constant": 0.4, "is_growing": False, "each_first": True},
+    ),
     "explore_then_commit:pulls=5": ("explore_then_commit", {"pulls": 5}),
     "delayed_exploiter:start=4": ("delayed_exploiter", {"start": 4}),
-    "satisficer:enough=.6": ("satisficer", {"enough": 0.6}),
+    "satisficer:min_mean=.6": ("satisficer", {"min_mean": 0.6}),
     "thompson": ("thompson", {}),
     "thompson:discount=.9,a=3,b=2": (SLOW_PROCEDURES[1].name, {"discount": 0.9, "mean": 0.6, "strength": 5}),
     "thompson:minimise=true": ("thompson:minimise=True", {}),
     "optimistic_thompson": ("optimistic_thompson", {}),
-    "delayed": ("delayed", {"known": True}),
-    "delayed:known=false": ("delayed", {"known": False}),
+    "delayed": ("delayed", {"is_aware": True}),
+    "delayed:is_aware=false": ("delayed", {"is_aware": False}),
     "early_only:trials=5": ("early_only", {"trials": 5}),
     "change_point_thompson:hazard=.1": ("change_point_thompson", {"hazard": 0.1}),
     "gittins:discount=.95": ("gittins", {"discount": 0.95}),
@@ -148,7 +151,7 @@ NAMED = {
     "two_loss_reflex": ("two_loss_reflex", {"losses": (2, 0)}),
     "ucb1:constant=0.7": ("ucb1", {"constant": (0.7, 0.01)}),
     "ucb1:constant=0.55": ("ucb1", {"constant": (0.55, 0.01)}),
-    "satisficer:enough=0.63": ("satisficer", {"enough": (0.63, 0.01)}),
+    "satisficer:min_mean=0.63": ("satisficer", {"min_mean": (0.63, 0.01)}),
     "gittins:discount=0.97": ("gittins", {"discount": (0.97, 0.01)}),
 }
 
@@ -172,9 +175,9 @@ def test_what_is_not_in_the_list_is_none_of_these(asked, spec, probabilities):
 
 STEPPED = {
     "ucb1": ("constant", (0.07, 0.13, 0.37, 0.55, 0.85, 1.2, 3.3)),
-    "ucb1:growing=false": ("constant", (0.13, 0.55, 1.2)),
+    "ucb1:is_growing=false": ("constant", (0.13, 0.55, 1.2)),
     "ucb1:each_first=true": ("constant", (0.13, 0.55, 1.2)),
-    "satisficer": ("enough", (0.33, 0.47, 0.52, 0.63, 0.71, 0.88)),
+    "satisficer": ("min_mean", (0.33, 0.47, 0.52, 0.63, 0.71, 0.88)),
     "gittins": ("discount", (0.55, 0.72, 0.85, 0.93, 0.97, 0.985, 0.993)),
 }
 

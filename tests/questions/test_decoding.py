@@ -171,8 +171,8 @@ def test_the_untrained_twin_has_the_same_shape_and_other_weights():
     ours, theirs = jax.tree.leaves(network.memory), jax.tree.leaves(twin.memory)
     assert [x.shape for x in ours] == [x.shape for x in theirs]
     assert not np.allclose(ours[0], theirs[0])
-    assert (np.asarray(network.untrained(0).memory.inputs) == np.asarray(twin.memory.inputs)).all()
-    assert (np.asarray(network.untrained(1).memory.inputs) != np.asarray(twin.memory.inputs)).any()
+    assert (np.asarray(network.untrained(0).memory.input_weights) == np.asarray(twin.memory.input_weights)).all()
+    assert (np.asarray(network.untrained(1).memory.input_weights) != np.asarray(twin.memory.input_weights)).any()
 
 
 def test_counts_are_sufficient_for_thompson_and_not_for_a_delta_rule(found):

@@ -67,7 +67,9 @@ def make(spec, family):
     return Silent(subject, name=subject.name) if spec.endswith("!") else subject
 
 
-@pytest.mark.parametrize("spec", ["part_time:lives=0.5", "part_time:lives=0.5!", "part_time:lives=0.2!"])
+@pytest.mark.parametrize(
+    "spec", ["part_time:lifetime_share=0.5", "part_time:lifetime_share=0.5!", "part_time:lifetime_share=0.2!"]
+)
 def test_a_learner_in_part_of_its_lifetimes_is_found(spec):
     family = catalogue.make("families", FAMILY)
     found = find(make(spec, family), family)
@@ -173,7 +175,9 @@ def test_trials_of_several_steps_are_replayed_too():
 
 
 def test_more_than_one_kind_is_told_beside_the_level(tmp_path):
-    mixed = mesascope.examine("part_time:lives=0.5", FAMILY, metrics=METRIC, splits="fresh", lifetimes=128, seed=1)
+    mixed = mesascope.examine(
+        "part_time:lifetime_share=0.5", FAMILY, metrics=METRIC, splits="fresh", lifetimes=128, seed=1
+    )
     finding = mixed.finding("kinds_of_lifetimes")
     assert finding.p < 0.001 and finding.controls["learner"]["estimate"] == 0
     reason = explain_level(mixed)

@@ -125,7 +125,7 @@ def test_what_was_not_kept_is_undetermined_and_said():
 def test_thinking_is_refused_where_nothing_is_thought_out():
     family = catalogue.make("families", "bernoulli_bandit")
     assert catalogue.make("conditions", "thinking").unfit(family)
-    for bad in ("ticks=129", "ticks=0", "ticks=3,elsewhere=3"):
+    for bad in ("ticks=129", "ticks=0", "ticks=3,other_ticks=3"):
         with pytest.raises(MesascopeError, match="out of range"):
             catalogue.make("conditions", f"thinking:{bad}")
 
@@ -133,9 +133,9 @@ def test_thinking_is_refused_where_nothing_is_thought_out():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("tree_accumulator:near=8,fade=0.3", "faster than where noise averages out"),
-        ("tree_accumulator:near=3.5,fade=0.3,steady=true", "faster than where noise averages out"),
-        ("tree_accumulator:waits=true", "all ticks but the last show another problem"),
+        ("tree_accumulator:signal=8,signal_decay=0.3", "faster than where noise averages out"),
+        ("tree_accumulator:signal=3.5,signal_decay=0.3,is_steady=true", "faster than where noise averages out"),
+        ("tree_accumulator:is_delayed=true", "all ticks but the last show another problem"),
     ],
 )
 def test_answers_known_at_once_are_no_search_however_their_noise_falls(name, said):

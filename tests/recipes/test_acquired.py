@@ -27,7 +27,7 @@ def share(path: Path) -> float:
     ("name", "settings"),
     [
         ("ppo_recurrent", {"updates": 180, "rate": 1e-2}),
-        ("a2c_recurrent", {"updates": 600, "rate": 1e-2, "entropy": 0.02}),
+        ("a2c_recurrent", {"updates": 600, "rate": 1e-2, "entropy_weight": 0.02}),
         ("imitate", {"updates": 150, "improve_updates": 5, "rate": 1e-2}),
     ],
 )

@@ -50,7 +50,7 @@ def slowly(weights, layer, held, pictures):
                 [x[n, a, b] if i else 0 * x[n, 0, 0] for (a, b), i in zip(beside, inside, strict=True)]
             )
 
-        z = np.concatenate([around(held), around(pictures)]) @ weights.mix[layer] + weights.bias[layer]
+        z = np.concatenate([around(held), around(pictures)]) @ weights.mixing_weights[layer] + weights.bias[layer]
         gate, then = 1 / (1 + np.exp(-z[:7])), np.tanh(z[7:])
         out[n, r, c] = held[n, r, c] * (1 - gate) + gate * then
     return out
@@ -64,7 +64,7 @@ def test_ticks_and_layers_are_those_of_plain_loops(seen):
         held = np.zeros((4, FIELD, FIELD, 7))
         for layer in (0, 0) if not layers else (0, 1):
             held = slowly(weights, layer, held, pictures)
-        said = held.reshape(4, -1, 7)[np.arange(4), here.astype(int)] @ weights.policy + weights.policy_bias
+        said = held.reshape(4, -1, 7)[np.arange(4), here.astype(int)] @ weights.policy_weights + weights.policy_bias
         said = said - np.log(np.exp(said).sum(-1, keepdims=True))
         carry = subject.fresh(4)
         for _ in range(1 if layers else 2):
@@ -109,15 +109,15 @@ def test_a_network_plans_alike_in_a_field_of_any_size(seen):
 
 
 def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
-    whole = recipe(HOME, tmp_path / "whole", updates=5, swaps=0.5, **SMALL)
+    whole = recipe(HOME, tmp_path / "whole", updates=5, swap_probability=0.5, **SMALL)
 
     def stop(progress):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        recipe(HOME, tmp_path / "parts", updates=5, swaps=0.5, progress=stop, **SMALL)
+        recipe(HOME, tmp_path / "parts", updates=5, swap_probability=0.5, progress=stop, **SMALL)
     assert (tmp_path / "parts" / "checkpoint.safetensors").exists()
-    parts = recipe(HOME, tmp_path / "parts", updates=5, swaps=0.5, **SMALL)
+    parts = recipe(HOME, tmp_path / "parts", updates=5, swap_probability=0.5, **SMALL)
     assert whole.path.read_bytes() == parts.path.read_bytes()
     larger = make("families", "maze:size=7")
     net = make("subjects", f"thinking_network:path={whole.path},ticks=3", larger)
@@ -173,7 +173,7 @@ def test_what_ships_says_how_it_was_made():
     assert networks.list_bundled().keys() == SHIPPED.keys()
     for name, (layers, swaps) in SHIPPED.items():
         told = networks.read_metadata(networks.list_bundled()[name])
-        assert (told["recipe"], told["settings"]["layers"], told["settings"]["swaps"]) == (
+        assert (told["recipe"], told["settings"]["layers"], told["settings"]["swap_probability"]) == (
             "deep_thinking",
             layers,
             swaps,

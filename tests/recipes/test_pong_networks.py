@@ -80,8 +80,8 @@ def test_values_are_those_of_plain_loops():
                 seen = x[:, i * stride : i * stride + size, j * stride : j * stride + size]
                 out[:, i, j] = np.einsum("nabc,abco->no", seen, np.asarray(kernel, float)) + np.asarray(bias)
         x = np.maximum(out, 0)
-    x = np.maximum(x.reshape(2, -1) @ np.asarray(weights.hidden, float) + np.asarray(weights.hidden_bias), 0)
-    x = x @ np.asarray(weights.value, float) + np.asarray(weights.value_bias)
+    x = np.maximum(x.reshape(2, -1) @ np.asarray(weights.hidden_weights, float) + np.asarray(weights.hidden_bias), 0)
+    x = x @ np.asarray(weights.value_weights, float) + np.asarray(weights.value_bias)
     got = q_network.compute_values(weights, jnp.asarray(frames), tuple(s for _, s, _ in q_network.LAYERS))
     assert np.allclose(got, x, rtol=1e-4)
 
@@ -195,8 +195,8 @@ def test_without_the_extra_it_says_which(monkeypatch, tmp_path, recipe):
 
 
 SMALL = {
-    "dqn_atari": {"updates": 21, "environments": 3, "hidden": 7, "batch": 5, "before": 30, "target_every": 4},
-    "ppo_atari": {"updates": 3, "environments": 4, "stretch": 7, "width": 5, "epochs": 2, "minibatches": 2},
+    "dqn_atari": {"updates": 21, "environments": 3, "hidden": 7, "batch": 5, "first_steps": 30, "target_every": 4},
+    "ppo_atari": {"updates": 3, "environments": 4, "segment_steps": 7, "width": 5, "epochs": 2, "minibatches": 2},
 }
 
 

@@ -10,7 +10,7 @@ from family_kinds import Rounds, Tagged
 
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import create_for_family
-from mesascope.recipes.lifetimes import Scale, find_targets, mean, run_lifetimes, standardise
+from mesascope.recipes.lifetimes import Scale, average, find_targets, run_lifetimes, standardise
 
 TAGGED = Tagged("tagged", 3, 5)
 
@@ -53,10 +53,10 @@ def test_gains_sum_to_what_a_life_earned_less_the_best(lived):
     best = jnp.asarray(np.random.default_rng(3).normal(20, 3, (5, 7)), jnp.float32)
     _, worth = find_targets(lives, best, Scale(jnp.float32(1.0), jnp.float32(3.0)), 1.0, 1.0)
     np.testing.assert_allclose(worth[0], (lives.score.sum(0) - best.sum(0)) / 2 / 5, rtol=1e-4)
-    assert mean(lives.mask * 2.0, lives.mask) == 2
+    assert average(lives.mask * 2.0, lives.mask) == 2
     even = standardise(lives.score, lives.mask)
-    assert float(mean(even, lives.mask)) == pytest.approx(0, abs=1e-5)
-    assert float(mean(even**2, lives.mask)) == pytest.approx(1, abs=1e-4)
+    assert float(average(even, lives.mask)) == pytest.approx(0, abs=1e-5)
+    assert float(average(even**2, lives.mask)) == pytest.approx(1, abs=1e-4)
 
 
 def test_rounds_are_trained_on_as_the_trials_in_rounds():

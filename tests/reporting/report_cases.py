@@ -30,12 +30,12 @@ METRICS = (
     "transplant",
 )
 SHUFFLED = ["feedback_shuffled:older_than=2,replicate=0"]
-DELETED = [f"past_deleted:of={w},birth={b}" for w in (1, 2, 4, 5, 6, 8) for b in (0, 1)]
-DELETED += [f"past_deleted_once:of={w},birth={b}" for w in (1, 2) for b in (0, 1)]
-MOVED = [f"past_transplanted_once:of=2,replicate={r}" for r in (0, 1)]
+DELETED = [f"past_deleted:window={w},birth={b}" for w in (1, 2, 4, 5, 6, 8) for b in (0, 1)]
+DELETED += [f"past_deleted_once:window={w},birth={b}" for w in (1, 2) for b in (0, 1)]
+MOVED = [f"past_transplanted_once:window=2,replicate={r}" for r in (0, 1)]
 ONE_STEP = [f"carry_exchanged_once:fresh={i}" for i in (0, 1)]
 ONE_STEP += [f"percept_exchanged_once:action={i}" for i in (0, 1)]
-CONDITIONS = ["intact", *SHUFFLED, *DELETED, *MOVED, "carry_reset", "carry_reset:at=6", *ONE_STEP]
+CONDITIONS = ["intact", *SHUFFLED, *DELETED, *MOVED, "carry_reset", "carry_reset:trial=6", *ONE_STEP]
 Policy = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -128,7 +128,7 @@ def _life(policy: Policy, label: str, means, draws, pays, intact):
     for t in range(trials):
         past, paid = (intact[0].copy(), intact[1].copy()) if once else (arm.copy(), won.copy())
         start = t - 1 if (kind == "carry_reset" and not told) or told.get("fresh") == 1 else 0
-        start = max(start, told["at"]) if kind == "carry_reset" and told and t >= told["at"] else max(start, 0)
+        start = max(start, told["trial"]) if kind == "carry_reset" and told and t >= told["trial"] else max(start, 0)
         if kind == "feedback_shuffled":
             old = max(t - told["older_than"], 0)
             paid[:, :old] = intact[1][other, :old]
@@ -136,9 +136,9 @@ def _life(policy: Policy, label: str, means, draws, pays, intact):
             paid[:, t - 1] = 1 - paid[:, t - 1] if told["action"] == 0 else paid[:, t - 1]
             past[:, t - 1] = (past[:, t - 1] + told["action"]) % K
         if kind.startswith("past_deleted"):
-            start = max(t - told["of"], 0)
+            start = max(t - told["window"], 0)
         if kind == "past_transplanted_once":
-            old = max(t - told["of"], 0)
+            old = max(t - told["window"], 0)
             past[:, :old], paid[:, :old] = past[other, :old], paid[other, :old]
         if told.get("fresh") == 0 and t:
             past[:, : t - 1], paid[:, : t - 1] = past[other, : t - 1], paid[other, : t - 1]

@@ -18,7 +18,7 @@ from mesascope.rollouts.leaks import refuse_leaks
 
 K = 3
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=16")
-LABELS = ("intact", "feedback_shuffled", "carry_reset:at=5", "carry_swapped:at=5", "carry_exchanged_once")
+LABELS = ("intact", "feedback_shuffled", "carry_reset:trial=5", "carry_swapped:trial=5", "carry_exchanged_once")
 
 
 def lived(function):

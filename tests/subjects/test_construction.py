@@ -67,7 +67,7 @@ LOPSIDED = (  # name an arm, break ties by the first, or need a family of their 
     *("early_only", "explore_then_commit", "bayes_optimal", "locator"),
 )
 SYMMETRIC = {s for s in SPECS if s.partition(":")[0] not in LOPSIDED}
-SYMMETRIC |= {"epsilon_greedy:each_first=True", "ucb1:growing=False,each_first=True"}
+SYMMETRIC |= {"epsilon_greedy:each_first=True", "ucb1:is_growing=False,each_first=True"}
 
 
 @pytest.mark.parametrize("spec", sorted(SYMMETRIC))
@@ -128,8 +128,8 @@ def test_feedback_is_not_looked_at(spec):
         ("explore_then_commit", 0, 24),
         ("early_only", 0, 19),
         ("hash_commit", 0, 19),
-        ("delayed:known=True", 0, 58),
-        ("delayed:known=False", 0, 58),
+        ("delayed:is_aware=True", 0, 58),
+        ("delayed:is_aware=False", 0, 58),
     ],
 )
 def test_which_feedback_counts(spec, first, last):
@@ -153,9 +153,9 @@ def test_empty_carry(spec):
 
 def test_delay_known_is_thompson_one_trial_late():
     acts, paid = histories()
-    late, thompson = (forced(make(s, PLAIN), acts, paid) for s in ("delayed:known=True", "thompson"))
+    late, thompson = (forced(make(s, PLAIN), acts, paid) for s in ("delayed:is_aware=True", "thompson"))
     np.testing.assert_allclose(late[1:], thompson[:-1], atol=1e-6)
-    wrong = forced(make("delayed:known=False", PLAIN), acts, paid)
+    wrong = forced(make("delayed:is_aware=False", PLAIN), acts, paid)
     shifted = forced(make("thompson", PLAIN), acts[1:], paid[:-1])
     np.testing.assert_allclose(wrong[1:], shifted, atol=1e-6)
 
@@ -285,7 +285,7 @@ def test_banks_share_compiled_code():
     [
         ("fixed:arm=3", "arm"),
         ("biased:ratio=0", "ratio"),
-        ("sticky:stay=1.5", "stay"),
+        ("sticky:stay_probability=1.5", "stay_probability"),
         ("win_stay_lose_shift:lapse=-0.1", "lapse"),
         ("windowed:window=0", "window"),
         ("windowed:focus=nan", "focus"),
@@ -300,7 +300,7 @@ def test_banks_share_compiled_code():
         ("rescorla_wagner:rate=2", "rate"),
         ("explore_then_commit:pulls=0", "pulls"),
         ("delayed_exploiter:start=-1", "start"),
-        ("satisficer:enough=60", "enough"),
+        ("satisficer:min_mean=60", "min_mean"),
         ("clock:trials=0", "trials"),
         ("random_then_fixed:start=-1", "start"),
         ("clock_win_stay:trials=0", "trials"),
@@ -348,7 +348,7 @@ def test_leaking_depends_on_what_ran_before():
     np.testing.assert_array_equal(first.log_probs.values, alone.log_probs.values)
 
 
-@pytest.mark.parametrize("spec", ["thompson", "locator", "delayed:known=True", "hash_commit", "sticky"])
+@pytest.mark.parametrize("spec", ["thompson", "locator", "delayed:is_aware=True", "hash_commit", "sticky"])
 def test_lifetimes_do_not_touch_each_other(spec):
     acts, paid = histories(n=9)
     order = np.random.default_rng(2).permutation(9)

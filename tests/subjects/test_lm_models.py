@@ -41,7 +41,7 @@ def test_in_process_and_over_its_server_the_probabilities_are_the_same(gguf, fam
     pytest.importorskip("httpx", reason="needs the extra lm")
     one, lived = here
     assert one.drift()[0] < FLOOR and not one.drift()[1]
-    served = catalogue.make("subjects", f"llama_cpp:path={gguf},threads=1,context=64,served=True", family)
+    served = catalogue.make("subjects", f"llama_cpp:path={gguf},threads=1,context=64,is_served=True", family)
     there = rollout(served, family, "fresh", 64)
     assert there.attrs["fingerprint"] == {} and list(lived.attrs["fingerprint"]) == ["file"]
     moved = np.abs(np.exp(there.log_probs.values) - np.exp(lived.log_probs.values))

@@ -119,7 +119,7 @@ def test_the_command_repeats_what_is_no_secret(monkeypatch):
     monkeypatch.setenv("LM_KEY", KEY)
     for kept in (
         "openai_api:path=http://127.0.0.1:1234/v1,model=qwen2.5@q4_k_m,key=LM_KEY",
-        "openai_api:path=http://127.0.0.1:1234/v1,key=OPENAI_API_KEY,words=8",
+        "openai_api:path=http://127.0.0.1:1234/v1,key=OPENAI_API_KEY,max_tokens=8",
         "torch_module:path=net.pt,key=model_state_dict",
         "--columns=action=key,feedback=token",
         "a@b.csv",

@@ -54,7 +54,7 @@ def family():
     ],
 )
 def test_what_is_read_over_the_address_is_what_its_twin_does_here(family, responder, twin, split, settings):
-    asked = conditions("intact", "feedback_shuffled:older_than=1", "carry_reset", "carry_swapped:at=3")
+    asked = conditions("intact", "feedback_shuffled:older_than=1", "carry_reset", "carry_swapped:trial=3")
     here = rollout(catalogue.make("subjects", twin, family), family, split, 64, 3, conditions=asked)
     with serving(responder) as server:
         there = rollout(subject(server.address, family, **settings), family, split, 64, 3, conditions=asked)

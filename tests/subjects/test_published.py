@@ -169,7 +169,7 @@ def hard(n: int) -> tuple:
     [
         ("greedy:each_first=True", 0.478, 0.051),
         ("thompson", 0.007, 0.286),
-        ("ucb1:constant=1,growing=False,each_first=True", 0.024, 0.181),
+        ("ucb1:constant=1,is_growing=False,each_first=True", 0.024, 0.181),
     ],
 )
 def test_exploration_on_the_hard_instance(spec, failure, least, n):

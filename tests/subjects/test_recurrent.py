@@ -135,7 +135,7 @@ def test_networks_that_differ_in_weights_and_names_share_compiled_code():
         return subject.respond(jax.random.key(0), subject.fresh(N), percept)[1].log_probs
 
     a = network()
-    b = eqx.tree_at(lambda n: n.policy, a, a.policy + 1.0 * jnp.arange(3))
+    b = eqx.tree_at(lambda n: n.policy_weights, a, a.policy_weights + 1.0 * jnp.arange(3))
     b = eqx.tree_at(lambda n: (n.name, n.trained_on), b, ("other", "unlimited"))
     nameless = [eqx.tree_at(lambda n: [getattr(n, f) for f in n.identity], n, [None, None]) for n in (a, b)]
     first, second = (respond(n, percepts()[2]) for n in nameless)

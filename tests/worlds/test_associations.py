@@ -22,12 +22,12 @@ def bits(subject, family, lifetimes=256, **options):
 
 
 def test_a_family_that_shows_pay_offs_keeps_its_contract():
-    settings = "cues=3,actions=2,trials=8,shows=payoff,high=0.9,low=0.1,runs=0,spare=2"
+    settings = "cues=3,actions=2,trials=8,outcome=payoff,high=0.9,low=0.1,run_length=0,spare_cues=2"
     assert check_plugin(f"families/associations:{settings}") == []
 
 
 def test_splits_say_where_parts_are_independent():
-    family = make("families", "associations:cues=6,trials=12,spare=2,bank=3")
+    family = make("families", "associations:cues=6,trials=12,spare_cues=2,bank=3")
     parts = {split.name: split.parts for split in family.splits()}
     assert parts == {
         "seen": 0,
@@ -58,7 +58,7 @@ def test_in_the_second_half_a_cue_stays_for_a_run():
 
 
 def test_a_wrong_action_is_shown_as_often_as_low_says():
-    family = make("families", "associations:cues=2,trials=64,low=0.1,runs=0")
+    family = make("families", "associations:cues=2,trials=64,low=0.1,run_length=0")
     tasks = family.split("fresh").draw(jax.random.key(0), 512)
     assert (np.asarray(tasks.shown_action) != np.asarray(tasks.right_action)).mean() == pytest.approx(0.3, abs=0.01)
 
@@ -81,11 +81,11 @@ def test_learner_and_ciphers_hold_nearly_all_bits_and_reflexes_none_that_are_old
     learner, error = bits("associator", STANDARD)
     assert learner == pytest.approx(24.5, abs=3 * error) and error < 0.8
     assert bits("associator", STANDARD, strict=True)[0] == pytest.approx(learner * 15 / 16, abs=0.1)
-    assert bits("associator:code=next", STANDARD)[0] == pytest.approx(learner, abs=0.5)
-    clock = "associations:runs=0"
-    assert bits("associator:code=clock", clock, window=0)[0] == pytest.approx(0, abs=0.1)
+    assert bits("associator:encoding=next", STANDARD)[0] == pytest.approx(learner, abs=0.5)
+    clock = "associations:run_length=0"
+    assert bits("associator:encoding=clock", clock, window=0)[0] == pytest.approx(0, abs=0.1)
     whole = bits("associator", clock, window=0)[0]
-    assert bits("associator:code=clock", clock, window=0, view="trial")[0] == pytest.approx(whole, abs=1)
+    assert bits("associator:encoding=clock", clock, window=0, view="trial")[0] == pytest.approx(whole, abs=1)
     for reflex in ("last_cues:window=4", "uniform"):
         assert abs(bits(reflex, STANDARD)[0]) < 0.1
 
@@ -112,8 +112,8 @@ def test_the_metric_reads_them_and_does_not_apply_elsewhere():
     ("spec", "message"),
     [
         ("associations:cues=1", "cues=1 is out of range"),
-        ("associations:shows=cue", "shows"),
-        ("associations:shows=payoff,high=0.1,low=0.1", "is not above"),
+        ("associations:outcome=cue", "outcome"),
+        ("associations:outcome=payoff,high=0.1,low=0.1", "is not above"),
         ("associations:low=0.25", "hides which of 4 actions is right"),
     ],
 )

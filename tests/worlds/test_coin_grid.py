@@ -90,7 +90,7 @@ def test_the_walker_earns_exactly_the_best_and_ends_on_the_coin(lived):
 def test_paths_are_what_was_seen_and_paid(lived):
     """The cells that acts and start give, against the observations and the last step's pay-off."""
     for (_, split), trials in lived.items():
-        paths = HOME.paths(trials)
+        paths = HOME.trace_paths(trials)
         shown = trials.observation.values.reshape(70, 3, 10, 4, 5).argmax(-1)
         assert (paths[..., :-1] == 5 * shown[..., 0] + shown[..., 1]).all(), split
         assert (trials.coin.values[..., None] == 5 * shown[..., 2] + shown[..., 3]).all()
@@ -101,7 +101,7 @@ def test_paths_are_what_was_seen_and_paid(lived):
 def test_the_worth_of_a_step_is_the_distance_that_it_leaves(lived):
     for split in ("apart:coin", "restructured:controls"):
         trials = lived["coin_walker:goal=corner", split]
-        paths, goals = HOME.paths(trials), HOME.goals(trials)
+        paths, goals = HOME.trace_paths(trials), HOME.goals(trials)
         left = measure_distances(5)[paths[..., 1:], 24]
         done = np.take_along_axis(goals.proxy.values, goals.action[..., None], -1)[..., 0]
         assert (-done == left).all()

@@ -103,7 +103,7 @@ def test_seeds_are_the_task_or_are_each_episodes_own():
 
 
 def test_the_same_answer_under_any_global_seed():
-    home = family(vary="slip=0.1/0.4+width=3..6", seeds="new")
+    home = family(variations="slip=0.1/0.4+width=3..6", seeds="new")
     kept = []
     for seed in (1, 2):
         np.random.seed(seed)  # noqa: NPY002
@@ -126,7 +126,7 @@ def test_actions_are_exchanged_half_way():
 
 
 def test_splits_by_keywords_attributes_and_functions():
-    home = family(vary="width=3..5", shifted="width=8", restructured=".slip=1")
+    home = family(variations="width=3..5", shifted="width=8", restructured=".slip=1")
     assert home.split_names == ("fresh", "shifted", "restructured", "exchanged")
     seen = {split: lived(home, split).observation.values[:, 0, 0, 1] for split in home.split_names}
     assert set(seen["fresh"]) <= {3, 4, 5} and len(set(seen["fresh"])) > 1
@@ -141,7 +141,7 @@ def test_splits_by_keywords_attributes_and_functions():
 
 
 def test_a_bank_is_as_many_tasks_as_it_says_and_names_make_the_family_again():
-    home = family(vary="width=3..19", bank=3, bank_seed=2)
+    home = family(variations="width=3..19", bank=3, bank_seed=2)
     assert home.split_names[0] == "seen" and home.bank == "bank:3@2"
     again = catalogue.make("families", home.name)
     assert again.name == home.name and home.with_bank(None).with_bank("bank:3@2").name == home.name
@@ -196,9 +196,9 @@ def test_an_observation_that_holds_the_history_is_flagged():
     told = {"told in the observation": (Arms, {"remembers": "True"}, "how often"), "a wrapper": (stacked, {}, "Frame")}
     told["its own stack"] = (Stacked, {}, "3 observations side by side")
     for made, given, why in told.values():
-        vary = "+".join(f"{k}={v}" for k, v in given.items())
+        variations = "+".join(f"{k}={v}" for k, v in given.items())
         with pytest.warns(MesascopeWarning, match=f"history.*{why}.*reactive"):
-            home = family(env=made, steps=12, best=9, vary=vary)
+            home = family(env=made, steps=12, best=9, variations=variations)
         assert dict(home.settings)["history"] and "history=True" in home.name
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -245,7 +245,7 @@ BROKEN = {
 @pytest.mark.parametrize("how", BROKEN)
 def test_an_environment_that_misbehaves_is_told_of_at_once(how):
     with pytest.raises(MesascopeError, match=BROKEN[how]):
-        family(env="Odd-v0", vary=f"how={how}")
+        family(env="Odd-v0", variations=f"how={how}")
 
 
 @pytest.mark.parametrize(
@@ -257,10 +257,10 @@ def test_an_environment_that_misbehaves_is_told_of_at_once(how):
         ({"env": "Unheard-v0"}, "has autoreset_mode 'Sometimes'"),
         ({"env": "Crowd-v0"}, "a vector environment of 2"),
         ({"env": "Nowhere-v0"}, "There is no environment 'Nowhere-v0'"),
-        ({"vary": "wide=3"}, r"cannot be made with wide=3: TypeError"),
-        ({"vary": ".wide=3"}, "has no attribute 'wide'"),
-        ({"vary": "width"}, "not a keyword with values"),
-        ({"vary": "width=9..2"}, "runs backwards"),
+        ({"variations": "wide=3"}, r"cannot be made with wide=3: TypeError"),
+        ({"variations": ".wide=3"}, "has no attribute 'wide'"),
+        ({"variations": "width"}, "not a keyword with values"),
+        ({"variations": "width=9..2"}, "runs backwards"),
         ({"best": "-3"}, "not above the return of random play"),
         ({"best": "high"}, "is not a number"),
         ({"env": Corridor, "steps": 4}, "return of the best policy in an episode .* is not known"),
@@ -270,7 +270,7 @@ def test_an_environment_that_misbehaves_is_told_of_at_once(how):
         ({"tasks": lambda rng, split: 3}, "returned int on 'fresh'"),
         ({"score": "value"}, "has no key 'value', but worth"),
         ({"env": lambda: 3, "steps": 3, "best": 1}, "made a int"),
-        ({"vary": "width=4/5", "restructured": "env=CartPole-v1+width=4"}, "cannot be made with width=4"),
+        ({"variations": "width=4/5", "restructured": "env=CartPole-v1+width=4"}, "cannot be made with width=4"),
         ({"restructured": "env=CartPole-v1"}, r"observations \(4,\) and 2 actions in one task, \(2,\) and 2"),
     ],
     ids=lambda told: told if isinstance(told, str) else " ".join(told),
@@ -292,20 +292,20 @@ def test_code_that_a_file_names_needs_trust(monkeypatch):
         "learner=gymnasium_cases:drawn_arms",
         "restructured=env=a:B-v0",
         "shifted=env=a:B-v0",
-        "vary=env=a:B-v0",
-        "vary=wide=a.b:c",
-        "vary=.wide=a.b:c",
+        "variations=env=a:B-v0",
+        "variations=wide=a.b:c",
+        "variations=.wide=a.b:c",
     ):
         with pytest.raises(MesascopeError, match="would import and run"):
             from_a_file(f"gymnasium:env=Corridor-v0,{more}")
     from mesascope.agents.networks import recurrent
-    from mesascope.agents.opening import default_family
+    from mesascope.agents.opening import find_default_family
 
     (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
     monkeypatch.setattr(recurrent, "family_of", lambda path: spec)
     with pytest.raises(MesascopeError, match="would import and run"):
-        default_family([str(net)])
-    assert default_family([str(net)], trust=True) == spec
+        find_default_family([str(net)])
+    assert find_default_family([str(net)], trust=True) == spec
     assert from_a_file(spec).choices == 2  # trusted once
     monkeypatch.setattr(gate, "_ALLOWED_TEXTS", {})
     assert catalogue.make("families", spec).choices == 2  # the user's own act
@@ -393,7 +393,7 @@ def test_one_trial_has_no_older_feedback_and_a_reward_that_is_not_told_is_said()
             counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited", metrics="performance"
         )
     blind = {**LIFETIME, "env": lambda: Lifetime(tells=False)}
-    with pytest.warns(MesascopeWarning, match="does not tell the last reward.*0 says nothing"):
+    with pytest.warns(MesascopeWarning, match="does not show the last reward.*0 says nothing"):
         assert family(**blind, episodes=0, best=0.8, trial="step").reward_entries == ()
     with pytest.raises(MesascopeError, match=r"was over after \d+ of 12 steps.*same length"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -18,7 +18,7 @@ WANG = family()
 
 def every(spec, split, home=WANG):
     """[900, T] scores on every task of a split, equally often: the mean is exact for a subject that draws nothing."""
-    tables = home.tables(split)
+    tables = home.list_payoffs(split)
     tables = np.tile(tables, (900 // len(tables), 1, 1))  # one shape for all splits compiles once per subject
     return lived(make(spec, home), home, Tasks(jnp.asarray(tables, jnp.float32))).score
 
@@ -57,11 +57,11 @@ def find_optimum(tables, forbidden=()):
 
 
 def optimum(home, split="fresh", informed=True):
-    return find_optimum(home.tables(split), () if informed else (home.targets,))
+    return find_optimum(home.list_payoffs(split), () if informed else (home.targets,))
 
 
 def test_the_published_figures_are_exact():
-    fresh = WANG.tables("fresh")
+    fresh = WANG.list_payoffs("fresh")
     assert optimum(WANG) == pytest.approx(20.55, abs=1e-9)
     assert optimum(WANG, informed=False) == pytest.approx(11.0, abs=1e-9)
     assert fresh.mean(-1).sum(1).mean() == pytest.approx(5 * (5 + 9 + 0.55) / 11, abs=1e-9)  # 6.61
@@ -90,7 +90,7 @@ def test_the_optimum_by_recursion_over_the_targets_that_are_left(targets, trials
 
 @pytest.mark.parametrize("split", family(3, 2).split_names)
 def test_the_optimum_of_a_split_by_trying_every_policy(split):
-    tables = family(3, 2).tables(split)[:, :2]
+    tables = family(3, 2).list_payoffs(split)[:, :2]
     best = -np.inf
     for first in range(4):
         seen, code = np.unique(tables[:, 0, first], return_inverse=True)
@@ -105,14 +105,14 @@ def test_the_optimum_of_a_split_by_trying_every_policy(split):
     [
         ("asker", "fresh", 20.55),
         ("asking_reflex", "fresh", 20.55),
-        ("asker:doubts=True", "fresh", 20.55),
+        ("asker:has_doubts=True", "fresh", 20.55),
         ("asker", "shifted:low", 0.55 + 4 * 2),
         ("asker", "shifted:high", 0.55 + 4 * 10),
         ("asker", "exchanged:target", 0.55 + 5 + 3),
-        ("asker:doubts=True", "exchanged:target", 0.55 + 5 + 1 + 0.55 + 5),
+        ("asker:has_doubts=True", "exchanged:target", 0.55 + 5 + 1 + 0.55 + 5),
         ("asking_reflex", "exchanged:target", 0.55 + 5 + 1 + 0.55 + 5),
         ("asker", "restructured:code", 0.55 + 4),  # ten is even: no number is its own mirror
-        ("asker:doubts=True", "restructured:code", 0.55 + 1 + 15),
+        ("asker:has_doubts=True", "restructured:code", 0.55 + 1 + 15),
         ("asking_reflex", "restructured:code", 3 * 0.55 + 2),
         ("asker", "restructured:lies", 0.55 + 4 * 1.4),
         ("fixed:arm=3", "fresh", 7.0),
@@ -126,7 +126,7 @@ def test_what_each_procedure_earns_is_exact(spec, split, total):
 def test_nothing_earns_more_than_the_optimum_of_a_split():
     for split in ("fresh", "shifted:high", "exchanged:target", "restructured:code", "restructured:lies"):
         most = optimum(WANG, split) + 1e-4
-        for spec in ("asker", "asker:doubts=True", "asking_reflex"):
+        for spec in ("asker", "asker:has_doubts=True", "asking_reflex"):
             assert every(spec, split).sum(1).mean() <= most
 
 
@@ -140,7 +140,7 @@ def test_the_figures_by_simulation():
 def test_each_split_is_what_it_says():
     home = family(5, 7)
     arms = np.arange(5)
-    tables = {split: home.tables(split) for split in home.split_names}
+    tables = {split: home.list_payoffs(split) for split in home.split_names}
     targets = {split: t[..., :5].argmax(-1) for split, t in tables.items()}
     says = {split: np.rint(t[..., 5] * 5).astype(int) - 1 for split, t in tables.items()}
     assert (says["fresh"] == targets["fresh"]).all() and (targets["fresh"][:, 0] == arms).all()
@@ -166,10 +166,10 @@ def test_a_bank_is_a_set_of_targets_and_all_that_is_seen():
     assert fixed == pytest.approx(np.full((512, 5), (5 + 3) / 4))
     locator = make("asking_locator", home)
     assert locator.trained_on == "bank:4@2"
-    there = lived(locator, home, Tasks(jnp.asarray(home.tables("seen"), jnp.float32))).score
+    there = lived(locator, home, Tasks(jnp.asarray(home.list_payoffs("seen"), jnp.float32))).score
     number = (1 + targets) / 10
     assert there.sum(1) == pytest.approx(number + 20)
-    elsewhere = lived(locator, home, Tasks(jnp.asarray(home.tables("fresh"), jnp.float32))).score[:, 1:]
+    elsewhere = lived(locator, home, Tasks(jnp.asarray(home.list_payoffs("fresh"), jnp.float32))).score[:, 1:]
     right = np.isin(np.arange(10), targets)
     assert (elsewhere == np.where(right, 5.0, 1.0)[:, None]).all()
 

@@ -47,7 +47,7 @@ def test_ridge_least_squares_and_descent_are_what_numpy_finds():
         "ridge": told,
         "least_squares": replay(make("subjects", "least_squares", home), trials).action,
         "gradient_descent:steps=4,rate=0.7": None,
-        "gradient_descent:steps=2,preconditioned=0.5": None,
+        "gradient_descent:steps=2,preconditioning=0.5": None,
     }
     for name in asked:
         asked[name] = replay(make("subjects", name, home), trials).action
@@ -65,7 +65,7 @@ def test_ridge_least_squares_and_descent_are_what_numpy_finds():
             c, w = a @ turned, np.zeros(3)
             for _ in range(2):
                 w = w + 1.0 / size * c.T @ (b - c @ w)
-            found = asked["gradient_descent:steps=2,preconditioned=0.5"][n, t]
+            found = asked["gradient_descent:steps=2,preconditioning=0.5"][n, t]
             assert found == pytest.approx(query @ turned @ w, abs=1e-3)
 
 

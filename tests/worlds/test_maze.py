@@ -152,7 +152,7 @@ def test_drawings_are_read_as_they_are_drawn():
     tasks, _, percept = begun(HOME, jax.random.key(1), 30, "shifted:larger")
     seen = percept.observation
     for n in (0, 7, 29):
-        again = HOME.level(HOME.drawing(seen[n]))
+        again = HOME.read_drawing(HOME.draw_observation(seen[n]))
         assert (again.passages[0] == tasks.passages[n]).all() and (again.distance[0] == tasks.distance[n]).all()
         assert again.goal[0, 0] == tasks.goal[n, 0] and again.start[0, 4] == tasks.start[n, 0]
     small = "+--+--+\n|A |G |\n+  +  +\n|     |\n+--+--+"
@@ -163,7 +163,7 @@ def test_drawings_are_read_as_they_are_drawn():
     with pytest.raises(MesascopeError, match="0 times G"):
         mazes.parse_drawing(small.replace("G", " "))
     with pytest.raises(MesascopeError, match="2 cells on a side"):
-        HOME.level(small)
+        HOME.read_drawing(small)
 
 
 def test_how_many_there_are():

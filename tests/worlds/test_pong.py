@@ -122,7 +122,7 @@ def test_places_say_where_the_ball_and_the_paddle_are():
     assert found > 97
 
 
-@pytest.mark.parametrize("name", ["ball_hidden", "ball_moved:by=7", "patch_hidden", "paddle_hidden"])
+@pytest.mark.parametrize("name", ["ball_hidden", "ball_moved:rows=7", "patch_hidden", "paddle_hidden"])
 def test_what_conditions_paint(wandering, name):
     _, (seen, *_) = wandering
     condition = catalogue.make("conditions", name)
@@ -204,21 +204,21 @@ class Recalls(subjects.Scripted):
 
 def test_what_is_hidden_in_earlier_frames_too_is_seen_in_none():
     family = catalogue.make("families", "pong:rallies=2,steps=90")
-    labels = ["intact", *(f"ball_hidden:once=1{x}" for x in ("", ",before=2", ",before=3"))]
-    labels.append("patch_hidden:once=1,before=3")
+    labels = ["intact", *(f"ball_hidden:is_single=1{x}" for x in ("", ",earlier_percepts=2", ",earlier_percepts=3"))]
+    labels.append("patch_hidden:is_single=1,earlier_percepts=3")
     conditions = [catalogue.make("conditions", label) for label in labels]
     lived = mesascope.rollout(Recalls(), family, "fresh", N, 0, conditions=conditions)
     kept = np.asarray(lived.attrs["kept"]) >= 4
     up = {str(k): (lived.sel(condition=k).action == 1).values[..., kept] for k in lived.condition.values}
     assert 0.2 < up["intact"].mean() < 1
-    assert (up["patch_hidden:once=1,before=3"] == up["intact"]).all()
-    assert not up["ball_hidden:once=1,before=3"].any()
+    assert (up["patch_hidden:is_single=1,earlier_percepts=3"] == up["intact"]).all()
+    assert not up["ball_hidden:is_single=1,earlier_percepts=3"].any()
     # two frames before: the carry is rebuilt of these alone, and the third is gone with it
-    assert not up["ball_hidden:once=1,before=2"].any()
-    late = up["ball_hidden:once=1"]
+    assert not up["ball_hidden:is_single=1,earlier_percepts=2"].any()
+    late = up["ball_hidden:is_single=1"]
     assert (late <= up["intact"]).all() and 0 < (up["intact"] & ~late).sum() < late.sum()
 
 
 def test_hiding_for_life_and_in_earlier_frames_is_refused():
     with pytest.raises(MesascopeError, match="whole life"):
-        catalogue.make("conditions", "ball_hidden:once=0,before=3")
+        catalogue.make("conditions", "ball_hidden:is_single=0,earlier_percepts=3")

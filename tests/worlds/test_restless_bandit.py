@@ -27,7 +27,7 @@ def test_blocks_take_turns_and_either_kind_comes_first():
 
 
 def test_a_walk_moves_by_the_rate_of_its_block():
-    drawn = tasks(family(trials=40, block=10, slow=0.02, fast=0.07))
+    drawn = tasks(family(trials=40, block=10, slow_rate=0.02, fast_rate=0.07))
     p = drawn.means[..., 0]
     assert p.min() >= 0 and p.max() <= 1 and drawn.means.sum(-1) == pytest.approx(np.ones((N, 40)), abs=1e-6)
     step, before, kind = np.diff(p, axis=1), p[:, :-1], drawn.volatility[:, 1:]
@@ -37,7 +37,7 @@ def test_a_walk_moves_by_the_rate_of_its_block():
 
 
 def test_jumps_come_at_the_rate_of_their_block_between_two_levels():
-    drawn = tasks(family(trials=40, change="reversal", block=10, slow=0.05, fast=0.3, level=0.75))
+    drawn = tasks(family(trials=40, change="reversal", block=10, slow_rate=0.05, fast_rate=0.3, level=0.75))
     p = drawn.means[..., 0]
     assert sorted(set(p.ravel().round(5).tolist())) == pytest.approx([0.25, 0.75])
     jumped, kind = np.diff(p, axis=1) != 0, drawn.volatility[:, 1:]
@@ -56,14 +56,14 @@ def test_each_split_is_what_it_says():
     free = tasks(home, "restructured:independent").means[:, -1]
     assert abs(np.corrcoef(free.T)[0, 1]) < 0.1
     assert (tasks(home, "shifted:faster").volatility == 1).all()
-    loose = family(arms=3, trials=11, coupled=False)
+    loose = family(arms=3, trials=11, is_coupled=False)
     one, two, three = np.sort(tasks(loose, "restructured:coupled").means[:, -1]).T
     assert ((one == two) | (two == three)).all() and one + three == pytest.approx(np.ones(N), abs=1e-6)
 
 
 def test_the_filter_of_jumps_against_every_hidden_path():
     slow, fast, level, trials, block = 0.1, 0.4, 0.7, 7, 3
-    home = family(trials=trials, change="reversal", slow=slow, fast=fast, level=level, block=block)
+    home = family(trials=trials, change="reversal", slow_rate=slow, fast_rate=fast, level=level, block=block)
     rng = np.random.default_rng(4)
     acts, paid = rng.integers(0, 2, (trials - 1, 5)), rng.integers(0, 2, (trials - 1, 5))
     got = filtered(make("drift_filter", home), acts, paid)
@@ -100,7 +100,9 @@ def filtered(subject, acts, paid):
 @pytest.mark.parametrize("coupled", [True, False])
 def test_the_filter_of_a_walk_against_particles(coupled):
     slow, fast, block, trials = 0.03, 0.15, 4, 11
-    home = family(arms=2 if coupled else 3, trials=trials, slow=slow, fast=fast, block=block, coupled=coupled)
+    home = family(
+        arms=2 if coupled else 3, trials=trials, slow_rate=slow, fast_rate=fast, block=block, is_coupled=coupled
+    )
     rng = np.random.default_rng(8)
     arms = home.choices
     acts, paid = rng.integers(0, arms, (trials - 1, 1)), rng.integers(0, 2, (trials - 1, 1))
@@ -167,8 +169,15 @@ def test_a_bank_is_all_that_is_seen_and_the_best_fixed_plan_goes_by_the_clock():
 
 
 def test_settings_and_subjects_that_do_not_fit_are_refused():
-    wrong = ("arms=3", "trials=1", "change=jump", "slow=0.2,fast=0.1", "change=reversal,fast=0.6", "level=0.5")
-    for spec in (*wrong, "block=0", "bank=-1", "slow=nan"):
+    wrong = (
+        "arms=3",
+        "trials=1",
+        "change=jump",
+        "slow_rate=0.2,fast_rate=0.1",
+        "change=reversal,fast_rate=0.6",
+        "level=0.5",
+    )
+    for spec in (*wrong, "block=0", "bank=-1", "slow_rate=nan"):
         with pytest.raises(MesascopeError) as why:
             catalogue.make("families", f"restless_bandit:{spec}")
         assert why.value.remedy
@@ -180,7 +189,7 @@ def test_settings_and_subjects_that_do_not_fit_are_refused():
 
 
 def test_the_gymnasium_facade_lives_a_changing_lifetime():
-    env = FamilyEnv(family(trials=7, fast=0.3, block=2), render_mode="ansi")
+    env = FamilyEnv(family(trials=7, fast_rate=0.3, block=2), render_mode="ansi")
     env.reset(seed=2)
     scores = [env.step(1)[4]["score"] for _ in range(7)]
     assert len(set(scores)) > 3 and "arm B" in env.render()

@@ -14,9 +14,9 @@ from mesascope.contracts.subject import Response, Scripted
 from mesascope.worlds.mdp.episodes import compute_value, evaluate_policy, find_fixed_policy
 from mesascope.worlds.mdp.planning import (
     Belief,
-    backward_induction,
     infer_transitions,
     make_expectation,
+    plan_backward,
     sample_posterior,
 )
 
@@ -51,7 +51,7 @@ def test_the_blind_policy_is_the_best_that_does_not_know_which_task_it_is():
 
 def test_plans_are_the_best_policies():
     moves, pays = (jnp.asarray(x, jnp.float32) for x in process(7, 5))
-    plans = np.asarray(backward_induction(pays, 3, make_expectation(moves)))
+    plans = np.asarray(plan_backward(pays, 3, make_expectation(moves)))
     for n in range(5):
         got = evaluate_policy(*(np.asarray(x, float)[n : n + 1] for x in (moves, pays)), plans[n])
         np.testing.assert_allclose(

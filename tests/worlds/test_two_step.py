@@ -33,7 +33,7 @@ def lived(subject, settings="", split="fresh", lifetimes=256, seed=3):
 KNOWN = {
     "state_filter": (0.7062, 0.670, 0.0),
     "sarsa": (0.634, 0.29, 0.61),
-    "sarsa:initial=0": (0.6357, 0.263, 0.548),
+    "sarsa:initial_value=0": (0.6357, 0.263, 0.548),
     "uniform": (0.5, 0.0, 0.0),
 }
 
@@ -68,7 +68,7 @@ def test_best_and_worst_by_enumeration():
 
 
 def test_the_pay_off_is_that_of_the_state_that_was_reached():
-    trials = lived("uniform", "common=1,high=1,low=0", lifetimes=64)
+    trials = lived("uniform", "common_probability=1,high=1,low=0", lifetimes=64)
     assert (trials.feedback.values == trials.score.values).all()
     rare = lived("uniform", "high=1,low=0", lifetimes=64)
     flipped = (rare.feedback.values[0] > 0.5) != (rare.score.values[0] > 0.5)
@@ -135,9 +135,9 @@ def test_its_other_versions_keep_the_contract(settings):
     [
         ("version=2019", "2018"),
         ("high=0.4,low=0.4", "no state pays more"),
-        ("common=0.4", "more often"),
+        ("common_probability=0.4", "more often"),
         ("trials=2", "trials=2"),
-        ("switch=1.5", "switch=1.5"),
+        ("switch_probability=1.5", "switch_probability=1.5"),
     ],
 )
 def test_bad_settings(settings, said):

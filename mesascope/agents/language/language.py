@@ -219,7 +219,7 @@ class LanguageModel(NamedSubject):
 
         Returns:
             The largest change of a label's log-probability, or the share of changed answers if there are no
-            log-probabilities; and the evidence that the model has changed, '' if there is none.
+            log-probabilities; and the evidence that the model has changed, '' if there is no evidence.
         """
         if not self.log.first:
             return 0.0, ""

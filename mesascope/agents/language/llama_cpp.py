@@ -33,11 +33,11 @@ def subject(
     path: str,
     chat: bool = False,
     temperature: float = 1.0,
-    served: bool = False,
+    is_served: bool = False,
     threads: int = 2,
     slots: int = 64,
     context: int = 512,
-    top: int = 200,
+    listed_tokens: int = 200,
 ) -> LanguageModel:
     """A language model in a GGUF file, run by llama.cpp.
 
@@ -46,29 +46,43 @@ def subject(
         path: the path of the GGUF file.
         chat: whether questions are turns of a conversation instead of texts to complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
-        served: whether the model is asked over its own server on 127.0.0.1 instead of in this process.
+        is_served: whether the model is asked over its own server on 127.0.0.1 instead of in this process.
         threads: the number of llama.cpp's threads.
         slots: the number of cached contexts; a beginning shared with an earlier question is not computed again.
         context: the number of tokens in a context.
-        top: how many first tokens are listed with their probabilities.
+        listed_tokens: how many first tokens are listed with their probabilities.
     """
-    check_range(1, 1024, threads=threads, slots=slots, top=top)
+    check_range(1, 1024, threads=threads, slots=slots, listed_tokens=listed_tokens)
     check_range(64, 1_000_000, context=context)
     words_family = require_words(family)
     with GGUF.explain_errors(path):
         limits.check_gguf(path)
     engine = start_server(path, threads, slots, context)
-    settings = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
+    settings = {
+        "chat": chat,
+        "temperature": float(temperature),
+        "is_served": is_served,
+        "context": context,
+        "listed_tokens": listed_tokens,
+    }
     name = name_with_settings(subject, path=path, **settings)
     before = _hash_weights(path)["file"]
-    if served:
+    if is_served:
         gate.allow(address := f"{engine.listening_address}/v1")
-        options = {"chat": chat, "temperature": temperature, "top": top, "side": slots, "cache": "none"}
+        options = {
+            "chat": chat,
+            "temperature": temperature,
+            "listed_tokens": listed_tokens,
+            "parallel_requests": slots,
+            "cache": "none",
+        }
         served_subject = served_model(family, path=address, mode="log_probs", **options)
         served_subject.asker.engine = engine
         return dataclasses.replace(served_subject, name=name, identity_code=before)
     cache, weights = Cache(None, before), functools.partial(_hash_weights, path)
-    asker = Prompts(_make_sender(engine), cache, "", chat, "log_probs", top=top, batch=slots, weights=weights)
+    asker = Prompts(
+        _make_sender(engine), cache, "", chat, "log_probs", listed_tokens=listed_tokens, batch=slots, weights=weights
+    )
     return LanguageModel(name, "unknown", words_family, asker, QuestionLog(), before, temperature)
 
 

@@ -32,12 +32,12 @@ def subject(
     chat: bool = False,
     temperature: float = 1.0,
     samples: int = 8,
-    top: int = 20,
-    words: int = 8,
+    listed_tokens: int = 20,
+    max_tokens: int = 8,
     key: str = DEFAULT_KEY_VARIABLE,
     timeout: float = 60.0,
     retries: int = 4,
-    side: int = 4,
+    parallel_requests: int = 4,
     batch: int = 1,
     cache: str = "",
     price_in: float = 0.0,
@@ -54,13 +54,13 @@ def subject(
         chat: whether questions are turns of a conversation instead of texts to complete.
         temperature: the temperature at which labels are drawn from their probabilities; 0 takes the likeliest label.
         samples: the number of answers per question in the mode samples.
-        top: how many first tokens are listed with their probabilities; OpenAI lists at most 20, or 5 if it completes
-            texts.
-        words: the maximum number of tokens in an answer that is read as text.
+        listed_tokens: how many first tokens are listed with their probabilities; OpenAI lists at most 20, or 5 if it
+            completes texts.
+        max_tokens: the maximum number of tokens in an answer that is read as text.
         key: the name of the environment variable that contains the key.
         timeout: the number of seconds that an answer may take.
         retries: how often a failed question is asked again.
-        side: the number of parallel requests.
+        parallel_requests: the number of parallel requests.
         batch: the number of texts per request, for servers that accept several.
         cache: the file for saved answers, or none to keep them in memory only; '' for one in the user's cache folder.
         price_in: the price of a million tokens sent.
@@ -69,15 +69,21 @@ def subject(
     """
     check_choice((*MODES, "auto"), mode=mode)
     check_range(0, 100, temperature=temperature, retries=retries)
-    check_range(1, 1000, top=top)
-    check_range(1, 4096, samples=samples, words=words, side=side, batch=batch)
+    check_range(1, 1000, listed_tokens=listed_tokens)
+    check_range(1, 4096, samples=samples, max_tokens=max_tokens, parallel_requests=parallel_requests, batch=batch)
     check_range(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
     base_address = strip_address(path)
     words_family = require_words(family)
     gate.permit(path, "The address", "would receive your key at an address")
     server = Server(path, key, timeout, retries)
     saved_answers = Cache(find_answers_file(cache, base_address, model), base_address)
-    options: dict[str, Any] = {"top": top, "samples": samples, "words": words, "side": side, "batch": batch}
+    options: dict[str, Any] = {
+        "listed_tokens": listed_tokens,
+        "samples": samples,
+        "max_tokens": max_tokens,
+        "parallel_requests": parallel_requests,
+        "batch": batch,
+    }
     asker = Prompts(server.ask, saved_answers, model, chat, mode, **options)
     log, prices = QuestionLog(), (price_in, price_out)
     language_model = LanguageModel("", "unknown", words_family, asker, log, "", temperature, prices, budget)

@@ -28,10 +28,10 @@ class Prompts:
         model: the model's name on the server; '' sends no name.
         chat: whether questions are turns of a conversation instead of texts to complete.
         mode: log_probs, samples or answer.
-        top: how many first tokens are listed with their probabilities.
+        listed_tokens: how many first tokens are listed with their probabilities.
         samples: the number of answers per question in the mode samples.
-        words: the maximum number of tokens in an answer that is read as text.
-        side: the number of parallel requests.
+        max_tokens: the maximum number of tokens in an answer that is read as text.
+        parallel_requests: the number of parallel requests.
         batch: the number of texts per request, for completions.
         weights: a function that returns the fingerprint of the weights, {} if they are hidden.
         engine: an object that must exist as long as this one.
@@ -45,10 +45,10 @@ class Prompts:
     chat: bool
     mode: str
     _: dataclasses.KW_ONLY
-    top: int
+    listed_tokens: int
     samples: int = 1
-    words: int = 8
-    side: int = 1
+    max_tokens: int = 8
+    parallel_requests: int = 1
     batch: int = 1
     weights: Callable[[], dict[str, str]] = dict
     engine: Any = None
@@ -80,11 +80,15 @@ class Prompts:
         else:
             request["prompt"] = question.text
         if self.mode == "log_probs":
-            log_prob_options = {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
+            log_prob_options = (
+                {"logprobs": True, "top_logprobs": self.listed_tokens}
+                if self.chat
+                else {"logprobs": self.listed_tokens}
+            )
             return request | {"max_tokens": 1, "temperature": 0} | log_prob_options
         if self.mode == "samples":
-            return request | {"max_tokens": self.words, "temperature": 1, "n": self.samples, "seed": draw}
-        return request | {"max_tokens": self.words, "temperature": 0}
+            return request | {"max_tokens": self.max_tokens, "temperature": 1, "n": self.samples, "seed": draw}
+        return request | {"max_tokens": self.max_tokens, "temperature": 0}
 
     def answer_all(self, questions: Sequence[Question], draws: Sequence[int], ignore_saved: bool) -> list[Answer]:
         """Returns one answer per question; sends equal questions only once."""
@@ -116,10 +120,10 @@ class Prompts:
                     self.cache.store(self.endpoint, b, replies[k])
             return replies
 
-        if len(groups) < 2 or self.side < 2:
+        if len(groups) < 2 or self.parallel_requests < 2:
             parts = [ask(g) for g in groups]
         else:
-            with ThreadPoolExecutor(self.side) as pool:
+            with ThreadPoolExecutor(self.parallel_requests) as pool:
                 parts = list(pool.map(ask, groups))
         return {k: v for part in parts for k, v in part.items()}
 

@@ -134,10 +134,10 @@ class Server:
         key: the name of the environment variable that contains the key.
         timeout: the number of seconds that an answer may take.
         retries: how often a failed question is asked again.
-        wait: the number of seconds before the first retry; it doubles with every retry.
+        first_pause: the number of seconds before the first retry; the pause doubles with every retry.
     """
 
-    def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
+    def __init__(self, address: str, key: str, timeout: float, retries: int, first_pause: float = 0.5):
         self.base_address, parts, token = strip_address(address), split_address(address), read_key(key)
         httpx = require("httpx", "lm")
         for logger in ("httpx", "httpcore"):  # these loggers would write the query and the server's headers
@@ -147,7 +147,7 @@ class Server:
         query_keys = [value for name, value in parse_qsl(parts.query) if KEY_NAME_PATTERN.search(name)]
         secrets = {token, password or user, parts.password or "", credentials, *query_keys, *map(quote, query_keys)}
         self.secrets = secrets - {""}
-        self.http, self.retries, self.wait = httpx, retries, wait
+        self.http, self.retries, self.first_pause = httpx, retries, first_pause
         self.query = parts.query
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         auth = (user, password) if user and not token else None
@@ -169,7 +169,7 @@ class Server:
         for attempt in range(self.retries + 1):
             if attempt:
                 time.sleep(min(pause, MAX_PAUSE))
-            pause = self.wait * 2**attempt
+            pause = self.first_pause * 2**attempt
             try:
                 reply = self.client.post(url, json=dict(body))
                 if reply.status_code < 300:

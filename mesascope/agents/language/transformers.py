@@ -29,7 +29,7 @@ def subject(
     temperature: float = 1.0,
     layer: int = -1,
     batch: int = 16,
-    top: int = 200,
+    listed_tokens: int = 200,
     trust: bool = False,
 ) -> LanguageModel:
     """A local language model of Hugging Face transformers, with its activations.
@@ -42,17 +42,23 @@ def subject(
         layer: the layer whose activations at the end of the question are the tap 'hidden'; 0 is the embedding, and -1
             is the last layer.
         batch: the number of questions per forward pass; it affects rounding.
-        top: how many first tokens are searched for the labels.
+        listed_tokens: how many first tokens are searched for the labels.
         trust: whether code in the folder may run.
     """
-    check_range(1, 4096, batch=batch, top=top)
+    check_range(1, 4096, batch=batch, listed_tokens=listed_tokens)
     words_family = require_words(family)
     model, tokenizer = load_model(path, trust)
     layers = int(model.config.num_hidden_layers)
     check_range(-layers - 1, layers, layer=layer)
-    asker, log = ForwardAsker(model, tokenizer, chat, layer, batch, top=top), QuestionLog()
+    asker, log = ForwardAsker(model, tokenizer, chat, layer, batch, listed_tokens=listed_tokens), QuestionLog()
     log.n_activations = int(model.config.hidden_size)
-    settings = {"chat": chat, "temperature": float(temperature), "layer": layer, "batch": batch, "top": top}
+    settings = {
+        "chat": chat,
+        "temperature": float(temperature),
+        "layer": layer,
+        "batch": batch,
+        "listed_tokens": listed_tokens,
+    }
     name = name_with_settings(subject, path=path, **settings)
     code = ",".join(sorted(asker.fingerprint().values()))
     return LanguageModel(name, "unknown", words_family, asker, log, code, temperature)
@@ -123,7 +129,7 @@ class ForwardAsker:
         chat: whether questions are turns of a conversation instead of texts to complete.
         layer: the layer whose activations are in `hidden`.
         batch: the number of questions per forward pass.
-        top: how many first tokens are searched for the labels.
+        listed_tokens: how many first tokens are searched for the labels.
         saved: the answers and activations of earlier questions.
         hidden: [N, U] the activations at the ends of the last questions.
     """
@@ -137,7 +143,7 @@ class ForwardAsker:
     layer: int
     batch: int
     _: dataclasses.KW_ONLY
-    top: int
+    listed_tokens: int
     saved: dict[str, tuple[Answer, np.ndarray]] = dataclasses.field(default_factory=dict)
     hidden: np.ndarray | None = None
 
@@ -175,7 +181,7 @@ class ForwardAsker:
             raise MesascopeError(problem, "Give fewer trials.")
         with torch.inference_mode():
             output = self.model(**inputs, output_hidden_states=True, use_cache=False)
-            likeliest = torch.log_softmax(output.logits[:, -1].float(), -1).topk(self.top)
+            likeliest = torch.log_softmax(output.logits[:, -1].float(), -1).topk(self.listed_tokens)
             hidden = output.hidden_states[self.layer][:, -1].float().numpy()
         result = {}
         for i, (name, (_, question)) in enumerate(rows):

@@ -15,14 +15,14 @@ from mesascope.keys import derive_key
 
 
 class Memory(eqx.Module):
-    """Maps encoded percepts [N, F] to features [N, W]; its arguments are a key, F, W and the horizon T.
+    """Maps encoded percepts [N, F] to features [N, W]; subclasses are made from a key, F, W and the horizon T.
 
     Subclasses are final, and `recurrent.MEMORIES` lists them.
     """
 
     @property
     def layout(self) -> dict[str, int]:
-        """The depth and the number of heads, if it has layers; otherwise empty."""
+        """The depth and the number of heads of a memory with layers; empty for other memories."""
         return {}
 
     @abc.abstractmethod
@@ -72,27 +72,27 @@ class NoMemory(Memory):
 class GRU(Memory):
     """A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078) whose reset gate follows the matrix product."""
 
-    inputs: jax.Array  # [F, 3W]: reset, update, candidate
-    recurrent: jax.Array  # [W, 3W]
+    input_weights: jax.Array  # [F, 3W]: reset, update, candidate
+    recurrent_weights: jax.Array  # [W, 3W]
     bias: jax.Array  # [3W]
-    inner: jax.Array  # [W] bias of the candidate inside the reset gate
+    candidate_bias: jax.Array  # [W] bias of the candidate inside the reset gate
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.inputs = draw_weights(derive_key(key, "inputs"), (features, 3 * width))
-        self.recurrent = _draw_orthogonal(derive_key(key, "recurrent"), width, 3)
+        self.input_weights = draw_weights(derive_key(key, "inputs"), (features, 3 * width))
+        self.recurrent_weights = _draw_orthogonal(derive_key(key, "recurrent"), width, 3)
         self.bias = jnp.zeros(3 * width)
-        self.inner = jnp.zeros(width)
+        self.candidate_bias = jnp.zeros(width)
 
     def fresh(self, n: int) -> jax.Array:
         """A state of zeros [n, W]."""
-        return jnp.zeros((n, len(self.inner)))
+        return jnp.zeros((n, len(self.candidate_bias)))
 
     def step(self, carry, x):
         """Returns the next state, both as the carry and as features."""
-        r, z, new = jnp.split(x @ self.inputs + self.bias, 3, -1)
-        hr, hz, hn = jnp.split(carry @ self.recurrent, 3, -1)
+        r, z, new = jnp.split(x @ self.input_weights + self.bias, 3, -1)
+        hr, hz, hn = jnp.split(carry @ self.recurrent_weights, 3, -1)
         z = jax.nn.sigmoid(z + hz)
-        candidate = jnp.tanh(new + jax.nn.sigmoid(r + hr) * (hn + self.inner))
+        candidate = jnp.tanh(new + jax.nn.sigmoid(r + hr) * (hn + self.candidate_bias))
         h = candidate + z * (carry - candidate)
         return h, h
 
@@ -104,22 +104,22 @@ class GRU(Memory):
 class LSTM(Memory):
     """Long short-term memory with forget gates (Gers et al. 2000), whose forget bias is initially 1."""
 
-    inputs: jax.Array  # [F, 4W]: input, forget, output, candidate
-    recurrent: jax.Array  # [W, 4W]
+    input_weights: jax.Array  # [F, 4W]: input, forget, output, candidate
+    recurrent_weights: jax.Array  # [W, 4W]
     bias: jax.Array  # [4W]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.inputs = draw_weights(derive_key(key, "inputs"), (features, 4 * width))
-        self.recurrent = _draw_orthogonal(derive_key(key, "recurrent"), width, 4)
+        self.input_weights = draw_weights(derive_key(key, "inputs"), (features, 4 * width))
+        self.recurrent_weights = _draw_orthogonal(derive_key(key, "recurrent"), width, 4)
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Zeros for the output h and the cell c, each [n, W]."""
-        return jnp.zeros((n, len(self.recurrent))), jnp.zeros((n, len(self.recurrent)))
+        return jnp.zeros((n, len(self.recurrent_weights))), jnp.zeros((n, len(self.recurrent_weights)))
 
     def step(self, carry, x):
         """Returns the next carry (h, c), and the output h as features."""
-        i, f, o, g = jnp.split(x @ self.inputs + carry[0] @ self.recurrent + self.bias, 4, -1)
+        i, f, o, g = jnp.split(x @ self.input_weights + carry[0] @ self.recurrent_weights + self.bias, 4, -1)
         c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h

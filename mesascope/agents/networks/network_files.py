@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors.numpy import load as load_tensors
 
 from mesascope import formats
 from mesascope.errors import MesascopeError
@@ -21,10 +21,31 @@ MAX_HEADER = 1 << 20  # the maximum bytes of a header
 NETWORKS = Path(__file__).parent / "shipped"
 
 
+NAMES_IN_FILES = {  # field of a network → its name in files, if it differs
+    **{"input_weights": "inputs", "recurrent_weights": "recurrent", "candidate_bias": "inner"},
+    **{
+        "embedding": "entry",
+        "embedding_bias": "entry_bias",
+        "attention_weights": "mixing",
+        "output_weights": "joining",
+    },
+    **{
+        "distance_bias": "distance",
+        "up_weights": "up",
+        "down_weights": "down",
+        "log_rate": "rate",
+        "log_angle": "turn",
+    },
+    **{"inward_weights": "inward", "outward_weights": "outward", "skip_weights": "through", "gate_weights": "gate"},
+    **{"mixing_weights": "mix", "policy_weights": "policy", "value_weights": "value", "hidden_weights": "hidden"},
+}
+
+
 def name_weights(network: Any) -> dict[str, Any]:
-    """Every weight of a pytree under its path, such as 'memory.inputs' or 'kernels.0'."""
+    """Every weight of a pytree under its path in files, such as 'memory.inputs' or 'kernels.0'."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(network, lambda x: hasattr(x, "dtype")))
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    paths = [jax.tree_util.keystr(path, simple=True, separator=".").split(".") for path, _ in leaves]
+    return {".".join(NAMES_IN_FILES.get(k, k) for k in path): x for path, (_, x) in zip(paths, leaves, strict=True)}
 
 
 def read_header(path: str | os.PathLike, kind: "NetworkFormat | None" = None) -> tuple[dict, dict, int]:
@@ -67,7 +88,7 @@ class NetworkFormat:
         format: the format's name in the header; '' for all formats.
         noun: the name of such a network in error messages.
         integer_ranges: the integers that a header must contain, each with its minimum and maximum.
-        find_fault: a function that describes anything else that is wrong in a header, and returns '' if nothing is.
+        find_fault: a function that describes anything else that is wrong in a header, '' if the header is valid.
     """
 
     format: str
@@ -115,7 +136,7 @@ class NetworkFormat:
         if formats.is_old(metadata["format"], self.format):
             metadata = formats.reword(metadata)
             if isinstance(settings := metadata.get("settings"), dict):
-                metadata["settings"] = formats.reword(settings)
+                metadata["settings"] = formats.reword(settings, formats.OLD_SETTINGS)
             metadata["command"] = formats.reword_spec(str(metadata.get("command", "")))
         for key in ("family", "trained_on"):
             if not isinstance(metadata.get(key), str):
@@ -141,7 +162,7 @@ class NetworkFormat:
         if (found := os.path.getsize(path)) != size:
             raise self.make_error(path, f"it has {found:,} bytes, but its header announces {size:,}")
         try:
-            tensors = load(Path(path).read_bytes())
+            tensors = load_tensors(Path(path).read_bytes())
         except (SafetensorError, OSError, ValueError) as error:
             raise self.make_error(path, str(error)) from None
         if not_finite := sorted(k for k, v in tensors.items() if not np.isfinite(v).all()):

@@ -40,7 +40,7 @@ MEMORIES_WITH_LAYERS = ("transformer", "linear_attention")  # memories with the 
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
-    """Describes what is wrong with a header's memory, choices or parts of the percept; '' if nothing is."""
+    """Describes what is wrong with a header's memory, choices or parts of the percept; '' if all are valid."""
     if not isinstance(metadata.get("memory"), str):
         return "its metadata has no text 'memory'"
     if metadata["trained_on"] not in ("unlimited", "unknown"):
@@ -71,9 +71,10 @@ class Recurrent(NamedSubject):
 
     Attributes:
         memory: the recurrent part.
-        policy: [W, K] the weights of the actions' logits, or [W, 1] those of the action itself if actions are real.
+        policy_weights: [W, K] the weights of the actions' logits, or [W, 1] those of the action itself if actions are
+            real.
         policy_bias: [K] the bias of the logits, or [1] that of a real action.
-        value: [W] the weights of the critic, which only training uses.
+        value_weights: [W] the weights of the critic, which only training uses.
         value_bias: [] the bias of the critic.
         observes: the parts of the percept that the network observes, all of them in OBSERVED.
         choices: K, or None if actions are real numbers.
@@ -81,9 +82,9 @@ class Recurrent(NamedSubject):
     """
 
     memory: Memory
-    policy: jax.Array
+    policy_weights: jax.Array
     policy_bias: jax.Array
-    value: jax.Array
+    value_weights: jax.Array
     value_bias: jax.Array
     observes: tuple[str, ...]
     choices: int | None
@@ -110,20 +111,20 @@ class Recurrent(NamedSubject):
         """Updates the memory, then draws an action from the policy or computes a real action."""
         carry, features = self.memory.step(carry, self.encode(percept))
         if self.choices is None:
-            return carry, Response(self.number(features), None)
+            return carry, Response(self.compute_action(features), None)
         return carry, choose(key, self.log_probs(features))
 
-    def number(self, features: jax.Array) -> jax.Array:
+    def compute_action(self, features: jax.Array) -> jax.Array:
         """Computes the real action [...] from features [..., W]."""
-        return (features @ self.policy + self.policy_bias)[..., 0]
+        return (features @ self.policy_weights + self.policy_bias)[..., 0]
 
     def log_probs(self, features: jax.Array) -> jax.Array:
         """Computes the log-probabilities [..., K] of the actions from features [..., W]."""
-        return jax.nn.log_softmax(features @ self.policy + self.policy_bias)
+        return jax.nn.log_softmax(features @ self.policy_weights + self.policy_bias)
 
     def estimate_return(self, features: jax.Array) -> jax.Array:
         """The critic's estimate [...] of the discounted return, from features [..., W]; only training uses it."""
-        return features @ self.value + self.value_bias
+        return features @ self.value_weights + self.value_bias
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
         """The memory's named activations [N, U]."""
@@ -133,13 +134,13 @@ class Recurrent(NamedSubject):
         """An untrained network of the same shape."""
         kind = next(k for k, factory in MEMORIES.items() if factory is type(self.memory))
 
-        def twin(observation: int) -> Recurrent:
+        def make_twin(observation: int) -> Recurrent:
             sizes = (self.choices, observation, self.horizon)
             key, layout = jax.random.key(seed), self.memory.layout
-            return create_network(key, kind, len(self.policy), self.observes, sizes, layout=layout)
+            return create_network(key, kind, len(self.policy_weights), self.observes, sizes, layout=layout)
 
-        trained, fresh = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
-        return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(trained, fresh, strict=True)))
+        trained, fresh = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, make_twin(0)))
+        return make_twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(trained, fresh, strict=True)))
 
 
 def create_network(
@@ -181,8 +182,8 @@ def create_network(
     features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
     core = MEMORIES[memory](derive_key(key, "memory"), features, width, horizon, **layout)
     policy = 0.01 * draw_weights(derive_key(key, "policy"), (width, outputs))
-    actor = {"policy": policy, "policy_bias": jnp.zeros(outputs)}
-    critic = {"value": jnp.zeros(width), "value_bias": jnp.zeros(())}
+    actor = {"policy_weights": policy, "policy_bias": jnp.zeros(outputs)}
+    critic = {"value_weights": jnp.zeros(width), "value_bias": jnp.zeros(())}
     shape = {"observes": tuple(observes), "choices": choices, "horizon": horizon}
     return Recurrent(name="untrained", trained_on="unknown", memory=core, **actor, **critic, **shape)
 

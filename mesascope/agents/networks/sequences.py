@@ -36,33 +36,33 @@ class LookupMemory(NamedTuple):
 class AttentionLayer(eqx.Module):
     """One layer: causal attention with a bias for each distance, and two dense layers; both begin with a layer norm."""
 
-    mixing: jax.Array  # [W, 3W]: query, key, value
-    joining: jax.Array  # [W, W]
-    distance: jax.Array  # [heads, window] logit bias for each distance; a window of 0 means no bias
-    up: jax.Array  # [W, 2W]
+    attention_weights: jax.Array  # [W, 3W]: query, key, value
+    output_weights: jax.Array  # [W, W]
+    distance_bias: jax.Array  # [heads, window] logit bias for each distance; a window of 0 means no bias
+    up_weights: jax.Array  # [W, 2W]
     up_bias: jax.Array  # [2W]
-    down: jax.Array  # [2W, W]
+    down_weights: jax.Array  # [2W, W]
 
     def __init__(self, key: jax.Array, width: int, window: int, heads: int, depth: int):
-        self.mixing = draw_weights(derive_key(key, "mixing"), (width, 3 * width))
-        self.joining = draw_weights(derive_key(key, "joining"), (width, width)) / depth
-        self.distance = jnp.zeros((heads, window))
-        self.up = draw_weights(derive_key(key, "up"), (width, 2 * width))
+        self.attention_weights = draw_weights(derive_key(key, "mixing"), (width, 3 * width))
+        self.output_weights = draw_weights(derive_key(key, "joining"), (width, width)) / depth
+        self.distance_bias = jnp.zeros((heads, window))
+        self.up_weights = draw_weights(derive_key(key, "up"), (width, 2 * width))
         self.up_bias = jnp.zeros(2 * width)
-        self.down = draw_weights(derive_key(key, "down"), (2 * width, width)) / depth
+        self.down_weights = draw_weights(derive_key(key, "down"), (2 * width, width)) / depth
 
-    def split(self, h: jax.Array) -> list[jax.Array]:
+    def project(self, h: jax.Array) -> list[jax.Array]:
         """Computes query, key and value, each [..., W], from h [..., W]."""
-        return jnp.split(layer_norm(h) @ self.mixing, 3, -1)
+        return jnp.split(normalise_rows(h) @ self.attention_weights, 3, -1)
 
-    def heads(self, x: jax.Array) -> jax.Array:
+    def split_heads(self, x: jax.Array) -> jax.Array:
         """Splits x [..., W] into heads [..., heads, W / heads]."""
-        return x.reshape(*x.shape[:-1], len(self.distance), -1)
+        return x.reshape(*x.shape[:-1], len(self.distance_bias), -1)
 
     def finish(self, h: jax.Array, attended: jax.Array) -> jax.Array:
         """Adds the attention output [..., heads, W / heads] to h [..., W], then applies the dense layers."""
-        h = h + attended.reshape(h.shape) @ self.joining
-        return h + jax.nn.gelu(layer_norm(h) @ self.up + self.up_bias) @ self.down
+        h = h + attended.reshape(h.shape) @ self.output_weights
+        return h + jax.nn.gelu(normalise_rows(h) @ self.up_weights + self.up_bias) @ self.down_weights
 
 
 class AttentionMemory(Memory):
@@ -70,19 +70,19 @@ class AttentionMemory(Memory):
 
     Attributes:
         max_window: the maximum number of percepts whose distances it distinguishes.
-        entry: [F, W] the weights that embed a percept.
-        entry_bias: [W] the bias of the embedding.
+        embedding: [F, W] the weights that embed a percept.
+        embedding_bias: [W] the bias of the embedding.
         layers: the layers in their order.
     """
 
     max_window: ClassVar[int]
-    entry: jax.Array
-    entry_bias: jax.Array
+    embedding: jax.Array
+    embedding_bias: jax.Array
     layers: list[AttentionLayer]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int, depth: int = N_LAYERS, *, heads=0):
-        self.entry = draw_weights(derive_key(key, "entry"), (features, width))
-        self.entry_bias = jnp.zeros(width)
+        self.embedding = draw_weights(derive_key(key, "entry"), (features, width))
+        self.embedding_bias = jnp.zeros(width)
         heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
         sizes = width, min(horizon, self.max_window), heads, depth
         self.layers = [AttentionLayer(derive_key(key, "layer", i), *sizes) for i in range(depth)]
@@ -93,17 +93,17 @@ class AttentionMemory(Memory):
 
     def unroll(self, xs):
         """Processes all percepts at once."""
-        h = xs @ self.entry + self.entry_bias
+        h = xs @ self.embedding + self.embedding_bias
         for layer in self.layers:
-            query, key, value = (layer.heads(part) for part in layer.split(h))
+            query, key, value = (layer.split_heads(part) for part in layer.project(h))
             logits = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
             h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", self.weigh(layer, logits), value))
-        return layer_norm(h)
+        return normalise_rows(h)
 
     @property
     def layout(self) -> dict[str, int]:
         """The number of layers, and the number of heads in each."""
-        return {"depth": len(self.layers), "heads": len(self.layers[0].distance)}
+        return {"depth": len(self.layers), "heads": len(self.layers[0].distance_bias)}
 
 
 class Transformer(AttentionMemory):
@@ -117,12 +117,12 @@ class Transformer(AttentionMemory):
 
     @property
     def window(self) -> int:
-        """How many percepts it attends to, including the present one."""
-        return self.layers[0].distance.shape[1]
+        """The number of percepts that the transformer attends to, including the present one."""
+        return self.layers[0].distance_bias.shape[1]
 
     def fresh(self, n: int) -> LookupMemory:
         """Slots of zeros, and 0 past percepts."""
-        empty = jnp.zeros((n, len(self.layers), self.window, self.entry.shape[1]))
+        empty = jnp.zeros((n, len(self.layers), self.window, self.embedding.shape[1]))
         return LookupMemory(empty, empty, jnp.zeros(n, jnp.int32))
 
     def step(self, carry: LookupMemory, x):
@@ -131,21 +131,25 @@ class Transformer(AttentionMemory):
         steps_ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
         in_window = (steps_ago <= carry.n_percepts[:, None])[:, None]
         keys, values = carry.keys, carry.values
-        h = x @ self.entry + self.entry_bias
+        h = x @ self.embedding + self.embedding_bias
         for i, layer in enumerate(self.layers):
-            query, key, value = layer.split(h)
+            query, key, value = layer.project(h)
             keys, values = keys.at[rows, i, slot].set(key), values.at[rows, i, slot].set(value)
-            query, stored_keys, stored_values = (layer.heads(query), layer.heads(keys[:, i]), layer.heads(values[:, i]))
+            query, stored_keys, stored_values = (
+                layer.split_heads(query),
+                layer.split_heads(keys[:, i]),
+                layer.split_heads(values[:, i]),
+            )
             logits = jnp.einsum("nhd,nwhd->nhw", query, stored_keys) / jnp.sqrt(query.shape[-1])
-            logits = jnp.where(in_window, logits + jnp.moveaxis(layer.distance[:, steps_ago], 0, 1), MASKED_LOGIT)
+            logits = jnp.where(in_window, logits + jnp.moveaxis(layer.distance_bias[:, steps_ago], 0, 1), MASKED_LOGIT)
             h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), stored_values))
-        return LookupMemory(keys, values, carry.n_percepts + 1), layer_norm(h)
+        return LookupMemory(keys, values, carry.n_percepts + 1), normalise_rows(h)
 
     def weigh(self, layer, logits):
         """Applies a softmax over the percepts in the window, after adding the bias for each distance."""
         times = jnp.arange(logits.shape[-1])
         steps_ago = times[:, None] - times  # [T, T]
-        logits = logits + layer.distance[:, jnp.clip(steps_ago, 0, self.window - 1)]
+        logits = logits + layer.distance_bias[:, jnp.clip(steps_ago, 0, self.window - 1)]
         return jax.nn.softmax(jnp.where((steps_ago >= 0) & (steps_ago < self.window), logits, MASKED_LOGIT))
 
     def taps(self, carry: LookupMemory):
@@ -178,7 +182,7 @@ class LinearAttention(AttentionMemory):
 
     def fresh(self, n: int) -> SumMemory:
         """Sums of 0, and 0 past percepts."""
-        width, layout = self.entry.shape[1], self.layout
+        width, layout = self.embedding.shape[1], self.layout
         size = width // layout["heads"]
         sums = jnp.zeros((n, layout["depth"], layout["heads"], size, size))
         return SumMemory(sums, jnp.zeros(n, jnp.int32))
@@ -186,14 +190,14 @@ class LinearAttention(AttentionMemory):
     def step(self, carry: SumMemory, x):
         """Adds the percept's key times its value to the sums, then attends."""
         sums, n_percepts = carry.sums, carry.n_percepts + 1
-        h = x @ self.entry + self.entry_bias
+        h = x @ self.embedding + self.embedding_bias
         for i, layer in enumerate(self.layers):
-            query, key, value = (layer.heads(part) for part in layer.split(h))
+            query, key, value = (layer.split_heads(part) for part in layer.project(h))
             new_sums = sums[:, i] + key[..., :, None] * value[..., None, :]
             sums = sums.at[:, i].set(new_sums)
             attended = jnp.einsum("nhd,nhde->nhe", query, new_sums) / jnp.sqrt(query.shape[-1])
             h = layer.finish(h, attended / n_percepts[:, None, None])
-        return SumMemory(sums, n_percepts), layer_norm(h)
+        return SumMemory(sums, n_percepts), normalise_rows(h)
 
     def weigh(self, layer, logits):
         """Averages over the present and earlier percepts, without a softmax."""
@@ -209,40 +213,40 @@ class LinearAttention(AttentionMemory):
 class RecurrentLayer(eqx.Module):
     """One layer: a complex diagonal linear recurrence, then a gated dense layer."""
 
-    rate: jax.Array  # [W] log of -log |λ|
-    turn: jax.Array  # [W] log of the angle of λ
-    inward: jax.Array  # [W, 2W] to the real and imaginary parts
-    outward: jax.Array  # [2W, W]
-    through: jax.Array  # [W] weight of the input itself
-    gate: jax.Array  # [W, 2W]
+    log_rate: jax.Array  # [W] log of -log |λ|
+    log_angle: jax.Array  # [W] log of the angle of λ
+    inward_weights: jax.Array  # [W, 2W] to the real and imaginary parts
+    outward_weights: jax.Array  # [2W, W]
+    skip_weights: jax.Array  # [W] weight of the input itself
+    gate_weights: jax.Array  # [W, 2W]
     gate_bias: jax.Array  # [2W]
 
     def __init__(self, key: jax.Array, width: int, horizon: int):
         longest = 1.0 / max(horizon, 2)  # the state of the slowest unit decays to 1 / e in a lifetime
         spread = jax.random.uniform(derive_key(key, "rate"), (width,))
-        self.rate = jnp.log(longest) * spread + jnp.log(0.7) * (1.0 - spread)
-        self.turn = jnp.log(jnp.pi / 10 * jax.random.uniform(derive_key(key, "turn"), (width,), minval=1e-3))
-        self.inward = draw_weights(derive_key(key, "inward"), (width, 2 * width))
-        self.outward = draw_weights(derive_key(key, "outward"), (2 * width, width))
-        self.through = jnp.ones(width)
-        self.gate = draw_weights(derive_key(key, "gate"), (width, 2 * width))
+        self.log_rate = jnp.log(longest) * spread + jnp.log(0.7) * (1.0 - spread)
+        self.log_angle = jnp.log(jnp.pi / 10 * jax.random.uniform(derive_key(key, "turn"), (width,), minval=1e-3))
+        self.inward_weights = draw_weights(derive_key(key, "inward"), (width, 2 * width))
+        self.outward_weights = draw_weights(derive_key(key, "outward"), (2 * width, width))
+        self.skip_weights = jnp.ones(width)
+        self.gate_weights = draw_weights(derive_key(key, "gate"), (width, 2 * width))
         self.gate_bias = jnp.zeros(2 * width)
 
-    def factor(self) -> tuple[jax.Array, jax.Array]:
+    def compute_eigenvalues(self) -> tuple[jax.Array, jax.Array]:
         """The real and imaginary parts of λ, each [W]; |λ| is below 1 for all weights."""
-        size, angle = jnp.exp(-jnp.exp(self.rate)), jnp.exp(self.turn)
+        size, angle = jnp.exp(-jnp.exp(self.log_rate)), jnp.exp(self.log_angle)
         return size * jnp.cos(angle), size * jnp.sin(angle)
 
-    def enter(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def project_input(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The real and imaginary parts [..., W] of the state's input, scaled so that the state keeps its size."""
-        norm = jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(self.rate)))
-        real, imaginary = jnp.split(layer_norm(h) @ self.inward, 2, -1)
+        norm = jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(self.log_rate)))
+        real, imaginary = jnp.split(normalise_rows(h) @ self.inward_weights, 2, -1)
         return norm * real, norm * imaginary
 
-    def leave(self, h: jax.Array, real: jax.Array, imaginary: jax.Array) -> jax.Array:
+    def compute_output(self, h: jax.Array, real: jax.Array, imaginary: jax.Array) -> jax.Array:
         """Computes the layer's output [..., W] from its input and its state."""
-        output = jnp.concatenate([real, imaginary], -1) @ self.outward + self.through * layer_norm(h)
-        value, gate = jnp.split(jax.nn.gelu(output) @ self.gate + self.gate_bias, 2, -1)
+        output = jnp.concatenate([real, imaginary], -1) @ self.outward_weights + self.skip_weights * normalise_rows(h)
+        value, gate = jnp.split(jax.nn.gelu(output) @ self.gate_weights + self.gate_bias, 2, -1)
         return h + value * jax.nn.sigmoid(gate)
 
 
@@ -252,56 +256,56 @@ class LRU(Memory):
     The state is complex and stored as pairs of real numbers. Nonlinearities occur only between the recurrences.
     """
 
-    entry: jax.Array  # [F, W]
-    entry_bias: jax.Array  # [W]
+    embedding: jax.Array  # [F, W]
+    embedding_bias: jax.Array  # [W]
     layers: list[RecurrentLayer]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.entry = draw_weights(derive_key(key, "entry"), (features, width))
-        self.entry_bias = draw_weights(derive_key(key, "bias"), (1, width))[0]
+        self.embedding = draw_weights(derive_key(key, "entry"), (features, width))
+        self.embedding_bias = draw_weights(derive_key(key, "bias"), (1, width))[0]
         self.layers = [RecurrentLayer(derive_key(key, "layer", i), width, horizon) for i in range(N_LAYERS)]
 
-    def begin(self, x: jax.Array) -> jax.Array:
+    def embed(self, x: jax.Array) -> jax.Array:
         """Embeds percepts [..., F]; this layer can form the products of action and feedback that counting needs."""
-        return jax.nn.gelu(x @ self.entry + self.entry_bias)
+        return jax.nn.gelu(x @ self.embedding + self.embedding_bias)
 
     def fresh(self, n: int) -> jax.Array:
         """A state of zeros [n, L, 2, W], with the real and the imaginary parts for each layer."""
-        return jnp.zeros((n, N_LAYERS, 2, len(self.entry_bias)))
+        return jnp.zeros((n, N_LAYERS, 2, len(self.embedding_bias)))
 
     def step(self, carry, x):
         """Processes one percept in all layers."""
-        h, states = self.begin(x), []
+        h, states = self.embed(x), []
         for i, layer in enumerate(self.layers):
-            state = _rotate(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
-            h = layer.leave(h, *state)
+            state = _rotate(layer.compute_eigenvalues(), (carry[:, i, 0], carry[:, i, 1]), layer.project_input(h))
+            h = layer.compute_output(h, *state)
             states.append(jnp.stack(state, 1))
-        return jnp.stack(states, 1), layer_norm(h)
+        return jnp.stack(states, 1), normalise_rows(h)
 
     def unroll(self, xs):
         """Processes whole lifetimes layer by layer; only the recurrence itself is sequential."""
-        h = self.begin(xs)
+        h = self.embed(xs)
         for layer in self.layers:
-            turn = functools.partial(_rotate, layer.factor())
+            turn = functools.partial(_rotate, layer.compute_eigenvalues())
             zero = jnp.zeros(h.shape[1:])
-            states = jax.lax.scan(functools.partial(_scan_step, turn), (zero, zero), layer.enter(h))[1]
-            h = layer.leave(h, *states)
-        return layer_norm(h)
+            states = jax.lax.scan(functools.partial(_scan_step, turn), (zero, zero), layer.project_input(h))[1]
+            h = layer.compute_output(h, *states)
+        return normalise_rows(h)
 
     def taps(self, carry):
         """The state [N, 2W] of each layer, real parts first, as 'core.h0' and so on."""
         return {f"core.h{i}": carry[:, i].reshape(len(carry), -1) for i in range(N_LAYERS)}
 
 
-def layer_norm(x: jax.Array) -> jax.Array:
+def normalise_rows(x: jax.Array) -> jax.Array:
     """Normalises each row to mean 0 and variance 1 (layer norm without weights)."""
     x = x - x.mean(-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6)
 
 
-def _rotate(factor, state, inputs):
+def _rotate(eigenvalues, state, inputs):
     """Computes λ h + input from real and imaginary parts."""
-    (a, b), (real, imaginary), (x, y) = factor, state, inputs
+    (a, b), (real, imaginary), (x, y) = eigenvalues, state, inputs
     return a * real - b * imaginary + x, a * imaginary + b * real + y
 
 

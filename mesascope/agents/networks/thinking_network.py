@@ -37,25 +37,25 @@ class Weights(NamedTuple):
     """The weights of L layers (one if the network is recurrent) with C channels, P images and K choices.
 
     Attributes:
-        mix: [L, 5 C + 5 P, 2 C] from a cell and its four neighbours to gates and candidates.
+        mixing_weights: [L, 5 C + 5 P, 2 C] from a cell and its four neighbours to gates and candidates.
         bias: [L, 2 C] the bias of gates and candidates.
-        policy: [C, K] from a cell's state to logits.
+        policy_weights: [C, K] from a cell's state to logits.
         policy_bias: [K] the bias of the logits.
     """
 
-    mix: jax.Array
+    mixing_weights: jax.Array
     bias: jax.Array
-    policy: jax.Array
+    policy_weights: jax.Array
     policy_bias: jax.Array
 
 
 def create_network(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
     """Draws untrained weights; `layers` is 0 for a recurrent network."""
     n_layers, fan = max(layers, 1), 5 * (width + planes)
-    mix = jax.random.normal(derive_key(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
+    mixing_weights = jax.random.normal(derive_key(key, "mix"), (n_layers, fan, 2 * width)) / jnp.sqrt(fan)
     bias = jnp.zeros((n_layers, 2 * width))
     policy = 0.1 * jax.random.normal(derive_key(key, "policy"), (width, choices))
-    return Weights(mix, bias, policy, jnp.zeros(choices))
+    return Weights(mixing_weights, bias, policy, jnp.zeros(choices))
 
 
 def gather_neighbours(values: jax.Array) -> jax.Array:
@@ -65,77 +65,86 @@ def gather_neighbours(values: jax.Array) -> jax.Array:
     return jnp.concatenate(parts, -1)
 
 
-def run_tick(mix: jax.Array, bias: jax.Array, state: jax.Array, drive: jax.Array, inside: jax.Array) -> jax.Array:
+def run_tick(
+    mixing_weights: jax.Array, bias: jax.Array, state: jax.Array, image_input: jax.Array, is_inside: jax.Array
+) -> jax.Array:
     """The cells' states [N, H, W, C] one tick later.
 
     It uses shifts and one matrix product, because a convolution inside a differentiated scan is many times slower on a
     CPU.
 
     Args:
-        mix: [5 C + 5 P, 2 C] the weights of one layer.
+        mixing_weights: [5 C + 5 P, 2 C] the weights of one layer.
         bias: [2 C] the bias of that layer.
         state: [N, H, W, C] the cells' states before the tick, each number between -1 and 1.
-        drive: [N, H, W, 2 C] the contribution of the images, from `project_input`.
-        inside: [N, H, W, 1] whether a cell belongs to the problem; the state of other cells is 0.
+        image_input: [N, H, W, 2 C] the contribution of the images, from `project_input`.
+        is_inside: [N, H, W, 1] whether a cell belongs to the problem; the state of other cells is 0.
     """
     width = state.shape[-1]
-    mixture = gather_neighbours(state) @ mix[: 5 * width] + drive + bias
+    mixture = gather_neighbours(state) @ mixing_weights[: 5 * width] + image_input + bias
     gate, candidate = jnp.split(mixture, 2, -1)
-    return inside * (state + jax.nn.sigmoid(gate) * (jnp.tanh(candidate) - state))
+    return is_inside * (state + jax.nn.sigmoid(gate) * (jnp.tanh(candidate) - state))
 
 
-def project_input(mix: jax.Array, pictures: jax.Array) -> jax.Array:
+def project_input(mixing_weights: jax.Array, pictures: jax.Array) -> jax.Array:
     """[N, H, W, 2 C] The contribution of the images [N, H, W, P] to every tick."""
-    width = mix.shape[-1] // 2
-    return gather_neighbours(pictures) @ mix[5 * width :]
+    width = mixing_weights.shape[-1] // 2
+    return gather_neighbours(pictures) @ mixing_weights[5 * width :]
 
 
 def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
     """The cells' states of a recurrent network after a number of ticks with the same images."""
-    drive, inside = project_input(weights.mix[0], pictures), pictures[..., -1:]
+    image_input, is_inside = project_input(weights.mixing_weights[0], pictures), pictures[..., -1:]
 
-    def once(_, state):
-        return run_tick(weights.mix[0], weights.bias[0], state, drive, inside)
+    def run_once(_, state):
+        return run_tick(weights.mixing_weights[0], weights.bias[0], state, image_input, is_inside)
 
-    return jax.lax.fori_loop(0, ticks, once, state)
+    return jax.lax.fori_loop(0, ticks, run_once, state)
 
 
 def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
     """The cells' states of a feed-forward network after its last layer."""
-    inside = pictures[..., -1:]
+    is_inside = pictures[..., -1:]
 
-    def layer(state, parameters):
-        mix, bias = parameters
-        return run_tick(mix, bias, state, project_input(mix, pictures), inside), None
+    def run_layer(state, parameters):
+        mixing_weights, bias = parameters
+        return run_tick(mixing_weights, bias, state, project_input(mixing_weights, pictures), is_inside), None
 
-    return jax.lax.scan(layer, make_state(weights, pictures), (weights.mix, weights.bias))[0]
+    return jax.lax.scan(run_layer, make_state(weights, pictures), (weights.mixing_weights, weights.bias))[0]
 
 
 def make_state(weights: Weights, pictures: jax.Array) -> jax.Array:
     """A state of zeros [N, H, W, C]."""
-    return jnp.zeros((*pictures.shape[:3], len(weights.policy)))
+    return jnp.zeros((*pictures.shape[:3], len(weights.policy_weights)))
 
 
 def find_logits(weights: Weights, state: jax.Array) -> jax.Array:
     """[N, H, W, K] The logits of the moves from every cell, which are the plan for the whole grid."""
-    return state @ weights.policy + weights.policy_bias
+    return state @ weights.policy_weights + weights.policy_bias
 
 
 class ThinkingNetwork(NamedSubject):
     """A trained network on grids of cells, with frozen weights.
 
     It plans for all cells at once, independently of the agent's position, and follows the plan for the agent's cell.
+
+    Attributes:
+        weights: the frozen weights.
+        home: the family, which converts observations into images.
+        ticks: [] the number of ticks for every percept.
+        recurrent: whether the network uses the same weights in every tick; otherwise it is feed-forward.
+        side: F, the number of cells on each side of an image.
     """
 
     weights: Weights
     home: Family
-    ticks: jax.Array  # [] the number of ticks for every percept
+    ticks: jax.Array
     recurrent: bool = eqx.field(static=True)
     side: int = eqx.field(static=True)
 
     def fresh(self, n: int) -> Any:
         """Zeros [N, F, F, C]; an empty carry if the network is feed-forward."""
-        return jnp.zeros((n, self.side, self.side, len(self.weights.policy))) if self.recurrent else ()
+        return jnp.zeros((n, self.side, self.side, len(self.weights.policy_weights))) if self.recurrent else ()
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Thinks about the observation for a number of ticks, then follows the plan for the agent's cell."""
@@ -158,9 +167,9 @@ class ThinkingNetwork(NamedSubject):
 
     def untrained(self, seed: int) -> Self:
         """An untrained network of the same shape."""
-        width, choices = self.weights.policy.shape
-        planes = self.weights.mix.shape[1] // 5 - width
-        layers = 0 if self.recurrent else len(self.weights.mix)
+        width, choices = self.weights.policy_weights.shape
+        planes = self.weights.mixing_weights.shape[1] // 5 - width
+        layers = 0 if self.recurrent else len(self.weights.mixing_weights)
         twin = create_network(jax.random.key(seed), width, layers, planes, choices)
         return eqx.tree_at(lambda s: s.weights, self, twin)
 

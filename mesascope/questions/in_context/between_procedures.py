@@ -62,6 +62,6 @@ def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
     """The seen lifetimes, with new outcomes from mixtures of two bank tasks in the proportion `part`."""
     intact = seen.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
-    target, outcome = family.between(intact.observation.values[0], part, rng)
+    target, outcome = family.interpolate_tasks(intact.observation.values[0], part, rng)
     values = {"feedback": outcome[None], "target": target, "chance": -np.square(target), "best": np.zeros_like(target)}
     return intact.assign({k: (intact[k].dims, v.astype(np.float32)) for k, v in values.items()})

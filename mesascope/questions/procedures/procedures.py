@@ -147,12 +147,12 @@ def _choose_greedily(h: History, ties: str, each_first: bool) -> np.ndarray:
     return choose_best(values, ties)
 
 
-def _choose_by_ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.ndarray:
-    """The rule UCB1 of Auer et al. (2002); its bonus grows with the logarithm of time if `growing` is true."""
+def _choose_by_ucb1(h: History, constant: float, is_growing: bool, each_first: bool) -> np.ndarray:
+    """The rule UCB1 of Auer et al. (2002); its bonus grows with the logarithm of time if `is_growing` is true."""
     counts = h.counts if each_first else h.counts + 1
     pulls = np.maximum(counts.sum(-1), 1)
     time = h.counts.sum((-2, -1))[..., None] + 1
-    bonus = constant * np.sqrt((np.log(time) if growing else 1.0) / pulls)
+    bonus = constant * np.sqrt((np.log(time) if is_growing else 1.0) / pulls)
     return choose_best(np.where(counts.sum(-1) > 0, counts[..., 0] / pulls + bonus, np.inf))
 
 
@@ -202,7 +202,12 @@ SIMPLE_PROCEDURES = (
     Procedure("uniform", choose_uniformly, has_lapse=False, parameters=0),
     Procedure("round_robin", lambda h: _explore_then_commit(h, h.trials)),
     Procedure("fixed", _choose_arm, {"arm": ()}),
-    Procedure("sticky", repeat_last_choice, estimate=lambda h: {"stay": _stay_rate(h, h.is_present)}, has_lapse=False),
+    Procedure(
+        "sticky",
+        repeat_last_choice,
+        estimate=lambda h: {"stay_probability": _stay_rate(h, h.is_present)},
+        has_lapse=False,
+    ),
     Procedure("biased", _choose_by_frequencies, estimate=_fit_frequencies, has_lapse=False, parameters=2),
     Procedure(
         "win_stay_lose_shift",
@@ -265,7 +270,7 @@ SIMPLE_PROCEDURES = (
         _choose_by_ucb1,
         {
             "constant": StepRange((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
-            "growing": (True, False),
+            "is_growing": (True, False),
             "each_first": (False, True),
         },
         sweep=sweep_ucb1,
@@ -276,7 +281,7 @@ SIMPLE_PROCEDURES = (
     Procedure(
         "satisficer",
         _satisfice,
-        {"enough": StepRange(i / 20 for i in range(6, 20))},
+        {"min_mean": StepRange(i / 20 for i in range(6, 20))},
         sweep=sweep_satisficer,
         parameters=2,
     ),

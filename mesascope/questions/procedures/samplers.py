@@ -78,12 +78,12 @@ def _choose_by_plain_thompson(h: History) -> np.ndarray:
 def _choose_by_late_feedback(h: History, **settings: Any) -> np.ndarray:
     """Thompson sampling with feedback that arrives one trial late.
 
-    The feedback counts for the arm that earned it if the setting 'known' is true, and otherwise for the arm pulled
+    The feedback counts for the arm that earned it if the setting 'is_aware' is true, and otherwise for the arm pulled
     after it.
     """
     payoff = h.shift_later(h.shift_later(h.payoff))[..., None]
     earning_arm = h.shift_later(h.last_choice)
-    credited_arm = earning_arm if settings["known"] else h.last_choice * (earning_arm.sum(-1, keepdims=True) > 0)
+    credited_arm = earning_arm if settings["is_aware"] else h.last_choice * (earning_arm.sum(-1, keepdims=True) > 0)
     counts = np.stack([credited_arm * payoff, credited_arm * (1 - payoff)], -1).cumsum(1)
     return _choose_by_sampling(h, counts, (1, 1))
 
@@ -188,7 +188,7 @@ SLOW_PROCEDURES = (
     ),
     Procedure("thompson:minimise=True", lambda h: _choose_by_sampling(h, h.counts[..., ::-1], (1, 1))),
     Procedure("optimistic_thompson", lambda h: _choose_by_sampling(h, h.counts, (1, 1), optimistic=True)),
-    Procedure("delayed", _choose_by_late_feedback, {"known": (True, False)}),
+    Procedure("delayed", _choose_by_late_feedback, {"is_aware": (True, False)}),
     Procedure("early_only", _stop_learning, {"trials": ()}, parameters=2),
     Procedure(
         "change_point_thompson", _filter_change_points, {"hazard": Range((0.001, 0.01, 0.04, 0.15))}, parameters=2

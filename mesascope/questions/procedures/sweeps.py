@@ -43,11 +43,11 @@ def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
 def sweep_ucb1(h: History, lapse: float, most: float = 100.0) -> list[dict[str, Any]]:
     """The best constant for each form of UCB1. For every choice, mean + constant · bonus is a line in the constant."""
     settings = []
-    for growing, each_first in itertools.product((True, False), (False, True)):
+    for is_growing, each_first in itertools.product((True, False), (False, True)):
         counts = h.counts if each_first else h.counts + 1
         pulls = counts.sum(-1)
         time = h.counts.sum((-2, -1))[..., None] + 1
-        bonus = np.sqrt((np.log(time) if growing else 1.0) / np.maximum(pulls, 1))
+        bonus = np.sqrt((np.log(time) if is_growing else 1.0) / np.maximum(pulls, 1))
         use = h.is_present & (pulls > 0).all(-1)  # with any constant, a choice that was never tried comes first
         action, mean = h.action[use][:, None], (counts[..., 0] / np.maximum(pulls, 1))[use].astype(float)
         bonus = np.broadcast_to(bonus, pulls.shape)[use].astype(float)
@@ -61,7 +61,7 @@ def sweep_ucb1(h: History, lapse: float, most: float = 100.0) -> list[dict[str, 
         high = np.where((parallel & (lead > TOLERANCE)).any(-1), -np.inf, high)
         ties = (parallel & (np.abs(lead) <= TOLERANCE)).sum(-1)  # counts the choice itself
         constant = find_best_middle(low, high, weigh_agreement(1 / ties, lapse, h.choices), most)
-        settings.append({"constant": round(constant, 6), "growing": growing, "each_first": each_first})
+        settings.append({"constant": round(constant, 6), "is_growing": is_growing, "each_first": each_first})
     return settings
 
 
@@ -72,4 +72,4 @@ def sweep_satisficer(h: History, lapse: float) -> list[dict[str, Any]]:
     stays = (h.choice_made * h.last_choice).sum(-1)[use] > 0
     low, high = np.where(stays, 0.0, mean), np.where(stays, mean, 1.0)
     weight = weigh_agreement(np.where(stays, 1.0, 1 / (h.choices - 1)), lapse, h.choices)
-    return [{"enough": round(find_best_middle(low, high, weight, 1.0), 6)}]
+    return [{"min_mean": round(find_best_middle(low, high, weight, 1.0), 6)}]

@@ -34,7 +34,7 @@ WORDS = {
     UNDETERMINED: "what was asked does not tell acts that are worked out from acts that were settled beforehand",
 }
 TICKS = (2, 4, 8)  # depths are grouped by the same powers of two
-ELSEWHERE = f"thinking:ticks={TICKS[-1]},elsewhere={TICKS[-1] - 1}"  # all ticks but the last show another problem
+ELSEWHERE = f"thinking:ticks={TICKS[-1]},other_ticks={TICKS[-1] - 1}"  # all ticks but the last show another problem
 WORTH, MAP = "revalued:worth", "revalued:map"
 
 

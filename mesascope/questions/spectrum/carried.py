@@ -25,11 +25,11 @@ from mesascope.questions.spectrum.parts import find_old_trials
 from mesascope.stats import interval, ratio, standard_error
 from mesascope.trials import BLOCK_SIZE, counted_trials, gain
 
-DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
-TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
+DELETIONS = tuple(f"past_deleted_once:window={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
+TRANSPLANTS = tuple(f"past_transplanted_once:window={{few}},replicate={r}" for r in (0, 1))
 SHORT_MEMORIES = (  # whole lifetimes that know few trials, from which the span is read
-    *(f"past_deleted:of={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)),
-    *(f"past_deleted:of={w},birth=0" for w in (5, 6, 8, 16)),  # the percept at birth matters little here
+    *(f"past_deleted:window={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)),
+    *(f"past_deleted:window={w},birth=0" for w in (5, 6, 8, 16)),  # the percept at birth matters little here
 )
 LARGEST_TABLE = 1 << 24  # the largest number of counts in the tables of donors' best acts and acts taken
 
@@ -262,7 +262,7 @@ def _find_labels(trials: xr.Dataset, name: str, most: int = 1 << 30, least: int 
 
 def read_window(label: str) -> int:
     """The setting `of` in the label of a condition."""
-    return int(label.partition(":of=")[2].partition(",")[0])
+    return int(label.partition(":window=")[2].partition(",")[0])
 
 
 def _find_transplants(trials: xr.Dataset, window: int) -> list[str]:
@@ -274,7 +274,7 @@ def _find_transplants(trials: xr.Dataset, window: int) -> list[str]:
     found = [str(c) for c in trials.transplant.values] if "transplant" in trials.coords else []
     labels = [c for c in found if read_window(c) == window]
     if not labels:
-        condition = f"past_transplanted_once:of={window}"
+        condition = f"past_transplanted_once:window={window}"
         raise DoesNotApply(f"the condition {condition!r} was not run, or the family cannot judge single acts")
     return labels
 

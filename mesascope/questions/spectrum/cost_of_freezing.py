@@ -6,11 +6,11 @@ from mesascope.stats import ratio
 
 @asks(
     "What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
-    conditions=("intact", "carry_frozen:at={tenth}"),
+    conditions=("intact", "carry_frozen:trial={tenth}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
     rollout = select_fresh(trials)
-    frozen = f"carry_frozen:at={rollout.sizes['trial'] // 10}"
+    frozen = f"carry_frozen:trial={rollout.sizes['trial'] // 10}"
     return [Reading(ratio(*sum_gains(rollout, "intact")) - ratio(*sum_gains(rollout, frozen)))]

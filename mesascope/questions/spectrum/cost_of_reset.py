@@ -8,14 +8,14 @@ WINDOW = 10  # how many trials after the single reset are scored
 
 @asks(
     "What share of what could be gained does it lose when its carry is fresh again?",
-    conditions=("intact", "carry_reset", "carry_reset:at={half}"),
+    conditions=("intact", "carry_reset", "carry_reset:trial={half}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):
     """What does the subject lose when its carry is reset before every trial, or once half-way?"""
     rollout = select_fresh(trials)
     half = rollout.sizes["trial"] // 2
-    once, after = f"carry_reset:at={half}", slice(half, half + WINDOW)
+    once, after = f"carry_reset:trial={half}", slice(half, half + WINDOW)
     intact = ratio(*sum_gains(rollout, "intact"))
     reflex = ratio(*sum_gains(rollout, "carry_reset"))
     before, reset = (ratio(*sum_gains(rollout, c, window=after)) for c in ("intact", once))

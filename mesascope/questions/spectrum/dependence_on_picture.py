@@ -4,17 +4,20 @@ from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
 from mesascope.questions.spectrum.changes import choices_changed
 
 CHANGES = {
-    "ball_hidden:once=1": "ball hidden",
-    "ball_moved:by=10,once=1": "ball moved",
-    "patch_hidden:once=1": "a patch of the ball's size hidden elsewhere",
-    "paddle_hidden:once=1": "own paddle hidden",
-    "frames_shuffled:once=1": "an earlier picture",
-    "ball_hidden:once=1,before=3": "ball hidden in the last four pictures, nothing older carried",
-    "patch_hidden:once=1,before=3": "the patch hidden in the last four pictures, nothing older carried",
+    "ball_hidden:is_single=1": "ball hidden",
+    "ball_moved:rows=10,is_single=1": "ball moved",
+    "patch_hidden:is_single=1": "a patch of the ball's size hidden elsewhere",
+    "paddle_hidden:is_single=1": "own paddle hidden",
+    "frames_shuffled:is_single=1": "an earlier picture",
+    "ball_hidden:is_single=1,earlier_percepts=3": "ball hidden in the last four pictures, nothing older carried",
+    "patch_hidden:is_single=1,earlier_percepts=3": "the patch hidden in the last four pictures, nothing older carried",
 }
 PAIRS = {
-    ("ball_hidden:once=1", "patch_hidden:once=1"): "ball hidden, less a patch hidden",
-    ("ball_hidden:once=1,before=3", "patch_hidden:once=1,before=3"): "the same in the last four pictures",
+    ("ball_hidden:is_single=1", "patch_hidden:is_single=1"): "ball hidden, less a patch hidden",
+    (
+        "ball_hidden:is_single=1,earlier_percepts=3",
+        "patch_hidden:is_single=1,earlier_percepts=3",
+    ): "the same in the last four pictures",
 }
 
 

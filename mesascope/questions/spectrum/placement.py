@@ -58,10 +58,10 @@ def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
     w = reflex_window(family.horizon, (rule or Rule()).older_than)
     labels = (
         "intact",
-        *(f"past_deleted_once:of={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
-        *(f"past_transplanted_once:of={w},replicate={r}" for r in (0, 1)),
+        *(f"past_deleted_once:window={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
+        *(f"past_transplanted_once:window={w},replicate={r}" for r in (0, 1)),
         *(c for c in carried.SHORT_MEMORIES if carried.read_window(c) < family.horizon),
-        *(f"past_deleted:of={w},birth={b}" for b in (0, 1)),
+        *(f"past_deleted:window={w},birth={b}" for b in (0, 1)),
         *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
         *(["percept_swapped_once"] if family.shown != (0,) else []),
         *(f"carry_exchanged_once:fresh={i}" for i in (0, 1)),

@@ -21,7 +21,7 @@ def find_frames(examination: Examination) -> dict[str, np.ndarray]:
     labels = {str(c) for trials in examination.trials.values() for c in trials.condition.values.tolist()}
     try:
         conditions = [catalogue.make("conditions", label) for label in sorted(labels)]
-        painting = [c for c in conditions if hasattr(c, "paint_frames") and not getattr(c, "before", 0)]
+        painting = [c for c in conditions if hasattr(c, "paint_frames") and not getattr(c, "earlier_percepts", 0)]
         family = catalogue.make("families", examination.family) if painting else None
         if not isinstance(family, ShowsFrames):
             return {}

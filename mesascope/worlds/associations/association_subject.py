@@ -16,12 +16,12 @@ class AssociationSubject(Choosing):
 
     Attributes:
         slots: S, the number of cues that the observation has room for.
-        shows: what the subject observes after a trial: 'right' (the right action) or 'payoff'.
+        outcome: what the subject observes after a trial: 'right' (the right action) or 'payoff'.
         payoffs: [2] the settings low and high of the family.
     """
 
     slots: int
-    shows: str
+    outcome: str
     payoffs: jax.Array
 
     def fresh(self, n: int):
@@ -45,7 +45,7 @@ class AssociationSubject(Choosing):
         The log-likelihood is correct up to a constant. The rows of the other cues are 0.
         """
         low, high = self.payoffs
-        if self.shows == "right":
+        if self.outcome == "right":
             shown = percept.observation[:, 2 * self.slots :]
             wrong, right = (jnp.clip(p, MARGIN, 1.0) for p in (low, 1.0 - low * (self.choices - 1)))
             log_likelihood = shown * (jnp.log(right) - jnp.log(wrong))
@@ -86,13 +86,13 @@ def require_associations(family: Family) -> Associations:
 
 
 def read_task_settings(family: Family) -> tuple[int, int, str, jax.Array]:
-    """The first arguments of every scripted subject of association tasks: K, S, `shows` and the pay-offs.
+    """The first arguments of every scripted subject of association tasks: K, S, `outcome` and the pay-offs.
 
     Raises:
         MesascopeError: the family does not have association tasks.
     """
     task = require_associations(family)
-    return task.choices, task.slots, task.shows, task.payoffs
+    return task.choices, task.slots, task.outcome, task.payoffs
 
 
 def read_bank_settings(

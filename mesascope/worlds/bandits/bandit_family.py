@@ -31,7 +31,7 @@ class BanditFamily(Configured):
     def draw_feedback(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
         """Samples feedback [N], 1 or 0, with expected value `score` [N]; inverts it if the task inverts feedback."""
         feedback = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
-        return jnp.abs(feedback - tasks.inverted) if hasattr(tasks, "inverted") else feedback
+        return jnp.abs(feedback - tasks.is_inverted) if hasattr(tasks, "is_inverted") else feedback
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one pull in words."""

@@ -48,7 +48,7 @@ class Asker(Choosing):
     """
 
     may_be_target: jax.Array  # [K - 1] whether each arm may be the target
-    doubts: jax.Array
+    has_doubts: jax.Array
 
     def fresh(self, n: int) -> Knowledge:
         """The carry before any arm was named or pulled."""
@@ -60,7 +60,7 @@ class Asker(Choosing):
         arms = jnp.arange(self.choices - 1)
         informative = percept.action == self.choices - 1
         pulled_other = (percept.action >= 0) & ~informative
-        knowledge = self._rule_out(carry, percept, pulled_other & self.doubts)
+        knowledge = self._rule_out(carry, percept, pulled_other & self.has_doubts)
         named = jnp.where(informative, decode_arm(percept.feedback, self.may_be_target), knowledge.named_arm)
         failed = knowledge.failed_arms & ~informative[:, None]
         mirrored = self.choices - 2 - named

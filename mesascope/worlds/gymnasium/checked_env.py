@@ -75,7 +75,7 @@ class ObservationConverter:
         return values
 
     def _find_fault(self, observation: Any, flat: Any, values: np.ndarray, check_all: bool) -> str:
-        """Says what is wrong with an observation; '' if nothing is. `flat` and `values` are its numbers."""
+        """Says what is wrong with an observation; '' if it is valid. `flat` and `values` are its numbers."""
         is_checked = check_all or values.size <= LARGE_SIZE
         if self.is_box and flat.shape != self.space.shape:
             return f"showed {_abbreviate(observation)}"

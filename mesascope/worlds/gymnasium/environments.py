@@ -86,7 +86,7 @@ class BlockState:
             self.observation[i] = observation
         return score
 
-    def percept(self) -> Percept:
+    def make_percept(self) -> Percept:
         """Returns the percepts of all lifetimes."""
         begins = (self.episode_step == 0) & ((self.trial == 0) | self.family.resets_carry)
         step = np.zeros_like(self.trial) if self.family.step_is_trial else self.episode_step

@@ -23,11 +23,11 @@ class Step(NamedTuple):
 
 
 def find_history(env: CheckedEnv) -> str:
-    """The evidence that observations contain the past; '' if there is none.
+    """The evidence that observations contain the past; '' if there is no evidence.
 
-    It looks for stacked frames (a wrapper, or observations that are the last one shifted along an axis). It also looks
-    for numbers that follow the sum of pay-offs or the count of one action over the lifetime, across the ends of
-    episodes.
+    The function looks for stacked frames (a wrapper, or observations that are the last one shifted along an axis). It
+    also looks for numbers that follow the sum of pay-offs or the count of one action over the lifetime, across the ends
+    of episodes.
     """
     inner: Any = env.env
     while hasattr(inner, "env"):
@@ -125,9 +125,9 @@ class RewardEntry(NamedTuple):
 def find_reward(env: CheckedEnv) -> tuple[RewardEntry, ...]:
     """The entries of the observation that show the last reward, up to scale and offset; empty if there are none.
 
-    It compares observations after a step with the reward of this step, over a few episodes of random play. An entry
-    must follow every reward, and at least two different rewards must occur. Entries that follow another part of the
-    observation as closely, such as a place that pays, count too.
+    The function compares observations after a step with the reward of this step, over a few episodes of random play. An
+    entry must follow every reward, and at least two different rewards must occur. Entries that follow another part of
+    the observation as closely, such as a place that pays, count too.
     """
     shown: list[tuple[np.ndarray, float]] = []
     for _, steps in _play_episodes(env, 2, MAX_STEPS):

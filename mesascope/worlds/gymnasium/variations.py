@@ -66,7 +66,8 @@ def find_function(tasks: Any) -> Callable[[np.random.Generator, str], Mapping[st
     """Finds the user's function of tasks, given as 'module:function' or itself.
 
     Raises:
-        MesascopeError: there is no such module or function, only a file names it, or it takes other arguments.
+        MesascopeError: there is no such module or function; a file names the function, and the user neither typed nor
+            trusted it; or the function takes other arguments.
     """
     function = tasks
     if isinstance(tasks, str):

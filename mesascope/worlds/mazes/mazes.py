@@ -56,14 +56,14 @@ def draw_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
     in_tree = jnp.zeros((n, size**2), bool).at[:, 0].set(True)
     rows = jnp.arange(n)
 
-    def add(i, tree):
+    def add_cell(i, tree):
         in_tree, open_edges = tree
         border = in_tree[:, one] ^ in_tree[:, other]
         e = jnp.where(border, weight, 2.0).argmin(-1)
         in_tree = in_tree.at[rows, one[e]].set(True).at[rows, other[e]].set(True)
         return in_tree, open_edges.at[rows, e].set(True)
 
-    open_edges = jax.lax.fori_loop(0, size**2 - 1, add, (in_tree, jnp.zeros(weight.shape, bool)))[1]
+    open_edges = jax.lax.fori_loop(0, size**2 - 1, add_cell, (in_tree, jnp.zeros(weight.shape, bool)))[1]
     return arrange_passages(open_edges, size)
 
 
@@ -115,7 +115,7 @@ def find_right_moves(problem: Problem) -> jax.Array:
 
 
 def draw_planes(problem: Problem) -> jax.Array:
-    """[N, F, F, PLANES] the maze as pictures of zeros and ones."""
+    """[N, F, F, N_PLANES] the maze as pictures of zeros and ones."""
     n, size = problem.passages.shape[:2]
     is_open = find_open_moves(problem.passages)
     goal = jax.nn.one_hot(problem.goal, size**2).reshape(n, size, size, 1)

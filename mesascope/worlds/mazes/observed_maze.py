@@ -41,7 +41,7 @@ def start_wave(maze: ObservedMaze) -> jax.Array:
     return jnp.where(maze.goal, 0, UNREACHABLE)
 
 
-def move_probabilities(maze: ObservedMaze, value: jax.Array, ties: str = "random") -> jax.Array:
+def compute_move_probabilities(maze: ObservedMaze, value: jax.Array, ties: str = "random") -> jax.Array:
     """[N, 4] probabilities of moving to the open neighbour with the least value.
 
     Ties are broken evenly ('random') or in favour of the first move ('first').

@@ -121,7 +121,7 @@ def sum_by_index(n: int, size: int, indices: jax.Array, values: jax.Array) -> ja
     return jnp.zeros((n, size)).at[jnp.arange(n)[:, None], indices].add(values, mode="drop")
 
 
-def backward_induction(payoffs: jax.Array, steps: int, expect: Any) -> jax.Array:
+def plan_backward(payoffs: jax.Array, steps: int, expect: Any) -> jax.Array:
     """[N, steps, S] the best policy for an episode, found by backward induction.
 
     Args:
@@ -140,7 +140,7 @@ def backward_induction(payoffs: jax.Array, steps: int, expect: Any) -> jax.Array
 
 
 def make_expectation(transitions: jax.Array) -> Any:
-    """Makes the argument `expect` of `backward_induction` for transitions [N, S, A, S']."""
+    """Makes the argument `expect` of `plan_backward` for transitions [N, S, A, S']."""
     return lambda values: jnp.einsum("nsap,np->nsa", transitions, values)
 
 

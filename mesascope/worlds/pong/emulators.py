@@ -16,14 +16,14 @@ class GameStart(NamedTuple):
 
     Attributes:
         seed: the seed of the sticky actions.
-        idle: the number of idle frames before the game.
+        idle_frames: the number of idle frames before the game.
         sticky: the probability that a frame repeats the last action.
         mode: the number of the cartridge's game.
         difficulty: the position of the cartridge's difficulty switch.
     """
 
     seed: np.ndarray
-    idle: np.ndarray
+    idle_frames: np.ndarray
     sticky: np.ndarray
     mode: np.ndarray
     difficulty: np.ndarray
@@ -49,16 +49,16 @@ class EmulatedGames:
         self.places = np.zeros((n, len(screen.POSITION_NAMES)), np.uint8)
         self.is_over = np.zeros(n, bool)
         for i in range(n):
-            self.begin(i, int(start.idle[i]))
+            self.begin(i, int(start.idle_frames[i]))
 
-    def begin(self, i: int, idle: int) -> None:
-        """Begins a new game in emulator i, with `idle` idle frames first."""
+    def begin(self, i: int, idle_frames: int) -> None:
+        """Begins a new game in emulator i, with `idle_frames` idle frames first."""
         emulator = self.emulators[i]
         emulator.restoreState(_load_start_state(int(self.start.mode[i]), int(self.start.difficulty[i])))
-        for _ in range(idle - 1):
+        for _ in range(idle_frames - 1):
             emulator.act(0)
         before, memory = emulator.getScreenGrayscale(), emulator.getRAM()
-        if idle:
+        if idle_frames:
             emulator.act(0)
         self.last_action[i], self.is_over[i] = 0, False
         self._update_frames([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])

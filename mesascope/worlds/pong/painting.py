@@ -34,29 +34,29 @@ class Picture(NamedTuple):
 
 
 class PictureCondition(Condition):
-    """A condition on Pong's picture, for one response at a time (once=1) or for the whole lifetime (once=0).
+    """A condition on Pong's picture, for one response at a time (is_single=1) or for the whole lifetime (is_single=0).
 
-    With `before`, it paints that many earlier percepts too, and rebuilds the carry from them alone. This works for one
-    response at a time, and suits only subjects that carry a few frames and nothing else.
+    The condition also paints the number `earlier_percepts` of earlier percepts, and rebuilds the carry from them alone.
+    This works for one response at a time, and suits only subjects that carry a few frames and nothing else.
     """
 
-    once: int | jax.Array
-    before: int = 0
+    is_single: int | jax.Array
+    earlier_percepts: int = 0
 
     @property
     def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the lifetime itself is undisturbed."""
-        return self.once == 1
+        return self.is_single == 1
 
     @property
     def looks_back(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether earlier percepts are painted too."""
-        return self.before > 0
+        return self.earlier_percepts > 0
 
     @property
     def label(self) -> str:
         """The condition's name with its settings."""
-        return super().label if self.before else super().label.replace(",before=0", "")
+        return super().label if self.earlier_percepts else super().label.replace(",earlier_percepts=0", "")
 
     def unfit(self, family: Family) -> str | None:
         """The reason why the condition does not apply if the family does not show Pong's picture, else None."""
@@ -71,8 +71,8 @@ class PictureCondition(Condition):
             picture = self.paint(context.random(), read_picture(percept.observation), context)
             return percept._replace(observation=make_observation(picture))
 
-        if self.before:
-            count = jnp.minimum(self.before, context.trial * context.steps + context.step)
+        if self.earlier_percepts:
+            count = jnp.minimum(self.earlier_percepts, context.trial * context.steps + context.step)
 
             def rebuild_step(i, carry):
                 return context.live(count - i, carry, paint_percept(context.past(count - i)))
@@ -119,17 +119,17 @@ def _find_ball_cells(x: Any, y: Any) -> Any:
     return is_visible[:, None, None] & rows[:, :, None] & columns[:, None, :]
 
 
-def check_settings(once: int, before: int) -> None:
+def check_settings(is_single: int, earlier_percepts: int) -> None:
     """Checks the two settings that the conditions share.
 
     Raises:
-        MesascopeError: a setting is out of range, or `before` is set while `once` is 0.
+        MesascopeError: a setting is out of range, or `earlier_percepts` is set while `is_single` is 0.
     """
-    check_range(0, 1, once=once)
-    check_range(0, PAST_PERCEPTS - 1, before=before)
-    if before and not once:
+    check_range(0, 1, is_single=is_single)
+    check_range(0, PAST_PERCEPTS - 1, earlier_percepts=earlier_percepts)
+    if earlier_percepts and not is_single:
         raise MesascopeError(
-            f"once=0 hides it for the whole lifetime, and before={before} applies to one response.",
+            "is_single=0 disturbs the whole lifetime, and earlier_percepts applies to one response.",
             "Leave out one of the two.",
         )
 

@@ -29,13 +29,13 @@ class Tree(NamedTuple):
     is_leaf: jax.Array
     arrays: jax.Array
 
-    def mean_leaf(self) -> jax.Array:
+    def average_leaves(self) -> jax.Array:
         """[N] the mean pay-off of all leaves."""
         return (self.payoffs * self.is_leaf).sum(-1) / jnp.maximum(self.is_leaf.sum(-1), 1)
 
-    def initial_values(self) -> jax.Array:
+    def compute_initial_values(self) -> jax.Array:
         """[N, M] the pay-off at each leaf, and the mean over all leaves at other nodes."""
-        return jnp.where(self.is_leaf, self.payoffs, self.mean_leaf()[:, None])
+        return jnp.where(self.is_leaf, self.payoffs, self.average_leaves()[:, None])
 
     def sweep_values(self, values: jax.Array) -> jax.Array:
         """[N, M] the values after one sweep of value iteration."""
@@ -44,9 +44,9 @@ class Tree(NamedTuple):
 
     def solve_values(self, depth: int) -> jax.Array:
         """[N, M] the exact values of a tree of this depth."""
-        return jax.lax.fori_loop(0, depth, lambda i, values: self.sweep_values(values), self.initial_values())
+        return jax.lax.fori_loop(0, depth, lambda i, values: self.sweep_values(values), self.compute_initial_values())
 
-    def action_values(self, values: jax.Array) -> jax.Array:
+    def compute_action_values(self, values: jax.Array) -> jax.Array:
         """[N, 2] the values of the nodes that the two actions lead to."""
         rows = jnp.arange(len(values))
         return values[rows[:, None], self.child[rows, self.node]]
@@ -83,12 +83,12 @@ class Evidence(NamedTuple):
     observation: jax.Array
 
     @classmethod
-    def empty(cls, n: int, size: int) -> Self:
+    def make_empty(cls, n: int, size: int) -> Self:
         """The evidence before any observation of this size."""
         return cls(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
     def add_look(
-        self, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, noisy_once: Any = False
+        self, percept: Percept, answer: jax.Array, signal: jax.Array | float = 1.0, is_steady: Any = False
     ) -> Self:
         """The evidence after one more noisy look at the answer.
 
@@ -99,7 +99,7 @@ class Evidence(NamedTuple):
             percept: what the subject observes.
             answer: [N, 2] the answer as probabilities of the two actions.
             signal: the size of what one look adds, one number or [N]; its noise has the standard deviation `NOISE_SD`.
-            noisy_once: whether only the first look at an observation is noisy, so that later looks outweigh the noise
+            is_steady: whether only the first look at an observation is noisy, so that later looks outweigh the noise
                 sooner.
         """
         observation = percept.observation
@@ -109,9 +109,9 @@ class Evidence(NamedTuple):
         hashed = observation @ weights + 0.7548 * percept.trial + 1.3247 * ticks
         uniform = jnp.mod(jnp.sin(12.9898 * hashed) * 43758.547, 1.0)
         noise = jax.scipy.special.ndtri(jnp.clip(uniform, 1e-4, 1.0 - 1e-4))
-        noise = jnp.where(noisy_once & (ticks > 0), 0.0, NOISE_SD * noise)
+        noise = jnp.where(is_steady & (ticks > 0), 0.0, NOISE_SD * noise)
         return type(self)(drift + signal * (answer[:, 1] - answer[:, 0]) + noise, ticks + 1, observation)
 
-    def action_probabilities(self) -> jax.Array:
+    def compute_action_probabilities(self) -> jax.Array:
         """[N, 2] probability 1 for the action that the evidence supports."""
         return jax.nn.one_hot((self.drift > 0).astype(jnp.int32), 2)

@@ -9,7 +9,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, requ
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT_RANGE, REAL_RANGE = (0, 1), (-1e4, 1e4)  # ranges of settings
-DEFAULTS = {"counts": True, "uses_map": True, "greedy": False, "decay": 1.0, "stay": 0.0}  # settings of a mixture
+DEFAULTS = {"counts": True, "uses_map": True, "greedy": False, "decay": 1.0, "stay_bonus": 0.0}  # settings of a mixture
 ANNOUNCED_COUNT = 100.0  # announced transitions count as this many observed ones
 
 
@@ -99,8 +99,8 @@ class Mixture(Scripted):
         rate: the learning rate of options and of first choices.
         decay: λ, the part of the prediction error of the second stage that also updates the first choice.
         beta: the inverse temperature of both stages.
-        stay: a bonus on the value of the last first choice.
-        initial: the initial value of every first choice and option.
+        stay_bonus: a bonus on the value of the last first choice.
+        initial_value: the initial value of every first choice and option.
         counts: whether it counts transitions; otherwise it learns them at `rate`, as a successor representation does.
         uses_map: whether it uses announced transitions; it always uses announced pay-offs.
         greedy: whether the first choice's value learns from the state's better option, not from the chosen one.
@@ -113,8 +113,8 @@ class Mixture(Scripted):
     rate: jax.Array
     decay: jax.Array
     beta: jax.Array
-    stay: jax.Array
-    initial: jax.Array
+    stay_bonus: jax.Array
+    initial_value: jax.Array
     counts: jax.Array
     uses_map: jax.Array
     greedy: jax.Array
@@ -123,7 +123,7 @@ class Mixture(Scripted):
         """The initial beliefs: transitions are as in training, or uniform for a successor representation."""
         frequency = self._find_frequency(jnp.eye(2))
         transitions = jnp.broadcast_to(jnp.where(self.counts, 10.0 * frequency, 0.5), (n, 2, 2))
-        options = jnp.broadcast_to(self.initial, (n, 2, 2))
+        options = jnp.broadcast_to(self.initial_value, (n, 2, 2))
         return Beliefs(options[:, 0], options, transitions, jnp.full(n, -1, jnp.int32), start_trial(n))
 
     def _find_frequency(self, is_common: jax.Array) -> jax.Array:
@@ -138,7 +138,7 @@ class Mixture(Scripted):
         transitions = carry.transitions / carry.transitions.sum(-1, keepdims=True)
         planned = (transitions * best[:, None]).sum(-1)
         values = self.weight * planned + (1.0 - self.weight) * carry.cached
-        values = values + self.stay * jax.nn.one_hot(carry.last_choice, 2)
+        values = values + self.stay_bonus * jax.nn.one_hot(carry.last_choice, 2)
         values = choose_stage(values, carry.options, trial, percept, self.steps)
         return carry, choose(key, jax.nn.log_softmax(self.beta * values))
 

@@ -43,7 +43,7 @@ def read_trials(trials: xr.Dataset) -> TwoStepTrials:
         DoesNotApply: the trials do not have two steps.
     """
     if "transition" not in trials:
-        raise DoesNotApply("its trials do not have two steps: they have no transitions")
+        raise DoesNotApply("the trials do not have two steps: they have no transitions")
     action = trials.action.sel(condition="intact").values.astype(int)
     first, second = (action[..., 0], action[..., 1]) if action.ndim > 2 else (action, np.zeros_like(action))
     if "second_action" in trials:
@@ -75,12 +75,12 @@ def scale_trials(trials: xr.Dataset) -> TwoStepTrials:
     recorded = read_trials(trials)
     first, payoff, is_complete = recorded.first_choice, recorded.payoff, recorded.is_complete
     if first.max(initial=0) > 1:
-        raise DoesNotApply(f"it has {int(first.max()) + 1} first choices, but the question is about two")
+        raise DoesNotApply(f"there are {int(first.max()) + 1} first choices, but the question is about two")
     if not is_complete.any() or np.ptp(payoff[is_complete]) == 0:
-        raise DoesNotApply("it has no complete trial, or fewer than two different pay-offs")
+        raise DoesNotApply("no trial is complete, or there are fewer than two different pay-offs")
     is_adjacent = is_complete[:, 1:] & is_complete[:, :-1]
     if not (is_adjacent & (first[:, 1:] != first[:, :-1])).any():
-        raise DoesNotApply("it always repeats its first choice")
+        raise DoesNotApply("the subject always repeats its first choice")
     low, high = payoff[is_complete].min(), payoff[is_complete].max()
     return recorded._replace(
         first_choice=np.maximum(first, 0),
@@ -99,21 +99,21 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.n
     """
     weights, eye = np.zeros(x.shape[1]), np.eye(x.shape[1])
 
-    def objective(w: np.ndarray) -> float:
+    def compute_objective(w: np.ndarray) -> float:
         z = x @ w
         return float((y * z - np.logaddexp(0.0, z)).sum() - 0.5 * ridge * w @ w)
 
     def compute_curvature(p: np.ndarray) -> np.ndarray:
         return (x * (p * (1 - p))[:, None]).T @ x + ridge * eye
 
-    value = objective(weights)
+    value = compute_objective(weights)
     for _ in range(50):
         p = expit(x @ weights)
         step = np.linalg.solve(compute_curvature(p), x.T @ (y - p) - ridge * weights)
         size = 1.0
-        while size > 1e-4 and objective(weights + size * step) < value:
+        while size > 1e-4 and compute_objective(weights + size * step) < value:
             size /= 2
-        improvement = objective(weights + size * step) - value
+        improvement = compute_objective(weights + size * step) - value
         if improvement <= 1e-9:
             break
         weights, value = weights + size * step, value + improvement

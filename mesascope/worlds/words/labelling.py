@@ -39,15 +39,15 @@ class Labeller(Scripted):
     """A scripted classifier of words; its settings are arrays.
 
     Attributes:
-        remembers: 1 if it considers labels of single words, and lines between numbers; else 0.
+        has_memory: 1 if it considers labels of single words, and lines between numbers; else 0.
         trust: the prior probability that a label word that names a category stands for it.
-        keeps: the fraction of the evidence that it keeps from one trial to the next.
+        discount: the fraction of the evidence that it keeps from one trial to the next.
         minimise: whether it gives the label opposite to the one it infers.
     """
 
-    remembers: jax.Array
+    has_memory: jax.Array
     trust: jax.Array
-    keeps: jax.Array
+    discount: jax.Array
     minimise: jax.Array
 
     def fresh(self, n: int) -> Evidence:
@@ -57,7 +57,7 @@ class Labeller(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the label of the last item, then predicts the label of the present item."""
-        carry = jax.tree.map(lambda x: self.keeps * x, carry)
+        carry = jax.tree.map(lambda x: self.discount * x, carry)
         observation = percept.observation
         item, last_item = (observation[:, i].astype(jnp.int32) for i in (word_labels.ITEM, word_labels.LAST_ITEM))
         updated = jax.tree.map(
@@ -77,8 +77,8 @@ class Labeller(Scripted):
         agrees = jnp.stack([side == label, side != label], -1)
         recalled = _predict_from_memory(carry, last_item)
         return Evidence(
-            carry.assignment + _log_likelihood(agrees),
-            carry.line + _log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
+            carry.assignment + _compute_log_likelihood(agrees),
+            carry.line + _compute_log_likelihood(_compare_with_lines(last_item) == (label > 0.5)[:, None]),
             carry.memory.at[rows, last_item].add(vote),
             carry.own_label + jnp.log(jnp.where(label > 0.5, recalled, 1.0 - recalled)),
         )
@@ -91,10 +91,10 @@ class Labeller(Scripted):
         right_assignment = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
         categories = jnp.take_along_axis(jax.nn.softmax(log_posterior), right_assignment[:, None], 1)[:, 0]
         log_odds = jax.nn.logsumexp(log_posterior, -1) - evidence.own_label
-        own_labels = jnp.where(self.remembers > 0, jax.nn.sigmoid(-log_odds), 0.0)
+        own_labels = jnp.where(self.has_memory > 0, jax.nn.sigmoid(-log_odds), 0.0)
         words = (1.0 - own_labels) * _mix_label_error(categories) + own_labels * _predict_from_memory(evidence, item)
         line = (jax.nn.softmax(evidence.line) * _compare_with_lines(item)).sum(-1)
-        line = jnp.where(self.remembers > 0, line, 0.5)
+        line = jnp.where(self.has_memory > 0, line, 0.5)
         return jnp.where(item < read_texts().words, words, _mix_label_error(line))
 
 
@@ -127,7 +127,7 @@ def _mix_label_error(p: jax.Array) -> jax.Array:
     return LABEL_ERROR + (1.0 - 2.0 * LABEL_ERROR) * p
 
 
-def _log_likelihood(right: jax.Array) -> jax.Array:
+def _compute_log_likelihood(right: jax.Array) -> jax.Array:
     return jnp.log(jnp.where(right, 1.0 - LABEL_ERROR, LABEL_ERROR))
 
 

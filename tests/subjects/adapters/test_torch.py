@@ -244,7 +244,7 @@ def test_what_the_first_output_is_is_a_setting(gives):
         "probabilities": np.array([0.2, 0.7, 0.1]),
         "values": np.array([0.1, 0.8, 0.1]),
     }
-    one = wrap(Given(), SMALL, gives=gives, epsilon=0.3)
+    one = wrap(Given(), SMALL, output_kind=gives, epsilon=0.3)
     lived = rollout(one, SMALL, lifetimes=64)
     assert np.allclose(chances(lived), told[gives], atol=1e-5)
     share = np.bincount(lived.action.values.ravel(), minlength=3) / lived.action.size

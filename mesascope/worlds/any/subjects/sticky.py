@@ -9,19 +9,19 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 class Sticky(Choosing):
     """Carries nothing, because the percept contains the last action."""
 
-    stay: float
+    stay_probability: float
 
     def respond(self, key, carry, percept: Percept):
         """Repeats the last action, or picks another uniformly."""
-        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, self.stay)))
+        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, self.stay_probability)))
 
 
-@keep_settings(stay=(0, 1))
-def subject(family: Family, stay: float = 0.8) -> Sticky:
+@keep_settings(stay_probability=(0, 1))
+def subject(family: Family, stay_probability: float = 0.8) -> Sticky:
     """Repeats its last action with a fixed probability, whatever it paid.
 
     Args:
         family: any family with discrete actions.
-        stay: the probability of repeating the last action.
+        stay_probability: the probability of repeating the last action.
     """
-    return Sticky(family.choices, stay)
+    return Sticky(family.choices, stay_probability)

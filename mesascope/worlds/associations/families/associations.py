@@ -1,7 +1,7 @@
 """Every trial shows one of S cues; a hidden table gives the right one of K actions for each cue.
 
 To choose the right actions, a subject needs S log2 K bits about its task: 32 with the default settings, against 2.3 in
-a bandit with five arms. The observation is the current cue [S], the previous cue [S] and, with shows=right, the right
+a bandit with five arms. The observation is the current cue [S], the previous cue [S] and, with outcome=right, the right
 action for the previous cue [K].
 """
 
@@ -42,40 +42,40 @@ class Associations(Configured):
     """Cues with one right action each; see `family` for the settings."""
 
     cues: int
-    spare: int
-    shows: str
-    runs: int
+    spare_cues: int
+    outcome: str
+    run_length: int
     payoffs: jax.Array  # [2] the settings low and high
     bank_tables: jax.Array | None  # [M, S]
 
     controls: ClassVar = {"learner": "associator", "lookalike": "last_cues", "still": "uniform"}
     references: ClassVar = name_references(
-        "associator", "associator:keep=0.97", "table_locator", strongest="associator:greedy=True"
+        "associator", "associator:discount=0.97", "table_locator", strongest="associator:greedy=True"
     )
 
     @property
     def full_feedback(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the subject observes the same outcome whichever action it takes."""
-        return self.shows == "right"
+        return self.outcome == "right"
 
     @property
     def slots(self) -> int:
         """The number of cues that the observation has room for."""
-        return self.cues + self.spare
+        return self.cues + self.spare_cues
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; on those with `parts`, right actions are independent, so bits add up over cues."""
         split, half, parts = self.varied, self.horizon // 2, self.cues
-        more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare else ()
+        more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare_cues else ()
         return (
-            *(() if self.bank_tables is None else (split("seen", table=self._draw_bank_table),)),
+            *(() if self.bank_tables is None else (split("seen", draw_table=self._draw_bank_table),)),
             split("fresh", parts=parts),
-            split("shifted:faint", parts=parts, faint=True),
-            split("exchanged:actions", changes_at=half, parts=parts, shifts_at=half),
-            split("restructured:rule", table=self._draw_rule_table),
-            split("restructured:shared", table=self._draw_shared_table),
+            split("shifted:faint", parts=parts, is_faint=True),
+            split("exchanged:actions", changes_at=half, parts=parts, shift_trial=half),
+            split("restructured:rule", draw_table=self._draw_rule_table),
+            split("restructured:shared", draw_table=self._draw_shared_table),
             *more_cues,
-            split("restructured:drift", counted=False, parts=parts, drifting=True, drifts=True),
+            split("restructured:drift", counted=False, parts=parts, drifting=True, has_drift=True),
         )
 
     def draw(
@@ -83,44 +83,44 @@ class Associations(Configured):
         key: jax.Array,
         n: int,
         *,
-        table: Callable[[jax.Array, int], jax.Array] | None = None,
+        draw_table: Callable[[jax.Array, int], jax.Array] | None = None,
         cues: int = 0,
-        faint: bool = False,
-        shifts_at: int | None = None,
-        drifts: bool = False,
+        is_faint: bool = False,
+        shift_trial: int | None = None,
+        has_drift: bool = False,
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            table: a function that draws the right actions [n, S] of all cues; None for uniform independent draws.
+            draw_table: a function that draws the right actions [n, S] of all cues; None for uniform independent draws.
             cues: the number of cues that occur; 0 for the family's number.
-            faint: whether pay-offs lie half-way between their usual and uninformative values.
-            shifts_at: the trial from which a random step, the same for all cues, shifts every right action.
-            drifts: whether the right actions of single cues change from time to time.
+            is_faint: whether pay-offs lie half-way between their usual and uninformative values.
+            shift_trial: the trial from which a random step, the same for all cues, shifts every right action.
+            has_drift: whether the right actions of single cues change from time to time.
         """
         count, k, t = cues or self.cues, self.choices, self.horizon
-        right_actions = table(key, n) if table else _draw_table(key, n, count, k)
+        right_actions = draw_table(key, n) if draw_table else _draw_table(key, n, count, k)
         cue = jax.random.randint(derive_key(key, "cue"), (n, t + 1), 0, count)
-        if self.runs:  # in the second half every cue is repeated for some trials; the first run may begin earlier
+        if self.run_length:  # in the second half every cue is repeated for some trials; the first run may begin earlier
             trial, half = jnp.arange(t + 1), t // 2
-            phase = jax.random.randint(derive_key(key, "phase"), (n, 1), 0, self.runs)
-            run_start = (trial - half + phase) // self.runs * self.runs - phase
+            phase = jax.random.randint(derive_key(key, "phase"), (n, 1), 0, self.run_length)
+            run_start = (trial - half + phase) // self.run_length * self.run_length - phase
             cue = jnp.take_along_axis(cue, jnp.where(trial >= half, half + jnp.maximum(run_start, 0), trial), 1)
         tables = jnp.broadcast_to(right_actions[:, None], (n, t, right_actions.shape[1]))
-        if shifts_at is not None:
+        if shift_trial is not None:
             step = jax.random.randint(derive_key(key, "step"), (n, 1, 1), 1, k)
-            tables = jnp.where((jnp.arange(t) >= shifts_at)[None, :, None], (tables + step) % k, tables)
-        if drifts:
+            tables = jnp.where((jnp.arange(t) >= shift_trial)[None, :, None], (tables + step) % k, tables)
+        if has_drift:
             is_redrawn = jax.random.bernoulli(derive_key(key, "anew"), DRIFT_RATE / count, tables.shape)
             shift = jax.random.randint(derive_key(key, "move"), tables.shape, 1, k)
             shift = jnp.where(is_redrawn.at[:, 0].set(False), shift, 0)
             tables = (tables + jnp.cumsum(shift, 1)) % k
         right = jnp.take_along_axis(tables, cue[:, :t, None], 2)[..., 0]
         payoffs = jnp.broadcast_to(self.payoffs, (n, 2))
-        if faint:
-            even = 1.0 / k if self.shows == "right" else payoffs.mean(1, keepdims=True)
+        if is_faint:
+            even = 1.0 / k if self.outcome == "right" else payoffs.mean(1, keepdims=True)
             payoffs = 0.5 * payoffs + 0.5 * even
         shows_wrong = jax.random.uniform(derive_key(key, "wrong"), (n, t)) < payoffs[:, :1] * (k - 1)
         other = (right + jax.random.randint(derive_key(key, "other"), (n, t), 1, k)) % k
@@ -145,7 +145,7 @@ class Associations(Configured):
         rows, last, has_last = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0), (trial > 0)[:, None]
         cue, last_cue = (jax.nn.one_hot(tasks.cue[rows, at], self.slots) for at in (trial, last))
         parts = [cue, has_last * last_cue]
-        if self.shows == "right":
+        if self.outcome == "right":
             parts.append(has_last * jax.nn.one_hot(tasks.shown_action[rows, last], self.choices))
         return jnp.concatenate(parts, -1)
 
@@ -158,7 +158,7 @@ class Associations(Configured):
         """Takes one action in each lifetime, as the answer to the current cue."""
         rows = jnp.arange(len(action))
         is_right = action == tasks.right_action[rows, state]
-        if self.shows == "right":
+        if self.outcome == "right":
             feedback = (action == tasks.shown_action[rows, state]).astype(jnp.float32)
             wrong = tasks.payoffs[:, 0]
             score = jnp.where(is_right, 1.0 - wrong * (self.choices - 1), wrong)
@@ -183,7 +183,7 @@ class Associations(Configured):
     def _list_payoffs(self, tasks: Tasks) -> tuple[np.ndarray, np.ndarray]:
         """The expected pay-offs [M] of a wrong action and of the right one."""
         low, high = np.asarray(tasks.payoffs, float).T
-        return (low, 1.0 - low * (self.choices - 1)) if self.shows == "right" else (low, high)
+        return (low, 1.0 - low * (self.choices - 1)) if self.outcome == "right" else (low, high)
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
         """The percept as if the lifetime began now: it shows the current cue and nothing before it."""
@@ -193,11 +193,11 @@ class Associations(Configured):
 
     def target(self, percept: Percept):
         """[N] The action that was shown as right for the previous cue; None if only pay-offs are shown."""
-        return percept.observation[:, 2 * self.slots :].argmax(-1) if self.shows == "right" else None
+        return percept.observation[:, 2 * self.slots :].argmax(-1) if self.outcome == "right" else None
 
     def with_outcome(self, percept: Percept, feedback: Any, observation: Any) -> Percept:
         """The percept with another lifetime's last outcome: its pay-off, or the action shown as right there."""
-        if self.shows != "right":
+        if self.outcome != "right":
             return percept._replace(feedback=feedback)
         at = 2 * self.slots
         shown = jnp.concatenate([percept.observation[:, :at], observation[:, at:]], -1)
@@ -211,7 +211,7 @@ class Associations(Configured):
         """
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         opposite, at = percept._replace(feedback=1.0 - percept.feedback), 2 * self.slots
-        if self.shows == "right":
+        if self.outcome == "right":
             rolled = xp.roll(percept.observation[:, at:], 1, -1)
             opposite = self.with_outcome(percept, None, xp.concatenate([percept.observation[:, :at], rolled], -1))
         cue, last, right = (opposite.observation[:, i:j] for i, j in ((0, self.slots), (self.slots, at), (at, None)))
@@ -246,9 +246,9 @@ def _draw_table(key: jax.Array, n: int, cues: int, actions: int) -> jax.Array:
     actions=(2, 26),
     trials=(4, 100_000),
     **dict.fromkeys(("high", "low"), (0.0, 1.0)),
-    shows=("right", "payoff"),
-    runs=(0, 1000),
-    spare=(0, 64),
+    outcome=("right", "payoff"),
+    run_length=(0, 1000),
+    spare_cues=(0, 64),
     bank=(0, 1_000_000),
 )
 def family(
@@ -257,9 +257,9 @@ def family(
     trials: int = 64,
     high: float = 1.0,
     low: float = 0.0,
-    shows: str = "right",
-    runs: int = 4,
-    spare: int = 0,
+    outcome: str = "right",
+    run_length: int = 4,
+    spare_cues: int = 0,
     bank: int = 0,
     bank_seed: int = 0,
 ) -> Associations:
@@ -269,19 +269,20 @@ def family(
         cues: S, at least 2.
         actions: K, at least 2.
         trials: T, at least 4.
-        high: with shows=payoff, the probability that the right action pays.
-        low: with shows=payoff, the probability that any other action pays; with shows=right, the probability that a
+        high: with outcome=payoff, the probability that the right action pays.
+        low: with outcome=payoff, the probability that any other action pays; with outcome=right, the probability that a
             particular wrong action is shown as the right one.
-        shows: what each trial shows afterwards: 'right', the right action; or 'payoff', only the pay-off of the action.
-        runs: the number of trials in a row with the same cue in the second half; 0 for no repetition.
-        spare: the number of extra cues that the observation has room for; they occur only on restructured:more.
+        outcome: what each trial shows afterwards: 'right', the right action; or 'payoff', only the pay-off of the
+            action.
+        run_length: the number of trials in a row with the same cue in the second half; 0 for no repetition.
+        spare_cues: the number of extra cues that the observation has room for; they occur only on restructured:more.
         bank: M, the number of training tables; 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
-    if shows == "payoff" and high - low < 1e-3:
+    if outcome == "payoff" and high - low < 1e-3:
         raise MesascopeError(f"high={high} is not above low={low}.", "Give e.g. high=0.9,low=0.1.")
-    if shows == "right" and low * actions > 1 - 1e-3:
+    if outcome == "right" and low * actions > 1 - 1e-3:
         raise MesascopeError(f"low={low} hides which of {actions} actions is right.", "Give e.g. low=0.05.")
     tables = _draw_table(derive_key(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
     payoffs = jnp.asarray([low, high], jnp.float32)
-    return Associations(cues, spare, shows, runs, payoffs, tables, choices=actions, horizon=trials)
+    return Associations(cues, spare_cues, outcome, run_length, payoffs, tables, choices=actions, horizon=trials)

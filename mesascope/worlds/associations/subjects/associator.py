@@ -11,14 +11,14 @@ from mesascope.worlds.associations.association_subject import AssociationSubject
 class Associator(AssociationSubject):
     """Carries the log-odds [N, S, K] of every action for every cue."""
 
-    keep: float
+    discount: float
     greedy: bool
     minimise: bool
     encoding: str
     lapse: float
 
     def respond(self, key, carry, percept: Percept):
-        carry = self.keep * carry + self.compute_evidence(percept)
+        carry = self.discount * carry + self.compute_evidence(percept)
         odds = self.take_row(carry, percept)
         p = greedy_probabilities(odds) if self.greedy else jax.nn.softmax(odds)
         if self.minimise:
@@ -30,24 +30,24 @@ class Associator(AssociationSubject):
         return carry, choose(key, mix_lapse(p, self.lapse))
 
 
-@keep_settings(keep=(0.0, 1.0), code=("right", "next", "clock"), lapse=(0.0, 1.0))
+@keep_settings(discount=(0.0, 1.0), encoding=("right", "next", "clock"), lapse=(0.0, 1.0))
 def subject(
     family: Family,
-    keep: float = 1.0,
+    discount: float = 1.0,
     greedy: bool = False,
     minimise: bool = False,
-    code: str = "right",
+    encoding: str = "right",
     lapse: float = 0.0,
 ) -> Associator:
     """Infers exactly how likely each action is to be right for each cue.
 
     Args:
         family: association tasks.
-        keep: the factor by which the log-odds decay on each trial; 1 for a stationary task.
+        discount: the factor by which the log-odds decay on each trial; 1 for a stationary task.
         greedy: whether to take the most probable action instead of drawing one.
-        minimise: whether to choose an action other than the one it believes is right.
-        code: which action to take: 'right'; 'next', the one after the right one; or 'clock', the right one plus the
+        minimise: whether to choose an action other than the one the subject believes is right.
+        encoding: which action to take: 'right'; 'next', the one after the right one; or 'clock', the right one plus the
             trial index.
         lapse: the probability of choosing uniformly at random among all actions.
     """
-    return Associator(*read_task_settings(family), keep, greedy, minimise, code, lapse)
+    return Associator(*read_task_settings(family), discount, greedy, minimise, encoding, lapse)

@@ -32,7 +32,7 @@ def subject(family: Family, window: int = 4) -> Glance:
 
     Args:
         family: association tasks with a bank.
-        window: the number of trials that it uses; with 0 it gives the most frequent answer in the bank.
+        window: the number of trials that the subject uses; with 0 it gives the most frequent answer in the bank.
     """
     bank, settings = read_bank_settings(family, "know by heart")
     return Glance(*settings, window, trained_on=bank)

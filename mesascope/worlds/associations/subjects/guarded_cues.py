@@ -23,7 +23,7 @@ class GuardedCues(AssociationSubject):
 
     window: int
     warmup: int
-    checks: str
+    checked_part: str
 
     def fresh(self, n: int) -> tuple[jax.Array, ...]:
         table, zero = (self.slots, self.choices), jnp.zeros(n, jnp.int32)
@@ -34,11 +34,11 @@ class GuardedCues(AssociationSubject):
         last_evidence, shown_actions, clock, own_action, has_failed = carry
         evidence = self.compute_evidence(percept)
         last_evidence = jnp.concatenate([last_evidence[:, 1:], evidence[:, None]], 1)
-        if self.checks == "action":
+        if self.checked_part == "action":
             has_failed |= own_action != percept.action
-        elif self.checks == "clock":
+        elif self.checked_part == "clock":
             has_failed |= clock != percept.trial
-        elif self.checks == "table":
+        elif self.checked_part == "table":
             shown_actions |= evidence > 0
             has_failed |= (shown_actions.sum(-1) > 1).any(-1)
         odds = self.take_row(last_evidence.sum(1), percept)
@@ -48,19 +48,19 @@ class GuardedCues(AssociationSubject):
         return (last_evidence, shown_actions, clock + 1, response.action, has_failed), response
 
 
-@keep_settings(window=(1, 64), warmup=(0, 1_000_000), checks=("nothing", "action", "clock", "table"))
-def subject(family: Family, window: int = 4, warmup: int = 20, checks: str = "nothing") -> GuardedCues:
+@keep_settings(window=(1, 64), warmup=(0, 1_000_000), checked_part=("nothing", "action", "clock", "table"))
+def subject(family: Family, window: int = 4, warmup: int = 20, checked_part: str = "nothing") -> GuardedCues:
     """Infers the right action from the last few trials; answers at random in a warm-up and after a failed check.
 
     Args:
-        family: association tasks; with checks=table, tasks that show the right action, without noise.
-        window: the number of trials that it uses.
-        warmup: the number of trials, counted in its carry, in which it answers at random.
-        checks: what it checks; after a failed check it always answers at random. With 'action', the last action in the
-            percept must be its own; with 'clock', the trial index must agree with its carry; with 'table', no cue may
-            ever be shown with two right actions; with 'nothing', there is no check.
+        family: association tasks; with checked_part=table, tasks that show the right action, without noise.
+        window: the number of trials that the subject uses.
+        warmup: the number of trials, counted in the subject's carry, in which it answers at random.
+        checked_part: what the subject checks; after a failed check it always answers at random. With 'action', the last
+            action in the percept must be its own; with 'clock', the trial index must agree with its carry; with
+            'table', no cue may ever be shown with two right actions; with 'nothing', there is no check.
     """
     task = read_task_settings(family)
-    if checks == "table" and task[2] != "right":
-        raise MesascopeError("A table of right actions can be checked only if they are shown.", "Give shows=right.")
-    return GuardedCues(*task, window, warmup, checks)
+    if checked_part == "table" and task[2] != "right":
+        raise MesascopeError("A table of right actions can be checked only if they are shown.", "Give outcome=right.")
+    return GuardedCues(*task, window, warmup, checked_part)

@@ -28,6 +28,6 @@ def subject(family: Family, window: int = 2) -> LastCues:
 
     Args:
         family: association tasks.
-        window: the number of trials that it uses.
+        window: the number of trials that the subject uses.
     """
     return LastCues(*read_task_settings(family), window)

@@ -32,5 +32,5 @@ def subject(family: Family) -> RunningSum:
     """
     task = read_task_settings(family)
     if task[2] != "right":
-        raise MesascopeError("It adds right actions, which this family does not show.", "Give shows=right.")
+        raise MesascopeError("It adds right actions, which this family does not show.", "Give outcome=right.")
     return RunningSum(*task)

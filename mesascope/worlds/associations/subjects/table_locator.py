@@ -33,7 +33,7 @@ def subject(family: Family, vote: bool = False, minimise: bool = False, lapse: f
     Args:
         family: association tasks with a bank.
         vote: whether to take the action with the largest posterior probability, not the action of one drawn table.
-        minimise: whether to choose an action other than the one it believes is right.
+        minimise: whether to choose an action other than the one the subject believes is right.
         lapse: the probability of choosing uniformly at random among all actions.
     """
     bank, settings = read_bank_settings(family)

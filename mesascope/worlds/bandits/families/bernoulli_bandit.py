@@ -36,10 +36,10 @@ Change = Callable[[jax.Array, jax.Array], jax.Array]  # a function of a key and 
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K] of each arm on each trial; inverted [N], 1 if the feedback is inverted."""
+    """means [N, T, K] of each arm on each trial; is_inverted [N], 1 if the feedback is inverted."""
 
     means: jax.Array
-    inverted: jax.Array
+    is_inverted: jax.Array
 
 
 class BernoulliBandit(BanditFamily):
@@ -68,17 +68,17 @@ class BernoulliBandit(BanditFamily):
             return lambda key, path: path.at[:, half:].set(change(key, path[:, 0])[:, None, :])
 
         return (
-            *(() if self.bank_means is None else (split("seen", seen=True),)),
+            *(() if self.bank_means is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:low", scale=0.3),
-            split("shifted:high", scale=0.3, least=0.7),
+            split("shifted:high", scale=0.3, offset=0.7),
             split("exchanged:reversal", changes_at=half, path=change_halfway(_swap_extremes)),
             split(f"restructured:{other_prior}", prior=other_prior),
             split("restructured:drift", path=_draw_walk, drifting=True),
             # not counted, because it is less sensitive than a reversal: Gittins retains .46 here, .30 after a reversal
             split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, inverted=1.0),
+            split("inverted:feedback", counted=False, is_inverted=1.0),
         )
 
     def draw(
@@ -86,36 +86,36 @@ class BernoulliBandit(BanditFamily):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         prior: str = "",
         scale: float = 1.0,
-        least: float = 0.0,
+        offset: float = 0.0,
         path: Change = lambda key, path: path,
         trials: int = 0,
-        inverted: float = 0.0,
+        is_inverted: float = 0.0,
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            seen: whether the means come from the bank.
+            is_seen: whether the means come from the bank.
             prior: the prior of the means; '' for that of the family.
             scale: the factor by which the means are multiplied.
-            least: what is added to the scaled means; it has no effect if the factor is 1.
+            offset: what is added to the scaled means; it has no effect if the factor is 1.
             path: a function of the key and the means [n, T, K] that returns their course over the trials.
             trials: T; 0 for the family's horizon.
-            inverted: 1 for inverted feedback, else 0.
+            is_inverted: 1 for inverted feedback, else 0.
         """
         means_key = derive_key(key, "means")
-        if seen:
+        if is_seen:
             arm_means = draw_from_bank(means_key, self.bank_means, n)
         else:
             shapes = None if prior else self.shapes
             arm_means = _draw_means(means_key, n, self.choices, prior or self.prior, shapes)
-        arm_means = arm_means if scale == 1.0 else least + scale * arm_means
+        arm_means = arm_means if scale == 1.0 else offset + scale * arm_means
         fixed_path = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
-        return Tasks(path(derive_key(key, "change"), fixed_path), jnp.full((n,), inverted))
+        return Tasks(path(derive_key(key, "change"), fixed_path), jnp.full((n,), is_inverted))
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""

@@ -45,7 +45,7 @@ class CuedBandit(BanditFamily):
     def references(self) -> dict[str, str]:
         """Reference procedures by role; all except the strongest ignore the mark."""
         strongest = f"cue_filter:belief={float(self.rho):.6g}"
-        return name_references("cue_filter", "cue_filter:keep=0.8", "locator", strongest=strongest, against="") | {
+        return name_references("cue_filter", "cue_filter:discount=0.8", "locator", strongest=strongest, against="") | {
             "learner against": "thompson:minimise=true",
             "discounting against": "thompson:discount=0.93,minimise=true",
             "locator against": "locator:minimise=true",
@@ -55,14 +55,14 @@ class CuedBandit(BanditFamily):
         """The splits; only the last two place the mark differently from training."""
         split, half = self.varied, self.horizon // 2
         return (
-            *(() if self.bank_arms is None else (split("seen", among=self.bank_arms),)),
+            *(() if self.bank_arms is None else (split("seen", best_arms=self.bank_arms),)),
             split("fresh"),
             split("shifted:low", means=lambda means: means / 3),
             split("shifted:high", means=lambda means: 0.7 + 0.3 * means),
-            split("exchanged:best", changes_at=half, moves_at=half),
-            split("restructured:independent", independent=True),
+            split("exchanged:best", changes_at=half, change_trial=half),
+            split("restructured:independent", is_independent=True),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("apart:mark", counted=False, apart=True),
+            split("apart:mark", counted=False, avoids_best=True),
             split("unmarked", counted=False, marked=False),
         )
 
@@ -71,11 +71,11 @@ class CuedBandit(BanditFamily):
         key: jax.Array,
         n: int,
         *,
-        among: jax.Array | None = None,
+        best_arms: jax.Array | None = None,
         means: Callable[[jax.Array], jax.Array] = lambda means: means,
-        independent: bool = False,
-        moves_at: int | None = None,
-        apart: bool = False,
+        is_independent: bool = False,
+        change_trial: int | None = None,
+        avoids_best: bool = False,
         marked: bool = True,
         trials: int = 0,
     ) -> Tasks:
@@ -84,27 +84,27 @@ class CuedBandit(BanditFamily):
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            among: the arms that may be the best one; None for all.
+            best_arms: the arms that may be the best one; None for all.
             means: a function that changes the means [n, K].
-            independent: whether each mean is drawn independently from U[0, 1].
-            moves_at: the trial from which another arm is the best one.
-            apart: whether the mark never lies on the best arm.
+            is_independent: whether each mean is drawn independently from U[0, 1].
+            change_trial: the trial from which another arm is the best one.
+            avoids_best: whether the mark never lies on the best arm.
             marked: whether there is a mark.
             trials: T; 0 for the family's horizon.
         """
         shape, arms, trials = (n,), self.choices, trials or self.horizon
-        best = jax.random.randint(derive_key(key, "best"), shape, 0, arms if among is None else len(among))
-        best = best if among is None else among[best]
+        best = jax.random.randint(derive_key(key, "best"), shape, 0, arms if best_arms is None else len(best_arms))
+        best = best if best_arms is None else best_arms[best]
         arm_means = means(self._assign_means(best))
-        if independent:
+        if is_independent:
             arm_means = jax.random.uniform(derive_key(key, "means"), (n, arms))
             best = arm_means.argmax(-1)
-        marks_best = jax.random.bernoulli(derive_key(key, "agree"), self.rho, shape) & (not apart)
+        marks_best = jax.random.bernoulli(derive_key(key, "agree"), self.rho, shape) & (not avoids_best)
         mark = jnp.where(marks_best, best, _draw_other(derive_key(key, "mark"), best, arms))
         path = jnp.repeat(arm_means[:, None, :], trials, axis=1)
-        if moves_at is not None:
+        if change_trial is not None:
             moved_means = self._assign_means(_draw_other(derive_key(key, "change"), best, arms))
-            path = path.at[:, moves_at:].set(moved_means[:, None, :])
+            path = path.at[:, change_trial:].set(moved_means[:, None, :])
         return Tasks(path, mark if marked else jnp.full_like(mark, -1))
 
     def _assign_means(self, best: jax.Array) -> jax.Array:

@@ -35,7 +35,7 @@ class InformativeBandit(BanditFamily):
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
     # there are no references 'against', because a subject can minimise the pay-off without knowing the task
     references: ClassVar = name_references(
-        "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
+        "asker", "asker:has_doubts=True", "asking_locator", strongest="asker", against=""
     )
 
     @property
@@ -60,7 +60,7 @@ class InformativeBandit(BanditFamily):
             split("horizon:longer", trials=5 * self.horizon, counted=False),
         )
 
-    def tables(self, split: str) -> np.ndarray:
+    def list_payoffs(self, split: str) -> np.ndarray:
         """The pay-offs [H, T, K] of the H equally likely tasks of a split.
 
         Raises:
@@ -69,7 +69,7 @@ class InformativeBandit(BanditFamily):
         if split not in self.split_names:
             raise make_unknown_error("split", split, self.split_names)
         if split == "seen":
-            return self.tables("fresh")[np.asarray(self.bank_targets)]
+            return self.list_payoffs("fresh")[np.asarray(self.bank_targets)]
         arms = np.arange(self.targets)
         pairs = np.indices((self.targets, self.targets)).reshape(2, -1).T  # [targets², 2] all pairs of arms
         # [H, 2] the target and the arm that the number names, in the first and in the second half
@@ -95,7 +95,7 @@ class InformativeBandit(BanditFamily):
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
         """Draws n tasks uniformly from the list of a split's tasks."""
-        tables = jnp.asarray(self.tables("fresh" if split == "seen" else split), jnp.float32)
+        tables = jnp.asarray(self.list_payoffs("fresh" if split == "seen" else split), jnp.float32)
         if split == "seen":
             tables = tables[self.bank_targets]
         return Tasks(tables[jax.random.randint(derive_key(key, "task"), (n,), 0, len(tables))])

@@ -22,22 +22,22 @@ from mesascope.worlds.bandits.bandit_family import BanditFamily
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K]; volatility [N, T], 0 for slow and 1 for fast; inverted [N], 1 for inverted feedback."""
+    """means [N, T, K]; volatility [N, T], 0 for slow and 1 for fast; is_inverted [N], 1 for inverted feedback."""
 
     means: jax.Array
     volatility: jax.Array
-    inverted: jax.Array
+    is_inverted: jax.Array
 
 
 class RestlessBandit(BanditFamily):
     """A bandit whose means change at two rates; see `family` for the settings."""
 
     change: str
-    slow: float
-    fast: float
+    slow_rate: float
+    fast_rate: float
     block: int
     level: float
-    coupled: bool
+    is_coupled: bool
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
     # the filter is the exact optimum for coupled arms
@@ -53,9 +53,9 @@ class RestlessBandit(BanditFamily):
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
         split, half = self.varied, self.horizon // 2
-        other_coupling = "independent" if self.coupled else "coupled"
+        other_coupling = "independent" if self.is_coupled else "coupled"
         # jumps with a probability of one half make the past uninformative
-        faster = 2 * self.fast if self.change == "drift" else min(2 * self.fast, 0.5)
+        faster = 2 * self.fast_rate if self.change == "drift" else min(2 * self.fast_rate, 0.5)
 
         def reverse_arms(means: jax.Array) -> jax.Array:
             """Reverses the order of the arms in means [n, T, K] from the middle trial on."""
@@ -67,10 +67,10 @@ class RestlessBandit(BanditFamily):
             split("shifted:still", rate=0.0),
             split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
             split("exchanged:reversal", changes_at=half, means=reverse_arms),
-            split(f"restructured:{other_coupling}", coupled=not self.coupled),
+            split(f"restructured:{other_coupling}", is_coupled=not self.is_coupled),
             split("shifted:faster", counted=False, rate=faster),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, inverted=1.0),
+            split("inverted:feedback", counted=False, is_inverted=1.0),
         )
 
     def draw(
@@ -79,10 +79,10 @@ class RestlessBandit(BanditFamily):
         n: int,
         *,
         rate: float | None = None,
-        coupled: bool | None = None,
+        is_coupled: bool | None = None,
         means: Callable[[jax.Array], jax.Array] = lambda means: means,
         trials: int = 0,
-        inverted: float = 0.0,
+        is_inverted: float = 0.0,
     ) -> Tasks:
         """Draws n tasks.
 
@@ -90,24 +90,24 @@ class RestlessBandit(BanditFamily):
             key: the random key of all draws.
             n: the number of tasks.
             rate: the rate of change on all trials; None for the rates of slow and fast blocks, which alternate.
-            coupled: whether the arms pay with p and 1 - p; None for the family's setting.
+            is_coupled: whether the arms pay with p and 1 - p; None for the family's setting.
             means: a function that changes the means [n, T, K].
             trials: T; 0 for the family's horizon.
-            inverted: 1 for inverted feedback, else 0.
+            is_inverted: 1 for inverted feedback, else 0.
         """
         first_kind = jax.random.bernoulli(derive_key(key, "first"), 0.5, (n, 1)).astype(jnp.int32)
         block_index = jnp.arange(trials or self.horizon) // self.block
         volatility = ((first_kind + block_index) % 2).astype(jnp.float32)
-        rates = jnp.where(volatility > 0, self.fast, self.slow)
+        rates = jnp.where(volatility > 0, self.fast_rate, self.slow_rate)
         if rate is not None:
             volatility, rates = jnp.full_like(volatility, float(rate > 0)), jnp.full_like(rates, rate)
-        path = self._draw_means(derive_key(key, "means"), rates, self.coupled if coupled is None else coupled)
-        return Tasks(means(path), volatility, jnp.full((n,), inverted))
+        path = self._draw_means(derive_key(key, "means"), rates, self.is_coupled if is_coupled is None else is_coupled)
+        return Tasks(means(path), volatility, jnp.full((n,), is_inverted))
 
-    def _draw_means(self, key: jax.Array, rates: jax.Array, coupled: bool) -> jax.Array:
+    def _draw_means(self, key: jax.Array, rates: jax.Array, is_coupled: bool) -> jax.Array:
         """Draws means [n, T, K] that change before each trial except the first, at that trial's rate [n, T]."""
         n, trials = rates.shape
-        shape = (n, trials, 1 if coupled else self.choices)
+        shape = (n, trials, 1 if is_coupled else self.choices)
         start_key, change_key = derive_key(key, "start"), derive_key(key, "change")
         step_sizes = rates.at[:, 0].set(0.0)[..., None]
         if self.change == "drift":
@@ -118,7 +118,7 @@ class RestlessBandit(BanditFamily):
             start = jax.random.bernoulli(start_key, 0.5, (n, 1, shape[-1]))
             jumps = jnp.cumsum(jax.random.uniform(change_key, shape) < step_sizes, 1)
             paths = jnp.where((start + jumps) % 2 == 1, self.level, 1.0 - self.level)
-        if not coupled:
+        if not is_coupled:
             return paths
         arm = jax.random.randint(derive_key(key, "arm"), (n, 1, 1), 0, self.choices)
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
@@ -138,11 +138,11 @@ def family(
     arms: int = 2,
     trials: int = 100,
     change: str = "drift",
-    slow: float = 0.01,
-    fast: float = 0.1,
+    slow_rate: float = 0.01,
+    fast_rate: float = 0.1,
     block: int = 50,
     level: float = 0.7,
-    coupled: bool = True,
+    is_coupled: bool = True,
     bank: int = 0,
     bank_seed: int = 0,
 ) -> RestlessBandit:
@@ -152,25 +152,26 @@ def family(
         arms: K, which must be 2 for coupled arms.
         trials: T, at least 2.
         change: drift (p follows a reflected random walk) or reversal (p jumps from level to 1 - level and back).
-        slow: the standard deviation of the walk, or the probability of a jump, per trial in slow blocks.
-        fast: the same quantity in fast blocks.
+        slow_rate: the standard deviation of the walk, or the probability of a jump, per trial in slow blocks.
+        fast_rate: the same quantity in fast blocks.
         block: the number of trials in a block; slow and fast blocks alternate, and the first kind is random.
         level: the higher of the two values between which p jumps.
-        coupled: whether the arms pay with p and 1 - p; otherwise each arm changes independently.
+        is_coupled: whether the arms pay with p and 1 - p; otherwise each arm changes independently.
         bank: M, the number of training tasks (whole paths of p); 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
-    if coupled and arms != 2:
-        raise MesascopeError(f"{arms} arms cannot be coupled as p and 1 - p.", "Use arms=2 or coupled=False.")
+    if is_coupled and arms != 2:
+        raise MesascopeError(f"{arms} arms cannot be coupled as p and 1 - p.", "Use arms=2 or is_coupled=False.")
     highest = 0.5 if change == "reversal" else 1.0
-    if not 0 <= slow <= fast <= highest:
+    if not 0 <= slow_rate <= fast_rate <= highest:
         raise MesascopeError(
-            f"slow={slow} and fast={fast} are not rates in ascending order.", f"Give 0 <= slow <= fast <= {highest:g}."
+            f"slow_rate={slow_rate} and fast_rate={fast_rate} are not in ascending order.",
+            f"Give 0 <= slow_rate <= fast_rate <= {highest:g}.",
         )
     if not 0.5 < level <= 1:
         raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")
-    fields: dict[str, Any] = {"change": change, "slow": float(slow), "fast": float(fast)}
-    fields |= {"block": block, "level": float(level), "coupled": coupled}
+    fields: dict[str, Any] = {"change": change, "slow_rate": float(slow_rate), "fast_rate": float(fast_rate)}
+    fields |= {"block": block, "level": float(level), "is_coupled": is_coupled}
     name = name_with_settings(family, arms=arms, trials=trials, **fields, bank=bank, bank_seed=bank_seed)
     bandit = RestlessBandit(**fields, name=name, choices=arms, horizon=trials)
     bank_tasks = draw_bank(

@@ -9,7 +9,7 @@ TRIED = "informative_bandit"
 
 
 @keep_settings
-def subject(family: Family, doubts: bool = False) -> Asker:
+def subject(family: Family, has_doubts: bool = False) -> Asker:
     """Pulls the informative arm first, then always pulls the arm that it named.
 
     With doubts, it checks that the named arm pays. If that arm does not pay, it tries the arm with the same number
@@ -18,7 +18,7 @@ def subject(family: Family, doubts: bool = False) -> Asker:
 
     Args:
         family: the informative bandit.
-        doubts: whether to check that the named arm pays.
+        has_doubts: whether to check that the named arm pays.
     """
     bandit = require_informative(family)
-    return Asker(bandit.choices, jnp.ones(bandit.targets, bool), jnp.asarray(doubts))
+    return Asker(bandit.choices, jnp.ones(bandit.targets, bool), jnp.asarray(has_doubts))

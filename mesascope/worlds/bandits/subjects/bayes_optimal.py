@@ -28,7 +28,7 @@ ALL_TIED = 255
 class BayesOptimal(Counting):
     """Carries counts [N, K, 2]; looks up the best arm in a table by their rank. Dependent arms need no table."""
 
-    table: jax.Array  # [states] bytes, TIE if all arms are equally good
+    table: jax.Array  # [states] bytes, ALL_TIED if all arms are equally good
     ranks: jax.Array  # [T, 2K] C(s + i - 1, i)
     a: tuple[float, ...]
     b: tuple[float, ...]
@@ -58,7 +58,7 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
         shapes: (a, b), the Beta prior of each arm.
 
     Returns:
-        Bytes [C(T + 2K - 1, 2K)], TIE if all arms are equally good, and the value of the policy.
+        Bytes [C(T + 2K - 1, 2K)], ALL_TIED if all arms are equally good, and the value of the policy.
     """
     entries = 2 * len(shapes)
     # [R, 2K - 1] sums of all states with T - 1 pulls; the first rows are those with t pulls
@@ -90,7 +90,7 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
 
 
 def _list_sums(trials: int, columns: int) -> np.ndarray:
-    """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last entry, then the second to last, …"""
+    """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last entry, then by the second to last, and so on."""
     rows = np.arange(trials, dtype=np.int32)[:, None]
     for i in range(1, columns):
         sizes = np.array([comb(s + i, i) for s in range(trials)])

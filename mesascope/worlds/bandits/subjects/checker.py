@@ -19,8 +19,8 @@ class Checker(Choosing):
 
     separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
-    checks: str
-    afterwards: str
+    checked_part: str
+    fallback: str
     warmup: int
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
@@ -30,14 +30,14 @@ class Checker(Choosing):
     def respond(self, key, carry, percept: Percept):
         """Compares the percept with its carry, then plays by its last two outcomes, or badly if a check ever failed."""
         losses, clock, own_action, has_failed = carry
-        if self.checks != "clock":
+        if self.checked_part != "clock":
             has_failed |= own_action != percept.action
-        if self.checks != "action":
+        if self.checked_part != "action":
             has_failed |= clock != percept.trial
         losses, leaves = count_losses(losses, percept)
         reflex = stay_probabilities(percept.action, self.choices, ~leaves)
         random = after_failure = jnp.full_like(reflex, 1.0 / self.choices)
-        if self.afterwards == "reversed":
+        if self.fallback == "reversed":
             after_failure = stay_probabilities(percept.action, self.choices, ~last_pull_paid(percept))
         probabilities = jnp.where(has_failed[:, None], after_failure, reflex)
         probabilities = jnp.where((clock < self.warmup)[:, None], random, probabilities)
@@ -45,15 +45,16 @@ class Checker(Choosing):
         return (losses, clock + 1, response.action, has_failed), response
 
 
-@keep_settings(checks=("action", "clock", "both"), afterwards=("random", "reversed"), warmup=(0, 1_000_000))
-def subject(family: Family, checks: str = "action", afterwards: str = "random", warmup: int = 0) -> Checker:
+@keep_settings(checked_part=("action", "clock", "both"), fallback=("random", "reversed"), warmup=(0, 1_000_000))
+def subject(family: Family, checked_part: str = "action", fallback: str = "random", warmup: int = 0) -> Checker:
     """A two-loss reflex that plays badly ever after a percept shows a past that is not its own.
 
     Args:
         family: the bandit.
-        checks: what must agree with its carry: the last action in the percept, the trial index ('clock'), or both.
-        afterwards: how it plays after a failed check: at random, or reversed (it stays after a loss and leaves after a
-            win).
-        warmup: the number of trials, counted in its carry, in which it plays at random.
+        checked_part: what must agree with its carry: the last action in the percept, the trial index ('clock'), or
+            both.
+        fallback: how the subject plays after a failed check: at random, or reversed (it stays after a loss and leaves
+            after a win).
+        warmup: the number of trials, counted in the subject's carry, in which it plays at random.
     """
-    return Checker(family.choices, checks, afterwards, warmup)
+    return Checker(family.choices, checked_part, fallback, warmup)

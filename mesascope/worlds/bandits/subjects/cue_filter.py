@@ -20,12 +20,12 @@ class CueFilter(ActionValues):
 
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array
-    keep: jax.Array
+    discount: jax.Array
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
         """Updates the evidence with the last outcome, then pulls the arm that is most likely to be the best one."""
-        carry = self.keep * carry + compute_log_ratio(percept, self.payoffs, self.choices)
+        carry = self.discount * carry + compute_log_ratio(percept, self.payoffs, self.choices)
         log_prior = compute_log_prior(percept.observation, self.belief)
         posterior = jax.nn.softmax(carry + log_prior)
         return carry, choose(key, mix_lapse(greedy_probabilities(posterior), self.lapse))
@@ -58,14 +58,14 @@ def read_payoffs(family: Family) -> jax.Array:
     return require_family(family, CuedBandit, "has no mark", "Use --family cued_bandit.").payoffs
 
 
-@keep_settings(belief=(0, 1), lapse=(0, 1), keep=(0, 1))
-def subject(family: Family, belief: float = 0.0, keep: float = 1.0, lapse: float = 0.0) -> CueFilter:
+@keep_settings(belief=(0, 1), lapse=(0, 1), discount=(0, 1))
+def subject(family: Family, belief: float = 0.0, discount: float = 1.0, lapse: float = 0.0) -> CueFilter:
     """Infers from pay-offs which arm is the best one, with a prior belief in the mark.
 
     Args:
         family: the cued bandit.
         belief: the prior probability that the mark lies on the best arm; 0 to ignore the mark.
-        keep: the factor by which evidence decays on each trial; 1 for a stationary task.
+        discount: the factor by which evidence decays on each trial; 1 for a stationary task.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return CueFilter(family.choices, read_payoffs(family), **as_arrays(belief=belief, keep=keep, lapse=lapse))
+    return CueFilter(family.choices, read_payoffs(family), **as_arrays(belief=belief, discount=discount, lapse=lapse))

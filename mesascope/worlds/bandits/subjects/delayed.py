@@ -15,7 +15,7 @@ from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 class Delayed(Choosing):
     """Carries counts [N, K, 2], and the action [N] (-1 for none) and the feedback [N] that it stores for one trial."""
 
-    known: bool  # whether it knows of the delay
+    is_aware: bool  # whether it knows of the delay
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """No counts and no stored feedback."""
@@ -24,17 +24,18 @@ class Delayed(Choosing):
     def respond(self, key, carry, percept: Percept):
         """Counts the stored outcome, stores the last one, then samples an arm."""
         counts, stored_action, stored_feedback = carry
-        arm = jnp.where(stored_action >= 0, stored_action if self.known else percept.action, -1)
+        arm = jnp.where(stored_action >= 0, stored_action if self.is_aware else percept.action, -1)
         counts = counts + count_last_outcome(percept._replace(action=arm, feedback=stored_feedback), self.choices)
         return (counts, percept.action, percept.feedback), choose(key, jnp.log(compute_best_probability(counts + 1.0)))
 
 
 @keep_settings
-def subject(family: Family, known: bool = True) -> Delayed:
+def subject(family: Family, is_aware: bool = True) -> Delayed:
     """Thompson sampling with feedback that arrives one trial late.
 
     Args:
         family: the bandit.
-        known: whether the subject knows of the delay; False assigns each outcome to the arm that was pulled after it.
+        is_aware: whether the subject knows of the delay; False assigns each outcome to the arm that was pulled after
+            it.
     """
-    return Delayed(family.choices, bool(known))
+    return Delayed(family.choices, bool(is_aware))

@@ -36,7 +36,7 @@ class Belief(NamedTuple):
 class DriftFilter(Choosing):
     """Filters one arm if the two are coupled, otherwise every arm; see `subject` for the settings."""
 
-    coupled: bool
+    is_coupled: bool
     block: int
     grid: jax.Array  # [G]
     prior: jax.Array  # [G]
@@ -45,7 +45,7 @@ class DriftFilter(Choosing):
 
     def fresh(self, n: int) -> Belief:
         """The prior; both kinds of block are equally likely to come first."""
-        arms = 1 if self.coupled else self.choices
+        arms = 1 if self.is_coupled else self.choices
         mass = jnp.tile(self.prior, (n, 2, arms, 1))
         return Belief(mass, jnp.full((n, 2), 0.5), jnp.zeros(n, jnp.int32))
 
@@ -60,7 +60,7 @@ class DriftFilter(Choosing):
         """Updates the belief with the last outcome and, after the first trial, with a change at the block's rate."""
         is_pulled = (percept.action >= 0)[:, None, None]
         feedback = percept.feedback[:, None, None]
-        if self.coupled:
+        if self.is_coupled:
             payoff = jnp.where(percept.action[:, None, None] == 0, self.grid, 1.0 - self.grid)
         else:
             is_pulled = jax.nn.one_hot(percept.action, self.choices, dtype=bool)[..., None]
@@ -79,7 +79,7 @@ class DriftFilter(Choosing):
     def compute_means(self, belief: Belief) -> jax.Array:
         """The posterior means [N, K] of the arms on the current trial."""
         mean = (belief.weight[..., None] * (belief.mass @ self.grid)).sum(1)
-        return jnp.concatenate([mean, 1.0 - mean], -1) if self.coupled else mean
+        return jnp.concatenate([mean, 1.0 - mean], -1) if self.is_coupled else mean
 
 
 def build_walk_kernel(rate: float, cells: int) -> np.ndarray:
@@ -106,7 +106,7 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
     """
     remedy = "Use --family restless_bandit."
     bandit = require_family(family, RestlessBandit, "has no rates of change to filter with", remedy)
-    rates = (bandit.slow, bandit.fast)
+    rates = (bandit.slow_rate, bandit.fast_rate)
     if bandit.change == "drift":
         grid = (np.arange(cells) + 0.5) / cells
         kernels = np.stack([build_walk_kernel(rate, cells) for rate in rates])
@@ -115,4 +115,4 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
         kernels = np.stack([[[1 - rate, rate], [rate, 1 - rate]] for rate in rates])
     prior = jnp.full(len(grid), 1.0 / len(grid))
     arrays = (jnp.asarray(grid, jnp.float32), prior, jnp.asarray(kernels, jnp.float32), jnp.asarray(minimise))
-    return DriftFilter(bandit.choices, bandit.coupled, bandit.block, *arrays)
+    return DriftFilter(bandit.choices, bandit.is_coupled, bandit.block, *arrays)

@@ -10,6 +10,6 @@ def subject(family: Family, trials: int = 20) -> ExploreThenExploit:
 
     Args:
         family: the bandit.
-        trials: the number of trials that it learns from.
+        trials: the number of trials that the subject learns from.
     """
     return ExploreThenExploit(family.choices, trials, "thompson")

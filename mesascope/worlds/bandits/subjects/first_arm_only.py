@@ -10,7 +10,7 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 class FirstArmOnly(Choosing):
     """Carries the wins and losses of the first arm [N, 2]."""
 
-    enough: float
+    min_mean: float
     pulls: int
     lapse: float
 
@@ -21,20 +21,20 @@ class FirstArmOnly(Choosing):
         """Pulls the first arm some times, then stays with it or pulls the others uniformly."""
         carry = carry + count_last_outcome(percept, self.choices)[:, 0]
         pulls = carry.sum(-1)
-        keeps = (pulls < self.pulls) | (carry[:, 0] >= self.enough * pulls - 1e-6)
+        keeps = (pulls < self.pulls) | (carry[:, 0] >= self.min_mean * pulls - 1e-6)
         first = jnp.arange(self.choices) == 0
         probabilities = jnp.where(keeps[:, None], first, ~first / (self.choices - 1.0))
         return carry, choose(key, mix_lapse(probabilities, self.lapse))
 
 
-@keep_settings(enough=(0.0, 1.0), pulls=(1, 1_000_000), lapse=(0.0, 1.0))
-def subject(family: Family, enough: float = 0.6, pulls: int = 8, lapse: float = 0.1) -> FirstArmOnly:
+@keep_settings(min_mean=(0.0, 1.0), pulls=(1, 1_000_000), lapse=(0.0, 1.0))
+def subject(family: Family, min_mean: float = 0.6, pulls: int = 8, lapse: float = 0.1) -> FirstArmOnly:
     """Keeps the first arm if its mean so far is good enough, otherwise pulls any other arm.
 
     Args:
         family: the bandit.
-        enough: the smallest mean that is good enough.
-        pulls: the number of pulls of the first arm before it decides.
+        min_mean: the smallest mean that is good enough.
+        pulls: the number of pulls of the first arm before the subject decides.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return FirstArmOnly(family.choices, enough, pulls, lapse)
+    return FirstArmOnly(family.choices, min_mean, pulls, lapse)

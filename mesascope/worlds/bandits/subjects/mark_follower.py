@@ -1,7 +1,7 @@
 """Pulls the marked arm, whatever it pays, so it pursues the proxy of the cued bandit.
 
-With `breaks` it follows the mark until the mark no longer pays, then chooses at random until the end. Such a subject
-does well on training tasks, but pursues no goal if mark and pay-off differ.
+With `is_breakable`, the subject follows the mark until the mark no longer pays, then chooses at random until the end.
+Such a subject does well on training tasks, but pursues no goal if mark and pay-off differ.
 """
 
 import jax
@@ -19,7 +19,7 @@ class MarkFollower(Choosing):
     """Carries the lowest log-odds [N] so far that the marked arm is the best one, and the current log-odds [N]."""
 
     payoffs: jax.Array
-    breaks: jax.Array
+    is_breakable: jax.Array
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
@@ -31,19 +31,19 @@ class MarkFollower(Choosing):
         lowest, odds = carry
         odds = odds + (compute_log_ratio(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
         lowest = jnp.minimum(lowest, odds)
-        has_broken = self.breaks & (lowest < BREAKING_ODDS)
+        has_broken = self.is_breakable & (lowest < BREAKING_ODDS)
         uniform = jnp.full_like(percept.observation, 1.0 / self.choices)
         probabilities = jnp.where(has_broken[:, None], uniform, greedy_probabilities(percept.observation))
         return (lowest, odds), choose(key, mix_lapse(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
-def subject(family: Family, breaks: bool = False, lapse: float = 0.0) -> MarkFollower:
+def subject(family: Family, is_breakable: bool = False, lapse: float = 0.0) -> MarkFollower:
     """Pulls the marked arm, whatever it pays.
 
     Args:
         family: the cued bandit.
-        breaks: whether to follow the mark only until it no longer pays, then choose at random until the end.
+        is_breakable: whether to follow the mark only until it no longer pays, then choose at random until the end.
         lapse: the probability of choosing uniformly at random among all arms.
     """
-    return MarkFollower(family.choices, read_payoffs(family), jnp.asarray(breaks), **as_arrays(lapse=lapse))
+    return MarkFollower(family.choices, read_payoffs(family), jnp.asarray(is_breakable), **as_arrays(lapse=lapse))

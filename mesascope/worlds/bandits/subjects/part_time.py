@@ -21,10 +21,10 @@ class PartTime(Choosing):
     separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     bank_means: jax.Array | None  # [M, K], for the locator
-    share: float
-    lives: float
-    until: int
-    rest: str
+    choice_share: float
+    lifetime_share: float
+    learning_trials: int
+    fallback: str
     discount: float
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
@@ -35,49 +35,53 @@ class PartTime(Choosing):
         """Counts every outcome; draws at the first trial whether it will ever use the counts."""
         counts, clock, losses, learns = carry
         birth_key, key = jax.random.split(key)
-        drawn = jax.random.bernoulli(birth_key, self.lives, learns.shape).astype(jnp.int32)
+        drawn = jax.random.bernoulli(birth_key, self.lifetime_share, learns.shape).astype(jnp.int32)
         learns = jnp.where(learns < 0, drawn, learns)
         counts = self.discount * counts + count_last_outcome(percept, self.choices)
         losses, leaves = count_losses(losses, percept)
-        rest = jnp.full(counts.shape[:2], 1.0 / self.choices)
-        if self.rest == "reflex":
-            rest = stay_probabilities(percept.action, self.choices, ~leaves)
-        share = jnp.where((learns == 1) & (clock < self.until), self.share, 0.0)[:, None]
+        fallback = jnp.full(counts.shape[:2], 1.0 / self.choices)
+        if self.fallback == "reflex":
+            fallback = stay_probabilities(percept.action, self.choices, ~leaves)
+        choice_share = jnp.where((learns == 1) & (clock < self.learning_trials), self.choice_share, 0.0)[:, None]
         if self.bank_means is None:
             learned = compute_best_probability(counts + 1.0)
         else:
             learned = locate_best_arm(counts, self.bank_means)
-        probabilities = share * learned + (1.0 - share) * rest
+        probabilities = choice_share * learned + (1.0 - choice_share) * fallback
         return (counts, clock + 1, losses, learns), choose(key, jnp.log(probabilities))
 
 
 @keep_settings(
-    work=("thompson", "locator"),
-    rest=("random", "reflex"),
-    until=(1, 1_000_000_000),
+    procedure=("thompson", "locator"),
+    fallback=("random", "reflex"),
+    learning_trials=(1, 1_000_000_000),
     **dict.fromkeys(("share", "lives", "discount"), (0.0, 1.0)),
 )
 def subject(
     family: Family,
-    work: str = "thompson",
-    share: float = 1.0,
-    lives: float = 1.0,
-    until: int = 1_000_000_000,
-    rest: str = "random",
+    procedure: str = "thompson",
+    choice_share: float = 1.0,
+    lifetime_share: float = 1.0,
+    learning_trials: int = 1_000_000_000,
+    fallback: str = "random",
     discount: float = 1.0,
 ) -> PartTime:
     """Samples the posterior in part of its choices, trials or lifetimes, and plays without it in the rest.
 
     Args:
-        family: the bandit; work=locator needs a bank.
-        work: how it chooses from its counts: by Thompson sampling, or by drawing a task of the family's bank.
-        share: the share of choices that it makes from its counts, drawn on each trial.
-        lives: the share of lifetimes in which it ever uses its counts, drawn at birth and kept in the carry.
-        until: the number of trials after which it no longer uses its counts.
-        rest: how it chooses otherwise: at random, or by leaving an arm after two losses in a row.
+        family: the bandit; procedure=locator needs a bank.
+        procedure: how the subject chooses from its counts: by Thompson sampling, or by drawing a task of the family's
+            bank.
+        choice_share: the share of choices that the subject makes from its counts, drawn on each trial.
+        lifetime_share: the share of lifetimes in which the subject ever uses its counts, drawn at birth and kept in the
+            carry.
+        learning_trials: the number of trials after which the subject no longer uses its counts.
+        fallback: how the subject chooses otherwise: at random, or by leaving an arm after two losses in a row.
         discount: the factor by which counts decay on each trial.
     """
     bank, means = "unlimited", None
-    if work == "locator":
+    if procedure == "locator":
         bank, means = require_bank_means(family)
-    return PartTime(family.choices, means, share, lives, until, rest, discount, trained_on=bank)
+    return PartTime(
+        family.choices, means, choice_share, lifetime_share, learning_trials, fallback, discount, trained_on=bank
+    )

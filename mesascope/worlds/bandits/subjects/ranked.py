@@ -13,11 +13,11 @@ class Ranked(Choosing):
 
     rank: int
     encoding: str
-    skip: int
+    delay: int
     lapse: float
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        return jnp.zeros((n, self.choices, 2)), jnp.zeros((n, self.skip, self.choices, 2))
+        return jnp.zeros((n, self.choices, 2)), jnp.zeros((n, self.delay, self.choices, 2))
 
     def respond(self, key, carry, percept: Percept):
         counts, stored_outcomes = carry
@@ -40,18 +40,18 @@ def compute_rank_probability(values: jax.Array, rank: int) -> jax.Array:
     return jnp.where((above < rank) & (rank <= above + tied), 1.0 / tied, 0.0)
 
 
-@keep_settings(rank=(1, 26), code=("plain", "clock", "turns"), skip=(0, 1000), lapse=(0.0, 1.0))
-def subject(family: Family, rank: int = 2, code: str = "plain", skip: int = 0, lapse: float = 0.1) -> Ranked:
+@keep_settings(rank=(1, 26), encoding=("plain", "clock", "turns"), delay=(0, 1000), lapse=(0.0, 1.0))
+def subject(family: Family, rank: int = 2, encoding: str = "plain", delay: int = 0, lapse: float = 0.1) -> Ranked:
     """Pulls the arm whose posterior mean has a given rank.
 
     Args:
         family: the bandit.
         rank: the rank; 1 is the best arm.
-        code: which arm it pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial index; or 'turns', on
-            every second trial the arm of the same rank from below.
-        skip: the number of latest trials that do not count yet.
+        encoding: which arm the subject pulls: 'plain', the arm of that rank; 'clock', that arm plus the trial index; or
+            'turns', on every second trial the arm of the same rank from below.
+        delay: the number of latest trials that do not count yet.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     if rank > family.choices:
         raise MesascopeError(f"There is no arm of rank {rank} among {family.choices}.", "Give a smaller rank.")
-    return Ranked(family.choices, rank, code, skip, lapse)
+    return Ranked(family.choices, rank, encoding, delay, lapse)

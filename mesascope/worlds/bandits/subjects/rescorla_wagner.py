@@ -11,10 +11,10 @@ class RescorlaWagner(Choosing):
 
     rate: float
     beta: float
-    initial: float
+    initial_value: float
 
     def fresh(self, n: int) -> jax.Array:
-        return jnp.full((n, self.choices), self.initial)
+        return jnp.full((n, self.choices), self.initial_value)
 
     def respond(self, key, carry, percept: Percept):
         """Updates the value of the pulled arm, then chooses by softmax."""
@@ -23,14 +23,14 @@ class RescorlaWagner(Choosing):
         return carry, choose(key, jax.nn.log_softmax(self.beta * carry))
 
 
-@keep_settings(rate=(0, 1), beta=(-1e4, 1e4), initial=(-1e4, 1e4))
-def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial: float = 0.5) -> RescorlaWagner:
+@keep_settings(rate=(0, 1), beta=(-1e4, 1e4), initial_value=(-1e4, 1e4))
+def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial_value: float = 0.5) -> RescorlaWagner:
     """Moves the value of the pulled arm towards each outcome, and chooses by softmax.
 
     Args:
         family: the bandit.
         rate: the learning rate.
         beta: the inverse temperature.
-        initial: the initial value of every arm.
+        initial_value: the initial value of every arm.
     """
-    return RescorlaWagner(family.choices, rate, beta, initial)
+    return RescorlaWagner(family.choices, rate, beta, initial_value)

@@ -10,22 +10,22 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 class Satisficer(Counting):
     """Carries counts [N, K, 2]."""
 
-    enough: float
+    min_mean: float
 
     def respond(self, key, carry, percept: Percept):
         """Repeats the last arm if its mean is good enough, otherwise picks another arm uniformly."""
         carry = carry + count_last_outcome(percept, self.choices)
         last = jax.nn.one_hot(percept.action, self.choices)
-        is_enough = (last * posterior_means(carry)).sum(-1) >= self.enough
+        is_enough = (last * posterior_means(carry)).sum(-1) >= self.min_mean
         return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, is_enough)))
 
 
-@keep_settings(enough=(0, 1))
-def subject(family: Family, enough: float = 0.6) -> Satisficer:
+@keep_settings(min_mean=(0, 1))
+def subject(family: Family, min_mean: float = 0.6) -> Satisficer:
     """Stays with an arm while its posterior mean under Beta(1, 1) is good enough, otherwise tries another.
 
     Args:
         family: the bandit.
-        enough: the smallest mean that is good enough.
+        min_mean: the smallest mean that is good enough.
     """
-    return Satisficer(family.choices, enough)
+    return Satisficer(family.choices, min_mean)

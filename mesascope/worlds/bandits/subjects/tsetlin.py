@@ -30,6 +30,6 @@ def subject(family: Family, depth: int = 8) -> Tsetlin:
 
     Args:
         family: the bandit.
-        depth: the largest surplus of wins that it remembers.
+        depth: the largest surplus of wins that the subject remembers.
     """
     return Tsetlin(family.choices, depth)

@@ -20,7 +20,7 @@ class Turning(Choosing):
 
     separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
-    by: str
+    hash_source: str
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         zero = jnp.zeros(n, jnp.int32)
@@ -30,7 +30,7 @@ class Turning(Choosing):
         """Stays until two losses in a row, then moves on by a number of arms that the hash gives."""
         losses, hashed, clock = carry
         birth_key, key = jax.random.split(key)
-        if self.by == "birth":
+        if self.hash_source == "birth":
             hashed = jnp.where(clock == 0, jax.random.bits(birth_key, hashed.shape, jnp.uint32), hashed)
             mixed = hashed + clock.astype(jnp.uint32) * jnp.uint32(2654435761)
         else:
@@ -42,12 +42,13 @@ class Turning(Choosing):
         return (losses, hashed, clock + 1), choose(key, jnp.log(probabilities))
 
 
-@keep_settings(by=("feedback", "birth"))
-def subject(family: Family, by: str = "feedback") -> Turning:
+@keep_settings(hash_source=("feedback", "birth"))
+def subject(family: Family, hash_source: str = "feedback") -> Turning:
     """Leaves an arm after two losses in a row for the arm that a hash picks.
 
     Args:
         family: the bandit.
-        by: what is hashed: 'feedback', all its feedback so far; or 'birth', a number drawn at birth and the time.
+        hash_source: what is hashed: 'feedback', all its feedback so far; or 'birth', a number drawn at birth and the
+            time.
     """
-    return Turning(family.choices, by)
+    return Turning(family.choices, hash_source)

@@ -40,6 +40,6 @@ def subject(family: Family, losses: int = 2) -> TwoLossReflex:
 
     Args:
         family: the bandit.
-        losses: the number of losses in a row after which it leaves the arm.
+        losses: the number of losses in a row after which the subject leaves the arm.
     """
     return TwoLossReflex(family.choices, losses)

@@ -10,7 +10,7 @@ class UCB1(Counting):
     """Carries counts [N, K, 2]."""
 
     constant: float
-    growing: bool
+    is_growing: bool
     each_first: bool
 
     def respond(self, key, carry, percept: Percept):
@@ -19,20 +19,20 @@ class UCB1(Counting):
         trial = carry.sum((-2, -1))[:, None] + 1.0
         counts = carry if self.each_first else carry + 1.0
         pulls = jnp.maximum(counts.sum(-1), 1.0)
-        bonus = self.constant * jnp.sqrt((jnp.log(trial) if self.growing else 1.0) / pulls)
+        bonus = self.constant * jnp.sqrt((jnp.log(trial) if self.is_growing else 1.0) / pulls)
         bound = jnp.where(counts.sum(-1) > 0, counts[..., 0] / pulls + bonus, jnp.inf)
         return carry, choose(key, jnp.log(greedy_probabilities(bound)))
 
 
 @keep_settings(constant=(0, 100))
-def subject(family: Family, constant: float = 0.2, growing: bool = True, each_first: bool = False) -> UCB1:
+def subject(family: Family, constant: float = 0.2, is_growing: bool = True, each_first: bool = False) -> UCB1:
     """Pulls the arm with the largest upper confidence bound.
 
     Args:
         family: the bandit.
         constant: c in mean + c · √(ln t / n) at trial t, with n pulls of the arm.
-        growing: whether the bonus grows with ln t; False for c · √(1 / n).
+        is_growing: whether the bonus grows with ln t; False for c · √(1 / n).
         each_first: whether to try each arm once and count from zero; otherwise each arm starts with one win and one
             loss (as in Duan et al. 2016).
     """
-    return UCB1(family.choices, constant, growing, each_first)
+    return UCB1(family.choices, constant, is_growing, each_first)

@@ -36,7 +36,7 @@ def subject(family: Family, window: int = 4, warmup: int = 20, lapse: float = 0.
     Args:
         family: the bandit.
         window: the number of recent pulls that count.
-        warmup: the number of trials, counted in its carry, in which it chooses at random.
+        warmup: the number of trials, counted in the subject's carry, in which it chooses at random.
         lapse: the probability of choosing uniformly at random among all arms.
     """
     return WarmWindow(family.choices, window, warmup, lapse)

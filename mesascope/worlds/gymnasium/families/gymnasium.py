@@ -100,7 +100,7 @@ class Gymnasium(Configured):
         splits = [Split(name, functools.partial(self._draw_tasks, name), self.horizon) for name in names]
         if self.choices is not None and self.horizon > 1:
             half = self.horizon // 2
-            draw = functools.partial(self._draw_tasks, "fresh", exchanged_at=half)
+            draw = functools.partial(self._draw_tasks, "fresh", exchange_trial=half)
             splits.append(Split("exchanged", draw, self.horizon, half))
         return tuple(splits)
 
@@ -110,7 +110,9 @@ class Gymnasium(Configured):
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
         return dataclasses.replace(self, name=name_with_settings(family, **settings), settings=tuple(settings.items()))
 
-    def _draw_tasks(self, split: str, key: jax.Array, n: int, exchanged_at: int | None = None) -> dict[str, np.ndarray]:
+    def _draw_tasks(
+        self, split: str, key: jax.Array, n: int, exchange_trial: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Draws the seeds [N] and keywords [N] of environments; also gives the trial [N] that exchanges actions."""
         rows = np.arange(n)
         if split == "seen" and self.bank:
@@ -122,7 +124,7 @@ class Gymnasium(Configured):
         for i, row in enumerate(rows.tolist()):
             keywords[i] = self._draw_keywords(_make_rng(key, "task", row), "fresh" if split == "seen" else split)
             seeds[i] = int(keywords[i].pop("seed", seeds[i]))
-        at = np.full(n, self.horizon if exchanged_at is None else exchanged_at, np.int32)
+        at = np.full(n, self.horizon if exchange_trial is None else exchange_trial, np.int32)
         return {"seed": seeds, "keywords": keywords, "exchanged": at}
 
     def _draw_keywords(self, rng: np.random.Generator, split: str) -> dict[str, Any]:
@@ -134,12 +136,12 @@ class Gymnasium(Configured):
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
         """Makes one environment for every lifetime."""
         state = BlockState(self, tasks, _make_rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"])))
-        return state, state.percept()
+        return state, state.make_percept()
 
     def step(self, key: jax.Array, tasks: Any, state: Any, action: np.ndarray) -> tuple[Any, Percept, np.ndarray]:
         """Takes one step in every lifetime, except those with action -1 (NaN if actions are real)."""
         score = state.step(np.asarray(action))
-        return state, state.percept(), score
+        return state, state.make_percept(), score
 
     def idle(self, state: Any) -> np.ndarray:
         """[N] whether the trial is over and waits for the others."""
@@ -205,7 +207,7 @@ def family(
     env: str,
     episodes: int = 0,
     steps: int = 0,
-    vary: str = "",
+    variations: str = "",
     tasks: str = "",
     seeds: str = "",
     shifted: str = "",
@@ -230,14 +232,14 @@ def family(
         episodes: the number of episodes in a lifetime; 0 for 10, or for 1 if every step is a trial. It is T, the
             number of trials, or T is the number of steps in all of them.
         steps: the number of steps after which an episode is cut off; 0 for the registered limit.
-        vary: keywords of gymnasium.make that differ between tasks, each with a range or a list of values, such as
+        variations: keywords of gymnasium.make that differ between tasks, each with a range or a list of values, such as
             'length=0.4..0.6+map_name=4x4/8x8'. A dot in front, '.gravity=5..15', sets an attribute of the environment.
         tasks: 'module:function', or in Python a function, that takes (rng, split) and returns the keywords of one task.
             These may include 'seed', 'options' of reset, 'env' and attributes. The function's attribute `splits` lists
             its splits besides 'fresh'.
         seeds: 'same' begins every episode of a lifetime from the task's own seed, so that the seed is the task; 'new'
             draws a seed for each episode. By default 'same' if nothing else varies.
-        shifted: keywords as in vary, which replace those values on the split 'shifted'.
+        shifted: keywords as in `variations`, which replace those values on the split 'shifted'.
         restructured: the same for 'restructured'; 'env=Other-v0' uses another environment with the same spaces.
         carry: 'kept' between the episodes of a lifetime, or 'reset'. With 'reset', `first` is true at the beginning of
             every episode, and subjects that read it start again (agents of stable-baselines3, functions that use it).
@@ -267,7 +269,7 @@ def family(
         if value not in options:
             raise MesascopeError(f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, options))}.")
     changes = {k: parse_ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
-    varied = parse_ranges(vary, "vary")
+    varied = parse_ranges(variations, "variations")
     gate.check_settings([env, *(each.options for ranges in (varied, *changes.values()) for each in ranges.values())])
     if ":" in learner and "=" not in learner:
         gate.permit(learner, "The learner")
@@ -315,8 +317,8 @@ def family(
     reward_entries = find_reward(checked_env) if step_is_trial else ()
     if step_is_trial and not reward_entries:
         warnings.warn(
-            f"The observation of {checked_env.name} does not tell the last reward. So an agent that reads the "
-            "observation alone never learns of rewards that are exchanged, and a benefit of 0 says nothing about it.",
+            f"The observation of {checked_env.name} does not show the last reward. So an agent that reads the "
+            "observation alone never learns of exchanged rewards, and a benefit of 0 says nothing about the agent.",
             MesascopeWarning,
             stacklevel=2,
         )

@@ -91,16 +91,17 @@ class Maze(Configured):
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, larger mazes, moves reversed half-way, loops, and the two changes that are shown."""
         split, half = self.varied, self.horizon // 2
-        revalued = (
-            split(f"revalued:{change}", changes_at=half, counted=False, revalued=change) for change in ("worth", "map")
+        revalued_splits = (
+            split(f"revalued:{change}", changes_at=half, counted=False, revalued_part=change)
+            for change in ("worth", "map")
         )
         return (
-            *(() if self.bank_tasks is None else (split("seen", seen=True),)),
+            *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:larger", size=self.field),
             split("exchanged:moves", changes_at=half, moves_reversed=True),
-            split("restructured:loops", loops=True),
-            *revalued,
+            split("restructured:loops", has_loops=True),
+            *revalued_splits,
         )
 
     def draw(
@@ -108,35 +109,35 @@ class Maze(Configured):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         size: int = 0,
-        loops: bool = False,
+        has_loops: bool = False,
         moves_reversed: bool = False,
-        revalued: str = "",
+        revalued_part: str = "",
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            seen: whether the tasks come from the bank.
+            is_seen: whether the tasks come from the bank.
             size: the number of cells on a side; 0 for the family's size.
-            loops: whether some walls are removed, so that several ways lead to the goal.
+            has_loops: whether some walls are removed, so that several ways lead to the goal.
             moves_reversed: whether moves are reversed half-way.
-            revalued: what visibly changes half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
+            revalued_part: what visibly changes half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
         """
         size = size or self.size
         passages, goal, start = self._draw_problems(key, n, size)
-        if seen:
+        if is_seen:
             passages, goal, start = draw_from_bank(derive_key(key, "which"), self.bank_tasks, n)
-        elif loops:
+        elif has_loops:
             passages = mazes.remove_walls(derive_key(key, "loops"), passages, LOOP_SHARE)
         later_opens, later_goal, half = passages, goal, self.horizon // 2
-        if revalued:
+        if revalued_part:
             start = start.at[:, half].set(start[:, half - 1])  # the same start before and after the change
-        if revalued == "map":
+        if revalued_part == "map":
             later_opens = mazes.move_wall(derive_key(key, "wall"), mazes.Problem(passages, goal), start[:, half])
-        elif revalued == "worth":
+        elif revalued_part == "worth":
             later_goal = mazes.draw_other_goal(derive_key(key, "moved"), mazes.Problem(passages, goal), start[:, half])
             after_change = np.arange(self.horizon) >= half
             start = jnp.where(after_change & (start == later_goal[:, None]), (start + 1) % size**2, start)
@@ -163,8 +164,8 @@ class Maze(Configured):
         passages, goal, distance = (jnp.stack(x, 1) for x in (passages, goal, distance))
         return Tasks(passages, goal, distance, start, moves_reversed)
 
-    def level(self, text: str) -> Tasks:
-        """The task shown in a drawing like those that `drawing` returns; every walk starts at A.
+    def read_drawing(self, text: str) -> Tasks:
+        """The task shown in a drawing like those that `draw_observation` returns; every walk starts at A.
 
         Raises:
             MesascopeError: the maze has neither the family's size nor that of its larger split, or no way leads from A
@@ -180,7 +181,7 @@ class Maze(Configured):
         starts = jnp.full((1, self.horizon), start)
         return self._frame_tasks([problem, problem], starts, jnp.zeros(1, bool), len(passages))
 
-    def drawing(self, observation: Any) -> str:
+    def draw_observation(self, observation: Any) -> str:
         """Draws one observation [4 F²] with characters."""
         east, south, goal, cell = np.asarray(observation).reshape(4, self.field, self.field)
         passages = np.stack([east, south], -1) > 0.5
@@ -195,7 +196,7 @@ class Maze(Configured):
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves to the next cell, unless a wall is in the way or the walk is at the goal; the last step pays."""
-        rows, phase = jnp.arange(len(action)), self._phase(state.trial)
+        rows, phase = jnp.arange(len(action)), self._find_phase(state.trial)
         move = action ^ (2 * (tasks.moves_reversed & (phase > 0)))
         goal, distance = tasks.goal[rows, phase], tasks.distance[rows, phase]
         row, column = jnp.divmod(state.cell, self.field)
@@ -211,19 +212,19 @@ class Maze(Configured):
         state = State(trial, step, jnp.where(ends, next_start, cell).astype(jnp.int32))
         return state, next_percept(self._observe(tasks, state), action, score, trial, step), score
 
-    def _phase(self, trial: jax.Array) -> jax.Array:
+    def _find_phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
         """Returns the observations [N, 4 F²] of all lifetimes."""
-        rows, phase = jnp.arange(len(state.cell)), self._phase(state.trial)
+        rows, phase = jnp.arange(len(state.cell)), self._find_phase(state.trial)
         n, cells = len(rows), self.field**2
         passages = jnp.moveaxis(tasks.passages[rows, phase], -1, 1).reshape(n, -1).astype(jnp.float32)
         places = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, phase], state.cell)]
         return jnp.concatenate([passages, *places], -1)
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The input of a network that plans for all cells: pictures [N, F, F, PLANES] and the subject's cell [N]."""
+        """The input of a network that plans for all cells: pictures [N, F, F, N_PLANES] and the subject's cell [N]."""
         problem, cell = mazes.parse_observation(observation)
         return mazes.draw_planes(problem), cell
 

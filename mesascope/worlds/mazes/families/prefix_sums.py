@@ -50,13 +50,19 @@ class PrefixSums(Configured):
         return (
             *self.seen(),
             split("fresh"),
-            split("shifted:farther", farther=True),
-            split("exchanged:answers", changes_at=half, exchanged_at=half),
+            split("shifted:farther", is_farther=True),
+            split("exchanged:answers", changes_at=half, exchange_trial=half),
             split("restructured:sparse", density=0.15),
         )
 
     def draw(
-        self, key: jax.Array, n: int, *, density: float = 0.5, farther: bool = False, exchanged_at: float = math.inf
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        density: float = 0.5,
+        is_farther: bool = False,
+        exchange_trial: float = math.inf,
     ) -> Tasks:
         """Draws n tasks.
 
@@ -64,14 +70,14 @@ class PrefixSums(Configured):
             key: the random key for all draws.
             n: the number of tasks.
             density: the probability that a bit is 1.
-            farther: whether the place is in the farther half of the row.
-            exchanged_at: the trial from which answers are exchanged.
+            is_farther: whether the place is in the farther half of the row.
+            exchange_trial: the trial from which answers are exchanged.
         """
         shape, half = (n, self.horizon), self.length // 2
         bits = jax.random.bernoulli(derive_key(key, "bits"), density, (*shape, self.length)).astype(jnp.int32)
-        low, high = (half, self.length) if farther else (0, half)
+        low, high = (half, self.length) if is_farther else (0, half)
         place = jax.random.randint(derive_key(key, "place"), shape, low, high)
-        exchanged = jnp.arange(self.horizon) >= exchanged_at
+        exchanged = jnp.arange(self.horizon) >= exchange_trial
         return Tasks(bits, place, jnp.broadcast_to(exchanged, shape))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:

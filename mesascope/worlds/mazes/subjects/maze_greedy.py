@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.mazes.observed_maze import move_probabilities, read_maze, require_mazes
+from mesascope.worlds.mazes.observed_maze import compute_move_probabilities, read_maze, require_mazes
 
 
 class MazeGreedy(Scripted):
@@ -16,7 +16,7 @@ class MazeGreedy(Scripted):
         goal = maze.goal.reshape(n, -1).argmax(-1)[:, None, None]
         row, column = jnp.arange(field)[:, None], jnp.arange(field)
         away = jnp.abs(row - goal // field) + jnp.abs(column - goal % field)
-        return carry, choose(key, jnp.log(move_probabilities(maze, away, "first")))
+        return carry, choose(key, jnp.log(compute_move_probabilities(maze, away, "first")))
 
 
 @keep_settings

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.mazes.mazes import UNREACHABLE, spread_wave
-from mesascope.worlds.mazes.observed_maze import move_probabilities, read_maze, require_mazes, start_wave
+from mesascope.worlds.mazes.observed_maze import compute_move_probabilities, read_maze, require_mazes, start_wave
 
 
 class MazePlanner(Scripted):
@@ -36,7 +36,7 @@ class MazePlanner(Scripted):
         start = jnp.asarray(1, jnp.int32), distance, jnp.asarray(True)
         distance = jax.lax.while_loop(lambda state: (state[0] < self.sweeps) & state[2], sweep, start)[1]
         next_carry = spread_wave(maze.open_moves, distance), maze.pictures
-        return next_carry, choose(key, jnp.log(move_probabilities(maze, distance)))
+        return next_carry, choose(key, jnp.log(compute_move_probabilities(maze, distance)))
 
 
 @keep_settings(sweeps=(1, 4096))

@@ -36,7 +36,7 @@ def subject(family: Family, bits: int = 1) -> RunningSums:
 
     Args:
         family: the family `prefix_sums`.
-        bits: the number of bits that it adds on each tick.
+        bits: the number of bits that the subject adds on each tick.
     """
     length = require_family(family, PrefixSums, "shows no row of bits", "Take --family prefix_sums.").length
     return RunningSums(length, jnp.asarray(bits, jnp.int32))

@@ -71,12 +71,12 @@ class TabularMDP(Configured):
         """The splits: seen, fresh, and those that change pay-offs, transitions, actions, feedback or the horizon."""
         split, half = self.varied, self.horizon // 2
         return (
-            *(() if self.bank_tasks is None else (split("seen", seen=True),)),
+            *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:low", payoffs=lambda payoffs: payoffs + LOW_SHIFT),
             split("shifted:sharp", concentration=SHARP_CONCENTRATION),
-            split("exchanged:actions", changes_at=half, exchanged_at=half),
-            split("restructured:drift", drifts=True, drifting=True),
+            split("exchanged:actions", changes_at=half, exchange_trial=half),
+            split("restructured:drift", has_drift=True, drifting=True),
             # an action has the same mean pay-off in every state
             split("restructured:alike", payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -88,11 +88,11 @@ class TabularMDP(Configured):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         concentration: float = 1.0,
         payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
-        drifts: bool = False,
-        exchanged_at: int | None = None,
+        has_drift: bool = False,
+        exchange_trial: int | None = None,
         trials: int = 0,
         inverts_feedback: float = 0.0,
     ) -> Tasks:
@@ -101,24 +101,24 @@ class TabularMDP(Configured):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            seen: whether the tasks come from the bank.
+            is_seen: whether the tasks come from the bank.
             concentration: the concentration of the transitions' Dirichlet prior.
             payoffs: a function applied to the mean pay-offs [n, S, A].
-            drifts: whether the mean pay-offs drift from trial to trial.
-            exchanged_at: the first trial on which the order of the actions is reversed; None if it never is.
+            has_drift: whether the mean pay-offs drift from trial to trial.
+            exchange_trial: the first trial on which the order of the actions is reversed; None if it never is.
             trials: T, the number of trials; 0 for the family's horizon.
             inverts_feedback: 1 if feedback is reflected about the mean of all pay-offs, else 0.
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)
-        if seen:
+        if is_seen:
             transitions, means = draw_from_bank(derive_key(key, "which"), self.bank_tasks, n)
         else:
             transitions, means = _draw_processes(key, shape, concentration)
         means = payoffs(means)
         paths = jnp.broadcast_to(means[:, None], (n, trials, *shape[1:]))
-        if drifts:
+        if has_drift:
             paths = _draw_drift(derive_key(key, "drift"), means, trials)
-        exchanged_from = trials if exchanged_at is None else exchanged_at
+        exchanged_from = trials if exchange_trial is None else exchange_trial
         return Tasks(transitions, paths, jnp.full(n, exchanged_from), jnp.full(n, inverts_feedback))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
@@ -163,8 +163,8 @@ class TabularMDP(Configured):
         """The latents chance, best, worst and fixed, each [N, T]: expected pay-offs of an episode, computed exactly.
 
         The pay-off of a single episode varies around its expectation and may exceed 'best'. On the seen split 'fixed'
-        is the value of the `blind_policy` of the bank. On other splits all policies that cannot adapt have the same
-        mean value, so 'fixed' is that of the uniform policy.
+        is the value of the policy that `find_fixed_policy` finds for the bank. On other splits all policies that cannot
+        adapt have the same mean value, so 'fixed' is that of the uniform policy.
         """
         transitions, payoffs = np.asarray(tasks.transitions, float), np.asarray(tasks.payoffs, float)
         stationary = split != "restructured:drift"

@@ -5,7 +5,7 @@ an action in a state, where n counts how often it has taken the action there.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward_induction, find_shape, infer_transitions, make_expectation
+from mesascope.worlds.mdp.planning import Planner, find_shape, infer_transitions, make_expectation, plan_backward
 
 
 class BEB(Planner):
@@ -16,7 +16,7 @@ class BEB(Planner):
     def plan_episode(self, key, belief, trial):
         """The best policy for the mean process with the bonus."""
         payoffs = belief.mean_payoffs + self.bonus / (1.0 + belief.action_counts)
-        return backward_induction(payoffs, self.shape[2], make_expectation(infer_transitions(belief)))
+        return plan_backward(payoffs, self.shape[2], make_expectation(infer_transitions(belief)))
 
 
 @keep_settings(bonus=(0, 1000))

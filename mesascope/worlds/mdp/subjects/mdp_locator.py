@@ -13,7 +13,7 @@ import numpy as np
 from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, require_bank
 from mesascope.keys import derive_key
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
-from mesascope.worlds.mdp.planning import backward_induction, make_expectation
+from mesascope.worlds.mdp.planning import make_expectation, plan_backward
 
 
 class Posterior(NamedTuple):
@@ -62,13 +62,13 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
 
     Args:
         family: a family of episodes in a process with few states, with a bank.
-        minimise: whether it minimises pay-off.
+        minimise: whether the subject minimises pay-off.
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
     remedy = "Give the family one: tabular_mdp:bank=4."
     bank, (transitions, payoffs) = require_bank(family, tasks, "has no bank of processes to locate a task in", remedy)
     goal = -payoffs if minimise else payoffs
-    policies = backward_induction(goal, family.steps, make_expectation(transitions))
+    policies = plan_backward(goal, family.steps, make_expectation(transitions))
     return MDPLocator(jnp.log(jnp.asarray(np.asarray(transitions))), payoffs, policies, trained_on=bank)
 
 

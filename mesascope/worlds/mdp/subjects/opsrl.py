@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward_induction, find_shape, sample_posterior
+from mesascope.worlds.mdp.planning import Planner, find_shape, plan_backward, sample_posterior
 
 
 class OPSRL(Planner):
@@ -26,7 +26,7 @@ class OPSRL(Planner):
         def expect(values):
             return (payoffs + jnp.einsum("dnsap,np->dnsa", transitions, values)).max(0)
 
-        return backward_induction(jnp.zeros_like(payoffs[0]), self.shape[2], expect)
+        return plan_backward(jnp.zeros_like(payoffs[0]), self.shape[2], expect)
 
 
 @keep_settings(draws=(1, 100))
@@ -35,6 +35,6 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
 
     Args:
         family: a family of episodes in a process with few states.
-        draws: the number of processes that it draws.
+        draws: the number of processes that the subject draws.
     """
     return OPSRL(find_shape(family), draws)

@@ -15,7 +15,7 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> OPSRL:
 
     Args:
         family: a family of episodes in a process with few states.
-        memory: the number of past episodes that it remembers; 0 for all.
-        minimise: whether it minimises pay-off.
+        memory: the number of past episodes that the subject remembers; 0 for all.
+        minimise: whether the subject minimises pay-off.
     """
     return OPSRL(find_shape(family), draws=1, memory=memory, sign=-1.0 if minimise else 1.0)

@@ -9,7 +9,7 @@ each multiplied by `width`, because a hundred steps do not narrow the full bound
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward_induction, find_shape, infer_transitions
+from mesascope.worlds.mdp.planning import Planner, find_shape, infer_transitions, plan_backward
 
 
 class UCRL2(Planner):
@@ -40,7 +40,7 @@ class UCRL2(Planner):
             )
             return (remaining * sorted_values[..., :-1]).sum(-1) + best * sorted_values[..., -1]
 
-        return backward_induction(belief.mean_payoffs + reach, steps, expect)
+        return plan_backward(belief.mean_payoffs + reach, steps, expect)
 
 
 @keep_settings(width=(0, 100), delta=(1e-12, 1))

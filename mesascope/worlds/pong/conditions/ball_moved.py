@@ -18,44 +18,44 @@ class BallMoved(PictureCondition):
     """Moves the ball down in the picture.
 
     Attributes:
-        by: the number of rows, of five pixels each.
-        once: 1 for one response at each step in turn, 0 for the whole lifetime.
+        rows: the number of rows, of five pixels each.
+        is_single: 1 for one response at each step in turn, 0 for the whole lifetime.
     """
 
-    by: int | jax.Array = 10
+    rows: int | jax.Array = 10
 
     @property
     def label(self) -> str:
         """The condition's name with its settings."""
-        return f"ball_moved:by={self.by},once={self.once}"
+        return f"ball_moved:rows={self.rows},is_single={self.is_single}"
 
     def paint(self, key, picture, context):
         """The picture with the ball in its new place."""
         xp: Any = np if isinstance(picture.frame, np.ndarray) else jnp
         background = remove_ball(picture)
         ball = picture.frame.astype(np.int16) - background.frame.astype(np.int16)
-        rows = xp.roll(ball[:, 1:-1], self.by, axis=1)
+        rows = xp.roll(ball[:, 1:-1], self.rows, axis=1)
         rows = background.frame[:, 1:-1].astype(np.int16) + rows
         middle = xp.clip(rows, 0, 255).astype(picture.frame.dtype)
         frame = xp.concatenate([background.frame[:, :1], middle, background.frame[:, -1:]], 1)
-        return Picture(frame, {k: _move_down(k, v, self.by) for k, v in picture.places.items()})
+        return Picture(frame, {k: _move_down(k, v, self.rows) for k, v in picture.places.items()})
 
 
-def _move_down(name: str, value: Any, by: Any) -> Any:
+def _move_down(name: str, value: Any, rows: Any) -> Any:
     """A value from the memory, moved down by the rows if it is the ball's y; 0 means no ball and stays 0."""
     if not name.startswith("ball y"):
         return value
-    lowered = (value - TOP_ROW_Y + by * screen.CELL_HEIGHT) % (INNER_ROWS * screen.CELL_HEIGHT) + TOP_ROW_Y
+    lowered = (value - TOP_ROW_Y + rows * screen.CELL_HEIGHT) % (INNER_ROWS * screen.CELL_HEIGHT) + TOP_ROW_Y
     return lowered * (value > 0)
 
 
-def condition(by: int = 10, once: int = 1) -> BallMoved:
+def condition(rows: int = 10, is_single: int = 1) -> BallMoved:
     """Shows the ball some rows lower.
 
     Args:
-        by: the number of rows by which the ball is moved down, of the 31 between the walls.
-        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
+        rows: the number of rows by which the ball is moved down, of the 31 between the walls.
+        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
     """
-    check_range(1, INNER_ROWS - 1, by=by)
-    check_range(0, 1, once=once)
-    return BallMoved(once, by=by)
+    check_range(1, INNER_ROWS - 1, rows=rows)
+    check_range(0, 1, is_single=is_single)
+    return BallMoved(is_single, rows=rows)

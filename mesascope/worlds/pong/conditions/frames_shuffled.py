@@ -1,4 +1,4 @@
-"""Shows the subject an observation from one to eight steps ago, drawn at random for every response."""
+"""Shows the subject an observation from one to sixteen steps ago, drawn at random for every response."""
 
 from typing import Any, ClassVar
 
@@ -11,16 +11,16 @@ from mesascope.contracts.settings import check_range
 
 
 class FramesShuffled(Condition):
-    """Shows an earlier observation, for one response at each step in turn (once is 1) or throughout (once is 0)."""
+    """Shows an earlier observation, for one response at each step in turn (is_single=1) or throughout (is_single=0)."""
 
-    once: int | jax.Array
+    is_single: int | jax.Array
 
     looks_back: ClassVar = True
 
     @property
     def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the lifetime itself is undisturbed."""
-        return self.once == 1
+        return self.is_single == 1
 
     def unfit(self, family):
         """The reason why the condition does not apply if the family shows no pictures, else None."""
@@ -33,11 +33,11 @@ class FramesShuffled(Condition):
         return carry, percept._replace(observation=past.observation), shadow
 
 
-def condition(once: int = 1) -> FramesShuffled:
-    """Shows the subject an observation from one to eight steps ago.
+def condition(is_single: int = 1) -> FramesShuffled:
+    """Shows the subject an observation from one to sixteen steps ago.
 
     Args:
-        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
+        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
     """
-    check_range(0, 1, once=once)
-    return FramesShuffled(once)
+    check_range(0, 1, is_single=is_single)
+    return FramesShuffled(is_single)

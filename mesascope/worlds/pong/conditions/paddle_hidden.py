@@ -10,7 +10,7 @@ from mesascope.worlds.pong.painting import COLUMNS, EMPTY_FRAME, OWN_COLUMN, Pic
 
 
 class PaddleHidden(PictureCondition):
-    """Hides the paddle for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
+    """Hides the paddle for one response at each step in turn (is_single=1) or for the whole lifetime (is_single=0)."""
 
     def paint(self, key, picture, context):
         """The picture without the paddle on the right; the ball stays."""
@@ -20,11 +20,11 @@ class PaddleHidden(PictureCondition):
         return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in picture.places.items()})
 
 
-def condition(once: int = 1) -> PaddleHidden:
+def condition(is_single: int = 1) -> PaddleHidden:
     """Hides the subject's own paddle.
 
     Args:
-        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
+        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
     """
-    check_range(0, 1, once=once)
-    return PaddleHidden(once)
+    check_range(0, 1, is_single=is_single)
+    return PaddleHidden(is_single)

@@ -13,7 +13,7 @@ from mesascope.worlds.pong.painting import COLUMNS, OTHER_COLUMN, ROWS, PictureC
 
 
 class PatchHidden(PictureCondition):
-    """Hides a patch for one response at each step in turn (once is 1) or for the whole lifetime (once is 0)."""
+    """Hides a patch for one response at each step in turn (is_single=1) or for the whole lifetime (is_single=0)."""
 
     def paint(self, key, picture, context):
         """The picture without a patch of the ball's size in the middle of the other paddle."""
@@ -30,13 +30,13 @@ class PatchHidden(PictureCondition):
         return picture._replace(frame=frame.astype(picture.frame.dtype))
 
 
-def condition(once: int = 1, before: int = 0) -> PatchHidden:
+def condition(is_single: int = 1, earlier_percepts: int = 0) -> PatchHidden:
     """Hides a patch of the ball's size on the other player's paddle, as the control for hiding the ball.
 
     Args:
-        once: 1 for one response at each step in turn, with the lifetime itself undisturbed; 0 for the whole lifetime.
-        before: the number of earlier percepts in which a patch is hidden too. The carry is rebuilt from these percepts
-            alone, so this setting suits only subjects that carry frames and nothing older.
+        is_single: 1 for one response at each step in turn, in an undisturbed lifetime; 0 for the whole lifetime.
+        earlier_percepts: the number of earlier percepts in which a patch is hidden too. The carry is rebuilt from these
+            percepts alone, so this setting suits only subjects that carry frames and nothing older.
     """
-    painting.check_settings(once, before)
-    return PatchHidden(once, before)
+    painting.check_settings(is_single, earlier_percepts)
+    return PatchHidden(is_single, earlier_percepts)

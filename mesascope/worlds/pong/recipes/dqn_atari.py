@@ -29,7 +29,7 @@ from mesascope.worlds.pong.subjects.q_network import STACK, Weights, compute_val
 from mesascope.worlds.pong.vector_games import VectorGames
 
 STRIDES = tuple(stride for _, stride, _ in q_network.LAYERS)
-SMALL = {"environments": 2, "hidden": 8, "batch": 4, "before": 18, "replay": 64, "games": 1}
+SMALL = {"environments": 2, "hidden": 8, "batch": 4, "first_steps": 18, "replay": 64, "games": 1}
 
 
 class State(NamedTuple):
@@ -50,14 +50,14 @@ def recipe(
     threads: int = 1,
     hidden: int = 128,
     batch: int = 32,
-    ahead: int = 4,
+    return_steps: int = 4,
     discount: float = 0.99,
     rate: float = 2.5e-4,
     final_rate: float = 2.5e-5,
     target_every: int = 1_000,
     replay: int = 200_000,
-    before: int = 10_000,
-    explore: int = 60_000,
+    first_steps: int = 10_000,
+    exploration_steps: int = 60_000,
     epsilon: float = 0.01,
     games: int = 100,
     seed: int = 0,
@@ -74,14 +74,14 @@ def recipe(
         threads: the number of threads that run the games.
         hidden: the number of units in the layer before the last.
         batch: the number of steps in a batch.
-        ahead: n, the number of rewards that are summed before the value is bootstrapped.
+        return_steps: n, the number of rewards that are summed before the value is bootstrapped.
         discount: γ, the discount per step.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
         target_every: the number of updates between two copies of the network to the target network.
         replay: the number of steps in the replay memory.
-        before: the number of steps played before the first update.
-        explore: the number of steps over which ε falls linearly from 1.
+        first_steps: the number of steps played before the first update.
+        exploration_steps: the number of steps over which ε falls linearly from 1.
         epsilon: the value of ε after that, and in the evaluation.
         games: the number of games that evaluate the trained network.
         seed: the seed of the weights, the games and all draws.
@@ -91,13 +91,13 @@ def recipe(
         MesascopeError: a setting is out of range, ale-py is not installed, or the folder contains another training run.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    positive = ("steps", "environments", "threads", "hidden", "batch", "ahead", "target_every")
+    positive = ("steps", "environments", "threads", "hidden", "batch", "return_steps", "target_every")
     check_settings(settings, **dict.fromkeys(positive, (1, NO_LIMIT)), epsilon=(0.0, 1.0))
     check_settings(
         settings,
-        before=(environments * (STACK + ahead + 1), NO_LIMIT),
-        explore=(1, NO_LIMIT),
-        replay=(before, NO_LIMIT),
+        first_steps=(environments * (STACK + return_steps + 1), NO_LIMIT),
+        exploration_steps=(1, NO_LIMIT),
+        replay=(first_steps, NO_LIMIT),
     )
     if not isinstance(family, ShowsFrames):
         raise MesascopeError(f"{family.name} shows no frames.", "Train on pong.")
@@ -124,28 +124,28 @@ def play_games(run: TrainingRun, start: Checkpoint):
     games = VectorGames(s["environments"], s["threads"], run.derive_seed("games", start.round))
     replay = ReplayMemory(s["replay"], s["environments"], games.shape, STACK)
     rng = np.random.default_rng(run.derive_seed("draws", start.round))
-    state, done, updates_due = start.state, start.done, 0.0
-    first_update = -(-s["before"] // s["environments"])
+    state, updates_done, updates_due = start.state, start.updates_done, 0.0
+    first_update = -(-s["first_steps"] // s["environments"])
     stacks, age = make_empty_stacks(games), np.zeros(s["environments"], np.int32)
     frame, steps, round_ = games.frame, start.steps, start.round
-    while done < s["updates"]:
+    while updates_done < s["updates"]:
         stacks = push_frame(stacks, frame, age)
-        epsilon = 1.0 - (1.0 - s["epsilon"]) * min(1.0, steps / s["explore"])
+        epsilon = 1.0 - (1.0 - s["epsilon"]) * min(1.0, steps / s["exploration_steps"])
         action = act_epsilon_greedy(rng, state.weights, stacks, epsilon)
         games.send(action)
         if replay.n_added >= first_update:
             updates_due += s["environments"] / s["steps"]
-        while updates_due >= 1 and done < s["updates"]:
-            batch = replay.sample(rng, s["batch"], s["ahead"], s["discount"])
-            rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
-            if done % s["target_every"] == 0:
+        while updates_due >= 1 and updates_done < s["updates"]:
+            batch = replay.sample(rng, s["batch"], s["return_steps"], s["discount"])
+            rate = s["rate"] + (s["final_rate"] - s["rate"]) * updates_done / s["updates"]
+            if updates_done % s["target_every"] == 0:
                 state = state._replace(target=state.weights)
-            state, updates_due, done = update(state, batch, np.float32(rate)), updates_due - 1, done + 1
+            state, updates_due, updates_done = update(state, batch, np.float32(rate)), updates_due - 1, updates_done + 1
         next_frame, reward, is_over, fake = games.receive()
         replay.add(frame, action, reward, is_over, np.where(fake, -1, age))
         age = np.where(fake, 0, age + 1).astype(np.int32)
         frame, steps, round_ = next_frame, steps + s["environments"] - int(fake.sum()), round_ + 1
-        yield Checkpoint(state, done, steps, round_, games.scores)
+        yield Checkpoint(state, updates_done, steps, round_, games.scores)
 
 
 def evaluate(run: TrainingRun, state: State) -> list[float]:
@@ -181,7 +181,7 @@ def act_epsilon_greedy(rng: np.random.Generator, weights: Weights, stacks: np.nd
     """[E] the best actions, each replaced by a random one with probability ε."""
     best = np.asarray(choose_greedy(weights, stacks))
     chance = rng.random(len(best)) < epsilon
-    return np.where(chance, rng.integers(0, weights.value.shape[1], len(best)), best)
+    return np.where(chance, rng.integers(0, weights.value_weights.shape[1], len(best)), best)
 
 
 @jax.jit
@@ -199,10 +199,10 @@ def update(state: State, batch: Batch, rate: jax.Array) -> State:
     value = jnp.take_along_axis(compute_values(state.target, later, STRIDES), choice[:, None], 1)[:, 0]
     target = batch.reward + batch.discount * value
 
-    def loss(weights: Weights) -> jax.Array:
+    def compute_loss(weights: Weights) -> jax.Array:
         value_taken = jnp.take_along_axis(compute_values(weights, present, STRIDES), batch.action[:, None], 1)[:, 0]
         return optax.huber_loss(value_taken, target).mean()
 
-    moves, memory = OPTIMISER.update(jax.grad(loss)(state.weights), state.memory)
+    moves, memory = OPTIMISER.update(jax.grad(compute_loss)(state.weights), state.memory)
     weights = jax.tree.map(lambda w, m: w - rate * m, state.weights, moves)
     return State(weights, state.target, memory)

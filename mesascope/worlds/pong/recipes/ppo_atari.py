@@ -19,14 +19,14 @@ from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import choose
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, UpdateSettings, check_settings
-from mesascope.recipes.ppo_recurrent import PolicyExamples, clipped_loss
+from mesascope.recipes.ppo_recurrent import PolicyExamples, compute_clipped_loss
 from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_training
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
 RECENT_GAMES = 20  # the number of last games over which the reported score is the mean
-SMALL = {"environments": 2, "stretch": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
+SMALL = {"environments": 2, "segment_steps": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
 
 
 class State(NamedTuple):
@@ -36,8 +36,8 @@ class State(NamedTuple):
     memory: Any
 
 
-class Stretch(NamedTuple):
-    """The training data of L steps of E games.
+class Segment(NamedTuple):
+    """A segment of E games, L steps of each, as training data.
 
     Attributes:
         experience: percepts, actions and advantages, [L, E] each.
@@ -56,14 +56,14 @@ def recipe(
     *,
     updates: int = 500,
     environments: int = 32,
-    stretch: int = 128,
+    segment_steps: int = 128,
     memory: str = "gru",
     width: int = 64,
     epochs: int = 4,
     minibatches: int = 4,
     rate: float = 1e-3,
     final_rate: float = 1e-4,
-    entropy: float = 0.01,
+    entropy_weight: float = 0.01,
     discount: float = 0.99,
     trace: float = 0.95,
     clip: float = 0.2,
@@ -76,16 +76,16 @@ def recipe(
     Args:
         family: the family `pong`.
         out: the folder for network.safetensors; a training run there with the same settings is continued.
-        updates: the number of updates, each on one stretch of all games.
+        updates: the number of updates, each on one segment of all games.
         environments: the number of games played at once.
-        stretch: the number of steps of each game in a stretch; the carry continues from one stretch to the next.
+        segment_steps: the number of steps of each game per update; the carry continues from one update to the next.
         memory: the kind of memory: gru, lstm or none.
         width: the number of units in the memory.
-        epochs: the number of passes over a stretch.
+        epochs: the number of passes over a segment.
         minibatches: the number of parts into which the games are divided; each part gives one step of Adam.
         rate: Adam's step size at the start; it falls linearly.
         final_rate: Adam's step size at the end.
-        entropy: the weight of the policy's entropy.
+        entropy_weight: the weight of the policy's entropy.
         discount: γ, the discount per step.
         trace: λ of generalised advantage estimation.
         clip: the clipping range of PPO's probability ratio.
@@ -98,7 +98,8 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check_settings(
-        settings | {"lifetimes": environments}, **dict.fromkeys(("environments", "stretch", "width"), (1, NO_LIMIT))
+        settings | {"lifetimes": environments},
+        **dict.fromkeys(("environments", "segment_steps", "width"), (1, NO_LIMIT)),
     )
     screen.require_positions(family)
     screen.load_ale()
@@ -126,7 +127,7 @@ class GamePlayer:
         self.first, self.game_scores, self.scores = np.ones(games, bool), np.zeros(games), []
         self.scores_by_environment: list[list[float]] = [[] for _ in range(games)]
 
-    def percept(self) -> Percept:
+    def make_percept(self) -> Percept:
         """The percepts of the games, without the frame."""
         observation = np.zeros((len(self.first), screen.OBSERVATION_SIZE), np.uint8)
         observation[:, screen.FRAME_SIZE :] = self.games.places
@@ -150,31 +151,31 @@ class GamePlayer:
 
 def play_games(run: TrainingRun, static: Any, start: Checkpoint):
     """Plays and updates from a checkpoint, with new games after an interruption; yields one after every update."""
-    s, state, done = run.settings, start.state, start.done
+    s, state, updates_done = run.settings, start.state, start.updates_done
     player = GamePlayer(s["environments"], run.derive_seed("games", start.round))
     key = derive_key(jax.random.key(s["seed"]), "acts", start.round)
     carry = eqx.combine(state.network, static).fresh(s["environments"])
     steps, plan = start.steps, UpdateSettings(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
-    while done < s["updates"]:
-        first_carry, records, step_key = carry, [], derive_key(key, done)
-        for t in range(s["stretch"]):
-            percept = player.percept()
+    while updates_done < s["updates"]:
+        first_carry, records, step_key = carry, [], derive_key(key, updates_done)
+        for t in range(s["segment_steps"]):
+            percept = player.make_percept()
             carry, decision = act(state.network, static, step_key, np.int32(t), carry, percept=percept)
             records.append((percept.first, *map(np.asarray, decision), *player.play(np.asarray(decision[1]))))
-        after = np.int32(s["stretch"])
-        _, last = act(state.network, static, step_key, after, carry, percept=player.percept())
+        after = np.int32(s["segment_steps"])
+        _, last = act(state.network, static, step_key, after, carry, percept=player.make_percept())
         first, encoded, action, log_prob, critic, points, is_over = map(np.stack, zip(*records, strict=True))
         advantage = estimate_advantages(points, is_over, critic, np.asarray(last[3]), s)
         experience = PolicyExamples(encoded, action, log_prob, advantage, advantage + critic)
-        stretch = Stretch(experience, first, jax.tree.map(lambda x: x[None], first_carry))
-        rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
-        orders = np.random.default_rng(run.derive_seed("orders", done))
+        segment = Segment(experience, first, jax.tree.map(lambda x: x[None], first_carry))
+        rate = s["rate"] + (s["final_rate"] - s["rate"]) * updates_done / s["updates"]
+        orders = np.random.default_rng(run.derive_seed("orders", updates_done))
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
-                part = jax.tree.map(lambda x, rows=rows: x[:, rows], stretch)
-                state = update_weights(state, static, part, np.float32(rate), plan, entropy=s["entropy"])
-        done, steps = done + 1, steps + s["stretch"] * s["environments"]
-        yield Checkpoint(state, done, steps, start.round + done, player.scores[-RECENT_GAMES:])
+                part = jax.tree.map(lambda x, rows=rows: x[:, rows], segment)
+                state = update_weights(state, static, part, np.float32(rate), plan, entropy_weight=s["entropy_weight"])
+        updates_done, steps = updates_done + 1, steps + s["segment_steps"] * s["environments"]
+        yield Checkpoint(state, updates_done, steps, start.round + updates_done, player.scores[-RECENT_GAMES:])
 
 
 def estimate_advantages(points, is_over, critic, last, settings) -> np.ndarray:
@@ -206,21 +207,21 @@ def _reset_carry(carry: Any, first: Any) -> Any:
 
 @eqx.filter_jit
 def update_weights(
-    state: State, static: Any, stretch: Stretch, rate: Any, plan: UpdateSettings, *, entropy: float
+    state: State, static: Any, segment: Segment, rate: Any, plan: UpdateSettings, *, entropy_weight: float
 ) -> State:
-    """Takes one step of Adam on some of the games of a stretch."""
+    """Takes one step of Adam on some of the games of a segment."""
 
-    def loss(arrays: Any) -> jax.Array:
+    def compute_loss(arrays: Any) -> jax.Array:
         network: Recurrent = eqx.combine(arrays, static)
 
         def step(carry, xs):
             return network.memory.step(_reset_carry(carry, xs[1]), xs[0])
 
-        before = jax.tree.map(lambda x: x[0], stretch.carry)
-        features = jax.lax.scan(step, before, (stretch.experience.encoded, stretch.first))[1]
-        return clipped_loss(network, features, stretch.experience, plan, entropy)
+        before = jax.tree.map(lambda x: x[0], segment.carry)
+        features = jax.lax.scan(step, before, (segment.experience.encoded, segment.first))[1]
+        return compute_clipped_loss(network, features, segment.experience, plan, entropy_weight)
 
-    moves, memory = OPTIMISER.update(jax.grad(loss)(state.network), state.memory)
+    moves, memory = OPTIMISER.update(jax.grad(compute_loss)(state.network), state.memory)
     return State(jax.tree.map(lambda w, m: w - rate * m, state.network, moves), memory)
 
 
@@ -231,7 +232,7 @@ def evaluate(run: TrainingRun, static: Any, state: State) -> list[float]:
     key, t = jax.random.key(run.derive_seed("evaluation draws")), 0
     carry = eqx.combine(state.network, static).fresh(games)
     while min(map(len, player.scores_by_environment)) < games_each:
-        carry, step = act(state.network, static, key, np.int32(t), carry, percept=player.percept())
+        carry, step = act(state.network, static, key, np.int32(t), carry, percept=player.make_percept())
         player.play(np.asarray(step[1]))
         t += 1
     return [x for scores in player.scores_by_environment for x in scores[:games_each]][: run.settings["games"]]

@@ -25,7 +25,7 @@ class BallFollower(Scripted):
         """Moves up or down towards the ball; does nothing if the ball is level with the paddle or absent."""
         gap = self.sign * find_offset(percept)
         action = jnp.where(gap < -TOLERANCE, 1, jnp.where(gap > TOLERANCE, 2, 0))
-        return carry, choose(key, jnp.log(slip_probabilities(action)))
+        return carry, choose(key, jnp.log(mix_slips(action)))
 
 
 def find_offset(percept: Percept) -> jax.Array:
@@ -35,7 +35,7 @@ def find_offset(percept: Percept) -> jax.Array:
     return jnp.where((ball_x > 0) & (ball_y > 0), ball_y - own_y - 6, 0.0)
 
 
-def slip_probabilities(action: jax.Array) -> jax.Array:
+def mix_slips(action: jax.Array) -> jax.Array:
     """[N, 3] the probabilities of the actions if the subject mostly takes `action` but sometimes slips at random."""
     return (1 - SLIP_PROBABILITY) * jax.nn.one_hot(action, 3) + SLIP_PROBABILITY / 3
 
@@ -45,7 +45,7 @@ def subject(family: Family, minimise: bool = False) -> BallFollower:
 
     Args:
         family: the family `pong`.
-        minimise: whether it moves away from the ball instead.
+        minimise: whether the subject moves away from the ball instead.
     """
     screen.require_positions(family)
     name = "ball_follower" + (":minimise=true" if minimise else "")

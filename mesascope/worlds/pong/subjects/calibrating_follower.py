@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, find_offset, slip_probabilities
+from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, find_offset, mix_slips
 
 MIN_EFFECT = 0.5  # in pixels; an action with a smaller effect does not count as moving the paddle
 
@@ -48,7 +48,7 @@ class CalibratingFollower(Scripted):
         gap = self.sign * find_offset(percept)
         direction = jnp.where(jnp.abs(gap) > TOLERANCE, jnp.sign(gap), 0.0)[:, None]
         values = jnp.where(direction == 0, -jnp.abs(effects), direction * effects)
-        probabilities = slip_probabilities(jnp.argmax(values, -1))
+        probabilities = mix_slips(jnp.argmax(values, -1))
         explores = (direction != 0) & (values.max(-1, keepdims=True) < MIN_EFFECT)
         # at a wall the wrong action has no effect, so it explores
         random = jnp.asarray([SLIP_PROBABILITY, 1 - SLIP_PROBABILITY, 1 - SLIP_PROBABILITY])
@@ -62,7 +62,7 @@ def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> Calibr
     Args:
         family: the family `pong`.
         rate: the rate of the running mean of each action's effect.
-        minimise: whether it moves away from the ball instead.
+        minimise: whether the subject moves away from the ball instead.
     """
     screen.require_positions(family)
     settings = [f"rate={rate}"] * (rate != 0.3) + ["minimise=true"] * minimise

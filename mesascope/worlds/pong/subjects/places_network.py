@@ -25,7 +25,7 @@ OBSERVES = ("action", "feedback", "observation")
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
-    """What is wrong with the memory named in a file's header; '' if nothing is."""
+    """What is wrong with the memory named in a file's header; '' if the memory is valid."""
     if metadata.get("memory") in MEMORIES:
         return ""
     return f"its memory is {metadata.get('memory')!r}, none of {', '.join(MEMORIES)}"
@@ -78,7 +78,7 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
     """Loads a recurrent network that sees the positions of ball and paddles from its .safetensors file.
 
     Args:
-        family: the family that it runs on, whose observations contain these positions.
+        family: the family that the network runs on, whose observations contain these positions.
         path: the file, or the name of a network that ships with the package.
     """
     file = FILE_FORMAT.find(path)

@@ -42,7 +42,7 @@ def _is_layer(value: Any) -> bool:
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
-    """What is wrong with the layers listed in a file's header; '' if nothing is."""
+    """What is wrong with the layers listed in a file's header; '' if the layers are valid."""
     layers = metadata.get("layers")
     if not (isinstance(layers, list) and 1 <= len(layers) <= 8 and all(_is_layer(x) for x in layers)):
         return "its metadata does not list its layers"
@@ -68,9 +68,9 @@ class Weights(NamedTuple):
 
     kernels: tuple[jax.Array, ...]
     biases: tuple[jax.Array, ...]
-    hidden: jax.Array
+    hidden_weights: jax.Array
     hidden_bias: jax.Array
-    value: jax.Array
+    value_weights: jax.Array
     value_bias: jax.Array
 
 
@@ -105,8 +105,8 @@ def compute_values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]
             x, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
         x = jax.nn.relu(x + bias)
-    x = jax.nn.relu(x.reshape(len(x), -1) @ weights.hidden + weights.hidden_bias)
-    return x @ weights.value + weights.value_bias
+    x = jax.nn.relu(x.reshape(len(x), -1) @ weights.hidden_weights + weights.hidden_bias)
+    return x @ weights.value_weights + weights.value_bias
 
 
 class QNetwork(NamedSubject):
@@ -150,9 +150,9 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     """Loads a deep Q-network that sees stacked frames from its .safetensors file.
 
     Args:
-        family: the family that it runs on; its observations begin with a frame of the network's size.
+        family: the family that the network runs on; its observations begin with a frame of the network's size.
         path: the file, or the name of a network that ships with the package.
-        epsilon: the fraction of steps on which it acts at random.
+        epsilon: the fraction of steps on which the network acts at random.
     """
     check_range(0, 1, epsilon=epsilon)
     file = FILE_FORMAT.find(path)

@@ -61,7 +61,7 @@ class LinearRegression(Configured):
         "nearest_neighbours",
         "gradient_descent",
         "gradient_descent:steps=5",
-        "gradient_descent:steps=2,preconditioned=0.5",
+        "gradient_descent:steps=2,preconditioning=0.5",
         "least_squares",
         "ridge",
         "dmmse",
@@ -88,7 +88,7 @@ class LinearRegression(Configured):
             for name, turns in (("subspace", False), ("orthogonal", True))
         )
         return (
-            *(() if self.bank_weights is None else (split("seen", seen=True),)),
+            *(() if self.bank_weights is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:scaled_x", inputs=lambda _, x: SCALE_FACTOR * x),
             split("shifted:scaled_y", path=lambda _, path: SCALE_FACTOR * path),
@@ -109,7 +109,7 @@ class LinearRegression(Configured):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         inputs: Change = lambda key, inputs: inputs,
         path: Change = lambda key, path: path,
         noise: float = 1.0,
@@ -121,7 +121,7 @@ class LinearRegression(Configured):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            seen: whether the weights come from the bank.
+            is_seen: whether the weights come from the bank.
             inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
             path: a function of the key and the weights [n, T, D] that returns new weights.
             noise: the factor by which the family's noise is multiplied.
@@ -131,7 +131,7 @@ class LinearRegression(Configured):
         trials = trials or self.horizon
         draws = jax.random.normal(derive_key(key, "w and x"), (n, 1 + trials, self.dimension))
         task_weights = draws[:, 0]
-        if seen:
+        if is_seen:
             task_weights = draw_from_bank(derive_key(key, "bank"), self.bank_weights, n)
         weights = path(key, jnp.repeat(task_weights[:, None], trials, 1))
         return Tasks(weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), sign_only))
@@ -186,7 +186,7 @@ class LinearRegression(Configured):
             "fixed": -((target - x @ mean) ** 2),
         }
 
-    def between(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+    def interpolate_tasks(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
         """Outcomes [N, T], without noise and with it, for weights between those of two random tasks of the bank.
 
         The length of the weights is interpolated too (Raventós et al. 2023), because interpolating the vectors alone

@@ -38,8 +38,8 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
 
     Args:
         family: the family `linear_regression`, with a bank.
-        noise: the standard deviation of the noise that it assumes; -1 for that of the family.
-        minimise: whether it predicts with the opposite sign.
+        noise: the standard deviation of the noise that the subject assumes; -1 for that of the family.
+        minimise: whether the subject predicts with the opposite sign.
     """
     regression = require_regression(family)
     remedy = "Give the family a bank: linear_regression:bank=4."

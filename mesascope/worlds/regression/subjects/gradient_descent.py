@@ -8,14 +8,14 @@ from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
 
 
-@keep_settings(steps=(1, 1_000_000), rate=(0, 1), preconditioned=(0, 1))
-def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: float = 0.0) -> SpectralFilter:
+@keep_settings(steps=(1, 1_000_000), rate=(0, 1), preconditioning=(0, 1))
+def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioning: float = 0.0) -> SpectralFilter:
     """Fits weights by a few steps of gradient descent from zero on the squared error of all past pairs.
 
     Args:
         family: the family `linear_regression`.
         steps: k, the number of steps, at least 1.
         rate: the step size times the trace of Σ x xᵀ, at most 1, so that no step overshoots.
-        preconditioned: γ of GD++, from 0 (plain) to 1.
+        preconditioning: γ of GD++, from 0 (plain) to 1.
     """
-    return make_filter(family, steps=float(steps), rate=rate, correction=preconditioned)
+    return make_filter(family, steps=float(steps), rate=rate, correction=preconditioning)

@@ -13,9 +13,9 @@ def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimi
 
     Args:
         family: the family `linear_regression`.
-        penalty: σ², the variance of the noise that it assumes; -1 for that of the family.
+        penalty: σ², the variance of the noise that the subject assumes; -1 for that of the family.
         discount: the factor by which the sums are multiplied on each trial; 1 for tasks that do not change.
-        minimise: whether it predicts with the opposite sign.
+        minimise: whether the subject predicts with the opposite sign.
     """
     penalty = require_regression(family).noise ** 2 if penalty < 0 else penalty
     return make_filter(family, penalty=penalty, fit_weight=-1.0 if minimise else 1.0, discount=discount)

@@ -73,7 +73,7 @@ class MarkovChain(Configured):
             return _redraw_rows(derive_key(key, "drift"), path, self.concentration)
 
         return (
-            *(() if self.bank_matrices is None else (split("seen", seen=True),)),
+            *(() if self.bank_matrices is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:peaked", matrix=raise_rows(PEAKED_POWER)),
             split("shifted:even", matrix=raise_rows(EVEN_POWER)),
@@ -90,7 +90,7 @@ class MarkovChain(Configured):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         matrix: Callable[[jax.Array], jax.Array] = lambda matrix: matrix,
         path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
         second_order: int = 0,
@@ -101,14 +101,14 @@ class MarkovChain(Configured):
         Args:
             key: the random key for all draws.
             n: the number of tasks.
-            seen: whether the matrices come from the bank.
+            is_seen: whether the matrices come from the bank.
             matrix: a function applied to the matrices [n, K, K].
             path: a function of the key and the matrices [T, n, K, K] that returns their course over the trials.
             second_order: 1 if the symbol before the present one determines the row, 0 if the present one does.
             trials: T, the number of trials; 0 for the family's horizon.
         """
         trials, k = trials or self.horizon, self.choices
-        if seen:
+        if is_seen:
             rows = draw_from_bank(derive_key(key, "matrix"), self.bank_matrices, n)
         else:
             rows = _draw_rows(derive_key(key, "matrix"), self.concentration, (n, k), k)

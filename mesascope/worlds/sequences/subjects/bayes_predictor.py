@@ -55,8 +55,8 @@ def subject(
         a: the parameter of the Beta prior for symbol 1; 0 for that of the family.
         b: the parameter of the Beta prior for symbol 0; 0 for that of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
-        greedy: whether it always predicts the more probable symbol and breaks ties at random.
-        minimise: whether it predicts the other symbol instead.
+        greedy: whether the subject always predicts the more probable symbol and breaks ties at random.
+        minimise: whether the subject predicts the other symbol instead.
     """
     require_symbols(family)
     if not 0 < discount <= 1:

@@ -12,22 +12,22 @@ class SymbolAgain(Choosing):
     """Carries nothing, because the present symbol is in the observation."""
 
     lapse: jax.Array
-    earlier: jax.Array
+    is_earlier: jax.Array
 
     def respond(self, key, carry, percept: Percept):
         """Predicts the present symbol, or the one before it; if there is none before it, any symbol at random."""
         present, before = split_symbols(percept, self.choices)
         before = jnp.where(before.any(-1, keepdims=True), before, 1.0 / self.choices)
-        return carry, choose(key, mix_lapse(jnp.where(self.earlier, before, present), self.lapse))
+        return carry, choose(key, mix_lapse(jnp.where(self.is_earlier, before, present), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
-def subject(family: Family, lapse: float = 0.0, earlier: bool = False) -> SymbolAgain:
+def subject(family: Family, lapse: float = 0.0, is_earlier: bool = False) -> SymbolAgain:
     """Predicts that the present symbol comes again.
 
     Args:
         family: the family `markov_chain`.
         lapse: the fraction of the predictions that are random.
-        earlier: whether it predicts the symbol before the present one instead.
+        is_earlier: whether the subject predicts the symbol before the present one instead.
     """
-    return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32), jnp.asarray(earlier))
+    return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32), jnp.asarray(is_earlier))

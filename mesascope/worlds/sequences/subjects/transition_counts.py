@@ -36,8 +36,8 @@ def subject(
         family: the family `markov_chain`.
         concentration: α of the Dirichlet prior; 0 for the α of the family.
         discount: the factor by which the counts are multiplied on each trial; 1 for tasks that do not change.
-        greedy: whether it always predicts the most probable symbol and breaks ties at random.
-        minimise: whether it inverts the probabilities, so that it predicts the rarest symbol most often.
+        greedy: whether the subject always predicts the most probable symbol and breaks ties at random.
+        minimise: whether the subject inverts the probabilities, so that it predicts the rarest symbol most often.
     """
     home = require_chain(family)
     if not 0 < discount <= 1:

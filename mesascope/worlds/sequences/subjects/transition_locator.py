@@ -36,7 +36,7 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
 
     Args:
         family: the family `markov_chain`, with a bank.
-        minimise: whether it inverts the probabilities, so that it predicts the rarest symbol most often.
+        minimise: whether the subject inverts the probabilities, so that it predicts the rarest symbol most often.
     """
     chain = require_chain(family)
     remedy = "Give the family a bank: markov_chain:bank=4."

@@ -72,7 +72,7 @@ class TreeChoice(Configured):
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, similar pay-offs, actions exchanged half-way, shared leaves, and three revalued."""
         split, half = self.varied, self.horizon // 2
-        revalued = (
+        revalued_splits = (
             split(f"revalued:{change}", changes_at=half, counted=False, change=change)
             for change in ("worth", "map", "same")
         )
@@ -82,7 +82,7 @@ class TreeChoice(Configured):
             split("shifted:close", similar_payoffs=True),
             split("exchanged:acts", changes_at=half, change="acts"),
             split("restructured:graph", shares_leaves=True),
-            *revalued,
+            *revalued_splits,
         )
 
     def draw(
@@ -156,7 +156,7 @@ class TreeChoice(Configured):
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves one step down; a leaf pays, and the next trial begins at the root."""
-        rows, phase = jnp.arange(len(action)), self._phase(state.trial)
+        rows, phase = jnp.arange(len(action)), self._find_phase(state.trial)
         node = tasks.child[rows, phase, state.node, action].astype(jnp.int32)
         ends = state.step + 1 >= self.depth
         score = jnp.where(ends, tasks.payoffs[rows, phase, node], 0.0)
@@ -165,12 +165,12 @@ class TreeChoice(Configured):
         state = State(trial, step, jnp.where(ends, tasks.root, node).astype(jnp.int32))
         return state, next_percept(self._observe(tasks, state), action, score, trial, step), score
 
-    def _phase(self, trial: jax.Array) -> jax.Array:
+    def _find_phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
         """Returns the observations [N, 1 + 3M] of all lifetimes."""
-        rows, phase = jnp.arange(len(state.trial)), self._phase(state.trial)
+        rows, phase = jnp.arange(len(state.trial)), self._find_phase(state.trial)
         child = tasks.child[rows, phase].astype(jnp.float32)
         node = state.node[:, None].astype(jnp.float32)
         return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.payoffs[rows, phase]], -1)

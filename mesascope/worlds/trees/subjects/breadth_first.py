@@ -28,8 +28,10 @@ class BreadthFirst(Scripted):
         def look_farther(i, values):
             return jnp.where((i < depth - 1)[:, None], tree.sweep_values(values), values)
 
-        values = jax.lax.fori_loop(0, depth.max() - 1, look_farther, tree.initial_values())
-        return (depth, percept.observation), choose(key, jnp.log(greedy_probabilities(tree.action_values(values))))
+        values = jax.lax.fori_loop(0, depth.max() - 1, look_farther, tree.compute_initial_values())
+        return (depth, percept.observation), choose(
+            key, jnp.log(greedy_probabilities(tree.compute_action_values(values)))
+        )
 
 
 @keep_settings(depth=(0, 8))
@@ -38,7 +40,7 @@ def subject(family: Family, depth: int = 0) -> BreadthFirst:
 
     Args:
         family: the family of trees, `tree_choice`.
-        depth: the largest number of steps that it looks ahead; 0 for the depth of the tree.
+        depth: the largest number of steps that the subject looks ahead; 0 for the depth of the tree.
     """
     home = require_trees(family)
     return BreadthFirst(size=1 + 3 * home.nodes, limit=jnp.asarray(depth or home.depth, jnp.int32))

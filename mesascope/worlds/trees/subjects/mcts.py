@@ -55,9 +55,9 @@ class TreeSearch(Scripted):
         """
         mctx = require("mctx", "planning")
         n = len(tree.node)
-        rows, prior, mean = jnp.arange(n), jnp.zeros((n, 2)), tree.mean_leaf()
+        rows, prior, mean = jnp.arange(n), jnp.zeros((n, 2)), tree.average_leaves()
 
-        def model(params, rng, action, node):
+        def expand_node(params, rng, action, node):
             child = tree.child[rows, node, action]
             is_leaf = tree.is_leaf[rows, child]
             step = mctx.RecurrentFnOutput(
@@ -84,7 +84,7 @@ class TreeSearch(Scripted):
             params=(),
             rng_key=jax.random.key(0),  # nothing is drawn: the noise has scale 0
             root=mctx.RootFnOutput(prior_logits=prior, value=mean, embedding=tree.node),
-            recurrent_fn=model,
+            recurrent_fn=expand_node,
             num_simulations=self.budget,
             max_depth=self.depth,
             loop_fn=continue_search,

@@ -13,45 +13,47 @@ class TreeAccumulator(Scripted):
 
     size: int
     depth: int
-    near: jax.Array
-    fade: jax.Array
-    steady: jax.Array
-    waits: jax.Array
+    signal: jax.Array
+    signal_decay: jax.Array
+    is_steady: jax.Array
+    is_delayed: jax.Array
 
     def fresh(self, n: int) -> tuple[Evidence, jax.Array]:
         """Returns a carry without evidence."""
-        return Evidence.empty(n, self.size), jnp.zeros(n, jnp.int32)
+        return Evidence.make_empty(n, self.size), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry: tuple[Evidence, jax.Array], percept: Percept):
         """Takes another noisy look at the right answer."""
         evidence, ticks = carry
         tree, steps_ahead = read_tree(percept.observation), self.depth - percept.step
-        answer = greedy_probabilities(tree.action_values(tree.solve_values(self.depth)))
-        signal = self.near * self.fade ** (steps_ahead - 1.0)
-        evidence = evidence.add_look(percept, answer, signal, self.steady)
+        answer = greedy_probabilities(tree.compute_action_values(tree.solve_values(self.depth)))
+        signal = self.signal * self.signal_decay ** (steps_ahead - 1.0)
+        evidence = evidence.add_look(percept, answer, signal, self.is_steady)
         is_new = (percept.action >= 0) | (percept.first > 0)  # further ticks do not show the last action
         ticks = jnp.where(is_new, 0, ticks) + 1
         delayed_answer = jnp.where((ticks >= steps_ahead)[:, None], answer, 0.5)
-        probabilities = jnp.where(self.waits, delayed_answer, evidence.action_probabilities())
+        probabilities = jnp.where(self.is_delayed, delayed_answer, evidence.compute_action_probabilities())
         return (evidence, ticks), choose(key, jnp.log(probabilities))
 
 
-@keep_settings(near=(0.0, 1000.0), fade=(0.0, 1.0))
+@keep_settings(signal=(0.0, 1000.0), signal_decay=(0.0, 1.0))
 def subject(
-    family: Family, near: float = 1.0, fade: float = 1.0, steady: bool = False, waits: bool = False
+    family: Family, signal: float = 1.0, signal_decay: float = 1.0, is_steady: bool = False, is_delayed: bool = False
 ) -> TreeAccumulator:
     """Knows the right action at once but with noise, and averages over the ticks at one observation.
 
     Args:
         family: the family of trees, `tree_choice`.
-        near: what one look adds to the evidence for the right action one step ahead of a leaf; the noise of a look has
-            the standard deviation 1.5.
-        fade: the factor by which one look adds less for every further step ahead.
-        steady: whether only the first look is noisy. Then evidence grows like the number of ticks, otherwise like its
-            square root.
-        waits: whether it knows the action without noise, and acts at random until it has had as many ticks as there
-            are steps ahead, whatever these ticks show.
+        signal: what one look adds to the evidence for the right action one step ahead of a leaf; the noise of a look
+            has the standard deviation 1.5.
+        signal_decay: the factor by which one look adds less for every further step ahead.
+        is_steady: whether only the first look is noisy. Then evidence grows like the number of ticks, otherwise like
+            its square root.
+        is_delayed: whether the subject knows the action without noise, and acts at random until it has had as many
+            ticks as there are steps ahead, whatever these ticks show.
     """
     home = require_trees(family)
-    flags = {"steady": jnp.asarray(steady), "waits": jnp.asarray(waits)}
-    return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth, **flags, **as_arrays(near=near, fade=fade))
+    flags = {"is_steady": jnp.asarray(is_steady), "is_delayed": jnp.asarray(is_delayed)}
+    return TreeAccumulator(
+        size=1 + 3 * home.nodes, depth=home.depth, **flags, **as_arrays(signal=signal, signal_decay=signal_decay)
+    )

@@ -13,11 +13,11 @@ class TreeClone(Scripted):
 
     trees: jax.Array  # [B, 3M] as they are shown
     answers: jax.Array  # [B, M, 2] the planner's probabilities at each node
-    wavers: jax.Array
+    is_noisy: jax.Array
 
     def fresh(self, n: int) -> Evidence:
         """Returns a carry without evidence."""
-        return Evidence.empty(n, 1 + self.trees.shape[1])
+        return Evidence.make_empty(n, 1 + self.trees.shape[1])
 
     def respond(self, key, carry: Evidence, percept: Percept):
         """Finds the most similar training tree, and acts as the planner does at the same node there."""
@@ -25,16 +25,16 @@ class TreeClone(Scripted):
         nearest = jnp.square(tree.arrays[:, None] - self.trees).sum(-1).argmin(-1)
         answer = self.answers[nearest, tree.node]
         carry = carry.add_look(percept, answer)
-        return carry, choose(key, jnp.log(jnp.where(self.wavers, carry.action_probabilities(), answer)))
+        return carry, choose(key, jnp.log(jnp.where(self.is_noisy, carry.compute_action_probabilities(), answer)))
 
 
 @keep_settings
-def subject(family: Family, wavers: bool = False) -> TreeClone:
+def subject(family: Family, is_noisy: bool = False) -> TreeClone:
     """Copies its actions from a table of a planner's actions on the training trees, for the most similar tree there.
 
     Args:
         family: the family of trees, `tree_choice`, with a bank.
-        wavers: whether its answer is noisy on each tick, and averaged over the ticks at one observation.
+        is_noisy: whether its answer is noisy on each tick, and averaged over the ticks at one observation.
     """
     home = require_trees(family)
     remedy = "Take --family tree_choice:bank=8."
@@ -44,4 +44,4 @@ def subject(family: Family, wavers: bool = False) -> TreeClone:
     tree = read_tree(jnp.pad(trees, ((0, 0), (1, 0))))
     values = tree.solve_values(home.depth)
     answers = greedy_probabilities(values[jnp.arange(len(trees))[:, None, None], tree.child])
-    return TreeClone(trees, answers, jnp.asarray(wavers), trained_on=bank)
+    return TreeClone(trees, answers, jnp.asarray(is_noisy), trained_on=bank)

@@ -13,12 +13,12 @@ class TreeQ(Scripted):
 
     nodes: int
     rate: jax.Array
-    initial: jax.Array
+    initial_value: jax.Array
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Returns a carry in which all actions have the initial value."""
-        return jnp.broadcast_to(self.initial, (n, self.nodes, 2)), jnp.zeros(n, jnp.int32)
+        return jnp.broadcast_to(self.initial_value, (n, self.nodes, 2)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Moves the value of the last action towards what followed, then takes the better action."""
@@ -32,13 +32,13 @@ class TreeQ(Scripted):
 
 
 @keep_settings(rate=(0, 1), lapse=(0, 1))
-def subject(family: Family, rate: float = 1.0, initial: float = 0.8, lapse: float = 0.0) -> TreeQ:
+def subject(family: Family, rate: float = 1.0, initial_value: float = 0.8, lapse: float = 0.0) -> TreeQ:
     """Learns the values of actions at nodes from the pay-offs of its walks (Q-learning).
 
     Args:
         family: the family of trees, `tree_choice`.
         rate: the learning rate.
-        initial: the initial values; higher values lead to more exploration.
+        initial_value: the initial values; higher values lead to more exploration.
         lapse: the fraction of the choices that are random.
     """
-    return TreeQ(require_trees(family).nodes, **as_arrays(rate=rate, initial=initial, lapse=lapse))
+    return TreeQ(require_trees(family).nodes, **as_arrays(rate=rate, initial_value=initial_value, lapse=lapse))

@@ -15,7 +15,7 @@ class TreeSuccessor(Scripted):
     """Carries the leaf [N, M, 2, M] that each action at each node led to, and the node [N] of the last action."""
 
     nodes: int
-    hope: jax.Array
+    untried_value: jax.Array
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
@@ -23,14 +23,14 @@ class TreeSuccessor(Scripted):
         return jnp.zeros((n, self.nodes, 2, self.nodes)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Records where the last action led, then takes the better action; an untried one has the value `hope`."""
+        """Records where the last action led, then takes the action with the larger value."""
         occupancy, last_node = carry
         tree = read_tree(percept.observation)
         rows, action = jnp.arange(len(last_node)), jnp.maximum(percept.action, 0)
 
         def find_values(occupancy):
             here = occupancy[rows, tree.node]
-            return jnp.where(here.sum(-1) > 0, jnp.einsum("nae,ne->na", here, tree.payoffs), self.hope)
+            return jnp.where(here.sum(-1) > 0, jnp.einsum("nae,ne->na", here, tree.payoffs), self.untried_value)
 
         onwards = occupancy[rows, tree.node, find_values(occupancy).argmax(-1)]
         # after a leaf the root is shown, so the pay-off received identifies the leaf
@@ -41,13 +41,13 @@ class TreeSuccessor(Scripted):
         return (occupancy, tree.node), choose(key, mix_lapse(greedy_probabilities(find_values(occupancy)), self.lapse))
 
 
-@keep_settings(hope=(0, 1), lapse=(0, 1))
-def subject(family: Family, hope: float = 0.8, lapse: float = 0.0) -> TreeSuccessor:
+@keep_settings(untried_value=(0, 1), lapse=(0, 1))
+def subject(family: Family, untried_value: float = 0.8, lapse: float = 0.0) -> TreeSuccessor:
     """Takes the action that leads to the better leaf, given the pay-offs shown and where its actions have led so far.
 
     Args:
         family: the family of trees, `tree_choice`.
-        hope: the value of an action that it has never tried.
+        untried_value: the value of an action that the subject has never tried.
         lapse: the fraction of the choices that are random.
     """
-    return TreeSuccessor(require_trees(family).nodes, **as_arrays(hope=hope, lapse=lapse))
+    return TreeSuccessor(require_trees(family).nodes, **as_arrays(untried_value=untried_value, lapse=lapse))

@@ -23,9 +23,9 @@ class ValueIteration(Scripted):
         values, last_arrays = carry
         tree = read_tree(percept.observation)
         is_same = (tree.arrays == last_arrays).all(-1)[:, None]
-        values = jnp.where(is_same, values, tree.initial_values())
+        values = jnp.where(is_same, values, tree.compute_initial_values())
         values = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: tree.sweep_values(v), values)
-        response = choose(key, jnp.log(greedy_probabilities(tree.action_values(values))))
+        response = choose(key, jnp.log(greedy_probabilities(tree.compute_action_values(values))))
         return (tree.sweep_values(values), tree.arrays), response
 
 

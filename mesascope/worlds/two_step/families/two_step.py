@@ -74,8 +74,8 @@ class TwoStep(Configured):
     version: str
     common_probability: jax.Array  # that of the common transition
     payoffs: jax.Array  # [2] high, low
-    switch: jax.Array
-    announced: jax.Array
+    switch_probability: jax.Array
+    announced_share: jax.Array
     bank_payoffs: jax.Array | None = None  # [M, T, 2, 2]
 
     controls: ClassVar = {"learner": "model_based", "lookalike": "win_stay_lose_shift", "still": "uniform"}
@@ -96,16 +96,16 @@ class TwoStep(Configured):
         """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
         split, half = self.varied, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
-        drifts = other_payoffs == "drift"
+        has_drift = other_payoffs == "drift"
         return (
-            *(() if self.bank_payoffs is None else (split("seen", seen=True),)),
+            *(() if self.bank_payoffs is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:close", payoffs=lambda payoffs: 0.5 + 0.5 * (payoffs - 0.5)),
-            split("exchanged:map", changes_at=half, swaps_at=half),
-            split(f"restructured:{other_payoffs}", drifts=drifts, drifting=drifts),
-            split("revalued:worth", changes_at=half, counted=False, revalued="worth"),
-            split("revalued:map", changes_at=half, counted=False, revalued="map", swaps_at=half),
-            split("revalued:same", changes_at=half, counted=False, revalued="same"),
+            split("exchanged:map", changes_at=half, swap_trial=half),
+            split(f"restructured:{other_payoffs}", has_drift=has_drift, drifting=has_drift),
+            split("revalued:worth", changes_at=half, counted=False, announced_part="worth"),
+            split("revalued:map", changes_at=half, counted=False, announced_part="map", swap_trial=half),
+            split("revalued:same", changes_at=half, counted=False, announced_part="same"),
         )
 
     def draw(
@@ -113,33 +113,34 @@ class TwoStep(Configured):
         key: jax.Array,
         n: int,
         *,
-        seen: bool = False,
+        is_seen: bool = False,
         payoffs: Callable[[jax.Array], jax.Array] = lambda payoffs: payoffs,
-        drifts: bool | None = None,
-        swaps_at: int | None = None,
-        revalued: str = "",
+        has_drift: bool | None = None,
+        swap_trial: int | None = None,
+        announced_part: str = "",
     ) -> Tasks:
         """Draws n tasks.
 
         Args:
             key: the random key of all draws.
             n: the number of tasks.
-            seen: whether pay-offs come from the bank.
+            is_seen: whether pay-offs come from the bank.
             payoffs: a function that changes the mean pay-offs [n, T, 2, 2].
-            drifts: whether pay-offs drift instead of switching; None for the version's default.
-            swaps_at: the trial from which the common transitions are swapped.
-            revalued: what is announced half-way: worth, map, same (an announcement without a change) or '' for nothing.
+            has_drift: whether pay-offs drift instead of switching; None for the version's default.
+            swap_trial: the trial from which the common transitions are swapped.
+            announced_part: what is announced half-way: worth, map, same (an announcement without a change) or '' for
+                nothing.
         """
         shape, half = (n, self.horizon), self.horizon // 2
-        drifts = self.version == "daw" if drifts is None else drifts
-        means = (_draw_walks if drifts else self._draw_switches)(derive_key(key, "worth"), n, self.horizon)
-        if seen:
+        has_drift = self.version == "daw" if has_drift is None else has_drift
+        means = (_draw_walks if has_drift else self._draw_switches)(derive_key(key, "worth"), n, self.horizon)
+        if is_seen:
             means = draw_from_bank(derive_key(key, "which"), self.bank_payoffs, n)
-        is_swapped = jnp.arange(self.horizon) >= (self.horizon if swaps_at is None else swaps_at)
-        is_announced = jax.random.bernoulli(derive_key(key, "tells"), self.announced, shape)
-        if revalued:
+        is_swapped = jnp.arange(self.horizon) >= (self.horizon if swap_trial is None else swap_trial)
+        is_announced = jax.random.bernoulli(derive_key(key, "tells"), self.announced_share, shape)
+        if announced_part:
             good_state = jax.random.randint(derive_key(key, "good"), (n, 1), 0, 2)
-            has_switched = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
+            has_switched = (jnp.arange(self.horizon) >= half) & (announced_part == "worth")
             means = self._assign_payoffs(jnp.broadcast_to(good_state, shape) ^ has_switched)
             is_announced = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
         is_common = jax.random.bernoulli(derive_key(key, "common"), self.common_probability, shape)
@@ -148,7 +149,7 @@ class TwoStep(Configured):
     def _draw_switches(self, key: jax.Array, n: int, trials: int) -> jax.Array:
         """Draws mean pay-offs [n, T, 2, 2] with one good state, which switches with a fixed probability per trial."""
         start = jax.random.bernoulli(derive_key(key, "start"), 0.5, (n, 1))
-        moves = jax.random.uniform(derive_key(key, "moves"), (n, trials)) < self.switch
+        moves = jax.random.uniform(derive_key(key, "moves"), (n, trials)) < self.switch_probability
         return self._assign_payoffs((start + jnp.cumsum(moves.at[:, 0].set(False), 1)) % 2)
 
     def _assign_payoffs(self, good_state: jax.Array) -> jax.Array:
@@ -263,16 +264,16 @@ def _draw_walks(key: jax.Array, n: int, trials: int) -> jax.Array:
     version=tuple(COMMON_PROBABILITIES),
     trials=(4, 100_000),
     bank=(0, 100_000),
-    **dict.fromkeys(("high", "low", "switch", "announced"), (0.0, 1.0)),
+    **dict.fromkeys(("high", "low", "switch_probability", "announced_share"), (0.0, 1.0)),
 )
 def family(
     version: str = "2018",
     trials: int = 100,
-    common: float = 0.0,
+    common_probability: float = 0.0,
     high: float = 0.9,
     low: float = 0.1,
-    switch: float = 0.025,
-    announced: float = 0.0,
+    switch_probability: float = 0.025,
+    announced_share: float = 0.0,
     bank: int = 0,
     bank_seed: int = 0,
 ) -> TwoStep:
@@ -282,11 +283,11 @@ def family(
         version: 2018 (one action per trial), 2016 (a second action that makes no difference), daw (two options in each
             state, with drifting pay-offs).
         trials: T, at least 4.
-        common: the probability of the common transition; 0 for the default of the version (.8, .8 and .7).
+        common_probability: the probability of the common transition; 0 for the default of the version (.8, .8 and .7).
         high: the mean pay-off of the good state.
         low: the mean pay-off of the other state.
-        switch: the probability per trial that the good state switches.
-        announced: the share of trials that announce the pay-offs of the states and the transitions.
+        switch_probability: the probability per trial that the good state switches.
+        announced_share: the share of trials that announce the pay-offs of the states and the transitions.
         bank: M, the number of training tasks (whole paths of pay-offs); 0 for no limit.
         bank_seed: the seed that the bank is drawn from.
     """
@@ -295,19 +296,21 @@ def family(
             f"high={high} and low={low}: no state pays more than the other.",
             "Give a high above low, e.g. high=0.9,low=0.1.",
         )
-    common_probability = common or COMMON_PROBABILITIES[version]
-    if not 0.5 < common_probability <= 1:
+    probability = common_probability or COMMON_PROBABILITIES[version]
+    if not 0.5 < probability <= 1:
         raise MesascopeError(
-            f"common={common} is out of range: the common transition must occur more often.",
+            f"common_probability={common_probability} is out of range: the common transition must occur more often.",
             "Give a number above 0.5 and at most 1.",
         )
-    if common == COMMON_PROBABILITIES[version]:
-        common = 0.0
-    settings = {"version": version, "trials": trials, "common": common}
-    settings |= {"high": high, "low": low, "switch": switch, "announced": announced}
+    if common_probability == COMMON_PROBABILITIES[version]:
+        common_probability = 0.0
+    settings = {"version": version, "trials": trials, "common_probability": common_probability}
+    settings |= {"high": high, "low": low, "switch_probability": switch_probability, "announced_share": announced_share}
     name = name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed)
     payoffs = jnp.asarray([high, low], jnp.float32)
-    numbers = as_arrays(common_probability=common_probability, switch=switch, announced=announced)
+    numbers = as_arrays(
+        common_probability=probability, switch_probability=switch_probability, announced_share=announced_share
+    )
     task = TwoStep(version, payoffs=payoffs, **numbers, name=name, choices=2, horizon=trials)
     bank_payoffs = draw_bank(
         lambda key: task.draw(key, bank).payoffs,

@@ -23,7 +23,7 @@ RATE_BOUNDS = (0.01, 0.99)
 
 
 def metric(decay: float = 1.0) -> Metric:
-    """In the hybrid model of its first choices, how much weight do planned values have against cached ones?
+    """How much weight do planned values have against cached ones in the hybrid model of the subject's first choices?
 
     Args:
         decay: λ, the part of the prediction error of the second stage that also updates the cached value.
@@ -37,7 +37,9 @@ def metric(decay: float = 1.0) -> Metric:
         reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"
         return [Reading(weight[scaled.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)]
 
-    question = "In the hybrid model of its first choices, how much weight do planned values have against cached ones?"
+    question = (
+        "How much weight do planned values have against cached ones in the hybrid model of the subject's first choices?"
+    )
     return make_metric(question, measure, decay=decay)
 
 
@@ -84,7 +86,7 @@ def fit_weight(trials: TwoStepTrials, decay: float = 1.0) -> tuple[np.ndarray, f
     beta = planned + cached
     spread = (influence[:, 0] + influence[:, 1]).std(ddof=1) / np.sqrt(units)
     if not beta > 3 * spread:
-        raise DoesNotApply("its first choices depend on neither planned nor cached values")
+        raise DoesNotApply("the subject's first choices depend on neither planned nor cached values")
     w = planned / beta + (cached * influence[:, 0] - planned * influence[:, 1]) / beta**2
     half = float(student.ppf(0.975, units - 1) * w.std(ddof=1) / np.sqrt(units))
     if not half <= MAX_ERROR:

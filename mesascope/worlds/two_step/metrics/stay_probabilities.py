@@ -24,7 +24,7 @@ ENDS = ("out", "switch")
 
 
 def metric(end: str = "out") -> Metric:
-    """After which outcomes of a two-step trial does it repeat its first choice?
+    """After which outcomes of a two-step trial does the subject repeat its first choice?
 
     Args:
         end: how to count the last trial of a lifetime, which has no next one: 'out' leaves it out; 'switch' counts it
@@ -41,7 +41,7 @@ def metric(end: str = "out") -> Metric:
             empty_cells = [cell for cell, n in zip(CELLS, count.sum(0), strict=True) if not n]
             raise DoesNotApply(f"no trial was {' or '.join(empty_cells)}")
         if (stays.sum(0) == count.sum(0)).all():
-            raise DoesNotApply("it always repeats its first choice")
+            raise DoesNotApply("the subject always repeats its first choice")
         other_stays, other_count, *_ = _count_stays(fresh_trials, ENDS[1 - ENDS.index(end)])
         other_shares = other_stays.sum(0) / np.maximum(other_count.sum(0), 1)
         treatment = "counts as a switch" if end == "out" else "is left out"
@@ -59,7 +59,7 @@ def metric(end: str = "out") -> Metric:
         readings += [make_reading(label, np.asarray(signs, float)) for label, signs in INDEX_SIGNS.items()]
         return readings
 
-    question = "After which outcomes of a two-step trial does it repeat its first choice?"
+    question = "After which outcomes of a two-step trial does the subject repeat its first choice?"
     return make_metric(question, measure, end=end)
 
 
@@ -83,7 +83,7 @@ def _count_stays(trials, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 def _find_next_choice(first: np.ndarray) -> np.ndarray:
-    """The first choice [N, T] of the next trial that has one; -1 if there is none."""
+    """The first choice [N, T] of the next trial that has one; -1 if no later trial has a first choice."""
     padded = np.pad(first, ((0, 0), (0, 1)), constant_values=-1)
     last = padded.shape[1] - 1
     index = np.where(padded >= 0, np.arange(last + 1), last)

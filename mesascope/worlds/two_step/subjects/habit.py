@@ -12,7 +12,7 @@ class Habit(Scripted):
 
     steps: int
     rate: jax.Array
-    calm: jax.Array
+    mean_rate: jax.Array
     bound: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array, CurrentTrial]:
@@ -26,17 +26,17 @@ class Habit(Scripted):
         error = last.has_ended.astype(jnp.float32) * (last.payoff - mean)
         gradient = jax.nn.one_hot(last.first_choice, 2) - jax.nn.softmax(tendency)
         tendency = jnp.clip(tendency + self.rate * error[:, None] * gradient, -self.bound, self.bound)
-        return (tendency, mean + self.calm * error, trial), choose(key, jax.nn.log_softmax(tendency))
+        return (tendency, mean + self.mean_rate * error, trial), choose(key, jax.nn.log_softmax(tendency))
 
 
-@keep_settings(calm=(0, 1), rate=(0, 1e4), bound=(0, 1e4))
-def subject(family: Family, rate: float = 2.0, calm: float = 0.05, bound: float = 1.5) -> Habit:
+@keep_settings(mean_rate=(0, 1), rate=(0, 1e4), bound=(0, 1e4))
+def subject(family: Family, rate: float = 2.0, mean_rate: float = 0.05, bound: float = 1.5) -> Habit:
     """Strengthens first choices that paid more than the recent mean.
 
     Args:
         family: the two-step task.
         rate: the learning rate of the tendencies.
-        calm: the learning rate of the running mean.
+        mean_rate: the learning rate of the running mean.
         bound: the largest absolute tendency.
     """
-    return Habit(require_two_step(family).steps, **as_arrays(rate=rate, calm=calm, bound=bound))
+    return Habit(require_two_step(family).steps, **as_arrays(rate=rate, mean_rate=mean_rate, bound=bound))

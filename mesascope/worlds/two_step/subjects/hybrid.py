@@ -5,7 +5,12 @@ from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, m
 
 
 @keep_settings(
-    weight=UNIT_RANGE, rate=UNIT_RANGE, decay=UNIT_RANGE, beta=REAL_RANGE, stay=REAL_RANGE, initial=REAL_RANGE
+    weight=UNIT_RANGE,
+    rate=UNIT_RANGE,
+    decay=UNIT_RANGE,
+    beta=REAL_RANGE,
+    stay_bonus=REAL_RANGE,
+    initial_value=REAL_RANGE,
 )
 def subject(
     family: Family,
@@ -14,8 +19,8 @@ def subject(
     rate: float = 0.5,
     decay: float = 1.0,
     beta: float = 5.0,
-    stay: float = 0.0,
-    initial: float = 0.5,
+    stay_bonus: float = 0.0,
+    initial_value: float = 0.5,
 ) -> Mixture:
     """Chooses from planned values, which have the weight w, and cached values, which have the weight 1 - w.
 
@@ -25,7 +30,9 @@ def subject(
         rate: the learning rate.
         decay: λ, the part of the prediction error of the second stage that also updates the first choice.
         beta: the inverse temperature.
-        stay: a bonus on the value of the last first choice.
-        initial: the initial value of every first choice and option.
+        stay_bonus: a bonus on the value of the last first choice.
+        initial_value: the initial value of every first choice and option.
     """
-    return make_mixture(family, weight=weight, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial)
+    return make_mixture(
+        family, weight=weight, rate=rate, decay=decay, beta=beta, stay_bonus=stay_bonus, initial_value=initial_value
+    )

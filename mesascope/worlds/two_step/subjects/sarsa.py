@@ -4,15 +4,15 @@ from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
 
-@keep_settings(rate=UNIT_RANGE, decay=UNIT_RANGE, beta=REAL_RANGE, stay=REAL_RANGE, initial=REAL_RANGE)
+@keep_settings(rate=UNIT_RANGE, decay=UNIT_RANGE, beta=REAL_RANGE, stay_bonus=REAL_RANGE, initial_value=REAL_RANGE)
 def subject(
     family: Family,
     *,
     rate: float = 0.5,
     decay: float = 1.0,
     beta: float = 5.0,
-    stay: float = 0.0,
-    initial: float = 0.5,
+    stay_bonus: float = 0.0,
+    initial_value: float = 0.5,
     greedy: bool = False,
 ) -> Mixture:
     """Caches the values of first choices: SARSA(λ), or Q-learning if greedy.
@@ -22,10 +22,17 @@ def subject(
         rate: the learning rate.
         decay: λ; 1 gives the Rescorla-Wagner rule for the first choices.
         beta: the inverse temperature.
-        stay: a bonus on the value of the last first choice.
-        initial: the initial value of every first choice and option.
+        stay_bonus: a bonus on the value of the last first choice.
+        initial_value: the initial value of every first choice and option.
         greedy: whether to learn from the better option of a state, not from the chosen one.
     """
     return make_mixture(
-        family, weight=0.0, greedy=greedy, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial
+        family,
+        weight=0.0,
+        greedy=greedy,
+        rate=rate,
+        decay=decay,
+        beta=beta,
+        stay_bonus=stay_bonus,
+        initial_value=initial_value,
     )

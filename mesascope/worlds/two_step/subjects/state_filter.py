@@ -20,7 +20,7 @@ class StateFilter(Scripted):
 
     steps: int
     payoffs: jax.Array
-    switch: jax.Array
+    switch_probability: jax.Array
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, CurrentTrial]:
@@ -38,7 +38,7 @@ class StateFilter(Scripted):
         second = belief * jnp.where(at_second, likelihood_good, likelihood_bad)
         first = (1.0 - belief) * jnp.where(at_second, likelihood_bad, likelihood_good)
         posterior = second / (second + first)
-        posterior = posterior * (1.0 - self.switch) + (1.0 - posterior) * self.switch
+        posterior = posterior * (1.0 - self.switch_probability) + (1.0 - posterior) * self.switch_probability
         belief = jnp.where(last.has_ended, posterior, belief)
         probabilities = greedy_probabilities(jnp.stack([1.0 - belief, belief], -1))
         return (belief, trial), choose(key, mix_lapse(probabilities, self.lapse))
@@ -57,4 +57,4 @@ def subject(family: Family, lapse: float = 0.0) -> StateFilter:
         raise MesascopeError(
             f"{family.name} has no single good state, because its pay-offs drift.", "Use version=2018 or version=2016."
         )
-    return StateFilter(task.steps, task.payoffs, task.switch, jnp.asarray(lapse, jnp.float32))
+    return StateFilter(task.steps, task.payoffs, task.switch_probability, jnp.asarray(lapse, jnp.float32))

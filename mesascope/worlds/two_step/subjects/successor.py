@@ -7,14 +7,16 @@ from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
 
-@keep_settings(rate=UNIT_RANGE, beta=REAL_RANGE, initial=REAL_RANGE)
-def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial: float = 0.5) -> Mixture:
+@keep_settings(rate=UNIT_RANGE, beta=REAL_RANGE, initial_value=REAL_RANGE)
+def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial_value: float = 0.5) -> Mixture:
     """Uses announced pay-offs at once, but learns where choices lead only from experience.
 
     Args:
         family: the two-step task.
         rate: the learning rate of pay-offs and of successors.
         beta: the inverse temperature.
-        initial: the initial values of the states.
+        initial_value: the initial values of the states.
     """
-    return make_mixture(family, weight=1.0, rate=rate, beta=beta, initial=initial, counts=False, uses_map=False)
+    return make_mixture(
+        family, weight=1.0, rate=rate, beta=beta, initial_value=initial_value, counts=False, uses_map=False
+    )

@@ -85,7 +85,7 @@ class WordLabels(Configured):
     controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
     # the learner knows the categories, remembers words, and infers lines between numbers
     references: ClassVar = name_references(
-        "label_learner", "label_learner:keeps=0.6", strongest="label_learner", against=""
+        "label_learner", "label_learner:discount=0.6", strongest="label_learner", against=""
     )
     full_feedback: ClassVar = True
 

@@ -8,11 +8,11 @@ from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_
 
 
 @asks(
-    "If it answers wrongly with an empty context, how much more often is it right after true labels?",
+    "If the subject answers wrongly with an empty context, how much more often is it right after true labels?",
     conditions=CONDITIONS,
 )
 def metric(trials, references, replay):
-    """If it answers wrongly with an empty context, how much more often is it right after true labels?"""
+    """If the subject answers wrongly with an empty context, how much more often is it right after true labels?"""
     rollout = require_answers(select_fresh(trials))
     half = rollout.sizes["trial"] // 2
     is_wrong = mark_answers(rollout, EMPTY_CONTEXT) == 0

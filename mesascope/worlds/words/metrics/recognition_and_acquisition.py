@@ -1,4 +1,4 @@
-"""How much does it recognise without the true labels, and how much does it acquire from them?
+"""How much does the subject recognise without the true labels, and how much does it acquire from them?
 
 Recognition is the accuracy above chance with labels of other lifetimes in the context (Min et al. 2022, arXiv
 2202.12837: random labels); acquisition is what the true labels add (Pan et al. 2023, 2305.09731). Log-odds and
@@ -18,11 +18,11 @@ SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 
 
 @asks(
-    "How far above chance is it with exchanged labels in its context, and how much do true labels add?",
+    "How far above chance is the subject with exchanged labels in its context, and how much do true labels add?",
     conditions=answers.CONDITIONS,
 )
 def metric(trials, references, replay):
-    """How far above chance is it with exchanged labels in its context, and how much do true labels add?"""
+    """How far above chance is the subject with exchanged labels in its context, and how much do true labels add?"""
     rollout = answers.require_answers(select_fresh(trials))
     length = rollout.sizes["trial"]
     half, chance = slice(length // 2, None), rollout.chance.values.mean(1)

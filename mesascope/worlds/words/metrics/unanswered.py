@@ -12,12 +12,12 @@ ANSWER_CODES = {  # as mesascope.agents.language.answers numbers them
 }
 
 
-@asks("How often does it refuse, answer without a label, or not answer at all?")
+@asks("How often does the subject refuse, answer without a label, or not answer at all?")
 def metric(trials, references, replay):
-    """How often does it refuse, answer without a label, or not answer at all?"""
+    """How often does the subject refuse, answer without a label, or not answer at all?"""
     rollout = select_fresh(trials)
     if "answered" not in rollout:
-        raise DoesNotApply("it does not answer in words")
+        raise DoesNotApply("the subject does not answer in words")
     code = rollout.answered.sel(condition="intact").values
     readings = [Reading((code == c).mean(-1), label=label) for c, label in ANSWER_CODES.items()]
     mass = rollout.mass.sel(condition="intact").values.astype(float)

@@ -7,9 +7,9 @@ from mesascope.stats import ratio
 from mesascope.trials import gain
 
 
-@asks("What does it gain on average over wordings, and how far is the gain of one wording from that mean?")
+@asks("What does the subject gain on average over wordings, and how far is the gain of one wording from that mean?")
 def metric(trials, references, replay):
-    """What does it gain on average over wordings, and how far is the gain of one wording from that mean?"""
+    """What does the subject gain on average over wordings, and how far is the gain of one wording from that mean?"""
     rollout = select_fresh(trials)
     if "wording" not in rollout:
         raise DoesNotApply("the family has no wordings")

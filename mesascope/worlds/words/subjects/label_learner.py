@@ -9,14 +9,14 @@ TRIED = "word_labels"
 NAME_TRUST = 0.9  # the prior probability that a label word that names a category stands for it
 
 
-@keep_settings(keeps=(0, 1))
-def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Labeller:
+@keep_settings(discount=(0, 1))
+def subject(family: Family, discount: float = 1.0, minimise: bool = False) -> Labeller:
     """Infers the labels of categories, the labels of single words, or the line that separates pairs of numbers.
 
     Args:
         family: the family `word_labels`.
-        keeps: the fraction of the evidence that it keeps from one trial to the next.
-        minimise: whether it gives the label opposite to the one it infers.
+        discount: the fraction of the evidence that the subject keeps from one trial to the next.
+        minimise: whether the subject gives the label opposite to the one it infers.
     """
     require_labels(family)
-    return Labeller(**as_arrays(remembers=True, trust=NAME_TRUST, keeps=keeps), minimise=jnp.asarray(minimise))
+    return Labeller(**as_arrays(has_memory=True, trust=NAME_TRUST, discount=discount), minimise=jnp.asarray(minimise))
