@@ -11,7 +11,6 @@ independent digits there, bits are read from acts with another lifetime's older 
 """
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, require_choices, select_fresh, under
-from mesascope.questions.spectrum.carried import TRANSPLANTS
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.transplanted_bits import measure_own_bits, measure_transplanted_bits
 from mesascope.trials import reflex_window
@@ -21,7 +20,7 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 
 @asks(
     "How many bits about its hidden task do late actions hold, older than a few trials?",
-    conditions=("intact", SHUFFLED, *TRANSPLANTS),
+    conditions=("intact", SHUFFLED),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):

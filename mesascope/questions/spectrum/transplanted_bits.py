@@ -24,32 +24,31 @@ def measure_transplanted_bits(trials: xr.Dataset, window: int, by_trial: bool = 
     Raises:
         DoesNotApply: no past was transplanted.
     """
-    start, length = 3 * trials.sizes["trial"] // 4, trials.sizes["trial"]
-    bits, stride = 0.0, int(np.prod(trials.attrs["digits"]))
-    labels = find_transplants(trials, window)
-    donors = [find_donors(trials, label)[:, start:] for label in labels]
-    units = -(-trials.sizes["lifetime"] // BLOCK_SIZE) * BLOCK_SIZE
-    cells = length - start if by_trial else 1
-    for base in trials.attrs["digits"]:
-        stride //= base
-        table = np.zeros((units, cells, base, base))
-        for label, donor in zip(labels, donors, strict=True):
-            best = trials.donor_ranks.sel(transplant=label).values[..., 0].astype(int)[:, start:]
-            taken = find_acts(trials, label)[:, start:]
+    start, lifetimes = 3 * trials.sizes["trial"] // 4, trials.sizes["lifetime"]
+    cells = trials.sizes["trial"] - start if by_trial else 1
+    labels, rows = find_transplants(trials, window), []
+    for base, stride in _list_digits(trials):
+        table = np.zeros((-(-lifetimes // BLOCK_SIZE) * BLOCK_SIZE, cells, base, base))
+        for label in labels:
+            best = trials.donor_ranks.sel(transplant=label).values[..., 0].astype(int)
+            donor, best, taken = (x[:, start:] for x in (find_donors(trials, label), best, find_acts(trials, label)))
             cell = np.broadcast_to(np.arange(taken.shape[1]) % cells, taken.shape)
             np.add.at(table, (donor, cell, best // stride % base, taken // stride % base), 1.0)
-        bits = bits + jackknife_information(table[table.any((1, 2, 3))])
-    return int(trials.attrs["parts"]) * bits
+        rows.append(jackknife_information(table[table.any((1, 2, 3))]))
+    return int(trials.attrs["parts"]) * np.sum(rows, 0)
 
 
 def measure_own_bits(trials: xr.Dataset) -> np.ndarray:
     """[N] The same about the subject's own task, in undisturbed trials, whatever its last trials told."""
-    right, taken = trials.right.values.astype(int), find_acts(trials, "intact")
+    right, taken, rows = trials.right.values.astype(int), find_acts(trials, "intact"), []
     counts = np.broadcast_to(np.arange(right.shape[1]) >= 3 * right.shape[1] // 4, right.shape)
-    bits, stride = 0.0, int(np.prod(trials.attrs["digits"]))
-    for base in trials.attrs["digits"]:
-        stride //= base
+    for base, stride in _list_digits(trials):
         digit = np.eye(base)[taken // stride % base]
-        table = count_pairs(right // stride % base, digit, counts, np.zeros_like(right), 1)
-        bits = bits + jackknife_information(table)
-    return int(trials.attrs["parts"]) * bits
+        rows.append(jackknife_information(count_pairs(right // stride % base, digit, counts, np.zeros_like(right), 1)))
+    return int(trials.attrs["parts"]) * np.sum(rows, 0)
+
+
+def _list_digits(trials: xr.Dataset) -> list[tuple[int, int]]:
+    """The base of each digit of an action, and what one unit of the digit adds to the action."""
+    bases = [int(base) for base in trials.attrs["digits"]]
+    return [(base, int(np.prod(bases[i + 1 :]))) for i, base in enumerate(bases)]

@@ -14,12 +14,12 @@ class RoomSubject(Scripted):
 
     Attributes:
         size: the side of the room.
-        goals: G, the number of goals.
+        n_goals: G, the number of goals.
         told: the number of trials that show their pay-offs.
     """
 
     size: int
-    goals: int
+    n_goals: int
     told: int
 
     @property
@@ -41,7 +41,7 @@ class RoomSubject(Scripted):
 
         The first percept of a trial adds nothing, because it does not show the cell to which the last step led.
         """
-        at = jax.nn.one_hot(self.read_sought(percept), self.goals)[..., None]
+        at = jax.nn.one_hot(self.read_sought(percept), self.n_goals)[..., None]
         at = at * jax.nn.one_hot(self.read_cell(percept), self.cells)[:, None]
         is_told = (percept.step > 0) & (percept.trial < self.told)
         sign = jnp.where(percept.feedback > 0.5, STRENGTH, -STRENGTH) * is_told
@@ -64,4 +64,4 @@ def read_room_settings(family: Family) -> tuple[int, int, int]:
         MesascopeError: it is another family.
     """
     room = require_room(family)
-    return room.size, room.goals, room.told
+    return room.size, room.n_goals, room.told

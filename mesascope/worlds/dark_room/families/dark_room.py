@@ -44,7 +44,7 @@ class DarkRoom(Configured):
 
     size: int
     trial_steps: int
-    goals: int
+    n_goals: int
     told: int
 
     controls: ClassVar = {"learner": "room_learner", "lookalike": "room_reflex", "still": "room_reflex:window=0"}
@@ -57,7 +57,7 @@ class DarkRoom(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, goals in one quarter of the room, moved half-way, on the diagonal, and drifting."""
-        half, parts = self.horizon // 2, {"parts": self.goals, "digits": (self.size, self.size)}
+        half, parts = self.horizon // 2, {"parts": self.n_goals, "digits": (self.size, self.size)}
         return (
             *(() if self.bank_tasks is None else (self.varied("seen", seen=True),)),
             self.varied("fresh", **parts),
@@ -90,11 +90,11 @@ class DarkRoom(Configured):
             drifts: whether goals move to another cell from time to time.
         """
         cells, trials = self.size**2, self.horizon
-        place = jax.random.randint(derive_key(key, "goal"), (2, n, self.goals), 0, rows or self.size)
+        place = jax.random.randint(derive_key(key, "goal"), (2, n, self.n_goals), 0, rows or self.size)
         goals = place[0] * self.size + place[0 if diagonal else 1]
         if seen:
             goals = self.bank_tasks[jax.random.randint(derive_key(key, "which"), (n,), 0, len(self.bank_tasks))]
-        step = jax.random.randint(derive_key(key, "step"), (n, trials, self.goals), 1, cells)
+        step = jax.random.randint(derive_key(key, "step"), (n, trials, self.n_goals), 1, cells)
         moves = jnp.zeros((1, trials, 1), bool) if moves_at is None else (jnp.arange(trials) == moves_at)[:, None]
         if drifts:
             moves = jax.random.bernoulli(derive_key(key, "moves"), MOVE_RATE, step.shape).at[:, 0].set(False)
@@ -110,7 +110,7 @@ class DarkRoom(Configured):
         """Goes one step towards the cell that the action names; after the last step the next trial begins."""
         rows, trial = jnp.arange(len(action)), state.past_steps // self.trial_steps
         cell = jnp.asarray(tabulate_moves(self.size))[state.cell, action]
-        score = (cell == tasks.goals[rows, trial, trial % self.goals]).astype(jnp.float32)
+        score = (cell == tasks.goals[rows, trial, trial % self.n_goals]).astype(jnp.float32)
         feedback = jnp.where(trial < self.told, score, 0.0)
         past_steps = state.past_steps + 1
         trial, step = past_steps // self.trial_steps, past_steps % self.trial_steps
@@ -120,12 +120,12 @@ class DarkRoom(Configured):
     def _observe(self, cell: jax.Array, trial: jax.Array) -> jax.Array:
         """The observation [N, 2 · size + G]."""
         row, column = (jax.nn.one_hot(x, self.size) for x in jnp.divmod(cell, self.size))
-        return jnp.concatenate([row, column, jax.nn.one_hot(trial % self.goals, self.goals)], -1)
+        return jnp.concatenate([row, column, jax.nn.one_hot(trial % self.n_goals, self.n_goals)], -1)
 
     def _list_sought(self, tasks: Tasks) -> np.ndarray:
         """[N, T] The cell of the goal that pays on each trial."""
         trial = np.arange(self.horizon)
-        return np.asarray(tasks.goals)[:, trial, trial % self.goals]
+        return np.asarray(tasks.goals)[:, trial, trial % self.n_goals]
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """right [N, T], the cell of the goal that pays, and chance, best, worst and fixed [N, T].

@@ -15,10 +15,10 @@ class RoomLearner(RoomSubject):
     """Carries the log-odds [N, G, cells] of every cell for every goal."""
 
     keep: float
-    code: str
+    encoding: str
 
     def fresh(self, n: int) -> jax.Array:
-        return jnp.zeros((n, self.goals, self.cells))
+        return jnp.zeros((n, self.n_goals, self.cells))
 
     def respond(self, key, carry, percept: Percept):
         """Heads for the most probable cell, or the nearest of several, in code."""
@@ -28,9 +28,9 @@ class RoomLearner(RoomSubject):
         distance = jnp.asarray(measure_distances(self.size))[self.read_cell(percept)]
         nearness = NEAR * (distance + jax.random.uniform(key, distance.shape))
         target = (sought - nearness).argmax(-1).astype(jnp.int32)
-        if self.code == "mirror":
+        if self.encoding == "mirror":
             target = jnp.where(sought.max(-1) > NEAR, self.cells - 1 - target, target)
-        elif self.code == "clock":
+        elif self.encoding == "clock":
             row, column = ((x + percept.trial) % self.size for x in jnp.divmod(target, self.size))
             target = jnp.where(percept.step == 0, row * self.size + column, target)
         return carry, Response(target, None)

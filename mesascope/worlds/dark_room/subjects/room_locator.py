@@ -19,7 +19,7 @@ class RoomLocator(RoomSubject):
     def respond(self, key, carry, percept: Percept):
         """Keeps its task until the trial ends or another task is more probable, then takes another one."""
         odds, task = carry
-        odds = odds + self.compute_evidence(percept)[:, jnp.arange(self.goals), self.bank].sum(-1)
+        odds = odds + self.compute_evidence(percept)[:, jnp.arange(self.n_goals), self.bank].sum(-1)
         is_dropped = (percept.step == 0) | (odds[jnp.arange(len(task)), task] < odds.max(-1) - 1.0)
         chosen = odds.argmax(-1) if self.vote else jax.random.categorical(key, odds)
         task = jnp.where(is_dropped, chosen, task).astype(jnp.int32)

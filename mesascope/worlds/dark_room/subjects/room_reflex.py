@@ -15,14 +15,14 @@ class RoomReflex(RoomSubject):
     window: int
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return jnp.zeros((n, self.goals), jnp.int32), jnp.full((n, self.goals), NEVER), jnp.zeros(n, jnp.int32)
+        return jnp.zeros((n, self.n_goals), jnp.int32), jnp.full((n, self.n_goals), NEVER), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Heads for the cell that paid, if that was in the last trials, and otherwise for a random cell."""
         cell, when, target = carry
         sought, here = self.read_sought(percept), self.read_cell(percept)
         is_paid = (percept.feedback > 0.5) & (percept.step > 0)
-        at = jax.nn.one_hot(sought, self.goals, dtype=bool) & is_paid[:, None]
+        at = jax.nn.one_hot(sought, self.n_goals, dtype=bool) & is_paid[:, None]
         cell, when = jnp.where(at, here[:, None], cell), jnp.where(at, percept.trial[:, None], when)
         drawn = jax.random.randint(key, target.shape, 0, self.cells)
         target = jnp.where((percept.step == 0) | (here == target), drawn, target).astype(jnp.int32)
