@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mesascope.errors import MesascopeError, make_unknown_error, pick_named, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 
@@ -87,7 +87,7 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
     """
     pick_named("kind of plug-in", kind, KINDS)
     if name not in list_names(kind):
-        error = make_unknown_error(KINDS[kind], name, list_names(kind))
+        error = make_unknown_name_error(KINDS[kind], name, list_names(kind))
         raise MesascopeError(error.problem, f"{error.remedy} {INSTALL_REMEDY}")
     modules = _find_modules(kind, name)
     if len(modules) > 1:
@@ -193,7 +193,7 @@ def convert_settings(maker: Callable[..., Any], texts: dict[str, str], label: st
     result = {}
     for key, text in texts.items():
         if key not in parameters:
-            error = make_unknown_error("setting", key, parameters)
+            error = make_unknown_name_error("setting", key, parameters)
             raise MesascopeError(f"The {label} has no setting {key!r}.", error.remedy)
         default = parameters[key].default
         example = f"{key}={1 if default is inspect.Parameter.empty else default}"

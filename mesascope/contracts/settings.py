@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from mesascope.errors import MesascopeError, make_unknown_error, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require
 
 MOST_GIB = 1.0  # memory limit for the observations of a block of lifetimes
 SEEDS = (0, 2**32 - 1)
@@ -72,7 +72,7 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
     """Raises `MesascopeError` if a setting is not one of the valid words."""
     for label, value in values.items():
         if value not in allowed:
-            raise make_unknown_error(f"{label} setting", value, allowed)
+            raise make_unknown_name_error(f"{label} setting", value, allowed)
 
 
 def check_memory(numbers: int, label: str, remedy: str) -> None:

@@ -23,7 +23,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.metric import CONTROLS, Metric
 from mesascope.contracts.split import find_kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, make_unknown_error, require
+from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, make_unknown_name_error, require
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
 from mesascope.guards import gate
@@ -114,7 +114,7 @@ def _parse_name(name: str) -> tuple[str, str]:
         return kinds[0], name
     if kinds:
         raise MesascopeError(f"{head!r} is the name of {' and of '.join(kinds)}.", f"Type {kinds[0]}/{name}.")
-    error = make_unknown_error("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.list_names(k)])
+    error = make_unknown_name_error("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.list_names(k)])
     raise MesascopeError(error.problem, f"{error.remedy} {catalogue.INSTALL_REMEDY}")
 
 

@@ -21,7 +21,7 @@ from mesascope.contracts.configured import (
     make_payoff_latents,
     name_references,
 )
-from mesascope.errors import MesascopeError, make_unknown_error
+from mesascope.errors import MesascopeError, make_unknown_name_error
 from mesascope.keys import derive_key, draw_permutations
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
@@ -174,7 +174,7 @@ def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | No
     """Reads the Beta shapes from a prior such as 'beta:3/1+1/1', one a/b per arm; None for other priors."""
     if not prior.startswith("beta:"):
         if prior != "independent" and prior not in DEPENDENT_PRIORS:
-            raise make_unknown_error("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])
+            raise make_unknown_name_error("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])
         return None
     try:
         shapes = tuple((float(a), float(b)) for a, b in (p.split("/") for p in prior[5:].split("+")))

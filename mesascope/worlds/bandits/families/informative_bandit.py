@@ -14,7 +14,7 @@ import numpy as np
 
 from mesascope.contracts.configured import Percept, Split, check_range, keep_settings, make_payoff_latents
 from mesascope.contracts.family import name_references
-from mesascope.errors import make_unknown_error
+from mesascope.errors import make_unknown_name_error
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
@@ -67,7 +67,7 @@ class InformativeBandit(BanditFamily):
             MesascopeError: the family has no such split.
         """
         if split not in self.split_names:
-            raise make_unknown_error("split", split, self.split_names)
+            raise make_unknown_name_error("split", split, self.split_names)
         if split == "seen":
             return self.tables("fresh")[np.asarray(self.bank_targets)]
         arms = np.arange(self.targets)
