@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.stats import interval
+from mesascope.stats import compute_intervals
 
 LINES = {"linear attention, M=": "strict bits", "GRU, 8 cues, M=": "8 cues: strict bits"}
 SMALLEST = 4  # of the bank sizes that count; one table has nothing to tell, so chance decides whether 0 bits pass 0
@@ -45,7 +45,7 @@ def main() -> None:
     document = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     for line, quantity in LINES.items():
         at, more = crossings(document, line, quantity)
-        over = interval(at[None])
+        over = compute_intervals(at[None])
         seeds = ", ".join(f"{2**a:.1f}" for a in at)
         low, middle, high = (float(b[0]) for b in (over.low, over.estimate, over.high))
         print(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
-from mesascope.stats import interval
+from mesascope.stats import compute_intervals
 
 SIZES = ("2", "4", "unlimited")
 RHO = ("0.9", "0.98", "1")
@@ -57,7 +57,7 @@ def main() -> None:
             print(f"{measure}, rho={rho}: tau by seed {told}")
         some = np.isfinite(taus)
         seeds = np.where(some.any(0), np.nansum(taus, 0) / np.maximum(some.sum(0), 1), np.nan)
-        got = interval(seeds[None])
+        got = compute_intervals(seeds[None])
         n = int(got.n[0])
         spread = f" [{got.low[0]:+.2f}, {got.high[0]:+.2f}]" if n > 1 else ", too few for an interval"
         print(f"{measure}: mean over rho, then over seeds with an order ({n}) {got.estimate[0]:+.2f}{spread}")

@@ -1,7 +1,7 @@
 """Does the subject's pay-off rise within the lifetime?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
-from mesascope.stats import mean, ratio
+from mesascope.stats import average_valid, linearise_ratio
 from mesascope.trials import gain, read_payoffs
 
 
@@ -17,7 +17,9 @@ def metric(trials, references, replay):
         raise DoesNotApply(f"a lifetime has {length} trials, and it needs 4")
     start, end = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
     if "chance" in rollout:
-        return [Reading(ratio(*gain(rollout, "intact", end)) - ratio(*gain(rollout, "intact", start)))]
+        return [
+            Reading(linearise_ratio(*gain(rollout, "intact", end)) - linearise_ratio(*gain(rollout, "intact", start)))
+        ]
     paid = read_payoffs(rollout)
-    rise = mean(paid[:, end]) - mean(paid[:, start])
+    rise = average_valid(paid[:, end]) - average_valid(paid[:, start])
     return [Reading(rise, split=rollout.attrs.get("split", "logged"), reason="realised pay-off")]

@@ -21,7 +21,7 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
-from mesascope.stats import interval, ratio, standard_error
+from mesascope.stats import compute_intervals, compute_standard_error, linearise_ratio
 from mesascope.trials import BLOCK_SIZE, counted_trials, gain
 
 DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
@@ -67,7 +67,7 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
     rows = np.full((2, max(len(effects.deletion), len(effects.transplant))), np.nan)
     for row, values in zip(rows, (effects.deletion, effects.transplant), strict=True):
         row[: len(values)] = values
-    estimate, low, high = interval(rows)[:3]
+    estimate, low, high = compute_intervals(rows)[:3]
     sign = np.sign(estimate[0])
     if sign != np.sign(estimate[1]):
         return Estimate(0.0, float(min(0.0, *low)), float(max(0.0, *high)))
@@ -98,7 +98,7 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
         raise DoesNotApply("on the trials that count the best act pays no more than chance")
 
     def find_smallest_loss(labels: Sequence[str]) -> np.ndarray | None:
-        losses = [ratio(own - gain(trials, label, mask)[0], room) for label in labels]
+        losses = [linearise_ratio(own - gain(trials, label, mask)[0], room) for label in labels]
         return min(losses, key=lambda row: abs(row.mean()), default=None)
 
     deletion = find_smallest_loss(_find_labels(trials, "past_deleted_once", window))
@@ -141,7 +141,7 @@ def measure_transplant(
         for total, variable in zip(sums, (name, room), strict=True):
             values = trials[f"donor_{variable}"].sel(transplant=label).values.astype(float)
             total += np.bincount(donor[mask], values[mask], units)
-    return ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
+    return linearise_ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
 
 
 def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_trial: bool = False) -> np.ndarray:
@@ -191,10 +191,10 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
     Of the two ways to begin such a lifetime, the better one counts.
     """
-    intact = ratio(*gain(trials))
+    intact = linearise_ratio(*gain(trials))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
     for label in _find_labels(trials, "past_deleted"):
-        row, w = ratio(*gain(trials, label)), read_window(label)
+        row, w = linearise_ratio(*gain(trials, label)), read_window(label)
         if w not in curve or sign * row.mean() > sign * curve[w].mean():
             curve[w] = row
     return curve
@@ -230,7 +230,7 @@ def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str,
     """
     curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)
-    if not spans or sign * intact.mean() <= 2 * standard_error(intact):
+    if not spans or sign * intact.mean() <= 2 * compute_standard_error(intact):
         return {}
     shares = [float(curve[w].mean() / intact.mean()) for w in spans]
     drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]

@@ -19,7 +19,7 @@ from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, read_bank
-from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
+from mesascope.stats import compute_standard_error, draw_bootstrap_counts, linearise_ratio
 from mesascope.trials import gain, reflex_window
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
@@ -76,12 +76,14 @@ def place_by_benefit(
     }
     try:
         older = reflex_window(fresh.sizes["trial"], rule.older_than)
-        values = ratio(*gain(fresh)) - ratio(*sum_gains(fresh, f"feedback_shuffled:older_than={older}"))
+        values = linearise_ratio(*gain(fresh)) - linearise_ratio(
+            *sum_gains(fresh, f"feedback_shuffled:older_than={older}")
+        )
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
         raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
-    benefit, error = float(values.mean()), standard_error(values)
+    benefit, error = float(values.mean()), compute_standard_error(values)
     resampled = weights["fresh"] @ values
     against = benefit < 0
     by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
@@ -93,7 +95,7 @@ def place_by_benefit(
         "benefit_error": error,
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
-        "gain_fresh": float(ratio(*gain(fresh)).mean()),
+        "gain_fresh": float(linearise_ratio(*gain(fresh)).mean()),
         "lifetimes": n,
     }
     split_gains = Gains(trials, references, against and passed, weights)
@@ -168,7 +170,7 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
     assert own is not None
     numbers["efficiency"] = float(own.mean() / learner.mean())
     efficiency = (split_gains.weights["fresh"] @ own) / (split_gains.weights["fresh"] @ learner)
-    if own.mean() <= 2 * standard_error(own) or not (efficiency > 0).any():
+    if own.mean() <= 2 * compute_standard_error(own) or not (efficiency > 0).any():
         return ~retained, []  # nothing is gained on fresh tasks, so there is nothing to keep
     efficiency = np.where(efficiency > 0, efficiency, np.nan)
     missing = []

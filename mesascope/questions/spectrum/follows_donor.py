@@ -4,7 +4,7 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, list_replicates, select_fresh
 from mesascope.questions.spectrum.carried import find_donors
-from mesascope.stats import mean
+from mesascope.stats import average_valid
 
 CONDITION = "carry_exchanged_once:fresh=0"
 
@@ -32,4 +32,4 @@ def metric(trials, references, replay):
     if not differ.any():
         raise DoesNotApply("no lifetime ever chose otherwise than its donor")
     followed = (swapped == donor).astype(float) - (swapped == own)
-    return [Reading(mean(np.where(differ, followed.reshape(differ.shape), np.nan)))]
+    return [Reading(average_valid(np.where(differ, followed.reshape(differ.shape), np.nan)))]

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, sum_gains
-from mesascope.stats import ratio, standard_error
+from mesascope.stats import compute_standard_error, linearise_ratio
 from mesascope.trials import gain, reflex_window
 
 UNKNOWN_TASKS = "its training tasks are unknown"
@@ -40,9 +40,9 @@ def read_beyond_banks(
             shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", against=against)
         except DoesNotApply:
             continue
-        intact = ratio(*gain(rollout, against=against))
-        lost = intact - ratio(*shuffled)
-        error = standard_error(lost)
+        intact = linearise_ratio(*gain(rollout, against=against))
+        lost = intact - linearise_ratio(*shuffled)
+        error = compute_standard_error(lost)
         numbers[split] = {"gain": float(intact.mean()), "benefit": float(lost.mean()), "benefit_error": error}
         sure = lost.mean() - rule.smallest_benefit > rule.errors * error
         if not sure or intact.mean() < rule.smallest_benefit:

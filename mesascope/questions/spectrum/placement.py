@@ -24,7 +24,7 @@ from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import read_reach
-from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
+from mesascope.stats import compute_standard_error, draw_bootstrap_counts, linearise_ratio
 from mesascope.trials import gain, reflex_window
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
@@ -175,12 +175,12 @@ def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryE
 
 def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
     """Whether the mean of values, which has this sign, clearly exceeds the smallest benefit."""
-    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * standard_error(values))
+    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * compute_standard_error(values))
 
 
 def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
     """The mean of values and its standard error, by name."""
-    return {name: float(values.mean()), f"{name}_error": standard_error(values)}
+    return {name: float(values.mean()), f"{name}_error": compute_standard_error(values)}
 
 
 def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
@@ -188,7 +188,7 @@ def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
     rows = [values for values in effects.strict if len(values)]
-    distances = [(sign * row.mean() - rule.smallest_strict) / max(standard_error(row), 1e-9) for row in rows]
+    distances = [(sign * row.mean() - rule.smallest_strict) / max(compute_standard_error(row), 1e-9) for row in rows]
     fits = max(distances, default=-np.inf)
     needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
     informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
@@ -199,7 +199,9 @@ def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: R
     """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
     if bars.fits <= rule.strict_errors or effects.life is None:
         return False
-    return all(bars.sign * x.mean() > rule.errors * standard_error(x) for x in (effects.life, effects.transplant))
+    return all(
+        bars.sign * x.mean() > rule.errors * compute_standard_error(x) for x in (effects.life, effects.transplant)
+    )
 
 
 def _collect_numbers(
@@ -214,18 +216,20 @@ def _collect_numbers(
         "benefit": benefit.estimate,
         "benefit_low": benefit.low,
         "benefit_high": benefit.high,
-        "benefit_error": standard_error(smaller),
+        "benefit_error": compute_standard_error(smaller),
         **_estimate("deletion", deletion),
         **_estimate("transplant", transplant),
         "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
         "strict_errors": float(bars.fits),
-        "gain_fresh": float(ratio(*gain(fresh)).mean()),
+        "gain_fresh": float(linearise_ratio(*gain(fresh)).mean()),
         "gave_up": gave_up,
     }
     if effects.life is not None:
         numbers |= _estimate("life", effects.life)
     if "part" in fresh:
-        numbers |= _estimate("gain_old", ratio(*gain(fresh, "intact", carried.find_counted_trials(fresh, window))))
+        numbers |= _estimate(
+            "gain_old", linearise_ratio(*gain(fresh, "intact", carried.find_counted_trials(fresh, window)))
+        )
     if "part" in fresh and "parts" in fresh.attrs and "right" in fresh:
         intact = fresh.sel(condition="intact")
         for name, strict in (("bits", False), ("strict_bits", True)):
@@ -285,7 +289,7 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
 
 def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
     """Whether a subject gains on a split, and its acts show a donor's task there."""
-    gained = ratio(*gain(trials))
+    gained = linearise_ratio(*gain(trials))
     try:
         window = reflex_window(trials.sizes["trial"], rule.older_than)
         shown = carried.measure_transplant(trials, carried.find_counted_trials(trials, window), window)
@@ -325,7 +329,7 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         except DoesNotApply:
             return False
     numbers |= _estimate("bits_shown", bits) | {"bits_bar": float(bar)}
-    return bool(bits.mean() - bar > rule.errors * standard_error(bits))
+    return bool(bits.mean() - bar > rule.errors * compute_standard_error(bits))
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:

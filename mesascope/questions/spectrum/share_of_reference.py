@@ -1,7 +1,7 @@
 """On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.stats import ratio
+from mesascope.stats import linearise_ratio
 from mesascope.trials import gain
 
 
@@ -23,7 +23,10 @@ def metric(trials, references, replay):
         name = max(reference_gains, key=lambda name: reference_gains[name].sum(), default=None)
         if name is None or reference_gains[name].sum() <= 0:
             continue
-        share, descriptive = (ratio(gain(rollout)[0], reference_gains[name]), not rollout.attrs.get("counted", True))
+        share, descriptive = (
+            linearise_ratio(gain(rollout)[0], reference_gains[name]),
+            not rollout.attrs.get("counted", True),
+        )
         readings.append(Reading(share, split=split, reason=f"best reference: {name}", descriptive=descriptive))
     if not readings:
         raise DoesNotApply("no reference procedure was run on these tasks")
