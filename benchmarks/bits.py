@@ -10,7 +10,7 @@ import numpy as np
 import mesascope
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import compute_intervals
+from mesascope.stats import compute_intervals, compute_standard_error
 
 WINDOW, LIFETIMES, CHUNK = 4, 256, 8192
 HOLDERS = (
