@@ -23,7 +23,7 @@ from mesascope.contracts.split import find_kind
 from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.execution import hash_folder
-from mesascope.files import cache_path, limit_size, replace_when_written
+from mesascope.files import limit_size, make_cache_path, replace_when_written
 from mesascope.guards import limits
 from mesascope.guards.identity import PACKAGE_FOLDER, is_unchanged, loaded_modules
 from mesascope.questions.spectrum import first_rule
@@ -214,7 +214,7 @@ class Bench:
         self.activity = f"{subject.name} on {split}"
         # the hash of other people's code is not complete enough to share their rollouts between runs
         shared = shared and family.traceable and _is_of_package(subject) and _is_of_package(family)
-        folder = cache_path() if shared else self.out
+        folder = make_cache_path() if shared else self.out
         path = folder / "rollouts" / f"{digest}.npz" if folder else None
         trials = self._load(path) if path else None
         if trials is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.stats import Interval, average_by_unit, compute_intervals, linearise_ratio
-from mesascope.trials import gain
+from mesascope.trials import sum_gain_over_chance
 
 
 class Gain(NamedTuple):
@@ -51,7 +51,7 @@ def can_normalise(trials: xr.Dataset) -> bool:
 
 def gain_shares(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
     """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
-    gained, possible = gain(trials, label, window)
+    gained, possible = sum_gain_over_chance(trials, label, window)
     if not possible.sum() > 0:
         return np.full(len(possible), np.nan)
     return linearise_ratio(gained, possible)

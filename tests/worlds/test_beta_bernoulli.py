@@ -14,7 +14,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_standard_error, linearise_ratio
-from mesascope.trials import gain
+from mesascope.trials import sum_gain_over_chance
 from mesascope.worlds.sequences.families.beta_bernoulli import family
 from tests.subjects.lives import make
 
@@ -104,7 +104,7 @@ def test_the_symbol_comes_back_and_no_value_before_the_first_can_be_one(lives):
 
 @pytest.mark.parametrize("spec", ["bayes_predictor", "last_symbol"])
 def test_shuffling_the_outcome_takes_the_symbol_too(lives, spec):
-    plain, other = (linearise_ratio(*gain(lives[spec], c.label)) for c in KINDS[:2])
+    plain, other = (linearise_ratio(*sum_gain_over_chance(lives[spec], c.label)) for c in KINDS[:2])
     assert plain.mean() > 0.4
     assert other.mean() == pytest.approx(0, abs=4 * compute_standard_error(other))
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.stats import linearise_ratio
-from mesascope.trials import gain, read_payoffs
+from mesascope.trials import read_payoffs, sum_gain_over_chance
 
 
 @asks(
@@ -26,14 +26,18 @@ def metric(trials, references, replay):
     readings = []
     for i, w in enumerate(windows):
         stretch = f"trials {w.start + 1} to {w.stop}"
-        readings.append(Reading(linearise_ratio(*gain(rollout, "intact", w)), split, f"share of the best, {stretch}"))
+        readings.append(
+            Reading(
+                linearise_ratio(*sum_gain_over_chance(rollout, "intact", w)), split, f"share of the best, {stretch}"
+            )
+        )
         readings.append(Reading(missed[i], split, f"regret per trial, {stretch}"))
         for reference in (splits[split] for splits in references.values() if split in splits):
-            reference_gain = gain(reference, "intact", w)[0]
+            reference_gain = sum_gain_over_chance(reference, "intact", w)[0]
             if reference_gain.sum() > 0:
-                share = linearise_ratio(gain(rollout, "intact", w)[0], reference_gain)
+                share = linearise_ratio(sum_gain_over_chance(rollout, "intact", w)[0], reference_gain)
                 label = f"share of {reference.attrs['subject']}, {stretch}"
                 readings.append(Reading(share, split, label, null=1.0))
-    first, last = (linearise_ratio(*gain(rollout, "intact", w)) for w in (windows[0], windows[-1]))
+    first, last = (linearise_ratio(*sum_gain_over_chance(rollout, "intact", w)) for w in (windows[0], windows[-1]))
     readings.append(Reading(last - first, split, "share of the best, last stretch minus the first"))
     return readings

@@ -2,7 +2,7 @@
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
 from mesascope.stats import average_valid, linearise_ratio
-from mesascope.trials import gain, read_payoffs
+from mesascope.trials import read_payoffs, sum_gain_over_chance
 
 
 @asks(
@@ -18,7 +18,10 @@ def metric(trials, references, replay):
     start, end = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
     if "chance" in rollout:
         return [
-            Reading(linearise_ratio(*gain(rollout, "intact", end)) - linearise_ratio(*gain(rollout, "intact", start)))
+            Reading(
+                linearise_ratio(*sum_gain_over_chance(rollout, "intact", end))
+                - linearise_ratio(*sum_gain_over_chance(rollout, "intact", start))
+            )
         ]
     paid = read_payoffs(rollout)
     rise = average_valid(paid[:, end]) - average_valid(paid[:, start])

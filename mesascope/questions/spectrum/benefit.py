@@ -6,7 +6,7 @@ A subject may choose worse after a past that could not have happened to it. Then
 
 from mesascope.contracts.metric import Reading, asks, select_fresh, sum_gains
 from mesascope.stats import linearise_ratio
-from mesascope.trials import reflex_window
+from mesascope.trials import find_reflex_window
 
 
 @asks(
@@ -17,6 +17,6 @@ from mesascope.trials import reflex_window
 def metric(trials, references, replay):
     """How much does the subject's score change if feedback older than a few trials comes from other lifetimes?"""
     rollout = select_fresh(trials)
-    older = f"feedback_shuffled:older_than={reflex_window(rollout.sizes['trial'])}"
+    older = f"feedback_shuffled:older_than={find_reflex_window(rollout.sizes['trial'])}"
     intact, shuffled = (linearise_ratio(*sum_gains(rollout, label)) for label in ("intact", older))
     return [Reading(intact - shuffled)]

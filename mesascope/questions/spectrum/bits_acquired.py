@@ -9,7 +9,7 @@ values are pseudo-values of a jackknife over lifetimes.
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, require_choices, select_fresh, under
 from mesascope.questions.spectrum.parts import measure_bits
-from mesascope.trials import reflex_window
+from mesascope.trials import find_reflex_window
 
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 
@@ -24,7 +24,7 @@ def metric(trials, references, replay):
     data = require_choices(select_fresh(trials))
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
-    intact, window = under(trials, "intact"), reflex_window(data.sizes["trial"])
+    intact, window = under(trials, "intact"), find_reflex_window(data.sizes["trial"])
     readings = [
         Reading(measure_bits(intact, window), label="older than a few trials"),
         Reading(measure_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),

@@ -22,7 +22,7 @@ from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
 from mesascope.stats import compute_intervals, compute_standard_error, linearise_ratio
-from mesascope.trials import BLOCK_SIZE, counted_trials, gain
+from mesascope.trials import BLOCK_SIZE, select_counted_trials, sum_gain_over_chance
 
 DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
 TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
@@ -80,7 +80,7 @@ def find_counted_trials(trials: xr.Dataset, window: int, early: bool = False) ->
     """[N, T] The old trials in the last half or after a change, or with `early` in the first half."""
     length = trials.sizes["trial"]
     mask = np.zeros((trials.sizes["lifetime"], length), bool)
-    mask[:, slice(length // 2) if early else counted_trials(trials)] = True
+    mask[:, slice(length // 2) if early else select_counted_trials(trials)] = True
     mask[:, : window + 1] = False
     old_trials = find_old_trials(trials, window)
     return mask if old_trials is None else mask & old_trials
@@ -93,12 +93,12 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
         DoesNotApply: a condition was not run, or nothing can be gained on the trials that count.
     """
     mask = find_counted_trials(trials, window, early)
-    own, room = gain(trials, "intact", mask)
+    own, room = sum_gain_over_chance(trials, "intact", mask)
     if not room.sum() > 0:
         raise DoesNotApply("on the trials that count the best act pays no more than chance")
 
     def find_smallest_loss(labels: Sequence[str]) -> np.ndarray | None:
-        losses = [linearise_ratio(own - gain(trials, label, mask)[0], room) for label in labels]
+        losses = [linearise_ratio(own - sum_gain_over_chance(trials, label, mask)[0], room) for label in labels]
         return min(losses, key=lambda row: abs(row.mean()), default=None)
 
     deletion = find_smallest_loss(_find_labels(trials, "past_deleted_once", window))
@@ -191,10 +191,10 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
     Of the two ways to begin such a lifetime, the better one counts.
     """
-    intact = linearise_ratio(*gain(trials))
+    intact = linearise_ratio(*sum_gain_over_chance(trials))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
     for label in _find_labels(trials, "past_deleted"):
-        row, w = linearise_ratio(*gain(trials, label)), read_window(label)
+        row, w = linearise_ratio(*sum_gain_over_chance(trials, label)), read_window(label)
         if w not in curve or sign * row.mean() > sign * curve[w].mean():
             curve[w] = row
     return curve

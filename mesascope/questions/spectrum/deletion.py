@@ -2,7 +2,7 @@
 
 from mesascope.contracts.metric import Reading, asks, select_fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
-from mesascope.trials import reflex_window
+from mesascope.trials import find_reflex_window
 
 
 @asks(
@@ -17,4 +17,4 @@ def metric(trials, references, replay):
     Of several versions, which keep one, two or a few trials, the one with the smallest loss counts.
     """
     rollout = select_fresh(trials)
-    return [Reading(measure_carried(rollout, reflex_window(rollout.sizes["trial"])).deletion)]
+    return [Reading(measure_carried(rollout, find_reflex_window(rollout.sizes["trial"])).deletion)]

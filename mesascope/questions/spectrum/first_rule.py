@@ -20,7 +20,7 @@ from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, read_bank
 from mesascope.stats import compute_standard_error, draw_bootstrap_counts, linearise_ratio
-from mesascope.trials import gain, reflex_window
+from mesascope.trials import find_reflex_window, sum_gain_over_chance
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 REPLICATES = 4  # of the run with shuffled feedback; the error of a single replicate is nearly twice as large
@@ -43,7 +43,7 @@ OPEN_WORDS = explanation.OPEN_WORDS | {
 
 def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that this rule needs on the fresh split, for lifetimes of `horizon` trials."""
-    older = reflex_window(horizon, (rule or Rule()).older_than)
+    older = find_reflex_window(horizon, (rule or Rule()).older_than)
     return (
         "intact",
         *(f"feedback_shuffled:older_than={older},replicate={r}" for r in range(REPLICATES)),
@@ -75,8 +75,8 @@ def place_by_benefit(
         split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
     }
     try:
-        older = reflex_window(fresh.sizes["trial"], rule.older_than)
-        values = linearise_ratio(*gain(fresh)) - linearise_ratio(
+        older = find_reflex_window(fresh.sizes["trial"], rule.older_than)
+        values = linearise_ratio(*sum_gain_over_chance(fresh)) - linearise_ratio(
             *sum_gains(fresh, f"feedback_shuffled:older_than={older}")
         )
         percept, carry = measure_dependence(fresh)
@@ -95,7 +95,7 @@ def place_by_benefit(
         "benefit_error": error,
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
-        "gain_fresh": float(linearise_ratio(*gain(fresh)).mean()),
+        "gain_fresh": float(linearise_ratio(*sum_gain_over_chance(fresh)).mean()),
         "lifetimes": n,
     }
     split_gains = Gains(trials, references, against and passed, weights)
@@ -153,7 +153,7 @@ def require_fresh(trials: Splits) -> xr.Dataset:
     n = fresh.sizes["lifetime"]
     if n < 3:
         raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
-    if gain(fresh)[1].sum() <= 0:
+    if sum_gain_over_chance(fresh)[1].sum() <= 0:
         problem = "On the fresh split the best act pays no more than chance."
         raise MesascopeError(problem, "There is nothing to gain there.")
     return fresh

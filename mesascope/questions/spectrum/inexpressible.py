@@ -8,7 +8,7 @@ import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, sum_gains
 from mesascope.stats import compute_standard_error, linearise_ratio
-from mesascope.trials import gain, reflex_window
+from mesascope.trials import find_reflex_window, sum_gain_over_chance
 
 UNKNOWN_TASKS = "its training tasks are unknown"
 
@@ -35,12 +35,12 @@ def read_beyond_banks(
     numbers, passes, lacking = {}, [], []
     for split in splits:
         rollout = trials[split]
-        older = reflex_window(rollout.sizes["trial"], rule.older_than)
+        older = find_reflex_window(rollout.sizes["trial"], rule.older_than)
         try:
             shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", against=against)
         except DoesNotApply:
             continue
-        intact = linearise_ratio(*gain(rollout, against=against))
+        intact = linearise_ratio(*sum_gain_over_chance(rollout, against=against))
         lost = intact - linearise_ratio(*shuffled)
         error = compute_standard_error(lost)
         numbers[split] = {"gain": float(intact.mean()), "benefit": float(lost.mean()), "benefit_error": error}

@@ -12,7 +12,7 @@ from mesascope.questions.spectrum.carried import find_counted_trials
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.position import find_position, find_retention_shares
 from mesascope.stats import compute_standard_error, linearise
-from mesascope.trials import gain
+from mesascope.trials import sum_gain_over_chance
 
 
 class BankTest(NamedTuple):
@@ -66,7 +66,7 @@ class Gains:
     def _sum_gain(self, trials: xr.Dataset, label: str) -> np.ndarray:
         """The gain [N] on the trials that count."""
         mask = find_counted_trials(trials, self.window) if self.window and "part" in trials else None
-        return gain(trials, label, mask, against=self.against)[0]
+        return sum_gain_over_chance(trials, label, mask, against=self.against)[0]
 
     def find_reference(self, role: str, split: str) -> xr.Dataset | None:
         """The trials of a reference on a split, in the subject's direction; None if the reference was not run."""

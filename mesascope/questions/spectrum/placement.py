@@ -25,7 +25,7 @@ from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import read_reach
 from mesascope.stats import compute_standard_error, draw_bootstrap_counts, linearise_ratio
-from mesascope.trials import gain, reflex_window
+from mesascope.trials import find_reflex_window, sum_gain_over_chance
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
 
@@ -55,7 +55,7 @@ def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that a placement needs on the fresh split of a family."""
     if not family.judges:
         return first_rule.list_conditions(family.horizon, rule)
-    w = reflex_window(family.horizon, (rule or Rule()).older_than)
+    w = find_reflex_window(family.horizon, (rule or Rule()).older_than)
     labels = (
         "intact",
         *(f"past_deleted_once:of={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
@@ -88,7 +88,7 @@ def place(
     fresh = first_rule.require_fresh(trials)
     if "transplant" not in fresh.coords and any(str(c).startswith("feedback_shuffled") for c in fresh.condition.values):
         return _place_by_first_rule(trials, references, trained_on, rule)
-    window = reflex_window(fresh.sizes["trial"], rule.older_than)
+    window = find_reflex_window(fresh.sizes["trial"], rule.older_than)
     try:
         effects = carried.measure_carried(fresh, window)
         percept, carry = measure_dependence(fresh)
@@ -221,14 +221,15 @@ def _collect_numbers(
         **_estimate("transplant", transplant),
         "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
         "strict_errors": float(bars.fits),
-        "gain_fresh": float(linearise_ratio(*gain(fresh)).mean()),
+        "gain_fresh": float(linearise_ratio(*sum_gain_over_chance(fresh)).mean()),
         "gave_up": gave_up,
     }
     if effects.life is not None:
         numbers |= _estimate("life", effects.life)
     if "part" in fresh:
         numbers |= _estimate(
-            "gain_old", linearise_ratio(*gain(fresh, "intact", carried.find_counted_trials(fresh, window)))
+            "gain_old",
+            linearise_ratio(*sum_gain_over_chance(fresh, "intact", carried.find_counted_trials(fresh, window))),
         )
     if "part" in fresh and "parts" in fresh.attrs and "right" in fresh:
         intact = fresh.sel(condition="intact")
@@ -289,9 +290,9 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
 
 def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
     """Whether a subject gains on a split, and its acts show a donor's task there."""
-    gained = linearise_ratio(*gain(trials))
+    gained = linearise_ratio(*sum_gain_over_chance(trials))
     try:
-        window = reflex_window(trials.sizes["trial"], rule.older_than)
+        window = find_reflex_window(trials.sizes["trial"], rule.older_than)
         shown = carried.measure_transplant(trials, carried.find_counted_trials(trials, window), window)
     except DoesNotApply:
         return False

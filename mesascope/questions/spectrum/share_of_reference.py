@@ -2,7 +2,7 @@
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.stats import linearise_ratio
-from mesascope.trials import gain
+from mesascope.trials import sum_gain_over_chance
 
 
 @asks(
@@ -19,12 +19,14 @@ def metric(trials, references, replay):
         for role, splits in references.items():
             if role in ("learner", "discounting") and split in splits:
                 for label in splits[split].condition.values.tolist():
-                    reference_gains[f"{splits[split].attrs['subject']}, {label}"] = gain(splits[split], label)[0]
+                    reference_gains[f"{splits[split].attrs['subject']}, {label}"] = sum_gain_over_chance(
+                        splits[split], label
+                    )[0]
         name = max(reference_gains, key=lambda name: reference_gains[name].sum(), default=None)
         if name is None or reference_gains[name].sum() <= 0:
             continue
         share, descriptive = (
-            linearise_ratio(gain(rollout)[0], reference_gains[name]),
+            linearise_ratio(sum_gain_over_chance(rollout)[0], reference_gains[name]),
             not rollout.attrs.get("counted", True),
         )
         readings.append(Reading(share, split=split, reason=f"best reference: {name}", descriptive=descriptive))

@@ -2,7 +2,7 @@
 
 from mesascope.contracts.metric import Reading, asks, select_fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
-from mesascope.trials import reflex_window
+from mesascope.trials import find_reflex_window
 
 
 @asks(
@@ -17,7 +17,7 @@ def metric(trials, references, replay):
     The strict reading counts only trials on which that lifetime and the subject acted differently a few trials ago.
     """
     rollout = select_fresh(trials)
-    carried = measure_carried(rollout, reflex_window(rollout.sizes["trial"]))
+    carried = measure_carried(rollout, find_reflex_window(rollout.sizes["trial"]))
     readings = [Reading(carried.transplant, unit="donor")]
     if len(carried.strict[0]):
         readings.append(Reading(carried.strict[0], label="strict", unit="donor"))

@@ -19,7 +19,7 @@ from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import Counting, count_last_outcome, greedy_probabilities, posterior_means
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_family
 from mesascope.errors import MesascopeError
-from mesascope.files import cache_path, replace_when_written
+from mesascope.files import make_cache_path, replace_when_written
 
 MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five up to 21
 ALL_TIED = 255
@@ -102,7 +102,7 @@ def _list_sums(trials: int, columns: int) -> np.ndarray:
 def load_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The table of `plan` from the user's cache folder; computes it if the file is broken or missing."""
     digest = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
-    path = cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
+    path = make_cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
     try:
         data = path.read_bytes()
     except OSError:

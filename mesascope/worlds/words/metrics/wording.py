@@ -4,7 +4,7 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
 from mesascope.stats import linearise_ratio
-from mesascope.trials import gain
+from mesascope.trials import sum_gain_over_chance
 
 
 @asks("What does it gain on average over wordings, and how far is the gain of one wording from that mean?")
@@ -17,7 +17,7 @@ def metric(trials, references, replay):
     names, index, count = np.unique(wordings, return_inverse=True, return_counts=True)
     if len(names) < 3:
         raise DoesNotApply(f"there are {len(names)} wordings, but three are needed")
-    values = linearise_ratio(*gain(rollout))
+    values = linearise_ratio(*sum_gain_over_chance(rollout))
     means = np.bincount(index, values) / count
     distance = np.abs(means - means.mean())[index]
     spread = np.asarray([values[wordings == w].std(ddof=1) if (wordings == w).sum() > 1 else 0.0 for w in names])
