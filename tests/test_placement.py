@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mesascope
-from mesascope.contracts.configured import first_percept, next_percept
+from mesascope.contracts.configured import make_first_percept, make_next_percept
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.carried import find_counted_trials, interpolate_span, measure_transplant
@@ -169,12 +169,12 @@ class Berries(Family):
         return jax.random.uniform(one, (n,)), jax.random.uniform(two, (n, self.horizon + 1))
 
     def begin(self, key, tasks):
-        return jnp.zeros(len(tasks[0]), jnp.int32), first_percept(tasks[1][:, :1])
+        return jnp.zeros(len(tasks[0]), jnp.int32), make_first_percept(tasks[1][:, :1])
 
     def step(self, key, tasks, state, action):
         shade = jnp.take_along_axis(tasks[1], jnp.stack([state, state + 1], 1), 1)
         score = jnp.where(action == 1, (shade[:, 0] >= tasks[0]).astype(jnp.float32), 0.5)
-        return state + 1, next_percept(shade[:, 1:], action, score, state + 1), score
+        return state + 1, make_next_percept(shade[:, 1:], action, score, state + 1), score
 
     def best(self, tasks):
         return jnp.where(tasks[1][:, :-1] >= tasks[0][:, None], 1.0, 0.5)

@@ -241,7 +241,7 @@ class Family(eqx.Module):
         """The percept with the opposite last outcome; by default the feedback becomes 1 - feedback.
 
         If the observation also shows earlier events, such as the last cue, the family must exchange these too, on every
-        second trial (`exchange_earlier`). Otherwise a subject that copies them seems not to depend on its percept.
+        second trial (`exchange_earlier_events`). Otherwise a subject that copies them seems not to depend on its percept.
         """
         return percept._replace(feedback=1.0 - percept.feedback)
 

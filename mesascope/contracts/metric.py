@@ -89,7 +89,7 @@ def make_metric(question: str, measure: Measure, expects: Mapping[str, str] | No
     return Metric(name, question, measure, settings=settings, expects=expects or dict.fromkeys(CONTROLS, "any"))
 
 
-def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:
+def define_metric(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:
     """Turns a measure into the factory of a metric without settings, named after its file.
 
     Args:
@@ -121,7 +121,7 @@ def select_fresh(trials: Splits) -> xr.Dataset:
     raise DoesNotApply("there are no lifetimes on fresh tasks")
 
 
-def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
+def select_condition(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     """A split's trials under one condition, without the axis of conditions.
 
     Args:

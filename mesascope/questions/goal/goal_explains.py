@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.goal.reading import check_goals_differ, find_goals, fit_goals
 
 
-@asks(
+@define_metric(
     "By how many nats per act does one goal explain its acts better than the other, or than no goal?",
     splits=("fresh", "apart"),
 )

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.contracts.split import find_kind
 from mesascope.questions.goal.reading import find_goals, find_late_trials, sum_goal_gains
 from mesascope.stats import linearise, linearise_ratio
 
 
-@asks(
+@define_metric(
     "What share of each goal's optimum over chance does it get, late in a lifetime?",
     splits=("fresh", "apart", "unmarked"),
 )

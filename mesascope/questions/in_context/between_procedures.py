@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, find_family
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, find_family
 from mesascope.contracts.split import find_kind
 from mesascope.questions.in_context import predictions
 from mesascope.stats import linearise_ratio
@@ -20,7 +20,7 @@ from mesascope.stats import linearise_ratio
 MIXTURES = (0.0, 0.25, 0.5)
 
 
-@asks(
+@define_metric(
     "Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?",
     splits=predictions.SPLITS,
 )

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.stats import linearise_ratio
 from mesascope.trials import read_payoffs, sum_gain_over_chance
 
 
-@asks(
+@define_metric(
     "How much does it gain, and how much does it miss, in each further stretch of the trained length?",
     splits=("horizon",),
     references=("learner",),

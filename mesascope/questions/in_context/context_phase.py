@@ -7,7 +7,7 @@ units of the chance error, so it is positive if the error falls.
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks
+from mesascope.contracts.metric import Reading, define_metric
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import compute_standard_error, linearise_ratio
 from mesascope.trials import read_payoffs
@@ -15,7 +15,9 @@ from mesascope.trials import read_payoffs
 SPLITS = ("seen", "fresh")
 
 
-@asks("By how much does its error fall (a positive number) from the first trial to the last quarter?", splits=SPLITS)
+@define_metric(
+    "By how much does its error fall (a positive number) from the first trial to the last quarter?", splits=SPLITS
+)
 def metric(trials, references, replay):
     """By how much does the subject's error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}

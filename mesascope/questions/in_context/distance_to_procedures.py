@@ -1,6 +1,6 @@
 """How far are the subject's predictions from those of every reference procedure, along its own lifetimes?"""
 
-from mesascope.contracts.metric import Reading, asks, find_family
+from mesascope.contracts.metric import Reading, define_metric, find_family
 from mesascope.contracts.split import find_kind
 from mesascope.questions.in_context.predictions import (
     SPLITS,
@@ -11,7 +11,7 @@ from mesascope.questions.in_context.predictions import (
 )
 
 
-@asks(
+@define_metric(
     "How far are its predictions from those of each procedure (in units of the chance error, or as total variation)?",
     splits=SPLITS,
 )

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks
+from mesascope.contracts.metric import Reading, define_metric
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import linearise_ratio
 from mesascope.trials import read_payoffs
 
 
-@asks(
+@define_metric(
     "What share of the chance error is left after a given number of trials (0 at best, 1 by chance)?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
 )

@@ -6,11 +6,11 @@ and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, require_choices, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, require_choices, select_fresh
 from mesascope.stats import average_valid
 
 
-@asks("How does it explore?")
+@define_metric("How does it explore?")
 def metric(trials, references, replay):
     """How does the subject explore: does it give up the best choice, neglect some choices, or act greedily?"""
     rollout = require_choices(select_fresh(trials))

@@ -6,7 +6,7 @@ problem to action that was learnt in training also chooses well, so the axis `se
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.search.reading import ActionCounts, count_right_by_depth, find_plans, labels_by_ticks
 from mesascope.stats import linearise_ratio
 
@@ -14,7 +14,7 @@ MOST_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins a
 TICKS = 8
 
 
-@asks(
+@define_metric(
     "How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?",
     conditions=("intact", f"thinking:ticks={TICKS}"),
 )

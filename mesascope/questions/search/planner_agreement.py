@@ -6,13 +6,13 @@ it. On the training problems planner and table act alike.
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import find_plans, find_right_actions
 from mesascope.stats import linearise_ratio
 
 
-@asks("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
+@define_metric("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
 def metric(trials, references, replay):
     """If a planner and its cached clone differ on fresh tasks, how often does the subject act like the planner?"""
     rollout = trials.get("fresh")

@@ -1,11 +1,11 @@
 """Does the subject's pay-off rise within the lifetime?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.stats import average_valid, linearise_ratio
 from mesascope.trials import read_payoffs, sum_gain_over_chance
 
 
-@asks(
+@define_metric(
     "By how much of what could be gained does its pay-off rise from the first tenth to the last quarter?",
     expects={"learner": "+", "lookalike": "any", "still": "0"},
 )

@@ -4,12 +4,12 @@ A subject may choose worse after a past that could not have happened to it. Then
 `deletion` for a measure without this fault.
 """
 
-from mesascope.contracts.metric import Reading, asks, select_fresh, sum_gains
+from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
 from mesascope.stats import linearise_ratio
 from mesascope.trials import find_reflex_window
 
 
-@asks(
+@define_metric(
     "How much of what could be gained is lost if feedback older than a few trials is other lifetimes'?",
     conditions=("intact", "feedback_shuffled:older_than={few},replicate=0"),
     expects={"learner": "+", "lookalike": "0", "still": "0"},

@@ -7,14 +7,21 @@ that bound for a subject that answers the parts of the last trials by reflex and
 values are pseudo-values of a jackknife over lifetimes.
 """
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, require_choices, select_fresh, under
+from mesascope.contracts.metric import (
+    DoesNotApply,
+    Reading,
+    define_metric,
+    require_choices,
+    select_condition,
+    select_fresh,
+)
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.trials import find_reflex_window
 
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 
 
-@asks(
+@define_metric(
     "How many bits about its hidden task do late actions hold, older than a few trials?",
     conditions=("intact", SHUFFLED),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
@@ -24,7 +31,7 @@ def metric(trials, references, replay):
     data = require_choices(select_fresh(trials))
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
-    intact, window = under(trials, "intact"), find_reflex_window(data.sizes["trial"])
+    intact, window = select_condition(trials, "intact"), find_reflex_window(data.sizes["trial"])
     readings = [
         Reading(measure_bits(intact, window), label="older than a few trials"),
         Reading(measure_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),
@@ -32,5 +39,5 @@ def metric(trials, references, replay):
         Reading(measure_bits(intact, window, view="part"), label="older, by part", descriptive=True),
         Reading(measure_bits(intact, window, view="trial"), label="older, by trial", descriptive=True),
     ]
-    shuffled = measure_bits(under(trials, SHUFFLED), window)
+    shuffled = measure_bits(select_condition(trials, SHUFFLED), window)
     return [*readings, Reading(shuffled, label="older, with older feedback shuffled", descriptive=True)]

@@ -1,10 +1,10 @@
 """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
 
-from mesascope.contracts.metric import Reading, asks, select_fresh, sum_gains
+from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
 from mesascope.stats import linearise_ratio
 
 
-@asks(
+@define_metric(
     "What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
     conditions=("intact", "carry_frozen:at={tenth}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},

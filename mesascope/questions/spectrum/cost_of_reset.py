@@ -1,12 +1,12 @@
 """What does the subject lose when its carry is reset before every trial, or once half-way?"""
 
-from mesascope.contracts.metric import Reading, asks, select_fresh, sum_gains
+from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
 from mesascope.stats import linearise_ratio
 
 WINDOW = 10  # how many trials after the single reset are scored
 
 
-@asks(
+@define_metric(
     "What share of what could be gained does it lose when its carry is fresh again?",
     conditions=("intact", "carry_reset", "carry_reset:at={half}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},

@@ -1,11 +1,11 @@
 """What does the subject's next act lose if all but its last few trials are deleted from its past?"""
 
-from mesascope.contracts.metric import Reading, asks, select_fresh
+from mesascope.contracts.metric import Reading, define_metric, select_fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
 from mesascope.trials import find_reflex_window
 
 
-@asks(
+@define_metric(
     "What share of what could be gained does the next act lose without trials more than a few back?",
     conditions=("intact", *DELETIONS, *TRANSPLANTS),
     expects={"learner": "+", "lookalike": "0", "still": "0"},

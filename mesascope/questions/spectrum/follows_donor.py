@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, list_replicates, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, list_replicates, select_fresh
 from mesascope.questions.spectrum.carried import find_donors
 from mesascope.stats import average_valid
 
 CONDITION = "carry_exchanged_once:fresh=0"
 
 
-@asks(
+@define_metric(
     "Where they differ, how much more often does it take the donor's choice than its own (from -1 to 1)?",
     conditions=("intact", CONDITION),
     expects={"learner": "+", "lookalike": "any", "still": "-"},

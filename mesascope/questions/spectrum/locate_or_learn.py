@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.spectrum.position import BANK_LIMIT, find_position, find_retention_shares
 from mesascope.stats import linearise
 from mesascope.trials import sum_gain_over_chance
 
 
-@asks(
+@define_metric(
     "Between the ideal locator of its bank (0) and any learner (1), where does it stand?",
     splits=("seen",),
     references=("learner", "locator"),

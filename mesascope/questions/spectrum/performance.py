@@ -1,10 +1,10 @@
 """What share of the possible gain over chance does the subject get, on every split?"""
 
-from mesascope.contracts.metric import Reading, asks, sum_gains
+from mesascope.contracts.metric import Reading, define_metric, sum_gains
 from mesascope.stats import linearise_ratio
 
 
-@asks(
+@define_metric(
     "What share of the pay-off between chance (0) and the best act (1) does it gain?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon", "inverted"),
 )

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.trials import read_payoffs
 
 
-@asks(
+@define_metric(
     "How much expected pay-off does it miss over a lifetime, in units of one trial's pay-off?",
     references=("learner", "strongest"),
 )

@@ -1,11 +1,11 @@
 """On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.stats import linearise_ratio
 from mesascope.trials import sum_gain_over_chance
 
 
-@asks(
+@define_metric(
     "What share of the best reference procedure's gain over chance does it reach on the same tasks?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
     references=("learner", "discounting"),

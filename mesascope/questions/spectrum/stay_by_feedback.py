@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, require_choices, select_fresh
+from mesascope.contracts.metric import Reading, define_metric, require_choices, select_fresh
 from mesascope.stats import average_valid
 
 
-@asks(
+@define_metric(
     "How much more often does it repeat a choice after feedback above the middle than after the rest?",
     expects={"learner": "+", "lookalike": "+", "still": "0"},
 )

@@ -1,11 +1,11 @@
 """What does the subject's next act show of another lifetime's task, if its older past is that lifetime's?"""
 
-from mesascope.contracts.metric import Reading, asks, select_fresh
+from mesascope.contracts.metric import Reading, define_metric, select_fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
 from mesascope.trials import find_reflex_window
 
 
-@asks(
+@define_metric(
     "With another lifetime's older past, what share of that lifetime's best act is its next act worth there?",
     conditions=("intact", *DELETIONS, *TRANSPLANTS),
     expects={"learner": "+", "lookalike": "0", "still": "0"},

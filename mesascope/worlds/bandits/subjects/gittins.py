@@ -12,7 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import Counting, count_last_outcome, greedy_probabilities, posterior_means
+from mesascope.contracts.choices import (
+    Counting,
+    compute_greedy_probabilities,
+    compute_posterior_means,
+    count_last_outcome,
+)
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -42,8 +47,10 @@ class Gittins(Counting):
         else:
             is_tabulated = wins + losses < self.tables.shape[-1]
             index = self.tables[arm, wins, losses]
-        values = jnp.where(is_tabulated, index, posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
-        return carry, choose(key, jnp.log(greedy_probabilities(values)))
+        values = jnp.where(
+            is_tabulated, index, compute_posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b))
+        )
+        return carry, choose(key, jnp.log(compute_greedy_probabilities(values)))
 
 
 @functools.lru_cache(maxsize=64)

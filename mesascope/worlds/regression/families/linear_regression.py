@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_from_bank, name_references
-from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.keys import derive_key
 
@@ -159,7 +159,7 @@ class LinearRegression(Configured):
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         n = len(tasks.noise)
         observation = jnp.concatenate([tasks.inputs[:, 0], jnp.zeros((n, self.dimension))], -1)
-        return jnp.zeros(n, jnp.int32), first_percept(observation)._replace(action=jnp.zeros(n))
+        return jnp.zeros(n, jnp.int32), make_first_percept(observation)._replace(action=jnp.zeros(n))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Scores the predictions [N] and returns the outcomes, which do not depend on them, as feedback."""
@@ -170,7 +170,7 @@ class LinearRegression(Configured):
         score = -jnp.square(jnp.clip(action, -MAX_PREDICTION, MAX_PREDICTION) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
         observation = jnp.concatenate([coming, x], -1)
-        return state + 1, next_percept(observation, action.astype(jnp.float32), y, state + 1), score
+        return state + 1, make_next_percept(observation, action.astype(jnp.float32), y, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents target (the noiseless outcome), chance, best, worst and fixed, each [N, T]."""
@@ -237,7 +237,7 @@ class LinearRegression(Configured):
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         coming, last = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
         opposite = percept._replace(feedback=-percept.feedback)
-        return exchange_earlier(opposite, xp.concatenate([coming, -xp.roll(last, 1, -1)], -1))
+        return exchange_earlier_events(opposite, xp.concatenate([coming, -xp.roll(last, 1, -1)], -1))
 
     def text(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""

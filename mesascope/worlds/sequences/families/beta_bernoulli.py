@@ -22,7 +22,7 @@ from mesascope.contracts.configured import (
     draw_from_bank,
     name_references,
 )
-from mesascope.contracts.percept import first_percept, next_percept
+from mesascope.contracts.percept import make_first_percept, make_next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -111,7 +111,7 @@ class BetaBernoulli(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state is the trial index and the last symbol (-1 if none), [N]."""
         n = len(tasks.p)
-        percept = first_percept(jnp.full((n, 1), -1.0))
+        percept = make_first_percept(jnp.full((n, 1), -1.0))
         return (jnp.zeros(n, jnp.int32), jnp.full(n, -1.0)), percept
 
     def step(self, key: jax.Array, tasks: Tasks, state: tuple[jax.Array, jax.Array], action: jax.Array):
@@ -123,7 +123,7 @@ class BetaBernoulli(Configured):
         symbol = (jax.random.uniform(key, action.shape) < p).astype(jnp.float32)
         score = jnp.where(action == 1, p, 1.0 - p)
         right = (action == symbol).astype(jnp.float32)
-        return (trial + 1, symbol), next_percept(symbol[:, None], action, right, trial + 1), score
+        return (trial + 1, symbol), make_next_percept(symbol[:, None], action, right, trial + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents p, chance, best, worst and fixed, each [N, T].

@@ -26,7 +26,7 @@ from mesascope.contracts.configured import (
     make_payoff_latents,
     name_references,
 )
-from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.contracts.subject import as_arrays
@@ -160,7 +160,7 @@ class TwoStep(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task."""
         zero = jnp.zeros(len(tasks.is_common), jnp.int32)
-        return State(zero, zero, zero), first_percept(self._observe(tasks, zero, jnp.full_like(zero, -1)))
+        return State(zero, zero, zero), make_first_percept(self._observe(tasks, zero, jnp.full_like(zero, -1)))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Applies the first choice of a trial, or the second one in versions with two steps."""
@@ -186,7 +186,7 @@ class TwoStep(Configured):
         shown = reached if self.steps == 1 else jnp.where(ends, -1, reached)
         begins = (step == 0) & (trial < self.horizon)
         observation = self._observe(tasks, jnp.minimum(trial, self.horizon - 1), shown, begins)
-        return State(trial, step, reached), next_percept(observation, action, feedback, trial, step), score
+        return State(trial, step, reached), make_next_percept(observation, action, feedback, trial, step), score
 
     def _observe(self, tasks: Tasks, trial: jax.Array, reached: jax.Array, begins: Any = True) -> jax.Array:
         """The observation [N, 8]: the state that was reached (-1 for none), and any announcement."""
@@ -243,7 +243,7 @@ class TwoStep(Configured):
         if self.steps > 1:
             return opposite
         xp = np if isinstance(observation, np.ndarray) else jnp
-        return exchange_earlier(opposite, xp.concatenate([observation[:, 1::-1], observation[:, 2:]], -1))
+        return exchange_earlier_events(opposite, xp.concatenate([observation[:, 1::-1], observation[:, 2:]], -1))
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one choice in words."""

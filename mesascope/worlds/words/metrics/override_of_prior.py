@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, select_fresh
+from mesascope.contracts.metric import Reading, define_metric, select_fresh
 from mesascope.stats import average_valid
 from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_LABELS, mark_answers, require_answers
 
 
-@asks(
+@define_metric(
     "If it answers wrongly with an empty context, how much more often is it right after true labels?",
     conditions=CONDITIONS,
 )

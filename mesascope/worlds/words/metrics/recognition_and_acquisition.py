@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, select_fresh
+from mesascope.contracts.metric import Reading, define_metric, select_fresh
 from mesascope.stats import average_valid
 from mesascope.worlds.words import answers
 from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds, mark_answers
@@ -17,7 +17,7 @@ from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds,
 SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 
 
-@asks(
+@define_metric(
     "How far above chance is it with exchanged labels in its context, and how much do true labels add?",
     conditions=answers.CONDITIONS,
 )

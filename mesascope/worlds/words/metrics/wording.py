@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.stats import linearise_ratio
 from mesascope.trials import sum_gain_over_chance
 
 
-@asks("What does it gain on average over wordings, and how far is the gain of one wording from that mean?")
+@define_metric("What does it gain on average over wordings, and how far is the gain of one wording from that mean?")
 def metric(trials, references, replay):
     """What does it gain on average over wordings, and how far is the gain of one wording from that mean?"""
     rollout = select_fresh(trials)
