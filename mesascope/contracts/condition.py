@@ -114,7 +114,7 @@ class Condition(eqx.Module):
         return None
 
     @property
-    def asks(self) -> int:
+    def response_count(self) -> int:
         """The number of responses that the condition needs per step, including the recorded one."""
         return 1 + self.one_step
 

@@ -240,8 +240,8 @@ class Family(eqx.Module):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite last outcome; by default the feedback becomes 1 - feedback.
 
-        If the observation also shows earlier events, such as the last cue, the family must exchange these too, on every
-        second trial (`exchange_earlier_events`). Otherwise a subject that copies them seems not to depend on its percept.
+        If the observation also shows earlier events, such as the last cue, the family must exchange these too on every
+        second trial (`exchange_earlier_events`). Otherwise a subject that copies them would seem to ignore its percept.
         """
         return percept._replace(feedback=1.0 - percept.feedback)
 
@@ -268,23 +268,23 @@ class Configured(Family):
     horizon: int = eqx.field(kw_only=True)
     bank_tasks: Any = eqx.field(default=None, kw_only=True)
 
-    def varied(
+    def make_split(
         self,
         name: str,
         *,
-        changes_at: int | None = None,
-        counted: bool = True,
-        beyond_banks: bool = False,
+        change_trial: int | None = None,
+        is_counted: bool = True,
+        is_beyond_banks: bool = False,
         parts: int = 0,
-        drifting: bool = False,
+        is_drifting: bool = False,
         **change: Any,
     ) -> Split:
         """A split whose tasks `draw` makes with the arguments `change`; the argument `trials` also sets the horizon."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
-        return Split(name, draw, trials, changes_at, counted, beyond_banks, parts, drifting)
+        return Split(name, draw, trials, change_trial, is_counted, is_beyond_banks, parts, is_drifting)
 
-    def seen(self, place: str = "which") -> tuple[Split, ...]:
+    def make_seen_split(self, place: str = "which") -> tuple[Split, ...]:
         """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""
 
         def draw(key: jax.Array, n: int) -> Any:

@@ -149,9 +149,9 @@ class Bench:
         labels: set[str] = set()
         task_split = next((s for s in family.splits() if s.name == split), None)
         if task_split is not None:  # a family without its bank has no split 'seen'
-            if task_split.counted and task_split.trials == family.horizon and split != "seen":
+            if task_split.is_counted and task_split.trials == family.horizon and split != "seen":
                 labels |= {c.label for c in self.compared}
-            if task_split.beyond_banks:
+            if task_split.is_beyond_banks:
                 labels |= {c for c in first_rule.list_conditions(family.horizon) if c.startswith("feedback_shuffled")}
         labels |= {label for label, kinds in self.beyond.items() if find_kind(split) in kinds}
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
@@ -162,7 +162,7 @@ class Bench:
         def count(split: str) -> int:
             conditions = self._list_conditions(family, split)
             donors = 0 if family.full_feedback else len({c.draw for c in conditions if c.needs_donors})
-            return (sum(c.asks for c in conditions) + donors) * family.split(split).trials
+            return (sum(c.response_count for c in conditions) + donors) * family.split(split).trials
 
         return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK_SIZE
 
@@ -178,7 +178,7 @@ class Bench:
             for split in self.list_splits(family):
                 if find_kind(split) not in REFERENCE_SPLITS.get(role, (find_kind(split),)):
                     continue
-                conditions, change = [intact], family.split(split).changes_at
+                conditions, change = [intact], family.split(split).change_trial
                 if role in COMPARED_ROLES:
                     conditions += [c for c in self._list_conditions(family, split) if c in self.compared]
                 if change and role == "learner":

@@ -86,7 +86,7 @@ class Examination:
         return write_report([self], path, command)
 
     def __repr__(self) -> str:
-        level = self.placement.text() if self.placement else "not placed"
+        level = self.placement.describe() if self.placement else "not placed"
         return f"<Examination of {self.subject} on {self.family}: {level}; {len(self.answers)} findings>"
 
     def _repr_html_(self) -> str:

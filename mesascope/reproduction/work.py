@@ -238,9 +238,9 @@ class StudyRun:
         family_with_bank = family.with_bank(trained_on) if trained_on.startswith("bank:") else family
         splits = {q.split for q in unit.quantities} | {"fresh"}
         if needs_placement or metrics:
-            splits |= {split.name for split in family_with_bank.splits() if split.counted}
+            splits |= {split.name for split in family_with_bank.splits() if split.is_counted}
         kinds = {k for metric in metrics.values() for k in metric.splits}
-        kinds |= {k for axis in axes_by_spec.values() for k in axis.tested}
+        kinds |= {k for axis in axes_by_spec.values() for k in axis.tested_kinds}
         bench = Bench(
             family,
             labels,
@@ -310,7 +310,7 @@ def combine(parts: list[np.ndarray]) -> Value:
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     """Reads a number from a placement; a rung is read as its place on the ladder."""
     pick_named("number of a placement", spec, PLACED)
-    level = placement.text()
+    level = placement.describe()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
         return Value(float(LEVEL_NUMBERS[rung]), n=lifetimes, text=rung)
@@ -329,7 +329,7 @@ def read_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, li
     pick_named(f"reading of the axis {axis.name!r}", reading, axis.words)
     if verdict is None:
         return Value(None, why=f"the axis {axis.name!r} does not apply there")
-    return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.text())
+    return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.describe())
 
 
 def _pick_finding(findings: list[Any], q: Quantity) -> Value:

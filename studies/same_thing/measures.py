@@ -59,7 +59,7 @@ def late(rollouts: Rollouts) -> np.ndarray:
 def recovered(rollouts: Rollouts) -> np.ndarray:
     """What `late` measures, on the split whose controls or pay-offs are exchanged half-way."""
     family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
-    split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.changes_at)
+    split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.change_trial)
     trials = rollout(rollouts.subject, family, split, n, rollouts.trials.attrs["seed"])
     return late(Rollouts(trials, rollouts.subject, family))
 

@@ -147,7 +147,7 @@ def test_each_split_is_what_it_says():
     moved = targets["exchanged:target"]
     assert len(moved) == 20 and (moved[:, :3] == moved[:, :1]).all() and (moved[:, 3:] == moved[:, 3:4]).all()
     assert (moved[:, 2] != moved[:, 3]).all() and (says["exchanged:target"] == moved).all()
-    assert home.split("exchanged:target").changes_at == 3 and home.split("fresh").changes_at is None
+    assert home.split("exchanged:target").change_trial == 3 and home.split("fresh").change_trial is None
     assert (says["restructured:code"] + targets["restructured:code"] == 4).all()
     assert (says["exchanged:code"][:, :3] == targets["exchanged:code"][:, :3]).all()
     assert (says["exchanged:code"][:, 3:] + targets["exchanged:code"][:, 3:] == 4).all()

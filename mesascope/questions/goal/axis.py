@@ -59,8 +59,8 @@ def axis() -> Axis:
         question="Does it pursue what the tasks pay for, or what went along with it in training?",
         words=WORDS,
         read=read,
-        applies=("apart", "fresh"),
-        tested=("apart",),
+        needed_kinds=("apart", "fresh"),
+        tested_kinds=("apart",),
     )
 
 

@@ -27,7 +27,7 @@ def metric(trials, references, replay):
         if ticks not in (1, TICKS):
             continue
         plan = find_plans(replay, rollout, label)
-        if not plan.goal:
+        if not plan.has_goal:
             raise DoesNotApply("nothing is pursued there, so no act is better than another for what it leads to")
         best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
         chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())

@@ -20,7 +20,7 @@ def metric(trials, references, replay):
         raise DoesNotApply("there are no lifetimes on fresh tasks")
     plan = find_plans(replay, rollout)
     family = replay.home(rollout)
-    if family.bank is None or not plan.goal:
+    if family.bank is None or not plan.has_goal:
         raise DoesNotApply("there is no bank of training problems, so no table of what a planner does on them")
     try:
         cached = replay(family.references["locator"], rollout).action
@@ -30,7 +30,7 @@ def metric(trials, references, replay):
     first = plan._replace(action=plan.action[:, :1], values=plan.values[:, :1])
     right, eligible = find_right_actions(first)
     wrong = ~find_right_actions(first._replace(action=cached))[0]
-    eligible = eligible & wrong & plan.shown[:, :1, None]
+    eligible = eligible & wrong & plan.is_observed[:, :1, None]
     if not eligible.any():
         raise DoesNotApply("planner and clone never differ there")
     counted = [x.sum((1, 2)).astype(float) for x in (right & eligible, eligible)]

@@ -83,7 +83,7 @@ class Placement:
     flags: dict[str, str] = dataclasses.field(default_factory=dict)
     span: str = ""
 
-    def text(self) -> str:
+    def describe(self) -> str:
         """The placement in one line."""
         if self.lowest != self.highest:
             return f"undetermined: {self.lowest}, perhaps {self.highest}"
@@ -96,4 +96,4 @@ class Placement:
         """The placement as HTML, for notebooks."""
         import html
 
-        return f"<b>{html.escape(self.text())}</b><br>{html.escape(self.reason)}"
+        return f"<b>{html.escape(self.describe())}</b><br>{html.escape(self.reason)}"

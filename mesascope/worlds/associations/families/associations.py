@@ -65,17 +65,17 @@ class Associations(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; on those with `parts`, right actions are independent, so bits add up over cues."""
-        split, half, parts = self.varied, self.horizon // 2, self.cues
+        split, half, parts = self.make_split, self.horizon // 2, self.cues
         more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare else ()
         return (
             *(() if self.bank_tables is None else (split("seen", table=self._draw_bank_table),)),
             split("fresh", parts=parts),
             split("shifted:faint", parts=parts, faint=True),
-            split("exchanged:actions", changes_at=half, parts=parts, shifts_at=half),
+            split("exchanged:actions", change_trial=half, parts=parts, shifts_at=half),
             split("restructured:rule", table=self._draw_rule_table),
             split("restructured:shared", table=self._draw_shared_table),
             *more_cues,
-            split("restructured:drift", counted=False, parts=parts, drifting=True, drifts=True),
+            split("restructured:drift", is_counted=False, parts=parts, is_drifting=True, drifts=True),
         )
 
     def draw(

@@ -53,17 +53,17 @@ class CuedBandit(BanditFamily):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; only the last two place the mark differently from training."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
             *(() if self.bank_arms is None else (split("seen", among=self.bank_arms),)),
             split("fresh"),
             split("shifted:low", means=lambda means: means / 3),
             split("shifted:high", means=lambda means: 0.7 + 0.3 * means),
-            split("exchanged:best", changes_at=half, moves_at=half),
+            split("exchanged:best", change_trial=half, moves_at=half),
             split("restructured:independent", independent=True),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("apart:mark", counted=False, apart=True),
-            split("unmarked", counted=False, marked=False),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
+            split("apart:mark", is_counted=False, apart=True),
+            split("unmarked", is_counted=False, marked=False),
         )
 
     def draw(

@@ -48,16 +48,16 @@ class InformativeBandit(BanditFamily):
         half = self.horizon // 2
 
         def split(name: str, **attributes: Any) -> Split:
-            return dataclasses.replace(self.varied(name, split=name), **attributes)
+            return dataclasses.replace(self.make_split(name, split=name), **attributes)
 
         return (
             *(() if self.bank_targets is None else (split("seen"),)),
             *(split(name) for name in ("fresh", "shifted:low", "shifted:high")),
-            split("exchanged:target", changes_at=half),
+            split("exchanged:target", change_trial=half),
             *(split(name) for name in ("restructured:code", "restructured:lies")),
             # not counted, because no subject can know that the code changes too
-            split("exchanged:code", changes_at=half, counted=False),
-            split("horizon:longer", trials=5 * self.horizon, counted=False),
+            split("exchanged:code", change_trial=half, is_counted=False),
+            split("horizon:longer", trials=5 * self.horizon, is_counted=False),
         )
 
     def tables(self, split: str) -> np.ndarray:

@@ -52,7 +52,7 @@ class RestlessBandit(BanditFamily):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         other_coupling = "independent" if self.coupled else "coupled"
         # jumps with a probability of one half make the past uninformative
         faster = 2 * self.fast if self.change == "drift" else min(2 * self.fast, 0.5)
@@ -62,15 +62,15 @@ class RestlessBandit(BanditFamily):
             return means.at[:, half:].set(jnp.flip(means[:, half:], -1))
 
         return (
-            *self.seen(),
+            *self.make_seen_split(),
             split("fresh"),
             split("shifted:still", rate=0.0),
             split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
-            split("exchanged:reversal", changes_at=half, means=reverse_arms),
+            split("exchanged:reversal", change_trial=half, means=reverse_arms),
             split(f"restructured:{other_coupling}", coupled=not self.coupled),
-            split("shifted:faster", counted=False, rate=faster),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, inverted=1.0),
+            split("shifted:faster", is_counted=False, rate=faster),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
+            split("inverted:feedback", is_counted=False, inverted=1.0),
         )
 
     def draw(

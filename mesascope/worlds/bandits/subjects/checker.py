@@ -17,7 +17,7 @@ class Checker(Choosing):
     none), and whether a check ever failed, [N] each.
     """
 
-    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     checks: str
     afterwards: str

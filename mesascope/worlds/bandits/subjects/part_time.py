@@ -18,7 +18,7 @@ class PartTime(Choosing):
     It also carries a number [N], which is 1 if it learns in this lifetime, 0 if not, and -1 before this is drawn.
     """
 
-    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     bank_means: jax.Array | None  # [M, K], for the locator
     share: float

@@ -18,7 +18,7 @@ from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 class Turning(Choosing):
     """Carries the losses in a row on the current arm, the hash, and the number of past trials, [N] each."""
 
-    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     by: str
 

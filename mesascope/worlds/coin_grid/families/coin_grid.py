@@ -58,14 +58,14 @@ class CoinGrid(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; on the last one the coin never lies in the corner."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
-            *self.seen("level"),
+            *self.make_seen_split("level"),
             split("fresh"),
             split("shifted:far", starts_far=True),
-            split("exchanged:coin", changes_at=half, coin_moves_at=half),
+            split("exchanged:coin", change_trial=half, coin_moves_at=half),
             split("restructured:controls", mirrored=True),
-            split("apart:coin", counted=False, avoids_corner=True),
+            split("apart:coin", is_counted=False, avoids_corner=True),
         )
 
     def draw(

@@ -90,15 +90,16 @@ class Maze(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, larger mazes, moves reversed half-way, loops, and the two changes that are shown."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         revalued = (
-            split(f"revalued:{change}", changes_at=half, counted=False, revalued=change) for change in ("worth", "map")
+            split(f"revalued:{change}", change_trial=half, is_counted=False, revalued=change)
+            for change in ("worth", "map")
         )
         return (
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
             split("fresh"),
             split("shifted:larger", size=self.field),
-            split("exchanged:moves", changes_at=half, moves_reversed=True),
+            split("exchanged:moves", change_trial=half, moves_reversed=True),
             split("restructured:loops", loops=True),
             *revalued,
         )
@@ -302,7 +303,9 @@ class Maze(Configured):
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
             cases = float(len(self.bank_tasks[1]))
         far = ahead_doublings[..., None]
-        return Plans(action, values, before, change_is_shown, far, cases, goal=True, ways=ways[..., None])
+        return Plans(
+            action, values, before, change_is_shown, far, cases, has_goal=True, useful_action_counts=ways[..., None]
+        )
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the sign of the last pay-off flipped."""

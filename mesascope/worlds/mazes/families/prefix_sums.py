@@ -46,12 +46,12 @@ class PrefixSums(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, places in the farther half, answers exchanged half-way, and rows with few ones."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
-            *self.seen(),
+            *self.make_seen_split(),
             split("fresh"),
             split("shifted:farther", farther=True),
-            split("exchanged:answers", changes_at=half, exchanged_at=half),
+            split("exchanged:answers", change_trial=half, exchanged_at=half),
             split("restructured:sparse", density=0.15),
         )
 
@@ -111,7 +111,7 @@ class PrefixSums(Configured):
         action = trials.action.sel(condition=label).values.astype(int)[..., None]
         shown = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.length, 1000) * self.length
-        return Plans(action, values, np.full_like(values, np.nan), shown, place[..., None] + 1, size, goal=False)
+        return Plans(action, values, np.full_like(values, np.nan), shown, place[..., None] + 1, size, has_goal=False)
 
 
 @keep_settings(length=(2, MAX_LENGTH), trials=(4, 100_000), bank=(0, 10_000))

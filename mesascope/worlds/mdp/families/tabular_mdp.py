@@ -69,18 +69,18 @@ class TabularMDP(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, and those that change pay-offs, transitions, actions, feedback or the horizon."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
             split("fresh"),
             split("shifted:low", payoffs=lambda payoffs: payoffs + LOW_SHIFT),
             split("shifted:sharp", concentration=SHARP_CONCENTRATION),
-            split("exchanged:actions", changes_at=half, exchanged_at=half),
-            split("restructured:drift", drifts=True, drifting=True),
+            split("exchanged:actions", change_trial=half, exchanged_at=half),
+            split("restructured:drift", drifts=True, is_drifting=True),
             # an action has the same mean pay-off in every state
             split("restructured:alike", payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, inverts_feedback=1.0),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
+            split("inverted:feedback", is_counted=False, inverts_feedback=1.0),
         )
 
     def draw(

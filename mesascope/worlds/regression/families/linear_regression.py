@@ -72,7 +72,7 @@ class LinearRegression(Configured):
 
         Exchanged coordinates and inputs in half of the directions need at least two dimensions.
         """
-        split, half, has_several_axes = self.varied, self.horizon // 2, self.dimension > 1
+        split, half, has_several_axes = self.make_split, self.horizon // 2, self.dimension > 1
 
         def change_halfway(change: Callable[[jax.Array], jax.Array]) -> Change:
             """Returns a function that changes the weights from half-way on."""
@@ -82,9 +82,9 @@ class LinearRegression(Configured):
             return _draw_walk(path[:, 0], jax.random.normal(derive_key(key, "drift"), path.shape))
 
         roll_weights = change_halfway(lambda w: jnp.roll(w, 1, -1))
-        coordinate_split = split("exchanged:coordinates", changes_at=half, path=roll_weights)
+        coordinate_split = split("exchanged:coordinates", change_trial=half, path=roll_weights)
         half_splits = (
-            split(f"shifted:{name}", counted=False, inputs=functools.partial(self._mask_half, turns))
+            split(f"shifted:{name}", is_counted=False, inputs=functools.partial(self._mask_half, turns))
             for name, turns in (("subspace", False), ("orthogonal", True))
         )
         return (
@@ -94,14 +94,14 @@ class LinearRegression(Configured):
             split("shifted:scaled_y", path=lambda _, path: SCALE_FACTOR * path),
             split("shifted:skewed", inputs=self._skew_inputs),
             *((coordinate_split,) if has_several_axes else ()),
-            split("exchanged:sign", changes_at=half, path=change_halfway(lambda w: -w)),
-            split("restructured:drift", path=drift_weights, drifting=True),
+            split("exchanged:sign", change_trial=half, path=change_halfway(lambda w: -w)),
+            split("restructured:drift", path=drift_weights, is_drifting=True),
             split("restructured:threshold", sign_only=1.0),
             # not counted: more noise leaves less to gain; inputs in half of the directions are within the training
             # distribution; if they become orthogonal, the first half of a lifetime is of no use in the second
-            split("shifted:noise", counted=False, noise=NOISE_FACTOR),
+            split("shifted:noise", is_counted=False, noise=NOISE_FACTOR),
             *(half_splits if has_several_axes else ()),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
     def draw(

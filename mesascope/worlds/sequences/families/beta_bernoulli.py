@@ -58,7 +58,7 @@ class BetaBernoulli(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, other p, symbols exchanged half-way, drift, repetition, and longer lifetimes."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
 
         def draw_seen(key: jax.Array, n: int) -> jax.Array:
             return draw_from_bank(derive_key(key, "p"), self.bank_means, n)[:, 1]
@@ -77,11 +77,11 @@ class BetaBernoulli(Configured):
             split("fresh"),
             split("shifted:high", p=draw_high),
             split("shifted:rare", p=_draw_rare),
-            split("exchanged:symbols", changes_at=half, path=exchange_symbols),
-            split("restructured:drift", path=_draw_walk, drifting=True),
+            split("exchanged:symbols", change_trial=half, path=exchange_symbols),
+            split("restructured:drift", path=_draw_walk, is_drifting=True),
             # no reference gains on repeats, because there the counts of symbols carry no information
-            split("restructured:repeats", counted=False, p=draw_uniform, repeats=1.0),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("restructured:repeats", is_counted=False, p=draw_uniform, repeats=1.0),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
     def draw(

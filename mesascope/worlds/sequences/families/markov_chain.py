@@ -59,7 +59,7 @@ class MarkovChain(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, and those that change the matrices, the symbols, their order or the horizon."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
 
         def raise_rows(power: float) -> Callable[[jax.Array], jax.Array]:
             """Returns a function that raises every row to a power and normalises it."""
@@ -77,12 +77,12 @@ class MarkovChain(Configured):
             split("fresh"),
             split("shifted:peaked", matrix=raise_rows(PEAKED_POWER)),
             split("shifted:even", matrix=raise_rows(EVEN_POWER)),
-            split("exchanged:symbols", changes_at=half, path=exchange_symbols),
+            split("exchanged:symbols", change_trial=half, path=exchange_symbols),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
-            split("restructured:drift", path=redraw_rows, drifting=True),
+            split("restructured:drift", path=redraw_rows, is_drifting=True),
             # no reference gains, because in training the symbol before the present one carries no information
-            split("restructured:second_order", counted=False, second_order=1),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("restructured:second_order", is_counted=False, second_order=1),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
     def draw(

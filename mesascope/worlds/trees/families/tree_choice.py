@@ -78,16 +78,16 @@ class TreeChoice(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, similar pay-offs, actions exchanged half-way, shared leaves, and three revalued."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         revalued = (
-            split(f"revalued:{change}", changes_at=half, counted=False, change=change)
+            split(f"revalued:{change}", change_trial=half, is_counted=False, change=change)
             for change in ("worth", "map", "same")
         )
         return (
-            *self.seen(),
+            *self.make_seen_split(),
             split("fresh"),
             split("shifted:close", similar_payoffs=True),
-            split("exchanged:acts", changes_at=half, change="acts"),
+            split("exchanged:acts", change_trial=half, change="acts"),
             split("restructured:graph", shares_leaves=True),
             *revalued,
         )
@@ -223,7 +223,7 @@ class TreeChoice(Configured):
         if str(trials.attrs["split"]) == "seen" and self.bank_tasks is not None:
             size = len(self.bank_tasks.root)
         always = np.ones(action.shape[:2], bool)
-        return Plans(action, values, before, always, depth, float(size), goal=True)
+        return Plans(action, values, before, always, depth, float(size), has_goal=True)
 
 
 def find_values(child: np.ndarray, payoffs: np.ndarray, depth: int, way: Any) -> np.ndarray:

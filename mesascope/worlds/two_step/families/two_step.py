@@ -94,18 +94,18 @@ class TwoStep(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
         drifts = other_payoffs == "drift"
         return (
             *(() if self.bank_payoffs is None else (split("seen", seen=True),)),
             split("fresh"),
             split("shifted:close", payoffs=lambda payoffs: 0.5 + 0.5 * (payoffs - 0.5)),
-            split("exchanged:map", changes_at=half, swaps_at=half),
-            split(f"restructured:{other_payoffs}", drifts=drifts, drifting=drifts),
-            split("revalued:worth", changes_at=half, counted=False, revalued="worth"),
-            split("revalued:map", changes_at=half, counted=False, revalued="map", swaps_at=half),
-            split("revalued:same", changes_at=half, counted=False, revalued="same"),
+            split("exchanged:map", change_trial=half, swaps_at=half),
+            split(f"restructured:{other_payoffs}", drifts=drifts, is_drifting=drifts),
+            split("revalued:worth", change_trial=half, is_counted=False, revalued="worth"),
+            split("revalued:map", change_trial=half, is_counted=False, revalued="map", swaps_at=half),
+            split("revalued:same", change_trial=half, is_counted=False, revalued="same"),
         )
 
     def draw(
@@ -231,7 +231,7 @@ class TwoStep(Configured):
         before[:, 1:] = values[:, :-1]
         observation = read_observations(trials, self.name)
         is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
-        return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, goal=True)
+        return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, has_goal=True)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite pay-off, and on odd trials with the other state if the last one is shown.

@@ -96,14 +96,14 @@ class WordLabels(Configured):
         """
 
         def split(name: str, **options: Any) -> Split:
-            return self.varied(name, split=name, **options)
+            return self.make_split(name, split=name, **options)
 
         return (
             split("fresh"),
             split("shifted:rare"),
-            split("exchanged:labels", changes_at=self.horizon // 2),
-            split("restructured:halves", beyond_banks=True),
-            split("restructured:rule", beyond_banks=True),
+            split("exchanged:labels", change_trial=self.horizon // 2),
+            split("restructured:halves", is_beyond_banks=True),
+            split("restructured:rule", is_beyond_banks=True),
         )
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
