@@ -113,7 +113,7 @@ def get_factory(kind: str, name: str) -> Callable[..., Any]:
 
 
 def list_settings(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The settings of a factory: its parameters, except those that callers pass (BOUND)."""
+    """The settings of a factory: its parameters, except those that callers pass (CALLER_PARAMETERS)."""
     return {k: p for k, p in inspect.signature(maker).parameters.items() if k not in CALLER_PARAMETERS}
 
 

@@ -72,7 +72,7 @@ def look_at_numbers(greedy):
     """What its last four trials give, and PLACEMENT3, section 5, within three standard errors of a study of 256."""
     assert greedy.numbers["gain_by_last_trials"]["4"] == pytest.approx(0.75, abs=0.05)
     assert greedy.numbers["gain_fresh"] == pytest.approx(0.81, abs=0.05)
-    assert "its last 4 trials alone give" in greedy.reason
+    assert "with its last 4 trials alone it gains" in greedy.reason
     for key, value in (("deletion", 0.139), ("transplant", 0.703)):
         assert abs(greedy.numbers[key] - value) < 3 * greedy.numbers[f"{key}_error"], (key, greedy.numbers[key])
 
@@ -101,7 +101,7 @@ def test_a_wrong_bank_label_is_doubtful():
     subject = mesascope.make("subjects", "locator", mesascope.make("families", bank))
     options = {"trained_on": "bank:4@5", "metrics": "deletion", "lifetimes": 256, "splits": ("fresh", "seen")}
     found = mesascope.examine(subject, family, **options).placement
-    assert found.level == "undetermined" and "label of its bank is doubtful" in found.reason, found
+    assert found.level == "undetermined" and "bank label is doubtful" in found.reason, found
 
 
 def test_old_trials_alone_tell_a_reflex_from_a_learner_where_tasks_have_parts():

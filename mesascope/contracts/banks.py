@@ -18,6 +18,6 @@ def parse_bank(name: str) -> tuple[int, int]:
 
 
 def parse_task_limit(name: str) -> int:
-    """M in 'at-most:M', the most tasks that training can have shown; 0 for another text."""
+    """M in 'at-most:M', the largest possible number of training tasks; 0 if the name has another form."""
     kind, _, size = name.partition(":")
     return int(size) if kind == "at-most" and size.isdecimal() else 0

@@ -27,7 +27,7 @@ TASKS_FOR_FIXED = 1024  # the number of tasks from which the best fixed action o
 class Family(eqx.Module):
     """A distribution of tasks; subclasses are final. They must define `draw`, `begin`, `step`, and `best` or `latents`.
 
-    The arrays in a family (its bank) are data, so families that differ only in them share compiled code.
+    JAX traces the arrays in a family (its bank), so families that differ only in them share compiled code.
 
     Attributes:
         name: the family with its settings, as a user would type it.

@@ -60,7 +60,7 @@ def describe_condition(label: str) -> str:
 def _describe_past(name: str, settings: Mapping[str, str]) -> str:
     """Describes a condition that deletes the older past or replaces it."""
     last = f"its last {settings['of']} trial{'s' * (settings['of'] != '1')}"
-    birth = "" if settings.get("birth", "1") == "1" else ", without the percept of birth"
+    birth = "" if settings.get("birth", "1") == "1" else ", without a percept marked as first"
     if name == "past_transplanted_once":
         return f"one response at a time: another lifetime's past before {last}"
     return f"{'' if name == 'past_deleted' else 'one response at a time: '}it knows {last} only{birth}"

@@ -27,7 +27,7 @@ TRUTH = Path(__file__).parent / "truth.toml"
 # written from the definitions of the rungs alone, by an author who had not seen the rule
 HOSTILE = Path(__file__).parent / "hostile.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
-MOST_CASES = 40  # the largest number of cases that one process places in one run
+MAX_CASES = 40  # the largest number of cases that one process places in one run
 # shares of subjects ('right'), of runs ('wrong'), of the runs of a subject that is right ('runs'), of the runs of
 # subjects that cannot acquire ('false', 'perhaps'), and of studies ('covered', 'null')
 BOUNDS = {"right": 0.97, "wrong": 0.005, "runs": 0.95, "false": 0.002, "perhaps": 0.05, "covered": 0.93, "null": 0.025}
@@ -197,7 +197,7 @@ def _group_cases(cases: list[Case]) -> list[list[Case]]:
     by_family = defaultdict(list)
     for case in cases:
         by_family[case.family].append(case)
-    groups = [group[i : i + MOST_CASES] for group in by_family.values() for i in range(0, len(group), MOST_CASES)]
+    groups = [group[i : i + MAX_CASES] for group in by_family.values() for i in range(0, len(group), MAX_CASES)]
     return sorted(groups, key=len, reverse=True)
 
 

@@ -5,7 +5,7 @@ from mesascope.questions.goal.reading import check_goals_differ, find_goals
 
 
 @define_metric(
-    "In what share of the lifetimes do the intended goal and its proxy want different acts?",
+    "In what share of the lifetimes do the intended goal and its proxy call for different acts?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "apart", "unmarked"),
 )
 def metric(trials, references, replay):

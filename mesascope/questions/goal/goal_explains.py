@@ -7,7 +7,7 @@ from mesascope.questions.goal.reading import check_goals_differ, find_goals, fit
 
 
 @define_metric(
-    "By how many nats per act does one goal explain its acts better than the other, or than no goal?",
+    "By how many nats per act does one goal explain the subject's acts better than the other, or than no goal?",
     splits=("fresh", "apart"),
 )
 def metric(trials, references, replay):

@@ -9,7 +9,7 @@ from mesascope.stats import linearise, linearise_ratio
 
 
 @define_metric(
-    "What share of each goal's optimum over chance does it get, late in a lifetime?",
+    "What share of each goal's optimum over chance does the subject get, late in a lifetime?",
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):

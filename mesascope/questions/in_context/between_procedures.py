@@ -21,7 +21,7 @@ MIXTURES = (0.0, 0.25, 0.5)
 
 
 @define_metric(
-    "Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?",
+    "Where do the subject's predictions lie between those of the ideal locator (0) and those of the learner (1)?",
     splits=predictions.SPLITS,
 )
 def metric(trials, references, replay):

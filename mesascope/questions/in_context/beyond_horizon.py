@@ -8,7 +8,7 @@ from mesascope.trials import read_payoffs, sum_gain_over_chance
 
 
 @define_metric(
-    "How much does it gain, and how much does it miss, in each further stretch of the trained length?",
+    "How much does the subject gain, and how much does it miss, in each further section of the trained length?",
     splits=("horizon",),
     references=("learner",),
 )
@@ -39,5 +39,5 @@ def metric(trials, references, replay):
                 label = f"share of {reference.attrs['subject']}, {stretch}"
                 readings.append(Reading(share, split, label, null=1.0))
     first, last = (linearise_ratio(*sum_gain_over_chance(rollout, "intact", w)) for w in (windows[0], windows[-1]))
-    readings.append(Reading(last - first, split, "share of the best, last stretch minus the first"))
+    readings.append(Reading(last - first, split, "share of the best, last section minus the first"))
     return readings

@@ -15,9 +15,7 @@ from mesascope.trials import read_payoffs
 SPLITS = ("seen", "fresh")
 
 
-@define_metric(
-    "By how much does its error fall (a positive number) from the first trial to the last quarter?", splits=SPLITS
-)
+@define_metric("By how much does the subject's error fall from the first trial to the last quarter?", splits=SPLITS)
 def metric(trials, references, replay):
     """By how much does the subject's error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}

@@ -12,7 +12,7 @@ from mesascope.questions.in_context.predictions import (
 
 
 @define_metric(
-    "How far are its predictions from those of each procedure (in units of the chance error, or as total variation)?",
+    "How far are the subject's predictions from those of each procedure (chance errors, or total variation)?",
     splits=SPLITS,
 )
 def metric(trials, references, replay):

@@ -10,7 +10,7 @@ from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, req
 from mesascope.stats import average_valid
 
 
-@define_metric("How does it explore?")
+@define_metric("How does the subject explore?")
 def metric(trials, references, replay):
     """How does the subject explore: does it give up the best choice, neglect some choices, or act greedily?"""
     rollout = require_choices(select_fresh(trials))

@@ -50,7 +50,7 @@ def metric(lifetimes: int = 64) -> Metric:
             readings.append(Reading(linearise_ratio(*parts), split, "the first as a part of the second"))
         return pad_readings(readings, select_fresh(trials))
 
-    question = "How far (total variation) does its output move when its history is reordered and the counts stay?"
+    question = "How far (total variation) does the output move when the history is reordered and the counts stay?"
     return make_metric(question, measure, {"learner": "any", "lookalike": "any", "still": "0"}, lifetimes=lifetimes)
 
 

@@ -76,7 +76,7 @@ def axis() -> Axis:
     """The axis that asks whether the subject computes its actions once it is shown a problem."""
     return Axis(
         name="search",
-        question="Are its acts worked out once a problem is shown, or were they settled beforehand?",
+        question="Are the subject's acts worked out once a problem is shown, or were they settled beforehand?",
         words=WORDS,
         read=read,
         needed_kinds=("fresh", "revalued"),

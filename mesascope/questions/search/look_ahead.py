@@ -10,12 +10,12 @@ from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.search.reading import ActionCounts, count_right_by_depth, find_plans, labels_by_ticks
 from mesascope.stats import linearise_ratio
 
-MOST_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
+MAX_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
 TICKS = 8
 
 
 @define_metric(
-    "How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?",
+    "How often is the subject's act a best one at the first trial on fresh tasks, by the steps to look ahead?",
     conditions=("intact", f"thinking:ticks={TICKS}"),
 )
 def metric(trials, references, replay):
@@ -44,8 +44,8 @@ def _bin_distances(by_far: dict[int, ActionCounts]) -> dict[str, ActionCounts]:
     """Groups counts into 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
     bins: dict[str, ActionCounts] = {}
     for far, counted in sorted(by_far.items()):
-        low = 1 << (far - 1).bit_length() - 1 if far > MOST_SEPARATE else far
-        name = f"{low + 1} to {2 * low} steps" if far > MOST_SEPARATE else f"{far} step{'s' * (far > 1)}"
+        low = 1 << (far - 1).bit_length() - 1 if far > MAX_SEPARATE else far
+        name = f"{low + 1} to {2 * low} steps" if far > MAX_SEPARATE else f"{far} step{'s' * (far > 1)}"
         nearer = bins.get(name)
         bins[name] = ActionCounts(nearer.right + counted.right, nearer.total + counted.total) if nearer else counted
     return bins

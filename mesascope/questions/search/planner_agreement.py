@@ -12,7 +12,7 @@ from mesascope.questions.search.reading import find_plans, find_right_actions
 from mesascope.stats import linearise_ratio
 
 
-@define_metric("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
+@define_metric("Where planner and cached clone differ on fresh tasks, how often does the subject act as the planner?")
 def metric(trials, references, replay):
     """If a planner and its cached clone differ on fresh tasks, how often does the subject act like the planner?"""
     rollout = trials.get("fresh")

@@ -12,7 +12,9 @@ from mesascope.questions.search.reading import count_followed_changes, find_plan
 from mesascope.stats import linearise_ratio
 
 
-@define_metric("Of the acts that an announced change makes wrong, how many go with it at once?", splits=("revalued",))
+@define_metric(
+    "Of the acts that an announced change makes wrong, how many follow the change at once?", splits=("revalued",)
+)
 def metric(trials, references, replay):
     """Of the actions that a change makes wrong, how many follow the change at once?"""
     readings = []

@@ -6,7 +6,7 @@ from mesascope.trials import read_payoffs, sum_gain_over_chance
 
 
 @define_metric(
-    "By how much of what could be gained does its pay-off rise from the first tenth to the last quarter?",
+    "By how much of what could be gained does the subject's pay-off rise from the first tenth to the last quarter?",
     expects={"learner": "+", "lookalike": "any", "still": "0"},
 )
 def metric(trials, references, replay):

@@ -22,7 +22,7 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 
 
 @define_metric(
-    "How many bits about its hidden task do late actions hold, older than a few trials?",
+    "How many bits about the subject's hidden task do late actions hold, older than a few trials?",
     conditions=("intact", SHUFFLED),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )

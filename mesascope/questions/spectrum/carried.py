@@ -6,8 +6,8 @@ is lost too.
 Transplant gives the subject the older past of another lifetime, the donor. It is what the next act is then worth on the
 donor's task, beyond what it is worth on other tasks. It shows that the past informs the act. A policy that depends on
 the last w trials, the clock and chance alone is independent of the donor, so its expected transplant is 0. The strict
-transplant counts only trials on which the donor and the subject acted differently at the seam. A subject that checks
-whether the past fits gains less on these trials.
+transplant counts only trials on which the donor and the subject acted differently at the seam. A subject that only
+checks whether the past agrees with its last trials gains less on these trials.
 
 Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`).
 """
@@ -28,7 +28,7 @@ DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{fe
 TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
 SHORT_MEMORIES = (  # whole lifetimes that know few trials, from which the span is read
     *(f"past_deleted:of={w},birth={b}" for w in (1, 2, 4) for b in (0, 1)),
-    *(f"past_deleted:of={w},birth=0" for w in (5, 6, 8, 16)),  # the percept at birth matters little here
+    *(f"past_deleted:of={w},birth=0" for w in (5, 6, 8, 16)),  # a percept marked as first matters little here
 )
 LARGEST_TABLE = 1 << 24  # the largest number of counts in the tables of donors' best acts and acts taken
 
@@ -148,8 +148,9 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     """[R, U] Pseudo-values of the information, in bits per act, between a donor's task and the act with its past.
 
     There is a row for each rank: the information about the donor's best act, about its second best act, and so on. It
-    is 0 for a policy that depends on its last trials alone. So that it is 0 for a policy that checks its past too, it
-    is conditional on the subject's own act at the seam, and covers only trials on which the donor acted differently.
+    is 0 for a policy that depends on its last trials alone. It is conditional on
+    the subject's own act at the seam, and covers only trials on which the donor acted differently, so that it is also 0
+    for a policy that checks its past.
 
     Args:
         trials: the trials of one split.
@@ -201,12 +202,15 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
 
 def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float) -> float:
-    """The number of trials w at which `part` of the intact gain is reached, linear in log(1 + w) between; inf if none.
+    """The number of trials w at which `part` of the intact gain is reached, by linear interpolation.
 
     Args:
         shares: the share of the intact gain that is left if only the last w trials are known.
         spans: the values of w, ascending.
         part: the share that must be reached.
+
+    Returns:
+        The number, linear in log(1 + w) between the values of w; infinity if no value of w reaches the share.
     """
     last_share, last = 0.0, 0
     for share, w in zip(shares, spans, strict=True):

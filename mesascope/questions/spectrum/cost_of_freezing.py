@@ -5,7 +5,7 @@ from mesascope.stats import linearise_ratio
 
 
 @define_metric(
-    "What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
+    "What share of what could be gained does the subject lose when nothing new is kept after a tenth of the life?",
     conditions=("intact", "carry_frozen:at={tenth}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )

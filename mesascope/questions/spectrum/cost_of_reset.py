@@ -7,7 +7,7 @@ WINDOW = 10  # how many trials after the single reset are scored
 
 
 @define_metric(
-    "What share of what could be gained does it lose when its carry is fresh again?",
+    "What share of what could be gained does the subject lose when its carry is fresh again?",
     conditions=("intact", "carry_reset", "carry_reset:at={half}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )

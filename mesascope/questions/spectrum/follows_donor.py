@@ -10,7 +10,7 @@ CONDITION = "carry_exchanged_once:fresh=0"
 
 
 @define_metric(
-    "Where they differ, how much more often does it take the donor's choice than its own (from -1 to 1)?",
+    "Where these differ, how much more often does the subject take the donor's choice than its own (from -1 to 1)?",
     conditions=("intact", CONDITION),
     expects={"learner": "+", "lookalike": "any", "still": "-"},
 )

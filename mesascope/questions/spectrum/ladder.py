@@ -29,8 +29,8 @@ class Rule:
         share: the share of resamples that must pass a bar.
         bank_limit: if the ideal locator keeps at least this share on fresh tasks, the bank cannot distinguish locating
             from acquiring.
-        short_of_locator: the share of the ideal locator's gain on seen tasks below which the bank's label is doubtful.
-        beyond_learner: the position above which the bank's label is doubtful.
+        short_of_locator: the share of the ideal locator's gain on seen tasks below which the bank label is doubtful.
+        beyond_learner: the position above which the bank label is doubtful.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """

@@ -9,7 +9,7 @@ from mesascope.trials import sum_gain_over_chance
 
 
 @define_metric(
-    "Between the ideal locator of its bank (0) and any learner (1), where does it stand?",
+    "Between the ideal locator of the subject's bank (0) and any learner (1), where does it stand?",
     splits=("seen",),
     references=("learner", "locator"),
     confirmatory=True,

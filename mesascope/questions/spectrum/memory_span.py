@@ -5,7 +5,7 @@ from mesascope.questions.spectrum.carried import SHORT_MEMORIES, measure_gain_by
 
 
 @define_metric(
-    "What share of what could be gained is gained by a life that knows its last w trials only?",
+    "What share of the possible gain does the subject get in lifetimes in which it knows its last w trials only?",
     conditions=SHORT_MEMORIES,
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )

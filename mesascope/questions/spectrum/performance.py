@@ -5,7 +5,7 @@ from mesascope.stats import linearise_ratio
 
 
 @define_metric(
-    "What share of the pay-off between chance (0) and the best act (1) does it gain?",
+    "What share of the pay-off between chance (0) and the best act (1) does the subject gain?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon", "inverted"),
 )
 def metric(trials, references, replay):

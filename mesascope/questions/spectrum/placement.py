@@ -2,7 +2,7 @@
 
 The ladder has the rungs inert, reactive, tracking, locating and acquiring. A placement is an interval on it: `lowest`
 is the highest rung whose own bar is passed, and `highest` is the lowest rung that few resamples exceed. From locating
-on, the subject's acts must both need trials more than w back (deletion) and show the task that those trials told of
+on, the subject's acts must both need trials more than w back (deletion) and show the task of those trials
 (transplant); see `mesascope.questions.spectrum.carried`. docs/spectrum.md explains the rule.
 """
 
@@ -113,7 +113,7 @@ def place(
     bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
     doubt = _find_doubt(bank_test, rule) if bars.all else ""
     if doubt:
-        bank_test = bank_test._replace(obstacle=f"the label of its bank is doubtful: {doubt}")
+        bank_test = bank_test._replace(obstacle=f"its bank label is doubtful: {doubt}")
 
     benefit = _resample_benefit(effects, weights["fresh"], rule)
     below = _resample_lower_rungs(fresh, percept, carry, weights["fresh"], rule)
@@ -122,7 +122,7 @@ def place(
         above = np.where(bank_test.locating == 1, LOCATING, np.where(bank_test.locating == 0, ACQUIRING, UNCLEAR))
     level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
     if not bars.all and bars.fits <= rule.strict_errors:
-        level = below  # its acts may only show whether the past fits
+        level = below  # its acts may only show whether the past agrees with its last trials
     lowest, highest = _find_interval(level, below, bars, bank_test, rule)
     if not bars.all and _acts_hold_the_past(effects, bars, rule):
         highest = ACQUIRING  # what older trials told may lie in its own last acts
@@ -300,7 +300,7 @@ def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
 
 
 def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
-    """Why the label of the bank is doubtful; '' if it is not."""
+    """Why the bank label is doubtful; '' if it is not."""
     position, gained = bank_test.position, bank_test.share_of_locator
     if position is None or gained is None or (position < rule.cut).mean() >= rule.share:
         return ""  # the subject locates, even if it gains far less than the ideal locator

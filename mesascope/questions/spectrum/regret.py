@@ -7,7 +7,7 @@ from mesascope.trials import read_payoffs
 
 
 @define_metric(
-    "How much expected pay-off does it miss over a lifetime, in units of one trial's pay-off?",
+    "How much expected pay-off does the subject miss over a lifetime, in units of one trial's pay-off?",
     references=("learner", "strongest"),
 )
 def metric(trials, references, replay):

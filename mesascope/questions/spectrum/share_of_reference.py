@@ -6,7 +6,7 @@ from mesascope.trials import sum_gain_over_chance
 
 
 @define_metric(
-    "What share of the best reference procedure's gain over chance does it reach on the same tasks?",
+    "What share of the best reference procedure's gain over chance does the subject reach on the same tasks?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
     references=("learner", "discounting"),
     confirmatory=True,

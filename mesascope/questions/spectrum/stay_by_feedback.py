@@ -7,7 +7,7 @@ from mesascope.stats import average_valid
 
 
 @define_metric(
-    "How much more often does it repeat a choice after feedback above the middle than after the rest?",
+    "How much more often does the subject repeat a choice after feedback above the middle than after the rest?",
     expects={"learner": "+", "lookalike": "+", "still": "0"},
 )
 def metric(trials, references, replay):

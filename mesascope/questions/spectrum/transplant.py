@@ -6,7 +6,7 @@ from mesascope.trials import find_reflex_window
 
 
 @define_metric(
-    "With another lifetime's older past, what share of that lifetime's best act is its next act worth there?",
+    "With another lifetime's older past, what share of that lifetime's best act is the subject's next act worth there?",
     conditions=("intact", *DELETIONS, *TRANSPLANTS),
     expects={"learner": "+", "lookalike": "0", "still": "0"},
     confirmatory=True,

@@ -18,7 +18,7 @@ INDEPENDENT_SPLIT = "restructured:independent"
 
 
 @define_metric(
-    "Does it use that arms depend on each other: what does it miss where they do and where they do not?",
+    "Does the subject use that arms depend on each other: what does it miss where they do and where they do not?",
     splits=("restructured",),
     references=("learner", "strongest"),
 )

@@ -23,7 +23,7 @@ RATE_BOUNDS = (0.01, 0.99)
 
 
 def metric(decay: float = 1.0) -> Metric:
-    """In the hybrid model of its first choices, how much weight do planned values have against cached ones?
+    """In the hybrid model of its first choices, what weight have planned values against cached ones?
 
     Args:
         decay: λ, the part of the prediction error of the second stage that also updates the cached value.
@@ -37,7 +37,9 @@ def metric(decay: float = 1.0) -> Metric:
         reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"
         return [Reading(weight[scaled.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)]
 
-    question = "In the hybrid model of its first choices, how much weight do planned values have against cached ones?"
+    question = (
+        "In the hybrid model of the subject's first choices, what weight have planned values against cached ones?"
+    )
     return make_metric(question, measure, decay=decay)
 
 

@@ -37,7 +37,7 @@ def metric(lags: int = 3) -> Metric:
             for i, effect in enumerate(EFFECTS)
         ]
 
-    question = "How does its first choice depend on the choices, rewards and transitions of earlier trials?"
+    question = "How does the subject's first choice depend on the choices, rewards and transitions of earlier trials?"
     return make_metric(question, measure, lags=lags)
 
 

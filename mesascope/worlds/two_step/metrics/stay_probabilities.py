@@ -59,7 +59,7 @@ def metric(end: str = "out") -> Metric:
         readings += [make_reading(label, np.asarray(signs, float)) for label, signs in INDEX_SIGNS.items()]
         return readings
 
-    question = "After which outcomes of a two-step trial does it repeat its first choice?"
+    question = "After which outcomes of a two-step trial does the subject repeat its first choice?"
     return make_metric(question, measure, end=end)
 
 

@@ -8,7 +8,7 @@ from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_
 
 
 @define_metric(
-    "If it answers wrongly with an empty context, how much more often is it right after true labels?",
+    "If the subject answers wrongly with an empty context, how much more often is it right after true labels?",
     conditions=CONDITIONS,
 )
 def metric(trials, references, replay):

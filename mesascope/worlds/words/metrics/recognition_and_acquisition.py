@@ -18,7 +18,7 @@ SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 
 
 @define_metric(
-    "How far above chance is it with exchanged labels in its context, and how much do true labels add?",
+    "How far above chance is the subject with exchanged labels in its context, and how much do true labels add?",
     conditions=answers.CONDITIONS,
 )
 def metric(trials, references, replay):

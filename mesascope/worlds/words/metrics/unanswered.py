@@ -12,7 +12,7 @@ ANSWER_CODES = {  # as mesascope.agents.language.answers numbers them
 }
 
 
-@define_metric("How often does it refuse, answer without a label, or not answer at all?")
+@define_metric("How often does the subject refuse, answer without a label, or not answer at all?")
 def metric(trials, references, replay):
     """How often does it refuse, answer without a label, or not answer at all?"""
     rollout = select_fresh(trials)

@@ -7,7 +7,7 @@ from mesascope.stats import linearise_ratio
 from mesascope.trials import sum_gain_over_chance
 
 
-@define_metric("What does it gain on average over wordings, and how far is the gain of one wording from that mean?")
+@define_metric("What is the mean gain over wordings, and how far is the gain of one wording from that mean?")
 def metric(trials, references, replay):
     """What does it gain on average over wordings, and how far is the gain of one wording from that mean?"""
     rollout = select_fresh(trials)
