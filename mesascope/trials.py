@@ -4,6 +4,9 @@ The axes are condition, lifetime and trial (and choice, unit). The variables are
 - action, feedback, score [C, N, T]: if a trial is missing, action is -1 and the others are NaN. If actions are real
   numbers, the attribute actions is 'real', and action is float32 and NaN if missing.
 - score under a one-step condition: what the disturbed act is worth on the subject's own task, NaN if not judged.
+- act_worth, act_room [N, T], if trials of several steps are judged: what the first act of each trial pays beyond a
+  random one if the best acts follow, and what the best first act does. Under a one-step condition, score minus chance
+  is the former.
 - donor_gain, donor_room, donor_strict, donor_strict_all, donor_strict_room, donor_ranks [transplant, N, T]: what acts
   with a donor's past are worth on the donor's task; see `mesascope.rollouts.worth`. `transplant` lists the conditions.
 - log_probs [C, N, T, K], if the subject reports them: only for the intact and the one-step conditions, otherwise NaN.

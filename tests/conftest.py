@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import os
 import sys
 from importlib.metadata import version
@@ -32,10 +35,16 @@ os.environ.pop("MESASCOPE_TRACEBACK", None)
 
 @pytest.fixture(scope="module", autouse=True)
 def little_memory():
-    """Drops compiled code after a file of tests that left the process large."""
+    """Drops compiled code after a file of tests that left the process large, and gives the memory back.
+
+    Memory that is kept would count as large after every later file, whose tests would then compile all again.
+    """
     yield
     jax = sys.modules.get("jax")
     if jax is not None and Path("/proc/self/statm").is_file():
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         if pages * os.sysconf("SC_PAGE_SIZE") > LARGE:
             jax.clear_caches()
+            gc.collect()
+            with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+                ctypes.CDLL(None).malloc_trim(0)

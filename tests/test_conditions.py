@@ -127,9 +127,7 @@ def test_the_replay_hands_the_last_w_percepts_true_and_the_older_ones_shuffled()
             assert (calls[i]["trial"] == t - 2).all()
             assert (calls[i]["feedback"] == (paid[t - 2][partner[:, t]] if t > 2 else 0)).all()
             i += 1
-        if t >= 1:
-            assert (calls[i]["trial"] == t - 1).all()
-            assert t < 2 or (calls[i]["feedback"] == own[:, t - 2]).all()
+            assert (calls[i]["trial"] == t - 1).all() and (calls[i]["feedback"] == own[:, t - 2]).all()
             i += 1
         act = calls[i]
         assert (act["trial"] == t).all() and (t == 0 or (act["feedback"] == own[:, t - 1]).all())

@@ -83,6 +83,7 @@ def test_what_is_asked_now_is_not_exchanged():
 
 def test_a_copy_of_the_other_symbol_is_reactive():
     """It read 'inert' when only the present symbol was exchanged."""
-    found = examine("symbol_again:earlier=true", "markov_chain", lifetimes=128, splits="fresh", trained_on="unlimited")
+    options = {"lifetimes": 128, "splits": "fresh", "trained_on": "unlimited", "metrics": "performance"}
+    found = examine("symbol_again:earlier=true", "markov_chain", **options)
     assert found.placement.level == "reactive"
     assert found.placement.numbers["dependence_on_percept"] > 0.3

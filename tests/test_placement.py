@@ -143,18 +143,19 @@ def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
         ("associations", True),
         ("prefix_sums", False),  # trials of one step, but no worth of single acts
         ("word_labels", False),
-        ("tabular_mdp:trials=6,steps=4", False),
+        ("tabular_mdp:trials=6,steps=4", True),
+        ("coin_grid", True),
+        ("two_step:version=2016", False),  # trials of several steps, but no worth of first acts
     ],
 )
 def test_a_family_judges_single_acts_only_if_it_knows_their_worth(family, judges):
     made = mesascope.make("families", family)
     assert made.judges == judges
     assert any(c.startswith("feedback_shuffled") for c in list_conditions(made)) != judges
-    if made.steps == 1:
-        tasks = made.split("fresh").draw(jax.random.key(0), 2)
-        shown = np.zeros((1, made.horizon, *made.shown), np.float32)
-        worth = made.worth(tasks, "fresh", shown, np.zeros((1, made.horizon), int))
-        assert (worth is not None) == judges
+    tasks = made.split("fresh").draw(jax.random.key(0), 2)
+    shown = np.zeros((1, made.horizon, *made.shown), np.float32)
+    worth = made.worth(tasks, "fresh", shown, np.zeros((1, made.horizon), int))
+    assert (worth is not None) == judges
 
 
 class Berries(Family):
@@ -189,7 +190,7 @@ def test_what_an_act_pays_is_not_read_from_another_lifetimes_question():
 @pytest.mark.parametrize(
     ("name", "family"),
     [
-        pytest.param("psrl", "tabular_mdp:trials=6,steps=4", marks=pytest.mark.slow),
+        pytest.param("model_based", "two_step:version=2016,trials=12", marks=pytest.mark.slow),
         ("running_sums", "prefix_sums"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from mesascope.conditions.replaced_past import absorb_old, replay_recent
+from mesascope.conditions.replaced_past import replay_past
 from mesascope.contracts.condition import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, select
 from mesascope.contracts.settings import check_range
 
@@ -31,10 +31,10 @@ class FeedbackShuffled(Condition):
         if context.steps > 1:
             return self._apply_to_trials(carry, percept, shadow, context)
         w = self.older_than
-        shuffled_carry = absorb_old(w, _exchange_outcome(w, context.past(w), context), shadow, context, w > 0)
-        replayed_carry = replay_recent(w - 1, shuffled_carry, context)
-        shuffled_percept = _exchange_outcome(0, percept, context)
-        return select(w > 0, replayed_carry, carry), select(w > 0, percept, shuffled_percept), shuffled_carry
+        oldest = _exchange_outcome(w, context.past(w), context)
+        shadow, replayed_carry = replay_past(w, shadow, shadow, context, oldest=oldest, has_oldest=w > 0)
+        is_rebuilt, shuffled_percept = (w > 0) & (context.trial >= w), _exchange_outcome(0, percept, context)
+        return select(is_rebuilt, replayed_carry, carry), select(w > 0, percept, shuffled_percept), shadow
 
     def _apply_to_trials(self, carry, percept, shadow, context):
         """Does the same if trials have several steps: it replays whole trials before a trial's first step."""

@@ -3,11 +3,14 @@
 The condition takes a fresh carry, or the carry that another lifetime of the same subject had w trials ago. It then
 replays the last w percepts, including the present one, unchanged. A subject that reads the trial index from the percept
 still knows it. A clock in the carry is reset by deletion and kept by a transplant.
+
+If trials have several steps, the past is cut where a trial begins: the last w trials are replayed unchanged, and only
+the first response of a trial is disturbed, so that memory within a trial never counts. The first percept after the cut
+keeps its observation. Its last action and feedback belong to the older past: they are the other lifetime's, or absent.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
-
-import jax.numpy as jnp
 
 from mesascope.contracts.condition import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, select, take_rows
 from mesascope.contracts.settings import check_range
@@ -17,21 +20,22 @@ class ReplacedPast(Condition):
     """Replaces the older past for one response.
 
     Attributes:
-        of: w, the number of last percepts that are kept, including the present one.
+        of: w, the number of last percepts that are kept, including the present one; if trials have several steps, the
+            number of past trials that are kept.
         birth: 1 if the fresh carry first receives the percept of w trials ago without its outcome, as at the start of a
-            lifetime.
+            lifetime. If trials have several steps, it always receives that percept, and only 1 marks it as the first.
         transplanted: 1 for the carry that another lifetime had w trials ago, 0 for a fresh carry.
         replicate: the number of the draw of other lifetimes.
+        whole_life: 1 to disturb every response of a lifetime, 0 to disturb single responses.
     """
 
     of: Number
     birth: Number
     transplanted: Number
     replicate: Number
+    whole_life: Number = 0
 
-    one_step: ClassVar = True
     looks_back: ClassVar = True
-    judged: ClassVar = True
 
     def __check_init__(self) -> None:
         check_range(1, PAST_PERCEPTS - 1, of=int(self.of))
@@ -39,11 +43,21 @@ class ReplacedPast(Condition):
         check_range(0, LARGEST_TRIAL, replicate=int(self.replicate))
 
     @property
+    def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether it disturbs single responses."""
+        return self.whole_life == 0
+
+    @property
+    def judged(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the trials say what the disturbed responses would have been worth."""
+        return bool(self.whole_life == 0)
+
+    @property
     def label(self) -> str:
-        """The label, past_transplanted_once:of=w,replicate=r or past_deleted_once:of=w,birth=b."""
+        """The label: past_transplanted_once:of=w,replicate=r, past_deleted_once:of=w,birth=b or past_deleted:...."""
         if self.transplanted == 1:
             return f"past_transplanted_once:of={self.of},replicate={self.replicate}"
-        return f"past_deleted_once:of={self.of},birth={self.birth}"
+        return f"past_deleted{'' if self.whole_life else '_once'}:of={self.of},birth={self.birth}"
 
     @property
     def seam(self) -> int | None:
@@ -51,51 +65,92 @@ class ReplacedPast(Condition):
         return int(self.of) if self.transplanted == 1 else None
 
     def unfit(self, family: Any) -> str | None:
-        """The condition makes no sense if trials have several steps."""
-        several_steps = "its trials have several steps, and the past is cut between trials of one step"
-        return several_steps if family.steps > 1 else None
+        """The reason why it makes no sense: trials of several steps that are not judged, or too short a lifetime."""
+        if self.whole_life and self.of >= family.horizon:
+            return f"a lifetime has {family.horizon} trials, and it knows as many"
+        is_unjudged = family.steps > 1 and not family.judges
+        return "its trials have several steps, and it does not judge single acts" if is_unjudged else None
 
     def apply(self, carry, percept, shadow, context):
         """Builds the carry before the present percept; the shadow is the subject's own carry of w trials ago."""
-        old_percept = context.past(self.of)
-        first_percept = context.as_first(old_percept)._replace(trial=old_percept.trial)
-        own_carry = absorb_old(self.of, old_percept, shadow, context)
-        fresh_carry = absorb_old(self.of, first_percept, context.fresh, context, self.birth == 1)
-        old_carry = select(self.transplanted == 1, take_rows(own_carry, context.partner), fresh_carry)
-        replaced_carry = replay_recent(self.of - 1, old_carry, context)
-        return select(context.trial >= self.of, replaced_carry, carry), percept, own_carry
+        if context.steps > 1:
+            return self._apply_to_trials(carry, percept, shadow, context)
+        is_transplanted, percept_at_cut = self.transplanted == 1, context.past(self.of)
+        first_percept = context.as_first(percept_at_cut)._replace(trial=percept_at_cut.trial)
+
+        def exchange(own_carry):
+            return select(is_transplanted, take_rows(own_carry, context.partner), own_carry)
+
+        shadow, replaced_carry = replay_past(
+            self.of,
+            select(is_transplanted, shadow, context.fresh),
+            shadow,
+            context,
+            oldest=select(is_transplanted, percept_at_cut, first_percept),
+            has_oldest=is_transplanted | (self.birth == 1),
+            exchange=exchange,
+        )
+        return select(context.trial >= self.of, replaced_carry, carry), percept, shadow
+
+    def _apply_to_trials(self, carry, percept, shadow, context):
+        """Does the same before the first step of a trial.
+
+        The shadow is the carry before the percept of w · S steps ago: before a first step, the carry with which the
+        lifetime began the trial of w trials ago.
+        """
+        length, is_old_enough = self.of * context.steps, context.trial >= self.of
+        cut = context.past(length)
+        donor = take_rows(cut, context.partner)
+        with_donor_outcome = cut._replace(action=donor.action, feedback=donor.feedback)
+        without_outcome = context.as_first(cut)._replace(trial=cut.trial, first=cut.first | (self.birth == 1))
+        first_replayed = select(self.transplanted == 1, with_donor_outcome, without_outcome)
+        old_carry = select(self.transplanted == 1, take_rows(shadow, context.partner), context.fresh)
+
+        def replay_step(i, carry):
+            steps_back = length - i
+            return context.live(steps_back, carry, select(i == 0, first_replayed, context.past(steps_back)))
+
+        is_replaced = context.begins & is_old_enough
+        replaced_carry = context.repeat(0, is_replaced * length, replay_step, old_carry)
+        needs_shadow = is_old_enough & (self.transplanted == 1)
+        shadow = context.repeat(0, needs_shadow * 1, lambda _, own: context.live(length, own, cut), shadow)
+        return select(is_replaced, replaced_carry, carry), percept, shadow
 
 
-class DeletedPast(ReplacedPast):
-    """Deletes the older past before every response, so that the subject always knows its last w percepts only."""
+def replay_past(
+    window: Number,
+    carry: Any,
+    shadow: Any,
+    context: Any,
+    *,
+    oldest: Any,
+    has_oldest: Any = True,
+    exchange: Callable[[Any], Any] = lambda carry: carry,
+) -> tuple[Any, Any]:
+    """Rebuilds the carry before the present percept, in a lifetime that is at least w trials old.
 
-    one_step: ClassVar = False
-    judged: ClassVar = False
+    One loop absorbs all percepts, because every mention of `absorb` is compiled anew.
 
-    def unfit(self, family: Any) -> str | None:
-        """The condition makes no sense if trials have several steps, or if a lifetime has w trials or fewer."""
-        if self.of >= family.horizon:
-            return f"a lifetime has {family.horizon} trials, and it knows as many"
-        return super().unfit(family)
+    Args:
+        window: w, the number of last percepts to know, including the present one.
+        carry: the carry before the percept of w trials ago.
+        shadow: the shadow of the last trial.
+        context: the condition's context.
+        oldest: what the subject observes instead of the percept of w trials ago.
+        has_oldest: whether it observes that percept at all.
+        exchange: a function that replaces the carry after that percept.
 
-    @property
-    def label(self) -> str:
-        """The label, past_deleted:of=w,birth=b."""
-        return f"past_deleted:of={self.of},birth={self.birth}"
+    Returns:
+        The carry after the percept of w trials ago, before it was replaced, and the rebuilt carry. If the lifetime is
+        younger, the shadow and the first carry.
+    """
 
+    def replay_percept(i, carries):
+        shadow, carry = carries
+        is_oldest, steps_back = (i == 0) & has_oldest, window - 1 + has_oldest - i
+        replayed = select(is_oldest, oldest, context.past(steps_back))
+        after = context.absorb(context.key(steps_back), carry, replayed)
+        return select(is_oldest, after, shadow), select(is_oldest, exchange(after), after)
 
-def absorb_old(w: Number, percept: Any, carry: Any, context: Any, is_needed: Any = True) -> Any:
-    """The carry after the percept of w trials ago; unchanged if there was no such trial, or if `is_needed` is false."""
-    repeats = is_needed & (context.trial >= w)
-    return context.repeat(0, repeats, lambda _, carry: context.absorb(context.key(w), carry, percept), carry)
-
-
-def replay_recent(most: Number, carry: Any, context: Any) -> Any:
-    """The carry after the last `most` percepts before the present one, or after fewer if the lifetime is younger."""
-    count = jnp.minimum(most, context.trial)
-
-    def replay_percept(i, carry):
-        steps_back = count - i
-        return context.absorb(context.key(steps_back), carry, context.past(steps_back))
-
-    return context.repeat(0, count, replay_percept, carry)
+    count = (context.trial >= window) * (window - 1 + has_oldest)
+    return context.repeat(0, count, replay_percept, (shadow, carry))

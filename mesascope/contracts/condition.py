@@ -37,8 +37,8 @@ class Context(NamedTuple):
         random: random() returns the key for the condition's own draws at this step.
         fresh: the carry at birth.
         start: the start-of-life percept.
-        past: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined before birth). If trials
-            have several steps, only conditions with `looks_back` may call it.
+        past: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined before birth). If
+            trials have several steps, only conditions with `looks_back` may call it.
         partner: [N] the index of each lifetime's partner in the block, drawn again for every trial.
         exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
             the same step of the same trial; the feedback is 0 if the donor's trial was over. Donors are lifetimes on

@@ -187,12 +187,13 @@ class Family(eqx.Module):
     def judges(self) -> bool:
         """Whether `worth` can say what single actions pay, so that actions with another past can be judged.
 
-        `worth` can say so if trials have one step and the family defines `worth`, defines latents that contain `means`,
-        or shows nothing. Otherwise the observation may ask a question, which the default of `worth` does not read.
+        `worth` can say so if the family defines it. If trials have one step, it also can if the family defines latents
+        that contain `means`, or shows nothing. Otherwise the observation may ask a question, which the default of
+        `worth` does not read.
         """
-        if self.steps > 1 or type(self).worth is not Family.worth:
-            return self.steps == 1
-        if self.choices is None or not self.traceable:
+        if type(self).worth is not Family.worth:
+            return True
+        if self.steps > 1 or self.choices is None or not self.traceable:
             return False
         if type(self).latents is Family.latents:
             return self.shown == (0,)
@@ -205,17 +206,20 @@ class Family(eqx.Module):
         family whose observation asks a question must override this method, so that every task answers the question that
         is shown; if actions are real, the family must override `best_actions` too.
 
+        If trials have several steps, the action is the first one of its trial. Its worth is what the trial is then
+        expected to pay if all later actions are the best ones, minus the mean of this over all actions.
+
         Args:
             tasks: the M tasks.
             split: the split of the tasks.
-            observation: [N, T, D] what N subjects observe before each trial.
+            observation: [N, T, D] what N subjects observe before the first step of each trial.
             action: [N, T] the action of each subject, or [N, T, M] one action per task.
 
         Returns:
-            None if the family cannot say, as when trials have several steps.
+            None if the family cannot say, as by default when trials have several steps.
         """
         latents = self.latents(tasks, split)
-        if "means" not in latents:
+        if "means" not in latents or self.steps > 1:
             return None
         return select_payoffs(np.moveaxis(latents["means"] - latents["chance"][..., None], 0, -1)[None], action)
 

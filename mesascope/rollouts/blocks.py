@@ -128,6 +128,17 @@ def read_outcomes(record: Record) -> Outcomes:
     return Outcomes(feedback.reshape(-1, feedback.shape[-1]), np.concatenate(list(observation)))
 
 
+def trim_observations(record: Record, condition: Condition, keeps_all: bool) -> Record:
+    """The record of trials of several steps without observations that nothing reads.
+
+    A judged condition keeps those before the first steps [T, N, D], by which its actions are judged. The intact
+    condition keeps all if `keeps_all`; other conditions keep none.
+    """
+    if condition.judged:
+        return record._replace(observation=record.observation[:, 0])
+    return record if keeps_all and type(condition) is Intact else record._replace(observation=None)
+
+
 def lends_observations(family: Family) -> bool:
     """Whether conditions use the donors' observations, which they do if an observation shows the outcome."""
     return type(family).with_outcome is not Family.with_outcome

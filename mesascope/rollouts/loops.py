@@ -62,12 +62,11 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
         visible_past = past if looks_back else blocks.limit_to_present(present)
         shadows, answers = list(block.shadow), []
         for i, condition in enumerate(conditions):
-            if intact_answer and type(condition) is Intact:
-                answers.append(intact_answer)
-                continue
             context = constants[i].context(t, s, partners[i][t], visible_past)
             carry, percept, shadows[i] = condition.apply(block.carry, block.percept, shadows[i], context)
-            answers.append(subject.respond(keys("act", now), carry, percept))
+            is_same = carry is block.carry and percept is block.percept and (s > 0 or type(condition) is Intact)
+            shared = intact_answer if is_same else None
+            answers.append(shared or subject.respond(keys("act", now), carry, percept))
         carry, response = intact_answer or answers[0]
         state, percept, score = runner.step(keys("pay", now), block.state, response.action, idle)
         score, paid = np.asarray(score), np.asarray(percept.feedback)
@@ -91,7 +90,7 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
                 rest = step.log_probs, observation, step.taps
                 records_by_condition[i].append(Record(step.action, step.paid, step.score, partners[i][t], *rest))
             continue
-        trial_steps = []
+        trial_steps, first_observation = [], block.percept.observation
         for s in range(steps):
             idle = family.idle(block.state) if s else None
             idle = None if idle is None else np.asarray(idle)
@@ -108,7 +107,8 @@ def run_looped(subject, family, tasks, keys, jobs: Sequence[Job], partners, *, r
         for i, (row, partner) in enumerate(zip(records_by_condition, partners, strict=True)):
             intact = type(conditions[i]) is Intact
             own_steps = [(step[i], shown if intact else None, awake) for step, shown, awake in trial_steps]
-            row.append(_join_trial(own_steps, steps, partner[t], real))
+            joined = _join_trial(own_steps, steps, partner[t], real)
+            row.append(joined._replace(observation=first_observation) if conditions[i].judged else joined)
     return [jax.tree.map(lambda *xs: np.stack(xs), *row) for row in records_by_condition]
 
 

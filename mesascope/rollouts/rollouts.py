@@ -138,8 +138,9 @@ def rollout(
     if not log_probs:
         records = {k: r._replace(log_probs=None) for k, r in records.items()}
     chances = [x["chance"] for x in latents]
-    records, transplants = judge(family, split, conditions, records, tasks=split_tasks, chances=chances)
+    records, transplants, first_acts = judge(family, split, conditions, records, tasks=split_tasks, chances=chances)
     record_table = [[records[label, (b,)] for b in block_numbers] for label in labels]
+    latents = [x | more for x, more in zip(latents, first_acts, strict=True)]
     payoffs = {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]}
     one_step = [c.one_step for c in conditions]
     attrs = make_attributes(family, split, subject.name, subject.trained_on, before, seed=seed)
@@ -282,8 +283,9 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
             for job, block_tasks in zip(jobs, tasks, strict=True)
         ]
         records = run_scanned(subject, family, inputs, condition, examples, trials=trials, record=record)
-        drop_observations = family.steps > 1 and not (keeps_observations and type(condition) is Intact)
-        return [r._replace(observation=None) for r in records] if drop_observations else records
+        if family.steps == 1:
+            return records
+        return [blocks.trim_observations(r, condition, keeps_observations) for r in records]
 
     partners, keys = [np.asarray(find_partners(job)) for job in jobs], _make_keys(seed, place)
     return run_looped(subject, family, tasks[0], keys, jobs, partners, record=record, whole=keeps_observations)

@@ -3,6 +3,10 @@
 If a lifetime has the older past of a donor, its actions may suit the donor's task. The worth of an action on that task
 is compared with its worth on the tasks of the other lifetimes of the block. A policy of the recipient's last trials,
 the clock and chance is independent of the donor, so its expected difference is 0.
+
+If trials have several steps, the first action of each trial is judged. Its worth is not comparable with the pay-off of
+a whole trial, so the trials also say what the undisturbed first action is worth (`act_worth`), and what the best one is
+worth (`act_room`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +53,7 @@ def judge(
     *,
     tasks: Sequence[Any],
     chances: Sequence[np.ndarray],
-) -> tuple[dict[tuple[str, Place], Record], dict[str, list[Transplant]]]:
+) -> tuple[dict[tuple[str, Place], Record], dict[str, list[Transplant]], list[dict[str, np.ndarray]]]:
     """Replaces the scores of one-step conditions, and compares the worth of actions with donors' pasts.
 
     Args:
@@ -63,51 +67,64 @@ def judge(
     Returns:
         The records: under a one-step condition the score is now the worth of the disturbed action on the subject's own
         task if the condition is judged, and NaN otherwise. By the label of each condition with donors' pasts: one
-        comparison per block, unless the family cannot judge it.
+        comparison per block, unless the family cannot judge it. For each block `act_worth` and `act_room` [N, T], if
+        trials have several steps and are judged.
     """
     result: dict[tuple[str, Place], Record] = dict(records)
     transplants: dict[str, list[Transplant]] = {}
+    first_acts: list[dict[str, np.ndarray]] = []
     for b, block_tasks in enumerate(tasks):
         single = {c: records[c.label, (b,)] for c in conditions if c.one_step}
         judged = {c: record for c, record in single.items() if c.judged}
-        judgements = _judge_block(family, block_tasks, split, judged, records.get(("intact", (b,))))
+        intact = records.get(("intact", (b,)))
+        judgements, block_first_acts = _judge_block(family, block_tasks, split, judged, intact)
+        first_acts.append(block_first_acts)
         for condition, record in single.items():
             worth, transplant = judgements.get(condition, (None, None))
             score = np.full(np.shape(record.score), np.nan) if worth is None else (worth + chances[b]).T
             result[condition.label, (b,)] = record._replace(score=score)
             if transplant is not None:
                 transplants.setdefault(condition.label, []).append(transplant)
-    return result, transplants
+    return result, transplants, first_acts
 
 
 def _judge_block(
     family: Family, tasks: Any, split: str, records: Mapping[Condition, Record], intact: Record | None
-) -> dict[Condition, tuple[np.ndarray, Transplant | None]]:
+) -> tuple[dict[Condition, tuple[np.ndarray, Transplant | None]], dict[str, np.ndarray]]:
     """What the actions of one block pay beyond chance on their own tasks [N, T], and comparisons with donors' pasts.
 
     One-step conditions leave lifetimes undisturbed, so all of them show the same observations, and what every action
-    pays to every lifetime is computed once. The result is empty if the family cannot judge.
+    pays to every lifetime is computed once. The results are empty if the family cannot judge.
+
+    Returns:
+        The worth under each condition, with the comparison; and for trials of several steps `act_worth` and `act_room`.
     """
     observation, action = _arrange_by_lifetime(next(iter(records.values()))) if records else (None, np.empty((0, 0, 0)))
-    if observation is None or action.ndim > 2 or family.worth(tasks, split, observation[:1], action[:1]) is None:
-        return {}
+    if observation is None or family.worth(tasks, split, observation[:1], action[:1]) is None:
+        return {}, {}
     lifetimes, trials = action.shape[:2]
     size = lifetimes * trials * (family.choices if _is_ranked(family) else 1)
     step = max(1, MAX_NUMBERS // size)
     parts: dict[Condition, list[tuple[np.ndarray, Transplant | None]]] = {c: [] for c in records}
+    own_action = None if intact is None else _arrange_actions(intact)
+    undisturbed: dict[str, list[np.ndarray]] = {"act_worth": [], "act_room": []}
     for start in range(0, lifetimes, step):
         rows = np.arange(start, min(start + step, lifetimes))
         payoffs = Payoffs(family, tasks, split, observation[rows])
+        if own_action is not None and family.steps > 1:
+            for values, first in zip(undisturbed.values(), (own_action[rows], payoffs.best), strict=True):
+                values.append(payoffs.of(first)[np.arange(len(rows)), :, rows])
         for condition, record in records.items():
-            action = _arrange_by_lifetime(record)[1]
+            action = _arrange_actions(record)
             own = payoffs.of(action[rows])[np.arange(len(rows)), :, rows]
             compared = None
-            if condition.seam is not None and intact is not None:
-                at_seam = np.roll(np.asarray(intact.action).T, condition.seam, 1)
+            if condition.seam is not None and own_action is not None:
+                at_seam = np.roll(own_action, condition.seam, 1)
                 differs = (at_seam[None] != at_seam[rows, None]).swapaxes(1, 2)  # [n, T, M]
                 compared = _compare(payoffs, action[rows], np.asarray(record.partner).T[rows], differs, rows)
             parts[condition].append((own, compared))
-    return {c: _join_rows(of_rows) for c, of_rows in parts.items()}
+    first_acts = {name: np.concatenate(values) for name, values in undisturbed.items() if values}
+    return {c: _join_rows(of_rows) for c, of_rows in parts.items()}, first_acts
 
 
 def _join_rows(parts: Sequence[tuple[np.ndarray, Transplant | None]]) -> tuple[np.ndarray, Transplant | None]:
@@ -194,4 +211,10 @@ def _compare(
 
 def _arrange_by_lifetime(record: Record) -> tuple[np.ndarray, np.ndarray]:
     """The observations [N, T, D] and the actions [N, T] of a record."""
-    return np.moveaxis(np.asarray(record.observation), 1, 0), np.asarray(record.action).T
+    return np.moveaxis(np.asarray(record.observation), 1, 0), _arrange_actions(record)
+
+
+def _arrange_actions(record: Record) -> np.ndarray:
+    """The actions [N, T] of a record; those of first steps if trials have several."""
+    action = np.asarray(record.action)
+    return (action[:, 0] if action.ndim == 3 else action).T

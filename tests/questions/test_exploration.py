@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mesascope import examine
+from mesascope import catalogue, rollout
+from mesascope.examination.measurement import answer
 
 FAMILY = "bernoulli_bandit:arms=5,trials=21"
 LEAST = "exploration: K · share of the least used choice"
@@ -21,9 +22,8 @@ def one_each(percept, state, rng):
 
 
 def least(agent):
-    settings = dict(splits=["fresh"], metrics=["exploration"], lifetimes=67)
-    found = examine(agent, FAMILY, **settings)
-    return next(f for f in found.answers if f.metric == LEAST)
+    findings = answer([catalogue.make("metrics", "exploration")], {"fresh": rollout(agent, FAMILY, lifetimes=67)})
+    return next(f for f in findings if f.metric == LEAST)
 
 
 def test_choices_that_are_made_in_no_lifetime_are_named():

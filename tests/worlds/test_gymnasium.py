@@ -360,7 +360,9 @@ def test_an_episode_that_is_a_lifetime_is_read_step_by_step():
     (place,) = home.reward_entries
     assert place.index == 3 and (place.scale, place.offset) == pytest.approx((2.0, -0.5))
     assert home.latents({"seed": np.zeros(7)}, "fresh")["chance"][0, 0] == pytest.approx(0.5, abs=0.05)
-    found = examine(counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited")
+    found = examine(
+        counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited", metrics="performance"
+    )
     assert found.placement.lowest == "acquiring" and found.placement.numbers["benefit"] > 0.15
     native = catalogue.make("families", "bernoulli_bandit:arms=3,trials=20")
     gains = [
@@ -387,7 +389,9 @@ def test_exchanged_rewards_stand_in_the_observation_too():
 def test_one_trial_has_no_older_feedback_and_a_reward_that_is_not_told_is_said():
     home = family(**LIFETIME, episodes=1, best=16)
     with pytest.raises(MesascopeError, match=r"one trial, so no feedback is older.*trial=step"):
-        examine(counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited")
+        examine(
+            counts_what_it_is_shown, home, lifetimes=64, splits="fresh", trained_on="unlimited", metrics="performance"
+        )
     blind = {**LIFETIME, "env": lambda: Lifetime(tells=False)}
     with pytest.warns(MesascopeWarning, match="does not tell the last reward.*0 says nothing"):
         assert family(**blind, episodes=0, best=0.8, trial="step").reward_entries == ()

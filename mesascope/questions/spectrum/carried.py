@@ -9,7 +9,8 @@ the last w trials, the clock and chance alone is independent of the donor, so it
 transplant counts only trials on which the donor and the subject acted differently at the seam. A subject that only
 checks whether the past agrees with its last trials gains less on these trials.
 
-Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`).
+Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`). If trials have several
+steps, their first acts are judged.
 """
 
 from collections.abc import Sequence
@@ -93,21 +94,24 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
         DoesNotApply: a condition was not run, or nothing can be gained on the trials that count.
     """
     mask = find_counted_trials(trials, window, early)
-    own, room = sum_gain_over_chance(trials, "intact", mask)
-    if not room.sum() > 0:
+    whole = act = sum_gain_over_chance(trials, "intact", mask)
+    if "act_worth" in trials:
+        act = tuple((mask * trials[name].values.astype(float)).sum(-1) for name in ("act_worth", "act_room"))
+    if not (whole[1].sum() > 0 and act[1].sum() > 0):
         raise DoesNotApply("on the trials that count the best act pays no more than chance")
 
-    def find_smallest_loss(labels: Sequence[str]) -> np.ndarray | None:
+    def find_smallest_loss(undisturbed: tuple[np.ndarray, ...], labels: Sequence[str]) -> np.ndarray | None:
+        own, room = undisturbed
         losses = [linearise_ratio(own - sum_gain_over_chance(trials, label, mask)[0], room) for label in labels]
         return min(losses, key=lambda row: abs(row.mean()), default=None)
 
-    deletion = find_smallest_loss(_find_labels(trials, "past_deleted_once", window))
+    deletion = find_smallest_loss(act, _find_labels(trials, "past_deleted_once", window))
     if deletion is None or not np.isfinite(deletion).all():
         raise DoesNotApply("the condition 'past_deleted_once' was not run, or the family cannot judge single acts")
     transplant = measure_transplant(trials, mask, window)
     names = ("strict", "strict_all") if transplant.mean() > 0 else ("strict",)
     strict = tuple(measure_transplant(trials, mask, window, name, "strict_room") for name in names)
-    life = find_smallest_loss(_find_labels(trials, "past_deleted", window, least=window))
+    life = find_smallest_loss(whole, _find_labels(trials, "past_deleted", window, least=window))
     return CarryEffects(deletion, transplant, strict, life)
 
 
@@ -166,7 +170,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     if trials.attrs.get("actions") == "real":
         raise DoesNotApply("its actions are real numbers")
     ranks = trials.donor_ranks.sel(transplant=labels).values.astype(int)
-    own = trials.action.sel(condition="intact").values.astype(int)
+    own = _find_acts(trials, "intact")
     choices, units = int(max(ranks.max(), own.max())) + 1, _count_units(trials)
     cell, cells = np.roll(own, window, 1), choices
     if by_trial:
@@ -177,7 +181,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(labels):
         strict = mask if by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
-        action = trials.action.sel(condition=label).values.astype(int)[strict]
+        action = _find_acts(trials, label)[strict]
         donor = find_donors(trials, label)[strict]
         for rank in range(len(table)):
             np.add.at(table[rank], (donor, cell[strict], ranks[i, ..., rank][strict], action), 1.0)
@@ -185,6 +189,12 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     if table.shape[1] < 3:
         raise DoesNotApply("too few donors acted otherwise")
     return np.stack([jackknife_information(t) for t in table])
+
+
+def _find_acts(trials: xr.Dataset, label: str) -> np.ndarray:
+    """[N, T] The action of each trial; the first one if trials have several steps."""
+    action = trials.action.sel(condition=label).values.astype(int)
+    return action[..., 0] if action.ndim == 3 else action
 
 
 def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:

@@ -1,5 +1,7 @@
 """Exact values of finite Markov decision processes with episodes of fixed length, computed in NumPy."""
 
+from typing import Any
+
 import numpy as np
 
 
@@ -13,11 +15,24 @@ def compute_value(transitions: np.ndarray, payoffs: np.ndarray, steps: int, poli
         policy: 'best', 'worst', or 'chance' (the uniform policy).
     """
     pick = {"best": np.max, "worst": np.min, "chance": np.mean}[policy]
+    return pick(compute_action_values(transitions, payoffs, steps, pick), axis=-1)[:, 0]
+
+
+def compute_action_values(transitions: np.ndarray, payoffs: np.ndarray, steps: int, pick: Any = np.max) -> np.ndarray:
+    """[N, S, A] the expected pay-off of an episode from each state, if it begins with each action.
+
+    Args:
+        transitions: [N, S, A, S'] transition probabilities.
+        payoffs: [N, S, A] mean pay-offs.
+        steps: the number of steps in the episode.
+        pick: a function that combines the values of all actions at later steps, such as the maximum.
+    """
     n, states, actions, _ = transitions.shape
-    rows, future_value = transitions.reshape(n, states * actions, states), np.zeros((n, states))
-    for _ in range(steps):
-        future_value = pick(payoffs + (rows @ future_value[..., None])[..., 0].reshape(payoffs.shape), axis=-1)
-    return future_value[:, 0]
+    rows, action_values = transitions.reshape(n, states * actions, states), payoffs
+    for _ in range(steps - 1):
+        future_value = pick(action_values, axis=-1)
+        action_values = payoffs + (rows @ future_value[..., None])[..., 0].reshape(payoffs.shape)
+    return action_values
 
 
 def find_fixed_policy(transitions: np.ndarray, payoffs: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:

@@ -143,6 +143,20 @@ class CoinGrid(Configured):
             "fixed": best,
         }
 
+    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """What first moves from the cells that subjects observe are worth on M tasks, [N, T, M].
+
+        The question is the subject's own cell. Each task has its own coin.
+        """
+        row, column = (observation[..., i * self.size : (i + 1) * self.size].argmax(-1) for i in (0, 1))
+        coin, mirrored = np.asarray(tasks.coin).T, np.asarray(tasks.mirrored)  # [T, M], [M]
+        reached = tabulate_moves(self.size)[row * self.size + column][..., None, :]  # [N, T, 1, K]
+        distance = measure_distances(self.size)[reached, coin[..., None]]
+        values = np.maximum(self.trial_steps - distance, 0) / self.trial_steps
+        executed = action[..., None] if action.ndim == 2 else action
+        executed = np.where(mirrored & (executed < 4), executed ^ 2, executed)
+        return np.take_along_axis(values, executed[..., None], -1)[..., 0] - values.mean(-1)
+
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite pay-off of the last step."""
         return percept._replace(feedback=1.0 / self.trial_steps - percept.feedback)

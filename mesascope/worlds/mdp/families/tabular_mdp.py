@@ -16,7 +16,7 @@ import numpy as np
 from mesascope.contracts.configured import Percept, Split, keep_settings, make_first_percept, make_next_percept
 from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
 from mesascope.keys import derive_key
-from mesascope.worlds.mdp.episodes import compute_value, evaluate_policy, find_fixed_policy
+from mesascope.worlds.mdp.episodes import compute_action_values, compute_value, evaluate_policy, find_fixed_policy
 
 MEAN_PAYOFF = 1.0  # the mean of the mean pay-offs
 LOW_SHIFT = -2.0  # added to mean pay-offs on the low split
@@ -145,6 +145,19 @@ class TabularMDP(Configured):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with its feedback reflected about the mean of all pay-offs."""
         return percept._replace(feedback=2 * MEAN_PAYOFF - percept.feedback)
+
+    def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """What first actions in the states [N, T, S] that subjects observe are worth on M tasks, [N, T, M]."""
+        payoffs = np.asarray(tasks.payoffs, float)  # [M, T, S, A]
+        tasks_count, trials = payoffs.shape[:2]
+        transitions = np.repeat(np.asarray(tasks.transitions, float), trials, 0)
+        values = compute_action_values(transitions, payoffs.reshape(-1, *payoffs.shape[2:]), self.length)
+        values = (values - values.mean(-1, keepdims=True)).reshape(payoffs.shape)
+        m, t = np.arange(tasks_count), np.arange(trials)[:, None]
+        is_exchanged = t >= np.asarray(tasks.exchanged_from)
+        action = action[..., None] if action.ndim == 2 else action
+        executed = np.where(is_exchanged, self.choices - 1 - action, action)
+        return values[m, t, observation.argmax(-1)[..., None], executed]
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents chance, best, worst and fixed, each [N, T]: expected pay-offs of an episode, computed exactly.
