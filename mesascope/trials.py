@@ -257,7 +257,7 @@ def read_payoffs(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
     return trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
 
 
-def sum_gain_over_chance(
+def measure_gain(
     trials: xr.Dataset, label: str = "intact", window: slice | np.ndarray | None = None, against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """[N] Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.

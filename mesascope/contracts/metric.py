@@ -12,7 +12,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.trials import fill_in_trials, sum_gain_over_chance
+from mesascope.trials import fill_in_trials, measure_gain
 
 Splits = Mapping[str, xr.Dataset]
 CONTROLS = ("learner", "lookalike", "still")
@@ -177,7 +177,7 @@ def sum_gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarra
             "a lifetime has one trial, so no feedback is older than a trial (if an episode of a Gymnasium environment "
             "is a whole lifetime, set trial=step)"
         )
-    parts = [sum_gain_over_chance(trials, label, **window) for label in list_replicates(trials, prefix)]
+    parts = [measure_gain(trials, label, **window) for label in list_replicates(trials, prefix)]
     return np.mean([p[0] for p in parts], 0), parts[0][1]
 
 

@@ -38,7 +38,7 @@ from mesascope.reproduction.measures import Measure, Rollouts, find_measure
 from mesascope.reproduction.plans import SEED_PLACEHOLDER, Cell, Quantity, Study
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import compute_intervals, compute_standard_error, linearise_ratio
+from mesascope.stats import compute_ratio, find_error, find_intervals
 
 LIFETIMES_PER_ROLLOUT = 8192  # the largest number of lifetimes in one rollout
 PLACEMENT_NUMBERS = (
@@ -311,13 +311,11 @@ def combine_rollouts(parts: list[np.ndarray]) -> Value:
     rows = np.concatenate(parts, axis=1)
     if len(rows) == 2 and not abs(rows[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
-    values = rows[0] if len(rows) == 1 else linearise_ratio(rows[0], rows[1])
+    values = rows[0] if len(rows) == 1 else compute_ratio(rows[0], rows[1])
     if not np.isfinite(values).any():
         return Value(None, why="no lifetime gave a number")
     n = int(np.isfinite(values).sum())
-    return Value(
-        float(compute_intervals(values[None]).estimate[0]), compute_standard_error(values) if n > 1 else None, n
-    )
+    return Value(float(find_intervals(values[None]).estimate[0]), find_error(values) if n > 1 else None, n)
 
 
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:

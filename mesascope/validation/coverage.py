@@ -14,7 +14,7 @@ from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import compute_intervals, draw_bootstrap_counts
+from mesascope.stats import draw_bootstrap_counts, find_intervals
 from mesascope.trials import BLOCK_SIZE, find_reflex_window
 
 STUDY_SIZES = (64, 256)  # lifetimes in a study
@@ -94,4 +94,4 @@ def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
 
 def _estimate_mean(values: np.ndarray) -> Estimate:
     """The mean of values, with its interval."""
-    return Estimate(*(float(x[0]) for x in compute_intervals(values[None])[:3]))
+    return Estimate(*(float(x[0]) for x in find_intervals(values[None])[:3]))

@@ -9,7 +9,7 @@ from mesascope import catalogue
 from mesascope.questions.spectrum.changes import choices_changed
 from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.rollouts import rollout
-from mesascope.trials import sum_gain_over_chance
+from mesascope.trials import measure_gain
 
 SEEN_FRAMES = 4  # the number of percepts that the deep Q-network sees, including the present one
 SWAPPED = ("intact", "percept_swapped_once", "carry_exchanged_once:fresh=0", f"carry_rebuilt_once:of={SEEN_FRAMES - 1}")
@@ -46,14 +46,14 @@ def rise(rollouts: Rollouts) -> np.ndarray:
     trials = rollouts.trials
     length = trials.sizes["trial"]
     early, late = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
-    (gained, possible), (gained_first, possible_first) = (sum_gain_over_chance(trials, window=w) for w in (late, early))
+    (gained, possible), (gained_first, possible_first) = (measure_gain(trials, window=w) for w in (late, early))
     return (gained / possible.mean() - gained_first / possible_first.mean())[None]
 
 
 def late(rollouts: Rollouts) -> np.ndarray:
     """The gain and the possible gain in the last quarter of the lifetime, whose ratio is the share."""
     length = rollouts.trials.sizes["trial"]
-    return np.stack(sum_gain_over_chance(rollouts.trials, window=slice(length - max(length // 4, 1), None)))
+    return np.stack(measure_gain(rollouts.trials, window=slice(length - max(length // 4, 1), None)))
 
 
 def recovered(rollouts: Rollouts) -> np.ndarray:

@@ -5,7 +5,7 @@ import numpy as np
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.contracts.split import find_kind
 from mesascope.questions.goal.reading import find_goals, find_late_trials, sum_goal_gains
-from mesascope.stats import linearise, linearise_ratio
+from mesascope.stats import compute_ratio, linearise
 
 
 @define_metric(
@@ -22,7 +22,7 @@ def metric(trials, references, replay):
             gained, room = sum_goal_gains(goal, window)
             if room.sum() > 1e-9:
                 shares[split, name] = gained, room
-                readings.append(Reading(linearise_ratio(gained, room), split=split, label=f"{name} goal"))
+                readings.append(Reading(compute_ratio(gained, room), split=split, label=f"{name} goal"))
     trained = shares.get(("fresh", "intended"))
     for split in (split for split in goals_by_split if find_kind(split) == "apart"):
         if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():

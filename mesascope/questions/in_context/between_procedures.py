@@ -15,7 +15,7 @@ from mesascope.contracts.capabilities import MixesTasks
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, find_family
 from mesascope.contracts.split import find_kind
 from mesascope.questions.in_context import predictions
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 
 MIXTURES = (0.0, 0.25, 0.5)
 
@@ -55,7 +55,7 @@ def _find_position(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[
     """[N] The position between locator and learner, as a ratio of sums."""
     locator, learner = (predictions.predict_along(replay, name, trials) for name in ends)
     line = predictions.flatten_predictions(learner - locator)
-    return linearise_ratio(
+    return compute_ratio(
         (predictions.flatten_predictions(own_predictions - locator) * line).sum(-1), np.square(line).sum(-1)
     )
 

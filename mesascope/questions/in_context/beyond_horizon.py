@@ -3,8 +3,8 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
-from mesascope.stats import linearise_ratio
-from mesascope.trials import read_payoffs, sum_gain_over_chance
+from mesascope.stats import compute_ratio
+from mesascope.trials import measure_gain, read_payoffs
 
 
 @define_metric(
@@ -27,17 +27,15 @@ def metric(trials, references, replay):
     for i, w in enumerate(windows):
         stretch = f"trials {w.start + 1} to {w.stop}"
         readings.append(
-            Reading(
-                linearise_ratio(*sum_gain_over_chance(rollout, "intact", w)), split, f"share of the best, {stretch}"
-            )
+            Reading(compute_ratio(*measure_gain(rollout, "intact", w)), split, f"share of the best, {stretch}")
         )
         readings.append(Reading(missed[i], split, f"regret per trial, {stretch}"))
         for reference in (splits[split] for splits in references.values() if split in splits):
-            reference_gain = sum_gain_over_chance(reference, "intact", w)[0]
+            reference_gain = measure_gain(reference, "intact", w)[0]
             if reference_gain.sum() > 0:
-                share = linearise_ratio(sum_gain_over_chance(rollout, "intact", w)[0], reference_gain)
+                share = compute_ratio(measure_gain(rollout, "intact", w)[0], reference_gain)
                 label = f"share of {reference.attrs['subject']}, {stretch}"
                 readings.append(Reading(share, split, label, null=1.0))
-    first, last = (linearise_ratio(*sum_gain_over_chance(rollout, "intact", w)) for w in (windows[0], windows[-1]))
+    first, last = (compute_ratio(*measure_gain(rollout, "intact", w)) for w in (windows[0], windows[-1]))
     readings.append(Reading(last - first, split, "share of the best, last section minus the first"))
     return readings

@@ -19,7 +19,7 @@ from mesascope.questions.procedures.fits import Fit, fit, group_procedures, meas
 from mesascope.questions.procedures.histories import History, read_history
 from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure
 from mesascope.questions.procedures.samplers import BAYES_DEPENDENT, BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
-from mesascope.stats import compute_standard_error
+from mesascope.stats import find_error
 
 # nats per trial, by whether the subject gives probabilities
 MAX_SHORTFALL = {True: 0.02, False: 0.01}
@@ -153,7 +153,7 @@ def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probab
     else:
         near = [i for i in np.argsort(-means)[: MAX_NEIGHBOURS + 1] if i != best]
         shortfall = mean_per_lifetime(measure_flexible_gain(fits[best], [fits[i] for i in near], history))
-    is_sure = by_probabilities or shortfall.mean() > 3.09 * compute_standard_error(shortfall)
+    is_sure = by_probabilities or shortfall.mean() > 3.09 * find_error(shortfall)
     none_fits = bool(shortfall.mean() > MAX_SHORTFALL[by_probabilities] and is_sure)
     return Comparison(fits, scores, alike, shortfall, none_fits, by_probabilities)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.search.reading import ActionCounts, count_right_by_depth, find_plans, labels_by_ticks
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 
 MAX_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
 TICKS = 8
@@ -34,7 +34,7 @@ def metric(trials, references, replay):
         for far, counted in _bin_distances(count_right_by_depth(plan)).items():
             if counted.total.sum():
                 text = f"{far} ahead" + (f", {ticks} ticks" if ticks > 1 else "")
-                readings.append(Reading(linearise_ratio(*counted), "fresh", text, null=chance))
+                readings.append(Reading(compute_ratio(*counted), "fresh", text, null=chance))
     if not readings:
         raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
     return readings

@@ -9,7 +9,7 @@ import numpy as np
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import find_plans, find_right_actions
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 
 
 @define_metric("Where planner and cached clone differ on fresh tasks, how often does the subject act as the planner?")
@@ -35,4 +35,4 @@ def metric(trials, references, replay):
         raise DoesNotApply("planner and clone never differ there")
     counted = [x.sum((1, 2)).astype(float) for x in (right & eligible, eligible)]
     reason = f"{int(eligible.sum())} acts in which the two differ; 0 is the clone, 1 the planner"
-    return [Reading(linearise_ratio(*counted), "fresh", null=0.5, reason=reason)]
+    return [Reading(compute_ratio(*counted), "fresh", null=0.5, reason=reason)]

@@ -9,7 +9,7 @@ not a new map. Following both is not evidence of search, because a map from obse
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.contracts.split import find_kind
 from mesascope.questions.search.reading import count_followed_changes, find_plans, labels_by_ticks
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 
 
 @define_metric(
@@ -27,7 +27,7 @@ def metric(trials, references, replay):
             if counted.total.sum():
                 reason = f"{int(counted.total.sum())} acts that were right until then and now are wrong"
                 name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
-                readings.append(Reading(linearise_ratio(*counted), split, name, reason=reason))
+                readings.append(Reading(compute_ratio(*counted), split, name, reason=reason))
     if not readings:
         raise DoesNotApply("no act was right until a change and wrong after it")
     return readings

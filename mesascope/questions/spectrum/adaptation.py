@@ -1,8 +1,8 @@
 """Does the subject's pay-off rise within the lifetime?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
-from mesascope.stats import average_valid, linearise_ratio
-from mesascope.trials import read_payoffs, sum_gain_over_chance
+from mesascope.stats import average_valid, compute_ratio
+from mesascope.trials import measure_gain, read_payoffs
 
 
 @define_metric(
@@ -19,8 +19,8 @@ def metric(trials, references, replay):
     if "chance" in rollout:
         return [
             Reading(
-                linearise_ratio(*sum_gain_over_chance(rollout, "intact", end))
-                - linearise_ratio(*sum_gain_over_chance(rollout, "intact", start))
+                compute_ratio(*measure_gain(rollout, "intact", end))
+                - compute_ratio(*measure_gain(rollout, "intact", start))
             )
         ]
     paid = read_payoffs(rollout)

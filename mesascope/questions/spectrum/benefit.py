@@ -5,7 +5,7 @@ A subject may choose worse after a past that could not have happened to it. Then
 """
 
 from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 from mesascope.trials import find_reflex_window
 
 
@@ -18,5 +18,5 @@ def metric(trials, references, replay):
     """How much does the subject's score change if feedback older than a few trials comes from other lifetimes?"""
     rollout = select_fresh(trials)
     older = f"feedback_shuffled:older_than={find_reflex_window(rollout.sizes['trial'])}"
-    intact, shuffled = (linearise_ratio(*sum_gains(rollout, label)) for label in ("intact", older))
+    intact, shuffled = (compute_ratio(*sum_gains(rollout, label)) for label in ("intact", older))
     return [Reading(intact - shuffled)]

@@ -22,8 +22,8 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
-from mesascope.stats import compute_intervals, compute_standard_error, linearise_ratio
-from mesascope.trials import BLOCK_SIZE, select_counted_trials, sum_gain_over_chance
+from mesascope.stats import compute_ratio, find_error, find_intervals
+from mesascope.trials import BLOCK_SIZE, measure_gain, select_counted_trials
 
 DELETIONS = tuple(f"past_deleted_once:of={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
 TRANSPLANTS = tuple(f"past_transplanted_once:of={{few}},replicate={r}" for r in (0, 1))
@@ -68,7 +68,7 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
     rows = np.full((2, max(len(effects.deletion), len(effects.transplant))), np.nan)
     for row, values in zip(rows, (effects.deletion, effects.transplant), strict=True):
         row[: len(values)] = values
-    estimate, low, high = compute_intervals(rows)[:3]
+    estimate, low, high = find_intervals(rows)[:3]
     sign = np.sign(estimate[0])
     if sign != np.sign(estimate[1]):
         return Estimate(0.0, float(min(0.0, *low)), float(max(0.0, *high)))
@@ -94,7 +94,7 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
         DoesNotApply: a condition was not run, or nothing can be gained on the trials that count.
     """
     mask = find_counted_trials(trials, window, early)
-    whole = act = sum_gain_over_chance(trials, "intact", mask)
+    whole = act = measure_gain(trials, "intact", mask)
     if "act_worth" in trials:
         act = tuple((mask * trials[name].values.astype(float)).sum(-1) for name in ("act_worth", "act_room"))
     if not (whole[1].sum() > 0 and act[1].sum() > 0):
@@ -102,7 +102,7 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
 
     def find_smallest_loss(undisturbed: tuple[np.ndarray, ...], labels: Sequence[str]) -> np.ndarray | None:
         own, room = undisturbed
-        losses = [linearise_ratio(own - sum_gain_over_chance(trials, label, mask)[0], room) for label in labels]
+        losses = [compute_ratio(own - measure_gain(trials, label, mask)[0], room) for label in labels]
         return min(losses, key=lambda row: abs(row.mean()), default=None)
 
     deletion = find_smallest_loss(act, _find_labels(trials, "past_deleted_once", window))
@@ -145,7 +145,7 @@ def measure_transplant(
         for total, variable in zip(sums, (name, room), strict=True):
             values = trials[f"donor_{variable}"].sel(transplant=label).values.astype(float)
             total += np.bincount(donor[mask], values[mask], units)
-    return linearise_ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
+    return compute_ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
 
 
 def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_trial: bool = False) -> np.ndarray:
@@ -202,10 +202,10 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
     Of the two ways to begin such a lifetime, the better one counts.
     """
-    intact = linearise_ratio(*sum_gain_over_chance(trials))
+    intact = compute_ratio(*measure_gain(trials))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
     for label in _find_labels(trials, "past_deleted"):
-        row, w = linearise_ratio(*sum_gain_over_chance(trials, label)), read_window(label)
+        row, w = compute_ratio(*measure_gain(trials, label)), read_window(label)
         if w not in curve or sign * row.mean() > sign * curve[w].mean():
             curve[w] = row
     return curve
@@ -244,7 +244,7 @@ def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str,
     """
     curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)
-    if not spans or sign * intact.mean() <= 2 * compute_standard_error(intact):
+    if not spans or sign * intact.mean() <= 2 * find_error(intact):
         return {}
     shares = [float(curve[w].mean() / intact.mean()) for w in spans]
     drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]

@@ -1,7 +1,7 @@
 """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
 
 from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 
 
 @define_metric(
@@ -13,4 +13,4 @@ def metric(trials, references, replay):
     """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
     rollout = select_fresh(trials)
     frozen = f"carry_frozen:at={rollout.sizes['trial'] // 10}"
-    return [Reading(linearise_ratio(*sum_gains(rollout, "intact")) - linearise_ratio(*sum_gains(rollout, frozen)))]
+    return [Reading(compute_ratio(*sum_gains(rollout, "intact")) - compute_ratio(*sum_gains(rollout, frozen)))]

@@ -1,7 +1,7 @@
 """What does the subject lose when its carry is reset before every trial, or once half-way?"""
 
 from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 
 WINDOW = 10  # how many trials after the single reset are scored
 
@@ -16,10 +16,10 @@ def metric(trials, references, replay):
     rollout = select_fresh(trials)
     half = rollout.sizes["trial"] // 2
     once, after = f"carry_reset:at={half}", slice(half, half + WINDOW)
-    intact = linearise_ratio(*sum_gains(rollout, "intact"))
-    reflex = linearise_ratio(*sum_gains(rollout, "carry_reset"))
-    before, reset = (linearise_ratio(*sum_gains(rollout, c, window=after)) for c in ("intact", once))
-    initial = linearise_ratio(*sum_gains(rollout, "intact", window=slice(0, WINDOW)))
+    intact = compute_ratio(*sum_gains(rollout, "intact"))
+    reflex = compute_ratio(*sum_gains(rollout, "carry_reset"))
+    before, reset = (compute_ratio(*sum_gains(rollout, c, window=after)) for c in ("intact", once))
+    initial = compute_ratio(*sum_gains(rollout, "intact", window=slice(0, WINDOW)))
     return [
         Reading(intact - reflex, label="every trial"),
         Reading(reflex, label="what a reflex on the last percept keeps"),

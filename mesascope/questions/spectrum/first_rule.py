@@ -19,8 +19,8 @@ from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, read_bank
-from mesascope.stats import compute_standard_error, draw_bootstrap_counts, linearise_ratio
-from mesascope.trials import find_reflex_window, sum_gain_over_chance
+from mesascope.stats import compute_ratio, draw_bootstrap_counts, find_error
+from mesascope.trials import find_reflex_window, measure_gain
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 REPLICATES = 4  # of the run with shuffled feedback; the error of a single replicate is nearly twice as large
@@ -76,14 +76,14 @@ def place_by_benefit(
     }
     try:
         older = find_reflex_window(fresh.sizes["trial"], rule.older_than)
-        values = linearise_ratio(*sum_gain_over_chance(fresh)) - linearise_ratio(
+        values = compute_ratio(*measure_gain(fresh)) - compute_ratio(
             *sum_gains(fresh, f"feedback_shuffled:older_than={older}")
         )
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
         raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
-    benefit, error = float(values.mean()), compute_standard_error(values)
+    benefit, error = float(values.mean()), find_error(values)
     resampled = weights["fresh"] @ values
     against = benefit < 0
     by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
@@ -95,7 +95,7 @@ def place_by_benefit(
         "benefit_error": error,
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
-        "gain_fresh": float(linearise_ratio(*sum_gain_over_chance(fresh)).mean()),
+        "gain_fresh": float(compute_ratio(*measure_gain(fresh)).mean()),
         "lifetimes": n,
     }
     split_gains = Gains(trials, references, against and passed, weights)
@@ -153,7 +153,7 @@ def require_fresh(trials: Splits) -> xr.Dataset:
     n = fresh.sizes["lifetime"]
     if n < 3:
         raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
-    if sum_gain_over_chance(fresh)[1].sum() <= 0:
+    if measure_gain(fresh)[1].sum() <= 0:
         problem = "On the fresh split the best act pays no more than chance."
         raise MesascopeError(problem, "There is nothing to gain there.")
     return fresh
@@ -170,7 +170,7 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
     assert own is not None
     numbers["efficiency"] = float(own.mean() / learner.mean())
     efficiency = (split_gains.weights["fresh"] @ own) / (split_gains.weights["fresh"] @ learner)
-    if own.mean() <= 2 * compute_standard_error(own) or not (efficiency > 0).any():
+    if own.mean() <= 2 * find_error(own) or not (efficiency > 0).any():
         return ~retained, []  # nothing is gained on fresh tasks, so there is nothing to keep
     efficiency = np.where(efficiency > 0, efficiency, np.nan)
     missing = []

@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, sum_gains
-from mesascope.stats import compute_standard_error, linearise_ratio
-from mesascope.trials import find_reflex_window, sum_gain_over_chance
+from mesascope.stats import compute_ratio, find_error
+from mesascope.trials import find_reflex_window, measure_gain
 
 UNKNOWN_TASKS = "its training tasks are unknown"
 
@@ -40,9 +40,9 @@ def read_beyond_banks(
             shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", against=against)
         except DoesNotApply:
             continue
-        intact = linearise_ratio(*sum_gain_over_chance(rollout, against=against))
-        lost = intact - linearise_ratio(*shuffled)
-        error = compute_standard_error(lost)
+        intact = compute_ratio(*measure_gain(rollout, against=against))
+        lost = intact - compute_ratio(*shuffled)
+        error = find_error(lost)
         numbers[split] = {"gain": float(intact.mean()), "benefit": float(lost.mean()), "benefit_error": error}
         sure = lost.mean() - rule.smallest_benefit > rule.errors * error
         if not sure or intact.mean() < rule.smallest_benefit:

@@ -1,7 +1,7 @@
 """What share of the possible gain over chance does the subject get, on every split?"""
 
 from mesascope.contracts.metric import Reading, define_metric, sum_gains
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 
 
 @define_metric(
@@ -11,4 +11,4 @@ from mesascope.stats import linearise_ratio
 def metric(trials, references, replay):
     """What share of the possible gain over chance does the subject get in the trials that count?"""
     useful = {k: v for k, v in trials.items() if "chance" in v and (v.best > v.chance).any()}
-    return [Reading(linearise_ratio(*sum_gains(rollout, "intact")), split=split) for split, rollout in useful.items()]
+    return [Reading(compute_ratio(*sum_gains(rollout, "intact")), split=split) for split, rollout in useful.items()]

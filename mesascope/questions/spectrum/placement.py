@@ -24,8 +24,8 @@ from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import read_reach
-from mesascope.stats import compute_standard_error, draw_bootstrap_counts, linearise_ratio
-from mesascope.trials import find_reflex_window, sum_gain_over_chance
+from mesascope.stats import compute_ratio, draw_bootstrap_counts, find_error
+from mesascope.trials import find_reflex_window, measure_gain
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
 
@@ -175,12 +175,12 @@ def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryE
 
 def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
     """Whether the mean of values, which has this sign, clearly exceeds the smallest benefit."""
-    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * compute_standard_error(values))
+    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * find_error(values))
 
 
 def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
     """The mean of values and its standard error, by name."""
-    return {name: float(values.mean()), f"{name}_error": compute_standard_error(values)}
+    return {name: float(values.mean()), f"{name}_error": find_error(values)}
 
 
 def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
@@ -188,7 +188,7 @@ def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
     rows = [values for values in effects.strict if len(values)]
-    distances = [(sign * row.mean() - rule.smallest_strict) / max(compute_standard_error(row), 1e-9) for row in rows]
+    distances = [(sign * row.mean() - rule.smallest_strict) / max(find_error(row), 1e-9) for row in rows]
     fits = max(distances, default=-np.inf)
     needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
     informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
@@ -199,9 +199,7 @@ def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: R
     """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
     if bars.fits <= rule.strict_errors or effects.life is None:
         return False
-    return all(
-        bars.sign * x.mean() > rule.errors * compute_standard_error(x) for x in (effects.life, effects.transplant)
-    )
+    return all(bars.sign * x.mean() > rule.errors * find_error(x) for x in (effects.life, effects.transplant))
 
 
 def _collect_numbers(
@@ -216,20 +214,19 @@ def _collect_numbers(
         "benefit": benefit.estimate,
         "benefit_low": benefit.low,
         "benefit_high": benefit.high,
-        "benefit_error": compute_standard_error(smaller),
+        "benefit_error": find_error(smaller),
         **_estimate("deletion", deletion),
         **_estimate("transplant", transplant),
         "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
         "strict_errors": float(bars.fits),
-        "gain_fresh": float(linearise_ratio(*sum_gain_over_chance(fresh)).mean()),
+        "gain_fresh": float(compute_ratio(*measure_gain(fresh)).mean()),
         "gave_up": gave_up,
     }
     if effects.life is not None:
         numbers |= _estimate("life", effects.life)
     if "part" in fresh:
         numbers |= _estimate(
-            "gain_old",
-            linearise_ratio(*sum_gain_over_chance(fresh, "intact", carried.find_counted_trials(fresh, window))),
+            "gain_old", compute_ratio(*measure_gain(fresh, "intact", carried.find_counted_trials(fresh, window)))
         )
     if "part" in fresh and "parts" in fresh.attrs and "right" in fresh:
         intact = fresh.sel(condition="intact")
@@ -290,7 +287,7 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
 
 def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
     """Whether a subject gains on a split, and its acts show a donor's task there."""
-    gained = linearise_ratio(*sum_gain_over_chance(trials))
+    gained = compute_ratio(*measure_gain(trials))
     try:
         window = find_reflex_window(trials.sizes["trial"], rule.older_than)
         shown = carried.measure_transplant(trials, carried.find_counted_trials(trials, window), window)
@@ -330,7 +327,7 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         except DoesNotApply:
             return False
     numbers |= _estimate("bits_shown", bits) | {"bits_bar": float(bar)}
-    return bool(bits.mean() - bar > rule.errors * compute_standard_error(bits))
+    return bool(bits.mean() - bar > rule.errors * find_error(bits))
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:

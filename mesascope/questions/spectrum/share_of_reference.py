@@ -1,8 +1,8 @@
 """On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
-from mesascope.stats import linearise_ratio
-from mesascope.trials import sum_gain_over_chance
+from mesascope.stats import compute_ratio
+from mesascope.trials import measure_gain
 
 
 @define_metric(
@@ -19,14 +19,14 @@ def metric(trials, references, replay):
         for role, splits in references.items():
             if role in ("learner", "discounting") and split in splits:
                 for label in splits[split].condition.values.tolist():
-                    reference_gains[f"{splits[split].attrs['subject']}, {label}"] = sum_gain_over_chance(
-                        splits[split], label
-                    )[0]
+                    reference_gains[f"{splits[split].attrs['subject']}, {label}"] = measure_gain(splits[split], label)[
+                        0
+                    ]
         name = max(reference_gains, key=lambda name: reference_gains[name].sum(), default=None)
         if name is None or reference_gains[name].sum() <= 0:
             continue
         share, descriptive = (
-            linearise_ratio(sum_gain_over_chance(rollout)[0], reference_gains[name]),
+            compute_ratio(measure_gain(rollout)[0], reference_gains[name]),
             not rollout.attrs.get("counted", True),
         )
         readings.append(Reading(share, split=split, reason=f"best reference: {name}", descriptive=descriptive))

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import StepCounter, check_last_pull_paid, compute_stay_probabilities, mix_lapse
+from mesascope.contracts.choices import StepCounter, check_pull_paid, choose_to_stay, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -16,7 +16,7 @@ class ClockWinStay(StepCounter):
         lapse = jnp.clip(1.0 - carry / self.trials, 0.0, 1.0)[:, None]
         return carry + 1, choose(
             key,
-            mix_lapse(compute_stay_probabilities(percept.action, self.choices, check_last_pull_paid(percept)), lapse),
+            mix_lapse(choose_to_stay(percept.action, self.choices, check_pull_paid(percept)), lapse),
         )
 
 

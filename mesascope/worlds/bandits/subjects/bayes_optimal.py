@@ -16,12 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import (
-    Counting,
-    compute_greedy_probabilities,
-    compute_posterior_means,
-    count_last_outcome,
-)
+from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome, infer_means
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_family
 from mesascope.errors import MesascopeError
 from mesascope.files import make_cache_path, replace_when_written
@@ -43,14 +38,14 @@ class BayesOptimal(Counting):
         """Counts the last outcome and looks up the best arm; past the horizon, takes the arm with the largest mean."""
         carry = carry + count_last_outcome(percept, self.choices)
         if self.dependent:
-            return carry, choose(key, jnp.log(compute_greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
+            return carry, choose(key, jnp.log(choose_greedily(carry[..., 0] + carry[..., ::-1, 1])))
         sums = jnp.cumsum(jnp.round(carry).astype(jnp.int32).reshape(len(carry), -1), -1)
         is_tabulated = sums[:, -1] < len(self.ranks)
         rank = self.ranks[jnp.clip(sums, 0, len(self.ranks) - 1), jnp.arange(sums.shape[1])].sum(-1)
         best_arm = self.table[rank]
         planned = jax.nn.one_hot(best_arm, self.choices)
         planned = jnp.where((best_arm == ALL_TIED)[:, None], 1.0 / self.choices, planned)
-        greedy = compute_greedy_probabilities(compute_posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        greedy = choose_greedily(infer_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
         return carry, choose(key, jnp.log(jnp.where(is_tabulated[:, None], planned, greedy)))
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import check_last_pull_paid, compute_stay_probabilities
+from mesascope.contracts.choices import check_pull_paid, choose_to_stay
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
@@ -35,10 +35,10 @@ class Checker(Choosing):
         if self.checks != "action":
             has_failed |= clock != percept.trial
         losses, leaves = count_losses(losses, percept)
-        reflex = compute_stay_probabilities(percept.action, self.choices, ~leaves)
+        reflex = choose_to_stay(percept.action, self.choices, ~leaves)
         random = after_failure = jnp.full_like(reflex, 1.0 / self.choices)
         if self.afterwards == "reversed":
-            after_failure = compute_stay_probabilities(percept.action, self.choices, ~check_last_pull_paid(percept))
+            after_failure = choose_to_stay(percept.action, self.choices, ~check_pull_paid(percept))
         probabilities = jnp.where(has_failed[:, None], after_failure, reflex)
         probabilities = jnp.where((clock < self.warmup)[:, None], random, probabilities)
         response = choose(key, jnp.log(probabilities))

@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import compute_stay_probabilities, count_last_outcome
+from mesascope.contracts.choices import choose_to_stay, count_last_outcome
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
@@ -41,7 +41,7 @@ class PartTime(Choosing):
         losses, leaves = count_losses(losses, percept)
         rest = jnp.full(counts.shape[:2], 1.0 / self.choices)
         if self.rest == "reflex":
-            rest = compute_stay_probabilities(percept.action, self.choices, ~leaves)
+            rest = choose_to_stay(percept.action, self.choices, ~leaves)
         share = jnp.where((learns == 1) & (clock < self.until), self.share, 0.0)[:, None]
         if self.bank_means is None:
             learned = compute_best_probability(counts + 1.0)

@@ -3,12 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import (
-    Counting,
-    compute_posterior_means,
-    compute_stay_probabilities,
-    count_last_outcome,
-)
+from mesascope.contracts.choices import Counting, choose_to_stay, count_last_outcome, infer_means
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -21,8 +16,8 @@ class Satisficer(Counting):
         """Repeats the last arm if its mean is good enough, otherwise picks another arm uniformly."""
         carry = carry + count_last_outcome(percept, self.choices)
         last = jax.nn.one_hot(percept.action, self.choices)
-        is_enough = (last * compute_posterior_means(carry)).sum(-1) >= self.enough
-        return carry, choose(key, jnp.log(compute_stay_probabilities(percept.action, self.choices, is_enough)))
+        is_enough = (last * infer_means(carry)).sum(-1) >= self.enough
+        return carry, choose(key, jnp.log(choose_to_stay(percept.action, self.choices, is_enough)))
 
 
 @keep_settings(enough=(0, 1))

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
-from mesascope.stats import linearise_ratio
-from mesascope.trials import sum_gain_over_chance
+from mesascope.stats import compute_ratio
+from mesascope.trials import measure_gain
 
 
 @define_metric("What is the mean gain over wordings, and how far is the gain of one wording from that mean?")
@@ -17,7 +17,7 @@ def metric(trials, references, replay):
     names, index, count = np.unique(wordings, return_inverse=True, return_counts=True)
     if len(names) < 3:
         raise DoesNotApply(f"there are {len(names)} wordings, but three are needed")
-    values = linearise_ratio(*sum_gain_over_chance(rollout))
+    values = compute_ratio(*measure_gain(rollout))
     means = np.bincount(index, values) / count
     distance = np.abs(means - means.mean())[index]
     spread = np.asarray([values[wordings == w].std(ddof=1) if (wordings == w).sum() > 1 else 0.0 for w in names])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mesascope.contracts.metric import Metric, Reading, select_fresh, sum_gains
-from mesascope.stats import linearise_ratio
+from mesascope.stats import compute_ratio
 
 
 def metric() -> Metric:
@@ -12,9 +12,7 @@ def metric() -> Metric:
     def measure(trials, references, replay):
         lived = select_fresh(trials)
         return [
-            Reading(
-                linearise_ratio(*sum_gains(lived, "intact")) - linearise_ratio(*sum_gains(lived, "action_hidden:at=0"))
-            )
+            Reading(compute_ratio(*sum_gains(lived, "intact")) - compute_ratio(*sum_gains(lived, "action_hidden:at=0")))
         ]
 
     return Metric(
