@@ -91,17 +91,13 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
         raise MesascopeError(error.problem, f"{error.remedy} {INSTALL_REMEDY}")
     modules = _find_modules(kind, name)
     if len(modules) > 1:
-        raise MesascopeError(
-            f"{' and '.join(modules)} both define the {KINDS[kind]} {name!r}.",
-            "Rename one of them, or uninstall its package.",
-        )
+        problem = f"{' and '.join(modules)} both define the {KINDS[kind]} {name!r}."
+        raise MesascopeError(problem, "Rename one of them, or uninstall its package.")
     try:
         return gate.import_plugin(modules[0])
     except Exception as error:
-        raise MesascopeError(
-            f"The {KINDS[kind]} {name!r} ({modules[0]}) cannot be imported: {type(error).__name__}: {error}.",
-            "Correct or uninstall it.",
-        ) from error
+        problem = f"The {KINDS[kind]} {name!r} ({modules[0]}) cannot be imported: {type(error).__name__}: {error}."
+        raise MesascopeError(problem, "Correct or uninstall it.") from error
 
 
 def get_factory(kind: str, name: str) -> Callable[..., Any]:
@@ -153,18 +149,15 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     try:
         inspect.signature(maker).bind(*arguments, **keywords)
     except TypeError as error:
-        raise MesascopeError(
-            f"The {label} cannot be made: {error}.", f"Its settings are: {', '.join(list_settings(maker)) or 'none'}."
-        ) from None
+        problem = f"The {label} cannot be made: {error}."
+        raise MesascopeError(problem, f"Its settings are: {', '.join(list_settings(maker)) or 'none'}.") from None
     try:
         return maker(*arguments, **keywords)
     except MesascopeError:
         raise
     except Exception as error:
-        raise MesascopeError(
-            f"The {label} cannot be made: its factory raised {type(error).__name__}: {error}.",
-            f"Give it other settings, or correct {maker.__module__}.",
-        ) from error
+        problem = f"The {label} cannot be made: its factory raised {type(error).__name__}: {error}."
+        raise MesascopeError(problem, f"Give it other settings, or correct {maker.__module__}.") from error
 
 
 def as_list(value: Any) -> list[Any] | None:

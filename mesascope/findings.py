@@ -87,9 +87,8 @@ class Finding:
             if self.low is None or self.high is None:
                 require(self.n < 3, f"{name} has no interval.", "Let mesascope.stats make one.")
             elif not self.low <= self.estimate <= self.high:
-                raise MesascopeError(
-                    f"The interval of {self.metric!r} does not contain its estimate.", "Check the order."
-                )
+                problem = f"The interval of {self.metric!r} does not contain its estimate."
+                raise MesascopeError(problem, "Check the order.")
 
     @property
     def exactly(self) -> bool:

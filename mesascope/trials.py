@@ -147,14 +147,11 @@ def check_trials(trials: xr.Dataset) -> None:
         MesascopeError: the data set breaks a convention; the message says what is wrong and what is needed.
     """
     if trials.attrs.get("format") != TRIALS:
-        raise MesascopeError(
-            f"This is not a {TRIALS} data set: its format attribute is {trials.attrs.get('format')!r}.",
-            "Write it with mesascope, or read a log with mesascope.logs.read_log.",
-        )
+        problem = f"This is not a {TRIALS} data set: its format attribute is {trials.attrs.get('format')!r}."
+        raise MesascopeError(problem, "Write it with mesascope, or read a log with mesascope.logs.read_log.")
     if "action" not in trials or "feedback" not in trials:
-        raise MesascopeError(
-            f"The trials contain {', '.join(map(str, trials)) or 'nothing'}.", "They need action and feedback."
-        )
+        problem = f"The trials contain {', '.join(map(str, trials)) or 'nothing'}."
+        raise MesascopeError(problem, "They need action and feedback.")
     each = (*AXES, "step") if int(trials.attrs.get("steps", 1)) > 1 else AXES
     for name, axes in (("action", each), ("feedback", AXES), ("score", AXES)):
         if name in trials and trials[name].dims != axes:

@@ -11,9 +11,8 @@ def parse_bank(name: str) -> tuple[int, int]:
     """
     size, _, seed = name.removeprefix("bank:").partition("@")
     if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal() or not int(size):
-        raise MesascopeError(
-            f"{name!r} does not name a bank.", "Type bank:M@seed, e.g. bank:4@0, at-most:M, unlimited or unknown."
-        )
+        problem = f"{name!r} does not name a bank."
+        raise MesascopeError(problem, "Type bank:M@seed, e.g. bank:4@0, at-most:M, unlimited or unknown.")
     return int(size), int(seed)
 
 

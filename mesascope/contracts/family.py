@@ -75,9 +75,8 @@ class Family(eqx.Module):
 
     def best(self, tasks: Any) -> Array:
         """[N, T] The expected pay-off of the best action; a family must define it unless it defines `latents`."""
-        raise MesascopeError(
-            f"{self.name} does not say what the best action pays.", "Define best(tasks), or latents(tasks, split)."
-        )
+        problem = f"{self.name} does not say what the best action pays."
+        raise MesascopeError(problem, "Define best(tasks), or latents(tasks, split).")
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions of tasks that subjects are tested on: 'fresh', 'seen' if there is a bank, and others."""
@@ -152,10 +151,8 @@ class Family(eqx.Module):
             return self
         factory = getattr(sys.modules[type(self).__module__], "family", None)
         if self.settings is None or factory is None or "bank" not in inspect.signature(factory).parameters:
-            raise MesascopeError(
-                f"{self.name} has no banks, so {bank!r} is not one of its banks.",
-                "Say --trained-on unknown or unlimited.",
-            )
+            problem = f"{self.name} has no banks, so {bank!r} is not one of its banks."
+            raise MesascopeError(problem, "Say --trained-on unknown or unlimited.")
         size, seed = parse_bank(bank) if bank else (0, 0)
         return factory(**{**dict(self.settings), "bank": size, "bank_seed": seed})
 
@@ -172,10 +169,8 @@ class Family(eqx.Module):
         """
         best = np.asarray(self.best(tasks))
         if self.choices is None or self.steps > 1 or not self.traceable:
-            raise MesascopeError(
-                f"{self.name} does not define the pay-off of chance.",
-                "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].",
-            )
+            problem = f"{self.name} does not define the pay-off of chance."
+            raise MesascopeError(problem, "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].")
         trials = self.split(split).trials
         means = np.asarray(score_every_action(self, tasks, trials))
         sample = self.split(split).draw(derive_key(jax.random.key(0), FRESH), TASKS_FOR_FIXED)

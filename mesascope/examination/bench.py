@@ -312,9 +312,8 @@ def load_rollout(path: Path) -> xr.Dataset:
             metadata = limits.parse_json(str(file[METADATA_KEY]))
             data = {name: (dims, file[name]) for name, dims in metadata["dims"].items()}
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise MesascopeError(
-            f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."
-        ) from None
+        problem = f"{str(path)!r} is not a finished rollout: {type(error).__name__}."
+        raise MesascopeError(problem, "Delete it and run again.") from None
     require(are_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check_trials(rollout)

@@ -81,10 +81,8 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
     split_trials = trials.get(reading.split, next(iter(trials.values())))
     values, lifetimes = np.asarray(reading.values, float), split_trials.sizes["lifetime"]
     if values.ndim != 1 or (len(values) != lifetimes and (not reading.unit or reading.unit in split_trials)):
-        raise MesascopeError(
-            f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes.",
-            "Give one value per lifetime, NaN for a lifetime without one.",
-        )
+        problem = f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes."
+        raise MesascopeError(problem, "Give one value per lifetime, NaN for a lifetime without one.")
     require(np.isfinite(reading.null), f"{metric.name} compares with {reading.null}.", "Give a finite null.")
     unit = reading.unit or str(split_trials.attrs.get("unit", "lifetime"))
     if unit in split_trials and split_trials[unit].dims == ("lifetime",):

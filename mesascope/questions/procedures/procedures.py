@@ -143,11 +143,9 @@ def _choose_by_window(history: History, window: int, focus: float) -> np.ndarray
 @cache_in_history
 def _choose_greedily(history: History, ties: str, each_first: bool) -> np.ndarray:
     """Makes the choice with the largest mean pay-off; with `each_first`, it first makes every choice once."""
-    values = (
-        np.where(history.counts.sum(-1) > 0, history.posterior_means(0.0, 1e-9), 2.0)
-        if each_first
-        else history.posterior_means()
-    )
+    values = history.posterior_means()
+    if each_first:
+        values = np.where(history.counts.sum(-1) > 0, history.posterior_means(0.0, 1e-9), 2.0)
     return choose_best(values, ties)
 
 

@@ -17,12 +17,8 @@ def metric(trials, references, replay):
         raise DoesNotApply(f"a lifetime has {length} trials, and it needs 4")
     start, end = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
     if "chance" in rollout:
-        return [
-            Reading(
-                compute_ratio(*measure_gain(rollout, "intact", end))
-                - compute_ratio(*measure_gain(rollout, "intact", start))
-            )
-        ]
+        early, late = (compute_ratio(*measure_gain(rollout, "intact", window)) for window in (start, end))
+        return [Reading(late - early)]
     paid = read_payoffs(rollout)
     rise = average_valid(paid[:, end]) - average_valid(paid[:, start])
     return [Reading(rise, split=rollout.attrs.get("split", "logged"), reason="realised pay-off")]

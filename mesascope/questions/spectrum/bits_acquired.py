@@ -7,14 +7,7 @@ that bound for a subject that answers the parts of the last trials by reflex and
 values are pseudo-values of a jackknife over lifetimes.
 """
 
-from mesascope.contracts.metric import (
-    DoesNotApply,
-    Reading,
-    define_metric,
-    require_choices,
-    select_condition,
-    select_fresh,
-)
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, require_choices, select_condition
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.trials import find_reflex_window
 
@@ -28,10 +21,10 @@ SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 )
 def metric(trials, references, replay):
     """How many bits about the hidden task do the subject's late actions hold from feedback older than a few trials?"""
-    data = require_choices(select_fresh(trials))
-    if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
+    intact = require_choices(select_condition(trials, "intact"))
+    if not {"part", "right"} <= set(intact) or "parts" not in intact.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
-    intact, window = select_condition(trials, "intact"), find_reflex_window(data.sizes["trial"])
+    window = find_reflex_window(intact.sizes["trial"])
     readings = [
         Reading(measure_bits(intact, window), label="older than a few trials"),
         Reading(measure_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),
