@@ -37,5 +37,5 @@ def metric(trials, references, replay):
                 label = f"share of {reference.attrs['subject']}, {stretch}"
                 readings.append(Reading(share, split, label, null=1.0))
     first, last = (compute_ratio(*measure_gain(rollout, "intact", w)) for w in (windows[0], windows[-1]))
-    readings.append(Reading(last - first, split, "share of the best, last section minus the first"))
+    readings.append(Reading(last - first, split, "share of the best, last stretch minus the first"))
     return readings
