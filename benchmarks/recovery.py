@@ -14,7 +14,7 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.contracts.subject import Subject
-from mesascope.questions.procedures.acts_like import MOST_SHORTFALL, Comparison, compare_fitted, list_procedures
+from mesascope.questions.procedures.acts_like import MAX_SHORTFALL, Comparison, compare_fitted, list_procedures
 from mesascope.questions.procedures.fits import fit
 from mesascope.questions.procedures.histories import read_history
 from mesascope.rollouts.replays import Replays
@@ -159,8 +159,8 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int, only: s
         "The settings of a procedure are fitted to one half of the lifetimes and scored on the other half, in both "
         "directions, so no further penalty is needed. 'None of these' means that even the best procedure misses too "
         "much. By probabilities, the Kullback-Leibler divergence of the subject from it is above "
-        f"{MOST_SHORTFALL[True]} nats per trial. By choices, a flexible model of the same histories predicts held-out "
-        f"lifetimes better than it by more than {MOST_SHORTFALL[False]} nats and by more than 3.09 standard errors.",
+        f"{MAX_SHORTFALL[True]} nats per trial. By choices, a flexible model of the same histories predicts held-out "
+        f"lifetimes better than it by more than {MAX_SHORTFALL[False]} nats and by more than 3.09 standard errors.",
         "",
         "## Which procedure",
         "",

@@ -74,7 +74,7 @@ def main() -> None:
     draw_curves(placements).savefig(DOCS / "spectrum_span.png", dpi=130)
     for name, placed in placements.items():
         numbers = {k: round(placed.numbers[k], 3) for k in ("gain_fresh", "deletion", "transplant")}
-        print(name, placed.text(), placed.direction, numbers)
+        print(name, placed.describe(), placed.direction, numbers)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mesascope.errors import MesascopeError, make_unknown_error, pick_named, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 
@@ -87,21 +87,17 @@ def import_plugin_module(kind: str, name: str) -> ModuleType:
     """
     pick_named("kind of plug-in", kind, KINDS)
     if name not in list_names(kind):
-        error = make_unknown_error(KINDS[kind], name, list_names(kind))
+        error = make_unknown_name_error(KINDS[kind], name, list_names(kind))
         raise MesascopeError(error.problem, f"{error.remedy} {INSTALL_REMEDY}")
     modules = _find_modules(kind, name)
     if len(modules) > 1:
-        raise MesascopeError(
-            f"{' and '.join(modules)} both define the {KINDS[kind]} {name!r}.",
-            "Rename one of them, or uninstall its package.",
-        )
+        problem = f"{' and '.join(modules)} both define the {KINDS[kind]} {name!r}."
+        raise MesascopeError(problem, "Rename one of them, or uninstall its package.")
     try:
         return gate.import_plugin(modules[0])
     except Exception as error:
-        raise MesascopeError(
-            f"The {KINDS[kind]} {name!r} ({modules[0]}) cannot be imported: {type(error).__name__}: {error}.",
-            "Correct or uninstall it.",
-        ) from error
+        problem = f"The {KINDS[kind]} {name!r} ({modules[0]}) cannot be imported: {type(error).__name__}: {error}."
+        raise MesascopeError(problem, "Correct or uninstall it.") from error
 
 
 def get_factory(kind: str, name: str) -> Callable[..., Any]:
@@ -113,7 +109,7 @@ def get_factory(kind: str, name: str) -> Callable[..., Any]:
 
 
 def list_settings(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The settings of a factory: its parameters, except those that callers pass (BOUND)."""
+    """The settings of a factory: its parameters, except those that callers pass (CALLER_PARAMETERS)."""
     return {k: p for k, p in inspect.signature(maker).parameters.items() if k not in CALLER_PARAMETERS}
 
 
@@ -153,18 +149,15 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
     try:
         inspect.signature(maker).bind(*arguments, **keywords)
     except TypeError as error:
-        raise MesascopeError(
-            f"The {label} cannot be made: {error}.", f"Its settings are: {', '.join(list_settings(maker)) or 'none'}."
-        ) from None
+        problem = f"The {label} cannot be made: {error}."
+        raise MesascopeError(problem, f"Its settings are: {', '.join(list_settings(maker)) or 'none'}.") from None
     try:
         return maker(*arguments, **keywords)
     except MesascopeError:
         raise
     except Exception as error:
-        raise MesascopeError(
-            f"The {label} cannot be made: its factory raised {type(error).__name__}: {error}.",
-            f"Give it other settings, or correct {maker.__module__}.",
-        ) from error
+        problem = f"The {label} cannot be made: its factory raised {type(error).__name__}: {error}."
+        raise MesascopeError(problem, f"Give it other settings, or correct {maker.__module__}.") from error
 
 
 def as_list(value: Any) -> list[Any] | None:
@@ -193,7 +186,7 @@ def convert_settings(maker: Callable[..., Any], texts: dict[str, str], label: st
     result = {}
     for key, text in texts.items():
         if key not in parameters:
-            error = make_unknown_error("setting", key, parameters)
+            error = make_unknown_name_error("setting", key, parameters)
             raise MesascopeError(f"The {label} has no setting {key!r}.", error.remedy)
         default = parameters[key].default
         example = f"{key}={1 if default is inspect.Parameter.empty else default}"

@@ -43,7 +43,7 @@ def describe_error(error: BaseException) -> str:
 MAX_LISTED = 150  # a message lists at most this many names
 
 
-def make_unknown_error(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
+def make_unknown_name_error(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
     """The error for a name that does not exist; it lists the most similar names, and all names if they are few."""
     options = sorted(options)
     similar = difflib.get_close_matches(name, options, n=3)
@@ -57,7 +57,7 @@ def make_unknown_error(kind: str, name: str, options: Iterable[str]) -> Mesascop
 def pick_named(kind: str, name: str, options: Collection[str]) -> str:
     """Returns the name if it is one of the options; otherwise raises an error that lists similar ones."""
     if name not in options:
-        raise make_unknown_error(kind, name, options)
+        raise make_unknown_name_error(kind, name, options)
     return name
 
 

@@ -67,10 +67,8 @@ def run_units(
         pool.shutdown(wait=False, cancel_futures=True)
         _end_processes([p for p in multiprocessing.active_children() if p not in earlier_processes])
         if isinstance(error, BrokenProcessPool):
-            raise MesascopeError(
-                "Another program killed a worker process, perhaps because memory ran out.",
-                "Run the command again with fewer --workers.",
-            ) from None
+            problem = "Another program killed a worker process, perhaps because memory ran out."
+            raise MesascopeError(problem, "Run the command again with fewer --workers.") from None
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

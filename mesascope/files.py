@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def cache_path(*parts: str) -> Path:
+def make_cache_path(*parts: str) -> Path:
     """A path in $XDG_CACHE_HOME/mesascope, or in ~/.cache/mesascope; it need not exist.
 
     The files there can be computed again, or are saved answers of a model server.

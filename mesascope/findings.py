@@ -87,16 +87,15 @@ class Finding:
             if self.low is None or self.high is None:
                 require(self.n < 3, f"{name} has no interval.", "Let mesascope.stats make one.")
             elif not self.low <= self.estimate <= self.high:
-                raise MesascopeError(
-                    f"The interval of {self.metric!r} does not contain its estimate.", "Check the order."
-                )
+                problem = f"The interval of {self.metric!r} does not contain its estimate."
+                raise MesascopeError(problem, "Check the order.")
 
     @property
     def exactly(self) -> bool:
         """Whether every unit gave the same number."""
         return self.status == "measured" and self.low is not None and self.low == self.high
 
-    def text(self) -> str:
+    def describe(self) -> str:
         """The estimate with its interval and n, as one line of text."""
         if self.status != "measured" or self.estimate is None:
             return f"{self.status}: {self.reason}"
@@ -111,7 +110,9 @@ class Finding:
         """The finding as HTML, for notebooks."""
         import html
 
-        return f"<b>{html.escape(self.metric)}</b> {html.escape(self.text())}<br><i>{html.escape(self.question)}</i>"
+        return (
+            f"<b>{html.escape(self.metric)}</b> {html.escape(self.describe())}<br><i>{html.escape(self.question)}</i>"
+        )
 
 
 def to_json(finding: Finding) -> dict[str, Any]:

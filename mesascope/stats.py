@@ -11,7 +11,15 @@ CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
-    """Intervals of many rows: estimate, low, high, n (units that gave a number) and p (two-sided, against the null)."""
+    """Intervals of many rows.
+
+    Attributes:
+        estimate: [P] the mean of each row.
+        low: [P] the lower ends.
+        high: [P] the upper ends.
+        n: [P] the number of units with a number.
+        p: [P] the two-sided p-values against the null.
+    """
 
     estimate: np.ndarray
     low: np.ndarray
@@ -20,7 +28,7 @@ class Interval(NamedTuple):
     p: np.ndarray
 
 
-def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE) -> Interval:
+def find_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE) -> Interval:
     """Student t intervals for the means of many rows; NaN entries are missing units.
 
     Args:
@@ -49,20 +57,20 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
     return Interval(estimate, centre - half + blank, centre + half + blank, n, p + blank)
 
 
-def proportion_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def find_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The exact interval of a rate, for `hits` among `n` independent units (Clopper and Pearson 1934)."""
     bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
     return float(bounds.low), float(bounds.high)
 
 
-def standard_error(values: np.ndarray) -> float:
+def find_error(values: np.ndarray) -> float:
     """The standard error of the mean of a row of numbers; NaN entries are left out."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     return float(stats.sem(values)) if len(values) > 1 else float("nan")
 
 
-def mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
+def average_valid(values: np.ndarray, axis: int = -1) -> np.ndarray:
     """The mean along an axis; NaN entries are left out, and the mean is NaN if all entries are."""
     valid = np.isfinite(values)
     count = valid.sum(axis)
@@ -70,7 +78,7 @@ def mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
-    """Numbers [N] whose mean is function(means) and whose spread gives the standard error of it (delta method).
+    """Numbers [N] whose mean is function(means) and whose spread gives the standard error of that mean (delta method).
 
     Args:
         function: a smooth function of the means [M] of M parts, such as a ratio of sums.
@@ -81,18 +89,18 @@ def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.nd
     valid = np.isfinite(parts).all(0)
     if not valid.any():
         return np.full(parts.shape[1], np.nan)
-    mean = parts[:, valid].mean(1)
-    step = 1e-5 * np.maximum(np.abs(mean), 1e-3)
-    slope = [(function(mean + h) - function(mean - h)) / (2 * s) for h, s in zip(np.diag(step), step, strict=True)]
-    return np.where(valid, function(mean) + np.asarray(slope) @ (parts - mean[:, None]), np.nan)
+    means = parts[:, valid].mean(1)
+    step = 1e-5 * np.maximum(np.abs(means), 1e-3)
+    slope = [(function(means + h) - function(means - h)) / (2 * s) for h, s in zip(np.diag(step), step, strict=True)]
+    return np.where(valid, function(means) + np.asarray(slope) @ (parts - means[:, None]), np.nan)
 
 
-def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def compute_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Numbers [N], one per unit, whose mean is Σ numerator / Σ denominator."""
     return linearise(lambda m: m[0] / m[1], np.stack([numerator, denominator]))
 
 
-def mean_by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+def average_by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """[units] The mean of the values [N] within each unit; NaN entries are left out."""
     names, index = np.unique(unit, return_inverse=True)
     valid = np.isfinite(values)

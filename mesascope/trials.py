@@ -52,14 +52,14 @@ def choose_stored_steps(steps: int) -> np.ndarray:
     return np.sort(np.concatenate([[0], others]))
 
 
-def reflex_window(trials: int, most: int = REFLEX_TRIALS) -> int:
+def find_reflex_window(trials: int, most: int = REFLEX_TRIALS) -> int:
     """How many of the last trials a reflex may depend on: four, or a fifth of a lifetime shorter than twenty."""
     return max(1, min(most, trials // 5))
 
 
 def fill_in_trials(condition: str, trials: int) -> str:
     """The condition's spec, with {half}, {tenth} and {few} replaced with their values for a number of trials."""
-    return condition.format(half=trials // 2, tenth=trials // 10, few=reflex_window(trials))
+    return condition.format(half=trials // 2, tenth=trials // 10, few=find_reflex_window(trials))
 
 
 def join_records(
@@ -147,14 +147,11 @@ def check_trials(trials: xr.Dataset) -> None:
         MesascopeError: the data set breaks a convention; the message says what is wrong and what is needed.
     """
     if trials.attrs.get("format") != TRIALS:
-        raise MesascopeError(
-            f"This is not a {TRIALS} data set: its format attribute is {trials.attrs.get('format')!r}.",
-            "Write it with mesascope, or read a log with mesascope.logs.read_log.",
-        )
+        problem = f"This is not a {TRIALS} data set: its format attribute is {trials.attrs.get('format')!r}."
+        raise MesascopeError(problem, "Write it with mesascope, or read a log with mesascope.logs.read_log.")
     if "action" not in trials or "feedback" not in trials:
-        raise MesascopeError(
-            f"The trials contain {', '.join(map(str, trials)) or 'nothing'}.", "They need action and feedback."
-        )
+        problem = f"The trials contain {', '.join(map(str, trials)) or 'nothing'}."
+        raise MesascopeError(problem, "They need action and feedback.")
     each = (*AXES, "step") if int(trials.attrs.get("steps", 1)) > 1 else AXES
     for name, axes in (("action", each), ("feedback", AXES), ("score", AXES)):
         if name in trials and trials[name].dims != axes:
@@ -246,7 +243,7 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     return splits
 
 
-def counted_trials(trials: xr.Dataset) -> slice:
+def select_counted_trials(trials: xr.Dataset) -> slice:
     """The trials that count: the last half, or all trials after the task has changed."""
     change = trials.attrs.get("changes")
     return slice(trials.sizes["trial"] // 2 if change is None else int(change), None)
@@ -257,7 +254,7 @@ def read_payoffs(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
     return trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
 
 
-def gain(
+def measure_gain(
     trials: xr.Dataset, label: str = "intact", window: slice | np.ndarray | None = None, against: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """[N] Σ(score - chance) and Σ(best - chance), from which the caller can form a ratio of sums.
@@ -269,7 +266,7 @@ def gain(
         against: whether to return Σ(chance - score) and Σ(chance - worst), for a subject that works against the
             pay-off.
     """
-    window = counted_trials(trials) if window is None else window
+    window = select_counted_trials(trials) if window is None else window
     mask = isinstance(window, np.ndarray)
     chosen = slice(None) if mask else window
     score, chance = read_payoffs(trials, label)[:, chosen], trials.chance.values.astype(float)[:, chosen]

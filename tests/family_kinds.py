@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.family import Family
-from mesascope.contracts.percept import first_percept, next_percept
+from mesascope.contracts.percept import make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
 
@@ -30,13 +30,13 @@ class Aim(Family):
         return jax.random.normal(key, (n,))
 
     def begin(self, key, tasks):
-        percept = first_percept(jnp.zeros((len(tasks), 0)))
+        percept = make_first_percept(jnp.zeros((len(tasks), 0)))
         return jnp.zeros(len(tasks), jnp.int32), percept._replace(action=jnp.zeros(len(tasks)))
 
     def step(self, key, tasks, state, action):
         score = -jnp.square(action - tasks)
         feedback = score + 0.1 * jax.random.normal(key, action.shape)
-        return state + 1, next_percept(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
+        return state + 1, make_next_percept(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
 
     def latents(self, tasks, split):
         tasks = np.repeat(np.asarray(tasks)[:, None], self.horizon, 1)
@@ -169,14 +169,16 @@ class Tagged(Family):
 
     def begin(self, key, tasks):
         still = jnp.zeros(len(tasks["tag"]), jnp.int32)
-        return {"trial": still, "step": still}, first_percept(still[:, None].astype(jnp.float32))
+        return {"trial": still, "step": still}, make_first_percept(still[:, None].astype(jnp.float32))
 
     def step(self, key, tasks, state, action):
         trial, step = state["trial"], state["step"]
         feedback = 1.0 + 3 * trial + step + tasks["tag"]
         over = step + 1 >= jnp.take_along_axis(tasks["ends"], jnp.minimum(trial, self.horizon - 1)[:, None], 1)[:, 0]
         trial, step = jnp.where(over, trial + 1, trial), jnp.where(over, 0, step + 1)
-        percept = next_percept((trial + step)[:, None].astype(jnp.float32), action, feedback, trial)._replace(step=step)
+        percept = make_next_percept((trial + step)[:, None].astype(jnp.float32), action, feedback, trial)._replace(
+            step=step
+        )
         return {"trial": trial, "step": step}, percept, feedback + action
 
     def idle(self, state):

@@ -34,7 +34,7 @@ def test_a_reversal_exchanges_best_and_worst_half_way_and_nothing_else():
     assert (after[rows, before.argmax(1)] == before.min(1)).all()
     assert (after[rows, before.argmin(1)] == before.max(1)).all()
     assert ((before == after).sum(1) == 2).all()
-    assert family.split("exchanged:reversal").changes_at == 5
+    assert family.split("exchanged:reversal").change_trial == 5
 
 
 def test_a_random_exchange_moves_every_arm_and_keeps_the_pay_offs():

@@ -48,9 +48,9 @@ def test_it_cannot_be_built_without_interval_and_unit(change, cause):
 
 def test_fewer_than_three_units_have_no_interval_and_say_so():
     finding = Finding(**{**FIELDS, "n": 2, "low": None, "high": None})
-    assert "too few for an interval" in finding.text()
-    assert "t interval" in Finding(**{**FIELDS, "n": 9}).text()
-    assert "exactly" in Finding(**{**FIELDS, "low": 0.5, "high": 0.5}).text()
+    assert "too few for an interval" in finding.describe()
+    assert "t interval" in Finding(**{**FIELDS, "n": 9}).describe()
+    assert "exactly" in Finding(**{**FIELDS, "low": 0.5, "high": 0.5}).describe()
 
 
 def test_reading_a_folder_and_refusing_what_is_not_ours(tmp_path):

@@ -13,7 +13,7 @@ from family_kinds import Aim, Rounds, Tagged, Untraced
 
 from mesascope import catalogue, examine, rollout, trials
 from mesascope.agents.function import wrap
-from mesascope.contracts.percept import first_percept, next_percept
+from mesascope.contracts.percept import make_first_percept, make_next_percept
 from mesascope.contracts.subject import Response, Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
@@ -223,11 +223,11 @@ class Sure(Aim):
         return jax.random.uniform(key, (n, self.horizon, 3))
 
     def begin(self, key, tasks):
-        return jnp.zeros(len(tasks), jnp.int32), first_percept(jnp.zeros((len(tasks), 0)))
+        return jnp.zeros(len(tasks), jnp.int32), make_first_percept(jnp.zeros((len(tasks), 0)))
 
     def step(self, key, tasks, state, action):
         score = tasks[jnp.arange(len(action)), state, action]
-        return state + 1, next_percept(jnp.zeros((len(action), 0)), action, score, state + 1), score
+        return state + 1, make_next_percept(jnp.zeros((len(action), 0)), action, score, state + 1), score
 
     def latents(self, tasks, split):
         tasks = np.asarray(tasks)

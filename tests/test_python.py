@@ -65,7 +65,7 @@ def test_trials_are_measured_as_rollout_returns_them(found):
     trials = mesascope.rollout("thompson", HOME, lifetimes=64)
     for given in (trials, {"fresh": trials}, found):
         measured = mesascope.measure(given, "performance")
-        assert measured.finding("performance").text() == "0.684 [0.612, 0.757] (n = 64 lifetimes)"
+        assert measured.finding("performance").describe() == "0.684 [0.612, 0.757] (n = 64 lifetimes)"
     metric = mesascope.make("metrics", "performance")
     assert mesascope.measure(trials, [metric]).findings.status.tolist() == ["measured"]
 

@@ -66,11 +66,11 @@ def validate_instrument(
 ) -> None:
     """Run the instrument over every scripted subject with a known answer; exit 1 if it misses its bounds."""
     from mesascope.cli.console import make_validation_tables
-    from mesascope.files import cache_path
+    from mesascope.files import make_cache_path
     from mesascope.validation.ladder import name_results_folder, validate
 
     cache_compiled_code(is_short=True)
-    folder = name_results_folder(cache_path("validation"), quick, seeds, first_seed, lifetimes)
+    folder = name_results_folder(make_cache_path("validation"), quick, seeds, first_seed, lifetimes)
     with show_progress() as progress:
         results = validate(quick, seeds, first_seed, lifetimes, progress, workers=workers, folder=folder)
     write_result(results, [make_validation_tables(results)], as_json)

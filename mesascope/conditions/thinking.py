@@ -33,7 +33,7 @@ class Thinking(Condition):
         return f"thinking:ticks={self.ticks}{other_ticks}{is_scrambled}"
 
     @property
-    def asks(self) -> int:
+    def response_count(self) -> int:
         """The number of responses, one per tick."""
         return int(self.ticks)
 

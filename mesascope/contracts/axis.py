@@ -36,7 +36,7 @@ class Verdict:
     numbers: dict[str, Any]
     reason: str
 
-    def text(self) -> str:
+    def describe(self) -> str:
         """The reading and its share of the resamples, in one line."""
         return f"{self.reading} (in {self.probability.get(self.reading, 0.0):.0%} of resamples)"
 
@@ -51,24 +51,24 @@ class Axis:
         words: the meaning of every reading.
         read: the function read(trials, family) that returns a Verdict, or None if the question does not apply to the
             family. `trials` contains the subject's data set for each split; `family` is the family of the tasks.
-        applies: the kinds of split of which the axis needs at least one.
-        tested: the kinds of split on which the scripted subjects are run.
+        needed_kinds: the kinds of split of which the axis needs at least one.
+        tested_kinds: the kinds of split on which the scripted subjects are run.
         conditions: the labels of the conditions that the axis reads, except those that make no sense for a family.
-        only: for the label of a condition, the kinds of split on which the axis reads the condition; by default all.
+        kinds_by_condition: by label, the kinds of split on which the axis reads the condition; all by default.
     """
 
     name: str
     question: str
     words: Mapping[str, str]
     read: Callable[[Splits, Any], Verdict | None]
-    applies: tuple[str, ...]
-    tested: tuple[str, ...]
+    needed_kinds: tuple[str, ...]
+    tested_kinds: tuple[str, ...]
     conditions: tuple[str, ...] = ("intact",)
-    only: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    kinds_by_condition: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
-    def conditions_for(self, family: Any, kind: str | None = None) -> list[Any]:
+    def list_conditions(self, family: Any, kind: str | None = None) -> list[Any]:
         """The axis's conditions that make sense for a family; with `kind`, only those read on this kind of split."""
-        labels = [c for c in self.conditions if kind is None or kind in self.only.get(c, (kind,))]
+        labels = [c for c in self.conditions if kind is None or kind in self.kinds_by_condition.get(c, (kind,))]
         return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.unfit(family)]
 
 
@@ -77,8 +77,8 @@ def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:
     result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
-        for condition in axis.conditions_for(family):
-            kinds = axis.only.get(condition.label, axis.tested)
+        for condition in axis.list_conditions(family):
+            kinds = axis.kinds_by_condition.get(condition.label, axis.tested_kinds)
             result[condition.label] = tuple(dict.fromkeys((*result.get(condition.label, ()), *kinds)))
     return result
 
@@ -95,7 +95,7 @@ def read_axes(trials: Splits) -> dict[str, dict[str, Any]]:
     result = {}
     for name in catalogue.list_names("axes"):
         axis: Axis = catalogue.make("axes", name)
-        if not kinds & set(axis.applies):
+        if not kinds & set(axis.needed_kinds):
             continue
         try:
             family = _make_family(str(next(iter(trials.values())).attrs.get("family")))

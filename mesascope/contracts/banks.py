@@ -11,13 +11,12 @@ def parse_bank(name: str) -> tuple[int, int]:
     """
     size, _, seed = name.removeprefix("bank:").partition("@")
     if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal() or not int(size):
-        raise MesascopeError(
-            f"{name!r} does not name a bank.", "Type bank:M@seed, e.g. bank:4@0, at-most:M, unlimited or unknown."
-        )
+        problem = f"{name!r} does not name a bank."
+        raise MesascopeError(problem, "Type bank:M@seed, e.g. bank:4@0, at-most:M, unlimited or unknown.")
     return int(size), int(seed)
 
 
 def parse_task_limit(name: str) -> int:
-    """M in 'at-most:M', the most tasks that training can have shown; 0 for another text."""
+    """M in 'at-most:M', the largest possible number of training tasks; 0 if the name has another form."""
     kind, _, size = name.partition(":")
     return int(size) if kind == "at-most" and size.isdecimal() else 0

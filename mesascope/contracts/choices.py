@@ -57,12 +57,12 @@ def count_last_outcome(percept: Percept, choices: int) -> jax.Array:
     return jnp.stack([pulled * wins, pulled * (1.0 - wins)], axis=-1)
 
 
-def posterior_means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
+def infer_means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
     """Posterior means [N, K] under Beta(a, b)."""
     return (counts[..., 0] + a) / (counts.sum(-1) + a + b)
 
 
-def greedy_probabilities(values: jax.Array, ties: str = "random") -> jax.Array:
+def choose_greedily(values: jax.Array, ties: str = "random") -> jax.Array:
     """Probabilities [N, K] of a greedy choice; arms that tie are equally likely, or the first is chosen."""
     if ties == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
@@ -70,7 +70,7 @@ def greedy_probabilities(values: jax.Array, ties: str = "random") -> jax.Array:
     return top / top.sum(-1, keepdims=True)
 
 
-def stay_probabilities(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
+def choose_to_stay(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
     """[N, K] The last action has probability p [N], and the others share the rest; uniform before the first action."""
     last = jax.nn.one_hot(action, choices)
     p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
@@ -83,6 +83,6 @@ def mix_lapse(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 
-def last_pull_paid(percept: Percept) -> jax.Array:
+def check_pull_paid(percept: Percept) -> jax.Array:
     """[N] Whether the last pull paid."""
     return percept.feedback > 0.5

@@ -3,8 +3,8 @@
 A condition counts time in trials. If a trial has several steps, the condition acts before the first step of a trial,
 and the carry persists within the trial: 'before every trial' means before the first step of each.
 
-A condition's numbers are data, because one compiled scan runs every condition of every kind. So `apply` must not use
-Python branches that depend on these numbers, the trial or the carry; use `select` and `Context.repeat` instead.
+A condition's numbers are traced by JAX, because one compiled scan runs every condition of every kind. So `apply` must
+not use Python branches that depend on these numbers, the trial or the carry; use `select` and `Context.repeat` instead.
 """
 
 import abc
@@ -37,8 +37,8 @@ class Context(NamedTuple):
         random: random() returns the key for the condition's own draws at this step.
         fresh: the carry at birth.
         start: the start-of-life percept.
-        past: past(i) returns the percept of i steps ago, for i below RECENT · S (undefined before birth). If trials
-            have several steps, only conditions with `looks_back` may call it.
+        past: past(i) returns the percept of i steps ago, for i below PAST_PERCEPTS · S (undefined before birth). If
+            trials have several steps, only conditions with `looks_back` may call it.
         partner: [N] the index of each lifetime's partner in the block, drawn again for every trial.
         exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago with a donor's outcome at
             the same step of the same trial; the feedback is 0 if the donor's trial was over. Donors are lifetimes on
@@ -114,7 +114,7 @@ class Condition(eqx.Module):
         return None
 
     @property
-    def asks(self) -> int:
+    def response_count(self) -> int:
         """The number of responses that the condition needs per step, including the recorded one."""
         return 1 + self.one_step
 

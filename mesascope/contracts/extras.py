@@ -16,10 +16,8 @@ def require(module: str, extra: str) -> Any:
         return gate.import_package(module)
     except ModuleNotFoundError as error:
         missing = (error.name or module).partition(".")[0]
-        raise MesascopeError(
-            f"This needs the package {missing!r}, which is not installed.",
-            f"It comes with the extra {extra!r}: pip install 'mesascope[{extra}]'",
-        ) from None
+        problem = f"This needs the package {missing!r}, which is not installed."
+        raise MesascopeError(problem, f"It comes with the extra {extra!r}: pip install 'mesascope[{extra}]'") from None
     except Exception as error:
         raise MesascopeError(
             f"The package {module.partition('.')[0]!r} cannot be imported: {type(error).__name__}: {error}.",

@@ -27,7 +27,7 @@ TASKS_FOR_FIXED = 1024  # the number of tasks from which the best fixed action o
 class Family(eqx.Module):
     """A distribution of tasks; subclasses are final. They must define `draw`, `begin`, `step`, and `best` or `latents`.
 
-    The arrays in a family (its bank) are data, so families that differ only in them share compiled code.
+    JAX traces the arrays in a family (its bank), so families that differ only in them share compiled code.
 
     Attributes:
         name: the family with its settings, as a user would type it.
@@ -75,9 +75,8 @@ class Family(eqx.Module):
 
     def best(self, tasks: Any) -> Array:
         """[N, T] The expected pay-off of the best action; a family must define it unless it defines `latents`."""
-        raise MesascopeError(
-            f"{self.name} does not say what the best action pays.", "Define best(tasks), or latents(tasks, split)."
-        )
+        problem = f"{self.name} does not say what the best action pays."
+        raise MesascopeError(problem, "Define best(tasks), or latents(tasks, split).")
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions of tasks that subjects are tested on: 'fresh', 'seen' if there is a bank, and others."""
@@ -152,10 +151,8 @@ class Family(eqx.Module):
             return self
         factory = getattr(sys.modules[type(self).__module__], "family", None)
         if self.settings is None or factory is None or "bank" not in inspect.signature(factory).parameters:
-            raise MesascopeError(
-                f"{self.name} has no banks, so {bank!r} is not one of its banks.",
-                "Say --trained-on unknown or unlimited.",
-            )
+            problem = f"{self.name} has no banks, so {bank!r} is not one of its banks."
+            raise MesascopeError(problem, "Say --trained-on unknown or unlimited.")
         size, seed = parse_bank(bank) if bank else (0, 0)
         return factory(**{**dict(self.settings), "bank": size, "bank_seed": seed})
 
@@ -172,10 +169,8 @@ class Family(eqx.Module):
         """
         best = np.asarray(self.best(tasks))
         if self.choices is None or self.steps > 1 or not self.traceable:
-            raise MesascopeError(
-                f"{self.name} does not define the pay-off of chance.",
-                "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].",
-            )
+            problem = f"{self.name} does not define the pay-off of chance."
+            raise MesascopeError(problem, "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].")
         trials = self.split(split).trials
         means = np.asarray(score_every_action(self, tasks, trials))
         sample = self.split(split).draw(derive_key(jax.random.key(0), FRESH), TASKS_FOR_FIXED)
@@ -244,8 +239,8 @@ class Family(eqx.Module):
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite last outcome; by default the feedback becomes 1 - feedback.
 
-        If the observation also shows earlier events, such as the last cue, the family must exchange these too, on every
-        second trial (`exchange_earlier`). Otherwise a subject that copies them seems not to depend on its percept.
+        If the observation also shows earlier events, such as the last cue, the family must exchange these too on every
+        second trial (`exchange_earlier_events`). Otherwise a subject that copies them would seem to ignore its percept.
         """
         return percept._replace(feedback=1.0 - percept.feedback)
 
@@ -272,24 +267,24 @@ class Configured(Family):
     horizon: int = eqx.field(kw_only=True)
     bank_tasks: Any = eqx.field(default=None, kw_only=True)
 
-    def varied(
+    def make_split(
         self,
         name: str,
         *,
-        changes_at: int | None = None,
-        counted: bool = True,
-        beyond_banks: bool = False,
+        change_trial: int | None = None,
+        is_counted: bool = True,
+        is_beyond_banks: bool = False,
         parts: int = 0,
-        drifting: bool = False,
+        is_drifting: bool = False,
         digits: tuple[int, ...] = (),
         **change: Any,
     ) -> Split:
         """A split whose tasks `draw` makes with the arguments `change`; the argument `trials` also sets the horizon."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
-        return Split(name, draw, trials, changes_at, counted, beyond_banks, parts, drifting, digits)
+        return Split(name, draw, trials, change_trial, is_counted, is_beyond_banks, parts, is_drifting, digits)
 
-    def seen(self, place: str = "which") -> tuple[Split, ...]:
+    def make_seen_split(self, place: str = "which") -> tuple[Split, ...]:
         """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""
 
         def draw(key: jax.Array, n: int) -> Any:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.trials import fill_in_trials, gain
+from mesascope.trials import fill_in_trials, measure_gain
 
 Splits = Mapping[str, xr.Dataset]
 CONTROLS = ("learner", "lookalike", "still")
@@ -89,7 +89,7 @@ def make_metric(question: str, measure: Measure, expects: Mapping[str, str] | No
     return Metric(name, question, measure, settings=settings, expects=expects or dict.fromkeys(CONTROLS, "any"))
 
 
-def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:
+def define_metric(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:
     """Turns a measure into the factory of a metric without settings, named after its file.
 
     Args:
@@ -121,7 +121,7 @@ def select_fresh(trials: Splits) -> xr.Dataset:
     raise DoesNotApply("there are no lifetimes on fresh tasks")
 
 
-def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
+def select_condition(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     """A split's trials under one condition, without the axis of conditions.
 
     Args:
@@ -177,7 +177,7 @@ def sum_gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarra
             "a lifetime has one trial, so no feedback is older than a trial (if an episode of a Gymnasium environment "
             "is a whole lifetime, set trial=step)"
         )
-    parts = [gain(trials, label, **window) for label in list_replicates(trials, prefix)]
+    parts = [measure_gain(trials, label, **window) for label in list_replicates(trials, prefix)]
     return np.mean([p[0] for p in parts], 0), parts[0][1]
 
 

@@ -29,7 +29,7 @@ class Percept(NamedTuple):
     first: Array
 
 
-def exchange_earlier(percept: Percept, observation: Array) -> Percept:
+def exchange_earlier_events(percept: Percept, observation: Array) -> Percept:
     """The percept with another observation on every second trial, from trial 1 on, and otherwise unchanged.
 
     A family uses this function to exchange what an observation shows of earlier trials besides the last outcome, such
@@ -45,14 +45,14 @@ def exchange_earlier(percept: Percept, observation: Array) -> Percept:
     return percept._replace(observation=xp.where(odd, observation, percept.observation))
 
 
-def first_percept(observation: jax.Array) -> Percept:
+def make_first_percept(observation: jax.Array) -> Percept:
     """The start-of-life percept with an observation [N, D]."""
     n = len(observation)
     zero, none = jnp.zeros(n, jnp.int32), jnp.full(n, -1, jnp.int32)
     return Percept(observation, none, jnp.zeros(n), zero, zero, jnp.ones(n, bool))
 
 
-def next_percept(
+def make_next_percept(
     observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
 ) -> Percept:
     """The percept after an action, with its feedback and the index of the coming trial and step [N]; None is step 0."""

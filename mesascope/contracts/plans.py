@@ -17,22 +17,22 @@ class Plans(NamedTuple):
     Attributes:
         action: [N, T, S] the actions; negative if there was none.
         values: [N, T, S, K] the best outcome that each action can lead to, given the latest information shown.
-        before: [N, T, S, K] the values in the same state, given what was true one trial earlier; NaN if undefined.
-        shown: [N, T] whether the subject had by then observed everything that the values depend on.
-        far: [N, T, S] how many steps of looking ahead distinguish the actions; 1 if the next state is enough.
-        cases: the number of different problems, which is the size of a lookup table that would solve them.
-        goal: whether outcomes differ in value, so that a subject can pursue better ones.
-        ways: [N, T, S] how many of the actions lead anywhere; None for all K.
+        earlier_values: [N, T, S, K] the values in the same state by the facts of one trial earlier; NaN if undefined.
+        is_observed: [N, T] whether the subject had by then observed everything that the values depend on.
+        depths: [N, T, S] how many steps of looking ahead distinguish the actions; 1 if the next state is enough.
+        problem_count: the number of different problems, which is the size of a lookup table that would solve them.
+        has_goal: whether outcomes differ in value, so that a subject can pursue better ones.
+        useful_action_counts: [N, T, S] how many of the actions change the state; None for all K.
     """
 
     action: np.ndarray
     values: np.ndarray
-    before: np.ndarray
-    shown: np.ndarray
-    far: np.ndarray
-    cases: float
-    goal: bool
-    ways: np.ndarray | None = None
+    earlier_values: np.ndarray
+    is_observed: np.ndarray
+    depths: np.ndarray
+    problem_count: float
+    has_goal: bool
+    useful_action_counts: np.ndarray | None = None
 
 
 def read_observations(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from mesascope.errors import MesascopeError, make_unknown_error, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, require
 
-MOST_GIB = 1.0  # memory limit for the observations of a block of lifetimes
+MAX_GIB = 1.0  # memory limit for the observations of a block of lifetimes
 SEEDS = (0, 2**32 - 1)
 F = TypeVar("F", bound=Callable[..., Any])
 Range = tuple[float, float] | tuple[str, ...]
@@ -72,11 +72,11 @@ def check_choice(allowed: tuple[str, ...], /, **values: str) -> None:
     """Raises `MesascopeError` if a setting is not one of the valid words."""
     for label, value in values.items():
         if value not in allowed:
-            raise make_unknown_error(f"{label} setting", value, allowed)
+            raise make_unknown_name_error(f"{label} setting", value, allowed)
 
 
 def check_memory(numbers: int, label: str, remedy: str) -> None:
     """Raises `MesascopeError` if a block's observations, `numbers` numbers per lifetime, exceed the memory limit."""
     size = 4 * 64 * numbers / 2**30
     problem = f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64."
-    require(size <= MOST_GIB, problem, remedy)
+    require(size <= MAX_GIB, problem, remedy)

@@ -18,9 +18,9 @@ class Split:
         name: 'fresh', or a kind with a variant, such as 'shifted:low'.
         draw: the function that draws its tasks.
         trials: T, the number of trials in a lifetime.
-        changes_at: the trial at which the task changes within the lifetime; None if it does not.
-        counted: whether the placement reads it; other splits are only reported.
-        beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
+        change_trial: the trial at which the task changes within the lifetime; None if it does not.
+        is_counted: whether the placement reads it; other splits are only reported.
+        is_beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
         parts: how many independent parts its tasks have, each with its own right action (latents `part` and `right`); 0
             if they have none. The bits of information that actions contain about independent parts add up.
         digits: the bases of the independent, evenly distributed digits of which each part's best first action consists,
@@ -31,17 +31,17 @@ class Split:
     name: str
     draw: DrawTasks
     trials: int
-    changes_at: int | None = None
-    counted: bool = True
-    beyond_banks: bool = False
+    change_trial: int | None = None
+    is_counted: bool = True
+    is_beyond_banks: bool = False
     parts: int = 0
     drifts: bool = False
     digits: tuple[int, ...] = ()
 
     @property
-    def changing(self) -> bool:
+    def is_changing(self) -> bool:
         """Whether the task changes within the lifetime, at one trial or bit by bit."""
-        return self.drifts or self.changes_at is not None
+        return self.is_drifting or self.change_trial is not None
 
     @property
     def kind(self) -> str:

@@ -42,9 +42,9 @@ class Subject(eqx.Module):
     trained_on: eqx.AbstractVar[str]
     traceable: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("name",)
-    recorded: ClassVar[tuple[str, ...]] = ()
-    separate: ClassVar[bool] = False
-    in_turn: ClassVar[bool] = False
+    recorded_taps: ClassVar[tuple[str, ...]] = ()
+    has_separate_rows: ClassVar[bool] = False
+    is_asked_in_turn: ClassVar[bool] = False
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:

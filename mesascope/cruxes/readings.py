@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, make_unknown_error, pick_named, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
 
 READING_MODES = ("centre", "set", "beta")
 DEFAULT_PLUS_MINUS = 0.05
@@ -123,7 +123,7 @@ def _read_word(text: str, words: str) -> Reading:
     pick_named("scale of words", words, WORD_SCALES)
     key = " ".join(text.lower().split())
     if key not in UNION_SCALE:
-        raise make_unknown_error("number or probability word", text[:60], UNION_SCALE)
+        raise make_unknown_name_error("number or probability word", text[:60], UNION_SCALE)
     low, high = (STANDARD_SCALES | {"union": UNION_SCALE})[words].get(key, UNION_SCALE[key])
     in_a_standard = any(key in scale for scale in STANDARD_SCALES.values())
     union = "the union of IPCC AR4 and ICD-203" if in_a_standard else "set by this tool, since no standard has the word"
@@ -154,7 +154,7 @@ def read_ratio(stated: object) -> tuple[float, float]:
         return RATIO_WORDS[key]
     match = re.fullmatch(rf"~?\s*{_NUMBER_PATTERN}(?:\s*(?:-|–|to)\s*{_NUMBER_PATTERN})?", key)
     if not match:
-        raise make_unknown_error("likelihood ratio or evidence word", stated[:60], RATIO_WORDS)
+        raise make_unknown_name_error("likelihood ratio or evidence word", stated[:60], RATIO_WORDS)
     low, high = float(match.group(1)), float(match.group(2) or match.group(1))
     problem = f"The likelihood ratio {stated!r} is not a positive, ordered, finite range."
     require(0 < low <= high <= 1e12, problem, 'Example: "2-5".')

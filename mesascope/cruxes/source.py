@@ -12,7 +12,7 @@ from typing import Any
 
 from mesascope.cruxes.language import NAME_PATTERN
 from mesascope.cruxes.lines import LIST_ENTRY_NAMES, MAX_PATH_PARTS, Lines, format_entry_name
-from mesascope.errors import MesascopeError, make_unknown_error, pick_named, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
 
 MAX_BYTES = 1_000_000
 MAX_ENTRIES = 400
@@ -135,7 +135,7 @@ class Fields:
         allowed = set(allowed)
         for key in table:
             if key not in allowed:
-                raise make_unknown_error("field", str(key)[:80], allowed)
+                raise make_unknown_name_error("field", str(key)[:80], allowed)
 
     def _require_kind(self, is_valid: bool, key: str, expected: str, example: str) -> None:
         problem = f"The field {key!r} is {describe(self.table.get(key))}, not {expected}."

@@ -23,7 +23,7 @@ from mesascope.contracts.split import find_kind
 from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.execution import hash_folder
-from mesascope.files import cache_path, limit_size, replace_when_written
+from mesascope.files import limit_size, make_cache_path, replace_when_written
 from mesascope.guards import limits
 from mesascope.guards.identity import PACKAGE_FOLDER, are_unchanged, list_loaded_modules
 from mesascope.questions.spectrum import first_rule
@@ -149,9 +149,9 @@ class Bench:
         labels: set[str] = set()
         task_split = next((s for s in family.splits() if s.name == split), None)
         if task_split is not None:  # a family without its bank has no split 'seen'
-            if task_split.counted and task_split.trials == family.horizon and split != "seen":
+            if task_split.is_counted and task_split.trials == family.horizon and split != "seen":
                 labels |= {c.label for c in self.compared}
-            if task_split.beyond_banks:
+            if task_split.is_beyond_banks:
                 labels |= {c for c in first_rule.list_conditions(family.horizon) if c.startswith("feedback_shuffled")}
         labels |= {label for label, kinds in self.beyond.items() if find_kind(split) in kinds}
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c.label in labels]
@@ -162,7 +162,7 @@ class Bench:
         def count(split: str) -> int:
             conditions = self._list_conditions(family, split)
             donors = 0 if family.full_feedback else len({c.draw for c in conditions if c.needs_donors})
-            return (sum(c.asks for c in conditions) + donors) * family.split(split).trials
+            return (sum(c.response_count for c in conditions) + donors) * family.split(split).trials
 
         return sum(map(count, self.list_splits(family))) * self.blocks * BLOCK_SIZE
 
@@ -178,7 +178,7 @@ class Bench:
             for split in self.list_splits(family):
                 if find_kind(split) not in REFERENCE_SPLITS.get(role, (find_kind(split),)):
                     continue
-                conditions, change = [intact], family.split(split).changes_at
+                conditions, change = [intact], family.split(split).change_trial
                 if role in COMPARED_ROLES:
                     conditions += [c for c in self._list_conditions(family, split) if c in self.compared]
                 if change and role == "learner":
@@ -214,7 +214,7 @@ class Bench:
         self.activity = f"{subject.name} on {split}"
         # the hash of other people's code is not complete enough to share their rollouts between runs
         shared = shared and family.traceable and _is_of_package(subject) and _is_of_package(family)
-        folder = cache_path() if shared else self.out
+        folder = make_cache_path() if shared else self.out
         path = folder / "rollouts" / f"{digest}.npz" if folder else None
         trials = self._load(path) if path else None
         if trials is not None:
@@ -312,9 +312,8 @@ def load_rollout(path: Path) -> xr.Dataset:
             metadata = limits.parse_json(str(file[METADATA_KEY]))
             data = {name: (dims, file[name]) for name, dims in metadata["dims"].items()}
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise MesascopeError(
-            f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."
-        ) from None
+        problem = f"{str(path)!r} is not a finished rollout: {type(error).__name__}."
+        raise MesascopeError(problem, "Delete it and run again.") from None
     require(are_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check_trials(rollout)

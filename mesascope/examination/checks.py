@@ -23,7 +23,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.metric import CONTROLS, Metric
 from mesascope.contracts.split import find_kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, make_unknown_error, require
+from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, make_unknown_name_error, require
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
 from mesascope.guards import gate
@@ -114,7 +114,7 @@ def _parse_name(name: str) -> tuple[str, str]:
         return kinds[0], name
     if kinds:
         raise MesascopeError(f"{head!r} is the name of {' and of '.join(kinds)}.", f"Type {kinds[0]}/{name}.")
-    error = make_unknown_error("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.list_names(k)])
+    error = make_unknown_name_error("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.list_names(k)])
     raise MesascopeError(error.problem, f"{error.remedy} {catalogue.INSTALL_REMEDY}")
 
 
@@ -306,7 +306,7 @@ def _check_metric(spec: str, family: Family) -> Iterator[str]:
             if finding.status == "failed":
                 yield f"{where} it failed: {finding.reason}."
             elif finding.status == "measured" and not _has_sign(finding, metric.expects.get(role, "any")):
-                yield f"{where} {finding.metric} expects {metric.expects[role]!r} and measured {finding.text()}."
+                yield f"{where} {finding.metric} expects {metric.expects[role]!r} and measured {finding.describe()}."
     if reasons and not applies:
         message = f"{metric.name} applies to none of the controls on {family.name}: {reasons[0]}."
         remedy = "What it expects was not tested; name another --family."
@@ -348,9 +348,9 @@ def _check_axis(spec: str, family: Family) -> Iterator[str]:
     yield from _check_question(axis, catalogue.parse_spec(spec)[0])
     if UNDETERMINED not in axis.words:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
-    splits = [r for r in family.split_names if split_kind(r) in axis.tested]
+    splits = [r for r in family.split_names if split_kind(r) in axis.tested_kinds]
     for role, control in family.controls.items():
-        subject, conditions = open_subject(control, family), axis.conditions_for(family)
+        subject, conditions = open_subject(control, family), axis.list_conditions(family)
         trials = {split: rollout(subject, family, split, BLOCK_SIZE, conditions=conditions) for split in splits}
         verdict = axis.read(trials, family)
         if verdict is None:

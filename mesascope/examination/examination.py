@@ -16,7 +16,7 @@ from mesascope.catalogue import as_list, make_all
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
-from mesascope.errors import MesascopeWarning, make_unknown_error, require
+from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
 from mesascope.findings import COLUMNS, Finding
@@ -66,7 +66,7 @@ class Examination:
         split = split or ("logged" if "logged" in self.trials else "fresh")
         on_split = {f.metric: f for f in self.answers if f.split == split}
         if metric not in on_split:
-            raise make_unknown_error(f"finding on {split!r} called", metric, on_split)
+            raise make_unknown_name_error(f"finding on {split!r} called", metric, on_split)
         return on_split[metric]
 
     def plot(self, name: str = "adaptation") -> Any:
@@ -86,7 +86,7 @@ class Examination:
         return write_report([self], path, command)
 
     def __repr__(self) -> str:
-        level = self.placement.text() if self.placement else "not placed"
+        level = self.placement.describe() if self.placement else "not placed"
         return f"<Examination of {self.subject} on {self.family}: {level}; {len(self.answers)} findings>"
 
     def _repr_html_(self) -> str:

@@ -85,10 +85,8 @@ def place(
         MesascopeError: the trials are a log, or a split or a condition is missing.
     """
     if (subjects := _read_subjects(trials)) is None:
-        raise MesascopeError(
-            "A log of choices cannot be placed: the rule compares with undisturbed lifetimes of the same subject.",
-            "Give the result of `examine` or `rollout`, or use `measure`.",
-        )
+        problem = "A log of choices cannot be placed: the rule compares with undisturbed lifetimes of the same subject."
+        raise MesascopeError(problem, "Give the result of `examine` or `rollout`, or use `measure`.")
     placements = [
         put_on_spectrum(subject.trials, references or subject.references, trained_on or subject.trained_on, rule)
         for subject in subjects

@@ -14,7 +14,7 @@ from mesascope.contracts.split import find_kind
 from mesascope.errors import MesascopeError, require
 from mesascope.findings import Finding, describe_provenance
 from mesascope.guards.blame import contain_exits
-from mesascope.stats import CONFIDENCE, adjust_holm, interval, mean_by_unit
+from mesascope.stats import CONFIDENCE, adjust_holm, average_by_unit, find_intervals
 
 
 def answer(
@@ -81,15 +81,13 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
     split_trials = trials.get(reading.split, next(iter(trials.values())))
     values, lifetimes = np.asarray(reading.values, float), split_trials.sizes["lifetime"]
     if values.ndim != 1 or (len(values) != lifetimes and (not reading.unit or reading.unit in split_trials)):
-        raise MesascopeError(
-            f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes.",
-            "Give one value per lifetime, NaN for a lifetime without one.",
-        )
+        problem = f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes."
+        raise MesascopeError(problem, "Give one value per lifetime, NaN for a lifetime without one.")
     require(np.isfinite(reading.null), f"{metric.name} compares with {reading.null}.", "Give a finite null.")
     unit = reading.unit or str(split_trials.attrs.get("unit", "lifetime"))
     if unit in split_trials and split_trials[unit].dims == ("lifetime",):
-        values = mean_by_unit(values, split_trials[unit].values)
-    estimate, low, high, n, p = (column[0] for column in interval(values[None], reading.null))
+        values = average_by_unit(values, split_trials[unit].values)
+    estimate, low, high, n, p = (column[0] for column in find_intervals(values[None], reading.null))
     if not np.isfinite(estimate):
         return _make_blank(
             metric, split_trials, "does not apply", reading.reason or "no lifetime gave a number", reading

@@ -88,9 +88,8 @@ def prepare_folder(folder: str | os.PathLike, command: str = "") -> Path:
         test_file.touch()
         test_file.unlink()
     except OSError as error:
-        raise MesascopeError(
-            f"{str(folder)!r} cannot be the folder of a run: {error.strerror}.", "Name another folder with --out."
-        ) from None
+        problem = f"{str(folder)!r} cannot be the folder of a run: {error.strerror}."
+        raise MesascopeError(problem, "Name another folder with --out.") from None
     if command and not (folder / "findings.json").exists():
         write_text(folder / "command.txt", command + "\n")
     return folder

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.catalogue import as_list
-from mesascope.errors import MesascopeError, make_unknown_error
+from mesascope.errors import MesascopeError, make_unknown_name_error
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COLUMN_NAMES = tomllib.loads((Path(__file__).parent / "column_names.toml").read_text(encoding="utf-8"))
@@ -145,7 +145,7 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
             if role in header and requested in ROLES:
                 problem = f"columns maps the column {quote(role)} to the role {requested!r}."
                 raise MesascopeError(problem, f"Swap them: {spell_role(requested, role)}.")
-            raise make_unknown_error("role of a column", quote(role)[1:-1], ROLES)
+            raise make_unknown_name_error("role of a column", quote(role)[1:-1], ROLES)
         names = [str(n) for n in as_list(requested) or ()]
         if names in ([], [""]):
             empty_roles.add(role)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.errors import MesascopeError, pick_named
-from mesascope.files import cache_path, replace_when_written
+from mesascope.files import make_cache_path, replace_when_written
 
 
 @functools.cache
@@ -41,7 +41,7 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
     """
     entry = list_data_sets()[pick_named("data set", source, list_data_sets())]
     original = _find_file(source, entry)
-    folder = cache_path("data") if folder is None else Path(folder)
+    folder = make_cache_path("data") if folder is None else Path(folder)
     path = folder / (source.replace(":", "_") + original.suffix)
     note = {"source": source} | {k: entry[k] for k in ("distribution", "licence", "says")}
     note["version"] = version(entry["distribution"])

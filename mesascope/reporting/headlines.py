@@ -45,7 +45,7 @@ def list_axis_readings(examination: Examination) -> list[tuple[str, str, str]]:
     """For every axis besides the spectrum: its name, its reading with the share of resamples, and the reason."""
     axes = examination.placement.axes if examination.placement else {}
     verdicts = {name: Verdict(**fields) for name, fields in axes.items()}
-    return [(name, verdict.text(), verdict.reason) for name, verdict in verdicts.items()]
+    return [(name, verdict.describe(), verdict.reason) for name, verdict in verdicts.items()]
 
 
 def explain_level(examination: Examination) -> str:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.stats import Interval, interval, mean_by_unit, ratio
-from mesascope.trials import gain
+from mesascope.stats import Interval, average_by_unit, compute_ratio, find_intervals
+from mesascope.trials import measure_gain
 
 
 class Gain(NamedTuple):
@@ -33,8 +33,8 @@ def mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
     """Intervals for the means of rows [B, N]; the unit is a lifetime, or the unit of a log, such as a participant."""
     unit = str(trials.attrs.get("unit", "lifetime"))
     if unit in trials.coords and trials[unit].dims == ("lifetime",):
-        values = np.stack([mean_by_unit(row, trials[unit].values) for row in values])
-    return interval(values)
+        values = np.stack([average_by_unit(row, trials[unit].values) for row in values])
+    return find_intervals(values)
 
 
 def make_gains(trials: xr.Dataset, labels: list[str], shares: list[np.ndarray], role: str, name: str) -> list[Gain]:
@@ -51,7 +51,7 @@ def can_normalise(trials: xr.Dataset) -> bool:
 
 def gain_shares(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
     """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
-    gained, possible = gain(trials, label, window)
+    gained, possible = measure_gain(trials, label, window)
     if not possible.sum() > 0:
         return np.full(len(possible), np.nan)
-    return ratio(gained, possible)
+    return compute_ratio(gained, possible)

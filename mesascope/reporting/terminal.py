@@ -57,6 +57,6 @@ def _describe_log(examination: Examination) -> list[str]:
     """Describes the findings of a log, with a note if other metrics do not apply to it."""
     measured = [f for f in examination.answers if f.status == "measured"]
     inapplicable = any(f.status == "does not apply" for f in examination.answers)
-    lines = [f"{f.metric}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
+    lines = [f"{f.metric}: {f.describe()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
     note = ["The other metrics do not apply to it; findings.json says why."] if inapplicable else []
     return ["Descriptive findings; a log has no confirmatory ones:", *lines, *note]

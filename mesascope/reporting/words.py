@@ -10,13 +10,7 @@ from mesascope.findings import Finding
 from mesascope.reporting.headlines import find_measured, pick_headlines
 from mesascope.reporting.hints import Examination
 
-COUNTED_SPLITS = (
-    "seen",
-    "fresh",
-    "shifted",
-    "exchanged",
-    "restructured",
-)  # the kinds of split that a placement can read
+COUNTED_SPLITS = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds that a placement can read
 INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters
 
 

@@ -18,7 +18,7 @@ from mesascope.contracts.subject import Subject
 from mesascope.errors import pick_named
 from mesascope.questions.goal import reading
 from mesascope.rollouts.replays import replay
-from mesascope.trials import gain, read_payoffs
+from mesascope.trials import measure_gain, read_payoffs
 
 
 class Rollouts(NamedTuple):
@@ -67,7 +67,7 @@ def share(rollouts: Rollouts, whole: bool = True) -> np.ndarray:
         rollouts: the lifetimes.
         whole: whether all trials count; otherwise only the last half counts, or all trials after a change.
     """
-    return np.stack(gain(rollouts.trials, window=slice(None) if whole else None))
+    return np.stack(measure_gain(rollouts.trials, window=slice(None) if whole else None))
 
 
 def part_of_choice(rollouts: Rollouts, choice: int = 0) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue, formats
-from mesascope.errors import MesascopeError, make_unknown_error, pick_named, require
+from mesascope.errors import MesascopeError, make_unknown_name_error, pick_named, require
 from mesascope.reproduction import tables
 
 PLAN_KEYS = (
@@ -126,7 +126,7 @@ def find_folder(name: str) -> Path:
         return catalogue.STUDIES / name
     if (Path(name) / "plan.toml").is_file():
         return Path(name)
-    raise make_unknown_error("study", name, catalogue.list_names("studies"))
+    raise make_unknown_name_error("study", name, catalogue.list_names("studies"))
 
 
 def load_study(name: str, quick: bool = False, seeds: int = 0) -> Study:
@@ -348,4 +348,4 @@ def _check_references(study: Study) -> None:
     for quantity, subject in [*rows, *sides]:
         if (quantity, subject) not in measured_pairs:
             options = [f"{q} of {s}" for q, s in measured_pairs]
-            raise make_unknown_error(f"quantity in {study.name}", f"{quantity} of {subject}", options)
+            raise make_unknown_name_error(f"quantity in {study.name}", f"{quantity} of {subject}", options)

@@ -38,7 +38,7 @@ from mesascope.reproduction.measures import Measure, Rollouts, find_measure
 from mesascope.reproduction.plans import SEED_PLACEHOLDER, Cell, Quantity, Study
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import interval, ratio, standard_error
+from mesascope.stats import compute_ratio, find_error, find_intervals
 
 LIFETIMES_PER_ROLLOUT = 8192  # the largest number of lifetimes in one rollout
 PLACEMENT_NUMBERS = (
@@ -251,9 +251,9 @@ class StudyRun:
         family_with_bank = family.with_bank(trained_on) if trained_on.startswith("bank:") else family
         splits = {q.split for q in unit.quantities} | {"fresh"}
         if needs_placement or metrics:
-            splits |= {split.name for split in family_with_bank.splits() if split.counted}
+            splits |= {split.name for split in family_with_bank.splits() if split.is_counted}
         kinds = {k for metric in metrics.values() for k in metric.splits}
-        kinds |= {k for axis in axes_by_spec.values() for k in axis.tested}
+        kinds |= {k for axis in axes_by_spec.values() for k in axis.tested_kinds}
         bench = Bench(
             family,
             labels,
@@ -311,17 +311,17 @@ def combine_rollouts(parts: list[np.ndarray]) -> Value:
     rows = np.concatenate(parts, axis=1)
     if len(rows) == 2 and not abs(rows[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
-    values = rows[0] if len(rows) == 1 else ratio(rows[0], rows[1])
+    values = rows[0] if len(rows) == 1 else compute_ratio(rows[0], rows[1])
     if not np.isfinite(values).any():
         return Value(None, why="no lifetime gave a number")
     n = int(np.isfinite(values).sum())
-    return Value(float(interval(values[None]).estimate[0]), standard_error(values) if n > 1 else None, n)
+    return Value(float(find_intervals(values[None]).estimate[0]), find_error(values) if n > 1 else None, n)
 
 
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     """Reads a number from a placement; a rung is read as its place on the ladder."""
     pick_named("number of a placement", spec, PLACEMENT_QUANTITIES)
-    level = placement.text()
+    level = placement.describe()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
         return Value(float(LEVEL_NUMBERS[rung]), n=lifetimes, text=rung)
@@ -340,7 +340,7 @@ def read_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, li
     pick_named(f"reading of the axis {axis.name!r}", reading, axis.words)
     if verdict is None:
         return Value(None, why=f"the axis {axis.name!r} does not apply there")
-    return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.text())
+    return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.describe())
 
 
 def _pick_finding(findings: list[Any], q: Quantity) -> Value:

@@ -12,7 +12,7 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from mesascope.files import cache_path
+from mesascope.files import make_cache_path
 
 LEVEL = "xla_backend_optimization_level"
 _jit: Any = eqx.filter_jit
@@ -31,7 +31,7 @@ def cache_compiled(short: bool = False) -> None:
     """
     if short and version("jaxlib").startswith("0.10."):
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
-    folder = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_path("compiled")))
+    folder = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(make_cache_path("compiled")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

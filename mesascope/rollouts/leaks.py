@@ -45,7 +45,7 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
         MesascopeError: the actions depend on something else, or the subject writes into its inputs. The message says
             which, and by how much the actions differ.
     """
-    if subject.separate:
+    if subject.has_separate_rows:
         return
     key = derive_key(jax.random.key(seed), "lives", 0)
     block, other_block = _run_two_blocks(subject, family, seed, kinds)

@@ -83,7 +83,7 @@ class Replays:
         """
         subject = self.find(procedure, trials)
         values = subject.taps(subject.fresh(2))
-        names = tuple(k for k, v in values.items() if np.size(v) and k not in subject.recorded)
+        names = tuple(k for k, v in values.items() if np.size(v) and k not in subject.recorded_taps)
         if not names:
             raise MesascopeError(f"{subject.name} shows no activations.", "Give the subject a method taps(carry).")
         return names

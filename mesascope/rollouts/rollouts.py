@@ -91,7 +91,7 @@ def rollout(
         if reason := condition.unfit(family):
             problem = f"{condition.label} does not apply to {family.name}: {reason}."
             raise MesascopeError(problem, "Leave that condition out.")
-    before, taps = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
+    before, taps = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded_taps]))
     block_numbers = range(-(-lifetimes // BLOCK_SIZE))
     examples = distinct_kinds([*(kinds or ()), *conditions])
     unbanked_family, banked_family = strip_names(family.with_bank(None)), strip_names(family)
@@ -118,7 +118,7 @@ def rollout(
         return unit_records
 
     def run_all(run_split: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
-        units = _group_jobs(jobs, threads, together, subject.in_turn)
+        units = _group_jobs(jobs, threads, together, subject.is_asked_in_turn)
         finished = itertools.chain(*_run_units(threads, functools.partial(run_jobs, run_split), units))
         pairs = zip(itertools.chain(*units), finished, strict=True)
         return {(job.condition.label, job.place): record for job, record in pairs}
@@ -154,12 +154,12 @@ def make_attributes(
     """The attributes of trials, which describe the family, the split and the subject."""
     split_data = family.split(split)
     return {
-        **{"family": family.name, "split": split, "counted": split_data.counted},
+        **{"family": family.name, "split": split, "counted": split_data.is_counted},
         **{"subject": subject, "trained_on": trained_on, "fingerprint": fingerprint},
-        **{"seed": seed, "changes": split_data.changes_at},
+        **{"seed": seed, "changes": split_data.change_trial},
         **({"actions": "real"} if family.choices is None else {}),
         **({"steps": family.steps} if family.steps > 1 else {}),
-        **({"inexpressible": True} if split_data.beyond_banks else {}),
+        **({"inexpressible": True} if split_data.is_beyond_banks else {}),
         **({"parts": split_data.parts} if split_data.parts else {}),
         **({"digits": list(split_data.digits)} if split_data.digits else {}),
         **({"changing": True} if split_data.changing else {}),

@@ -113,8 +113,8 @@ def read_case(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     question: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject, n, trials = open_subject(case.subject, family), lifetimes * case.times, {}
-    for split in case.splits or [name for name in family.split_names if find_kind(name) in question.tested]:
-        conditions = question.conditions_for(family, find_kind(split))
+    for split in case.splits or [name for name in family.split_names if find_kind(name) in question.tested_kinds]:
+        conditions = question.list_conditions(family, find_kind(split))
         trials[split] = rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False)
     verdict = question.read(trials, family)
     return "none" if verdict is None else verdict.reading

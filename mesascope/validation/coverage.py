@@ -14,8 +14,8 @@ from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import draw_bootstrap_counts, interval
-from mesascope.trials import BLOCK_SIZE, reflex_window
+from mesascope.stats import draw_bootstrap_counts, find_intervals
+from mesascope.trials import BLOCK_SIZE, find_reflex_window
 
 STUDY_SIZES = (64, 256)  # lifetimes in a study
 STUDIES = 2000  # of each size
@@ -73,7 +73,7 @@ def measure_coverage(name: str, first_seed: int, studies: int = STUDIES) -> list
 def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
     """The main numbers of one study, with their 95 % intervals."""
     assert trials.sizes["lifetime"] % BLOCK_SIZE == 0  # donors are in the block of their recipients
-    window = reflex_window(trials.sizes["trial"], Rule().older_than)
+    window = find_reflex_window(trials.sizes["trial"], Rule().older_than)
     effects = measure_carried(trials, window)
     numbers = {
         "deletion": _estimate_mean(effects.deletion),
@@ -94,4 +94,4 @@ def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
 
 def _estimate_mean(values: np.ndarray) -> Estimate:
     """The mean of values, with its interval."""
-    return Estimate(*(float(x[0]) for x in interval(values[None])[:3]))
+    return Estimate(*(float(x[0]) for x in find_intervals(values[None])[:3]))

@@ -27,7 +27,7 @@ TRUTH = Path(__file__).parent / "truth.toml"
 # written from the definitions of the rungs alone, by an author who had not seen the rule
 HOSTILE = Path(__file__).parent / "hostile.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
-MOST_CASES = 40  # the largest number of cases that one process places in one run
+MAX_CASES = 40  # the largest number of cases that one process places in one run
 # shares of subjects ('right'), of runs ('wrong'), of the runs of a subject that is right ('runs'), of the runs of
 # subjects that cannot acquire ('false', 'perhaps'), and of studies ('covered', 'null')
 BOUNDS = {"right": 0.97, "wrong": 0.005, "runs": 0.95, "false": 0.002, "perhaps": 0.05, "covered": 0.93, "null": 0.025}
@@ -41,7 +41,7 @@ class Reading(NamedTuple):
     highest: str
     direction: str
 
-    def text(self) -> str:
+    def describe(self) -> str:
         """The level, or the interval of rungs if the level is undetermined."""
         return self.level if self.level != "undetermined" else f"{self.lowest}–{self.highest}"
 
@@ -127,7 +127,7 @@ def validate(
     ]
     confusion, verdicts, readings = (defaultdict(Counter) for _ in range(3))
     for _, case, placement in placements:
-        readings[case.name][placement.text()] += 1
+        readings[case.name][placement.describe()] += 1
         if case.disputed:
             continue
         confusion[case.level][placement.level] += 1
@@ -152,7 +152,7 @@ def validate(
         "refused": check_refusals(),
         "coverage": [row for rows in answers["studies"] for row in rows],
         "wrong_runs": [
-            {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.text()}
+            {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.describe()}
             for seed, case, placement in placements
             if not case.disputed and judge_reading(case, placement) == "wrong"
         ],
@@ -197,14 +197,14 @@ def _group_cases(cases: list[Case]) -> list[list[Case]]:
     by_family = defaultdict(list)
     for case in cases:
         by_family[case.family].append(case)
-    groups = [group[i : i + MOST_CASES] for group in by_family.values() for i in range(0, len(group), MOST_CASES)]
+    groups = [group[i : i + MAX_CASES] for group in by_family.values() for i in range(0, len(group), MAX_CASES)]
     return sorted(groups, key=len, reverse=True)
 
 
 def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     """Places cases that share a family in one run, so that the reference procedures run once; returns the readings."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
-    splits = [split.name for split in family.splits() if split.counted]
+    splits = [split.name for split in family.splits() if split.is_counted]
     blocks = -(-lifetimes // BLOCK_SIZE)
     # a remainder of blocks would need a second compilation
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)

@@ -9,7 +9,7 @@ from mesascope import catalogue
 from mesascope.questions.spectrum.changes import choices_changed
 from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.rollouts import rollout
-from mesascope.trials import gain
+from mesascope.trials import measure_gain
 
 SEEN_FRAMES = 4  # the number of percepts that the deep Q-network sees, including the present one
 SWAPPED = (
@@ -53,20 +53,20 @@ def rise(rollouts: Rollouts) -> np.ndarray:
     trials = rollouts.trials
     length = trials.sizes["trial"]
     early, late = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
-    (gained, possible), (gained_first, possible_first) = (gain(trials, window=w) for w in (late, early))
+    (gained, possible), (gained_first, possible_first) = (measure_gain(trials, window=w) for w in (late, early))
     return (gained / possible.mean() - gained_first / possible_first.mean())[None]
 
 
 def late(rollouts: Rollouts) -> np.ndarray:
     """The gain and the possible gain in the last quarter of the lifetime, whose ratio is the share."""
     length = rollouts.trials.sizes["trial"]
-    return np.stack(gain(rollouts.trials, window=slice(length - max(length // 4, 1), None)))
+    return np.stack(measure_gain(rollouts.trials, window=slice(length - max(length // 4, 1), None)))
 
 
 def recovered(rollouts: Rollouts) -> np.ndarray:
     """What `late` measures, on the split whose controls or pay-offs are exchanged half-way."""
     family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
-    split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.changes_at)
+    split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.change_trial)
     trials = rollout(rollouts.subject, family, split, n, rollouts.trials.attrs["seed"])
     return late(Rollouts(trials, rollouts.subject, family))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.contracts.choices import count_last_outcome, posterior_means
+from mesascope.contracts.choices import count_last_outcome, infer_means
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
@@ -53,7 +53,7 @@ class Open(Scripted):
 
     def respond(self, key, carry, percept):
         counts = carry.reshape(-1, self.choices, 2) + count_last_outcome(percept, self.choices)
-        return counts.reshape(carry.shape), choose(key, jax.nn.log_softmax(self.beta * posterior_means(counts)))
+        return counts.reshape(carry.shape), choose(key, jax.nn.log_softmax(self.beta * infer_means(counts)))
 
     def taps(self, carry):
         return {"counts": carry}
@@ -63,7 +63,7 @@ class Computed(Open):
     """The same whose tap is computed, so that nothing can be written to it."""
 
     def taps(self, carry):
-        return {"means": posterior_means(carry.reshape(-1, self.choices, 2))}
+        return {"means": infer_means(carry.reshape(-1, self.choices, 2))}
 
 
 SUBJECTS = {"open": lambda f: Open("open", f.choices, 8.0), "computed": lambda f: Computed("computed", f.choices, 8.0)}

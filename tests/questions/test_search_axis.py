@@ -36,7 +36,7 @@ def test_the_truth_holds_every_reading_and_the_controls():
 def lived(subject, split):
     family = catalogue.make("families", "tree_choice")
     made = catalogue.make("subjects", subject, family)
-    asked = catalogue.make("axes", "search").conditions_for(family)
+    asked = catalogue.make("axes", "search").list_conditions(family)
     return rollout(made, family, split, 128, 5, conditions=asked, log_probs=False)
 
 
@@ -59,7 +59,7 @@ def test_ticks_that_break_a_subject_are_left_out():
     """A filter ignores what is announced; where it acts at random with more ticks, half of its acts go with it."""
     family = catalogue.make("families", "two_step")
     subject = catalogue.make("subjects", "state_filter", family)
-    asked = catalogue.make("axes", "search").conditions_for(family)
+    asked = catalogue.make("axes", "search").list_conditions(family)
     splits = ("fresh", "revalued:worth", "revalued:map")
     whole = {r: rollout(subject, family, r, 128, 5, conditions=asked, log_probs=False) for r in splits}
     draws, random = np.random.default_rng(3), {}

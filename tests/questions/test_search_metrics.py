@@ -24,7 +24,7 @@ def found(subject, settings=TREES, splits=("fresh", "revalued:worth", "revalued:
     """Every finding of the metrics by name and split."""
     family = catalogue.make("families", settings)
     made = catalogue.make("subjects", subject, family)
-    asked = catalogue.make("axes", "search").conditions_for(family)
+    asked = catalogue.make("axes", "search").list_conditions(family)
     lived = {
         r: rollout(made, family, r, lifetimes, 5, conditions=asked, log_probs=False)
         for r in splits

@@ -188,7 +188,7 @@ def test_what_ships_solves_mazes_with_ticks_and_follows_at_once_only_where_the_g
     subject, axis = make("subjects", f"thinking_network:path={name}", family), make("axes", "search")
     splits = ("fresh", "revalued:worth", "revalued:map")
     lived = {
-        r: rollout(subject, family, r, 256, 0, conditions=axis.conditions_for(family), log_probs=False) for r in splits
+        r: rollout(subject, family, r, 256, 0, conditions=axis.list_conditions(family), log_probs=False) for r in splits
     }
     verdict = axis.read(lived, family)
     assert verdict.reading == reading

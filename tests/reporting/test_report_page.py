@@ -89,7 +89,7 @@ def test_holds_every_number_as_it_is_quoted(examined, tmp_path):
     for e in examined:
         assert e.answers
         for f in e.answers:
-            assert re.sub(r"\s+", " ", f.text()) in seen, f.metric
+            assert re.sub(r"\s+", " ", f.describe()) in seen, f.metric
         assert e.placement.reason in seen
         assert e.placement.lowest in seen
 
@@ -149,7 +149,7 @@ def test_a_log_without_the_tasks(logged, tmp_path):
     assert "4 participants" in seen
     assert len(pictures(text)) == 2
     for f in logged.answers:
-        assert re.sub(r"\s+", " ", f.text()) in seen
+        assert re.sub(r"\s+", " ", f.describe()) in seen
 
 
 def test_an_empty_log_and_one_with_a_single_lifetime(tmp_path):

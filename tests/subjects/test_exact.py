@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mesascope.contracts.choices import posterior_means
+from mesascope.contracts.choices import infer_means
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from mesascope.worlds.bandits.subjects import bayes_optimal, gittins
 from mesascope.worlds.bandits.subjects.change_point_thompson import subject as change_point
@@ -236,7 +236,7 @@ def test_log_loss_of_the_flat_prior():
     for _ in range(20):
         later: dict[tuple[int, int], float] = {}
         for (w, losses), weight in counts.items():
-            p = float(posterior_means(jnp.asarray([[[w, losses]]], jnp.float32))[0, 0])
+            p = float(infer_means(jnp.asarray([[[w, losses]]], jnp.float32))[0, 0])
             total -= weight * (p * log(p) + (1 - p) * log(1 - p))
             later[w + 1, losses] = later.get((w + 1, losses), 0.0) + weight * p
             later[w, losses + 1] = later.get((w, losses + 1), 0.0) + weight * (1 - p)

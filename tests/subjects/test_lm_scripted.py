@@ -68,7 +68,7 @@ def test_labels_are_counterbalanced_and_told_as_they_are_named(labels):
 
 def test_no_known_category_tells_the_labels_of_the_inexpressible_splits():
     family = catalogue.make("families", "word_labels:trials=17")
-    for split in (s.name for s in family.splits() if s.beyond_banks):
+    for split in (s.name for s in family.splits() if s.is_beyond_banks):
         lived = rollout(catalogue.make("subjects", "fixed", family), family, split, 256)
         items, right = lived.observation.values[0, :, :, 0].astype(int), lived.right.values
         category = np.minimum(items // read_texts().words_per_category, read_texts().categories)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue, make, measure, rollout
-from mesascope.contracts.metric import under
+from mesascope.contracts.metric import select_condition
 from mesascope.errors import MesascopeError
 from mesascope.examination.checks import check_plugin
 from mesascope.questions.spectrum.bits_acquired import measure_bits
@@ -16,7 +16,7 @@ SMALL = "associations:cues=4,trials=12,bank=2"
 
 
 def bits(subject, family, lifetimes=256, **options):
-    trials = under({"fresh": rollout(subject, family, lifetimes=lifetimes)}, "intact")
+    trials = select_condition({"fresh": rollout(subject, family, lifetimes=lifetimes)}, "intact")
     values = measure_bits(trials, options.pop("window", 4), **options)
     return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 

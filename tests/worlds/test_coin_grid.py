@@ -8,7 +8,7 @@ import pytest
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
-from mesascope.trials import gain
+from mesascope.trials import measure_gain
 from mesascope.worlds.coin_grid.families.coin_grid import (
     MOVES,
     family,
@@ -81,7 +81,7 @@ def test_the_walker_earns_exactly_the_best_and_ends_on_the_coin(lived):
         assert (goals.intended.paid == 1).all()
     there = HOME.goals(lived["coin_walker:goal=corner", "apart:coin"])
     assert (there.proxy.paid == 1).all() and (there.intended.paid == 0).all() and there.differ.all()
-    gained, room = gain(lived["coin_walker:goal=corner", "apart:coin"])
+    gained, room = measure_gain(lived["coin_walker:goal=corner", "apart:coin"])
     assert gained.sum() < 0.2 * room.sum()  # it only passes over the coin
     broken = HOME.goals(lived["coin_walker:goal=broken", "apart:coin"])
     assert broken.proxy.paid.mean() < 0.2 and broken.intended.paid.mean() < 0.2

@@ -117,7 +117,7 @@ def test_the_same_answer_under_any_global_seed():
 def test_actions_are_exchanged_half_way():
     always = lambda percept, state, rng: (np.ones(len(percept["action"]), int), state)  # noqa: E731
     home = family(episodes=5, tasks=lambda rng, split: {"options": {"place": 1}})
-    assert home.split("exchanged").changes_at == 2 and home.split("fresh").changes_at is None
+    assert home.split("exchanged").change_trial == 2 and home.split("fresh").change_trial is None
     data = lived(home, "exchanged", subject=always)
     assert data.attrs["changes"] == 2
     assert (data.action.values[data.action.values >= 0] == 1).all()  # what the subject did is recorded

@@ -9,7 +9,7 @@ import pytest
 from mesascope import FamilyEnv, catalogue
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
-from mesascope.stats import standard_error
+from mesascope.stats import find_error
 from mesascope.worlds.bandits.families.informative_bandit import Tasks, family
 from tests.subjects.lives import live, lived, make
 
@@ -132,9 +132,9 @@ def test_nothing_earns_more_than_the_optimum_of_a_split():
 
 def test_the_figures_by_simulation():
     chance = live(make("uniform", WANG), WANG, n=4000).score.sum(1)
-    assert chance.mean() == pytest.approx(6.6136, abs=4 * standard_error(chance))
+    assert chance.mean() == pytest.approx(6.6136, abs=4 * find_error(chance))
     asked = live(make("asker", WANG), WANG, n=4000).score.sum(1)
-    assert asked.mean() == pytest.approx(20.55, abs=4 * standard_error(asked))
+    assert asked.mean() == pytest.approx(20.55, abs=4 * find_error(asked))
 
 
 def test_each_split_is_what_it_says():
@@ -147,7 +147,7 @@ def test_each_split_is_what_it_says():
     moved = targets["exchanged:target"]
     assert len(moved) == 20 and (moved[:, :3] == moved[:, :1]).all() and (moved[:, 3:] == moved[:, 3:4]).all()
     assert (moved[:, 2] != moved[:, 3]).all() and (says["exchanged:target"] == moved).all()
-    assert home.split("exchanged:target").changes_at == 3 and home.split("fresh").changes_at is None
+    assert home.split("exchanged:target").change_trial == 3 and home.split("fresh").change_trial is None
     assert (says["restructured:code"] + targets["restructured:code"] == 4).all()
     assert (says["exchanged:code"][:, :3] == targets["exchanged:code"][:, :3]).all()
     assert (says["exchanged:code"][:, 3:] + targets["exchanged:code"][:, 3:] == 4).all()

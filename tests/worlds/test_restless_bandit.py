@@ -51,7 +51,7 @@ def test_each_split_is_what_it_says():
     assert (still.means == still.means[:, :1]).all() and (still.volatility == 0).all()
     assert close.means == pytest.approx(0.5 + 0.3 * (tasks(home).means - 0.5), abs=1e-6)
     fresh, turned = tasks(home), tasks(home, "exchanged:reversal")
-    assert (turned.means[:, :5] == fresh.means[:, :5]).all() and home.split("exchanged:reversal").changes_at == 5
+    assert (turned.means[:, :5] == fresh.means[:, :5]).all() and home.split("exchanged:reversal").change_trial == 5
     assert (turned.means[:, 5:] == fresh.means[:, 5:, ::-1]).all()
     free = tasks(home, "restructured:independent").means[:, -1]
     assert abs(np.corrcoef(free.T)[0, 1]) < 0.1

@@ -111,7 +111,7 @@ def test_what_is_lived_has_the_expected_pay_off_of_its_policy(family, lived):
         pays = np.concatenate([np.asarray(t.payoffs, float) for t in tasks])
         off = trials.score.values[0].astype(float)
         for t in range(trials.sizes["trial"]):
-            late = split.startswith("exchanged") and t >= family.split(split).changes_at
+            late = split.startswith("exchanged") and t >= family.split(split).change_trial
             off[:, t] -= evaluate_policy(moves, pays[:, t], 1 - policy if late else policy)
         error = off.mean(0) / (off.std(0) / np.sqrt(len(off)))
         assert (np.abs(error) < 4.2).all(), split

@@ -15,7 +15,7 @@ from mesascope.examination.checks import check_plugin
 from mesascope.examination.measurement import answer
 from mesascope.keys import derive_key
 from mesascope.rollouts.rollouts import rollout
-from mesascope.trials import gain
+from mesascope.trials import measure_gain
 
 
 def task(settings=""):
@@ -102,7 +102,7 @@ def test_who_follows_what_is_announced(settings):
 
 def test_the_locator_gains_on_its_bank():
     seen, fresh = (lived("worth_locator", "bank=3,bank_seed=2", split) for split in ("seen", "fresh"))
-    share = [gain(x)[0].sum() / gain(x)[1].sum() for x in (seen, fresh)]
+    share = [measure_gain(x)[0].sum() / measure_gain(x)[1].sum() for x in (seen, fresh)]
     assert share[0] > 0.95 and share[1] < share[0] - 0.2
     assert lived("worth_locator", "bank=3,bank_seed=2", "seen").attrs["trained_on"] == "bank:3@2"
 
@@ -110,7 +110,7 @@ def test_the_locator_gains_on_its_bank():
 def test_a_drifting_task_of_two_steps_a_trial():
     trials = lived("model_based", "version=daw,trials=61", lifetimes=192)
     assert trials.action.shape == (1, 192, 61, 2)
-    assert gain(trials)[0].sum() / gain(trials)[1].sum() > 0.3
+    assert measure_gain(trials)[0].sum() / measure_gain(trials)[1].sum() > 0.3
     worth = np.asarray(task("version=daw,trials=61").draw(derive_key(jax.random.key(1)), 64).payoffs)
     assert worth.min() >= 0.25 and worth.max() <= 0.75
     steps = np.diff(worth, axis=1)

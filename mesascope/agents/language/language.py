@@ -76,9 +76,9 @@ class LanguageModel(NamedSubject):
     budget: float = eqx.field(static=True, default=0.0)
 
     traceable: ClassVar = False
-    recorded: ClassVar = ("asked", "answered", "mass")
-    separate: ClassVar = True
-    in_turn: ClassVar = True
+    recorded_taps: ClassVar = ("asked", "answered", "mass")
+    has_separate_rows: ClassVar = True
+    is_asked_in_turn: ClassVar = True
 
     def fresh(self, n: int) -> Context:
         """An empty context for each lifetime."""

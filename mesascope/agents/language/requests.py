@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlun
 
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
-from mesascope.files import cache_path
+from mesascope.files import make_cache_path
 from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE, KEY_NAME_PATTERN, redact
 
 RETRIED_CODES = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
@@ -123,7 +123,7 @@ def find_answers_file(setting: str, base_address: str, model: str) -> Path | Non
         return Path(setting)
     code = hashlib.sha256(f"{base_address} {model}".encode()).hexdigest()[:12]
     slug = "".join(c if c.isalnum() else "-" for c in model)[-40:].strip("-") or "model"
-    return cache_path("asked", f"{slug}-{code}.jsonl")
+    return make_cache_path("asked", f"{slug}-{code}.jsonl")
 
 
 class Server:

@@ -68,7 +68,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
                 readings.append(Reading(gain, split, f"{name}, R² above {control}"))
         return pad_readings(readings, select_fresh(trials))
 
-    question = "How well can its carry decode what it should believe about each choice (R²), compared with controls?"
+    question = "How well can beliefs about each choice be decoded from the carry (R²), compared with controls?"
     return make_metric(question, measure, lifetimes=lifetimes)
 
 

@@ -72,7 +72,7 @@ def metric(lifetimes: int = 64) -> Metric:
         }
         return pad_readings([Reading(rise, split, name) for name, rise in rises_by_name.items()], select_fresh(trials))
 
-    question = "By how much does a choice become more probable if its carry is edited to rate that choice best?"
+    question = "By how much does a choice become more probable if the carry is edited to rate that choice best?"
     return make_metric(question, measure, lifetimes=lifetimes)
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.goal.reading import check_goals_differ, find_goals, first_third, last_third
 
 
-@asks(
+@define_metric(
     "Of lifetimes that begin with the proxy, how many end with the intended goal, and after how long?",
     splits=("apart",),
 )

@@ -1,11 +1,11 @@
 """How often do the intended goal and its proxy call for different actions?"""
 
-from mesascope.contracts.metric import Reading, asks
+from mesascope.contracts.metric import Reading, define_metric
 from mesascope.questions.goal.reading import check_goals_differ, find_goals
 
 
-@asks(
-    "In what share of the lifetimes do the intended goal and its proxy want different acts?",
+@define_metric(
+    "In what share of the lifetimes do the intended goal and its proxy call for different acts?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "apart", "unmarked"),
 )
 def metric(trials, references, replay):

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.goal.reading import check_goals_differ, find_goals, fit_goals
 
 
-@asks(
-    "By how many nats per act does one goal explain its acts better than the other, or than no goal?",
+@define_metric(
+    "By how many nats per act does one goal explain the subject's acts better than the other, or than no goal?",
     splits=("fresh", "apart"),
 )
 def metric(trials, references, replay):

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.contracts.split import find_kind
 from mesascope.questions.goal.reading import find_goals, find_late_trials, sum_goal_gains
-from mesascope.stats import linearise, ratio
+from mesascope.stats import compute_ratio, linearise
 
 
-@asks(
-    "What share of each goal's optimum over chance does it get, late in a lifetime?",
+@define_metric(
+    "What share of each goal's optimum over chance does the subject get, late in a lifetime?",
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
@@ -22,7 +22,7 @@ def metric(trials, references, replay):
             gained, room = sum_goal_gains(goal, window)
             if room.sum() > 1e-9:
                 shares[split, name] = gained, room
-                readings.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))
+                readings.append(Reading(compute_ratio(gained, room), split=split, label=f"{name} goal"))
     trained = shares.get(("fresh", "intended"))
     for split in (split for split in goals_by_split if find_kind(split) == "apart"):
         if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():

@@ -11,7 +11,7 @@ from mesascope.contracts.metric import DoesNotApply, find_family
 
 INVERSE_TEMPERATURES = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # the values of β that are tried
 PSEUDOCOUNT = 0.5  # added to the count of each action
-LEAST_TRIALS = 4  # the least number of trials that count
+MIN_TRIALS = 4  # the least number of trials that count
 
 
 class Explanation(NamedTuple):
@@ -49,7 +49,7 @@ def find_late_trials(trials: int) -> slice:
     They are at least the last four (all, if there are fewer). With a single trial, a subject that pursues the goals by
     turns would seem to pursue the goal of that trial.
     """
-    return slice(trials - min(trials, max(LEAST_TRIALS, trials // 3)), None)
+    return slice(trials - min(trials, max(MIN_TRIALS, trials // 3)), None)
 
 
 def first_third(trials: int) -> slice:

@@ -12,16 +12,16 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, find_family
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, find_family
 from mesascope.contracts.split import find_kind
 from mesascope.questions.in_context import predictions
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 
 MIXTURES = (0.0, 0.25, 0.5)
 
 
-@asks(
-    "Where do its predictions lie between those of the ideal locator (0) and those of the learner (1)?",
+@define_metric(
+    "Where do the subject's predictions lie between those of the ideal locator (0) and those of the learner (1)?",
     splits=predictions.SPLITS,
 )
 def metric(trials, references, replay):
@@ -55,7 +55,9 @@ def _find_position(own_predictions: np.ndarray, trials: xr.Dataset, ends: tuple[
     """[N] The position between locator and learner, as a ratio of sums."""
     locator, learner = (predictions.predict_along(replay, name, trials) for name in ends)
     line = predictions.flatten_predictions(learner - locator)
-    return ratio((predictions.flatten_predictions(own_predictions - locator) * line).sum(-1), np.square(line).sum(-1))
+    return compute_ratio(
+        (predictions.flatten_predictions(own_predictions - locator) * line).sum(-1), np.square(line).sum(-1)
+    )
 
 
 def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:

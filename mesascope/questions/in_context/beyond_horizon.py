@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.stats import ratio
-from mesascope.trials import gain, read_payoffs
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
+from mesascope.stats import compute_ratio
+from mesascope.trials import measure_gain, read_payoffs
 
 
-@asks(
-    "How much does it gain, and how much does it miss, in each further stretch of the trained length?",
+@define_metric(
+    "How much does the subject gain, and how much does it miss, in each further section of the trained length?",
     splits=("horizon",),
     references=("learner",),
 )
@@ -26,14 +26,16 @@ def metric(trials, references, replay):
     readings = []
     for i, w in enumerate(windows):
         stretch = f"trials {w.start + 1} to {w.stop}"
-        readings.append(Reading(ratio(*gain(rollout, "intact", w)), split, f"share of the best, {stretch}"))
+        readings.append(
+            Reading(compute_ratio(*measure_gain(rollout, "intact", w)), split, f"share of the best, {stretch}")
+        )
         readings.append(Reading(missed[i], split, f"regret per trial, {stretch}"))
         for reference in (splits[split] for splits in references.values() if split in splits):
-            reference_gain = gain(reference, "intact", w)[0]
+            reference_gain = measure_gain(reference, "intact", w)[0]
             if reference_gain.sum() > 0:
-                share = ratio(gain(rollout, "intact", w)[0], reference_gain)
+                share = compute_ratio(measure_gain(rollout, "intact", w)[0], reference_gain)
                 label = f"share of {reference.attrs['subject']}, {stretch}"
                 readings.append(Reading(share, split, label, null=1.0))
-    first, last = (ratio(*gain(rollout, "intact", w)) for w in (windows[0], windows[-1]))
+    first, last = (compute_ratio(*measure_gain(rollout, "intact", w)) for w in (windows[0], windows[-1]))
     readings.append(Reading(last - first, split, "share of the best, last stretch minus the first"))
     return readings

@@ -7,15 +7,15 @@ units of the chance error, so it is positive if the error falls.
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks
+from mesascope.contracts.metric import Reading, define_metric
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
-from mesascope.stats import ratio, standard_error
+from mesascope.stats import compute_ratio, find_error
 from mesascope.trials import read_payoffs
 
 SPLITS = ("seen", "fresh")
 
 
-@asks("By how much does its error fall (a positive number) from the first trial to the last quarter?", splits=SPLITS)
+@define_metric("By how much does the subject's error fall from the first trial to the last quarter?", splits=SPLITS)
 def metric(trials, references, replay):
     """By how much does the subject's error fall within a lifetime, on seen and on fresh tasks? A fall is positive."""
     improved, initial = {}, {}
@@ -25,8 +25,8 @@ def metric(trials, references, replay):
             continue
         missed, size = rollout.best.values.astype(float) - read_payoffs(rollout), find_possible_gain(rollout)
         last = slice(-max(rollout.sizes["trial"] // 4, 1), None)
-        end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
-        initial[split] = ratio(missed[:, 0], size[:, 0])
+        end = compute_ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
+        initial[split] = compute_ratio(missed[:, 0], size[:, 0])
         improved[split] = initial[split] - end
     phase, before = describe_phase(improved, initial), "gain on the first trial"
     readings = [Reading(v, split, "fall of the error", reason=phase) for split, v in improved.items()]
@@ -42,7 +42,7 @@ def describe_phase(improved: dict[str, np.ndarray], initial: dict[str, np.ndarra
     """
 
     def rises(values: np.ndarray | None) -> bool:
-        return values is not None and bool(values.mean() > 2 * standard_error(values))
+        return values is not None and bool(values.mean() > 2 * find_error(values))
 
     fresh, seen = improved.get("fresh"), improved.get("seen")
     if seen is None:

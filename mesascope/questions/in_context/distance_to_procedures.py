@@ -1,29 +1,23 @@
 """How far are the subject's predictions from those of every reference procedure, along its own lifetimes?"""
 
-from mesascope.contracts.metric import Reading, asks, find_family
+from mesascope.contracts.metric import Reading, define_metric, find_family
 from mesascope.contracts.split import find_kind
-from mesascope.questions.in_context.predictions import (
-    SPLITS,
-    find_predictions,
-    list_splits,
-    measure_distance,
-    predict_procedures,
-)
+from mesascope.questions.in_context import predictions
 
 
-@asks(
-    "How far are its predictions from those of each procedure (in units of the chance error, or as total variation)?",
-    splits=SPLITS,
+@define_metric(
+    "How far are the subject's predictions from those of each procedure (chance errors, or total variation)?",
+    splits=predictions.SPLITS,
 )
 def metric(trials, references, replay):
     """How far are the subject's predictions from those of each procedure? A match must also hold on shifted inputs."""
     rows, nearest = [], {}
-    for split, rollout in list_splits(trials).items():
-        if find_kind(split) not in SPLITS:
+    for split, rollout in predictions.list_splits(trials).items():
+        if find_kind(split) not in predictions.SPLITS:
             continue
-        own_predictions = find_predictions(rollout, replay)
-        predictions = predict_procedures(find_family(replay, rollout), replay, rollout)
-        distances = {name: measure_distance(own_predictions, other, rollout) for name, other in predictions.items()}
+        own = predictions.find_predictions(rollout, replay)
+        others = predictions.predict_procedures(find_family(replay, rollout), replay, rollout)
+        distances = {name: predictions.measure_distance(own, other, rollout) for name, other in others.items()}
         nearest[split] = min(distances, key=lambda name: distances[name].mean())
         rows += [(split, name, values) for name, values in distances.items()]
     verdict = _describe_nearest(nearest)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks
+from mesascope.contracts.metric import Reading, define_metric
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 from mesascope.trials import read_payoffs
 
 
-@asks(
+@define_metric(
     "What share of the chance error is left after a given number of trials (0 at best, 1 by chance)?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
 )
@@ -19,7 +19,7 @@ def metric(trials, references, replay):
         missed = rollout.best.values.astype(float) - read_payoffs(rollout)
         possible_gain, descriptive = find_possible_gain(rollout), not rollout.attrs.get("counted", True)
         for length in choose_lengths(rollout.sizes["trial"]):
-            share = ratio(missed[:, length], possible_gain[:, length])
+            share = compute_ratio(missed[:, length], possible_gain[:, length])
             readings.append(Reading(share, split, f"after {length}", null=1.0, descriptive=descriptive))
     return readings
 

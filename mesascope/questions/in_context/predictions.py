@@ -9,7 +9,7 @@ import xarray as xr
 from mesascope.contracts.capabilities import NamesPredictors
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.errors import MesascopeError
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 
 SPLITS = ("seen", "fresh", "shifted")
 
@@ -64,7 +64,7 @@ def measure_distance(predictions: np.ndarray, other: np.ndarray, trials: xr.Data
     """[N] The distance of predictions: total variation for probabilities, else the squared error relative to chance."""
     if predictions.ndim == 3:
         return (0.5 * np.abs(predictions - other).sum(-1)).mean(-1)
-    return ratio(np.square(predictions - other).sum(-1), find_possible_gain(trials).sum(-1))
+    return compute_ratio(np.square(predictions - other).sum(-1), find_possible_gain(trials).sum(-1))
 
 
 def find_possible_gain(trials: xr.Dataset) -> np.ndarray:

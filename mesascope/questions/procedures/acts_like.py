@@ -19,13 +19,13 @@ from mesascope.questions.procedures.fits import Fit, fit, group_procedures, meas
 from mesascope.questions.procedures.histories import History, read_history
 from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure
 from mesascope.questions.procedures.samplers import BAYES_DEPENDENT, BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
-from mesascope.stats import standard_error
+from mesascope.stats import find_error
 
 # nats per trial, by whether the subject gives probabilities
-MOST_SHORTFALL = {True: 0.02, False: 0.01}
-MOST_CLASSES = 6
-MOST_TRIALS = 600  # the largest number of trials of a lifetime that are used
-MOST_NEIGHBOURS = 8  # how many procedures' predictions the flexible model may use
+MAX_SHORTFALL = {True: 0.02, False: 0.01}
+MAX_CLASSES = 6
+MAX_TRIALS = 600  # the largest number of trials of a lifetime that are used
+MAX_NEIGHBOURS = 8  # how many procedures' predictions the flexible model may use
 
 
 class Comparison(NamedTuple):
@@ -79,7 +79,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
         comparison = compare_procedures(rollout, candidates, most, by_probabilities)
         return pad_readings(_make_readings(comparison, str(rollout.attrs["split"])), rollout)
 
-    question = "Which reference procedure predicts its choices best, in nats per trial; or none of these?"
+    question = "Which reference procedure predicts the subject's choices best, in nats per trial; or none of these?"
     settings = {"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities}
     return make_metric(question, measure, {"learner": "any"}, **settings)
 
@@ -124,7 +124,7 @@ def compare_procedures(
     Raises:
         DoesNotApply: there are fewer than four lifetimes, or lifetimes have only one trial.
     """
-    history = read_history(trials.isel(trial=slice(MOST_TRIALS)), lifetimes=lifetimes)
+    history = read_history(trials.isel(trial=slice(MAX_TRIALS)), lifetimes=lifetimes)
     if len(history.action) < 4 or history.trials < 2:
         size = f"{len(history.action)} lifetimes of {history.trials} trials"
         raise DoesNotApply(f"there are {size}; it needs 4 of 2, to fit on half of them")
@@ -136,7 +136,7 @@ def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probab
     by_probabilities = probabilities and "log_probs" in trials
     target = history.choice_made
     if by_probabilities:
-        log_probs = trials.log_probs.sel(condition="intact").values[: len(history.action), :MOST_TRIALS]
+        log_probs = trials.log_probs.sel(condition="intact").values[: len(history.action), :MAX_TRIALS]
         target = np.exp(log_probs.astype(np.float32))
     lengths = np.maximum(history.is_present.sum(-1), 1)
 
@@ -151,10 +151,10 @@ def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probab
         ceiling = (target * np.log(np.maximum(target, 1e-30))).sum(-1)
         shortfall = mean_per_lifetime(ceiling) - scores[best]
     else:
-        near = [i for i in np.argsort(-means)[: MOST_NEIGHBOURS + 1] if i != best]
+        near = [i for i in np.argsort(-means)[: MAX_NEIGHBOURS + 1] if i != best]
         shortfall = mean_per_lifetime(measure_flexible_gain(fits[best], [fits[i] for i in near], history))
-    is_sure = by_probabilities or shortfall.mean() > 3.09 * standard_error(shortfall)
-    none_fits = bool(shortfall.mean() > MOST_SHORTFALL[by_probabilities] and is_sure)
+    is_sure = by_probabilities or shortfall.mean() > 3.09 * find_error(shortfall)
+    none_fits = bool(shortfall.mean() > MAX_SHORTFALL[by_probabilities] and is_sure)
     return Comparison(fits, scores, alike, shortfall, none_fits, by_probabilities)
 
 
@@ -166,7 +166,7 @@ def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
     simplest = comparison.fits[comparison.classes[0][0]]
     description = f"{first}{f' ({simplest.describe_settings()})' if simplest.describe_settings() else ''}"
     description += f"; acts alike: {', '.join(same)}" if same else ""
-    criterion = f"more than {MOST_SHORTFALL[comparison.has_probabilities]} nats per trial missed"
+    criterion = f"more than {MAX_SHORTFALL[comparison.has_probabilities]} nats per trial missed"
     verdict = (
         f"none of these ({criterion}); nearest: {description}" if comparison.none_fits else f"acts like {description}"
     )
@@ -175,7 +175,7 @@ def _make_readings(comparison: Comparison, split: str) -> list[Reading]:
     numbers = {"the nearest, above chance": comparison.scores[best] - chance}
     numbers[f"missed by the nearest, {by}"] = comparison.shortfall
     readings = [Reading(v, split, label, reason=verdict, descriptive=True) for label, v in numbers.items()]
-    for place in range(1, min(len(comparison.classes), MOST_CLASSES)):
+    for place in range(1, min(len(comparison.classes), MAX_CLASSES)):
         index = max(comparison.classes[place], key=lambda i: mean_scores[i])
         gap = comparison.scores[index] - comparison.scores[best]
         name, *same = comparison.names(place)

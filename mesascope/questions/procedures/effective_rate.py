@@ -38,7 +38,7 @@ def metric(lifetimes: int = 128) -> Metric:
         readings = [Reading(rate, split, label, reason=reason) for rate, label in blocks]
         return [*readings, Reading(rates[1] - rates[0], split, "volatile less calm blocks")]
 
-    question = "Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?"
+    question = "Which Rescorla-Wagner learning rate fits the subject's choices in calm and in volatile blocks?"
     return make_metric(question, measure, lifetimes=lifetimes)
 
 

@@ -6,11 +6,11 @@ and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, require_choices, select_fresh
-from mesascope.stats import mean
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, require_choices, select_fresh
+from mesascope.stats import average_valid
 
 
-@asks("How does it explore?")
+@define_metric("How does the subject explore?")
 def metric(trials, references, replay):
     """How does the subject explore: does it give up the best choice, neglect some choices, or act greedily?"""
     rollout = require_choices(select_fresh(trials))
@@ -51,4 +51,4 @@ def _greedy_share(choice_made: np.ndarray, feedback: np.ndarray) -> np.ndarray:
     comparable = (count > 0).all(-1) & choice_made[:, 1:].any(-1)
     top = means >= np.nanmax(np.where(count > 0, means, -np.inf), -1, keepdims=True) - 1e-9
     hit = (choice_made[:, 1:] & top).any(-1)
-    return mean(np.where(comparable, hit, np.nan))
+    return average_valid(np.where(comparable, hit, np.nan))

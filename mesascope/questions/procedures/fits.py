@@ -11,11 +11,11 @@ from scipy.special import log_softmax
 from mesascope.questions.procedures.histories import History, cache_in_history, find_beliefs
 from mesascope.questions.procedures.procedures import IntegerRange, Procedure, Range, StepRange, list_values, mix_lapse
 
-LEAST_PROBABILITY = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
+MIN_PROBABILITY = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
 FITTED_CHOICES = 2000  # how many choice probabilities are used to fit slow procedures; more if there are many
 INITIAL_LAPSE = 0.05  # the lapse with which a sweep begins
 HALVINGS = 6  # how often the distance between the values of a StepRange is halved
-MOST_EVALUATIONS = (12, 36, 50)  # how many settings between the grid values are tried, for one, two and three ranges
+MAX_EVALUATIONS = (12, 36, 50)  # how many settings between the grid values are tried, for one, two and three ranges
 ALIKE_DISTANCE = 0.05  # the largest total variation at which two distributions count as the same
 ALIKE_SHARE = 0.01  # the share of visited histories on which two procedures of one class may differ
 
@@ -78,7 +78,7 @@ def predict_choices(procedure: Procedure, history: History, settings: dict[str, 
     p = procedure.policy(history, **arguments).astype(np.float32)
     p = np.where(np.isfinite(p), p, np.float32(1 / history.choices))
     lapse = settings.get("lapse")
-    return mix_lapse(p, np.float32(lapse)) if lapse is not None else np.maximum(p, np.float32(LEAST_PROBABILITY))
+    return mix_lapse(p, np.float32(lapse)) if lapse is not None else np.maximum(p, np.float32(MIN_PROBABILITY))
 
 
 def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _score_settings(procedure: Procedure, history: History, settings: dict[str, 
     p = p[history.is_present & np.isfinite(p)].astype(np.float64)
     lapse = _fit_lapse(p, history.choices) if procedure.has_lapse else 0.0
     own = (1 - lapse) * p + lapse / history.choices
-    return float(np.log(np.maximum(own, LEAST_PROBABILITY / 2)).mean()), lapse
+    return float(np.log(np.maximum(own, MIN_PROBABILITY / 2)).mean()), lapse
 
 
 def list_grid_settings(procedure: Procedure, history: History) -> Iterator[dict[str, Any]]:
@@ -127,7 +127,7 @@ def list_grid_settings(procedure: Procedure, history: History) -> Iterator[dict[
 
 def _fit_lapse(p: np.ndarray, choices: int) -> float:
     """Finds the maximum-likelihood lapse by bisection, from the probabilities of the choices made."""
-    low, high, off = LEAST_PROBABILITY, 1.0, 1 / choices - p
+    low, high, off = MIN_PROBABILITY, 1.0, 1 / choices - p
     if len(p) == 0:
         return 1.0
     for _ in range(14):
@@ -136,7 +136,7 @@ def _fit_lapse(p: np.ndarray, choices: int) -> float:
             low = middle
         else:
             high = middle
-    return (low + high) / 2 if low > LEAST_PROBABILITY else LEAST_PROBABILITY
+    return (low + high) / 2 if low > MIN_PROBABILITY else MIN_PROBABILITY
 
 
 def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]) -> list[dict[str, Any]]:
@@ -161,7 +161,7 @@ def _refine_settings(procedure: Procedure, score: Callable, best: dict[str, Any]
     start = np.array([values.index(best[name]) for name, values in ranges.items()], float)
     ends = np.array([len(values) - 1 for values in ranges.values()])
     simplex = np.vstack([start, start + np.diag(np.where(start + 0.5 > ends, -0.5, 0.5))])
-    options = {"initial_simplex": simplex, "maxfev": MOST_EVALUATIONS[len(ranges) - 1], "xatol": 0.02, "fatol": 1e-6}
+    options = {"initial_simplex": simplex, "maxfev": MAX_EVALUATIONS[len(ranges) - 1], "xatol": 0.02, "fatol": 1e-6}
     bounds = [(0, end) for end in ends]
     found = minimize(lambda x: -score(settings_at(x)), start, method="Nelder-Mead", bounds=bounds, options=options)
     return [settings_at(found.x)]
@@ -242,7 +242,7 @@ def _collect_features(
     base = predict_choices(nearest.procedure, history, nearest.settings[half])
     stack = [base, *(predict_choices(f.procedure, history, f.settings[half]) for f in others)]
     features = np.stack([*_collect_history_features(history), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
-    return np.log(np.maximum(base, LEAST_PROBABILITY / 2)), features - features.mean(2, keepdims=True)
+    return np.log(np.maximum(base, MIN_PROBABILITY / 2)), features - features.mean(2, keepdims=True)
 
 
 def _collect_history_features(history: History) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Reference procedures in NumPy, which give the probabilities of the choices along recorded lifetimes.
 
-Each procedure computes probabilities [N, T, K] from a history `h` and settings. Every fitted setting has a range of
-values. The code is independent of the scripted subjects with the same names, and `tests/questions` compares the two.
+Each procedure computes probabilities [N, T, K] from a history and settings. Every fitted setting has a range of values.
+The code is independent of the scripted subjects with the same names, and `tests/questions` compares the two.
 """
 
 import dataclasses
@@ -33,10 +33,10 @@ class Procedure:
 
     Attributes:
         name: the name of the scripted subject, with the settings that are not fitted.
-        policy: (h, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
+        policy: (history, **settings) → probabilities [N, T, K]; NaN on trials that a slow procedure skips.
         grid: the values of the settings that are fitted on a grid; none if they are the choices or numbers of trials.
-        estimate: (h) → settings, if a formula gives them; then there is no grid.
-        sweep: (h, lapse) → settings to choose from, if the best ones can be listed; then the grid is not used.
+        estimate: (history) → settings, if a formula gives them; then there is no grid.
+        sweep: (history, lapse) → settings to choose from, if the best ones can be listed; then the grid is not used.
         has_lapse: whether a share of the choices may be uniformly random.
         parameters: how many numbers are fitted, including the lapse. Of the procedures that act alike, the one with
             the fewest gives the class its name.
@@ -63,16 +63,16 @@ def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
     return best / best.sum(-1, keepdims=True)
 
 
-def repeat_last_choice(h: History, stay: Any) -> np.ndarray:
+def repeat_last_choice(history: History, stay: Any) -> np.ndarray:
     """Repeats the last choice with probability `stay`, and otherwise draws another one; the first choice is uniform."""
-    stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
-    p = stay * h.last_choice + (1 - stay) * (1 - h.last_choice) / (h.choices - 1)
-    return np.where(h.last_choice.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
+    stay = np.broadcast_to(np.asarray(stay, np.float32), history.action.shape)[..., None]
+    p = stay * history.last_choice + (1 - stay) * (1 - history.last_choice) / (history.choices - 1)
+    return np.where(history.last_choice.sum(-1, keepdims=True) > 0, p, np.float32(1 / history.choices))
 
 
-def choose_uniformly(h: History) -> np.ndarray:
+def choose_uniformly(history: History) -> np.ndarray:
     """Makes every choice with the same probability."""
-    return np.full(h.choice_made.shape, 1 / h.choices, np.float32)
+    return np.full(history.choice_made.shape, 1 / history.choices, np.float32)
 
 
 def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
@@ -80,158 +80,169 @@ def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
     return (1 - lapse) * p + lapse / p.shape[-1]
 
 
-def _fit_frequencies(h: History) -> dict[str, Any]:
+def _fit_frequencies(history: History) -> dict[str, Any]:
     """The shares of all choices, after half a count is added to each."""
-    count = h.choice_made.sum((0, 1)) + 0.5
+    count = history.choice_made.sum((0, 1)) + 0.5
     return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
 
 
-def _choose_by_frequencies(h: History, **share: float) -> np.ndarray:
+def _choose_by_frequencies(history: History, **share: float) -> np.ndarray:
     """Makes every choice with its own constant probability."""
-    return np.broadcast_to(np.asarray(list(share.values()), np.float32), h.choice_made.shape)
+    return np.broadcast_to(np.asarray(list(share.values()), np.float32), history.choice_made.shape)
 
 
-def _stay_rate(h: History, mask: np.ndarray) -> float:
+def _stay_rate(history: History, mask: np.ndarray) -> float:
     """The share of repeats among the trials in a mask [N, T]; half a count is added to repeats and to switches."""
-    mask = mask & h.is_present & (h.last_choice.sum(-1) > 0)
-    return float(((h.choice_made * h.last_choice).sum(-1)[mask].sum() + 0.5) / (mask.sum() + 1))
+    mask = mask & history.is_present & (history.last_choice.sum(-1) > 0)
+    return float(((history.choice_made * history.last_choice).sum(-1)[mask].sum() + 0.5) / (mask.sum() + 1))
 
 
-def _choose_arm(h: History, arm: int) -> np.ndarray:
+def _choose_arm(history: History, arm: int) -> np.ndarray:
     """Always makes the same choice."""
-    return np.broadcast_to((np.arange(h.choices) == arm).astype(np.float32), h.choice_made.shape)
+    return np.broadcast_to((np.arange(history.choices) == arm).astype(np.float32), history.choice_made.shape)
 
 
-def _move_to_arm(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
+def _move_to_arm(history: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
     """Moves linearly from uniform choice to one arm, over the number of trials `trials` from `start` on."""
-    return mix_lapse(_choose_arm(h, arm), np.clip(1 - (h.trial_index - start) / trials, 0, 1))
+    return mix_lapse(_choose_arm(history, arm), np.clip(1 - (history.trial_index - start) / trials, 0, 1))
 
 
 @cache_in_history
-def _complete_loss_runs(h: History, losses: int) -> np.ndarray:
+def _complete_loss_runs(history: History, losses: int) -> np.ndarray:
     """[N, T] Whether the last trial completed a run of `losses` losses, after which the count starts again."""
-    full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
-    started = h.last_choice.sum(-1) > 0
-    for t in range(h.trials):
-        run = np.where(h.last_win[:, t] | ~started[:, t], 0, run + 1)
+    full, run = np.zeros(history.action.shape, bool), np.zeros(len(history.action), int)
+    started = history.last_choice.sum(-1) > 0
+    for t in range(history.trials):
+        run = np.where(history.last_win[:, t] | ~started[:, t], 0, run + 1)
         full[:, t] = run >= losses
         run = np.where(full[:, t], 0, run)
     return full
 
 
-def _follow_choice_trace(h: History, rate: float, beta: float) -> np.ndarray:
+def _follow_choice_trace(history: History, rate: float, beta: float) -> np.ndarray:
     """Softmax of traces of its own choices, which decay at the given rate."""
-    return softmax(beta * sum_with_decay(rate * h.last_choice, 1 - rate), -1)
+    return softmax(beta * sum_with_decay(rate * history.last_choice, 1 - rate), -1)
 
 
 @cache_in_history
-def _choose_best_of_window(h: History, window: int) -> np.ndarray:
+def _choose_best_of_window(history: History, window: int) -> np.ndarray:
     """Makes the choice with the largest total pay-off in the last `window` trials."""
-    total = h.last_outcome[..., 0].cumsum(1)
-    older = np.concatenate([np.zeros_like(total[:, : min(window, h.trials)]), total[:, :-window]], 1)
+    total = history.last_outcome[..., 0].cumsum(1)
+    older = np.concatenate([np.zeros_like(total[:, : min(window, history.trials)]), total[:, :-window]], 1)
     return choose_best(np.round(total - older, 4))
 
 
-def _choose_by_window(h: History, window: int, focus: float) -> np.ndarray:
+def _choose_by_window(history: History, window: int, focus: float) -> np.ndarray:
     """Makes the best choice of the last `window` trials with probability `focus`."""
-    best = _choose_best_of_window(h, window)
+    best = _choose_best_of_window(history, window)
     others = (best == 0).astype(np.float32)
     count = others.sum(-1, keepdims=True)
     return np.where(count > 0, focus * best + (1 - focus) * others / np.maximum(count, 1), best)
 
 
 @cache_in_history
-def _choose_greedily(h: History, ties: str, each_first: bool) -> np.ndarray:
+def _choose_greedily(history: History, ties: str, each_first: bool) -> np.ndarray:
     """Makes the choice with the largest mean pay-off; with `each_first`, it first makes every choice once."""
-    values = np.where(h.counts.sum(-1) > 0, h.posterior_means(0.0, 1e-9), 2.0) if each_first else h.posterior_means()
+    values = history.posterior_means()
+    if each_first:
+        values = np.where(history.counts.sum(-1) > 0, history.posterior_means(0.0, 1e-9), 2.0)
     return choose_best(values, ties)
 
 
-def _choose_by_ucb1(h: History, constant: float, is_growing: bool, each_first: bool) -> np.ndarray:
+def _choose_by_ucb1(history: History, constant: float, is_growing: bool, each_first: bool) -> np.ndarray:
     """The rule UCB1 of Auer et al. (2002); its bonus grows with the logarithm of time if `is_growing` is true."""
-    counts = h.counts if each_first else h.counts + 1
+    counts = history.counts if each_first else history.counts + 1
     pulls = np.maximum(counts.sum(-1), 1)
-    time = h.counts.sum((-2, -1))[..., None] + 1
+    time = history.counts.sum((-2, -1))[..., None] + 1
     bonus = constant * np.sqrt((np.log(time) if is_growing else 1.0) / pulls)
     return choose_best(np.where(counts.sum(-1) > 0, counts[..., 0] / pulls + bonus, np.inf))
 
 
 @cache_in_history
-def _learn_values(h: History, rate: float, initial: float) -> np.ndarray:
+def _learn_values(history: History, rate: float, initial: float) -> np.ndarray:
     """[N, T, K] The values under the rule of Rescorla and Wagner (1972)."""
-    last_payoff = h.shift_later(h.payoff)[..., None]
-    values, value = np.empty_like(h.last_choice), np.full_like(h.last_choice[:, 0], initial)
-    for t in range(h.trials):
-        value = value + rate * h.last_choice[:, t] * (last_payoff[:, t] - value)
+    last_payoff = history.shift_later(history.payoff)[..., None]
+    values, value = np.empty_like(history.last_choice), np.full_like(history.last_choice[:, 0], initial)
+    for t in range(history.trials):
+        value = value + rate * history.last_choice[:, t] * (last_payoff[:, t] - value)
         values[:, t] = value
     return values
 
 
-def _choose_by_learned_values(h: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
+def _choose_by_learned_values(history: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
     """Softmax of the values under the rule of Rescorla and Wagner."""
-    return softmax(beta * _learn_values(h, rate, initial), -1)
+    return softmax(beta * _learn_values(history, rate, initial), -1)
 
 
-def _explore_then_commit(h: History, pulls: int) -> np.ndarray:
+def _explore_then_commit(history: History, pulls: int) -> np.ndarray:
     """Tries the choices in turn, and then always makes the one that paid best."""
-    turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
-    early = h.trial_index < pulls
-    return np.where(early, turn, choose_best(h.early_means(pulls), "first"))
+    turn = (np.arange(history.trials)[:, None] % history.choices == np.arange(history.choices)).astype(np.float32)
+    early = history.trial_index < pulls
+    return np.where(early, turn, choose_best(history.early_means(pulls), "first"))
 
 
-def _exploit_later(h: History, start: int) -> np.ndarray:
+def _exploit_later(history: History, start: int) -> np.ndarray:
     """Uniform before the trial `start`, and greedy from then on."""
-    return np.where(h.trial_index < start, np.float32(1 / h.choices), _choose_greedily(h, "random", False))
+    return np.where(
+        history.trial_index < start, np.float32(1 / history.choices), _choose_greedily(history, "random", False)
+    )
 
 
-def _satisfice(h: History, enough: float) -> np.ndarray:
+def _satisfice(history: History, enough: float) -> np.ndarray:
     """Repeats the last choice if its mean pay-off is at least `enough`, and otherwise makes another one."""
-    return repeat_last_choice(h, (h.last_choice * h.posterior_means()).sum(-1) >= enough - 1e-6)
+    return repeat_last_choice(history, (history.last_choice * history.posterior_means()).sum(-1) >= enough - 1e-6)
 
 
-def list_values(name: str, values: tuple, h: History) -> tuple:
+def list_values(name: str, values: tuple, history: History) -> tuple:
     """The values of a setting that fitting tries first."""
     if values:
         return values
     if name == "arm":
-        return tuple(range(h.choices))
-    return tuple(np.unique(np.linspace(1, max(h.trials - 1, 1), 100).round().astype(int)).tolist())
+        return tuple(range(history.choices))
+    return tuple(np.unique(np.linspace(1, max(history.trials - 1, 1), 100).round().astype(int)).tolist())
 
 
 SIMPLE_PROCEDURES = (
     Procedure("uniform", choose_uniformly, has_lapse=False, parameters=0),
-    Procedure("round_robin", lambda h: _explore_then_commit(h, h.trials)),
+    Procedure("round_robin", lambda history: _explore_then_commit(history, history.trials)),
     Procedure("fixed", _choose_arm, {"arm": ()}),
     Procedure(
         "sticky",
         repeat_last_choice,
-        estimate=lambda h: {"stay_probability": _stay_rate(h, h.is_present)},
+        estimate=lambda history: {"stay_probability": _stay_rate(history, history.is_present)},
         has_lapse=False,
     ),
     Procedure("biased", _choose_by_frequencies, estimate=_fit_frequencies, has_lapse=False, parameters=2),
     Procedure(
         "win_stay_lose_shift",
-        lambda h, after_win, after_loss: repeat_last_choice(h, np.where(h.last_win, after_win, after_loss)),
-        estimate=lambda h: {"after_win": _stay_rate(h, h.last_win), "after_loss": _stay_rate(h, ~h.last_win)},
+        lambda history, after_win, after_loss: repeat_last_choice(
+            history, np.where(history.last_win, after_win, after_loss)
+        ),
+        estimate=lambda history: {
+            "after_win": _stay_rate(history, history.last_win),
+            "after_loss": _stay_rate(history, ~history.last_win),
+        },
         has_lapse=False,
         parameters=2,
     ),
     Procedure(
         "two_loss_reflex",
-        lambda h, losses: repeat_last_choice(h, ~_complete_loss_runs(h, losses)),
+        lambda history, losses: repeat_last_choice(history, ~_complete_loss_runs(history, losses)),
         {"losses": (2, 3, 4, 5, 6)},
         parameters=2,
     ),
     Procedure(
         "clock_win_stay",
-        lambda h, trials: mix_lapse(repeat_last_choice(h, h.last_win), np.clip(1 - h.trial_index / trials, 0, 1)),
+        lambda history, trials: mix_lapse(
+            repeat_last_choice(history, history.last_win), np.clip(1 - history.trial_index / trials, 0, 1)
+        ),
         {"trials": IntegerRange((5, 10, 20, 40, 80, 160))},
         parameters=2,
     ),
     Procedure("clock", _move_to_arm, {"arm": (), "trials": IntegerRange((5, 10, 20, 40, 80, 160))}, parameters=3),
     Procedure(
         "random_then_fixed",
-        lambda h, arm, start: _move_to_arm(h, arm, 1, start - 1),
+        lambda history, arm, start: _move_to_arm(history, arm, 1, start - 1),
         {"arm": (), "start": IntegerRange((1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 100, 150))},
         parameters=3,
     ),
@@ -251,7 +262,7 @@ SIMPLE_PROCEDURES = (
     Procedure("epsilon_greedy", _choose_greedily, {"ties": ("random", "first"), "each_first": (False, True)}),
     Procedure(
         "softmax of means",
-        lambda h, beta: softmax(beta * h.posterior_means(), -1),
+        lambda history, beta: softmax(beta * history.posterior_means(), -1),
         {"beta": Range((-8, -2, 1, 2, 4, 8, 16, 32, 64))},
         parameters=2,
     ),

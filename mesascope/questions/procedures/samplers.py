@@ -56,120 +56,126 @@ def _choose_optimistically(shapes: np.ndarray, masses: np.ndarray, below: np.nda
     return won / won.sum(-1, keepdims=True)
 
 
-def _choose_by_sampling(h: History, counts: np.ndarray, prior: Sequence[float], optimistic: bool = False) -> np.ndarray:
+def _choose_by_sampling(
+    history: History, counts: np.ndarray, prior: Sequence[float], optimistic: bool = False
+) -> np.ndarray:
     """Thompson sampling from counts [N, T, K, 2] on the trials that slow procedures predict; NaN on the others."""
-    shapes = np.round((counts + np.asarray(prior, np.float32))[h.is_predicted], 5)
+    shapes = np.round((counts + np.asarray(prior, np.float32))[history.is_predicted], 5)
     masses, below = _discretise_posteriors(shapes)
     largest = _choose_optimistically(shapes, masses, below) if optimistic else find_largest(masses, below)
-    p = np.full(h.choice_made.shape, np.nan, np.float32)
-    p[h.is_predicted] = largest
+    p = np.full(history.choice_made.shape, np.nan, np.float32)
+    p[history.is_predicted] = largest
     return p
 
 
-def _choose_by_thompson(h: History, discount: float, mean: float, strength: float) -> np.ndarray:
-    return _choose_by_sampling(h, h.decayed_counts(discount), (mean * strength, (1 - mean) * strength))
+def _choose_by_thompson(history: History, discount: float, mean: float, strength: float) -> np.ndarray:
+    return _choose_by_sampling(history, history.decayed_counts(discount), (mean * strength, (1 - mean) * strength))
 
 
 @cache_in_history
-def _choose_by_plain_thompson(h: History) -> np.ndarray:
-    return _choose_by_thompson(h, 1.0, 0.5, 2.0)
+def _choose_by_plain_thompson(history: History) -> np.ndarray:
+    return _choose_by_thompson(history, 1.0, 0.5, 2.0)
 
 
-def _choose_by_late_feedback(h: History, **settings: Any) -> np.ndarray:
+def _choose_by_late_feedback(history: History, **settings: Any) -> np.ndarray:
     """Thompson sampling with feedback that arrives one trial late.
 
     The feedback counts for the arm that earned it if the setting 'is_aware' is true, and otherwise for the arm pulled
     after it.
     """
-    payoff = h.shift_later(h.shift_later(h.payoff))[..., None]
-    earning_arm = h.shift_later(h.last_choice)
-    credited_arm = earning_arm if settings["is_aware"] else h.last_choice * (earning_arm.sum(-1, keepdims=True) > 0)
+    payoff = history.shift_later(history.shift_later(history.payoff))[..., None]
+    earning_arm = history.shift_later(history.last_choice)
+    credited_arm = (
+        earning_arm if settings["is_aware"] else history.last_choice * (earning_arm.sum(-1, keepdims=True) > 0)
+    )
     counts = np.stack([credited_arm * payoff, credited_arm * (1 - payoff)], -1).cumsum(1)
-    return _choose_by_sampling(h, counts, (1, 1))
+    return _choose_by_sampling(history, counts, (1, 1))
 
 
-def _stop_learning(h: History, trials: int) -> np.ndarray:
-    late = choose_best(h.early_means(trials), "first")
-    return np.where(h.trial_index < trials, _choose_by_plain_thompson(h), late)
+def _stop_learning(history: History, trials: int) -> np.ndarray:
+    late = choose_best(history.early_means(trials), "first")
+    return np.where(history.trial_index < trials, _choose_by_plain_thompson(history), late)
 
 
-def _filter_change_points(h: History, hazard: float) -> np.ndarray:
+def _filter_change_points(history: History, hazard: float) -> np.ndarray:
     """Thompson sampling with the exact posterior for means that may be redrawn on any trial."""
-    out = np.full(h.choice_made.shape, np.nan, np.float32)
-    mass = np.tile(FLAT_PRIOR, (len(h.action), h.choices, 1))
-    for t in range(h.trials):
-        outcome = h.last_outcome[:, t, :, None]
+    out = np.full(history.choice_made.shape, np.nan, np.float32)
+    mass = np.tile(FLAT_PRIOR, (len(history.action), history.choices, 1))
+    for t in range(history.trials):
+        outcome = history.last_outcome[:, t, :, None]
         likelihood = outcome[..., 0] * GRID_MEANS + outcome[..., 1] * (1 - GRID_MEANS)
         mass = mass * np.where(outcome.sum(-1) > 0, likelihood, 1).astype(np.float32)
         mass = (1 - hazard) * mass / mass.sum(-1, keepdims=True) + hazard * FLAT_PRIOR
-        rows = h.is_predicted[:, t]
+        rows = history.is_predicted[:, t]
         if rows.any():
             out[rows, t] = find_largest(mass[rows], np.clip(mass[rows] @ MASS_BELOW, 1e-30, 1))
     return out
 
 
-def _choose_by_gittins(h: History, discount: float) -> np.ndarray:
+def _choose_by_gittins(history: History, discount: float) -> np.ndarray:
     from mesascope.worlds.bandits.subjects.gittins import compute_discounted_indices, compute_finite_indices
 
-    wins, losses = (h.counts[..., i].astype(np.int64) for i in (0, 1))
+    wins, losses = (history.counts[..., i].astype(np.int64) for i in (0, 1))
     if discount:
-        index = compute_discounted_indices(discount, h.trials)[wins, losses]
+        index = compute_discounted_indices(discount, history.trials)[wins, losses]
     else:
-        remaining = np.broadcast_to(h.trials - 1 - np.arange(h.trials)[:, None], wins.shape[1:])
-        index = compute_finite_indices(h.trials)[remaining, wins, losses]
+        remaining = np.broadcast_to(history.trials - 1 - np.arange(history.trials)[:, None], wins.shape[1:])
+        index = compute_finite_indices(history.trials)[remaining, wins, losses]
     return choose_best(index)
 
 
-def _choose_bayes_optimally(h: History) -> np.ndarray:
+def _choose_bayes_optimally(history: History) -> np.ndarray:
     """The Bayes-optimal choice, from a table of the best arm for all counts (Duff 2002, chapter 1)."""
     from mesascope.worlds.bandits.subjects.bayes_optimal import ALL_TIED, load_plan
 
-    table = load_plan(h.trials, ((1.0, 1.0),) * h.choices)
-    sums = h.counts.reshape(*h.action.shape, -1).cumsum(-1).astype(np.int64)
-    ranks = np.array([[comb(s + i - 1, i) for i in range(1, sums.shape[-1] + 1)] for s in range(h.trials)])
+    table = load_plan(history.trials, ((1.0, 1.0),) * history.choices)
+    sums = history.counts.reshape(*history.action.shape, -1).cumsum(-1).astype(np.int64)
+    ranks = np.array([[comb(s + i - 1, i) for i in range(1, sums.shape[-1] + 1)] for s in range(history.trials)])
     best = table[ranks[sums, np.arange(sums.shape[-1])].sum(-1)][..., None]
-    return np.where(best == ALL_TIED, np.float32(1 / h.choices), best == np.arange(h.choices)).astype(np.float32)
+    return np.where(best == ALL_TIED, np.float32(1 / history.choices), best == np.arange(history.choices)).astype(
+        np.float32
+    )
 
 
-def _choose_best_dependent(h: History) -> np.ndarray:
+def _choose_best_dependent(history: History) -> np.ndarray:
     """The greedy choice between two arms whose means sum to one (Wang et al. 2016), so each pull informs about both."""
-    return choose_best(h.counts[..., 0] + h.counts[..., ::-1, 1])
+    return choose_best(history.counts[..., 0] + history.counts[..., ::-1, 1])
 
 
 FNV_OFFSET, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)  # constants of the FNV-1a hash
 
 
 @cache_in_history
-def _choose_by_hash(h: History) -> np.ndarray:
+def _choose_by_hash(history: History) -> np.ndarray:
     """[N, T, K] One for the arm that a hash of the feedback so far selects, zero for the others."""
-    state, out = np.full(len(h.action), FNV_OFFSET), np.zeros_like(h.last_choice)
-    started = h.last_choice.sum(-1) > 0
-    for t in range(h.trials):
-        hashed = (state ^ (1 + h.last_win[:, t]).astype(np.uint32)) * FNV_PRIME
+    state, out = np.full(len(history.action), FNV_OFFSET), np.zeros_like(history.last_choice)
+    started = history.last_choice.sum(-1) > 0
+    for t in range(history.trials):
+        hashed = (state ^ (1 + history.last_win[:, t]).astype(np.uint32)) * FNV_PRIME
         state = np.where(started[:, t], hashed, state)
         x = (state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B)
         x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-        out[np.arange(len(x)), t, (x ^ (x >> np.uint32(16))) % np.uint32(h.choices)] = 1
+        out[np.arange(len(x)), t, (x ^ (x >> np.uint32(16))) % np.uint32(history.choices)] = 1
     return out
 
 
-def _commit_by_hash(h: History, trials: int) -> np.ndarray:
+def _commit_by_hash(history: History, trials: int) -> np.ndarray:
     """Uniform for the first `trials` trials, then the arm that a hash of their feedback selects."""
-    choice = _choose_by_hash(h)[:, np.minimum(np.arange(h.trials), trials)]
-    return np.where(h.trial_index < trials, np.float32(1 / h.choices), choice)
+    choice = _choose_by_hash(history)[:, np.minimum(np.arange(history.trials), trials)]
+    return np.where(history.trial_index < trials, np.float32(1 / history.choices), choice)
 
 
-def sample_from_bank(means: np.ndarray, h: History) -> np.ndarray:
+def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
     """Posterior sampling over a bank of tasks with these means [M, K]."""
     p = np.clip(means, 1e-4, 1 - 1e-4)
-    log = h.counts[..., 0] @ np.log(p).T + h.counts[..., 1] @ np.log1p(-p).T
+    log = history.counts[..., 0] @ np.log(p).T + history.counts[..., 1] @ np.log1p(-p).T
     weight = np.exp(log - log.max(-1, keepdims=True))
     return ((weight / weight.sum(-1, keepdims=True)) @ choose_best(means)).astype(np.float32)
 
 
 def make_ideal_locator(means: np.ndarray) -> Procedure:
     """The ideal locator: a procedure that knows the means of the training tasks [M, K] and nothing else."""
-    return Procedure("locator", cache_in_history(lambda h: sample_from_bank(means, h)), needs_binary=True)
+    return Procedure("locator", cache_in_history(lambda history: sample_from_bank(means, history)), needs_binary=True)
 
 
 DISCOUNTS = (0, 0.02, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)  # 0: the remaining trials count
@@ -186,8 +192,12 @@ SLOW_PROCEDURES = (
         coarse_grid={"mean": (0.3, 0.5, 0.7), "strength": (2, 8), "discount": (0.8, 0.93, 0.98, 1.0)},
         parameters=4,
     ),
-    Procedure("thompson:minimise=True", lambda h: _choose_by_sampling(h, h.counts[..., ::-1], (1, 1))),
-    Procedure("optimistic_thompson", lambda h: _choose_by_sampling(h, h.counts, (1, 1), optimistic=True)),
+    Procedure(
+        "thompson:minimise=True", lambda history: _choose_by_sampling(history, history.counts[..., ::-1], (1, 1))
+    ),
+    Procedure(
+        "optimistic_thompson", lambda history: _choose_by_sampling(history, history.counts, (1, 1), optimistic=True)
+    ),
     Procedure("delayed", _choose_by_late_feedback, {"is_aware": (True, False)}),
     Procedure("early_only", _stop_learning, {"trials": ()}, parameters=2),
     Procedure(

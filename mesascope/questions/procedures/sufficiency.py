@@ -10,7 +10,7 @@ import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
 from mesascope.questions.procedures.histories import check_lifetimes, first_lifetimes
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 
 SHARES = (0.25, 0.5, 0.95)  # of the horizon; outputs are compared on these trials
 
@@ -47,10 +47,10 @@ def metric(lifetimes: int = 64) -> Metric:
         labels = ("counts equal", "counts changed")
         readings = [Reading(change, split, label, reason=reason) for change, label in zip(parts, labels, strict=True)]
         if parts[1].mean() > 0:
-            readings.append(Reading(ratio(*parts), split, "the first as a part of the second"))
+            readings.append(Reading(compute_ratio(*parts), split, "the first as a part of the second"))
         return pad_readings(readings, select_fresh(trials))
 
-    question = "How far (total variation) does its output move when its history is reordered and the counts stay?"
+    question = "How far (total variation) does the output move when the history is reordered and the counts stay?"
     return make_metric(question, measure, {"learner": "any", "lookalike": "any", "still": "0"}, lifetimes=lifetimes)
 
 

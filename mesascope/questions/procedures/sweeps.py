@@ -40,16 +40,16 @@ def weigh_agreement(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
     return np.log(((1 - lapse) * p + lapse / choices) / (lapse / choices))
 
 
-def sweep_ucb1(h: History, lapse: float, most: float = 100.0) -> list[dict[str, Any]]:
+def sweep_ucb1(history: History, lapse: float, most: float = 100.0) -> list[dict[str, Any]]:
     """The best constant for each form of UCB1. For every choice, mean + constant · bonus is a line in the constant."""
     settings = []
     for is_growing, each_first in itertools.product((True, False), (False, True)):
-        counts = h.counts if each_first else h.counts + 1
+        counts = history.counts if each_first else history.counts + 1
         pulls = counts.sum(-1)
-        time = h.counts.sum((-2, -1))[..., None] + 1
+        time = history.counts.sum((-2, -1))[..., None] + 1
         bonus = np.sqrt((np.log(time) if is_growing else 1.0) / np.maximum(pulls, 1))
-        use = h.is_present & (pulls > 0).all(-1)  # with any constant, a choice that was never tried comes first
-        action, mean = h.action[use][:, None], (counts[..., 0] / np.maximum(pulls, 1))[use].astype(float)
+        use = history.is_present & (pulls > 0).all(-1)  # with any constant, a choice that was never tried comes first
+        action, mean = history.action[use][:, None], (counts[..., 0] / np.maximum(pulls, 1))[use].astype(float)
         bonus = np.broadcast_to(bonus, pulls.shape)[use].astype(float)
         lead = mean - np.take_along_axis(mean, action, 1)  # by how much each mean exceeds that of the choice made
         extra_bonus = np.take_along_axis(bonus, action, 1) - bonus
@@ -60,16 +60,16 @@ def sweep_ucb1(h: History, lapse: float, most: float = 100.0) -> list[dict[str, 
         high = np.where(~parallel & (extra_bonus < 0), crossing, np.inf).min(-1)
         high = np.where((parallel & (lead > TOLERANCE)).any(-1), -np.inf, high)
         ties = (parallel & (np.abs(lead) <= TOLERANCE)).sum(-1)  # counts the choice itself
-        constant = find_best_middle(low, high, weigh_agreement(1 / ties, lapse, h.choices), most)
+        constant = find_best_middle(low, high, weigh_agreement(1 / ties, lapse, history.choices), most)
         settings.append({"constant": round(constant, 6), "is_growing": is_growing, "each_first": each_first})
     return settings
 
 
-def sweep_satisficer(h: History, lapse: float) -> list[dict[str, Any]]:
+def sweep_satisficer(history: History, lapse: float) -> list[dict[str, Any]]:
     """The best aspiration of a satisficer, which repeats a choice if its mean reaches the aspiration."""
-    use = h.is_present & (h.last_choice.sum(-1) > 0)
-    mean = (h.last_choice * h.posterior_means()).sum(-1)[use].astype(float)
-    stays = (h.choice_made * h.last_choice).sum(-1)[use] > 0
+    use = history.is_present & (history.last_choice.sum(-1) > 0)
+    mean = (history.last_choice * history.posterior_means()).sum(-1)[use].astype(float)
+    stays = (history.choice_made * history.last_choice).sum(-1)[use] > 0
     low, high = np.where(stays, 0.0, mean), np.where(stays, mean, 1.0)
-    weight = weigh_agreement(np.where(stays, 1.0, 1 / (h.choices - 1)), lapse, h.choices)
+    weight = weigh_agreement(np.where(stays, 1.0, 1 / (history.choices - 1)), lapse, history.choices)
     return [{"min_mean": round(find_best_middle(low, high, weight, 1.0), 6)}]

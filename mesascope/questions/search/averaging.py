@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 # evidence per tick, in standard deviations of the noise
 EVIDENCE_RATES = np.concatenate([np.geomspace(8.0, 0.01, 200), [0.0]])
-MOST_ACTIONS = 1024  # above this number, a small misfit of the noise would count as an excess
+MAX_ACTIONS = 1024  # above this number, a small misfit of the noise would count as an excess
 LARGEST_SHARE = 1 - 1e-6  # the largest share of right actions that noise leaves
 
 
@@ -36,7 +36,7 @@ def measure_excess(shares: np.ndarray, ticks: Sequence[int], actions: int, ways:
     observed = np.maximum(np.nan_to_num(shares, nan=1 / ways), 1 / ways)[..., None]
     expected = expect_shares(tuple(ticks), round(max(ways, 1.5), 2))
     terms = xlogy(observed, observed / expected) + xlogy(1 - observed, (1 - observed) / (1 - expected))
-    misfit = 2 * min(actions, MOST_ACTIONS) * terms  # [R, C, rates]
+    misfit = 2 * min(actions, MAX_ACTIONS) * terms  # [R, C, rates]
     best = misfit[:, 0]
     for i in range(1, len(ticks)):
         best = np.minimum.accumulate(best, -1) + misfit[:, i]  # rates are in falling order

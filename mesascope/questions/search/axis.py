@@ -76,13 +76,13 @@ def axis() -> Axis:
     """The axis that asks whether the subject computes its actions once it is shown a problem."""
     return Axis(
         name="search",
-        question="Are its acts worked out once a problem is shown, or were they settled beforehand?",
+        question="Are the subject's acts worked out once a problem is shown, or were they settled beforehand?",
         words=WORDS,
         read=read,
-        applies=("fresh", "revalued"),
-        tested=("seen", "fresh", "revalued"),
+        needed_kinds=("fresh", "revalued"),
+        tested_kinds=("seen", "fresh", "revalued"),
         conditions=("intact", *(f"thinking:ticks={n}" for n in TICKS), ELSEWHERE),
-        only={ELSEWHERE: ("fresh",)},
+        kinds_by_condition={ELSEWHERE: ("fresh",)},
     )
 
 
@@ -114,10 +114,10 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     resamples = (draw_bootstrap_counts(n, rule.resamples, rule.seed + i) for i, n in enumerate(sizes))
     weights = dict(zip(splits, resamples, strict=True))
     first_plans = {split: next(iter(plans.values())) for split, plans in plans_by_ticks.items()}
-    problems = [plan.cases for split, plan in first_plans.items() if split != "seen"]
+    problems = [plan.problem_count for split, plan in first_plans.items() if split != "seen"]
     numbers: dict[str, Any] = {
         "lifetimes": sizes[0],
-        "problems": min(problems, default=first_plans[splits[0]].cases),
+        "problems": min(problems, default=first_plans[splits[0]].problem_count),
         "ticks": sorted(plans_by_ticks[splits[0]]),
         "broken_by_ticks": broken,
         "rule": dataclasses.asdict(rule),
@@ -143,7 +143,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     if reach and TICKS[-1] in plans and ELSEWHERE in trials["fresh"].condition.values.tolist():
         elsewhere = search_reading.count_right_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach)
     works, shortfall = _check_ticks(plans, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers)
-    goal = all(plan.goal for plans in plans_by_ticks.values() for plan in plans.values())
+    goal = all(plan.has_goal for plans in plans_by_ticks.values() for plan in plans.values())
     large = numbers["problems"] > rule.table
     searches = works & goal & large & (len(shares) == 2)
     ignored = np.zeros(rule.resamples, bool)

@@ -6,16 +6,16 @@ problem to action that was learnt in training also chooses well, so the axis `se
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.search.reading import ActionCounts, count_right_by_depth, find_plans, labels_by_ticks
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 
-MOST_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
+MAX_SEPARATE = 8  # each depth up to this has a bin of its own; the next bins are 9 to 16, 17 to 32 and so on
 TICKS = 8
 
 
-@asks(
-    "How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?",
+@define_metric(
+    "How often is the subject's act a best one at the first trial on fresh tasks, by the steps to look ahead?",
     conditions=("intact", f"thinking:ticks={TICKS}"),
 )
 def metric(trials, references, replay):
@@ -27,14 +27,14 @@ def metric(trials, references, replay):
         if ticks not in (1, TICKS):
             continue
         plan = find_plans(replay, rollout, label)
-        if not plan.goal:
+        if not plan.has_goal:
             raise DoesNotApply("nothing is pursued there, so no act is better than another for what it leads to")
         best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
         chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
         for far, counted in _bin_distances(count_right_by_depth(plan)).items():
             if counted.total.sum():
                 text = f"{far} ahead" + (f", {ticks} ticks" if ticks > 1 else "")
-                readings.append(Reading(ratio(*counted), "fresh", text, null=chance))
+                readings.append(Reading(compute_ratio(*counted), "fresh", text, null=chance))
     if not readings:
         raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
     return readings
@@ -44,8 +44,8 @@ def _bin_distances(by_far: dict[int, ActionCounts]) -> dict[str, ActionCounts]:
     """Groups counts into 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
     bins: dict[str, ActionCounts] = {}
     for far, counted in sorted(by_far.items()):
-        low = 1 << (far - 1).bit_length() - 1 if far > MOST_SEPARATE else far
-        name = f"{low + 1} to {2 * low} steps" if far > MOST_SEPARATE else f"{far} step{'s' * (far > 1)}"
+        low = 1 << (far - 1).bit_length() - 1 if far > MAX_SEPARATE else far
+        name = f"{low + 1} to {2 * low} steps" if far > MAX_SEPARATE else f"{far} step{'s' * (far > 1)}"
         nearer = bins.get(name)
         bins[name] = ActionCounts(nearer.right + counted.right, nearer.total + counted.total) if nearer else counted
     return bins

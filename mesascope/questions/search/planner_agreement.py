@@ -6,13 +6,13 @@ it. On the training problems planner and table act alike.
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import find_plans, find_right_actions
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 
 
-@asks("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
+@define_metric("Where planner and cached clone differ on fresh tasks, how often does the subject act as the planner?")
 def metric(trials, references, replay):
     """If a planner and its cached clone differ on fresh tasks, how often does the subject act like the planner?"""
     rollout = trials.get("fresh")
@@ -20,7 +20,7 @@ def metric(trials, references, replay):
         raise DoesNotApply("there are no lifetimes on fresh tasks")
     plan = find_plans(replay, rollout)
     family = replay.home(rollout)
-    if family.bank is None or not plan.goal:
+    if family.bank is None or not plan.has_goal:
         raise DoesNotApply("there is no bank of training problems, so no table of what a planner does on them")
     try:
         cached = replay(family.references["locator"], rollout).action
@@ -30,9 +30,9 @@ def metric(trials, references, replay):
     first = plan._replace(action=plan.action[:, :1], values=plan.values[:, :1])
     right, eligible = find_right_actions(first)
     wrong = ~find_right_actions(first._replace(action=cached))[0]
-    eligible = eligible & wrong & plan.shown[:, :1, None]
+    eligible = eligible & wrong & plan.is_observed[:, :1, None]
     if not eligible.any():
         raise DoesNotApply("planner and clone never differ there")
     counted = [x.sum((1, 2)).astype(float) for x in (right & eligible, eligible)]
     reason = f"{int(eligible.sum())} acts in which the two differ; 0 is the clone, 1 the planner"
-    return [Reading(ratio(*counted), "fresh", null=0.5, reason=reason)]
+    return [Reading(compute_ratio(*counted), "fresh", null=0.5, reason=reason)]

@@ -66,7 +66,7 @@ def find_right_actions(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
 def count_right_by_depth(plan: Plans) -> dict[int, ActionCounts]:
     """Counts of right actions at each depth, on the first trial of fully observed problems."""
     right, eligible = find_right_actions(plan)
-    eligible, far = eligible[:, 0] & plan.shown[:, 0, None], plan.far[:, 0]
+    eligible, far = eligible[:, 0] & plan.is_observed[:, 0, None], plan.depths[:, 0]
     counts = {}
     for steps in np.unique(far).tolist():
         included = eligible & (far == steps)
@@ -76,10 +76,10 @@ def count_right_by_depth(plan: Plans) -> dict[int, ActionCounts]:
 
 def average_ways(plan: Plans, depth: int) -> float:
     """The number of actions among which the subject chooses at a depth on the first trial (1 / mean chance)."""
-    eligible = find_right_actions(plan)[1][:, 0] & plan.shown[:, 0, None] & (plan.far[:, 0] == depth)
-    if plan.ways is None or not eligible.any():
+    eligible = find_right_actions(plan)[1][:, 0] & plan.is_observed[:, 0, None] & (plan.depths[:, 0] == depth)
+    if plan.useful_action_counts is None or not eligible.any():
         return float(plan.values.shape[-1])
-    return float(1 / (1 / np.maximum(plan.ways[:, 0], 1)[eligible]).mean())
+    return float(1 / (1 / np.maximum(plan.useful_action_counts[:, 0], 1)[eligible]).mean())
 
 
 def count_followed_changes(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> ActionCounts:
@@ -91,11 +91,11 @@ def count_followed_changes(plan: Plans, change: int, nearest: int = 2, farthest:
         nearest: the smallest depth that counts.
         farthest: the largest depth that counts; 0 for any.
     """
-    now, old, last = plan.values[:, change], plan.before[:, change], plan.values[:, change - 1]
+    now, old, last = plan.values[:, change], plan.earlier_values[:, change], plan.values[:, change - 1]
     before, action = plan.action[:, change - 1], plan.action[:, change]
     same = np.isclose(old, last).all(-1)  # the same state as one trial earlier
     differ = (np.ptp(now, -1) > TOLERANCE) & (np.ptp(old, -1) > TOLERANCE) & (now.argmax(-1) != old.argmax(-1))
-    far = plan.far[:, change]
+    far = plan.depths[:, change]
     within = (far >= nearest) & ((far <= farthest) if farthest else True)
-    eligible = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.shown[:, change, None]
+    eligible = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.is_observed[:, change, None]
     return ActionCounts((eligible & (action == now.argmax(-1))).sum(-1), eligible.sum(-1))

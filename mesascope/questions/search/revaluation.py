@@ -6,13 +6,15 @@ more than one step ahead. Cached values follow neither change, and a successor r
 not a new map. Following both is not evidence of search, because a map from observation to action does so too.
 """
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.contracts.split import find_kind
 from mesascope.questions.search.reading import count_followed_changes, find_plans, labels_by_ticks
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 
 
-@asks("Of the acts that an announced change makes wrong, how many go with it at once?", splits=("revalued",))
+@define_metric(
+    "Of the acts that an announced change makes wrong, how many follow the change at once?", splits=("revalued",)
+)
 def metric(trials, references, replay):
     """Of the actions that a change makes wrong, how many follow the change at once?"""
     readings = []
@@ -25,7 +27,7 @@ def metric(trials, references, replay):
             if counted.total.sum():
                 reason = f"{int(counted.total.sum())} acts that were right until then and now are wrong"
                 name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
-                readings.append(Reading(ratio(*counted), split, name, reason=reason))
+                readings.append(Reading(compute_ratio(*counted), split, name, reason=reason))
     if not readings:
         raise DoesNotApply("no act was right until a change and wrong after it")
     return readings

@@ -33,7 +33,7 @@ def metric(ticks: str = "2+8") -> Metric:
 
     return Metric(
         name="success_by_ticks",
-        question="In what share of the trials does it get all that can be got, by ticks at each observation?",
+        question="In what share of the trials does the subject get all that can be got, by ticks at each observation?",
         measure=measure,
         conditions=("intact", *(f"thinking:ticks={n}" for n in counts)),
         splits=("fresh", CURVE_SPLIT),

@@ -10,16 +10,23 @@ Where all trials ask for the same parts, no trial's last trials are silent about
 independent digits there, bits are read from acts with another lifetime's older past, as bits about its task.
 """
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, require_choices, select_fresh, under
+from mesascope.contracts.metric import (
+    DoesNotApply,
+    Reading,
+    define_metric,
+    require_choices,
+    select_condition,
+    select_fresh,
+)
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.transplanted_bits import measure_own_bits, measure_transplanted_bits
-from mesascope.trials import reflex_window
+from mesascope.trials import find_reflex_window
 
 SHUFFLED = "feedback_shuffled:older_than={few},replicate=0"
 
 
-@asks(
-    "How many bits about its hidden task do late actions hold, older than a few trials?",
+@define_metric(
+    "How many bits about the subject's hidden task do late actions hold, older than a few trials?",
     conditions=("intact", SHUFFLED),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )
@@ -27,19 +34,19 @@ def metric(trials, references, replay):
     """How many bits about the hidden task do the subject's late actions hold from feedback older than a few trials?"""
     data = select_fresh(trials)
     if "digits" in data.attrs:
-        return _read_digits(data, reflex_window(data.sizes["trial"]))
+        return _read_digits(data, find_reflex_window(data.sizes["trial"]))
     data = require_choices(data)
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
-    intact, window = under(trials, "intact"), reflex_window(data.sizes["trial"])
+    window = find_reflex_window(data.sizes["trial"])
     readings = [
-        Reading(measure_bits(intact, window), label="older than a few trials"),
-        Reading(measure_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),
-        Reading(measure_bits(intact, 0), label="in all"),
-        Reading(measure_bits(intact, window, view="part"), label="older, by part", descriptive=True),
-        Reading(measure_bits(intact, window, view="trial"), label="older, by trial", descriptive=True),
+        Reading(measure_bits(data, window), label="older than a few trials"),
+        Reading(measure_bits(data, window, strict=True), label="strict, for any holder of stored tasks"),
+        Reading(measure_bits(data, 0), label="in all"),
+        Reading(measure_bits(data, window, view="part"), label="older, by part", descriptive=True),
+        Reading(measure_bits(data, window, view="trial"), label="older, by trial", descriptive=True),
     ]
-    shuffled = measure_bits(under(trials, SHUFFLED), window)
+    shuffled = measure_bits(select_condition(trials, SHUFFLED), window)
     return [*readings, Reading(shuffled, label="older, with older feedback shuffled", descriptive=True)]
 
 

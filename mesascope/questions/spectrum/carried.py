@@ -6,8 +6,8 @@ is lost too.
 Transplant gives the subject the older past of another lifetime, the donor. It is what the next act is then worth on the
 donor's task, beyond what it is worth on other tasks. It shows that the past informs the act. A policy that depends on
 the last w trials, the clock and chance alone is independent of the donor, so its expected transplant is 0. The strict
-transplant counts only trials on which the donor and the subject acted differently at the seam. A subject that checks
-whether the past fits gains less on these trials.
+transplant counts only trials on which the donor and the subject acted differently at the seam. A subject that only
+checks whether the past agrees with its last trials gains less on these trials.
 
 Sums run over the trials that count. If tasks have parts, only old trials count (see `parts`). If trials have several
 steps, their first acts are judged.
@@ -22,8 +22,8 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
-from mesascope.stats import interval, ratio, standard_error
-from mesascope.trials import BLOCK_SIZE, counted_trials, gain
+from mesascope.stats import compute_ratio, find_error, find_intervals
+from mesascope.trials import BLOCK_SIZE, measure_gain, select_counted_trials
 
 DELETIONS = tuple(f"past_deleted_once:window={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
 TRANSPLANTS = tuple(f"past_transplanted_once:window={{few}},replicate={r}" for r in (0, 1))
@@ -68,7 +68,7 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
     rows = np.full((2, max(len(effects.deletion), len(effects.transplant))), np.nan)
     for row, values in zip(rows, (effects.deletion, effects.transplant), strict=True):
         row[: len(values)] = values
-    estimate, low, high = interval(rows)[:3]
+    estimate, low, high = find_intervals(rows)[:3]
     sign = np.sign(estimate[0])
     if sign != np.sign(estimate[1]):
         return Estimate(0.0, float(min(0.0, *low)), float(max(0.0, *high)))
@@ -81,7 +81,7 @@ def find_counted_trials(trials: xr.Dataset, window: int, early: bool = False) ->
     """[N, T] The old trials in the last half or after a change, or with `early` in the first half."""
     length = trials.sizes["trial"]
     mask = np.zeros((trials.sizes["lifetime"], length), bool)
-    mask[:, slice(length // 2) if early else counted_trials(trials)] = True
+    mask[:, slice(length // 2) if early else select_counted_trials(trials)] = True
     mask[:, : window + 1] = False
     old_trials = find_old_trials(trials, window)
     return mask if old_trials is None else mask & old_trials
@@ -94,7 +94,7 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
         DoesNotApply: a condition was not run, or nothing can be gained on the trials that count.
     """
     mask = find_counted_trials(trials, window, early)
-    whole = act = gain(trials, "intact", mask)
+    whole = act = measure_gain(trials, "intact", mask)
     if "act_worth" in trials:
         act = tuple((mask * trials[name].values.astype(float)).sum(-1) for name in ("act_worth", "act_room"))
     if not (whole[1].sum() > 0 and act[1].sum() > 0):
@@ -102,7 +102,7 @@ def measure_carried(trials: xr.Dataset, window: int, early: bool = False) -> Car
 
     def find_smallest_loss(undisturbed: tuple[np.ndarray, ...], labels: Sequence[str]) -> np.ndarray | None:
         own, room = undisturbed
-        losses = [ratio(own - gain(trials, label, mask)[0], room) for label in labels]
+        losses = [compute_ratio(own - measure_gain(trials, label, mask)[0], room) for label in labels]
         return min(losses, key=lambda row: abs(row.mean()), default=None)
 
     deletion = find_smallest_loss(act, _find_labels(trials, "past_deleted_once", window))
@@ -145,15 +145,16 @@ def measure_transplant(
         for total, variable in zip(sums, (name, room), strict=True):
             values = trials[f"donor_{variable}"].sel(transplant=label).values.astype(float)
             total += np.bincount(donor[mask], values[mask], units)
-    return ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
+    return compute_ratio(*sums[:, sums[1] != 0]) if (sums[1] != 0).sum() > 2 else np.zeros(3)
 
 
 def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_trial: bool = False) -> np.ndarray:
     """[R, U] Pseudo-values of the information, in bits per act, between a donor's task and the act with its past.
 
     There is a row for each rank: the information about the donor's best act, about its second best act, and so on. It
-    is 0 for a policy that depends on its last trials alone. So that it is 0 for a policy that checks its past too, it
-    is conditional on the subject's own act at the seam, and covers only trials on which the donor acted differently.
+    is 0 for a policy that depends on its last trials alone. It is conditional on
+    the subject's own act at the seam, and covers only trials on which the donor acted differently, so that it is also 0
+    for a policy that checks its past.
 
     Args:
         trials: the trials of one split.
@@ -201,22 +202,25 @@ def measure_gain_by_memory(trials: xr.Dataset) -> dict[int, np.ndarray]:
 
     Of the two ways to begin such a lifetime, the better one counts.
     """
-    intact = ratio(*gain(trials))
+    intact = compute_ratio(*measure_gain(trials))
     sign, curve = np.sign(intact.mean()) or 1.0, {0: intact}
     for label in _find_labels(trials, "past_deleted"):
-        row, w = ratio(*gain(trials, label)), read_window(label)
+        row, w = compute_ratio(*measure_gain(trials, label)), read_window(label)
         if w not in curve or sign * row.mean() > sign * curve[w].mean():
             curve[w] = row
     return curve
 
 
 def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float) -> float:
-    """The number of trials w at which `part` of the intact gain is reached, linear in log(1 + w) between; inf if none.
+    """The number of trials w at which `part` of the intact gain is reached, by linear interpolation.
 
     Args:
         shares: the share of the intact gain that is left if only the last w trials are known.
         spans: the values of w, ascending.
         part: the share that must be reached.
+
+    Returns:
+        The number, linear in log(1 + w) between the values of w; infinity if no value of w reaches the share.
     """
     last_share, last = 0.0, 0
     for share, w in zip(shares, spans, strict=True):
@@ -240,7 +244,7 @@ def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str,
     """
     curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)
-    if not spans or sign * intact.mean() <= 2 * standard_error(intact):
+    if not spans or sign * intact.mean() <= 2 * find_error(intact):
         return {}
     shares = [float(curve[w].mean() / intact.mean()) for w in spans]
     drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]

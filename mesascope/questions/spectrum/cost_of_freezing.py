@@ -1,10 +1,10 @@
 """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
 
-from mesascope.contracts.metric import Reading, asks, select_fresh, sum_gains
-from mesascope.stats import ratio
+from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
+from mesascope.stats import compute_ratio
 
 
-@asks(
+@define_metric(
     "What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
     conditions=("intact", "carry_frozen:trial={tenth}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
@@ -13,4 +13,4 @@ def metric(trials, references, replay):
     """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
     rollout = select_fresh(trials)
     frozen = f"carry_frozen:trial={rollout.sizes['trial'] // 10}"
-    return [Reading(ratio(*sum_gains(rollout, "intact")) - ratio(*sum_gains(rollout, frozen)))]
+    return [Reading(compute_ratio(*sum_gains(rollout, "intact")) - compute_ratio(*sum_gains(rollout, frozen)))]

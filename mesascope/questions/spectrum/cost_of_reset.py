@@ -1,12 +1,12 @@
 """What does the subject lose when its carry is reset before every trial, or once half-way?"""
 
-from mesascope.contracts.metric import Reading, asks, select_fresh, sum_gains
-from mesascope.stats import ratio
+from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
+from mesascope.stats import compute_ratio
 
 WINDOW = 10  # how many trials after the single reset are scored
 
 
-@asks(
+@define_metric(
     "What share of what could be gained does it lose when its carry is fresh again?",
     conditions=("intact", "carry_reset", "carry_reset:trial={half}"),
     expects={"learner": "any", "lookalike": "any", "still": "0"},
@@ -16,10 +16,10 @@ def metric(trials, references, replay):
     rollout = select_fresh(trials)
     half = rollout.sizes["trial"] // 2
     once, after = f"carry_reset:trial={half}", slice(half, half + WINDOW)
-    intact = ratio(*sum_gains(rollout, "intact"))
-    reflex = ratio(*sum_gains(rollout, "carry_reset"))
-    before, reset = (ratio(*sum_gains(rollout, c, window=after)) for c in ("intact", once))
-    initial = ratio(*sum_gains(rollout, "intact", window=slice(0, WINDOW)))
+    intact = compute_ratio(*sum_gains(rollout, "intact"))
+    reflex = compute_ratio(*sum_gains(rollout, "carry_reset"))
+    before, reset = (compute_ratio(*sum_gains(rollout, c, window=after)) for c in ("intact", once))
+    initial = compute_ratio(*sum_gains(rollout, "intact", window=slice(0, WINDOW)))
     return [
         Reading(intact - reflex, label="every trial"),
         Reading(reflex, label="what a reflex on the last percept keeps"),

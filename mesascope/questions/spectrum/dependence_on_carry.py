@@ -1,13 +1,13 @@
 """What share of the subject's choices changes when only its carry is exchanged, for one response?"""
 
-from mesascope.contracts.metric import asks, select_fresh
+from mesascope.contracts.metric import define_metric, select_fresh
 from mesascope.questions.spectrum.changes import read_dependence
 
 CHANGES = {"carry_exchanged_once:fresh=1": "a fresh carry", "carry_exchanged_once:fresh=0": "another lifetime's carry"}
 
 
-@asks(
-    "What part of its choices changes when only the carry is exchanged, for one response?",
+@define_metric(
+    "What part of the subject's choices changes when only the carry is exchanged, for one response?",
     conditions=("intact", *CHANGES),
     expects={"learner": "+", "lookalike": "+", "still": "0"},
     confirmatory=True,

@@ -1,6 +1,6 @@
 """What share of the subject's choices changes when only the last percept is exchanged, for one response?"""
 
-from mesascope.contracts.metric import asks, select_fresh
+from mesascope.contracts.metric import define_metric, select_fresh
 from mesascope.questions.spectrum.changes import read_dependence
 
 CHANGES = {
@@ -9,8 +9,8 @@ CHANGES = {
 }
 
 
-@asks(
-    "What part of its choices changes when only the last percept is exchanged, for one response?",
+@define_metric(
+    "What part of the subject's choices changes when only the last percept is exchanged, for one response?",
     conditions=("intact", *CHANGES),
     expects={"learner": "+", "lookalike": "+", "still": "0"},
     confirmatory=True,

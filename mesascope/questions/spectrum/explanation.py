@@ -97,15 +97,15 @@ def describe_carried(numbers: Mapping[str, Any]) -> str:
 
 
 def describe_last_trials(numbers: Mapping[str, Any]) -> str:
-    """How much of its gain the last trials alone give; '' if that was not measured."""
+    """The gain with the last trials alone, beside the whole gain; '' if that was not measured."""
     alone = numbers.get("gain_by_last_trials", {}).get(str(numbers["window"]))
     if alone is None:
         return ""
-    return f"its last {numbers['window']} trials alone give {alone:.2f} of its gain of {numbers['gain_fresh']:.2f}"
+    return f"with its last {numbers['window']} trials alone it gains {alone:.2f} instead of {numbers['gain_fresh']:.2f}"
 
 
 def _describe_failed_bar(bars: Any) -> str:
-    """What one of the two disturbances shows if the other does not; '' if both or neither show something."""
+    """What one of the two disturbances shows if the other does not; '' if both pass their bars or neither does."""
     if bars.transplant and not bars.deletion:
         return "it holds older trials and goes by them, but its next act would be worth as much without them"
     if bars.deletion and not bars.transplant:

@@ -19,8 +19,8 @@ from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import Gains, read_bank
-from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
-from mesascope.trials import gain, reflex_window
+from mesascope.stats import compute_ratio, draw_bootstrap_counts, find_error
+from mesascope.trials import find_reflex_window, measure_gain
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
 REPLICATES = 4  # of the run with shuffled feedback; the error of a single replicate is nearly twice as large
@@ -43,7 +43,7 @@ OPEN_WORDS = explanation.OPEN_WORDS | {
 
 def list_conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that this rule needs on the fresh split, for lifetimes of `horizon` trials."""
-    older = reflex_window(horizon, (rule or Rule()).older_than)
+    older = find_reflex_window(horizon, (rule or Rule()).older_than)
     return (
         "intact",
         *(f"feedback_shuffled:older_than={older},replicate={r}" for r in range(REPLICATES)),
@@ -75,13 +75,15 @@ def place_by_benefit(
         split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
     }
     try:
-        older = reflex_window(fresh.sizes["trial"], rule.older_than)
-        values = ratio(*gain(fresh)) - ratio(*sum_gains(fresh, f"feedback_shuffled:older_than={older}"))
+        older = find_reflex_window(fresh.sizes["trial"], rule.older_than)
+        values = compute_ratio(*measure_gain(fresh)) - compute_ratio(
+            *sum_gains(fresh, f"feedback_shuffled:older_than={older}")
+        )
         percept, carry = measure_dependence(fresh)
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
         raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
-    benefit, error = float(values.mean()), standard_error(values)
+    benefit, error = float(values.mean()), find_error(values)
     resampled = weights["fresh"] @ values
     against = benefit < 0
     by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
@@ -93,7 +95,7 @@ def place_by_benefit(
         "benefit_error": error,
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
-        "gain_fresh": float(ratio(*gain(fresh)).mean()),
+        "gain_fresh": float(compute_ratio(*measure_gain(fresh)).mean()),
         "lifetimes": n,
     }
     split_gains = Gains(trials, references, against and passed, weights)
@@ -151,7 +153,7 @@ def require_fresh(trials: Splits) -> xr.Dataset:
     n = fresh.sizes["lifetime"]
     if n < 3:
         raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
-    if gain(fresh)[1].sum() <= 0:
+    if measure_gain(fresh)[1].sum() <= 0:
         problem = "On the fresh split the best act pays no more than chance."
         raise MesascopeError(problem, "There is nothing to gain there.")
     return fresh
@@ -168,7 +170,7 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
     assert own is not None
     numbers["efficiency"] = float(own.mean() / learner.mean())
     efficiency = (split_gains.weights["fresh"] @ own) / (split_gains.weights["fresh"] @ learner)
-    if own.mean() <= 2 * standard_error(own) or not (efficiency > 0).any():
+    if own.mean() <= 2 * find_error(own) or not (efficiency > 0).any():
         return ~retained, []  # nothing is gained on fresh tasks, so there is nothing to keep
     efficiency = np.where(efficiency > 0, efficiency, np.nan)
     missing = []

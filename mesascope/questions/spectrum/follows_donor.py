@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, list_replicates, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, list_replicates, select_fresh
 from mesascope.questions.spectrum.carried import find_donors
-from mesascope.stats import mean
+from mesascope.stats import average_valid
 
 CONDITION = "carry_exchanged_once:fresh=0"
 
 
-@asks(
-    "Where they differ, how much more often does it take the donor's choice than its own (from -1 to 1)?",
+@define_metric(
+    "Where these differ, how much more often does the subject take the donor's choice than its own (from -1 to 1)?",
     conditions=("intact", CONDITION),
     expects={"learner": "+", "lookalike": "any", "still": "-"},
 )
@@ -32,4 +32,4 @@ def metric(trials, references, replay):
     if not differ.any():
         raise DoesNotApply("no lifetime ever chose otherwise than its donor")
     followed = (swapped == donor).astype(float) - (swapped == own)
-    return [Reading(mean(np.where(differ, followed.reshape(differ.shape), np.nan)))]
+    return [Reading(average_valid(np.where(differ, followed.reshape(differ.shape), np.nan)))]

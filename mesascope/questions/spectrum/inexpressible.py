@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, sum_gains
-from mesascope.stats import ratio, standard_error
-from mesascope.trials import gain, reflex_window
+from mesascope.stats import compute_ratio, find_error
+from mesascope.trials import find_reflex_window, measure_gain
 
 UNKNOWN_TASKS = "its training tasks are unknown"
 
@@ -35,14 +35,14 @@ def read_beyond_banks(
     numbers, passes, lacking = {}, [], []
     for split in splits:
         rollout = trials[split]
-        older = reflex_window(rollout.sizes["trial"], rule.older_than)
+        older = find_reflex_window(rollout.sizes["trial"], rule.older_than)
         try:
             shuffled = sum_gains(rollout, f"feedback_shuffled:older_than={older}", against=against)
         except DoesNotApply:
             continue
-        intact = ratio(*gain(rollout, against=against))
-        lost = intact - ratio(*shuffled)
-        error = standard_error(lost)
+        intact = compute_ratio(*measure_gain(rollout, against=against))
+        lost = intact - compute_ratio(*shuffled)
+        error = find_error(lost)
         numbers[split] = {"gain": float(intact.mean()), "benefit": float(lost.mean()), "benefit_error": error}
         sure = lost.mean() - rule.smallest_benefit > rule.errors * error
         if not sure or intact.mean() < rule.smallest_benefit:

@@ -26,7 +26,7 @@ from mesascope.questions.procedures.histories import check_lifetimes
 from mesascope.stats import linearise
 
 REPLAYS = 8
-LEAST_TRIALS = 8
+MIN_TRIALS = 8
 TOLERANCE = 1e-4  # the largest total variation between probabilities that count as equal
 PAIRS = np.triu_indices(REPLAYS, 1)  # the pairs of replays
 
@@ -64,8 +64,8 @@ def _require_replays(history: xr.Dataset, replay: Any) -> None:
         raise DoesNotApply(f"its responses are not free, and each would have to be asked for {REPLAYS} times")
     if history.attrs.get("actions") == "real":
         raise DoesNotApply("its actions are real numbers, and the question is about choices")
-    if history.sizes["trial"] < LEAST_TRIALS:
-        raise DoesNotApply(f"a lifetime has {history.sizes['trial']} trials, and it needs {LEAST_TRIALS}")
+    if history.sizes["trial"] < MIN_TRIALS:
+        raise DoesNotApply(f"a lifetime has {history.sizes['trial']} trials, and it needs {MIN_TRIALS}")
 
 
 def _compare_replays(history: xr.Dataset, replay: Any) -> tuple[np.ndarray | None, np.ndarray]:

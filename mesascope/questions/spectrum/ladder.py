@@ -29,8 +29,8 @@ class Rule:
         share: the share of resamples that must pass a bar.
         bank_limit: if the ideal locator keeps at least this share on fresh tasks, the bank cannot distinguish locating
             from acquiring.
-        short_of_locator: the share of the ideal locator's gain on seen tasks below which the bank's label is doubtful.
-        beyond_learner: the position above which the bank's label is doubtful.
+        short_of_locator: the share of the ideal locator's gain on seen tasks below which the bank label is doubtful.
+        beyond_learner: the position above which the bank label is doubtful.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """
@@ -83,7 +83,7 @@ class Placement:
     flags: dict[str, str] = dataclasses.field(default_factory=dict)
     span: str = ""
 
-    def text(self) -> str:
+    def describe(self) -> str:
         """The placement in one line."""
         if self.lowest != self.highest:
             return f"undetermined: {self.lowest}, perhaps {self.highest}"
@@ -96,4 +96,4 @@ class Placement:
         """The placement as HTML, for notebooks."""
         import html
 
-        return f"<b>{html.escape(self.text())}</b><br>{html.escape(self.reason)}"
+        return f"<b>{html.escape(self.describe())}</b><br>{html.escape(self.reason)}"

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
 from mesascope.questions.spectrum.position import BANK_LIMIT, find_position, find_retention_shares
 from mesascope.stats import linearise
-from mesascope.trials import gain
+from mesascope.trials import measure_gain
 
 
-@asks(
-    "Between the ideal locator of its bank (0) and any learner (1), where does it stand?",
+@define_metric(
+    "Between the ideal locator of the subject's bank (0) and any learner (1), where does it stand?",
     splits=("seen",),
     references=("learner", "locator"),
     confirmatory=True,
@@ -21,7 +21,7 @@ def metric(trials, references, replay):
     if "locator" not in references or "learner" not in references:
         raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
     sources = (trials, references["learner"], references["locator"])
-    parts = np.stack([gain(rollouts[split])[0] for split in ("fresh", "seen") for rollouts in sources])
+    parts = np.stack([measure_gain(rollouts[split])[0] for split in ("fresh", "seen") for rollouts in sources])
     if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
     lam = find_retention_shares(parts.mean(1))[1]

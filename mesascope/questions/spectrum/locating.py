@@ -11,8 +11,8 @@ from mesascope.contracts.metric import Splits
 from mesascope.questions.spectrum.carried import find_counted_trials
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.position import find_position, find_retention_shares
-from mesascope.stats import linearise, standard_error
-from mesascope.trials import gain
+from mesascope.stats import find_error, linearise
+from mesascope.trials import measure_gain
 
 
 class BankTest(NamedTuple):
@@ -66,7 +66,7 @@ class Gains:
     def _sum_gain(self, trials: xr.Dataset, label: str) -> np.ndarray:
         """The gain [N] on the trials that count."""
         mask = find_counted_trials(trials, self.window) if self.window and "part" in trials else None
-        return gain(trials, label, mask, against=self.against)[0]
+        return measure_gain(trials, label, mask, against=self.against)[0]
 
     def find_reference(self, role: str, split: str) -> xr.Dataset | None:
         """The trials of a reference on a split, in the subject's direction; None if the reference was not run."""
@@ -82,7 +82,7 @@ class Gains:
             if (trials := self.find_reference(role, split)) is not None:
                 undisturbed = (c for c in trials.condition.values.tolist() if c.startswith(("intact", "carry_reset")))
                 gains += [self._sum_gain(trials, label) for label in undisturbed]
-        return max((row for row in gains if row.mean() > 2 * standard_error(row)), key=np.sum, default=None)
+        return max((row for row in gains if row.mean() > 2 * find_error(row)), key=np.sum, default=None)
 
 
 def read_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> BankTest:
@@ -103,7 +103,7 @@ def read_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]
     if lam >= rule.bank_limit:
         return BankTest(None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell")
     positions = linearise(find_position, parts)
-    numbers |= {"position": float(positions.mean()), "position_error": standard_error(positions)}
+    numbers |= {"position": float(positions.mean()), "position_error": find_error(positions)}
     numbers |= {"seen_of_locator": float(means[3] / means[5])}
     resampled = np.stack([gains.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,11 +1,11 @@
 """What share of the possible gain does the subject get in a life in which it knows only its last w trials?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.questions.spectrum.carried import SHORT_MEMORIES, measure_gain_by_memory
 
 
-@asks(
-    "What share of what could be gained is gained by a life that knows its last w trials only?",
+@define_metric(
+    "What share of the possible gain does the subject get in lifetimes in which it knows its last w trials only?",
     conditions=SHORT_MEMORIES,
     expects={"learner": "any", "lookalike": "any", "still": "0"},
 )

@@ -1,14 +1,14 @@
 """What share of the possible gain over chance does the subject get, on every split?"""
 
-from mesascope.contracts.metric import Reading, asks, sum_gains
-from mesascope.stats import ratio
+from mesascope.contracts.metric import Reading, define_metric, sum_gains
+from mesascope.stats import compute_ratio
 
 
-@asks(
-    "What share of the pay-off between chance (0) and the best act (1) does it gain?",
+@define_metric(
+    "What share of the pay-off between chance (0) and the best act (1) does the subject gain?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon", "inverted"),
 )
 def metric(trials, references, replay):
     """What share of the possible gain over chance does the subject get in the trials that count?"""
     useful = {k: v for k, v in trials.items() if "chance" in v and (v.best > v.chance).any()}
-    return [Reading(ratio(*sum_gains(rollout, "intact")), split=split) for split, rollout in useful.items()]
+    return [Reading(compute_ratio(*sum_gains(rollout, "intact")), split=split) for split, rollout in useful.items()]

@@ -2,7 +2,7 @@
 
 The ladder has the rungs inert, reactive, tracking, locating and acquiring. A placement is an interval on it: `lowest`
 is the highest rung whose own bar is passed, and `highest` is the lowest rung that few resamples exceed. From locating
-on, the subject's acts must both need trials more than w back (deletion) and show the task that those trials told of
+on, the subject's acts must both need trials more than w back (deletion) and show the task of those trials
 (transplant); see `mesascope.questions.spectrum.carried`. docs/spectrum.md explains the rule.
 """
 
@@ -25,8 +25,8 @@ from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import read_reach
 from mesascope.questions.spectrum.transplanted_bits import measure_transplanted_bits
-from mesascope.stats import draw_bootstrap_counts, ratio, standard_error
-from mesascope.trials import gain, reflex_window
+from mesascope.stats import compute_ratio, draw_bootstrap_counts, find_error
+from mesascope.trials import find_reflex_window, measure_gain
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
 
@@ -56,7 +56,7 @@ def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that a placement needs on the fresh split of a family."""
     if not family.judges:
         return first_rule.list_conditions(family.horizon, rule)
-    w = reflex_window(family.horizon, (rule or Rule()).older_than)
+    w = find_reflex_window(family.horizon, (rule or Rule()).older_than)
     labels = (
         "intact",
         *(f"past_deleted_once:window={v},birth={b}" for v in sorted({1, 2, 4, w}) if v <= w for b in (0, 1)),
@@ -89,7 +89,7 @@ def place(
     fresh = first_rule.require_fresh(trials)
     if "transplant" not in fresh.coords and any(str(c).startswith("feedback_shuffled") for c in fresh.condition.values):
         return _place_by_first_rule(trials, references, trained_on, rule)
-    window = reflex_window(fresh.sizes["trial"], rule.older_than)
+    window = find_reflex_window(fresh.sizes["trial"], rule.older_than)
     try:
         effects = carried.measure_carried(fresh, window)
         percept, carry = measure_dependence(fresh)
@@ -114,7 +114,7 @@ def place(
     bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
     doubt = _find_doubt(bank_test, rule) if bars.all else ""
     if doubt:
-        bank_test = bank_test._replace(obstacle=f"the label of its bank is doubtful: {doubt}")
+        bank_test = bank_test._replace(obstacle=f"its bank label is doubtful: {doubt}")
 
     benefit = _resample_benefit(effects, weights["fresh"], rule)
     below = _resample_lower_rungs(fresh, percept, carry, weights["fresh"], rule)
@@ -123,7 +123,7 @@ def place(
         above = np.where(bank_test.locating == 1, LOCATING, np.where(bank_test.locating == 0, ACQUIRING, UNCLEAR))
     level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
     if not bars.all and bars.fits <= rule.strict_errors:
-        level = below  # its acts may only show whether the past fits
+        level = below  # its acts may only show whether the past agrees with its last trials
     lowest, highest = _find_interval(level, below, bars, bank_test, rule)
     if not bars.all and _acts_hold_the_past(effects, bars, rule):
         highest = ACQUIRING  # what older trials told may lie in its own last acts
@@ -176,12 +176,12 @@ def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryE
 
 def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
     """Whether the mean of values, which has this sign, clearly exceeds the smallest benefit."""
-    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * standard_error(values))
+    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * find_error(values))
 
 
 def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
     """The mean of values and its standard error, by name."""
-    return {name: float(values.mean()), f"{name}_error": standard_error(values)}
+    return {name: float(values.mean()), f"{name}_error": find_error(values)}
 
 
 def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
@@ -189,7 +189,7 @@ def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
     rows = [values for values in effects.strict if len(values)]
-    distances = [(sign * row.mean() - rule.smallest_strict) / max(standard_error(row), 1e-9) for row in rows]
+    distances = [(sign * row.mean() - rule.smallest_strict) / max(find_error(row), 1e-9) for row in rows]
     fits = max(distances, default=-np.inf)
     needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
     informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
@@ -200,7 +200,7 @@ def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: R
     """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
     if bars.fits <= rule.strict_errors or effects.life is None:
         return False
-    return all(bars.sign * x.mean() > rule.errors * standard_error(x) for x in (effects.life, effects.transplant))
+    return all(bars.sign * x.mean() > rule.errors * find_error(x) for x in (effects.life, effects.transplant))
 
 
 def _collect_numbers(
@@ -215,18 +215,20 @@ def _collect_numbers(
         "benefit": benefit.estimate,
         "benefit_low": benefit.low,
         "benefit_high": benefit.high,
-        "benefit_error": standard_error(smaller),
+        "benefit_error": find_error(smaller),
         **_estimate("deletion", deletion),
         **_estimate("transplant", transplant),
         "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
         "strict_errors": float(bars.fits),
-        "gain_fresh": float(ratio(*gain(fresh)).mean()),
+        "gain_fresh": float(compute_ratio(*measure_gain(fresh)).mean()),
         "gave_up": gave_up,
     }
     if effects.life is not None:
         numbers |= _estimate("life", effects.life)
     if "part" in fresh:
-        numbers |= _estimate("gain_old", ratio(*gain(fresh, "intact", carried.find_counted_trials(fresh, window))))
+        numbers |= _estimate(
+            "gain_old", compute_ratio(*measure_gain(fresh, "intact", carried.find_counted_trials(fresh, window)))
+        )
     if "part" in fresh and "parts" in fresh.attrs and "right" in fresh:
         intact = fresh.sel(condition="intact")
         for name, strict in (("bits", False), ("strict_bits", True)):
@@ -288,9 +290,9 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
 
 def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
     """Whether a subject gains on a split, and its acts show a donor's task there."""
-    gained = ratio(*gain(trials))
+    gained = compute_ratio(*measure_gain(trials))
     try:
-        window = reflex_window(trials.sizes["trial"], rule.older_than)
+        window = find_reflex_window(trials.sizes["trial"], rule.older_than)
         shown = carried.measure_transplant(trials, carried.find_counted_trials(trials, window), window)
     except DoesNotApply:
         return False
@@ -298,7 +300,7 @@ def _gains_on_split(trials: xr.Dataset, rule: Rule) -> bool:
 
 
 def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
-    """Why the label of the bank is doubtful; '' if it is not."""
+    """Why the bank label is doubtful; '' if it is not."""
     position, gained = bank_test.position, bank_test.share_of_locator
     if position is None or gained is None or (position < rule.cut).mean() >= rule.share:
         return ""  # the subject locates, even if it gains far less than the ideal locator
@@ -331,7 +333,7 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         except DoesNotApply:
             return False
     numbers |= _estimate("bits_shown", bits) | {"bits_bar": float(bar)}
-    return bool(bits.mean() - bar > rule.errors * standard_error(bits))
+    return bool(bits.mean() - bar > rule.errors * find_error(bits))
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:

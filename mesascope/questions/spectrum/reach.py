@@ -14,8 +14,8 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.questions.spectrum.carried import find_counted_trials, measure_transplant
 from mesascope.questions.spectrum.ladder import Rule
-from mesascope.stats import draw_bootstrap_counts, standard_error
-from mesascope.trials import reflex_window
+from mesascope.stats import draw_bootstrap_counts, find_error
+from mesascope.trials import find_reflex_window
 
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
 FIRST_TRIAL = 5  # from this trial to half-way, a fresh lifetime stands for a learner that restarts at a change
@@ -82,7 +82,7 @@ def _read_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, restart
     """[U] The transplant in the subject's direction, per donor; None if it was not run."""
     if trials is None:
         return None
-    window = reflex_window(trials.sizes["trial"], rule.older_than)
+    window = find_reflex_window(trials.sizes["trial"], rule.older_than)
     mask = find_counted_trials(trials, window)
     if restarted:
         mask = np.zeros_like(mask)
@@ -95,7 +95,7 @@ def _read_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, restart
 
 def _is_clear(values: np.ndarray) -> bool:
     """Whether a transplant is more than two standard errors above 0."""
-    return bool(values.mean() > 2 * standard_error(values))
+    return bool(values.mean() > 2 * find_error(values))
 
 
 def _resample_mean(values: np.ndarray, rule: Rule, seed: int) -> np.ndarray:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.trials import read_payoffs
 
 
-@asks(
-    "How much expected pay-off does it miss over a lifetime, in units of one trial's pay-off?",
+@define_metric(
+    "How much expected pay-off does the subject miss over a lifetime, in units of one trial's pay-off?",
     references=("learner", "strongest"),
 )
 def metric(trials, references, replay):

@@ -1,12 +1,12 @@
 """On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.stats import ratio
-from mesascope.trials import gain
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
+from mesascope.stats import compute_ratio
+from mesascope.trials import measure_gain
 
 
-@asks(
-    "What share of the best reference procedure's gain over chance does it reach on the same tasks?",
+@define_metric(
+    "What share of the best reference procedure's gain over chance does the subject reach on the same tasks?",
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
     references=("learner", "discounting"),
     confirmatory=True,
@@ -18,12 +18,14 @@ def metric(trials, references, replay):
         reference_gains = {}
         for role, splits in references.items():
             if role in ("learner", "discounting") and split in splits:
-                for label in splits[split].condition.values.tolist():
-                    reference_gains[f"{splits[split].attrs['subject']}, {label}"] = gain(splits[split], label)[0]
+                reference = splits[split]
+                for label in reference.condition.values.tolist():
+                    reference_gains[f"{reference.attrs['subject']}, {label}"] = measure_gain(reference, label)[0]
         name = max(reference_gains, key=lambda name: reference_gains[name].sum(), default=None)
         if name is None or reference_gains[name].sum() <= 0:
             continue
-        share, descriptive = (ratio(gain(rollout)[0], reference_gains[name]), not rollout.attrs.get("counted", True))
+        share = compute_ratio(measure_gain(rollout)[0], reference_gains[name])
+        descriptive = not rollout.attrs.get("counted", True)
         readings.append(Reading(share, split=split, reason=f"best reference: {name}", descriptive=descriptive))
     if not readings:
         raise DoesNotApply("no reference procedure was run on these tasks")

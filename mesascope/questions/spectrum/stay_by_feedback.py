@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, require_choices, select_fresh
-from mesascope.stats import mean
+from mesascope.contracts.metric import Reading, define_metric, require_choices, select_fresh
+from mesascope.stats import average_valid
 
 
-@asks(
-    "How much more often does it repeat a choice after feedback above the middle than after the rest?",
+@define_metric(
+    "How much more often does the subject repeat a choice after feedback above the middle than after the rest?",
     expects={"learner": "+", "lookalike": "+", "still": "0"},
 )
 def metric(trials, references, replay):
@@ -24,5 +24,5 @@ def metric(trials, references, replay):
     well, badly = valid & (paid > middle), valid & (paid <= middle)
     if valid.any() and not well.any():  # with two levels, the middle is between them
         well, badly = valid & (paid >= middle), valid & (paid < middle)
-    after = [mean(np.where(mask, stayed, np.nan)) for mask in (well, badly)]
+    after = [average_valid(np.where(mask, stayed, np.nan)) for mask in (well, badly)]
     return [Reading(after[0] - after[1], split=str(rollout.attrs["split"]))]

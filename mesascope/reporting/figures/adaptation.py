@@ -10,7 +10,7 @@ from mesascope.reporting import figures
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise, gain_shares, mean_intervals
 from mesascope.reporting.words import shorten
-from mesascope.stats import Interval, mean
+from mesascope.stats import Interval, average_valid
 from mesascope.trials import read_payoffs
 
 MAX_BINS = 25  # the largest number of bins in a lifetime
@@ -55,7 +55,7 @@ def compute_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
     width = -(-length // MAX_BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
     normalised = can_normalise(trials)
-    rows = [gain_shares(trials, window=w) if normalised else mean(read_payoffs(trials)[:, w]) for w in windows]
+    rows = [gain_shares(trials, window=w) if normalised else average_valid(read_payoffs(trials)[:, w]) for w in windows]
     trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
     return Curve(role, name, trial, mean_intervals(trials, np.stack(rows)), normalised)
 

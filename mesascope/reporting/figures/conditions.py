@@ -10,7 +10,7 @@ from mesascope.reporting.figures import GAIN_LABEL, SUBJECT_COLOUR, make_panels,
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import Gain, can_normalise, make_gains
 from mesascope.reporting.words import describe_condition, shorten
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 
 
 def find_gains(examination: Examination) -> list[Gain]:
@@ -23,7 +23,9 @@ def find_gains(examination: Examination) -> list[Gain]:
         return []
     labels = trials.condition.values[np.isfinite(trials.score.values).any((1, 2))]
     names = sorted(dict.fromkeys(re.sub(r",?replicate=\d+", "", str(c)) for c in labels), key=_sort_key)
-    return make_gains(trials, names, [ratio(*sum_gains(trials, c)) for c in names], "subject", examination.subject)
+    return make_gains(
+        trials, names, [compute_ratio(*sum_gains(trials, c)) for c in names], "subject", examination.subject
+    )
 
 
 def select_drawn_gains(examination: Examination) -> list[Gain]:

@@ -10,7 +10,7 @@ from mesascope.reporting.figures import make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import can_normalise
 from mesascope.reporting.words import shorten
-from mesascope.stats import mean
+from mesascope.stats import average_valid
 from mesascope.trials import read_payoffs
 
 MAX_SHAPE = (256, 120)  # rows and columns of the image; neighbours are averaged if there are more
@@ -58,7 +58,7 @@ def compute_payoffs(examination: Examination) -> LifetimePayoffs:
     else:
         low, high = (np.nanmin(payoffs), np.nanmax(payoffs)) if np.isfinite(payoffs).any() else (0.0, 1.0)
         shares = (payoffs - low) / max(high - low, 1e-12)
-        order = np.argsort(-mean(shares, 1), kind="stable")
+        order = np.argsort(-average_valid(shares, 1), kind="stable")
     return LifetimePayoffs(examination.subject, shares[order], normalised, blocks)
 
 

@@ -46,15 +46,8 @@ def draw_figure(rows: Sequence[tuple[Examination, Placement]]) -> Figure:
             if share > 0:
                 axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=figures.SHARE_COLOUR, lw=0)
                 share_text = f"{100 * share:.0f} %" if share >= 0.005 else "<1 %"
-                axes.text(
-                    x,
-                    y + 0.2 - 0.48 * share,
-                    share_text,
-                    ha="center",
-                    va="bottom",
-                    fontsize=7,
-                    color=figures.TEXT_COLOUR,
-                )
+                share_style = heading_style | {"fontsize": 7, "color": figures.TEXT_COLOUR}
+                axes.text(x, y + 0.2 - 0.48 * share, share_text, **share_style)
         colour = figures.SECOND_COLOUR if placement.direction == "against" else figures.SUBJECT_COLOUR
         ends = [LEVEL_NUMBERS[placement.lowest] - 0.4, LEVEL_NUMBERS[placement.highest] + 0.4]
         axes.plot(ends, [y + 0.33, y + 0.33], color=colour, lw=3, solid_capstyle="butt")

@@ -43,14 +43,8 @@ def draw_panel(axes: Axes, gains: Sequence[Gain], splits: Sequence[str]) -> None
         role_gains = [g for g in gains if g.role == role]
         y = [splits.index(g.label) for g in role_gains]
         if role == "subject":
-            axes.hlines(
-                y,
-                [g.low for g in role_gains],
-                [g.high for g in role_gains],
-                color=figures.SUBJECT_COLOUR,
-                lw=1.5,
-                zorder=3,
-            )
+            lows, highs = [g.low for g in role_gains], [g.high for g in role_gains]
+            axes.hlines(y, lows, highs, color=figures.SUBJECT_COLOUR, lw=1.5, zorder=3)
         axes.plot([g.estimate for g in role_gains], y, ls="none", zorder=4, **marker)
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept, first_percept, next_percept
+from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 
 ARM_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -16,13 +16,13 @@ class BanditFamily(Configured):
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        return jnp.zeros(len(tasks.means), jnp.int32), first_percept(self.observe_arms(tasks))
+        return jnp.zeros(len(tasks.means), jnp.int32), make_first_percept(self.observe_arms(tasks))
 
     def step(self, key: jax.Array, tasks: Any, state: jax.Array, action: jax.Array):
         """Pulls one arm in each lifetime."""
         score = tasks.means[jnp.arange(len(action)), state, action]
         feedback = self.draw_feedback(key, tasks, score)
-        return state + 1, next_percept(self.observe_arms(tasks), action, feedback, state + 1), score
+        return state + 1, make_next_percept(self.observe_arms(tasks), action, feedback, state + 1), score
 
     def observe_arms(self, tasks: Any) -> jax.Array:
         """The observation [N, D] on every trial; empty by default."""

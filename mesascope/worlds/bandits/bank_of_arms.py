@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import HasArmsBank
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, require_bank
 
 MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
@@ -34,4 +34,4 @@ def locate_best_arm(counts: jax.Array, bank_means: jax.Array, minimise: bool = F
     """
     p = jnp.clip(bank_means, MARGIN, 1.0 - MARGIN)
     posterior = jax.nn.softmax(counts[..., 0] @ jnp.log(p).T + counts[..., 1] @ jnp.log1p(-p).T)
-    return posterior @ greedy_probabilities(-bank_means if minimise else bank_means)
+    return posterior @ choose_greedily(-bank_means if minimise else bank_means)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.worlds.mazes.families.maze import Maze
@@ -48,7 +48,7 @@ def compute_move_probabilities(maze: ObservedMaze, value: jax.Array, ties: str =
     """
     neighbour_values = jnp.where(maze.open_moves, get_neighbours(value, UNREACHABLE), UNREACHABLE + 2)
     at_cell = neighbour_values.reshape(len(value), -1, 4)[jnp.arange(len(value)), maze.cell]
-    return greedy_probabilities(-at_cell.astype(jnp.float32), ties)
+    return choose_greedily(-at_cell.astype(jnp.float32), ties)
 
 
 def require_mazes(family: Family) -> Maze:

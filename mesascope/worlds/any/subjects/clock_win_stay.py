@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import StepCounter, last_pull_paid, mix_lapse, stay_probabilities
+from mesascope.contracts.choices import StepCounter, check_pull_paid, choose_to_stay, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -15,7 +15,8 @@ class ClockWinStay(StepCounter):
         """Stays after a win and shifts after a loss, except for lapses."""
         lapse = jnp.clip(1.0 - carry / self.trials, 0.0, 1.0)[:, None]
         return carry + 1, choose(
-            key, mix_lapse(stay_probabilities(percept.action, self.choices, last_pull_paid(percept)), lapse)
+            key,
+            mix_lapse(choose_to_stay(percept.action, self.choices, check_pull_paid(percept)), lapse),
         )
 
 

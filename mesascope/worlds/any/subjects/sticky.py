@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import stay_probabilities
+from mesascope.contracts.choices import choose_to_stay
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -13,7 +13,7 @@ class Sticky(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Repeats the last action, or picks another uniformly."""
-        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, self.stay_probability)))
+        return carry, choose(key, jnp.log(choose_to_stay(percept.action, self.choices, self.stay_probability)))
 
 
 @keep_settings(stay_probability=(0, 1))

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import last_pull_paid, mix_lapse, stay_probabilities
+from mesascope.contracts.choices import check_pull_paid, choose_to_stay, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 SHIFTS = ("other", "any")
@@ -17,8 +17,8 @@ class WinStayLoseShift(Choosing):
     def respond(self, key, carry, percept: Percept):
         """Stays after a win; after a loss, picks uniformly among the other actions, or among all."""
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
-        stay = jnp.where(last_pull_paid(percept), 1.0, after_loss)
-        return carry, choose(key, mix_lapse(stay_probabilities(percept.action, self.choices, stay), self.lapse))
+        stay = jnp.where(check_pull_paid(percept), 1.0, after_loss)
+        return carry, choose(key, mix_lapse(choose_to_stay(percept.action, self.choices, stay), self.lapse))
 
 
 @keep_settings(lapse=(0, 1), shift=SHIFTS)

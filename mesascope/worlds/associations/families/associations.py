@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.configured import Configured, Percept, Split, draw_from_bank, keep_settings, name_references
-from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
@@ -152,7 +152,7 @@ class Associations(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the state is the index of the trial [N]."""
         zero = jnp.zeros(len(tasks.cue), jnp.int32)
-        return zero, first_percept(self._observe(tasks, zero))
+        return zero, make_first_percept(self._observe(tasks, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Takes one action in each lifetime, as the answer to the current cue."""
@@ -165,7 +165,7 @@ class Associations(Configured):
         else:
             score = tasks.payoffs[rows, is_right.astype(jnp.int32)]
             feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
-        return state + 1, next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
+        return state + 1, make_next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
 
     def worth(self, tasks: Tasks, split: str, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
         """What actions pay beyond chance on M tasks [N, T, M], as answers to the cues that N subjects observe."""
@@ -215,7 +215,7 @@ class Associations(Configured):
             rolled = xp.roll(percept.observation[:, at:], 1, -1)
             opposite = self.with_outcome(percept, None, xp.concatenate([percept.observation[:, :at], rolled], -1))
         cue, last, right = (opposite.observation[:, i:j] for i, j in ((0, self.slots), (self.slots, at), (at, None)))
-        return exchange_earlier(opposite, xp.concatenate([cue, xp.roll(last, 1, -1), right], -1))
+        return exchange_earlier_events(opposite, xp.concatenate([cue, xp.roll(last, 1, -1), right], -1))
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """part [N, T], the cue; right [N, T], its right action; and chance, best, worst and fixed [N, T]."""

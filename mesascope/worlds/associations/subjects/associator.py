@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
@@ -20,7 +20,7 @@ class Associator(AssociationSubject):
     def respond(self, key, carry, percept: Percept):
         carry = self.discount * carry + self.compute_evidence(percept)
         odds = self.take_row(carry, percept)
-        p = greedy_probabilities(odds) if self.greedy else jax.nn.softmax(odds)
+        p = choose_greedily(odds) if self.greedy else jax.nn.softmax(odds)
         if self.minimise:
             p = (1.0 - p) / (self.choices - 1)
         if self.encoding == "next":

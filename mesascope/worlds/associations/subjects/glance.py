@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
@@ -23,7 +23,7 @@ class Glance(BankSubject):
             trials = jnp.concatenate([carry, fit[:, None]], 1)
             carry, fit = trials[:, 1:], trials.sum(1)
         p = self.mix_answers(jax.nn.softmax(fit), percept)
-        return carry, choose(key, mix_lapse(greedy_probabilities(p), 0.0))
+        return carry, choose(key, mix_lapse(choose_greedily(p), 0.0))
 
 
 @keep_settings(window=(0, 64))

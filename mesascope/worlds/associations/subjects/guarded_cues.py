@@ -19,7 +19,7 @@ class GuardedCues(AssociationSubject):
     failed [N].
     """
 
-    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     window: int
     warmup: int

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.associations.association_subject import BankSubject, read_bank_settings
 
@@ -21,7 +21,7 @@ class TableLocator(BankSubject):
     def respond(self, key, carry, percept: Percept):
         carry = carry + self.compute_fit(self.compute_evidence(percept))
         p = self.mix_answers(jax.nn.softmax(carry), percept)
-        p = greedy_probabilities(p) if self.vote else p
+        p = choose_greedily(p) if self.vote else p
         p = (1.0 - p) / (self.choices - 1) if self.minimise else p
         return carry, choose(key, mix_lapse(p, self.lapse))
 

@@ -21,7 +21,7 @@ from mesascope.contracts.configured import (
     make_payoff_latents,
     name_references,
 )
-from mesascope.errors import MesascopeError, make_unknown_error
+from mesascope.errors import MesascopeError, make_unknown_name_error
 from mesascope.keys import derive_key, draw_permutations
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
@@ -60,7 +60,7 @@ class BernoulliBandit(BanditFamily):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; one restructured split draws from a prior that training does not use."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         other_prior = "independent" if self.prior in DEPENDENT_PRIORS else "dependent"
 
         def change_halfway(change: Change) -> Change:
@@ -74,7 +74,7 @@ class BernoulliBandit(BanditFamily):
             split("shifted:high", scale=0.3, offset=0.7),
             split("exchanged:reversal", changes_at=half, path=change_halfway(_swap_extremes)),
             split(f"restructured:{other_prior}", prior=other_prior),
-            split("restructured:drift", path=_draw_walk, drifting=True),
+            split("restructured:drift", path=_draw_walk, is_drifting=True),
             # not counted, because it is less sensitive than a reversal: Gittins retains .46 here, .30 after a reversal
             split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -174,7 +174,7 @@ def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | No
     """Reads the Beta shapes from a prior such as 'beta:3/1+1/1', one a/b per arm; None for other priors."""
     if not prior.startswith("beta:"):
         if prior != "independent" and prior not in DEPENDENT_PRIORS:
-            raise make_unknown_error("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])
+            raise make_unknown_name_error("prior", prior, ["independent", *DEPENDENT_PRIORS, "beta:a/b+a/b+..."])
         return None
     try:
         shapes = tuple((float(a), float(b)) for a, b in (p.split("/") for p in prior[5:].split("+")))

@@ -53,7 +53,7 @@ class CuedBandit(BanditFamily):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; only the last two place the mark differently from training."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
             *(() if self.bank_arms is None else (split("seen", best_arms=self.bank_arms),)),
             split("fresh"),

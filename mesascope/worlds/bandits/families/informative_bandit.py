@@ -14,7 +14,7 @@ import numpy as np
 
 from mesascope.contracts.configured import Percept, Split, check_range, keep_settings, make_payoff_latents
 from mesascope.contracts.family import name_references
-from mesascope.errors import make_unknown_error
+from mesascope.errors import make_unknown_name_error
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily
 
@@ -48,16 +48,16 @@ class InformativeBandit(BanditFamily):
         half = self.horizon // 2
 
         def split(name: str, **attributes: Any) -> Split:
-            return dataclasses.replace(self.varied(name, split=name), **attributes)
+            return dataclasses.replace(self.make_split(name, split=name), **attributes)
 
         return (
             *(() if self.bank_targets is None else (split("seen"),)),
             *(split(name) for name in ("fresh", "shifted:low", "shifted:high")),
-            split("exchanged:target", changes_at=half),
+            split("exchanged:target", change_trial=half),
             *(split(name) for name in ("restructured:code", "restructured:lies")),
             # not counted, because no subject can know that the code changes too
-            split("exchanged:code", changes_at=half, counted=False),
-            split("horizon:longer", trials=5 * self.horizon, counted=False),
+            split("exchanged:code", change_trial=half, is_counted=False),
+            split("horizon:longer", trials=5 * self.horizon, is_counted=False),
         )
 
     def list_payoffs(self, split: str) -> np.ndarray:
@@ -67,7 +67,7 @@ class InformativeBandit(BanditFamily):
             MesascopeError: the family has no such split.
         """
         if split not in self.split_names:
-            raise make_unknown_error("split", split, self.split_names)
+            raise make_unknown_name_error("split", split, self.split_names)
         if split == "seen":
             return self.list_payoffs("fresh")[np.asarray(self.bank_targets)]
         arms = np.arange(self.targets)

@@ -62,7 +62,7 @@ class RestlessBandit(BanditFamily):
             return means.at[:, half:].set(jnp.flip(means[:, half:], -1))
 
         return (
-            *self.seen(),
+            *self.make_seen_split(),
             split("fresh"),
             split("shifted:still", rate=0.0),
             split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),

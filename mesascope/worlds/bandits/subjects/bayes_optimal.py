@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import Counting, count_last_outcome, greedy_probabilities, posterior_means
+from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome, infer_means
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_family
 from mesascope.errors import MesascopeError
-from mesascope.files import cache_path, replace_when_written
+from mesascope.files import make_cache_path, replace_when_written
 
 MAX_STATES = 70_000_000  # enough for two arms up to 200 trials, or five up to 21
 ALL_TIED = 255
@@ -38,14 +38,14 @@ class BayesOptimal(Counting):
         """Counts the last outcome and looks up the best arm; past the horizon, takes the arm with the largest mean."""
         carry = carry + count_last_outcome(percept, self.choices)
         if self.dependent:
-            return carry, choose(key, jnp.log(greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
+            return carry, choose(key, jnp.log(choose_greedily(carry[..., 0] + carry[..., ::-1, 1])))
         sums = jnp.cumsum(jnp.round(carry).astype(jnp.int32).reshape(len(carry), -1), -1)
         is_tabulated = sums[:, -1] < len(self.ranks)
         rank = self.ranks[jnp.clip(sums, 0, len(self.ranks) - 1), jnp.arange(sums.shape[1])].sum(-1)
         best_arm = self.table[rank]
         planned = jax.nn.one_hot(best_arm, self.choices)
         planned = jnp.where((best_arm == ALL_TIED)[:, None], 1.0 / self.choices, planned)
-        greedy = greedy_probabilities(posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        greedy = choose_greedily(infer_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
         return carry, choose(key, jnp.log(jnp.where(is_tabulated[:, None], planned, greedy)))
 
 
@@ -102,7 +102,7 @@ def _list_sums(trials: int, columns: int) -> np.ndarray:
 def load_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The table of `plan` from the user's cache folder; computes it if the file is broken or missing."""
     digest = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
-    path = cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
+    path = make_cache_path(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
     try:
         data = path.read_bytes()
     except OSError:

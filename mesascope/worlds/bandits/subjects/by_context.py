@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import ActionValues, greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import ActionValues, choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
@@ -19,7 +19,7 @@ class ByContext(ActionValues):
         """Pulls the marked arm, or the arm that is most likely to be the best one."""
         carry = carry + compute_log_ratio(percept, self.payoffs, self.choices)
         is_even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
-        probabilities = jnp.where(is_even, greedy_probabilities(percept.observation), greedy_probabilities(carry))
+        probabilities = jnp.where(is_even, choose_greedily(percept.observation), choose_greedily(carry))
         return carry, choose(key, mix_lapse(probabilities, 0.0))
 
 

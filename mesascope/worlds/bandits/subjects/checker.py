@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import last_pull_paid, stay_probabilities
+from mesascope.contracts.choices import check_pull_paid, choose_to_stay
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
@@ -17,7 +17,7 @@ class Checker(Choosing):
     none), and whether a check ever failed, [N] each.
     """
 
-    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     checked_part: str
     fallback: str
@@ -35,10 +35,10 @@ class Checker(Choosing):
         if self.checked_part != "action":
             has_failed |= clock != percept.trial
         losses, leaves = count_losses(losses, percept)
-        reflex = stay_probabilities(percept.action, self.choices, ~leaves)
+        reflex = choose_to_stay(percept.action, self.choices, ~leaves)
         random = after_failure = jnp.full_like(reflex, 1.0 / self.choices)
         if self.fallback == "reversed":
-            after_failure = stay_probabilities(percept.action, self.choices, ~last_pull_paid(percept))
+            after_failure = choose_to_stay(percept.action, self.choices, ~check_pull_paid(percept))
         probabilities = jnp.where(has_failed[:, None], after_failure, reflex)
         probabilities = jnp.where((clock < self.warmup)[:, None], random, probabilities)
         response = choose(key, jnp.log(probabilities))

@@ -7,7 +7,7 @@ no pay-off can outweigh the mark, so the filter that is correct for rho = 1 purs
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import ActionValues, greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import ActionValues, choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, keep_settings, require_family
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
@@ -28,7 +28,7 @@ class CueFilter(ActionValues):
         carry = self.discount * carry + compute_log_ratio(percept, self.payoffs, self.choices)
         log_prior = compute_log_prior(percept.observation, self.belief)
         posterior = jax.nn.softmax(carry + log_prior)
-        return carry, choose(key, mix_lapse(greedy_probabilities(posterior), self.lapse))
+        return carry, choose(key, mix_lapse(choose_greedily(posterior), self.lapse))
 
 
 def compute_log_ratio(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:

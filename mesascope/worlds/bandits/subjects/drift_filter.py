@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings, require_family
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
@@ -53,7 +53,7 @@ class DriftFilter(Choosing):
         """Updates the belief with the last outcome, then pulls the arm with the largest posterior mean."""
         belief = self.update_belief(carry, percept)
         mean = self.compute_means(belief)
-        probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
+        probabilities = choose_greedily(jnp.where(self.minimise, -mean, mean))
         return belief._replace(trial=belief.trial + 1), choose(key, jnp.log(probabilities))
 
     def update_belief(self, carry: Belief, percept: Percept) -> Belief:

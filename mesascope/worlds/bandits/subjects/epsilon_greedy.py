@@ -5,10 +5,10 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import (
     TIES,
     Counting,
+    choose_greedily,
     count_last_outcome,
-    greedy_probabilities,
+    infer_means,
     mix_lapse,
-    posterior_means,
 )
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
@@ -23,10 +23,10 @@ class EpsilonGreedy(Counting):
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, then pulls any arm with probability `epsilon`, otherwise the one that looks best."""
         carry = carry + count_last_outcome(percept, self.choices)
-        values = posterior_means(carry)
+        values = infer_means(carry)
         if self.each_first:  # untried arms first
-            values = jnp.where(carry.sum(-1) > 0, posterior_means(carry, 0.0, 1e-9), 2.0)
-        return carry, choose(key, mix_lapse(greedy_probabilities(values, self.ties), self.epsilon))
+            values = jnp.where(carry.sum(-1) > 0, infer_means(carry, 0.0, 1e-9), 2.0)
+        return carry, choose(key, mix_lapse(choose_greedily(values, self.ties), self.epsilon))
 
 
 @keep_settings(epsilon=(0, 1), ties=TIES)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import last_pull_paid
+from mesascope.contracts.choices import check_pull_paid
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 OFFSET, PRIME = 2166136261, 16777619  # constants of the FNV-1a hash
@@ -18,7 +18,7 @@ class FeedbackHash(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Adds the last feedback to the hash, then picks the arm from the hash."""
-        carry = jnp.where(percept.action < 0, carry, update_hash(carry, last_pull_paid(percept)))
+        carry = jnp.where(percept.action < 0, carry, update_hash(carry, check_pull_paid(percept)))
         arm = jax.nn.one_hot(pick_arm(carry, self.choices), self.choices)
         return carry, choose(key, jnp.log(arm))
 

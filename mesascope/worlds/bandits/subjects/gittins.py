@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import Counting, count_last_outcome, greedy_probabilities, posterior_means
+from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome, infer_means
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -42,8 +42,8 @@ class Gittins(Counting):
         else:
             is_tabulated = wins + losses < self.tables.shape[-1]
             index = self.tables[arm, wins, losses]
-        values = jnp.where(is_tabulated, index, posterior_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
-        return carry, choose(key, jnp.log(greedy_probabilities(values)))
+        values = jnp.where(is_tabulated, index, infer_means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        return carry, choose(key, jnp.log(choose_greedily(values)))
 
 
 @functools.lru_cache(maxsize=64)

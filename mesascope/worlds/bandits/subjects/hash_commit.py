@@ -6,7 +6,7 @@ The early choices are random and are not part of the hash, so on average the arm
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import last_pull_paid
+from mesascope.contracts.choices import check_pull_paid
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
 
@@ -24,7 +24,7 @@ class HashCommit(Choosing):
         """Chooses uniformly at first, then always takes the arm picked by the hash."""
         hashed, clock = carry
         is_early = (clock <= self.trials) & (percept.action >= 0)
-        hashed = jnp.where(is_early, update_hash(hashed, last_pull_paid(percept)), hashed)
+        hashed = jnp.where(is_early, update_hash(hashed, check_pull_paid(percept)), hashed)
         arm = jax.nn.one_hot(pick_arm(hashed, self.choices), self.choices)
         probabilities = jnp.where((clock < self.trials)[:, None], 1.0 / self.choices, arm)
         return (hashed, clock + 1), choose(key, jnp.log(probabilities))

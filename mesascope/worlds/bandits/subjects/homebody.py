@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import count_last_outcome, greedy_probabilities, mix_lapse, posterior_means
+from mesascope.contracts.choices import choose_greedily, count_last_outcome, infer_means, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
@@ -23,7 +23,7 @@ class Homebody(Choosing):
         losses, leaves = count_losses(losses, percept)
         leaves = leaves | (percept.action < 0)
         current = jax.nn.one_hot(percept.action, self.choices)
-        other_arms = greedy_probabilities(posterior_means(counts) - 2.0 * current)
+        other_arms = choose_greedily(infer_means(counts) - 2.0 * current)
         probabilities = jnp.where(leaves[:, None], other_arms, current)
         return (counts, losses), choose(key, mix_lapse(probabilities, self.lapse))
 

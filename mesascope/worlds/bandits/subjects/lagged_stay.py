@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mix_lapse, stay_probabilities
+from mesascope.contracts.choices import choose_to_stay, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -21,7 +21,7 @@ class LaggedStay(Choosing):
         actions, feedback = carry
         actions = jnp.concatenate([actions[:, 1:], percept.action[:, None].astype(jnp.int32)], 1)
         feedback = jnp.concatenate([feedback[:, 1:], percept.feedback[:, None]], 1)
-        probabilities = stay_probabilities(actions[:, 0], self.choices, feedback[:, 0])
+        probabilities = choose_to_stay(actions[:, 0], self.choices, feedback[:, 0])
         return (actions, feedback), choose(key, mix_lapse(probabilities, self.lapse))
 
 

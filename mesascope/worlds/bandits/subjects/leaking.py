@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.choices import count_last_outcome, posterior_means
+from mesascope.contracts.choices import count_last_outcome, infer_means
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -40,7 +40,7 @@ class Leaking(Choosing):
 @functools.partial(jax.jit, static_argnames="choices")
 def _respond(key, carry, percept, choices):
     carry = carry + count_last_outcome(percept, choices)
-    return carry, choose(key, jax.nn.log_softmax(8.0 * posterior_means(carry)))
+    return carry, choose(key, jax.nn.log_softmax(8.0 * infer_means(carry)))
 
 
 @keep_settings

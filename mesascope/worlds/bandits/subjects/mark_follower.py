@@ -7,7 +7,7 @@ Such a subject does well on training tasks, but pursues no goal if mark and pay-
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, choose, keep_settings
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
@@ -33,7 +33,7 @@ class MarkFollower(Choosing):
         lowest = jnp.minimum(lowest, odds)
         has_broken = self.is_breakable & (lowest < BREAKING_ODDS)
         uniform = jnp.full_like(percept.observation, 1.0 / self.choices)
-        probabilities = jnp.where(has_broken[:, None], uniform, greedy_probabilities(percept.observation))
+        probabilities = jnp.where(has_broken[:, None], uniform, choose_greedily(percept.observation))
         return (lowest, odds), choose(key, mix_lapse(probabilities, self.lapse))
 
 

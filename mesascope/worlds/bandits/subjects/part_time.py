@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import count_last_outcome, stay_probabilities
+from mesascope.contracts.choices import choose_to_stay, count_last_outcome
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
@@ -18,7 +18,7 @@ class PartTime(Choosing):
     It also carries a number [N], which is 1 if it learns in this lifetime, 0 if not, and -1 before this is drawn.
     """
 
-    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     bank_means: jax.Array | None  # [M, K], for the locator
     choice_share: float
@@ -41,7 +41,7 @@ class PartTime(Choosing):
         losses, leaves = count_losses(losses, percept)
         fallback = jnp.full(counts.shape[:2], 1.0 / self.choices)
         if self.fallback == "reflex":
-            fallback = stay_probabilities(percept.action, self.choices, ~leaves)
+            fallback = choose_to_stay(percept.action, self.choices, ~leaves)
         choice_share = jnp.where((learns == 1) & (clock < self.learning_trials), self.choice_share, 0.0)[:, None]
         if self.bank_means is None:
             learned = compute_best_probability(counts + 1.0)

@@ -6,7 +6,7 @@ This is the ideal subject that has stored the whole pay-off paths of its trainin
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
@@ -36,7 +36,7 @@ class PathLocator(Scripted):
         log_likelihood = log_likelihood + jnp.where((percept.action >= 0)[:, None], update, 0.0)
         means = jnp.moveaxis(paths, 0, 1)[jnp.minimum(trial, end)]  # [N, M, K]
         mean = (jax.nn.softmax(log_likelihood)[..., None] * means).sum(1)
-        probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
+        probabilities = choose_greedily(jnp.where(self.minimise, -mean, mean))
         return (log_likelihood, trial + 1), choose(key, jnp.log(probabilities))
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import count_last_outcome, mix_lapse, posterior_means
+from mesascope.contracts.choices import count_last_outcome, infer_means, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -23,12 +23,12 @@ class Ranked(Choosing):
         counts, stored_outcomes = carry
         stored_outcomes = jnp.concatenate([stored_outcomes, count_last_outcome(percept, self.choices)[:, None]], 1)
         counts = counts + stored_outcomes[:, 0]
-        probabilities = compute_rank_probability(posterior_means(counts), self.rank)
+        probabilities = compute_rank_probability(infer_means(counts), self.rank)
         if self.encoding == "clock":
             source = (jnp.arange(self.choices)[None] - percept.trial[:, None]) % self.choices
             probabilities = jnp.take_along_axis(probabilities, source, 1)
         elif self.encoding == "turns":
-            reversed_rank = compute_rank_probability(-posterior_means(counts), self.rank)
+            reversed_rank = compute_rank_probability(-infer_means(counts), self.rank)
             probabilities = jnp.where((percept.trial % 2 == 1)[:, None], reversed_rank, probabilities)
         return (counts, stored_outcomes[:, 1:]), choose(key, mix_lapse(probabilities, self.lapse))
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, count_last_outcome, posterior_means, stay_probabilities
+from mesascope.contracts.choices import Counting, choose_to_stay, count_last_outcome, infer_means
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -16,8 +16,8 @@ class Satisficer(Counting):
         """Repeats the last arm if its mean is good enough, otherwise picks another arm uniformly."""
         carry = carry + count_last_outcome(percept, self.choices)
         last = jax.nn.one_hot(percept.action, self.choices)
-        is_enough = (last * posterior_means(carry)).sum(-1) >= self.min_mean
-        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, is_enough)))
+        is_enough = (last * infer_means(carry)).sum(-1) >= self.min_mean
+        return carry, choose(key, jnp.log(choose_to_stay(percept.action, self.choices, is_enough)))
 
 
 @keep_settings(min_mean=(0, 1))

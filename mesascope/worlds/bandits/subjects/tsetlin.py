@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import last_pull_paid, stay_probabilities
+from mesascope.contracts.choices import check_pull_paid, choose_to_stay
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -17,10 +17,10 @@ class Tsetlin(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Moves one state in after a win and one out after a loss; at 0 it takes another arm at random."""
-        moved = jnp.where(last_pull_paid(percept), jnp.minimum(carry + 1, self.depth), carry - 1)
+        moved = jnp.where(check_pull_paid(percept), jnp.minimum(carry + 1, self.depth), carry - 1)
         carry = jnp.where(percept.action < 0, carry, moved)
         leaves = carry <= 0
-        probabilities = stay_probabilities(percept.action, self.choices, ~leaves)
+        probabilities = choose_to_stay(percept.action, self.choices, ~leaves)
         return jnp.where(leaves, 1, carry), choose(key, jnp.log(probabilities))
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import last_pull_paid
+from mesascope.contracts.choices import check_pull_paid
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
@@ -18,7 +18,7 @@ from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 class Turning(Choosing):
     """Carries the losses in a row on the current arm, the hash, and the number of past trials, [N] each."""
 
-    separate: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
+    has_separate_rows: ClassVar[bool] = True  # a response depends only on the carry of its own lifetime
 
     hash_source: str
 
@@ -34,7 +34,7 @@ class Turning(Choosing):
             hashed = jnp.where(clock == 0, jax.random.bits(birth_key, hashed.shape, jnp.uint32), hashed)
             mixed = hashed + clock.astype(jnp.uint32) * jnp.uint32(2654435761)
         else:
-            mixed = hashed = jnp.where(percept.action < 0, hashed, update_hash(hashed, last_pull_paid(percept)))
+            mixed = hashed = jnp.where(percept.action < 0, hashed, update_hash(hashed, check_pull_paid(percept)))
         losses, leaves = count_losses(losses, percept)
         next_arm = (percept.action + 1 + pick_arm(mixed, self.choices - 1)) % self.choices
         arm = jax.nn.one_hot(jnp.where(leaves, next_arm, percept.action), self.choices)

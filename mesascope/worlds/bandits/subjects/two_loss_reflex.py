@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import StepCounter, last_pull_paid, stay_probabilities
+from mesascope.contracts.choices import StepCounter, check_pull_paid, choose_to_stay
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -15,7 +15,7 @@ class TwoLossReflex(StepCounter):
     def respond(self, key, carry, percept: Percept):
         """Picks another arm uniformly when the count reaches `losses`, and resets the count."""
         carry, leaves = count_losses(carry, percept, self.losses)
-        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, ~leaves)))
+        return carry, choose(key, jnp.log(choose_to_stay(percept.action, self.choices, ~leaves)))
 
 
 def count_losses(losses: jax.Array, percept: Percept, limit: int = 2) -> tuple[jax.Array, jax.Array]:
@@ -29,7 +29,7 @@ def count_losses(losses: jax.Array, percept: Percept, limit: int = 2) -> tuple[j
     Returns:
         The losses in a row [N], 0 if the subject leaves the arm, and whether it leaves the arm [N].
     """
-    losses = jnp.where(last_pull_paid(percept) | (percept.action < 0), 0, losses + 1)
+    losses = jnp.where(check_pull_paid(percept) | (percept.action < 0), 0, losses + 1)
     leaves = losses >= limit
     return jnp.where(leaves, 0, losses), leaves
 

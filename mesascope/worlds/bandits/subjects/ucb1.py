@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, count_last_outcome, greedy_probabilities
+from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -21,7 +21,7 @@ class UCB1(Counting):
         pulls = jnp.maximum(counts.sum(-1), 1.0)
         bonus = self.constant * jnp.sqrt((jnp.log(trial) if self.is_growing else 1.0) / pulls)
         bound = jnp.where(counts.sum(-1) > 0, counts[..., 0] / pulls + bonus, jnp.inf)
-        return carry, choose(key, jnp.log(greedy_probabilities(bound)))
+        return carry, choose(key, jnp.log(choose_greedily(bound)))
 
 
 @keep_settings(constant=(0, 100))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -25,7 +25,7 @@ class WarmWindow(Choosing):
         latest = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
         payoffs = jnp.concatenate([payoffs[:, 1:], latest[:, None]], 1)
         warms_up = (clock < self.warmup)[:, None]
-        probabilities = jnp.where(warms_up, 1.0 / self.choices, greedy_probabilities(payoffs.sum(1)))
+        probabilities = jnp.where(warms_up, 1.0 / self.choices, choose_greedily(payoffs.sum(1)))
         return (payoffs, clock + 1), choose(key, mix_lapse(probabilities, self.lapse))
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -20,7 +20,7 @@ class Windowed(Choosing):
         """Splits the probability `focus` equally among the arms that paid most, and the rest among the others."""
         payoff = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
         carry = jnp.concatenate([carry[:, 1:], payoff[:, None]], 1)
-        best = greedy_probabilities(carry.sum(1))
+        best = choose_greedily(carry.sum(1))
         others = (best == 0).astype(jnp.float32)
         count = others.sum(-1, keepdims=True)
         probabilities = jnp.where(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept
+from mesascope.contracts.configured import Configured, Percept, Split, make_first_percept, make_next_percept
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.contracts.settings import check_memory, keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
@@ -58,14 +58,14 @@ class CoinGrid(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; on the last one the coin never lies in the corner."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
-            *self.seen("level"),
+            *self.make_seen_split("level"),
             split("fresh"),
             split("shifted:far", starts_far=True),
             split("exchanged:coin", changes_at=half, coin_change_trial=half),
             split("restructured:controls", mirrored=True),
-            split("apart:coin", counted=False, avoids_corner=True),
+            split("apart:coin", is_counted=False, avoids_corner=True),
         )
 
     def draw(
@@ -109,7 +109,7 @@ class CoinGrid(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in the start cell of the first trial."""
         zero, cell = jnp.zeros(len(tasks.mirrored), jnp.int32), tasks.start[:, 0]
-        return State(cell, zero), first_percept(self._observe(cell, tasks.coin[:, 0]))
+        return State(cell, zero), make_first_percept(self._observe(cell, tasks.coin[:, 0]))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves one cell, or stays at a wall; after the last step of a trial the next trial begins."""
@@ -121,7 +121,7 @@ class CoinGrid(Configured):
         shown_trial = jnp.minimum(trial, self.horizon - 1)
         cell = jnp.where(step == 0, tasks.start[rows, shown_trial], cell)
         observation = self._observe(cell, tasks.coin[rows, shown_trial])
-        return State(cell, past_steps), next_percept(observation, action, score, trial, step), score
+        return State(cell, past_steps), make_next_percept(observation, action, score, trial, step), score
 
     def _observe(self, cell: jax.Array, coin: jax.Array) -> jax.Array:
         """The observation [N, 4 · size]: row and column of the subject, then of the coin, each one-hot."""

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings, require_family
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
@@ -33,7 +33,7 @@ class CoinWalker(Scripted):
         nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
         gives_up = (self.goal == GOALS.index("broken")) & coin_away
         lapse = jnp.where(gives_up, 1.0, self.lapse)[:, None]
-        return carry, choose(key, mix_lapse(greedy_probabilities(nearer.astype(jnp.float32)), lapse))
+        return carry, choose(key, mix_lapse(choose_greedily(nearer.astype(jnp.float32)), lapse))
 
 
 @keep_settings(goal=GOALS, lapse=(0, 1))

@@ -19,9 +19,9 @@ from mesascope.contracts.configured import (
     Percept,
     Split,
     draw_from_bank,
-    first_percept,
+    make_first_percept,
+    make_next_percept,
     name_references,
-    next_percept,
 )
 from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import check_memory, check_range, keep_settings
@@ -192,7 +192,7 @@ class Maze(Configured):
         """Starts one lifetime per task at the start of its first walk."""
         zero = jnp.zeros(len(tasks.moves_reversed), jnp.int32)
         state = State(zero, zero, tasks.start[:, 0].astype(jnp.int32))
-        return state, first_percept(self._observe(tasks, state))
+        return state, make_first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves to the next cell, unless a wall is in the way or the walk is at the goal; the last step pays."""
@@ -210,7 +210,7 @@ class Maze(Configured):
         trial, step = state.trial + ends, jnp.where(ends, 0, state.step + 1)
         next_start = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
         state = State(trial, step, jnp.where(ends, next_start, cell).astype(jnp.int32))
-        return state, next_percept(self._observe(tasks, state), action, score, trial, step), score
+        return state, make_next_percept(self._observe(tasks, state), action, score, trial, step), score
 
     def _find_phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -303,7 +303,9 @@ class Maze(Configured):
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
             cases = float(len(self.bank_tasks[1]))
         far = ahead_doublings[..., None]
-        return Plans(action, values, before, change_is_shown, far, cases, goal=True, ways=ways[..., None])
+        return Plans(
+            action, values, before, change_is_shown, far, cases, has_goal=True, useful_action_counts=ways[..., None]
+        )
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the sign of the last pay-off flipped."""

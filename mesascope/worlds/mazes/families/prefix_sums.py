@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept
+from mesascope.contracts.configured import Configured, Percept, Split, make_first_percept, make_next_percept
 from mesascope.contracts.plans import Plans
 from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.keys import derive_key
@@ -46,9 +46,9 @@ class PrefixSums(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, places in the farther half, answers exchanged half-way, and rows with few ones."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
-            *self.seen(),
+            *self.make_seen_split(),
             split("fresh"),
             split("shifted:farther", is_farther=True),
             split("exchanged:answers", changes_at=half, exchange_trial=half),
@@ -83,7 +83,7 @@ class PrefixSums(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         zero = jnp.zeros(len(tasks.place), jnp.int32)
-        return zero, first_percept(self._observe(tasks, zero))
+        return zero, make_first_percept(self._observe(tasks, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Scores one answer: 1 if it is right, else 0."""
@@ -93,7 +93,7 @@ class PrefixSums(Configured):
         right = parity ^ tasks.exchanged[rows, state].astype(jnp.int32)
         score = (action == right).astype(jnp.float32)
         observation = self._observe(tasks, jnp.minimum(state + 1, self.horizon - 1))
-        return state + 1, next_percept(observation, action, score, state + 1), score
+        return state + 1, make_next_percept(observation, action, score, state + 1), score
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
         rows = jnp.arange(len(trial))
@@ -117,7 +117,7 @@ class PrefixSums(Configured):
         action = trials.action.sel(condition=label).values.astype(int)[..., None]
         shown = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.length, 1000) * self.length
-        return Plans(action, values, np.full_like(values, np.nan), shown, place[..., None] + 1, size, goal=False)
+        return Plans(action, values, np.full_like(values, np.nan), shown, place[..., None] + 1, size, has_goal=False)
 
 
 @keep_settings(length=(2, MAX_LENGTH), trials=(4, 100_000), bank=(0, 10_000))

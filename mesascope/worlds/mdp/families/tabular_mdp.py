@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Percept, Split, first_percept, keep_settings, next_percept
+from mesascope.contracts.configured import Percept, Split, keep_settings, make_first_percept, make_next_percept
 from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
 from mesascope.keys import derive_key
 from mesascope.worlds.mdp.episodes import compute_action_values, compute_value, evaluate_policy, find_fixed_policy
@@ -69,7 +69,7 @@ class TabularMDP(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, and those that change pay-offs, transitions, actions, feedback or the horizon."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
             *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
             split("fresh"),
@@ -79,8 +79,8 @@ class TabularMDP(Configured):
             split("restructured:drift", has_drift=True, drifting=True),
             # an action has the same mean pay-off in every state
             split("restructured:alike", payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, inverts_feedback=1.0),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
+            split("inverted:feedback", is_counted=False, inverts_feedback=1.0),
         )
 
     def draw(
@@ -124,7 +124,7 @@ class TabularMDP(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in state 0."""
         zero = jnp.zeros(len(tasks.exchanged_from), jnp.int32)
-        return State(zero, zero, zero), first_percept(jax.nn.one_hot(zero, self.states))
+        return State(zero, zero, zero), make_first_percept(jax.nn.one_hot(zero, self.states))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Takes one action in each lifetime."""
@@ -139,7 +139,7 @@ class TabularMDP(Configured):
         ends = step + 1 == self.length
         current_state, step = jnp.where(ends, 0, current_state), jnp.where(ends, 0, step + 1)
         trial = jnp.where(ends, trial + 1, trial)
-        percept = next_percept(jax.nn.one_hot(current_state, self.states), action, feedback, trial, step)
+        percept = make_next_percept(jax.nn.one_hot(current_state, self.states), action, feedback, trial, step)
         return State(current_state, trial, step), percept, score
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:

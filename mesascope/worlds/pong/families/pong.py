@@ -79,15 +79,15 @@ class Pong(Configured):
 
         All games start with more idle frames than any training game.
         """
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         return (
             split("fresh"),
             split("shifted:sticky", sticky=STICKY_PROBABILITY),
             split("shifted:difficulty", difficulty=1),
             split("shifted:mode", mode=1),
-            split("exchanged:half", changes_at=half, swapped_from=half),
+            split("exchanged:half", change_trial=half, swapped_from=half),
             split("restructured:mirror", mirrored=True),
-            split("exchanged:start", counted=False, swapped_from=0),
+            split("exchanged:start", is_counted=False, swapped_from=0),
         )
 
     def draw(
@@ -152,7 +152,7 @@ class Pong(Configured):
         """
         shape = (len(tasks.swapped_from), self.horizon)
         one = np.ones(shape, np.float32)
-        after_change = np.arange(self.horizon) >= (self.split(split).changes_at or self.horizon)
+        after_change = np.arange(self.horizon) >= (self.split(split).change_trial or self.horizon)
         return {"chance": CHANCE_PAYOFF * one, "best": one, "worst": -one, "fixed": np.where(after_change, -one, one)}
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_from_bank, name_references
-from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.keys import derive_key
 
@@ -72,7 +72,7 @@ class LinearRegression(Configured):
 
         Exchanged coordinates and inputs in half of the directions need at least two dimensions.
         """
-        split, half, has_several_axes = self.varied, self.horizon // 2, self.dimension > 1
+        split, half, has_several_axes = self.make_split, self.horizon // 2, self.dimension > 1
 
         def change_halfway(change: Callable[[jax.Array], jax.Array]) -> Change:
             """Returns a function that changes the weights from half-way on."""
@@ -82,9 +82,9 @@ class LinearRegression(Configured):
             return _draw_walk(path[:, 0], jax.random.normal(derive_key(key, "drift"), path.shape))
 
         roll_weights = change_halfway(lambda w: jnp.roll(w, 1, -1))
-        coordinate_split = split("exchanged:coordinates", changes_at=half, path=roll_weights)
+        coordinate_split = split("exchanged:coordinates", change_trial=half, path=roll_weights)
         half_splits = (
-            split(f"shifted:{name}", counted=False, inputs=functools.partial(self._mask_half, turns))
+            split(f"shifted:{name}", is_counted=False, inputs=functools.partial(self._mask_half, turns))
             for name, turns in (("subspace", False), ("orthogonal", True))
         )
         return (
@@ -94,14 +94,14 @@ class LinearRegression(Configured):
             split("shifted:scaled_y", path=lambda _, path: SCALE_FACTOR * path),
             split("shifted:skewed", inputs=self._skew_inputs),
             *((coordinate_split,) if has_several_axes else ()),
-            split("exchanged:sign", changes_at=half, path=change_halfway(lambda w: -w)),
-            split("restructured:drift", path=drift_weights, drifting=True),
+            split("exchanged:sign", change_trial=half, path=change_halfway(lambda w: -w)),
+            split("restructured:drift", path=drift_weights, is_drifting=True),
             split("restructured:threshold", sign_only=1.0),
             # not counted: more noise leaves less to gain; inputs in half of the directions are within the training
             # distribution; if they become orthogonal, the first half of a lifetime is of no use in the second
-            split("shifted:noise", counted=False, noise=NOISE_FACTOR),
+            split("shifted:noise", is_counted=False, noise=NOISE_FACTOR),
             *(half_splits if has_several_axes else ()),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
     def draw(
@@ -159,7 +159,7 @@ class LinearRegression(Configured):
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         n = len(tasks.noise)
         observation = jnp.concatenate([tasks.inputs[:, 0], jnp.zeros((n, self.dimension))], -1)
-        return jnp.zeros(n, jnp.int32), first_percept(observation)._replace(action=jnp.zeros(n))
+        return jnp.zeros(n, jnp.int32), make_first_percept(observation)._replace(action=jnp.zeros(n))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Scores the predictions [N] and returns the outcomes, which do not depend on them, as feedback."""
@@ -170,7 +170,7 @@ class LinearRegression(Configured):
         score = -jnp.square(jnp.clip(action, -MAX_PREDICTION, MAX_PREDICTION) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
         observation = jnp.concatenate([coming, x], -1)
-        return state + 1, next_percept(observation, action.astype(jnp.float32), y, state + 1), score
+        return state + 1, make_next_percept(observation, action.astype(jnp.float32), y, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents target (the noiseless outcome), chance, best, worst and fixed, each [N, T]."""
@@ -237,7 +237,7 @@ class LinearRegression(Configured):
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         coming, last = percept.observation[:, : self.dimension], percept.observation[:, self.dimension :]
         opposite = percept._replace(feedback=-percept.feedback)
-        return exchange_earlier(opposite, xp.concatenate([coming, -xp.roll(last, 1, -1)], -1))
+        return exchange_earlier_events(opposite, xp.concatenate([coming, -xp.roll(last, 1, -1)], -1))
 
     def text(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""

@@ -22,7 +22,7 @@ from mesascope.contracts.configured import (
     draw_from_bank,
     name_references,
 )
-from mesascope.contracts.percept import first_percept, next_percept
+from mesascope.contracts.percept import make_first_percept, make_next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -58,7 +58,7 @@ class BetaBernoulli(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, other p, symbols exchanged half-way, drift, repetition, and longer lifetimes."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
 
         def draw_seen(key: jax.Array, n: int) -> jax.Array:
             return draw_from_bank(derive_key(key, "p"), self.bank_means, n)[:, 1]
@@ -77,11 +77,11 @@ class BetaBernoulli(Configured):
             split("fresh"),
             split("shifted:high", p=draw_high),
             split("shifted:rare", p=_draw_rare),
-            split("exchanged:symbols", changes_at=half, path=exchange_symbols),
-            split("restructured:drift", path=_draw_walk, drifting=True),
+            split("exchanged:symbols", change_trial=half, path=exchange_symbols),
+            split("restructured:drift", path=_draw_walk, is_drifting=True),
             # no reference gains on repeats, because there the counts of symbols carry no information
-            split("restructured:repeats", counted=False, p=draw_uniform, repeats=1.0),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("restructured:repeats", is_counted=False, p=draw_uniform, repeats=1.0),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
     def draw(
@@ -111,7 +111,7 @@ class BetaBernoulli(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state is the trial index and the last symbol (-1 if none), [N]."""
         n = len(tasks.p)
-        percept = first_percept(jnp.full((n, 1), -1.0))
+        percept = make_first_percept(jnp.full((n, 1), -1.0))
         return (jnp.zeros(n, jnp.int32), jnp.full(n, -1.0)), percept
 
     def step(self, key: jax.Array, tasks: Tasks, state: tuple[jax.Array, jax.Array], action: jax.Array):
@@ -123,7 +123,7 @@ class BetaBernoulli(Configured):
         symbol = (jax.random.uniform(key, action.shape) < p).astype(jnp.float32)
         score = jnp.where(action == 1, p, 1.0 - p)
         right = (action == symbol).astype(jnp.float32)
-        return (trial + 1, symbol), next_percept(symbol[:, None], action, right, trial + 1), score
+        return (trial + 1, symbol), make_next_percept(symbol[:, None], action, right, trial + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents p, chance, best, worst and fixed, each [N, T].

@@ -14,7 +14,7 @@ import numpy as np
 
 from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_bank, draw_from_bank, name_references
 from mesascope.contracts.payoffs import make_payoff_latents, select_payoffs
-from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
@@ -59,7 +59,7 @@ class MarkovChain(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, and those that change the matrices, the symbols, their order or the horizon."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
 
         def raise_rows(power: float) -> Callable[[jax.Array], jax.Array]:
             """Returns a function that raises every row to a power and normalises it."""
@@ -77,12 +77,12 @@ class MarkovChain(Configured):
             split("fresh"),
             split("shifted:peaked", matrix=raise_rows(PEAKED_POWER)),
             split("shifted:even", matrix=raise_rows(EVEN_POWER)),
-            split("exchanged:symbols", changes_at=half, path=exchange_symbols),
+            split("exchanged:symbols", change_trial=half, path=exchange_symbols),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
-            split("restructured:drift", path=redraw_rows, drifting=True),
+            split("restructured:drift", path=redraw_rows, is_drifting=True),
             # no reference gains, because in training the symbol before the present one carries no information
-            split("restructured:second_order", counted=False, second_order=1),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("restructured:second_order", is_counted=False, second_order=1),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
         )
 
     def draw(
@@ -135,7 +135,7 @@ class MarkovChain(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task and shows the first symbol; the hidden state is the trial index [N]."""
         first = jax.nn.one_hot(tasks.symbols[:, 0], self.choices)
-        return jnp.zeros(len(first), jnp.int32), first_percept(jnp.concatenate([first, jnp.zeros_like(first)], -1))
+        return jnp.zeros(len(first), jnp.int32), make_first_percept(jnp.concatenate([first, jnp.zeros_like(first)], -1))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Shows the next symbol, which does not depend on the prediction."""
@@ -144,7 +144,7 @@ class MarkovChain(Configured):
         score = tasks.probabilities[rows, state, action]
         symbols = [jax.nn.one_hot(s, self.choices) for s in (coming, tasks.symbols[rows, state])]
         right = (action == coming).astype(jnp.float32)
-        return state + 1, next_percept(jnp.concatenate(symbols, -1), action, right, state + 1), score
+        return state + 1, make_next_percept(jnp.concatenate(symbols, -1), action, right, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The latents means [N, T, K], the pay-off of each prediction; target, chance, best, worst and fixed [N, T].
@@ -199,7 +199,7 @@ class MarkovChain(Configured):
         present, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
         next_present, next_before = xp.roll(present, 1, -1), xp.roll(before, 1, -1)
         opposite = self.with_outcome(percept, percept.feedback, xp.concatenate([next_present, before], -1))
-        return exchange_earlier(opposite, xp.concatenate([next_present, next_before], -1))
+        return exchange_earlier_events(opposite, xp.concatenate([next_present, next_before], -1))
 
     def text(self, action: Any, feedback: float) -> str:
         """Describes one trial in words."""

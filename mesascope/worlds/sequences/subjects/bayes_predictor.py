@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -28,7 +28,7 @@ class BayesPredictor(Scripted):
         weight = carry + self.prior
         predictive = weight / weight.sum(-1, keepdims=True)
         predictive = jnp.where(self.minimise, predictive[:, ::-1], predictive)
-        probabilities = jnp.where(self.greedy, greedy_probabilities(predictive), predictive)
+        probabilities = jnp.where(self.greedy, choose_greedily(predictive), predictive)
         return carry, choose(key, jnp.log(probabilities))
 
 

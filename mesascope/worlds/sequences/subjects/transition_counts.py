@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
@@ -23,7 +23,7 @@ class TransitionCounts(TransitionSubject):
         weight = self.take_present_row(carry, percept) + self.concentration
         weight = jnp.where(self.minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
-        return carry, choose(key, jnp.log(jnp.where(self.greedy, greedy_probabilities(predictive), predictive)))
+        return carry, choose(key, jnp.log(jnp.where(self.greedy, choose_greedily(predictive), predictive)))
 
 
 @keep_settings(concentration=(0, 1e6))

@@ -13,7 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, first_percept, name_references, next_percept
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    make_first_percept,
+    make_next_percept,
+    name_references,
+)
 from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.errors import MesascopeError
@@ -77,10 +84,10 @@ class TreeChoice(Configured):
             for change in ("worth", "map", "same")
         )
         return (
-            *self.seen(),
+            *self.make_seen_split(),
             split("fresh"),
             split("shifted:close", similar_payoffs=True),
-            split("exchanged:acts", changes_at=half, change="acts"),
+            split("exchanged:acts", change_trial=half, change="acts"),
             split("restructured:graph", shares_leaves=True),
             *revalued_splits,
         )
@@ -152,7 +159,7 @@ class TreeChoice(Configured):
         """Starts one lifetime per task, at the root."""
         zero = jnp.zeros(len(tasks.root), jnp.int32)
         state = State(zero, zero, tasks.root.astype(jnp.int32))
-        return state, first_percept(self._observe(tasks, state))
+        return state, make_first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves one step down; a leaf pays, and the next trial begins at the root."""
@@ -163,7 +170,7 @@ class TreeChoice(Configured):
         trial = state.trial + ends
         step = jnp.where(ends, 0, state.step + 1)
         state = State(trial, step, jnp.where(ends, tasks.root, node).astype(jnp.int32))
-        return state, next_percept(self._observe(tasks, state), action, score, trial, step), score
+        return state, make_next_percept(self._observe(tasks, state), action, score, trial, step), score
 
     def _find_phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -216,7 +223,7 @@ class TreeChoice(Configured):
         if str(trials.attrs["split"]) == "seen" and self.bank_tasks is not None:
             size = len(self.bank_tasks.root)
         always = np.ones(action.shape[:2], bool)
-        return Plans(action, values, before, always, depth, float(size), goal=True)
+        return Plans(action, values, before, always, depth, float(size), has_goal=True)
 
 
 def find_values(child: np.ndarray, payoffs: np.ndarray, depth: int, way: Any) -> np.ndarray:

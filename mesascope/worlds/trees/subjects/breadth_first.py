@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
@@ -29,9 +29,7 @@ class BreadthFirst(Scripted):
             return jnp.where((i < depth - 1)[:, None], tree.sweep_values(values), values)
 
         values = jax.lax.fori_loop(0, depth.max() - 1, look_farther, tree.compute_initial_values())
-        return (depth, percept.observation), choose(
-            key, jnp.log(greedy_probabilities(tree.compute_action_values(values)))
-        )
+        return (depth, percept.observation), choose(key, jnp.log(choose_greedily(tree.compute_action_values(values))))
 
 
 @keep_settings(depth=(0, 8))

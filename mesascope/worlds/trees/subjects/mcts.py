@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.condition import select
 from mesascope.contracts.extras import require
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
@@ -42,7 +42,7 @@ class TreeSearch(Scripted):
         done = jnp.where(is_same, past_simulations, 0)
         search, values = self._search(read_tree(percept.observation), last_search, done, is_same)
         past_simulations = jnp.minimum(done + self.simulations, self.budget)
-        return (search, past_simulations, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
+        return (search, past_simulations, percept.observation), choose(key, jnp.log(choose_greedily(values)))
 
     def _search(self, tree: Tree, last_search: Any, done: jax.Array, is_same: jax.Array) -> tuple[Any, jax.Array]:
         """The search tree after this tick's simulations, and its values of the two actions [N, 2].

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
@@ -26,7 +26,7 @@ class TreeAccumulator(Scripted):
         """Takes another noisy look at the right answer."""
         evidence, ticks = carry
         tree, steps_ahead = read_tree(percept.observation), self.depth - percept.step
-        answer = greedy_probabilities(tree.compute_action_values(tree.solve_values(self.depth)))
+        answer = choose_greedily(tree.compute_action_values(tree.solve_values(self.depth)))
         signal = self.signal * self.signal_decay ** (steps_ahead - 1.0)
         evidence = evidence.add_look(percept, answer, signal, self.is_steady)
         is_new = (percept.action >= 0) | (percept.first > 0)  # further ticks do not show the last action

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
@@ -43,5 +43,5 @@ def subject(family: Family, is_noisy: bool = False) -> TreeClone:
     trees = jnp.concatenate([child[..., 0], child[..., 1], payoffs], -1)
     tree = read_tree(jnp.pad(trees, ((0, 0), (1, 0))))
     values = tree.solve_values(home.depth)
-    answers = greedy_probabilities(values[jnp.arange(len(trees))[:, None, None], tree.child])
+    answers = choose_greedily(values[jnp.arange(len(trees))[:, None, None], tree.child])
     return TreeClone(trees, answers, jnp.asarray(is_noisy), trained_on=bank)

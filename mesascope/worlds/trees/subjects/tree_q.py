@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
 from mesascope.worlds.trees.trees import require_trees
 
@@ -28,7 +28,7 @@ class TreeQ(Scripted):
         target = jnp.where(percept.step == 0, percept.feedback, values[rows, node].max(-1))
         error = jnp.where(percept.action >= 0, target - values[rows, last_node, action], 0.0)
         values = values.at[rows, last_node, action].add(self.rate * error)
-        return (values, node), choose(key, mix_lapse(greedy_probabilities(values[rows, node]), self.lapse))
+        return (values, node), choose(key, mix_lapse(choose_greedily(values[rows, node]), self.lapse))
 
 
 @keep_settings(rate=(0, 1), lapse=(0, 1))

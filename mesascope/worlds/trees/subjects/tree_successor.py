@@ -6,7 +6,7 @@ Only walking teaches it that steps have changed.
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
@@ -38,7 +38,7 @@ class TreeSuccessor(Scripted):
         reached = jnp.where((percept.step == 0)[:, None], leaf, onwards)
         reached = jnp.where((percept.action >= 0)[:, None], reached, occupancy[rows, last_node, action])
         occupancy = occupancy.at[rows, last_node, action].set(reached)
-        return (occupancy, tree.node), choose(key, mix_lapse(greedy_probabilities(find_values(occupancy)), self.lapse))
+        return (occupancy, tree.node), choose(key, mix_lapse(choose_greedily(find_values(occupancy)), self.lapse))
 
 
 @keep_settings(untried_value=(0, 1), lapse=(0, 1))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.trees.trees import read_tree, require_trees
 
@@ -25,7 +25,7 @@ class ValueIteration(Scripted):
         is_same = (tree.arrays == last_arrays).all(-1)[:, None]
         values = jnp.where(is_same, values, tree.compute_initial_values())
         values = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: tree.sweep_values(v), values)
-        response = choose(key, jnp.log(greedy_probabilities(tree.compute_action_values(values))))
+        response = choose(key, jnp.log(choose_greedily(tree.compute_action_values(values))))
         return (tree.sweep_values(values), tree.arrays), response
 
 

@@ -26,7 +26,7 @@ from mesascope.contracts.configured import (
     make_payoff_latents,
     name_references,
 )
-from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import keep_settings, name_with_settings
 from mesascope.contracts.subject import as_arrays
@@ -94,7 +94,7 @@ class TwoStep(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
         has_drift = other_payoffs == "drift"
         return (
@@ -161,7 +161,7 @@ class TwoStep(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task."""
         zero = jnp.zeros(len(tasks.is_common), jnp.int32)
-        return State(zero, zero, zero), first_percept(self._observe(tasks, zero, jnp.full_like(zero, -1)))
+        return State(zero, zero, zero), make_first_percept(self._observe(tasks, zero, jnp.full_like(zero, -1)))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Applies the first choice of a trial, or the second one in versions with two steps."""
@@ -187,7 +187,7 @@ class TwoStep(Configured):
         shown = reached if self.steps == 1 else jnp.where(ends, -1, reached)
         begins = (step == 0) & (trial < self.horizon)
         observation = self._observe(tasks, jnp.minimum(trial, self.horizon - 1), shown, begins)
-        return State(trial, step, reached), next_percept(observation, action, feedback, trial, step), score
+        return State(trial, step, reached), make_next_percept(observation, action, feedback, trial, step), score
 
     def _observe(self, tasks: Tasks, trial: jax.Array, reached: jax.Array, begins: Any = True) -> jax.Array:
         """The observation [N, 8]: the state that was reached (-1 for none), and any announcement."""
@@ -232,7 +232,7 @@ class TwoStep(Configured):
         before[:, 1:] = values[:, :-1]
         observation = read_observations(trials, self.name)
         is_announced = (observation if self.steps == 1 else observation[:, :, 0])[..., 2] > 0
-        return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, goal=True)
+        return Plans(first[..., None], values, before, is_announced, np.full((*first.shape, 1), 2), 4, has_goal=True)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite pay-off, and on odd trials with the other state if the last one is shown.
@@ -244,7 +244,7 @@ class TwoStep(Configured):
         if self.steps > 1:
             return opposite
         xp = np if isinstance(observation, np.ndarray) else jnp
-        return exchange_earlier(opposite, xp.concatenate([observation[:, 1::-1], observation[:, 2:]], -1))
+        return exchange_earlier_events(opposite, xp.concatenate([observation[:, 1::-1], observation[:, 2:]], -1))
 
     def text(self, action: int, feedback: float) -> str:
         """Describes one choice in words."""

@@ -9,7 +9,7 @@ that does not plan also has the interaction (Akam et al. 2015).
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, select_fresh
-from mesascope.errors import make_unknown_error
+from mesascope.errors import make_unknown_name_error
 from mesascope.stats import linearise
 from mesascope.worlds.two_step.trial_arrays import read_trials
 
@@ -31,7 +31,7 @@ def metric(end: str = "out") -> Metric:
             as a switch, like analyses that compare a column of choices with the same column shifted by one row.
     """
     if end not in ENDS:
-        raise make_unknown_error("end", end, ENDS)
+        raise make_unknown_name_error("end", end, ENDS)
 
     def measure(trials, references, replay):
         fresh_trials = select_fresh(trials)

@@ -7,7 +7,7 @@ Its stay probabilities still look like those of a planner (Akam et al. 2015). Th
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
@@ -40,7 +40,7 @@ class StateFilter(Scripted):
         posterior = second / (second + first)
         posterior = posterior * (1.0 - self.switch_probability) + (1.0 - posterior) * self.switch_probability
         belief = jnp.where(last.has_ended, posterior, belief)
-        probabilities = greedy_probabilities(jnp.stack([1.0 - belief, belief], -1))
+        probabilities = choose_greedily(jnp.stack([1.0 - belief, belief], -1))
         return (belief, trial), choose(key, mix_lapse(probabilities, self.lapse))
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.choices import choose_greedily
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.two_step.mixture import CurrentTrial, choose_stage, read_last_trial, require_two_step, start_trial
 
@@ -35,7 +35,7 @@ class WorthLocator(Scripted):
         best = mean.max(-1)
         values = self.common_probability * best + (1.0 - self.common_probability) * best[:, ::-1]
         values = choose_stage(values, mean, trial, percept, self.steps)
-        return (log_likelihood, trial), choose(key, jnp.log(greedy_probabilities(values)))
+        return (log_likelihood, trial), choose(key, jnp.log(choose_greedily(values)))
 
 
 @keep_settings

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.configured import Array, Configured, Percept, Split, name_references
-from mesascope.contracts.percept import exchange_earlier, first_percept, next_percept
+from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.contracts.questions import PastTrial, Question
 from mesascope.contracts.settings import check_range, keep_settings
 from mesascope.keys import derive_key
@@ -96,14 +96,14 @@ class WordLabels(Configured):
         """
 
         def split(name: str, **options: Any) -> Split:
-            return self.varied(name, split=name, **options)
+            return self.make_split(name, split=name, **options)
 
         return (
             split("fresh"),
             split("shifted:rare"),
-            split("exchanged:labels", changes_at=self.horizon // 2),
-            split("restructured:halves", beyond_banks=True),
-            split("restructured:rule", beyond_banks=True),
+            split("exchanged:labels", change_trial=self.horizon // 2),
+            split("restructured:halves", is_beyond_banks=True),
+            split("restructured:rule", is_beyond_banks=True),
         )
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
@@ -140,7 +140,7 @@ class WordLabels(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         zero = jnp.zeros(len(tasks.items), jnp.int32)
-        return zero, first_percept(self._observe(tasks, zero))
+        return zero, make_first_percept(self._observe(tasks, zero))
 
     def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
         """[N, D] the observation of a trial: the item, the last item and its label, the wording, the label words."""
@@ -155,7 +155,7 @@ class WordLabels(Configured):
         rows, none = jnp.arange(len(action)), action < 0
         score = jnp.where(none, jnp.nan, action == tasks.right[rows, state])
         feedback = jnp.where(none, jnp.nan, action == tasks.label[rows, state])
-        percept = next_percept(self._observe(tasks, state + 1), action, feedback.astype(jnp.float32), state + 1)
+        percept = make_next_percept(self._observe(tasks, state + 1), action, feedback.astype(jnp.float32), state + 1)
         return state + 1, percept, score.astype(jnp.float32)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
@@ -183,7 +183,7 @@ class WordLabels(Configured):
         """The percept with the other label for the last item, and on odd trials with the next item in its place."""
         opposite = _relabel(percept, 1.0 - percept.observation[:, LAST_LABEL])
         next_item = (opposite.observation[:, LAST_ITEM] + 1) % len(read_texts().items)
-        return exchange_earlier(opposite, _set_column(opposite.observation, LAST_ITEM, next_item))
+        return exchange_earlier_events(opposite, _set_column(opposite.observation, LAST_ITEM, next_item))
 
     def question(self, past: Sequence[PastTrial], now: Sequence[float]) -> Question:
         """The question about the item in `now`, the present observation [D], after the past items with their labels.

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, select_fresh
-from mesascope.stats import mean
+from mesascope.contracts.metric import Reading, define_metric, select_fresh
+from mesascope.stats import average_valid
 from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_LABELS, mark_answers, require_answers
 
 
-@asks(
+@define_metric(
     "If the subject answers wrongly with an empty context, how much more often is it right after true labels?",
     conditions=CONDITIONS,
 )
@@ -17,7 +17,7 @@ def metric(trials, references, replay):
     half = rollout.sizes["trial"] // 2
     is_wrong = mark_answers(rollout, EMPTY_CONTEXT) == 0
     answers = (np.where(is_wrong, mark_answers(rollout, c), np.nan) for c in ("intact", EXCHANGED_LABELS))
-    intact, exchanged = (mean(x[:, half:]) for x in answers)
+    intact, exchanged = (average_valid(x[:, half:]) for x in answers)
     return [
         Reading(intact, label="right with true labels", null=0.5),
         Reading(intact - exchanged, label="right because of the true labels"),

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, select_fresh
-from mesascope.stats import mean
+from mesascope.contracts.metric import Reading, define_metric, select_fresh
+from mesascope.stats import average_valid
 from mesascope.worlds.words import answers
 from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds, mark_answers
 
 SHOT_COUNTS = (0, 1, 2, 4, 8, 16)
 
 
-@asks(
+@define_metric(
     "How far above chance is the subject with exchanged labels in its context, and how much do true labels add?",
     conditions=answers.CONDITIONS,
 )
@@ -37,7 +37,7 @@ def metric(trials, references, replay):
         readings += _compare_contexts(exchanged, intact, slice(shots, shots + 1), chance, f"{shots} shots")
     if length > 8:
         acquired = intact - exchanged
-        growth = mean(acquired[:, 8:]) - mean(acquired[:, 1:5])
+        growth = average_valid(acquired[:, 8:]) - average_valid(acquired[:, 1:5])
         readings.append(Reading(growth, label="growth of acquisition, from 1 to 4 shots to 8 and more"))
     return readings
 
@@ -52,8 +52,8 @@ def _compare_contexts(exchanged: np.ndarray, intact: np.ndarray, trials: slice, 
         chance: [N] the mean at chance.
         measure: the name of the measure, for the labels.
     """
-    recognition = mean(exchanged[:, trials])
-    acquisition = mean(intact[:, trials]) - recognition
+    recognition = average_valid(exchanged[:, trials])
+    acquisition = average_valid(intact[:, trials]) - recognition
     return [
         Reading(recognition - chance, label=f"recognition, {measure}"),
         Reading(acquisition, label=f"acquisition, {measure}"),

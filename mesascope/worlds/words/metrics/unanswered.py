@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
 
 ANSWER_CODES = {  # as mesascope.agents.language.answers numbers them
     1: "a label that was not listed",
@@ -12,7 +12,7 @@ ANSWER_CODES = {  # as mesascope.agents.language.answers numbers them
 }
 
 
-@asks("How often does the subject refuse, answer without a label, or not answer at all?")
+@define_metric("How often does the subject refuse, answer without a label, or not answer at all?")
 def metric(trials, references, replay):
     """How often does the subject refuse, answer without a label, or not answer at all?"""
     rollout = select_fresh(trials)

@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, select_fresh
-from mesascope.stats import ratio
-from mesascope.trials import gain
+from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.stats import compute_ratio
+from mesascope.trials import measure_gain
 
 
-@asks("What does the subject gain on average over wordings, and how far is the gain of one wording from that mean?")
+@define_metric(
+    "What does the subject gain on average over wordings, and how far is the gain of one wording from that mean?"
+)
 def metric(trials, references, replay):
     """What does the subject gain on average over wordings, and how far is the gain of one wording from that mean?"""
     rollout = select_fresh(trials)
@@ -17,7 +19,7 @@ def metric(trials, references, replay):
     names, index, count = np.unique(wordings, return_inverse=True, return_counts=True)
     if len(names) < 3:
         raise DoesNotApply(f"there are {len(names)} wordings, but three are needed")
-    values = ratio(*gain(rollout))
+    values = compute_ratio(*measure_gain(rollout))
     means = np.bincount(index, values) / count
     distance = np.abs(means - means.mean())[index]
     spread = np.asarray([values[wordings == w].std(ddof=1) if (wordings == w).sum() > 1 else 0.0 for w in names])

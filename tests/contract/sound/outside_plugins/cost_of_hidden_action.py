@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mesascope.contracts.metric import Metric, Reading, select_fresh, sum_gains
-from mesascope.stats import ratio
+from mesascope.stats import compute_ratio
 
 
 def metric() -> Metric:
@@ -11,7 +11,9 @@ def metric() -> Metric:
 
     def measure(trials, references, replay):
         lived = select_fresh(trials)
-        return [Reading(ratio(*sum_gains(lived, "intact")) - ratio(*sum_gains(lived, "action_hidden:at=0")))]
+        return [
+            Reading(compute_ratio(*sum_gains(lived, "intact")) - compute_ratio(*sum_gains(lived, "action_hidden:at=0")))
+        ]
 
     return Metric(
         name="cost_of_hidden_action",
