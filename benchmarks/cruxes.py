@@ -83,7 +83,7 @@ import time
 from mesascope import cruxes
 import scipy.optimize, mesascope.cruxes.coherence, mesascope.cruxes.gaps, mesascope.cruxes.argument
 t = time.perf_counter()
-argument = cruxes.default()
+argument = cruxes.load_thread()
 argument.check(), argument.answer("lister"), argument.answer("critic"), argument.cuts()
 print(time.perf_counter() - t)
 """
@@ -96,35 +96,35 @@ print(time.perf_counter() - t)
 def time_bounds() -> float:
     """Seconds for bounds on the end of a 14-atom chain with sets for both conditionals: two programs."""
     from mesascope.cruxes.bounds import Constraint, Polytope
-    from mesascope.cruxes.language import SURE, negate, parse
+    from mesascope.cruxes.language import SURE, negate, parse_event
 
     names = "ABCDEFGHIJKLMN"
-    claims = [Constraint("A", parse("A"), SURE, 0.6, 0.8)]
+    claims = [Constraint("A", parse_event("A"), SURE, 0.6, 0.8)]
     for i in range(1, 14):
-        event, before = parse(names[i]), parse(names[i - 1])
+        event, before = parse_event(names[i]), parse_event(names[i - 1])
         claims += [Constraint(f"y{i}", event, before, 0.6, 0.8), Constraint(f"n{i}", event, negate(before), 0.1, 0.3)]
-    claims.append(Constraint("far", parse("A & G -> N"), SURE, 0.2, 0.95))
-    return best_time(lambda: Polytope(claims).bound(parse("N")), 3)
+    claims.append(Constraint("far", parse_event("A & G -> N"), SURE, 0.2, 0.95))
+    return best_time(lambda: Polytope(claims).bound(parse_event("N")), 3)
 
 
 def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
     """Seconds for as many second-order draws of the 10-claim chain (19 Betas, exact each); and the mean."""
     from mesascope.cruxes.bounds import Constraint
     from mesascope.cruxes.credal import CredalNet, draw_answers
-    from mesascope.cruxes.language import SURE, negate, parse
+    from mesascope.cruxes.language import SURE, negate, parse_event
 
     names = "ABCDEFGHIJ"
-    claims = [Constraint("A", parse("A"), SURE, 0.0, 1.0)]
+    claims = [Constraint("A", parse_event("A"), SURE, 0.0, 1.0)]
     betas = [(20 * CHAIN[0], 20 * (1 - CHAIN[0]))]
     for i in range(1, 10):
-        event, before = parse(names[i]), parse(names[i - 1])
+        event, before = parse_event(names[i]), parse_event(names[i - 1])
         claims += [Constraint(f"y{i}", event, before, 0.0, 1.0), Constraint(f"n{i}", event, negate(before), 0.0, 1.0)]
         betas += [(20 * CHAIN[i], 20 * (1 - CHAIN[i])), (2.0, 18.0)]
     network = CredalNet(claims, ())
     means = []
 
     def job() -> None:
-        found = draw_answers(network, betas, parse("J"), draws=draws)
+        found = draw_answers(network, betas, parse_event("J"), draws=draws)
         assert found is not None
         means.append(found.compute_mean()[0])
 

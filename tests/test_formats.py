@@ -16,7 +16,7 @@ from mesascope.examination.logged import measure
 from mesascope.examination.runs import read_run, write_run
 from mesascope.findings import read_findings
 from mesascope.logs import read_log
-from mesascope.reproduction.plans import load
+from mesascope.reproduction.plans import load_study
 
 DATA = Path(__file__).parent / "data"
 ROOT = DATA.parents[1]
@@ -32,14 +32,14 @@ def test_what_was_committed_is_as_it_was(listed):
 
 @pytest.mark.parametrize("study", catalogue.list_names("studies"))
 def test_every_plan_loads_with_words_of_today(study):
-    plan = load(study, False, 0)
+    plan = load_study(study, False, 0)
     assert plan.cells and plan.quantities
     assert all(q.kind != "probe" for q in plan.quantities)
     assert not any("told=" in cell.recipe for cell in plan.cells)
 
 
 def test_a_plan_in_old_words_measures_what_it_asked_for():
-    asked = {q.name: q for q in load("generality_and_goal", False, 0).quantities}
+    asked = {q.name: q for q in load_study("generality_and_goal", False, 0).quantities}
     kinds = {(q.kind, q.spec.partition(":")[0], q.split) for q in asked.values()}
     assert ("measure", "goal_return", "apart:mark") in kinds, kinds
 

@@ -19,7 +19,7 @@ from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.blame import locate_error
-from mesascope.guards.identity import loaded_modules
+from mesascope.guards.identity import list_loaded_modules
 from mesascope.rollouts.replays import Replays
 
 ROOT = Path(mesascope.__file__).parent
@@ -80,9 +80,9 @@ def test_our_own_code_is_known_for_ours_wherever_it_lies():
     with pytest.raises(MesascopeError) as caught:
         catalogue.make("families", "none_such")
     assert locate_error(caught.value).startswith(__file__)
-    assert not [name for name in loaded_modules() if name.partition(".")[0] == "mesascope"]
-    assert not __file__.startswith(gate.LIBRARIES)
-    assert mesascope.__file__.startswith(gate.LIBRARIES)
+    assert not [name for name in list_loaded_modules() if name.partition(".")[0] == "mesascope"]
+    assert not __file__.startswith(gate.LIBRARY_FOLDERS)
+    assert mesascope.__file__.startswith(gate.LIBRARY_FOLDERS)
 
 
 def test_nobody_else_opens_the_gate():

@@ -338,7 +338,7 @@ def test_headers_that_announce_much(capsys):
 
 def test_what_is_no_file_is_not_read():
     with pytest.raises(ValueError, match="not a regular file"):
-        limits.read("/dev/zero", limits.MAX_SETTINGS_BYTES)
+        limits.read_file("/dev/zero", limits.MAX_SETTINGS_BYTES)
 
 
 def test_a_folder_of_transformers_that_asks_for_more_than_it_holds(bounded):

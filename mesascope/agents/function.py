@@ -17,7 +17,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import NamedSubject, Response, Subject, copy_carry
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.guards.identity import digest, reachable_parts
+from mesascope.guards.identity import hash_array, list_reachable_parts
 
 FACTORY_RUNS_CODE = True  # a user who types a path wants its code to run
 
@@ -55,8 +55,8 @@ class FunctionSubject(NamedSubject):
 
     def fingerprint(self) -> dict[str, str]:
         """Hashes of all arrays that the function reaches through its closure, defaults, globals, object or class."""
-        parts = reachable_parts(self.function)
-        return {path or "itself": digest(x) for path, x in parts if isinstance(x, np.ndarray)}
+        parts = list_reachable_parts(self.function)
+        return {path or "itself": hash_array(x) for path, x in parts if isinstance(x, np.ndarray)}
 
 
 def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:

@@ -51,7 +51,7 @@ def read_statistics(path: str, shape: tuple[int, ...]) -> Statistics | None:
         MesascopeError: the file does not exist, is broken, or describes observations of another shape.
     """
     with VECNORMALIZE.explain_errors(path):
-        content: Any = _pickles.read_pickle(limits.read(path, _pickles.MAX_BYTES), repr(path))
+        content: Any = _pickles.read_pickle(limits.read_file(path, _pickles.MAX_BYTES), repr(path))
         if content.origin[1] != "VecNormalize":
             raise ValueError(f"it contains {'.'.join(content.origin)}")
         if _pickles.to_array(content.state.get("norm_obs", True)) is False:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mesascope.agents.foreign import FileKind
 from mesascope.contracts.extras import require
-from mesascope.contracts.subject import digest
+from mesascope.contracts.subject import hash_array
 from mesascope.errors import MesascopeError
 
 ONNX = FileKind("ONNX file", "Name an .onnx file.", "Copy it again, or export it again.")
@@ -46,7 +46,7 @@ def hash_weights(path: str, model: Any) -> dict[str, str]:
         arrays = {t.name or f"constant {i}": to_array(t, folder) for i, t in enumerate(list_tensors(model))}
     except Exception as error:
         raise ONNX.make_error(path, f"a weight cannot be read: {error}") from None
-    return {name: digest(value) for name, value in sorted(arrays.items()) if value.dtype.kind in "fiubc"}
+    return {name: hash_array(value) for name, value in sorted(arrays.items()) if value.dtype.kind in "fiubc"}
 
 
 def list_tensors(model: Any) -> Iterator[Any]:

@@ -83,12 +83,14 @@ def read_file(path: str) -> AgentFile:
         MesascopeError: the file does not exist, is truncated, or would unpack to far more than its size.
     """
     with ZIP.explain_errors(path):
-        size = limits.file_size(path)
+        size = limits.get_file_size(path)
         with zipfile.ZipFile(path) as zipped:
             if missing := sorted(MEMBERS - set(zipped.namelist())):
                 raise ZIP.make_error(path, f"it has no {' and no '.join(missing)}")
             for name in MEMBERS:
-                if (unpacked_size := zipped.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
+                if (
+                    unpacked_size := zipped.getinfo(name).file_size
+                ) > limits.MAX_SMALL_BYTES + limits.MAX_UNPACKING_RATIO * size:
                     raise ZIP.make_error(path, f"{name} unpacks to {unpacked_size:,} bytes")
             if zipped.getinfo("data").file_size > MAX_DATA_BYTES:
                 raise ZIP.make_error(path, f"its data has {zipped.getinfo('data').file_size:,} bytes")

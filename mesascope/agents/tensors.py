@@ -28,7 +28,7 @@ def check_file(source: Any) -> None:
         ValueError: the file is refused; the text says why.
     """
     in_memory = isinstance(source, io.BytesIO)
-    stored = source.getbuffer().nbytes if in_memory else limits.file_size(source)
+    stored = source.getbuffer().nbytes if in_memory else limits.get_file_size(source)
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             _check_archive(archive, stored)
@@ -42,7 +42,7 @@ def check_file(source: Any) -> None:
 
 def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
     """Checks every pickle of tensors in a zip of `stored` bytes."""
-    members = limits.zip_members(archive, stored)
+    members = limits.list_zip_members(archive, stored)
     if any(name.endswith("/constants.pkl") for name in members):
         return  # TorchScript, which is refused elsewhere
     if any(x.compress_type != zipfile.ZIP_STORED for x in members.values()):

@@ -21,7 +21,7 @@ from mesascope.agents.foreign import BATCH_SIZES, ForeignNetwork
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.guards.identity import digest
+from mesascope.guards.identity import hash_array
 
 MAX_UNITS = 1 << 16  # the maximum units of one tap
 EXTRA_WEIGHTS = 1 << 20  # how many weights a network may have beyond those in its file
@@ -132,7 +132,7 @@ def freeze(module: Any) -> Any:
 def hash_parameters(module: Any) -> dict[str, str]:
     """The hash of every parameter and buffer by its name in the state dict."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
-    return {name: digest(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
+    return {name: hash_array(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
 
 
 def _to_numpy(tensor: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Makes tables for the terminal: of plug-ins, of the validation and of a study."""
+"""Makes the tables of plug-ins, of the validation and of studies for the terminal."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from mesascope.cli.output import escape_controls
 
 
 def _make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """Makes a table of texts from any source, and replaces control characters in them."""
+    """Makes a table of texts from any source, and replaces control characters in the texts."""
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for column in table.columns:
         column.overflow = "fold"
@@ -22,12 +22,12 @@ def _make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     return table
 
 
-def make_plugin_tables(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
-    """Makes the tables of plug-ins, kind by kind, that `mesascope list` prints.
+def make_plugin_tables(rows: Sequence[Mapping[str, Any]], has_settings: bool) -> Group:
+    """Makes the tables that `mesascope list` prints, one for each kind of plug-in.
 
     Args:
         rows: the rows of `catalogue.describe_plugins`.
-        settings: whether to show the settings of each plug-in.
+        has_settings: whether to show the settings of each plug-in.
     """
     parts: list[Any] = []
     for kind, group in itertools.groupby(rows, key=lambda row: row["kind"]):
@@ -38,7 +38,7 @@ def make_plugin_tables(rows: Sequence[Mapping[str, Any]], settings: bool) -> Gro
             text = Text(escape_controls(row["says"]))
             if row.get("package"):
                 text.append(f" (from {escape_controls(row['package'])})", style="italic")
-            if settings and row["settings"]:
+            if has_settings and row["settings"]:
                 settings_text = (k if v is None else f"{k}={v}" for k, v in row["settings"].items())
                 text.append(f"\n{escape_controls(', '.join(settings_text))}", style="dim")
             table.add_row(Text(escape_controls(row["name"]), style="bold"), text)

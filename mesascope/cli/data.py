@@ -61,6 +61,6 @@ def export_log(
 
 
 def _abbreviate_home(path: str) -> str:
-    """The path, with ~ in place of the user's home folder."""
+    """Abbreviates a path with ~ for the user's home folder."""
     is_in_home = Path(path).is_relative_to(Path.home())
     return f"~/{Path(path).relative_to(Path.home()).as_posix()}" if is_in_home else path

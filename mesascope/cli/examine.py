@@ -107,7 +107,7 @@ def _run_examination(subjects: Sequence[Any], family: str, out: Path | None, as_
     from mesascope.examination import runs
     from mesascope.examination.examination import examine
 
-    cache_compiled_code(short=options.get("lifetimes", 0) <= 1024)
+    cache_compiled_code(is_short=options.get("lifetimes", 0) <= 1024)
     family = family or find_default_family(subjects, bool(options.get("trust")))
     command = format_command()
     out = runs.prepare_folder(out or runs.unused_folder(Path("runs") / _make_slug(subjects), command), command)

@@ -16,13 +16,13 @@ from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 
-COMMAND_MODULES = (examine, studies, plugins)  # each adds its commands when it is imported
+COMMAND_MODULES = (examine, studies, plugins)  # importing a module adds its commands
 app.add_typer(crux, name="crux")
 app.add_typer(data, name="data")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 wrong input."""
+    """Runs one command in this process; returns the exit code: 0 done, 1 check failed, 2 wrong input, 3 our error."""
     CURRENT_ARGUMENTS[:] = list(arguments)
     gate.allow(*arguments)
     try:
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _show_warning(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
-    """Prints a warning of ours as a notice, and any other as Python does."""
+    """Prints a warning of mesascope as a notice, and any other warning as Python does."""
     if issubclass(category, MesascopeWarning):
         notify(f"mesascope: {message}")
     else:
@@ -51,7 +51,7 @@ def _report_error(error: Any) -> int:
     """Prints what went wrong, whose error it is and what to do; returns the exit code."""
     from mesascope.guards.blame import locate_error, make_exit_error, make_plugin_error
 
-    # the parser turns a closed pipe into an exit, whose context is the cause
+    # the parser turns a closed pipe into an exit, and keeps the cause as the context
     cause = error.__context__ if isinstance(error, SystemExit) else error
     if isinstance(cause, BrokenPipeError) and not locate_error(cause):
         return 0

@@ -7,7 +7,7 @@ import typer
 
 
 def make_app(summary: str) -> typer.Typer:
-    """Makes an application, or a group of commands, that shows plain help if no command is typed."""
+    """Makes an application or a group of commands, which shows plain help if no command is typed."""
     return typer.Typer(
         help=summary, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False
     )

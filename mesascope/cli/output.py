@@ -14,7 +14,7 @@ CURRENT_ARGUMENTS: list[str] = []  # the arguments of the current command
 
 
 def format_command() -> str:
-    """The current command, as a user would type it again."""
+    """Formats the current command as a user would type it again."""
     from mesascope.examination.runs import command_line
 
     return command_line(CURRENT_ARGUMENTS)
@@ -25,8 +25,8 @@ def write_result(document: Any, items: Iterable[Any], as_json: bool) -> None:
 
     Args:
         document: the result as plain data.
-        items: the result as texts and tables, which are written without trailing blanks.
-        as_json: whether to write the document as JSON, and not the items.
+        items: the result as texts and tables, which are printed without trailing blanks.
+        as_json: whether to write the document as JSON instead of the items.
     """
     from rich.console import Console
 
@@ -52,11 +52,11 @@ def notify(text: str) -> None:
     Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(escape_controls(redact(text)))
 
 
-def cache_compiled_code(short: bool = False) -> None:
+def cache_compiled_code(is_short: bool = False) -> None:
     """Keeps compiled code between runs; see `mesascope.rollouts.compiling.cache_compiled`."""
     from mesascope.rollouts.compiling import cache_compiled
 
-    cache_compiled(short)
+    cache_compiled(is_short)
 
 
 @contextmanager

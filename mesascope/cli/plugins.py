@@ -25,7 +25,7 @@ def list_plugins(
     if kind:
         pick_named("kind of plug-in", kind, catalogue.LISTED_KINDS)
     rows = [row for k in catalogue.LISTED_KINDS if kind in ("", k) for row in catalogue.describe_plugins(k)]
-    items: list[Any] = [make_plugin_tables(rows, settings=bool(kind))]
+    items: list[Any] = [make_plugin_tables(rows, has_settings=bool(kind))]
     if not kind:
         items.append("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
     write_result(rows, items, as_json)
@@ -42,7 +42,7 @@ def check_contract(
     """Check whether a plug-in keeps its contract; exit 1 if it does not."""
     from mesascope.examination.checks import check_plugin
 
-    cache_compiled_code(short=True)
+    cache_compiled_code(is_short=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MesascopeWarning)
         problems = check_plugin(plugin, family or None)

@@ -59,7 +59,7 @@ def reproduce_study(
 def validate_instrument(
     quick: Annotated[bool, typer.Option("--quick", help="Three seeds only, and no study of coverage.")] = False,
     seeds: Annotated[int, typer.Option(help="Number of runs per subject; 0 for the default.", min=0)] = 0,
-    first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
+    first_seed: Annotated[int, typer.Option("--first", help="The first seed.", min=0, max=2**30)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Lifetimes per split; 0 for 320 (128 with --quick).", min=0)] = 0,
     workers: WorkersOption = 0,
     as_json: JsonFlag = False,
@@ -69,10 +69,10 @@ def validate_instrument(
     from mesascope.files import cache_path
     from mesascope.validation.ladder import name_results_folder, validate
 
-    cache_compiled_code(short=True)
-    folder = name_results_folder(cache_path("validation"), quick, seeds, first, lifetimes)
+    cache_compiled_code(is_short=True)
+    folder = name_results_folder(cache_path("validation"), quick, seeds, first_seed, lifetimes)
     with show_progress() as progress:
-        results = validate(quick, seeds, first, lifetimes, progress, workers=workers, folder=folder)
+        results = validate(quick, seeds, first_seed, lifetimes, progress, workers=workers, folder=folder)
     write_result(results, [make_validation_tables(results)], as_json)
     shutil.rmtree(folder, ignore_errors=True)
     if not results["holds"]:

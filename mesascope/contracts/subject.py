@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.percept import Array, Percept
-from mesascope.guards.identity import digest, hash_code
+from mesascope.guards.identity import hash_array, hash_code
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -88,7 +88,7 @@ class Subject(eqx.Module):
     def fingerprint(self) -> dict[str, str]:
         """The hash of every weight by its path; empty if the weights are hidden."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(self, eqx.is_array))
-        return {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
+        return {jax.tree_util.keystr(path): hash_array(leaf) for path, leaf in leaves}
 
 
 class NamedSubject(Subject):

@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import Any
 
 _NAMES_BY_MODULE = {
-    "argument": ("Argument", "default", "load"),
+    "argument": ("Argument", "load_argument", "load_thread"),
     "answers": ("Answer",),
     "bounds": ("Constraint", "Polytope", "Rule"),
     "claims": ("Conventions",),
     "coherence": ("Issue",),
     "credal": ("CredalNet",),
     "interchange": ("read_bif",),
-    "language": ("Event", "parse"),
+    "language": ("Event", "parse_event"),
     "networks": ("Net", "Undefined"),
     "readings": ("fit_beta", "read_ratio", "read_value"),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mesascope.cruxes.bounds import HasInterval, Polytope
+from mesascope.cruxes.bounds import IntervalResult, Polytope
 from mesascope.cruxes.claims import Refusal
 from mesascope.cruxes.credal import INDEPENDENCE_NOTE, CredalNet, draw_answers, find_extremes
 from mesascope.cruxes.language import SURE, Event, conjoin
@@ -29,7 +29,7 @@ STATUSES = {
 
 
 @dataclass(frozen=True)
-class Answer(HasInterval):
+class Answer(IntervalResult):
     """What one person's statements imply about P(event | given).
 
     Args:
@@ -84,7 +84,7 @@ def answer_question(
     draws: int = 100_000,
     seed: int = 0,
 ) -> Answer:
-    """Compute P(event | condition) from one person's statements with one engine.
+    """Computes P(event | condition) from one person's statements with one engine.
 
     Args:
         person: the person's name.
@@ -96,8 +96,8 @@ def answer_question(
         values: the reading of each claim, by id; 'sample' draws from the reading's Beta.
         draws, seed: the number of draws and the random seed, for 'sample'.
 
-    Returns an `Answer`. The interval from 'lp' contains the interval from 'credal'. The latter contains the
-    interval from 'net' if 'net' reads the same values at their centres.
+    Returns an `Answer`. The interval from 'lp' contains the interval from 'credal', which contains the interval
+    from 'net' if 'net' reads the same values at their centres.
     """
     pick_named("engine", engine, ENGINES)
     connected = polytope.select_connected(conjoin(event, condition).atoms)
@@ -112,10 +112,10 @@ def answer_question(
     network, notes = CredalNet.build_for(connected, event, condition), [INDEPENDENCE_NOTE]
     if engine in ("net", "credal"):
         extremes = find_extremes(network, event, condition)
-        unstated_ids = [e.id for e in network.entries if not e.stated and e.id in extremes.free_entries]
+        unstated_ids = [e.id for e in network.entries if not e.is_stated and e.id in extremes.free_entries]
         if unstated_ids:
             notes.append("unstated, so anything in [0, 1]: " + "; ".join(unstated_ids))
-        if not extremes.exact:
+        if not extremes.is_exact:
             notes.append("an inner bound: too many free entries to visit all vertices")
         elif extremes.free_entries:
             notes.append("entries vary in their intervals independently of each other")
@@ -133,7 +133,7 @@ def answer_question(
 
 
 def _set_status(answer: Answer, notes: Sequence[str]) -> Answer:
-    """Add the assumptions to an answer, and set the status that its interval implies."""
+    """Adds the assumptions to an answer, and sets the status that its interval implies."""
     answer = replace(answer, assumptions=tuple(notes))
     if answer.low is None or answer.high is None:
         return answer

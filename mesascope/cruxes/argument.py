@@ -1,4 +1,4 @@
-"""The argument: the content of a crux file, and the questions you can ask of it."""
+"""The argument of a crux file: what the file states, and the questions that can be asked about it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Argument:
 
     Args:
         text: the file's TOML text.
-        name: the file's name in messages.
+        name: the file's name, for messages.
         conventions: how to read the file; by default `Conventions()`.
     """
 
@@ -39,7 +39,7 @@ class Argument:
         self.content: Content = _read_content(text, name, self.conventions)
 
     def read(self, **changes: Any) -> Argument:
-        """Read the same file under other conventions; the arguments are fields of `Conventions`."""
+        """Reads the same file under other conventions; the arguments are fields of `Conventions`."""
         for name in changes:
             pick_named("convention", name, Conventions.__dataclass_fields__)
         for name in ("bridges", "wordings"):
@@ -56,20 +56,20 @@ class Argument:
     # statements
 
     def pick_person(self, name: str) -> str:
-        """Return the name if the file has such a person; otherwise raise `MesascopeError`."""
+        """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
         return pick_named("person", name, self.content.people)
 
     @property
     def compared_people(self) -> tuple[str, ...]:
-        """The people whom the file's query compares; empty if the file has no query."""
-        return self.content.query.compare if self.content.query else ()
+        """The people whom the file's query compares; nobody if the file has no query."""
+        return self.content.query.people if self.content.query else ()
 
     def choose_people(self, names: Sequence[str] | None) -> list[str]:
         """The named people; by default those whom the query compares, or everybody if it compares nobody."""
         return [self.pick_person(name) for name in names or self.compared_people or self.content.people]
 
     def pick_pair(self, one: str | None, other: str | None) -> tuple[str, str]:
-        """Return two people's names; if either is None, the first two people whom the file's query compares."""
+        """Returns two people's names; if either is None, the names of the first two people in the file's query."""
         if one is None or other is None:
             if len(self.compared_people) < 2:
                 raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
@@ -77,17 +77,17 @@ class Argument:
         return self.pick_person(one), self.pick_person(other)
 
     def parse_event(self, text: str | Event) -> Event:
-        """Parse an event over this file's atoms, and expand the definitions in it."""
+        """Parses an event over this file's atoms, and expands the definitions in it."""
         return self.content.resolve_event(text)
 
     def list_claims(self, person: str) -> tuple[Claim, ...]:
-        """One person's claims that enter inference, in the chosen wording; claims on refused questions are left out."""
+        """The claims of one person that enter inference, in the chosen wording, without claims on refused questions."""
         claims = []
         for claim in self.content.claims.values():
-            if claim.kind in NUMERIC_KINDS and claim.by == (person,) and claim.used:
+            if claim.kind in NUMERIC_KINDS and claim.people == (person,) and claim.is_used:
                 for label, wording in claim.wordings.items():
                     if label in self.conventions.wordings:
-                        claim = replace(claim, event=wording.event, given=wording.condition, value=wording.value)
+                        claim = replace(claim, event=wording.event, condition=wording.condition, value=wording.value)
                 assert claim.event is not None
                 if self.find_refusal(person, claim.event) is None:
                     claims.append(claim)
@@ -95,7 +95,7 @@ class Argument:
 
     def pick_value(self, claim: Claim) -> Reading:
         """The reading of a claim's value, or of its reflective value if that is chosen and stated."""
-        value = claim.reflective if self.conventions.reflective and claim.reflective else claim.value
+        value = claim.reflective_value if self.conventions.reflective and claim.reflective_value else claim.value
         assert value is not None
         return value
 
@@ -103,17 +103,14 @@ class Argument:
         """The refusal that covers an event or its negation; None if the person declines neither."""
         for refusal in self.content.refusals:
             refused_events = [self.content.claims[name].event for name in refusal.of if refusal.by == person]
-            if any(
-                refused_event is not None and _is_same_question(refused_event, event)
-                for refused_event in refused_events
-            ):
+            if any(refused and _is_same_question(refused, event) for refused in refused_events):
                 return refusal
         return None
 
     def list_bridges(self, person: str) -> tuple[str, ...]:
-        """Ids of the modeller's bridges that apply to one person; optional bridges only if they are switched on."""
+        """The ids of the bridges that apply to one person; an optional bridge only if it is switched on."""
         bridges = [bridge for bridge in self.content.bridges.values() if person in bridge.people]
-        return tuple(b.id for b in bridges if not b.optional or b.id in self.conventions.bridges)
+        return tuple(b.id for b in bridges if not b.is_optional or b.id in self.conventions.bridges)
 
     def build_polytope(self, person: str) -> Polytope:
         """The distributions that agree with one person's claims and bridges."""
@@ -124,7 +121,7 @@ class Argument:
             assert claim.event is not None
             place = f"{self.name}: line {claim.line}: claim {claim.id!r}"
             low, high = self.pick_value(claim).select_interval(mode)
-            constraints.append(Constraint(claim.id, claim.event, claim.given, low, high, place))
+            constraints.append(Constraint(claim.id, claim.event, claim.condition, low, high, place))
         rules = [Rule(bridge, self.content.bridges[bridge].rule) for bridge in self.list_bridges(person)]
         return Polytope(constraints, rules)
 
@@ -144,10 +141,10 @@ class Argument:
 
     def find_query_condition(self, person: str) -> Event:
         """The condition under which the file's query asks a person; the sure event if there is none."""
-        return self.content.query.given.get(person, SURE) if self.content.query else SURE
+        return self.content.query.conditions.get(person, SURE) if self.content.query else SURE
 
     def parse_condition(self, text: str | Event | None) -> Event:
-        """Parse a condition; None and the empty text mean the sure event."""
+        """Parses a condition; None and the empty text mean the sure event."""
         return self.parse_event(text) if text else SURE
 
     def answer(
@@ -185,7 +182,7 @@ class Argument:
         values = {claim.id: self.pick_value(claim) for claim in claims}
         answer = answer_question(person, polytope, event, condition, engine, values=values, **settings)
         if answer.status == "implied" and any(
-            are_equivalent(c.given, condition) and c.event is not None and _is_same_question(c.event, event)
+            are_equivalent(c.condition, condition) and c.event is not None and _is_same_question(c.event, event)
             for c in claims
         ):
             answer = replace(answer, status="stated")
@@ -202,7 +199,7 @@ class Argument:
         return replace(answer, wordings=reworded_answers)
 
     def list_wordings(self, claims: Sequence[str]) -> list[str]:
-        """Labels of the claims' alternative wordings; labels that the conventions choose are left out."""
+        """The labels of the claims' alternative wordings, without the labels that the conventions choose."""
         labels = dict.fromkeys(label for claim in claims for label in self.content.claims[claim].wordings)
         return [label for label in labels if label not in self.conventions.wordings]
 
@@ -220,7 +217,7 @@ class Argument:
         return self.answer(to, event, self.find_query_condition(to) if condition is None else condition, engine)
 
     def __getattr__(self, name: str) -> Any:
-        # The methods in _METHODS are functions of other modules, one module per topic.
+        # the methods in _METHODS are functions of other modules, one module per topic
         if name not in _METHODS:
             raise AttributeError(f"Argument has no attribute {name!r}; it has {', '.join(sorted(_METHODS))}.")
         module, function = _METHODS[name]
@@ -248,8 +245,8 @@ _METHODS = {
 }
 
 
-def load(path: str | Path, **conventions: Any) -> Argument:
-    """Open a crux file.
+def load_argument(path: str | Path, **conventions: Any) -> Argument:
+    """Opens a crux file.
 
     Args:
         path: a TOML file of format mesascope-crux/1, at most 1 MB.
@@ -260,6 +257,6 @@ def load(path: str | Path, **conventions: Any) -> Argument:
     return Argument(read_text(path), Path(path).name).read(**conventions)
 
 
-def default(**conventions: Any) -> Argument:
-    """Load the argument that the package ships, a public thread of August 2020."""
+def load_thread(**conventions: Any) -> Argument:
+    """Loads the argument that the package ships, a public thread of August 2020."""
     return Argument(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)

@@ -21,6 +21,9 @@ class Constraint:
     """A claim that P(event | condition) lies in [low, high].
 
     Args:
+        id: the id of the claim.
+        event, condition: the events of the probability.
+        low, high: the ends of the interval; equal for a single number.
         place: the file, line and name of the claim, for messages.
     """
 
@@ -50,7 +53,7 @@ class Rule:
         return self.event.atoms
 
 
-class HasInterval:
+class IntervalResult:
     """A result with the two ends of an interval, either of which may be None."""
 
     low: float | None
@@ -63,7 +66,7 @@ class HasInterval:
 
 
 @dataclass(frozen=True)
-class Bounds(HasInterval):
+class Bounds(IntervalResult):
     """The bounds on a probability.
 
     Args:
@@ -93,7 +96,7 @@ class Polytope:
         self.statements = (*self.constraints, *self.rules)
 
     def bound(self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
-        """Find the least and greatest P(event | condition): sharp bounds that assume no independence.
+        """Finds the least and greatest P(event | condition): sharp bounds that assume no independence.
 
         Args:
             event, condition: the question.
@@ -121,7 +124,7 @@ class Polytope:
     def find_vertices(
         self, events: Sequence[Event], condition: Event = SURE, directions: int = 24, seed: int = 0
     ) -> np.ndarray:
-        """Find some vertices of the set of possible vectors (P(e1 | condition), P(e2 | condition), …).
+        """Finds some vertices of the set of possible vectors (P(e1 | condition), P(e2 | condition), …).
 
         Args:
             events: the events e1, e2, ….
@@ -157,9 +160,10 @@ class Polytope:
         return _minimise(0 * ones, *self.make_rows(codes), ones) is not None
 
     def find_repair(self) -> dict[str, float]:
-        """The change of each statement in the repair with the least total change (L1, in joint probability).
+        """Finds the smallest repair: by how much each statement must change so that all agree.
 
-        The result is empty if the statements already agree, or if the rules alone contradict each other.
+        The repair has the least total change (L1 norm) of joint probabilities. It is empty if the statements already
+        agree, or if the rules alone contradict each other.
         """
         changes: dict[str, float] = {}
         for component in self._components():
@@ -182,7 +186,7 @@ class Polytope:
         return {constraint.id: float(change) for constraint, change in changes if change > 1e-8}
 
     def find_conflict(self) -> tuple[str, ...]:
-        """Ids of a minimal set of conflicting statements and rules, found by deletion; empty if nothing conflicts."""
+        """Finds the ids of a minimal set of conflicting statements and rules, by deletion; () if nothing conflicts."""
         if self.is_feasible:
             return ()
         component = next(component for component in self._components() if not component._is_feasible())
@@ -194,7 +198,7 @@ class Polytope:
         return tuple(statement.id for statement in core)
 
     def drop(self, *ids: str) -> Polytope:
-        """The polytope without the statements and rules of these ids."""
+        """Makes the polytope without the statements and rules that have these ids."""
         return _build_polytope(statement for statement in self.statements if statement.id not in ids)
 
     def _components(self) -> list[Polytope]:
@@ -209,7 +213,7 @@ class Polytope:
         return [_build_polytope(members) for _, members in groups]
 
     def select_connected(self, atoms: frozenset[str]) -> Polytope:
-        """The polytope of only those statements connected to these atoms, directly or through shared atoms."""
+        """Makes the polytope of the statements that are connected to these atoms, directly or through shared atoms."""
         components = [component for component in self._components() if component.atoms & atoms]
         connected = {id(statement) for component in components for statement in component.statements}
         polytope = _build_polytope(statement for statement in self.statements if id(statement) in connected)
@@ -218,14 +222,15 @@ class Polytope:
 
     @cached_property
     def atoms(self) -> frozenset[str]:
-        """Every atom that the statements mention; in a part made for a query, also the query's atoms."""
+        """The atoms that the statements mention; in a polytope made for a query, also the atoms of the query."""
         return frozenset().union(*(statement.atoms for statement in self.statements))
 
     def merge_worlds(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The codes [statements, n] of n merged worlds, and for each given event an array [n], 1 where it happens.
+        """Merges the worlds that all statements and events treat alike; n merged worlds are left.
 
-        In a world, a statement's code is 0 if its condition fails, 1 if only the condition holds, and 2 if its event
-        holds too.
+        Returns the codes [statements, n], and for each event an array [n], which is 1 where the event happens. The code
+        of a statement in a world is 0 if its condition fails, 1 if only its condition holds, and 2 if its event holds
+        too.
         """
         if len(self.atoms) > MAX_ATOMS:
             raise self._make_size_error(f"{len(self.atoms)} atoms", MAX_ATOMS)
@@ -263,14 +268,14 @@ class Polytope:
         return MesascopeError(problem, "Remove atoms or bridges, or use --engine net.")
 
     def make_inequalities(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Two inequality rows per statement: event - high·condition <= 0 and low·condition - event <= 0."""
+        """Makes two inequality rows per statement: event - high·condition <= 0 and low·condition - event <= 0."""
         condition, event = (codes > 0).astype(float), (codes == 2).astype(float)
         high = np.array([c.high for c in self.constraints]).reshape(-1, 1)
         low = np.array([c.low for c in self.constraints]).reshape(-1, 1)
         return event - high * condition, low * condition - event
 
     def make_rows(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The inequality rows (<= 0) of statements with intervals, and the equality rows (= 0) of those with points."""
+        """Makes inequality rows (<= 0) of statements with intervals, and equality rows (= 0) of those with points."""
         upper_rows, lower_rows = self.make_inequalities(codes)
         point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
         return np.concatenate([upper_rows[~point], lower_rows[~point]]), upper_rows[point]
@@ -283,7 +288,7 @@ def _build_polytope(statements: Iterable[Constraint | Rule]) -> Polytope:
 
 
 def _minimise(cost: np.ndarray, inequalities: np.ndarray, equalities: np.ndarray, total_row: np.ndarray):
-    """Minimise cost·x over x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None if infeasible."""
+    """Minimises cost·x over x >= 0, total_row·x = 1, equalities·x = 0 and inequalities·x <= 0; None without such x."""
     if not total_row.any():
         return None
     from scipy.optimize import linprog

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mesascope.cruxes.language import SURE, Event, parse, require_known_atoms
+from mesascope.cruxes.language import SURE, Event, parse_event, require_known_atoms
 from mesascope.cruxes.readings import READING_MODES, WORD_SCALES, Reading
 from mesascope.errors import pick_named, require
 
@@ -29,6 +29,7 @@ class Person:
     """A speaker.
 
     Args:
+        id, name: the person's id in the file, and the name.
         attribution: 'inferred' if the modeller inferred the readings, 'endorsed' if the person endorsed them.
         scope: conditions on everything that the person says.
     """
@@ -50,37 +51,60 @@ class Wording:
 
 @dataclass(frozen=True)
 class Claim:
-    """A person's statement.
+    """A statement of one or more people. Only the kinds in `NUMERIC_KINDS` enter inference.
 
-    `event`, `given` and `value` hold the default reading; `wordings` holds the other readings by label.
-    Only kinds in `NUMERIC_KINDS` enter inference. `written` is the event before definitions are expanded.
+    Args:
+        id, line: the id of the claim, and its line in the file.
+        people: the ids of the people who state it.
+        kind: a key of `CLAIM_KINDS`.
+        text: the statement in the person's words.
+        event, condition, value: the probability that is stated, in the default wording.
+        reflective_value: the value that the person expects on reflection.
+        word: the probability word that was stated with the number.
+        hedge: a remark of the person that weakens the statement.
+        wordings: the other wordings of the claim, by label.
+        is_used: whether the claim enters inference.
+        share_of, population: what a share is a share of, and the population.
+        related_claims: the ids of the claims that this claim is about.
+        events: the events for which an ambiguous phrase stands.
+        phrase: the phrase that is ambiguous or objected to.
+        denied_by: who denies the claim.
+        event_text: the event, before definitions are expanded.
     """
 
     id: str
-    by: tuple[str, ...]
+    people: tuple[str, ...]
     kind: str
     line: int
     text: str = ""
     event: Event | None = None
-    given: Event = SURE
+    condition: Event = SURE
     value: Reading | None = None
-    reflective: Reading | None = None
-    verbal: str = ""
+    reflective_value: Reading | None = None
+    word: str = ""
     hedge: str = ""
     wordings: dict[str, Wording] = field(default_factory=dict)
-    used: bool = True
-    of: str = ""
+    is_used: bool = True
+    share_of: str = ""
     population: str = ""
-    about: tuple[str, ...] = ()
+    related_claims: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     phrase: str = ""
     denied_by: str = ""
-    written: str = ""
+    event_text: str = ""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A person's refusal to answer what the claims in `of` answer; `instead` names one of that person's own claims."""
+    """A person's refusal to answer some questions.
+
+    Args:
+        by: the id of the person.
+        of: the ids of claims; the person refuses the questions that these claims answer.
+        reason: the reason, in the person's words.
+        instead: the id of the claim that the person offers instead, or ''.
+        line: the line in the file.
+    """
 
     by: str
     of: tuple[str, ...]
@@ -96,18 +120,18 @@ class Bridge:
     id: str
     people: tuple[str, ...]
     rule: Event
-    optional: bool
+    is_optional: bool
 
 
 @dataclass(frozen=True)
 class Question:
-    """An open question: would a change of mind about `via` move the person named by `to` towards `about`?"""
+    """An open question to a person: would a change of mind about the premise move you towards the event?"""
 
     id: str
-    by: str
-    to: str
-    about: Event
-    via: Event
+    asker: str
+    person: str
+    event: Event
+    premise: Event
     text: str
 
 
@@ -116,69 +140,86 @@ class Evidence:
     """An observation that bears on an event.
 
     Args:
-        ratios: the likelihood-ratio intervals if the observation is made, for the people for whom the file states one.
-        against: the same if the opposite is observed.
+        event: the event that the observation bears on.
+        ratios: the interval of the likelihood ratio of the observation, for each person for whom the file gives one.
+        opposite_ratios: the same for the opposite observation.
         hypotheses: per person, the parameters ((a1, b1), (a0, b0)) of the Betas of the success rate if the event
             holds, and if it does not.
-        counts: whether the observation is a count, k of n.
+        is_count: whether the observation is a count, k of n.
     """
 
     id: str
     text: str
-    about: Event
+    event: Event
     ratios: dict[str, tuple[float, float]]
-    against: dict[str, tuple[float, float]]
+    opposite_ratios: dict[str, tuple[float, float]]
     hypotheses: dict[str, tuple[tuple[float, float], tuple[float, float]]]
-    counts: bool
+    is_count: bool
 
 
 @dataclass(frozen=True)
 class Measure:
     """A rule that counts findings as k of n for an evidence item.
 
-    A unit counts as observed if it is placed at the rung `placement` or above, or if the whole interval of
-    `metric` is above `above`. `counts` says what one unit is.
+    Args:
+        id: the id of the measure.
+        evidence: the id of the evidence item.
+        rung: the lowest rung at which a placed unit counts as observed; '' if the measure reads a metric.
+        metric, threshold: a unit counts as observed if the whole interval of this metric is above the threshold.
+        unit_kind: what one unit is: 'subject' or 'fingerprint' (all subjects with the same weights).
+        undetermined: what becomes of an undetermined unit: 'leave out' or 'count as not' (observed).
+        measured_network, claimed_network: descriptions of the network measured and of the network of the claim.
     """
 
     id: str
-    feeds: str
-    placement: str
+    evidence: str
+    rung: str
     metric: str
-    above: float
-    counts: str
+    threshold: float
+    unit_kind: str
     undetermined: str
-    measured: str
-    claimed: str
+    measured_network: str
+    claimed_network: str
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A way to split the gap: the target's probability is the product of the parts' probabilities, or one minus it."""
+    """A way to split the gap: the target's probability is the parts' product, or one minus this product.
+
+    Args:
+        id, text: the id of the cut, and its description.
+        target, condition: the question.
+        form: 'product', or 'complement' for one minus the product.
+        parts: the event of each part, by name; each is conditional on the parts before.
+        assumptions: for each person, values of parts that the modeller assumes; "rest" follows from the other parts.
+        groups: the parts to keep together.
+        reason: the reason for the assumptions.
+    """
 
     id: str
     text: str
     target: Event
-    given: Event
+    condition: Event
     form: str
     parts: dict[str, Event]
-    assume: dict[str, dict[str, str]]
+    assumptions: dict[str, dict[str, str]]
     groups: tuple[tuple[str, ...], ...]
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class BottomLine:
-    """How a comparison reads a person's bottom line.
+    """The rule by which a comparison takes one number, the bottom line, from a person's answer.
 
     Args:
         bridges: ids of the optional bridges to switch on.
-        reflective: whether to use the values that the person expects on reflection.
-        at: the point of the interval to use: 'low', 'middle' or 'high'.
+        is_reflective: whether to use the values that the person expects on reflection.
+        point: the point of the interval to use: 'low', 'middle' or 'high'.
     """
 
     bridges: tuple[str, ...] = ()
-    reflective: bool = False
-    at: str = "middle"
+    is_reflective: bool = False
+    point: str = "middle"
 
 
 @dataclass(frozen=True)
@@ -195,13 +236,13 @@ class Query:
     """The default question: the target, the people compared, and each person's condition."""
 
     target: Event
-    compare: tuple[str, ...]
-    given: dict[str, Event]
+    people: tuple[str, ...]
+    conditions: dict[str, Event]
 
 
 @dataclass(frozen=True)
 class Conventions:
-    """How a crux file is read. Every field is a command-line option, and the output states its value.
+    """The rules by which a crux file is read. Every field is a command-line option, and the output states its value.
 
     Args:
         reading: 'centre', 'set' or 'beta'.
@@ -220,19 +261,16 @@ class Conventions:
     wordings: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raise `MesascopeError` for an unknown reading or scale, or a half-width outside [0, 0.5]."""
+        """Raises `MesascopeError` for an unknown reading, an unknown scale, or a half-width outside [0, 0.5]."""
         pick_named("reading", self.reading, READING_MODES)
         pick_named("scale of words", self.words, WORD_SCALES)
-        require(
-            0 <= self.plus_minus <= 0.5,
-            f"A half-width of {self.plus_minus} is not between 0 and 0.5.",
-            "Example: --plus-minus 0.05.",
-        )
+        problem = f"A half-width of {self.plus_minus} is not between 0 and 0.5."
+        require(0 <= self.plus_minus <= 0.5, problem, "Example: --plus-minus 0.05.")
 
 
 @dataclass
 class Content:
-    """All entries of one crux file. The loader adds the entries table by table; afterwards they do not change."""
+    """All entries of one crux file; the loader adds them table by table, and afterwards they do not change."""
 
     name: str
     title: str = ""
@@ -240,7 +278,7 @@ class Content:
     query: Query | None = None
     atoms: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, Event] = field(default_factory=dict)
-    written: dict[str, str] = field(default_factory=dict)
+    definition_texts: dict[str, str] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
@@ -253,6 +291,6 @@ class Content:
     measures: dict[str, Measure] = field(default_factory=dict)
 
     def resolve_event(self, event: str | Event) -> Event:
-        """Parse an event if it is a text, check that its atoms exist, and expand its definitions."""
-        event = parse(event) if isinstance(event, str) else event
+        """Parses an event if it is a text, checks that its atoms exist, and expands its definitions."""
+        event = parse_event(event) if isinstance(event, str) else event
         return require_known_atoms(event, {*self.atoms, *self.definitions}).expand(self.definitions)

@@ -1,4 +1,4 @@
-"""Checks an argument: finds contradictions and their smallest repair, and warns about the claims."""
+"""Checks an argument: finds contradictions with their smallest repair, and claims that need a warning."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,8 +24,8 @@ class Issue:
             bounds the target), 'impossible_given' (a condition that cannot happen, so the claim does not apply),
             'word' (a number and its word disagree, or a scale lacks a word), 'fraction' (shares, not chances),
             'question' (asked and not answered) and 'vocabulary' (an objection to a word).
-        people, claims, bridges: the people, their claims and the modeller's bridges that are involved.
-        says: the problem in one sentence.
+        people, claims, bridges: the people involved, and the ids of the claims and bridges involved.
+        says: the problem, in one sentence.
         fix: what would settle the problem.
     """
 
@@ -48,8 +48,8 @@ class Clash:
 
     Args:
         claims, bridges: an irreducible set; if any one of them is removed, the others agree.
-        repair: the change of each claim in the smallest repair (L1, in joint probability) of all the claims.
-        single_changes: per claim, the interval of values that would settle the clash if only this claim changed.
+        repair: by how much each of these claims changes in the smallest repair of all claims (`Polytope.find_repair`).
+        single_changes: for each claim, the interval of values that would settle the clash if only this claim changed.
     """
 
     claims: tuple[str, ...]
@@ -59,13 +59,13 @@ class Clash:
 
 
 def find_clashes(polytope: Polytope, limit: int = 12) -> list[Clash]:
-    """Find the irreducible sets of statements that contradict each other, with Reiter's hitting-set search.
+    """Finds irreducible sets of statements that contradict each other, by Reiter's hitting-set search.
 
     Args:
         polytope: one person's statements.
         limit: the largest number of clashes to find.
 
-    Returns [] if and only if the statements agree. No clash contains another clash.
+    Returns no clashes if and only if the statements agree. No clash contains another clash.
     """
     if polytope.is_feasible:
         return []
@@ -101,7 +101,7 @@ def _describe_clash(polytope: Polytope, core: tuple[str, ...], rules: set[str], 
 
 
 def check_argument(argument: Argument) -> list[Issue]:
-    """List what a reader should know before believing a number of this argument: errors first, then warnings."""
+    """Lists what a reader should know before believing a number of this argument: errors first, then warnings."""
     issues = [issue for person in argument.content.people for issue in _check_person(argument, person)]
     for check in (_check_comparison, _check_fractions, _check_words, _check_conversation):
         issues += check(argument)
@@ -109,7 +109,7 @@ def check_argument(argument: Argument) -> list[Issue]:
 
 
 def _make_issue(claim: Claim, kind: str, message: str, fix: str) -> Issue:
-    return Issue(kind, claim.by, (claim.id,), message, fix)
+    return Issue(kind, claim.people, (claim.id,), message, fix)
 
 
 def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
@@ -124,18 +124,18 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         message = f"{names} contradict each other, but no smaller part of them does."
         yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
     for claim in [] if clashes else argument.list_claims(person):
-        chance = polytope.bound(claim.given).interval if claim.given != SURE else None
+        chance = polytope.bound(claim.condition).interval if claim.condition != SURE else None
         if chance and chance[1] <= 1e-9:
-            message = f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude."
+            message = f"{claim.id} is conditional on {claim.condition}, which {person}'s claims exclude."
             fix, bridges = "Leave it as it is; any value satisfies it.", argument.list_bridges(person)
             yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)
     for claim in argument.content.claims.values():
-        if claim.by == (person,) and claim.wordings:
+        if claim.people == (person,) and claim.wordings:
             wording_names = ", or ".join(map(repr, claim.wordings))
             message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {wording_names}."
             yield _make_issue(claim, "ambiguous", message, "Every answer that uses it is repeated under each reading.")
     query = argument.content.query
-    if query and not clashes and person in query.compare:
+    if query and not clashes and person in query.people:
         with suppress(MesascopeError):
             if argument.answer(person, wordings=False).status == "unstated":
                 message = f"{person}'s claims do not bound {query.target}: [0, 1]."
@@ -147,25 +147,25 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
     content, query = argument.content, argument.content.query
     if query is None:
         return
-    for one, other in combinations(query.compare, 2):
+    for one, other in combinations(query.people, 2):
         first, second = content.people[one].scope, content.people[other].scope
         if set(first) != set(second):
             message = f"{one} speaks under {_join_names(first)}, {other} under {_join_names(second)}."
             fix = "Ask each under the other's scope; part of the gap may be due to scope."
             yield Issue("scope", (one, other), (), message, fix)
-    conditions = {person: argument.find_query_condition(person) for person in query.compare}
+    conditions = {person: argument.find_query_condition(person) for person in query.people}
     if len({str(c) for c in conditions.values()}) > 1:
         questions = ", ".join(f"{p} unconditionally" if c == SURE else f"{p} given {c}" for p, c in conditions.items())
         message = f"The target {query.target} is compared under different conditions: {questions}."
         fix = "Do not subtract one from the other without a claim on the condition."
         yield Issue("presupposition", tuple(conditions), (), message, fix)
-    claims = [(person, claim) for person in query.compare for claim in argument.list_claims(person)]
+    claims = [(person, claim) for person in query.people for claim in argument.list_claims(person)]
     for (one, claim), (other, other_claim) in permutations(claims, 2):
         assert claim.event is not None and other_claim.event is not None
         is_related = one != other and claim.event.atoms & other_claim.event.atoms
-        if is_related and claim.given != SURE and not are_equivalent(claim.given, other_claim.given):
-            other_condition = "unconditional" if other_claim.given == SURE else f"given {other_claim.given}"
-            message = f"{claim.id} is given {claim.given}; {other_claim.id} is {other_condition}."
+        if is_related and claim.condition != SURE and not are_equivalent(claim.condition, other_claim.condition):
+            other_condition = "unconditional" if other_claim.condition == SURE else f"given {other_claim.condition}"
+            message = f"{claim.id} is given {claim.condition}; {other_claim.id} is {other_condition}."
             fix = "They answer different questions: translate one before comparing."
             yield Issue("presupposition", (one, other), (claim.id, other_claim.id), message, fix)
 
@@ -174,7 +174,7 @@ def _check_fractions(argument: Argument) -> Iterator[Issue]:
     shares: dict[tuple[str, str], list[Claim]] = {}
     for claim in argument.content.claims.values():
         if claim.kind == "fraction":
-            shares.setdefault((claim.by[0], claim.population), []).append(claim)
+            shares.setdefault((claim.people[0], claim.population), []).append(claim)
     for (person, population), claims in shares.items():
         ids = tuple(c.id for c in claims)
         total = sum(argument.pick_value(c).select_interval("set")[0] for c in claims)
@@ -192,15 +192,15 @@ def _check_words(argument: Argument) -> Iterator[Issue]:
         value = claim.value
         if value is None:
             continue
-        if value.shape == "word" and not has_word(words, value.stated):
-            message = f"{claim.id} says {value.stated!r}, which the scale {words!r} does not have."
+        if value.shape == "word" and not has_word(words, value.text):
+            message = f"{claim.id} says {value.text!r}, which the scale {words!r} does not have."
             fix = f"It is read as under 'union': [{value.low:g}, {value.high:g}]."
             yield _make_issue(claim, "word", message, fix)
-        fits = fits_scales(value, claim.verbal) if claim.verbal and value.shape != "word" else {}
+        fits = fits_scales(value, claim.word) if claim.word and value.shape != "word" else {}
         matches = [scale for scale, fits_scale in fits.items() if fits_scale]
         misfits = [scale for scale, fits_scale in fits.items() if not fits_scale]
         if misfits:
-            message = f"{claim.id} says {claim.verbal!r} and {value.stated}, which does not fit {_join_names(misfits)}"
+            message = f"{claim.id} says {claim.word!r} and {value.text}, which does not fit {_join_names(misfits)}"
             message += f" (it fits {_join_names(matches)})." if matches else "."
             yield _make_issue(claim, "word", message, "The number is used, not the word.")
 
@@ -212,10 +212,10 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
         fix = "This question is left out of that person's shares and pools."
         yield Issue("refused", (refusal.by,), refusal.of, message, fix)
     for question in argument.content.questions.values():
-        by, to, about, via = question.by, question.to, question.about, question.via
-        message = f"{question.id}: {by} asked {to}: {question.text or about}"
-        fix = f"It needs {to}'s P({about} | {via}) and P({about} | {negate(via)})."
-        yield Issue("question", (by, to), (), message, fix)
+        asker, person, event, premise = question.asker, question.person, question.event, question.premise
+        message = f"{question.id}: {asker} asked {person}: {question.text or event}"
+        fix = f"It needs {person}'s P({event} | {premise}) and P({event} | {negate(premise)})."
+        yield Issue("question", (asker, person), (), message, fix)
     for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":
             events = ", ".join(map(str, claim.events))
@@ -223,14 +223,11 @@ def _check_conversation(argument: Argument) -> Iterator[Issue]:
             yield _make_issue(claim, "ambiguous", message, "Ask about each event separately.")
         elif claim.kind == "objection":
             yield _make_issue(claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Name the event instead.")
-        elif (
-            claim.kind in NUMERIC_KINDS
-            and claim.used
-            and claim.event
-            and argument.find_refusal(claim.by[0], claim.event)
-        ):
-            message = f"{claim.id} answers a question that {claim.by[0]} declines."
-            yield _make_issue(claim, "refused", message, "The claim is left out; to use it, withdraw the refusal.")
+        elif claim.kind in NUMERIC_KINDS and claim.is_used and claim.event:
+            refusal = argument.find_refusal(claim.people[0], claim.event)
+            if refusal:
+                message = f"{claim.id} answers a question that {claim.people[0]} declines."
+                yield _make_issue(claim, "refused", message, "The claim is left out; to use it, withdraw the refusal.")
 
 
 def _join_names(items: Sequence[str]) -> str:

@@ -6,54 +6,51 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes import options as command_options
-from mesascope.cruxes import texts
+from mesascope.cruxes import options, texts
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.source import read_text
 from mesascope.errors import MesascopeError, pick_named
 
-app = command_options.app
+app = options.app
 
 
-@command_options.add_command
-def check(argument: Argument) -> command_options.CommandOutput:
+@options.add_command("check")
+def check_argument(argument: Argument) -> options.CommandOutput:
     """List contradictions, and warnings to read before believing a number; only a contradiction exits 1.
 
     Example: mesascope crux check
     """
     issues = argument.check()
-    return command_options.CommandOutput(
-        issues, texts.describe_issues(issues), failed=any(issue.error for issue in issues)
-    )
+    return options.CommandOutput(issues, texts.describe_issues(issues), has_failed=any(issue.error for issue in issues))
 
 
-@command_options.add_command
-def answer(
+@options.add_command("answer")
+def answer_question(
     argument: Argument,
-    person: command_options.PersonOption = None,
-    target: command_options.TargetOption = None,
-    condition: command_options.ConditionOption = None,
-    engine: command_options.EngineOption = "lp",
+    person: options.PersonOption = None,
+    target: options.TargetOption = None,
+    condition: options.ConditionOption = None,
+    engine: options.EngineOption = "lp",
     draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample: number of draws.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="For --engine sample: random seed.")] = 0,
-) -> command_options.CommandOutput:
+) -> options.CommandOutput:
     """Answer a question from each person's claims, as bounds without independence (or by another engine).
 
     Example: mesascope crux answer --person lister --engine net
     """
     answers = [argument.answer(p, target, condition, engine, draws, seed=seed) for p in argument.choose_people(person)]
     lines = [line for a in answers for line in texts.describe_answer(a)]
-    return command_options.CommandOutput(answers, lines, failed=any(a.status == "incoherent" for a in answers))
+    return options.CommandOutput(answers, lines, has_failed=any(a.status == "incoherent" for a in answers))
 
 
-@command_options.add_command
-def translate(
+@options.add_command("translate")
+def translate_event(
     argument: Argument,
     event: Annotated[str | None, typer.Option("--event", help="An event or definition from any vocabulary.")] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")] = None,
-    condition: command_options.ConditionOption = None,
-    engine: command_options.EngineOption = "lp",
-) -> command_options.CommandOutput:
+    condition: options.ConditionOption = None,
+    engine: options.EngineOption = "lp",
+) -> options.CommandOutput:
     """Translate an event of one vocabulary into each person's own claims.
 
     Example: mesascope crux translate --event fix_cheap --to lister --given P
@@ -62,48 +59,48 @@ def translate(
     if not events:
         raise MesascopeError(f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
     answers = [argument.translate(e, p, condition, engine) for e in events for p in argument.choose_people(to)]
-    written = argument.content.written
-    lines = [f"{name} is defined as {written[name]}" for name in events if name in written]
-    return command_options.CommandOutput(answers, lines + [line for a in answers for line in texts.describe_answer(a)])
+    texts_of_definitions = argument.content.definition_texts
+    lines = [f"{name} is defined as {texts_of_definitions[name]}" for name in events if name in texts_of_definitions]
+    return options.CommandOutput(answers, lines + [line for a in answers for line in texts.describe_answer(a)])
 
 
-@command_options.add_command
-def gap(
+@options.add_command("gap")
+def split_gap(
     argument: Argument,
-    between: command_options.BetweenOption = None,
+    between: options.BetweenOption = None,
     cut: Annotated[
         str | None, typer.Option(help="One cut of the file, or 'shared claims'; by default all cuts.")
     ] = None,
     scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
     method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
     group: Annotated[list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")] = None,
-) -> command_options.CommandOutput:
+) -> options.CommandOutput:
     """Split the difference between two people into shares that add up, under every cut of the file.
 
     Example: mesascope crux gap --scale log
     """
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    report = argument.cuts(*command_options.parse_pair(between), scale=scale, method=method, cut=cut, groups=groups)
-    return command_options.CommandOutput(report, texts.describe_gap(report))
+    report = argument.cuts(*options.parse_pair(between), scale=scale, method=method, cut=cut, groups=groups)
+    return options.CommandOutput(report, texts.describe_gap(report))
 
 
-@command_options.add_command
-def voi(
+@options.add_command("voi")
+def rank_cruxes(
     argument: Argument,
-    person: command_options.PersonOption = None,
+    person: options.PersonOption = None,
     crux: Annotated[str | None, typer.Option(help="One crux; by default every candidate.")] = None,
-    target: command_options.TargetOption = None,
-    condition: command_options.ConditionOption = None,
-    base: command_options.BaseOption = "10",
+    target: options.TargetOption = None,
+    condition: options.ConditionOption = None,
+    base: options.BaseOption = "10",
     form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
-    engine: command_options.CruxEngineOption = "auto",
+    engine: options.CruxEngineOption = "auto",
     claims: Annotated[
         bool, typer.Option("--claims", help="Rank the person's own numbers instead, by Sobol shares.")
     ] = False,
     cost: Annotated[
         float | None, typer.Option(min=0, max=1, help="With --claims: the cost of acting; adds EVPI and EVPPI.")
     ] = None,
-) -> command_options.CommandOutput:
+) -> options.CommandOutput:
     """Rank cruxes by how much learning them would change each person's belief: the value of information.
 
     Example: mesascope crux voi --person lister
@@ -114,7 +111,7 @@ def voi(
         lines.append(f"{name}:")
         if not claims:
             results[name] = argument.voi(
-                name, crux, target, condition, base=command_options.parse_base(base), form=form, engine=engine
+                name, crux, target, condition, base=options.parse_base(base), form=form, engine=engine
             )
             unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[form]
             lines += texts.describe_values(results[name], unit, "value of information")
@@ -128,34 +125,34 @@ def voi(
         results[name] = {"claims": weights, "evpi": evpi, "assumptions": notes}
         lines += texts.describe_claim_weights(weights, cost, evpi)
         lines += [f"  assumes: {note}" for note in notes]
-    return command_options.CommandOutput(results, lines)
+    return options.CommandOutput(results, lines)
 
 
-@command_options.add_command
-def vod(
+@options.add_command("vod")
+def rank_shared_cruxes(
     argument: Argument,
-    between: command_options.BetweenOption = None,
+    between: options.BetweenOption = None,
     crux: Annotated[str | None, typer.Option(help="One crux; by default every candidate of both.")] = None,
-    target: command_options.TargetOption = None,
-    base: command_options.BaseOption = "10",
+    target: options.TargetOption = None,
+    base: options.BaseOption = "10",
     form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
     weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
-    engine: command_options.CruxEngineOption = "auto",
-) -> command_options.CommandOutput:
+    engine: options.CruxEngineOption = "auto",
+) -> options.CommandOutput:
     """Rank cruxes by how far learning them brings two people together; a negative value drives them apart.
 
     Example: mesascope crux vod --form naive
     """
-    options = {"base": command_options.parse_base(base), "weights": weights, "form": form, "engine": engine}
-    values = argument.vod(*command_options.parse_pair(between), crux, target, **options)
+    settings = {"base": options.parse_base(base), "weights": weights, "form": form, "engine": engine}
+    values = argument.vod(*options.parse_pair(between), crux, target, **settings)
     if not values:
-        return command_options.CommandOutput(values, ["no crux that both people's claims mention"])
+        return options.CommandOutput(values, ["no crux that both people's claims mention"])
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
-    return command_options.CommandOutput(values, texts.describe_values(values, unit, "value of discrimination"))
+    return options.CommandOutput(values, texts.describe_values(values, unit, "value of discrimination"))
 
 
-@command_options.add_command
-def update(
+@options.add_command("update")
+def update_beliefs(
     argument: Argument,
     item: Annotated[
         str | None,
@@ -167,17 +164,17 @@ def update(
     n: Annotated[int | None, typer.Option("--n", help="For evidence that is a count: the number of cases.")] = None,
     against: Annotated[bool, typer.Option("--against", help="The evidence was observed not to hold.")] = False,
     to: Annotated[str | None, typer.Option(help="For a question: the new belief to suppose, such as '60%'.")] = None,
-    findings: command_options.FindingsOption = None,
-) -> command_options.CommandOutput:
+    findings: options.FindingsOption = None,
+) -> options.CommandOutput:
     """Update each person on an observation, with only that person's own likelihood ratios.
 
     Example: mesascope crux update --evidence e3
     """
     if findings is not None:
         tallies = argument.update_from(findings)
-        return command_options.CommandOutput(tallies, texts.describe_tallies(tallies))
+        return options.CommandOutput(tallies, texts.describe_tallies(tallies))
     content = argument.content
-    items = [item] if item else [e.id for e in content.evidence.values() if not e.counts] + list(content.questions)
+    items = [item] if item else [e.id for e in content.evidence.values() if not e.is_count] + list(content.questions)
     if not items:
         problem = f"{argument.name} has neither a single observation nor a question."
         raise MesascopeError(problem, "Name an item: --evidence NAME.")
@@ -186,23 +183,23 @@ def update(
     for name, updates in results.items():
         entry = content.evidence.get(name) or content.questions[name]
         lines += [f"{name}: {entry.text}", *(f"  {line}" for line in texts.describe_updates(updates))]
-    return command_options.CommandOutput(results, lines)
+    return options.CommandOutput(results, lines)
 
 
-@command_options.add_command
-def pool(
+@options.add_command("pool")
+def pool_answers(
     argument: Argument,
-    person: command_options.PersonOption = None,
-    target: command_options.TargetOption = None,
-    condition: command_options.ConditionOption = None,
+    person: options.PersonOption = None,
+    target: options.TargetOption = None,
+    condition: options.ConditionOption = None,
     method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
     weights: Annotated[str | None, typer.Option(help="One weight per person, such as '2,1'.")] = None,
     factor: Annotated[
         float | None, typer.Option(min=0, max=100, help="Factor for extremised; by default from the number of people.")
     ] = None,
     base_rate: Annotated[float, typer.Option(help="The base rate for extremised.")] = 0.5,
-    engine: command_options.EngineOption = "lp",
-) -> command_options.CommandOutput:
+    engine: options.EngineOption = "lp",
+) -> options.CommandOutput:
     """Pool several people's answers, end by end; people who refuse or state nothing are left out.
 
     Example: mesascope crux pool --method linear
@@ -211,9 +208,9 @@ def pool(
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
-    options = {"weights": numbers, "factor": factor, "base": base_rate, "engine": engine}
-    result = argument.pool(person or (), target, condition, method, **options)
-    return command_options.CommandOutput(result, texts.describe_pool(result))
+    settings = {"weights": numbers, "factor": factor, "base": base_rate, "engine": engine}
+    result = argument.pool(person or (), target, condition, method, **settings)
+    return options.CommandOutput(result, texts.describe_pool(result))
 
 
 def _write_file(path: Path, text: str) -> None:
@@ -221,34 +218,34 @@ def _write_file(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        problem = f"{str(path)!r} cannot be written: {error.strerror}."
+        problem = f"{str(path)!r} cannot be texts_of_definitions: {error.strerror}."
         raise MesascopeError(problem, "Name a file in a folder that exists.") from None
 
 
-@command_options.add_command
-def report(
+@options.add_command("report")
+def write_report(
     argument: Argument,
-    out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
-    findings: command_options.FindingsOption = None,
-) -> command_options.CommandOutput:
+    out: Annotated[Path, typer.Option(help="Where the page is texts_of_definitions.")] = Path("crux.html"),
+    findings: options.FindingsOption = None,
+) -> options.CommandOutput:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
 
     Example: mesascope crux report --out crux.html
     """
     if not out.parent.is_dir():  # checked first, because drawing the page takes seconds
-        problem = f"{str(out)!r} cannot be written: there is no folder {str(out.parent)!r}."
+        problem = f"{str(out)!r} cannot be texts_of_definitions: there is no folder {str(out.parent)!r}."
         raise MesascopeError(problem, "Name a file in a folder that exists.")
     _write_file(out, argument.html(findings))
-    return command_options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
+    return options.CommandOutput({"out": str(out)}, [f"wrote {out}"])
 
 
-@command_options.add_command
-def export(
+@options.add_command("export")
+def export_argument(
     argument: Argument,
     form: Annotated[str, typer.Option("--format", help="bif (one person's network) or csv (triads).")] = "csv",
     person: Annotated[str | None, typer.Option(help="For bif: the person.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
-) -> command_options.CommandOutput:
+) -> options.CommandOutput:
     """Write a person's network as BIF, or everyone's triads as CSV with the columns of the FRI.
 
     Example: mesascope crux export --format bif --person lister
@@ -259,24 +256,24 @@ def export(
     if out is not None:
         _write_file(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
-    return command_options.CommandOutput({"format": form, "text": text}, lines, says_conventions=False)
+    return options.CommandOutput({"format": form, "text": text}, lines, has_conventions=False)
 
 
-@app.command("import")
+@options.app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
-    base: command_options.BaseOption = "10",
-    as_json: command_options.JsonOption = False,
+    base: options.BaseOption = "10",
+    as_json: options.JsonOption = False,
 ) -> None:
     """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
 
     Example: mesascope crux import triads.csv
     """
-    from mesascope.cruxes.interchange import read_bif, read_triads, value_triads
+    from mesascope.cruxes.interchange import compute_triad_values, read_bif, read_triads
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
-        result: Any = value_triads(read_triads(text), command_options.parse_base(base))
+        result: Any = compute_triad_values(read_triads(text), options.parse_base(base))
         rows = [["crux", "people", "value of", "", f"log base {base}"]]
         for v in result:
             rows.append([v["crux"], " / ".join(v["people"]), v["kind"], v["note"], texts.format_number(v["value"])])

@@ -1,4 +1,7 @@
-"""Credal networks: one person's claims as a network whose entries are intervals, with the range or draws of answers."""
+"""Credal networks: one person's claims as a Bayesian network whose entries are intervals.
+
+The answer to a question is then a range of probabilities, or a sample of them.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,18 @@ INDEPENDENCE_NOTE = "each atom is independent of its non-descendants given the a
 
 @dataclass(frozen=True)
 class Entry:
-    """One uncertain number of a network, with its interval and the id of its claim (or the name of an unstated row)."""
+    """One number of a network, with its interval.
+
+    Args:
+        id: the id of the claim that states the number, or the name of a table row that no claim states.
+        low, high: the ends of the interval.
+        is_stated: whether a claim states the number.
+    """
 
     id: str
     low: float
     high: float
-    stated: bool
+    is_stated: bool
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class CredalNet:
     def __init__(self, constraints: Sequence[Constraint], rules: Sequence[Rule]):
         self.entries = [Entry(c.id, c.low, c.high, True) for c in constraints]
         self.nodes: dict[str, _Node] = {}
-        # number of a conjunction's entry -> number of the divisor's entry, and whether the two share the atom's sign
+        # index of a conjunction's entry -> index of its divisor's entry, and whether the atom has the same sign in both
         self.ratios: dict[int, tuple[int, bool]] = {}
         rows: dict[str, list[tuple[dict[str, bool], bool, int]]] = {}
         for number, c in enumerate(constraints):
@@ -69,7 +78,7 @@ class CredalNet:
 
     @classmethod
     def build_for(cls, polytope: Polytope, *events: Event) -> CredalNet:
-        """Build the network of the statements connected to some events; it contains every atom of these events."""
+        """Builds the network of the statements connected to some events; it contains every atom of these events."""
         atoms = conjoin(*events).atoms
         part = polytope.select_connected(atoms)
         network = cls(part.constraints, part.rules)
@@ -93,11 +102,8 @@ class CredalNet:
         for i, source in enumerate(constraints[:number]):
             first = find_literals(source.event) or {}
             new_atoms = event.keys() - first
-            if (
-                len(first) == len(new_atoms) == 1
-                and first.keys() <= event.keys()
-                and find_literals(source.condition) == condition
-            ):
+            is_part = len(first) == len(new_atoms) == 1 and first.keys() <= event.keys()
+            if is_part and find_literals(source.condition) == condition:
                 if c.low != c.high or source.low != source.high:
                     raise MesascopeError(f"{c.id!r} states a conjunction as an interval.", _USE_LP_REMEDY)
                 (atom,), (earlier,) = new_atoms, first
@@ -136,14 +142,14 @@ class CredalNet:
         self.nodes[atom] = _Node(parents, index, is_negated, np.zeros(shape, dtype=bool))
 
     def add_missing_nodes(self, atoms: frozenset[str]) -> None:
-        """Add an unstated node for each of these atoms and each parent, unless the atom already has a node."""
+        """Adds an unstated node for each of these atoms and each parent, unless the atom already has a node."""
         for atom in sorted(atoms | {p for node in self.nodes.values() for p in node.parents}):
             if atom not in self.nodes:
                 number = np.array(self._add_unstated(atom))
                 self.nodes[atom] = _Node((), number, np.array(False), np.array(False))
 
     def build_net(self, theta: np.ndarray) -> Net:
-        """Build the network from entry values theta, [entries], or a batch of N networks from [entries, N]."""
+        """Builds the network from entry values theta, [entries], or a batch of N networks from [entries, N]."""
         values = np.array(theta, dtype=float)
         for number, (base, sign) in self.ratios.items():
             whole_event = values[base] if sign else 1 - values[base]
@@ -159,9 +165,9 @@ class CredalNet:
         return Net({name: ("no", "yes") for name in self.nodes}, parents, tables)
 
     def evaluate(self, theta: np.ndarray, event: Event, condition: Event = SURE) -> np.ndarray:
-        """P(event | condition), [N], for N draws theta of the entry values, [entries, N].
+        """Computes P(event | condition), [N], for N draws theta of the entry values, [entries, N].
 
-        Each answer is exact; it is nan if the condition cannot happen in that draw.
+        Each answer is exact; it is NaN if the condition cannot happen in that draw.
         """
         atoms = sorted(event.atoms | condition.atoms)
         joint = self.build_net(theta).eliminate(tuple(atoms), {})
@@ -177,7 +183,7 @@ class CredalNet:
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
     def find_relevant_entries(self, event: Event, condition: Event = SURE) -> np.ndarray:
-        """Whether each entry can change P(event | condition), [entries]; tested at five points inside the intervals."""
+        """Finds whether each entry can change P(event | condition), [entries], at five points inside the intervals."""
         intervals, n_entries = self.list_intervals(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(n_entries, dtype=bool)
@@ -212,20 +218,20 @@ class Extremes:
 
     Args:
         low, high: the least and greatest value; None if the condition cannot happen at any vertex.
-        exact: True if all vertices were visited; False if coordinate ascent found an inner bound.
+        is_exact: True if all vertices were visited; False if coordinate ascent found an inner bound.
         free_entries: ids of the entries that can change the answer and whose intervals are not points.
     """
 
     low: float | None
     high: float | None
-    exact: bool
+    is_exact: bool
     free_entries: tuple[str, ...]
 
 
 def find_extremes(
     network: CredalNet, event: Event, condition: Event = SURE, n_starts: int = 4, seed: int = 0
 ) -> Extremes:
-    """The range of P(event | condition) as every entry varies within its interval, independently of the others.
+    """Finds the range of P(event | condition) as every entry varies within its interval, independently of the others.
 
     Args:
         network: a network with interval entries.
@@ -234,7 +240,7 @@ def find_extremes(
         seed: the seed of these vertices.
 
     P(event | condition) is a ratio of two multilinear functions. In each entry it is (aθ+b)/(cθ+d), which is
-    monotone, so its extremes lie at vertices. With at most 20 free entries all 2^k vertices are visited, and
+    monotone, so its extremes lie at vertices. With k free entries, k at most 20, all 2^k vertices are visited, and
     the result is exact.
     """
     intervals = network.list_intervals()
@@ -274,7 +280,7 @@ def find_extremes(
 
 @dataclass(frozen=True)
 class Draws:
-    """Second-order answers: one exact probability per draw.
+    """Second-order answers: one exact probability for each draw of the entries.
 
     Args:
         low, high: the least and greatest answer over the vertices in each draw, [draws]. They are equal if every entry
@@ -304,7 +310,7 @@ def draw_answers(
     *,
     seed: int = 0,
 ) -> Draws | None:
-    """Draw entries independently, and compute the exact answer for each draw.
+    """Draws entries independently, and computes the exact answer for each draw.
 
     Args:
         network: the network.

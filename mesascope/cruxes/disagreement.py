@@ -1,4 +1,4 @@
-"""Splits a gap f(B) - f(A) into shares: Shapley, Owen, one at a time, LMDI, or along a path."""
+"""Splits a gap f(B) - f(A) into shares: Shapley, Owen, one parameter at a time, LMDI, or along a path."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import factorial
@@ -12,11 +12,11 @@ SHARE_METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")
 MAX_PLAYERS = 15
 
 Game = Callable[[np.ndarray], np.ndarray]
-"""theta [N, n parameters] -> value [N]."""
+"""The function f: it takes N vectors of n parameters, [N, n], and returns N values."""
 
 
 def convert_to_scale(values: np.ndarray, scale: str) -> np.ndarray:
-    """Convert probabilities to a scale: unchanged ('prob'), natural logs ('log') or natural log-odds ('logodds')."""
+    """Converts probabilities to a scale: unchanged ('prob'), natural logs ('log') or natural log-odds ('logodds')."""
     pick_named("scale", scale, SCALES)
     values = np.asarray(values, dtype=float)
     if scale == "prob":
@@ -27,12 +27,12 @@ def convert_to_scale(values: np.ndarray, scale: str) -> np.ndarray:
 
 
 def compute_product(theta: np.ndarray) -> np.ndarray:
-    """The product of the parameters, [N, n] -> [N]."""
+    """Computes the product of n parameters, [N, n] -> [N]."""
     return theta.prod(axis=-1)
 
 
 def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The value of every coalition, [2^n]; if bit i of the index is set, parameter i has B's value, otherwise A's."""
+    """Computes the value of each coalition, [2^n]; parameter i has B's value if bit i of the index is set, else A's."""
     n = len(a)
     if n > MAX_PLAYERS:
         raise MesascopeError(f"{n} parts are too many for exact shares; at most {MAX_PLAYERS}.", "Merge some parts.")
@@ -41,7 +41,7 @@ def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def find_shapley_shares(values: np.ndarray) -> np.ndarray:
-    """Shapley shares of a tabulated game (Shapley 1953).
+    """Finds the Shapley shares of a tabulated game (Shapley 1953).
 
     Args:
         values: the value of every coalition, [2^n]; see `tabulate_game`.
@@ -60,7 +60,7 @@ def find_shapley_shares(values: np.ndarray) -> np.ndarray:
 
 
 def find_owen_shares(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
-    """Owen shares: Shapley shares over only the orders that keep each group together (Owen 1977).
+    """Finds the Owen shares: Shapley shares over only the orders that keep each group together (Owen 1977).
 
     Args:
         values: the value of every coalition, [2^n]; see `tabulate_game`.
@@ -88,15 +88,17 @@ def find_owen_shares(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.
 
 
 def _enumerate_unions(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield every union of these disjoint coalitions, and the number of coalitions in the union."""
+    """Yields every union of these disjoint coalitions, and the number of coalitions in the union."""
     for code in range(2 ** len(coalitions)):
         yield sum(bit for i, bit in enumerate(coalitions) if code >> i & 1), code.bit_count()
 
 
 def find_single_move_shares(values: np.ndarray, others_at_b: bool = False) -> np.ndarray:
-    """The change in f as each parameter moves from A to B while the others stay at A (with `back`, at B), [n].
+    """Finds the change in f as each parameter moves from A to B alone, [n]; these changes need not add up to the gap.
 
-    These changes need not add up to the gap.
+    Args:
+        values: the value of every coalition, [2^n]; see `tabulate_game`.
+        others_at_b: whether the other parameters have B's values; otherwise they have A's.
     """
     n = int(np.log2(len(values)))
     if others_at_b:
@@ -105,7 +107,7 @@ def find_single_move_shares(values: np.ndarray, others_at_b: bool = False) -> np
 
 
 def find_lmdi_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Logarithmic mean Divisia shares of a product (Ang 2004): L·ln(b/a), with L the log mean of the products.
+    """Finds logarithmic mean Divisia shares of a product (Ang 2004): L·ln(b/a), L the logarithmic mean of the products.
 
     Returns [n] shares that sum to prod(b) - prod(a).
     """
@@ -118,7 +120,7 @@ def find_lmdi_shares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def find_path_shares(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) -> np.ndarray:
-    """Shares along the straight line from A to B: the integral of each partial derivative (Aumann–Shapley).
+    """Finds shares along the straight line from A to B: the integral of each partial derivative (Aumann–Shapley).
 
     Args:
         game: any smooth function of the parameters.
@@ -147,7 +149,7 @@ def decompose(
     *,
     groups: Sequence[Sequence[int]] = (),
 ) -> np.ndarray:
-    """Split f(B) - f(A) into shares with one method on one scale.
+    """Splits f(B) - f(A) into shares with one method on one scale.
 
     Args:
         game: f, whose values are probabilities; `decompose` converts them to the scale.

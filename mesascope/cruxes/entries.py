@@ -19,7 +19,7 @@ class EntryReader:
 
     Args:
         source: the parsed file.
-        conventions: how to read values.
+        conventions: the conventions for reading values.
 
     Attributes:
         content: the entries read so far.
@@ -29,12 +29,12 @@ class EntryReader:
         self.source, self.conventions, self.content = source, conventions, claims.Content(source.name)
 
     def pick_person(self, name: str) -> str:
-        """Return the name if the file has such a person; otherwise raise `MesascopeError`."""
+        """Returns the name if the file has such a person; otherwise raises `MesascopeError`."""
         return pick_named("person", name, self.content.people)
 
-    def read_event(self, fields: Fields, key: str, required: bool = True) -> Event:
-        """Parse an event field and expand its definitions; an optional event that is missing is the sure event."""
-        if key not in fields.table and not required:
+    def read_event(self, fields: Fields, key: str, is_required: bool = True) -> Event:
+        """Parses an event field and expands its definitions; an optional event that is missing is the sure event."""
+        if key not in fields.table and not is_required:
             return SURE
         text = fields.read_field(key, f'Add {key} = "T & C".')
         problem = f"The field {key!r} is {describe(text)}, not text."
@@ -42,11 +42,11 @@ class EntryReader:
         return self.content.resolve_event(text)
 
     def read_condition(self, fields: Fields, key: str) -> Event:
-        """Parse a condition; a missing condition is the sure event. An impossible condition is an error.
+        """Parses a condition; a missing condition is the sure event.
 
-        A condition of more than 16 atoms is not checked.
+        An impossible condition is an error; a condition of more than 16 atoms is not checked.
         """
-        condition = self.read_event(fields, key, required=False)
+        condition = self.read_event(fields, key, is_required=False)
         if condition.atoms and len(condition.atoms) <= 16:
             can_hold = bool(condition.holds(enumerate_worlds(condition.atoms)).any())
             problem = f"The condition {str(condition)[:80]!r} is impossible."
@@ -54,7 +54,7 @@ class EntryReader:
         return condition
 
     def read_each(self, table: str, read: Callable[[EntryReader, str, object], Any]) -> dict[str, Any]:
-        """Read every entry of a table, by name or by number; an error names the entry and its line."""
+        """Reads every entry of a table, by name or by number; an error names the entry and its line."""
         entries = {}
         for key, value in self.source.read_entries(table).items():
             with self.source.locate_errors(table, key):
@@ -63,35 +63,35 @@ class EntryReader:
 
 
 def read_refusal(reader: EntryReader, key: str, table: object) -> claims.Refusal:
-    """Read one refusal, and check that the person and the claims exist."""
+    """Reads one refusal, and checks that the person and the claims exist."""
     fields = Fields(table, ("by", "of", "reason", "instead"))
     of = fields.read_texts("of", remedy='Name the refused claims: of = ["d1"].')
     instead = fields.read_text("instead")
     all_claims = reader.content.claims
     for name in (*of, *([instead] if instead else [])):
         pick_named("claim", name, all_claims)
-    by = reader.pick_person(fields.read_text("by", required=True))
-    is_own_claim = not instead or by in all_claims[instead].by
+    by = reader.pick_person(fields.read_text("by", is_required=True))
+    is_own_claim = not instead or by in all_claims[instead].people
     require(is_own_claim, f"{instead!r} is not a claim of {by!r}.", "Name a claim of the person who refuses.")
     line = reader.source.find_line("refusals", key)
-    return claims.Refusal(by, of, fields.read_text("reason", required=True), instead, line)
+    return claims.Refusal(by, of, fields.read_text("reason", is_required=True), instead, line)
 
 
 def read_question(reader: EntryReader, key: str, table: object) -> claims.Question:
-    """Read one open question, and add it to the content by its id; a question marked as answered is an error."""
+    """Reads one open question, and adds it to the content by its id; a question marked as answered is an error."""
     fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
-    name, questions = fields.read_text("id", required=True), reader.content.questions
+    name, questions = fields.read_text("id", is_required=True), reader.content.questions
     require(name not in questions, f"There are two questions {name!r}.", "Give each question its own id.")
     is_open = not fields.read_flag("answered")
     require(is_open, "This question is marked as answered.", "Write the answer in [claims].")
-    by, to = (reader.pick_person(fields.read_text(role, required=True)) for role in ("by", "to"))
+    by, to = (reader.pick_person(fields.read_text(role, is_required=True)) for role in ("by", "to"))
     about, via = (reader.read_event(fields, role) for role in ("about", "via"))
     questions[name] = claims.Question(name, by, to, about, via, fields.read_text("text"))
     return questions[name]
 
 
 def read_bridge(reader: EntryReader, key: str, table: object) -> claims.Bridge:
-    """Read one bridge, whose id must not be the id of a claim."""
+    """Reads one bridge, whose id must not be the id of a claim."""
     require(key not in reader.content.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
     fields = Fields(table, ("for", "rule", "optional", "independent"))
     people = fields.read_texts("for", remedy='Name the person it is for: for = "ann".')
@@ -102,19 +102,16 @@ def read_bridge(reader: EntryReader, key: str, table: object) -> claims.Bridge:
 
 
 def read_query(reader: EntryReader, table: object) -> claims.Query:
-    """Read the query."""
+    """Reads the query."""
     fields = Fields(table, ("target", "compare", "given"))
     compare = tuple(reader.pick_person(name) for name in fields.read_texts("compare"))
-    conditions_by_person = fields.read_fields("given")
-    conditions = {
-        reader.pick_person(name): reader.read_condition(conditions_by_person, name)
-        for name in conditions_by_person.table
-    }
+    by_person = fields.read_fields("given")
+    conditions = {reader.pick_person(name): reader.read_condition(by_person, name) for name in by_person.table}
     return claims.Query(reader.read_event(fields, "target"), compare, conditions)
 
 
 def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
-    """Read one cut of the gap, with its parts and what it assumes for each person."""
+    """Reads one cut of the gap, with its parts and what it assumes for each person."""
     fields = Fields(table, ("text", "target", "given", "form", "parts", "assume", "groups", "why"))
     part_fields = fields.read_fields("parts")
     parts = {name: reader.read_event(part_fields, name) for name in part_fields.table}
@@ -124,21 +121,21 @@ def read_cut(reader: EntryReader, key: str, table: object) -> claims.Cut:
     for person, table_of_person in fields.read_table("assume").items():
         reader.pick_person(person)
         assumed = Fields(table_of_person, parts)
-        assume[person] = {name: assumed.read_text(name, required=True) for name in assumed.table}
+        assume[person] = {name: assumed.read_text(name, is_required=True) for name in assumed.table}
         values = list(assume[person].values())
         for value in values:
             is_number = value == "rest" or read_value(value).centre is not None
             require(is_number, f"{value!r} is not a single number.", 'Assume a point such as "90%", or "rest".')
         require(values.count("rest") <= 1, "Two parts are 'rest'.", "Only one can be.")
     groups = fields.read_groups("groups", "part", parts, '[["a", "b"]]')
-    condition = reader.read_event(fields, "given", required=False)
+    condition = reader.read_event(fields, "given", is_required=False)
     text, target = fields.read_text("text"), reader.read_event(fields, "target")
     form = fields.read_choice("form", ("product", "complement"), "product")
     return claims.Cut(key, text, target, condition, form, parts, assume, groups, fields.read_text("why"))
 
 
 def read_bottom_line(reader: EntryReader, key: str, table: object) -> claims.BottomLine:
-    """Read how a comparison should read one person's bottom line."""
+    """Reads the rule by which a comparison takes one number from a person's answer."""
     reader.pick_person(key)
     fields = Fields(table, ("bridges", "reflective", "at"))
     bridges = fields.read_texts("bridges")
@@ -149,9 +146,9 @@ def read_bottom_line(reader: EntryReader, key: str, table: object) -> claims.Bot
 
 
 def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
-    """Read one remark, with the parts of a cut that it may cover."""
+    """Reads one remark, with the parts of a cut that it may cover."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
-    cut, claim = fields.read_text("cut", required=True), fields.read_text("claim")
+    cut, claim = fields.read_text("cut", is_required=True), fields.read_text("claim")
     pick_named("cut", cut, reader.content.cuts)
     if claim:
         pick_named("claim", claim, reader.content.claims)
@@ -164,7 +161,7 @@ def read_filing(reader: EntryReader, key: str, table: object) -> claims.Filing:
 
 
 def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Evidence:
-    """Read one evidence item, with each person's likelihood ratios or hypotheses."""
+    """Reads one evidence item, with each person's likelihood ratios or hypotheses."""
     fields = Fields(table, ("text", "about", "lr", "lr_against", "hypotheses", "counts"))
     ratios, against = (
         {reader.pick_person(person): read_ratio(ratio) for person, ratio in fields.read_table(name).items()}
@@ -180,22 +177,19 @@ def read_evidence(reader: EntryReader, key: str, table: object) -> claims.Eviden
 
 
 def read_measure(reader: EntryReader, key: str, table: object) -> claims.Measure:
-    """Read one rule that counts findings as k of n for an evidence item."""
+    """Reads one rule that counts findings as k of n for an evidence item."""
     fields = Fields(table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed"))
-    feeds = pick_named("evidence", fields.read_text("feeds", required=True), reader.content.evidence)
+    feeds = pick_named("evidence", fields.read_text("feeds", is_required=True), reader.content.evidence)
     placement, metric = fields.read_text("placement"), fields.read_text("metric")
-    require(
-        bool(placement) != bool(metric),
-        "A measure reads either a placement or a metric.",
-        'Write placement = "acquiring", or metric = "…" and above = 0.05.',
-    )
+    remedy = 'Write placement = "acquiring", or metric = "…" and above = 0.05.'
+    require(bool(placement) != bool(metric), "A measure reads either a placement or a metric.", remedy)
     if placement:
         pick_named("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
     above = fields.read_number("above", 0.0)
     counts = fields.read_choice("counts", ("subject", "fingerprint"), "fingerprint")
     undetermined = fields.read_choice("undetermined", ("leave out", "count as not"), "leave out")
-    measured, claimed = (fields.read_text(name, required=True) for name in ("measured", "claimed"))
+    measured, claimed = (fields.read_text(name, is_required=True) for name in ("measured", "claimed"))
     return claims.Measure(key, feeds, placement, metric, above, counts, undetermined, measured, claimed)
 
 

@@ -15,7 +15,7 @@ MAX_COUNT = 10**9
 
 
 def update_interval(prior: Interval, ratio: Interval) -> Interval:
-    """Bayes' rule on intervals: at each end, the posterior odds are the prior odds times the ratio.
+    """Applies Bayes' rule to intervals: at each end, the posterior odds are the prior odds times the ratio.
 
     Args:
         prior: the prior interval, within [0, 1].
@@ -28,10 +28,10 @@ def update_interval(prior: Interval, ratio: Interval) -> Interval:
 
 
 def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
-    """The likelihood ratio of the count k of n under two Beta hypotheses about the rate (beta-binomial).
+    """Finds the likelihood ratio of k successes in n under two Beta hypotheses about the rate (beta-binomial).
 
     Args:
-        k, n: the count, with 0 <= k <= n.
+        k, n: the number of successes and of cases, with 0 <= k <= n.
         if_true, if_false: the parameters (a, b) of the Beta for the rate if the event holds, and if it does not.
     """
     require_count(k, n)
@@ -42,17 +42,17 @@ def find_count_ratio(k: int, n: int, if_true: Interval, if_false: Interval) -> f
 
 
 def require_count(k: int, n: int) -> None:
-    """Raise `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
+    """Raises `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
     require(n <= MAX_COUNT, "The number n is too large.", f"n is at most {MAX_COUNT}.")
     remedy = "Give 0 <= k <= n and n at least 1: --k 7 --n 10."
     require(0 <= k <= n and n >= 1, f"{k} of {n} is not a possible count.", remedy)
 
 
 def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
-    """Jeffrey's rule on intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
+    """Applies Jeffrey's rule to intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
-    It is valid only if the evidence changes neither P(M|I) nor P(M|not I). P'(M) takes its least and greatest value
-    at the ends of P'(I).
+    The rule is valid only if the evidence changes neither P(M|I) nor P(M|not I). The least and greatest P'(M) lie at
+    the ends of P'(I).
     """
     low = min(if_yes[0] * p + if_no[0] * (1 - p) for p in via)
     return low, max(if_yes[1] * p + if_no[1] * (1 - p) for p in via)
@@ -60,10 +60,12 @@ def apply_jeffrey_rule(if_yes: Interval, if_no: Interval, via: Interval) -> Inte
 
 @dataclass(frozen=True)
 class Update:
-    """How one observation changes one person's belief.
+    """The change of one person's belief by one observation.
 
     Args:
-        status: 'moved', 'cannot move', or 'asked' (only this person can state what is missing).
+        person: the id of the person.
+        about: the event of the belief.
+        status: 'moved', 'cannot move', or 'asked' (a number is missing that only this person can state).
         prior, posterior: the interval of P(about) before and after the update.
         ratio: the interval of the likelihood ratio.
         shift: the interval of the change in the log-odds.
@@ -87,17 +89,17 @@ def update_people(
     item: str,
     k: int | None = None,
     n: int | None = None,
-    observed: bool = True,
+    is_observed: bool = True,
     *,
     to: str | None = None,
 ) -> list[Update]:
-    """Update each person on an evidence item, or one person on an open question.
+    """Updates each person on an evidence item, or one person on an open question.
 
     Args:
         argument: the argument.
         item: the id of an evidence entry or of a question.
         k, n: the count, for evidence that is a count.
-        observed: False if the opposite was observed.
+        is_observed: False if the opposite was observed.
         to: for a question, the new belief P'(via) as a value such as '60%'.
 
     Only a ratio that the file gives for a person moves that person's belief; there are no default ratios.
@@ -109,38 +111,40 @@ def update_people(
     evidence = argument.content.evidence[item]
     has_count = k is not None and n is not None
     remedy = "Use --k 7 --n 10, or --findings DIR."
-    require(has_count or not evidence.counts, f"{item!r} counts, so k and n are needed.", remedy)
-    require(evidence.counts or k is None, f"{item!r} is a single observation.", "Leave --k and --n out.")
+    require(has_count or not evidence.is_count, f"{item!r} counts, so k and n are needed.", remedy)
+    require(evidence.is_count or k is None, f"{item!r} is a single observation.", "Leave --k and --n out.")
     if k is not None and n is not None:
         require_count(k, n)
-    return [_update_person(argument, evidence, person, k, n, observed=observed) for person in argument.content.people]
+    return [
+        _update_person(argument, evidence, person, k, n, is_observed=is_observed) for person in argument.content.people
+    ]
 
 
 def find_likelihood_ratio(
-    evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
+    evidence: Evidence, person: str, k: int | None, n: int | None, is_observed: bool
 ) -> tuple[Interval | None, str]:
-    """The likelihood-ratio interval that the file gives for a person; or None, with a text that says what to ask."""
+    """Finds the likelihood-ratio interval that the file gives for a person; or None, and a text with what to ask."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
-            question = f"ask for the rate they expect if {evidence.about} holds and if it does not"
+            question = f"ask for the rate they expect if {evidence.event} holds and if it does not"
             return None, f"the file gives {person} no hypotheses for {evidence.id}: {question}"
         ratio = find_count_ratio(k, n, *evidence.hypotheses[person])
         return (ratio, ratio), ""
-    table = evidence.ratios if observed else evidence.against
+    table = evidence.ratios if is_observed else evidence.opposite_ratios
     if person not in table:
-        suffix = "" if observed else " for not observing it"
+        suffix = "" if is_observed else " for not observing it"
         return None, f"the file gives {person} no likelihood ratio{suffix} for {evidence.id}: ask for it"
     return table[person], ""
 
 
 def _update_person(
-    argument: Argument, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
+    argument: Argument, evidence: Evidence, person: str, k: int | None, n: int | None, *, is_observed: bool
 ) -> Update:
-    about = evidence.about
+    about = evidence.event
     update = Update(person, str(about), "cannot move")
     if argument.find_refusal(person, about):
         return replace(update, reason=f"{person} declines the question {about}")
-    ratio, request = find_likelihood_ratio(evidence, person, k, n, observed)
+    ratio, request = find_likelihood_ratio(evidence, person, k, n, is_observed)
     bounds = argument.build_polytope(person).bound(about)
     prior = bounds.interval
     if prior is None:
@@ -180,11 +184,11 @@ def _update_target(argument: Argument, person: str, about: Event, ratio: Interva
 
 
 def _update_on_question(argument: Argument, question: Question, to: str | None) -> Update:
-    person, about, via = question.to, question.about, question.via
+    person, about, via = question.person, question.event, question.premise
     polytope = argument.build_polytope(person)
     sides = {condition: polytope.bound(about, condition).interval for condition in (via, negate(via))}
     unstated_conditions = [c for c, interval in sides.items() if interval is None or _is_vacuous(interval)]
-    prefix = f"{question.id}, asked by {question.by}"
+    prefix = f"{question.id}, asked by {question.asker}"
     update = Update(person, str(about), "asked")
     if unstated_conditions:
         unstated = " and no ".join(f"P({about} | {condition})" for condition in unstated_conditions)

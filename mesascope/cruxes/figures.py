@@ -1,4 +1,4 @@
-"""Draws inline SVG from numbers that other modules compute; all text is escaped."""
+"""Draws inline SVG from numbers that other modules compute, and escapes all text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,16 +32,16 @@ def _wrap_svg(width: float, height: float, body: Sequence[str], title: str) -> s
 
 @dataclass(frozen=True)
 class Bar:
-    """One interval in a drawing: its label, its ends, its colour, and whether it is drawn small and pale."""
+    """One interval in a drawing: its label, its ends, its colour, and whether the bar is small and pale."""
 
     label: str
     span: tuple[float, float]
     colour: str
-    minor: bool = False
+    is_minor: bool = False
 
 
 def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
-    """Draw intervals on an axis from 0 to 1, one interval per row; a very short interval becomes a dot."""
+    """Draws intervals on an axis from 0 to 1, one interval per row; a very short interval becomes a dot."""
     width, span, row, top = 980, 440, 26, 30
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
@@ -50,13 +50,13 @@ def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
         body.append(_draw_text(x, top - 14, f"{tick:g}", 11, PALE_COLOUR, anchor="middle"))
     for i, bar in enumerate(bars):
         y = top + row * i + row / 2
-        ink = PALE_COLOUR if bar.minor else TEXT_COLOUR
+        ink = PALE_COLOUR if bar.is_minor else TEXT_COLOUR
         body.append(_draw_text(start - 14, y + 4, bar.label, 12, ink, anchor="end"))
         a, b = (start + end * span for end in bar.span)
         if b - a < 2:
             body.append(f'<circle cx="{(a + b) / 2:.1f}" cy="{y:.1f}" r="5" fill="{bar.colour}"/>')
         else:
-            half, opacity = (4, 0.45) if bar.minor else (6, 0.9)
+            half, opacity = (4, 0.45) if bar.is_minor else (6, 0.9)
             body.append(_draw_rectangle(a, y - half, b - a, 2 * half, bar.colour, rx=3, opacity=opacity))
         body.append(_draw_text(start + span + 16, y + 4, format_interval(*bar.span), 12, ink))
     return _wrap_svg(width, top + row * len(bars) + 10, body, title)
@@ -65,7 +65,7 @@ def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
 def draw_waterfall(
     start: tuple[str, float], steps: Sequence[tuple[str, float, str]], end: tuple[str, float], title: str
 ) -> str:
-    """Draw a waterfall chart from one number to another, in steps that add up.
+    """Draws a waterfall chart from one number to another, in steps that add up.
 
     Args:
         start, end: the label and value of the first and the last column.
@@ -111,7 +111,7 @@ class Box:
 
 
 def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, bool]], title: str) -> str:
-    """Draw boxes in columns, from the causes on the left to the target on the right.
+    """Draws boxes in columns, from the causes on the left to the target on the right.
 
     Args:
         boxes: the boxes by name. Their kinds are 'event', 'claim' (about several events) and 'target'.
@@ -128,7 +128,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     column = {name: ranks.index(level[name]) for name in boxes}
     for name in targets:
         column[name] = max(column.values(), default=0)
-    for name in sorted(boxes, key=lambda n: -column[n]):  # move a source next to its first successor
+    for name in sorted(boxes, key=lambda n: -column[n]):  # moves a source next to its first successor
         successors = [column[b] for a, b, _ in arrows if a == name and column[b] > column[name]]
         if successors and all(b != name for _, b, _ in arrows):
             column[name] = min(successors) - 1

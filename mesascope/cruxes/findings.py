@@ -1,4 +1,4 @@
-"""Uses the findings of mesascope as evidence; the rules of a crux file count them as k of n."""
+"""Uses findings of mesascope as evidence; the measures of a crux file count the findings as k of n."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MAX_BYTES = 50_000_000
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit that a rule counts, with its verdict.
+    """One unit that a measure counts, with its verdict.
 
     Args:
         name: the name of the subject, or its fingerprint.
@@ -40,7 +40,7 @@ class Tally:
         measure, feeds: the ids of the measure and of its evidence item.
         k, n: the count; None if no unit counts.
         units: every unit with its verdict.
-        gap: a text that names the network measured and the network of the claim; it is always printed.
+        gap: a text that names the network measured and the network of the claim, which are always printed.
         updates: the update of each person on the evidence item.
     """
 
@@ -54,7 +54,7 @@ class Tally:
 
 
 def read_findings(path: str | Path) -> list[dict[str, Any]]:
-    """Read subjects and their findings from findings.json.
+    """Reads subjects and their findings from findings.json.
 
     Args:
         path: a folder with findings.json, or a file with {"subjects": [...]} or with a list of findings. The findings
@@ -96,22 +96,22 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
 
 
 def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None, int | None, tuple[Unit, ...]]:
-    """Count k and n under one measure's rule, and give the verdict on each unit.
+    """Counts k and n by one measure, and gives the verdict on each unit.
 
     Args:
-        measure: the rule.
+        measure: the measure.
         subjects: see `read_findings`.
 
-    If the rule counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a
+    If the measure counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a
     subject without a fingerprint is identified by its name. A unit with different verdicts is undetermined. The
-    rule says whether an undetermined unit is left out or counts as not observed.
+    measure says whether an undetermined unit is left out or counts as not observed.
     """
     verdicts: dict[str, list[tuple[str, str]]] = {}
     for subject in subjects:
         name = str(subject.get("subject", "?"))
         fingerprints = {str(finding.get("fingerprint", NO_FINGERPRINT)) for finding in subject["findings"]}
         fingerprints.discard(NO_FINGERPRINT)
-        key = min(fingerprints) if measure.counts == "fingerprint" and len(fingerprints) == 1 else name
+        key = min(fingerprints) if measure.unit_kind == "fingerprint" and len(fingerprints) == 1 else name
         verdicts.setdefault(key, []).append(_judge_subject(measure, subject))
     units = []
     for key, unit_verdicts in verdicts.items():
@@ -124,13 +124,13 @@ def count_units(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int |
 
 
 def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
-    if measure.placement:
+    if measure.rung:
         placement = subject.get("placement")
         placement = placement if isinstance(placement, dict) else {}
         lowest, highest = placement.get("lowest"), placement.get("highest")
         if lowest not in RUNGS or highest not in RUNGS:
             return "undetermined", "no placement"
-        required_rung = RUNGS.index(measure.placement)
+        required_rung = RUNGS.index(measure.rung)
         reason = f"placed {lowest}" if lowest == highest else f"placed between {lowest} and {highest}"
         if RUNGS.index(lowest) >= required_rung:
             return "observed", reason
@@ -146,7 +146,9 @@ def _judge_subject(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]
             reasons.append(str(finding.get("status", "no status")))
             continue
         reasons.append(f"{measure.metric} in [{low:.3g}, {high:.3g}]")
-        verdicts.add("observed" if low > measure.above else "not observed" if high < measure.above else "undetermined")
+        verdicts.add(
+            "observed" if low > measure.threshold else "not observed" if high < measure.threshold else "undetermined"
+        )
     return (verdicts.pop() if len(verdicts) == 1 else "undetermined"), "; ".join(reasons)
 
 
@@ -155,15 +157,15 @@ def _is_number(x: object) -> bool:
 
 
 def update_from_findings(argument: Argument, path: str | Path, measure: str | None = None) -> list[Tally]:
-    """Update each person on a folder of findings, with every measure of the file.
+    """Updates each person on a folder of findings, with every measure of the file.
 
     Args:
-        argument: the argument; its file contains the rules.
+        argument: the argument, whose file contains the measures.
         path: see `read_findings`.
         measure: the id of the only measure to use; by default every measure.
 
     Returns a `Tally` per measure, with the gap between the network measured and the network of the claim.
-    Nobody's belief moves without a ratio that the file gives for that person.
+    A person's belief moves only if the file gives a likelihood ratio for that person.
     """
     measures = argument.content.measures
     remedy = "Add [measures]: which findings count for which evidence."
@@ -174,10 +176,10 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
     for rule in (measures[name] for name in chosen):
         k, n, units = count_units(rule, subjects)
         updates: list[Update] = []
-        if n and argument.content.evidence[rule.feeds].counts:
-            updates = update_people(argument, rule.feeds, k, n)
+        if n and argument.content.evidence[rule.evidence].is_count:
+            updates = update_people(argument, rule.evidence, k, n)
         elif n and k in (0, n):
-            updates = update_people(argument, rule.feeds, observed=k == n)
-        gap = f"measured: {rule.measured}; claimed: {rule.claimed}"
-        tallies.append(Tally(rule.id, rule.feeds, k, n, units, gap, tuple(updates)))
+            updates = update_people(argument, rule.evidence, is_observed=k == n)
+        gap = f"measured: {rule.measured_network}; claimed: {rule.claimed_network}"
+        tallies.append(Tally(rule.id, rule.evidence, k, n, units, gap, tuple(updates)))
     return tallies

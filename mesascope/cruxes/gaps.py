@@ -21,7 +21,7 @@ from mesascope.errors import MesascopeError, pick_named
 ASSUMED_SOURCE = "assumed by the modeller"
 
 Groups = Sequence[Sequence[str]]
-"""Names of parts to keep together."""
+"""Lists of names of parts; the parts of one list are kept together."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class GapReport:
     """The gap under every cut of the file.
 
     Args:
-        gaps: the split gap, once per cut.
-        warnings: whether the largest part depends on the cut, the scale or the method.
-        filings: (id of the remark, option, share of the gap that the option's parts have).
+        gaps: the gap, split by each cut.
+        warnings: sentences that say where the largest part depends on the cut, the scale or the method.
+        filings: for each option of each remark, the id of the remark, the option, and its parts' share of the gap.
     """
 
     gaps: tuple[Gap, ...]
@@ -49,7 +49,7 @@ def explain_cuts(
     cut: str | None = None,
     groups: Groups = (),
 ) -> GapReport:
-    """Split the gap under every cut of the file, or by shared claims if the file has no cuts.
+    """Splits the gap under every cut of the file, or by shared claims if the file has no cuts.
 
     Args:
         argument: the argument.
@@ -104,7 +104,7 @@ def explain_gap(
     cut: str | None = None,
     groups: Groups = (),
 ) -> Gap:
-    """Split the difference between two people into shares that add up.
+    """Splits the difference between two people into shares that add up.
 
     Args:
         argument: the argument.
@@ -115,7 +115,7 @@ def explain_gap(
         cut: a cut of the file; by default the gap is split by shared claims, with one remainder.
         groups: names of parts to keep together, for 'owen'; by default the cut's own groups.
 
-    Swapping the two people only changes the sign of every share, except with 'oat' and 'oat-back'.
+    If the two people are swapped, every share changes its sign only, except with 'oat' and 'oat-back'.
     """
     people = argument.pick_pair(one, other)
     if cut is None or cut == SHARED_CUT:
@@ -124,28 +124,28 @@ def explain_gap(
 
 
 def _prepare_cut(argument: Argument, people: tuple[str, str], name: str) -> tuple[Cut, list[_CutNumbers]]:
-    """Find a cut of the file, and each person's numbers for its parts."""
+    """Finds a cut of the file, and each person's numbers for its parts."""
     cut = argument.content.cuts[pick_named("cut", name, [*argument.content.cuts, SHARED_CUT])]
     return cut, [_find_cut_numbers(argument, person, cut) for person in people]
 
 
 @dataclass(frozen=True)
 class _CutNumbers:
-    """One person's numbers for the parts of a cut; the part that the cut assumes to be "rest", if any, is None."""
+    """One person's numbers for the parts of a cut; the number of a part that the cut assumes to be "rest" is None."""
 
     person: str
     values: tuple[float | None, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...]
-    bottom: tuple[float, float] | None
-    at: str
+    bottom_line: tuple[float, float] | None
+    point: str
 
-    def fill_rest(self, cut: Cut, at: str | None = None) -> np.ndarray:
-        """The numbers of all parts; the rest follows from the bottom line, read at its low end, middle or high end."""
-        if self.bottom is None:
+    def fill_rest(self, cut: Cut, point: str | None = None) -> np.ndarray:
+        """Finds the numbers of all parts; the rest follows from the bottom line, at its low end, middle or high end."""
+        if self.bottom_line is None:
             return np.array(self.values, dtype=float)
-        low, high = self.bottom
-        bottom_value = {"low": low, "middle": (low + high) / 2, "high": high}[at or self.at]
+        low, high = self.bottom_line
+        bottom_value = {"low": low, "middle": (low + high) / 2, "high": high}[point or self.point]
         product = float(np.prod([v for v in self.values if v is not None]))
         rest_value = ((1 - bottom_value) if cut.form == "complement" else bottom_value) / product if product else np.inf
         if not 0 <= rest_value <= 1 + 1e-9:
@@ -178,23 +178,23 @@ def _split_gap(
         values, sources = (float(a[i]), float(b[i])), (sides[0].sources[i], sides[1].sources[i])
         parts.append(make_part(name, event, values, sources, shares[i], total=total, span=spans[i]))
     product_name = f"1 − {cut.target}" if cut.form == "complement" else str(cut.target)
-    condition = f" and {cut.given}" if cut.given != SURE else ""
+    condition = f" and {cut.condition}" if cut.condition != SURE else ""
     notes = [f"{product_name} is the product of the parts, each given the parts before it{condition}"]
     if scale == "log":
         notes.append(f"shares are of ln({product_name})")
     notes += [note for side in sides for note in side.notes]
-    if any(source == ASSUMED_SOURCE for side in sides for source in side.sources) and cut.why:
-        notes.append(f"the modeller assumes: {cut.why}")
+    if any(source == ASSUMED_SOURCE for side in sides for source in side.sources) and cut.reason:
+        notes.append(f"the modeller assumes: {cut.reason}")
     if method == "owen":
         notes.append("kept together: " + "; ".join(" + ".join(group) for group in all_groups))
     remainder = 0.0 if abs(remainder) < 1e-9 else remainder
-    description = (str(cut.target), str(cut.given), cut.id, cut.text, cut.form, scale, method)
+    description = (str(cut.target), str(cut.condition), cut.id, cut.text, cut.form, scale, method)
     ends = float(ends[0]), float(ends[1])
     return Gap(people, *description, ends, total, remainder, tuple(parts), tuple(dict.fromkeys(notes)))
 
 
 def _complete_groups(groups: Groups, names: list[str]) -> list[list[str]]:
-    """The groups, and one more group for each part that is in none of them."""
+    """Adds to the groups one more group for each part that is in none of them."""
     grouped_names = [pick_named("part", name, names) for group in groups for name in group]
     return [list(group) for group in groups] + [[name] for name in names if name not in grouped_names]
 
@@ -202,13 +202,13 @@ def _complete_groups(groups: Groups, names: list[str]) -> list[list[str]]:
 def _find_spans(
     cut: Cut, sides: list[_CutNumbers], find_shares: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Sequence[tuple[float, float] | None]:
-    """The least and greatest fraction of each part, as the point of the bottom line moves from end to end."""
-    if all(side.bottom is None for side in sides):
+    """Finds the least and greatest fraction of each part over the low end, middle and high end of the bottom line."""
+    if all(side.bottom_line is None for side in sides):
         return [None] * len(cut.parts)
     fractions = []
-    for at in ("low", "middle", "high"):
+    for point in ("low", "middle", "high"):
         with suppress(MesascopeError):
-            shares = find_shares(*(side.fill_rest(cut, at) for side in sides))
+            shares = find_shares(*(side.fill_rest(cut, point) for side in sides))
             if abs(shares.sum()) > POINT_TOLERANCE:
                 fractions.append(shares / shares.sum())
     table = np.array(fractions)
@@ -216,25 +216,25 @@ def _find_spans(
 
 
 def find_bottom_line(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
-    """Find a person's answer on a cut's target as the file's [bottom] reads it, and a note that says how."""
+    """Finds a person's answer on a cut's target as the file's [bottom] reads it, and a note that says how."""
     bottom = argument.content.bottom.get(person, BottomLine())
     view = argument.read(
-        reflective=argument.conventions.reflective or bottom.reflective,
+        reflective=argument.conventions.reflective or bottom.is_reflective,
         bridges=dict.fromkeys((*argument.conventions.bridges, *bottom.bridges)),
     )
     answer = view.answer(person, cut.target, argument.find_query_condition(person), wordings=False)
     if not answer.interval or answer.status == "unstated":
         raise MesascopeError(f"{person}'s claims do not bound {cut.target}.", "Choose another cut.")
-    note = f"{person}'s bottom line is read at the {bottom.at} of [{answer.low:.4g}, {answer.high:.4g}]"
+    note = f"{person}'s bottom line is read at the {bottom.point} of [{answer.low:.4g}, {answer.high:.4g}]"
     note += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
-    return answer, note + (", on reflection" if bottom.reflective else "")
+    return answer, note + (", on reflection" if bottom.is_reflective else "")
 
 
 def _find_cut_numbers(argument: Argument, person: str, cut: Cut) -> _CutNumbers:
     values: list[float | None] = []
     sources: list[str] = []
     notes: list[str] = []
-    condition, assumed = cut.given, cut.assume.get(person, {})
+    condition, assumed = cut.condition, cut.assumptions.get(person, {})
     ends = None
     for name, event in cut.parts.items():
         if assumed.get(name) == "rest":
@@ -250,8 +250,8 @@ def _find_cut_numbers(argument: Argument, person: str, cut: Cut) -> _CutNumbers:
             values.append(_find_number(argument, person, name, event, condition, notes=notes))
             sources.append("stated or implied")
         condition = conjoin(condition, event)
-    at = argument.content.bottom.get(person, BottomLine()).at
-    return _CutNumbers(person, tuple(values), tuple(sources), tuple(notes), ends, at)
+    point = argument.content.bottom.get(person, BottomLine()).point
+    return _CutNumbers(person, tuple(values), tuple(sources), tuple(notes), ends, point)
 
 
 def _find_number(

@@ -1,4 +1,4 @@
-"""Measures how much a crux matters to one person (value of information) or between two (value of discrimination)."""
+"""Measures how much a crux matters: to one person by value of information, to two by value of discrimination."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ INNER_BOUND_NOTE = "a range found by search over distributions that agree with t
 
 @dataclass(frozen=True)
 class Triads:
-    """One person's P(U), P(U | C) and P(C): one row if the claims determine these numbers, otherwise many rows.
+    """One person's triads P(U), P(U | C) and P(C), for a target U and a crux C.
 
     Args:
-        rows: the triads (pu, puc, pc), [m, 3].
+        rows: the triads (pu, puc, pc), [m, 3]; one row if the claims determine these numbers, otherwise many rows.
         engine: 'net' (one row, under the independence of a network) or 'lp' (a sample of all triads that the claims
             allow, without independence).
     """
@@ -35,9 +35,9 @@ class CruxValue:
 
     Args:
         crux: the crux, as an event or as its states.
-        people: the person who learns the crux, or the two people who do.
+        people: the person or the two people who learn the crux.
         low, high: the ends of the value, in units of the base; equal if the claims determine the triad.
-        most: the greatest possible value (the entropy of the target, or the present disagreement).
+        maximum: the greatest possible value (the entropy of the target, or the present disagreement).
         triads: each person's (pu, puc, pc), or None if the claims do not determine it.
         engine: the engine that found the triads.
         reason: why there is no value, or what limits it.
@@ -47,7 +47,7 @@ class CruxValue:
     people: tuple[str, ...]
     low: float | None = None
     high: float | None = None
-    most: float | None = None
+    maximum: float | None = None
     triads: tuple[tuple[float, float, float] | None, ...] = ()
     engine: str = ""
     reason: str = ""
@@ -56,7 +56,7 @@ class CruxValue:
 def find_triads(
     argument: Argument, person: str, crux: Event, target: Event, condition: Event, *, engine: str = "auto"
 ) -> Triads:
-    """Find triads (P(U), P(U | C), P(C)) that agree with a person's claims, all under one condition.
+    """Finds triads (P(U), P(U | C), P(C)) that agree with a person's claims, all under one condition.
 
     Args:
         argument: the argument.
@@ -101,14 +101,14 @@ def _find_network_triad(argument: Argument, person: str, crux: Event, target: Ev
 def _bound_information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
     pun = information.find_complements(triads.rows, threshold=1 - 1e-12)
-    values = np.asarray(information.value_information(pu, puc, pc, base, stated=pun, form=form))
+    values = np.asarray(information.compute_information_value(pu, puc, pc, base, complement=pun, form=form))
     return float(values.min()), float(values.max()), float(information.measure_entropy(pu, base).max())
 
 
 def list_cruxes(argument: Argument, person: str, target: Event, condition: Event = SURE) -> dict[str, Event]:
-    """The atoms and definitions that a person's statements connect to a target.
+    """Lists the atoms and definitions that a person's statements connect to a target.
 
-    The target, the atoms of the condition and the events that the person declines are left out.
+    The list leaves out the target, the atoms of the condition and the events that the person declines.
     """
     part = argument.build_polytope(person).select_connected(conjoin(target, condition).atoms)
     claimed_atoms = {atom for item in part.statements for atom in item.atoms}
@@ -132,7 +132,7 @@ def rank_cruxes(
     form: str = "log",
     engine: str = "auto",
 ) -> list[CruxValue]:
-    """The value of information of one crux, or of every candidate; the largest comes first.
+    """Ranks cruxes by their value of information to one person; the largest value comes first.
 
     Args:
         argument: the argument.
@@ -141,7 +141,7 @@ def rank_cruxes(
             By default, every atom and definition connected to the target.
         target, condition: the question; by default the file's query.
         base: the base of the logarithm; 10 gives dits.
-        form: 'log', 'naive' or 'quadratic'; see `value_information`.
+        form: 'log', 'naive' or 'quadratic'; see `compute_information_value`.
         engine: 'auto', 'net' or 'lp'; see `find_triads`.
 
     If the claims do not determine the triad, `low` and `high` are an inner bound: the true range may be wider.
@@ -185,7 +185,7 @@ def _value_crux_states(
             raise MesascopeError(problem, "Choose other states.")
         state_probabilities.append(probability)
         target_probabilities.append(0.0 if target_probability is None else target_probability)
-    value = information.value_information_states(target_probabilities, state_probabilities, base)
+    value = information.compute_information_value_of_states(target_probabilities, state_probabilities, base)
     greatest_value = float(information.measure_entropy(float(np.dot(target_probabilities, state_probabilities)), base))
     return CruxValue(crux, (person,), value, value, greatest_value, (None,), "net")
 
@@ -202,13 +202,14 @@ def rank_shared_cruxes(
     form: str = "log",
     engine: str = "auto",
 ) -> list[CruxValue]:
-    """The value of discrimination of one crux, or of every candidate that both people's claims mention.
+    """Ranks cruxes by their value of discrimination between two people; the largest value comes first.
 
     Args:
         argument: the argument.
         one, other: the two people; by default the file's pair.
-        crux, target, base, engine: see `rank_cruxes`.
-        weights: 'gmo' or 'mean'; see `value_discrimination`.
+        crux: an event; by default, every candidate that both people's claims mention.
+        target, base, engine: see `rank_cruxes`.
+        weights: 'gmo' or 'mean'; see `compute_discrimination_value`.
         form: 'log' (symmetric KL) or 'naive' (absolute differences, which are always finite).
 
     A negative value means that learning the crux is expected to drive the two people apart.
@@ -241,7 +242,7 @@ def _bound_discrimination(
     a, b = (t.rows for t in triads)
     if len(a) * len(b) > 1:
         a, b = a[rng.integers(0, len(a), 4000)], b[rng.integers(0, len(b), 4000)]
-    values = information.value_discriminations(_make_coherent(a), _make_coherent(b), base, weights, form)
+    values = information.compute_discrimination_values(_make_coherent(a), _make_coherent(b), base, weights, form)
     gap = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_symmetric_kl(a[:, 0], b[:, 0], base)
     is_finite = ~np.isnan(values)
     single_triads = tuple(_pick_single_triad(t) for t in triads)
@@ -252,10 +253,8 @@ def _bound_discrimination(
     reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER_BOUND_NOTE]
     low, high = float(values[is_finite].min()), float(values[is_finite].max())
     if low == -np.inf:
-        reasons.append(
-            "-inf: one person would be certain of the target once the crux is settled, which is infinitely far "
-            "from any other belief in logs; the form 'naive' stays finite"
-        )
+        reason = "-inf: one person would be certain of the target once the crux is settled, which is infinitely far "
+        reasons.append(reason + "from any other belief in logs; the form 'naive' stays finite")
     return CruxValue(name, people, low, high, float(gap[is_finite].max()), single_triads, engine, "; ".join(reasons))
 
 

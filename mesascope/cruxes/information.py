@@ -19,20 +19,20 @@ def _compute_kl_terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
 
 
 def measure_kl(p: float | np.ndarray, q: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """KL(p, q) of two binary distributions; inf if q excludes an outcome that p allows."""
+    """Measures the divergence KL(p, q) of two binary distributions; infinite if q excludes an outcome that p allows."""
     p, q = np.asarray(p, dtype=float), np.asarray(q, dtype=float)
     return _compute_kl_terms(p, q, base) + _compute_kl_terms(1 - p, 1 - q, base)
 
 
 def measure_entropy(p: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """The entropy H(p) of a binary distribution."""
+    """Measures the entropy H(p) of a binary distribution."""
     p = np.asarray(p, dtype=float)
     ones = np.ones_like(p)
     return -_compute_kl_terms(p, ones, base) - _compute_kl_terms(1 - p, ones, base)
 
 
 def find_complement(pu: float, puc: float, pc: float) -> float | None:
-    """P(U | not C) = (pu - puc·pc)/(1 - pc); None if pc is 1.
+    """Finds P(U | not C) = (pu - puc·pc)/(1 - pc); None if pc is 1.
 
     A result outside [0, 1] means that the three numbers contradict each other, and raises `MesascopeError`.
     """
@@ -46,27 +46,27 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
 
 
 def find_complements(rows: np.ndarray, threshold: float = 1.0) -> np.ndarray:
-    """P(U | not C) of every row (pu, puc, pc); P(U) if P(C) is at least `threshold`."""
+    """Finds P(U | not C) of every row (pu, puc, pc); P(U) where P(C) is at least `threshold`."""
     pu, puc, pc = rows.T
     return np.where(pc < threshold, (pu - puc * pc) / np.where(pc < threshold, 1 - pc, 1), pu).clip(0, 1)
 
 
-def value_information(
+def compute_information_value(
     pu: float | np.ndarray,
     puc: float | np.ndarray,
     pc: float | np.ndarray,
     base: float = 10.0,
     *,
-    stated: float | np.ndarray | None = None,
+    complement: float | np.ndarray | None = None,
     form: str = "log",
 ) -> float | np.ndarray:
-    """The value of learning C for a belief in U.
+    """Computes the value of learning C for a belief in U.
 
     Args:
-        pu, puc, pc: the triad; if `stated` is given, they may be arrays of one shape.
+        pu, puc, pc: the triad; with a `complement`, they may be arrays of one shape.
         base: the base of the logarithm; 10 gives dits.
-        stated: P(U | not C) as the person states it, even if it contradicts the triad (the 'updatable' form).
-        form: 'log' (mutual information, if `stated` is not given), 'naive' (mean absolute change) or
+        complement: P(U | not C) as the person states it, even if that contradicts the triad (the 'updatable' form).
+        form: 'log' (mutual information, without a `complement`), 'naive' (mean absolute change) or
             'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
     Returns a number of at least 0. With 'log' it is at most the entropy of U, and equals this entropy if C is U.
@@ -77,24 +77,24 @@ def value_information(
         "quadratic": lambda q: (q - pu) ** 2,
     }
     pick_named("form of the value of information", form, changes)
-    pun = find_complement(float(pu), float(puc), float(pc)) if stated is None else stated
+    pun = find_complement(float(pu), float(puc), float(pc)) if complement is None else complement
     value = _average_outcomes(pc, changes[form](puc), 0.0 if pun is None else changes[form](pun))
     return value if np.ndim(value) else float(value)
 
 
 def _average_outcomes(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:
-    """w·yes + (1 - w)·no; a term of weight 0 is 0, even if its value is infinite or nan."""
+    """Computes w·yes + (1 - w)·no; a term of weight 0 is 0, even if its value is infinite or NaN."""
     w = np.asarray(w, dtype=float)
     with np.errstate(invalid="ignore"):
         return np.where(w > 0, w * yes, 0.0) + np.where(w < 1, (1 - w) * no, 0.0)
 
 
-def value_information_states(pu_given: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
-    """The mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
+def compute_information_value_of_states(pu_given: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
+    """Computes the mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
 
     Args:
-        pu_given: P(U | state) per state.
-        pc: P(state) per state; they sum to one.
+        pu_given: P(U | state) for each state.
+        pc: P(state) for each state; these sum to one.
     """
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
     is_distribution = q.shape == w.shape and bool(w.min() >= 0) and abs(w.sum() - 1) <= 1e-9
@@ -105,26 +105,26 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
 
 
 def measure_symmetric_kl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """The symmetric divergence KL(a, b) + KL(b, a) of two people's numbers."""
+    """Measures the symmetric divergence KL(a, b) + KL(b, a) of two people's numbers."""
     return measure_kl(a, b, base) + measure_kl(b, a, base)
 
 
 def average_odds(a: float, b: float) -> float:
-    """The probability whose odds are the geometric mean of two odds; complements yield the complement."""
+    """Finds the probability whose odds are the geometric mean of two odds; complements yield the complement."""
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
     problem = "One person gives the crux 0 and the other 1, so there is no common weight."
     require(bool(yes + no > 0), problem, "Use --weights mean.")
     return float(yes / (yes + no))
 
 
-def value_discrimination(
+def compute_discrimination_value(
     a: tuple[float, float, float],
     b: tuple[float, float, float],
     base: float = 10.0,
     weights: str = "gmo",
     form: str = "log",
 ) -> float:
-    """How much closer learning C is expected to bring two people's beliefs in U.
+    """Computes how much closer learning C is expected to bring two people's beliefs in U.
 
     Args:
         a, b: each person's (pu, puc, pc).
@@ -132,8 +132,8 @@ def value_discrimination(
         weights: the common P(C): the geometric mean of the two odds ('gmo', preferred) or the mean ('mean').
         form: 'log' (symmetric KL) or 'naive' (absolute difference).
 
-    Returns at most the present disagreement. It is negative, and not clipped, if learning C is expected to drive
-    the two apart; it is nan if both the present and the expected disagreement are infinite.
+    Returns a number, at most the present disagreement. It is negative if learning C is expected to drive the two
+    apart, and NaN if both the present and the expected disagreement are infinite.
     """
     pick_named("form of discrimination", form, ("log", "naive"))
     pick_named("weights", weights, ("gmo", "mean"))
@@ -141,19 +141,19 @@ def value_discrimination(
     na, nb = find_complement(*a), find_complement(*b)
     is_defined = g >= 1 or (na is not None and nb is not None)
     require(is_defined, "One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux.")
-    return float(value_discriminations(np.array([a]), np.array([b]), base, weights, form)[0])
+    return float(compute_discrimination_values(np.array([a]), np.array([b]), base, weights, form)[0])
 
 
-def value_discriminations(
+def compute_discrimination_values(
     a: np.ndarray, b: np.ndarray, base: float = 10.0, weights: str = "gmo", form: str = "log"
 ) -> np.ndarray:
-    """`value_discrimination` of many pairs of coherent triads, [m].
+    """Computes `compute_discrimination_value` for many pairs of coherent triads, [m].
 
     Args:
         a, b: [m, 3], rows of (pu, puc, pc).
-        base, weights, form: see `value_discrimination`.
+        base, weights, form: see `compute_discrimination_value`.
 
-    The value is also nan if one person is certain of the crux, or excludes what the other is certain of.
+    The value is also NaN if one person is certain of the crux, or excludes what the other is certain of.
     """
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 

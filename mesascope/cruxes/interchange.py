@@ -12,7 +12,7 @@ import numpy as np
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.influence import find_triads, list_cruxes
-from mesascope.cruxes.information import value_discrimination, value_information
+from mesascope.cruxes.information import compute_discrimination_value, compute_information_value
 from mesascope.cruxes.networks import Net
 from mesascope.errors import MesascopeError, pick_named, require
 
@@ -30,7 +30,7 @@ _ROW_PATTERN = re.compile(rf"\s*(?:(?P<kind>table|default)\b|\((?P<given>{_IN_PA
 
 
 def write_net(net: Net, name: str = "net") -> str:
-    """Write a network as BIF 0.15; `read_bif` restores the same tables bit for bit.
+    """Writes a network as BIF 0.15; `read_bif` restores the same tables bit for bit.
 
     Args:
         net: the network, without a batch axis.
@@ -62,7 +62,7 @@ def _clean_name(name: str) -> str:
 
 
 def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
-    """Write a person's claims as a BIF network; for an unstated entry it writes the middle (or an end) of [0, 1].
+    """Writes a person's claims as a BIF network; for an unstated entry it writes the middle (or an end) of [0, 1].
 
     Args:
         argument: the argument.
@@ -80,13 +80,13 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     comments = [
         f"// claims of {person}, as the modeller reads them; independence as in a network is assumed",
         "// bridges that the modeller adds: " + (", ".join(rule.id for rule in polytope.rules) or "none"),
-        *(f"// not stated, written at the {at} of [0, 1]: {e.id}" for e in network.entries if not e.stated),
+        *(f"// not stated, written at the {at} of [0, 1]: {e.id}" for e in network.entries if not e.is_stated),
     ]
     return "\n".join([*comments, write_net(network.build_net(theta), person)])
 
 
 def read_bif(text: str) -> Net:
-    """Read the network in a BIF text.
+    """Reads the network in a BIF text.
 
     Args:
         text: BIF 0.15 with network, variable and probability blocks; comments and properties are skipped.
@@ -124,7 +124,7 @@ def _make_error(problem: str) -> MesascopeError:
 
 
 def _match_blocks(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Yield consecutive matches of a pattern to the end of the text; text that does not match is an error."""
+    """Yields consecutive matches of a pattern to the end of the text; text that does not match is an error."""
     position, end = 0, len(text.rstrip())
     while position < end:
         match = part.match(text, position)
@@ -140,7 +140,7 @@ def _split_words(text: str) -> list[str]:
 
 
 def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[str]]) -> np.ndarray:
-    """Read P(node | parents) from the lines of a block; the last axis has the node's own states."""
+    """Reads P(node | parents) from the lines of a block; the last axis has the node's own states."""
     label, shape = f"table of {node[:60]!r}", [len(states[n]) for n in names]
     require(np.prod(shape, dtype=float) <= 2**22, f"The {label} is too large.", "Give it fewer parents.")
     table, n_numbers = np.full(shape, np.nan), int(np.prod(shape))
@@ -184,13 +184,13 @@ class TriadRow:
 
 
 def write_triads(argument: Argument, crux: str | None = None) -> str:
-    """Write every person's triads for the file's target as CSV with the columns person, Camp, ID, PU, Pc, PUc.
+    """Writes every person's triads for the file's target as CSV with the columns person, Camp, ID, PU, Pc, PUc.
 
     Args:
         argument: the argument.
         crux: the only crux to write; by default every candidate.
 
-    Triads that contain an interval are left out, because these columns can only hold single numbers.
+    Triads that the claims do not determine are left out, because the columns hold single numbers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -210,7 +210,7 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
 
 
 def read_triads(text: str) -> list[TriadRow]:
-    """Read triads from CSV with the columns of the FRI; the error for a missing or impossible number names its line."""
+    """Reads triads from CSV with the columns of the FRI; an error names the line of a missing or impossible number."""
     reader = csv.DictReader(io.StringIO(text))
     columns = list(reader.fieldnames or [])
     is_complete = set(columns) >= set(COLUMNS) - {"Camp"}
@@ -236,14 +236,14 @@ def _read_probability(text: str | None, column: str, line: int) -> float:
     return value
 
 
-def value_triads(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, object]]:
-    """The value of information of every row, and the value of discrimination of every two people who share a crux.
+def compute_triad_values(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, object]]:
+    """Computes the value of information of every row, and the value of discrimination of every two rows with one crux.
 
     Args:
         rows: see `read_triads`.
         base: the base of the logarithm.
 
-    A coherent row with P(U | not C) of 0 or 1 keeps its value; a contradictory row gets a note instead.
+    A row whose P(U | not C) is 0 or 1 has a value too; a row that contradicts itself gets a note instead.
     """
     pairs = [(a, b) for a, b in itertools.combinations(rows, 2) if a.crux == b.crux and a.person != b.person]
     values: list[dict[str, object]] = []
@@ -251,9 +251,9 @@ def value_triads(rows: list[TriadRow], base: float = 10.0) -> list[dict[str, obj
         kind, note = "discrimination" if others else "information", ""
         try:
             if others:
-                value = value_discrimination(first.triad, others[0].triad, base)
+                value = compute_discrimination_value(first.triad, others[0].triad, base)
             else:
-                value = value_information(*first.triad, base)
+                value = compute_information_value(*first.triad, base)
         except MesascopeError as error:
             value, note = None, error.problem
         people = [first.person, *(row.person for row in others)]

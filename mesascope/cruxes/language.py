@@ -1,4 +1,4 @@
-"""The event language, whose operators are, from the tightest to the loosest, `!`, `&`, `|`, `->` and `<->`."""
+"""The language of events; its operators are, from the tightest to the loosest, `!`, `&`, `|`, `->` and `<->`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Event:
         return _OPERATOR_FUNCTIONS[self.operator](first, self.parts[1].holds(worlds))
 
     def expand(self, definitions: Mapping[str, Event]) -> Event:
-        """Replace every defined name in the event by its definition; an event that becomes too large is an error."""
+        """Replaces every defined name in the event by its definition; an event that becomes too large is an error."""
 
         def substitute(event: Event) -> Event:
             if event.operator == "atom":
@@ -80,33 +80,30 @@ _OPERATOR_FUNCTIONS = {"&": np.logical_and, "|": np.logical_or, "->": np.less_eq
 
 
 def _require_small(event: Event) -> Event:
-    # This check is not recursive, because the other functions recurse on events and rely on it.
+    # not recursive, because recursive functions rely on this check
     queue, size = [(event, 1)], 0
     while queue:
         part, height = queue.pop()
         size += 1
-        if size > MAX_PARTS or height > MAX_HEIGHT:
-            raise MesascopeError(
-                f"An event of more than {MAX_PARTS} parts, or more than {MAX_HEIGHT} levels, is too large.",
-                "Shorten it, or its definitions.",
-            )
+        problem = f"An event of more than {MAX_PARTS} parts, or more than {MAX_HEIGHT} levels, is too large."
+        require(size <= MAX_PARTS and height <= MAX_HEIGHT, problem, "Shorten the event or its definitions.")
         queue += [(inner, height + 1) for inner in part.parts]
     return event
 
 
 def negate(event: Event) -> Event:
-    """The complement of an event; a double negation cancels."""
+    """Makes the complement of an event; a double negation cancels."""
     return event.parts[0] if event.operator == "!" else Event("!", (event,))
 
 
 def conjoin(*events: Event) -> Event:
-    """The conjunction of events, without sure events; if no other event is left, the sure event."""
+    """Makes the conjunction of events, without sure events; if no other event is left, the sure event."""
     parts = [event for event in events if event.operator != "sure"]
     return reduce(lambda first, second: Event("&", (first, second)), parts) if parts else SURE
 
 
-def parse(text: str) -> Event:
-    """Read an event such as `P & !(T | C) -> X`.
+def parse_event(text: str) -> Event:
+    """Reads an event such as `P & !(T | C) -> X`.
 
     Args:
         text: at most 2 000 characters, 60 levels of brackets and 150 parts in a row.
@@ -152,7 +149,7 @@ class _EventParser:
         return event
 
     def parse_binary(self, level: int = 0) -> Event:
-        """Parse events joined by the operator of one level; their own operators belong to tighter levels."""
+        """Parses events joined by the operator of one level; their own operators belong to tighter levels."""
         if level == len(_OPERATORS_LOOSEST_FIRST):
             return self.parse_unary()
         operator, parts = _OPERATORS_LOOSEST_FIRST[level], [self.parse_binary(level + 1)]
@@ -182,7 +179,7 @@ class _EventParser:
 
 
 def require_known_atoms(event: Event, atoms: Iterable[str]) -> Event:
-    """Return the event if all its atoms exist; otherwise raise `MesascopeError` with the nearest names."""
+    """Returns the event if all its atoms exist; otherwise raises `MesascopeError`, which lists similar names."""
     names = set(atoms)
     for name in sorted(event.atoms):
         pick_named("atom or definition", name, names)
@@ -190,7 +187,7 @@ def require_known_atoms(event: Event, atoms: Iterable[str]) -> Event:
 
 
 def enumerate_worlds(atoms: Iterable[str]) -> dict[str, np.ndarray]:
-    """Every combination of yes and no over n atoms: one boolean array [2^n] per atom.
+    """Lists every combination of yes and no over n atoms, as one boolean array [2^n] per atom.
 
     The first atom varies slowest, as in a truth table and in a C-ordered joint array. Without atoms there is one
     world, under the name "".
@@ -213,7 +210,7 @@ def are_equivalent(one: Event, other: Event) -> bool:
 
 
 def find_literals(event: Event) -> dict[str, bool] | None:
-    """The atoms of a conjunction of literals, each with its sign (False if negated); None for any other event."""
+    """Finds the atoms of a conjunction of literals, each with its sign (False if negated); None for any other event."""
     if event.operator == "sure":
         return {}
     if event.operator == "atom":

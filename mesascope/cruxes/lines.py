@@ -15,7 +15,7 @@ _TRIPLE_QUOTES = ('"""', "'''")
 _STRING_PATTERN = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:'|$)|#.*")
 _LONG_PATH_PATTERN = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MAX_PATH_PARTS},}}")
 _LONG_NUMBER_PATTERN = re.compile(rf"(?<![0-9_])[0-9_]{{{MAX_DIGITS},}}")
-_STORED_PARTS = 4  # the number of leading parts of a path to store
+_STORED_PARTS = 4  # how many leading parts of a path are stored
 ENTRY_NAMES = {
     "claims": "claim",
     "people": "person",
@@ -34,7 +34,7 @@ EntryPath = tuple[str, ...]
 
 
 def format_entry_name(*path: str) -> str:
-    """The name of an entry in messages: claim 'd1', refusal 2, [atoms] 'P', or [claims] for a whole table."""
+    """Formats the name of an entry for messages: claim 'd1', refusal 2, [atoms] 'P', or [claims] for a whole table."""
     if not path:
         return "the file"
     table, *rest = (part[:80] for part in path)
@@ -47,7 +47,7 @@ def format_entry_name(*path: str) -> str:
 
 
 class Lines:
-    """Tells which entry each line of a TOML text belongs to, and where each entry starts.
+    """The entry of each line of a TOML text, and the first line of each entry.
 
     Args:
         text: the text, valid or not; lines end at a line feed, as in TOML.
@@ -92,7 +92,7 @@ class Lines:
         self._is_unclosed = bool(open_quotes or depth)
 
     def find_start(self, *path: str) -> int:
-        """The line where an entry starts; if it is not found, the line where its table starts, or 1."""
+        """Finds the line where an entry starts; for an unknown entry, the line where its table starts, or 1."""
         for n in range(len(path), 0, -1):
             if path[:n] in self._start_lines:
                 return self._start_lines[path[:n]]
@@ -103,11 +103,11 @@ class Lines:
         return format_entry_name(*self._entries_by_line[min(line, len(self._entries_by_line)) - 1][0])
 
     def find_end(self) -> int:
-        """The line to report if the text ends too early: the start of the unclosed entry, or the last line."""
+        """Finds the line to report if the text ends too early: the start of the unclosed entry, or the last line."""
         return self._entries_by_line[-1][1] if self._is_unclosed else self._text.rstrip().count("\n") + 1
 
     def find_long_number(self) -> int:
-        """The first line with a decimal number too long for Python; 1 if there is none."""
+        """Finds the first line with a decimal number too long for Python; 1 if there is none."""
         match = _LONG_NUMBER_PATTERN.search(self._text)
         return self._text.count("\n", 0, match.start()) + 1 if match else 1
 
@@ -127,7 +127,7 @@ def _unquote(part: str) -> str:
 
 
 def _remove_texts(line: str, open_quotes: str) -> tuple[str, str]:
-    """The quotes still open after a line, and the line with its texts emptied and its comment removed."""
+    """Empties the texts of a line and removes its comment; returns the quotes that are still open, and the line."""
     pieces, position = [], 0
     while True:
         if open_quotes:

@@ -1,12 +1,11 @@
 """Reads a crux file into frozen entries; every error names the entry and its line."""
 
-from dataclasses import fields
 from typing import Any
 
 from mesascope.cruxes import entries
 from mesascope.cruxes.claims import CLAIM_KINDS, NUMERIC_KINDS, Claim, Content, Conventions, Person, Wording
 from mesascope.cruxes.entries import EntryReader
-from mesascope.cruxes.language import Event, parse, require_known_atoms
+from mesascope.cruxes.language import Event, parse_event, require_known_atoms
 from mesascope.cruxes.lines import ENTRY_NAMES, LIST_ENTRY_NAMES, TOP_FIELDS
 from mesascope.cruxes.networks import sort_nodes
 from mesascope.cruxes.readings import Reading, read_value
@@ -15,17 +14,20 @@ from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-crux/1"
 TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRY_NAMES, *LIST_ENTRY_NAMES)
-CLAIM_TEXTS = ("text", "verbal", "hedge", "phrase", "denied_by", "of", "population")
-CLAIM_FIELDS = {field.name for field in fields(Claim)} - {"id", "line", "wordings", "written"}
-CLAIM_FIELDS |= {"within", "mass", "readings", "given_text", "direction", "of_group"}
+CLAIM_TEXTS = {"verbal": "word", "of": "share_of"}  # text keys of a claim in the file → fields of `Claim`
+CLAIM_TEXTS |= {key: key for key in ("text", "hedge", "phrase", "denied_by", "population")}
+CLAIM_KEYS = (
+    *("by", "kind", "event", "given", "value", "reflective", "used", "about", "events", *CLAIM_TEXTS),
+    *("within", "mass", "readings", "given_text", "direction", "of_group"),
+)
 
 
 def read_content(source: Source, conventions: Conventions) -> Content:
-    """Read and check all entries of a file.
+    """Reads and checks all entries of a file.
 
     Args:
         source: the parsed TOML.
-        conventions: how to read values.
+        conventions: the conventions for reading values.
 
     Returns the file's `Content`; the first mistake raises `MesascopeError`, which names the entry and line.
     """
@@ -44,7 +46,7 @@ def read_content(source: Source, conventions: Conventions) -> Content:
     content.claims = reader.read_each("claims", _read_claim)
     for claim in content.claims.values():
         with locate_errors("claims", claim.id):
-            for other in claim.about:
+            for other in claim.related_claims:
                 pick_named("claim", other, content.claims)
     content.bridges = reader.read_each("bridges", entries.read_bridge)
     for name in conventions.bridges:
@@ -85,20 +87,20 @@ def _read_texts(reader: EntryReader, name: str) -> dict[str, str]:
     table = reader.source.read_entries(name)
     for key in table:
         with reader.source.locate_errors(name, key):
-            Fields(table, table).read_text(key, required=True)
+            Fields(table, table).read_text(key, is_required=True)
     return table
 
 
 def _read_definitions(reader: EntryReader) -> None:
-    """Read the definitions, each of which may use atoms and other definitions, and expand them to atoms."""
+    """Reads the definitions, each of which may use atoms and other definitions, and expands them to atoms."""
     content, locate_errors = reader.content, reader.source.locate_errors
     table = reader.source.read_entries("defs")
     unexpanded: dict[str, Event] = {}
     for key, value in table.items():
         with locate_errors("defs", key):
             require(key not in content.atoms, f"{key!r} is an atom already.", "Rename the definition.")
-            unexpanded[key] = require_known_atoms(parse(value), {*content.atoms, *table})
-    content.written = {key: str(event) for key, event in unexpanded.items()}
+            unexpanded[key] = require_known_atoms(parse_event(value), {*content.atoms, *table})
+    content.definition_texts = {key: str(event) for key, event in unexpanded.items()}
     order, cyclic_names = sort_nodes({key: event.atoms for key, event in unexpanded.items()})
     if cyclic_names:
         with locate_errors("defs", cyclic_names[0]):
@@ -112,7 +114,7 @@ def _read_definitions(reader: EntryReader) -> None:
 def _read_person(reader: EntryReader, key: str, table: object) -> None:
     require(key != "unknown", "'unknown' stands for an unidentified speaker.", "Choose another id.")
     fields, people = Fields(table, ("name", "attribution", "scope")), reader.content.people
-    name = fields.read_text("name", required=True)
+    name = fields.read_text("name", is_required=True)
     for other in people.values():
         require(name != other.name, f"{name!r} is also the name of {other.id!r}.", "Give each person a different name.")
     attribution = fields.read_choice("attribution", ("inferred", "endorsed"), "inferred")
@@ -120,21 +122,22 @@ def _read_person(reader: EntryReader, key: str, table: object) -> None:
 
 
 def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
-    fields = Fields(table, CLAIM_FIELDS)
-    by = fields.read_texts("by", remedy='Add by = "…", one of the people.')
-    for name in by:
+    fields = Fields(table, CLAIM_KEYS)
+    people = fields.read_texts("by", remedy='Add by = "…", one of the people.')
+    for name in people:
         if name != "unknown":
             reader.pick_person(name)
     kind = fields.read_choice("kind", CLAIM_KINDS, "prob")
-    common_fields: dict[str, Any] = {"id": key, "by": by, "kind": kind, "line": reader.source.find_line("claims", key)}
-    common_fields |= {"used": fields.read_flag("used", True), "about": fields.read_texts("about")}
-    common_fields |= {name: fields.read_text(name) for name in CLAIM_TEXTS}
+    common_fields: dict[str, Any] = {"id": key, "people": people, "kind": kind}
+    common_fields |= {"line": reader.source.find_line("claims", key), "is_used": fields.read_flag("used", True)}
+    common_fields |= {"related_claims": fields.read_texts("about")}
+    common_fields |= {field: fields.read_text(key) for key, field in CLAIM_TEXTS.items()}
     if kind in NUMERIC_KINDS:
-        require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
+        require(len(people) == 1, "A number needs exactly one person.", "Write one claim per person.")
         return Claim(**common_fields, **_read_numeric_fields(reader, fields))
     if kind == "fraction":
         remedy = 'Describe the share: of = "researchers who …".'
-        require(bool(common_fields["of"]), "The field 'of' is missing.", remedy)
+        require(bool(common_fields["share_of"]), "The field 'of' is missing.", remedy)
         return Claim(value=_read_claim_value(reader, fields, "value"), **common_fields)
     for name in ("value", "given", "reflective", "readings"):
         require(name not in fields.table, f"A claim of kind {kind!r} has no field {name!r}.", "Remove it.")
@@ -146,7 +149,7 @@ def _read_claim(reader: EntryReader, key: str, table: object) -> Claim:
 
 
 def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
-    """Read the event, the condition and the value of a claim, and its alternative wordings."""
+    """Reads the event, the condition and the value of a claim, and its alternative wordings."""
     event, condition = reader.read_event(fields, "event"), reader.read_condition(fields, "given")
     wordings = {}
     for label, table in fields.read_table("readings").items():
@@ -159,9 +162,9 @@ def _read_numeric_fields(reader: EntryReader, fields: Fields) -> dict[str, Any]:
             _read_claim_value(reader, changes if "value" in changes.table else fields, "value"),
         )
     reflective = _read_claim_value(reader, fields, "reflective") if "reflective" in fields.table else None
-    value, written = _read_claim_value(reader, fields, "value"), fields.read_text("event")
-    values = {"value": value, "reflective": reflective, "wordings": wordings}
-    return {"event": event, "given": condition, "written": written, **values}
+    value, text = _read_claim_value(reader, fields, "value"), fields.read_text("event")
+    values = {"value": value, "reflective_value": reflective, "wordings": wordings}
+    return {"event": event, "condition": condition, "event_text": text, **values}
 
 
 def _read_claim_value(reader: EntryReader, fields: Fields, key: str) -> Reading:

@@ -1,4 +1,4 @@
-"""Exact inference in discrete networks, with a dense joint table if it is small, otherwise by elimination (einsum)."""
+"""Exact inference in discrete Bayesian networks: by a joint table if it is small, otherwise by variable elimination."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Factor = tuple[tuple[str, ...], np.ndarray]
 
 @dataclass(frozen=True)
 class Undefined:
-    """The result of a question whose condition has a probability below 1e-300."""
+    """The answer to a question whose condition has a probability below 1e-300."""
 
     reason: str
 
@@ -31,7 +31,7 @@ class Net:
         states: the state names of every node; the nodes may be in any order.
         parents: the parents of every node; a node without parents may be missing.
         tables: P(node | parents), shape (states of each parent…, states of the node). An optional last axis [N]
-            is a batch: N draws of the tables answer every question N times.
+            is a batch of N draws of the tables; every question then has N answers.
 
     Tables must sum to one over the node's states within 1e-6; the graph must be acyclic.
     """
@@ -78,7 +78,7 @@ class Net:
         return tables
 
     def compute_joint(self) -> np.ndarray:
-        """P(all nodes), with one axis per node in `order` and any batch axis last; it sums to one."""
+        """Computes P(all nodes), which sums to one, with one axis per node in `order`; a batch axis comes last."""
         if np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
             raise MesascopeError("The joint table would have more than a million entries.", "Ask for marginals.")
         joint = self._broadcast_tables[0]
@@ -87,7 +87,7 @@ class Net:
         return joint
 
     def compute_marginals(self) -> dict[str, np.ndarray]:
-        """P(node) for every node, as an array over the node's states, with any batch axis last."""
+        """Computes P(node) for every node, as an array over the node's states; a batch axis comes last."""
         if self.batch_shape or np.prod(self.sizes, dtype=float) > MAX_JOINT_SIZE:
             return {name: self.eliminate((name,), {}) for name in self.order}
         joint, marginals, n_before = self.compute_joint(), {}, 1
@@ -97,14 +97,14 @@ class Net:
         return marginals
 
     def ask(self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None) -> np.ndarray | Undefined:
-        """P(nodes | evidence).
+        """Computes P(nodes | evidence).
 
         Args:
             nodes: one node, or several for their joint.
             evidence: observed states by node.
 
-        Returns an array that sums to one, over the states of the nodes in the order asked, with any batch axis last;
-        or `Undefined` if the evidence has a probability below 1e-300 (in any draw of a batch).
+        Returns an array that sums to one, with one axis per node in the order asked, and a batch axis last; or
+        `Undefined` if the evidence has a probability below 1e-300 (in any draw of a batch).
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
@@ -126,7 +126,7 @@ class Net:
         return labels.index(pick_named(f"state of {name}", label, labels))
 
     def eliminate(self, nodes: tuple[str, ...], observed: Mapping[str, int]) -> np.ndarray:
-        """P(nodes, observed states) as an array over the states of the nodes, none of which may be observed."""
+        """Computes P(nodes, observed states), as an array over the states of nodes that are not observed."""
         needed_nodes, stack = set(), [*nodes, *observed]
         while stack:  # find all ancestors of the question; the other nodes sum to one
             name = stack.pop()
@@ -167,7 +167,7 @@ class Net:
 
 
 def sort_nodes(parents: Mapping[str, Collection[str]]) -> tuple[tuple[str, ...], list[str]]:
-    """Sort the nodes of a graph so that parents come first; returns them, and the nodes on or behind a cycle."""
+    """Sorts the nodes of a graph so that parents come first; returns them, and the nodes on a cycle or below one."""
     sorted_nodes: list[str] = []
     pending_nodes = dict(parents)
     while ready_nodes := [name for name, above in pending_nodes.items() if not pending_nodes.keys() & above]:

@@ -1,4 +1,4 @@
-"""The options that the commands of `mesascope crux` share, and how a command opens a file and prints."""
+"""The options that the commands of `mesascope crux` share, and the functions that open a file and print a result."""
 
 import inspect
 import json
@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from mesascope.cruxes.argument import Argument, default, load
+from mesascope.cruxes.argument import Argument, load_argument, load_thread
 from mesascope.cruxes.information import LOG_BASES
 from mesascope.cruxes.texts import describe_conventions, to_plain
 from mesascope.errors import MesascopeError, pick_named
@@ -62,10 +62,10 @@ def open_argument(
     bridge: BridgeOption = None,
     wording: WordingOption = None,
 ) -> Argument:
-    """Open the file, or by default the shipped thread, under the chosen conventions."""
+    """Opens the file, or by default the shipped thread, under the chosen conventions."""
     changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
     changes |= {"reflective": reflective, "bridges": bridge or (), "wordings": wording or ()}
-    return load(file, **changes) if file else default(**changes)
+    return load_argument(file, **changes) if file else load_thread(**changes)
 
 
 class CommandOutput(NamedTuple):
@@ -74,49 +74,50 @@ class CommandOutput(NamedTuple):
     Args:
         result: the data for --json.
         lines: the text without --json.
-        failed: whether the command exits with 1.
-        says_conventions: whether the last line of the text says how values were read.
+        has_failed: whether the command exits with 1.
+        has_conventions: whether the last line of the text says how values were read.
     """
 
     result: object
     lines: list[str]
-    failed: bool = False
-    says_conventions: bool = True
+    has_failed: bool = False
+    has_conventions: bool = True
 
 
-def add_command(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
-    """Add a command to `app`; it takes FILE, --json, and the options of the function and of `open_argument`.
+def add_command(name: str) -> Callable[[Callable[..., CommandOutput]], Callable[..., CommandOutput]]:
+    """Makes a decorator that adds a command to `app`.
 
-    Args:
-        function: a function whose first parameter is the argument. Its name becomes the command's name, and its
-            docstring becomes the help.
+    The decorated function takes the argument first; its docstring becomes the help. The command takes FILE, --json, and
+    the options of the function and of `open_argument`.
     """
     file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
-    _, *own_parameters = inspect.signature(function, eval_str=True).parameters.values()
     as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
 
-    def command(as_json: bool, **options: Any) -> None:
-        argument = open_argument(**{parameter.name: options.pop(parameter.name) for parameter in (file, *conventions)})
-        output = function(argument, **options)
-        if as_json:
-            record = {"command": function.__name__, "file": argument.name, "digest": argument.digest}
-            record |= {"conventions": to_plain(argument.conventions), "result": to_plain(output.result)}
-            typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
-        else:
-            last_line = f"({argument.name}; {describe_conventions(argument.conventions)})"
-            typer.echo("\n".join([*output.lines, last_line] if output.says_conventions else output.lines))
-        if output.failed:
-            raise typer.Exit(1)
+    def add(function: Callable[..., CommandOutput]) -> Callable[..., CommandOutput]:
+        def command(as_json: bool, **options: Any) -> None:
+            argument = open_argument(**{p.name: options.pop(p.name) for p in (file, *conventions)})
+            output = function(argument, **options)
+            if as_json:
+                record = {"command": name, "file": argument.name, "digest": argument.digest}
+                record |= {"conventions": to_plain(argument.conventions), "result": to_plain(output.result)}
+                typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+            else:
+                last_line = f"({argument.name}; {describe_conventions(argument.conventions)})"
+                typer.echo("\n".join([*output.lines, last_line] if output.has_conventions else output.lines))
+            if output.has_failed:
+                raise typer.Exit(1)
 
-    command.__name__, command.__doc__ = function.__name__, function.__doc__
-    ordered_parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
-    command.__signature__ = inspect.Signature(ordered_parameters)  # type: ignore[attr-defined]
-    app.command()(command)
-    return function
+        _, *own_parameters = inspect.signature(function, eval_str=True).parameters.values()
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own_parameters, *conventions, as_json)]
+        command.__doc__, command.__signature__ = function.__doc__, inspect.Signature(parameters)  # type: ignore
+        app.command(name)(command)
+        return function
+
+    return add
 
 
 def parse_pair(between: str | None) -> tuple[str | None, str | None]:
-    """The two names in a text such as `ann,bob`; (None, None) if the option is not used."""
+    """Parses two names from a text such as `ann,bob`; (None, None) if the option is not used."""
     if between is None:
         return None, None
     names = [name.strip() for name in between.split(",")]
@@ -126,5 +127,5 @@ def parse_pair(between: str | None) -> tuple[str | None, str | None]:
 
 
 def parse_base(name: str) -> float:
-    """The base of a logarithm from its name."""
+    """Parses the base of a logarithm from its name."""
     return LOG_BASES[pick_named("base", name, LOG_BASES)]

@@ -1,4 +1,4 @@
-"""Renders an argument as one self-contained HTML page, which needs no scripts and can be printed."""
+"""Renders an argument as one self-contained HTML page, without scripts, that can be printed."""
 
 from contextlib import suppress
 from itertools import cycle, product
@@ -18,11 +18,11 @@ from mesascope.errors import MesascopeError
 
 
 def render_page(argument: Argument, findings: str | Path | None = None) -> str:
-    """Render an argument as an HTML page.
+    """Renders an argument as an HTML page.
 
     Args:
         argument: the argument.
-        findings: a folder with findings.json, whose findings the file's rules count.
+        findings: a folder with findings.json; the measures of the file count its findings.
 
     Returns HTML with inline SVG and styles, without scripts or external addresses; all text is escaped.
     """
@@ -64,27 +64,27 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
 def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[str, str]) -> str:
     bars: list[Bar] = []
 
-    def add_bar(label: str, answer: Answer, minor: bool = True) -> None:
+    def add_bar(label: str, answer: Answer, is_minor: bool = True) -> None:
         if answer.interval:
-            bars.append(Bar(label, answer.interval, colours[answer.person], minor))
+            bars.append(Bar(label, answer.interval, colours[answer.person], is_minor))
 
     for answer in (answer for answer in answers if answer.interval):
         person, bottom = answer.person, argument.content.bottom.get(answer.person, BottomLine())
-        add_bar(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, minor=False)
+        add_bar(f"{person}: {describe_question(answer.event, answer.given)}, bounds", answer, is_minor=False)
         with suppress(MesascopeError):
             add_bar("with independence, as a network", argument.answer(person, engine="net", wordings=False))
         for label, reworded in answer.wordings.items():
             add_bar(f"worded “{label}”"[:52], reworded)
-        if bottom.reflective or bottom.bridges:
+        if bottom.is_reflective or bottom.bridges:
             view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
-            changes = ["on reflection"] if bottom.reflective else []
+            changes = ["on reflection"] if bottom.is_reflective else []
             changes += [f"with {', '.join(bottom.bridges)}"] if bottom.bridges else []
             add_bar(" and ".join(changes), view.answer(person, wordings=False))
     return draw_intervals(bars, "The answer of each person, as intervals on one axis")
 
 
 def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[str, str]]:
-    """Draw the claims connected to the target, then all other claims with a number; returns (title, SVG) pairs."""
+    """Draws the claims connected to the target, then all other claims with a number; returns (title, SVG) pairs."""
     content = argument.content
     target = content.query.target.atoms if content.query else frozenset()
     connected_ids: set[str] = set()
@@ -108,15 +108,15 @@ def _draw_argument(argument: Argument, colours: dict[str, str], target: frozense
         for claim in argument.list_claims(person):
             if claim.id not in statement_ids or claim.event is None:
                 continue
-            literals, sources = find_literals(claim.event) or {}, claim.given.atoms
-            stated = argument.pick_value(claim).stated
+            literals, sources = find_literals(claim.event) or {}, claim.condition.atoms
+            stated = argument.pick_value(claim).text
             if len(literals) == 1:
                 ((atom, sign),) = literals.items()
                 lines.setdefault(atom, []).append((f"{person}: {'' if sign else 'not, '}{stated}", colours[person]))
             else:
                 atom = claim.id
                 line = (f"{person}: {stated}", colours[person])
-                compound_boxes[atom] = Box(atom, claim.written or str(claim.event), (line,), "claim")
+                compound_boxes[atom] = Box(atom, claim.event_text or str(claim.event), (line,), "claim")
                 sources = sources | claim.event.atoms
             arrows |= {(source, atom): False for source in sources}
         for name in argument.list_bridges(person):
@@ -179,14 +179,14 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
     content, rows = argument.content, []
     for claim in content.claims.values():
         if claim.kind in NUMERIC_KINDS:
-            subject = describe_question(claim.written, str(claim.given))
+            subject = describe_question(claim.event_text, str(claim.condition))
             reading = argument.pick_value(claim).rule
         else:
-            subject = claim.of or claim.phrase or str(claim.event or "")
+            subject = claim.share_of or claim.phrase or str(claim.event or "")
             reading = CLAIM_KINDS[claim.kind]
         marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
         marks += [f"refused by {refusal.by}" for refusal in content.refusals if claim.id in refusal.of]
-        stated = claim.value.stated if claim.value else ""
+        stated = claim.value.text if claim.value else ""
         rows.append({"claim": claim, "subject": subject, "read": reading, "marks": ", ".join(marks), "stated": stated})
     return rows
 
@@ -194,21 +194,21 @@ def _list_statements(argument: Argument) -> list[dict[str, Any]]:
 def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
     evidence, rows = argument.content.evidence, []
     for name, item in (*evidence.items(), *argument.content.questions.items()):
-        is_count = name in evidence and evidence[name].counts
+        is_count = name in evidence and evidence[name].is_count
         updates = [] if is_count else argument.update(name)
-        rows.append({"id": name, "text": item.text, "about": str(item.about), "updates": updates})
+        rows.append({"id": name, "text": item.text, "about": str(item.event), "updates": updates})
     return rows
 
 
 def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
-    results = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.counts]
+    results = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.is_count]
     results += [(f"{tally.feeds} ({tally.k} of {tally.n})", list(tally.updates)) for tally in tallies]
     bars = []
     for name, update in ((name, update) for name, updates in results for update in updates):
         if update.status == "asked" or update.prior is None or update.posterior is None:
             continue
         label = f"{name}, {update.person}: P({update.about}) before"
-        bars.append(Bar(label, update.prior, figures.PALE_COLOUR, minor=True))
+        bars.append(Bar(label, update.prior, figures.PALE_COLOUR, is_minor=True))
         label = "after" if update.status == "moved" else "after (cannot move)"
         bars.append(Bar(label, update.posterior, colours[update.person]))
     return draw_intervals(bars, "Each person before and after the evidence") if bars else ""

@@ -1,4 +1,4 @@
-"""Pools several people's numbers: linear, logarithmic, geometric mean (of odds or probabilities), extremised."""
+"""Pools several people's numbers by a linear, logarithmic, geometric or extremised mean."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ def _normalise_weights(
 
 
 def pool_linear(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """Σ w·p, which commutes with marginalisation but not with updates by a common likelihood ratio."""
+    """Computes Σ w·p; this pool commutes with marginalisation, but not with updates by a common likelihood ratio."""
     values, w = _normalise_weights(p, weights)
     return float(w @ values)
 
 
 def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """∏p^w / (∏p^w + ∏(1-p)^w), which commutes with updates by a common likelihood ratio (Genest 1984).
+    """Computes ∏p^w / (∏p^w + ∏(1-p)^w); this pool commutes with updates by a common likelihood ratio (Genest 1984).
 
-    A single 0 (or 1) with positive weight is a veto: the pool is 0 (or 1). If both occur, it is nan.
+    A single 0 (or 1) with positive weight is a veto: the pool is 0 (or 1). If both occur, the pool is NaN.
     """
     values, w = _normalise_weights(p, weights)
     values, w = values[w > 0], w[w > 0]
@@ -41,19 +41,19 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
 
 
 def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """The geometric mean of the probabilities; it and the geometric mean of the complements need not sum to one."""
+    """Computes the geometric mean of the probabilities; those of p and of 1-p need not sum to one."""
     values, w = _normalise_weights(p, weights)
     with np.errstate(divide="ignore"):
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
 
 
 def find_extremising_factor(n: int) -> float:
-    """d = n(√(3n²-3n+1) - 2)/(n²-n-1) (Neyman and Roughgarden 2022); 1 for n = 1, and about √3 for large n."""
+    """Computes d = n(√(3n²-3n+1) - 2)/(n²-n-1) (Neyman and Roughgarden 2022): 1 for n = 1, about √3 for large n."""
     return n * (np.sqrt(3 * n**2 - 3 * n + 1) - 2) / (n**2 - n - 1)
 
 
 def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None, base: float = 0.5) -> float:
-    """σ(ℓ₀ + d·(mean ℓ - ℓ₀)): the mean log-odds, moved away from a base rate.
+    """Computes σ(ℓ₀ + d·(mean ℓ - ℓ₀)): the mean log-odds ℓ, moved away from the log-odds ℓ₀ of a base rate.
 
     Args:
         p: the numbers.
@@ -75,11 +75,12 @@ class Pool:
     """Several people's answers as one interval.
 
     Args:
-        low, high: the pooled ends; None if nobody has a number, or if one veto is 0 and another 1.
+        target, method, engine: the event, the way of pooling, and the engine that found each answer.
+        low, high: the pooled ends; None if nobody has a number, or if one veto is 0 and another is 1.
         members: the interval of each person in the pool.
-        excluded: the reason why each other person is left out.
-        vetoes: people whose 0 or 1 alone decides an end.
-        warnings: what to know before using the pool.
+        excluded: for each person who is left out, the reason.
+        vetoes: the people whose 0 or 1 decides an end of the interval alone.
+        warnings: what a reader should know before using the pool.
     """
 
     target: str
@@ -105,18 +106,18 @@ def pool_people(
     base: float = 0.5,
     engine: str = "lp",
 ) -> Pool:
-    """Pool the lower ends of several people's answers, and their upper ends.
+    """Pools the lower ends of several people's answers, and their upper ends.
 
     Args:
         argument: the argument.
         people: the people; by default the file's pair.
         target, condition: the question; by default the file's query.
         method: 'linear', 'log', 'gmo', 'geometric' or 'extremised'.
-        weights: one per person, for 'linear', 'log' and 'geometric'.
+        weights: one weight per person, for 'linear', 'log' and 'geometric'.
         factor, base: for 'extremised'; see `pool_extremised`.
         engine: the engine that finds each answer.
 
-    A person who refuses the question, whose claims do not bound it, or who has no number is left out.
+    People who refuse the question, whose claims do not bound the target, or who have no number are left out.
     """
     pick_named("pooling method", method, POOLING_METHODS)
     people = argument.choose_people(people)

@@ -15,11 +15,11 @@ DEFAULT_PLUS_MINUS = 0.05
 DEFAULT_MASS = 0.90
 MAX_LENGTH = 80
 
-# The interval of each word, by scale: the standards IPCC AR4 (2007) and ICD-203 (2015), and 'union' for both of them
+# the interval of each word, by scale: the standards IPCC AR4 (2007) and ICD-203 (2015), and 'union' for both of them
 STANDARD_SCALES = tomllib.loads((Path(__file__).parent / "probability_words.toml").read_text(encoding="utf-8"))
 UNION_SCALE = STANDARD_SCALES.pop("union")
 WORD_SCALES = ("union", *STANDARD_SCALES)
-# Evidence words are intervals of likelihood ratios; the limits 3, 20 and 150 are from Kass and Raftery (1995).
+# evidence words as intervals of likelihood ratios; the limits 3, 20 and 150 are from Kass and Raftery (1995)
 RATIO_WORDS = {
     "~zero evidence": (1 / 1.1, 1.1),
     "small amount": (1.1, 3.0),
@@ -37,7 +37,7 @@ class Reading:
     """A stated value as an interval, a number or a distribution.
 
     Args:
-        stated: the value as written.
+        text: the value as written.
         shape: "exact" (85%), "about" (~85%), "range" (1-20%), "bound" (<10%) or "word".
         low, high: the interval, used under the reading "set" and, without a centre, under "centre".
         centre: the single number of "exact" and "about", otherwise None.
@@ -45,7 +45,7 @@ class Reading:
         rule: the convention that was applied, in words.
     """
 
-    stated: str
+    text: str
     shape: str
     low: float
     high: float
@@ -54,13 +54,13 @@ class Reading:
     rule: str
 
     def select_interval(self, mode: str = "centre") -> tuple[float, float]:
-        """The interval that enters the model: the centre, if the mode is 'centre' and it exists; else [low, high]."""
+        """Selects the interval for the model: the centre, if it exists and the mode is 'centre'; else [low, high]."""
         if mode == "centre" and self.centre is not None:
             return self.centre, self.centre
         return self.low, self.high
 
     def find_beta(self) -> tuple[float, float] | None:
-        """The maximum-entropy Beta with `mass` in [low, high]; None if the value has no distribution."""
+        """Finds the maximum-entropy Beta with `mass` in [low, high]; None if the value has no distribution."""
         if self.mass is None or self.high <= self.low:
             return None
         return fit_beta(self.low, self.high, self.mass)
@@ -73,7 +73,7 @@ def read_value(
     mass: float | None = None,
     within: str = "vacuous",
 ) -> Reading:
-    """Read a probability or a share.
+    """Reads a probability or a share.
 
     Args:
         stated: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85' or a word such as 'likely'.
@@ -139,7 +139,7 @@ def has_word(words: str, text: str) -> bool:
 
 
 def read_ratio(stated: object) -> tuple[float, float]:
-    """Read a likelihood ratio as an interval [low, high]: '3', '~3', '2-5' or an evidence word.
+    """Reads a likelihood ratio as an interval [low, high]: '3', '~3', '2-5' or an evidence word.
 
     The words are '~zero evidence', 'small amount', 'significant' and 'strong'.
     """
@@ -167,7 +167,7 @@ def _require_short(stated: str) -> None:
 
 
 def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
-    """Whether a number agrees with the word stated with it, on each scale that has the word.
+    """Whether a number fits the word that was stated with it, for each scale that has the word.
 
     'fairly', 'quite', 'pretty' and 'rather' before a word are ignored. A number fits if its centre lies in the
     word's interval. A number without a centre fits if its interval overlaps the word's interval.
@@ -183,7 +183,7 @@ def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
 
 @lru_cache(maxsize=4096)
 def fit_beta(low: float, high: float, mass: float = DEFAULT_MASS) -> tuple[float, float]:
-    """The Beta of greatest entropy with `mass` in [low, high], as PreliZ defines it.
+    """Fits the Beta of greatest entropy with `mass` in [low, high], as the package PreliZ does.
 
     For each mean in (low, high), the function solves for the concentration; it then chooses the mean with the
     greatest entropy. The result has F(high) - F(low) = mass to 1e-9.

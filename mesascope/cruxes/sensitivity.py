@@ -1,4 +1,4 @@
-"""Finds which number matters most: Sobol shares of variance, and the value of knowing one number perfectly."""
+"""Finds which of a person's numbers matters most: by Sobol shares of variance, and by value of perfect information."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mesascope.errors import require
 def find_sobol_shares(
     function: Callable[[np.ndarray], np.ndarray], betas: Sequence[tuple[float, float]], n: int = 2**12, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """First-order and total Sobol shares of a function of independent Betas, by scipy's estimator.
+    """Finds first-order and total Sobol shares of a function of independent Betas, with scipy's estimator.
 
     Args:
         function: the function, [inputs, draws] -> [draws].
@@ -35,16 +35,24 @@ def find_sobol_shares(
 
 
 def compute_evpi(outcomes: np.ndarray, cost: float) -> float:
-    """The expected value of perfect information (EVPI) on the choice between acting at cost c and bearing risk Y.
+    """Computes the expected value of perfect information (EVPI), E max(-c, -Y) - max(-c, -E Y).
 
-    It is E max(-c, -Y) - max(-c, -E Y).
+    The choice is between acting at cost c and bearing the risk Y.
     """
     return max(0.0, float(np.maximum(-cost, -outcomes).mean() - max(-cost, -outcomes.mean())))
 
 
 @dataclass(frozen=True)
 class ClaimWeight:
-    """How much the uncertainty of one claim matters to the answer: its Sobol shares, and EVPPI if a cost is given."""
+    """The influence of one claim's uncertainty on the answer.
+
+    Args:
+        claim: the id of the claim.
+        beta: the parameters (a, b) of the claim's Beta.
+        first: the first-order Sobol share: the share of the variance that is due to this claim alone.
+        total: the total Sobol share, which includes interactions with other claims.
+        partial: the expected value of perfect information on this claim (EVPPI); None if no cost is given.
+    """
 
     claim: str
     beta: tuple[float, float]
@@ -63,7 +71,7 @@ def rank_claims(
     n: int = 2**12,
     seed: int = 0,
 ) -> tuple[list[ClaimWeight], float | None, tuple[str, ...]]:
-    """Rank a person's own claims by their Sobol shares under the person's network; with a cost, add EVPPI and EVPI.
+    """Ranks a person's own claims by their Sobol shares under the person's network; a cost adds EVPPI and EVPI.
 
     Args:
         argument: the argument, whose values this function reads as Betas.
@@ -71,8 +79,8 @@ def rank_claims(
         cost: the cost of acting against the risk, which is the target.
         n, seed: the number and the seed of the quasi-random points.
 
-    Returns the claims, with the largest total share first; the EVPI; and the assumptions. A claim without a
-    distribution is fixed at the middle of its interval, and the assumptions name it.
+    Returns the claims (the largest total share comes first), the EVPI and the assumptions. A claim without a
+    distribution is fixed at the middle of its interval, and the assumptions name this claim.
     """
     view = argument.read(reading="beta")
     question = view.choose_question(person, target, condition)

@@ -23,9 +23,9 @@ class Part:
 
     Args:
         name, event: the part's name and event.
-        values: each person's number for it, given the parts before it; None for a remainder.
+        values: each person's number for the part, given the parts before; None for a remainder.
         sources: the source of each number: 'stated or implied', 'assumed by the modeller' or 'rest'.
-        share: its share of the gap, on the gap's scale.
+        share: the part's share of the gap, on the gap's scale.
         fraction: the share divided by the gap.
         span: the least and greatest fraction over the interval of the bottom line.
     """
@@ -49,7 +49,7 @@ def make_part(
     total: float,
     span: tuple[float, float] | None = None,
 ) -> Part:
-    """Make a part, and compute its fraction of the gap unless the gap is zero."""
+    """Makes a part, and computes its fraction of the gap unless the gap is zero."""
     fraction = float(share) / total if abs(total) > POINT_TOLERANCE else None
     return Part(name, str(event), values, sources, float(share), fraction, span)
 
@@ -61,7 +61,7 @@ class Gap:
     Args:
         people: the two people; the gap is the second person's number minus the first's.
         target, given: the question.
-        cut, text, form, scale, method: how the gap was split.
+        cut, text, form, scale, method: the cut with its text and form, the scale, and the method of the split.
         ends: each person's number on the target.
         total: the difference of the ends on the scale.
         remainder: the total minus the sum of the shares; 0 unless the method moves parts one at a time.
@@ -92,7 +92,7 @@ class Gap:
 def explain_shared(
     argument: Argument, one: str, other: str, target: str | Event | None, scale: str, *, method: str
 ) -> Gap:
-    """Split the gap by shared claims; a claim is shared if both people state the same event and condition.
+    """Splits the gap by shared claims; a claim is shared if both people state the same event and condition.
 
     Args:
         argument: the argument.
@@ -101,7 +101,7 @@ def explain_shared(
         scale: 'prob', 'log' or 'logodds'.
         method: only 'shapley'.
 
-    Each shared claim is a player of a Shapley game, and has one person's value or the other's. The rest
+    Each shared claim is a player of a Shapley game, with one person's value or the other's. The rest
     (vocabulary, bridges and claims of one person only) is one more player, so the shares always add up to the gap.
     """
     if method != "shapley":
@@ -113,11 +113,9 @@ def explain_shared(
         polytope.select_connected(conjoin(*question).atoms).constraints
         for polytope, question in zip(polytopes, questions, strict=True)
     ]
-    claim_pairs = [
-        (a, b)
-        for a, b in product(*relevant_claims)
-        if are_equivalent(a.condition, b.condition) and are_equivalent(a.event, b.event)
-    ]
+    claim_pairs = list(product(*relevant_claims))
+    claim_pairs = [(a, b) for a, b in claim_pairs if are_equivalent(a.condition, b.condition)]
+    claim_pairs = [(a, b) for a, b in claim_pairs if are_equivalent(a.event, b.event)]
     if len(claim_pairs) > MAX_SHARED_CLAIMS:
         problem = f"{len(claim_pairs)} claims are shared; at most {MAX_SHARED_CLAIMS} can be split without a cut."
         raise MesascopeError(problem, "Add [cuts] to the file.")

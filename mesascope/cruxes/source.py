@@ -1,4 +1,4 @@
-"""The text of a crux file: TOML with the line of every entry, for error messages."""
+"""Reads the text of a crux file as TOML, with the line of every entry for error messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POSITION_PATTERN = re.compile(r" \(at (?:line (\d+), column (\d+)|end of docume
 
 
 def read_text(path: str | Path) -> str:
-    """Read a text file of at most 1 MB in UTF-8; any other file raises `MesascopeError`."""
+    """Reads a text file of at most 1 MB in UTF-8; any other file raises `MesascopeError`."""
     path = Path(path)
     try:
         if path.is_dir():
@@ -37,9 +37,8 @@ def read_text(path: str | Path) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise MesascopeError(
-            f"{path.name}: line {line}: not UTF-8 text: the byte 0x{data[error.start]:02x}.", "Save it as UTF-8."
-        ) from None
+        problem = f"{path.name}: line {line}: not UTF-8 text: the byte 0x{data[error.start]:02x}."
+        raise MesascopeError(problem, "Save it as UTF-8.") from None
 
 
 class Source:
@@ -47,7 +46,7 @@ class Source:
 
     Args:
         text: the file's TOML text.
-        name: the file's name in messages.
+        name: the file's name, for messages.
     """
 
     def __init__(self, text: str, name: str):
@@ -75,12 +74,12 @@ class Source:
         return MesascopeError(f"{self.name}: line {line}: {self._lines.name_line(line)}: {problem}.", remedy)
 
     def find_line(self, *path: str) -> int:
-        """The line where an entry starts; if it is not found, the line where its table starts, or 1."""
+        """Finds the line where an entry starts; for an unknown entry, the line where its table starts, or 1."""
         return self._lines.find_start(*path)
 
     @contextmanager
     def locate_errors(self, *path: str) -> Iterator[None]:
-        """A context in which every error message starts with the file, the line and the entry."""
+        """Makes every error message inside the context start with the file, the line and the entry."""
         try:
             yield
         except MesascopeError as error:
@@ -91,7 +90,7 @@ class Source:
             raise MesascopeError(f"{place}: {problem}", remedy) from None
 
     def read_entries(self, name: str) -> dict[str, Any]:
-        """The entries of a top-level table by name, or those of a list of tables by number; empty if it is missing."""
+        """Reads the entries of a top-level table by name, or of a list of tables by number; {} if it is missing."""
         is_list = name in LIST_ENTRY_NAMES
         entries = self.data.get(name, [] if is_list else {})
         with self.locate_errors(name):
@@ -103,11 +102,8 @@ class Source:
             _require_few(entries, f"There are {len(entries)} entries.")
         for key in [] if is_list else entries:
             with self.locate_errors(name, key):
-                require(
-                    bool(NAME_PATTERN.fullmatch(key)),
-                    f"The name {key[:80]!r} is not allowed.",
-                    "Names are letters, digits and _, start with a letter, and have at most 64 characters.",
-                )
+                remedy = "Names are letters, digits and _, start with a letter, and have at most 64 characters."
+                require(bool(NAME_PATTERN.fullmatch(key)), f"The name {key[:80]!r} is not allowed.", remedy)
         return entries
 
 
@@ -116,7 +112,7 @@ def _require_few(value: Sized, problem: str) -> None:
 
 
 def describe(value: object) -> str:
-    """Describe a value of the wrong kind by its type and the start of its text."""
+    """Describes a value of the wrong kind by its type and the start of its text."""
     kind = _TYPE_NAMES.get(type(value), type(value).__name__)
     try:
         return f"{kind} {reprlib.repr(value)[:40]}"
@@ -146,23 +142,23 @@ class Fields:
         require(is_valid, problem, f"Write {key} = {example}.")
 
     def read_field(self, key: str, remedy: str) -> Any:
-        """The value of a required field."""
+        """Reads the value of a required field."""
         require(key in self.table, f"The field {key!r} is missing.", remedy)
         return self.table[key]
 
-    def read_text(self, key: str, required: bool = False, default: str = "") -> str:
-        """A text field; `default` if it is missing. Control characters are an error."""
-        if key not in self.table and not required:
+    def read_text(self, key: str, is_required: bool = False, default: str = "") -> str:
+        """Reads a text field; a missing one has the value `default`. Control characters are an error."""
+        if key not in self.table and not is_required:
             return default
         value = self.read_field(key, f'Add {key} = "…".')
         self._require_kind(isinstance(value, str), key, "text", '"…"')
         require(value.isprintable(), f"The field {key!r} has control characters.", "Remove them.")
         require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000 are possible.")
-        require(not required or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
+        require(not is_required or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
         return value
 
     def read_texts(self, key: str, remedy: str = "") -> tuple[str, ...]:
-        """A list of texts, or a single text, as a tuple; with a `remedy`, a missing field is an error."""
+        """Reads a list of texts, or a single text, as a tuple; with a `remedy`, a missing field is an error."""
         value = self.table.get(key, [])
         value = [value] if isinstance(value, str) else value
         is_valid = isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value)
@@ -172,24 +168,24 @@ class Fields:
         return tuple(value)
 
     def read_flag(self, key: str, default: bool = False) -> bool:
-        """A yes/no field; `default` if it is missing."""
+        """Reads a yes/no field; a missing one has the value `default`."""
         value = self.table.get(key, default)
         self._require_kind(isinstance(value, bool), key, "yes or no", f"true or {key} = false")
         return value
 
     def read_number(self, key: str, default: float) -> float:
-        """A finite number, below 1e12 in size; `default` if it is missing."""
+        """Reads a number below 1e12 in size; a missing one has the value `default`."""
         value = self.table.get(key, default)
         is_valid = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
         self._require_kind(is_valid, key, "a usable number", "0.5")
         return float(value)
 
     def read_choice(self, key: str, options: Collection[str], default: str) -> str:
-        """A text field whose value must be one of the options; `default` if it is missing."""
+        """Reads a text field whose value must be one of the options; a missing one has the value `default`."""
         return pick_named(key, self.read_text(key, default=default), options)
 
     def read_table(self, key: str) -> dict[str, Any]:
-        """A table inside the table; empty if it is missing."""
+        """Reads a table inside the table; a missing one is empty."""
         value = self.table.get(key, {})
         self._require_kind(isinstance(value, dict), key, "a table", "{ name = … }")
         _require_few(value, f"The field {key!r} has {len(value)} entries.")
@@ -198,7 +194,7 @@ class Fields:
     def read_groups(
         self, key: str, kind: str, valid_names: Collection[str], example: str
     ) -> tuple[tuple[str, ...], ...]:
-        """A list of lists of valid names; empty if it is missing."""
+        """Reads a list of lists of valid names; a missing one is empty."""
         value = self.table.get(key, [])
         is_valid = isinstance(value, list) and all(isinstance(group, list) for group in value)
         is_valid = is_valid and all(isinstance(name, str) for group in value for name in group)
@@ -206,6 +202,6 @@ class Fields:
         return tuple(tuple(pick_named(kind, name, valid_names) for name in group) for group in value)
 
     def read_fields(self, key: str) -> Fields:
-        """A table inside the table, whose fields may have any name."""
+        """Reads a table inside the table, whose fields may have any name."""
         table = self.read_table(key)
         return Fields(table, table)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def to_plain(value: Any) -> Any:
-    """Convert dataclasses, events and arrays to plain data; infinities become 'inf' and '-inf', nan becomes null."""
+    """Converts dataclasses, events and arrays to plain data; infinities become 'inf' and '-inf', NaN becomes null."""
     if isinstance(value, Event):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
@@ -42,19 +42,19 @@ def to_plain(value: Any) -> Any:
 
 
 def format_number(x: float | None) -> str:
-    """A probability or share as text, with four significant digits."""
+    """Formats a probability or share with four significant digits."""
     return "–" if x is None else f"{x:.4g}"
 
 
 def format_interval(low: float | None, high: float | None) -> str:
-    """An interval as text: one number if the ends agree, otherwise [low, high]."""
+    """Formats an interval: one number if the ends agree, otherwise [low, high]."""
     if low is None or high is None:
         return "–"
     return format_number((low + high) / 2) if high - low < 1e-7 else f"[{format_number(low)}, {format_number(high)}]"
 
 
 def align_columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Join rows of cells into lines with aligned columns; the last column is not padded."""
+    """Joins rows of cells into lines with aligned columns; the last column is not padded."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for *cells, last_cell in rows:
@@ -64,7 +64,7 @@ def align_columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str
 
 
 def describe_conventions(conventions: Conventions) -> str:
-    """One line that says how values were read."""
+    """Describes in one line how values were read."""
     parts = [f"reading: {conventions.reading}", f"bare words: {conventions.words}"]
     if conventions.reading != "centre":
         parts.append(f"~p is p ± {format_number(conventions.plus_minus)}")
@@ -78,7 +78,7 @@ def describe_conventions(conventions: Conventions) -> str:
 
 
 def describe_issues(issues: Sequence[Issue]) -> list[str]:
-    """The issues of a check, one paragraph each."""
+    """Describes the issues of a check, in one paragraph each."""
     errors = sum(issue.error for issue in issues)
     lines = [f"{errors or 'no'} contradiction{'s' if errors != 1 else ''}, {len(issues) - errors} warnings"]
     for issue in issues:
@@ -90,14 +90,14 @@ def describe_issues(issues: Sequence[Issue]) -> list[str]:
 
 
 def describe_question(event: str, condition: str) -> str:
-    """P(event) or P(event | condition), with brackets around an event that contains the sign '|'."""
+    """Describes a question as P(event) or P(event | condition), with brackets around an event that contains '|'."""
     if condition not in ("anything", ""):
         event, condition = (f"({x})" if "|" in x else x for x in (event, condition))
     return f"P({event})" if condition in ("anything", "") else f"P({event} | {condition})"
 
 
 def describe_answer(answer: Answer) -> list[str]:
-    """One answer: the number, its claims and assumptions, and every other wording."""
+    """Describes one answer: the number, its claims and assumptions, and the answers under other wordings."""
     question, interval = describe_question(answer.event, answer.given), format_interval(answer.low, answer.high)
     lines = [f"{answer.person}: {question} = {interval}  ({answer.status}: {STATUSES[answer.status]})"]
     if answer.point is not None and 0 < answer.point < 1:
@@ -120,7 +120,7 @@ def describe_answer(answer: Answer) -> list[str]:
 
 
 def describe_gap(report: GapReport) -> list[str]:
-    """Each cut as a table of its parts; then the warnings, and the share of the gap that each filing has."""
+    """Describes each cut as a table of its parts; then the warnings, and the share of the gap of each filing."""
     lines = []
     for gap in report.gaps:
         question = describe_question(gap.target, gap.given)
@@ -144,11 +144,11 @@ def describe_gap(report: GapReport) -> list[str]:
 
 
 def describe_values(values: Sequence[CruxValue], unit: str, quantity: str) -> list[str]:
-    """A table of cruxes with their values; the largest upper end comes first."""
+    """Describes cruxes and their values as a table; the largest upper end comes first."""
     rows = [["crux", quantity, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
         triads = [", ".join(map(format_number, triad)) if triad else "a set" for triad in v.triads]
-        rows.append([v.crux, format_interval(v.low, v.high), format_number(v.most), v.engine, " / ".join(triads)])
+        rows.append([v.crux, format_interval(v.low, v.high), format_number(v.maximum), v.engine, " / ".join(triads)])
     lines = align_columns(rows)
     for reason in dict.fromkeys(v.reason for v in values if v.reason):
         lines.append(f"  {', '.join(v.crux for v in values if v.reason == reason)}: {reason}")
@@ -156,7 +156,7 @@ def describe_values(values: Sequence[CruxValue], unit: str, quantity: str) -> li
 
 
 def describe_claim_weights(weights: Sequence[ClaimWeight], cost: float | None, evpi: float | None) -> list[str]:
-    """A table of claims with their Sobol shares; with a cost, also the values of perfect information."""
+    """Describes claims and their Sobol shares as a table; with a cost, also the values of perfect information."""
     rows = [["claim", "first order", "total", "EVPPI"]]
     rows += [[w.claim, *map(format_number, (w.first, w.total, w.partial))] for w in weights]
     evpi_lines = [] if cost is None else [f"  EVPI at cost {format_number(cost)}: {format_number(evpi)}"]
@@ -164,7 +164,7 @@ def describe_claim_weights(weights: Sequence[ClaimWeight], cost: float | None, e
 
 
 def describe_updates(updates: Iterable[Update]) -> list[str]:
-    """Each person's belief before and after the evidence, or why the belief does not move."""
+    """Describes each person's belief before and after the evidence, or why the belief does not move."""
     lines = []
     for update in updates:
         if update.status == "asked":
@@ -187,7 +187,7 @@ def describe_updates(updates: Iterable[Update]) -> list[str]:
 
 
 def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
-    """Each rule: the count, every unit's verdict, the gap to the claim, and the updates."""
+    """Describes each measure: the count, every unit's verdict, the gap to the claim, and the updates."""
     lines = []
     for tally in tallies:
         count = f"{tally.k} of {tally.n}" if tally.n else "no unit counts"
@@ -199,7 +199,7 @@ def describe_tallies(tallies: Sequence[Tally]) -> list[str]:
 
 
 def describe_pool(pool: Pool) -> list[str]:
-    """The pooled interval, its members, and the people who are left out, with the reason."""
+    """Describes the pooled interval, its members, and the people who are left out, with the reason."""
     lines = [f"pool of P({pool.target}) by {pool.method}: {format_interval(pool.low, pool.high)}"]
     lines += [f"  {person}: {format_interval(*ends)}" for person, ends in pool.members.items()]
     lines += [f"  left out: {person}, who {reason}" for person, reason in pool.excluded.items()]

@@ -25,7 +25,7 @@ from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.execution import hash_folder
 from mesascope.files import cache_path, limit_size, replace_when_written
 from mesascope.guards import limits
-from mesascope.guards.identity import PACKAGE_FOLDER, is_unchanged, loaded_modules
+from mesascope.guards.identity import PACKAGE_FOLDER, are_unchanged, list_loaded_modules
 from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum.placement import Placement, Rule, place
 from mesascope.rollouts.rollouts import BLOCK_SIZE, distinct_kinds, rollout
@@ -76,7 +76,7 @@ class Bench:
         self.rollouts = {} if rollouts is None else rollouts
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the name of the family, bank included
         self.identities: dict[int, tuple[Subject, str]] = {}  # identities before the first rollout
-        loaded_modules()  # hashes the files now, because they may change during the run
+        list_loaded_modules()  # hashes the files now, because they may change during the run
         for split in splits or ():
             pick_named("split", split, self._list_all_splits(family))
         self.beyond = dict(beyond or {})
@@ -293,7 +293,7 @@ def save_rollout(rollout: xr.Dataset, path: Path, code: Mapping[str, Any] | None
         "dims": {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()},
         "coords": {str(name): labels.values.tolist() for name, labels in rollout.coords.items()},
         "attrs": rollout.attrs,
-        "code": loaded_modules() if code is None else code,
+        "code": list_loaded_modules() if code is None else code,
     }
     arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
     with replace_when_written(path, os.getpid()) as part, part.open("wb") as file:
@@ -315,7 +315,7 @@ def load_rollout(path: Path) -> xr.Dataset:
         raise MesascopeError(
             f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
-    require(is_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
+    require(are_unchanged(metadata["code"]), f"{str(path)!r} was written by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords=metadata["coords"], attrs=metadata["attrs"])
     trials.check_trials(rollout)
     return rollout

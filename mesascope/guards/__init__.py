@@ -1,1 +1,1 @@
-"""Safety: code runs only if the user asks for it, files are measured before they are read, secrets are masked."""
+"""Keeps the user safe: runs code only on request, checks the sizes of files before reading them, and masks secrets."""

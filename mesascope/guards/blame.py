@@ -11,12 +11,12 @@ import typer
 
 from mesascope.errors import MesascopeError, describe_error
 
-OURS = str(Path(__file__).parents[1])
+PACKAGE_FOLDER = str(Path(__file__).parents[1])
 
 
 @contextlib.contextmanager
 def contain_exits() -> Iterator[None]:
-    """Turns other people's attempts to end the process, such as sys.exit(), into errors; Ctrl-C still ends it.
+    """Turns attempts of other code to end the process, such as sys.exit(), into errors; Ctrl-C still ends the process.
 
     Raises:
         MesascopeError: the code tried to end the process; the message names the file and line.
@@ -26,7 +26,7 @@ def contain_exits() -> Iterator[None]:
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
-        # the command line would treat the last three as its own and end silently
+        # the command line would take these three exceptions for its own and end silently
         ends_silently = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and locate_error(error)
         if ends_silently or not isinstance(error, Exception):
             raise make_exit_error(error) from error
@@ -34,7 +34,7 @@ def contain_exits() -> Iterator[None]:
 
 
 def make_exit_error(error: BaseException) -> MesascopeError:
-    """The error to show for an exception that would have ended the process."""
+    """Makes the error to show for an exception that would have ended the process."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = locate_error(error) or f"{last.filename}, line {last.lineno},"
     remedy = "Let it return or raise an exception; put the code of a script under if __name__ == '__main__':"
@@ -42,7 +42,7 @@ def make_exit_error(error: BaseException) -> MesascopeError:
 
 
 def make_plugin_error(error: BaseException) -> MesascopeError | None:
-    """The error to show for an exception from a user's module or another package's plug-in; None for others."""
+    """Makes the error to show for an exception from a user's module or another package's plug-in; None for others."""
     if not (place := locate_error(error)):
         return None
     remedy = "Fix it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows the whole traceback."
@@ -50,14 +50,14 @@ def make_plugin_error(error: BaseException) -> MesascopeError | None:
 
 
 def locate_error(error: BaseException) -> str:
-    """The file and line of an error in a user's module or another package's plug-in; '' for other errors."""
+    """Finds the file and line of an error in a user's module or another package's plug-in; '' for other errors."""
     groups = [group for group in entry_points().groups if group.startswith("mesascope.")]
     plugin_packages = {e.module.partition(".")[0] for group in groups for e in entry_points(group=group)}
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file, name = frame.f_code.co_filename, frame.f_globals.get("__name__")
         top = str(name).partition(".")[0]
-        is_ours = file.startswith(OURS) or top in sys.stdlib_module_names or "site-packages" in file
+        is_ours = file.startswith(PACKAGE_FOLDER) or top in sys.stdlib_module_names or "site-packages" in file
         if top in plugin_packages or not is_ours:
             place = f"{file}, line {line},"
     return place

@@ -1,7 +1,7 @@
 """The gate: every import, call, unpickling or network request that a text could cause must pass through this module.
 
-It refuses texts that only a file contains. It permits texts that the user typed, passed in Python or trusts,
-installed plug-ins, and the packages that our own code names.
+The gate permits texts that the user typed, passed in Python or trusts, installed plug-ins, and the packages that our
+own code names. It refuses all other texts, which are those that a file contains and that the user did not trust.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ PACKAGES = (
     *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
     *("httpx", "xllamacpp", "transformers"),
 )
-HARMLESS_SETTING = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id or words, but not a module or a file
-LIBRARIES = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
+HARMLESS_SETTING_PATTERN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id or words, not a module or file
+LIBRARY_FOLDERS = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
 _ALLOWED_TEXTS: dict[str, None] = {}
 
 
 def allow(*texts: Any) -> None:
-    """Records texts that the user typed, passed or trusts: the code that they name may run in this process."""
+    """Records texts that the user typed, passed or trusts, so that the code that they name may run in this process."""
     _ALLOWED_TEXTS.update(dict.fromkeys(os.fspath(t) for t in texts if isinstance(t, str | os.PathLike)))
 
 
@@ -38,24 +38,24 @@ def allow_from_python(*texts: Any) -> None:
     while frame.f_globals.get("__name__") == "contextlib":  # a decorator of the calling function
         frame = frame.f_back
     file, is_ours = frame.f_code.co_filename, str(frame.f_globals.get("__name__")).startswith("mesascope.")
-    if not is_ours and ("-packages" in file or not file.startswith(LIBRARIES)):
+    if not is_ours and ("-packages" in file or not file.startswith(LIBRARY_FOLDERS)):
         allow(*texts)
 
 
-def permit(name: str, label: str, does: str = "would import and run code") -> None:
-    """Refuses a name that the user did not type.
+def permit(name: str, label: str, consequence: str = "would import and run code") -> None:
+    """Refuses a name that the user neither typed, passed in Python nor trusted.
 
     Args:
         name: 'module:name', an address, or a file.
-        label: what the name stands for, for the message.
-        does: what using the name would do, for the message.
+        label: what the name stands for; used in the message.
+        consequence: what would happen if the name were used; used in the message.
 
     Raises:
-        MesascopeError: only a file contains the name.
+        MesascopeError: the name comes from a file, and the user neither typed nor trusted it.
     """
     pattern = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
     if not any(pattern.search(text) for text in _ALLOWED_TEXTS):
-        problem = f"{label} {name!r} {does} that a file names."
+        problem = f"{label} {name!r} {consequence} that a file names."
         raise MesascopeError(problem, "Read it, then add --trust, or type it yourself.")
 
 
@@ -64,11 +64,12 @@ def find_function(path: str, label: str, remedy: str) -> Any:
 
     Args:
         path: the text, with or without '.py' after the module.
-        label: what the callable is for, for messages.
+        label: what the callable is for; used in messages.
         remedy: what to type instead.
 
     Raises:
-        MesascopeError: only a file contains the text, the module cannot be imported, or it has no such callable.
+        MesascopeError: the text comes from a file and is not trusted, the module cannot be imported, or the module has
+            no such callable.
     """
     permit(path, label)
     place, _, name = path.partition(":")
@@ -79,7 +80,7 @@ def find_function(path: str, label: str, remedy: str) -> Any:
 
 
 def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls the user's factory and returns its result; if the factory raises an exception, the error names it."""
+    """Calls the user's factory and returns its result; an error names the exception that the factory raised."""
     try:
         return factory(*arguments)
     except Exception as error:
@@ -105,7 +106,8 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
         keywords: the environment's settings.
 
     Raises:
-        MesascopeError: only a file contains the module's name, or a setting that is more than words or a number.
+        MesascopeError: the module's name, or a setting that is more than words or a number, comes from a file and is
+            not trusted.
     """
     check_settings([name, keywords])
     module, _, environment_id = name.rpartition(":")
@@ -116,13 +118,13 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
 
 
 def check_settings(settings: Any) -> None:
-    """Refuses settings of an environment that are more than words, unless the user typed them.
+    """Refuses settings of an environment that are more than words, unless the user typed or trusted these settings.
 
     Raises:
-        MesascopeError: only a file contains such a text.
+        MesascopeError: such a text comes from a file and is not trusted.
     """
     for text in _list_texts(settings):
-        if not HARMLESS_SETTING.fullmatch(text):
+        if not HARMLESS_SETTING_PATTERN.fullmatch(text):
             permit(text, "The setting of an environment")
 
 
@@ -156,7 +158,7 @@ def import_package(name: str) -> ModuleType:
 
 
 def run_file(path: Path, name: str) -> ModuleType:
-    """Runs a file as a module of this name; only for files that ship with us or are trusted."""
+    """Runs a file as a module of this name; only for files that ship with mesascope or that the user trusts."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -164,27 +166,27 @@ def run_file(path: Path, name: str) -> ModuleType:
     return module
 
 
-def load_pickle(data: bytes, trusted: bool) -> Any:
+def load_pickle(data: bytes, is_trusted: bool) -> Any:
     """Unpickles data if the user trusts it, because unpickling runs the code that the pickle names."""
-    if not trusted:
+    if not is_trusted:
         raise ValueError("a pickle that is not trusted is only read as data")
     return import_package("cloudpickle").loads(data)
 
 
 def load_weights(source: Any) -> Any:
-    """Reads a file of torch.save, but only tensors and plain data."""
+    """Reads tensors and plain data, but nothing else, from a file that torch.save wrote."""
     return import_package("torch").load(source, map_location="cpu", weights_only=True)
 
 
-def load_pretrained(kind: Any, folder: str, trusted: bool, **options: Any) -> Any:
+def load_pretrained(kind: Any, folder: str, is_trusted: bool, **options: Any) -> Any:
     """Loads a tokenizer or model from a folder, without downloads; code in the folder runs only if it is trusted."""
-    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **options)
+    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=is_trusted, **options)
 
 
 class _UserModuleFinder:
     """Finds modules in the user's current folder, after all other places, and only for the user's own imports.
 
-    So a library that looks for an optional package does not find one there.
+    A library that looks for an optional package therefore does not find the package in that folder.
     """
 
     def __init__(self) -> None:
@@ -198,12 +200,12 @@ class _UserModuleFinder:
             sys.meta_path.append(self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The spec of a module, as `importlib` needs it."""
+        """Finds the spec of a module for `importlib`."""
         return None if path is not None or not _is_user_import() else PathFinder.find_spec(name, self.folders)
 
 
 def _is_user_import() -> bool:
-    """Whether an import comes from this gate, from the user's own code, or from a process that it started."""
+    """Whether an import comes from this gate, from the user's own code, or from a process that this code started."""
     frame: Any = sys._getframe(2)
     while frame and str(frame.f_globals.get("__name__")).startswith("importlib"):
         frame = frame.f_back
@@ -211,7 +213,7 @@ def _is_user_import() -> bool:
     if name in (__name__, "gymnasium.envs.registration") or name.startswith("multiprocessing."):
         return True
     file = frame.f_code.co_filename if frame else "<frozen"
-    return not file.startswith(LIBRARIES) and "-packages" not in file
+    return not file.startswith(LIBRARY_FOLDERS) and "-packages" not in file
 
 
 _USER_MODULES = _UserModuleFinder()

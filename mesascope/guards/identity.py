@@ -1,4 +1,4 @@
-"""Identifies the code and data of a subject or a family, so that it never reuses the saved trials of another one."""
+"""Identifies the code and data of a subject or a family, so that none reuses the saved trials of another one."""
 
 import collections
 import contextlib
@@ -15,39 +15,39 @@ from typing import Any
 import jax
 import numpy as np
 
-MAX_VALUES = 100_000  # the most values that are inspected
+MAX_VALUES = 100_000  # at most so many values are inspected
 MAX_PATH_LENGTH = 1000  # longer paths to values are hashed
 PLAIN_TYPES = bool | int | float | complex | str | bytes | None | np.generic | np.dtype | PurePath
 LIBRARIES = sys.stdlib_module_names | {  # their functions and classes contain no user code
     *("mesascope", "jax", "jaxlib", "equinox", "numpy", "scipy", "torch", "gymnasium", "stable_baselines3"),
     *("sb3_contrib", "onnxruntime"),
 }
-LIBRARIES_WITHOUT_WEIGHTS = sys.stdlib_module_names | {"jax", "jaxlib"}  # their objects contain no weights,
-DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # except objects of these modules
+LIBRARIES_WITHOUT_WEIGHTS = sys.stdlib_module_names | {"jax", "jaxlib"}  # their objects contain no weights
+DATA_MODULES = ("builtins", "collections", "functools", "types", "argparse")  # but objects of these modules may
 PACKAGE_FOLDER, STDLIB_FOLDER = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
 
 # the state of each module's file when it was first inspected, with the module's spec
 _FILE_STATES: dict[str, tuple[Any, list[str]]] = {}
 
 
-def digest(array: Any) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of an array's shape, type and bytes."""
+def hash_array(array: Any) -> str:
+    """Computes the first 16 hexadecimal digits of the SHA-256 hash of an array's shape, type and bytes."""
     array = np.ascontiguousarray(array)
     return hashlib.sha256(f"{array.shape}{array.dtype}".encode() + array.tobytes()).hexdigest()[:16]
 
 
 def hash_code(value: Any) -> str:
-    """A hash of all code, numbers, texts and arrays reachable from a value; it is the same in every process."""
+    """Hashes all code, numbers, texts and arrays reachable from a value; the hash is the same in every process."""
     lines = []
-    for path, x in reachable_parts(value):
+    for path, x in list_reachable_parts(value):
         if isinstance(x, types.CodeType):
             x = _describe_code(x)
-        lines.append(f"{path}={digest(x) if isinstance(x, np.ndarray) else repr(x)}")
+        lines.append(f"{path}={hash_array(x) if isinstance(x, np.ndarray) else repr(x)}")
     return hashlib.sha256("\n".join(sorted(lines)).encode(errors="backslashreplace")).hexdigest()
 
 
-def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every array (as NumPy), plain value and code object reachable from a value, each with its path."""
+def list_reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yields every array (as NumPy), plain value and code object reachable from a value, each with its path."""
     queue, visited = [("", value)], {}
     while queue and len(visited) < MAX_VALUES:
         path, x = queue.pop()
@@ -62,7 +62,7 @@ def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
                 yield path, array
                 continue
             parts = list(_list_parts(x if array is None else array.ravel().tolist(), path))
-            queue += [(k if len(k) < MAX_PATH_LENGTH else digest(np.array(k)), v) for k, v in reversed(parts)]
+            queue += [(k if len(k) < MAX_PATH_LENGTH else hash_array(np.array(k)), v) for k, v in reversed(parts)]
 
 
 def _to_array(value: Any) -> np.ndarray | None:
@@ -78,7 +78,7 @@ def _to_array(value: Any) -> np.ndarray | None:
 
 
 def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The parts of a value, each with its path."""
+    """Yields the parts of a value, each with its path."""
     prefix, kind = f"{path}." if path else "", type(value)
     fields = getattr(value, "__dict__", {})
     library = _find_library(kind.__module__) in LIBRARIES
@@ -119,7 +119,7 @@ def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _list_function_parts(function: Any, path: str, prefix: str) -> Iterator[tuple[str, Any]]:
-    """The parts of a function: its code, defaults, closure and the globals that it uses."""
+    """Yields the parts of a function: its code, defaults, closure and the globals that the function uses."""
     code, global_values = function.__code__, function.__globals__
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         if cell != types.CellType():
@@ -141,7 +141,7 @@ def _list_function_parts(function: Any, path: str, prefix: str) -> Iterator[tupl
 
 
 def _list_names(code: types.CodeType) -> Iterator[str]:
-    """The names in a code object and in the code nested in it."""
+    """Yields the names in a code object and in the code nested in this object."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -149,7 +149,7 @@ def _list_names(code: types.CodeType) -> Iterator[str]:
 
 
 def _describe_code(x: Any) -> str:
-    """Code or one of its constants as text, without memory addresses and independent of the hash seed."""
+    """Describes code, or one of its constants, without memory addresses and independently of the hash seed."""
     if isinstance(x, types.CodeType):
         return repr((x.co_code.hex(), x.co_names, [_describe_code(c) for c in x.co_consts]))
     if isinstance(x, tuple | frozenset):
@@ -167,8 +167,8 @@ def _find_library(module: Any) -> str:
     return str(module).partition(".")[0]
 
 
-def loaded_modules() -> dict[str, list[str]]:
-    """The file of every loaded user module and installed package, and the file's hash or its size and time.
+def list_loaded_modules() -> dict[str, list[str]]:
+    """Lists the file of every loaded user module and installed package, with its hash or with its size and time.
 
     A file's state is recorded at the first call, because the file may later differ from the loaded code.
     """
@@ -185,8 +185,8 @@ def loaded_modules() -> dict[str, list[str]]:
 
 
 def _read_state(name: str, path: Path) -> list[str]:
-    """A file and its hash, or its size and time; empty for modules of Python or mesascope, and for submodules."""
-    path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # it may lie in a .zip
+    """Reads a file's path and hash, or size and time; [] for modules of Python or mesascope, and for submodules."""
+    path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # a module may lie in a .zip
     if PACKAGE_FOLDER in path.parents or (STDLIB_FOLDER in path.parents and not _is_installed(path)):
         return []
     if not _is_installed(path):
@@ -199,7 +199,7 @@ def _is_installed(path: Path) -> bool:
     return bool({"site-packages", "dist-packages"} & set(path.parts))
 
 
-def is_unchanged(before: Mapping[str, list[str]]) -> bool:
-    """Whether no module in `before` has changed; for a module that is not loaded now, its file is compared."""
-    current = loaded_modules() if before else {}
-    return all((current.get(k) or _read_state(k, Path(state[0]))) == state for k, state in before.items())
+def are_unchanged(states: Mapping[str, list[str]]) -> bool:
+    """Whether all modules still have these states; for a module that is not loaded now, its file is compared."""
+    current = list_loaded_modules() if states else {}
+    return all((current.get(k) or _read_state(k, Path(state[0]))) == state for k, state in states.items())

@@ -1,7 +1,6 @@
-"""Limits of size, depth and number, which are checked before anything in a file is unpacked or allocated.
+"""Checks sizes, depths and numbers before anything in a file is unpacked or allocated.
 
-A function that refuses a file raises ValueError. The text of the error is a clause without a full stop, which the
-caller puts into a sentence.
+A function that refuses a file raises ValueError, with a clause that the caller puts into a sentence.
 """
 
 import itertools
@@ -15,39 +14,44 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-SLACK = 64 << 20  # bytes that any file may unpack to
-RATIO = 200  # beyond SLACK, a file may unpack to this many times its size
+MAX_SMALL_BYTES = 64 << 20  # any file may unpack to so many bytes
+MAX_UNPACKING_RATIO = 200  # a file may unpack to MAX_SMALL_BYTES and so many times its own size
 MAX_SETTINGS_BYTES = 16 << 20  # bytes of a file of settings
 MAX_JSON_VALUES = 5_000_000  # values in one JSON document
 MAX_DEPTH = 64  # levels of plain data
-MAX_VALUES = 1 << 21  # values of plain data; shared values count each time they occur
+MAX_VALUES = 1 << 21  # values of plain data; a shared value counts each time
 MAX_COLUMNS = 10_000  # columns of a log
 MAX_CELLS = 1 << 27  # cells of a log
 MAX_GROUP_DEPTH = 4  # levels of groups in a netCDF file
 MAX_VARIABLES = 200_000  # groups and variables in a netCDF file
-MAX_CHUNK = 16 << 20  # bytes of a chunk
+MAX_CHUNK_BYTES = 16 << 20  # bytes of a chunk
 MAX_TEXTS = 4096  # texts of variable length in one variable
 MAX_OBSERVATION_SIZE = 1 << 24  # numbers in one observation
 
 
-def file_size(path: str | os.PathLike) -> int:
-    """The size in bytes of a regular file (not a device or pipe)."""
+def get_file_size(path: str | os.PathLike) -> int:
+    """Gets the size in bytes of a regular file; refuses devices and pipes."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
     return status.st_size
 
 
-def read(path: str | os.PathLike, largest: int) -> bytes:
-    """Reads a file if it has at most `largest` bytes."""
-    if (found := file_size(path)) > largest:
-        raise ValueError(f"it has {found:,} bytes; at most {largest:,} are read")
+def read_file(path: str | os.PathLike, max_bytes: int) -> bytes:
+    """Reads a file that has at most `max_bytes` bytes."""
+    if (found := get_file_size(path)) > max_bytes:
+        raise ValueError(f"it has {found:,} bytes; at most {max_bytes:,} are read")
     return Path(path).read_bytes()
 
 
 def check_ratio(declared: int, stored: int) -> None:
-    """Refuses content that would be much larger unpacked than its file is."""
-    if declared > SLACK + RATIO * stored:
+    """Refuses content that would be much larger than its file.
+
+    Args:
+        declared: the size in bytes of the unpacked content, as the file declares it.
+        stored: the size in bytes of the file.
+    """
+    if declared > MAX_SMALL_BYTES + MAX_UNPACKING_RATIO * stored:
         raise ValueError(f"it would unpack to {declared:,} bytes from {stored:,}")
 
 
@@ -92,8 +96,13 @@ def check_nesting(value: Any, list_parts: Callable[[Any], list[Any]]) -> None:
         measured[id(item)] = (nodes, depth)
 
 
-def zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
-    """The members of a zip by name, after checks of names and sizes."""
+def list_zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
+    """Lists the members of a zip by name, and checks their names and sizes.
+
+    Args:
+        archive: the open zip.
+        stored: the size in bytes of its file.
+    """
     members = archive.infolist()
     by_name = {x.filename: x for x in members}
     if len(by_name) < len(members):
@@ -107,7 +116,7 @@ def check_npz(path: str | os.PathLike) -> None:
     from numpy.lib import format as npy
 
     with zipfile.ZipFile(path) as archive:
-        for name, member in zip_members(archive, file_size(path)).items():
+        for name, member in list_zip_members(archive, get_file_size(path)).items():
             with archive.open(name) as file:
                 version = npy.read_magic(file)
                 reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
@@ -116,7 +125,7 @@ def check_npz(path: str | os.PathLike) -> None:
 
 
 def check_array(declared: int, stored: int, name: str) -> None:
-    """Refuses an array that declares more bytes than are stored."""
+    """Refuses an array that declares more bytes than the file stores."""
     if declared > stored:
         raise ValueError(f"{name!r} declares {declared:,} bytes, but {stored:,} are stored")
 
@@ -125,7 +134,7 @@ def check_netcdf(path: str | os.PathLike) -> None:
     """Checks the groups, variables and attributes of a netCDF 4 file."""
     import h5py
 
-    stored, visited, objects, total = file_size(path), set(), 0, 0
+    stored, visited, objects, total = get_file_size(path), set(), 0, 0
     with h5py.File(path, "r") as file:
         queue: list[tuple[Any, int]] = [(file, 0)]
         while queue:
@@ -158,7 +167,7 @@ def _check_attributes(node: Any) -> None:
         attribute = node.attrs.get_id(name)
         dtype = attribute.dtype
         largest = MAX_DEPTH if h5py.check_vlen_dtype(dtype) or _is_variable_text(dtype) else MAX_VALUES
-        if math.prod(attribute.shape or ()) > largest or attribute.dtype.itemsize > SLACK:
+        if math.prod(attribute.shape or ()) > largest or attribute.dtype.itemsize > MAX_SMALL_BYTES:
             raise ValueError(f"its attribute {name!r} is too large")
 
 
@@ -171,7 +180,7 @@ def _is_variable_text(kind: Any) -> bool:
 
 
 def _measure_variable(variable: Any) -> int:
-    """The bytes that a variable needs in memory; refuses variables that mesascope does not read."""
+    """Measures the bytes that a variable needs in memory; refuses variables that mesascope does not read."""
     import h5py
 
     plan, count = variable.id.get_create_plist(), math.prod(variable.shape or ())
@@ -186,7 +195,7 @@ def _measure_variable(variable: Any) -> int:
     if variable.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(variable.dtype):
         raise ValueError(f"{variable.name!r} contains {variable.dtype}")
     chunk = math.prod(variable.chunks or ()) * variable.dtype.itemsize
-    if chunk > MAX_CHUNK:
+    if chunk > MAX_CHUNK_BYTES:
         raise ValueError(f"{variable.name!r} is read in chunks of {chunk:,} bytes")
     if h5py.h5z.FILTER_DEFLATE in filters:
         _check_chunks(variable, chunk)
@@ -194,21 +203,21 @@ def _measure_variable(variable: Any) -> int:
 
 
 def _measure_texts(variable: Any) -> int:
-    """The total bytes of a variable's texts."""
+    """Measures the bytes of all texts of a variable."""
     total = 0
     for place in itertools.product(*map(range, variable.shape)):
         total += len(variable[place])
-        if total > SLACK:
+        if total > MAX_SMALL_BYTES:
             raise ValueError(f"the texts of {variable.name!r} are too long")
     return total
 
 
 def _check_chunks(variable: Any, chunk: int) -> None:
-    """Refuses chunks that unpack to more bytes than declared."""
+    """Refuses chunks that unpack to more bytes than the variable declares."""
     offsets: list[Any] = []
 
     def collect_offset(info: Any) -> None:
-        if info.size > 1 << 16:  # a smaller one cannot unpack to more than 64 MiB
+        if info.size > 1 << 16:  # smaller chunks cannot unpack to more than 64 MiB
             offsets.append(info.chunk_offset)
 
     variable.id.chunk_iter(collect_offset)
@@ -228,7 +237,7 @@ PARQUET_TEXT = "BYTE_ARRAY"  # parquet's name for values without a fixed length
 
 def check_gguf(path: str | os.PathLike) -> None:
     """Checks the header of a GGUF file."""
-    size = file_size(path)
+    size = get_file_size(path)
     with open(path, "rb") as file:
         if file.read(4) != b"GGUF":
             raise ValueError("it does not begin as a GGUF file")
@@ -281,7 +290,7 @@ def read_parquet(path: str | os.PathLike) -> Any:
     cells = max(metadata.num_rows * metadata.num_columns, sum(c.num_values for c in columns))
     if metadata.num_columns > MAX_COLUMNS or cells > MAX_CELLS:
         raise ValueError(f"it contains {metadata.num_rows:,} rows of {metadata.num_columns:,} columns")
-    check_ratio(sum(c.total_uncompressed_size for c in columns), file_size(path))
+    check_ratio(sum(c.total_uncompressed_size for c in columns), get_file_size(path))
     leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]
     texts = [leaf for leaf in leaves if leaf.physical_type == PARQUET_TEXT]
     if lists := [leaf.path for leaf in texts if leaf.max_repetition_level]:
@@ -292,6 +301,6 @@ def read_parquet(path: str | os.PathLike) -> Any:
         column = table.column(i)
         if pa.types.is_dictionary(column.type) and name in names:
             lengths = (pc.take(pc.binary_length(c.dictionary), c.indices) for c in column.chunks)
-            check_ratio(sum(pc.sum(column_lengths).as_py() or 0 for column_lengths in lengths), file_size(path))
+            check_ratio(sum(pc.sum(column_lengths).as_py() or 0 for column_lengths in lengths), get_file_size(path))
             table = table.set_column(i, name, column.cast(column.type.value_type))
     return table

@@ -6,31 +6,31 @@ from collections.abc import Iterable
 
 MASK = "…"
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"  # a user may type this name even if the variable is not set
-SECRET_NAMES = r"(?:x-)?(?:api[-_]?)?key|(?:\w+[-_])?token|secret|passw(?:or)?d"
-KEY_NAME = re.compile(r"key|token|secret|pass|sig|auth|cred|code", re.IGNORECASE)
-PLAIN_WORD = re.compile(r"[a-z_.]+|\d{1,9}")  # a value that cannot be a key
-MIN_MATCH = 6  # a word with this many consecutive characters of a secret is masked
+SECRET_NAMES_PATTERN = r"(?:x-)?(?:api[-_]?)?key|(?:\w+[-_])?token|secret|passw(?:or)?d"
+KEY_NAME_PATTERN = re.compile(r"key|token|secret|pass|sig|auth|cred|code", re.IGNORECASE)
+PLAIN_WORD_PATTERN = re.compile(r"[a-z_.]+|\d{1,9}")  # a value that cannot be a key
+MIN_MATCH_LENGTH = 6  # a word with so many consecutive characters of a secret is masked
 
-_USER = re.compile(r"(\w://)(?:(?!, *\w+=)\S)*@")
-_QUERY = re.compile(r"(\w://[^\s?#,'\"]*)[?#][^\s,'\"]*")
-_SETTING = re.compile(rf"(?<![A-Za-z_-])({SECRET_NAMES})( *= *['\"]?)([^\s,&'\"]+)", re.IGNORECASE)
-_HEADER = re.compile(r"\b(Bearer|Basic) +(?=\S*[0-9A-Z=])[^\s'\",]{8,}")
-_MASKED = re.compile(r"[\w-]+\*{3,}[\w-]*")
+_USER_PATTERN = re.compile(r"(\w://)(?:(?!, *\w+=)\S)*@")
+_QUERY_PATTERN = re.compile(r"(\w://[^\s?#,'\"]*)[?#][^\s,'\"]*")
+_SETTING_PATTERN = re.compile(rf"(?<![A-Za-z_-])({SECRET_NAMES_PATTERN})( *= *['\"]?)([^\s,&'\"]+)", re.IGNORECASE)
+_HEADER_PATTERN = re.compile(r"\b(Bearer|Basic) +(?=\S*[0-9A-Z=])[^\s'\",]{8,}")
+_MASKED_PATTERN = re.compile(r"[\w-]+\*{3,}[\w-]*")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with secrets removed: users, passwords and queries in addresses, keys, and secrets in headers.
+    """Removes secrets from a text: users, passwords and queries in addresses, keys, and secrets in headers.
 
     Args:
         text: a command, a message or a server's reply.
-        secrets: further secrets; a word is masked if it contains one of them, or six consecutive characters of one.
+        secrets: further secrets; a word is masked if it contains a whole secret, or six consecutive characters of one.
     """
     pieces = [piece for secret in secrets for piece in secret.split()]
-    parts = {p[i : i + MIN_MATCH] for p in pieces for i in range(max(len(p) - MIN_MATCH, 0) + 1)}
+    parts = {p[i : i + MIN_MATCH_LENGTH] for p in pieces for i in range(max(len(p) - MIN_MATCH_LENGTH, 0) + 1)}
     if parts:
         text = re.sub(r"\S+", lambda word: MASK if any(_reveals(word[0], p) for p in parts) else word[0], text)
-    text = _HEADER.sub(rf"\1 {MASK}", _MASKED.sub(MASK, text))
-    return _SETTING.sub(_mask_setting, _QUERY.sub(r"\1", _USER.sub(r"\1", text)))
+    text = _HEADER_PATTERN.sub(rf"\1 {MASK}", _MASKED_PATTERN.sub(MASK, text))
+    return _SETTING_PATTERN.sub(_mask_setting, _QUERY_PATTERN.sub(r"\1", _USER_PATTERN.sub(r"\1", text)))
 
 
 def _reveals(word: str, part: str) -> bool:
@@ -44,5 +44,5 @@ def _mask_setting(found: re.Match[str]) -> str:
     before = found.string[: found.start()].rpartition(" ")[2]
     for_server = "://" in before or "openai_api:" in before
     is_variable = value in os.environ or value == DEFAULT_KEY_VARIABLE
-    harmless = is_variable or (not for_server and PLAIN_WORD.fullmatch(value))
+    harmless = is_variable or (not for_server and PLAIN_WORD_PATTERN.fullmatch(value))
     return found[0] if harmless else f"{name}{equals}{MASK}"

@@ -17,7 +17,7 @@ import xarray as xr
 
 from mesascope.errors import MesascopeError
 from mesascope.formats import TRIALS
-from mesascope.logs.codes import MOST_CHOICES
+from mesascope.logs.codes import MAX_CHOICES
 from mesascope.logs.columns import Roles, assign_roles, natural_sort_key, read_labels, read_numbers, spell_role
 from mesascope.logs.payoffs import read_feedback, read_latents
 from mesascope.logs.stages import read_offered, read_stages
@@ -33,11 +33,11 @@ def read_log(
     Args:
         source: the path of a .csv, .tsv, .txt, .jsonl or .parquet file; or a pandas DataFrame with one row per trial;
             or an xarray Dataset.
-        columns: a mapping of roles to columns, for names that are not among `mesascope.logs.columns.ALIASES`. The roles
+        columns: a mapping of roles to columns, for names that `mesascope.logs.columns.ALIASES` does not list. The roles
             are action, feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means,
-            probabilities, offered (the options at the places that could be chosen), and for two-stage trials second,
-            state and transition. The roles lifetime, means, probabilities and offered take several columns. None or ''
-            keeps a role empty.
+            probabilities and offered (the options at the places that could be chosen). Two-stage trials also have the
+            roles second, state and transition. The roles lifetime, means, probabilities and offered take several
+            columns. None or '' keeps a role empty.
         choices: the number of choices, if not all of them occur.
 
     Returns:
@@ -46,17 +46,16 @@ def read_log(
         they also contain score [1, N, T], log_probs [1, N, T, K], chance, best and worst [N, T], means [N, T, K],
         offered [N, T, K] (0 or 1), and the coordinate participant [N], counted from 0. Two-stage trials, whose action
         is the first choice, contain second_action, second_state and transition [1, N, T] (1 common, 0 rare, -1
-        missing). The attribute notes contains the notes too.
+        missing). The attribute `notes` contains the notes too.
 
     Raises:
         MesascopeError: the log cannot be read; the message names the row and the column, what is there, and what to
             type.
     """
     is_integer = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
-    if choices is not None and not (is_integer and 2 <= choices <= MOST_CHOICES):
-        raise MesascopeError(
-            f"choices is {quote(choices)}.", f"Give a whole number from 2 to {MOST_CHOICES}, or leave it out."
-        )
+    if choices is not None and not (is_integer and 2 <= choices <= MAX_CHOICES):
+        problem = f"choices is {quote(choices)}."
+        raise MesascopeError(problem, f"Give a whole number from 2 to {MAX_CHOICES}, or leave it out.")
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
             check_trials(source)
@@ -97,7 +96,7 @@ def read_log(
         "subject": Path(name).stem,
         "trained_on": "unknown",
         "source": name,
-        "choices": choice_rows.number,
+        "choices": choice_rows.n_choices,
         "unit": "lifetime" if participants is None else "participant",
         "payoff": "expected pay-off" if "score" in trials else "realised pay-off",
         "notes": notes,
@@ -111,8 +110,8 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
-    number = {name: i for i, name in enumerate(sorted(set(ids), key=natural_sort_key))}
-    return trials.assign_coords(participant=("lifetime", np.array([number[i] for i in ids])))
+    number_of_id = {name: i for i, name in enumerate(sorted(set(ids), key=natural_sort_key))}
+    return trials.assign_coords(participant=("lifetime", np.array([number_of_id[i] for i in ids])))
 
 
 def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
@@ -125,10 +124,8 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
     dims = data[roles.columns["action"][0]].dims
     for name in role_columns:
         if name in data.variables and not set(data[name].dims) <= set(dims):
-            raise MesascopeError(
-                f"{quote(name)} has the axes {list_names(data[name].dims)}; the action has {list_names(dims)}.",
-                "Give both the same axes, or choose one value with .sel or .isel.",
-            )
+            problem = f"{quote(name)} has the axes {list_names(data[name].dims)}; the action has {list_names(dims)}."
+            raise MesascopeError(problem, "Give both the same axes, or choose one value with .sel or .isel.")
     if not dims:
         raise MesascopeError("The action has no axes, so it is one trial.", "Give it the axes lifetime and trial.")
     variables = [n for n in data.variables if set(data[n].dims) <= set(dims)]
@@ -136,7 +133,7 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
 
 
 def _locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
-    """The lifetime of each row, the participant of each lifetime, each row's position in its lifetime, and notes."""
+    """Finds the lifetime of each row, the participant of each lifetime, and each row's position in its lifetime."""
     parts = [c for role in ("participant", "lifetime") for c in roles.columns.get(role, [])]
     lifetime = np.zeros(len(table.frame), np.int64)
     owner, group = None, lifetime
@@ -181,7 +178,7 @@ def _locate_rows(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | N
 
 
 def _rank_in_lifetime(lifetime: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """The rank of each row's key within its lifetime, from 0."""
+    """Ranks the keys of the rows within each lifetime, from 0."""
     import pandas as pd
 
     return pd.Series(key).groupby(lifetime).rank("first").to_numpy(np.int64) - 1
@@ -190,17 +187,18 @@ def _rank_in_lifetime(lifetime: np.ndarray, key: np.ndarray) -> np.ndarray:
 def _read_positions(
     table: Table, column: str, lifetime: np.ndarray, groups: list[np.ndarray], parts: list[str]
 ) -> tuple[np.ndarray, list[str]]:
-    """The position of each row in its lifetime according to its trial number, with gaps left as gaps; and notes.
+    """Reads the position of each row in its lifetime from the trial numbers, whose gaps stay gaps; returns notes too.
 
     Args:
         table: the log.
         column: the column of the trial number.
         lifetime: the lifetime of each row.
-        groups: groups of lifetimes within which trial numbers may continue; each gives the group of every lifetime.
+        groups: several ways to group lifetimes, each with the group of every lifetime. Trial numbers may continue from
+            one lifetime of a group to the next.
         parts: the columns that distinguish lifetimes.
     """
     notes: list[str] = []
-    number = read_numbers(table, column, "trial", largest=2.0**53)
+    number = read_numbers(table, column, "trial", max_size=2.0**53)
     remedy = f"Leave out such rows, or use the order of the rows: {spell_role('trial', '')}."
     for is_bad, fault in (
         (np.isnan(number), "is empty, so the trial has no position"),
@@ -245,7 +243,7 @@ def _read_positions(
 
 
 def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
-    """Whether the ranges within every group are disjoint, and some group has several ranges."""
+    """Whether the ranges [low, high] of each group are disjoint, and some group has several ranges."""
     order = np.lexsort((low, group))
     same_group = np.diff(group[order]) == 0
     return bool((same_group.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[same_group].all())
@@ -271,7 +269,7 @@ def _fill_grid(
 
 
 def _describe_size(trials: xr.Dataset) -> list[str]:
-    """Notes on how many lifetimes and trials there are, with a warning if there are too few."""
+    """Describes how many lifetimes and trials there are, in notes, with a warning if there are too few."""
     taken = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = f"{taken.min():,} to {taken.max():,}" if taken.min() < taken.max() else f"{taken.max():,}"

@@ -9,7 +9,7 @@ from mesascope.errors import MesascopeError
 from mesascope.logs.columns import Roles, parse_numbers, read_cells, read_numbers, spell_role
 from mesascope.logs.tables import Table, quote
 
-MOST_CHOICES = 200
+MAX_CHOICES = 200
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Choices:
 
     Args:
         action: the choice of each row, counted from 0; -1 if it is missing.
-        number: how many choices there are.
-        names: the names of the choices in the log; empty if the log gives numbers.
+        n_choices: how many choices there are.
+        names: the names of the choices in the log; empty if the choices are numbers.
         notes: how the codes were read, one sentence each.
     """
 
     action: np.ndarray
-    number: int
+    n_choices: int
     names: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -47,23 +47,21 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
     is_empty = value_is_empty[codes]
     codes_present = np.unique(codes[~is_missed & ~is_empty])
     if not len(codes_present):
-        raise MesascopeError(
-            f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed.",
-            f"Name the column of the choices: {spell_role('action')}.",
-        )
+        problem = f"Column {quote(column)} contains no choice: all {len(codes):,} cells are empty or flagged as missed."
+        raise MesascopeError(problem, f"Name the column of the choices: {spell_role('action')}.")
     texts = [str(values[i]).strip() for i in codes_present]
     numbers = parse_numbers(texts)
 
     def describe_first_bad_cell(is_bad: np.ndarray) -> str:
-        """The place and the content of the first cell with one of the bad codes."""
+        """Describes the place and the content of the first cell with a bad code."""
         row = int(np.flatnonzero(~is_missed & np.isin(codes, codes_present[is_bad]))[0])
         return f"{table.describe_cell(row, column)} holds {quote(str(values[codes[row]]).strip())}"
 
     names: list[str] = []
     if np.isnan(numbers).any():
         names, is_missing_code, notes = _list_choice_names(texts, numbers, describe_first_bad_cell)
-        _check_number(len(names), n_choices, column)
-        number = max(len(names), n_choices or 0)
+        _check_number_of_choices(len(names), n_choices, column)
+        n_total = max(len(names), n_choices or 0)
         actions = np.array([names.index(t) if t in names else -1 for t in texts])
     else:
         is_bad = (numbers != np.round(numbers)) | np.isinf(numbers)
@@ -74,8 +72,9 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
             )
         is_missing_code, has_negative_choices = _find_missing_codes(numbers, n_choices, describe_first_bad_cell)
         codes_used = np.unique(numbers[~is_missing_code])
-        _check_number(len(codes_used), n_choices, column)
-        actions, number, notes = _number_codes(numbers, codes_used, has_negative_choices, n_choices, _read_arms(roles))
+        _check_number_of_choices(len(codes_used), n_choices, column)
+        arms = _list_arm_numbers(roles)
+        actions, n_total, notes = _number_codes(numbers, codes_used, has_negative_choices, n_choices, arms)
     if is_missing_code.any():
         pairs = zip(np.array(texts)[is_missing_code], codes_present[is_missing_code], strict=True)
         counts = ", ".join(f"{quote(t)} ({int((codes[~is_missed] == i).sum()):,})" for t, i in pairs)
@@ -88,7 +87,7 @@ def read_choices(table: Table, roles: Roles, n_choices: int | None) -> Choices:
     if is_missed.any():
         flag, rows = quote(roles.columns["missed"][0]), f"{int(is_missed.sum()):,}"
         notes.append(f"Rows flagged by {flag}: {rows}; these trials are missing.")
-    return Choices(action, number, tuple(names), tuple(notes))
+    return Choices(action, n_total, tuple(names), tuple(notes))
 
 
 def _are_missing_values(numbers: np.ndarray) -> np.ndarray:
@@ -110,15 +109,13 @@ def _read_missed(table: Table, roles: Roles) -> np.ndarray:
 def _list_choice_names(
     texts: list[str], numbers: np.ndarray, describe_first_bad_cell: Callable[[np.ndarray], str]
 ) -> tuple[list[str], np.ndarray, list[str]]:
-    """The names of the choices in alphabetical order, which codes stand for missing trials, and notes."""
+    """Lists the names of the choices in alphabetical order, the codes that stand for missing trials, and notes."""
     is_name, is_missing_code = np.isnan(numbers), _are_missing_values(numbers)
     is_number = ~is_name & ~is_missing_code
     if is_number.any():
         minority, others = (is_number, "names") if is_number.sum() < is_name.sum() else (is_name, "numbers")
-        raise MesascopeError(
-            f"{describe_first_bad_cell(minority)}, but other cells contain {others}.",
-            "Write all choices as numbers or all as names, and leave missing ones empty.",
-        )
+        problem = f"{describe_first_bad_cell(minority)}, but other cells contain {others}."
+        raise MesascopeError(problem, "Write all choices as numbers or all as names, and leave missing ones empty.")
     names = sorted({t for t, n in zip(texts, is_name, strict=True) if n}, key=lambda t: (t.casefold(), t))
     notes = [f"Choices are names: {', '.join(f'{quote(t)} = {i}' for i, t in enumerate(names[:20]))}."]
     if len({t.casefold() for t in names}) < len(names):
@@ -126,29 +123,23 @@ def _list_choice_names(
     return names, is_missing_code, notes
 
 
-def _check_number(n_distinct: int, n_choices: int | None, column: str) -> None:
+def _check_number_of_choices(n_distinct: int, n_choices: int | None, column: str) -> None:
     """Raises MesascopeError if there are too many distinct choices, or only one."""
-    if n_distinct > MOST_CHOICES:
-        raise MesascopeError(
-            f"Column {quote(column)} holds {n_distinct:,} different choices; at most {MOST_CHOICES} are possible.",
-            f"Name the column of the choices: {spell_role('action')}.",
-        )
+    if n_distinct > MAX_CHOICES:
+        problem = f"Column {quote(column)} holds {n_distinct:,} different choices; at most {MAX_CHOICES} are possible."
+        raise MesascopeError(problem, f"Name the column of the choices: {spell_role('action')}.")
     if n_choices is not None and n_distinct > n_choices:
-        raise MesascopeError(
-            f"Column {quote(column)} holds {n_distinct} different choices, but choices={n_choices}.",
-            "Leave choices out, or empty the cells of trials without a choice.",
-        )
+        problem = f"Column {quote(column)} holds {n_distinct} different choices, but choices={n_choices}."
+        raise MesascopeError(problem, "Leave choices out, or empty the cells of trials without a choice.")
     if n_distinct < 2 and n_choices is None:
-        raise MesascopeError(
-            f"Column {quote(column)} holds the same choice on every trial that has one.",
-            f"Give the number of choices, such as choices=2, or name another column: {spell_role('action')}.",
-        )
+        remedy = f"Give the number of choices, such as choices=2, or name another column: {spell_role('action')}."
+        raise MesascopeError(f"Column {quote(column)} holds the same choice on every trial that has one.", remedy)
 
 
 def _find_missing_codes(
     numbers: np.ndarray, n_choices: int | None, describe_first_bad_cell: Callable[[np.ndarray], str]
 ) -> tuple[np.ndarray, bool]:
-    """Which codes stand for missing trials, and whether negative codes are choices."""
+    """Finds which codes stand for missing trials, and whether negative codes are choices."""
     if numbers.min() < 0 and (set(numbers) == {-1.0, 1.0} or len(set(numbers)) == n_choices):
         return np.zeros(len(numbers), bool), True
     is_missing_code = _are_missing_values(numbers)
@@ -158,15 +149,11 @@ def _find_missing_codes(
         is_missing_code |= is_nines & (numbers > max(n_choices or 0, 4 * usual_codes.max(), 20))
     is_negative = (numbers < 0) & ~is_missing_code
     if is_negative.any():
-        raise MesascopeError(
-            f"{describe_first_bad_cell(is_negative)}, a negative choice.",
-            "Number choices from 0 or 1 and leave missing ones empty, or give their number with choices=.",
-        )
+        remedy = "Number choices from 0 or 1 and leave missing ones empty, or give their number with choices=."
+        raise MesascopeError(f"{describe_first_bad_cell(is_negative)}, a negative choice.", remedy)
     if is_missing_code.all():
-        raise MesascopeError(
-            f"{describe_first_bad_cell(is_missing_code)}; all its cells are such codes for missing trials.",
-            f"Name another column: {spell_role('action')}.",
-        )
+        problem = f"{describe_first_bad_cell(is_missing_code)}; all its cells are such codes for missing trials."
+        raise MesascopeError(problem, f"Name another column: {spell_role('action')}.")
     return is_missing_code, False
 
 
@@ -177,7 +164,7 @@ def _number_codes(
     n_choices: int | None,
     arms: list[int] | None,
 ) -> tuple[np.ndarray, int, list[str]]:
-    """Converts codes to choices counted from 0; returns them with the number of choices and notes on the numbering."""
+    """Converts codes to choices counted from 0; returns the choices, their number and notes on the numbering."""
     low, high = int(codes_used.min()), int(codes_used.max())
     is_numbered = low in (0, 1) and not has_negative_choices
     if arms and is_numbered and np.isin(codes_used, arms).all():
@@ -187,16 +174,16 @@ def _number_codes(
         order = ", ".join(f"{int(c)} = {i}" for i, c in enumerate(codes_used[:20]))
         notes = [f"Choices in the order of their codes: {order}."]
         return np.searchsorted(codes_used, numbers), max(len(codes_used), n_choices or 0), notes
-    number = max(span, n_choices or 0)
-    never_chosen = sorted(set(range(low, low + number)) - set(codes_used.astype(int)))
-    notes = [f"Choices run from {low} to {low + number - 1} ({low}-based): {number} choices."]
+    n_total = max(span, n_choices or 0)
+    never_chosen = sorted(set(range(low, low + n_total)) - set(codes_used.astype(int)))
+    notes = [f"Choices run from {low} to {low + n_total - 1} ({low}-based): {n_total} choices."]
     if never_chosen:
         notes.append(f"Choices that never occur, but count as choices: {', '.join(map(str, never_chosen[:20]))}.")
-    return numbers - low, number, notes
+    return numbers - low, n_total, notes
 
 
-def _read_arms(roles: Roles) -> list[int] | None:
-    """The numbers in the names of the columns for means or probabilities, or None."""
+def _list_arm_numbers(roles: Roles) -> list[int] | None:
+    """Lists the numbers in the names of the columns for means or probabilities; None if there are none."""
     for role in ("means", "probabilities"):
         suffixes = roles.suffixes.get(role, [])
         if suffixes and all(s.isdecimal() for s in suffixes):

@@ -15,9 +15,9 @@ from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COLUMN_NAMES = tomllib.loads((Path(__file__).parent / "column_names.toml").read_text(encoding="utf-8"))
 ALIASES: dict[str, list[str]] = COLUMN_NAMES["trials"]
-# names of the columns that say which option was shown on each side of a screen
-SCREEN_SIDE = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
-NUMBERED_COLUMNS: dict[str, str] = {  # by role: the prefix, before a number counted from 0 or 1
+# names of columns that contain the option on one side of a screen
+SCREEN_SIDE_PATTERN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
+NUMBERED_COLUMNS: dict[str, str] = {  # the prefix before a number counted from 0 or 1, by role
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
 }
@@ -33,7 +33,7 @@ class Roles:
 
     Args:
         columns: the columns of each role that is in use.
-        suffixes: what follows the prefix in each column's name, for probabilities and means.
+        suffixes: the part of each column's name after the prefix, for the roles probabilities and means.
         requested_roles: the roles for which the user named columns.
         notes: how roles were assigned, one sentence each.
     """
@@ -44,7 +44,7 @@ class Roles:
     notes: list[str] = field(default_factory=list)
 
     def get_column(self, role: str) -> str | None:
-        """The column of a role that takes only one column, or None if the role is not in use."""
+        """Returns the column of a role that takes only one column; None if the role is not in use."""
         return self.columns[role][0] if role in self.columns else None
 
     def remove(self, roles: Iterable[str]) -> None:
@@ -54,7 +54,7 @@ class Roles:
 
 
 def normalise_name(name: str) -> str:
-    """The name in lower case, without blanks and punctuation."""
+    """Converts a name to lower case, and removes blanks and punctuation."""
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 
@@ -70,15 +70,14 @@ def parse_roles(text: str) -> dict[str, str] | None:
         if not equals:
             raise MesascopeError(f"{pair!r} in --columns has no '='.", "Type --columns action=NAME,feedback=NAME.")
         if role in roles:
-            raise MesascopeError(
-                f"{role!r} is given twice in --columns.", f"Give it once; join several columns: {role}=A+B."
-            )
+            remedy = f"Give it once; join several columns: {role}=A+B."
+            raise MesascopeError(f"{role!r} is given twice in --columns.", remedy)
         roles[role] = column
     return roles or None
 
 
 def spell_role(role: str, name: str = "NAME") -> str:
-    """Says what the user should type to give a column a role."""
+    """Spells what the user should type to give a column a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
 
 
@@ -108,10 +107,8 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
         elif role in OPTIONAL_ROLES:
             roles.notes.append(f"{list_names(found)} could each be the {role}, so none of them was read.")
         else:
-            raise MesascopeError(
-                f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}.",
-                f"Name one: {spell_role(role, found[0])}.",
-            )
+            problem = f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}."
+            raise MesascopeError(problem, f"Name one: {spell_role(role, found[0])}.")
     for role, prefix in NUMBERED_COLUMNS.items():
         found = sorted((int(m[1]), c) for c in unclaimed if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c))))
         by_suffix = {str(n): c for n, c in found}
@@ -124,7 +121,7 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     found = [c for c in unclaimed if normalise_name(c) in COLUMN_NAMES["first_stage_actions"]]
     if "action" not in {*roles.columns, *empty_roles} and len(found) == 1:
         roles.columns["action"] = found
-    by_side = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN_SIDE, normalise_name(c))))
+    by_side = sorted((m[2], c) for c in unclaimed if (m := re.fullmatch(SCREEN_SIDE_PATTERN, normalise_name(c))))
     if "offered" not in settled_roles and [side for side, _ in by_side] == ["left", "right"]:
         roles.columns["offered"] = [c for _, c in by_side]
     if not {"second", "transition"} & roles.columns.keys() and "state" not in roles.requested_roles:
@@ -134,23 +131,20 @@ def assign_roles(table: Table, columns: Mapping[str, Any] | None) -> Roles:
 
 
 def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[str]:
-    """Assigns the columns that the user named, and returns the roles that stay empty."""
+    """Assigns the columns that the user named, and returns the roles that the user left empty."""
     if columns is None:
         return set()
     if not isinstance(columns, Mapping):
-        raise MesascopeError(
-            f"columns is a {type(columns).__name__}.", "It maps roles to columns, such as {'action': 'my_column'}."
-        )
+        problem = f"columns is a {type(columns).__name__}."
+        raise MesascopeError(problem, "It maps roles to columns, such as {'action': 'my_column'}.")
     header = table.header
     empty_roles: set[str] = set()
     claimed: dict[str, str] = {}
     for role, requested in columns.items():
         if role not in ROLES:
             if role in header and requested in ROLES:
-                raise MesascopeError(
-                    f"columns maps the column {quote(role)} to the role {requested!r}.",
-                    f"Swap them: {spell_role(requested, role)}.",
-                )
+                problem = f"columns maps the column {quote(role)} to the role {requested!r}."
+                raise MesascopeError(problem, f"Swap them: {spell_role(requested, role)}.")
             raise make_unknown_error("role of a column", quote(role)[1:-1], ROLES)
         names = [str(n) for n in as_list(requested) or ()]
         if names in ([], [""]):
@@ -163,23 +157,17 @@ def _assign_requested_columns(table: Table, columns: Any, roles: Roles) -> set[s
             if column not in header and len(similar) == 1:
                 names[i] = column = similar[0]
             if column not in header:
-                raise MesascopeError(
-                    f"{table.name} has no column {quote(column)} for the role {role}.",
-                    f"Its columns are {list_names(header, 30)}.",
-                )
+                problem = f"{table.name} has no column {quote(column)} for the role {role}."
+                raise MesascopeError(problem, f"Its columns are {list_names(header, 30)}.")
             if column in claimed:
-                raise MesascopeError(
-                    f"The column {quote(column)} has two roles, {claimed[column]} and {role}.",
-                    "Give every column one role.",
-                )
+                problem = f"The column {quote(column)} has two roles, {claimed[column]} and {role}."
+                raise MesascopeError(problem, "Give every column one role.")
             claimed[column] = role
         if len(names) > 1 and role not in MULTI_COLUMN_ROLES:
             raise MesascopeError(f"The role {role} has {len(names)} columns: {list_names(names)}.", "Name one.")
         if len(names) == 1 and role in (*NUMBERED_COLUMNS, "offered"):
-            raise MesascopeError(
-                f"The role {role} has one column, {quote(names[0])}.",
-                f"Give one column per choice, in the order of the choices: {spell_role(role, 'A+B')}.",
-            )
+            remedy = f"Give one column per choice, in the order of the choices: {spell_role(role, 'A+B')}."
+            raise MesascopeError(f"The role {role} has one column, {quote(names[0])}.", remedy)
         roles.columns[role] = names
         roles.requested_roles.add(role)
     return empty_roles
@@ -204,10 +192,8 @@ def _choose_feedback(table: Table, roles: Roles, without_feedback: bool) -> None
     else:
         substitutes = [r for r in ("correct", "score") if r in columns and r not in roles.requested_roles]
         if not substitutes or without_feedback:
-            raise MesascopeError(
-                lacks.format("feedback", list_names(table.header, 30)),
-                f"Name it: {spell_role('feedback')}, or gain and loss.",
-            )
+            problem = lacks.format("feedback", list_names(table.header, 30))
+            raise MesascopeError(problem, f"Name it: {spell_role('feedback')}, or gain and loss.")
         columns["feedback"] = columns.pop(substitutes[0])
         notes.append(f"{quote(columns['feedback'][0])} is read as the feedback, because there is no other.")
     columns.pop("correct", None)
@@ -229,20 +215,18 @@ def read_cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.nda
             codes, values = pd.factorize(series)
     except TypeError:
         row = next(i for i, v in enumerate(series) if isinstance(v, (list, dict, set, np.ndarray)))
-        raise MesascopeError(
-            f"{table.describe_cell(row, column)} holds {quote(series.iloc[row])}, more than one value.",
-            "Every cell needs one number or one name.",
-        ) from None
+        problem = f"{table.describe_cell(row, column)} holds {quote(series.iloc[row])}, more than one value."
+        raise MesascopeError(problem, "Every cell needs one number or one name.") from None
     values = [*values, ""]  # the code -1, pandas' own 'nothing', points here
     is_empty = np.array([str(v).strip().casefold() in EMPTY_CELLS for v in values])
     return np.asarray(codes, np.int64) % len(values), values, is_empty
 
 
-def read_numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.ndarray:
+def read_numbers(table: Table, column: str, role: str, max_size: float = 1e30) -> np.ndarray:
     """Reads a column as numbers [rows], with NaN for empty cells.
 
     Raises:
-        MesascopeError: a cell is not a number, or is infinite or larger than `largest`.
+        MesascopeError: a cell is not a number, or is infinite or larger in size than `max_size`.
     """
     series: Any = table.frame[column]
     if series.dtype.kind in "iuf":
@@ -263,12 +247,12 @@ def read_numbers(table: Table, column: str, role: str, largest: float = 1e30) ->
     remedy = f"Correct or empty these cells, or name another column: {spell_role(role)}."
     table.refuse(is_bad, column, f"{{place}} holds {{cell}}, which is not a number ({bad_cells}).", remedy)
     remedy = "Empty the cell if the value is not known."
-    table.refuse(np.abs(result) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy)
+    table.refuse(np.abs(result) > max_size, column, "{place} holds {cell}, which is infinite or too large.", remedy)
     return result
 
 
 def parse_numbers(texts: list[str]) -> np.ndarray:
-    """The numbers in texts; NaN where a text is not a number."""
+    """Parses numbers; NaN for a text that is not a number."""
     import pandas as pd
 
     return np.asarray(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), np.float64)
@@ -285,6 +269,6 @@ def read_labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
 
 
 def natural_sort_key(text: str) -> tuple[Any, ...]:
-    """A sort key that puts names in natural order, such as 'p2' before 'p10'."""
+    """Makes a sort key that puts names in natural order, such as 'p2' before 'p10'."""
     parts = enumerate(re.split(r"([0-9]+)", text))
     return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

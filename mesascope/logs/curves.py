@@ -1,4 +1,4 @@
-"""Reads logged curves of how many of n problems a subject solved with a given number of thinking steps.
+"""Reads logged curves: the number of problems, out of n, that a subject solved with each number of thinking steps.
 
 One row is one point of a curve: steps, success (a share or a count) and n. If there is a column of names, each name has
 its own curve. The log does not say whether all points of a curve share the same problems, so the points are treated as
@@ -19,10 +19,10 @@ from mesascope.logs.tables import Table, count_noun, list_names, open_table, quo
 from mesascope.trials import AXES, check_trials
 
 CURVE_ALIASES: dict[str, list[str]] = COLUMN_NAMES["curves"]
-SHARE_NAMES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that say that the column contains shares
-COUNT_NAMES = ("successes",)  # names that say that it contains counts
-MAX_CELLS = 5_000_000  # the largest number of problems at any point, times the number of points
-MAX_NUMBER = 10**9
+SHARE_NAMES = ("successrate", "solverate", "sharesolved", "accuracy")  # columns with these names contain shares
+COUNT_NAMES = ("successes",)  # columns with these names contain counts
+MAX_CELLS = 5_000_000  # the largest n of a curve, times the number of its points
+MAX_WHOLE_NUMBER = 10**9
 
 
 def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[list[xr.Dataset], list[str]] | None:
@@ -30,7 +30,7 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
 
     Args:
         source: the path of a table, or a pandas DataFrame.
-        columns: a mapping of roles (steps, success, n, who) to columns, for names that are not the usual ones.
+        columns: a mapping of roles (steps, success, n, who) to columns, for columns with unusual names.
 
     Returns:
         A data set for each curve, with conditions 'steps=n' and score [C, N, 1] (1 if solved, 0 if not, NaN beyond the
@@ -45,11 +45,8 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     header = {normalise_name(c): c for c in table.header}
     found = {role: next((header[n] for n in names if n in header), None) for role, names in CURVE_ALIASES.items()}
     for role, column in (columns or {}).items():
-        require(
-            column in table.header,
-            f"{table.name} has no column {quote(column)}.",
-            f"It has {list_names(table.header)}.",
-        )
+        problem = f"{table.name} has no column {quote(column)}."
+        require(column in table.header, problem, f"The table has {list_names(table.header)}.")
         found[role] = column
     steps, success, n = found["steps"], found["success"], found["n"]
     if steps is None or success is None or (not columns and any(a in header for a in ALIASES["action"])):
@@ -67,8 +64,8 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
         name = Path(source).stem if isinstance(source, (str, Path)) else "curve"
         owner, names = np.zeros(len(points), int), [name]
     table.refuse(owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out.")
-    if more := len(points) - len({*zip(points.tolist(), owner.tolist(), strict=True)}):
-        notes_on_shares.append(f"{count_noun(more, 'row')} with steps that the curve already has; they are pooled.")
+    if repeats := len(points) - len({*zip(points.tolist(), owner.tolist(), strict=True)}):
+        notes_on_shares.append(f"{count_noun(repeats, 'row')} with steps that the curve already has; they are pooled.")
     notes = [
         f"{count_noun(len(points), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
@@ -78,17 +75,17 @@ def read_curves(source: Any, columns: Mapping[str, Any] | None = None) -> tuple[
     return [_make_curve(points[mask], solved[mask], counts[mask], name, table.name) for name, mask in rows], notes
 
 
-def _read_whole_numbers(table: Table, column: str, smallest: int) -> np.ndarray:
-    """Reads a column of whole numbers, each of which must be at least `smallest`."""
+def _read_whole_numbers(table: Table, column: str, minimum: int) -> np.ndarray:
+    """Reads a column of whole numbers, each of which must be at least the minimum."""
     values = read_numbers(table, column, "steps")
-    is_bad = ~np.isfinite(values) | (values != np.round(values)) | (values < smallest) | (values > MAX_NUMBER)
-    fault = f"is not a whole number from {smallest} to {MAX_NUMBER:,}"
+    is_bad = ~np.isfinite(values) | (values != np.round(values)) | (values < minimum) | (values > MAX_WHOLE_NUMBER)
+    fault = f"is not a whole number from {minimum} to {MAX_WHOLE_NUMBER:,}"
     table.refuse(is_bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
     return values.astype(np.int64)
 
 
 def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The number of problems solved in each row, and notes on how the column was read."""
+    """Counts the problems solved in each row, and returns notes on how the column was read."""
     values, name = read_numbers(table, column, "success"), normalise_name(column)
     is_bad = ~np.isfinite(values) | (values < 0)
     is_integer = not is_bad.any() and bool((values == np.round(values)).all())

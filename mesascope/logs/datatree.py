@@ -16,7 +16,7 @@ from mesascope.errors import MesascopeError
 from mesascope.files import replace_when_written
 
 CHOICE_VARIABLES = ("action", "second_action")
-COPIED_ATTRIBUTES = ("subject", "split", "unit", "payoff", "choices")  # the attributes that are copied
+COPIED_ATTRIBUTES = ("subject", "split", "unit", "payoff", "choices")
 
 
 def to_datatree(trials: xr.Dataset) -> xr.DataTree:
@@ -49,7 +49,7 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
 
 
 def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
-    """Writes `to_datatree(trials)` to a netCDF file, for arviz.from_netcdf. The file is never incomplete.
+    """Writes `to_datatree(trials)` to a netCDF file, for arviz.from_netcdf. No incomplete file is left.
 
     Raises:
         MesascopeError: the file cannot be written.
@@ -60,7 +60,6 @@ def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
         with replace_when_written(path) as part:
             to_datatree(trials).to_netcdf(part, engine="h5netcdf")
     except OSError as error:
-        raise MesascopeError(
-            f"{str(path)!r} cannot be written: {error.strerror or error}.", "Name another file with --out."
-        ) from None
+        problem = f"{str(path)!r} cannot be written: {error.strerror or error}."
+        raise MesascopeError(problem, "Name another file with --out.") from None
     return path

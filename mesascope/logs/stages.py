@@ -1,4 +1,4 @@
-"""Two-stage trials, and choices among the options that a screen offered.
+"""Reads two-stage trials, and choices among the options that a screen offered.
 
 In a two-step trial (Daw et al. 2011) a first choice leads to one of two states, commonly to one of them and rarely to
 the other. In that state the participant makes a second choice, which pays. The action of the trial is the first choice,
@@ -8,26 +8,26 @@ and its feedback is the pay-off of the second.
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.codes import MOST_CHOICES, Choices, read_choices
+from mesascope.logs.codes import MAX_CHOICES, Choices, read_choices
 from mesascope.logs.columns import Roles, read_cells, read_labels, spell_role
 from mesascope.logs.tables import Table, count_noun, list_names, quote
 
-IS_COMMON = {
+TRANSITION_WORDS = {
     **dict.fromkeys(("common", "com", "c", "frequent", "likely"), 1),
     **dict.fromkeys(("rare", "uncommon", "unc", "r", "u", "infrequent", "unlikely"), 0),
 }
-MIN_COMMON_SHARE = 0.55  # the smallest share of common transitions from which the code infers which ones are common
+MIN_COMMON_SHARE = 0.55  # with a smaller share, common transitions are not inferred
 
 
 def read_stages(
     table: Table, roles: Roles, choices: Choices, participants: np.ndarray | None
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Reads the second stage of each row, if the log has one; roles that cannot be read are removed from `roles`.
+    """Reads the second stage of each row, if the log has one; removes roles that cannot be read from `roles`.
 
     Args:
         table: the log.
         roles: the columns by role: second (the choice at the second stage), state (the state to which the first choice
-            led), transition (whether that was common).
+            led), transition (whether this transition was common).
         choices: the first choices.
         participants: the participant of each row, if the log names participants.
 
@@ -48,7 +48,7 @@ def read_stages(
             second_choices = read_choices(table, Roles({"action": roles.columns["second"]}), None)
             stage_notes += [f"Second stage: {note[0].lower()}{note[1:]}" for note in second_choices.notes]
             variables["second_action"] = second_choices.action
-            if "state" not in columns and second_choices.number > 2:
+            if "state" not in columns and second_choices.n_choices > 2:
                 variables["second_state"] = second_choices.action // 2  # -1 // 2 is -1
                 stage_notes.append("Each state has two choices of the second stage, in the order of their codes.")
         if "state" in columns:
@@ -86,12 +86,12 @@ def read_stages(
 
 
 def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
-    """For each row, 1 if the transition was common, 0 if it was rare, -1 if it is missing."""
+    """Reads each row's transition (1 common, 0 rare, -1 missing), and adds a note on how it was read to `notes`."""
     codes, values, is_empty = read_cells(table, column)
     texts = [str(v).strip().casefold().removesuffix(".0") for v in values]
     entries = sorted({texts[i] for i in np.unique(codes) if not is_empty[i]})
-    if set(entries) <= IS_COMMON.keys():
-        meaning = IS_COMMON
+    if set(entries) <= TRANSITION_WORDS.keys():
+        meaning = TRANSITION_WORDS
     elif len(entries) == 2 and set(entries) <= {"-1", "0", "1", "2", "true", "false"}:
         order = ("false", "-1", "0", "1", "true", "2")
         low, high = sorted(entries, key=order.index)
@@ -105,36 +105,34 @@ def _read_transition(table: Table, column: str, notes: list[str]) -> np.ndarray:
             f"{'' if is_named else ', because it is more frequent'}."
         )
     else:
-        raise MesascopeError(
-            f"Column {quote(column)} holds {list_names(entries)}, which do not mean common or rare.",
-            f"Write common and rare, or leave it out: {spell_role('transition', '')}.",
-        )
+        problem = f"Column {quote(column)} holds {list_names(entries)}, which do not mean common or rare."
+        raise MesascopeError(problem, f"Write common and rare, or leave it out: {spell_role('transition', '')}.")
     return np.array([-1 if n else meaning.get(t, -1) for t, n in zip(texts, is_empty, strict=True)])[codes]
 
 
 def _infer_transition(
     choices: Choices, state: np.ndarray, participants: np.ndarray | None, notes: list[str]
 ) -> np.ndarray:
-    """For each row, 1 if its state is the one that follows its first choice most often, else 0; -1 if it is missing.
+    """Infers each row's transition: 1 if the state follows the first choice most often, otherwise 0; -1 if missing.
 
     Raises:
         MesascopeError: two choices lead to the same state most often, or a choice leads to all states about equally
             often.
     """
     is_valid = (choices.action >= 0) & (state >= 0)
-    count = np.zeros((choices.number, int(state.max()) + 1))
+    count = np.zeros((choices.n_choices, int(state.max()) + 1))
     np.add.at(count, (choices.action[is_valid], state[is_valid]), 1)
     common_state = count.argmax(-1)
     share = count.max(-1).sum() / max(count.sum(), 1)
-    if choices.number < 2 or len(set(common_state)) < choices.number or share < MIN_COMMON_SHARE:
+    if choices.n_choices < 2 or len(set(common_state)) < choices.n_choices or share < MIN_COMMON_SHARE:
         raise MesascopeError(
-            f"The log does not show which transition is common: after the {choices.number} first choices the states "
+            f"The log does not show which transition is common: after the {choices.n_choices} first choices the states "
             f"followed {'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
             f"Name a column that shows it: {spell_role('transition')}.",
         )
     examples = [
         f"choice {a} → state {common_state[a]} ({int(count[a].max()):,} of {int(count[a].sum()):,})"
-        for a in range(min(choices.number, 6))
+        for a in range(min(choices.n_choices, 6))
     ]
     rule = "A transition is common if its state is the one that followed the first choice more often"
     notes.append(f"{rule}: {', '.join(examples)}.")
@@ -144,10 +142,9 @@ def _infer_transition(
         totals = np.bincount(participants[is_valid])
         n_reversed = int(((totals > 20) & (hits < 0.4 * totals)).sum())
         if n_reversed:
-            notes.append(
-                f"For {count_noun(n_reversed, 'participant')} the common transition is the rarer one. If states were "
-                f"counterbalanced, name a column that shows which is common: {spell_role('transition')}."
-            )
+            notes.append(f"For {count_noun(n_reversed, 'participant')} the common transition is the rarer one.")
+            remedy = f"name a column that shows which is common: {spell_role('transition')}."
+            notes[-1] += f" If states were counterbalanced, {remedy}"
     return common
 
 
@@ -161,7 +158,7 @@ def read_offered(table: Table, roles: Roles, n_choices: int | None) -> tuple[Cho
         n_choices: the number of options, if not all of them occur.
 
     Returns:
-        The choices; `offered` [rows, K], which says whether each could be chosen, unless all could; and notes.
+        The choices; `offered` [rows, K], 1 if an option could be chosen, unless every option always could; and notes.
 
     Raises:
         MesascopeError: the columns that the user named do not fit the action.
@@ -170,9 +167,9 @@ def read_offered(table: Table, roles: Roles, n_choices: int | None) -> tuple[Cho
     if columns := roles.columns.get("offered"):
         try:
             places = read_choices(table, roles, None)
-            if places.number != len(columns):
+            if places.n_choices != len(columns):
                 raise MesascopeError(
-                    f"The role offered has {len(columns)} columns, but there are {places.number} places.",
+                    f"The role offered has {len(columns)} columns, but there are {places.n_choices} places.",
                     f"Name one column per place, in their order: {spell_role('offered', 'LEFT+RIGHT')}.",
                 )
             return _read_offered_options(table, columns, places, n_choices)
@@ -192,10 +189,10 @@ def _read_offered_options(
     names = sorted({n for _, found in labels for n in found})
     is_integral = all(n.lstrip("-").isdecimal() for n in names)
     names = sorted(names, key=int) if is_integral else names
-    if not 2 <= len(names) <= (n_choices or MOST_CHOICES):
+    if not 2 <= len(names) <= (n_choices or MAX_CHOICES):
         raise MesascopeError(
             f"{list_names(columns)} contain {count_noun(len(names), 'different option')}.",
-            f"Give 2 to {n_choices or MOST_CHOICES} options, or read places as choices: {spell_role('offered', '')}.",
+            f"Give 2 to {n_choices or MAX_CHOICES} options, or read places as choices: {spell_role('offered', '')}.",
         )
     index = {name: i for i, name in enumerate(names)}
     options = [np.array([*(index[n] for n in found), -1])[codes] for codes, found in labels]
@@ -206,14 +203,14 @@ def _read_offered_options(
     empty_column = columns[places.action[is_empty.argmax()]]
     remedy = f"Fill it in, or read the places as the choices: {spell_role('offered', '')}."
     table.refuse(is_empty, empty_column, "{place} is empty, but that place was chosen ({rows}).", remedy)
-    number = max(len(names), n_choices or 0)
-    offered = np.zeros((len(options_shown), number), np.int16)
+    n_total = max(len(names), n_choices or 0)
+    offered = np.zeros((len(options_shown), n_total), np.int16)
     for option in options:
         offered[rows[option >= 0], option[option >= 0]] = 1
     order = ", ".join(f"{quote(n)} = {i}" for i, n in enumerate(names[:20]))
     notes = [f"The choice is the option at the place that was chosen, from {list_names(columns)}: {order}."]
-    choices = Choices(action.astype(np.int16), number, () if is_integral else tuple(names), places.notes)
+    choices = Choices(action.astype(np.int16), n_total, () if is_integral else tuple(names), places.notes)
     if offered.all():
         return choices, {}, notes
-    notes.append(f"Not every choice could be made on every trial: {len(columns)} of {number} were offered at a time.")
+    notes.append(f"Not every choice could be made on every trial: {len(columns)} of {n_total} were offered at a time.")
     return choices, {"offered": offered}, notes

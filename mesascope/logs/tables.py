@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 LOG_FORMATS = ".csv, .tsv, .txt, .jsonl and .parquet"
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
-SAMPLE_BYTES = 1 << 20
+MAX_SAMPLE_BYTES = 1 << 20
 EXAMPLE_LINE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
 NETCDF_REMEDY = "Trials that mesascope wrote end in .nc; save other data as .csv."
-SURROGATE = re.compile("[\ud800-\udfff]")  # a surrogate: half a character
+SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")  # half a character, encoded alone
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),  # before UTF-16, whose marks begin them
@@ -50,7 +50,7 @@ class Table:
     Args:
         frame: the rows; the columns have the distinct names of the header.
         name: the quoted name of the file, or the kind of object, for messages.
-        row_word: what messages call a row: 'line' or 'row'.
+        row_word: the word for a row in messages: 'line' or 'row'.
         first_row: the number of the first row.
         notes: how the source was read, one sentence each.
     """
@@ -67,11 +67,11 @@ class Table:
         return [str(c) for c in self.frame.columns]
 
     def describe_cell(self, row: int, column: str) -> str:
-        """The position of a cell, such as 'line 4, column 'choice''."""
+        """Describes the position of a cell, such as "line 4, column 'choice'"."""
         return f"{self.describe_row(row)}, column {quote(column)}"
 
     def describe_row(self, row: int) -> str:
-        """The position of a row, such as 'line 4', or 'row 2 (counted from 0)' if the source has no lines."""
+        """Describes the position of a row: 'line 4', or 'row 2 (counted from 0)' if the source has no lines."""
         number = int(self.frame.index[row]) + self.first_row
         return f"{self.row_word} {number}" + (" (counted from 0)" if self.row_word == "row" else "")
 
@@ -98,12 +98,12 @@ def quote(value: Any, max_length: int = 60) -> str:
 
 
 def count_noun(number: int, noun: str) -> str:
-    """A number with its noun, such as '1 row' or '2,000 rows'."""
+    """Formats a number with its noun, such as '1 row' or '2,000 rows'."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def list_names(names: Sequence[Any], limit: int = 12) -> str:
-    """Lists escaped names; of the names beyond the first `limit`, it gives only the number."""
+    """Lists the first `limit` names, escaped, and the number of further names."""
     more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return (", ".join(quote(n) for n in names[:limit]) or "none") + more
 
@@ -122,10 +122,8 @@ def open_table(source: Any) -> Table:
     if isinstance(source, pd.DataFrame):
         return _read_frame(source, "the DataFrame")
     if not isinstance(source, (str, os.PathLike)):
-        raise MesascopeError(
-            f"A log cannot be read from a {type(source).__name__}.",
-            f"Give the path of a file ({LOG_FORMATS}), a pandas DataFrame or an xarray Dataset.",
-        )
+        remedy = f"Give the path of a file ({LOG_FORMATS}), a pandas DataFrame or an xarray Dataset."
+        raise MesascopeError(f"A log cannot be read from a {type(source).__name__}.", remedy)
     path = Path(os.fsdecode(source))
     start = _read_start(path)
     suffix = path.suffix.lower()
@@ -139,9 +137,8 @@ def open_table(source: Any) -> Table:
     if suffix in (".csv", ".tsv", ".txt", ".tab", ".dat"):
         return _read_separated(path, start)
     if suffix == ".nc":
-        raise MesascopeError(
-            f"{quote(path.name)} is not a netCDF file.", "Name a .nc file that mesascope wrote, or a log."
-        )
+        problem = f"{quote(path.name)} is not a netCDF file."
+        raise MesascopeError(problem, "Name a .nc file that mesascope wrote, or a log.")
     raise MesascopeError(
         f"{quote(path.name)} ends in {quote(suffix) if suffix else 'nothing'}, which is not a known format of logs.",
         f"Logs are {LOG_FORMATS}: rename it, or save it as one of them.",
@@ -154,28 +151,27 @@ def _read_start(path: Path) -> bytes:
         if path.is_dir():
             kinds = (".csv", ".tsv", ".jsonl", ".parquet")
             logs = sorted(p.name for p in path.iterdir() if p.suffix.lower() in kinds)
-            raise MesascopeError(
-                f"{quote(str(path))} is a directory.",
-                f"Name one file in it; the logs in it that can be read: {list_names(logs)}.",
-            )
+            problem = f"{quote(str(path))} is a directory."
+            raise MesascopeError(problem, f"Name one file in it; the logs in it that can be read: {list_names(logs)}.")
         if not path.is_file():
-            raise MesascopeError(
-                f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {LOG_FORMATS}."
-            )
+            problem = f"There is no file {quote(str(path), 200)}."
+            raise MesascopeError(problem, f"Name a log that exists: {LOG_FORMATS}.")
         with path.open("rb") as file:
-            start = file.read(SAMPLE_BYTES)
+            start = file.read(MAX_SAMPLE_BYTES)
     except (OSError, ValueError) as error:
-        raise MesascopeError(
-            f"{quote(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}.",
-            "Check its name and your right to read it.",
-        ) from None
+        problem = f"{quote(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}."
+        raise MesascopeError(problem, "Check its name and your right to read it.") from None
     if not start.strip():
         raise MesascopeError(f"{quote(path.name)} is empty.", "A log needs a line of column names and rows under it.")
     return start
 
 
-def _detect_encoding(start: bytes, name: str) -> str:
-    """The name of the codec that decodes a text."""
+def _detect_encoding(start: bytes, file_name: str) -> str:
+    """Detects the codec that decodes a text.
+
+    Raises:
+        MesascopeError: the file contains no text.
+    """
     for mark, codec in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
             return codec
@@ -185,20 +181,21 @@ def _detect_encoding(start: bytes, name: str) -> str:
             return codec
     n_control = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
     if head.count(0) > 3 or n_control > 0.05 * len(head):
-        raise MesascopeError(f"{quote(name)} contains binary data, not text.", f"Logs are {LOG_FORMATS}.")
+        raise MesascopeError(f"{quote(file_name)} contains binary data, not text.", f"Logs are {LOG_FORMATS}.")
     return "utf-8"
 
 
 def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, list[str]]:
-    """The column names ('' for a column without one), separator, number of lines before the rows, and notes."""
-    is_complete = len(start) < SAMPLE_BYTES
+    """Reads the column names ('' for a column without a name), the separator and the number of lines before the rows.
+
+    Returns these three, and notes.
+    """
+    is_complete = len(start) < MAX_SAMPLE_BYTES
     text = codecs.getincrementaldecoder(codec)().decode(start, final=is_complete)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_complete else -1]
     if not lines:
-        raise MesascopeError(
-            f"The first line of {quote(path.name)} is longer than a megabyte.",
-            "A log has a line of column names and one line per trial.",
-        )
+        problem = f"The first line of {quote(path.name)} is longer than a megabyte."
+        raise MesascopeError(problem, "A log has a line of column names and one line per trial.")
     skip = 0
     while skip < len(lines) and (not lines[skip].strip() or lines[skip].startswith(("#", "sep="))):
         skip += 1
@@ -216,10 +213,8 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
                 lines_read = lines_read or reader.line_num
                 candidate_rows.append(row)
         except csv.Error as error:
-            raise MesascopeError(
-                f"Line {skip + reader.line_num} of {quote(path.name)} is not a line of a table: {error}.",
-                "Every line needs the columns that the first one names.",
-            ) from None
+            problem = f"Line {skip + reader.line_num} of {quote(path.name)} is not a line of a table: {error}."
+            raise MesascopeError(problem, "Every line needs the columns that the first one names.") from None
         if len(candidate_rows[0]) > len(rows[0]):
             separator, rows, header_lines = candidate, candidate_rows, lines_read
     names, body = rows[0], [r for r in rows[1:] if len(r) > 1]
@@ -234,7 +229,7 @@ def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, 
 
 
 def _read_separated(path: Path, start: bytes) -> Table:
-    """Reads a text with separated columns; codes for empty cells stay as they are written."""
+    """Reads a text with separated columns, without interpreting codes for empty cells."""
     import pandas as pd
 
     codec = _detect_encoding(start, path.name)
@@ -268,7 +263,7 @@ def _read_separated(path: Path, start: bytes) -> Table:
                 f"{SEPARATORS[separator]} between them: {quote(problem, 200)[1:-1]}.",
                 "Give every line the columns of the first one, and quote cells that contain the separator.",
             ) from None
-    else:  # latin-1 decodes every byte, so the text is in another encoding and is not valid in it
+    else:  # latin-1 decodes every byte, so this text is not valid UTF-16 or UTF-32
         raise MesascopeError(f"{quote(path.name)} begins as {codec} and is not valid {codec}.", "Save it as UTF-8.")
     if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
         is_blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
@@ -287,7 +282,7 @@ def _read_lines(path: Path, start: bytes) -> Table:
     except UnicodeDecodeError:
         raise MesascopeError(f"{quote(path.name)} is not UTF-8 text.", "Save it as UTF-8.") from None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    try:  # parsing all lines at once is three times as fast as one by one, but does not locate errors
+    try:  # parsing all lines together is three times as fast, but does not locate errors
         rows = json.loads(f"[{','.join(line for _, line in lines)}]")
     except (ValueError, RecursionError):
         rows = []
@@ -295,11 +290,9 @@ def _read_lines(path: Path, start: bytes) -> Table:
         rows = [_parse_object(line, number, path.name) for number, line in lines]
     if "\\ud" in text.lower():  # an escaped half of a character, which text cannot contain
         for (number, _), row in zip(lines, rows, strict=True):
-            if any(SURROGATE.search(str(part)) for pair in row.items() for part in pair):
-                raise MesascopeError(
-                    f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest.",
-                    "Leave it out.",
-                )
+            if any(SURROGATE_PATTERN.search(str(part)) for pair in row.items() for part in pair):
+                problem = f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest."
+                raise MesascopeError(problem, "Leave it out.")
     names = list(dict.fromkeys(name for row in rows for name in row))
     _check_size(names, len(rows), path.name)
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
@@ -307,17 +300,15 @@ def _read_lines(path: Path, start: bytes) -> Table:
     return _make_table(frame, names, quote(path.name), "line", 0, notes=[])
 
 
-def _check_size(names: Sequence[str], rows: int, name: str) -> None:
+def _check_size(header: Sequence[str], n_rows: int, file_name: str) -> None:
     """Raises MesascopeError if a table has too many columns or cells."""
-    if len(names) > limits.MAX_COLUMNS or len(names) * rows > limits.MAX_CELLS:
-        raise MesascopeError(
-            f"{quote(name)} has {count_noun(len(names), 'column')} in {count_noun(rows, 'row')}.",
-            "Leave out what is not part of the log.",
-        )
+    if len(header) > limits.MAX_COLUMNS or len(header) * n_rows > limits.MAX_CELLS:
+        problem = f"{quote(file_name)} has {count_noun(len(header), 'column')} in {count_noun(n_rows, 'row')}."
+        raise MesascopeError(problem, "Leave out what is not part of the log.")
 
 
-def _parse_object(line: str, number: int, name: str) -> dict[str, Any]:
-    """Parses the object on one line; raises MesascopeError if the line is not an object."""
+def _parse_object(line: str, line_number: int, file_name: str) -> dict[str, Any]:
+    """Parses the JSON object on one line; raises MesascopeError if the line is not an object."""
     try:
         row = json.loads(line)
         expected = f"an object but a {type(row).__name__}"
@@ -326,60 +317,51 @@ def _parse_object(line: str, number: int, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         row, expected = None, "JSON that can be read: too deep, or a number too long"
     if not isinstance(row, dict):
-        raise MesascopeError(
-            f"Line {number} of {quote(name)} is not {expected}; it begins {quote(line, 40)}.",
-            f"Write one object per line, such as {EXAMPLE_LINE}.",
-        )
+        problem = f"Line {line_number} of {quote(file_name)} is not {expected}; it begins {quote(line, 40)}."
+        raise MesascopeError(problem, f"Write one object per line, such as {EXAMPLE_LINE}.")
     return row
 
 
 def _read_parquet(path: Path) -> Table:
     """Reads a parquet file with pyarrow."""
     if importlib.util.find_spec("pyarrow") is None:
-        raise MesascopeError(
-            f"{quote(path.name)} is a parquet file, and pyarrow is not installed.",
-            "Install it: pip install 'mesascope[parquet]'",
-        )
+        problem = f"{quote(path.name)} is a parquet file, and pyarrow is not installed."
+        raise MesascopeError(problem, "Install it: pip install 'mesascope[parquet]'")
     try:
         frame = limits.read_parquet(path).to_pandas()
     except Exception as error:  # pyarrow raises its own errors, OSError or ValueError, depending on its version
-        raise MesascopeError(
-            f"{quote(path.name)} is not a complete parquet file: {quote(str(error).splitlines()[0], 160)}.",
-            "Write it again, or save the log as .csv.",
-        ) from None
+        problem = f"{quote(path.name)} is not a complete parquet file: {quote(str(error).splitlines()[0], 160)}."
+        raise MesascopeError(problem, "Write it again, or save the log as .csv.") from None
     return _read_frame(frame, quote(path.name))
 
 
-def _read_frame(frame: "pd.DataFrame", name: str) -> Table:
-    """Makes a table from a DataFrame, without modifying it; named index levels become columns."""
+def _read_frame(frame: "pd.DataFrame", source: str) -> Table:
+    """Makes a table from a DataFrame, which does not change; named index levels become columns."""
     levels = [level for level in frame.index.names if level is not None]
     if frame.columns.nlevels > 1:
-        raise MesascopeError(
-            f"{name} has {frame.columns.nlevels} levels of column names.", "Give every column one name."
-        )
-    names = [*(str(level) for level in levels), *(str(c) for c in frame.columns)]
-    _check_distinct(names, name)
+        problem = f"{source} has {frame.columns.nlevels} levels of column names."
+        raise MesascopeError(problem, "Give every column one name.")
+    header = [*(str(level) for level in levels), *(str(c) for c in frame.columns)]
+    _check_distinct(header, source)
     frame = (frame.reset_index(level=levels) if levels else frame).reset_index(drop=True)
-    return _make_table(frame.set_axis(range(frame.shape[1]), axis=1), names, name, "row", 0, notes=[])
+    return _make_table(frame.set_axis(range(frame.shape[1]), axis=1), header, source, "row", 0, notes=[])
 
 
 def _make_table(
-    frame: "pd.DataFrame", names: Sequence[str], name: str, row_word: str, first_row: int, *, notes: Sequence[str]
+    frame: "pd.DataFrame", header: Sequence[str], source: str, row_word: str, first_row: int, *, notes: Sequence[str]
 ) -> Table:
-    """Makes a table from a frame whose columns are numbered; columns without a name are left out."""
-    _check_distinct(names, name)
-    columns = [i for i, n in enumerate(names) if n]
-    frame = frame.loc[:, columns].set_axis([names[i] for i in columns], axis=1)
+    """Makes a table from a frame whose columns are numbered; leaves out columns without a name."""
+    _check_distinct(header, source)
+    columns = [i for i, name in enumerate(header) if name]
+    frame = frame.loc[:, columns].set_axis([header[i] for i in columns], axis=1)
     if frame.empty:
-        raise MesascopeError(
-            f"{name} has no rows; its columns are {list_names(list(frame.columns))}.",
-            "A log needs at least two trials.",
-        )
-    return Table(frame, name, row_word, first_row, tuple(notes))
+        problem = f"{source} has no rows; its columns are {list_names(list(frame.columns))}."
+        raise MesascopeError(problem, "A log needs at least two trials.")
+    return Table(frame, source, row_word, first_row, tuple(notes))
 
 
-def _check_distinct(names: Sequence[str], name: str) -> None:
+def _check_distinct(header: Sequence[str], source: str) -> None:
     """Raises MesascopeError if two columns have the same name."""
-    repeated = sorted(n for n, times in Counter(names).items() if n and times > 1)
+    repeated = sorted(n for n, times in Counter(header).items() if n and times > 1)
     if repeated:
-        raise MesascopeError(f"{name} has two columns named {list_names(repeated)}.", "Give each its own name.")
+        raise MesascopeError(f"{source} has two columns named {list_names(repeated)}.", "Give each its own name.")

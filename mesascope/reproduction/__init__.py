@@ -1,1 +1,1 @@
-"""Runs studies. A study's plan and expectations are data, and its measures are named functions."""
+"""Runs studies; files state a study's plan and expectations, and named functions are its measures."""

@@ -11,7 +11,7 @@ import numpy as np
 from mesascope.files import replace_when_written
 from mesascope.questions.spectrum.ladder import FIRST_LADDER
 from mesascope.reporting import figures
-from mesascope.reproduction.plans import Study
+from mesascope.reproduction.plans import PANEL_KINDS, Study
 
 MAIN_COLOURS = (figures.SUBJECT_COLOUR, figures.SECOND_COLOUR, figures.THIRD_COLOUR)
 COLOURS = (*MAIN_COLOURS, "#cc79a7", "#56b4e9", "#b58900", figures.MUTED_COLOUR, figures.TEXT_COLOUR)
@@ -19,11 +19,11 @@ MARKERS = "osD^vPX*"
 Numbers = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
+def draw_figure(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
     """Writes the figure and returns its path; returns None if the plan has no panels.
 
     Args:
-        study: the study, which has the panels and the values of their axes.
+        study: the study, which has the panels and the coordinates of its subjects.
         document: the study's results, as in results.json.
         path: the .png file to write; the same document gives the same bytes.
     """
@@ -37,37 +37,36 @@ def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
         rows = -(-count // columns)
         figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 0.5), layout="constrained", facecolor="white")
         numbers = {(v["quantity"], v["subject"]): v for v in document["values"]}
-        axes = {cell.name: cell.axes for cell in study.cells}
+        coordinates = {cell.name: cell.coordinates for cell in study.cells}
         for i, panel in enumerate(study.panels):
             ax = figure.add_subplot(rows, columns, i + 1)
-            KINDS[panel["draw"]](ax, panel, numbers, axes)
+            DRAWERS[panel["draw"]](ax, panel, numbers, coordinates)
             ax.set_title(textwrap.fill(panel["title"], _fit_title(ax)))
         if document["quick"]:
-            figure.suptitle(
-                "QUICK: one seed and short training runs, which settle nothing", color=figures.SECOND_COLOUR
-            )
+            warning = "QUICK: one seed and short training runs, which settle nothing"
+            figure.suptitle(warning, color=figures.SECOND_COLOUR)
         with replace_when_written(path) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path
 
 
 def _fit_title(ax) -> int:
-    """How many characters fit on a line of a panel's title; labels on the left leave less room."""
+    """Finds how many characters fit on a line of a panel's title; labels on the left leave less room."""
     return max(16, 40 - max((len(t.get_text()) * 3 // 5 for t in ax.get_yticklabels()), default=0))
 
 
-def _list_points(group, panel, axes) -> list[tuple[str, str, str]]:
-    """The subjects of a line in order, each with its value on the x axis and the label of this value."""
+def _list_points(group, panel, coordinates) -> list[tuple[str, str, str]]:
+    """Lists the subjects of a line in order, each with its value on the x axis and the label of this value."""
     labels = panel["display_names"].get(group["axis"], {})
-    values = [str(axes[name].get(group["axis"], name)) for name in group["names"]]
+    values = [str(coordinates[name].get(group["axis"], name)) for name in group["names"]]
     return [(name, value, labels.get(value, value)) for name, value in zip(group["names"], values, strict=True)]
 
 
-def _label_values(panel, axes) -> dict[str, str]:
-    """The values on the x axis with their labels, in the order of the longest line."""
+def _label_values(panel, coordinates) -> dict[str, str]:
+    """Lists the values on the x axis with their labels, in the order of the longest line."""
     labels: dict[str, str] = {}
     for group in [*sorted(panel["groups"], key=lambda g: -len(g["names"])), *panel["groups"]]:
-        labels |= {value: label for _, value, label in _list_points(group, panel, axes)}
+        labels |= {value: label for _, value, label in _list_points(group, panel, coordinates)}
     return labels
 
 
@@ -80,34 +79,34 @@ def _label_x(ax, panel, labels) -> None:
 
 
 def _list_subjects(panel) -> list[str]:
-    """All subjects of a panel."""
+    """Lists all subjects of a panel."""
     return [name for group in panel["groups"] for name in group["names"]]
 
 
 def _style_line(i: int) -> dict[str, str]:
-    """The colour and the marker of a panel's line number i."""
+    """Chooses the colour and the marker of a panel's line number i."""
     return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
 
 
 def _find_numbers(numbers: Numbers, keys) -> tuple[list[float], list[Mapping[str, Any]]]:
-    """From pairs (x, (quantity, subject)), every x that has a number, and the summaries of these numbers."""
+    """Finds the summaries for pairs (x, (quantity, subject)); returns each x that has a number, and its summary."""
     pairs = [(x, numbers.get(key)) for x, key in keys]
     pairs = [(x, summary) for x, summary in pairs if summary and summary["ours"] is not None]
     return [x for x, _ in pairs], [summary for _, summary in pairs]
 
 
 def _list_seeds(summary) -> list[float]:
-    """The numbers of the seeds that have one."""
+    """Lists the numbers of a summary by seed, without missing ones."""
     return [number for number in summary["by_seed"] if number is not None]
 
 
-def _draw_lines(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_lines(ax, panel, numbers: Numbers, coordinates) -> None:
     """Draws means as lines with intervals over seeds, and every seed as a dot."""
-    labels = _label_values(panel, axes)
+    labels = _label_values(panel, coordinates)
     positions = {value: i for i, value in enumerate(labels)}
     several_groups, several_quantities = len(panel["groups"]) > 1, len(panel["quantities"]) > 1
     for i, (group, quantity) in enumerate(itertools.product(panel["groups"], panel["quantities"])):
-        points = _list_points(group, panel, axes)
+        points = _list_points(group, panel, coordinates)
         keys = ((positions[value] + 0.06 * (i - 1), (quantity, name)) for name, value, _ in points)
         xs, summaries = _find_numbers(numbers, keys)
         label = [group["label"]] * several_groups + [quantity] * (several_quantities or not several_groups)
@@ -123,12 +122,12 @@ def _draw_lines(ax, panel, numbers: Numbers, axes) -> None:
     values = [number for summary in all_summaries if summary for number in _list_seeds(summary)]
     if values:
         margin = 0.15 * (max(values) - min(values) or 1.0)
-        ax.set_ylim(min(values) - margin, max(values) + margin)  # so wide intervals do not shrink the rest
+        ax.set_ylim(min(values) - margin, max(values) + margin)  # so that wide intervals do not shrink the rest
     _label_x(ax, panel, list(labels.values()))
     ax.legend(loc="best")
 
 
-def _draw_curves(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_curves(ax, panel, numbers: Numbers, coordinates) -> None:
     """Draws one line per subject over the values in the quantities' names, and a thin line per seed."""
     for i, name in enumerate(_list_subjects(panel)):
         xs, summaries = _find_numbers(numbers, ((x, (q, name)) for x, q in enumerate(panel["quantities"])))
@@ -141,14 +140,14 @@ def _draw_curves(ax, panel, numbers: Numbers, axes) -> None:
     ax.legend(loc="best")
 
 
-def _draw_rungs(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_rungs(ax, panel, numbers: Numbers, coordinates) -> None:
     """Draws the interval of rungs of every seed: a dot if both ends are the same rung, otherwise a bar."""
-    labels = _label_values(panel, axes)
+    labels = _label_values(panel, coordinates)
     positions = {value: i for i, value in enumerate(labels)}
     low_quantity, high_quantity = panel["quantities"]
     for i, group in enumerate(panel["groups"]):
         style = _style_line(i)
-        for name, value, _ in _list_points(group, panel, axes):
+        for name, value, _ in _list_points(group, panel, coordinates):
             low, high = numbers.get((low_quantity, name)), numbers.get((high_quantity, name))
             if not low or not high:
                 continue
@@ -165,7 +164,7 @@ def _draw_rungs(ax, panel, numbers: Numbers, axes) -> None:
     ax.legend(loc="lower right")
 
 
-def _draw_bars(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_bars(ax, panel, numbers: Numbers, coordinates) -> None:
     """Draws one bar per subject, with its interval."""
     names = _list_subjects(panel)
     height = 0.8 / len(panel["quantities"])
@@ -188,7 +187,7 @@ def _draw_bars(ax, panel, numbers: Numbers, axes) -> None:
     ax.axvline(0, color=figures.MUTED_COLOUR, linewidth=0.7)
 
 
-def _draw_matrix(ax, panel, numbers: Numbers, axes) -> None:
+def _draw_matrix(ax, panel, numbers: Numbers, coordinates) -> None:
     """Draws a table of numbers, with subjects in rows and quantities in columns."""
     names = _list_subjects(panel)
     grid = [[(numbers.get((q, n)) or {}).get("ours") for q in panel["quantities"]] for n in names]
@@ -201,4 +200,4 @@ def _draw_matrix(ax, panel, numbers: Numbers, axes) -> None:
     ax.set_yticks(range(len(names)), names)
 
 
-KINDS = {"lines": _draw_lines, "curves": _draw_curves, "rungs": _draw_rungs, "bars": _draw_bars, "matrix": _draw_matrix}
+DRAWERS = dict(zip(PANEL_KINDS, (_draw_lines, _draw_curves, _draw_rungs, _draw_bars, _draw_matrix), strict=True))

@@ -1,8 +1,8 @@
-"""Defines what a study can measure in intact lifetimes, as named functions whose keywords are settings.
+"""Defines the measures of intact lifetimes, as named functions whose keywords are settings.
 
-A measure takes the lifetimes of one rollout. It returns an array [1, N], whose mean is the number, or an array [2, N],
-whose first row is summed and divided by the sum of the second. The arrays of several rollouts of one subject are joined
-before the number is computed.
+A measure takes the N lifetimes of one rollout. It returns an array [1, N], whose mean is the result, or an array
+[2, N], whose result is the sum of the first row divided by the sum of the second. The arrays of several rollouts of one
+subject are joined first.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,45 +33,45 @@ Measure = Callable[..., np.ndarray]
 
 
 def total_reward(rollouts: Rollouts, best: float = 0.0) -> np.ndarray:
-    """The expected pay-off, summed over a lifetime.
+    """Computes the expected pay-off, summed over a lifetime.
 
     Args:
         rollouts: the lifetimes.
-        best: the exact mean over tasks of the pay-off of the best actions in a lifetime. With it, the number is `best`
-            minus the regret, which has much less variance. 0 for the plain sum.
+        best: the pay-off of the best actions in a lifetime, as an exact mean over tasks, or 0. If it is given, the
+            result is this number minus the regret, which has much less variance than the plain sum.
     """
     return best - regret(rollouts) if best else read_payoffs(rollouts.trials).sum(-1)[None]
 
 
 def regret(rollouts: Rollouts) -> np.ndarray:
-    """The pay-off of the best action minus that of the action taken, summed over a lifetime."""
+    """Computes the pay-off of the best action minus that of the chosen action, summed over a lifetime."""
     if "best" not in rollouts.trials:
         raise DoesNotApply("the best pay-off is not known")
     return (rollouts.trials.best.values.astype(float) - read_payoffs(rollouts.trials)).sum(-1)[None]
 
 
 def gain_over_chance(rollouts: Rollouts) -> np.ndarray:
-    """The pay-off minus that of chance, summed over a lifetime."""
+    """Computes the pay-off minus that of chance, summed over a lifetime."""
     return (read_payoffs(rollouts.trials) - rollouts.trials.chance.values.astype(float)).sum(-1)[None]
 
 
 def gain_over_fixed(rollouts: Rollouts) -> np.ndarray:
-    """The pay-off minus that of the best policy that cannot adapt, summed over a lifetime."""
+    """Computes the pay-off minus that of the best policy that cannot adapt, summed over a lifetime."""
     return (read_payoffs(rollouts.trials) - rollouts.trials.fixed.values.astype(float)).sum(-1)[None]
 
 
 def share(rollouts: Rollouts, whole: bool = True) -> np.ndarray:
-    """The share of the possible gain over chance: 0 at chance, 1 for the best actions.
+    """Computes the share of the possible gain over chance: 0 at chance, 1 for the best actions.
 
     Args:
         rollouts: the lifetimes.
-        whole: whether all trials count; otherwise the last half counts, or all trials after a change.
+        whole: whether all trials count; otherwise only the last half counts, or all trials after a change.
     """
     return np.stack(gain(rollouts.trials, window=slice(None) if whole else None))
 
 
 def part_of_choice(rollouts: Rollouts, choice: int = 0) -> np.ndarray:
-    """The fraction of trials on which the subject makes one choice.
+    """Computes the fraction of trials on which the subject makes one choice.
 
     Args:
         rollouts: the lifetimes.
@@ -81,15 +81,15 @@ def part_of_choice(rollouts: Rollouts, choice: int = 0) -> np.ndarray:
 
 
 def log_loss(rollouts: Rollouts) -> np.ndarray:
-    """The expected log loss of a lifetime in nats, if the choice probabilities predict which choice pays off."""
+    """Computes the expected log loss of a lifetime in nats, with choice probabilities as predictions of the pay-off."""
     if "log_probs" not in rollouts.trials or "means" not in rollouts.trials:
-        raise DoesNotApply("it gives no probabilities, or the pay-offs of the choices are not known")
+        raise DoesNotApply("the subject gives no probabilities, or the pay-offs of the choices are not known")
     log_probs = rollouts.trials.log_probs.sel(condition="intact").values.astype(float)
     return -(rollouts.trials.means.values.astype(float) * log_probs).sum((-2, -1))[None]
 
 
 def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) -> np.ndarray:
-    """The total variation distance from the subject's to a procedure's probabilities, in the subject's lifetimes.
+    """Computes the mean total variation from a subject's to a procedure's probabilities, in the subject's lifetimes.
 
     Args:
         rollouts: the lifetimes.
@@ -97,7 +97,7 @@ def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) ->
         since: the first trial that counts.
     """
     if "log_probs" not in rollouts.trials:
-        raise DoesNotApply("it gives no probabilities")
+        raise DoesNotApply("the subject gives no probabilities")
     reference = replay(catalogue.make("subjects", procedure, rollouts.family), rollouts.trials).log_probs
     if reference is None:
         raise DoesNotApply(f"{procedure} gives no probabilities")
@@ -106,24 +106,24 @@ def distance(rollouts: Rollouts, procedure: str = "thompson", since: int = 0) ->
 
 
 def goal_return(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
-    """The share of the possible gain over chance for one goal.
+    """Computes the share of the possible gain over chance for one goal.
 
     Args:
         rollouts: the lifetimes.
         goal: 'intended' or 'proxy'.
-        late: whether the last third of the trials counts; otherwise the first third counts.
+        late: whether the last third of the trials counts, and not the first third.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials).named()
     return np.stack(reading.sum_goal_gains(_pick_option(goals, goal), _find_window(rollouts, late)))
 
 
 def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
-    """The fraction of trials with the highest pay-off for one goal, in lifetimes in which the goals differ.
+    """Computes the fraction of trials with the best action for one goal, in lifetimes in which the goals differ.
 
     Args:
         rollouts: the lifetimes.
         goal: 'intended' or 'proxy'.
-        late: whether the last third of the trials counts; otherwise the first third counts.
+        late: whether the last third of the trials counts, and not the first third.
     """
     goals = reading.find_family_goals(rollouts.family, rollouts.trials)
     chosen_goal = _pick_option(goals.named(), goal)
@@ -132,17 +132,17 @@ def goal_taken(rollouts: Rollouts, goal: str = "intended", late: bool = True) ->
 
 
 def _find_window(rollouts: Rollouts, late: bool) -> slice:
-    """The last or the first third of the trials."""
+    """Finds the last or the first third of the trials."""
     return (reading.last_third if late else reading.first_third)(rollouts.trials.sizes["trial"])
 
 
 def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarray:
-    """1 if an axis gives these lifetimes the reading in the plan, else 0; its mean over seeds is a rate.
+    """Returns 1 if an axis gives these lifetimes a certain reading, otherwise 0; the mean over seeds is a rate.
 
     Args:
         rollouts: the lifetimes of one rollout.
         axis: the name of the axis.
-        says: one of the axis's readings.
+        says: the reading, one of those of the axis.
     """
     axis_object = catalogue.make("axes", axis)
     verdict = axis_object.read({str(rollouts.trials.attrs["split"]): rollouts.trials}, rollouts.family)
@@ -153,16 +153,17 @@ def read_as(rollouts: Rollouts, axis: str = "goal", says: str = "") -> np.ndarra
 
 
 def _pick_option(options: Mapping[str, Any], name: str) -> Any:
+    """Picks a goal or a reading by its name."""
     return options[pick_named("goal or reading", name, options)]
 
 
 OF_PAYOFF = (total_reward, regret, gain_over_chance, gain_over_fixed, share)
 OF_ACTIONS = (part_of_choice, log_loss, distance, goal_return, goal_taken, read_as)
-SHIPPED: dict[str, Measure] = {measure.__name__: measure for measure in (*OF_PAYOFF, *OF_ACTIONS)}
+BUNDLED_MEASURES: dict[str, Measure] = {measure.__name__: measure for measure in (*OF_PAYOFF, *OF_ACTIONS)}
 
 
-def measure(spec: str, measures: Mapping[str, Measure] = SHIPPED) -> Callable[[Rollouts], np.ndarray]:
-    """The measure that a text names, with its settings.
+def find_measure(spec: str, measures: Mapping[str, Measure] = BUNDLED_MEASURES) -> Callable[[Rollouts], np.ndarray]:
+    """Finds the measure that a text names, and binds its settings.
 
     Args:
         spec: 'name' or 'name:key=value,…'.

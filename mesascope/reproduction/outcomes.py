@@ -1,4 +1,4 @@
-"""Summarises the results of a study: published, exact and our numbers, and whether each expectation was met."""
+"""Summarises the results of a study: published, exact and our numbers, and the outcome of each expectation."""
 
 import math
 import shlex
@@ -14,19 +14,19 @@ from mesascope.reproduction.work import RATES, Value
 from mesascope.stats import interval, proportion_interval, standard_error
 
 FORMAT = "mesascope-study/1"
-ROUNDING = 1e-9  # the error of rounding that comparisons allow
+ROUNDING = 1e-9  # comparisons allow this rounding error
 Values = Mapping[tuple[str, str, int], Value]
 
 
 def make_document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
-    """All results as plain data. The document contains no times, so that the same work gives the same document."""
-    source_fields = {} if study.ships else {"path": str(study.folder), "trusted": trusted}
+    """Makes plain data of all results, without times, so that the same work gives the same document."""
+    source_fields = {} if study.is_bundled else {"path": str(study.folder), "trusted": trusted}
     origin = describe_provenance(None)
     numbers = {
-        (q.name, cell.name): summarise([values[q.name, cell.name, seed] for seed in range(study.seeds)], _is_rate(q))
+        (q.name, cell.name): summarise([values[q.name, cell.name, seed] for seed in range(study.n_seeds)], _is_rate(q))
         for q in study.quantities
         for cell in study.cells
-        if cell.name in q.of
+        if cell.name in q.subjects
     }
     return {
         "format": FORMAT,
@@ -34,8 +34,8 @@ def make_document(study: Study, values: Values, trusted: bool = False) -> dict[s
         **source_fields,
         "says": study.question,
         "source": study.source,
-        "quick": study.quick,
-        "seeds": study.seeds,
+        "quick": study.is_quick,
+        "seeds": study.n_seeds,
         "trained": any(cell.recipe for cell in study.cells),
         "plan": study.digest,
         "commit": origin["commit"],
@@ -54,8 +54,8 @@ def _is_rate(q: Quantity) -> bool:
     return q.kind == "axis" or q.spec.partition(":")[0] in rates.get(q.kind, ())
 
 
-def summarise(seed_values: Sequence[Value], rate: bool) -> dict[str, Any]:
-    """The mean and interval over training seeds; the interval is exact for a rate, otherwise Student t.
+def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
+    """Computes the mean and interval over training seeds; the interval is exact for a rate, otherwise Student t.
 
     Returns:
         `ours` (the mean), `low` and `high` (None below three seeds), `n` (seeds with a number), `by_seed`, `error` (the
@@ -64,7 +64,7 @@ def summarise(seed_values: Sequence[Value], rate: bool) -> dict[str, Any]:
     """
     numbers = np.asarray([math.nan if v.number is None else v.number for v in seed_values])
     mean, low, high, n = _find_interval(numbers)
-    if rate and n >= 3:
+    if is_rate and n >= 3:
         low, high = proportion_interval(int(np.nansum(numbers)), n)
     errors = [v.error for v in seed_values if v.error is not None and math.isfinite(v.error)]
     return {
@@ -75,26 +75,26 @@ def summarise(seed_values: Sequence[Value], rate: bool) -> dict[str, Any]:
         "by_seed": [v.number for v in seed_values],
         "error": float(np.mean(errors)) if errors else None,
         "lifetimes": max(v.n for v in seed_values),
-        "rate": rate,
+        "rate": is_rate,
         "texts": [v.text for v in seed_values if v.text],
         "why": next((v.why for v in seed_values if v.why), ""),
     }
 
 
 def _find_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
-    """The mean of the numbers that are not NaN, the ends of its interval (None if it has none) and their count."""
+    """Finds the mean of the numbers that are not NaN, the ends of its interval (None without one) and the count."""
     mean_interval = interval(numbers[None])
     low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
     return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
 
 
 def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """One row of the table, in which our number is compared with the exact or published value.
+    """Makes one row of the table, which compares our number with the exact or published value.
 
     Returns:
         The plan's entry, the numbers, and `within`. `within` says whether our number is within the plan's tolerance of
-        the exact value, or else within 1.96 standard errors of the published value. This standard error combines the
-        published error and ours over seeds. `within` is None if the plan gives neither value.
+        the exact value; without an exact value, within 1.96 standard errors of the published value. This standard
+        error combines the published error and ours over seeds. `within` is None if the plan gives neither value.
     """
     summary = numbers[entry["quantity"], entry["subject"]]
     ours, within, against = summary["ours"], None, ""
@@ -126,14 +126,14 @@ def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str]
     if value is None or reference is None:
         return {**result, "why": "not run"}
     ours = np.asarray(value["by_seed"], float)  # NaN for None
-    than: Any = np.asarray(reference["by_seed"], float) if isinstance(reference, Mapping) else reference
-    mean, low, high, n = _find_interval(ours - than)
+    theirs: Any = np.asarray(reference["by_seed"], float) if isinstance(reference, Mapping) else reference
+    mean, low, high, n = _find_interval(ours - theirs)
     if not n:
         return {**result, "why": value["why"]}
     if value["rate"] and isinstance(reference, Mapping):
         low, high = (None, None) if reference["rate"] else (low, high)
     elif value["rate"] and n >= 3:
-        low, high = (end - than for end in proportion_interval(int(np.nansum(ours)), n))
+        low, high = (end - theirs for end in proportion_interval(int(np.nansum(ours)), n))
 
     def meets(x: float) -> bool:
         if entry["sign"] == "0":
@@ -169,14 +169,14 @@ def describe_verdict(entry: Mapping[str, Any]) -> str:
 
 
 def format_number(value: float | None) -> str:
-    """A number for a table, with two decimals if the number is 10 or more, otherwise with three."""
+    """Formats a number for a table: with two decimals from 10 on, otherwise with three."""
     if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) >= 9.995 else f"{value:.3f}"
 
 
 def format_ours(entry: Mapping[str, Any]) -> str:
-    """Our number with its interval, or a rate as a count, or the reason why there is no number."""
+    """Formats our number with its interval, a rate as a count, or the reason for a missing number."""
     if entry["ours"] is None:
         return f"– ({entry['why'].partition(';')[0]})"
     levels = ", ".join(f"{text} ×{count}" for text, count in Counter(entry["texts"]).items())
@@ -189,12 +189,12 @@ def format_ours(entry: Mapping[str, Any]) -> str:
 
 
 def judge_row(entry: Mapping[str, Any]) -> str:
-    """Whether our number in a row agrees with its reference, and which reference; '' without a reference."""
+    """Says whether our number in a row agrees with its reference, and names the reference; '' without a reference."""
     return "" if entry["within"] is None else f"{'yes' if entry['within'] else 'no'} ({entry['against']})"
 
 
 def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """The published and the exact value as texts for the table."""
+    """Formats the published and the exact value for the table."""
     published = ""
     if "published" in entry:
         error = f" ± {entry['published_error']:g}" if "published_error" in entry else ""
@@ -205,9 +205,8 @@ def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
 def describe_intervals(document: Mapping[str, Any]) -> str:
     """Describes in one line how many seeds ran, and what the intervals are."""
     is_trained = document.get("trained", True)  # whether the study trains networks
-    singular, plural = (
-        ("training seed", "training seeds") if is_trained else ("seed of lifetimes", "seeds of lifetimes")
-    )
+    singular = "training seed" if is_trained else "seed of lifetimes"
+    plural = "training seeds" if is_trained else "seeds of lifetimes"
     seeds = f"{document['seeds']} {plural if document['seeds'] > 1 else singular}"
     if document["quick"]:
         limits = "short training runs and few lifetimes, which show that the study runs but settle nothing"
@@ -216,7 +215,7 @@ def describe_intervals(document: Mapping[str, Any]) -> str:
 
 
 def format_page(document: Mapping[str, Any]) -> str:
-    """The results as a Markdown page with two tables."""
+    """Formats the results as a Markdown page with two tables."""
     lines = [f"# {document['study']}", "", document["says"], "", f"{describe_intervals(document)}.", ""]
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for entry in document["rows"]:
@@ -234,7 +233,7 @@ def format_page(document: Mapping[str, Any]) -> str:
 
 
 def format_expectation(entry: Mapping[str, Any]) -> Sequence[str]:
-    """The cells of an expectation: its text, its bound, the measured difference and the outcome."""
+    """Formats the cells of an expectation: its text, its bound, the measured difference and the outcome."""
     bound = {"+": "at least ", "-": "at most −", "0": "within ± "}[entry["sign"]] + f"{entry['size']:g}"
     than = entry["than"]
     if not isinstance(than, list) and than:
@@ -243,13 +242,13 @@ def format_expectation(entry: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _add_interval(number: float | None, entry: Mapping[str, Any]) -> str:
-    """A number with the interval of its entry, if the entry has one."""
+    """Formats a number, with the interval of its entry if there is one."""
     ends = f" [{format_number(entry['low'])}, {format_number(entry['high'])}]" if entry["low"] is not None else ""
     return format_number(number) + ends
 
 
 def format_command(document: Mapping[str, Any]) -> str:
-    """The command that produces this document again."""
+    """Formats the command that produces this document again."""
     study = shlex.quote(document.get("path") or document["study"])
     trusted = " --trust" if document.get("trusted") else ""
     quick = " --quick" if document["quick"] else ""
@@ -257,5 +256,5 @@ def format_command(document: Mapping[str, Any]) -> str:
 
 
 def _format_line(cells: Sequence[str]) -> str:
-    """A line of a Markdown table."""
+    """Formats a line of a Markdown table."""
     return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in cells) + " |"

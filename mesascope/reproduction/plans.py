@@ -1,7 +1,7 @@
 """Reads a study: plan.toml says what to run and show, and expects.toml says what was expected before the run.
 
-Texts may contain placeholders: `{M}` in a name stands for every value of M in [values], so that one entry gives several
-subjects, quantities or rows. [called] gives values their display names, and [quick] replaces values.
+Texts may contain placeholders: `{M}` in a name stands for every value of M in [values], so that one entry expands to
+several subjects, quantities or rows. [called] gives values their display names, and [quick] replaces values.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ PLAN_KEYS = (
     *("subjects", "measured", "rows", "panels"),
 )
 SUBJECT_KEYS = ("recipe", "subject", "family", "trained_on")
-RULES = ("benefit", "carried")  # the first placement rule, for plans that name none, and the present one
+RULES = ("benefit", "carried")  # the first placement rule, which is the default, and the present one
 QUANTITY_KINDS = ("measure", "placed", "metric", "axis")
 QUANTITY_KEYS = (*QUANTITY_KINDS, "label", "split", "family", "lifetimes", "of")
 ROW_KEYS = ("quantity", "subject", "published", "published_error", "source", "exact", "exact_source", "tolerance")
@@ -37,15 +37,15 @@ class Cell:
 
     Attributes:
         name: the display name.
-        axes: the values of the placeholders in its name.
-        recipe: the recipe that trains it; '' for a scripted subject.
+        coordinates: the values of the placeholders in the name.
+        recipe: the recipe that trains the subject; '' for a scripted subject.
         subject: the name of a scripted subject, with settings; '' for a trained subject.
-        family: the family with settings. Like subject and trained_on, it may contain {seed}.
+        family: the family with settings. Family, subject and trained_on may contain {seed}.
         trained_on: what the subject was trained on, if this overrides the subject's own value.
     """
 
     name: str
-    axes: dict[str, Any]
+    coordinates: dict[str, Any]
     recipe: str
     subject: str
     family: str
@@ -64,7 +64,7 @@ class Quantity:
         split: the split to measure on.
         family: the family to measure on, if it is not the subject's own.
         lifetimes: how many lifetimes each measurement has.
-        of: the names of the subjects to measure.
+        subjects: the names of the subjects to measure.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Quantity:
     split: str
     family: str
     lifetimes: int
-    of: tuple[str, ...]
+    subjects: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,31 +82,31 @@ class Study:
     """A study whose placeholders are filled in.
 
     Attributes:
-        name: the name of its folder.
-        folder: the path of its folder.
-        ships: whether it ships with the package.
-        question: its question.
+        name: the name of the study's folder.
+        folder: the path of the folder.
+        is_bundled: whether the study ships with the package.
+        question: the question that the study asks.
         source: the source of the question.
-        minutes: an upper limit on how long it takes on two idle cores.
-        seeds: how many training seeds.
-        quick: whether this is the short form, which only shows that the study runs.
-        cells: its subjects.
+        minutes: an upper limit of the time on two idle cores.
+        n_seeds: how many training seeds.
+        is_quick: whether this is the short form, which only shows that the study runs.
+        cells: the subjects.
         quantities: the quantities to measure.
-        rows: the rows of its table.
-        panels: the panels of its figure.
-        expectations: what was expected before the run.
+        rows: the rows of the table.
+        panels: the panels of the figure.
+        expectations: the expectations, which were written before the run.
         digest: a hash of plan.toml and expects.toml.
         rule: the placement rule, 'benefit' (the first one) or 'carried'.
     """
 
     name: str
     folder: Path
-    ships: bool
+    is_bundled: bool
     question: str
     source: str
     minutes: int
-    seeds: int
-    quick: bool
+    n_seeds: int
+    is_quick: bool
     cells: tuple[Cell, ...]
     quantities: tuple[Quantity, ...]
     rows: tuple[dict[str, Any], ...]
@@ -117,7 +117,7 @@ class Study:
 
 
 def find_folder(name: str) -> Path:
-    """Finds the folder of a study, from the name of one that ships or from a path.
+    """Finds the folder of a study by the name of a study that ships, or by a path.
 
     Raises:
         MesascopeError: there is no such study.
@@ -129,48 +129,48 @@ def find_folder(name: str) -> Path:
     raise make_unknown_error("study", name, catalogue.list_names("studies"))
 
 
-def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
+def load_study(name: str, quick: bool = False, seeds: int = 0) -> Study:
     """Reads a study.
 
     Args:
         name: a study that ships, or a folder with a plan.toml.
         quick: whether to use the values of [quick].
-        seeds: how many training seeds; 0 for the plan's own.
+        seeds: how many training seeds; 0 for the number in the plan.
 
     Raises:
         MesascopeError: there is no such study, or its files contain a mistake.
     """
     folder = find_folder(name)
     plan, expects = tables.read_toml(folder / "plan.toml"), tables.read_toml(folder / "expects.toml")
-    where = f"{folder.name}/plan.toml"
-    tables.check_keys(plan, PLAN_KEYS, where)
+    place = f"{folder.name}/plan.toml"
+    tables.check_keys(plan, PLAN_KEYS, place)
     tables.check_keys(expects, ("expects",), f"{folder.name}/expects.toml")
-    changes = dict(tables.read_table(plan, "quick", where)) if quick else {}
-    seeds = seeds or int(changes.get("seeds", tables.read_number(plan, "seeds", where)))
+    changes = dict(tables.read_table(plan, "quick", place)) if quick else {}
+    seeds = seeds or int(changes.get("seeds", tables.read_number(plan, "seeds", place)))
     changes.pop("seeds", None)
-    values = {"lifetimes": 1024, **tables.read_table(plan, "values", where)}
+    values = {"lifetimes": 1024, **tables.read_table(plan, "values", place)}
     for key in changes:
-        pick_named(f"value in [quick] of {where}", key, values)
-    grid = Grid({**values, **changes}, tables.read_table(plan, "called", where), where)
-    cells = _read_cells(tables.read_table(plan, "subjects", where), grid)
-    quantities = _read_quantities(tables.read_table(plan, "measured", where), grid, {c.name for c in cells})
+        pick_named(f"value in [quick] of {place}", key, values)
+    grid = Grid({**values, **changes}, tables.read_table(plan, "called", place), place)
+    cells = _read_cells(tables.read_table(plan, "subjects", place), grid)
+    quantities = _read_quantities(tables.read_table(plan, "measured", place), grid, {c.name for c in cells})
     text = b"".join((folder / f).read_bytes() for f in ("plan.toml", "expects.toml"))
     study = Study(
         name=folder.name if folder.name else folder.resolve().name,
         folder=folder,
-        ships=folder.resolve().parent == catalogue.STUDIES.resolve(),
+        is_bundled=folder.resolve().parent == catalogue.STUDIES.resolve(),
         question=str(plan.get("says", "")),
         source=str(plan.get("source", "")),
-        minutes=int(tables.read_number(plan, "minutes", where)),
-        seeds=seeds,
-        quick=quick,
+        minutes=int(tables.read_number(plan, "minutes", place)),
+        n_seeds=seeds,
+        is_quick=quick,
         cells=cells,
         quantities=quantities,
         rows=tuple(_read_rows(plan.get("rows", []), grid)),
         panels=tuple(_read_panels(plan.get("panels", []), grid)),
         expectations=tuple(_read_expectations(expects.get("expects", []), folder.name)),
         digest=hashlib.sha256(text).hexdigest()[:16],
-        rule=pick_named(f"placement rule in {where}", str(plan.get("rule", RULES[0])), RULES),
+        rule=pick_named(f"placement rule in {place}", str(plan.get("rule", RULES[0])), RULES),
     )
     if not quick:  # in the short form, rows and expectations may lack their subjects
         _check_references(study)
@@ -178,13 +178,19 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
 
 
 class Grid:
-    """The values of a plan, which fill in the placeholders of texts."""
+    """The values of a plan, which replace the placeholders in texts.
 
-    def __init__(self, values: Mapping[str, Any], display_names: Mapping[str, Mapping[str, str]], where: str):
-        self.values, self.display_names, self.where = values, display_names, where
+    Args:
+        values: the values, or lists of values, by placeholder.
+        display_names: the display names of values, by placeholder.
+        place: the file, for messages.
+    """
+
+    def __init__(self, values: Mapping[str, Any], display_names: Mapping[str, Mapping[str, str]], place: str):
+        self.values, self.display_names, self.place = values, display_names, place
 
     def list_points(self, template: str) -> list[dict[str, Any]]:
-        """Every combination of values for the placeholders in a text."""
+        """Lists every combination of values for the placeholders in a text."""
         names = list(dict.fromkeys(self.find_placeholders(template)))
         lists = [v if isinstance(v := self.values[n], list) else [v] for n in names]
         return [dict(zip(names, point, strict=True)) for point in itertools.product(*lists)]
@@ -199,33 +205,31 @@ class Grid:
         return self._fill(str(template), {**constants, **point})
 
     def list_names(self, templates: Iterable[str]) -> list[str]:
-        """The display names of several templates, over all their points."""
+        """Lists the display names of several templates, for all combinations of values."""
         return [self.make_name(t, p) for t in templates for p in self.list_points(t)]
 
-    def list_unique_names(self, template: str, earlier: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict]]:
-        """The display name and the values of every point of a template; raises an error for a name in `earlier`."""
+    def list_unique_names(self, template: str, others: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict]]:
+        """Yields each display name of a template with its values; raises an error for a name in `others`."""
         for point in self.list_points(template):
             name = self.make_name(template, point)
-            require(name not in earlier, f"Two {kind} of {self.where} are called {name!r}.", "Rename one.")
+            require(name not in others, f"Two {kind} of {self.place} are called {name!r}.", "Rename one.")
             yield name, point
 
     def find_placeholders(self, template: str) -> Iterator[str]:
-        """The names of the placeholders in a text, in order."""
+        """Yields the names of the placeholders in a text, in order."""
         try:
             names = [n for _, n, _, _ in string.Formatter().parse(template) if n is not None]
         except ValueError as error:
-            raise MesascopeError(f"{template!r} in {self.where}: {error}.", "Close every brace.") from None
+            raise MesascopeError(f"{template!r} in {self.place}: {error}.", "Close every brace.") from None
         for name in names:
             if name != "seed":
-                yield pick_named(f"value in {self.where}", name, self.values)
+                yield pick_named(f"value in {self.place}", name, self.values)
 
     def _fill(self, template: str, point: Mapping[str, Any]) -> str:
+        """Fills in a template; a value that is missing in `point` is an error."""
         for name in self.find_placeholders(template):
-            require(
-                name in point,
-                f"{template!r} in {self.where} has {{{name}}}, which its name does not have.",
-                f"Put {{{name}}} into the name, or make it a single value.",
-            )
+            problem = f"{template!r} in {self.place} has {{{name}}}, which its name does not have."
+            require(name in point, problem, f"Put {{{name}}} into the name, or make it a single value.")
         return template.format(**{**point, "seed": SEED_PLACEHOLDER})
 
 
@@ -233,15 +237,15 @@ def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
     """Reads all subjects, in the order of the plan."""
     cells: dict[str, Cell] = {}
     for template, entry in table.items():
-        where = f"[subjects.{template!r}] of {grid.where}"
-        tables.check_keys(entry, SUBJECT_KEYS, where)
+        place = f"[subjects.{template!r}] of {grid.place}"
+        tables.check_keys(entry, SUBJECT_KEYS, place)
         has_one = ("recipe" in entry) != ("subject" in entry)
-        require(has_one, f"{where} needs a recipe or a subject.", "Give one of the two.")
-        require("family" in entry, f"{where} has no family.", "Name its family.")
+        require(has_one, f"{place} needs a recipe or a subject.", "Give one of the two.")
+        require("family" in entry, f"{place} has no family.", "Name its family.")
         for name, point in grid.list_unique_names(template, cells, "subjects"):
             specs = {k: formats.reword_spec(grid.make_spec(entry.get(k, ""), point)) for k in SUBJECT_KEYS}
             cells[name] = Cell(name, point, **specs)
-    require(bool(cells), f"{grid.where} has no subjects.", "Add a table [subjects.NAME].")
+    require(bool(cells), f"{grid.place} has no subjects.", "Add a table [subjects.NAME].")
     return tuple(cells.values())
 
 
@@ -249,21 +253,21 @@ def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -
     """Reads all quantities, in the order of the plan."""
     quantities: dict[str, Quantity] = {}
     for template, entry in table.items():
-        where = f"[measured.{template!r}] of {grid.where}"
+        place = f"[measured.{template!r}] of {grid.place}"
         entry = formats.reword(entry) if isinstance(entry, Mapping) else entry
-        tables.check_keys(entry, QUANTITY_KEYS, where)
+        tables.check_keys(entry, QUANTITY_KEYS, place)
         kinds = [k for k in QUANTITY_KINDS if k in entry]
-        require(len(kinds) == 1, f"{where} needs one of {', '.join(QUANTITY_KINDS)}.", "Give one of them.")
+        require(len(kinds) == 1, f"{place} needs one of {', '.join(QUANTITY_KINDS)}.", "Give one of them.")
         has_label = kinds != ["axis"] or "label" in entry
-        require(has_label, f"{where} has no label, the reading of the axis.", 'Give one: label = "undetermined".')
+        require(has_label, f"{place} has no label, the reading of the axis.", 'Give one: label = "undetermined".')
         lifetimes = entry.get("lifetimes", "lifetimes")
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         is_enough = type(lifetimes) is int and lifetimes >= 3
-        problem = f"lifetimes={lifetimes!r} in {where} is not a whole number from 3."
+        problem = f"lifetimes={lifetimes!r} in {place} is not a whole number from 3."
         require(is_enough, problem, "Give a whole number from 3.")
-        of = tuple(grid.list_names(tables.read_texts(entry, "of", grid.where)))
+        of = tuple(grid.list_names(tables.read_texts(entry, "of", grid.place)))
         for name in of:
-            pick_named(f"subject in {where}", name, subjects)
+            pick_named(f"subject in {place}", name, subjects)
         for name, point in grid.list_unique_names(template, quantities, "quantities"):
             keys = ("label", "split", "family", kinds[0])
             label, split, family, spec = (grid.make_spec(entry.get(k, ""), point) for k in keys)
@@ -272,26 +276,28 @@ def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -
 
 
 def _read_rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
+    """Reads the rows of the table, one for each quantity and subject."""
     for row in rows:
-        tables.check_keys(row, ROW_KEYS, f"[[rows]] of {grid.where}")
+        tables.check_keys(row, ROW_KEYS, f"[[rows]] of {grid.place}")
         is_complete = "quantity" in row and "subject" in row
-        require(is_complete, f"A row of {grid.where} lacks quantity or subject.", "Give both.")
+        require(is_complete, f"A row of {grid.place} lacks quantity or subject.", "Give both.")
         has_source = "published" not in row or "source" in row
-        require(has_source, f"A published value in {grid.where} has no source.", "Name it.")
+        require(has_source, f"A published value in {grid.place} has no source.", "Name it.")
         for quantity in grid.list_names([row["quantity"]]):
             for subject in grid.list_names([row["subject"]]):
                 yield {**row, "quantity": quantity, "subject": subject}
 
 
 def _read_panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
+    """Reads the panels of the figure."""
     for panel in panels:
-        tables.check_keys(panel, PANEL_KEYS, f"[[panels]] of {grid.where}")
+        tables.check_keys(panel, PANEL_KEYS, f"[[panels]] of {grid.place}")
         pick_named("way to draw", str(panel.get("draw")), PANEL_KINDS)
         groups = []
-        for template in tables.read_texts(panel, "of", grid.where):
+        for template in tables.read_texts(panel, "of", grid.place):
             axis = (list(grid.find_placeholders(template)) or [""])[-1]
             groups.append({"label": _name_line(template), "axis": axis, "names": grid.list_names([template])})
-        templates = tables.read_texts(panel, "quantities", grid.where)
+        templates = tables.read_texts(panel, "quantities", grid.place)
         yield {
             "x": panel.get("x", ""),
             "draw": panel["draw"],
@@ -304,25 +310,26 @@ def _read_panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[di
 
 
 def _name_line(template: str) -> str:
-    """The name of a line in a figure, for example 'network' for 'network, M={M}'."""
+    """Makes the name of a line in a figure from a template, such as 'network' from 'network, M={M}'."""
     head = template.partition("{")[0]
     return head.rpartition(",")[0] or head.rstrip(" ,=") or template
 
 
 def _read_expectations(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
-    where = f"{study}/expects.toml"
+    """Reads the expectations of a study."""
+    place = f"{study}/expects.toml"
     for row in rows:
-        tables.check_keys(row, EXPECTATION_KEYS, where)
+        tables.check_keys(row, EXPECTATION_KEYS, place)
         text, sign, value, than = row.get("says", "?"), row.get("sign"), row.get("value"), row.get("than", 0.0)
-        require(sign in ("+", "-", "0"), f"{text!r} in {where} has no sign.", "Give '+', '-' or '0'.")
+        require(sign in ("+", "-", "0"), f"{text!r} in {place} has no sign.", "Give '+', '-' or '0'.")
         bound = "largest" if sign == "0" else "smallest"
         size = row.get(bound)
         if not isinstance(size, int | float) or size < 0:
-            raise MesascopeError(f"{text!r} in {where} has no {bound} size.", f"Give {bound} = a number from 0.")
+            raise MesascopeError(f"{text!r} in {place} has no {bound} size.", f"Give {bound} = a number from 0.")
         pairs = [value] if isinstance(than, int | float) else [value, than]
         require(
             all(isinstance(pair, list) and len(pair) == 2 for pair in pairs),
-            f"{text!r} in {where} does not say what is compared.",
+            f"{text!r} in {place} does not say what is compared.",
             "Give value = [quantity, subject], and than = the same or a number.",
         )
         yield {"says": text, "value": value, "than": than, "sign": sign, "size": float(size)}
@@ -330,7 +337,7 @@ def _read_expectations(rows: Sequence[Mapping[str, Any]], study: str) -> Iterato
 
 def _check_references(study: Study) -> None:
     """Raises an error if a row, a panel or an expectation uses a quantity that is not measured."""
-    measured_pairs = {(q.name, name) for q in study.quantities for name in q.of}
+    measured_pairs = {(q.name, name) for q in study.quantities for name in q.subjects}
     for panel in study.panels:
         for subject in (name for group in panel["groups"] for name in group["names"]):
             pick_named(f"subject in a panel of {study.name}", subject, {s for _, s in measured_pairs})

@@ -1,4 +1,4 @@
-"""Runs a study's units in several processes: first each training run as one job, then the measurements in groups."""
+"""Runs a study's units in several processes: first each training run alone, then the measurements in groups."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,25 +13,25 @@ from mesascope.reproduction.work import StudyRun, Unit, fill_seed
 def run_in_processes(
     study_run: StudyRun, run_group: Callable[[Sequence[int], Path], None], workers: int, progress: Progress
 ) -> None:
-    """Runs the unfinished units of a study, so that the study's run then finds all results in the folder.
+    """Runs the unfinished units of a study, so that the folder then contains all results.
 
     Args:
         study_run: the run of the study.
-        run_group: runs the units with the given indices, and reports progress in the given folder. It must be
-            picklable, because other processes call it.
+        run_group: a function that runs the units with the given indices, and reports progress in the given folder. It
+            must be picklable, because other processes call it.
         workers: how many processes; 0 for one per core.
         progress: called with the share of the work that is done, and with a text that says what is running; another
             thread may call it.
     """
     units = study_run.units
-    if not any(map(study_run.lacks_result, units)):
+    if not any(map(study_run.is_unfinished, units)):
         return
-    estimate = ProgressEstimate(units, study_run.seconds, progress, in_order=False)
+    estimate = ProgressEstimate(units, study_run.seconds, progress, is_sequential=False)
     relay_folder = study_run.out / "heard"
     study_run.write_seconds()  # claims the folder for this study
     with relay_progress(estimate, relay_folder):
-        for group_units in (group_trainings, group_measurements):
-            unfinished = [i for i, unit in enumerate(units) if study_run.lacks_result(unit)]
+        for group_units in (group_training_runs, group_measurements):
+            unfinished = [i for i, unit in enumerate(units) if study_run.is_unfinished(unit)]
             estimate.shares = [float(i not in unfinished) for i in range(len(units))]
             groups = group_units(units, unfinished)
             finished = run_units(run_group, [(group, relay_folder) for group in groups], workers)
@@ -40,17 +40,17 @@ def run_in_processes(
 
 
 def name_time_file(indices: Sequence[int]) -> str:
-    """The name of the file in which a process records how many seconds these units took."""
+    """Names the file in which a process records how many seconds these units took."""
     return f"seconds-{indices[0]}.json"
 
 
-def group_trainings(units: Sequence[Unit], unfinished: Sequence[int]) -> list[list[int]]:
-    """One group per training run, the longest first, so that no long one runs alone at the end."""
+def group_training_runs(units: Sequence[Unit], unfinished: Sequence[int]) -> list[list[int]]:
+    """Makes one group per training run, with the longest first, so that no long run is left alone at the end."""
     runs = [i for i in unfinished if units[i].kind == "train"]
-    return [[i] for i in sorted(runs, key=lambda i: -_estimate_length(units[i]))]
+    return [[i] for i in sorted(runs, key=lambda i: -_estimate_training_steps(units[i]))]
 
 
-def _estimate_length(unit: Unit) -> float:
+def _estimate_training_steps(unit: Unit) -> float:
     """Estimates how many steps a training run takes, from its settings."""
     name, typed_settings = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
     factory = catalogue.get_factory("recipes", name)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mesascope.examination.bench import Progress
 from mesascope.files import write_text
-from mesascope.reproduction.work import Report, Unit
+from mesascope.reproduction.work import Unit, UnitProgress
 
-DEFAULT_SECONDS = {"train": 60.0, "live": 10.0, "place": 20.0}  # per unit, until the time of one was measured
+DEFAULT_SECONDS = {"train": 60.0, "live": 10.0, "place": 20.0}  # per unit, until one has been measured
 REPORT_SECONDS = 0.5  # the shortest time between two reports of one unit
 
 
@@ -23,16 +23,16 @@ class ProgressEstimate:
         seconds: measured seconds by 'kind name'; the caller may add more.
         progress: called with the share of the study that is done, which never falls, and with a text that says what is
             running.
-        in_order: whether units run one after the other, so that a report of one means that all earlier ones are done.
+        is_sequential: whether a unit starts only when all earlier units are done.
     """
 
-    def __init__(self, units: list[Unit], seconds: dict[str, float], progress: Progress, in_order: bool = True):
-        self.units, self.seconds, self.progress, self.in_order = units, seconds, progress, in_order
+    def __init__(self, units: list[Unit], seconds: dict[str, float], progress: Progress, is_sequential: bool = True):
+        self.units, self.seconds, self.progress, self.is_sequential = units, seconds, progress, is_sequential
         self.shares, self.largest_share = [0.0] * len(units), 0.0
 
     def __call__(self, index: int, share: float, activity: str) -> None:
         """Records that a share of the unit with this index is done."""
-        if self.in_order:
+        if self.is_sequential:
             self.shares[:index] = [1.0] * index
         self.shares[index] = share
         seconds_per_unit = {}
@@ -60,17 +60,18 @@ class ProgressFile:
 
 
 @contextlib.contextmanager
-def relay_progress(report: Report, folder: Path) -> Iterator[None]:
-    """Passes on the reports of every `ProgressFile`, in a thread; the folder exists only in this context."""
+def relay_progress(report: UnitProgress, folder: Path) -> Iterator[None]:
+    """Passes on the reports of every `ProgressFile`, in a thread; the folder exists only inside the context."""
     finished = threading.Event()
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     folder.mkdir()
 
     def listen() -> None:
+        """Reads new reports until the context ends."""
         texts: dict[Path, str] = {}
         is_last = False
         while not is_last:
-            is_last = finished.wait(REPORT_SECONDS)  # if so, the reports are read once more
+            is_last = finished.wait(REPORT_SECONDS)  # when finished, reads the reports once more
             for path in folder.glob("[0-9]*"):
                 text = path.read_text()
                 if texts.get(path) != text:

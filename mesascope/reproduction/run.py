@@ -14,10 +14,10 @@ from mesascope.examination import runs
 from mesascope.files import write_text
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits, make_plugin_error
-from mesascope.reproduction.figures import draw
-from mesascope.reproduction.measures import SHIPPED, Measure
+from mesascope.reproduction.figures import draw_figure
+from mesascope.reproduction.measures import BUNDLED_MEASURES, Measure
 from mesascope.reproduction.outcomes import format_page, make_document
-from mesascope.reproduction.plans import Study, load
+from mesascope.reproduction.plans import Study, load_study
 from mesascope.reproduction.processes import name_time_file, run_in_processes
 from mesascope.reproduction.progress import ProgressEstimate, ProgressFile
 from mesascope.reproduction.work import StudyRun
@@ -34,12 +34,12 @@ def reproduce(
     progress: Callable[[float, str], None] = lambda share, activity: None,
     workers: int = 1,
 ) -> dict[str, Any]:
-    """Runs a study; does not repeat units that are finished in its folder.
+    """Runs a study, but not the units that are already finished in its folder.
 
     Args:
         study: the name of a study that ships, or a folder with plan.toml and expects.toml.
         quick: whether to use one seed and the plan's short values. Such results are labelled quick, and not evidence.
-        seeds: how many training seeds; 0 for the plan's own.
+        seeds: how many training seeds; 0 for the number in the plan.
         out: the folder of the run; by default runs/reproduce/STUDY.
         trust: whether code of a study that does not ship with mesascope may run.
         progress: called with the share of the work that is done, and with a text that says what is running; if there
@@ -53,15 +53,14 @@ def reproduce(
     Raises:
         MesascopeError: there is no such study, its files contain a mistake, or it contains code that is not trusted.
     """
-    plan = load(study, quick, seeds)
+    plan = load_study(study, quick, seeds)
     measures = load_measures(plan, trust)
     folder = runs.prepare_folder(out or choose_folder({"study": plan.name, "quick": quick}))
     study_run = StudyRun(plan, folder, measures, lambda index, share, activity: estimate(index, share, activity))
     estimate = ProgressEstimate(study_run.units, study_run.seconds, progress)
     study_run.merge_seconds("seconds-*.json")  # of the processes of a stopped run
-    trained_units = [
-        i for i, unit in enumerate(study_run.units) if unit.kind == "train" and not study_run.lacks_result(unit)
-    ]
+    units = enumerate(study_run.units)
+    trained_units = [i for i, unit in units if unit.kind == "train" and not study_run.is_unfinished(unit)]
     study_run.run(trained_units)  # refuses a network from another training run before other work starts
     if workers != 1:
         run_group = functools.partial(_run_group, plan, folder, trust, study_run.code)
@@ -69,14 +68,14 @@ def reproduce(
     results = make_document(plan, study_run.run(), trust)
     write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
     write_text(folder / "table.md", format_page(results))
-    draw(plan, results, folder / "figure.png")
+    draw_figure(plan, results, folder / "figure.png")
     return results
 
 
 def _run_group(
     study: Study, folder: Path, trust: bool, code: Sequence[str], indices: Sequence[int], relay_folder: Path
 ) -> None:
-    """Runs some units of a study, in any process; `code` is what the study's run says about the code at its start."""
+    """Runs some units of a study, in any process; `code` identifies the code that the study started with."""
     measures = load_measures(study, trust)
     try:
         study_run = StudyRun(study, folder, measures, ProgressFile(relay_folder), name_time_file(indices))
@@ -90,18 +89,18 @@ def _run_group(
 
 
 def choose_folder(document: Mapping[str, Any]) -> Path:
-    """The default folder for a study's run."""
+    """Chooses the default folder for a study's run."""
     return Path("runs") / "reproduce" / (document["study"] + ("-quick" if document["quick"] else ""))
 
 
 def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
-    """The measures that ship and the study's own; without `trust`, refuses code from elsewhere."""
+    """Loads the measures that ship and the study's own; without `trust`, refuses code that does not ship."""
     own_file = study.folder / "measures.py"
     texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
     texts += [t for q in study.quantities for t in (q.spec, q.family)]
     if trust:
         gate.allow(*texts)
-    if not (study.ships or trust):
+    if not (study.is_bundled or trust):
         if own_file.is_file():
             raise _make_error(f"{str(own_file)!r} is code")
         for cell in study.cells:
@@ -112,15 +111,15 @@ def load_measures(study: Study, trust: bool) -> dict[str, Measure]:
             if runners := sorted(set(re.findall(r"\w+", text)) & _list_code_runners()):
                 raise _make_error(f"{runners[0]} in {text!r} would run code")
     if not own_file.is_file():
-        return SHIPPED
+        return BUNDLED_MEASURES
     module = gate.run_file(own_file, f"mesascope_study_{study.name}")
     definitions = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
     own_measures: dict[str, Any] = {k: v for k, v in definitions.items() if callable(v) and not k.startswith("_")}
-    return {**SHIPPED, **own_measures}
+    return {**BUNDLED_MEASURES, **own_measures}
 
 
 def _list_code_runners() -> set[str]:
-    """The names of the subjects and families that run code given in their settings."""
+    """Lists the names of the subjects and families that run code given in their settings."""
     runners = set()
     for kind in ("subjects", "families"):
         for name in catalogue.list_names(kind):
@@ -133,4 +132,5 @@ def _list_code_runners() -> set[str]:
 
 
 def _make_error(reason: str) -> MesascopeError:
+    """Makes the error for a study that would run code that is not trusted."""
     return MesascopeError(f"The study does not ship with mesascope, and {reason}.", "Read it, then add --trust.")

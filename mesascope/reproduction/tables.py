@@ -1,4 +1,7 @@
-"""Reads the tables of a plan; every error says what the user should write."""
+"""Reads the tables of a plan; every error says what the user should write.
+
+The argument `place` is the file or table that a message names.
+"""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -9,41 +12,40 @@ from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.guards import limits
 
 
-def read_texts(table: Mapping[str, Any], key: str, where: str) -> list[str]:
-    """Reads a list of texts; raises an error if it is missing or empty."""
+def read_texts(table: Mapping[str, Any], key: str, place: str) -> list[str]:
+    """Reads a list of texts; raises an error if the list is missing or empty."""
     texts = table.get(key)
     if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
-        raise MesascopeError(f"A panel or quantity of {where} has no list {key!r}.", f'Write {key} = ["NAME"].')
+        raise MesascopeError(f"A panel or quantity of {place} has no list {key!r}.", f'Write {key} = ["NAME"].')
     return texts
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Reads a TOML file of a study."""
     try:
-        return tomllib.loads(limits.read(path, limits.MAX_SETTINGS_BYTES).decode())
+        return tomllib.loads(limits.read_file(path, limits.MAX_SETTINGS_BYTES).decode())
     except FileNotFoundError:
         raise MesascopeError(f"There is no {str(path)!r}.", "A study has plan.toml and expects.toml.") from None
     except (ValueError, RecursionError) as error:
         raise MesascopeError(f"{str(path)!r} is not TOML: {error}.", "Correct it there.") from None
 
 
-def check_keys(table: Any, keys: Sequence[str], where: str) -> None:
+def check_keys(table: Any, keys: Sequence[str], place: str) -> None:
     """Raises an error if a table has an unknown key."""
-    require(isinstance(table, Mapping), f"{where} is not a table.", f"Its keys are {', '.join(keys)}.")
+    require(isinstance(table, Mapping), f"{place} is not a table.", f"Its keys are {', '.join(keys)}.")
     for key in table:
-        pick_named(f"key in {where}", key, keys)
+        pick_named(f"key in {place}", key, keys)
 
 
-def read_table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+def read_table(plan: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
     """Reads a table of the plan; an absent table is empty."""
     entry = plan.get(key, {})
-    require(isinstance(entry, Mapping), f"{key} in {where} is not a table.", f"Write [{key}].")
+    require(isinstance(entry, Mapping), f"{key} in {place} is not a table.", f"Write [{key}].")
     return entry
 
 
-def read_number(plan: Mapping[str, Any], key: str, where: str) -> float:
+def read_number(plan: Mapping[str, Any], key: str, place: str) -> float:
     """Reads a number of the plan; raises an error if there is none."""
-    require(
-        isinstance(plan.get(key), int | float), f"{where} has no number {key!r}.", f"Write, for example, {key} = 3."
-    )
+    number = plan.get(key)
+    require(isinstance(number, int | float), f"{place} has no number {key!r}.", f"Write, for example, {key} = 3.")
     return plan[key]

@@ -34,7 +34,7 @@ from mesascope.questions.spectrum import first_rule
 from mesascope.questions.spectrum import placement as present_rule
 from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS, Placement
 from mesascope.recipes.training import train
-from mesascope.reproduction.measures import Measure, Rollouts, measure
+from mesascope.reproduction.measures import Measure, Rollouts, find_measure
 from mesascope.reproduction.plans import SEED_PLACEHOLDER, Cell, Quantity, Study
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
@@ -46,9 +46,9 @@ PLACEMENT_NUMBERS = (
     *("deletion", "transplant", "bits", "strict_bits", "gain_old", "span_half", "span_most"),
 )
 RATES = ("locating", "acquiring", "undetermined")  # these numbers are 0 or 1 for each seed
-PLACED = (*PLACEMENT_NUMBERS, "share", "lowest", "highest", *RATES)
+PLACEMENT_QUANTITIES = (*PLACEMENT_NUMBERS, "share", "lowest", "highest", *RATES)
 NETWORK = "network.safetensors"
-Report = Callable[[int, float, str], None]  # takes a unit's index, the share of it that is done, and what is running
+UnitProgress = Callable[[int, float, str], None]  # takes a unit's index, the share done, and what is running
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Value:
         number: the number, or None if there is none.
         error: its standard error over lifetimes, or None.
         n: the number of lifetimes that were measured.
-        text: the level in words, if the number stands for one.
+        text: the level in words, if the number stands for a level.
         why: the reason for a missing number.
     """
 
@@ -72,7 +72,14 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """One unit of work: its kind ('train', 'live' or 'place'), its subject, its seed and its quantities."""
+    """One unit of work.
+
+    Attributes:
+        kind: 'train' (a training run), 'live' (an intact rollout) or 'place' (a placement).
+        cell, seed: the subject and its training seed.
+        family, split, lifetimes: where and how often the unit measures.
+        quantities: what the unit measures.
+    """
 
     kind: str
     cell: Cell
@@ -84,20 +91,20 @@ class Unit:
 
     @property
     def first_seed(self) -> int:
-        """The first of the seeds for its lifetimes."""
+        """The first seed of the unit's lifetimes."""
         return 10_000 * (self.seed + 1)
 
 
 def list_units(study: Study) -> list[Unit]:
-    """All units of a study, seed by seed, in the order in which a single process runs them."""
+    """Lists all units of a study, seed by seed, in the order in which a single process runs them."""
     units = []
-    for seed in range(study.seeds):
+    for seed in range(study.n_seeds):
         for cell in study.cells:
             if cell.recipe:
                 units.append(Unit("train", cell, seed, fill_seed(cell.family, seed)))
             groups: dict[tuple, list[Quantity]] = {}
             for q in study.quantities:
-                if cell.name in q.of:
+                if cell.name in q.subjects:
                     family = fill_seed(q.family or cell.family, seed)
                     kind = "live" if q.kind == "measure" else "place"
                     split = q.split if kind == "live" else ""
@@ -113,7 +120,7 @@ def fill_seed(text: str, seed: int) -> str:
 
 
 class StudyRun:
-    """Does a study's work in its folder, which keeps networks, finished measurements and seconds.
+    """The work of a study in its folder, which keeps networks, finished measurements and seconds.
 
     Args:
         study: the study to run.
@@ -124,7 +131,12 @@ class StudyRun:
     """
 
     def __init__(
-        self, study: Study, out: Path, measures: Mapping[str, Measure], report: Report, time_file: str = "seconds.json"
+        self,
+        study: Study,
+        out: Path,
+        measures: Mapping[str, Measure],
+        report: UnitProgress,
+        time_file: str = "seconds.json",
     ):
         self.study, self.out, self.measures, self.report = study, out, measures, report
         self.units, self.seconds_path = list_units(study), out / time_file
@@ -152,19 +164,20 @@ class StudyRun:
                     values[name, unit.cell.name, unit.seed] = value
         return values
 
-    def lacks_result(self, unit: Unit) -> bool:
+    def is_unfinished(self, unit: Unit) -> bool:
         """Whether the folder lacks a unit's result."""
         if unit.cell.recipe and not (self._find_network(unit) / NETWORK).is_file():
             return True
         return unit.kind != "train" and not _read_values(self._find_path(unit)[0])
 
     def _find_network(self, unit: Unit) -> Path:
-        """The folder of a unit's network."""
+        """Finds the folder of a unit's network."""
         key = json.dumps([unit.cell.recipe, fill_seed(unit.cell.family, unit.seed), unit.seed])
         slug = "".join(c if c.isalnum() else "_" for c in unit.cell.name)[:40]
         return self.out / "networks" / f"{slug}-{unit.seed}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
     def _train(self, unit: Unit, report: Progress) -> None:
+        """Trains a unit's network, and records the seconds."""
         folder = self._find_network(unit)
         exists = (folder / NETWORK).is_file()  # if so, the recipe only checks that it trained this network
         recipe = fill_seed(unit.cell.recipe, unit.seed)
@@ -181,7 +194,7 @@ class StudyRun:
         return open_subject(fill_seed(unit.cell.subject, unit.seed), family)
 
     def _find_path(self, unit: Unit) -> tuple[Path, list[Any]]:
-        """The file of a measurement, whose name is a hash of its inputs, and these inputs."""
+        """Finds the file of a measurement, whose name is a hash of the inputs; returns the path and the inputs."""
         inputs: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.split, unit.lifetimes]
         inputs += [fill_seed(unit.cell.subject, unit.seed), fill_seed(unit.cell.trained_on, unit.seed)]
         network = (self._find_network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
@@ -192,11 +205,11 @@ class StudyRun:
         return self.out / "measurements" / f"{name}.json", inputs
 
     def _measure(self, unit: Unit, report: Progress) -> dict[str, Value]:
-        """Measures a unit's values, or reads them from the folder if it has them."""
+        """Measures a unit's values, or reads them from the folder if they are saved there."""
         path, inputs = self._find_path(unit)
         if saved_values := _read_values(path):
             return saved_values
-        # not reported for saved values, which would spoil the estimate of the time left
+        # saved values are not reported, because they would spoil the estimate of the time left
         report(0.0, f"{unit.cell.name}, seed {unit.seed}")
         start = time.monotonic()
         family = catalogue.make("families", unit.family)
@@ -210,8 +223,8 @@ class StudyRun:
         return values
 
     def _measure_lifetimes(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
-        """Measures values in intact lifetimes, in several rollouts if they are many."""
-        measures = {q.name: measure(q.spec, self.measures) for q in unit.quantities}
+        """Measures values in intact lifetimes; many lifetimes take several rollouts."""
+        measures = {q.name: find_measure(q.spec, self.measures) for q in unit.quantities}
         parts: dict[str, list[np.ndarray]] = {}
         failures: dict[str, str] = {}
         for i, start in enumerate(range(0, unit.lifetimes, LIFETIMES_PER_ROLLOUT)):
@@ -222,7 +235,7 @@ class StudyRun:
                     parts.setdefault(name, []).append(np.atleast_2d(function(rollouts)))
                 except DoesNotApply as reason:
                     failures[name] = str(reason)
-        return {n: Value(None, why=failures[n]) if n in failures else combine(parts[n]) for n in measures}
+        return {n: Value(None, why=failures[n]) if n in failures else combine_rollouts(parts[n]) for n in measures}
 
     def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
         """Reads values from a placement, metrics and axes, which share their rollouts."""
@@ -268,7 +281,7 @@ class StudyRun:
             if placement is not None and q.spec != "share":
                 return read_placement(q.spec, placement, unit.lifetimes)
             if q.split in trials:
-                return combine([np.stack(sum_gains(trials[q.split], "intact"))])
+                return combine_rollouts([np.stack(sum_gains(trials[q.split], "intact"))])
             return Value(None, why=f"there is no split {q.split}")
 
         return {q.name: read_value(q) for q in unit.quantities}
@@ -293,8 +306,8 @@ class StudyRun:
         write_text(self.seconds_path, json.dumps({**summary, "units": self.seconds}, indent=1))
 
 
-def combine(parts: list[np.ndarray]) -> Value:
-    """Joins arrays [1, N] or [2, N] of several rollouts into a value: the mean of one row, or the ratio of two sums."""
+def combine_rollouts(parts: list[np.ndarray]) -> Value:
+    """Joins arrays of several rollouts into a value: the mean of a row [1, N], or the ratio of two sums [2, N]."""
     rows = np.concatenate(parts, axis=1)
     if len(rows) == 2 and not abs(rows[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
@@ -307,7 +320,7 @@ def combine(parts: list[np.ndarray]) -> Value:
 
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     """Reads a number from a placement; a rung is read as its place on the ladder."""
-    pick_named("number of a placement", spec, PLACED)
+    pick_named("number of a placement", spec, PLACEMENT_QUANTITIES)
     level = placement.text()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
@@ -323,7 +336,7 @@ def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
 
 
 def read_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
-    """1 if an axis gives a subject this reading, else 0."""
+    """Makes a value of an axis's verdict: 1 if the subject has this reading, otherwise 0."""
     pick_named(f"reading of the axis {axis.name!r}", reading, axis.words)
     if verdict is None:
         return Value(None, why=f"the axis {axis.name!r} does not apply there")
@@ -334,12 +347,11 @@ def _pick_finding(findings: list[Any], q: Quantity) -> Value:
     """Takes the value of the finding that a quantity selects."""
     matching = [f for f in findings if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")]
     if not matching and all(f.status != "measured" for f in findings):
-        return Value(None, why=findings[0].reason if findings else "it gave no reading")
+        return Value(None, why=findings[0].reason if findings else "the metric gave no reading")
     if not matching:
         labels = sorted({f"{f.metric.partition(': ')[2]} on {f.split}" for f in findings})
-        raise MesascopeError(
-            f"The metric {q.spec!r} gives no {q.label!r} on {q.split}.", f"It gives: {'; '.join(labels)}."
-        )
+        problem = f"The metric {q.spec!r} gives no {q.label!r} on {q.split}."
+        raise MesascopeError(problem, f"The metric gives: {'; '.join(labels)}.")
     finding = matching[0]
     if finding.estimate is None:
         return Value(None, why=finding.reason)
@@ -347,7 +359,7 @@ def _pick_finding(findings: list[Any], q: Quantity) -> Value:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON file of a study; returns {} if the file is missing or broken, so that it is computed again."""
+    """Reads a JSON file of a study; returns {} if the file is missing or broken, so that its unit runs again."""
     try:
         return _as_dict(limits.parse_json(path.read_text()))
     except (OSError, ValueError):
@@ -361,6 +373,7 @@ def read_seconds(path: Path) -> dict[str, float]:
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
+    """Returns the value if it is a dict, otherwise {}."""
     return value if isinstance(value, dict) else {}
 
 

@@ -85,7 +85,7 @@ def read_eval(path: str) -> xr.Dataset:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                limits.zip_members(archive, limits.file_size(path))
+                limits.list_zip_members(archive, limits.get_file_size(path))
         log = read_eval_log(str(path))
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise MesascopeError(f"{path!r} is not an .eval log: {error}.", "Name a log that inspect wrote.") from None

@@ -12,7 +12,7 @@ from mesascope.contracts.condition import Condition, take_rows
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Response, Subject, copy_carry
 from mesascope.errors import MesascopeError
-from mesascope.guards.identity import digest
+from mesascope.guards.identity import hash_array
 from mesascope.keys import derive_key
 from mesascope.rollouts.blocks import BLOCK_SIZE
 from mesascope.rollouts.replays import find_responses, make_response_key, read_percepts_by_trial
@@ -138,7 +138,7 @@ def _hash_leaves(tree: Any) -> list[Any]:
     hashes = []
     for leaf in map(np.asarray, jax.tree.leaves(tree)):
         with contextlib.suppress(Exception):  # an object may raise anything when it is pickled
-            hashes.append([pickle.dumps(x) for x in leaf.flat] if leaf.dtype == object else digest(leaf))
+            hashes.append([pickle.dumps(x) for x in leaf.flat] if leaf.dtype == object else hash_array(leaf))
     return hashes
 
 

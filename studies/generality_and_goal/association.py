@@ -23,24 +23,24 @@ RHO = ("0.9", "0.98", "1")
 GENERALITY = ("lowest", "highest", "kept on fresh tasks")
 
 
-def associations(found: dict[str, Any]) -> Iterator[tuple[str, str, list[float]]]:
-    """Per measure of generality and per rho: tau by seed, NaN where nothing is ordered."""
-    by_seed = {(v["quantity"], v["subject"]): v["by_seed"] for v in found["values"]}
+def find_associations(results: dict[str, Any]) -> Iterator[tuple[str, str, list[float]]]:
+    """Finds tau by seed, for each measure of generality and each rho; NaN where nothing is ordered."""
+    by_seed = {(v["quantity"], v["subject"]): v["by_seed"] for v in results["values"]}
 
     def column(quantity: str, rho: str, seed: int) -> list[float]:
-        told = [by_seed[quantity, f"M={m}, rho={rho}"][seed] for m in SIZES]
-        return [float("nan") if x is None else float(x) for x in told]
+        numbers = [by_seed[quantity, f"M={m}, rho={rho}"][seed] for m in SIZES]
+        return [float("nan") if x is None else float(x) for x in numbers]
 
     for measure in GENERALITY:
         for rho in RHO:
             taus = []
-            for seed in range(found["seeds"]):
+            for seed in range(results["seeds"]):
                 general = np.asarray(column(measure, rho, seed))
                 proxy, intended = (np.asarray(column(f"{g} return", rho, seed)) for g in ("proxy", "intended"))
-                held = np.isfinite(general)
-                ordered = len(set(general[held])) > 1
-                goal = proxy[held] - intended[held]
-                tau: Any = kendalltau(general[held], goal) if ordered else (float("nan"),)
+                is_known = np.isfinite(general)
+                ordered = len(set(general[is_known])) > 1
+                goal = proxy[is_known] - intended[is_known]
+                tau: Any = kendalltau(general[is_known], goal) if ordered else (float("nan"),)
                 taus.append(float(tau[0]))
             yield measure, rho, taus
 
@@ -48,19 +48,19 @@ def associations(found: dict[str, Any]) -> Iterator[tuple[str, str, list[float]]
 def main() -> None:
     """Prints the table."""
     with open(sys.argv[1], encoding="utf-8") as file:
-        found = json.load(file)
-    rows = list(associations(found))
+        results = json.load(file)
+    rows = list(find_associations(results))
     for measure in GENERALITY:
         taus = np.asarray([t for m, _, t in rows if m == measure])
         for rho, line in zip(RHO, taus, strict=True):
-            told = ", ".join("no order" if np.isnan(t) else f"{t:+.2f}" for t in line)
-            print(f"{measure}, rho={rho}: tau by seed {told}")
-        some = np.isfinite(taus)
-        seeds = np.where(some.any(0), np.nansum(taus, 0) / np.maximum(some.sum(0), 1), np.nan)
-        got = interval(seeds[None])
-        n = int(got.n[0])
-        spread = f" [{got.low[0]:+.2f}, {got.high[0]:+.2f}]" if n > 1 else ", too few for an interval"
-        print(f"{measure}: mean over rho, then over seeds with an order ({n}) {got.estimate[0]:+.2f}{spread}")
+            texts = ", ".join("no order" if np.isnan(t) else f"{t:+.2f}" for t in line)
+            print(f"{measure}, rho={rho}: tau by seed {texts}")
+        is_ordered = np.isfinite(taus)
+        seeds = np.where(is_ordered.any(0), np.nansum(taus, 0) / np.maximum(is_ordered.sum(0), 1), np.nan)
+        mean = interval(seeds[None])
+        n = int(mean.n[0])
+        spread = f" [{mean.low[0]:+.2f}, {mean.high[0]:+.2f}]" if n > 1 else ", too few for an interval"
+        print(f"{measure}: mean over rho, then over seeds with an order ({n}) {mean.estimate[0]:+.2f}{spread}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,6 @@ def return_in_bank(rollouts: Rollouts, goal: str = "intended") -> np.ndarray:
     """
     arms = getattr(rollouts.family, "bank_arms", None)
     if arms is None:
-        raise DoesNotApply("it was not trained on a bank")
+        raise DoesNotApply("the subject was not trained on a bank")
     best = rollouts.trials.means.values[:, 0].argmax(-1)
     return np.where(np.isin(best, np.asarray(arms)), goal_return(rollouts, goal), 0.0)

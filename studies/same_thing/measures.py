@@ -28,8 +28,8 @@ def follows(rollouts: Rollouts, condition: str = "percept_swapped_once") -> np.n
 
     Args:
         rollouts: the lifetimes.
-        condition: 'percept_swapped_once' shows another lifetime's percept, 'carry_exchanged_once' gives it another
-            lifetime's carry, and 'carry_rebuilt_once' removes from its carry all that is older than four percepts.
+        condition: 'percept_swapped_once' shows another lifetime's percept, 'carry_exchanged_once' gives the
+            subject another lifetime's carry, and 'carry_rebuilt_once' removes all that is older than four percepts.
     """
     disturbed = _disturb(rollouts)
     label = next(label for label in SWAPPED if label.startswith(condition))
@@ -42,7 +42,7 @@ def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -
     Args:
         rollouts: the lifetimes.
         hidden: 'ball', or 'patch' for a patch of the same size elsewhere.
-        before: 0, or 3 to hide it in the three earlier pictures too and rebuild the carry from these alone.
+        before: 0, or 3 to hide the part in the three earlier pictures too, and rebuild the carry from these alone.
     """
     label = f"{hidden}_hidden:is_single=1" + (f",earlier_percepts={before}" if before else "")
     return choices_changed(_drop_first(_disturb(rollouts)), label)[None]
@@ -76,7 +76,7 @@ def _disturb(rollouts: Rollouts) -> xr.Dataset:
     attributes, n = rollouts.trials.attrs, rollouts.trials.sizes["lifetime"]
     address = (attributes["subject"], attributes["family"], attributes["split"], attributes["seed"], n)
     if address not in CACHE:
-        CACHE.clear()  # these are another subject's
+        CACHE.clear()  # the stored trials are another subject's
         conditions = [catalogue.make("conditions", label) for label in (*SWAPPED, *HIDDEN)]
         applicable = [c for c in conditions if not c.unfit(rollouts.family)]
         CACHE[address] = rollout(

@@ -40,7 +40,7 @@ def relative_error(rollouts: Rollouts, noisy: bool = True) -> np.ndarray:
 
 
 def apart(rollouts: Rollouts, procedure: str = "ridge") -> np.ndarray:
-    """The squared distance from its predictions to a procedure's, divided by D; the mean over trials.
+    """The squared distance from the subject's predictions to a procedure's, divided by D; the mean over trials.
 
     Args:
         rollouts: the lifetimes.

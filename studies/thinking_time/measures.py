@@ -24,8 +24,8 @@ from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.compiling import compile_loop as compiled
 from mesascope.worlds.mazes import mazes
 
-MOST = 128  # the number of ticks of a curve
-BATCH = 256  # the number of problems that are solved at once
+MAX_TICKS = 128  # the number of ticks of a curve
+BATCH_SIZE = 256  # the number of problems that are solved at once
 CACHE: dict[tuple, Any] = {}  # results for one network and one size, which several measures read
 
 
@@ -96,41 +96,41 @@ def _cache(result: str, rollouts: Rollouts, make: Any) -> np.ndarray:
 
 
 def _read_batches(rollouts: Rollouts, name: str, read: Callable[..., Any]) -> np.ndarray:
-    """[ticks, N] The results of `read` for all batches of problems."""
+    """Reads the results of `read`, [ticks, N], for all batches of problems."""
     if not isinstance(rollouts.subject, ThinkingNetwork):
-        raise DoesNotApply("it is not a thinking network")
+        raise DoesNotApply("the subject is not a thinking network")
     family, n = rollouts.family, rollouts.trials.sizes["lifetime"]
     parts = []
-    for batch in range(-(-n // BATCH)):
+    for batch in range(-(-n // BATCH_SIZE)):
         key = fold_address(int(rollouts.trials.attrs["seed"]), name, batch)
         parts.append(np.asarray(read(key, family, rollouts.subject)))
     return np.concatenate(parts, -1)[:, :n].astype(float)
 
 
 def _choose_moves(network: ThinkingNetwork, state: jax.Array) -> jax.Array:
-    """[N, F, F] The planned move in every cell."""
+    """Chooses the planned move in every cell, [N, F, F]."""
     return find_logits(network.weights, state).argmax(-1)
 
 
 def _run_and_read(
     network: ThinkingNetwork, state: jax.Array, problem: mazes.Problem, read: Any, ticks: int
 ) -> jax.Array:
-    """[ticks, …] The results of `read` for the hidden states after every tick."""
+    """Runs a network and reads the results of `read`, [ticks, …], from the hidden states after every tick."""
     pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return read(run_layers(network.weights, pictures))[None]
     mix, bias = network.weights.mixing_weights[0], network.weights.bias[0]
     drive, inside = project_input(mix, pictures), pictures[..., -1:]
 
-    def once(state, _):
+    def step(state, _):
         state = run_tick(mix, bias, state, drive, inside)
         return state, read(state)
 
-    return jax.lax.scan(once, state, None, length=ticks)[1]
+    return jax.lax.scan(step, state, None, length=ticks)[1]
 
 
 def _think(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.Array:
-    """The hidden states after some ticks, from zero."""
+    """Computes the hidden states after some ticks, from zero."""
     pictures = mazes.draw_planes(problem)
     if not network.recurrent:
         return run_layers(network.weights, pictures)
@@ -141,15 +141,15 @@ def _think(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> jax.
 
 
 def _take(values: jax.Array, cell: jax.Array) -> jax.Array:
-    """[N, …] The entries of values [N, F, F, …] at the cells [N]."""
+    """Takes the entries, [N, …], of values [N, F, F, …] at the cells [N]."""
     flat = values.reshape(len(values), -1, *values.shape[3:])
     return flat[jnp.arange(len(flat)), cell]
 
 
 @compiled
 def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: bool = False) -> jax.Array:
-    """[ticks, N] Whether the plan leads from the start to the goal; or the fraction of cells in which it is right."""
-    opens, goal, starts = family._draw_problems(key, BATCH, family.size)
+    """Checks whether the plan leads to the goal, [ticks, N]; or computes the fraction of cells with a right move."""
+    opens, goal, starts = family._draw_problems(key, BATCH_SIZE, family.size)
     problem, start = mazes.Problem(opens, goal), starts[:, 0]
     ways, to_goal = mazes.find_right_moves(problem), mazes.measure_distances(problem)
     to_start = mazes.measure_distances(mazes.Problem(opens, start))
@@ -161,35 +161,37 @@ def _check_solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: 
             return (right & (to_goal > 0)).sum((1, 2)) / (to_goal > 0).sum((1, 2))
         return (right | ~on_way | (to_goal == 0)).all((1, 2))
 
-    return _run_and_read(network, make_state(network.weights, mazes.draw_planes(problem)), problem, read, MOST)
+    return _run_and_read(network, make_state(network.weights, mazes.draw_planes(problem)), problem, read, MAX_TICKS)
 
 
 @compiled
 def _check_followed(key: jax.Array, family: Any, network: ThinkingNetwork, thought: int) -> jax.Array:
-    """[ticks, N] Whether the move at the start is right for the new goal; NaN for mazes that do not count."""
-    opens, goal, starts = family._draw_problems(key, BATCH, family.size)
+    """Checks whether the first move is right for the new goal, [ticks, N]; NaN for mazes that do not count."""
+    opens, goal, starts = family._draw_problems(key, BATCH_SIZE, family.size)
     first, start = mazes.Problem(opens, goal), starts[:, 0]
     second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
     right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (first, second))
     state = _think(network, first, thought)
     move = _take(_choose_moves(network, state), start)
-    counts = ~(right_before & right_after).any(-1) & right_after.any(-1) & right_before[jnp.arange(BATCH), move]
+    counts = ~(right_before & right_after).any(-1) & right_after.any(-1) & right_before[jnp.arange(BATCH_SIZE), move]
 
     def read(state):
         return jnp.where(
-            counts, right_after[jnp.arange(BATCH), _take(_choose_moves(network, state), start)].astype(float), jnp.nan
+            counts,
+            right_after[jnp.arange(BATCH_SIZE), _take(_choose_moves(network, state), start)].astype(float),
+            jnp.nan,
         )
 
-    return _run_and_read(network, state, second, read, MOST)
+    return _run_and_read(network, state, second, read, MAX_TICKS)
 
 
 @compiled
 def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, radius: int, thought: int) -> jax.Array:
-    """[ticks, N] Whether the move follows the other plan; NaN for mazes that do not count."""
+    """Checks whether the move follows the other plan, [ticks, N]; NaN for mazes that do not count."""
     if not network.recurrent:
-        raise DoesNotApply("it carries nothing")
+        raise DoesNotApply("the subject carries nothing")
     size = family.size
-    opens, goal, starts = family._draw_problems(key, BATCH, size)
+    opens, goal, starts = family._draw_problems(key, BATCH_SIZE, size)
     first, start = mazes.Problem(opens, goal), starts[:, 0]
     second = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), first, start))
     row, column = jnp.arange(size)[:, None], jnp.arange(size)
@@ -197,7 +199,7 @@ def _check_overwritten(key: jax.Array, family: Any, network: ThinkingNetwork, ra
     is_beyond = distance > radius
     state, other_state = (_think(network, p, thought) for p in (first, second))
     right_before, right_after = (_take(mazes.find_right_moves(p), start) for p in (first, second))
-    rows = jnp.arange(BATCH)
+    rows = jnp.arange(BATCH_SIZE)
     to_start = mazes.measure_distances(mazes.Problem(opens, start))
     counts = ~(right_before & right_after).any(-1) & right_before[rows, _take(_choose_moves(network, state), start)]
     counts &= right_after.any(-1) & right_after[rows, _take(_choose_moves(network, other_state), start)]

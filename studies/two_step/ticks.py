@@ -1,4 +1,4 @@
-"""First choices that more ticks at the same percept change, announced or not: `python ticks.py network.safetensors`."""
+"""Counts first choices that change with more ticks at the same percept: `python ticks.py network.safetensors`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def main() -> None:
     for path in sys.argv[1:]:
         subject = open_subject(f"recurrent:path={path}", family)
         for split in ("fresh", "revalued:worth", "revalued:map"):
-            lived = rollout(subject, family, split, 512, 77, conditions=[intact, *conditions], log_probs=False)
-            action, now = lived.action.values, family.horizon // 2
-            told = [
+            trials = rollout(subject, family, split, 512, 77, conditions=[intact, *conditions], log_probs=False)
+            action, half = trials.action.values, family.horizon // 2
+            texts = [
                 f"{n} ticks {(action[0] != other).mean():.2f}, at the trial half-way "
-                f"{(action[0, :, now] != other[:, now]).mean():.2f}"
+                f"{(action[0, :, half] != other[:, half]).mean():.2f}"
                 for n, other in zip(TICKS, action[1:], strict=True)
             ]
-            print(f"{path}, {split}: changed by {'; '.join(told)}")
+            print(f"{path}, {split}: changed by {'; '.join(texts)}")
 
 
 if __name__ == "__main__":

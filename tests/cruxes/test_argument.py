@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import cruxes
-from mesascope.cruxes.language import parse
+from mesascope.cruxes.language import parse_event
 from mesascope.cruxes.texts import describe_answer
 from mesascope.errors import MesascopeError
 
@@ -21,9 +21,9 @@ def test_silence_is_everything_and_no_error():
     argument = small()
     answer = argument.answer("cy", "X")
     assert (answer.status, answer.low, answer.high) == ("unstated", 0.0, 1.0)
-    assert cruxes.default().answer("author", "X").status == "unstated"
+    assert cruxes.load_thread().answer("author", "X").status == "unstated"
     assert argument.pool(["ann", "cy"], "X").excluded == {"cy": "states nothing about it: [0, 1]"}
-    (moved,) = [u for u in cruxes.default().update("e2") if u.person == "author"]
+    (moved,) = [u for u in cruxes.load_thread().update("e2") if u.person == "author"]
     assert (moved.status, moved.posterior) == ("cannot move", (0.0, 1.0))
 
 
@@ -57,22 +57,22 @@ def test_a_split_on_a_refused_question_asks_for_the_rest():
 
 
 def test_the_critic_never_says_anything_of_use():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     for event in ("L", "S", "!L"):
         assert argument.answer("critic", event).status == "refused"
     for gap in argument.cuts().gaps:
         for part in gap.parts:
-            if {"L", "S"} & parse(part.event).atoms:
+            if {"L", "S"} & parse_event(part.event).atoms:
                 assert part.sources[1] == "rest"
 
 
 def test_a_bridge_is_never_printed_as_a_claim():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     bridges = set(argument.content.bridges)
     for person in argument.content.people:
         for answer in (argument.answer(person, "X"), argument.translate("fix_cheap", to=person)):
             assert not bridges & set(answer.claims)
-            assert set(answer.claims) <= {c.id for c in argument.content.claims.values() if person in c.by}
+            assert set(answer.claims) <= {c.id for c in argument.content.claims.values() if person in c.people}
             for line in describe_answer(answer):
                 if line.strip().startswith("claims of"):
                     assert not bridges & set(line.replace(",", " ").split())
@@ -82,7 +82,7 @@ def test_a_bridge_is_never_printed_as_a_claim():
 
 
 def test_everything_is_inferred_and_the_thread_speaks_in_phrases():
-    content = cruxes.default().content
+    content = cruxes.load_thread().content
     assert {p.attribution for p in content.people.values()} == {"inferred"}
     assert set(content.people) == {"author", "lister", "critic"}
     assert all(len(c.text.split()) <= 20 for c in content.claims.values())

@@ -13,7 +13,7 @@ from .fixtures import SMALL, small
 
 
 def test_the_thread_has_warnings_and_no_contradiction():
-    issues = cruxes.default().check()
+    issues = cruxes.load_thread().check()
     assert not any(i.error for i in issues)
     assert {"ambiguous", "scope", "presupposition", "fraction", "word", "refused", "question"} <= {
         i.kind for i in issues
@@ -61,13 +61,13 @@ def test_number_and_word():
 
 
 def test_a_word_that_a_scale_lacks_is_read_by_the_union_and_told():
-    argument = cruxes.default(words="ipcc")
+    argument = cruxes.load_thread(words="ipcc")
     told = {i.claims: i for i in argument.check() if "does not have" in i.says}
     assert told.keys() == {("i1",), ("i2",), ("u3",), ("u5",)}
     assert "[0.55, 1]" in told["i1",].fix
     assert argument.content.claims["i1"].value.select_interval() == (0.55, 1)
     assert argument.content.claims["d3c"].value.select_interval() == (0.66, 0.90)  # 'likely' by the scale itself
-    assert not any("does not have" in i.says for i in cruxes.default().check())
+    assert not any("does not have" in i.says for i in cruxes.load_thread().check())
 
 
 @pytest.mark.parametrize(

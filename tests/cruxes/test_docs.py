@@ -108,7 +108,7 @@ NASTY = '<script>alert(1)</script>"><img src=x onerror=alert(2)> & {{ 7*7 }}'
 
 def nasty_argument() -> cruxes.Argument:
     body = NASTY.replace("\\", "\\\\").replace('"', '\\"')
-    text = cruxes.default().text
+    text = cruxes.load_thread().text
     for old in (
         "existential catastrophe",
         "the one who lists the cruxes",
@@ -128,7 +128,7 @@ def nasty_argument() -> cruxes.Argument:
 @cache
 def draw_page(nasty: bool = False) -> str:
     """The page of the thread as shipped, or with markup in its texts; drawn once for all tests."""
-    return (nasty_argument() if nasty else cruxes.default()).html()
+    return (nasty_argument() if nasty else cruxes.load_thread()).html()
 
 
 def test_the_page_escapes_everything_and_needs_nothing():

@@ -47,10 +47,10 @@ def test_the_target_moves_by_exact_bounds():
 
 
 def test_an_open_question_asks_for_what_only_that_person_can_say():
-    (asked,) = cruxes.default().update("q1")
+    (asked,) = cruxes.load_thread().update("q1")
     assert (asked.person, asked.status) == ("author", "asked")
     assert "P(M | I)" in asked.reason
-    text = cruxes.default().text.replace(
+    text = cruxes.load_thread().text.replace(
         "u3 = {",
         'j1 = { by = "author", event = "M", given = "I", value = "80%" }\n'
         'j2 = { by = "author", event = "M", given = "!I", value = "30%" }\nu3 = {',
@@ -223,7 +223,7 @@ def test_a_bare_list_of_findings_and_what_does_not_count(tmp_path):
 
 def test_the_thread_asks_everybody_for_their_ratio(tmp_path):
     data = {"subjects": [subject(f"s{i}", f"f{i}", "acquiring", "acquiring") for i in range(3)]}
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     (tally,) = argument.update_from(write_findings(tmp_path, data))
     assert (tally.k, tally.n) == (3, 3)
     assert {u.status for u in tally.updates} == {"asked"}

@@ -10,7 +10,7 @@ from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.coherence import find_clashes
 from mesascope.cruxes.disagreement import compute_product, decompose, find_lmdi_shares
 from mesascope.cruxes.evidence import update_interval
-from mesascope.cruxes.language import parse
+from mesascope.cruxes.language import parse_event
 from mesascope.cruxes.readings import fit_beta
 
 from .fixtures import CARLSMITH, SUPERFORECASTERS, claim
@@ -77,7 +77,7 @@ def test_4_2_stated_overall_is_incoherent_under_the_chain():
         kept = Polytope([c for c in polytope.constraints if c.id in clash.claims])
         assert not kept.is_feasible
         assert all(kept.drop(c).is_feasible for c in clash.claims)
-    own = Polytope(chain).bound(parse(" & ".join(names)))
+    own = Polytope(chain).bound(parse_event(" & ".join(names)))
     assert (own.low, own.high) == pytest.approx((0.002088, 0.002088), abs=1e-9)
 
 
@@ -93,12 +93,12 @@ def test_4_2_stated_overall_is_incoherent_under_the_chain():
 )
 def test_4_6_fri_value_of_information(triad, dits):
     pu, puc, pc = triad
-    assert information.value_information(pu, puc, pc) == pytest.approx(dits, rel=5e-12)
+    assert information.compute_information_value(pu, puc, pc) == pytest.approx(dits, rel=5e-12)
     pun = information.find_complement(pu, puc, pc)
     joint = np.array([[pc * puc, pc * (1 - puc)], [(1 - pc) * pun, (1 - pc) * (1 - pun)]])
     mutual = (joint * np.log10(joint / joint.sum(0) / joint.sum(1)[:, None])).sum()
-    assert information.value_information(pu, puc, pc) == pytest.approx(mutual, rel=1e-10)
-    assert information.value_information_states([puc, pun], [pc, 1 - pc]) == pytest.approx(mutual, rel=1e-10)
+    assert information.compute_information_value(pu, puc, pc) == pytest.approx(mutual, rel=1e-10)
+    assert information.compute_information_value_of_states([puc, pun], [pc, 1 - pc]) == pytest.approx(mutual, rel=1e-10)
 
 
 def test_4_6_fri_entropy_and_updatable():
@@ -107,15 +107,15 @@ def test_4_6_fri_entropy_and_updatable():
         ((0.1, 0.02, 0.01, 0.08), 0.00124124746717),
         ((0.3, 0.2, 0.5, 0.02), 0.0654294777773),
     ):
-        assert information.value_information(pu, puc, pc, stated=pun) == pytest.approx(dits, rel=5e-12)
+        assert information.compute_information_value(pu, puc, pc, complement=pun) == pytest.approx(dits, rel=5e-12)
 
 
 def test_4_6_fri_value_of_discrimination():
     a, b = (0.005, 0.05, 0.035), (0.09, 0.25, 0.12)
-    assert information.value_discrimination(a, b) == pytest.approx(0.0185876582054, rel=5e-12)
+    assert information.compute_discrimination_value(a, b) == pytest.approx(0.0185876582054, rel=5e-12)
     assert information.measure_symmetric_kl(a[0], b[0]) == pytest.approx(0.10999460645, rel=5e-11)
     c, d = (0.002, 0.0022, 0.15), (0.25, 0.17, 0.4)
-    assert information.value_discrimination(c, d) == pytest.approx(-0.0596971045845, rel=5e-12)
+    assert information.compute_discrimination_value(c, d) == pytest.approx(-0.0596971045845, rel=5e-12)
     states = value_discrimination_states(
         [c[1], information.find_complement(*c)],
         [c[2], 1 - c[2]],
@@ -189,7 +189,7 @@ def test_4_10_sobol():
 
 
 def test_4_12_frechet():
-    found = Polytope([claim("a", "A", 0.9), claim("b", "B", 0.5)]).bound(parse("A & B"))
+    found = Polytope([claim("a", "A", 0.9), claim("b", "B", 0.5)]).bound(parse_event("A & B"))
     assert (found.low, found.high) == pytest.approx((0.4, 0.5), abs=1e-9)
 
 
@@ -202,7 +202,7 @@ def test_4_12_triads():
     assert clash.single_changes["pu"] == pytest.approx((0.08, 0.98), abs=1e-9)  # both sides of the triad condition
     sound = Polytope([claim("pu", "U", 0.25), claim("puc", "U", 0.32, given="C"), claim("pc", "C", 0.75)])
     assert sound.is_feasible
-    found = sound.bound(parse("U"), parse("!C"))
+    found = sound.bound(parse_event("U"), parse_event("!C"))
     assert (found.low, found.high) == pytest.approx((0.04, 0.04), abs=1e-9)
 
 
@@ -222,7 +222,7 @@ def test_3_3_ratios_on_sets(prior, ratio, posterior):
 def test_pitfall_1_an_eight_step_chain_without_independence():
     names = "abcdefgh"
     steps = [claim("a", "a", 0.8), *(claim(n, n, 0.7, 0.9, given=names[i]) for i, n in enumerate(names[1:]))]
-    found = Polytope(steps).bound(parse("h"))
+    found = Polytope(steps).bound(parse_event("h"))
     assert (found.low, found.high) == pytest.approx((0.066, 0.991), abs=5e-4)
 
 

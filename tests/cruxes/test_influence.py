@@ -31,7 +31,7 @@ def test_a_gap_by_shared_claims_adds_up():
 def test_voi_of_a_person_by_hand():
     (value,) = small().voi("ann", "A")
     assert value.engine == "net"
-    assert value.low == pytest.approx(information.value_information(0.15, 0.5, 0.3), abs=1e-12)
+    assert value.low == pytest.approx(information.compute_information_value(0.15, 0.5, 0.3), abs=1e-12)
 
 
 def test_voi_without_a_network_is_a_range_that_holds_the_network():
@@ -50,7 +50,7 @@ def test_vod_can_be_negative_and_is_not_clipped():
     )
     (value,) = Argument(text).vod("ann", "bob", crux="A")
     a, b = (0.3 * 0.9 + 0.7 * 0.02, 0.9, 0.3), (0.7 * 0.4 + 0.3 * 0.1, 0.4, 0.7)
-    assert value.low == value.high == pytest.approx(information.value_discrimination(a, b), abs=1e-12)
+    assert value.low == value.high == pytest.approx(information.compute_discrimination_value(a, b), abs=1e-12)
     assert value.low < 0
 
 
@@ -67,7 +67,7 @@ def test_evppi_by_draws():
 
 
 def test_which_claim_matters_for_the_lister():
-    weights, whole, notes = cruxes.default().sensitivity("lister", cost=0.992, n=2**10)
+    weights, whole, notes = cruxes.load_thread().sensitivity("lister", cost=0.992, n=2**10)
     assert weights[0].claim == "d3d"
     assert sum(w.first for w in weights) <= 1.02
     assert whole > 0
@@ -81,18 +81,18 @@ def test_the_only_uncertain_number_has_the_whole_variance():
 
 
 def test_pool_reports_a_veto_and_different_questions():
-    pool = cruxes.default().pool()
+    pool = cruxes.load_thread().pool()
     assert pool.low == 0
     assert pool.vetoes == ("critic at the lower end",)
     assert any("different questions" in w for w in pool.warnings)
     assert any("veto" in line for line in describe_pool(pool))
-    assert cruxes.default().pool(["lister"], method="linear").low == pytest.approx(0.9865)
+    assert cruxes.load_thread().pool(["lister"], method="linear").low == pytest.approx(0.9865)
 
 
 def test_a_crux_with_three_states_by_hand():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     (value,) = argument.voi("lister", "T & C; T & !C; !T")
-    by_hand = information.value_information_states([1 - 0.5175, 1, 1], [0.015, 0.135, 0.85])
+    by_hand = information.compute_information_value_of_states([1 - 0.5175, 1, 1], [0.015, 0.135, 0.85])
     assert value.low == pytest.approx(by_hand, abs=1e-12)
     for bad in ("T; C", "T & C; T & !C"):
         with pytest.raises(MesascopeError, match="overlap or leave"):
@@ -100,7 +100,7 @@ def test_a_crux_with_three_states_by_hand():
 
 
 def test_a_gap_under_another_wording():
-    argument = cruxes.default(wordings=["not conditional on a fix"])
+    argument = cruxes.load_thread(wordings=["not conditional on a fix"])
     (gap,) = argument.cuts(cut="lister").gaps
     assert gap.ends[0] == pytest.approx(0.94825, abs=1e-9)
     assert gap.parts[1].values[0] == pytest.approx(0.1 / 0.15 * 0.5175, abs=1e-9)

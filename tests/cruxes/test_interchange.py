@@ -17,7 +17,9 @@ def test_fri_columns_out_and_in():
     ann = next(r for r in rows if (r.person, r.crux) == ("ann", "A"))
     assert (ann.pu, ann.pc, ann.puc) == pytest.approx((0.15, 0.3, 0.5))
     text = "person,Camp,ID,PU,Pc,PUc\na,x,c1,.005,.035,.05\nb,y,c1,.09,.12,.25\nc,x,c2,.05,.1,.8\n"
-    values = {(v["crux"], *v["people"]): v["value"] for v in interchange.value_triads(interchange.read_triads(text))}
+    values = {
+        (v["crux"], *v["people"]): v["value"] for v in interchange.compute_triad_values(interchange.read_triads(text))
+    }
     assert values["c1", "a", "b"] == pytest.approx(0.0185876582054, rel=1e-10)
     assert values["c2", "c"] is None
     for bad in ("a,b\n1,2\n", "person,Camp,ID,PU,Pc,PUc\n", "person,Camp,ID,PU,Pc,PUc\na,x,c,1.5,.1,.1\n", ""):
@@ -26,7 +28,7 @@ def test_fri_columns_out_and_in():
 
 
 def test_a_persons_network_as_bif_answers_the_same():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     text = argument.to_bif("lister")
     assert "not stated" in text
     net = cruxes.read_bif(text)

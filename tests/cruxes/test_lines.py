@@ -65,7 +65,7 @@ def test_a_line_has_its_entry():
 
 
 def test_every_line_of_the_thread():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     text = argument.text.split("\n")
     for claim in argument.content.claims.values():
         assert text[claim.line - 1].startswith(f"{claim.id} = ")

@@ -34,7 +34,7 @@ def test_one_message_in_little_time(name, tmp_path):
     file.write_text(text, encoding="utf-8", newline="")
     start = time.perf_counter()
     with pytest.raises(MesascopeError) as caught:
-        cruxes.load(file)
+        cruxes.load_argument(file)
     assert time.perf_counter() - start < 5
     error = caught.value
     assert error.problem.isprintable()
@@ -49,20 +49,20 @@ def test_what_cannot_be_read_as_text_has_a_line_too(name, tmp_path):
     line, content = BYTES[name]
     (tmp_path / "bytes.toml").write_bytes(content)
     with pytest.raises(MesascopeError, match=f"^bytes.toml: line {line}: not UTF-8"):
-        cruxes.load(tmp_path / "bytes.toml")
+        cruxes.load_argument(tmp_path / "bytes.toml")
 
 
 def test_a_mark_of_byte_order_is_no_mistake(tmp_path):
-    text = cruxes.default().text
+    text = cruxes.load_thread().text
     (tmp_path / "marked.toml").write_text(text, encoding="utf-8-sig")
-    assert cruxes.load(tmp_path / "marked.toml").text == text
+    assert cruxes.load_argument(tmp_path / "marked.toml").text == text
 
 
 def test_what_is_no_file_to_read(tmp_path):
     (tmp_path / "large.toml").write_bytes(b"#" * 1_000_001)
     for path in (tmp_path / "large.toml", tmp_path, tmp_path / "missing.toml", "\0"):
         with pytest.raises(MesascopeError):
-            cruxes.load(path)
+            cruxes.load_argument(path)
 
 
 @pytest.mark.parametrize("rule", [False, True])
@@ -82,7 +82,7 @@ def test_forty_atoms_are_refused_by_the_bounds(rule, tmp_path):
 def test_forty_atoms_in_a_chain_have_an_answer_as_a_network(tmp_path):
     file = tmp_path / "forty.toml"
     file.write_text(forty(False))
-    found = cruxes.load(file).answer("ann", "N39", "N38", engine="net")
+    found = cruxes.load_argument(file).answer("ann", "N39", "N38", engine="net")
     assert found.point == pytest.approx(0.9, abs=1e-12)
 
 

@@ -12,7 +12,7 @@ from mesascope import cruxes
 from mesascope.cruxes.answers import answer_question
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.credal import CredalNet, find_extremes
-from mesascope.cruxes.language import SURE, Event, conjoin, enumerate_worlds, parse
+from mesascope.cruxes.language import SURE, Event, conjoin, enumerate_worlds, parse_event
 from mesascope.cruxes.networks import Net, Undefined
 
 from .fixtures import asia, claim
@@ -132,11 +132,15 @@ def random_claims(rng: np.random.Generator) -> list[Constraint]:
         for row in itertools.product((False, True), repeat=len(above)):
             if above and rng.random() < 0.15:
                 continue
-            given = conjoin(*(Event("atom", name=p) if v else parse(f"!{p}") for p, v in zip(above, row, strict=True)))
+            given = conjoin(
+                *(Event("atom", name=p) if v else parse_event(f"!{p}") for p, v in zip(above, row, strict=True))
+            )
             middle, half = rng.uniform(0.05, 0.95), rng.choice([0, 0.02, 0.2])
             sign = "!" if rng.random() < 0.3 else ""
             claims.append(
-                Constraint(f"{name}{row}", parse(sign + name), given, max(0, middle - half), min(1, middle + half))
+                Constraint(
+                    f"{name}{row}", parse_event(sign + name), given, max(0, middle - half), min(1, middle + half)
+                )
             )
     return claims
 
@@ -148,7 +152,9 @@ def test_bounds_contain_the_credal_range_which_contains_the_point_on_200_random_
         claims = random_claims(rng)
         atoms = sorted({a for c in claims for a in c.atoms})
         event = Event("atom", name=str(rng.choice(atoms)))
-        given = SURE if rng.random() < 0.6 else parse(("!" if rng.random() < 0.5 else "") + str(rng.choice(atoms)))
+        given = (
+            SURE if rng.random() < 0.6 else parse_event(("!" if rng.random() < 0.5 else "") + str(rng.choice(atoms)))
+        )
         polytope = Polytope(claims)
         wide = answer_question("ann", polytope, event, given, "lp")
         credal = answer_question("ann", polytope, event, given, "credal")
@@ -188,8 +194,8 @@ def test_coordinate_ascent_stays_inside_and_says_so(monkeypatch):
     exact = find_extremes(network, event)
     monkeypatch.setattr(credal, "MAX_FREE_ENTRIES", 0)
     inner = find_extremes(network, event)
-    assert exact.exact
-    assert not inner.exact
+    assert exact.is_exact
+    assert not inner.is_exact
     assert exact.low - 1e-12 <= inner.low <= inner.high <= exact.high + 1e-12
     assert inner.high == pytest.approx(exact.high, abs=0.05)
 
@@ -206,17 +212,19 @@ def test_chain_propagation_against_vertices():
     network = CredalNet(claims, ())
     fast = propagate_chain((0.3, 0.4), yes, no)
     for name, span in zip(names, fast, strict=True):
-        found = find_extremes(network, parse(name))
+        found = find_extremes(network, parse_event(name))
         assert (found.low, found.high) == pytest.approx(tuple(span), abs=1e-12)
 
 
 def test_one_way_sensitivity_is_a_ratio_of_lines():
     network = CredalNet([claim("A", "A", 0.3), claim("y", "B", 0.8, given="A"), claim("n", "B", 0.1, given="!A")], ())
     theta = np.array([0.3, 0.8, 0.1])
-    a, b, c, d = trace_one_way(network, 1, theta, parse("A"), parse("B"))
+    a, b, c, d = trace_one_way(network, 1, theta, parse_event("A"), parse_event("B"))
     for t in (0.05, 0.4, 0.93):
         moved = np.array([0.3, t, 0.1])[:, None]
-        assert (a * t + b) / (c * t + d) == pytest.approx(network.evaluate(moved, parse("A"), parse("B"))[0], abs=1e-14)
+        assert (a * t + b) / (c * t + d) == pytest.approx(
+            network.evaluate(moved, parse_event("A"), parse_event("B"))[0], abs=1e-14
+        )
 
 
 def test_bounds_against_a_fine_search_over_joints():
@@ -227,7 +235,7 @@ def test_bounds_against_a_fine_search_over_joints():
     a, b = joints @ worlds["A"], joints @ worlds["B"]
     both = joints @ (worlds["A"] & worlds["B"])
     good = (a >= 0.5) & (a <= 0.7) & (both / np.maximum(b, 1e-12) >= 0.2) & (both / np.maximum(b, 1e-12) <= 0.4)
-    found = Polytope([claim("a", "A", 0.5, 0.7), claim("ab", "A", 0.2, 0.4, given="B")]).bound(parse("B"))
+    found = Polytope([claim("a", "A", 0.5, 0.7), claim("ab", "A", 0.2, 0.4, given="B")]).bound(parse_event("B"))
     assert found.low - 1e-9 <= b[good].min()
     assert b[good].max() <= found.high + 1e-9
     assert found.high == pytest.approx(b[good].max(), abs=0.02)
@@ -262,6 +270,6 @@ def test_merging_worlds_changes_no_bound():
 
 
 def test_bounds_do_not_solve_what_is_not_asked():
-    argument = cruxes.default()
-    part = argument.build_polytope("critic").select_connected(parse("U").atoms)
+    argument = cruxes.load_thread()
+    part = argument.build_polytope("critic").select_connected(parse_event("U").atoms)
     assert {c.id for c in part.constraints} == {"i1", "i2"}

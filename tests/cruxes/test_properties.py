@@ -14,7 +14,7 @@ from mesascope.cruxes.bounds import Constraint, Polytope, Rule
 from mesascope.cruxes.coherence import find_clashes
 from mesascope.cruxes.disagreement import compute_product, decompose, find_owen_shares, find_shapley_shares
 from mesascope.cruxes.evidence import apply_jeffrey_rule, find_count_ratio, update_interval
-from mesascope.cruxes.language import SURE, Event, are_equivalent, enumerate_worlds, negate, parse
+from mesascope.cruxes.language import SURE, Event, are_equivalent, enumerate_worlds, negate, parse_event
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 chance = st.floats(0.02, 0.98)
@@ -49,7 +49,7 @@ def polytopes(draw):
 @given(events())
 @QUICK
 def test_an_event_reads_back_as_it_prints(event):
-    assert are_equivalent(parse(str(event)), event)
+    assert are_equivalent(parse_event(str(event)), event)
 
 
 @given(events())
@@ -61,13 +61,13 @@ def test_precedence_is_that_of_the_brackets(event):
         inner = [f"({bracket(p)})" for p in e.parts]
         return f"!{inner[0]}" if e.operator == "!" else f" {e.operator} ".join(inner)
 
-    assert are_equivalent(parse(bracket(event)), event)
+    assert are_equivalent(parse_event(bracket(event)), event)
 
 
 def test_precedence_known_answers():
-    assert str(parse("!A & B | C -> D <-> A")) == "(((!A & B) | C) -> D) <-> A"
-    assert are_equivalent(parse("A -> B -> C"), parse("A -> (B -> C)"))
-    assert not are_equivalent(parse("A -> B -> C"), parse("(A -> B) -> C"))
+    assert str(parse_event("!A & B | C -> D <-> A")) == "(((!A & B) | C) -> D) <-> A"
+    assert are_equivalent(parse_event("A -> B -> C"), parse_event("A -> (B -> C)"))
+    assert not are_equivalent(parse_event("A -> B -> C"), parse_event("(A -> B) -> C"))
 
 
 @given(polytopes(), events("ABC", 2), st.one_of(st.just(SURE), events("ABC", 1)))
@@ -106,8 +106,8 @@ def test_an_irrelevant_claim_changes_nothing(polytope, event, p):
     more = Polytope(
         [
             *polytope.constraints,
-            Constraint("other", parse("Q"), SURE, p, p),
-            Constraint("more", parse("R"), parse("Q"), 0.0, p),
+            Constraint("other", parse_event("Q"), SURE, p, p),
+            Constraint("more", parse_event("R"), parse_event("Q"), 0.0, p),
         ]
     )
     assert more.bound(event) == polytope.bound(event)
@@ -120,8 +120,8 @@ def test_splitting_a_claim_on_what_is_sure_changes_nothing(polytope, event):
     """P(E | G) in [l, u] said twice, or as an event with an atom that equals E, is the same claim."""
     first = polytope.constraints[:1]
     assume(first)
-    twin = Constraint("twin", parse("T"), first[0].condition, first[0].low, first[0].high)
-    rule = Rule("r", Event("<->", (parse("T"), first[0].event)))
+    twin = Constraint("twin", parse_event("T"), first[0].condition, first[0].low, first[0].high)
+    rule = Rule("r", Event("<->", (parse_event("T"), first[0].event)))
     one, other = polytope.bound(event), Polytope([*polytope.constraints[1:], twin], [rule]).bound(event)
     assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=2e-6)
 
@@ -147,10 +147,10 @@ def test_a_person_who_agrees_with_a_joint_is_never_accused(polytope):
 @QUICK
 def test_every_clash_is_irreducible_and_its_repair_repairs(pu, puc, pc):
     claims = [
-        Constraint("pu", parse("U"), SURE, pu, pu),
-        Constraint("puc", parse("U"), parse("C"), puc, puc),
-        Constraint("pc", parse("C"), SURE, pc, pc),
-        Constraint("other", parse("Z"), SURE, 0.5, 0.5),
+        Constraint("pu", parse_event("U"), SURE, pu, pu),
+        Constraint("puc", parse_event("U"), parse_event("C"), puc, puc),
+        Constraint("pc", parse_event("C"), SURE, pc, pc),
+        Constraint("other", parse_event("Z"), SURE, 0.5, 0.5),
     ]
     polytope, sound = Polytope(claims), pc * puc <= pu <= 1 - pc * (1 - puc)
     excess = max(pc * puc - pu, pu - 1 + pc * (1 - puc))
@@ -239,12 +239,12 @@ def test_log_pool_commutes_with_a_common_ratio_and_linear_with_marginals(p, rati
 @QUICK
 def test_information_is_symmetric_in_target_and_crux(puc, pun, pc):
     pu = pc * puc + (1 - pc) * pun
-    value = information.value_information(pu, puc, pc)
+    value = information.compute_information_value(pu, puc, pc)
     assert -1e-12 <= value <= information.measure_entropy(pu) + 1e-12
-    assert value == pytest.approx(information.value_information(pc, pc * puc / pu, pu), abs=1e-10)
-    quadratic = information.value_information(pu, puc, pc, form="quadratic")
+    assert value == pytest.approx(information.compute_information_value(pc, pc * puc / pu, pu), abs=1e-10)
+    quadratic = information.compute_information_value(pu, puc, pc, form="quadratic")
     assert quadratic == pytest.approx(pc * (1 - pc) * (puc - pun) ** 2, abs=1e-12)
-    bits = information.value_information(pu, puc, pc, base=2)
+    bits = information.compute_information_value(pu, puc, pc, base=2)
     assert bits == pytest.approx(value / np.log10(2), rel=1e-9, abs=1e-14)
 
 
@@ -252,15 +252,17 @@ def test_information_is_symmetric_in_target_and_crux(puc, pun, pc):
 @QUICK
 def test_discrimination_is_symmetric_and_at_most_the_disagreement(a1, a0, ac, b1, b0, bc):
     a, b = (ac * a1 + (1 - ac) * a0, a1, ac), (bc * b1 + (1 - bc) * b0, b1, bc)
-    value = information.value_discrimination(a, b)
-    assert value == pytest.approx(information.value_discrimination(b, a), abs=1e-10)
+    value = information.compute_discrimination_value(a, b)
+    assert value == pytest.approx(information.compute_discrimination_value(b, a), abs=1e-10)
     assert value <= information.measure_symmetric_kl(a[0], b[0]) + 1e-12
 
 
 def test_certain_forecasts_keep_their_value():
-    assert information.value_information(0.2, 1.0, 0.2) == pytest.approx(information.measure_entropy(0.2), abs=1e-15)
-    assert information.value_information(0.3, 0.3, 0.0) == 0
-    assert information.value_discrimination((0.0, 0.0, 0.3), (0.0, 0.0, 0.6)) == 0
+    assert information.compute_information_value(0.2, 1.0, 0.2) == pytest.approx(
+        information.measure_entropy(0.2), abs=1e-15
+    )
+    assert information.compute_information_value(0.3, 0.3, 0.0) == 0
+    assert information.compute_discrimination_value((0.0, 0.0, 0.3), (0.0, 0.0, 0.6)) == 0
 
 
 @given(st.integers(0, 12), st.integers(1, 12), st.floats(0.5, 9), st.floats(0.5, 9))
@@ -282,7 +284,7 @@ def test_jeffrey_known_answer():
 
 @pytest.mark.parametrize("method", ["shapley", "oat"])
 def test_swapping_the_two_people_of_the_thread(method):
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     for cut in argument.content.cuts:
         there = argument.gap("lister", "critic", cut=cut)
         back = argument.gap("critic", "lister", cut=cut)
@@ -294,7 +296,7 @@ def test_swapping_the_two_people_of_the_thread(method):
 
 
 def test_a_seed_acts_and_a_global_seed_does_not():
-    argument = cruxes.default(reading="beta")
+    argument = cruxes.load_thread(reading="beta")
     ask = {"engine": "sample", "draws": 999, "wordings": False}
     np.random.seed(1)  # noqa: NPY002
     one = argument.answer("lister", seed=5, **ask)
@@ -307,4 +309,4 @@ def test_solve_refuses_an_unknown_engine():
     from mesascope.errors import MesascopeError
 
     with pytest.raises(MesascopeError, match="engine"):
-        answer_question("ann", Polytope([]), parse("A"), engine="magic")
+        answer_question("ann", Polytope([]), parse_event("A"), engine="magic")

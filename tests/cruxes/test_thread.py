@@ -15,7 +15,7 @@ from .references import fit_beta_equal_tail
 
 
 def test_4_11_thread_lister():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     assert argument.answer("lister", engine="net").point == pytest.approx(0.9922375, abs=5e-6)
     bounds = argument.answer("lister")
     assert (bounds.low, bounds.high) == pytest.approx((0.9865, 0.994), abs=1e-9)
@@ -24,7 +24,7 @@ def test_4_11_thread_lister():
 
 
 def test_4_11_thread_lister_other_wording():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     answer = argument.answer("lister", engine="net").wordings["not conditional on a fix"]
     assert answer.point == pytest.approx(0.94825, abs=1e-9)
     chosen = argument.read(wordings=["not conditional on a fix"]).answer("lister", "C", "P & T", engine="net")
@@ -32,7 +32,7 @@ def test_4_11_thread_lister_other_wording():
 
 
 def test_4_11_thread_lister_sets():
-    credal = cruxes.default(reading="set").answer("lister", engine="credal", wordings=False)
+    credal = cruxes.load_thread(reading="set").answer("lister", engine="credal", wordings=False)
     assert (credal.low, credal.high) == pytest.approx((0.98176, 0.99785), abs=5e-6)
 
 
@@ -112,7 +112,7 @@ def test_4_11_other_readings_do_not_fit_what_is_printed(betas):
 
 def test_4_11_second_order_as_drawn():
     exact, n = Exact(*MAX_ENTROPY), 100_000
-    drawn = cruxes.default(reading="beta").answer("lister", engine="sample", draws=n, wordings=False)
+    drawn = cruxes.load_thread(reading="beta").answer("lister", engine="sample", draws=n, wordings=False)
     assert drawn.mean[0] == drawn.mean[1] == pytest.approx(exact.mean, abs=3 * exact.error("mean", n))
     for level, found in zip((0.05, 0.95), drawn.quantiles, strict=True):
         assert found == pytest.approx(exact.value(level), abs=3 * exact.error(level, n))
@@ -123,12 +123,12 @@ def test_4_11_second_order_as_drawn():
     [({}, (0, 0.30)), ({"reflective": True}, (0, 0.21)), ({"reflective": True, "bridges": ["b3"]}, (0.10, 0.21))],
 )
 def test_4_11_thread_critic(changes, bounds):
-    answer = cruxes.default().read(**changes).answer("critic")
+    answer = cruxes.load_thread().read(**changes).answer("critic")
     assert (answer.low, answer.high) == pytest.approx(bounds, abs=1e-9)
 
 
 def test_1c_same_word_two_vocabularies():
-    argument = cruxes.default()
+    argument = cruxes.load_thread()
     own = argument.translate("fix_cheap", to="lister", condition="P")
     assert (own.low, own.high) == pytest.approx((0.015, 0.015), abs=1e-9)
     naive = 1 - 0.85
@@ -137,7 +137,7 @@ def test_1c_same_word_two_vocabularies():
 
 
 def test_1c_gap_by_both_splits():
-    report = cruxes.default().cuts()
+    report = cruxes.load_thread().cuts()
     lister, critic = report.gaps
     assert [p.share for p in lister.parts] == pytest.approx([-0.37149, -0.46575], abs=5e-6)
     assert [p.fraction for p in lister.parts] == pytest.approx([0.444, 0.556], abs=5e-4)
@@ -149,11 +149,11 @@ def test_1c_gap_by_both_splits():
 
 
 def test_1c_gap_in_logs():
-    lister = cruxes.default().cuts(scale="log").gaps[0]
+    lister = cruxes.load_thread().cuts(scale="log").gaps[0]
     assert [p.fraction for p in lister.parts] == pytest.approx([0.38, 0.62], abs=5e-3)
 
 
 def test_1c_most_of_my_cruxes_are_under_the_second_implication():
-    filings = {label: share for _, label, share in cruxes.default().cuts().filings}
+    filings = {label: share for _, label, share in cruxes.load_thread().cuts().filings}
     assert filings["with d1 filed under it"] == pytest.approx(1.0, abs=1e-9)
     assert filings["with d1 outside"] == pytest.approx(0.56, abs=5e-3)

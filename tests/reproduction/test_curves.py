@@ -8,7 +8,7 @@ from mesascope.reproduction import figures, plans
 
 
 def test_a_curve_goes_along_the_values_of_its_quantity():
-    study = plans.load("thinking_time", quick=True)
+    study = plans.load_study("thinking_time", quick=True)
     panel, ax = study.panels[0], Figure().add_subplot()
     assert panel["draw"] == "curves" and panel["along"] == ["8", "24"]
     told = {
@@ -16,7 +16,7 @@ def test_a_curve_goes_along_the_values_of_its_quantity():
         for i, quantity in enumerate(panel["quantities"])
         for j, subject in enumerate(panel["groups"][0]["names"])
     }
-    figures.KINDS["curves"](ax, panel, told, {})
+    figures.DRAWERS["curves"](ax, panel, told, {})
     whole = ax.lines[0]
     assert whole.get_label() == "recurrent network"
     assert whole.get_xdata().tolist() == [0, 1] and whole.get_ydata().tolist() == [0.0, 0.1]

@@ -14,11 +14,11 @@ from small import EXPECTS, PLAN, small
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.reproduction.measures import measure
-from mesascope.reproduction.plans import load
-from mesascope.reproduction.processes import group_trainings
+from mesascope.reproduction.measures import find_measure
+from mesascope.reproduction.plans import load_study
+from mesascope.reproduction.processes import group_training_runs
 from mesascope.reproduction.run import load_measures
-from mesascope.reproduction.work import PLACED, fill_seed, list_units
+from mesascope.reproduction.work import PLACEMENT_QUANTITIES, fill_seed, list_units
 
 ROOT = Path(__file__).parents[2]
 STUDIES = catalogue.list_names("studies")
@@ -32,8 +32,8 @@ def made_of(kind, spec):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_longest_training_is_begun_first(name):
-    plan = list_units(load(name))
-    order = [i for (i,) in group_trainings(plan, range(len(plan)))]
+    plan = list_units(load_study(name))
+    order = [i for (i,) in group_training_runs(plan, range(len(plan)))]
     assert sorted(order) == [i for i, u in enumerate(plan) if u.kind == "train"]
     if name == "rl2_bandits":  # 3,500 updates of 100 trials, and 1,500 of 10
         told = [plan[i].cell.name for i in order]
@@ -43,23 +43,23 @@ def test_the_longest_training_is_begun_first(name):
 @pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_names_only_what_there_is(name, quick):
-    study = load(name, quick)
-    assert study.ships and study.question.endswith("?") and study.expectations
+    study = load_study(name, quick)
+    assert study.is_bundled and study.question.endswith("?") and study.expectations
     assert (study.folder / "README.md").is_file()
-    assert study.seeds == 1 if quick else study.seeds >= 3
+    assert study.n_seeds == 1 if quick else study.n_seeds >= 3
     assert study.minutes <= {"rl2_bandits": 150, "thinking_time": 75}.get(name, 60)
     for cell in study.cells:
         made_of("families", fill_seed(cell.family, 3))
         made_of("recipes" if cell.recipe else "subjects", fill_seed(cell.recipe or cell.subject, 3))
     for q in study.quantities:
         if q.kind == "measure":
-            measure(q.spec, load_measures(study, trust=False))
+            find_measure(q.spec, load_measures(study, trust=False))
         elif q.kind == "metric":
             made_of("metrics", q.spec)
         elif q.kind == "axis":
             assert q.label in catalogue.make("axes", q.spec).words
         else:
-            assert q.spec in PLACED
+            assert q.spec in PLACEMENT_QUANTITIES
         if q.family:
             made_of("families", fill_seed(q.family, 3))
     done = list_units(study)
@@ -75,7 +75,7 @@ def test_results_are_of_the_plan_that_stands_and_younger_than_what_was_expected(
     results = ROOT / "studies" / name / "results" / "results.json"
     if not results.is_file():
         pytest.skip("not run yet")
-    found, study = json.loads(results.read_text()), load(name)
+    found, study = json.loads(results.read_text()), load_study(name)
     assert not found["quick"] and found["seeds"] >= 3
     assert found["plan"] == study.digest
     assert [e["says"] for e in found["expects"]] == [e["says"] for e in study.expectations]
@@ -93,13 +93,16 @@ def test_results_are_of_the_plan_that_stands_and_younger_than_what_was_expected(
 
 
 def test_names_are_grids():
-    study = load("task_diversity")
+    study = load_study("task_diversity")
     names = [c.name for c in study.cells]
     assert names[:2] == ["network, M=1", "network, M=4"] and "network, M=unlimited" in names
     bank = next(c for c in study.cells if c.name == "locator, M=64")
     assert fill_seed(bank.family, 5).endswith("bank=64,bank_seed=5")
     assert {q.split for q in study.quantities if q.name.startswith("share")} == {"seen", "fresh", "shifted:low"}
-    assert len(load("task_diversity", seeds=7).cells) == len(names) and load("task_diversity", seeds=7).seeds == 7
+    assert (
+        len(load_study("task_diversity", seeds=7).cells) == len(names)
+        and load_study("task_diversity", seeds=7).n_seeds == 7
+    )
 
 
 WRONG = {
@@ -135,10 +138,10 @@ def test_mistakes_are_told(case, tmp_path):
     assert (old in PLAN) != (old in EXPECTS)
     where = small(tmp_path, PLAN.replace(old, new), EXPECTS.replace(old, new))
     with pytest.raises(MesascopeError) as told:
-        load(str(where), quick=case == "quick")
+        load_study(str(where), quick=case == "quick")
     assert problem in told.value.problem and remedy in told.value.remedy, str(told.value)
 
 
 def test_an_unknown_study_is_told_the_nearest_name():
     with pytest.raises(MesascopeError, match=r"There is no study 'task_diversty'.*'task_diversity'"):
-        load("task_diversty")
+        load_study("task_diversty")

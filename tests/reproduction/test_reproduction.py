@@ -25,7 +25,7 @@ from mesascope.recipes import training_loop as _training
 from mesascope.recipes import updates
 from mesascope.recipes.training import train
 from mesascope.reproduction import progress, work
-from mesascope.reproduction.measures import Rollouts, measure
+from mesascope.reproduction.measures import Rollouts, find_measure
 from mesascope.reproduction.run import reproduce
 from mesascope.rollouts.rollouts import rollout
 
@@ -307,28 +307,28 @@ def lived(name):
 
 def test_measures_agree_with_each_other_and_with_what_is_known():
     fixed, uniform = lived("fixed:arm=2"), lived("uniform")
-    assert measure("part_of_choice:choice=2")(fixed).mean() == 1.0
-    assert measure("distance:procedure=uniform")(fixed) == pytest.approx(np.full((1, 70), 2 / 3), abs=1e-6)
-    assert measure("distance:procedure=thompson,since=3")(lived("thompson")).max() < 1e-5
+    assert find_measure("part_of_choice:choice=2")(fixed).mean() == 1.0
+    assert find_measure("distance:procedure=uniform")(fixed) == pytest.approx(np.full((1, 70), 2 / 3), abs=1e-6)
+    assert find_measure("distance:procedure=thompson,since=3")(lived("thompson")).max() < 1e-5
     best = uniform.trials.best.values.sum(-1)
-    plain, missed = measure("total_reward")(uniform)[0], measure("regret")(uniform)[0]
+    plain, missed = find_measure("total_reward")(uniform)[0], find_measure("regret")(uniform)[0]
     assert plain + missed == pytest.approx(best, rel=1e-5)
-    assert measure("total_reward:best=8.25")(uniform)[0] + missed == pytest.approx(np.full(70, 8.25), rel=1e-5)
-    over = measure("gain_over_chance")(uniform)[0]
-    whole, room = measure("share")(uniform)
+    assert find_measure("total_reward:best=8.25")(uniform)[0] + missed == pytest.approx(np.full(70, 8.25), rel=1e-5)
+    over = find_measure("gain_over_chance")(uniform)[0]
+    whole, room = find_measure("share")(uniform)
     assert whole == pytest.approx(over, abs=1e-4) and room == pytest.approx(over + missed, abs=1e-4)
-    assert np.abs(measure("gain_over_fixed")(fixed) - measure("gain_over_chance")(fixed)).max() < 1e-4
+    assert np.abs(find_measure("gain_over_fixed")(fixed) - find_measure("gain_over_chance")(fixed)).max() < 1e-4
     told = uniform.trials.means.values.sum((-2, -1)) * np.log(3)
-    assert measure("log_loss")(uniform)[0] == pytest.approx(told, rel=1e-5)
+    assert find_measure("log_loss")(uniform)[0] == pytest.approx(told, rel=1e-5)
     with pytest.raises(MesascopeError, match=r"no measure 'regert'.*'regret'"):
-        measure("regert")
+        find_measure("regert")
     with pytest.raises(MesascopeError, match="no setting 'chioce'"):
-        measure("part_of_choice:chioce=1")
+        find_measure("part_of_choice:chioce=1")
 
 
 def test_the_exact_values_of_short_lifetimes_hold():
     """A second derivation of the plan's exact values: the sure arm against the unknown one, as one-armed stopping."""
-    from mesascope.reproduction.plans import load
+    from mesascope.reproduction.plans import load_study
 
     def value(a, b, c, d, left, known={}):  # noqa: B006 - a memory
         key = (a, b, c, d, left)
@@ -339,7 +339,7 @@ def test_the_exact_values_of_short_lifetimes_hold():
             known[key] = max(sure, open_)
         return known[key] if left else 0.0
 
-    rows = [r for r in load("short_lifetimes").rows if r["quantity"] == "gain over the best fixed arm"]
+    rows = [r for r in load_study("short_lifetimes").rows if r["quantity"] == "gain over the best fixed arm"]
     assert len(rows) == 6
     for row in rows:
         trials = int(row["subject"].rpartition("=")[2])

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlun
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.files import cache_path
-from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE, KEY_NAME, redact
+from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE, KEY_NAME_PATTERN, redact
 
 RETRIED_CODES = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
 MAX_PAUSE = 30.0  # the longest pause in seconds that a server may request
@@ -144,7 +144,7 @@ class Server:
             logging.getLogger(logger).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
-        query_keys = [value for name, value in parse_qsl(parts.query) if KEY_NAME.search(name)]
+        query_keys = [value for name, value in parse_qsl(parts.query) if KEY_NAME_PATTERN.search(name)]
         secrets = {token, password or user, parts.password or "", credentials, *query_keys, *map(quote, query_keys)}
         self.secrets = secrets - {""}
         self.http, self.retries, self.first_pause = httpx, retries, first_pause

@@ -16,7 +16,7 @@ from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.questions import Question
 from mesascope.contracts.settings import check_range, name_with_settings
-from mesascope.contracts.subject import digest
+from mesascope.contracts.subject import hash_array
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
@@ -113,7 +113,7 @@ def _refuse_code(folder: Path) -> None:
 
 def _read_settings(file: Path) -> dict[str, Any]:
     try:
-        settings = limits.parse_json(limits.read(file, limits.MAX_SETTINGS_BYTES))
+        settings = limits.parse_json(limits.read_file(file, limits.MAX_SETTINGS_BYTES))
     except ValueError as error:
         raise MesascopeError(f"{str(file)!r} cannot be read: {error}.", "Copy or save the model again.") from None
     return settings if isinstance(settings, dict) else {}
@@ -192,4 +192,4 @@ class ForwardAsker:
 
     def fingerprint(self) -> dict[str, str]:
         """The hash of every parameter by its name."""
-        return {name: digest(p.detach().numpy()) for name, p in self.model.named_parameters()}
+        return {name: hash_array(p.detach().numpy()) for name, p in self.model.named_parameters()}

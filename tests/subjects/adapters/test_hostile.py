@@ -125,9 +125,9 @@ def test_a_class_of_the_user_s_own_opens_with_trust(tmp_path, capsys):
 
 
 def resolve_plainly(model):
-    from mesascope.contracts.subject import digest
+    from mesascope.contracts.subject import hash_array
 
-    return {k: digest(v.numpy()) for k, v in sorted(model.policy.state_dict().items())}
+    return {k: hash_array(v.numpy()) for k, v in sorted(model.policy.state_dict().items())}
 
 
 def test_broken_zips_say_what_is_wrong(plain, tmp_path):
