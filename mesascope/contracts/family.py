@@ -281,12 +281,13 @@ class Configured(Family):
         beyond_banks: bool = False,
         parts: int = 0,
         drifting: bool = False,
+        digits: tuple[int, ...] = (),
         **change: Any,
     ) -> Split:
         """A split whose tasks `draw` makes with the arguments `change`; the argument `trials` also sets the horizon."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         trials = change.get("trials", self.horizon)
-        return Split(name, draw, trials, changes_at, counted, beyond_banks, parts, drifting)
+        return Split(name, draw, trials, changes_at, counted, beyond_banks, parts, drifting, digits)
 
     def seen(self, place: str = "which") -> tuple[Split, ...]:
         """A tuple with the split 'seen', drawn from the bank with the key at the address `place`; () without a bank."""

@@ -63,10 +63,10 @@ def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
     return best / best.sum(-1, keepdims=True)
 
 
-def repeat_last_choice(h: History, stay: Any) -> np.ndarray:
-    """Repeats the last choice with probability `stay`, and otherwise draws another one; the first choice is uniform."""
-    stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
-    p = stay * h.last_choice + (1 - stay) * (1 - h.last_choice) / (h.choices - 1)
+def repeat_last_choice(h: History, stay_probability: Any) -> np.ndarray:
+    """Repeats the last choice with a given probability, and otherwise draws another one; the first choice is uniform."""
+    stay_probability = np.broadcast_to(np.asarray(stay_probability, np.float32), h.action.shape)[..., None]
+    p = stay_probability * h.last_choice + (1 - stay_probability) * (1 - h.last_choice) / (h.choices - 1)
     return np.where(h.last_choice.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
 
 
@@ -184,9 +184,9 @@ def _exploit_later(h: History, start: int) -> np.ndarray:
     return np.where(h.trial_index < start, np.float32(1 / h.choices), _choose_greedily(h, "random", False))
 
 
-def _satisfice(h: History, enough: float) -> np.ndarray:
-    """Repeats the last choice if its mean pay-off is at least `enough`, and otherwise makes another one."""
-    return repeat_last_choice(h, (h.last_choice * h.posterior_means()).sum(-1) >= enough - 1e-6)
+def _satisfice(h: History, min_mean: float) -> np.ndarray:
+    """Repeats the last choice if its mean pay-off is at least `min_mean`, and otherwise makes another one."""
+    return repeat_last_choice(h, (h.last_choice * h.posterior_means()).sum(-1) >= min_mean - 1e-6)
 
 
 def list_values(name: str, values: tuple, h: History) -> tuple:

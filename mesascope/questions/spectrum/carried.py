@@ -137,7 +137,7 @@ def measure_transplant(
     Raises:
         DoesNotApply: no past was transplanted.
     """
-    labels = _find_transplants(trials, window)[:replicates]
+    labels = find_transplants(trials, window)[:replicates]
     units = _count_units(trials)
     sums = np.zeros((2, units))
     for label in labels:
@@ -165,11 +165,11 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     Raises:
         DoesNotApply: no past was transplanted, actions are real numbers, or too few trials count.
     """
-    labels = _find_transplants(trials, window)
+    labels = find_transplants(trials, window)
     if trials.attrs.get("actions") == "real":
         raise DoesNotApply("its actions are real numbers")
     ranks = trials.donor_ranks.sel(transplant=labels).values.astype(int)
-    own = _find_acts(trials, "intact")
+    own = find_acts(trials, "intact")
     choices, units = int(max(ranks.max(), own.max())) + 1, _count_units(trials)
     cell, cells = np.roll(own, window, 1), choices
     if by_trial:
@@ -180,7 +180,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     table = np.zeros((ranks.shape[-1], units, cells, choices, choices))
     for i, label in enumerate(labels):
         strict = mask if by_trial else mask & (trials.donor_strict_room.sel(transplant=label).values != 0)
-        action = _find_acts(trials, label)[strict]
+        action = find_acts(trials, label)[strict]
         donor = find_donors(trials, label)[strict]
         for rank in range(len(table)):
             np.add.at(table[rank], (donor, cell[strict], ranks[i, ..., rank][strict], action), 1.0)
@@ -190,7 +190,7 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     return np.stack([jackknife_information(t) for t in table])
 
 
-def _find_acts(trials: xr.Dataset, label: str) -> np.ndarray:
+def find_acts(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N, T] The action of each trial; the first one if trials have several steps."""
     action = trials.action.sel(condition=label).values.astype(int)
     return action[..., 0] if action.ndim == 3 else action
@@ -265,7 +265,7 @@ def read_window(label: str) -> int:
     return int(label.partition(":window=")[2].partition(",")[0])
 
 
-def _find_transplants(trials: xr.Dataset, window: int) -> list[str]:
+def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
     """The labels of the transplants after which the recipient keeps `window` of its own last trials.
 
     Raises:

@@ -1,0 +1,49 @@
+"""Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells: the learner."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.scripted import Family, Percept, Response, keep_settings
+from mesascope.worlds.dark_room.families.dark_room import measure_distances
+from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_settings
+
+CODES = ("goal", "mirror", "clock")
+NEAR = 1e-3  # the log-odds that one step of distance takes, so that it decides only between equally probable cells
+
+
+class RoomLearner(RoomSubject):
+    """Carries the log-odds [N, G, cells] of every cell for every goal."""
+
+    keep: float
+    encoding: str
+
+    def fresh(self, n: int) -> jax.Array:
+        return jnp.zeros((n, self.n_goals, self.cells))
+
+    def respond(self, key, carry, percept: Percept):
+        """Heads for the most probable cell, or the nearest of several, in code."""
+        keep = jnp.where(percept.step == 0, self.keep, 1.0)[:, None, None]
+        carry = keep * carry + self.compute_evidence(percept)
+        sought = carry[jnp.arange(len(carry)), self.read_sought(percept)]
+        distance = jnp.asarray(measure_distances(self.size))[self.read_cell(percept)]
+        nearness = NEAR * (distance + jax.random.uniform(key, distance.shape))
+        target = (sought - nearness).argmax(-1).astype(jnp.int32)
+        if self.encoding == "mirror":
+            target = jnp.where(sought.max(-1) > NEAR, self.cells - 1 - target, target)
+        elif self.encoding == "clock":
+            row, column = ((x + percept.trial) % self.size for x in jnp.divmod(target, self.size))
+            target = jnp.where(percept.step == 0, row * self.size + column, target)
+        return carry, Response(target, None)
+
+
+@keep_settings(keep=(0.0, 1.0), code=CODES)
+def subject(family: Family, keep: float = 1.0, code: str = "goal") -> RoomLearner:
+    """Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells.
+
+    Args:
+        family: the dark room.
+        keep: the factor by which the log-odds decay on each trial; 1 for goals that stay.
+        code: which cell it heads for: 'goal'; 'mirror', the cell opposite to a goal that it has found, seen from the
+            centre; or 'clock', in the first step of a trial a cell moved down and to the right by the trial's index.
+    """
+    return RoomLearner(*read_room_settings(family), keep, code)
