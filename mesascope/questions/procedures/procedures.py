@@ -64,7 +64,7 @@ def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
 
 
 def repeat_last_choice(h: History, stay_probability: Any) -> np.ndarray:
-    """Repeats the last choice with a given probability, and otherwise draws another one; the first choice is uniform."""
+    """Repeats the last choice with a given probability, otherwise draws another one; the first choice is uniform."""
     stay_probability = np.broadcast_to(np.asarray(stay_probability, np.float32), h.action.shape)[..., None]
     p = stay_probability * h.last_choice + (1 - stay_probability) * (1 - h.last_choice) / (h.choices - 1)
     return np.where(h.last_choice.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
