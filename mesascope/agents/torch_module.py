@@ -216,18 +216,8 @@ def subject(
     parts = "" if observes == DEFAULT_PARTS else observes
     name = name_with_settings("torch_module", factory=factory, path=path, observes=parts, stochastic=stochastic)
     choosing = {"output_kind": output_kind, "stochastic": stochastic, "epsilon": epsilon}
-    make_untrained = make if path else None
-    return wrap(
-        module,
-        family,
-        name,
-        observes,
-        layout,
-        **choosing,
-        hooks=hooks,
-        trained_on=trained_on,
-        make_untrained=make_untrained,
-    )
+    others = {"hooks": hooks, "trained_on": trained_on, "make_untrained": make if path else None}
+    return wrap(module, family, name, observes, layout, **choosing, **others)
 
 
 def _make_module(path: str, family: Family) -> Any:

@@ -143,9 +143,8 @@ def update(
     weights, adam_state, problems, activations, age = state
     n = len(age)
     is_finished = age >= (1 if feed_forward else ticks // window)
-    moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swap_probability"], (n,)) & (
-        not feed_forward
-    )
+    moves_goal = jax.random.bernoulli(derive_key(update_key, "swap"), rates["swap_probability"], (n,))
+    moves_goal &= not feed_forward
     is_replaced, is_moved = is_finished & ~moves_goal, is_finished & moves_goal
     fresh_problems = family.problems(derive_key(update_key, "fresh"), n)
     moved_problems = family.move_goal(derive_key(update_key, "moved"), problems)

@@ -16,7 +16,7 @@ from mesascope.worlds.dark_room.families.dark_room import (
     tabulate_moves,
 )
 
-TRANSPLANTS = [f"past_transplanted_once:of=4,replicate={r}" for r in (0, 1)]
+TRANSPLANTS = [f"past_transplanted_once:window=4,replicate={r}" for r in (0, 1)]
 GOAL = np.log2(81)
 
 
@@ -94,8 +94,8 @@ def test_more_bits():
         for vote in (False, True):
             assert bits(f"room_locator:vote={vote}", f"dark_room:bank={size}") < np.log2(size)
             assert bits(f"room_locator:vote={vote}", f"{two},bank={size}") < np.log2(size)
-    assert bits("room_learner:code=clock") < 0.5 < 6 < bits("room_learner:code=clock", by_trial=True)
-    mirror = lives("room_learner:code=mirror")
+    assert bits("room_learner:encoding=clock") < 0.5 < 6 < bits("room_learner:encoding=clock", by_trial=True)
+    mirror = lives("room_learner:encoding=mirror")
     assert measure_transplanted_bits(mirror, 4).mean() > 4
     assert measure_transplant(mirror, find_counted_trials(mirror, 4), 4).mean() < -0.3
 

@@ -163,7 +163,7 @@ def test_splits_are_what_they_say():
     assert (painting.read_picture(swapped.observation).frame == frames["exchanged:start"]).all()
     for split in ("shifted:sticky", "shifted:difficulty", "shifted:mode"):
         assert (frames[split] != frames["fresh"]).any()
-    idle = family.draw(KEY, 500).start.idle
+    idle = family.draw(KEY, 500).start.idle_frames
     assert idle.min() > screen.MAX_IDLE_FRAMES and len(np.unique(idle)) > 30
 
 

@@ -58,24 +58,14 @@ def subject(
     with GGUF.explain_errors(path):
         limits.check_gguf(path)
     engine = start_server(path, threads, slots, context)
-    settings = {
-        "chat": chat,
-        "temperature": float(temperature),
-        "is_served": is_served,
-        "context": context,
-        "listed_tokens": listed_tokens,
-    }
+    settings = {"chat": chat, "temperature": float(temperature), "is_served": is_served}
+    settings |= {"context": context, "listed_tokens": listed_tokens}
     name = name_with_settings(subject, path=path, **settings)
     before = _hash_weights(path)["file"]
     if is_served:
         gate.allow(address := f"{engine.listening_address}/v1")
-        options = {
-            "chat": chat,
-            "temperature": temperature,
-            "listed_tokens": listed_tokens,
-            "parallel_requests": slots,
-            "cache": "none",
-        }
+        options = {"chat": chat, "temperature": temperature, "listed_tokens": listed_tokens}
+        options |= {"parallel_requests": slots, "cache": "none"}
         served_subject = served_model(family, path=address, mode="log_probs", **options)
         served_subject.asker.engine = engine
         return dataclasses.replace(served_subject, name=name, identity_code=before)

@@ -58,12 +58,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 INTEGER_RANGES = {"width": (1, MAX_INTEGER), "observation": (0, MAX_INTEGER), "horizon": (1, MAX_INTEGER)}
 FILE_FORMAT = NetworkFormat(NETWORK, "network of ours", INTEGER_RANGES, _find_fault)
-opens, list_bundled, family_of, read_metadata = (
-    FILE_FORMAT.opens,
-    FILE_FORMAT.list_bundled,
-    FILE_FORMAT.family_of,
-    FILE_FORMAT.read_metadata,
-)
+opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
+list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadata
 
 
 class Recurrent(NamedSubject):

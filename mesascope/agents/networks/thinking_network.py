@@ -25,12 +25,8 @@ TRIED = "maze:size=5,trials=12,bank=3"
 MAX_TICKS = 128  # ticks at one percept
 SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
 FILE_FORMAT = NetworkFormat(FORMAT, "thinking network", SIZES)
-opens, list_bundled, family_of, read_metadata = (
-    FILE_FORMAT.opens,
-    FILE_FORMAT.list_bundled,
-    FILE_FORMAT.family_of,
-    FILE_FORMAT.read_metadata,
-)
+opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
+list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadata
 
 
 class Weights(NamedTuple):

@@ -63,10 +63,10 @@ def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
     return best / best.sum(-1, keepdims=True)
 
 
-def repeat_last_choice(history: History, stay: Any) -> np.ndarray:
-    """Repeats the last choice with probability `stay`, and otherwise draws another one; the first choice is uniform."""
-    stay = np.broadcast_to(np.asarray(stay, np.float32), history.action.shape)[..., None]
-    p = stay * history.last_choice + (1 - stay) * (1 - history.last_choice) / (history.choices - 1)
+def repeat_last_choice(history: History, stay_probability: Any) -> np.ndarray:
+    """Repeats the last choice with a given probability, otherwise draws another one; the first choice is uniform."""
+    stay_probability = np.broadcast_to(np.asarray(stay_probability, np.float32), history.action.shape)[..., None]
+    p = stay_probability * history.last_choice + (1 - stay_probability) * (1 - history.last_choice) / (history.choices - 1)
     return np.where(history.last_choice.sum(-1, keepdims=True) > 0, p, np.float32(1 / history.choices))
 
 
@@ -188,9 +188,9 @@ def _exploit_later(history: History, start: int) -> np.ndarray:
     )
 
 
-def _satisfice(history: History, enough: float) -> np.ndarray:
-    """Repeats the last choice if its mean pay-off is at least `enough`, and otherwise makes another one."""
-    return repeat_last_choice(history, (history.last_choice * history.posterior_means()).sum(-1) >= enough - 1e-6)
+def _satisfice(history: History, min_mean: float) -> np.ndarray:
+    """Repeats the last choice if its mean pay-off is at least `min_mean`, and otherwise makes another one."""
+    return repeat_last_choice(history, (history.last_choice * history.posterior_means()).sum(-1) >= min_mean - 1e-6)
 
 
 def list_values(name: str, values: tuple, history: History) -> tuple:

@@ -48,7 +48,7 @@ class DarkRoom(Configured):
     told: int
 
     controls: ClassVar = {"learner": "room_learner", "lookalike": "room_reflex", "still": "room_reflex:window=0"}
-    references: ClassVar = name_references("room_learner", "room_learner:keep=0.8", "room_locator", against="")
+    references: ClassVar = name_references("room_learner", "room_learner:discount=0.8", "room_locator", against="")
 
     @property
     def steps(self) -> int:

@@ -14,7 +14,7 @@ NEAR = 1e-3  # the log-odds that one step of distance takes, so that it decides 
 class RoomLearner(RoomSubject):
     """Carries the log-odds [N, G, cells] of every cell for every goal."""
 
-    keep: float
+    discount: float
     encoding: str
 
     def fresh(self, n: int) -> jax.Array:
@@ -22,8 +22,8 @@ class RoomLearner(RoomSubject):
 
     def respond(self, key, carry, percept: Percept):
         """Heads for the most probable cell, or the nearest of several, in code."""
-        keep = jnp.where(percept.step == 0, self.keep, 1.0)[:, None, None]
-        carry = keep * carry + self.compute_evidence(percept)
+        discount = jnp.where(percept.step == 0, self.discount, 1.0)[:, None, None]
+        carry = discount * carry + self.compute_evidence(percept)
         sought = carry[jnp.arange(len(carry)), self.read_sought(percept)]
         distance = jnp.asarray(measure_distances(self.size))[self.read_cell(percept)]
         nearness = NEAR * (distance + jax.random.uniform(key, distance.shape))
@@ -36,14 +36,15 @@ class RoomLearner(RoomSubject):
         return carry, Response(target, None)
 
 
-@keep_settings(keep=(0.0, 1.0), code=CODES)
-def subject(family: Family, keep: float = 1.0, code: str = "goal") -> RoomLearner:
+@keep_settings(discount=(0.0, 1.0), encoding=CODES)
+def subject(family: Family, discount: float = 1.0, encoding: str = "goal") -> RoomLearner:
     """Infers where the goals are by Bayes' rule, and heads for the nearest of the most probable cells.
 
     Args:
         family: the dark room.
-        keep: the factor by which the log-odds decay on each trial; 1 for goals that stay.
-        code: which cell it heads for: 'goal'; 'mirror', the cell opposite to a goal that it has found, seen from the
-            centre; or 'clock', in the first step of a trial a cell moved down and to the right by the trial's index.
+        discount: the factor by which the log-odds decay on each trial; 1 for goals that stay.
+        encoding: which cell it heads for: 'goal'; 'mirror', the cell opposite to a goal that it has found, seen from
+            the centre; or 'clock', in the first step of a trial a cell moved down and to the right by the trial's
+            index.
     """
-    return RoomLearner(*read_room_settings(family), keep, code)
+    return RoomLearner(*read_room_settings(family), discount, encoding)

@@ -33,12 +33,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 INTEGER_RANGES = {"width": (1, 4096), "choices": (2, 4096)}
 FILE_FORMAT = NetworkFormat(FORMAT, "network that sees positions", INTEGER_RANGES, _find_fault)
-opens, list_bundled, family_of, read_metadata = (
-    FILE_FORMAT.opens,
-    FILE_FORMAT.list_bundled,
-    FILE_FORMAT.family_of,
-    FILE_FORMAT.read_metadata,
-)
+opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
+list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadata
 
 
 class PlacesNetwork(NamedSubject):

@@ -55,12 +55,8 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
 
 
 FILE_FORMAT = NetworkFormat(FORMAT, "Q-network of ours", {k: (1, MAX_SIZE) for k in Sizes._fields}, _find_fault)
-opens, list_bundled, family_of, read_metadata = (
-    FILE_FORMAT.opens,
-    FILE_FORMAT.list_bundled,
-    FILE_FORMAT.family_of,
-    FILE_FORMAT.read_metadata,
-)
+opens, family_of = FILE_FORMAT.opens, FILE_FORMAT.family_of
+list_bundled, read_metadata = FILE_FORMAT.list_bundled, FILE_FORMAT.read_metadata
 
 
 class Weights(NamedTuple):
