@@ -25,7 +25,7 @@ class Split:
             if they have none. The bits of information that actions contain about independent parts add up.
         digits: the bases of the independent, evenly distributed digits of which each part's best first action consists,
             such as row and column of a cell; () if it has none. Bits are then read from transplants, digit by digit.
-        drifts: whether the task changes bit by bit within the lifetime.
+        is_drifting: whether the task changes bit by bit within the lifetime.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Split:
     is_counted: bool = True
     is_beyond_banks: bool = False
     parts: int = 0
-    drifts: bool = False
+    is_drifting: bool = False
     digits: tuple[int, ...] = ()
 
     @property

@@ -162,7 +162,7 @@ def make_attributes(
         **({"inexpressible": True} if split_data.is_beyond_banks else {}),
         **({"parts": split_data.parts} if split_data.parts else {}),
         **({"digits": list(split_data.digits)} if split_data.digits else {}),
-        **({"changing": True} if split_data.changing else {}),
+        **({"changing": True} if split_data.is_changing else {}),
     }
 
 

@@ -66,7 +66,9 @@ def choose_best(values: np.ndarray, ties: str = "random") -> np.ndarray:
 def repeat_last_choice(history: History, stay_probability: Any) -> np.ndarray:
     """Repeats the last choice with a given probability, otherwise draws another one; the first choice is uniform."""
     stay_probability = np.broadcast_to(np.asarray(stay_probability, np.float32), history.action.shape)[..., None]
-    p = stay_probability * history.last_choice + (1 - stay_probability) * (1 - history.last_choice) / (history.choices - 1)
+    p = stay_probability * history.last_choice + (1 - stay_probability) * (1 - history.last_choice) / (
+        history.choices - 1
+    )
     return np.where(history.last_choice.sum(-1, keepdims=True) > 0, p, np.float32(1 / history.choices))
 
 

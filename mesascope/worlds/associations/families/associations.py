@@ -65,17 +65,17 @@ class Associations(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; on those with `parts`, right actions are independent, so bits add up over cues."""
-        split, half, parts = self.varied, self.horizon // 2, self.cues
+        split, half, parts = self.make_split, self.horizon // 2, self.cues
         more_cues = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare_cues else ()
         return (
             *(() if self.bank_tables is None else (split("seen", draw_table=self._draw_bank_table),)),
             split("fresh", parts=parts),
             split("shifted:faint", parts=parts, is_faint=True),
-            split("exchanged:actions", changes_at=half, parts=parts, shift_trial=half),
+            split("exchanged:actions", change_trial=half, parts=parts, shift_trial=half),
             split("restructured:rule", draw_table=self._draw_rule_table),
             split("restructured:shared", draw_table=self._draw_shared_table),
             *more_cues,
-            split("restructured:drift", counted=False, parts=parts, drifting=True, has_drift=True),
+            split("restructured:drift", is_counted=False, parts=parts, is_drifting=True, has_drift=True),
         )
 
     def draw(

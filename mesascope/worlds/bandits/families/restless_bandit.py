@@ -52,7 +52,7 @@ class RestlessBandit(BanditFamily):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         other_coupling = "independent" if self.is_coupled else "coupled"
         # jumps with a probability of one half make the past uninformative
         faster = 2 * self.fast_rate if self.change == "drift" else min(2 * self.fast_rate, 0.5)
@@ -66,11 +66,11 @@ class RestlessBandit(BanditFamily):
             split("fresh"),
             split("shifted:still", rate=0.0),
             split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
-            split("exchanged:reversal", changes_at=half, means=reverse_arms),
+            split("exchanged:reversal", change_trial=half, means=reverse_arms),
             split(f"restructured:{other_coupling}", is_coupled=not self.is_coupled),
-            split("shifted:faster", counted=False, rate=faster),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, is_inverted=1.0),
+            split("shifted:faster", is_counted=False, rate=faster),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
+            split("inverted:feedback", is_counted=False, is_inverted=1.0),
         )
 
     def draw(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept
+from mesascope.contracts.configured import Configured, Percept, Split, make_first_percept, make_next_percept
 from mesascope.contracts.family import name_references
 from mesascope.contracts.settings import check_memory, keep_settings
 from mesascope.keys import derive_key
@@ -59,12 +59,12 @@ class DarkRoom(Configured):
         """The splits: seen, fresh, goals in one quarter of the room, moved half-way, on the diagonal, and drifting."""
         half, parts = self.horizon // 2, {"parts": self.n_goals, "digits": (self.size, self.size)}
         return (
-            *(() if self.bank_tasks is None else (self.varied("seen", seen=True),)),
-            self.varied("fresh", **parts),
-            self.varied("shifted:quarter", rows=(self.size + 1) // 2),
-            self.varied("exchanged:goals", changes_at=half, moves_at=half, **parts),
-            self.varied("restructured:diagonal", diagonal=True),
-            self.varied("restructured:drift", drifting=True, drifts=True, **parts),
+            *(() if self.bank_tasks is None else (self.make_split("seen", seen=True),)),
+            self.make_split("fresh", **parts),
+            self.make_split("shifted:quarter", rows=(self.size + 1) // 2),
+            self.make_split("exchanged:goals", change_trial=half, moves_at=half, **parts),
+            self.make_split("restructured:diagonal", diagonal=True),
+            self.make_split("restructured:drift", is_drifting=True, drifts=True, **parts),
         )
 
     def draw(
@@ -104,7 +104,7 @@ class DarkRoom(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in the first cell of the first trial."""
         zero, cell = jnp.zeros(len(tasks.start), jnp.int32), tasks.start[:, 0]
-        return State(cell, zero), first_percept(self._observe(cell, zero))
+        return State(cell, zero), make_first_percept(self._observe(cell, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Goes one step towards the cell that the action names; after the last step the next trial begins."""
@@ -115,7 +115,7 @@ class DarkRoom(Configured):
         past_steps = state.past_steps + 1
         trial, step = past_steps // self.trial_steps, past_steps % self.trial_steps
         cell = jnp.where(step == 0, tasks.start[rows, trial], cell)
-        return State(cell, past_steps), next_percept(self._observe(cell, trial), action, feedback, trial, step), score
+        return State(cell, past_steps), make_next_percept(self._observe(cell, trial), action, feedback, trial, step), score
 
     def _observe(self, cell: jax.Array, trial: jax.Array) -> jax.Array:
         """The observation [N, 2 · size + G]."""

@@ -90,16 +90,16 @@ class Maze(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, larger mazes, moves reversed half-way, loops, and the two changes that are shown."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         revalued_splits = (
-            split(f"revalued:{change}", changes_at=half, counted=False, revalued_part=change)
+            split(f"revalued:{change}", change_trial=half, is_counted=False, revalued_part=change)
             for change in ("worth", "map")
         )
         return (
             *(() if self.bank_tasks is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:larger", size=self.field),
-            split("exchanged:moves", changes_at=half, moves_reversed=True),
+            split("exchanged:moves", change_trial=half, moves_reversed=True),
             split("restructured:loops", has_loops=True),
             *revalued_splits,
         )

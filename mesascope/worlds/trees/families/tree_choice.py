@@ -78,9 +78,9 @@ class TreeChoice(Configured):
 
     def splits(self) -> tuple[Split, ...]:
         """The splits: seen, fresh, similar pay-offs, actions exchanged half-way, shared leaves, and three revalued."""
-        split, half = self.varied, self.horizon // 2
+        split, half = self.make_split, self.horizon // 2
         revalued_splits = (
-            split(f"revalued:{change}", changes_at=half, counted=False, change=change)
+            split(f"revalued:{change}", change_trial=half, is_counted=False, change=change)
             for change in ("worth", "map", "same")
         )
         return (
