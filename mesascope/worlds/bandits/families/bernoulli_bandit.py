@@ -72,13 +72,13 @@ class BernoulliBandit(BanditFamily):
             split("fresh"),
             split("shifted:low", scale=0.3),
             split("shifted:high", scale=0.3, offset=0.7),
-            split("exchanged:reversal", changes_at=half, path=change_halfway(_swap_extremes)),
+            split("exchanged:reversal", change_trial=half, path=change_halfway(_swap_extremes)),
             split(f"restructured:{other_prior}", prior=other_prior),
             split("restructured:drift", path=_draw_walk, is_drifting=True),
             # not counted, because it is less sensitive than a reversal: Gittins retains .46 here, .30 after a reversal
-            split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_permute)),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("inverted:feedback", counted=False, is_inverted=1.0),
+            split("exchanged:random", change_trial=half, is_counted=False, path=change_halfway(_permute)),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
+            split("inverted:feedback", is_counted=False, is_inverted=1.0),
         )
 
     def draw(

@@ -59,11 +59,11 @@ class CuedBandit(BanditFamily):
             split("fresh"),
             split("shifted:low", means=lambda means: means / 3),
             split("shifted:high", means=lambda means: 0.7 + 0.3 * means),
-            split("exchanged:best", changes_at=half, change_trial=half),
+            split("exchanged:best", change_trial=half, move_trial=half),
             split("restructured:independent", is_independent=True),
-            split("horizon:longer", counted=False, trials=5 * self.horizon),
-            split("apart:mark", counted=False, avoids_best=True),
-            split("unmarked", counted=False, marked=False),
+            split("horizon:longer", is_counted=False, trials=5 * self.horizon),
+            split("apart:mark", is_counted=False, avoids_best=True),
+            split("unmarked", is_counted=False, marked=False),
         )
 
     def draw(
@@ -74,7 +74,7 @@ class CuedBandit(BanditFamily):
         best_arms: jax.Array | None = None,
         means: Callable[[jax.Array], jax.Array] = lambda means: means,
         is_independent: bool = False,
-        change_trial: int | None = None,
+        move_trial: int | None = None,
         avoids_best: bool = False,
         marked: bool = True,
         trials: int = 0,
@@ -87,7 +87,7 @@ class CuedBandit(BanditFamily):
             best_arms: the arms that may be the best one; None for all.
             means: a function that changes the means [n, K].
             is_independent: whether each mean is drawn independently from U[0, 1].
-            change_trial: the trial from which another arm is the best one.
+            move_trial: the trial from which another arm is the best one.
             avoids_best: whether the mark never lies on the best arm.
             marked: whether there is a mark.
             trials: T; 0 for the family's horizon.
@@ -102,9 +102,9 @@ class CuedBandit(BanditFamily):
         marks_best = jax.random.bernoulli(derive_key(key, "agree"), self.rho, shape) & (not avoids_best)
         mark = jnp.where(marks_best, best, _draw_other(derive_key(key, "mark"), best, arms))
         path = jnp.repeat(arm_means[:, None, :], trials, axis=1)
-        if change_trial is not None:
+        if move_trial is not None:
             moved_means = self._assign_means(_draw_other(derive_key(key, "change"), best, arms))
-            path = path.at[:, change_trial:].set(moved_means[:, None, :])
+            path = path.at[:, move_trial:].set(moved_means[:, None, :])
         return Tasks(path, mark if marked else jnp.full_like(mark, -1))
 
     def _assign_means(self, best: jax.Array) -> jax.Array:

@@ -63,7 +63,7 @@ class CoinGrid(Configured):
             *self.make_seen_split("level"),
             split("fresh"),
             split("shifted:far", starts_far=True),
-            split("exchanged:coin", changes_at=half, coin_change_trial=half),
+            split("exchanged:coin", change_trial=half, coin_change_trial=half),
             split("restructured:controls", mirrored=True),
             split("apart:coin", is_counted=False, avoids_corner=True),
         )

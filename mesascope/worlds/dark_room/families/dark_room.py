@@ -115,7 +115,11 @@ class DarkRoom(Configured):
         past_steps = state.past_steps + 1
         trial, step = past_steps // self.trial_steps, past_steps % self.trial_steps
         cell = jnp.where(step == 0, tasks.start[rows, trial], cell)
-        return State(cell, past_steps), make_next_percept(self._observe(cell, trial), action, feedback, trial, step), score
+        return (
+            State(cell, past_steps),
+            make_next_percept(self._observe(cell, trial), action, feedback, trial, step),
+            score,
+        )
 
     def _observe(self, cell: jax.Array, trial: jax.Array) -> jax.Array:
         """The observation [N, 2 · size + G]."""

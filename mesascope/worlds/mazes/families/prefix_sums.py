@@ -51,7 +51,7 @@ class PrefixSums(Configured):
             *self.make_seen_split(),
             split("fresh"),
             split("shifted:farther", is_farther=True),
-            split("exchanged:answers", changes_at=half, exchange_trial=half),
+            split("exchanged:answers", change_trial=half, exchange_trial=half),
             split("restructured:sparse", density=0.15),
         )
 

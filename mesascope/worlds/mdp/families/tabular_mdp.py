@@ -75,7 +75,7 @@ class TabularMDP(Configured):
             split("fresh"),
             split("shifted:low", payoffs=lambda payoffs: payoffs + LOW_SHIFT),
             split("shifted:sharp", concentration=SHARP_CONCENTRATION),
-            split("exchanged:actions", changes_at=half, exchange_trial=half),
+            split("exchanged:actions", change_trial=half, exchange_trial=half),
             split("restructured:drift", has_drift=True, drifting=True),
             # an action has the same mean pay-off in every state
             split("restructured:alike", payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),

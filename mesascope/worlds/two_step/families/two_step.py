@@ -101,11 +101,11 @@ class TwoStep(Configured):
             *(() if self.bank_payoffs is None else (split("seen", is_seen=True),)),
             split("fresh"),
             split("shifted:close", payoffs=lambda payoffs: 0.5 + 0.5 * (payoffs - 0.5)),
-            split("exchanged:map", changes_at=half, swap_trial=half),
+            split("exchanged:map", change_trial=half, swap_trial=half),
             split(f"restructured:{other_payoffs}", has_drift=has_drift, drifting=has_drift),
-            split("revalued:worth", changes_at=half, counted=False, announced_part="worth"),
-            split("revalued:map", changes_at=half, counted=False, announced_part="map", swap_trial=half),
-            split("revalued:same", changes_at=half, counted=False, announced_part="same"),
+            split("revalued:worth", change_trial=half, is_counted=False, announced_part="worth"),
+            split("revalued:map", change_trial=half, is_counted=False, announced_part="map", swap_trial=half),
+            split("revalued:same", change_trial=half, is_counted=False, announced_part="same"),
         )
 
     def draw(
