@@ -159,7 +159,7 @@ def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit, monkeypatch):
         for name in ("action", "feedback", "score", "partner"):
             np.testing.assert_array_equal(lived[name].sel(condition=label), alone[name], err_msg=name)
     assert (lived.action.sel(condition=once[0]) != lived.action.sel(condition="intact")).any()
-    monkeypatch.setattr(type(subject), "in_turn", True)
+    monkeypatch.setattr(type(subject), "is_asked_in_turn", True)
     asked.clear()
     apart = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:trial=5", *once]))
     assert len(asked) == 11 * (1 + 1 + 2 * len(once))  # each has a life of its own, and the disturbed responses

@@ -63,7 +63,7 @@ def test_known_subjects_are_read_as_they_are_made():
     assert not {name: placed[name] for name, level in levels.items() if not lies(placed[name], level, level)}
     greedy, ranked = placed["greedy"], placed["ranked:rank=3"]
     assert placed["lagged_stay"].span == "from its last 4 trials"
-    assert greedy.text().startswith("acquiring (from its last")
+    assert greedy.describe().startswith("acquiring (from its last")
     assert "in the last half it gives up" in placed["part_time:learning_trials=45"].reason
     assert (ranked.direction, greedy.direction) == ("other", "for")
     assert "another goal" in ranked.describe()

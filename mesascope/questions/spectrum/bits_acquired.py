@@ -38,13 +38,13 @@ def metric(trials, references, replay):
     data = require_choices(data)
     if not {"part", "right"} <= set(data) or "parts" not in data.attrs:
         raise DoesNotApply("the family's tasks do not consist of independent parts")
-    window = find_reflex_window(data.sizes["trial"])
+    intact, window = select_condition(trials, "intact"), find_reflex_window(data.sizes["trial"])
     readings = [
-        Reading(measure_bits(data, window), label="older than a few trials"),
-        Reading(measure_bits(data, window, strict=True), label="strict, for any holder of stored tasks"),
-        Reading(measure_bits(data, 0), label="in all"),
-        Reading(measure_bits(data, window, view="part"), label="older, by part", descriptive=True),
-        Reading(measure_bits(data, window, view="trial"), label="older, by trial", descriptive=True),
+        Reading(measure_bits(intact, window), label="older than a few trials"),
+        Reading(measure_bits(intact, window, strict=True), label="strict, for any holder of stored tasks"),
+        Reading(measure_bits(intact, 0), label="in all"),
+        Reading(measure_bits(intact, window, view="part"), label="older, by part", descriptive=True),
+        Reading(measure_bits(intact, window, view="trial"), label="older, by trial", descriptive=True),
     ]
     shuffled = measure_bits(select_condition(trials, SHUFFLED), window)
     return [*readings, Reading(shuffled, label="older, with older feedback shuffled", descriptive=True)]

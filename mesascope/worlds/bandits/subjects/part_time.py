@@ -55,7 +55,7 @@ class PartTime(Choosing):
     procedure=("thompson", "locator"),
     fallback=("random", "reflex"),
     learning_trials=(1, 1_000_000_000),
-    **dict.fromkeys(("share", "lives", "discount"), (0.0, 1.0)),
+    **dict.fromkeys(("choice_share", "lifetime_share", "discount"), (0.0, 1.0)),
 )
 def subject(
     family: Family,

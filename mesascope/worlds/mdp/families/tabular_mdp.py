@@ -76,7 +76,7 @@ class TabularMDP(Configured):
             split("shifted:low", payoffs=lambda payoffs: payoffs + LOW_SHIFT),
             split("shifted:sharp", concentration=SHARP_CONCENTRATION),
             split("exchanged:actions", change_trial=half, exchange_trial=half),
-            split("restructured:drift", has_drift=True, drifting=True),
+            split("restructured:drift", has_drift=True, is_drifting=True),
             # an action has the same mean pay-off in every state
             split("restructured:alike", payoffs=lambda payoffs: jnp.broadcast_to(payoffs[:, :1], payoffs.shape)),
             split("horizon:longer", is_counted=False, trials=5 * self.horizon),

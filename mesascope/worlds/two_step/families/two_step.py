@@ -102,7 +102,7 @@ class TwoStep(Configured):
             split("fresh"),
             split("shifted:close", payoffs=lambda payoffs: 0.5 + 0.5 * (payoffs - 0.5)),
             split("exchanged:map", change_trial=half, swap_trial=half),
-            split(f"restructured:{other_payoffs}", has_drift=has_drift, drifting=has_drift),
+            split(f"restructured:{other_payoffs}", has_drift=has_drift, is_drifting=has_drift),
             split("revalued:worth", change_trial=half, is_counted=False, announced_part="worth"),
             split("revalued:map", change_trial=half, is_counted=False, announced_part="map", swap_trial=half),
             split("revalued:same", change_trial=half, is_counted=False, announced_part="same"),
