@@ -22,14 +22,7 @@ import numpy as np
 
 from mesascope.recipes.training_loop import Checkpoint, TrainingRun
 from mesascope.worlds.pong.recipes import dqn_atari as ours
-from mesascope.worlds.pong.subjects.q_network import (
-    FIELD_GREY,
-    GREY_SCALE,
-    LAYERS,
-    STACK,
-    Sizes,
-    create_weights,
-)
+from mesascope.worlds.pong.subjects.q_network import FIELD_GREY, GREY_SCALE, LAYERS, STACK, Sizes, create_weights
 from mesascope.worlds.pong.vector_games import VectorGames
 
 GAMES, BATCH, STEPS, REPLAY, BEFORE, HIDDEN, ROUNDS = 16, 32, 4, 50_000, 10_000, 128, 3

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesascope import catalogue
-from mesascope.contracts.subject import Subject
+from mesascope.contracts import Subject
 from mesascope.questions.procedures.acts_like import MAX_SHORTFALL, Comparison, compare_fitted, list_procedures
 from mesascope.questions.procedures.fits import fit
 from mesascope.questions.procedures.histories import read_history

@@ -29,40 +29,13 @@ if sys.argv[:1] == ["-m"] and "mesascope" in sys.orig_argv and not sys.flags.saf
     # contains this package, and otherwise not at all
     sys.path[:] = [*sys.path[1:], *(p for p in sys.path[:1] if p == os.path.dirname(os.path.dirname(__file__)))]
 
-import importlib
-from typing import Any
+import lazy_loader
 
 __version__ = "0.1.0"
 
-_NAMES = {  # by module: its public names
-    "agents.function": ["wrap"],
-    "agents.observing": ["observe"],
-    "agents.opening": ["make"],
-    "contracts.condition": ["Condition"],
-    "contracts.family": ["Family", "Percept"],
-    "contracts.metric": ["Metric"],
-    "contracts.subject": ["Response", "Subject"],
-    "errors": ["MesascopeError"],
-    "examination.examination": ["Examination", "examine"],
-    "examination.logged": ["measure", "open_run", "place"],
-    "findings": ["Finding"],
-    "logs": ["read_log"],
-    "questions.spectrum.placement": ["Placement", "Rule"],
-    "reporting": ["plot", "write_report"],
-    "rollouts.family_env": ["FamilyEnv"],
-    "rollouts.replays": ["replay"],
-    "rollouts.rollouts": ["rollout"],
-}
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
-__all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    """Imports the module of a public name when the name is first used, so that importing mesascope costs nothing."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'mesascope' has no attribute {name!r}; there are {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"mesascope.{_MODULES[name]}"), name)
+# each public name's module, listed in __init__.pyi, is imported when the name is first used
+__getattr__, _list_names, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*_list_names(), "__version__"]

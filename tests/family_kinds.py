@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import make_first_percept, make_next_percept
+from mesascope.contracts import Family, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
 

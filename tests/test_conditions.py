@@ -155,7 +155,7 @@ def test_a_looped_subject_lives_the_same_trials_as_a_compiled_one():
     import jax
     import jax.numpy as jnp
 
-    from mesascope.contracts.subject import Scripted, choose
+    from mesascope.contracts import Scripted, choose
 
     class Reflex(Scripted):
         name: str = "reflex"

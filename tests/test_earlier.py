@@ -13,8 +13,7 @@ import pytest
 
 from mesascope import examine
 from mesascope.catalogue import make
-from mesascope.contracts.scripted import Choosing, Percept, choose
-from mesascope.contracts.subject import Response, Scripted
+from mesascope.contracts import Choosing, Percept, Response, Scripted, choose
 from mesascope.rollouts.rollouts import rollout
 
 FLIPPED = "percept_exchanged_once:action=0"

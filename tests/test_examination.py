@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from mesascope.agents.function import wrap
-from mesascope.contracts.subject import identify
+from mesascope.contracts import identify
 from mesascope.examination import runs
 from mesascope.examination.bench import Bench
 from mesascope.examination.examination import examine

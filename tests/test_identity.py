@@ -13,7 +13,7 @@ import pytest
 
 from mesascope import catalogue, rollout
 from mesascope.agents.function import wrap
-from mesascope.contracts.subject import identify
+from mesascope.contracts import identify
 from mesascope.examination.bench import Bench
 from mesascope.guards import identity
 
@@ -151,7 +151,7 @@ def test_an_environment_that_was_mended_is_lived_again(tmp_path, live):
 
 PROCESS = """
 from mesascope import catalogue
-from mesascope.contracts.subject import identify
+from mesascope.contracts import identify
 family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=6")
 told = [identify(catalogue.make("subjects", spec, family)) for spec in (
     "torch_module:factory=nets_of_mine:Net", "function:path=nets_of_mine:factory",

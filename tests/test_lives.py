@@ -13,8 +13,7 @@ from family_kinds import Aim, Rounds, Tagged, Untraced
 
 from mesascope import catalogue, examine, rollout, trials
 from mesascope.agents.function import wrap
-from mesascope.contracts.percept import make_first_percept, make_next_percept
-from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.contracts import Response, Scripted, choose, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.changes import choices_changed

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mesascope.cli.main import run
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts import DoesNotApply, Metric, Reading
 from mesascope.examination.logged import measure
 from mesascope.examination.measurement import answer
 from mesascope.logs import read_log

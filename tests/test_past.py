@@ -6,9 +6,7 @@ import pytest
 
 from mesascope import make, rollout
 from mesascope.agents.opening import open_subject
-from mesascope.contracts.choices import count_last_outcome
-from mesascope.contracts.condition import Intact
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts import Intact, Scripted, choose, count_last_outcome
 from mesascope.errors import MesascopeError
 
 HOME = make("families", "bernoulli_bandit:arms=3,trials=24")

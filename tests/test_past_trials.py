@@ -11,7 +11,7 @@ from family_kinds import Tagged, Untraced
 
 import mesascope
 from mesascope import make, rollout
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts import Scripted, choose
 from mesascope.questions.spectrum.carried import measure_carried
 from mesascope.worlds.mdp.episodes import compute_action_values, evaluate_policy
 

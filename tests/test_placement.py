@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import mesascope
-from mesascope.contracts.configured import make_first_percept, make_next_percept
-from mesascope.contracts.family import Family
+from mesascope.contracts import Family, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.carried import find_counted_trials, interpolate_span, measure_transplant
 from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS, Rule

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from mesascope.agents.observing import Observer
-from mesascope.contracts.subject import NamedSubject, Response, choose
+from mesascope.contracts import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 OUTPUT_KINDS = ("logits", "probabilities", "values")

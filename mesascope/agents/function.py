@@ -12,9 +12,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import NamedSubject, Response, Subject, copy_carry
+from mesascope.contracts import Family, NamedSubject, Percept, Response, Subject, copy_carry
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_array, list_reachable_parts

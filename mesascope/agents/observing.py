@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Family, Percept
 from mesascope.errors import MesascopeError, pick_named
 
 PERCEPT_PARTS = ("observation", "action", "feedback", "trial", "step", "first")

@@ -14,11 +14,7 @@ import numpy as np
 from mesascope.agents import onnx_file as _onnx_file
 from mesascope.agents.foreign import BATCH_SIZES, OUTPUT_KINDS, ForeignNetwork, name_with_settings
 from mesascope.agents.observing import make_observer
-from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import check_choice, check_range
-from mesascope.contracts.subject import Response
+from mesascope.contracts import Family, Percept, Response, check_choice, check_range, require
 from mesascope.errors import MesascopeError
 
 START_FLAGS = ("episode_start", "episode_starts", "first", "is_first", "done", "dones", "reset")

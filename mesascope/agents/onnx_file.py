@@ -7,9 +7,9 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mesascope.agents.foreign import FileKind
-from mesascope.contracts.extras import require
-from mesascope.contracts.subject import hash_array
+from mesascope.contracts import require
 from mesascope.errors import MesascopeError
+from mesascope.guards.identity import hash_array
 
 ONNX = FileKind("ONNX file", "Name an .onnx file.", "Copy it again, or export it again.")
 MAX_BYTES = 2 << 30  # bytes, because no protobuf message can be larger

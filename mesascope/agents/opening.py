@@ -9,8 +9,7 @@ from typing import Any
 
 from mesascope import catalogue
 from mesascope.agents.function import wrap
-from mesascope.contracts.family import Family
-from mesascope.contracts.subject import Subject
+from mesascope.contracts import Family, Subject
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 

@@ -17,11 +17,7 @@ from mesascope.agents.foreign import name_with_settings
 from mesascope.agents.normalising import NO_FILE, Statistics
 from mesascope.agents.observing import OBSERVATION, Observer, make_observer
 from mesascope.agents.torch_support import StateTensor, TorchSubject, run_hooked
-from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import check_choice, check_range
-from mesascope.contracts.subject import Response
+from mesascope.contracts import Family, Percept, Response, check_choice, check_range, require
 from mesascope.errors import MesascopeError, MesascopeWarning
 
 EPISODES = ("lifetime", "trial")

@@ -23,7 +23,7 @@ import numpy as np
 from mesascope.agents import pickles as _pickles
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.foreign import FileKind
-from mesascope.contracts.extras import require
+from mesascope.contracts import require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 

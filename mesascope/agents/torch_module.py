@@ -17,11 +17,7 @@ from mesascope.agents import torch_support as _torch
 from mesascope.agents.foreign import BATCH_SIZES, OUTPUT_KINDS, name_with_settings
 from mesascope.agents.observing import DEFAULT_PARTS, make_observer
 from mesascope.agents.torch_support import TorchSubject, run_hooked
-from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import check_choice, check_range
-from mesascope.contracts.subject import Response
+from mesascope.contracts import Family, Percept, Response, check_choice, check_range, require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 

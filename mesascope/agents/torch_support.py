@@ -18,7 +18,7 @@ import numpy as np
 
 from mesascope.agents import tensors as _tensors
 from mesascope.agents.foreign import BATCH_SIZES, ForeignNetwork
-from mesascope.contracts.extras import require
+from mesascope.contracts import require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_array

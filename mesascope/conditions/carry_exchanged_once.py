@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from mesascope.contracts.condition import Condition, Number, select, take_rows
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import Condition, Number, check_range, select, take_rows
 
 
 class CarryExchangedOnce(Condition):

@@ -4,8 +4,7 @@ If trials have several steps, every later trial begins with the carry of trial t
 over.
 """
 
-from mesascope.contracts.condition import LARGEST_TRIAL, Condition, Number, select
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import LARGEST_TRIAL, Condition, Number, check_range, select
 
 
 class CarryFrozen(Condition):

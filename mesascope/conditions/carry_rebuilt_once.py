@@ -7,8 +7,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import PAST_PERCEPTS, Condition, Number
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import PAST_PERCEPTS, Condition, Number, check_range
 
 
 class CarryRebuiltOnce(Condition):

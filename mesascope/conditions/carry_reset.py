@@ -4,8 +4,7 @@ If a single reset left the percept unchanged, the subject would still observe th
 every trial, a subject can still react to the last percept.
 """
 
-from mesascope.contracts.condition import LARGEST_TRIAL, Condition, Number, select
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import LARGEST_TRIAL, Condition, Number, check_range, select
 
 
 class CarryReset(Condition):

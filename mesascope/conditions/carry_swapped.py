@@ -1,7 +1,6 @@
 """Replaces the carry with another lifetime's at trial t. The percept is unchanged, and the lifetime continues."""
 
-from mesascope.contracts.condition import LARGEST_TRIAL, Condition, Number, select, take_rows
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import LARGEST_TRIAL, Condition, Number, check_range, select, take_rows
 
 
 class CarrySwapped(Condition):

@@ -13,8 +13,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.conditions.replaced_past import replay_past
-from mesascope.contracts.condition import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, select
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, check_range, select
 
 
 class FeedbackShuffled(Condition):

@@ -1,6 +1,6 @@
 """The condition that disturbs nothing."""
 
-from mesascope.contracts.condition import Intact
+from mesascope.contracts import Intact
 
 
 def condition() -> Intact:

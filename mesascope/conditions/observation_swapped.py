@@ -1,6 +1,6 @@
 """Replaces the observation with another lifetime's on every trial; it has no effect without observations."""
 
-from mesascope.contracts.condition import Condition, take_rows
+from mesascope.contracts import Condition, take_rows
 
 
 class ObservationSwapped(Condition):

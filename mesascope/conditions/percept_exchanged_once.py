@@ -5,8 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, Number, select
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import Condition, Number, check_range, select
 
 
 class PerceptExchangedOnce(Condition):

@@ -2,8 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, Number, select
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import Condition, Number, check_range, select
 
 
 class PerceptMasked(Condition):

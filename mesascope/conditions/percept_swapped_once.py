@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from mesascope.contracts.condition import Condition, select, take_rows
+from mesascope.contracts import Condition, select, take_rows
 
 
 class PerceptSwappedOnce(Condition):

@@ -12,8 +12,7 @@ keeps its observation. Its last action and feedback belong to the older past: th
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from mesascope.contracts.condition import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, select, take_rows
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import LARGEST_TRIAL, PAST_PERCEPTS, Condition, Number, check_range, select, take_rows
 
 
 class ReplacedPast(Condition):

@@ -8,10 +8,7 @@ subject thinks. The last tick can also use another lifetime's carry, so that ear
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.condition import Condition, Number, select, take_rows
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import Condition, Family, Number, ShowsPlans, check_range, select, take_rows
 from mesascope.keys import derive_key
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"  # the family that `mesascope check` tries it on

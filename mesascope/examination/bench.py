@@ -16,11 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue, trials
-from mesascope.contracts.banks import parse_task_limit
-from mesascope.contracts.condition import Condition, Intact
-from mesascope.contracts.family import Family
-from mesascope.contracts.split import find_kind
-from mesascope.contracts.subject import Subject, identify
+from mesascope.contracts import Condition, Family, Intact, Subject, find_kind, identify, parse_task_limit
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.execution import hash_folder
 from mesascope.files import limit_size, make_cache_path, replace_when_written

@@ -17,12 +17,8 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.agents.opening import find_adapter, open_subject
-from mesascope.contracts.axis import UNDETERMINED, Axis
-from mesascope.contracts.condition import Intact, select
-from mesascope.contracts.family import Family
-from mesascope.contracts.metric import CONTROLS, Metric
-from mesascope.contracts.split import find_kind as split_kind
-from mesascope.contracts.subject import Subject
+from mesascope.contracts import CONTROLS, UNDETERMINED, Axis, Family, Intact, Metric, Subject, select
+from mesascope.contracts import find_kind as split_kind
 from mesascope.errors import MesascopeError, MesascopeWarning, describe_error, make_unknown_name_error, require
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer

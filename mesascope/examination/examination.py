@@ -13,9 +13,8 @@ import xarray as xr
 
 from mesascope.agents.opening import find_default_family, open_family, open_subject, open_subjects
 from mesascope.catalogue import as_list, make_all
+from mesascope.contracts import Family, Metric
 from mesascope.contracts import axis as axes
-from mesascope.contracts.family import Family
-from mesascope.contracts.metric import Metric
 from mesascope.errors import MesascopeWarning, make_unknown_name_error, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer

@@ -9,7 +9,7 @@ import xarray as xr
 
 from mesascope import trials as files
 from mesascope.catalogue import make_all
-from mesascope.contracts.metric import Metric
+from mesascope.contracts import Metric
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
 from mesascope.examination.measurement import Splits, answer

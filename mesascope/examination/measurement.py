@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, Splits
-from mesascope.contracts.split import find_kind
+from mesascope.contracts import DoesNotApply, Metric, Reading, Splits, find_kind
 from mesascope.errors import MesascopeError, require
 from mesascope.findings import Finding, describe_provenance
 from mesascope.guards.blame import contain_exits

@@ -8,8 +8,7 @@ action, the last pay-off and the trial index. Every update runs a batch of lifet
 import jax
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
+from mesascope.contracts import Family, Folder, OnProgress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings
 from mesascope.recipes.lifetimes import average
 from mesascope.recipes.ppo_recurrent import PolicyExamples, compute_loss_terms, make_policy_update

@@ -16,11 +16,8 @@ import optax
 from mesascope.agents.networks import thinking_network as networks
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.thinking_network import Weights, find_logits, make_state, run_layers, run_tick
+from mesascope.contracts import Family, Folder, OnProgress, Trained, as_arrays, ignore_progress, require_family, select
 from mesascope.contracts.capabilities import ShowsFields
-from mesascope.contracts.condition import select
-from mesascope.contracts.family import Family, require_family
-from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
-from mesascope.contracts.subject import as_arrays
 from mesascope.errors import require
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, check_settings, collect_settings

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.settings import check_range
-from mesascope.contracts.subject import as_arrays
+from mesascope.contracts import as_arrays, check_range
 from mesascope.errors import require
 from mesascope.keys import derive_key
 

@@ -16,7 +16,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks.network_files import read_header
-from mesascope.contracts.family import Family
+from mesascope.contracts import Family
 from mesascope.errors import MesascopeError, require
 from mesascope.files import replace_when_written
 from mesascope.findings import describe_provenance

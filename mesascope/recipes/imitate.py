@@ -14,9 +14,7 @@ from jax.tree_util import Partial
 
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
-from mesascope.contracts.subject import Subject
+from mesascope.contracts import Family, Folder, OnProgress, Subject, Trained, ignore_progress
 from mesascope.errors import require
 from mesascope.recipes.descent import NO_LIMIT, RANGES, check_settings, collect_settings, make_adam_state
 from mesascope.recipes.lifetimes import (

@@ -15,10 +15,7 @@ import numpy as np
 import optax
 
 from mesascope.agents.networks.recurrent import MEMORIES_WITH_LAYERS, Recurrent, create_for_family
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
-from mesascope.contracts.subject import as_arrays
+from mesascope.contracts import Family, Folder, OnProgress, Percept, Trained, as_arrays, ignore_progress
 from mesascope.errors import require
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, collect_settings

@@ -11,10 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.condition import select
-from mesascope.contracts.family import Family
-from mesascope.contracts.split import FRESH, SEEN, Split
-from mesascope.contracts.subject import Subject, choose
+from mesascope.contracts import FRESH, SEEN, Family, Split, Subject, choose, select
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import Number

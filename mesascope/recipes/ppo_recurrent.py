@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
+from mesascope.contracts import Family, Folder, OnProgress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, UpdateSettings, collect_settings, interpolate
 from mesascope.recipes.lifetimes import (
     Scale,

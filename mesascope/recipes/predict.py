@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Folder, OnProgress, Trained, ignore_progress
+from mesascope.contracts import Family, Folder, OnProgress, Trained, ignore_progress
 from mesascope.errors import require
 from mesascope.recipes.descent import collect_settings
 from mesascope.recipes.lifetimes import Lifetimes, run_lifetimes

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesascope import catalogue
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import Family, check_range
 from mesascope.errors import require
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 
 if TYPE_CHECKING:
-    from mesascope.contracts.recipe import Progress
+    from mesascope.contracts import Progress
 
 LAST_SEED = 2**31 - 1  # the largest seed
 WORKERS = 2  # how many training runs happen at once; each keeps one core busy

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.recipe import Folder, OnProgress, Progress, Trained
+from mesascope.contracts import Folder, OnProgress, Progress, Trained
 from mesascope.errors import require
 from mesascope.recipes import files
 from mesascope.recipes.files import Checkpoint, TrainingRun

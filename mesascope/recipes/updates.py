@@ -13,8 +13,7 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import name_weights
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Folder, OnProgress, Trained
+from mesascope.contracts import Family, Folder, OnProgress, Trained
 from mesascope.formats import NETWORK
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import Loss, UpdateSettings, make_adam_state, minimise

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mesascope.contracts.axis import Verdict
+from mesascope.contracts import Verdict
 from mesascope.findings import Finding
 from mesascope.logs.tables import count_noun
 from mesascope.questions.spectrum.ladder import LEVEL_NUMBERS

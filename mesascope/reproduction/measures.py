@@ -12,9 +12,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.contracts.family import Family
-from mesascope.contracts.metric import DoesNotApply, require_choices
-from mesascope.contracts.subject import Subject
+from mesascope.contracts import DoesNotApply, Family, Subject, require_choices
 from mesascope.errors import pick_named
 from mesascope.questions.goal import reading
 from mesascope.rollouts.replays import replay

@@ -19,11 +19,9 @@ import numpy as np
 import mesascope
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
+from mesascope.contracts import DoesNotApply, Family, Subject, sum_gains
 from mesascope.contracts import axis as axes
-from mesascope.contracts.family import Family
-from mesascope.contracts.metric import DoesNotApply, sum_gains
-from mesascope.contracts.split import find_kind as split_kind
-from mesascope.contracts.subject import Subject
+from mesascope.contracts import find_kind as split_kind
 from mesascope.errors import MesascopeError, pick_named, require
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer

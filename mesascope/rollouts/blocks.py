@@ -13,9 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import Condition, Context, Intact, Repeat, select
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Condition, Context, Family, Intact, Percept, Repeat, select
 from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK_SIZE, MAX_STORED_NUMBERS, MAX_STORED_STEPS
 

@@ -7,8 +7,7 @@ import jax
 import numpy as np
 
 from mesascope.agents.observing import make_observer
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Family, Percept
 from mesascope.keys import derive_key
 from mesascope.rollouts.compiling import compile_once
 

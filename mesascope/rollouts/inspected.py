@@ -14,8 +14,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.agents.language.answers import UNREACHED, Answer, parse_label
-from mesascope.contracts.family import Family
-from mesascope.contracts.questions import PastTrial, Question, to_numbers
+from mesascope.contracts import Family, PastTrial, Question, to_numbers
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 from mesascope.keys import fold_address

@@ -8,9 +8,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from mesascope.contracts.condition import Condition, take_rows
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Response, Subject, copy_carry
+from mesascope.contracts import Condition, Family, Percept, Response, Subject, copy_carry, take_rows
 from mesascope.errors import MesascopeError
 from mesascope.guards.identity import hash_array
 from mesascope.keys import derive_key

@@ -9,10 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import PAST_PERCEPTS, Intact, select
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Subject
+from mesascope.contracts import PAST_PERCEPTS, Family, Intact, Percept, Subject, select
 from mesascope.rollouts import blocks
 from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, Job, PastTick, Record, Step
 from mesascope.trials import choose_stored_steps

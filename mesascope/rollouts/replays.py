@@ -13,10 +13,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.contracts.condition import select
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Subject
+from mesascope.contracts import Family, Percept, Response, Subject, select
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.rollouts import compiling

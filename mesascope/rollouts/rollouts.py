@@ -21,10 +21,7 @@ import xarray as xr
 
 from mesascope.agents.opening import open_family, open_subject
 from mesascope.catalogue import make_all
-from mesascope.contracts.condition import Condition, Intact
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Scripted, Subject
+from mesascope.contracts import Condition, Family, Intact, Percept, Response, Scripted, Subject
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits

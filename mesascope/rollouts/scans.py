@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import PAST_PERCEPTS
+from mesascope.contracts import PAST_PERCEPTS
 from mesascope.keys import derive_key
 from mesascope.rollouts import blocks, compiling
 from mesascope.rollouts.blocks import BLOCK_SIZE, BlockConstants, BlockState, PastTick, Record, Step

@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mesascope.contracts.condition import Condition
-from mesascope.contracts.family import Family
-from mesascope.contracts.payoffs import select_payoffs
+from mesascope.contracts import Condition, Family, select_payoffs
 from mesascope.rollouts.blocks import Place, Record
 
 MAX_NUMBERS = 1 << 22  # in one array

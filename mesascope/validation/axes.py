@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import axis as axes
-from mesascope.contracts.split import find_kind
+from mesascope.contracts import find_kind
 from mesascope.rollouts.rollouts import rollout
 
 BOUND = 0.95  # the least share of right runs for every subject

@@ -8,7 +8,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts import DoesNotApply
 from mesascope.questions.spectrum.carried import Estimate, combine_benefit, measure_carried, read_span
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts import DoesNotApply
 from mesascope.reproduction.measures import Rollouts, goal_return
 
 

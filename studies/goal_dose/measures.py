@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts import DoesNotApply
 from mesascope.questions.goal.reading import last_third
 from mesascope.reproduction.measures import Rollouts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mesascope import catalogue
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts import DoesNotApply
 from mesascope.errors import MesascopeError
 from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.replays import replay

@@ -18,7 +18,7 @@ from mesascope.agents.networks.thinking_network import (
     run_layers,
     run_tick,
 )
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts import DoesNotApply
 from mesascope.keys import fold_address
 from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.compiling import compile_loop as compiled

@@ -8,7 +8,7 @@ import pytest
 
 from mesascope import catalogue, examine
 from mesascope.cli.main import run
-from mesascope.contracts.metric import Metric, Reading
+from mesascope.contracts import Metric, Reading
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.rollouts.rollouts import rollout

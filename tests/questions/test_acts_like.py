@@ -15,13 +15,7 @@ from mesascope.examination.measurement import answer
 from mesascope.questions.procedures import fits as _fits
 from mesascope.questions.procedures.acts_like import compare_fitted, compare_procedures, list_procedures
 from mesascope.questions.procedures.histories import read_history
-from mesascope.questions.procedures.procedures import (
-    SIMPLE_PROCEDURES,
-    Procedure,
-    Range,
-    StepRange,
-    mix_lapse,
-)
+from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure, Range, StepRange, mix_lapse
 from mesascope.questions.procedures.samplers import BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
 from mesascope.questions.procedures.sweeps import find_best_middle
 from mesascope.rollouts.replays import Replays, make_percepts

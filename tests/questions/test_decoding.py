@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.contracts.choices import count_last_outcome, infer_means
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts import Scripted, choose, count_last_outcome, infer_means
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
 from mesascope.questions.activations.belief_edit import exchange_beliefs

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.contracts.goals import Goal, Goals
+from mesascope.contracts import Goal, Goals
 from mesascope.examination.measurement import answer
 from mesascope.questions.goal.reading import (
     check_goals_differ,

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import mesascope
 from mesascope import catalogue
-from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.contracts import Response, Scripted, choose
 from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.kinds_of_lifetimes import REPLAYS, correlate, split_trials
 from mesascope.reporting.headlines import explain_level

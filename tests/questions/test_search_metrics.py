@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.contracts.plans import Plans
+from mesascope.contracts import Plans
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.examination.measurement import answer

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mesascope.catalogue import get_factory
-from mesascope.contracts.family import Family
+from mesascope.contracts import Family
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bandit
 from mesascope.worlds.sequences.families.beta_bernoulli import family as symbols
 

@@ -11,7 +11,7 @@ import pytest
 from mesascope import catalogue
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.opening import find_adapter
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 from mesascope.recipes.files import write_tensors as write
 from mesascope.worlds.pong.replay_memory import ReplayMemory

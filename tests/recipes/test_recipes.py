@@ -15,7 +15,7 @@ import pytest
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
 from mesascope.catalogue import convert_settings, list_names, parse_spec
-from mesascope.contracts.recipe import Progress
+from mesascope.contracts import Progress
 from mesascope.errors import MesascopeError
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe, task
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from mesascope import catalogue
-from mesascope.contracts.axis import Verdict
+from mesascope.contracts import Verdict
 from mesascope.errors import MesascopeError
 from mesascope.reproduction.outcomes import describe_verdict, format_ours, format_page, judge_expectation, make_row
 from mesascope.reproduction.work import read_verdict

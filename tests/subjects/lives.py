@@ -13,9 +13,7 @@ import numpy as np
 from mesascope import catalogue
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Subject
+from mesascope.contracts import Family, Percept, Subject
 from mesascope.formats import NETWORK
 from mesascope.keys import derive_key
 from mesascope.recipes.files import write_tensors

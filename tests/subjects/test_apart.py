@@ -11,7 +11,7 @@ import pytest
 
 from mesascope import catalogue, rollout
 from mesascope.agents.function import wrap
-from mesascope.contracts.subject import Response, Subject
+from mesascope.contracts import Response, Subject
 from mesascope.errors import MesascopeError
 from mesascope.examination.checks import check_plugin
 from mesascope.rollouts.leaks import refuse_leaks

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mesascope.contracts.subject import Scripted
+from mesascope.contracts import Scripted
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout, strip_names
 from mesascope.worlds.bandits.families.bernoulli_bandit import family

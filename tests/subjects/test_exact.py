@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mesascope.contracts.choices import infer_means
+from mesascope.contracts import infer_means
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from mesascope.worlds.bandits.subjects import bayes_optimal, gittins
 from mesascope.worlds.bandits.subjects.change_point_thompson import subject as change_point

@@ -17,7 +17,7 @@ from mesascope.agents.language.answers import (
     parse_label,
     weigh_labels,
 )
-from mesascope.contracts.questions import PastTrial
+from mesascope.contracts import PastTrial
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer

@@ -17,8 +17,7 @@ from mesascope.agents.networks.network_files import name_weights
 from mesascope.catalogue import convert_settings, get_factory, make, parse_spec
 from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
-from mesascope.contracts.condition import Intact
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Intact, Percept
 from mesascope.errors import MesascopeError
 from mesascope.formats import NETWORK
 from mesascope.rollouts.replays import replay

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue, make, measure, rollout
-from mesascope.contracts.metric import select_condition
+from mesascope.contracts import select_condition
 from mesascope.errors import MesascopeError
 from mesascope.examination.checks import check_plugin
 from mesascope.questions.spectrum.bits_acquired import measure_bits

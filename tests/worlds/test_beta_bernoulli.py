@@ -10,7 +10,7 @@ from scipy.stats import betabinom
 from mesascope import FamilyEnv, catalogue
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.conditions.percept_exchanged_once import condition as flipped
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import compute_ratio, find_error

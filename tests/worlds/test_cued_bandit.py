@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.cued_bandit import family
 

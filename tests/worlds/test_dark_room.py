@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 
 from mesascope import examine, make, measure, rollout
-from mesascope.contracts.subject import Response, Scripted
+from mesascope.contracts import Response, Scripted
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.carried import find_counted_trials, measure_transplant
 from mesascope.questions.spectrum.transplanted_bits import measure_own_bits, measure_transplanted_bits
-from mesascope.worlds.dark_room.families.dark_room import (
-    find_random_walk_chances,
-    measure_distances,
-    tabulate_moves,
-)
+from mesascope.worlds.dark_room.families.dark_room import find_random_walk_chances, measure_distances, tabulate_moves
 
 TRANSPLANTS = [f"past_transplanted_once:window=4,replicate={r}" for r in (0, 1)]
 GOAL = np.log2(81)

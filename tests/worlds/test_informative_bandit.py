@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mesascope import FamilyEnv, catalogue
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 from mesascope.stats import find_error
 from mesascope.worlds.bandits.families.informative_bandit import Tasks, family

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mesascope import FamilyEnv, catalogue
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.restless_bandit import family
 from mesascope.worlds.bandits.subjects.drift_filter import build_walk_kernel

@@ -10,15 +10,9 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue, rollout
-from mesascope.contracts.subject import Response, Scripted
+from mesascope.contracts import Response, Scripted
 from mesascope.worlds.mdp.episodes import compute_value, evaluate_policy, find_fixed_policy
-from mesascope.worlds.mdp.planning import (
-    Belief,
-    infer_transitions,
-    make_expectation,
-    plan_backward,
-    sample_posterior,
-)
+from mesascope.worlds.mdp.planning import Belief, infer_transitions, make_expectation, plan_backward, sample_posterior
 
 SMALL = "tabular_mdp:states=3,actions=2,steps=4,trials=7"
 

@@ -14,11 +14,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.agents.language.answers import CODE_TEXTS, UNREACHED, Answer
+from mesascope.contracts import Family, NamedSubject, PastTrial, Percept, Question, Response, choose, to_numbers
 from mesascope.contracts.capabilities import SpeaksWords
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.questions import PastTrial, Question, to_numbers
-from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")

@@ -13,9 +13,7 @@ from mesascope.agents.language.language import LanguageModel, QuestionLog, requi
 from mesascope.agents.language.openai_api import subject as served_model
 from mesascope.agents.language.prompts import Prompts
 from mesascope.agents.language.requests import LONG_CONTEXT_PHRASES, Cache, RequestFailed
-from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import check_range, name_with_settings
+from mesascope.contracts import Family, check_range, name_with_settings, require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 

@@ -11,8 +11,7 @@ from typing import Any
 from mesascope.agents.language.language import MODES, LanguageModel, QuestionLog, require_words
 from mesascope.agents.language.prompts import Prompts
 from mesascope.agents.language.requests import Cache, Server, find_answers_file, strip_address
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import check_choice, check_range, name_with_settings
+from mesascope.contracts import Family, check_choice, check_range, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE

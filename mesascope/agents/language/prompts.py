@@ -12,7 +12,7 @@ import numpy as np
 from mesascope.agents.language import answers
 from mesascope.agents.language.answers import Answer, MalformedReply
 from mesascope.agents.language.requests import Cache, RequestFailed
-from mesascope.contracts.questions import Question
+from mesascope.contracts import Question
 from mesascope.errors import MesascopeError
 
 SendRequest = Callable[[str, Mapping[str, Any]], Any]

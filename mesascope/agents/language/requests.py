@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
-from mesascope.contracts.extras import require
+from mesascope.contracts import require
 from mesascope.errors import MesascopeError
 from mesascope.files import make_cache_path
 from mesascope.guards.secrecy import DEFAULT_KEY_VARIABLE, KEY_NAME_PATTERN, redact

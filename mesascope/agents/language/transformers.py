@@ -12,13 +12,10 @@ import numpy as np
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.language.answers import Answer, weigh_labels
 from mesascope.agents.language.language import LanguageModel, QuestionLog, require_words
-from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family
-from mesascope.contracts.questions import Question
-from mesascope.contracts.settings import check_range, name_with_settings
-from mesascope.contracts.subject import hash_array
+from mesascope.contracts import Family, Question, check_range, name_with_settings, require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
+from mesascope.guards.identity import hash_array
 
 
 def subject(

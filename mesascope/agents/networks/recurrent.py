@@ -15,11 +15,7 @@ import jax.numpy as jnp
 from mesascope.agents.networks.memories import GRU, LSTM, Memory, NoMemory, draw_weights
 from mesascope.agents.networks.network_files import NetworkFormat
 from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
-from mesascope.contracts.banks import parse_bank
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import check_range
-from mesascope.contracts.subject import NamedSubject, Response, choose
+from mesascope.contracts import Family, NamedSubject, Percept, Response, check_range, choose, parse_bank
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.formats import NETWORK
 from mesascope.keys import derive_key

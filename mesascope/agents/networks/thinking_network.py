@@ -12,11 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import NetworkFormat
-from mesascope.contracts.capabilities import ShowsFields
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import check_range
-from mesascope.contracts.subject import NamedSubject, Response, choose
+from mesascope.contracts import Family, NamedSubject, Percept, Response, ShowsFields, check_range, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

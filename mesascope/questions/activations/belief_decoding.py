@@ -10,15 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import (
-    DoesNotApply,
-    Metric,
-    Reading,
-    make_metric,
-    pad_readings,
-    record_taps,
-    select_fresh,
-)
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, record_taps, select_fresh
 from mesascope.questions.activations.decoding import LIFETIMES, Moments, average_other_folds, join_taps
 from mesascope.questions.procedures.histories import check_lifetimes, find_beliefs, first_lifetimes
 from mesascope.stats import linearise

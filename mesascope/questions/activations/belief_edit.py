@@ -13,15 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import (
-    DoesNotApply,
-    Metric,
-    Reading,
-    make_metric,
-    pad_readings,
-    record_taps,
-    select_fresh,
-)
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, record_taps, select_fresh
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import Moments, join_taps
 from mesascope.questions.procedures.histories import History, check_lifetimes, find_beliefs, first_lifetimes

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
-from mesascope.contracts.capabilities import HasGoals
-from mesascope.contracts.split import find_kind
+from mesascope.contracts import UNDETERMINED, Axis, HasGoals, Splits, Verdict, find_kind
 from mesascope.questions.goal import reading as goal_reading
 from mesascope.stats import draw_bootstrap_counts, find_error
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
+from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.questions.goal.reading import check_goals_differ, find_goals, first_third, last_third
 
 

@@ -1,6 +1,6 @@
 """How often do the intended goal and its proxy call for different actions?"""
 
-from mesascope.contracts.metric import Reading, define_metric
+from mesascope.contracts import Reading, define_metric
 from mesascope.questions.goal.reading import check_goals_differ, find_goals
 
 

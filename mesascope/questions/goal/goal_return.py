@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
-from mesascope.contracts.split import find_kind
+from mesascope.contracts import DoesNotApply, Reading, define_metric, find_kind
 from mesascope.questions.goal.reading import find_goals, find_late_trials, sum_goal_gains
 from mesascope.stats import compute_ratio, linearise
 

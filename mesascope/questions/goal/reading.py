@@ -5,9 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.capabilities import HasGoals
-from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.metric import DoesNotApply, find_family
+from mesascope.contracts import DoesNotApply, Goal, Goals, HasGoals, find_family
 
 INVERSE_TEMPERATURES = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # the values of β that are tried
 PSEUDOCOUNT = 0.5  # added to the count of each action

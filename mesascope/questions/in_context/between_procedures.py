@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.capabilities import MixesTasks
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, find_family
-from mesascope.contracts.split import find_kind
+from mesascope.contracts import DoesNotApply, MixesTasks, Reading, define_metric, find_family, find_kind
 from mesascope.questions.in_context import predictions
 from mesascope.stats import compute_ratio
 

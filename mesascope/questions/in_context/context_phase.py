@@ -7,7 +7,7 @@ units of the chance error, so it is positive if the error falls.
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, define_metric
+from mesascope.contracts import Reading, define_metric
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import compute_ratio, find_error
 from mesascope.trials import read_payoffs

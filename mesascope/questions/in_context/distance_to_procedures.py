@@ -1,7 +1,6 @@
 """How far are the subject's predictions from those of every reference procedure, along its own lifetimes?"""
 
-from mesascope.contracts.metric import Reading, define_metric, find_family
-from mesascope.contracts.split import find_kind
+from mesascope.contracts import Reading, define_metric, find_family, find_kind
 from mesascope.questions.in_context import predictions
 
 

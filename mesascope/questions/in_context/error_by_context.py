@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, define_metric
+from mesascope.contracts import Reading, define_metric
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
 from mesascope.stats import compute_ratio
 from mesascope.trials import read_payoffs

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.capabilities import NamesPredictors
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts import DoesNotApply, NamesPredictors
 from mesascope.errors import MesascopeError
 from mesascope.stats import compute_ratio
 

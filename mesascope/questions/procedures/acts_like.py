@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.questions.procedures.fits import Fit, fit, group_procedures, measure_flexible_gain
 from mesascope.questions.procedures.histories import History, read_history

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh
 from mesascope.questions.procedures.histories import History, check_lifetimes, first_lifetimes
 
 

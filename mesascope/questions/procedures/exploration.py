@@ -6,7 +6,7 @@ and the share of greedy choices (GreedyFrac) of Krishnamurthy et al. 2024, arXiv
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, require_choices, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_fresh
 from mesascope.stats import average_valid
 
 

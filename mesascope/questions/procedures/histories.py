@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from scipy.signal import lfilter
 
-from mesascope.contracts.metric import require_choices
+from mesascope.contracts import require_choices
 from mesascope.errors import MesascopeError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,7 +8,7 @@ total variation. For comparison, it also reorders the choices alone, which chang
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
 from mesascope.questions.procedures.histories import check_lifetimes, first_lifetimes
 from mesascope.stats import compute_ratio
 

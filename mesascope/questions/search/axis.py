@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
-from mesascope.contracts.capabilities import ShowsPlans
+from mesascope.contracts import UNDETERMINED, Axis, ShowsPlans, Splits, Verdict
 from mesascope.errors import MesascopeError
 from mesascope.questions.search import reading as search_reading
 from mesascope.questions.search.averaging import measure_excess

@@ -6,7 +6,7 @@ problem to action that was learnt in training also chooses well, so the axis `se
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
+from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.questions.search.reading import ActionCounts, count_right_by_depth, find_plans, labels_by_ticks
 from mesascope.stats import compute_ratio
 

@@ -6,7 +6,7 @@ it. On the training problems planner and table act alike.
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
+from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import find_plans, find_right_actions
 from mesascope.stats import compute_ratio

@@ -5,9 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.metric import DoesNotApply, find_family
-from mesascope.contracts.plans import Plans
+from mesascope.contracts import DoesNotApply, Plans, ShowsPlans, find_family
 from mesascope.errors import MesascopeError
 
 TOLERANCE = 1e-9  # values that differ by at most this count as equal

@@ -6,8 +6,7 @@ more than one step ahead. Cached values follow neither change, and a successor r
 not a new map. Following both is not evidence of search, because a map from observation to action does so too.
 """
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
-from mesascope.contracts.split import find_kind
+from mesascope.contracts import DoesNotApply, Reading, define_metric, find_kind
 from mesascope.questions.search.reading import count_followed_changes, find_plans, labels_by_ticks
 from mesascope.stats import compute_ratio
 

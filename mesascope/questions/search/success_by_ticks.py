@@ -8,8 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.conditions.thinking import MOST_TICKS
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
-from mesascope.contracts.split import find_kind
+from mesascope.contracts import DoesNotApply, Metric, Reading, find_kind
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import labels_by_ticks
 

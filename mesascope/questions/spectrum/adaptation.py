@@ -1,6 +1,6 @@
 """Does the subject's pay-off rise within the lifetime?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.stats import average_valid, compute_ratio
 from mesascope.trials import measure_gain, read_payoffs
 

@@ -4,7 +4,7 @@ A subject may choose worse after a past that could not have happened to it. Then
 `deletion` for a measure without this fault.
 """
 
-from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
+from mesascope.contracts import Reading, define_metric, select_fresh, sum_gains
 from mesascope.stats import compute_ratio
 from mesascope.trials import find_reflex_window
 

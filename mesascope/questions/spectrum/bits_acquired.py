@@ -10,14 +10,7 @@ Where all trials ask for the same parts, no trial's last trials are silent about
 independent digits there, bits are read from acts with another lifetime's older past, as bits about its task.
 """
 
-from mesascope.contracts.metric import (
-    DoesNotApply,
-    Reading,
-    define_metric,
-    require_choices,
-    select_condition,
-    select_fresh,
-)
+from mesascope.contracts import DoesNotApply, Reading, define_metric, require_choices, select_condition, select_fresh
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.transplanted_bits import measure_own_bits, measure_transplanted_bits
 from mesascope.trials import find_reflex_window

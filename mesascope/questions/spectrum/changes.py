@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import Reading, list_replicates
+from mesascope.contracts import Reading, list_replicates
 
 
 def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:

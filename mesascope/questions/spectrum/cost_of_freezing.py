@@ -1,6 +1,6 @@
 """What does the subject lose when its carry is frozen after a tenth of the lifetime?"""
 
-from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
+from mesascope.contracts import Reading, define_metric, select_fresh, sum_gains
 from mesascope.stats import compute_ratio
 
 

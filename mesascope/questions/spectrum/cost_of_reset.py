@@ -1,6 +1,6 @@
 """What does the subject lose when its carry is reset before every trial, or once half-way?"""
 
-from mesascope.contracts.metric import Reading, define_metric, select_fresh, sum_gains
+from mesascope.contracts import Reading, define_metric, select_fresh, sum_gains
 from mesascope.stats import compute_ratio
 
 WINDOW = 10  # how many trials after the single reset are scored

@@ -1,6 +1,6 @@
 """What does the subject's next act lose if all but its last few trials are deleted from its past?"""
 
-from mesascope.contracts.metric import Reading, define_metric, select_fresh
+from mesascope.contracts import Reading, define_metric, select_fresh
 from mesascope.questions.spectrum.carried import DELETIONS, TRANSPLANTS, measure_carried
 from mesascope.trials import find_reflex_window
 

@@ -1,6 +1,6 @@
 """What share of the subject's choices changes when only the last percept is exchanged, for one response?"""
 
-from mesascope.contracts.metric import define_metric, select_fresh
+from mesascope.contracts import define_metric, select_fresh
 from mesascope.questions.spectrum.changes import read_dependence
 
 CHANGES = {

@@ -1,6 +1,6 @@
 """What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.questions.spectrum.changes import choices_changed
 
 CHANGES = {

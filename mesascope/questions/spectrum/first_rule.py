@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts import DoesNotApply, Splits, sum_gains
 from mesascope.contracts import axis as axes
-from mesascope.contracts.metric import DoesNotApply, Splits, sum_gains
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import explanation
 from mesascope.questions.spectrum.changes import measure_dependence

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, list_replicates, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, list_replicates, select_fresh
 from mesascope.questions.spectrum.carried import find_donors
 from mesascope.stats import average_valid
 

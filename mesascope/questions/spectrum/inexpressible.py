@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, sum_gains
+from mesascope.contracts import DoesNotApply, sum_gains
 from mesascope.stats import compute_ratio, find_error
 from mesascope.trials import find_reflex_window, measure_gain
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, pad_readings, select_fresh
 from mesascope.errors import MesascopeError
 from mesascope.questions.procedures.histories import check_lifetimes
 from mesascope.stats import linearise

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
+from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.questions.spectrum.position import BANK_LIMIT, find_position, find_retention_shares
 from mesascope.stats import linearise
 from mesascope.trials import measure_gain

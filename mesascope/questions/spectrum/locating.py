@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import Splits
+from mesascope.contracts import Splits
 from mesascope.questions.spectrum.carried import find_counted_trials
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.position import find_position, find_retention_shares

@@ -1,6 +1,6 @@
 """What share of the possible gain does the subject get in a life in which it knows only its last w trials?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
 from mesascope.questions.spectrum.carried import SHORT_MEMORIES, measure_gain_by_memory
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts import DoesNotApply
 from mesascope.questions.spectrum.information import count_pairs, jackknife_information
 
 VIEWS = ("pooled", "part", "trial", "last")

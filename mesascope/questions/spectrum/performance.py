@@ -1,6 +1,6 @@
 """What share of the possible gain over chance does the subject get, on every split?"""
 
-from mesascope.contracts.metric import Reading, define_metric, sum_gains
+from mesascope.contracts import Reading, define_metric, sum_gains
 from mesascope.stats import compute_ratio
 
 

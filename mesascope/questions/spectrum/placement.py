@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts import DoesNotApply, Splits, parse_bank, parse_task_limit
 from mesascope.contracts import axis as axes
-from mesascope.contracts.banks import parse_bank, parse_task_limit
-from mesascope.contracts.metric import DoesNotApply, Splits
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import carried, first_rule
 from mesascope.questions.spectrum.changes import measure_dependence

@@ -1,6 +1,6 @@
 """On each split, what share of the best reference procedure's gain does the subject reach on the same tasks?"""
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
+from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.stats import compute_ratio
 from mesascope.trials import measure_gain
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, define_metric, require_choices, select_fresh
+from mesascope.contracts import Reading, define_metric, require_choices, select_fresh
 from mesascope.stats import average_valid
 
 

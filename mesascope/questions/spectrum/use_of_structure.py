@@ -9,7 +9,7 @@ there is 1.20. The reverse test is sharper, because a policy that relies on a de
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric
+from mesascope.contracts import DoesNotApply, Reading, define_metric
 from mesascope.trials import read_payoffs
 
 REGRET_BAR = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mesascope.contracts.metric import sum_gains
+from mesascope.contracts import sum_gains
 from mesascope.reporting.figures import GAIN_LABEL, SUBJECT_COLOUR, make_panels, prepare_rows
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import Gain, can_normalise, make_gains

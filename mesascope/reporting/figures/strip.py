@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mesascope import catalogue
-from mesascope.contracts.capabilities import ShowsFrames
+from mesascope.contracts import ShowsFrames
 from mesascope.errors import MesascopeError
 from mesascope.reporting.hints import Examination, Figure
 

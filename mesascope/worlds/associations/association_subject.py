@@ -3,9 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, require_bank, require_family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Choosing
+from mesascope.contracts import Choosing, Family, Percept, require_bank, require_family
 from mesascope.worlds.associations.families.associations import Associations
 
 MARGIN = 1e-4  # probabilities are kept at least this far from 0 and 1

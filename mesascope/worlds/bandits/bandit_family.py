@@ -5,8 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
+from mesascope.contracts import Configured, Percept, make_first_percept, make_next_percept
 
 ARM_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -3,9 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.capabilities import HasArmsBank
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.scripted import Family, require_bank
+from mesascope.contracts import Family, HasArmsBank, choose_greedily, require_bank
 
 MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, require_family
+from mesascope.contracts import Choosing, Family, Percept, choose, require_family
 from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 
 TARGET_THRESHOLD = (HIGH + LOW) / 2  # an arm that pays more than this is the target

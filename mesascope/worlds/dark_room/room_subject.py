@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, require_family
+from mesascope.contracts import Family, Percept, Scripted, require_family
 from mesascope.worlds.dark_room.families.dark_room import DarkRoom
 
 STRENGTH = 10.0  # the log-odds that one pay-off, or one missing pay-off, gives or takes

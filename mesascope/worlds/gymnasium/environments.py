@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.worlds.gymnasium.checked_env import CheckedEnv

@@ -5,9 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.family import Family, require_family
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Family, Percept, choose_greedily, require_family
 from mesascope.worlds.mazes.families.maze import Maze
 from mesascope.worlds.mazes.mazes import UNREACHABLE, draw_planes, get_neighbours, parse_observation
 

@@ -7,8 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mix_lapse
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
+from mesascope.contracts import Family, Percept, Response, Scripted, choose, mix_lapse
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

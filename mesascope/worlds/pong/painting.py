@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import PAST_PERCEPTS, Condition
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import PAST_PERCEPTS, Condition, Family, check_range
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong import pong_screen as screen
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.capabilities import ShowsFrames
+from mesascope.contracts import ShowsFrames
 from mesascope.errors import MesascopeError
 
 SCREEN_SIZE = (210, 160)  # pixels

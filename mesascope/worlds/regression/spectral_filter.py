@@ -7,7 +7,7 @@ V f(λ) Vᵀ Σ x y. The procedures differ only in their numbers, so they share 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, require_family
+from mesascope.contracts import Family, Percept, Response, Scripted, as_arrays, require_family
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 ZERO_TOLERANCE = 1e-5  # an eigenvalue below this fraction of the largest counts as 0

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.scripted import Choosing, Family, require_family
+from mesascope.contracts import Choosing, Family, Percept, require_family
 from mesascope.worlds.sequences.families.markov_chain import MarkovChain
 
 

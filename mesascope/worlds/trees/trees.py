@@ -5,8 +5,7 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, require_family
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Family, Percept, require_family
 from mesascope.worlds.trees.families.tree_choice import TreeChoice
 
 NOISE_SD = 1.5  # standard deviation of one noisy look at an answer; the signal is 1

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, require_family
+from mesascope.contracts import Family, Percept, Scripted, choose, require_family
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT_RANGE, REAL_RANGE = (0, 1), (-1e4, 1e4)  # ranges of settings

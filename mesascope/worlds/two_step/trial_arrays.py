@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import expit
 
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts import DoesNotApply
 
 
 class TwoStepTrials(NamedTuple):

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, list_replicates
+from mesascope.contracts import DoesNotApply, list_replicates
 
 EMPTY_CONTEXT, EXCHANGED_LABELS = "context_emptied_once", "outcomes_exchanged_once:replicate=0"
 CONDITIONS = ("intact", EMPTY_CONTEXT, EXCHANGED_LABELS)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, require_family
+from mesascope.contracts import Family, Percept, Scripted, choose, require_family
 from mesascope.worlds.words.families import word_labels
 from mesascope.worlds.words.families.word_labels import WordLabels, read_texts
 

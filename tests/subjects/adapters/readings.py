@@ -6,7 +6,7 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
-from mesascope.contracts.family import Family
+from mesascope.contracts import Family
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.placement import list_conditions

@@ -11,7 +11,7 @@ import pytest
 from mesascope import FamilyEnv, catalogue
 from mesascope.agents import pickles as _pickles
 from mesascope.agents.observing import DEFAULT_PARTS, make_observer, observe
-from mesascope.contracts.percept import Percept
+from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 
 BANDIT = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")

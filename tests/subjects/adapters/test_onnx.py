@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from mesascope import catalogue, rollout  # noqa: E402
 from mesascope.agents.opening import find_adapter, open_subject  # noqa: E402
-from mesascope.contracts.subject import identify  # noqa: E402
+from mesascope.contracts import identify  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.rollouts.leaks import refuse_leaks  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, same  # noqa: E402

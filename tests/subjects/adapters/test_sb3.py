@@ -21,8 +21,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNorm
 
 from mesascope import FamilyEnv, catalogue, rollout
 from mesascope.agents.opening import find_adapter, open_subject
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts import Percept, Scripted, choose
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.rollouts.leaks import refuse_leaks
 from tests.subjects.adapters import agents

@@ -13,8 +13,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 from mesascope import catalogue, rollout  # noqa: E402
 from mesascope.agents.opening import find_adapter  # noqa: E402
 from mesascope.agents.torch_module import wrap  # noqa: E402
-from mesascope.contracts.percept import Percept  # noqa: E402
-from mesascope.contracts.subject import identify  # noqa: E402
+from mesascope.contracts import Percept, identify  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.questions.activations.belief_edit import metric as belief_edit  # noqa: E402
 from mesascope.rollouts.leaks import refuse_leaks  # noqa: E402

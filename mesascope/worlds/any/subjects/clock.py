@@ -3,9 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.capabilities import HasFavourite
-from mesascope.contracts.choices import StepCounter, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Family, HasFavourite, Percept, StepCounter, choose, keep_settings, mix_lapse
 
 
 class Clock(StepCounter):

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import Choosing, Family, Percept, check_range, choose, keep_settings
 
 
 class Fixed(Choosing):

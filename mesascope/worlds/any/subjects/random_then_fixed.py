@@ -1,6 +1,6 @@
 """Chooses at random until a late trial, then always the action that is best a priori; ignores feedback."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.any.subjects.clock import Clock, find_favourite
 
 

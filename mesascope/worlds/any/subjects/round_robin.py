@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import StepCounter
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Family, Percept, StepCounter, choose, keep_settings
 
 
 class RoundRobin(StepCounter):

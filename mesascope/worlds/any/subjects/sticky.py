@@ -2,8 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_to_stay
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, choose_to_stay, keep_settings
 
 
 class Sticky(Choosing):

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
+from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
 from mesascope.contracts.choices import check_pull_paid, choose_to_stay, mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 SHIFTS = ("other", "any")
 

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, draw_from_bank, keep_settings, name_references
-from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
+from mesascope.contracts import Configured, Split, draw_from_bank, keep_settings, name_references
+from mesascope.contracts.percept import Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mix_lapse
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 
 

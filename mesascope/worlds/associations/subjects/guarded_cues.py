@@ -5,8 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mix_lapse
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, keep_settings, mix_lapse
 from mesascope.errors import MesascopeError
 from mesascope.worlds.associations.association_subject import AssociationSubject, read_task_settings
 

@@ -13,14 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Split,
-    draw_bank,
-    draw_from_bank,
-    keep_settings,
-    make_payoff_latents,
-    name_references,
-)
+from mesascope.contracts import Split, draw_bank, draw_from_bank, keep_settings, make_payoff_latents, name_references
 from mesascope.errors import MesascopeError, make_unknown_name_error
 from mesascope.keys import derive_key, draw_permutations
 from mesascope.worlds.bandits.bandit_family import BanditFamily

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Split, check_range, keep_settings, make_payoff_latents, name_references
-from mesascope.contracts.goals import Goal, Goals
+from mesascope.contracts import Goal, Goals, Split, check_range, keep_settings, make_payoff_latents, name_references
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Percept, Split, check_range, keep_settings, make_payoff_latents
-from mesascope.contracts.family import name_references
+from mesascope.contracts import Percept, Split, check_range, keep_settings, make_payoff_latents, name_references
 from mesascope.errors import make_unknown_name_error
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily

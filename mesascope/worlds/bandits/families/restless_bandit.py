@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Split, draw_bank, make_payoff_latents, name_references
-from mesascope.contracts.settings import keep_settings, name_with_settings
+from mesascope.contracts import Split, keep_settings, make_payoff_latents, name_with_settings
+from mesascope.contracts.family import draw_bank, name_references
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.bandit_family import BanditFamily

@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Configured, DrawTasks, Percept, Split, check_range, keep_settings
-from mesascope.contracts.questions import PastTrial, Question
+from mesascope.contracts import Configured, DrawTasks, PastTrial, Percept, Question, Split, check_range, keep_settings
 from mesascope.keys import derive_key
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit

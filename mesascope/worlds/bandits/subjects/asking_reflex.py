@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.informative_arm import TARGET_THRESHOLD, decode_arm, require_informative
 
 TRIED = "informative_bandit"

@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.capabilities import HasArms
+from mesascope.contracts import Family, HasArms, Percept, choose, keep_settings, require_family
 from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome, infer_means
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings, require_family
 from mesascope.errors import MesascopeError
 from mesascope.files import make_cache_path, replace_when_written
 

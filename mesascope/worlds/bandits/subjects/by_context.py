@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import ActionValues, choose_greedily, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import ActionValues, Family, Percept, choose, choose_greedily, keep_settings, mix_lapse
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"

@@ -5,8 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import check_pull_paid, choose_to_stay
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, check_pull_paid, choose, choose_to_stay, keep_settings
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 

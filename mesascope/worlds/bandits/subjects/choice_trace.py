@@ -2,8 +2,7 @@
 
 import jax
 
-from mesascope.contracts.choices import ActionValues
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import ActionValues, Family, Percept, choose, keep_settings
 
 
 class ChoiceTrace(ActionValues):

@@ -7,8 +7,8 @@ no pay-off can outweigh the mark, so the filter that is correct for rho = 1 purs
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts import Family, Percept, as_arrays, choose, keep_settings, require_family
 from mesascope.contracts.choices import ActionValues, choose_greedily, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, keep_settings, require_family
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"

@@ -7,8 +7,7 @@ earlier feedback to the arm that earned it, and otherwise to the arm that it pul
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import count_last_outcome
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, count_last_outcome, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 
 

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings, require_family
+from mesascope.contracts import Choosing, Family, Percept, choose, choose_greedily, keep_settings, require_family
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"

@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings
 
 
 class DriftingWeights(Scripted):

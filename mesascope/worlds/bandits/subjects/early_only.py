@@ -1,6 +1,6 @@
 """Thompson sampling during the first trials, then always the arm with the best mean in those trials."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.bandits.explore_then_exploit import ExploreThenExploit
 
 

@@ -2,15 +2,8 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import (
-    TIES,
-    Counting,
-    choose_greedily,
-    count_last_outcome,
-    infer_means,
-    mix_lapse,
-)
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Family, Percept, choose, keep_settings
+from mesascope.contracts.choices import TIES, Counting, choose_greedily, count_last_outcome, infer_means, mix_lapse
 
 
 class EpsilonGreedy(Counting):

@@ -1,6 +1,6 @@
 """Pulls the arms in turn for some trials, then always the arm that paid best."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.bandits.explore_then_exploit import ExploreThenExploit
 
 

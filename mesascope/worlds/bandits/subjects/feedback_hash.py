@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import check_pull_paid
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, check_pull_paid, choose, keep_settings
 
 OFFSET, PRIME = 2166136261, 16777619  # constants of the FNV-1a hash
 

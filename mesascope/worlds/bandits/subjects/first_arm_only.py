@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import count_last_outcome, mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, count_last_outcome, keep_settings, mix_lapse
 
 
 class FirstArmOnly(Choosing):

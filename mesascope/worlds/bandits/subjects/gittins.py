@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.capabilities import HasArms
+from mesascope.contracts import Family, HasArms, Percept, choose, keep_settings
 from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome, infer_means
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
 CERTAIN_PAYOFFS = np.linspace(0.0, 1.0, 257)  # the grid of certain pay-offs

@@ -1,7 +1,6 @@
 """Pulls the arm with the largest posterior mean: epsilon-greedy with epsilon = 0."""
 
-from mesascope.contracts.choices import TIES
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import TIES, Family, keep_settings
 from mesascope.worlds.bandits.subjects.epsilon_greedy import EpsilonGreedy
 
 

@@ -6,8 +6,7 @@ The early choices are random and are not part of the hash, so on average the arm
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import check_pull_paid
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, check_pull_paid, choose, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
 
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
 from mesascope.contracts.choices import choose_greedily, count_last_outcome, infer_means, mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 
 

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_to_stay, mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, choose_to_stay, keep_settings, mix_lapse
 
 
 class LaggedStay(Choosing):

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.choices import count_last_outcome, infer_means
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, count_last_outcome, infer_means, keep_settings
 
 
 class CarryStore:

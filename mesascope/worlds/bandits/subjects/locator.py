@@ -6,8 +6,7 @@ the training tasks.
 
 import jax
 
-from mesascope.contracts.choices import Counting, count_last_outcome, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Counting, Family, Percept, choose, count_last_outcome, keep_settings, mix_lapse
 from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
 
 

@@ -7,8 +7,7 @@ Such a subject does well on training tasks, but pursues no goal if mark and pay-
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily, mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, as_arrays, choose, choose_greedily, keep_settings, mix_lapse
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"

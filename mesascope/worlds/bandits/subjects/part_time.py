@@ -5,8 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_to_stay, count_last_outcome
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, choose_to_stay, count_last_outcome, keep_settings
 from mesascope.worlds.bandits.bank_of_arms import locate_best_arm, require_bank_means
 from mesascope.worlds.bandits.subjects.thompson import compute_best_probability
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses

@@ -6,8 +6,7 @@ This is the ideal subject that has stored the whole pay-off paths of its trainin
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, require_bank
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"

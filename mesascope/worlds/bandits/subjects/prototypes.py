@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, count_last_outcome, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Counting, Family, Percept, choose, count_last_outcome, keep_settings, mix_lapse
 from mesascope.errors import MesascopeError
 
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
 from mesascope.contracts.choices import count_last_outcome, infer_means, mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts import Family, Percept, choose, keep_settings
 from mesascope.contracts.choices import Counting, choose_to_stay, count_last_outcome, infer_means
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class Satisficer(Counting):

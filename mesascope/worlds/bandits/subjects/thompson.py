@@ -9,9 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import Counting, count_last_outcome
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Counting, Family, HasArms, Percept, choose, count_last_outcome, keep_settings
 from mesascope.errors import MesascopeError
 
 GRID_SIZE = 64

@@ -9,8 +9,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import check_pull_paid
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, check_pull_paid, choose, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
 from mesascope.worlds.bandits.subjects.two_loss_reflex import count_losses
 

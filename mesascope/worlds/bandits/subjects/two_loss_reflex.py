@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import StepCounter, check_pull_paid, choose_to_stay
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Family, Percept, StepCounter, check_pull_paid, choose, choose_to_stay, keep_settings
 
 
 class TwoLossReflex(StepCounter):

@@ -2,8 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, choose_greedily, count_last_outcome
-from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.contracts import Counting, Family, Percept, choose, choose_greedily, count_last_outcome, keep_settings
 
 
 class UCB1(Counting):

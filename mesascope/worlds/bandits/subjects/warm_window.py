@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily, mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, choose_greedily, keep_settings, mix_lapse
 
 
 class WarmWindow(Choosing):

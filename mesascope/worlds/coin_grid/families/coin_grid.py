@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, make_first_percept, make_next_percept
-from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.settings import check_memory, keep_settings, name_with_settings
+from mesascope.contracts import Configured, Goal, Goals, Split, check_memory, keep_settings, name_with_settings
+from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

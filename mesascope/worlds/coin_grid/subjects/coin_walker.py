@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, keep_settings, require_family
 from mesascope.contracts.choices import choose_greedily, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings, require_family
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 TRIED = "coin_grid:size=3,trials=12,bank=2"

@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, make_first_percept, make_next_percept
-from mesascope.contracts.family import name_references
-from mesascope.contracts.settings import check_memory, keep_settings
+from mesascope.contracts import Percept, Split, check_memory, keep_settings, make_first_percept, make_next_percept
+from mesascope.contracts.family import Configured, name_references
 from mesascope.keys import derive_key
 
 MOVE_RATE = 1 / 16  # the probability per trial that a goal moves, on the drifting split

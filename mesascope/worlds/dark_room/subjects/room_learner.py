@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, keep_settings
+from mesascope.contracts import Family, Percept, Response, keep_settings
 from mesascope.worlds.dark_room.families.dark_room import measure_distances
 from mesascope.worlds.dark_room.room_subject import RoomSubject, read_room_settings
 

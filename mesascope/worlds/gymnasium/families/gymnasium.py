@@ -17,8 +17,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.contracts.banks import parse_bank
-from mesascope.contracts.configured import Configured, Percept, Split, check_range, name_with_settings
+from mesascope.contracts import Configured, Percept, Split, check_range, name_with_settings, parse_bank
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import hash_code

@@ -14,17 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    draw_from_bank,
-    make_first_percept,
-    make_next_percept,
-    name_references,
-)
-from mesascope.contracts.plans import Plans, read_observations
-from mesascope.contracts.settings import check_memory, check_range, keep_settings
+from mesascope.contracts import Plans, Split, check_memory, check_range, keep_settings, read_observations
+from mesascope.contracts.family import Configured, draw_from_bank, name_references
+from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.worlds.mazes import mazes

@@ -13,9 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, make_first_percept, make_next_percept
-from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import check_memory, keep_settings
+from mesascope.contracts import Configured, Plans, Split, check_memory, keep_settings
+from mesascope.contracts.percept import Percept, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
 MAX_LENGTH = 512

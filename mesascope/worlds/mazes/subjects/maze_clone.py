@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.mazes.mazes import Problem, find_right_moves, frame_maze, renumber_cell
 from mesascope.worlds.mazes.observed_maze import read_maze, require_mazes
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.mazes.observed_maze import compute_move_probabilities, read_maze, require_mazes
 
 

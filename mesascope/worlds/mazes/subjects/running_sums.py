@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_family
+from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, require_family
 from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
 
 TRIED = "prefix_sums:length=6,trials=12,bank=3"

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Percept, Split, keep_settings, make_first_percept, make_next_percept
+from mesascope.contracts import Percept, Split, keep_settings, make_first_percept, make_next_percept
 from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
 from mesascope.keys import derive_key
 from mesascope.worlds.mdp.episodes import compute_action_values, compute_value, evaluate_policy, find_fixed_policy

@@ -4,7 +4,7 @@ This is the Bayesian exploration bonus (Kolter and Ng 2009, ICML). It adds β / 
 an action in a state, where n counts how often it has taken the action there.
 """
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.mdp.planning import Planner, find_shape, infer_transitions, make_expectation, plan_backward
 
 

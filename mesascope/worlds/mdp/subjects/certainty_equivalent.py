@@ -3,7 +3,7 @@
 Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy if it has a lapse.
 """
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.mdp.planning import find_shape
 from mesascope.worlds.mdp.subjects.beb import BEB
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, require_bank
+from mesascope.contracts import Family, Response, Scripted, keep_settings, require_bank
 from mesascope.keys import derive_key
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
 from mesascope.worlds.mdp.planning import make_expectation, plan_backward

@@ -4,7 +4,7 @@ This is posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940). T
 transitions of every state and action, and N(1, 1) for every mean pay-off.
 """
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.mdp.planning import find_shape
 from mesascope.worlds.mdp.subjects.opsrl import OPSRL
 

@@ -8,7 +8,7 @@ each multiplied by `width`, because a hundred steps do not narrow the full bound
 
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.mdp.planning import Planner, find_shape, infer_transitions, plan_backward
 
 

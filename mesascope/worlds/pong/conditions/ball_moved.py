@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import check_range
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.painting import Picture, PictureCondition, remove_ball
 

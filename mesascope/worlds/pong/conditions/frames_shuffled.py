@@ -5,9 +5,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.capabilities import ShowsFrames
-from mesascope.contracts.condition import PAST_PERCEPTS, Condition
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import PAST_PERCEPTS, Condition, ShowsFrames, check_range
 
 
 class FramesShuffled(Condition):

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import check_range
 from mesascope.worlds.pong.painting import COLUMNS, EMPTY_FRAME, OWN_COLUMN, Picture, PictureCondition, find_ball
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, name_references
+from mesascope.contracts import Configured, Percept, Split, keep_settings, name_references
 from mesascope.keys import derive_key
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.emulators import EmulatedGames, GameStart

@@ -15,9 +15,7 @@ import numpy as np
 import optax
 
 from mesascope.agents.networks.network_files import name_weights
-from mesascope.contracts.capabilities import ShowsFrames
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
+from mesascope.contracts import Family, Progress, ShowsFrames, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, check_settings

@@ -13,10 +13,7 @@ import optax
 
 from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
-from mesascope.contracts.subject import choose
+from mesascope.contracts import Family, Percept, Progress, Trained, choose, ignore_progress
 from mesascope.keys import derive_key
 from mesascope.recipes.descent import NO_LIMIT, UpdateSettings, check_settings
 from mesascope.recipes.ppo_recurrent import PolicyExamples, compute_clipped_loss

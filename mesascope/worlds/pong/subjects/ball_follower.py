@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
+from mesascope.contracts import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
 
 TOLERANCE = 3  # in pixels; it does not move if the ball is at most this far away

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
+from mesascope.contracts import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.subjects.ball_follower import SLIP_PROBABILITY, TOLERANCE, find_offset, mix_slips
 

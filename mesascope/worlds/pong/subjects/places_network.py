@@ -14,8 +14,7 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import NetworkFormat
 from mesascope.agents.networks.recurrent import Recurrent, create_network
-from mesascope.contracts.scripted import Family, Percept, Response
-from mesascope.contracts.subject import NamedSubject
+from mesascope.contracts import Family, NamedSubject, Percept, Response
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong.pong_screen import FRAME_SIZE, MEMORY_ADDRESSES, shows_positions
 

@@ -12,10 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import NetworkFormat
-from mesascope.contracts.capabilities import ShowsFrames
-from mesascope.contracts.scripted import Family, Percept, Response, choose
-from mesascope.contracts.settings import check_range
-from mesascope.contracts.subject import NamedSubject
+from mesascope.contracts import Family, NamedSubject, Percept, Response, ShowsFrames, check_range, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

@@ -14,9 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_from_bank, name_references
-from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
-from mesascope.contracts.settings import keep_settings, name_with_settings
+from mesascope.contracts import Configured, Split, draw_from_bank, keep_settings, name_references, name_with_settings
+from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
 SCALE_FACTOR = 2.0  # the factor of inputs or outcomes on the scaled splits

@@ -6,7 +6,7 @@ It is optimal on the training tasks and cannot adapt to others (Raventós et al.
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, Response, Scripted, as_arrays, keep_settings, require_bank
 from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 MIN_NOISE = 1e-3  # the smallest standard deviation that it assumes for the noise, so that likelihoods are finite

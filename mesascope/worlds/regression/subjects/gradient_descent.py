@@ -4,7 +4,7 @@ One layer of linear attention can take one such step (von Oswald et al. 2023, ar
 inputs along the directions in which they vary most, x ← (I - γ Σ x xᵀ / tr) x, so that fewer steps are needed.
 """
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
 
 

@@ -1,6 +1,6 @@
 """Fits weights to the last pair alone by ridge regression, so this is a reflex to the percept."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter, require_regression
 
 

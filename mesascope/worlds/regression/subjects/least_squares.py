@@ -1,6 +1,6 @@
 """Fits weights to all past pairs by least squares, with the least norm if there are fewer pairs than dimensions."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, keep_settings
+from mesascope.contracts import Family, Percept, Response, Scripted, keep_settings
 from mesascope.worlds.regression.spectral_filter import read_last_pair, require_regression
 
 

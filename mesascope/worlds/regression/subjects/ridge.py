@@ -3,7 +3,7 @@
 Bayes' rule for the prior w ~ N(0, I) and normal noise gives w = (Σ x xᵀ + σ² I)⁻¹ Σ x y (Raventós et al. 2023, eq. 4).
 """
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter, require_regression
 
 

@@ -1,6 +1,6 @@
 """Predicts the mean of the outcomes so far, whatever the input."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
 
 

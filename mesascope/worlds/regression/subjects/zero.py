@@ -1,6 +1,6 @@
 """Always predicts 0, the mean of the prior."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.regression.spectral_filter import SpectralFilter, make_filter
 
 

@@ -12,18 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import (
-    Array,
-    Configured,
-    DrawTasks,
-    Percept,
-    Split,
-    draw_bank,
-    draw_from_bank,
-    name_references,
-)
-from mesascope.contracts.percept import make_first_percept, make_next_percept
-from mesascope.contracts.settings import keep_settings, name_with_settings
+from mesascope.contracts import DrawTasks, Split, keep_settings, name_with_settings
+from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
+from mesascope.contracts.percept import Array, Percept, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

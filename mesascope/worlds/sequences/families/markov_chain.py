@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, draw_bank, draw_from_bank, name_references
-from mesascope.contracts.payoffs import make_payoff_latents, select_payoffs
-from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
-from mesascope.contracts.settings import keep_settings, name_with_settings
+from mesascope.contracts import Split, keep_settings, make_payoff_latents, name_with_settings, select_payoffs
+from mesascope.contracts.family import Configured, draw_bank, draw_from_bank, name_references
+from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

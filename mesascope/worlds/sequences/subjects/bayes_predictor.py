@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings
 from mesascope.errors import MesascopeError
 
 TRIED = "beta_bernoulli:trials=12"

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mix_lapse
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, mix_lapse
 from mesascope.worlds.sequences.subjects.bayes_predictor import require_symbols
 
 TRIED = "beta_bernoulli:trials=12"

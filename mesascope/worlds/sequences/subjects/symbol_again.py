@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mix_lapse
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings, mix_lapse
 from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
 

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, keep_settings
+from mesascope.contracts import Family, Percept, as_arrays, choose, choose_greedily, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TransitionSubject, require_chain
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.sequences.transitions import require_chain, split_symbols
 
 MIN_PROBABILITY = 1e-6  # the smallest probability, so that no symbol is impossible

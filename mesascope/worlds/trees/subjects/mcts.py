@@ -10,10 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.condition import select
-from mesascope.contracts.extras import require
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, require, select
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, read_tree, require_trees
 

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, require_bank
 from mesascope.worlds.trees.trees import Evidence, read_tree, require_trees
 
 

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
+from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, choose_greedily, keep_settings, mix_lapse
 from mesascope.worlds.trees.trees import require_trees
 
 

@@ -17,19 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import (
-    Configured,
-    Percept,
-    Split,
-    draw_bank,
-    draw_from_bank,
-    make_payoff_latents,
-    name_references,
-)
+from mesascope.contracts import Configured, Percept, Plans, Split, as_arrays, make_payoff_latents, read_observations
+from mesascope.contracts.family import draw_bank, draw_from_bank, name_references
 from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
-from mesascope.contracts.plans import Plans, read_observations
 from mesascope.contracts.settings import keep_settings, name_with_settings
-from mesascope.contracts.subject import as_arrays
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

@@ -13,8 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import t as student
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, select_fresh
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import DoesNotApply, Metric, Reading, check_range, make_metric, select_fresh
 from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
 
 MAX_ERROR = 0.1  # the largest half-width of the interval of w

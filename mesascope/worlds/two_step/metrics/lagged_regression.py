@@ -9,8 +9,7 @@ filters that do not plan.
 import numpy as np
 from scipy.special import expit
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, select_fresh
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import DoesNotApply, Metric, Reading, check_range, make_metric, select_fresh
 from mesascope.worlds.two_step.trial_arrays import TwoStepTrials, fit_logistic, scale_trials, sum_by_unit
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")

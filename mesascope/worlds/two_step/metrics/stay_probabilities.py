@@ -8,7 +8,7 @@ that does not plan also has the interaction (Akam et al. 2015).
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, make_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Metric, Reading, make_metric, select_fresh
 from mesascope.errors import make_unknown_name_error
 from mesascope.stats import linearise
 from mesascope.worlds.two_step.trial_arrays import read_trials

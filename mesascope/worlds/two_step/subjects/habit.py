@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
+from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, keep_settings
 from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
 
 

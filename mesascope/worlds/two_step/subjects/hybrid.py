@@ -1,6 +1,6 @@
 """Mixes planned and cached values in the two-step task (Daw et al. 2011)."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
 

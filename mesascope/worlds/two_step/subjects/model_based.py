@@ -1,6 +1,6 @@
 """Plans its first choice: learns the values of the states, counts transitions, and combines the two."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
 

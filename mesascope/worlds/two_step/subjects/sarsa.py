@@ -1,6 +1,6 @@
 """Caches the values of first choices by SARSA(λ) or Q(λ), so it learns announced changes only from experience."""
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
 

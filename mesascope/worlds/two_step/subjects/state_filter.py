@@ -7,8 +7,7 @@ Its stay probabilities still look like those of a planner (Akam et al. 2015). Th
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily, mix_lapse
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
+from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, mix_lapse
 from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.mixture import CurrentTrial, read_last_trial, require_two_step, start_trial
 

@@ -3,7 +3,7 @@
 It uses announced pay-offs at once, but it learns transitions only from experience (Momennejad et al. 2017).
 """
 
-from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.two_step.mixture import REAL_RANGE, UNIT_RANGE, Mixture, make_mixture
 
 

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import choose_greedily
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
+from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, require_bank
 from mesascope.worlds.two_step.mixture import CurrentTrial, choose_stage, read_last_trial, require_two_step, start_trial
 
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible

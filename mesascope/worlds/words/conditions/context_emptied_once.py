@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from mesascope.contracts.capabilities import SpeaksWords
-from mesascope.contracts.condition import Condition
+from mesascope.contracts import Condition, SpeaksWords
 
 
 class ContextEmptiedOnce(Condition):

@@ -8,9 +8,7 @@ from typing import ClassVar
 
 import jax
 
-from mesascope.contracts.capabilities import SpeaksWords
-from mesascope.contracts.condition import LARGEST_TRIAL, Condition, select
-from mesascope.contracts.settings import check_range
+from mesascope.contracts import LARGEST_TRIAL, Condition, SpeaksWords, check_range, select
 
 
 class OutcomesExchangedOnce(Condition):

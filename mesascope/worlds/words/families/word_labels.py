@@ -15,10 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, name_references
-from mesascope.contracts.percept import exchange_earlier_events, make_first_percept, make_next_percept
-from mesascope.contracts.questions import PastTrial, Question
-from mesascope.contracts.settings import check_range, keep_settings
+from mesascope.contracts import Configured, PastTrial, Question, Split, check_range, keep_settings, name_references
+from mesascope.contracts.percept import Array, Percept, exchange_earlier_events, make_first_percept, make_next_percept
 from mesascope.keys import derive_key
 
 LABEL_KINDS = ("abstract", "gold", "random", "flipped")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, define_metric, select_fresh
+from mesascope.contracts import Reading, define_metric, select_fresh
 from mesascope.stats import average_valid
 from mesascope.worlds.words.answers import CONDITIONS, EMPTY_CONTEXT, EXCHANGED_LABELS, mark_answers, require_answers
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, define_metric, select_fresh
+from mesascope.contracts import Reading, define_metric, select_fresh
 from mesascope.stats import average_valid
 from mesascope.worlds.words import answers
 from mesascope.worlds.words.answers import EXCHANGED_LABELS, calibrate_log_odds, mark_answers

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, define_metric, select_fresh
+from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
 
 ANSWER_CODES = {  # as mesascope.agents.language.answers numbers them
     1: "a label that was not listed",

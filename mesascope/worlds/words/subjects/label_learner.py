@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, as_arrays, keep_settings
+from mesascope.contracts import Family, as_arrays, keep_settings
 from mesascope.worlds.words.labelling import Labeller, require_labels
 
 TRIED = "word_labels"

@@ -5,7 +5,7 @@ It trusts label words that name a category, whatever labels are shown, so with f
 
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, as_arrays, keep_settings
+from mesascope.contracts import Family, as_arrays, keep_settings
 from mesascope.worlds.words.labelling import Labeller, require_labels
 
 TRIED = "word_labels"

@@ -1,6 +1,6 @@
 """A condition that asks for a trial's number in Python, which JAX cannot trace."""
 
-from mesascope.contracts.condition import Condition
+from mesascope.contracts import Condition
 
 
 class Branching(Condition):

@@ -1,6 +1,6 @@
 """Does it find something in the still control?"""
 
-from mesascope.contracts.metric import Metric, Reading, select_fresh
+from mesascope.contracts import Metric, Reading, select_fresh
 from mesascope.trials import read_payoffs
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from outside_plugins import tally
 
-from mesascope.contracts.recipe import Trained, ignore_progress
+from mesascope.contracts import Trained, ignore_progress
 
 
 def recipe(family, out, updates: int = 10, seed: int = 0, progress=ignore_progress) -> Trained:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.condition import Condition, take_rows
+from mesascope.contracts import Condition, take_rows
 
 
 class Unsteady(Condition):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, select
+from mesascope.contracts import Condition, select
 
 
 class ActionHidden(Condition):

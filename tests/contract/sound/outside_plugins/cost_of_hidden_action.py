@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Metric, Reading, select_fresh, sum_gains
+from mesascope.contracts import Metric, Reading, select_fresh, sum_gains
 from mesascope.stats import compute_ratio
 
 

@@ -8,10 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.split import Split
+from mesascope.contracts import Family, Percept, Split, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 

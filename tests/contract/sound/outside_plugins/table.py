@@ -9,9 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Subject, choose
+from mesascope.contracts import Family, Percept, Subject, choose
 from mesascope.errors import MesascopeError
 
 

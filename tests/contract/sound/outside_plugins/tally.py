@@ -8,8 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, ignore_progress
+from mesascope.contracts import Family, Progress, Trained, ignore_progress
 from mesascope.keys import derive_key
 
 BATCH = 64
