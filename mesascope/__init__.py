@@ -29,12 +29,12 @@ if sys.argv[:1] == ["-m"] and "mesascope" in sys.orig_argv and not sys.flags.saf
     # contains this package, and otherwise not at all
     sys.path[:] = [*sys.path[1:], *(p for p in sys.path[:1] if p == os.path.dirname(os.path.dirname(__file__)))]
 
-import lazy_loader
+from mesascope.public import attach
 
 __version__ = "0.1.0"
 
 # each public name's module, listed in __init__.pyi, is imported when the name is first used
-__getattr__, _list_names, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, _list_names, __all__ = attach(__name__, __file__)
 
 
 def __dir__() -> list[str]:

@@ -28,11 +28,20 @@ NAMES = {
     *("import_module", "__import__", "exec_module", "spec_from_file_location", "run_path", "run_module"),
     *("from_pretrained", "make_vec", "Unpickler", "_Unpickler", "eval", "exec", "compile", "read_pickle"),
 }
-LOADERS = ("pickle", "cloudpickle", "dill", "marshal", "joblib", "shelve", "torch", "gymnasium", "require(")
+LOADERS = (
+    "pickle",
+    "cloudpickle",
+    "dill",
+    "marshal",
+    "joblib",
+    "shelve",
+    "lazy_loader",
+    "torch",
+    "gymnasium",
+    "require(",
+)
 LOADING = {"load", "loads", "make", "spec", "open"}
 FREE = {  # no text of a file's reaches these
-    ("__init__.py", "importlib.import_module"): "our own modules",
-    ("cruxes/__init__.py", "importlib.import_module"): "our own modules",
     ("cruxes/argument.py", "importlib.import_module"): "our own modules",
     ("execution.py", "pickle.loads"): "what it has just written",
     ("agents/pickles.py", "pickle._Unpickler"): "reads data, calls nothing",

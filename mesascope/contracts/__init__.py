@@ -1,5 +1,5 @@
 """Abstract types and protocols of everything that users can add, and what their files need: all in one import."""
 
-import lazy_loader
+from mesascope.public import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

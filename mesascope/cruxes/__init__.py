@@ -1,5 +1,5 @@
 """The crux model: what people's claims imply, where people differ, and how evidence should move their beliefs."""
 
-import lazy_loader
+from mesascope.public import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -128,7 +128,10 @@ def test_import_is_light_and_imports_nothing_above():
         "print(*[m for m in ('matplotlib', 'jinja2', 'pandas', 'jax', 'scipy.stats') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["mesascope.errors mesascope.guards mesascope.guards.secrecy", ""]
+    assert done.stdout.splitlines() == [
+        "mesascope.errors mesascope.guards mesascope.guards.secrecy mesascope.public",
+        "",
+    ]
 
 
 def test_no_eval_and_no_print_in_the_library():

@@ -1,0 +1,18 @@
+"""Public names that are imported when they are first used."""
+
+from collections.abc import Callable
+from typing import Any
+
+import lazy_loader
+
+
+def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """A package's `__getattr__`, `__dir__` and `__all__`, for the names that the stub (.pyi) beside its file lists."""
+    import_name, list_names, names = lazy_loader.attach_stub(package, file)
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"{package} has no {name!r}; it has {', '.join(names)}.")
+        return import_name(name)
+
+    return find, list_names, names
