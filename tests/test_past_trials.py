@@ -142,7 +142,10 @@ def carried(subject, family, lifetimes=128):
     return [(x.mean(), x.std() / np.sqrt(len(x))) for x in (found.deletion, found.transplant)]
 
 
-@pytest.mark.parametrize(("subject", "acquires"), [("psrl", True), ("psrl:memory=2", False), ("within", False)])
+PSRL = pytest.param("psrl", True, marks=pytest.mark.slow)  # tests/worlds/test_dark_room.py carries trials of several steps too
+
+
+@pytest.mark.parametrize(("subject", "acquires"), [PSRL, ("psrl:memory=2", False), ("within", False)])
 def test_a_learner_carries_older_trials_and_a_window_does_not(subject, acquires):
     subject = WithinTrial(name="within trial") if subject == "within" else subject
     (deletion, deletion_error), (transplant, transplant_error) = carried(subject, PROCESS)

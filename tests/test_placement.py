@@ -14,14 +14,13 @@ from mesascope.questions.spectrum.placement import list_conditions, place
 from mesascope.rollouts.rollouts import rollout
 
 BANDIT = "bernoulli_bandit:arms=5,trials=100"
-QUICK = (
-    "two_loss_reflex:losses=5",
-    "checker",
-    "lagged_stay",
-    "greedy",
-    "part_time:learning_trials=45",
-    "ranked:rank=3",
-)
+QUICK = {"checker": "tracking", "greedy": "acquiring"}  # B2: checks its past, and tells the task nothing older; B4
+ALIKE = {
+    "two_loss_reflex:losses=5": "tracking",  # B1: its carry matters, though rarely at any one trial
+    "lagged_stay": "tracking",  # B3
+    "part_time:learning_trials=45": "acquiring",  # B5
+    "ranked:rank=3": "acquiring",  # B6
+}
 SLOW = (
     *(
         "checker:warmup=20",
@@ -47,31 +46,33 @@ def lies(found, lowest, highest):
     return numbers == sorted(numbers)
 
 
-def test_known_subjects_are_read_as_they_are_made():
-    """One test, so that one worker computes what all of it looks at."""
-    found = mesascope.examine(QUICK, BANDIT, metrics="deletion", lifetimes=256, seed=11, splits="fresh")
+def place_known(levels):
+    """The placements on 'fresh' of subjects whose levels are known."""
+    found = mesascope.examine(list(levels), BANDIT, metrics="deletion", lifetimes=256, seed=11, splits="fresh")
     placed = {e.subject: e.placement for e in found}
-    levels = {
-        "two_loss_reflex:losses=5": "tracking",  # B1: its carry matters, though rarely at any one trial
-        "checker": "tracking",  # B2: checks its past, and tells the task nothing older
-        "lagged_stay": "tracking",  # B3
-        "greedy": "acquiring",  # B4
-        "part_time:learning_trials=45": "acquiring",  # B5
-        "ranked:rank=3": "acquiring",  # B6
-    }
     assert not {name: placed[name] for name, level in levels.items() if not lies(placed[name], level, level)}
-    greedy, ranked = placed["greedy"], placed["ranked:rank=3"]
-    assert placed["lagged_stay"].span == "from its last 4 trials"
-    assert greedy.describe().startswith("acquiring (from its last")
-    assert "in the last half it gives up" in placed["part_time:learning_trials=45"].reason
-    assert (ranked.direction, greedy.direction) == ("other", "for")
-    assert "another goal" in ranked.describe()
-    assert greedy.flags == {"far": "not run", "flexible": "not run"}
-    assert placed["checker"].flags == {} and "general" not in greedy.probability
-    look_at_numbers(greedy)
     for placement in placed.values():
         assert "nothing" not in placement.reason and "no difference" not in placement.reason, placement.reason
         assert placement.level != "tracking" or "worth 5% more was not shown" in placement.reason
+    return placed
+
+
+def test_a_checker_and_a_learner_are_read_as_they_are_made():
+    placed = place_known(QUICK)
+    greedy = placed["greedy"]
+    assert greedy.describe().startswith("acquiring (from its last") and greedy.direction == "for"
+    assert greedy.flags == {"far": "not run", "flexible": "not run"}
+    assert placed["checker"].flags == {} and "general" not in greedy.probability
+    look_at_numbers(greedy)
+
+
+@pytest.mark.slow  # a quarter of a minute
+def test_their_like_are_read_as_they_are_made():
+    placed = place_known(ALIKE)
+    ranked = placed["ranked:rank=3"]
+    assert placed["lagged_stay"].span == "from its last 4 trials"
+    assert "in the last half it gives up" in placed["part_time:learning_trials=45"].reason
+    assert ranked.direction == "other" and "another goal" in ranked.describe()
 
 
 def look_at_numbers(greedy):
@@ -110,6 +111,7 @@ def test_a_wrong_bank_label_is_doubtful():
     assert found.level == "undetermined" and "bank label is doubtful" in found.reason, found
 
 
+@pytest.mark.slow  # `validate` reads them in this world, too
 def test_old_trials_alone_tell_a_reflex_from_a_learner_where_tasks_have_parts():
     subjects = ["associator:greedy=True", "last_cues:window=4"]
     learner, reflex = mesascope.examine(subjects, "associations", metrics="deletion", lifetimes=128, splits="fresh")

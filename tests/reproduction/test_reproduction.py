@@ -137,7 +137,8 @@ def command(study, out, workers):
     return [sys.executable, "-c", f"from mesascope.cli.main import run; raise SystemExit(run({told!r}))"]
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow  # a training that is interrupted goes on in tests/recipes/test_recipes.py
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_study_that_is_killed_goes_on_to_the_same_bytes(often, tmp_path, workers):
     study, out = often
     here = tmp_path / "here"
