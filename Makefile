@@ -20,7 +20,7 @@ demo: $(BIN)/mesascope
 
 # Frameworks of native code in processes of their own: PyTorch (which a few tests of the first part use too), then ONNX, whose
 # files PyTorch writes.
-RUN := $(BIN)/python -m pytest -n 2 --dist worksteal
+RUN := $(BIN)/python -m pytest -n 3 --dist worksteal
 TORCH := tests/subjects/adapters
 ONNX := $(TORCH)/test_onnx.py
 

@@ -67,9 +67,10 @@ def make(spec, family):
     return Silent(subject, name=subject.name) if spec.endswith("!") else subject
 
 
-@pytest.mark.parametrize(
-    "spec", ["part_time:lifetime_share=0.5", "part_time:lifetime_share=0.5!", "part_time:lifetime_share=0.2!"]
-)
+HALF = pytest.param("part_time:lifetime_share=0.5!", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("spec", ["part_time:lifetime_share=0.5", HALF, "part_time:lifetime_share=0.2!"])
 def test_a_learner_in_part_of_its_lifetimes_is_found(spec):
     family = catalogue.make("families", FAMILY)
     found = find(make(spec, family), family)
@@ -77,7 +78,7 @@ def test_a_learner_in_part_of_its_lifetimes_is_found(spec):
     assert (found.n, found.unit) == (64, "lifetime")
 
 
-@pytest.mark.parametrize("spec", ["hash_commit", "recurrent:path=unlimited", "two_loss_reflex"])
+@pytest.mark.parametrize("spec", ["hash_commit", "recurrent:path=unlimited"])
 def test_equal_probabilities_cannot_draw_a_kind(spec):
     family = catalogue.make("families", FAMILY)
     found = find(make(spec, family), family)
@@ -85,7 +86,7 @@ def test_equal_probabilities_cannot_draw_a_kind(spec):
     assert found.reason == "its responses to one history are the same"
 
 
-@pytest.mark.parametrize("spec", ["thompson!", "epsilon_greedy!", "hash_commit!", "two_loss_reflex!"])
+@pytest.mark.parametrize("spec", ["thompson!", "hash_commit!"])
 def test_draws_of_single_trials_are_not_kinds(spec):
     family = catalogue.make("families", FAMILY)
     subject = make(spec, family)

@@ -34,6 +34,7 @@ def found(subject, settings=TREES, splits=("fresh", "revalued:worth", "revalued:
     return {(f.metric, f.split): f for f in answer(metrics, lived, replay=Replays(made))}
 
 
+@pytest.mark.slow  # test_search_axis.py reads planners and their clones in each run
 def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_its_clone():
     planner = found("value_iteration")
     assert planner["look_ahead: 3 steps ahead", "fresh"].high < 0.65
