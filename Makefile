@@ -20,6 +20,7 @@ demo: $(BIN)/mesascope
 
 # Frameworks of native code in processes of their own: PyTorch (which a few tests of the first part use too), then ONNX, whose
 # files PyTorch writes.
+# one worker more than two cores have, because tests also wait for other processes
 RUN := $(BIN)/python -m pytest -n 3 --dist worksteal
 TORCH := tests/subjects/adapters
 ONNX := $(TORCH)/test_onnx.py

@@ -91,7 +91,7 @@ def _collect_results(futures: Sequence[Future]) -> Iterator[Any]:
 @contain_exits()
 def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[WarningFields]]:
     """Computes one unit's result and collects its warnings; SIGTERM acts like Ctrl-C, so that the unit can save."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, _interrupt_once)
     try:
         with warnings.catch_warnings(record=True) as caught:
             answer = work(*unit)
@@ -106,6 +106,12 @@ def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[WarningFields]]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt_once(number: int, frame: Any) -> None:
+    """Raises KeyboardInterrupt. A second signal, which a pool sends when another worker has ended, stops no saving."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _end_processes(processes: Sequence[Any]) -> None:

@@ -116,6 +116,8 @@ def keeping(folder, seconds):
         (folder / "begun").touch()
         time.sleep(seconds)
     except KeyboardInterrupt:
+        os.kill(os.getpid(), signal.SIGTERM)  # as a pool does when it sees that another worker has ended
+        time.sleep(0.1)
         (folder / "kept").touch()
         raise
 
