@@ -142,9 +142,7 @@ def carried(subject, family, lifetimes=128):
     return [(x.mean(), x.std() / np.sqrt(len(x))) for x in (found.deletion, found.transplant)]
 
 
-PSRL = pytest.param(
-    "psrl", True, marks=pytest.mark.slow
-)  # tests/worlds/test_dark_room.py carries trials of several steps too
+PSRL = pytest.param("psrl", True, marks=pytest.mark.slow)  # others below carry trials of several steps too
 
 
 @pytest.mark.parametrize(("subject", "acquires"), [PSRL, ("psrl:memory=2", False), ("within", False)])

@@ -23,7 +23,6 @@ from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
 from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.questions.spectrum.reach import read_reach
-from mesascope.questions.spectrum.transplanted_bits import measure_transplanted_bits
 from mesascope.stats import compute_ratio, draw_bootstrap_counts, find_error
 from mesascope.trials import find_reflex_window, measure_gain
 
@@ -232,8 +231,6 @@ def _collect_numbers(
         intact = fresh.sel(condition="intact")
         for name, strict in (("bits", False), ("strict_bits", True)):
             numbers |= _estimate(name, measure_bits(intact, window, strict=strict))
-    if "digits" in fresh.attrs:
-        numbers |= _estimate("strict_bits", measure_transplanted_bits(fresh, window))
     return numbers
 
 
@@ -319,9 +316,6 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         choices, parts = int(fresh.right.max()) + 1, int(fresh.attrs["parts"])
         rows = [measure_bits(fresh.sel(condition="intact"), window, view=view) for view in VIEWS]
         bits, bar = max(rows, key=np.mean), parts * np.log2(choices / (choices - 1))
-    elif "digits" in fresh.attrs:
-        rows = [measure_transplanted_bits(fresh, window, by_trial) for by_trial in (False, True)]
-        bits, bar = max(rows, key=np.mean), rule.smallest_bits
     else:
         try:
             mask = carried.find_counted_trials(fresh, window)

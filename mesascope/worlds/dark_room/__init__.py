@@ -1,3 +1,0 @@
-"""A dark room with hidden goals, which a subject finds by walking and revisits on every trial."""
-
-TRIED = "dark_room:size=3,steps=3,trials=12,bank=2"  # the family that `mesascope check` tries subjects on

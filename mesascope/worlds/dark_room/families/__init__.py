@@ -1,1 +1,0 @@
-"""Families of this world, one file each."""

@@ -1,1 +1,0 @@
-"""Scripted subjects and reference procedures of this world, one file each."""
