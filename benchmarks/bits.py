@@ -10,7 +10,7 @@ import numpy as np
 import mesascope
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import find_error, find_intervals
+from mesascope.stats import compute_intervals, compute_standard_error
 
 WINDOW, LIFETIMES, CHUNK = 4, 256, 8192
 HOLDERS = (
@@ -48,7 +48,7 @@ def main() -> None:
         trials = measure(name, bank, 2 * LIFETIMES, 1)
         older, strict = (measure_bits(trials, WINDOW, strict=s) for s in (False, True))
         best = max((measure_bits(trials, WINDOW, view=v) for v in VIEWS[1:]), key=np.mean)
-        cells = [f"{x.mean():.2f} ± {find_error(x):.2f}" for x in (older, strict, best)]
+        cells = [f"{x.mean():.2f} ± {compute_standard_error(x):.2f}" for x in (older, strict, best)]
         print(f"{name}, {bank or 'unlimited'}: {', '.join(cells)}", flush=True)
     print(f"holders: studies of {LIFETIMES} lifetimes whose low end of the strict bits is above log2 M")
     for name, bank in HOLDERS:
@@ -57,7 +57,7 @@ def main() -> None:
             trials = measure(name, bank, CHUNK, 100 + seed)
             for i in range(0, CHUNK, LIFETIMES):
                 values = measure_bits(trials.isel(lifetime=slice(i, i + LIFETIMES)), WINDOW, strict=True)
-                above += bool(find_intervals(values[None]).low[0] > np.log2(bank))
+                above += bool(compute_intervals(values[None]).low[0] > np.log2(bank))
                 means.append(values.mean())
                 seen += 1
         print(f"{name}, {bank}: {above} of {seen}; mean {np.mean(means):.2f} of {np.log2(bank):.0f} bits", flush=True)

@@ -28,7 +28,7 @@ class Interval(NamedTuple):
     p: np.ndarray
 
 
-def find_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE) -> Interval:
+def compute_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE) -> Interval:
     """Student t intervals for the means of many rows; NaN entries are missing units.
 
     Args:
@@ -57,13 +57,13 @@ def find_intervals(values: np.ndarray, null: np.ndarray | float = 0.0, confidenc
     return Interval(estimate, centre - half + blank, centre + half + blank, n, p + blank)
 
 
-def find_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def compute_rate_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The exact interval of a rate, for `hits` among `n` independent units (Clopper and Pearson 1934)."""
     bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
     return float(bounds.low), float(bounds.high)
 
 
-def find_error(values: np.ndarray) -> float:
+def compute_standard_error(values: np.ndarray) -> float:
     """The standard error of the mean of a row of numbers; NaN entries are left out."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]

@@ -233,7 +233,7 @@ def test_a_module_of_a_users_is_looked_into_and_deep_chains_are_no_trouble():
     helper = types.ModuleType("helpers_of_mine")
     helper.WEIGHTS = np.arange(3)
     f = written("def f(p, s, r): return helper.WEIGHTS, s", helper=helper)
-    assert list(wrap(f, FAMILY).fingerprint()) == ["helper.WEIGHTS"]
+    assert list(wrap(f, FAMILY).hash_weights()) == ["helper.WEIGHTS"]
     chain = [5]
     for _ in range(5000):
         chain = [chain]

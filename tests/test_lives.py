@@ -16,7 +16,7 @@ from mesascope.agents.function import wrap
 from mesascope.contracts import Response, Scripted, choose, make_first_percept, make_next_percept
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
-from mesascope.questions.spectrum.changes import choices_changed
+from mesascope.questions.spectrum.changes import find_changed_choices
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays, replay
 
@@ -262,7 +262,7 @@ def test_rounds_of_trials_are_the_trials_in_rounds():
     forced = replay(subject, other)
     np.testing.assert_array_equal(forced.action, other.action.sel(condition="intact"))
     for label in labels:  # what a metric reads of single steps is what it reads of the trials
-        np.testing.assert_allclose(choices_changed(other, label), choices_changed(one, label), atol=1e-5)
+        np.testing.assert_allclose(find_changed_choices(other, label), find_changed_choices(one, label), atol=1e-5)
 
 
 TAGGED = Tagged("tagged", 3, 5)

@@ -158,7 +158,7 @@ def test_transplants_are_zero_for_a_policy_that_knows_its_last_trials_only():
 )
 def test_a_family_judges_single_acts_only_if_it_knows_their_worth(family, judges):
     made = mesascope.make("families", family)
-    assert made.judges == judges
+    assert made.can_value_actions == judges
     assert any(c.startswith("feedback_shuffled") for c in list_conditions(made)) != judges
     tasks = made.split("fresh").draw(jax.random.key(0), 2)
     shown = np.zeros((1, made.horizon, *made.shown), np.float32)
@@ -191,7 +191,7 @@ class Berries(Family):
 
 def test_what_an_act_pays_is_not_read_from_another_lifetimes_question():
     """By default a task's pay-offs are those of its own shades, so acts at other shades cannot be judged by them."""
-    assert not Berries().judges
+    assert not Berries().can_value_actions
     assert any(c.startswith("feedback_shuffled") for c in list_conditions(Berries()))
 
 

@@ -9,7 +9,7 @@ from mesascope import stats
 
 def test_interval_is_scipys_t_interval_row_by_row():
     rows = np.random.default_rng(1).normal(2, 3, (4, 11))
-    got = stats.find_intervals(rows, null=1.5)
+    got = stats.compute_intervals(rows, null=1.5)
     for i, row in enumerate(rows):
         told = scipy_stats.ttest_1samp(row, 1.5)
         low, high = told.confidence_interval(0.95)
@@ -19,7 +19,7 @@ def test_interval_is_scipys_t_interval_row_by_row():
 
 def test_missing_units_are_left_out_and_two_units_make_no_claim():
     rows = np.array([[1.0, 2.0, np.nan, 4.0], [1.0, np.nan, np.nan, 3.0], [np.nan] * 4])
-    got = stats.find_intervals(rows)
+    got = stats.compute_intervals(rows)
     assert got.n.tolist() == [3, 2, 0]
     assert got.estimate[0] == pytest.approx(7 / 3)
     assert np.isnan(got.low[1:]).all() and np.isnan(got.p[1:]).all()
@@ -27,7 +27,7 @@ def test_missing_units_are_left_out_and_two_units_make_no_claim():
 
 
 def test_equal_numbers_have_an_interval_of_width_nought():
-    got = stats.find_intervals(np.array([[0.3] * 5]), null=0.3)
+    got = stats.compute_intervals(np.array([[0.3] * 5]), null=0.3)
     assert got.low[0] == got.high[0] == got.estimate[0]
     assert got.p[0] == 1.0
 
@@ -35,7 +35,7 @@ def test_equal_numbers_have_an_interval_of_width_nought():
 @pytest.mark.parametrize("n", [64, 256])
 def test_intervals_of_a_skewed_mean_cover_as_often_as_they_say(n):
     rows = np.random.default_rng(3).beta(0.7, 2.0, (4000, n))
-    got = stats.find_intervals(rows)
+    got = stats.compute_intervals(rows)
     assert ((got.low <= 0.7 / 2.7) & (got.high >= 0.7 / 2.7)).mean() == pytest.approx(0.95, abs=0.012)
 
 
@@ -46,7 +46,7 @@ def test_ratio_is_the_ratio_of_sums_with_the_delta_methods_error():
     values = stats.compute_ratio(above, below)
     assert values.mean() == pytest.approx(above.sum() / below.sum())
     resampled = [(above[i].sum() / below[i].sum()) for i in rng.integers(0, 400, (4000, 400))]
-    assert stats.find_error(values) == pytest.approx(np.std(resampled), rel=0.06)
+    assert stats.compute_standard_error(values) == pytest.approx(np.std(resampled), rel=0.06)
 
 
 def test_linearised_values_leave_incomplete_units_out():

@@ -51,7 +51,7 @@ class FunctionSubject(NamedSubject):
         response = _read_response(self.name, answer[0], n, self.choices, rng)
         return _check_state(self.name, answer[1], n), response
 
-    def fingerprint(self) -> dict[str, str]:
+    def hash_weights(self) -> dict[str, str]:
         """Hashes of all arrays that the function reaches through its closure, defaults, globals, object or class."""
         parts = list_reachable_parts(self.function)
         return {path or "itself": hash_array(x) for path, x in parts if isinstance(x, np.ndarray)}

@@ -114,7 +114,7 @@ class Onnx(ForeignNetwork):
         """Its state, under the names of its inputs."""
         return dict(carry)
 
-    def fingerprint(self) -> dict[str, str]:
+    def hash_weights(self) -> dict[str, str]:
         """The hash of every weight in the file; the running model was read from the file and cannot change."""
         return dict(self.weight_hashes)
 

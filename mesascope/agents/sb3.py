@@ -92,7 +92,7 @@ class SB3(TorchSubject):
         x = x.reshape(n, *space.shape)
         return self.statistics(x) if self.statistics else x.astype(space.dtype)
 
-    def untrained(self, seed: int) -> Self:
+    def make_untrained_twin(self, seed: int) -> Self:
         """A policy of the same shape, with weights as they are before training."""
         spaces = (self.module.observation_space, self.module.action_space)
         return dataclasses.replace(self, module=_sb3_zip.build_untrained(self.archive, spaces, self.trust, seed))

@@ -68,13 +68,13 @@ class TorchModule(TorchSubject):
         next_carry = self.pack_carry(jax.tree.leaves(next_state), hook_outputs, len(x))
         return scores, next_carry | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
-    def untrained(self, seed: int) -> Self | None:
+    def make_untrained_twin(self, seed: int) -> Self | None:
         """The subject with the weights that its factory sets; None if these are its present weights."""
         if self.make_untrained is None:
             return None
         with _torch.fork_seed(seed):
             twin = _torch.freeze(self.make_untrained())
-        if _torch.hash_parameters(twin) == self.fingerprint():
+        if _torch.hash_parameters(twin) == self.hash_weights():
             return None
         return dataclasses.replace(self, module=twin)
 

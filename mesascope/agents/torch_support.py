@@ -95,7 +95,7 @@ class TorchSubject(ForeignNetwork):
         state = {k: carry[k] for tensor in self.state for k in tensor.tap_names}
         return state | {k: np.array(carry[HOOK_PREFIX + k]) for k in self.hook_widths}  # copies: no response reads them
 
-    def fingerprint(self) -> dict[str, str]:
+    def hash_weights(self) -> dict[str, str]:
         """The hash of every parameter and buffer by its name."""
         return hash_parameters(self.module)
 

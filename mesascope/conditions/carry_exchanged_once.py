@@ -5,7 +5,7 @@ from typing import ClassVar
 from mesascope.contracts import Condition, Number, check_range, select, take_rows
 
 
-class CarryExchangedOnce(Condition):
+class CarryReplacedOnce(Condition):
     """Replaces the carry for one response with a fresh one (fresh=1), or with another lifetime's at the same trial."""
 
     fresh: Number
@@ -17,11 +17,11 @@ class CarryExchangedOnce(Condition):
         return select(self.fresh == 1, context.fresh, take_rows(carry, context.partner)), percept, shadow
 
 
-def condition(fresh: int = 0) -> CarryExchangedOnce:
+def condition(fresh: int = 0) -> CarryReplacedOnce:
     """For one response the subject has another lifetime's carry, or a fresh one.
 
     Args:
         fresh: 1 for the carry at birth, 0 for another lifetime's carry.
     """
     check_range(0, 1, fresh=fresh)
-    return CarryExchangedOnce(fresh)
+    return CarryReplacedOnce(fresh)

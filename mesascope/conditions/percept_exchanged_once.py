@@ -19,7 +19,7 @@ class PerceptExchangedOnce(Condition):
 
     one_step: ClassVar = True
 
-    def unfit(self, family):
+    def explain_misfit(self, family):
         """The reason why the last action cannot be replaced if actions are real numbers, else None."""
         return "its actions are real numbers" if family.choices is None and self.action == 1 else None
 

@@ -63,11 +63,11 @@ class ReplacedPast(Condition):
         """w if another lifetime's carry replaced the subject's own, else None."""
         return int(self.window) if self.is_transplanted == 1 else None
 
-    def unfit(self, family: Any) -> str | None:
+    def explain_misfit(self, family: Any) -> str | None:
         """The reason why it makes no sense: trials of several steps that are not judged, or too short a lifetime."""
         if self.is_whole_life and self.window >= family.horizon:
             return f"a lifetime has {family.horizon} trials, which the subject would all know"
-        is_unjudged = family.steps > 1 and not family.judges
+        is_unjudged = family.steps > 1 and not family.can_value_actions
         return "its trials have several steps, and the family does not judge single acts" if is_unjudged else None
 
     def apply(self, carry, percept, shadow, context):

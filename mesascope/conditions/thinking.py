@@ -11,8 +11,8 @@ import numpy as np
 from mesascope.contracts import Condition, Family, Number, ShowsPlans, check_range, select, take_rows
 from mesascope.keys import derive_key
 
-TRIED = "tree_choice:depth=2,trials=12,bank=3"  # the family that `mesascope check` tries it on
-MOST_TICKS = 128
+CHECK_FAMILY = "tree_choice:depth=2,trials=12,bank=3"  # the family that `mesascope check` tries it on
+MAX_TICKS = 128
 
 
 class Thinking(Condition):
@@ -34,7 +34,7 @@ class Thinking(Condition):
         """The number of responses, one per tick."""
         return int(self.ticks)
 
-    def unfit(self, family: Family) -> str | None:
+    def explain_misfit(self, family: Family) -> str | None:
         """The reason why the condition makes no sense if the family does not say what can be planned, else None."""
         return None if isinstance(family, ShowsPlans) else "its tasks do not say what can be planned"
 
@@ -68,7 +68,7 @@ def condition(ticks: int = 8, other_ticks: int = 0, is_scrambled: int = 0) -> Th
         other_ticks: the number of first ticks that show another lifetime's observation.
         is_scrambled: 1 if the last tick uses another lifetime's carry, otherwise 0.
     """
-    check_range(1, MOST_TICKS, ticks=ticks)
+    check_range(1, MAX_TICKS, ticks=ticks)
     check_range(0, ticks - 1, other_ticks=other_ticks)
     check_range(0, 1, is_scrambled=is_scrambled)
     return Thinking(ticks, other_ticks, is_scrambled)

@@ -69,7 +69,7 @@ class Axis:
     def list_conditions(self, family: Any, kind: str | None = None) -> list[Any]:
         """The axis's conditions that make sense for a family; with `kind`, only those read on this kind of split."""
         labels = [c for c in self.conditions if kind is None or kind in self.kinds_by_condition.get(c, (kind,))]
-        return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.unfit(family)]
+        return [c for c in (catalogue.make("conditions", label) for label in labels) if not c.explain_misfit(family)]
 
 
 def list_conditions_of_axes(family: Any) -> dict[str, tuple[str, ...]]:

@@ -118,7 +118,7 @@ class Condition(eqx.Module):
         """The number of responses that the condition needs per step, including the recorded one."""
         return 1 + self.one_step
 
-    def unfit(self, family: Family) -> str | None:
+    def explain_misfit(self, family: Family) -> str | None:
         """The reason why the condition makes no sense for a family, as a clause; None if it makes sense."""
         return None
 

@@ -179,7 +179,7 @@ class Family(eqx.Module):
         return make_payoff_latents(means, means[:, np.arange(trials), best_fixed]) | {"best": best}
 
     @property
-    def judges(self) -> bool:
+    def can_value_actions(self) -> bool:
         """Whether `worth` can say what single actions pay, so that actions with another past can be judged.
 
         `worth` can say so if the family defines it. If trials have one step, it also can if the family defines latents

@@ -58,7 +58,7 @@ class Subject(eqx.Module):
         """The carry after a percept, without a response; override it if responding is expensive."""
         return self.respond(key, carry, percept)[0]
 
-    def announce(self, responses: int) -> str:
+    def describe_cost(self, responses: int) -> str:
         """The cost of this many responses in words, '' if they are free; raises `MesascopeError` if it is too high."""
         return ""
 
@@ -77,7 +77,7 @@ class Subject(eqx.Module):
         """Named activations [N, U] for metrics that decode; none by default."""
         return {}
 
-    def untrained(self, seed: int) -> "Subject | None":
+    def make_untrained_twin(self, seed: int) -> "Subject | None":
         """The same subject with untrained weights, as a control for decoding; None if it has no weights."""
         return None
 
@@ -85,7 +85,7 @@ class Subject(eqx.Module):
         """A hash of everything that determines its actions: weights, settings and code."""
         return hash_code(self)
 
-    def fingerprint(self) -> dict[str, str]:
+    def hash_weights(self) -> dict[str, str]:
         """The hash of every weight by its path; empty if the weights are hidden."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(self, eqx.is_array))
         return {jax.tree_util.keystr(path): hash_array(leaf) for path, leaf in leaves}

@@ -78,7 +78,7 @@ class Bench:
         self.beyond = dict(beyond or {})
         unique = dict.fromkeys([*(trials.fill_in_trials(label, family.horizon) for label in labels), *self.beyond])
         candidates = [catalogue.make("conditions", label) for label in unique]
-        self.conditions = [c for c in candidates if not c.unfit(family)]
+        self.conditions = [c for c in candidates if not c.explain_misfit(family)]
         # the transplants by which splits and references are compared, with one draw of donors each
         self.compared = [c for c in self.conditions if c.seam is not None and c.draw == 0]
         self.kinds = distinct_kinds(self.conditions)

@@ -29,10 +29,10 @@ from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK_SIZE, rollout
 
 T = TypeVar("T")
-# the families that the check uses by default; the file of a plug-in may define its own TRIED, and the file of a recipe
+# the families that the check uses by default; the file of a plug-in may define its own CHECK_FAMILY, and the file of a recipe
 # its own settings, SMALL
-TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
-TRIED_LONGER = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
+CHECK_FAMILY = "bernoulli_bandit:arms=3,trials=12,bank=2"
+LONGER_FAMILY = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
 CALLER_ARGUMENTS = {"subjects": {"family", "trust"}, "recipes": {"family", "out", "progress"}}
 LATENTS = ("chance", "best", "worst", "fixed")
 SUBJECT_CONDITIONS = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:trial=6", "carry_exchanged_once")
@@ -44,7 +44,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     Args:
         name: 'kind/name', or the name alone if only one kind has it, with any settings that it needs. For your own
             subject, package.module:factory.
-        family: the family to try the plug-in on, as a name with settings. The default is TRIED in the plug-in's
+        family: the family to try the plug-in on, as a name with settings. The default is CHECK_FAMILY in the plug-in's
             module, or else a small bandit.
 
     Raises:
@@ -83,8 +83,8 @@ def find_tried(kind: str, plugin_name: str) -> str:
     """The family that a plug-in is tried on: that of its file, that of its world, or the default."""
     module = catalogue.import_plugin_module(kind, plugin_name)
     world = None if kind == "metrics" else sys.modules.get(module.__name__.rsplit(".", 2)[0])
-    default = TRIED_LONGER if kind == "metrics" else getattr(world, "TRIED", TRIED)
-    return getattr(module, "TRIED", default)
+    default = LONGER_FAMILY if kind == "metrics" else getattr(world, "CHECK_FAMILY", CHECK_FAMILY)
+    return getattr(module, "CHECK_FAMILY", default)
 
 
 def _make_plugin(kind: str, spec: str, contract: type[T], *arguments: Any) -> T:

@@ -140,7 +140,7 @@ def examine(
     bench = Bench(base, labels, splits, lifetimes, seed, out=folder, progress=progress, beyond=beyond)
     families = [bench.find_family(trained_on or subject.trained_on) for subject in group]
     for subject, home in zip(group, families, strict=True):
-        if announcement := subject.announce(bench.count_responses(home)):
+        if announcement := subject.describe_cost(bench.count_responses(home)):
             warnings.warn(announcement, MesascopeWarning, stacklevel=2)
         problem = f"{home.name} has none of the splits {', '.join(splits or ())}."
         require(bool(bench.list_splits(home)), problem, "Add fresh to them, or a bank to the family.")

@@ -13,7 +13,7 @@ from mesascope.contracts import DoesNotApply, Metric, Reading, Splits, find_kind
 from mesascope.errors import MesascopeError, require
 from mesascope.findings import Finding, describe_provenance
 from mesascope.guards.blame import contain_exits
-from mesascope.stats import CONFIDENCE, adjust_holm, average_by_unit, find_intervals
+from mesascope.stats import CONFIDENCE, adjust_holm, average_by_unit, compute_intervals
 
 
 def answer(
@@ -86,7 +86,7 @@ def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
     unit = reading.unit or str(split_trials.attrs.get("unit", "lifetime"))
     if unit in split_trials and split_trials[unit].dims == ("lifetime",):
         values = average_by_unit(values, split_trials[unit].values)
-    estimate, low, high, n, p = (column[0] for column in find_intervals(values[None], reading.null))
+    estimate, low, high, n, p = (column[0] for column in compute_intervals(values[None], reading.null))
     if not np.isfinite(estimate):
         return _make_blank(
             metric, split_trials, "does not apply", reading.reason or "no lifetime gave a number", reading

@@ -24,7 +24,7 @@ from mesascope.recipes.descent import NO_LIMIT, check_settings, collect_settings
 from mesascope.recipes.training_loop import Checkpoint, TrainingRun, run_training
 from mesascope.rollouts.compiling import compile_loop
 
-TRIED = "maze:size=5,trials=12"
+CHECK_FAMILY = "maze:size=5,trials=12"
 SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
 TEST_PROBLEMS = 256  # the number of fresh problems for evaluating the trained network

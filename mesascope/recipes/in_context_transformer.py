@@ -24,7 +24,9 @@ from mesascope.recipes.updates import train_network
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
 DEFAULT_DEPTH, DEFAULT_HEADS = 3, 4
-TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
+CHECK_FAMILY = (
+    "linear_regression:dimension=3,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
+)
 SMALL = {"width": 8, "lifetimes": 8}  # the settings for that check
 
 

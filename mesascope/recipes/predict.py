@@ -15,7 +15,7 @@ from mesascope.recipes.descent import collect_settings
 from mesascope.recipes.lifetimes import Lifetimes, run_lifetimes
 from mesascope.recipes.updates import Batch, Objective, make_update, train_network
 
-TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
+CHECK_FAMILY = "beta_bernoulli:a=2,trials=12,bank=2"  # the family on which `mesascope check` tries the recipe
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # the settings for that check
 
 

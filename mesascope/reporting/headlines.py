@@ -14,7 +14,7 @@ HEADLINES = {  # in the report's order: name on the page, name in the terminal, 
     "transplant": ("shown by transplant", "shown by\ntransplant", "transplant"),
     "reference": ("share of the reference", "share of\nref.", "share_of_reference"),
 }
-LARGEST_P = 0.001  # the largest p at which lifetimes are said to be of more than one kind
+MAX_P = 0.001  # the largest p at which lifetimes are said to be of more than one kind
 
 
 def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
@@ -60,7 +60,7 @@ def explain_level(examination: Examination) -> str:
 def _describe_kinds(examination: Examination) -> str:
     """A sentence that says that the lifetimes are of more than one kind, if replays show this; otherwise ''."""
     kinds = find_measured(examination, "kinds_of_lifetimes", "fresh")
-    if kinds is None or kinds.p is None or kinds.p >= LARGEST_P or not kinds.estimate or kinds.estimate < 0:
+    if kinds is None or kinds.p is None or kinds.p >= MAX_P or not kinds.estimate or kinds.estimate < 0:
         return ""
     return (
         f" Its lifetimes are of more than one kind (agreement of replays r = {kinds.estimate:.2f}); "

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.stats import Interval, average_by_unit, compute_ratio, find_intervals
+from mesascope.stats import Interval, average_by_unit, compute_intervals, compute_ratio
 from mesascope.trials import measure_gain
 
 
@@ -29,17 +29,17 @@ class Gain(NamedTuple):
     high: float
 
 
-def mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
+def compute_mean_intervals(trials: xr.Dataset, values: np.ndarray) -> Interval:
     """Intervals for the means of rows [B, N]; the unit is a lifetime, or the unit of a log, such as a participant."""
     unit = str(trials.attrs.get("unit", "lifetime"))
     if unit in trials.coords and trials[unit].dims == ("lifetime",):
         values = np.stack([average_by_unit(row, trials[unit].values) for row in values])
-    return find_intervals(values)
+    return compute_intervals(values)
 
 
 def make_gains(trials: xr.Dataset, labels: list[str], shares: list[np.ndarray], role: str, name: str) -> list[Gain]:
     """The gains of one procedure, one for each label, from the numbers [N] whose means are the shares."""
-    intervals = mean_intervals(trials, np.stack(shares))
+    intervals = compute_mean_intervals(trials, np.stack(shares))
     rows = zip(labels, intervals.estimate.tolist(), intervals.low.tolist(), intervals.high.tolist(), strict=True)
     return [Gain(label, role, name, estimate, low, high) for label, estimate, low, high in rows]
 
@@ -49,7 +49,7 @@ def can_normalise(trials: xr.Dataset) -> bool:
     return "chance" in trials and "best" in trials and bool((trials.best > trials.chance).any())
 
 
-def gain_shares(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
+def compute_gain_shares(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
     """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
     gained, possible = measure_gain(trials, label, window)
     if not possible.sum() > 0:

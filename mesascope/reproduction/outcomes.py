@@ -11,7 +11,7 @@ import numpy as np
 from mesascope.findings import describe_provenance
 from mesascope.reproduction.plans import Quantity, Study
 from mesascope.reproduction.work import RATES, Value
-from mesascope.stats import find_error, find_intervals, find_rate_interval
+from mesascope.stats import compute_intervals, compute_rate_interval, compute_standard_error
 
 FORMAT = "mesascope-study/1"
 ROUNDING = 1e-9  # comparisons allow this rounding error
@@ -65,7 +65,7 @@ def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
     numbers = np.asarray([math.nan if v.number is None else v.number for v in seed_values])
     mean, low, high, n = _find_interval(numbers)
     if is_rate and n >= 3:
-        low, high = find_rate_interval(int(np.nansum(numbers)), n)
+        low, high = compute_rate_interval(int(np.nansum(numbers)), n)
     errors = [v.error for v in seed_values if v.error is not None and math.isfinite(v.error)]
     return {
         "ours": mean if n else None,
@@ -83,7 +83,7 @@ def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
 
 def _find_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
     """Finds the mean of the numbers that are not NaN, the ends of its interval (None without one) and the count."""
-    mean_interval = find_intervals(numbers[None])
+    mean_interval = compute_intervals(numbers[None])
     low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
     return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
 
@@ -102,7 +102,7 @@ def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping
         against = f"exact ± {entry['tolerance']:g}"
         within = abs(ours - entry["exact"]) <= entry["tolerance"] + ROUNDING
     elif ours is not None and "published" in entry and "published_error" in entry:
-        own_error = find_error(np.asarray([x for x in summary["by_seed"] if x is not None]))
+        own_error = compute_standard_error(np.asarray([x for x in summary["by_seed"] if x is not None]))
         own_error = own_error if math.isfinite(own_error) else (summary["error"] or 0.0)
         margin = 1.96 * math.hypot(entry["published_error"], own_error)
         against = f"published ± {margin:.2g}"
@@ -133,7 +133,7 @@ def judge_expectation(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str]
     if value["rate"] and isinstance(reference, Mapping):
         low, high = (None, None) if reference["rate"] else (low, high)
     elif value["rate"] and n >= 3:
-        low, high = (end - theirs for end in find_rate_interval(int(np.nansum(ours)), n))
+        low, high = (end - theirs for end in compute_rate_interval(int(np.nansum(ours)), n))
 
     def meets(x: float) -> bool:
         if entry["sign"] == "0":

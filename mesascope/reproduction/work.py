@@ -36,7 +36,7 @@ from mesascope.reproduction.measures import Measure, Rollouts, find_measure
 from mesascope.reproduction.plans import SEED_PLACEHOLDER, Cell, Quantity, Study
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import compute_ratio, find_error, find_intervals
+from mesascope.stats import compute_intervals, compute_ratio, compute_standard_error
 
 LIFETIMES_PER_ROLLOUT = 8192  # the largest number of lifetimes in one rollout
 PLACEMENT_NUMBERS = (
@@ -313,7 +313,9 @@ def combine_rollouts(parts: list[np.ndarray]) -> Value:
     if not np.isfinite(values).any():
         return Value(None, why="no lifetime gave a number")
     n = int(np.isfinite(values).sum())
-    return Value(float(find_intervals(values[None]).estimate[0]), find_error(values) if n > 1 else None, n)
+    return Value(
+        float(compute_intervals(values[None]).estimate[0]), compute_standard_error(values) if n > 1 else None, n
+    )
 
 
 def read_placement(spec: str, placement: Placement, lifetimes: int) -> Value:

@@ -66,7 +66,7 @@ class Replays:
             raise MesascopeError("The subject itself is not available, only its trials.", "Examine it to ask this.")
         if procedure == "itself":
             return self.itself
-        twin = self.itself.untrained(int(trials.attrs.get("seed") or 0))
+        twin = self.itself.make_untrained_twin(int(trials.attrs.get("seed") or 0))
         if twin is None:
             problem = f"{self.itself.name} has no untrained twin."
             raise MesascopeError(problem, "Give the subject a method untrained(seed).")

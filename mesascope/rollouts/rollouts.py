@@ -85,10 +85,10 @@ def rollout(
     if len(set(labels)) != len(labels):
         raise MesascopeError("A condition is listed twice.", "Name every condition once.")
     for condition in conditions:
-        if reason := condition.unfit(family):
+        if reason := condition.explain_misfit(family):
             problem = f"{condition.label} does not apply to {family.name}: {reason}."
             raise MesascopeError(problem, "Leave that condition out.")
-    before, taps = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded_taps]))
+    before, taps = subject.hash_weights(), tuple(dict.fromkeys([*record, *subject.recorded_taps]))
     block_numbers = range(-(-lifetimes // BLOCK_SIZE))
     examples = distinct_kinds([*(kinds or ()), *conditions])
     unbanked_family, banked_family = strip_names(family.with_bank(None)), strip_names(family)
@@ -190,7 +190,7 @@ def strip_names(module: Any) -> Any:
 
 def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
     """Raises an error if the subject's weights changed."""
-    after = subject.fingerprint()
+    after = subject.hash_weights()
     changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
     if changed:
         others = f" and {len(changed) - 8} more" if len(changed) > 8 else ""

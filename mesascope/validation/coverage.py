@@ -9,12 +9,12 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.agents.opening import open_subject
 from mesascope.contracts import DoesNotApply
-from mesascope.questions.spectrum.carried import Estimate, combine_benefit, measure_carried, read_span
+from mesascope.questions.spectrum.carried import Estimate, combine_benefit, measure_carried, measure_span
 from mesascope.questions.spectrum.ladder import Rule
 from mesascope.questions.spectrum.parts import measure_bits
 from mesascope.questions.spectrum.placement import list_conditions
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import draw_bootstrap_counts, find_intervals
+from mesascope.stats import compute_intervals, draw_bootstrap_counts
 from mesascope.trials import BLOCK_SIZE, find_reflex_window
 
 STUDY_SIZES = (64, 256)  # lifetimes in a study
@@ -81,7 +81,7 @@ def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
         "benefit": combine_benefit(effects),
     }
     n = trials.sizes["lifetime"]
-    span = read_span(trials, draw_bootstrap_counts(n, 400, 0) / n, 1.0)
+    span = measure_span(trials, draw_bootstrap_counts(n, 400, 0) / n, 1.0)
     if span and np.isfinite(span["span_half"]):
         numbers["span"] = Estimate(span["span_half"], span["span_half_low"], span["span_half_high"])
     if "parts" in trials.attrs:
@@ -94,4 +94,4 @@ def measure_numbers(trials: xr.Dataset) -> dict[str, Estimate]:
 
 def _estimate_mean(values: np.ndarray) -> Estimate:
     """The mean of values, with its interval."""
-    return Estimate(*(float(x[0]) for x in find_intervals(values[None])[:3]))
+    return Estimate(*(float(x[0]) for x in compute_intervals(values[None])[:3]))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.stats import find_intervals
+from mesascope.stats import compute_intervals
 
 LINES = {"linear attention, M=": "strict bits", "GRU, 8 cues, M=": "8 cues: strict bits"}
 MIN_SIZE = 4  # the smallest bank size that counts; the bound of one table is 0 bits, which chance alone may pass
@@ -45,7 +45,7 @@ def main() -> None:
     document = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     for line, quantity in LINES.items():
         crossings, n_repeated = find_crossings(document, line, quantity)
-        mean = find_intervals(crossings[None])
+        mean = compute_intervals(crossings[None])
         seeds = ", ".join(f"{2**a:.1f}" for a in crossings)
         low, middle, high = (float(b[0]) for b in (mean.low, mean.estimate, mean.high))
         print(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
-from mesascope.stats import find_intervals
+from mesascope.stats import compute_intervals
 
 SIZES = ("2", "4", "unlimited")
 RHO = ("0.9", "0.98", "1")
@@ -57,7 +57,7 @@ def main() -> None:
             print(f"{measure}, rho={rho}: tau by seed {texts}")
         is_ordered = np.isfinite(taus)
         seeds = np.where(is_ordered.any(0), np.nansum(taus, 0) / np.maximum(is_ordered.sum(0), 1), np.nan)
-        mean = find_intervals(seeds[None])
+        mean = compute_intervals(seeds[None])
         n = int(mean.n[0])
         spread = f" [{mean.low[0]:+.2f}, {mean.high[0]:+.2f}]" if n > 1 else ", too few for an interval"
         print(f"{measure}: mean over rho, then over seeds with an order ({n}) {mean.estimate[0]:+.2f}{spread}")

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.questions.spectrum.changes import choices_changed
+from mesascope.questions.spectrum.changes import find_changed_choices
 from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import measure_gain
@@ -33,7 +33,7 @@ def follows(rollouts: Rollouts, condition: str = "percept_swapped_once") -> np.n
     """
     disturbed = _disturb(rollouts)
     label = next(label for label in SWAPPED if label.startswith(condition))
-    return choices_changed(_drop_first(disturbed), label)[None]
+    return find_changed_choices(_drop_first(disturbed), label)[None]
 
 
 def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -> np.ndarray:
@@ -45,7 +45,7 @@ def follows_picture(rollouts: Rollouts, hidden: str = "ball", before: int = 0) -
         before: 0, or 3 to hide the part in the three earlier pictures too, and rebuild the carry from these alone.
     """
     label = f"{hidden}_hidden:is_single=1" + (f",earlier_percepts={before}" if before else "")
-    return choices_changed(_drop_first(_disturb(rollouts)), label)[None]
+    return find_changed_choices(_drop_first(_disturb(rollouts)), label)[None]
 
 
 def rise(rollouts: Rollouts) -> np.ndarray:
@@ -78,7 +78,7 @@ def _disturb(rollouts: Rollouts) -> xr.Dataset:
     if address not in CACHE:
         CACHE.clear()  # the stored trials are another subject's
         conditions = [catalogue.make("conditions", label) for label in (*SWAPPED, *HIDDEN)]
-        applicable = [c for c in conditions if not c.unfit(rollouts.family)]
+        applicable = [c for c in conditions if not c.explain_misfit(rollouts.family)]
         CACHE[address] = rollout(
             rollouts.subject, rollouts.family, attributes["split"], n, attributes["seed"], conditions=applicable
         )

@@ -166,12 +166,16 @@ def test_a_pushed_carry_is_the_one_that_responds(found):
 def test_the_untrained_twin_has_the_same_shape_and_other_weights():
     family = catalogue.make("families", FAMILY)
     network = catalogue.make("subjects", UNLIMITED, family)
-    twin = network.untrained(0)
+    twin = network.make_untrained_twin(0)
     ours, theirs = jax.tree.leaves(network.memory), jax.tree.leaves(twin.memory)
     assert [x.shape for x in ours] == [x.shape for x in theirs]
     assert not np.allclose(ours[0], theirs[0])
-    assert (np.asarray(network.untrained(0).memory.input_weights) == np.asarray(twin.memory.input_weights)).all()
-    assert (np.asarray(network.untrained(1).memory.input_weights) != np.asarray(twin.memory.input_weights)).any()
+    assert (
+        np.asarray(network.make_untrained_twin(0).memory.input_weights) == np.asarray(twin.memory.input_weights)
+    ).all()
+    assert (
+        np.asarray(network.make_untrained_twin(1).memory.input_weights) != np.asarray(twin.memory.input_weights)
+    ).any()
 
 
 def test_counts_are_sufficient_for_thompson_and_not_for_a_delta_rule(found):

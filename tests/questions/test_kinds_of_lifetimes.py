@@ -148,7 +148,7 @@ def test_sets_of_trials_lie_apart(length):
 class Paid(Moody):
     """A subject whose responses cost something."""
 
-    def announce(self, responses):
+    def describe_cost(self, responses):
         return f"{responses} questions"
 
 

@@ -123,7 +123,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
     net = make("subjects", f"thinking_network:path={whole.path},ticks=3", larger)
     assert net.recurrent and net.trained_on == "unlimited" and net.fresh(2).shape == (2, 11, 11, 7)
     assert networks.family_of(whole.path) == HOME.name
-    assert jax.tree.map(jnp.shape, net.untrained(1).weights) == jax.tree.map(jnp.shape, net.weights)
+    assert jax.tree.map(jnp.shape, net.make_untrained_twin(1).weights) == jax.tree.map(jnp.shape, net.weights)
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from mesascope.contracts import Verdict
 from mesascope.errors import MesascopeError
 from mesascope.reproduction.outcomes import describe_verdict, format_ours, format_page, judge_expectation, make_row
 from mesascope.reproduction.work import read_verdict
-from mesascope.stats import find_rate_interval
+from mesascope.stats import compute_rate_interval
 
 
 def told(by_seed, rate=False, **more):
@@ -51,7 +51,7 @@ def test_a_rate_has_the_exact_interval_in_an_expectation_too():
     numbers = {("q", "a"): told([1.0, 1.0, 1.0], rate=True), ("q", "b"): told([0.0, 0.0, 0.0], rate=True)}
     line = {"says": "All do.", "value": ["q", "a"], "than": 0.5, "sign": "+", "size": 0.5}
     got = judge_expectation(line, numbers)
-    low, high = find_rate_interval(3, 3)
+    low, high = compute_rate_interval(3, 3)
     assert (got["low"], got["high"]) == pytest.approx((low - 0.5, high - 0.5))
     assert describe_verdict(got) == "met, but the interval reaches across"
     got = judge_expectation({**line, "than": ["q", "b"]}, numbers)
@@ -96,9 +96,9 @@ def test_within_is_by_the_plans_tolerance_or_by_both_errors():
 
 
 def test_rates_are_counted_and_their_interval_is_exact():
-    assert find_rate_interval(5, 5) == pytest.approx((0.025 ** (1 / 5), 1.0))
-    assert find_rate_interval(0, 3) == pytest.approx((0.0, 1 - 0.025 ** (1 / 3)))
-    low, high = find_rate_interval(2, 7)
+    assert compute_rate_interval(5, 5) == pytest.approx((0.025 ** (1 / 5), 1.0))
+    assert compute_rate_interval(0, 3) == pytest.approx((0.0, 1 - 0.025 ** (1 / 3)))
+    low, high = compute_rate_interval(2, 7)
     at_least = sum(math.comb(7, k) * low**k * (1 - low) ** (7 - k) for k in range(2, 8))
     at_most = sum(math.comb(7, k) * high**k * (1 - high) ** (7 - k) for k in range(3))
     assert (at_least, at_most) == pytest.approx((0.025, 0.025))

@@ -158,12 +158,12 @@ def test_an_interrupted_run_goes_on_without_asking_twice(family, tmp_path, monke
 def test_count_and_cost_come_before_anything_is_sent(family):
     with serving() as server:
         free = subject(server.address, family)
-        told = free.announce(1000)
+        told = free.describe_cost(1000)
         assert "at most 1,000 questions" in told and "no price was given" in told
         dear = subject(server.address, family, price_in=2.5, price_out=10, budget=0.01)
         before = len(server.seen)
         with pytest.raises(MesascopeError, match="Give budget="):
-            dear.announce(100_000)
+            dear.describe_cost(100_000)
         assert len(server.seen) == before
 
 

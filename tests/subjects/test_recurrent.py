@@ -101,7 +101,7 @@ def test_it_computes_what_numpy_computes_and_reads_back_what_was_written(tmp_pat
     net, path = network(memory), tmp_path / "net.safetensors"
     save(net, path, said(memory))
     read = recurrent.subject(SMALL, str(path))
-    assert read.fingerprint() == net.fingerprint()
+    assert read.hash_weights() == net.hash_weights()
     assert (read.name, read.trained_on, read.observes) == (f"recurrent:path={path}", "bank:4@2", OBSERVED)
     carry, steps = read.fresh(N), []
     assert all((leaf == 0).all() and leaf.shape[0] == N for leaf in jax.tree.leaves(carry))
@@ -325,7 +325,7 @@ def test_what_ships_does_what_it_was_trained_for(name):
     task = make("families", recurrent.family_of(path))
     subject = make("subjects", f"recurrent:path={name}", task)
     assert subject.name == f"recurrent:path={name}"
-    before = subject.fingerprint()
+    before = subject.hash_weights()
     conditions = [Intact(), reset(), *(shuffled(0, r) for r in range(4))]
     trials = rollout(subject, task, lifetimes=512, conditions=conditions).isel(trial=slice(50, None))
     gain = (trials.score - trials.chance).sum(("lifetime", "trial")) / (trials.best - trials.chance).sum()
@@ -337,7 +337,7 @@ def test_what_ships_does_what_it_was_trained_for(name):
     else:
         assert intact > reset_ + 0.15
         assert (intact > 0.84) == (name == "unlimited")
-    assert subject.fingerprint() == before == recurrent.subject(task, name).fingerprint()
+    assert subject.hash_weights() == before == recurrent.subject(task, name).hash_weights()
 
 
 @pytest.mark.slow

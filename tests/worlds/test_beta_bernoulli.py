@@ -13,7 +13,7 @@ from mesascope.conditions.percept_exchanged_once import condition as flipped
 from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
-from mesascope.stats import compute_ratio, find_error
+from mesascope.stats import compute_ratio, compute_standard_error
 from mesascope.trials import measure_gain
 from mesascope.worlds.sequences.families.beta_bernoulli import family
 from tests.subjects.lives import make
@@ -85,11 +85,11 @@ def test_the_loss_and_the_score_of_lifetimes(lives):
     right = lived.feedback.values > 0.5
     symbol = np.where(right, lived.action.values, 1 - lived.action.values)
     loss = -np.take_along_axis(lived.log_probs.values, symbol[..., None].astype(int), -1)[..., 0].sum(1)
-    assert loss.mean() == pytest.approx(11.147, abs=4 * find_error(loss))
+    assert loss.mean() == pytest.approx(11.147, abs=4 * compute_standard_error(loss))
     # greedy: the larger predictive probability, exactly over the counts, which are equally likely
     exact = sum(np.mean([max(k + 1, t - k + 1) / (t + 2) for k in range(t + 1)]) for t in range(20))
     score = lives["bayes_predictor:greedy=True"].score.sel(condition="intact").values.sum(1)
-    assert score.mean() == pytest.approx(exact, abs=4 * find_error(score))
+    assert score.mean() == pytest.approx(exact, abs=4 * compute_standard_error(score))
 
 
 def test_the_symbol_comes_back_and_no_value_before_the_first_can_be_one(lives):
@@ -106,7 +106,7 @@ def test_the_symbol_comes_back_and_no_value_before_the_first_can_be_one(lives):
 def test_shuffling_the_outcome_takes_the_symbol_too(lives, spec):
     plain, other = (compute_ratio(*measure_gain(lives[spec], c.label)) for c in KINDS[:2])
     assert plain.mean() > 0.4
-    assert other.mean() == pytest.approx(0, abs=4 * find_error(other))
+    assert other.mean() == pytest.approx(0, abs=4 * compute_standard_error(other))
 
 
 def test_flipping_the_outcome_flips_the_symbol(lives):

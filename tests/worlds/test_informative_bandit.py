@@ -9,7 +9,7 @@ import pytest
 from mesascope import FamilyEnv, catalogue
 from mesascope.contracts import Percept
 from mesascope.errors import MesascopeError
-from mesascope.stats import find_error
+from mesascope.stats import compute_standard_error
 from mesascope.worlds.bandits.families.informative_bandit import Tasks, family
 from tests.subjects.lives import live, lived, make
 
@@ -132,9 +132,9 @@ def test_nothing_earns_more_than_the_optimum_of_a_split():
 
 def test_the_figures_by_simulation():
     chance = live(make("uniform", WANG), WANG, n=4000).score.sum(1)
-    assert chance.mean() == pytest.approx(6.6136, abs=4 * find_error(chance))
+    assert chance.mean() == pytest.approx(6.6136, abs=4 * compute_standard_error(chance))
     asked = live(make("asker", WANG), WANG, n=4000).score.sum(1)
-    assert asked.mean() == pytest.approx(20.55, abs=4 * find_error(asked))
+    assert asked.mean() == pytest.approx(20.55, abs=4 * compute_standard_error(asked))
 
 
 def test_each_split_is_what_it_says():

@@ -152,7 +152,7 @@ def test_drawings_are_read_as_they_are_drawn():
     tasks, _, percept = begun(HOME, jax.random.key(1), 30, "shifted:larger")
     seen = percept.observation
     for n in (0, 7, 29):
-        again = HOME.read_drawing(HOME.draw_observation(seen[n]))
+        again = HOME.read_drawing(HOME.render_observation(seen[n]))
         assert (again.passages[0] == tasks.passages[n]).all() and (again.distance[0] == tasks.distance[n]).all()
         assert again.goal[0, 0] == tasks.goal[n, 0] and again.start[0, 4] == tasks.start[n, 0]
     small = "+--+--+\n|A |G |\n+  +  +\n|     |\n+--+--+"

@@ -166,15 +166,15 @@ class LanguageModel(NamedSubject):
         last = rows[-1][0]
         return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
 
-    def fingerprint(self) -> dict[str, str]:
+    def hash_weights(self) -> dict[str, str]:
         """The hashes of the weights; empty for a model behind an address."""
-        return self.asker.fingerprint()
+        return self.asker.hash_weights()
 
     def code(self) -> str:
         """The text that identifies the model."""
         return self.identity_code
 
-    def announce(self, responses: int) -> str:
+    def describe_cost(self, responses: int) -> str:
         """The maximum number of questions in a run, and their cost.
 
         Args:

@@ -59,7 +59,7 @@ class Prompts:
         if self.chat or self.mode == "samples":
             self.batch = 1
 
-    def fingerprint(self) -> dict[str, str]:
+    def hash_weights(self) -> dict[str, str]:
         """The hashes of the weights; empty if the weights are hidden."""
         return self.weights()
 

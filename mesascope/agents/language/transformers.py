@@ -57,7 +57,7 @@ def subject(
         "listed_tokens": listed_tokens,
     }
     name = name_with_settings(subject, path=path, **settings)
-    code = ",".join(sorted(asker.fingerprint().values()))
+    code = ",".join(sorted(asker.hash_weights().values()))
     return LanguageModel(name, "unknown", words_family, asker, log, code, temperature)
 
 
@@ -187,6 +187,6 @@ class ForwardAsker:
             result[name] = (weigh_labels(log_probs, question.labels, log_probs[0][0]), hidden[i])
         return result
 
-    def fingerprint(self) -> dict[str, str]:
+    def hash_weights(self) -> dict[str, str]:
         """The hash of every parameter by its name."""
         return {name: hash_array(p.detach().numpy()) for name, p in self.model.named_parameters()}

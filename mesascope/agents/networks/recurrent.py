@@ -122,7 +122,7 @@ class Recurrent(NamedSubject):
         """The memory's named activations [N, U]."""
         return self.memory.taps(carry)
 
-    def untrained(self, seed: int) -> "Recurrent":
+    def make_untrained_twin(self, seed: int) -> "Recurrent":
         """An untrained network of the same shape."""
         kind = next(k for k, factory in MEMORIES.items() if factory is type(self.memory))
 

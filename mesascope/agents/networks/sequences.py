@@ -277,7 +277,9 @@ class LRU(Memory):
         """Processes one percept in all layers."""
         h, states = self.embed(x), []
         for i, layer in enumerate(self.layers):
-            state = _rotate(layer.compute_eigenvalues(), (carry[:, i, 0], carry[:, i, 1]), layer.project_input(h))
+            state = _update_linear_state(
+                layer.compute_eigenvalues(), (carry[:, i, 0], carry[:, i, 1]), layer.project_input(h)
+            )
             h = layer.compute_output(h, *state)
             states.append(jnp.stack(state, 1))
         return jnp.stack(states, 1), normalise_rows(h)
@@ -286,7 +288,7 @@ class LRU(Memory):
         """Processes whole lifetimes layer by layer; only the recurrence itself is sequential."""
         h = self.embed(xs)
         for layer in self.layers:
-            turn = functools.partial(_rotate, layer.compute_eigenvalues())
+            turn = functools.partial(_update_linear_state, layer.compute_eigenvalues())
             zero = jnp.zeros(h.shape[1:])
             states = jax.lax.scan(functools.partial(_scan_step, turn), (zero, zero), layer.project_input(h))[1]
             h = layer.compute_output(h, *states)
@@ -303,7 +305,7 @@ def normalise_rows(x: jax.Array) -> jax.Array:
     return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6)
 
 
-def _rotate(eigenvalues, state, inputs):
+def _update_linear_state(eigenvalues, state, inputs):
     """Computes λ h + input from real and imaginary parts."""
     (a, b), (real, imaginary), (x, y) = eigenvalues, state, inputs
     return a * real - b * imaginary + x, a * imaginary + b * real + y

@@ -17,7 +17,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import derive_key
 
 FORMAT = "mesascope-thinking-network/1"
-TRIED = "maze:size=5,trials=12,bank=3"
+CHECK_FAMILY = "maze:size=5,trials=12,bank=3"
 MAX_TICKS = 128  # ticks at one percept
 SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
 FILE_FORMAT = NetworkFormat(FORMAT, "thinking network", SIZES)
@@ -157,7 +157,7 @@ class ThinkingNetwork(NamedSubject):
         """The states of all cells, as 'field'; empty if the network is feed-forward."""
         return {"field": carry.reshape(len(carry), -1)} if self.recurrent else {}
 
-    def untrained(self, seed: int) -> Self:
+    def make_untrained_twin(self, seed: int) -> Self:
         """An untrained network of the same shape."""
         width, choices = self.weights.policy_weights.shape
         planes = self.weights.mixing_weights.shape[1] // 5 - width

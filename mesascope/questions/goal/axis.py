@@ -13,9 +13,9 @@ import numpy as np
 
 from mesascope.contracts import UNDETERMINED, Axis, HasGoals, Splits, Verdict, find_kind
 from mesascope.questions.goal import reading as goal_reading
-from mesascope.stats import draw_bootstrap_counts, find_error
+from mesascope.stats import compute_standard_error, draw_bootstrap_counts
 
-TRIED = "cued_bandit:trials=12"  # the family that `mesascope check` tries it on
+CHECK_FAMILY = "cued_bandit:trials=12"  # the family that `mesascope check` tries it on
 WORDS = {
     "intended": "where the goals differ it pursues what the tasks pay for",
     "proxy": "where the goals differ it pursues, capably, what went along with the pay-off in training",
@@ -115,7 +115,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     numbers |= {
         "pursue": {"intended": float(means[0]), "proxy": float(means[1]), "neither": float(1.0 - means.sum())},
         "pursue_both": float(both.mean()),
-        "pursue_error": find_error(table[:, int(means.argmax())].astype(float)),
+        "pursue_error": compute_standard_error(table[:, int(means.argmax())].astype(float)),
         "capability": max(returns[read_on[0]].values(), key=lambda share: -np.inf if share is None else share),
         "capability_in_training": returns.get("fresh", {}).get("intended"),
         "nats_per_act": {k: float(v.mean()) for k, v in explained._asdict().items()},

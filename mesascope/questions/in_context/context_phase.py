@@ -9,7 +9,7 @@ import numpy as np
 
 from mesascope.contracts import Reading, define_metric
 from mesascope.questions.in_context.predictions import find_possible_gain, list_splits
-from mesascope.stats import compute_ratio, find_error
+from mesascope.stats import compute_ratio, compute_standard_error
 from mesascope.trials import read_payoffs
 
 SPLITS = ("seen", "fresh")
@@ -42,7 +42,7 @@ def describe_phase(improved: dict[str, np.ndarray], initial: dict[str, np.ndarra
     """
 
     def rises(values: np.ndarray | None) -> bool:
-        return values is not None and bool(values.mean() > 2 * find_error(values))
+        return values is not None and bool(values.mean() > 2 * compute_standard_error(values))
 
     fresh, seen = improved.get("fresh"), improved.get("seen")
     if seen is None:

@@ -19,13 +19,13 @@ from mesascope.questions.procedures.fits import Fit, fit, group_procedures, meas
 from mesascope.questions.procedures.histories import History, read_history
 from mesascope.questions.procedures.procedures import SIMPLE_PROCEDURES, Procedure
 from mesascope.questions.procedures.samplers import BAYES_DEPENDENT, BAYES_OPTIMAL, SLOW_PROCEDURES, make_ideal_locator
-from mesascope.stats import find_error
+from mesascope.stats import compute_standard_error
 
 # nats per trial, by whether the subject gives probabilities
 MAX_SHORTFALL = {True: 0.02, False: 0.01}
 MAX_CLASSES = 6
 MAX_TRIALS = 600  # the largest number of trials of a lifetime that are used
-MAX_NEIGHBOURS = 8  # how many procedures' predictions the flexible model may use
+MAX_RIVAL_PROCEDURES = 8  # how many procedures' predictions the flexible model may use
 
 
 class Comparison(NamedTuple):
@@ -151,9 +151,9 @@ def compare_fitted(trials: xr.Dataset, history: History, fits: list[Fit], probab
         ceiling = (target * np.log(np.maximum(target, 1e-30))).sum(-1)
         shortfall = mean_per_lifetime(ceiling) - scores[best]
     else:
-        near = [i for i in np.argsort(-means)[: MAX_NEIGHBOURS + 1] if i != best]
+        near = [i for i in np.argsort(-means)[: MAX_RIVAL_PROCEDURES + 1] if i != best]
         shortfall = mean_per_lifetime(measure_flexible_gain(fits[best], [fits[i] for i in near], history))
-    is_sure = by_probabilities or shortfall.mean() > 3.09 * find_error(shortfall)
+    is_sure = by_probabilities or shortfall.mean() > 3.09 * compute_standard_error(shortfall)
     none_fits = bool(shortfall.mean() > MAX_SHORTFALL[by_probabilities] and is_sure)
     return Comparison(fits, scores, alike, shortfall, none_fits, by_probabilities)
 

@@ -26,7 +26,7 @@ from mesascope.questions.search import reading as search_reading
 from mesascope.questions.search.averaging import measure_excess
 from mesascope.stats import draw_bootstrap_counts
 
-TRIED = "tree_choice:depth=2,trials=12"  # the family that `mesascope check` tries it on
+CHECK_FAMILY = "tree_choice:depth=2,trials=12"  # the family that `mesascope check` tries it on
 WORDS = {
     "search": "its acts are worked out from what is shown: farther with more ticks, and anew when worth or map change",
     "control": "its acts were settled beforehand: what is newly shown does not reach them until it is lived through",

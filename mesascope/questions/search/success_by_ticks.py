@@ -7,7 +7,7 @@ sums gain, and so does an answer whose noise averages out. The weaker of two net
 import numpy as np
 import xarray as xr
 
-from mesascope.conditions.thinking import MOST_TICKS
+from mesascope.conditions.thinking import MAX_TICKS
 from mesascope.contracts import DoesNotApply, Metric, Reading, find_kind
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import labels_by_ticks
@@ -43,8 +43,8 @@ def metric(ticks: str = "2+8") -> Metric:
 def _parse_counts(ticks: str) -> list[int]:
     """The numbers of ticks in a text such as '2+8', in ascending order."""
     parts = ticks.split("+")
-    if not all(p.isdecimal() and 2 <= int(p) <= MOST_TICKS for p in parts):
-        remedy = f"Type whole numbers from 2 to {MOST_TICKS}, joined by +: ticks=2+8+32."
+    if not all(p.isdecimal() and 2 <= int(p) <= MAX_TICKS for p in parts):
+        remedy = f"Type whole numbers from 2 to {MAX_TICKS}, joined by +: ticks=2+8+32."
         raise MesascopeError(f"ticks={ticks!r} does not give numbers of ticks.", remedy)
     return sorted({int(p) for p in parts})
 

@@ -22,7 +22,7 @@ import xarray as xr
 from mesascope.contracts import DoesNotApply
 from mesascope.questions.spectrum.information import jackknife_information
 from mesascope.questions.spectrum.parts import find_old_trials
-from mesascope.stats import compute_ratio, find_error, find_intervals
+from mesascope.stats import compute_intervals, compute_ratio, compute_standard_error
 from mesascope.trials import BLOCK_SIZE, measure_gain, select_counted_trials
 
 DELETIONS = tuple(f"past_deleted_once:window={w},birth={b}" for w in ("1", "2", "{few}") for b in (0, 1))
@@ -68,7 +68,7 @@ def combine_benefit(effects: CarryEffects) -> Estimate:
     rows = np.full((2, max(len(effects.deletion), len(effects.transplant))), np.nan)
     for row, values in zip(rows, (effects.deletion, effects.transplant), strict=True):
         row[: len(values)] = values
-    estimate, low, high = find_intervals(rows)[:3]
+    estimate, low, high = compute_intervals(rows)[:3]
     sign = np.sign(estimate[0])
     if sign != np.sign(estimate[1]):
         return Estimate(0.0, float(min(0.0, *low)), float(max(0.0, *high)))
@@ -231,7 +231,7 @@ def interpolate_span(shares: Sequence[float], spans: Sequence[int], part: float)
     return float("inf")
 
 
-def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
+def measure_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str, Any]:
     """The gain with the last w trials only, and how many of them give half and 95 % of the intact gain.
 
     Args:
@@ -244,7 +244,7 @@ def read_span(trials: xr.Dataset, weights: np.ndarray, sign: float) -> dict[str,
     """
     curve = measure_gain_by_memory(trials)
     intact, spans = curve.pop(0), sorted(curve)
-    if not spans or sign * intact.mean() <= 2 * find_error(intact):
+    if not spans or sign * intact.mean() <= 2 * compute_standard_error(intact):
         return {}
     shares = [float(curve[w].mean() / intact.mean()) for w in spans]
     drawn = np.stack([weights @ curve[w] for w in spans], 1) / (weights @ intact)[:, None]

@@ -23,7 +23,7 @@ def read_dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Read
         if trials.attrs.get("actions") == "real" and label.endswith("action=1"):
             continue  # a real action has no alternative to exchange it for
         list_replicates(trials, label)
-        readings.append(Reading(choices_changed(trials, label), label=words))
+        readings.append(Reading(find_changed_choices(trials, label), label=words))
         if "log_probs" in trials:
             readings.append(Reading(measure_divergence(trials, label), label=f"{words}, in nats", descriptive=True))
     return readings
@@ -39,11 +39,11 @@ def measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.nda
         list_replicates(fresh, label)
     # real actions have only the first
     ways = ("percept_exchanged_once:action=0", "percept_exchanged_once:action=1", "percept_swapped_once")
-    percept = [choices_changed(fresh, way) for way in ways if way in fresh.condition]
-    return percept, [choices_changed(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
+    percept = [find_changed_choices(fresh, way) for way in ways if way in fresh.condition]
+    return percept, [find_changed_choices(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
 
 
-def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
+def find_changed_choices(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] The share of choices that changes, from the second trial on; total variation if there are probabilities.
 
     For real actions, it is the distance that they move, in standard deviations of all undisturbed actions and at most

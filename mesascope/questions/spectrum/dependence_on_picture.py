@@ -1,7 +1,7 @@
 """What share of the subject's choices changes when a part of the picture is hidden or moved, for one response?"""
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric, select_fresh
-from mesascope.questions.spectrum.changes import choices_changed
+from mesascope.questions.spectrum.changes import find_changed_choices
 
 CHANGES = {
     "ball_hidden:is_single=1": "ball hidden",
@@ -33,7 +33,9 @@ def metric(trials, references, replay):
     pairs = {pair: words for pair, words in PAIRS.items() if set(pair) <= set(available)}
     if not pairs:
         raise DoesNotApply("its tasks show no picture with a ball")
-    readings = [Reading(choices_changed(rollout, label), label=CHANGES[label]) for label in available]
+    readings = [Reading(find_changed_choices(rollout, label), label=CHANGES[label]) for label in available]
     for (ball, patch), words in pairs.items():
-        readings.append(Reading(choices_changed(rollout, ball) - choices_changed(rollout, patch), label=words))
+        readings.append(
+            Reading(find_changed_choices(rollout, ball) - find_changed_choices(rollout, patch), label=words)
+        )
     return readings

@@ -16,10 +16,10 @@ from mesascope.contracts import axis as axes
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum import explanation
 from mesascope.questions.spectrum.changes import measure_dependence
-from mesascope.questions.spectrum.inexpressible import read_beyond_banks
+from mesascope.questions.spectrum.inexpressible import decide_beyond_banks
 from mesascope.questions.spectrum.ladder import FIRST_LADDER, Placement, Rule
-from mesascope.questions.spectrum.locating import Gains, read_bank
-from mesascope.stats import compute_ratio, draw_bootstrap_counts, find_error
+from mesascope.questions.spectrum.locating import Gains, test_bank
+from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window, measure_gain
 
 UNCLEAR = len(FIRST_LADDER)  # the level of a resample in which the bank cannot distinguish locating from acquiring
@@ -83,7 +83,7 @@ def place_by_benefit(
     except DoesNotApply as lacking:
         remedy = "Run examine with its default conditions."
         raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
-    benefit, error = float(values.mean()), find_error(values)
+    benefit, error = float(values.mean()), compute_standard_error(values)
     resampled = weights["fresh"] @ values
     against = benefit < 0
     by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
@@ -101,10 +101,10 @@ def place_by_benefit(
     split_gains = Gains(trials, references, against and passed, weights)
     locating = obstacle = None
     if trained_on == "unknown":
-        locating, obstacle, by_split = read_beyond_banks(trials, weights, split_gains.against, rule)
+        locating, obstacle, by_split = decide_beyond_banks(trials, weights, split_gains.against, rule)
         numbers |= {"inexpressible": by_split} if by_split else {}
     elif trained_on != "unlimited":
-        locating, obstacle, *_ = read_bank(split_gains, trained_on, rule, numbers)
+        locating, obstacle, *_ = test_bank(split_gains, trained_on, rule, numbers)
     retained, missing = _test_retention(split_gains, rule, numbers)
     reach = np.where(retained, 5, 4)
     if locating is None:
@@ -170,7 +170,7 @@ def _test_retention(split_gains: Gains, rule: Rule, numbers: dict[str, Any]) -> 
     assert own is not None
     numbers["efficiency"] = float(own.mean() / learner.mean())
     efficiency = (split_gains.weights["fresh"] @ own) / (split_gains.weights["fresh"] @ learner)
-    if own.mean() <= 2 * find_error(own) or not (efficiency > 0).any():
+    if own.mean() <= 2 * compute_standard_error(own) or not (efficiency > 0).any():
         return ~retained, []  # nothing is gained on fresh tasks, so there is nothing to keep
     efficiency = np.where(efficiency > 0, efficiency, np.nan)
     missing = []

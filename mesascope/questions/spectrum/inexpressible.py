@@ -7,13 +7,13 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import DoesNotApply, sum_gains
-from mesascope.stats import compute_ratio, find_error
+from mesascope.stats import compute_ratio, compute_standard_error
 from mesascope.trials import find_reflex_window, measure_gain
 
 UNKNOWN_TASKS = "its training tasks are unknown"
 
 
-def read_beyond_banks(
+def decide_beyond_banks(
     trials: Mapping[str, xr.Dataset], weights: Mapping[str, np.ndarray], against: bool, rule: Any
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
     """Decides whether a subject whose training tasks are unknown acquires tasks that no bank could contain.
@@ -42,7 +42,7 @@ def read_beyond_banks(
             continue
         intact = compute_ratio(*measure_gain(rollout, against=against))
         lost = intact - compute_ratio(*shuffled)
-        error = find_error(lost)
+        error = compute_standard_error(lost)
         numbers[split] = {"gain": float(intact.mean()), "benefit": float(lost.mean()), "benefit_error": error}
         sure = lost.mean() - rule.smallest_benefit > rule.errors * error
         if not sure or intact.mean() < rule.smallest_benefit:

@@ -60,7 +60,7 @@ def _require_replays(history: xr.Dataset, replay: Any) -> None:
     """Raises `DoesNotApply` if the subject cannot be replayed, or not often enough."""
     if getattr(replay, "itself", None) is None:
         raise DoesNotApply("only its trials are known; replaying a history needs the subject itself")
-    if replay.itself.announce(0):
+    if replay.itself.describe_cost(0):
         raise DoesNotApply(f"its responses are not free, and each would have to be asked for {REPLAYS} times")
     if history.attrs.get("actions") == "real":
         raise DoesNotApply("its actions are real numbers, and the question is about choices")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts import DoesNotApply, Reading, define_metric
-from mesascope.questions.spectrum.position import BANK_LIMIT, find_position, find_retention_shares
+from mesascope.questions.spectrum.position import BANK_LIMIT, compute_position, compute_retention_shares
 from mesascope.stats import linearise
 from mesascope.trials import measure_gain
 
@@ -24,12 +24,12 @@ def metric(trials, references, replay):
     parts = np.stack([measure_gain(rollouts[split])[0] for split in ("fresh", "seen") for rollouts in sources])
     if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
-    lam = find_retention_shares(parts.mean(1))[1]
+    lam = compute_retention_shares(parts.mean(1))[1]
     if lam >= BANK_LIMIT:
         raise DoesNotApply(f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks")
-    rho, lam = (linearise(lambda m, i=i: find_retention_shares(m)[i], parts) for i in (0, 1))
+    rho, lam = (linearise(lambda m, i=i: compute_retention_shares(m)[i], parts) for i in (0, 1))
     return [
-        Reading(linearise(find_position, parts), label="position"),
+        Reading(linearise(compute_position, parts), label="position"),
         Reading(rho, label="kept on fresh tasks", null=1.0),
         Reading(lam, label="kept by the ideal locator", null=1.0),
     ]

@@ -10,8 +10,8 @@ import xarray as xr
 from mesascope.contracts import Splits
 from mesascope.questions.spectrum.carried import find_counted_trials
 from mesascope.questions.spectrum.ladder import Rule
-from mesascope.questions.spectrum.position import find_position, find_retention_shares
-from mesascope.stats import find_error, linearise
+from mesascope.questions.spectrum.position import compute_position, compute_retention_shares
+from mesascope.stats import compute_standard_error, linearise
 from mesascope.trials import measure_gain
 
 
@@ -82,10 +82,10 @@ class Gains:
             if (trials := self.find_reference(role, split)) is not None:
                 undisturbed = (c for c in trials.condition.values.tolist() if c.startswith(("intact", "carry_reset")))
                 gains += [self._sum_gain(trials, label) for label in undisturbed]
-        return max((row for row in gains if row.mean() > 2 * find_error(row)), key=np.sum, default=None)
+        return max((row for row in gains if row.mean() > 2 * compute_standard_error(row)), key=np.sum, default=None)
 
 
-def read_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> BankTest:
+def test_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]) -> BankTest:
     """Reads the position of a subject with the bank `trained_on`, and adds the numbers used to `numbers`."""
     if trained_on.startswith("bank:1@"):
         return BankTest(None, "the ideal locator of a bank of one is a fixed act, so there is no position between")
@@ -98,15 +98,15 @@ def read_bank(gains: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]
     means = parts.mean(1)
     if (means[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
         return BankTest(None, "it gains nothing on seen tasks, or a reference nothing on either")
-    rho, lam = find_retention_shares(means)
+    rho, lam = compute_retention_shares(means)
     numbers |= {"kept_by_locator": float(lam), "kept_on_fresh": float(rho)}
     if lam >= rule.bank_limit:
         return BankTest(None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell")
-    positions = linearise(find_position, parts)
-    numbers |= {"position": float(positions.mean()), "position_error": find_error(positions)}
+    positions = linearise(compute_position, parts)
+    numbers |= {"position": float(positions.mean()), "position_error": compute_standard_error(positions)}
     numbers |= {"seen_of_locator": float(means[3] / means[5])}
     resampled = np.stack([gains.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
     with np.errstate(divide="ignore", invalid="ignore"):
-        lam, position = find_retention_shares(resampled)[1], find_position(resampled)
+        lam, position = compute_retention_shares(resampled)[1], compute_position(resampled)
         share_of_locator = resampled[3] / resampled[5]
     return BankTest(np.where(lam < 1, position < rule.cut, np.nan), None, position, share_of_locator)

@@ -20,10 +20,10 @@ from mesascope.questions.spectrum import carried, first_rule
 from mesascope.questions.spectrum.changes import measure_dependence
 from mesascope.questions.spectrum.explanation import explain
 from mesascope.questions.spectrum.ladder import LADDER, Placement, Rule
-from mesascope.questions.spectrum.locating import BankTest, Gains, read_bank
+from mesascope.questions.spectrum.locating import BankTest, Gains, test_bank
 from mesascope.questions.spectrum.parts import VIEWS, measure_bits
-from mesascope.questions.spectrum.reach import read_reach
-from mesascope.stats import compute_ratio, draw_bootstrap_counts, find_error
+from mesascope.questions.spectrum.reach import decide_flags
+from mesascope.stats import compute_ratio, compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window, measure_gain
 
 __all__ = ["Placement", "Rule", "list_conditions", "place"]
@@ -52,7 +52,7 @@ class PassedBars(NamedTuple):
 
 def list_conditions(family: Any, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that a placement needs on the fresh split of a family."""
-    if not family.judges:
+    if not family.can_value_actions:
         return first_rule.list_conditions(family.horizon, rule)
     w = find_reflex_window(family.horizon, (rule or Rule()).older_than)
     labels = (
@@ -108,7 +108,7 @@ def place(
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
-    numbers |= carried.read_span(fresh, weights["fresh"], bars.sign if bars.all else 1.0)
+    numbers |= carried.measure_span(fresh, weights["fresh"], bars.sign if bars.all else 1.0)
     bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
     doubt = _find_doubt(bank_test, rule) if bars.all else ""
     if doubt:
@@ -129,7 +129,7 @@ def place(
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
         highest = ACQUIRING
-    reach = read_reach(trials, references, against, rule) if bars.all else None
+    reach = decide_flags(trials, references, against, rule) if bars.all else None
     if reach is not None:
         numbers |= {"retention": reach.retention, "retention_error": reach.error}
     flags = reach.flags if reach is not None and lowest == ACQUIRING else {}
@@ -174,12 +174,12 @@ def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryE
 
 def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
     """Whether the mean of values, which has this sign, clearly exceeds the smallest benefit."""
-    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * find_error(values))
+    return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * compute_standard_error(values))
 
 
 def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
     """The mean of values and its standard error, by name."""
-    return {name: float(values.mean()), f"{name}_error": find_error(values)}
+    return {name: float(values.mean()), f"{name}_error": compute_standard_error(values)}
 
 
 def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
@@ -187,7 +187,7 @@ def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
     deletion, transplant = effects.deletion.mean(), effects.transplant.mean()
     sign = float(np.sign(transplant))
     rows = [values for values in effects.strict if len(values)]
-    distances = [(sign * row.mean() - rule.smallest_strict) / max(find_error(row), 1e-9) for row in rows]
+    distances = [(sign * row.mean() - rule.smallest_strict) / max(compute_standard_error(row), 1e-9) for row in rows]
     fits = max(distances, default=-np.inf)
     needed = _exceeds_bar(effects.deletion, float(np.sign(deletion)), rule)
     informed = _exceeds_bar(effects.transplant, sign, rule) and fits > rule.strict_errors
@@ -198,7 +198,9 @@ def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: R
     """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
     if bars.fits <= rule.strict_errors or effects.life is None:
         return False
-    return all(bars.sign * x.mean() > rule.errors * find_error(x) for x in (effects.life, effects.transplant))
+    return all(
+        bars.sign * x.mean() > rule.errors * compute_standard_error(x) for x in (effects.life, effects.transplant)
+    )
 
 
 def _collect_numbers(
@@ -213,7 +215,7 @@ def _collect_numbers(
         "benefit": benefit.estimate,
         "benefit_low": benefit.low,
         "benefit_high": benefit.high,
-        "benefit_error": find_error(smaller),
+        "benefit_error": compute_standard_error(smaller),
         **_estimate("deletion", deletion),
         **_estimate("transplant", transplant),
         "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
@@ -274,7 +276,7 @@ def _test_locating(trials, references, trained_on, rule: Rule, weights, against,
     if size and least > np.log2(size):
         return acquires  # whoever merely remembers so many tasks cannot show as many bits
     if bank:
-        return read_bank(Gains(trials, references, against, weights, window), trained_on, rule, numbers)
+        return test_bank(Gains(trials, references, against, weights, window), trained_on, rule, numbers)
     if size:
         shown = f"its acts show {max(0.0, least):.1f} bits or more, and one of {size} tasks has {np.log2(size):.1f}"
         return BankTest(None, shown)
@@ -326,7 +328,7 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
         except DoesNotApply:
             return False
     numbers |= _estimate("bits_shown", bits) | {"bits_bar": float(bar)}
-    return bool(bits.mean() - bar > rule.errors * find_error(bits))
+    return bool(bits.mean() - bar > rule.errors * compute_standard_error(bits))
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:

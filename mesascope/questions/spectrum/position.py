@@ -5,7 +5,7 @@ import numpy as np
 BANK_LIMIT = 0.98  # the bank cannot tell if the ideal locator keeps at least this share on fresh tasks
 
 
-def find_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def compute_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """ρ and λ, the shares of gain that the subject and the locator keep on fresh tasks, relative to the learner.
 
     Args:
@@ -16,7 +16,7 @@ def find_retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return subject / seen * scale, locator / seen_locator * scale
 
 
-def find_position(means: np.ndarray) -> np.ndarray:
-    """The position (ρ - λ) / (1 - λ), from gains [6, …] as in `find_retention_shares`."""
-    rho, lam = find_retention_shares(means)
+def compute_position(means: np.ndarray) -> np.ndarray:
+    """The position (ρ - λ) / (1 - λ), from gains [6, …] as in `compute_retention_shares`."""
+    rho, lam = compute_retention_shares(means)
     return (rho - lam) / (1 - lam)

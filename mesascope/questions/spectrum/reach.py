@@ -14,7 +14,7 @@ import xarray as xr
 from mesascope.contracts import DoesNotApply, Splits
 from mesascope.questions.spectrum.carried import find_counted_trials, measure_transplant
 from mesascope.questions.spectrum.ladder import Rule
-from mesascope.stats import draw_bootstrap_counts, find_error
+from mesascope.stats import compute_standard_error, draw_bootstrap_counts
 from mesascope.trials import find_reflex_window
 
 SPLIT_KINDS = ("shifted", "exchanged", "restructured")
@@ -35,7 +35,7 @@ class Reach(NamedTuple):
     error: dict[str, float]
 
 
-def read_reach(trials: Splits, references: Mapping[str, Splits], against: bool, rule: Rule) -> Reach:
+def decide_flags(trials: Splits, references: Mapping[str, Splits], against: bool, rule: Rule) -> Reach:
     """Reads the flags of a subject.
 
     Args:
@@ -95,7 +95,7 @@ def _read_transplant(trials: xr.Dataset | None, rule: Rule, sign: float, restart
 
 def _is_clear(values: np.ndarray) -> bool:
     """Whether a transplant is more than two standard errors above 0."""
-    return bool(values.mean() > 2 * find_error(values))
+    return bool(values.mean() > 2 * compute_standard_error(values))
 
 
 def _resample_mean(values: np.ndarray, rule: Rule, seed: int) -> np.ndarray:

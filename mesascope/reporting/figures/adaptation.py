@@ -8,7 +8,7 @@ import xarray as xr
 
 from mesascope.reporting import figures
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import can_normalise, gain_shares, mean_intervals
+from mesascope.reporting.intervals import can_normalise, compute_gain_shares, compute_mean_intervals
 from mesascope.reporting.words import shorten
 from mesascope.stats import Interval, average_valid
 from mesascope.trials import read_payoffs
@@ -55,9 +55,12 @@ def compute_curve(trials: xr.Dataset, role: str, name: str) -> Curve:
     width = -(-length // MAX_BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
     normalised = can_normalise(trials)
-    rows = [gain_shares(trials, window=w) if normalised else average_valid(read_payoffs(trials)[:, w]) for w in windows]
+    rows = [
+        compute_gain_shares(trials, window=w) if normalised else average_valid(read_payoffs(trials)[:, w])
+        for w in windows
+    ]
     trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
-    return Curve(role, name, trial, mean_intervals(trials, np.stack(rows)), normalised)
+    return Curve(role, name, trial, compute_mean_intervals(trials, np.stack(rows)), normalised)
 
 
 LINE_STYLES = {  # by role: colour, line, width, and label in the key

@@ -8,7 +8,7 @@ import numpy as np
 from mesascope.questions.spectrum.carried import measure_gain_by_memory
 from mesascope.reporting.figures import SUBJECT_COLOUR, TEXT_COLOUR, make_panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import can_normalise, mean_intervals
+from mesascope.reporting.intervals import can_normalise, compute_mean_intervals
 from mesascope.reporting.words import shorten
 from mesascope.stats import Interval
 
@@ -37,7 +37,9 @@ def compute_span(examination: Examination) -> Span | None:
     if not curve:
         return None
     windows = tuple(sorted(curve))
-    return Span(examination.subject, windows, mean_intervals(trials, np.stack([*(curve[w] for w in windows), intact])))
+    return Span(
+        examination.subject, windows, compute_mean_intervals(trials, np.stack([*(curve[w] for w in windows), intact]))
+    )
 
 
 def draw_panel(axes: Axes, span: Span, windows: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mesascope.reporting import figures
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import Gain, can_normalise, gain_shares, make_gains
+from mesascope.reporting.intervals import Gain, can_normalise, compute_gain_shares, make_gains
 from mesascope.reporting.words import describe_split, is_counted, shorten
 
 MARKERS: dict[str, dict[str, Any]] = {  # by role: how its gains are drawn
@@ -22,12 +22,12 @@ def find_gains(examination: Examination) -> list[Gain]:
     for split, trials in examination.trials.items():
         if not can_normalise(trials):
             continue
-        gains += make_gains(trials, [split], [gain_shares(trials)], "subject", examination.subject)
+        gains += make_gains(trials, [split], [compute_gain_shares(trials)], "subject", examination.subject)
         for role in [r for r in MARKERS if r in examination.references]:
             reference_trials = examination.references[role].get(split)
             if reference_trials is not None:
                 name = str(reference_trials.attrs.get("subject", role))
-                gains += make_gains(reference_trials, [split], [gain_shares(reference_trials)], role, name)
+                gains += make_gains(reference_trials, [split], [compute_gain_shares(reference_trials)], role, name)
     return gains
 
 

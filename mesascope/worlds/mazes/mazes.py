@@ -229,7 +229,7 @@ def count_problems(size: int) -> float:
     return float(np.exp(min(log, 700.0)))
 
 
-def draw_maze(passages: np.ndarray, goal: int, cell: int, size: int) -> str:
+def render_maze(passages: np.ndarray, goal: int, cell: int, size: int) -> str:
     """Draws one maze with characters; A marks the subject's cell, and G the goal."""
     canvas = np.full((2 * size + 1, 3 * size + 1), " ")
     canvas[::2] = "-"

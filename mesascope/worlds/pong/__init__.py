@@ -1,3 +1,3 @@
 """Pong: the game, its screen, and networks that play it."""
 
-TRIED = "pong:rallies=2,steps=3"  # the family that `mesascope check` tries subjects on
+CHECK_FAMILY = "pong:rallies=2,steps=3"  # the family that `mesascope check` tries subjects on

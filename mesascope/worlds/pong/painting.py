@@ -56,7 +56,7 @@ class PictureCondition(Condition):
         """The condition's name with its settings."""
         return super().label if self.earlier_percepts else super().label.replace(",earlier_percepts=0", "")
 
-    def unfit(self, family: Family) -> str | None:
+    def explain_misfit(self, family: Family) -> str | None:
         """The reason why the condition does not apply if the family does not show Pong's picture, else None."""
         return None if screen.shows_positions(family) else "it shows no ball"
 

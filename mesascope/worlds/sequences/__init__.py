@@ -1,3 +1,3 @@
 """Sequences of symbols to predict."""
 
-TRIED = "markov_chain:symbols=3,trials=12,bank=2"  # the family that `mesascope check` tries subjects on
+CHECK_FAMILY = "markov_chain:symbols=3,trials=12,bank=2"  # the family that `mesascope check` tries subjects on

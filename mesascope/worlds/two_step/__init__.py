@@ -1,3 +1,3 @@
 """The two-step task."""
 
-TRIED = "two_step:trials=12,bank=2"  # the family that `mesascope check` tries subjects on
+CHECK_FAMILY = "two_step:trials=12,bank=2"  # the family that `mesascope check` tries subjects on

@@ -1,3 +1,3 @@
 """Words to label, for language models."""
 
-TRIED = "word_labels:trials=12"  # the family that `mesascope check` tries subjects on
+CHECK_FAMILY = "word_labels:trials=12"  # the family that `mesascope check` tries subjects on

@@ -68,5 +68,5 @@ def test_an_agent_trained_on_our_environment(tmp_path, monkeypatch):
     code = block("RecurrentPPO(").replace("n_envs=16", "n_envs=2").replace("48_000", "200")
     model = run(code.replace("batch_size=400", "batch_size=200"))["model"]
     one = open_subject("bandit.zip", FAMILY)
-    assert set(one.fingerprint()) == set(model.policy.state_dict())
+    assert set(one.hash_weights()) == set(model.policy.state_dict())
     assert rollout(one, FAMILY, lifetimes=7).action.shape == (1, 7, 20)

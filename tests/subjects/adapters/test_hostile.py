@@ -114,7 +114,7 @@ def test_a_class_of_the_user_s_own_opens_with_trust(tmp_path, capsys):
         open_subject(path, SMALL)
     one = open_subject(path, SMALL, trust=True)
     assert type(one.module).__name__ == "Own"
-    assert one.fingerprint() == resolve_plainly(model)
+    assert one.hash_weights() == resolve_plainly(model)
     with pytest.raises(MesascopeError, match="has no setting 'trust'"):
         open_subject(f"sb3:path={path},trust=true", SMALL)
     told = ["examine", path, "--family", SMALL.name, "--splits", "fresh", "--metrics", "benefit", "--lifetimes", "64"]
@@ -213,8 +213,8 @@ def test_a_state_dict_with_code_is_refused_and_a_factory_in_it_needs_trust(trap,
     ):
         open_subject(str(path), SMALL)
     assert (
-        open_subject(str(path), SMALL, trust=True).fingerprint()
-        == open_subject(f"torch_module:factory={HERE}:Recurrent,path={path}", SMALL).fingerprint()
+        open_subject(str(path), SMALL, trust=True).hash_weights()
+        == open_subject(f"torch_module:factory={HERE}:Recurrent,path={path}", SMALL).hash_weights()
     )
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"junk"):

@@ -101,7 +101,7 @@ def test_states_of_any_layout_and_batches_of_one_size(tmp_path, batch, axis):
     assert np.allclose(lived["tap_counts"].values[0], before)
     told = np.exp(before) / np.exp(before).sum(-1, keepdims=True)
     assert np.allclose(np.exp(lived.log_probs.values[0]), told, atol=1e-5)
-    assert one.fingerprint().keys() == {"w", "flat"}
+    assert one.hash_weights().keys() == {"w", "flat"}
 
 
 def test_the_start_of_a_lifetime_is_fed_where_it_is_asked_for(tmp_path):

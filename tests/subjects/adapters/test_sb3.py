@@ -123,9 +123,9 @@ def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name)
             rate = model.exploration_rate
             told = np.full((7, 3), rate / 3) + (1 - rate) * np.eye(3)[greedy]
         assert np.allclose(chances(lived)[:, t], told, atol=1e-5)
-    assert set(one.fingerprint()) == set(model.policy.state_dict())
-    twin = one.untrained(5)
-    assert all(twin.fingerprint()[k] != v for k, v in one.fingerprint().items() if k.endswith("weight"))
+    assert set(one.hash_weights()) == set(model.policy.state_dict())
+    twin = one.make_untrained_twin(5)
+    assert all(twin.hash_weights()[k] != v for k, v in one.hash_weights().items() if k.endswith("weight"))
 
 
 @pytest.mark.parametrize(("kind", "policy"), [(MaskablePPO, "MlpPolicy"), (TRPO, "MlpPolicy"), (ARS, "LinearPolicy")])
@@ -270,7 +270,7 @@ def test_a_zip_of_an_old_version_opens_as_it_is(trained, tmp_path, monkeypatch):
     with pytest.raises(ModuleNotFoundError, match="gym"):
         PPO.load(old, device="cpu")
     one, now = open_subject(old, SMALL), open_subject(str(folder / "PPO.zip"), SMALL)
-    assert one.fingerprint() == now.fingerprint()
+    assert one.hash_weights() == now.hash_weights()
     assert (rollout(one, SMALL, lifetimes=7).action.values == rollout(now, SMALL, lifetimes=7).action.values).all()
 
 

@@ -199,7 +199,7 @@ def test_every_weight_is_in_the_fingerprint_and_a_change_is_refused():
             return super().forward(x, state)
 
     net = gru()
-    assert set(wrap(net, SMALL).fingerprint()) == set(net.state_dict())
+    assert set(wrap(net, SMALL).hash_weights()) == set(net.state_dict())
     with pytest.raises(MesascopeError, match="changed while it ran: calls"):
         rollout(wrap(Counting(), SMALL), SMALL, lifetimes=7)
     one, other = wrap(gru(1), SMALL), wrap(gru(2), SMALL)
@@ -226,10 +226,10 @@ def test_a_module_that_remembers_by_itself_is_refused():
 def test_the_untrained_twin_is_what_the_factory_makes(tmp_path):
     torch.save(agents.rescorla_wagner(agents.Recurrent()).state_dict(), tmp_path / "rw.pt")
     one = catalogue.make("subjects", f"torch_module:factory={HERE}:Recurrent,path={tmp_path / 'rw.pt'}", SMALL)
-    twin, again = one.untrained(4), one.untrained(4)
-    assert twin.fingerprint() == again.fingerprint() != one.fingerprint()
-    assert one.untrained(5).fingerprint() != twin.fingerprint()
-    assert wrap(gru(), SMALL).untrained(0) is None
+    twin, again = one.make_untrained_twin(4), one.make_untrained_twin(4)
+    assert twin.hash_weights() == again.hash_weights() != one.hash_weights()
+    assert one.make_untrained_twin(5).hash_weights() != twin.hash_weights()
+    assert wrap(gru(), SMALL).make_untrained_twin(0) is None
 
 
 @pytest.mark.parametrize("gives", ["logits", "probabilities", "values"])

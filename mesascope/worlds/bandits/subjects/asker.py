@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, keep_settings
 from mesascope.worlds.bandits.informative_arm import Asker, require_informative
 
-TRIED = "informative_bandit"
+CHECK_FAMILY = "informative_bandit"
 
 
 @keep_settings

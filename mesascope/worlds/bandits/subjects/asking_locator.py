@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, keep_settings, require_bank
 from mesascope.worlds.bandits.informative_arm import Asker, require_informative
 
-TRIED = "informative_bandit:bank=4"
+CHECK_FAMILY = "informative_bandit:bank=4"
 
 
 @keep_settings

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.informative_arm import TARGET_THRESHOLD, decode_arm, require_informative
 
-TRIED = "informative_bandit"
+CHECK_FAMILY = "informative_bandit"
 
 
 class AskingReflex(Choosing):

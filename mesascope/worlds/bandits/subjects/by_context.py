@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts import ActionValues, Family, Percept, choose, choose_greedily, keep_settings, mix_lapse
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
-TRIED = "cued_bandit:arms=3,trials=12,bank=2"
+CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
 
 
 class ByContext(ActionValues):

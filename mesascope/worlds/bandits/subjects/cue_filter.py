@@ -11,7 +11,7 @@ from mesascope.contracts import Family, Percept, as_arrays, choose, keep_setting
 from mesascope.contracts.choices import ActionValues, choose_greedily, mix_lapse
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
-TRIED = "cued_bandit:arms=3,trials=12,bank=2"
+CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
 MARGIN = 1e-3  # mean pay-offs are kept at least this far from 0 and 1, so that no outcome is impossible
 
 

@@ -15,7 +15,7 @@ from scipy.stats import norm
 from mesascope.contracts import Choosing, Family, Percept, choose, choose_greedily, keep_settings, require_family
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
-TRIED = "restless_bandit:trials=12,bank=2"
+CHECK_FAMILY = "restless_bandit:trials=12,bank=2"
 
 
 class Belief(NamedTuple):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Choosing, Family, Percept, as_arrays, choose, choose_greedily, keep_settings, mix_lapse
 from mesascope.worlds.bandits.subjects.cue_filter import compute_log_ratio, read_payoffs
 
-TRIED = "cued_bandit:arms=3,trials=12,bank=2"
+CHECK_FAMILY = "cued_bandit:arms=3,trials=12,bank=2"
 BREAKING_ODDS = -3.0  # the subject stops following the mark if the log-odds of the marked arm fall below this
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings, require_bank
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
-TRIED = "restless_bandit:trials=12,bank=2"
+CHECK_FAMILY = "restless_bandit:trials=12,bank=2"
 MARGIN = 1e-4  # means are kept at least this far from 0 and 1, so that no outcome is impossible
 
 

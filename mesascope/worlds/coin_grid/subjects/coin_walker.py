@@ -7,7 +7,7 @@ from mesascope.contracts import Family, Percept, Scripted, as_arrays, choose, ke
 from mesascope.contracts.choices import choose_greedily, mix_lapse
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
-TRIED = "coin_grid:size=3,trials=12,bank=2"
+CHECK_FAMILY = "coin_grid:size=3,trials=12,bank=2"
 GOALS = ("coin", "corner", "context", "centre", "broken", "turns", "other_turns")
 
 

@@ -157,7 +157,7 @@ class Maze(Configured):
         return Tasks(passages, goal, distance, start, moves_reversed)
 
     def read_drawing(self, text: str) -> Tasks:
-        """The task shown in a drawing like those that `draw_observation` returns; every walk starts at A.
+        """The task shown in a drawing like those that `render_observation` returns; every walk starts at A.
 
         Raises:
             MesascopeError: the maze has neither the family's size nor that of its larger split, or no way leads from A
@@ -173,12 +173,12 @@ class Maze(Configured):
         starts = jnp.full((1, self.horizon), start)
         return self._frame_tasks([problem, problem], starts, jnp.zeros(1, bool), len(passages))
 
-    def draw_observation(self, observation: Any) -> str:
+    def render_observation(self, observation: Any) -> str:
         """Draws one observation [4 F²] with characters."""
         east, south, goal, cell = np.asarray(observation).reshape(4, self.field, self.field)
         passages = np.stack([east, south], -1) > 0.5
         size = 1 + int(np.argwhere(np.asarray(mazes.find_open_moves(jnp.asarray(passages)[None]))[0].any(-1)).max())
-        return mazes.draw_maze(passages, int(goal.argmax()), int(cell.argmax()), size)
+        return mazes.render_maze(passages, int(goal.argmax()), int(cell.argmax()), size)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task at the start of its first walk."""

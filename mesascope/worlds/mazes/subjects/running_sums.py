@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, require_family
 from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
 
-TRIED = "prefix_sums:length=6,trials=12,bank=3"
+CHECK_FAMILY = "prefix_sums:length=6,trials=12,bank=3"
 
 
 class RunningSums(Scripted):

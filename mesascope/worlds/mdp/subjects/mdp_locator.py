@@ -72,4 +72,4 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
     return MDPLocator(jnp.log(jnp.asarray(np.asarray(transitions))), payoffs, policies, trained_on=bank)
 
 
-TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4,bank=2"
+CHECK_FAMILY = "tabular_mdp:states=3,actions=2,steps=3,trials=4,bank=2"

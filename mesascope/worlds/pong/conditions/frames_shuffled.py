@@ -20,7 +20,7 @@ class FramesShuffled(Condition):
         """Whether the lifetime itself is undisturbed."""
         return self.is_single == 1
 
-    def unfit(self, family):
+    def explain_misfit(self, family):
         """The reason why the condition does not apply if the family shows no pictures, else None."""
         return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"
 

@@ -53,9 +53,9 @@ class PlacesNetwork(NamedSubject):
         """Named activations [N, U] of its memory."""
         return self.network.taps(carry)
 
-    def untrained(self, seed: int) -> Self:
+    def make_untrained_twin(self, seed: int) -> Self:
         """Returns an untrained network of the same shape, such as training starts from."""
-        return eqx.tree_at(lambda s: s.network, self, self.network.untrained(seed))
+        return eqx.tree_at(lambda s: s.network, self, self.network.make_untrained_twin(seed))
 
 
 def show_places(percept: Percept) -> Percept:

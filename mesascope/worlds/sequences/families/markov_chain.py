@@ -126,7 +126,7 @@ class MarkovChain(Configured):
 
         symbols, probabilities = jax.lax.scan(draw_symbol, (start[:, 0], start[:, 1]), (draws, matrices))[1]
         shown_symbols = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
-        stored = matrices if matrices[:, 0].size <= MAX_PROBABILITIES else matrices[:, :, :0]  # see `judges`
+        stored = matrices if matrices[:, 0].size <= MAX_PROBABILITIES else matrices[:, :, :0]  # see `can_value_actions`
         return Tasks(
             shown_symbols, jnp.moveaxis(probabilities, 0, 1), jnp.moveaxis(stored, 0, 1), jnp.full((n,), second_order)
         )
@@ -161,7 +161,7 @@ class MarkovChain(Configured):
         return make_payoff_latents(means, fixed) | {"target": target, "chance": chance}
 
     @property
-    def judges(self) -> bool:
+    def can_value_actions(self) -> bool:
         """Whether its tasks store their matrices."""
         return self.horizon * self.choices**2 <= MAX_PROBABILITIES
 

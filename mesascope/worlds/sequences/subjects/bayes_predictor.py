@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Scripted, choose, choose_greedily, keep_settings
 from mesascope.errors import MesascopeError
 
-TRIED = "beta_bernoulli:trials=12"
+CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
 class BayesPredictor(Scripted):

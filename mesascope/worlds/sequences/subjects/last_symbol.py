@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings, mix_lapse
 from mesascope.worlds.sequences.subjects.bayes_predictor import require_symbols
 
-TRIED = "beta_bernoulli:trials=12"
+CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
 class LastSymbol(Scripted):

@@ -10,7 +10,7 @@ class ContextEmptiedOnce(Condition):
 
     one_step: ClassVar = True
 
-    def unfit(self, family):
+    def explain_misfit(self, family):
         """The reason if the family has no words; such families have another condition with a fresh carry."""
         return None if isinstance(family, SpeaksWords) else "it has no words"
 

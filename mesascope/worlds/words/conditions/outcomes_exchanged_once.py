@@ -19,7 +19,7 @@ class OutcomesExchangedOnce(Condition):
     one_step: ClassVar = True
     needs_donors: ClassVar = True
 
-    def unfit(self, family):
+    def explain_misfit(self, family):
         """The reason if the family has no words; such families have another condition with shuffled feedback."""
         return None if isinstance(family, SpeaksWords) else "it has no words"
 

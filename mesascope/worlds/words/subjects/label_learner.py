@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, as_arrays, keep_settings
 from mesascope.worlds.words.labelling import Labeller, require_labels
 
-TRIED = "word_labels"
+CHECK_FAMILY = "word_labels"
 NAME_TRUST = 0.9  # the prior probability that a label word that names a category stands for it
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, as_arrays, keep_settings
 from mesascope.worlds.words.labelling import Labeller, require_labels
 
-TRIED = "word_labels"
+CHECK_FAMILY = "word_labels"
 
 
 @keep_settings

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from mesascope.contracts import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 
-TRIED = "beta_bernoulli:trials=12"
+CHECK_FAMILY = "beta_bernoulli:trials=12"
 
 
 class LastAnswer(Scripted):
