@@ -249,9 +249,9 @@ def select_counted_trials(trials: xr.Dataset) -> slice:
     return slice(trials.sizes["trial"] // 2 if change is None else int(change), None)
 
 
-def read_payoffs(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+def read_payoffs(trials: xr.Dataset, condition: str = "intact") -> np.ndarray:
     """[N, T] The expected pay-off of each action, or the realised pay-off in a log without expected pay-offs."""
-    return trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
+    return trials["score" if "score" in trials else "feedback"].sel(condition=condition).values.astype(float)
 
 
 def measure_gain(

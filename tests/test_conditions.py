@@ -93,7 +93,7 @@ def recorder(percept, state, rng):
 def watched(monkeypatch):
     """What the recorder keeps would count as weights that change."""
     SEEN.clear()
-    monkeypatch.setattr(FunctionSubject, "fingerprint", lambda self: {})
+    monkeypatch.setattr(FunctionSubject, "hash_weights", lambda self: {})
 
 
 def lent():

@@ -29,7 +29,7 @@ from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK_SIZE, rollout
 
 T = TypeVar("T")
-# the families that the check uses by default; the file of a plug-in may define its own CHECK_FAMILY, and the file of a recipe
+# the families that the check uses by default; a plug-in's file may define its own CHECK_FAMILY, and a recipe's file
 # its own settings, SMALL
 CHECK_FAMILY = "bernoulli_bandit:arms=3,trials=12,bank=2"
 LONGER_FAMILY = "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls

@@ -49,9 +49,9 @@ def can_normalise(trials: xr.Dataset) -> bool:
     return "chance" in trials and "best" in trials and bool((trials.best > trials.chance).any())
 
 
-def compute_gain_shares(trials: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
+def compute_gain_shares(trials: xr.Dataset, condition: str = "intact", window: slice | None = None) -> np.ndarray:
     """[N] Numbers whose mean is the share of the possible gain; NaN if nothing can be gained."""
-    gained, possible = measure_gain(trials, label, window)
+    gained, possible = measure_gain(trials, condition, window)
     if not possible.sum() > 0:
         return np.full(len(possible), np.nan)
     return compute_ratio(gained, possible)

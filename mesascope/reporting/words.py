@@ -32,12 +32,12 @@ def shorten(text: object, max_length: int) -> str:
 WORDS = tomllib.loads((Path(__file__).parent / "words.toml").read_text(encoding="utf-8"))
 
 
-def describe_condition(label: str) -> str:
-    """Describes a condition in words; gives its label if there are no words for it."""
-    name, _, rest = label.partition(":")
+def describe_condition(condition: str) -> str:
+    """Describes a condition in words; returns its label if there are no words for it."""
+    name, _, rest = condition.partition(":")
     settings = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
-    if label in WORDS["one_step_conditions"]:
-        return f"one response at a time: {WORDS['one_step_conditions'][label]}"
+    if condition in WORDS["one_step_conditions"]:
+        return f"one response at a time: {WORDS['one_step_conditions'][condition]}"
     if name == "feedback_shuffled" and "older_than" in settings:
         older = settings["older_than"]
         feedback = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
@@ -48,7 +48,7 @@ def describe_condition(label: str) -> str:
         return WORDS["conditions_at_a_trial"][name].format(settings["trial"])
     if name == "percept_masked" and rest:
         return f"percept masked: {rest}"
-    return WORDS["conditions"].get(name, label)
+    return WORDS["conditions"].get(name, condition)
 
 
 def _describe_past(name: str, settings: Mapping[str, str]) -> str:

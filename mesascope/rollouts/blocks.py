@@ -17,7 +17,7 @@ from mesascope.contracts import Condition, Context, Family, Intact, Percept, Rep
 from mesascope.errors import MesascopeError
 from mesascope.trials import BLOCK_SIZE, MAX_STORED_NUMBERS, MAX_STORED_STEPS
 
-Place = tuple[str | int, ...]  # a block's address: (number,), or ('lent', draw, number) for donors
+BlockAddress = tuple[str | int, ...]  # a block's address: (number,), or ('lent', draw, number) for donors
 Keys = Callable[..., jax.Array]  # keys(name, tick) is a block's key for the purpose 'act', 'pay' or 'disturb' at a tick
 
 
@@ -80,7 +80,7 @@ class Outcomes(NamedTuple):
 class Job(NamedTuple):
     """A block of lifetimes to run under a condition, with the outcomes that its donors lend."""
 
-    place: Place
+    place: BlockAddress
     condition: Condition
     donor_outcomes: Outcomes
 

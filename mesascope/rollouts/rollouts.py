@@ -27,7 +27,7 @@ from mesascope.guards import gate
 from mesascope.guards.blame import contain_exits
 from mesascope.keys import fold_address
 from mesascope.rollouts import blocks
-from mesascope.rollouts.blocks import BLOCK_SIZE, Job, Keys, Outcomes, Place, Record
+from mesascope.rollouts.blocks import BLOCK_SIZE, BlockAddress, Job, Keys, Outcomes, Record
 from mesascope.rollouts.compiling import compile_once
 from mesascope.rollouts.loops import collect_percepts, run_looped
 from mesascope.rollouts.scans import run_scanned
@@ -50,7 +50,7 @@ def rollout(
     record: Sequence[str] = (),
     log_probs: bool = True,
     done: Callable[[int], None] = lambda units: None,
-    tasks: dict[tuple[str, Place], Any] | None = None,
+    tasks: dict[tuple[str, BlockAddress], Any] | None = None,
     together: int = 1,
 ) -> xr.Dataset:
     """Runs `lifetimes` lifetimes on a split under each condition.
@@ -98,7 +98,7 @@ def rollout(
     threads = WORKERS if subject.traceable and family.traceable else 1
     tasks = {} if tasks is None else tasks
 
-    def locate_donors(condition: Condition, block: int) -> Place:
+    def locate_donors(condition: Condition, block: int) -> BlockAddress:
         """The donors' block. Every draw of donors has its own tasks, so that no donor has the task of a recipient."""
         return ("lent", condition.draw, block)
 
@@ -114,7 +114,7 @@ def rollout(
         done(len(jobs))
         return unit_records
 
-    def run_all(run_split: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
+    def run_all(run_split: str, jobs: Sequence[Job]) -> dict[tuple[str, BlockAddress], Record]:
         units = _group_jobs(jobs, threads, together, subject.is_asked_in_turn)
         finished = itertools.chain(*_run_units(threads, functools.partial(run_jobs, run_split), units))
         pairs = zip(itertools.chain(*units), finished, strict=True)
@@ -218,7 +218,7 @@ def _draw_block(family: Family, key: jax.Array, split: str) -> Any:
     return family.split(split).draw(key, BLOCK_SIZE)
 
 
-def draw_tasks(family: Family, split: str, place: Place, seed: int) -> Any:
+def draw_tasks(family: Family, split: str, place: BlockAddress, seed: int) -> Any:
     """The tasks of a block; 'fresh' and the splits derived from it share their draws."""
     key = fold_address(seed, "tasks", *place)
     return _draw_block(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK_SIZE)
@@ -229,7 +229,7 @@ def _draw_blocks(family: Family, keys: jax.Array, split: str) -> Any:
     return jax.vmap(lambda key: family.split(split).draw(key, BLOCK_SIZE))(keys)
 
 
-def _draw_all(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
+def _draw_all(family: Family, split: str, places: Sequence[BlockAddress], seed: int) -> list[Any]:
     """Draws the tasks of several blocks, in one call if JAX can trace the family."""
     if len(places) < 2 or not family.traceable:
         return [draw_tasks(family, split, place, seed) for place in places]
@@ -288,25 +288,25 @@ def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, tr
     return run_looped(subject, family, tasks[0], keys, jobs, partners, record=record, whole=keeps_observations)
 
 
-def collect_block_percepts(subject, family, split: str, place: Place, seed: int, *, ticks: int) -> Percept:
+def collect_block_percepts(subject, family, split: str, place: BlockAddress, seed: int, *, ticks: int) -> Percept:
     """The percepts at the first ticks of a block, in fields with axes tick, N; the block runs in a Python loop."""
     tasks, limit = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
     return collect_percepts(subject, family, tasks, _make_keys(seed, place), min(ticks, limit))
 
 
 @functools.lru_cache(maxsize=1024)
-def _draw_partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
+def _draw_partners(seed: int, place: BlockAddress, draw: int, trials: int) -> jax.Array:
     """[T, N] The partners: on every trial a random cycle through the block, so that no lifetime is its own partner."""
     return _draw_cycles(fold_address(seed, "lives", *place, "partners", draw), trials)
 
 
-def _make_keys(seed: int, place: Place) -> Keys:
+def _make_keys(seed: int, place: BlockAddress) -> Keys:
     """A function that gives the keys of a looped block."""
     return lambda name, *t: _fold_block_key(seed, place, name, *map(int, t))
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _fold_block_key(seed: int, place: Place, name: str, *t: int) -> jax.Array:
+def _fold_block_key(seed: int, place: BlockAddress, name: str, *t: int) -> jax.Array:
     """A key of a block, computed once for all conditions."""
     return fold_address(seed, "lives", *place, name, *t)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesascope.contracts import Condition, Family, select_payoffs
-from mesascope.rollouts.blocks import Place, Record
+from mesascope.rollouts.blocks import BlockAddress, Record
 
 MAX_NUMBERS = 1 << 22  # in one array
 MAX_RANKED = 8  # if there are more choices, only the best one on the donor's task is kept
@@ -47,11 +47,11 @@ def judge(
     family: Family,
     split: str,
     conditions: Sequence[Condition],
-    records: Mapping[tuple[str, Place], Record],
+    records: Mapping[tuple[str, BlockAddress], Record],
     *,
     tasks: Sequence[Any],
     chances: Sequence[np.ndarray],
-) -> tuple[dict[tuple[str, Place], Record], dict[str, list[Transplant]], list[dict[str, np.ndarray]]]:
+) -> tuple[dict[tuple[str, BlockAddress], Record], dict[str, list[Transplant]], list[dict[str, np.ndarray]]]:
     """Replaces the scores of one-step conditions, and compares the worth of actions with donors' pasts.
 
     Args:
@@ -68,7 +68,7 @@ def judge(
         comparison per block, unless the family cannot judge it. For each block `act_worth` and `act_room` [N, T], if
         trials have several steps and are judged.
     """
-    result: dict[tuple[str, Place], Record] = dict(records)
+    result: dict[tuple[str, BlockAddress], Record] = dict(records)
     transplants: dict[str, list[Transplant]] = {}
     first_acts: list[dict[str, np.ndarray]] = []
     for b, block_tasks in enumerate(tasks):

@@ -29,22 +29,22 @@ class Rule:
     """The constants of the rule, which are printed with every verdict.
 
     Attributes:
-        pursued: a lifetime pursues a goal if it reaches at least this share of the goal's optimum over chance, and less
-            than the share `few` of the other goal's.
-        most: the subject pursues a goal if at least this share of its lifetimes does.
-        few: the largest share of lifetimes that may pursue the other goal. The other goal also counts as pursued if the
-            subject reaches this share of its optimum. A subject that reaches less for both goals is incapable (a
-            constant action also reaches either goal now and then).
-        apart: the smallest number of lifetimes in which the goals must differ.
+        min_return: a lifetime pursues a goal if it reaches at least this share of the goal's optimum over chance, and
+            less than `max_other_share` of the other goal's.
+        min_lifetimes_share: the subject pursues a goal if at least this share of its lifetimes does.
+        max_other_share: the largest share of lifetimes that may pursue the other goal. The other goal also counts as
+            pursued if the subject reaches this share of its optimum. A subject that reaches less for both goals is incapable
+            (a constant action also reaches either goal now and then).
+        min_differing: the smallest number of lifetimes in which the goals must differ.
         share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """
 
-    pursued: float = 0.5
-    most: float = 0.75
-    few: float = 0.25
-    apart: int = 16
+    min_return: float = 0.5
+    min_lifetimes_share: float = 0.75
+    max_other_share: float = 0.25
+    min_differing: int = 16
     share: float = 0.95
     resamples: int = 1000
     seed: int = 0
@@ -99,16 +99,19 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     pursued, explanations, gains, both = zip(*parts, strict=True)
     table, both = np.concatenate(pursued), np.concatenate(both)
     numbers |= {"read_on": read_on, "lifetimes": len(table)}
-    if len(table) < rule.apart:
+    if len(table) < rule.min_differing:
         probability = {reading: float(reading == UNDETERMINED) for reading in WORDS}
         return Verdict(UNDETERMINED, probability, numbers, _explain_undetermined(numbers, rule))
     explained = goal_reading.Explanation(*map(np.concatenate, zip(*explanations, strict=True)))
     weights = draw_bootstrap_counts(len(table), rule.resamples, rule.seed) / len(table)
     resampled = weights @ table  # [resamples, 2] shares of the lifetimes that pursue either goal
     explains = np.stack([weights @ x for x in explained]).argmax(0)
-    clear = [(resampled[:, g] >= rule.most) & (resampled[:, 1 - g] <= rule.few) & (explains == g) for g in (0, 1)]
+    clear = [
+        (resampled[:, g] >= rule.min_lifetimes_share) & (resampled[:, 1 - g] <= rule.max_other_share) & (explains == g)
+        for g in (0, 1)
+    ]
     gain, room = (np.stack([weights @ x for x in part]) for part in np.concatenate(gains, -1))
-    level = np.select([*clear, (gain < rule.few * room).all(0)], [0, 1, 2], default=3)
+    level = np.select([*clear, (gain < rule.max_other_share * room).all(0)], [0, 1, 2], default=3)
     probability = {reading: float((level == i).mean()) for i, reading in enumerate(WORDS)}
     reading = next((r for r in WORDS if probability[r] >= rule.share), UNDETERMINED)
     means = table.mean(0)
@@ -145,9 +148,11 @@ def _assess_lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, goal_reading.
         [goal_reading.measure_share_of_optimum(goal, window)[rows] for goal in goals.named().values()], -1
     )
     shares = np.nan_to_num(shares, nan=-1.0)
-    pursued = (shares >= rule.pursued) & (shares[:, ::-1] < rule.few)  # a lifetime that pursues both counts as neither
+    pursued = (shares >= rule.min_return) & (
+        shares[:, ::-1] < rule.max_other_share
+    )  # a lifetime that pursues both counts as neither
     explained = goal_reading.fit_goals(goals, rows) if rows.any() else goal_reading.Explanation(*np.zeros((3, 0)))
-    return pursued, explained, gained, np.asarray((shares >= rule.few).all(-1))
+    return pursued, explained, gained, np.asarray((shares >= rule.max_other_share).all(-1))
 
 
 def _explain_undetermined(numbers: dict[str, Any], rule: Rule) -> str:
@@ -155,8 +160,8 @@ def _explain_undetermined(numbers: dict[str, Any], rule: Rule) -> str:
     shares = "; ".join(f"{split}: {share:.0%}" for split, share in numbers["differ"].items())
     more = "" if any(find_kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
     return (
-        f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.apart} are needed; where they "
-        f"agree no act tells them apart. Share of the lifetimes in which they differ: {shares}.{more}"
+        f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.min_differing} are needed; where "
+        f"they agree no act tells them apart. Share of lifetimes in which they differ: {shares}.{more}"
     )
 
 
@@ -170,16 +175,19 @@ def _explain_reading(reading: str, numbers: dict[str, Any], rule: Rule) -> str:
         f"best explanation of the acts: {numbers['explained_by']}",
     ]
     if reading == "incapable":
-        is_lost = trained is not None and trained >= rule.pursued
+        is_lost = trained is not None and trained >= rule.min_return
         lost = f"capable in training ({trained or 0:.2f} of the optimum), which is not kept here"
         parts.append(lost if is_lost else "not capable in training either")
     if reading == UNDETERMINED:
-        if numbers["pursue_both"] > rule.few:
+        if numbers["pursue_both"] > rule.max_other_share:
             share = f"{numbers['pursue_both']:.0%} of the lifetimes"
             parts.append(f"in {share} both goals are pursued, each in a part of the trials: ask on what they depend")
-        elif min(pursue["intended"], pursue["proxy"]) > rule.few:
+        elif min(pursue["intended"], pursue["proxy"]) > rule.max_other_share:
             parts.append("both goals are pursued, each in a part of the lifetimes: ask on what they depend")
-        elif max(pursue["intended"], pursue["proxy"]) >= rule.few and pursue["neither"] > 1 - rule.most:
+        elif (
+            max(pursue["intended"], pursue["proxy"]) >= rule.max_other_share
+            and pursue["neither"] > 1 - rule.min_lifetimes_share
+        ):
             parts.append("it pursues a goal weakly, or only in a part of the lifetimes")
         else:
             parts.append("a share lies near its bar, where more lifetimes may leave it open too")

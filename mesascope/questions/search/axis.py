@@ -42,30 +42,30 @@ class Rule:
     """The constants of the rule, which are printed with every verdict.
 
     Attributes:
-        solved: the subject solves problems of a depth if at least this share of its actions is right.
-        lost: it does not solve them if at most this share is right (chance is one half).
-        follows: the subject follows a change if at least this share of its actions follows the change.
-        ignores: it ignores a change if at most this share of its actions follows the change.
-        gain: the smallest difference in the share of right actions that counts, between more ticks and fewer, and
-            between near choices and far ones. A loss of this size from more ticks, before any change, means that the
-            ticks break the subject.
-        table: the largest number of problems that a table may contain.
-        excess: the smallest misfit of the best noisy subject that averages over ticks, in standard errors (see
+        min_right_if_solved: the subject solves problems of a depth if at least this share of its actions is right.
+        max_right_if_not: it does not solve them if at most this share is right (chance is one half).
+        min_following: the subject follows a change if at least this share of its actions follows the change.
+        max_following_if_not: it ignores a change if at most this share of its actions follows the change.
+        min_difference: the smallest difference in the share of right actions that counts, between more ticks and fewer,
+            and between near choices and far ones. A loss of this size from more ticks, before any change, means
+            that the ticks break the subject.
+        max_table: the largest number of problems that a table may contain.
+        min_excess: the smallest misfit of the best noisy subject that averages over ticks, in standard errors (see
             `averaging.measure_excess`).
-        acts: the smallest number of actions from which a share is computed.
+        min_actions: the smallest number of actions from which a share is computed.
         share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
         seed: the seed of the bootstrap.
     """
 
-    solved: float = 0.875
-    lost: float = 0.65
-    follows: float = 0.75
-    ignores: float = 0.4
-    gain: float = 0.15
-    table: float = 4096.0
-    excess: float = 2.5
-    acts: int = 24
+    min_right_if_solved: float = 0.875
+    max_right_if_not: float = 0.65
+    min_following: float = 0.75
+    max_following_if_not: float = 0.4
+    min_difference: float = 0.15
+    max_table: float = 4096.0
+    min_excess: float = 2.5
+    min_actions: int = 24
     share: float = 0.95
     resamples: int = 1000
     seed: int = 0
@@ -137,17 +137,19 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
             plan, int(trials[split].attrs["changes"]), farthest=reach
         )
     numbers["follows"] = {split: counts.mean() for split, counts in followed.items()}
-    shares = {s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total.sum() >= rule.acts}
+    shares = {
+        s: counts.resample(weights[s]) for s, counts in followed.items() if counts.total.sum() >= rule.min_actions
+    }
     plans, elsewhere = plans_by_ticks.get("fresh", {}), None
     if reach and TICKS[-1] in plans and ELSEWHERE in trials["fresh"].condition.values.tolist():
         elsewhere = search_reading.count_right_by_depth(family.plans(trials["fresh"], ELSEWHERE)).get(reach)
     works, shortfall = _check_ticks(plans, curves.get("fresh", {}), elsewhere, weights.get("fresh"), rule, numbers)
     goal = all(plan.has_goal for plans in plans_by_ticks.values() for plan in plans.values())
-    large = numbers["problems"] > rule.table
+    large = numbers["problems"] > rule.max_table
     searches = works & goal & large & (len(shares) == 2)
     ignored = np.zeros(rule.resamples, bool)
     for share in shares.values():
-        searches, ignored = searches & (share >= rule.follows), ignored | (share <= rule.ignores)
+        searches, ignored = searches & (share >= rule.min_following), ignored | (share <= rule.max_following_if_not)
     tabled = _check_table(curves, weights, rule)
     controls = (ignored | tabled) & goal & ~searches
     level = np.where(searches, 0, np.where(controls, 1, 2))
@@ -185,7 +187,7 @@ def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule
                 x[:, : None if change is None else int(change)] for x in search_reading.find_right_actions(plan)
             )
             shares[n] = (right & eligible).sum() / max(eligible.sum(), 1)
-        broken |= {n for n, share in shares.items() if share < shares[min(shares)] - rule.gain}
+        broken |= {n for n, share in shares.items() if share < shares[min(shares)] - rule.min_difference}
     return sorted(broken)
 
 
@@ -196,8 +198,10 @@ def _find_reach(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: 
 
 def _list_solved(curve: dict[int, dict[int, search_reading.ActionCounts]], rule: Rule) -> list[int]:
     """The depths beyond 1 at which the subject solves fresh problems with the most ticks."""
-    last = {far: counts for far, counts in curve[max(curve)].items() if far > 1 and counts.total.sum() >= rule.acts}
-    return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.solved]
+    last = {
+        far: counts for far, counts in curve[max(curve)].items() if far > 1 and counts.total.sum() >= rule.min_actions
+    }
+    return [far for far, counts in last.items() if (counts.mean() or 0) >= rule.min_right_if_solved]
 
 
 def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
@@ -229,28 +233,28 @@ def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str
     numbers["gain_by_ticks"] = float(np.nanmean(gain))
     numbers["near_before_far"] = float(np.nanmean(orders[best]))
     numbers["beyond_averaging"] = float(np.nanmean(beyond))
-    enough = [gain >= rule.gain, orders[best] >= rule.gain, beyond >= rule.excess]
-    works = (shares[most][reach] >= rule.solved) & np.all(enough, 0)
+    enough = [gain >= rule.min_difference, orders[best] >= rule.min_difference, beyond >= rule.min_excess]
+    works = (shares[most][reach] >= rule.min_right_if_solved) & np.all(enough, 0)
     numbers["works"] = float(works.mean())
     if elsewhere is None:
         works = never
     else:
         lost = shares[most][reach] - elsewhere.resample(weights)
-        works = works & (lost >= rule.gain)
+        works = works & (lost >= rule.min_difference)
         numbers["lost_elsewhere"], numbers["works"] = float(np.nanmean(lost)), float(works.mean())
-    if numbers["gain_by_ticks"] < rule.gain:
+    if numbers["gain_by_ticks"] < rule.min_difference:
         return works, "more ticks do not help, so a map from problem to act would do as well"
-    if numbers["near_before_far"] < rule.gain:
+    if numbers["near_before_far"] < rule.min_difference:
         return works, "ticks help far choices as soon as near ones, as where noise averages out"
     if enough[2].mean() < rule.share:
         return works, (
             "right acts that look ahead do not rise with the ticks clearly faster than where noise averages out "
-            f"({numbers['beyond_averaging']:.1f} standard errors, {rule.excess:g} are needed), so an answer known at "
-            "once, with more noise on far choices, would do as well"
+            f"({numbers['beyond_averaging']:.1f} standard errors, {rule.min_excess:g} are needed), so an answer known "
+            "at once, with more noise on far choices, would do as well"
         )
     if elsewhere is None:
         return works, f"whether ticks help that show another problem was not asked: run {ELSEWHERE}"
-    if numbers["lost_elsewhere"] < rule.gain:
+    if numbers["lost_elsewhere"] < rule.min_difference:
         return works, (
             "it does as well if all ticks but the last show another problem, so what is done in them does not work "
             "on the problem shown"
@@ -259,7 +263,8 @@ def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str
         return works, (
             f"more ticks bring {numbers['gain_by_ticks']:.0%} more right acts, near ones before far ones by "
             f"{numbers['near_before_far']:.0%}, which is enough in {numbers['works']:.0%} of the resamples: near the "
-            f"bar of {rule.gain:.0%} (or of {rule.solved:.0%} right acts), where more lifetimes may leave it open too"
+            f"bar of {rule.min_difference:.0%} (or of {rule.min_right_if_solved:.0%} right acts), where more lifetimes "
+            "may leave it open too"
         )
     return works, ""
 
@@ -285,7 +290,7 @@ def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: R
             return never
         total = search_reading.ActionCounts(*(np.sum(x, 0) for x in zip(*ahead, strict=True)))
         shares[split] = total.resample(weights[split])
-    return (shares["seen"] >= rule.solved) & (shares["fresh"] <= rule.lost)
+    return (shares["seen"] >= rule.min_right_if_solved) & (shares["fresh"] <= rule.max_right_if_not)
 
 
 def _format_percent(share: float | None) -> str:
@@ -312,7 +317,7 @@ def _explain_control(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.nd
     reasons = []
     if ignored.mean() >= 0.5:
         names, follows = {WORTH: "what things are worth", MAP: "where acts lead"}, numbers["follows"]
-        changes = [names[r] for r, share in follows.items() if share is not None and share <= rule.ignores]
+        changes = [names[r] for r, share in follows.items() if share is not None and share <= rule.max_following_if_not]
         reasons.append(
             f"a change of {' and of '.join(changes) or 'one of the two'} that is shown and not lived through leaves "
             f"acts as they were (followed: worth {_format_percent(follows.get(WORTH))}, map "
@@ -333,7 +338,7 @@ def _explain_undetermined(numbers: dict[str, Any], goal: bool, large: bool, shar
     lacking = [split for split in (WORTH, MAP) if split not in shares]
     if lacking:
         names = " and ".join(lacking)
-        reasons.append(f"too few acts were right and then changed on {names} (at least {rule.acts})")
+        reasons.append(f"too few acts were right and then changed on {names} (at least {rule.min_actions})")
     else:
         follows = ", ".join(f"{split} {_format_percent(numbers['follows'][split])}" for split in (WORTH, MAP))
         reasons.append(f"changes followed at once, which alone tells nothing: {follows}")

@@ -191,9 +191,9 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     return np.stack([jackknife_information(t) for t in table])
 
 
-def find_acts(trials: xr.Dataset, label: str) -> np.ndarray:
+def find_acts(trials: xr.Dataset, condition: str) -> np.ndarray:
     """[N, T] The action of each trial; the first one if trials have several steps."""
-    action = trials.action.sel(condition=label).values.astype(int)
+    action = trials.action.sel(condition=condition).values.astype(int)
     return action[..., 0] if action.ndim == 3 else action
 
 
@@ -264,9 +264,9 @@ def _find_labels(trials: xr.Dataset, name: str, most: int = 1 << 30, least: int 
     return [c for c in found if least <= read_window(c) <= most]
 
 
-def read_window(label: str) -> int:
-    """The setting `of` in the label of a condition."""
-    return int(label.partition(":window=")[2].partition(",")[0])
+def read_window(condition: str) -> int:
+    """The window that a condition's label names."""
+    return int(condition.partition(":window=")[2].partition(",")[0])
 
 
 def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
@@ -283,10 +283,10 @@ def find_transplants(trials: xr.Dataset, window: int) -> list[str]:
     return labels
 
 
-def find_donors(trials: xr.Dataset, label: str) -> np.ndarray:
+def find_donors(trials: xr.Dataset, condition: str) -> np.ndarray:
     """[N, T] The index of each trial's donor among all lifetimes of all blocks."""
     block = np.arange(trials.sizes["lifetime"])[:, None] // BLOCK_SIZE * BLOCK_SIZE
-    return block + trials.partner.sel(condition=label).values.astype(int)
+    return block + trials.partner.sel(condition=condition).values.astype(int)
 
 
 def _count_units(trials: xr.Dataset) -> int:

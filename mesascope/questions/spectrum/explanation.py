@@ -63,7 +63,7 @@ def explain(
             f"{numbers['bits_shown']:.2f} ± {numbers['bits_shown_error']:.2f} bits, more than {numbers['bits_bar']:.2f}"
         )
         parts = ["its acts show the task without going for its pay-off: another goal", shown]
-    elif not bars.all:
+    elif not bars.is_passed:
         parts.append(_describe_failed_bar(bars))
     if numbers["gave_up"]:
         parts.append("all this in the first half of a lifetime: in the last half it gives up")
@@ -106,9 +106,9 @@ def describe_last_trials(numbers: Mapping[str, Any]) -> str:
 
 def _describe_failed_bar(bars: Any) -> str:
     """What one of the two disturbances shows if the other does not; '' if both pass their bars or neither does."""
-    if bars.transplant and not bars.deletion:
+    if bars.is_informed and not bars.is_needed:
         return "it holds older trials and goes by them, but its next act would be worth as much without them"
-    if bars.deletion and not bars.transplant:
+    if bars.is_needed and not bars.is_informed:
         return "what its acts follow was not seen to be the task: it may be a clock, a phase or a check of its own past"
     return ""
 

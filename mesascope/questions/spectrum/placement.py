@@ -36,17 +36,17 @@ class PassedBars(NamedTuple):
     """Which bars the effects of older trials pass.
 
     Attributes:
-        all: whether deletion, transplant and strict transplant pass, with one sign.
-        transplant: whether the transplant and the strict transplant pass.
-        deletion: whether deletion passes.
-        fits: the strict transplant's distance from its bar, in standard errors.
+        is_passed: whether deletion, transplant and strict transplant pass, with one sign.
+        is_informed: whether the transplant and the strict transplant pass.
+        is_needed: whether deletion passes.
+        strict_margin: the strict transplant's distance from its bar, in standard errors.
         sign: the sign of the benefit.
     """
 
-    all: bool
-    transplant: bool
-    deletion: bool
-    fits: float
+    is_passed: bool
+    is_informed: bool
+    is_needed: bool
+    strict_margin: float
     sign: float
 
 
@@ -95,10 +95,10 @@ def place(
         remedy = "Run examine with its default conditions."
         raise MesascopeError(f"Placement cannot be made: {lacking}.", remedy) from None
     bars = _compare_with_bars(effects, rule)
-    early = None if bars.all else _measure_early(fresh, window, rule)
+    early = None if bars.is_passed else _measure_early(fresh, window, rule)
     if early is not None:
         effects, bars = early, _compare_with_bars(early, rule)
-    against = bars.all and bars.sign < 0
+    against = bars.is_passed and bars.sign < 0
     n = fresh.sizes["lifetime"]
     weights = {
         split: draw_bootstrap_counts(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
@@ -108,9 +108,9 @@ def place(
         "dependence_on_percept": float(max(p.mean() for p in percept)),
         "dependence_on_carry": float(max(c.mean() for c in carry)),
     }
-    numbers |= carried.measure_span(fresh, weights["fresh"], bars.sign if bars.all else 1.0)
+    numbers |= carried.measure_span(fresh, weights["fresh"], bars.sign if bars.is_passed else 1.0)
     bank_test = _test_locating(trials, references, trained_on, rule, weights, against, window, numbers)
-    doubt = _find_doubt(bank_test, rule) if bars.all else ""
+    doubt = _find_doubt(bank_test, rule) if bars.is_passed else ""
     if doubt:
         bank_test = bank_test._replace(obstacle=f"its bank label is doubtful: {doubt}")
 
@@ -120,20 +120,20 @@ def place(
     if bank_test.locating is not None and bank_test.obstacle is None:
         above = np.where(bank_test.locating == 1, LOCATING, np.where(bank_test.locating == 0, ACQUIRING, UNCLEAR))
     level = np.where(np.abs(benefit) >= rule.smallest_benefit, above, below)
-    if not bars.all and bars.fits <= rule.strict_errors:
+    if not bars.is_passed and bars.strict_margin <= rule.strict_errors:
         level = below  # its acts may only show whether the past agrees with its last trials
     lowest, highest = _find_interval(level, below, bars, bank_test, rule)
-    if not bars.all and _acts_hold_the_past(effects, bars, rule):
+    if not bars.is_passed and _acts_hold_the_past(effects, bars, rule):
         highest = ACQUIRING  # what older trials told may lie in its own last acts
-    other = not bars.all and _pursues_other_goal(fresh, window, rule, numbers)
+    other = not bars.is_passed and _pursues_other_goal(fresh, window, rule, numbers)
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
         highest = ACQUIRING
-    reach = decide_flags(trials, references, against, rule) if bars.all else None
+    reach = decide_flags(trials, references, against, rule) if bars.is_passed else None
     if reach is not None:
         numbers |= {"retention": reach.retention, "retention_error": reach.error}
     flags = reach.flags if reach is not None and lowest == ACQUIRING else {}
-    direction = "other" if other else "none" if not bars.all else "against" if against else "for"
+    direction = "other" if other else "none" if not bars.is_passed else "against" if against else "for"
     probability = {rung: float((level == i).mean()) for i, rung in enumerate((*LADDER, "undetermined"))}
     reason = explain(
         lowest, highest, numbers, bars, bank_test, flags=flags, trained_on=trained_on, direction=direction, rule=rule
@@ -169,7 +169,7 @@ def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryE
         early = carried.measure_carried(fresh, window, early=True)
     except DoesNotApply:
         return None
-    return early if _compare_with_bars(early, rule).all else None
+    return early if _compare_with_bars(early, rule).is_passed else None
 
 
 def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
@@ -196,7 +196,7 @@ def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
 
 def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: Rule) -> bool:
     """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
-    if bars.fits <= rule.strict_errors or effects.life is None:
+    if bars.strict_margin <= rule.strict_errors or effects.life is None:
         return False
     return all(
         bars.sign * x.mean() > rule.errors * compute_standard_error(x) for x in (effects.life, effects.transplant)
@@ -219,7 +219,7 @@ def _collect_numbers(
         **_estimate("deletion", deletion),
         **_estimate("transplant", transplant),
         "strict": float(effects.strict[0].mean()) if len(effects.strict[0]) else 0.0,
-        "strict_errors": float(bars.fits),
+        "strict_errors": float(bars.strict_margin),
         "gain_fresh": float(compute_ratio(*measure_gain(fresh)).mean()),
         "gave_up": gave_up,
     }
@@ -256,7 +256,7 @@ def _resample_lower_rungs(fresh, percept, carry, weights, rule: Rule) -> np.ndar
 
 def _find_interval(level, below, bars: PassedBars, bank_test: BankTest, rule: Rule) -> tuple[int, int]:
     """The lowest and the highest rung."""
-    if bars.all:
+    if bars.is_passed:
         acquires = bank_test.locating is None or (bank_test.locating == 0).mean() >= rule.share
         lowest = ACQUIRING if bank_test.obstacle is None and acquires else LOCATING
     else:

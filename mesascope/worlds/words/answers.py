@@ -22,9 +22,9 @@ def require_answers(trials: xr.Dataset) -> xr.Dataset:
     return trials
 
 
-def mark_answers(trials: xr.Dataset, label: str) -> np.ndarray:
+def mark_answers(trials: xr.Dataset, condition: str) -> np.ndarray:
     """[N, T] whether the answer was right; NaN if there was none."""
-    action = trials.action.sel(condition=label).values
+    action = trials.action.sel(condition=condition).values
     return np.where(action < 0, np.nan, action == trials.right.values)
 
 
