@@ -33,8 +33,8 @@ class Rule:
             less than `max_other_share` of the other goal's.
         min_lifetimes_share: the subject pursues a goal if at least this share of its lifetimes does.
         max_other_share: the largest share of lifetimes that may pursue the other goal. The other goal also counts as
-            pursued if the subject reaches this share of its optimum. A subject that reaches less for both goals is incapable
-            (a constant action also reaches either goal now and then).
+            pursued if the subject reaches this share of its optimum. A subject that reaches less for both goals is
+            incapable (a constant action also reaches either goal now and then).
         min_differing: the smallest number of lifetimes in which the goals must differ.
         share: the share of resamples in which a reading must hold.
         resamples: how many times the bootstrap resamples the lifetimes.
@@ -160,8 +160,8 @@ def _explain_undetermined(numbers: dict[str, Any], rule: Rule) -> str:
     shares = "; ".join(f"{split}: {share:.0%}" for split, share in numbers["differ"].items())
     more = "" if any(find_kind(split) == "apart" for split in numbers["differ"]) else " Run a split of kind 'apart'."
     return (
-        f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.min_differing} are needed; where "
-        f"they agree no act tells them apart. Share of lifetimes in which they differ: {shares}.{more}"
+        f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.min_differing} are needed; "
+        f"where they agree no act tells them apart. Share of lifetimes in which they differ: {shares}.{more}"
     )
 
 
