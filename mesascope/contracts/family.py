@@ -180,11 +180,10 @@ class Family(eqx.Module):
 
     @property
     def judges(self) -> bool:
-        """Whether `worth` can say what single actions pay, so that actions with another past can be judged.
+        """Whether the family can compute what single actions are worth, as deletion and transplant need.
 
-        `worth` can say so if the family defines it. If trials have one step, it also can if the family defines latents
-        that contain `means`, or shows nothing. Otherwise the observation may ask a question, which the default of
-        `worth` does not read.
+        It can if it defines `worth`. If trials have one step, it also can if it defines latents that contain `means`,
+        or shows nothing. Otherwise the observation may ask a question, which the default of `worth` does not read.
         """
         if type(self).worth is not Family.worth:
             return True
@@ -211,7 +210,7 @@ class Family(eqx.Module):
             action: [N, T] the action of each subject, or [N, T, M] one action per task.
 
         Returns:
-            None if the family cannot say, as by default when trials have several steps.
+            None if the family cannot compute it; by default it cannot if trials have several steps.
         """
         latents = self.latents(tasks, split)
         if "means" not in latents or self.steps > 1:

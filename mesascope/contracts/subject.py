@@ -63,7 +63,7 @@ class Subject(eqx.Module):
         return ""
 
     def drift(self) -> tuple[float, str]:
-        """How much the answers to the first questions change if they are asked again, and evidence of a change, or ''.
+        """Asks the first questions again. Returns how much the answers changed, and the evidence ('' if none).
 
         Only subjects with hidden weights need this method, because the others have a fingerprint.
         """

@@ -111,7 +111,7 @@ class Bench:
         return self.family.with_bank(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
-        """Places a subject; returns its trials, the references' trials and the placement (None without fresh)."""
+        """Places a subject; returns its trials, the references' and the placement (None if 'fresh' was not run)."""
         family = self.find_family(trained_on)
         trials_by_split, references = self.run_subject(subject, family), self.run_references(family)
         if "fresh" not in trials_by_split:

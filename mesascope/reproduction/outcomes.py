@@ -82,7 +82,7 @@ def summarise(seed_values: Sequence[Value], is_rate: bool) -> dict[str, Any]:
 
 
 def _find_interval(numbers: np.ndarray) -> tuple[float, float | None, float | None, int]:
-    """Finds the mean of the numbers that are not NaN, the ends of its interval (None without one) and the count."""
+    """Computes the mean, the ends of its interval (None if there are too few numbers) and the count, without NaN."""
     mean_interval = find_intervals(numbers[None])
     low, high = (None if math.isnan(end[0]) else float(end[0]) for end in (mean_interval.low, mean_interval.high))
     return float(mean_interval.estimate[0]), low, high, int(mean_interval.n[0])
@@ -189,7 +189,10 @@ def format_ours(entry: Mapping[str, Any]) -> str:
 
 
 def judge_row(entry: Mapping[str, Any]) -> str:
-    """Says whether our number in a row agrees with its reference, and names the reference; '' without a reference."""
+    """Says whether our number in a row agrees with its reference value, and which value that is.
+
+    The text is empty if the row has no such value.
+    """
     return "" if entry["within"] is None else f"{'yes' if entry['within'] else 'no'} ({entry['against']})"
 
 

@@ -154,7 +154,7 @@ def place(
 
 
 def _place_by_first_rule(trials: Splits, references: Mapping[str, Splits], trained_on: str, rule: Rule) -> Placement:
-    """A placement by the first rule, without its rung 'general'."""
+    """The placement by the older rule (shuffled feedback), with its rung 'general' reported as 'acquiring'."""
     first = first_rule.place_by_benefit(trials, references, trained_on, rule)
     ends = {end: getattr(first, end).replace("general", "acquiring") for end in ("lowest", "highest")}
     shares = dict(first.probability)
@@ -195,7 +195,7 @@ def _compare_with_bars(effects: carried.CarryEffects, rule: Rule) -> PassedBars:
 
 
 def _acts_hold_the_past(effects: carried.CarryEffects, bars: PassedBars, rule: Rule) -> bool:
-    """Whether a life that forgets older trials loses clearly, and acts clearly show a donor's task."""
+    """Whether lifetimes without older trials clearly gain less, and acts after a transplant fit the donor's task."""
     if bars.fits <= rule.strict_errors or effects.life is None:
         return False
     return all(bars.sign * x.mean() > rule.errors * find_error(x) for x in (effects.life, effects.transplant))

@@ -48,7 +48,7 @@ class PictureCondition(Condition):
 
     @property
     def looks_back(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether earlier percepts are painted too."""
+        """Whether the condition needs past percepts: it does if it paints them too."""
         return self.earlier_percepts > 0
 
     @property

@@ -249,7 +249,7 @@ def family(
         learner: a subject that learns in the environment and serves as the reference; a name or module:factory.
         vector: whether to make a vector environment of one (gymnasium.make_vec), for ids that have no other.
         history: whether the observation contains the past (detected for stacked frames and running sums). Then all that
-            a subject acquires is in the percept, and it reads 'reactive' by construction.
+            a subject acquires is in the percept, so the subject is necessarily placed at 'reactive'.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
         trial: 'episode', or 'step' if every step is a trial, as where one episode is a whole lifetime (RL²). Then
@@ -308,8 +308,8 @@ def family(
     if evidence:
         settings["history"] = True
         warnings.warn(
-            f"{checked_env.name} puts the history into the observation ({evidence}). So all that a subject acquires is "
-            "in its percept, and it reads 'reactive' by construction.",
+            f"{checked_env.name} puts the history into the observation ({evidence}). All that a subject acquires is "
+            "then in its percept, so the subject is necessarily placed at 'reactive'.",
             MesascopeWarning,
             stacklevel=2,
         )

@@ -84,7 +84,7 @@ class TwoStep(Configured):
         return name_references("model_based", discounting, "worth_locator", strongest=strongest, against="")
 
     def splits(self) -> tuple[Split, ...]:
-        """The splits; the restructured one replaces switching pay-offs with drifting ones, or the reverse."""
+        """The splits; on the restructured one, pay-offs drift if they switch in training, and switch if they drift."""
         split, half = self.make_split, self.horizon // 2
         other_payoffs = "switching" if self.version == "daw" else "drift"
         has_drift = other_payoffs == "drift"
