@@ -1,4 +1,4 @@
-"""A network in an .onnx file, run by onnxruntime; it maps observation and state to logits and the next state."""
+"""A network in an .onnx file, run by onnxruntime. It maps observation and state to logits and the next state."""
 
 import hashlib
 import math

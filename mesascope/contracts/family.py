@@ -370,7 +370,7 @@ def draw_from_bank(key: jax.Array, bank: Any, n: int) -> Any:
 
 @functools.lru_cache(maxsize=256)
 def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape of one observation of a family with this structure; it is cached, because every rollout needs it."""
+    """The shape of one observation of a family with this structure, cached because every rollout needs it."""
 
     def begin(family: Family) -> Percept:
         key = jax.random.key(0)

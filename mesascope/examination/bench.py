@@ -137,8 +137,8 @@ class Bench:
         """The conditions that run on a split.
 
         All conditions run on fresh tasks. On another split run the intact condition and those in `beyond` for its kind.
-        On a counted split of the same length, the conditions in `self.compared` run too. On a split beyond banks, the
-        conditions with shuffled feedback run too.
+        On a counted split of the same length, the conditions in `self.compared` also run. On a split beyond banks,
+        the conditions with shuffled feedback also run.
         """
         if find_kind(split) == "fresh":
             return self.conditions

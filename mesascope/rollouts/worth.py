@@ -4,9 +4,9 @@ If a lifetime has the older past of a donor, its actions may suit the donor's ta
 is compared with its worth on the tasks of the other lifetimes of the block. A policy of the recipient's last trials,
 the clock and chance is independent of the donor, so its expected difference is 0.
 
-If trials have several steps, the first action of each trial is judged. Its worth is not comparable with the pay-off of
-a whole trial, so the trials also say what the undisturbed first action is worth (`act_worth`), and what the best one is
-worth (`act_room`).
+If trials have several steps, the first action of each trial is valued. Its worth is not comparable with the pay-off of
+a whole trial, so the trials also contain the worth of the undisturbed first action (`act_worth`) and of the best one
+(`act_room`).
 """
 
 from collections.abc import Mapping, Sequence

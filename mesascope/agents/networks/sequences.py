@@ -310,6 +310,6 @@ def _rotate(eigenvalues, state, inputs):
 
 
 def _scan_step(turn, state, inputs):
-    """One step of a scan that returns its state as the output, too."""
+    """One step of a scan whose output is its state."""
     next_state = turn(state, inputs)
     return next_state, next_state

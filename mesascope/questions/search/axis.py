@@ -201,7 +201,7 @@ def _list_solved(curve: dict[int, dict[int, search_reading.ActionCounts]], rule:
 
 
 def _check_ticks(plans, curve, elsewhere, weights, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, str]:
-    """Whether ticks do work on the problem shown, in each resample; and the shortfall in words.
+    """Finds in which resamples ticks do work on the problem shown, and says in words what is missing.
 
     Ticks must help. They must help near choices before far ones, help far ones faster than noise that averages out can,
     and not help if they show another problem.

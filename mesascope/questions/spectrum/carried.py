@@ -1,7 +1,7 @@
 """Measures what acts owe to trials more than w back, by two disturbances of one response at a time.
 
-Deletion is what the next act loses if the older past is deleted. It shows that the past is needed. A clock in the carry
-is lost too.
+Deletion is what the next act loses if the older past is deleted. It shows that the past is needed. But deletion
+also removes a clock from the carry.
 
 Transplant gives the subject the older past of another lifetime, the donor. It is what the next act is then worth on the
 donor's task, beyond what it is worth on other tasks. It shows that the past informs the act. A policy that depends on
@@ -152,8 +152,8 @@ def measure_donor_bits(trials: xr.Dataset, mask: np.ndarray, window: int, by_tri
     """[R, U] Pseudo-values of the information, in bits per act, between a donor's task and the act with its past.
 
     There is a row for each rank: the information about the donor's best act, about its second best act, and so on.
-    The information is 0 for a policy that depends on its last trials alone. It is conditional on the subject's own act w
-    trials back, and covers only trials for which the donor's act there was another one. So it is also 0 for a policy
+    The information is 0 for a policy that depends on its last trials alone. It is conditional on the subject's own act
+    w trials back, and covers only trials for which the donor's act there was another one. So it is also 0 for a policy
     that only checks whether its last acts fit its memory.
 
     Args:

@@ -1,7 +1,7 @@
 """Helpers of conditions on Pong's picture: they find the ball and the paddles in it, and paint over them.
 
 Positions come from the console's memory, and follow the frame in an observation. A condition that hides something in
-the frame hides its position too.
+the frame also hides its position.
 """
 
 from typing import Any, NamedTuple

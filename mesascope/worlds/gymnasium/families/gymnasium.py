@@ -3,7 +3,7 @@
 Tasks differ in the seed, in keywords of gymnasium.make (or attributes of the environment), or in the keywords that a
 user's function draws. Splits differ in the same ways. If actions are discrete, the split 'exchanged' permutes them
 half-way. If every step is a trial and an entry of the observation shows the last reward, conditions that exchange the
-reward exchange this entry too.
+reward also exchange this entry.
 """
 
 import dataclasses
@@ -104,7 +104,7 @@ class Gymnasium(Configured):
         return tuple(splits)
 
     def with_bank(self, bank: str | None) -> Self:
-        """The same family with another bank; this does not make an environment."""
+        """The same family with another bank, made without opening an environment."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         settings = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
         return dataclasses.replace(self, name=name_with_settings(family, **settings), settings=tuple(settings.items()))
