@@ -198,7 +198,7 @@ class Family(eqx.Module):
 
         The worth is the action's expected pay-off minus the latent `chance`. The default reads the latent `means`. A
         family whose observation asks a question must override this method, so that every task answers the question that
-        is shown; if actions are real, the family must override `best_actions` too.
+        is shown. If actions are real, the family must also override `best_actions`.
 
         If trials have several steps, the action is the first one of its trial. Its worth is what the trial is then
         expected to pay if all later actions are the best ones, minus the mean of this over all actions.
@@ -231,15 +231,16 @@ class Family(eqx.Module):
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept with another lifetime's last outcome; the default replaces only the feedback [N].
 
-        If the observation [N, D] reveals the outcome, the family must replace it too, so that both agree.
+        If the observation [N, D] reveals the outcome, the family must also replace the observation, so that both agree.
         """
         return percept._replace(feedback=feedback)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept with the opposite last outcome; by default the feedback becomes 1 - feedback.
 
-        If the observation also shows earlier events, such as the last cue, the family must exchange these too on every
-        second trial (`exchange_earlier_events`). Otherwise a subject that copies them would seem to ignore its percept.
+        If the observation also shows earlier events, such as the last cue, the family must also exchange these on
+        every second trial (`exchange_earlier_events`). Otherwise a subject that copies them would seem to ignore its
+        percept.
         """
         return percept._replace(feedback=1.0 - percept.feedback)
 

@@ -267,7 +267,7 @@ def _hash_package() -> str:
 
 
 def _describe_machine() -> list[str]:
-    """What the last digits of a rollout depend on beside its inputs and the package's code."""
+    """What the last digits of a rollout depend on, besides its inputs and the package's code."""
     flags = (os.environ.get(name, "") for name in ("XLA_FLAGS", "JAX_ENABLE_X64", "JAX_PLATFORMS"))
     return [jax.__version__, np.__version__, platform.machine(), *flags]
 

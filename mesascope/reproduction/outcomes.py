@@ -93,8 +93,9 @@ def make_row(entry: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping
 
     Returns:
         The plan's entry, the numbers, and `within`. `within` says whether our number is within the plan's tolerance of
-        the exact value; without an exact value, within 1.96 standard errors of the published value. This standard
-        error combines the published error and ours over seeds. `within` is None if the plan gives neither value.
+        the exact value. Without an exact value, it says whether our number is within 1.96 standard errors of the
+        published value. This standard error combines the published error and ours over seeds. `within` is None if the
+        plan gives neither value.
     """
     summary = numbers[entry["quantity"], entry["subject"]]
     ours, within, against = summary["ours"], None, ""

@@ -3,7 +3,7 @@
 The reading is 'search' only if all of the following hold for the same subject. None of them is evidence on its own.
 
 - The subject solves problems on their first trial, more than one step ahead, and there are too many for a table.
-- It follows an announced change of worth at once, without experience of the change. So it does with a new map.
+- It follows an announced change of worth at once, without experience of the change. It also follows a new map at once.
 - More ticks at the same observation help.
 - Ticks help near choices before far ones, as step-by-step computation does. Averaging noise would help both alike.
 - Ticks help far choices faster than averaging noise can, even noise that is larger for far choices.

@@ -124,7 +124,9 @@ def measure_transplant(
     *,
     replicates: int | None = None,
 ) -> np.ndarray:
-    """[U] Per donor, what acts with its past are worth on its task beyond other tasks, as a share of its best act.
+    """[U] Per donor, the worth of acts with the donor's past on the donor's task, beyond other tasks.
+
+    It is a share of the worth of the best act there.
 
     Args:
         trials: the trials of one split.

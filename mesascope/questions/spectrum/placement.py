@@ -124,7 +124,7 @@ def place(
         level = below  # its acts may only show whether the past agrees with its last trials
     lowest, highest = _find_interval(level, below, bars, bank_test, rule)
     if not bars.all and _acts_hold_the_past(effects, bars, rule):
-        highest = ACQUIRING  # what older trials told may lie in its own last acts
+        highest = ACQUIRING  # its own last acts may store what older trials showed
     other = not bars.all and _pursues_other_goal(fresh, window, rule, numbers)
     if other:
         lowest = max(lowest, ACQUIRING if trained_on == "unlimited" else LOCATING)
@@ -173,7 +173,7 @@ def _measure_early(fresh: xr.Dataset, window: int, rule: Rule) -> carried.CarryE
 
 
 def _exceeds_bar(values: np.ndarray, sign: float, rule: Rule) -> bool:
-    """Whether the mean of values, which has this sign, clearly exceeds the smallest benefit."""
+    """Whether the mean of values clearly exceeds the smallest benefit, in the direction of `sign`."""
     return bool(sign * values.mean() - rule.smallest_benefit > rule.errors * find_error(values))
 
 
@@ -308,7 +308,7 @@ def _find_doubt(bank_test: BankTest, rule: Rule) -> str:
 
 
 def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dict[str, Any]) -> bool:
-    """Whether its acts show the task without going for its pay-off."""
+    """Whether the subject's acts show the task without going for the task's pay-off."""
     shown, error = numbers["transplant"], numbers["transplant_error"]
     if numbers["strict_errors"] > rule.strict_errors and abs(shown) > rule.smallest_strict + rule.errors * error:
         return False  # they go for the pay-off
@@ -330,7 +330,7 @@ def _pursues_other_goal(fresh: xr.Dataset, window: int, rule: Rule, numbers: dic
 
 
 def _describe_span(numbers: Mapping[str, Any]) -> str:
-    """How many of its last trials give 95 % of its gain, in words; '' if that was not measured."""
+    """How many of the last trials give 95 % of the subject's gain, in words; '' if that was not measured."""
     if "span_most" not in numbers:
         return ""
     most = numbers["span_most"]

@@ -22,7 +22,10 @@ CUMULATE = (RUNNING_SUM + CORRECTION).astype(np.float32)  # pdf @ CUMULATE is F 
 
 
 class Thompson(Counting):
-    """Carries counts [N, K, 2], discounted before each outcome. Its settings are arrays, so all share compiled code."""
+    """Carries counts [N, K, 2], discounted before each outcome.
+
+    Its settings are arrays, so subjects with other settings reuse the compiled code.
+    """
 
     prior: jax.Array  # [K, 2]
     discount: jax.Array

@@ -54,7 +54,9 @@ class State(NamedTuple):
 
 
 class TwoStep(Configured):
-    """The two-step task; see `family` for the settings. Its numbers are arrays, so all values share compiled code.
+    """The two-step task; see `family` for the settings.
+
+    Its numbers are arrays, so other numbers reuse the compiled code.
 
     An observation [N, 8] contains the state that was reached (one-hot; both entries are 0 before a first choice in
     versions with two steps), a flag for an announcement, and the announcement itself. The first entry of the
